@@ -1,0 +1,222 @@
+//! Money: whole micro-rupees, read from decimal text and never through a float.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Micro-rupees in a rupee.
+const RUPEE: i64 = 1_000_000;
+/// Digits after the point that an [`Amount`] keeps.
+const DECIMALS: i32 = 6;
+
+/// An amount of Indian rupees, exact to a millionth.
+///
+/// Made from text (`"18.50".parse()`), from whole rupees or from micro-rupees; printed with two to six decimals.
+///
+/// ```
+/// use sastaotp::Amount;
+///
+/// let price: Amount = "18.5".parse()?;
+/// assert_eq!(price.to_string(), "18.50");
+/// assert_eq!(price.micros(), 18_500_000);
+/// assert_eq!(price, Amount::from_micros(18_500_000));
+/// # Ok::<(), sastaotp::ParseAmountError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Amount(i64);
+
+/// The text is not an amount: `"18,50"`, `"NaN"`, more than six decimals, or too large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseAmountError(String);
+
+impl Amount {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// Makes an amount of whole micro-rupees.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Makes an amount of whole rupees.
+    pub const fn from_rupees(rupees: i32) -> Self {
+        Self(rupees as i64 * RUPEE)
+    }
+
+    /// The amount in micro-rupees.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// The sum, or `None` where it does not fit.
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(micros) => Some(Self(micros)),
+            None => None,
+        }
+    }
+
+    /// The difference, or `None` where it does not fit.
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(micros) => Some(Self(micros)),
+            None => None,
+        }
+    }
+
+    /// Reads an amount as the service writes it: digits beyond the sixth decimal are rounded to the nearest
+    /// micro-rupee, because PHP prints 18.49 as `18.489999999999998`.
+    pub(crate) fn from_wire(text: &str) -> Option<Self> {
+        read_decimal(text.trim()).map(|(amount, _)| amount)
+    }
+}
+
+impl FromStr for Amount {
+    type Err = ParseAmountError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match read_decimal(text) {
+            Some((amount, true)) => Ok(amount),
+            _ => Err(ParseAmountError(text.chars().take(40).collect())),
+        }
+    }
+}
+
+impl From<i32> for Amount {
+    /// Whole rupees.
+    fn from(rupees: i32) -> Self {
+        Self::from_rupees(rupees)
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let micros = self.0.unsigned_abs();
+        let whole = micros / RUPEE.unsigned_abs();
+        let decimals = format!("{:06}", micros % RUPEE.unsigned_abs());
+        let kept = decimals.trim_end_matches('0').len().max(2);
+        f.pad(&format!("{sign}{whole}.{}", &decimals[..kept]))
+    }
+}
+
+impl fmt::Display for ParseAmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for ParseAmountError {}
+
+/// Reads `[-]digits[.digits][e[+-]digits]`; the flag says whether nothing had to be rounded.
+fn read_decimal(text: &str) -> Option<(Amount, bool)> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        // No amount needs an exponent of more than a few digits; a longer one is an overflow or a zero.
+        Some((mantissa, exponent)) if exponent.len() <= 4 => (mantissa, exponent.parse::<i32>().ok()?),
+        Some(_) => return None,
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = || whole.bytes().chain(fraction.bytes());
+    if whole.is_empty() || mantissa.ends_with('.') || !digits().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // The value is 0.d1 d2 d3… × 10^point, and the digits before position `point + DECIMALS` are whole micros.
+    let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let kept = point.checked_add(DECIMALS)?;
+    let (mut micros, mut exact, mut position) = (0_i64, true, 0_i32);
+    for byte in digits() {
+        let digit = i64::from(byte - b'0');
+        if position < kept {
+            micros = micros.checked_mul(10)?.checked_add(digit)?;
+        } else {
+            exact &= digit == 0;
+            if position == kept && digit >= 5 {
+                micros = micros.checked_add(1)?;
+            }
+        }
+        position += 1;
+    }
+    while position < kept && micros != 0 {
+        micros = micros.checked_mul(10)?;
+        position += 1;
+    }
+    Some((Amount(if negative { -micros } else { micros }), exact))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimal_text_is_read_exactly() {
+        for (text, micros) in [
+            ("18.50", 18_500_000),
+            ("0.0000", 0),
+            ("12.4422", 12_442_200),
+            ("0.500000", 500_000),
+            ("0.013", 13_000),
+            ("-1", -1_000_000),
+            ("1.85e1", 18_500_000),
+            ("185E-1", 18_500_000),
+            ("1e2", 100_000_000),
+            ("0e0", 0),
+            ("9223372036854.775807", i64::MAX),
+        ] {
+            assert_eq!(text.parse(), Ok(Amount(micros)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused_with_the_text_shown() {
+        for text in [
+            "",
+            "-",
+            ".",
+            "1.",
+            ".5",
+            "18,50",
+            "NaN",
+            "1e400",
+            "1e99999999999",
+            "9223372036854.775808",
+            "+1",
+            " 1",
+            "1 ",
+            "1.0000001",
+            "१",
+        ] {
+            let error = text.parse::<Amount>().expect_err(text);
+            assert!(error.to_string().contains(&format!("{text:?}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_wire_rounds_what_php_could_not_print() {
+        assert_eq!(Amount::from_wire("18.489999999999998"), Some(Amount(18_490_000)));
+        assert_eq!(Amount::from_wire(" 76.94\n"), Some(Amount(76_940_000)));
+        assert_eq!(Amount::from_wire("1e-7"), Some(Amount(0)));
+        assert_eq!(Amount::from_wire("5e-7"), Some(Amount(1)));
+    }
+
+    #[test]
+    fn printed_with_two_to_six_decimals() {
+        for (micros, text) in [
+            (18_500_000, "18.50"),
+            (0, "0.00"),
+            (12_442_200, "12.4422"),
+            (-1, "-0.000001"),
+            (i64::MIN, "-9223372036854.775808"),
+        ] {
+            assert_eq!(Amount(micros).to_string(), text);
+        }
+        assert_eq!(format!("{:>8}", Amount(1_000_000)), "    1.00");
+    }
+}

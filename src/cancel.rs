@@ -1,0 +1,105 @@
+//! The token that ends a blocked call from another thread.
+
+use std::fmt;
+#[cfg(unix)]
+use std::io::{self, PipeReader, PipeWriter};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A token that ends calls from another thread.
+///
+/// Clones are the same token. [`Cancel::cancel`] ends every call that was started with it, within 100 ms, whatever
+/// the call is blocked in: connecting, the TLS handshake, reading a reply, or sleeping between two polls. A token that was
+/// triggered stays so; calls that start with it return at once.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let cancel = sastaotp::Cancel::new();
+/// let trigger = cancel.clone();
+/// let thread = std::thread::spawn(move || trigger.cancel());
+/// assert!(cancel.wait(Duration::from_secs(60)));
+/// thread.join().unwrap();
+/// ```
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    cancelled: bool,
+    /// Made when the first call polls sockets under this token. The write end closes when the token is triggered, and
+    /// the read end is then readable for good.
+    #[cfg(unix)]
+    wake: Option<(Arc<PipeReader>, Option<PipeWriter>)>,
+}
+
+impl Cancel {
+    /// Makes a token that is not triggered.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Triggers the token: every call that uses it returns a cancelled error.
+    pub fn cancel(&self) {
+        let mut state = self.lock();
+        state.cancelled = true;
+        #[cfg(unix)]
+        if let Some((_, writer)) = &mut state.wake {
+            *writer = None;
+        }
+        drop(state);
+        self.0.changed.notify_all();
+    }
+
+    /// Says whether the token was triggered.
+    pub fn is_cancelled(&self) -> bool {
+        self.lock().cancelled
+    }
+
+    /// Blocks for `timeout` or until the token is triggered; says whether it was triggered.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        // A timeout that no clock can reach is a wait for the trigger alone.
+        let Some(end) = Instant::now().checked_add(timeout) else {
+            let state = self.0.changed.wait_while(self.lock(), |state| !state.cancelled);
+            return state.unwrap_or_else(PoisonError::into_inner).cancelled;
+        };
+        let left = end.saturating_duration_since(Instant::now());
+        let (state, _) = self
+            .0
+            .changed
+            .wait_timeout_while(self.lock(), left, |state| !state.cancelled)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.cancelled
+    }
+
+    /// A descriptor that becomes readable, and stays so, when the token is triggered.
+    #[cfg(unix)]
+    pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {
+        let mut state = self.lock();
+        if state.wake.is_none() {
+            let (reader, writer) = io::pipe()?;
+            let writer = (!state.cancelled).then_some(writer);
+            state.wake = Some((Arc::new(reader), writer));
+        }
+        Ok(Arc::clone(&state.wake.as_ref().expect("made above").0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic while it was held cannot have left a bool and two descriptors half changed.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cancel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancel")
+            .field("cancelled", &self.is_cancelled())
+            .finish()
+    }
+}

