@@ -6,6 +6,7 @@ compile_error!("sastaotp needs a unix system: its connections are interrupted wi
 mod amount;
 mod cancel;
 pub mod clock;
+pub mod protocol;
 pub mod transport;
 
 pub use amount::{Amount, ParseAmountError};

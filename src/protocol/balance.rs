@@ -1,0 +1,45 @@
+//! The wallet: replies of getBalance.
+
+use super::json::Field;
+use super::reply::{Body, Failure, RawReply, Salvage, read};
+use crate::Amount;
+
+/// What is in the wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Balance {
+    /// The amount.
+    pub amount: Amount,
+    /// The currency as the service names it; INR where it names none.
+    pub currency: String,
+}
+
+/// Reads a reply of getBalance.
+pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, Failure> {
+    let answer = read(raw, Salvage::No)?;
+    let rupees = |amount| Balance {
+        amount,
+        currency: "INR".to_owned(),
+    };
+    match &answer.body {
+        // `ACCESS_BALANCE:125.5` may be the beginning of `125.50`, or of `1255`.
+        Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
+        Body::Plain {
+            token: "ACCESS_BALANCE",
+            rest: Some(rest),
+            ..
+        } => Amount::from_wire(rest).map(rupees).ok_or_else(|| answer.unexpected()),
+        _ => {
+            let object = answer.object().ok_or_else(|| answer.unexpected())?;
+            let object = object.get(&["data"]).and_then(Field::object).unwrap_or(object);
+            let amount = object
+                .get(&["balance", "amount"])
+                .and_then(Field::amount)
+                .ok_or_else(|| answer.unexpected())?;
+            Ok(Balance {
+                amount,
+                currency: object.word(&["currency"]).unwrap_or_else(|| "INR".to_owned()),
+            })
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What the large replies share: they are decoded in one pass over the text, into compact tables.
+//!
+//! An unfiltered getPrices is 2.6 million characters. Building a tree of it first would cost ten times its memory, so
+//! each catalogue has a visitor of its own; only a reply that yields nothing is looked at a second time, for its error.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::json::Text;
+use super::reply::{Failure, RawReply, Salvage, read};
+
+/// A table that takes in entries of a catalogue, wherever the reply keeps them.
+pub(super) trait Sink: Default {
+    /// Whether a key of the reply holds the entries rather than being one.
+    fn is_envelope(key: &str) -> bool;
+
+    /// Takes in the entry under `key`, or that of a list without keys.
+    fn entry<'de, A: Source<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error>;
+
+    /// Whether nothing was taken in.
+    fn is_empty(&self) -> bool;
+}
+
+/// A value not yet read: the next one of a map, or the next one of a list.
+pub(super) trait Source<'de> {
+    type Error;
+    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Self::Error>;
+}
+
+/// Decodes a catalogue: the entries at the top, or in an envelope, keyed or as a list.
+pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
+    let text = std::str::from_utf8(raw.body).unwrap_or_default();
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let mut table = T::default();
+    let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        Entries {
+            sink: &mut table,
+            top: true,
+        }
+        .deserialize(&mut deserializer)
+        .and_then(|()| deserializer.end())
+        .is_ok()
+    };
+    if whole && !table.is_empty() {
+        return Ok(table);
+    }
+    // Nothing in it: an error, a damaged reply, or an empty catalogue.
+    let answer = read(raw, Salvage::No)?;
+    match answer.object() {
+        Some(_) if whole || answer.object().is_some_and(|object| object.is_empty()) => Ok(T::default()),
+        _ => Err(answer.unexpected()),
+    }
+}
+
+/// Reads every entry of a map or list into a sink. What is neither is passed over.
+struct Entries<'s, T> {
+    sink: &'s mut T,
+    top: bool,
+}
+
+impl<'de, T: Sink> DeserializeSeed<'de> for Entries<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de, T: Sink> Compound<'de> for Entries<'_, T> {
+    type Value = ();
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(key)) = map.next_key()? {
+            if self.top && T::is_envelope(&key) {
+                map.next_value_seed(Entries {
+                    sink: &mut *self.sink,
+                    top: false,
+                })?;
+            } else {
+                self.sink.entry(&key, MapSource(&mut map, PhantomData))?;
+            }
+        }
+        Ok(())
+    }
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(ListEntry(&mut *self.sink))?.is_some() {}
+        Ok(())
+    }
+    fn nothing(self) {}
+}
+
+struct ListEntry<'s, T>(&'s mut T);
+
+impl<'de, T: Sink> DeserializeSeed<'de> for ListEntry<'_, T> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.entry("", ValueSource(deserializer, PhantomData))
+    }
+}
+
+struct MapSource<'m, 'de, A>(&'m mut A, PhantomData<&'de ()>);
+
+impl<'de, A: MapAccess<'de>> Source<'de> for MapSource<'_, 'de, A> {
+    type Error = A::Error;
+    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.next_value_seed(seed)
+    }
+}
+
+struct ValueSource<'de, D>(D, PhantomData<&'de ()>);
+
+impl<'de, D: Deserializer<'de>> Source<'de> for ValueSource<'de, D> {
+    type Error = D::Error;
+    fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, D::Error> {
+        seed.deserialize(self.0)
+    }
+}
+
+/// A reader of maps and lists that passes over every other kind of value.
+pub(super) trait Compound<'de>: Sized {
+    type Value;
+    fn map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error>;
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error>;
+    fn nothing(self) -> Self::Value;
+}
+
+/// Turns a [`Compound`] into a visitor.
+pub(super) struct Loose<C>(pub(super) C);
+
+impl<'de, C: Compound<'de>> Visitor<'de> for Loose<C> {
+    type Value = C::Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map, a list, or nothing")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<C::Value, A::Error> {
+        self.0.map(map)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<C::Value, A::Error> {
+        self.0.list(list)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+    fn visit_unit<E>(self) -> Result<C::Value, E> {
+        Ok(self.0.nothing())
+    }
+}
+
+/// Passes over what is left of a list.
+pub(super) fn skip<'de, A: SeqAccess<'de>>(mut list: A) -> Result<(), A::Error> {
+    while list.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! Every request and every reply of the service: bytes in, types out.
+//!
+//! Nothing here knows sockets, clocks or clients. A parser takes the HTTP status, the body and whether the body is
+//! known to be whole, and returns what the reply means or a [`Failure`]. It never guesses: what a reply does not
+//! prove is not claimed.
+
+mod balance;
+mod catalogue;
+mod code;
+mod countries;
+mod json;
+mod number;
+mod orders;
+mod prices;
+mod reply;
+mod request;
+mod services;
+mod status;
+
+pub use balance::{Balance, parse_balance};
+pub use code::{Code, CodeClass};
+pub use countries::{Country, find_countries, parse_countries};
+pub use number::{ChargeReply, Purchase, parse_number, parse_reget};
+pub use orders::{Order, OrderPage, OrderStatus, parse_orders};
+pub use prices::{Price, Prices, parse_prices};
+pub use reply::{Failure, RawReply, ServiceError, Unreadable};
+pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
+pub use services::{Offer, Service, parse_services};
+pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
+
+pub(crate) use reply::excerpt;
+pub(crate) use request::key_parameter;

@@ -1,0 +1,213 @@
+//! The replies that cost money: getNumber and regetNumber.
+//!
+//! The evidence in a reply decides what a charge became, and nothing else does: a number, a documented refusal, or
+//! unknown. When in doubt it is unknown: then the caller looks into the order history, and nobody buys twice.
+
+use std::time::Duration;
+
+use super::json::{Field, Object};
+use super::reply::{Answer, Body, Failure, RawReply, Salvage, ServiceError, is_success, read};
+use super::request::is_id;
+use crate::Amount;
+
+/// What the reply to a charge proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChargeReply {
+    /// A number was bought.
+    Charged(Box<Purchase>),
+    /// Nothing was bought: a documented refusal, whole and exact.
+    Refused(Box<ServiceError>),
+    /// The reply proves neither.
+    Unknown(Failure),
+}
+
+/// A number that was bought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purchase {
+    /// The id for getStatus and setStatus. Opaque text.
+    pub activation_id: String,
+    /// The id of the order in the history.
+    pub order_id: Option<String>,
+    /// The number as the service wrote it.
+    pub phone_number: String,
+    /// The code of the service that it is for.
+    pub service: Option<String>,
+    /// The name of the service that it is for.
+    pub service_name: Option<String>,
+    /// The code of the country.
+    pub country: Option<String>,
+    /// The name of the country.
+    pub country_name: Option<String>,
+    /// What was charged.
+    pub price: Option<Amount>,
+    /// Whether the service sells further codes on this number.
+    pub multi_sms: Option<bool>,
+    /// Whether another SMS can be asked for now.
+    pub can_get_another_sms: Option<bool>,
+    /// How long after the purchase the order expires.
+    pub expires_in: Option<Duration>,
+    /// A note of the service's operators.
+    pub note: Option<String>,
+    /// What is odd about the reply, one sentence each. The purchase stands all the same.
+    pub warnings: Vec<String>,
+    /// The reply as it came.
+    pub raw: String,
+}
+
+impl Purchase {
+    /// The number's digits alone.
+    pub fn digits(&self) -> String {
+        self.phone_number.chars().filter(char::is_ascii_digit).collect()
+    }
+}
+
+/// Reads a reply to getNumber or getNumberV2.
+pub fn parse_number(raw: RawReply<'_>) -> ChargeReply {
+    charge(raw, "ACCESS_NUMBER")
+}
+
+/// Reads a reply to regetNumber.
+pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
+    charge(raw, "REGET_NUMBER_OK")
+}
+
+fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
+    match read(raw, Salvage::Object) {
+        Err(Failure::Service(error)) => {
+            let plain = !raw.body.trim_ascii_start().starts_with(b"{");
+            if plain && !raw.framed {
+                // `NO_BALANCE` may be the beginning of something else.
+                ChargeReply::Unknown(
+                    raw.unreadable("N09", "plain text that may have been cut: the reply has no length"),
+                )
+            } else if error.exact && error.code.refuses_charge() {
+                ChargeReply::Refused(error)
+            } else {
+                ChargeReply::Unknown(Failure::Service(error))
+            }
+        }
+        Err(failure) => ChargeReply::Unknown(failure),
+        Ok(answer) => match purchase(&answer, token) {
+            Ok(purchase) => ChargeReply::Charged(Box::new(purchase)),
+            Err(failure) => ChargeReply::Unknown(failure),
+        },
+    }
+}
+
+fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
+    let mut purchase = match &answer.body {
+        Body::Json(_) => from_object(answer)?,
+        Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
+        Body::Plain {
+            token: found,
+            rest: Some(rest),
+            ..
+        } if *found == token => {
+            // An id may hold colons, a phone number cannot: the last part is the number.
+            let (id, phone) = rest.rsplit_once(':').ok_or_else(|| answer.unexpected())?;
+            Purchase {
+                activation_id: id.trim().to_owned(),
+                phone_number: phone.trim().to_owned(),
+                ..Purchase::empty()
+            }
+        }
+        Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
+    };
+    if !is_id(&purchase.activation_id) || purchase.digits().is_empty() {
+        return Err(answer.unexpected());
+    }
+    if answer.salvaged {
+        purchase
+            .warnings
+            .push("the reply stood behind text that does not belong to it".to_owned());
+    }
+    if !(200..300).contains(&answer.raw.status) {
+        purchase
+            .warnings
+            .push(format!("the purchase came with HTTP status {}", answer.raw.status));
+    }
+    purchase.raw = String::from_utf8_lossy(answer.raw.body).into_owned();
+    Ok(purchase)
+}
+
+/// The documented object says `status: OK`. The family's object has no status at all; its own field names tell it.
+fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
+    let unexpected = || answer.unexpected();
+    let object = answer.object().ok_or_else(unexpected)?;
+    let object = match object.get(&["data"]).and_then(Field::object) {
+        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", "new_activation_id"]) => inner,
+        _ => object,
+    };
+    let family = object.has(&["activationId"]) && object.has(&["phoneNumber"]);
+    let status = object.word(&["status"]);
+    if !status.as_deref().map_or(family, is_success) {
+        return Err(unexpected());
+    }
+    if object
+        .repeated(&["status", "activation_id", "activationId", "new_activation_id"])
+        .is_some()
+    {
+        return Err(answer
+            .raw
+            .unreadable("B10", "an object that names its status or id twice"));
+    }
+    let mut warnings = Vec::new();
+    let price = object.get(&["price", "activationCost", "cost"]);
+    let amount = price.and_then(Field::amount).filter(|amount| *amount >= Amount::ZERO);
+    if let (Some(price), None) = (price, amount) {
+        warnings.push(format!(
+            "the price cannot be read: {}",
+            super::reply::excerpt(price.raw())
+        ));
+    }
+    Ok(Purchase {
+        // `new_…` first: a regetNumber reply may name the old id too.
+        activation_id: object
+            .word(&["new_activation_id", "activation_id", "activationId"])
+            .ok_or_else(unexpected)?,
+        order_id: object.word(&["new_order_id", "order_id", "orderId"]),
+        phone_number: object
+            .word(&["phone_number", "number", "phoneNumber", "phone"])
+            .ok_or_else(unexpected)?,
+        service: object.word(&["service_code"]),
+        service_name: object.word(&["service"]),
+        country: object.word(&["country_code", "countryCode"]),
+        country_name: object.word(&["country"]),
+        price: amount,
+        multi_sms: flag(&object, &["multi_sms"]),
+        can_get_another_sms: flag(&object, &["can_get_another_sms", "canGetAnotherSms"]),
+        expires_in: object
+            .get(&["expires_in"])
+            .and_then(Field::count)
+            .map(Duration::from_secs),
+        note: object.word(&["note"]),
+        warnings,
+        raw: String::new(),
+    })
+}
+
+fn flag(object: &Object<'_>, names: &[&str]) -> Option<bool> {
+    object.get(names).and_then(Field::flag)
+}
+
+impl Purchase {
+    fn empty() -> Self {
+        Self {
+            activation_id: String::new(),
+            order_id: None,
+            phone_number: String::new(),
+            service: None,
+            service_name: None,
+            country: None,
+            country_name: None,
+            price: None,
+            multi_sms: None,
+            can_get_another_sms: None,
+            expires_in: None,
+            note: None,
+            warnings: Vec::new(),
+            raw: String::new(),
+        }
+    }
+}

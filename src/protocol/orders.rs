@@ -1,0 +1,193 @@
+//! The order history: replies of getOrders.
+//!
+//! No public reply of this action exists, so its fields are looked for under every name that the service uses
+//! elsewhere, and the whole text of each order is kept.
+
+use std::time::{Duration, SystemTime};
+
+use super::json::{Field, Object};
+use super::reply::{Body, Failure, RawReply, Salvage, read};
+use crate::Amount;
+
+/// One page of the order history, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OrderPage {
+    /// The orders.
+    pub orders: Vec<Order>,
+    /// How many there are on all pages, where the service says so.
+    pub total: Option<u64>,
+    /// The reply as it came.
+    pub raw: String,
+}
+
+/// An order of the history. Every field that the reply does not give is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Order {
+    /// The id of the order; a number that grows.
+    pub order_id: Option<String>,
+    /// The id for getStatus and setStatus.
+    pub activation_id: Option<String>,
+    /// The number as the service wrote it.
+    pub phone_number: Option<String>,
+    /// The code of the service, or its name where the reply has no code.
+    pub service: Option<String>,
+    /// The code of the country, or its name where the reply has no code.
+    pub country: Option<String>,
+    /// What was charged.
+    pub price: Option<Amount>,
+    /// The state of the order.
+    pub status: Option<OrderStatus>,
+    /// The code that came.
+    pub code: Option<String>,
+    /// When it was bought, in the words of the service: the zone of that time is not known.
+    pub created_at: Option<String>,
+    /// When it was bought, where the service gives seconds since 1970.
+    pub created: Option<SystemTime>,
+    /// The order as it stood in the reply.
+    pub raw: String,
+}
+
+/// The state of an order in the history.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OrderStatus {
+    /// Open.
+    Pending,
+    /// Completed; the price is spent.
+    Completed,
+    /// Cancelled; the price was refunded.
+    Cancelled,
+    /// Expired.
+    Expired,
+    /// A state that this library does not know, as the service wrote it.
+    Other(String),
+}
+
+impl OrderStatus {
+    /// The word that getOrders takes and writes.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Other(word) => word,
+        }
+    }
+
+    fn read(word: &str) -> Self {
+        match word.to_ascii_lowercase().as_str() {
+            "pending" | "active" | "waiting" | "open" => Self::Pending,
+            "completed" | "complete" | "finished" | "success" | "received" => Self::Completed,
+            "cancelled" | "canceled" | "cancel" | "refunded" => Self::Cancelled,
+            "expired" | "timeout" => Self::Expired,
+            _ => Self::Other(word.to_owned()),
+        }
+    }
+}
+
+impl Order {
+    /// The order's id as a number, for comparing which is newer.
+    pub fn sequence(&self) -> Option<u64> {
+        self.order_id.as_ref()?.parse().ok()
+    }
+}
+
+/// Reads a reply of getOrders: a list, or an object of orders, bare or in an envelope.
+pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
+    const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
+    let answer = read(raw, Salvage::No)?;
+    let text = || String::from_utf8_lossy(raw.body).into_owned();
+    let mut field = match &answer.body {
+        Body::Json(field) => *field,
+        _ if answer.object().is_some() => {
+            return Ok(OrderPage {
+                raw: text(),
+                ..OrderPage::default()
+            });
+        }
+        _ => return Err(answer.unexpected()),
+    };
+    let mut total = None;
+    // `{"data": {"orders": […], "total": 3}}` has two envelopes.
+    for _ in 0..2 {
+        let Some(object) = field.object() else { break };
+        total = total.or_else(|| object.get(&["total", "count", "total_orders"])?.count());
+        match object.get(&ENVELOPES) {
+            Some(inner) => field = inner,
+            None if ENVELOPES.iter().any(|name| object.has(&[name])) => {
+                // `"orders": null`
+                return Ok(OrderPage {
+                    total,
+                    raw: text(),
+                    ..OrderPage::default()
+                });
+            }
+            None => break,
+        }
+    }
+    let members = field.members().ok_or_else(|| answer.unexpected())?;
+    let orders: Vec<Order> = members.into_iter().filter_map(|(_, field)| order(field)).collect();
+    // An object without an envelope and without orders is some other reply.
+    let known_shape =
+        !orders.is_empty() || field.list().is_some() || total.is_some() || field.object().is_some_and(|o| o.is_empty());
+    if !known_shape {
+        return Err(answer.unexpected());
+    }
+    Ok(OrderPage {
+        orders,
+        total,
+        raw: text(),
+    })
+}
+
+fn order(field: Field<'_>) -> Option<Order> {
+    let object = if field.raw().starts_with('{') {
+        field.object()?
+    } else {
+        return None;
+    };
+    let created_at = object.word(&[
+        "created_at",
+        "createdAt",
+        "created",
+        "date",
+        "time",
+        "purchased_at",
+        "activationTime",
+    ]);
+    let order = Order {
+        order_id: object.word(&["order_id", "orderId", "id"]),
+        activation_id: object.word(&["activation_id", "activationId"]),
+        phone_number: object.word(&["phone_number", "number", "phone", "phoneNumber"]),
+        service: object.word(&["service_code", "serviceCode", "service", "service_name"]),
+        country: object.word(&["country_code", "countryCode", "country", "country_name"]),
+        price: object
+            .get(&["price", "cost", "amount", "activationCost"])
+            .and_then(Field::amount),
+        status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
+        code: code(&object),
+        created: created_at.as_deref().and_then(unix_time),
+        created_at,
+        raw: field.raw().to_owned(),
+    };
+    (order.order_id.is_some() || order.activation_id.is_some()).then_some(order)
+}
+
+fn code(object: &Object<'_>) -> Option<String> {
+    let field = object.get(&["code", "otp", "sms_code", "smsCode", "sms", "messages"])?;
+    super::status::messages(field).pop().map(|sms| sms.code)
+}
+
+/// Seconds or milliseconds since 1970.
+fn unix_time(text: &str) -> Option<SystemTime> {
+    let number: u64 = text.parse().ok()?;
+    let since = if number > 100_000_000_000 {
+        Duration::from_millis(number)
+    } else {
+        Duration::from_secs(number)
+    };
+    (number > 1_000_000_000).then(|| SystemTime::UNIX_EPOCH + since)
+}

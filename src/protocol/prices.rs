@@ -1,0 +1,205 @@
+//! Prices by country and service: replies of getPrices, as a compact table.
+
+use std::collections::HashMap;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+
+use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
+use super::json::{Field, Text};
+use super::reply::{Failure, RawReply};
+use crate::Amount;
+
+/// What every service costs in every country.
+///
+/// Sixteen bytes an entry: an unfiltered list has some eighty thousand.
+#[derive(Clone, Debug, Default)]
+pub struct Prices {
+    /// Country codes, each with where its rows begin.
+    countries: Vec<(Box<str>, usize)>,
+    services: Vec<Box<str>>,
+    numbers: HashMap<Box<str>, u32>,
+    rows: Vec<Row>,
+}
+
+/// One entry of [`Prices`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Price<'a> {
+    /// The code of the country; `*` and `any` are the service's own words. Empty where the reply names none.
+    pub country: &'a str,
+    /// The code of the service.
+    pub service: &'a str,
+    /// What a number costs; `None` where the reply's figure cannot be read.
+    pub cost: Option<Amount>,
+    /// How many numbers there are, at most 4,294,967,294; `None` where the reply does not say. The live service says 999 everywhere.
+    pub count: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    /// Micro-rupees, or [`NO_COST`].
+    cost: i64,
+    service: u32,
+    /// Numbers, or [`NO_COUNT`].
+    count: u32,
+}
+
+const NO_COST: i64 = i64::MIN;
+const NO_COUNT: u32 = u32::MAX;
+
+/// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, bare or in an envelope.
+pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, Failure> {
+    decode(raw)
+}
+
+impl Prices {
+    /// The number of entries.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Every entry, in the order of the reply.
+    pub fn iter(&self) -> impl Iterator<Item = Price<'_>> {
+        (0..self.countries.len()).flat_map(|country| self.in_country(country))
+    }
+
+    /// The codes of the countries, in the order of the reply.
+    pub fn countries(&self) -> impl Iterator<Item = &str> {
+        self.countries.iter().map(|(code, _)| &**code)
+    }
+
+    /// The entry of one service in one country.
+    pub fn get(&self, country: &str, service: &str) -> Option<Price<'_>> {
+        let country = self.countries.iter().position(|(code, _)| **code == *country)?;
+        let service = *self.numbers.get(service)?;
+        let row = self.rows_of(country).iter().find(|row| row.service == service)?;
+        Some(self.price(country, row))
+    }
+
+    fn in_country(&self, country: usize) -> impl Iterator<Item = Price<'_>> {
+        self.rows_of(country).iter().map(move |row| self.price(country, row))
+    }
+
+    fn rows_of(&self, country: usize) -> &[Row] {
+        let end = self
+            .countries
+            .get(country + 1)
+            .map_or(self.rows.len(), |(_, start)| *start);
+        &self.rows[self.countries[country].1..end]
+    }
+
+    fn price(&self, country: usize, row: &Row) -> Price<'_> {
+        Price {
+            country: &self.countries[country].0,
+            service: &self.services[row.service as usize],
+            cost: (row.cost != NO_COST).then(|| Amount::from_micros(row.cost)),
+            count: (row.count != NO_COUNT).then_some(row.count),
+        }
+    }
+
+    fn service_number(&mut self, code: &str) -> u32 {
+        if let Some(number) = self.numbers.get(code) {
+            return *number;
+        }
+        // A body of 16 MiB cannot hold 2^32 codes.
+        let number = u32::try_from(self.services.len()).unwrap_or(u32::MAX - 1);
+        self.services.push(code.into());
+        self.numbers.insert(code.into(), number);
+        number
+    }
+}
+
+impl Sink for Prices {
+    fn is_envelope(key: &str) -> bool {
+        matches!(key, "data" | "prices")
+    }
+
+    fn entry<'de, A: Source<'de>>(&mut self, country: &str, value: A) -> Result<(), A::Error> {
+        self.countries.push((country.into(), self.rows.len()));
+        value.read(CountrySeed(self))?;
+        // A word such as `"status":"OK"` stands where a country could: it has no rows.
+        if self
+            .countries
+            .last()
+            .is_some_and(|(_, start)| *start == self.rows.len())
+        {
+            self.countries.pop();
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
+struct CountrySeed<'s>(&'s mut Prices);
+
+impl<'de> DeserializeSeed<'de> for CountrySeed<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de> Compound<'de> for CountrySeed<'_> {
+    type Value = ();
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Text(service)) = map.next_key()? {
+            if let Some(row) = map.next_value_seed(RowSeed)? {
+                let service = self.0.service_number(&service);
+                self.0.rows.push(Row { service, ..row });
+            }
+        }
+        Ok(())
+    }
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
+        skip(list)
+    }
+    fn nothing(self) {}
+}
+
+struct RowSeed;
+
+impl<'de> DeserializeSeed<'de> for RowSeed {
+    type Value = Option<Row>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Row>, D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de> Compound<'de> for RowSeed {
+    type Value = Option<Row>;
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Row>, A::Error> {
+        let mut row = Row {
+            cost: NO_COST,
+            service: 0,
+            count: NO_COUNT,
+        };
+        while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
+            match &*key {
+                "cost" | "price" => {
+                    let cost = field.amount().filter(|cost| *cost >= Amount::ZERO);
+                    row.cost = cost.map_or(NO_COST, Amount::micros);
+                }
+                "count" => {
+                    let count = field.count().map(|count| u32::try_from(count).unwrap_or(NO_COUNT - 1));
+                    row.count = count.map_or(NO_COUNT, |count| count.min(NO_COUNT - 1));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(row))
+    }
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Option<Row>, A::Error> {
+        skip(list).map(|()| None)
+    }
+    fn nothing(self) -> Option<Row> {
+        None
+    }
+}

@@ -1,0 +1,382 @@
+//! What every reply has in common: its shape, whether it is whole, and the error it may carry instead of an answer.
+//!
+//! The parsers of the actions start from [`read`]. It turns bytes into JSON or a plain `TOKEN:rest`, refuses what is
+//! neither, and takes out error codes in all the forms the service and its family write them. Tokens are compared
+//! whole; nothing is ever searched for inside a body, because an SMS may contain any word.
+
+use std::time::Duration;
+
+use super::json::{Field, JsonError, Object, embedded_object};
+use super::{Code, Sms};
+use crate::Amount;
+
+/// A reply as it came over HTTP.
+#[derive(Clone, Copy, Debug)]
+pub struct RawReply<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether a length or chunks prove that the body is whole.
+    pub framed: bool,
+    /// The body, decoded.
+    pub body: &'a [u8],
+}
+
+/// Why a reply is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The service answered with an error code.
+    Service(Box<ServiceError>),
+    /// The reply is not one of the service, or not a whole one.
+    Unreadable(Unreadable),
+}
+
+/// An error code with all that came along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceError {
+    /// The code.
+    pub code: Code,
+    /// Whether the code stood there exactly as documented, with nothing else that could change its meaning.
+    pub exact: bool,
+    /// The HTTP status that it came with.
+    pub http_status: u16,
+    /// What the service says about it in words.
+    pub detail: Option<String>,
+    /// The lowest price that would be accepted.
+    pub min_price: Option<Amount>,
+    /// How long to wait before the action is allowed.
+    pub retry_after: Option<Duration>,
+    /// Messages that the refusal of a cancellation carries.
+    pub messages: Vec<Sms>,
+}
+
+/// A reply that cannot be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The row of the fault matrix.
+    pub fault: &'static str,
+    /// What is wrong with it.
+    pub problem: &'static str,
+    /// The HTTP status.
+    pub http_status: u16,
+    /// How the body begins.
+    pub excerpt: String,
+}
+
+/// A reply with its shape known.
+#[derive(Debug)]
+pub(crate) enum Body<'a> {
+    /// One JSON value.
+    Json(Field<'a>),
+    /// A line of text: the part before the first colon, and what follows it.
+    Plain {
+        token: &'a str,
+        rest: Option<&'a str>,
+        text: &'a str,
+    },
+    /// Nothing.
+    Empty,
+}
+
+/// A reply that is no error.
+#[derive(Debug)]
+pub(crate) struct Answer<'a> {
+    pub(crate) body: Body<'a>,
+    pub(crate) raw: RawReply<'a>,
+    /// Whether the JSON stood behind something else, such as a PHP warning.
+    pub(crate) salvaged: bool,
+}
+
+/// How much of a damaged reply may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Salvage {
+    /// Nothing.
+    No,
+    /// The one complete object behind a PHP warning: for replies whose loss costs money or a code.
+    Object,
+}
+
+/// Reads the shape of a reply and takes an error code out of it.
+pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
+    let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
+    if (300..400).contains(&raw.status) {
+        return unreadable("H01", "a redirect, which is not followed");
+    }
+    let Ok(text) = std::str::from_utf8(raw.body) else {
+        return unreadable("B03", "a body that is not UTF-8");
+    };
+    if text.contains('\0') {
+        return unreadable("B02", "a body with a NUL byte");
+    }
+    let text = unwrap(text);
+    let (body, salvaged) = match text.as_bytes().first() {
+        None => (Body::Empty, false),
+        Some(b'{' | b'[') => match Field::parse(text) {
+            Ok(field) => (Body::Json(field), false),
+            Err(JsonError::Truncated) => return unreadable("B01", "JSON that ends too early"),
+            Err(JsonError::TooDeep) => return unreadable("B10", "JSON that nests too deep"),
+            Err(JsonError::Invalid) => {
+                return unreadable("B05", "JSON that is malformed, or followed by something else");
+            }
+        },
+        Some(_) => match embedded(text, salvage) {
+            Some(field) => (Body::Json(field), true),
+            None if text.starts_with('<') => return Err(raw.by_status("H09", "an HTML page")),
+            None => (plain(text), false),
+        },
+    };
+    let answer = Answer { body, raw, salvaged };
+    match answer.error() {
+        Some(error) => Err(error),
+        None => Ok(answer),
+    }
+}
+
+/// The text without what is wrapped around it: a byte order mark, blanks, line ends, quotes around the whole.
+fn unwrap(text: &str) -> &str {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        Some(inner) if !inner.contains(['"', '\\']) => inner.trim(),
+        _ => text,
+    }
+}
+
+fn embedded(text: &str, salvage: Salvage) -> Option<Field<'_>> {
+    if salvage == Salvage::No {
+        return None;
+    }
+    Field::parse(embedded_object(text)?).ok()
+}
+
+fn plain(text: &str) -> Body<'_> {
+    let (token, rest) = match text.split_once(':') {
+        Some((token, rest)) => (token, Some(rest)),
+        None => (text, None),
+    };
+    Body::Plain { token, rest, text }
+}
+
+impl RawReply<'_> {
+    pub(crate) fn unreadable(&self, fault: &'static str, problem: &'static str) -> Failure {
+        Failure::Unreadable(Unreadable {
+            fault,
+            problem,
+            http_status: self.status,
+            excerpt: excerpt(&String::from_utf8_lossy(self.body)),
+        })
+    }
+
+    /// A failure named after the HTTP status, or after `otherwise` where the status is a success.
+    fn by_status(&self, otherwise: &'static str, problem: &'static str) -> Failure {
+        let (fault, problem) = match self.status {
+            403 | 503 if problem == "an HTML page" && self.status == 403 => {
+                ("H04", "a firewall's page instead of an answer")
+            }
+            408 => ("H05", "a time-out of the server"),
+            429 => ("H06", "too many requests"),
+            520..=530 => ("H08", "the front server cannot reach the service"),
+            500..=599 => ("H07", "the server failed"),
+            400..=499 => ("H02", "an HTTP error without a code of the service"),
+            _ => (otherwise, problem),
+        };
+        self.unreadable(fault, problem)
+    }
+}
+
+impl<'a> Answer<'a> {
+    /// The failure of a reply that is whole but not of the form its action has.
+    pub(crate) fn unexpected(&self) -> Failure {
+        self.raw
+            .unreadable("B11", "a reply of another form than the action has")
+    }
+
+    /// The reply's object. Plain text is no object; `null`, `false` and `[]` are an empty one.
+    pub(crate) fn object(&self) -> Option<Object<'a>> {
+        match self.body {
+            Body::Json(field) => field.object(),
+            Body::Plain {
+                token: "null" | "false",
+                rest: None,
+                ..
+            } => Some(Object::default()),
+            Body::Plain { .. } | Body::Empty => None,
+        }
+    }
+
+    /// The failure of a plain reply that nothing proves to be whole.
+    pub(crate) fn unframed(&self) -> Failure {
+        self.raw
+            .unreadable("N09", "plain text that may have been cut: the reply has no length")
+    }
+
+    fn error(&self) -> Option<Failure> {
+        let ok = (200..300).contains(&self.raw.status);
+        match &self.body {
+            Body::Empty if self.raw.status == 204 => None,
+            Body::Empty => Some(self.raw.by_status("H10", "an empty body")),
+            Body::Json(field) => match field
+                .object()
+                .as_ref()
+                .and_then(|object| error_in(object, self.raw.status))
+            {
+                Some(error) => Some(self.raw.service(error)),
+                None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
+                    Some(self.raw.by_status("H07", "an HTTP error"))
+                }
+                None => None,
+            },
+            Body::Plain { token, rest, text } => {
+                let answer =
+                    token.starts_with("STATUS_") || token.starts_with("ACCESS_") || token.starts_with("REGET_");
+                let code = Code::read(token);
+                let error = ServiceError {
+                    exact: rest.is_none() && code.as_str() == *text,
+                    min_price: rest.and_then(Amount::from_wire),
+                    detail: rest.map(|rest| excerpt(rest.trim())).filter(|rest| !rest.is_empty()),
+                    ..ServiceError::new(code, self.raw.status)
+                };
+                match token {
+                    _ if answer && ok => None,
+                    // A proxy's page in plain text, `error code: 1020`, is no code of the service.
+                    _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
+                        Some(self.raw.unreadable("H04", "a firewall's refusal instead of an answer"))
+                    }
+                    _ if error.code.is_known() || is_token(token) => Some(self.raw.service(error)),
+                    _ if !ok => Some(self.raw.by_status("H02", "an HTTP error")),
+                    _ => None,
+                }
+            }
+        }
+    }
+}
+
+impl RawReply<'_> {
+    fn service(&self, error: ServiceError) -> Failure {
+        // The rate limit of a proxy says so in a sentence, not in a code of the service.
+        if self.status == 429 && !error.code.is_known() {
+            return self.by_status("H06", "too many requests");
+        }
+        Failure::Service(Box::new(error))
+    }
+}
+
+impl ServiceError {
+    pub(crate) fn new(code: Code, http_status: u16) -> Self {
+        Self {
+            code,
+            exact: false,
+            http_status,
+            detail: None,
+            min_price: None,
+            retry_after: None,
+            messages: Vec::new(),
+        }
+    }
+}
+
+/// Says whether a `status` field stands for success.
+pub(crate) fn is_success(word: &str) -> bool {
+    ["ok", "success", "true", "1"]
+        .iter()
+        .any(|yes| word.eq_ignore_ascii_case(yes))
+}
+
+/// Takes the error out of an object, in every form that was seen: `{status,error}`, `{status,message}`,
+/// `{status:"false",msg}`, `{title,details,info}`, `{message}`, `{"status":"NO_BALANCE"}`.
+fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
+    const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
+    let status = object.word(&["status"]);
+    let failed = status
+        .as_ref()
+        .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let succeeded = status.as_deref().is_some_and(is_success);
+    let ok = (200..300).contains(&http_status) && !failed;
+
+    let word = |names: &[&str]| {
+        object
+            .word(names)
+            .filter(|word| !["false", "0"].contains(&word.as_str()))
+    };
+    let named = word(&["title", "error", "error_code", "errorCode"]);
+    let said = word(&["message", "msg", "details", "detail"]);
+    let code = if let Some(named) = named {
+        // `{"error": {"code": …}}` holds the code one level deeper.
+        let inner = object.get(&["error"]).and_then(Field::object);
+        inner
+            .and_then(|inner| inner.word(&["code", "name", "message"]))
+            .unwrap_or(named)
+    } else if let Some(code) = status
+        .as_deref()
+        .filter(|_| !succeeded && !failed)
+        .filter(|status| is_error_token(status))
+    {
+        code.to_owned()
+    } else if let Some(said) = said
+        .as_ref()
+        .filter(|said| failed || !ok || Code::read(said).is_known())
+    {
+        said.clone()
+    } else if failed {
+        status.clone()?
+    } else {
+        return None;
+    };
+    let code = code.trim();
+    let (token, rest) = code
+        .split_once(':')
+        .map_or((code, None), |(token, rest)| (token, Some(rest)));
+    let known = Code::read(token);
+    let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
+    let holds_an_order = object.has(&[
+        "activation_id",
+        "activationId",
+        "new_activation_id",
+        "order_id",
+        "number",
+        "phone_number",
+    ]);
+    Some(ServiceError {
+        // A refusal that says "success" or names an order contradicts itself, and proves nothing.
+        exact: rest.is_none() && known.as_str() == code && !succeeded && !holds_an_order,
+        detail: said.map(|said| excerpt(&said)).filter(|said| said != token),
+        min_price: info
+            .get(&["min"])
+            .and_then(Field::amount)
+            .or_else(|| rest.and_then(Amount::from_wire)),
+        retry_after: ["minActivationTime", "retry_after", "retryAfter"]
+            .iter()
+            .find_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count())
+            .map(Duration::from_secs),
+        messages: info.get(&["data"]).map(super::status::messages).unwrap_or_default(),
+        ..ServiceError::new(known, http_status)
+    })
+}
+
+/// A `status` that is an error rather than the state of an order.
+fn is_error_token(word: &str) -> bool {
+    !word.starts_with("STATUS_") && !word.starts_with("ACCESS_") && (Code::read(word).is_known() || is_token(word))
+}
+
+/// Whether a word has the form of the protocol's codes: capitals, digits and underscores.
+fn is_token(word: &str) -> bool {
+    (3..=64).contains(&word.len())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && word.starts_with(|c: char| c.is_ascii_uppercase())
+}
+
+/// The beginning of a text on one line, for messages.
+pub(crate) fn excerpt(text: &str) -> String {
+    const LENGTH: usize = 120;
+    let line: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(LENGTH)
+        .collect();
+    if text.trim().chars().count() > LENGTH {
+        line + "…"
+    } else {
+        line
+    }
+}

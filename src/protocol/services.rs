@@ -1,0 +1,202 @@
+//! What is sold: replies of getServicesList.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+
+use super::catalogue::{Compound, Loose, Sink, Source, decode};
+use super::json::{Field, Text};
+use super::reply::{Failure, RawReply};
+use crate::Amount;
+
+/// A service that numbers are sold for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Service {
+    /// The code for getNumber.
+    pub code: String,
+    /// The name people know.
+    pub name: String,
+    /// What a number costs where no country is chosen.
+    pub price: Option<Amount>,
+    /// How many numbers there are.
+    pub available: Option<u64>,
+    /// Whether one number can get several codes.
+    pub multi_sms: Option<bool>,
+    /// How long after the purchase an order expires.
+    pub expires_in: Option<Duration>,
+    /// Where it is sold. The live service leaves this empty unless one service is asked for.
+    pub countries: Vec<Offer>,
+}
+
+/// A service in one country.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Offer {
+    /// The code of the country for getNumber: not its calling code.
+    pub country: Arc<str>,
+    /// The name of the country.
+    pub country_name: Arc<str>,
+    /// What a number costs there.
+    pub price: Option<Amount>,
+    /// How many numbers there are.
+    pub available: Option<u64>,
+}
+
+/// Reads a reply of getServicesList: services keyed by code, or a list of them.
+pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, Failure> {
+    decode::<Services>(raw).map(|services| services.list)
+}
+
+/// Services while they are read; names of countries are kept once.
+#[derive(Default)]
+struct Services {
+    list: Vec<Service>,
+    names: HashSet<Arc<str>>,
+}
+
+impl Services {
+    fn shared(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.names.get(name) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = name.into();
+        self.names.insert(Arc::clone(&name));
+        name
+    }
+}
+
+impl Sink for Services {
+    fn is_envelope(key: &str) -> bool {
+        matches!(key, "services" | "data")
+    }
+
+    fn entry<'de, A: Source<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error> {
+        if let Some(mut service) = value.read(ServiceSeed(self))? {
+            if service.code.is_empty() {
+                key.clone_into(&mut service.code);
+            }
+            if !service.code.is_empty() {
+                self.list.push(service);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+struct ServiceSeed<'s>(&'s mut Services);
+
+impl<'de> DeserializeSeed<'de> for ServiceSeed<'_> {
+    type Value = Option<Service>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de> Compound<'de> for ServiceSeed<'_> {
+    type Value = Option<Service>;
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut service = Service::default();
+        while let Some(Text(key)) = map.next_key()? {
+            if key == "countries" {
+                service.countries = map.next_value_seed(OffersSeed(&mut *self.0))?;
+                continue;
+            }
+            let field: Field<'de> = map.next_value()?;
+            match &*key {
+                "code" => service.code = field.word().unwrap_or_default(),
+                "name" => service.name = field.word().unwrap_or_default(),
+                "price" | "cost" => service.price = price(field),
+                "available" | "count" | "qty" => service.available = field.count(),
+                "multi_sms" => service.multi_sms = field.flag(),
+                "expires_in" => service.expires_in = field.count().map(Duration::from_secs),
+                _ => {}
+            }
+        }
+        Ok(Some(service))
+    }
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        super::catalogue::skip(list).map(|()| None)
+    }
+    fn nothing(self) -> Self::Value {
+        None
+    }
+}
+
+struct OffersSeed<'s>(&'s mut Services);
+
+impl<'de> DeserializeSeed<'de> for OffersSeed<'_> {
+    type Value = Vec<Offer>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de> Compound<'de> for OffersSeed<'_> {
+    type Value = Vec<Offer>;
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Offer>, A::Error> {
+        let mut offers = Vec::new();
+        while let Some(Text(key)) = map.next_key()? {
+            offers.extend(map.next_value_seed(OfferSeed(&mut *self.0, &key))?);
+        }
+        Ok(offers)
+    }
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Offer>, A::Error> {
+        let mut offers = Vec::new();
+        while let Some(offer) = list.next_element_seed(OfferSeed(&mut *self.0, ""))? {
+            offers.extend(offer);
+        }
+        Ok(offers)
+    }
+    fn nothing(self) -> Vec<Offer> {
+        Vec::new()
+    }
+}
+
+/// Reads an offer; the key stands for the country's code where the object names none.
+struct OfferSeed<'s, 'k>(&'s mut Services, &'k str);
+
+impl<'de> DeserializeSeed<'de> for OfferSeed<'_, '_> {
+    type Value = Option<Offer>;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(Loose(self))
+    }
+}
+
+impl<'de> Compound<'de> for OfferSeed<'_, '_> {
+    type Value = Option<Offer>;
+    fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut offer = Offer {
+            country: self.0.shared(self.1),
+            country_name: self.0.shared(""),
+            price: None,
+            available: None,
+        };
+        while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
+            match &*key {
+                "country_code" | "code" => offer.country = self.0.shared(&field.word().unwrap_or_default()),
+                "country_name" | "name" => offer.country_name = self.0.shared(&field.word().unwrap_or_default()),
+                "price" | "cost" => offer.price = price(field),
+                "qty" | "count" | "available" => offer.available = field.count(),
+                _ => {}
+            }
+        }
+        Ok((!offer.country.is_empty()).then_some(offer))
+    }
+    fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        super::catalogue::skip(list).map(|()| None)
+    }
+    fn nothing(self) -> Self::Value {
+        None
+    }
+}
+
+fn price(field: Field<'_>) -> Option<Amount> {
+    field.amount().filter(|price| *price >= Amount::ZERO)
+}

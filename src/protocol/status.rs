@@ -1,0 +1,257 @@
+//! The state of an activation: replies of getStatus, getStatusV2 and setStatus.
+
+use super::json::{Field, Object};
+use super::reply::{Answer, Body, Failure, RawReply, Salvage, is_success, read};
+use super::{Code, ServiceError};
+
+/// What getStatus says about an activation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// No code yet.
+    Waiting,
+    /// The next code is awaited; the code named here is the one before, not a new one.
+    WaitingForNext {
+        /// The code before, where the service repeats it.
+        last_code: Option<String>,
+    },
+    /// A code is there.
+    Received(Sms),
+    /// The service says cancelled; for an order that had its code it may also mean completed or expired.
+    Cancelled,
+    /// A status that this library does not know, as the service wrote it. Not an end.
+    Other(String),
+}
+
+/// A message that came to the number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sms {
+    /// The code, untouched: it may hold colons, blanks and leading zeros.
+    pub code: String,
+    /// The text of the message, where the service gives it.
+    pub text: Option<String>,
+    /// Who sent it, where the service says so.
+    pub sender: Option<String>,
+    /// When it came, in the words of the service: the zone of that time is not known.
+    pub received_at: Option<String>,
+    /// Whether this code equals the one before it.
+    pub is_repeat: bool,
+}
+
+/// What setStatus says it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StatusChange {
+    /// The order is cancelled and the wallet refunded.
+    Cancelled,
+    /// The order was cancelled before.
+    AlreadyCancelled,
+    /// The service knows that the SMS was sent.
+    Ready,
+    /// The service waits for the next code.
+    WaitingForNext,
+    /// The order is completed.
+    Completed,
+    /// The service accepted without saying what.
+    Accepted,
+    /// A word that this library does not know, as the service wrote it.
+    Other(String),
+}
+
+impl Sms {
+    pub(crate) fn new(code: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            ..Self::default()
+        }
+    }
+}
+
+impl StatusChange {
+    /// Whether it says that the order is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Cancelled | Self::AlreadyCancelled)
+    }
+}
+
+/// Reads a reply of getStatus or getStatusV2: plain or JSON, for either action.
+pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
+    let answer = read(raw, Salvage::Object)?;
+    match &answer.body {
+        Body::Plain {
+            token: "null" | "false",
+            rest: None,
+            ..
+        } => Ok(Status::Waiting),
+        Body::Plain { text, .. } if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) => {
+            Err(answer.unframed())
+        }
+        Body::Plain { text, .. } => Ok(status_in_text(text)),
+        Body::Json(field) => status_in_json(*field).ok_or_else(|| answer.unexpected()),
+        Body::Empty => Err(answer.unexpected()),
+    }
+}
+
+/// Reads `STATUS_OK:12:34`: the code is everything behind the first colon.
+fn status_in_text(text: &str) -> Status {
+    let (token, rest) = text
+        .split_once(':')
+        .map_or((text, None), |(token, rest)| (token, code_text(rest)));
+    match (token.trim(), rest) {
+        ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => Status::Received(Sms::new(code)),
+        ("STATUS_OK" | "STATUS_OK_AND_INFORMING" | "STATUS_WAIT_CODE" | "STATUS_WAIT_RESEND" | "ACCESS_WAITING", _) => {
+            Status::Waiting
+        }
+        ("STATUS_WAIT_RETRY", last_code) => Status::WaitingForNext { last_code },
+        ("STATUS_CANCEL", None) => Status::Cancelled,
+        (word, _) if is_no_code(word) => Status::Waiting,
+        _ => Status::Other(super::reply::excerpt(text)),
+    }
+}
+
+/// A code as it stands in a reply: without the blanks around it and the quotes that some write; `None` where there is none.
+fn code_text(text: &str) -> Option<String> {
+    let text = text.trim();
+    let unquoted = ['\'', '"'].iter().find_map(|quote| {
+        let inner = text.strip_prefix(*quote)?.strip_suffix(*quote)?;
+        (!inner.contains(*quote)).then_some(inner)
+    });
+    let code = unquoted.unwrap_or(text);
+    (!code.is_empty() && !is_no_code(code)).then(|| code.to_owned())
+}
+
+/// `Нет кода` ("no code") stands where a code would.
+fn is_no_code(text: &str) -> bool {
+    text == "Нет кода"
+}
+
+fn status_in_json(field: Field<'_>) -> Option<Status> {
+    let object = field.object()?;
+    for name in ["raw", "status", "data"] {
+        let word = object.word(&[name]);
+        if let Some(text) = word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_")) {
+            return Some(match status_in_text(&text) {
+                // `{"status":"STATUS_OK","code":"123"}`
+                Status::Waiting => newest(&object).map_or(Status::Waiting, Status::Received),
+                status => status,
+            });
+        }
+    }
+    if let Some(sms) = newest(&object) {
+        return Some(Status::Received(sms));
+    }
+    let waiting = object.is_empty()
+        || object.has(&["sms", "call", "data", "code", "verificationType"])
+        || object.word(&["status"]).as_deref().is_some_and(is_success);
+    match object.word(&["status"]) {
+        Some(word) if !is_success(&word) => Some(Status::Other(word)),
+        _ => waiting.then_some(Status::Waiting),
+    }
+}
+
+/// The newest message of an object, wherever it keeps them.
+fn newest(object: &Object<'_>) -> Option<Sms> {
+    let mut found: Vec<Sms> = ["sms", "call", "data", "messages"]
+        .iter()
+        .filter_map(|name| object.get(&[name]))
+        .flat_map(messages)
+        .collect();
+    if found.is_empty() {
+        found.extend(message(object));
+    }
+    // Lists are oldest first unless their times say otherwise; the last of equals wins.
+    found.into_iter().reduce(|best, next| {
+        if next.received_at >= best.received_at {
+            next
+        } else {
+            best
+        }
+    })
+}
+
+/// The messages with a code in a field: one object, a list of them, or the bare code.
+pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
+    if let Some(list) = field.list() {
+        return list.into_iter().flat_map(messages).collect();
+    }
+    match field.object() {
+        Some(object) => {
+            let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
+            nested.map_or_else(|| message(&object).into_iter().collect(), messages)
+        }
+        None => field
+            .word()
+            .filter(|word| !is_success(word))
+            .and_then(|word| code_text(&word))
+            .map(Sms::new)
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn message(object: &Object<'_>) -> Option<Sms> {
+    let code = code_text(&object.word(&["code", "smsCode", "otp"])?)?;
+    Some(Sms {
+        code,
+        text: object.word(&["text", "smsText", "full_text"]),
+        sender: object.word(&["phoneFrom", "from", "sender"]),
+        received_at: object.word(&["dateTime", "date", "received_at", "created_at"]),
+        is_repeat: false,
+    })
+}
+
+/// Reads a reply of setStatus.
+pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
+    let answer = match read(raw, Salvage::Object) {
+        // It is an error by its form, but says that what was asked for is so.
+        Err(Failure::Service(error)) if ["ALREADY_CANCELED", "ALREADY_CANCELLED"].contains(&error.code.as_str()) => {
+            return Ok(StatusChange::AlreadyCancelled);
+        }
+        // A known word outside the error table, `SMS_ADDED`.
+        Err(Failure::Service(error)) if error.code == Code::Other("SMS_ADDED".to_owned()) => {
+            return Ok(StatusChange::Other("SMS_ADDED".to_owned()));
+        }
+        other => other?,
+    };
+    match &answer.body {
+        Body::Empty => Ok(StatusChange::Accepted),
+        Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
+        Body::Plain { token, .. } => change_in_word(token).ok_or_else(|| answer.unexpected()),
+        Body::Json(field) => change_in_json(*field, &answer),
+    }
+}
+
+fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange, Failure> {
+    let Some(object) = field.object() else {
+        return Err(answer.unexpected());
+    };
+    let words = ["status", "message", "msg", "raw", "result", "data"];
+    let said: Vec<String> = words.iter().filter_map(|name| object.word(&[name])).collect();
+    let token = |word: &String| change_in_word(word.split(':').next().unwrap_or_default());
+    if let Some(change) = said.iter().find_map(token) {
+        return Ok(change);
+    }
+    match said.first() {
+        Some(word) if is_success(word) => Ok(StatusChange::Accepted),
+        _ => Err(answer.unexpected()),
+    }
+}
+
+fn change_in_word(word: &str) -> Option<StatusChange> {
+    Some(match word.trim() {
+        "ACCESS_CANCEL" => StatusChange::Cancelled,
+        "ACCESS_CANCEL_ALREADY" => StatusChange::AlreadyCancelled,
+        "ACCESS_READY" => StatusChange::Ready,
+        "ACCESS_RETRY_GET" => StatusChange::WaitingForNext,
+        "ACCESS_ACTIVATION" | "ACCESS_APPROVED" => StatusChange::Completed,
+        word if word.starts_with("ACCESS_") || word.starts_with("STATUS_") => StatusChange::Other(word.to_owned()),
+        _ => return None,
+    })
+}
+
+impl ServiceError {
+    /// Whether it refuses a cancellation because a code came meanwhile.
+    pub(crate) fn says_code_arrived(&self) -> bool {
+        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED") || !self.messages.is_empty()
+    }
+}
