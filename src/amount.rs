@@ -101,11 +101,7 @@ impl fmt::Display for Amount {
 
 impl fmt::Display for ParseAmountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50",
-            self.0
-        )
+        write!(f, "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50", self.0)
     }
 }
 

@@ -98,8 +98,6 @@ impl Cancel {
 
 impl fmt::Debug for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancel")
-            .field("cancelled", &self.is_cancelled())
-            .finish()
+        f.debug_struct("Cancel").field("cancelled", &self.is_cancelled()).finish()
     }
 }

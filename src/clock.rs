@@ -47,10 +47,7 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment {
-            monotonic: self.start.elapsed(),
-            wall: SystemTime::now(),
-        }
+        Moment { monotonic: self.start.elapsed(), wall: SystemTime::now() }
     }
 
     fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
@@ -61,12 +58,7 @@ impl Clock for SystemClock {
 impl ManualClock {
     /// Starts at `wall`.
     pub fn new(wall: SystemTime) -> Self {
-        Self {
-            moment: Mutex::new(Moment {
-                monotonic: Duration::ZERO,
-                wall,
-            }),
-        }
+        Self { moment: Mutex::new(Moment { monotonic: Duration::ZERO, wall }) }
     }
 
     /// Moves both clocks forward.

@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("sastaotp needs a unix system: its connections are interrupted with poll(2)");
 
+pub mod activation;
 mod amount;
 mod cancel;
 pub mod clock;

@@ -17,29 +17,19 @@ pub struct Balance {
 /// Reads a reply of getBalance.
 pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, Failure> {
     let answer = read(raw, Salvage::No)?;
-    let rupees = |amount| Balance {
-        amount,
-        currency: "INR".to_owned(),
-    };
+    let rupees = |amount| Balance { amount, currency: "INR".to_owned() };
     match &answer.body {
         // `ACCESS_BALANCE:125.5` may be the beginning of `125.50`, or of `1255`.
         Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
-        Body::Plain {
-            token: "ACCESS_BALANCE",
-            rest: Some(rest),
-            ..
-        } => Amount::from_wire(rest).map(rupees).ok_or_else(|| answer.unexpected()),
+        Body::Plain { token: "ACCESS_BALANCE", rest: Some(rest), .. } => {
+            Amount::from_wire(rest).map(rupees).ok_or_else(|| answer.unexpected())
+        }
         _ => {
             let object = answer.object().ok_or_else(|| answer.unexpected())?;
             let object = object.get(&["data"]).and_then(Field::object).unwrap_or(object);
-            let amount = object
-                .get(&["balance", "amount"])
-                .and_then(Field::amount)
-                .ok_or_else(|| answer.unexpected())?;
-            Ok(Balance {
-                amount,
-                currency: object.word(&["currency"]).unwrap_or_else(|| "INR".to_owned()),
-            })
+            let amount =
+                object.get(&["balance", "amount"]).and_then(Field::amount).ok_or_else(|| answer.unexpected())?;
+            Ok(Balance { amount, currency: object.word(&["currency"]).unwrap_or_else(|| "INR".to_owned()) })
         }
     }
 }

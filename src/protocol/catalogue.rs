@@ -36,13 +36,7 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
     let mut table = T::default();
     let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        Entries {
-            sink: &mut table,
-            top: true,
-        }
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .is_ok()
+        Entries { sink: &mut table, top: true }.deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok()
     };
     if whole && !table.is_empty() {
         return Ok(table);
@@ -73,10 +67,7 @@ impl<'de, T: Sink> Compound<'de> for Entries<'_, T> {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
             if self.top && T::is_envelope(&key) {
-                map.next_value_seed(Entries {
-                    sink: &mut *self.sink,
-                    top: false,
-                })?;
+                map.next_value_seed(Entries { sink: &mut *self.sink, top: false })?;
             } else {
                 self.sink.entry(&key, MapSource(&mut map, PhantomData))?;
             }

@@ -27,19 +27,13 @@ pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
     };
     let envelope = field.object().and_then(|object| object.get(&["countries", "data"]));
     let members = envelope.unwrap_or(field).members().ok_or_else(|| answer.unexpected())?;
-    Ok(members
-        .into_iter()
-        .filter_map(|(key, field)| country(key.as_deref(), field))
-        .collect())
+    Ok(members.into_iter().filter_map(|(key, field)| country(key.as_deref(), field)).collect())
 }
 
 /// The countries with this name; case and blanks around do not count.
 pub fn find_countries<'a>(countries: &'a [Country], name: &str) -> Vec<&'a Country> {
     let wanted = name.trim().to_lowercase();
-    countries
-        .iter()
-        .filter(|country| country.name.to_lowercase() == wanted)
-        .collect()
+    countries.iter().filter(|country| country.name.to_lowercase() == wanted).collect()
 }
 
 fn country(key: Option<&str>, field: Field<'_>) -> Option<Country> {

@@ -76,13 +76,10 @@ impl<'a> Field<'a> {
     /// A count, from a number or its text; `12.0` counts as 12.
     pub(crate) fn count(self) -> Option<u64> {
         let text = self.text()?;
-        let whole =
-            text.trim().split_once('.').map_or(
-                text.trim(),
-                |(whole, zeros)| {
-                    if zeros.bytes().all(|b| b == b'0') { whole } else { "" }
-                },
-            );
+        let whole = text
+            .trim()
+            .split_once('.')
+            .map_or(text.trim(), |(whole, zeros)| if zeros.bytes().all(|b| b == b'0') { whole } else { "" });
         whole.parse().ok()
     }
 
@@ -131,11 +128,7 @@ impl<'a> Object<'a> {
     /// The field of the first of these names that is there and not null; of a repeated field the last.
     pub(crate) fn get(&self, names: &[&str]) -> Option<Field<'a>> {
         let last = |name: &&str| self.0.iter().rev().find(|(key, _)| key == name);
-        names
-            .iter()
-            .filter_map(last)
-            .map(|(_, field)| *field)
-            .find(|field| !field.is_null())
+        names.iter().filter_map(last).map(|(_, field)| *field).find(|field| !field.is_null())
     }
 
     /// Whether one of these names is there at all, even as null.
@@ -282,23 +275,14 @@ mod tests {
         ] {
             assert_eq!(field(json).text().as_deref(), text, "{json}");
         }
-        for (json, count) in [
-            ("12", Some(12)),
-            (r#"" 12 ""#, Some(12)),
-            ("12.0", Some(12)),
-            ("12.5", None),
-            ("-1", None),
-            ("1e3", None),
-        ] {
+        for (json, count) in
+            [("12", Some(12)), (r#"" 12 ""#, Some(12)), ("12.0", Some(12)), ("12.5", None), ("-1", None), ("1e3", None)]
+        {
             assert_eq!(field(json).count(), count, "{json}");
         }
-        for (json, flag) in [
-            ("true", Some(true)),
-            (r#""1""#, Some(true)),
-            ("0", Some(false)),
-            (r#""""#, Some(false)),
-            ("7", None),
-        ] {
+        for (json, flag) in
+            [("true", Some(true)), (r#""1""#, Some(true)), ("0", Some(false)), (r#""""#, Some(false)), ("7", None)]
+        {
             assert_eq!(field(json).flag(), flag, "{json}");
         }
         for (json, empty) in [

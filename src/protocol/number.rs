@@ -99,18 +99,10 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
     let mut purchase = match &answer.body {
         Body::Json(_) => from_object(answer)?,
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
-        Body::Plain {
-            token: found,
-            rest: Some(rest),
-            ..
-        } if *found == token => {
+        Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
             // An id may hold colons, a phone number cannot: the last part is the number.
             let (id, phone) = rest.rsplit_once(':').ok_or_else(|| answer.unexpected())?;
-            Purchase {
-                activation_id: id.trim().to_owned(),
-                phone_number: phone.trim().to_owned(),
-                ..Purchase::empty()
-            }
+            Purchase { activation_id: id.trim().to_owned(), phone_number: phone.trim().to_owned(), ..Purchase::empty() }
         }
         Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
     };
@@ -118,14 +110,10 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
         return Err(answer.unexpected());
     }
     if answer.salvaged {
-        purchase
-            .warnings
-            .push("the reply stood behind text that does not belong to it".to_owned());
+        purchase.warnings.push("the reply stood behind text that does not belong to it".to_owned());
     }
     if !(200..300).contains(&answer.raw.status) {
-        purchase
-            .warnings
-            .push(format!("the purchase came with HTTP status {}", answer.raw.status));
+        purchase.warnings.push(format!("the purchase came with HTTP status {}", answer.raw.status));
     }
     purchase.raw = String::from_utf8_lossy(answer.raw.body).into_owned();
     Ok(purchase)
@@ -144,32 +132,20 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     if !status.as_deref().map_or(family, is_success) {
         return Err(unexpected());
     }
-    if object
-        .repeated(&["status", "activation_id", "activationId", "new_activation_id"])
-        .is_some()
-    {
-        return Err(answer
-            .raw
-            .unreadable("B10", "an object that names its status or id twice"));
+    if object.repeated(&["status", "activation_id", "activationId", "new_activation_id"]).is_some() {
+        return Err(answer.raw.unreadable("B10", "an object that names its status or id twice"));
     }
     let mut warnings = Vec::new();
     let price = object.get(&["price", "activationCost", "cost"]);
     let amount = price.and_then(Field::amount).filter(|amount| *amount >= Amount::ZERO);
     if let (Some(price), None) = (price, amount) {
-        warnings.push(format!(
-            "the price cannot be read: {}",
-            super::reply::excerpt(price.raw())
-        ));
+        warnings.push(format!("the price cannot be read: {}", super::reply::excerpt(price.raw())));
     }
     Ok(Purchase {
         // `new_…` first: a regetNumber reply may name the old id too.
-        activation_id: object
-            .word(&["new_activation_id", "activation_id", "activationId"])
-            .ok_or_else(unexpected)?,
+        activation_id: object.word(&["new_activation_id", "activation_id", "activationId"]).ok_or_else(unexpected)?,
         order_id: object.word(&["new_order_id", "order_id", "orderId"]),
-        phone_number: object
-            .word(&["phone_number", "number", "phoneNumber", "phone"])
-            .ok_or_else(unexpected)?,
+        phone_number: object.word(&["phone_number", "number", "phoneNumber", "phone"]).ok_or_else(unexpected)?,
         service: object.word(&["service_code"]),
         service_name: object.word(&["service"]),
         country: object.word(&["country_code", "countryCode"]),
@@ -177,10 +153,7 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         price: amount,
         multi_sms: flag(&object, &["multi_sms"]),
         can_get_another_sms: flag(&object, &["can_get_another_sms", "canGetAnotherSms"]),
-        expires_in: object
-            .get(&["expires_in"])
-            .and_then(Field::count)
-            .map(Duration::from_secs),
+        expires_in: object.get(&["expires_in"]).and_then(Field::count).map(Duration::from_secs),
         note: object.word(&["note"]),
         warnings,
         raw: String::new(),

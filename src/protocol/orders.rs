@@ -103,10 +103,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     let mut field = match &answer.body {
         Body::Json(field) => *field,
         _ if answer.object().is_some() => {
-            return Ok(OrderPage {
-                raw: text(),
-                ..OrderPage::default()
-            });
+            return Ok(OrderPage { raw: text(), ..OrderPage::default() });
         }
         _ => return Err(answer.unexpected()),
     };
@@ -119,11 +116,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
             Some(inner) => field = inner,
             None if ENVELOPES.iter().any(|name| object.has(&[name])) => {
                 // `"orders": null`
-                return Ok(OrderPage {
-                    total,
-                    raw: text(),
-                    ..OrderPage::default()
-                });
+                return Ok(OrderPage { total, raw: text(), ..OrderPage::default() });
             }
             None => break,
         }
@@ -136,11 +129,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     if !known_shape {
         return Err(answer.unexpected());
     }
-    Ok(OrderPage {
-        orders,
-        total,
-        raw: text(),
-    })
+    Ok(OrderPage { orders, total, raw: text() })
 }
 
 fn order(field: Field<'_>) -> Option<Order> {
@@ -149,24 +138,15 @@ fn order(field: Field<'_>) -> Option<Order> {
     } else {
         return None;
     };
-    let created_at = object.word(&[
-        "created_at",
-        "createdAt",
-        "created",
-        "date",
-        "time",
-        "purchased_at",
-        "activationTime",
-    ]);
+    let created_at =
+        object.word(&["created_at", "createdAt", "created", "date", "time", "purchased_at", "activationTime"]);
     let order = Order {
         order_id: object.word(&["order_id", "orderId", "id"]),
         activation_id: object.word(&["activation_id", "activationId"]),
         phone_number: object.word(&["phone_number", "number", "phone", "phoneNumber"]),
         service: object.word(&["service_code", "serviceCode", "service", "service_name"]),
         country: object.word(&["country_code", "countryCode", "country", "country_name"]),
-        price: object
-            .get(&["price", "cost", "amount", "activationCost"])
-            .and_then(Field::amount),
+        price: object.get(&["price", "cost", "amount", "activationCost"]).and_then(Field::amount),
         status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
         code: code(&object),
         created: created_at.as_deref().and_then(unix_time),
@@ -184,10 +164,6 @@ fn code(object: &Object<'_>) -> Option<String> {
 /// Seconds or milliseconds since 1970.
 fn unix_time(text: &str) -> Option<SystemTime> {
     let number: u64 = text.parse().ok()?;
-    let since = if number > 100_000_000_000 {
-        Duration::from_millis(number)
-    } else {
-        Duration::from_secs(number)
-    };
+    let since = if number > 100_000_000_000 { Duration::from_millis(number) } else { Duration::from_secs(number) };
     (number > 1_000_000_000).then(|| SystemTime::UNIX_EPOCH + since)
 }

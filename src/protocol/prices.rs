@@ -86,10 +86,7 @@ impl Prices {
     }
 
     fn rows_of(&self, country: usize) -> &[Row] {
-        let end = self
-            .countries
-            .get(country + 1)
-            .map_or(self.rows.len(), |(_, start)| *start);
+        let end = self.countries.get(country + 1).map_or(self.rows.len(), |(_, start)| *start);
         &self.rows[self.countries[country].1..end]
     }
 
@@ -123,11 +120,7 @@ impl Sink for Prices {
         self.countries.push((country.into(), self.rows.len()));
         value.read(CountrySeed(self))?;
         // A word such as `"status":"OK"` stands where a country could: it has no rows.
-        if self
-            .countries
-            .last()
-            .is_some_and(|(_, start)| *start == self.rows.len())
-        {
+        if self.countries.last().is_some_and(|(_, start)| *start == self.rows.len()) {
             self.countries.pop();
         }
         Ok(())
@@ -176,11 +169,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed {
 impl<'de> Compound<'de> for RowSeed {
     type Value = Option<Row>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Row>, A::Error> {
-        let mut row = Row {
-            cost: NO_COST,
-            service: 0,
-            count: NO_COUNT,
-        };
+        let mut row = Row { cost: NO_COST, service: 0, count: NO_COUNT };
         while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
             match &*key {
                 "cost" | "price" => {

@@ -68,11 +68,7 @@ pub(crate) enum Body<'a> {
     /// One JSON value.
     Json(Field<'a>),
     /// A line of text: the part before the first colon, and what follows it.
-    Plain {
-        token: &'a str,
-        rest: Option<&'a str>,
-        text: &'a str,
-    },
+    Plain { token: &'a str, rest: Option<&'a str>, text: &'a str },
     /// Nothing.
     Empty,
 }
@@ -185,27 +181,21 @@ impl RawReply<'_> {
 impl<'a> Answer<'a> {
     /// The failure of a reply that is whole but not of the form its action has.
     pub(crate) fn unexpected(&self) -> Failure {
-        self.raw
-            .unreadable("B11", "a reply of another form than the action has")
+        self.raw.unreadable("B11", "a reply of another form than the action has")
     }
 
     /// The reply's object. Plain text is no object; `null`, `false` and `[]` are an empty one.
     pub(crate) fn object(&self) -> Option<Object<'a>> {
         match self.body {
             Body::Json(field) => field.object(),
-            Body::Plain {
-                token: "null" | "false",
-                rest: None,
-                ..
-            } => Some(Object::default()),
+            Body::Plain { token: "null" | "false", rest: None, .. } => Some(Object::default()),
             Body::Plain { .. } | Body::Empty => None,
         }
     }
 
     /// The failure of a plain reply that nothing proves to be whole.
     pub(crate) fn unframed(&self) -> Failure {
-        self.raw
-            .unreadable("N09", "plain text that may have been cut: the reply has no length")
+        self.raw.unreadable("N09", "plain text that may have been cut: the reply has no length")
     }
 
     fn error(&self) -> Option<Failure> {
@@ -213,11 +203,7 @@ impl<'a> Answer<'a> {
         match &self.body {
             Body::Empty if self.raw.status == 204 => None,
             Body::Empty => Some(self.raw.by_status("H10", "an empty body")),
-            Body::Json(field) => match field
-                .object()
-                .as_ref()
-                .and_then(|object| error_in(object, self.raw.status))
-            {
+            Body::Json(field) => match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
                 Some(error) => Some(self.raw.service(error)),
                 None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
                     Some(self.raw.by_status("H07", "an HTTP error"))
@@ -261,23 +247,13 @@ impl RawReply<'_> {
 
 impl ServiceError {
     pub(crate) fn new(code: Code, http_status: u16) -> Self {
-        Self {
-            code,
-            exact: false,
-            http_status,
-            detail: None,
-            min_price: None,
-            retry_after: None,
-            messages: Vec::new(),
-        }
+        Self { code, exact: false, http_status, detail: None, min_price: None, retry_after: None, messages: Vec::new() }
     }
 }
 
 /// Says whether a `status` field stands for success.
 pub(crate) fn is_success(word: &str) -> bool {
-    ["ok", "success", "true", "1"]
-        .iter()
-        .any(|yes| word.eq_ignore_ascii_case(yes))
+    ["ok", "success", "true", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
 /// Takes the error out of an object, in every form that was seen: `{status,error}`, `{status,message}`,
@@ -285,35 +261,22 @@ pub(crate) fn is_success(word: &str) -> bool {
 fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
     let status = object.word(&["status"]);
-    let failed = status
-        .as_ref()
-        .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let failed = status.as_ref().is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
     let succeeded = status.as_deref().is_some_and(is_success);
     let ok = (200..300).contains(&http_status) && !failed;
 
-    let word = |names: &[&str]| {
-        object
-            .word(names)
-            .filter(|word| !["false", "0"].contains(&word.as_str()))
-    };
+    let word = |names: &[&str]| object.word(names).filter(|word| !["false", "0"].contains(&word.as_str()));
     let named = word(&["title", "error", "error_code", "errorCode"]);
     let said = word(&["message", "msg", "details", "detail"]);
     let code = if let Some(named) = named {
         // `{"error": {"code": …}}` holds the code one level deeper.
         let inner = object.get(&["error"]).and_then(Field::object);
-        inner
-            .and_then(|inner| inner.word(&["code", "name", "message"]))
-            .unwrap_or(named)
-    } else if let Some(code) = status
-        .as_deref()
-        .filter(|_| !succeeded && !failed)
-        .filter(|status| is_error_token(status))
+        inner.and_then(|inner| inner.word(&["code", "name", "message"])).unwrap_or(named)
+    } else if let Some(code) =
+        status.as_deref().filter(|_| !succeeded && !failed).filter(|status| is_error_token(status))
     {
         code.to_owned()
-    } else if let Some(said) = said
-        .as_ref()
-        .filter(|said| failed || !ok || Code::read(said).is_known())
-    {
+    } else if let Some(said) = said.as_ref().filter(|said| failed || !ok || Code::read(said).is_known()) {
         said.clone()
     } else if failed {
         status.clone()?
@@ -321,27 +284,16 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         return None;
     };
     let code = code.trim();
-    let (token, rest) = code
-        .split_once(':')
-        .map_or((code, None), |(token, rest)| (token, Some(rest)));
+    let (token, rest) = code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
     let known = Code::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
-    let holds_an_order = object.has(&[
-        "activation_id",
-        "activationId",
-        "new_activation_id",
-        "order_id",
-        "number",
-        "phone_number",
-    ]);
+    let holds_an_order =
+        object.has(&["activation_id", "activationId", "new_activation_id", "order_id", "number", "phone_number"]);
     Some(ServiceError {
         // A refusal that says "success" or names an order contradicts itself, and proves nothing.
         exact: rest.is_none() && known.as_str() == code && !succeeded && !holds_an_order,
         detail: said.map(|said| excerpt(&said)).filter(|said| said != token),
-        min_price: info
-            .get(&["min"])
-            .and_then(Field::amount)
-            .or_else(|| rest.and_then(Amount::from_wire)),
+        min_price: info.get(&["min"]).and_then(Field::amount).or_else(|| rest.and_then(Amount::from_wire)),
         retry_after: ["minActivationTime", "retry_after", "retryAfter"]
             .iter()
             .find_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count())
@@ -359,24 +311,13 @@ fn is_error_token(word: &str) -> bool {
 /// Whether a word has the form of the protocol's codes: capitals, digits and underscores.
 fn is_token(word: &str) -> bool {
     (3..=64).contains(&word.len())
-        && word
-            .bytes()
-            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && word.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
 /// The beginning of a text on one line, for messages.
 pub(crate) fn excerpt(text: &str) -> String {
     const LENGTH: usize = 120;
-    let line: String = text
-        .trim()
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(LENGTH)
-        .collect();
-    if text.trim().chars().count() > LENGTH {
-        line + "…"
-    } else {
-        line
-    }
+    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
+    if text.trim().chars().count() > LENGTH { line + "…" } else { line }
 }

@@ -113,15 +113,9 @@ impl SetStatus {
 
     /// Reads a value of the wire.
     pub fn from_value(value: i32) -> Option<Self> {
-        [
-            Self::Cancel,
-            Self::CancelLegacy,
-            Self::SmsSent,
-            Self::NextCode,
-            Self::Complete,
-        ]
-        .into_iter()
-        .find(|status| status.value() == value)
+        [Self::Cancel, Self::CancelLegacy, Self::SmsSent, Self::NextCode, Self::Complete]
+            .into_iter()
+            .find(|status| status.value() == value)
     }
 }
 
@@ -163,10 +157,7 @@ impl Request<'_> {
 
     /// Whether the reply may be megabytes: then it may come compressed.
     pub fn is_catalogue(&self) -> bool {
-        matches!(
-            self,
-            Self::GetServices { .. } | Self::GetPrices { .. } | Self::GetCountries
-        )
+        matches!(self, Self::GetServices { .. } | Self::GetPrices { .. } | Self::GetCountries)
     }
 
     /// The encoded query, without a key.
@@ -204,13 +195,7 @@ impl Request<'_> {
                 push("status", &status.value().to_string());
             }
             Self::GetStatusV2 { id } | Self::RegetNumber { id } => push("id", valid("id", id)?),
-            Self::GetNumber {
-                service,
-                country,
-                max_price,
-                operator,
-                multi_sms,
-            } => {
+            Self::GetNumber { service, country, max_price, operator, multi_sms } => {
                 push("service", valid("service", service)?);
                 optional(&mut push, "country", country)?;
                 if let Some(price) = max_price {
@@ -244,9 +229,7 @@ fn valid<'a>(name: &str, value: &'a str) -> Result<&'a str, InvalidRequest> {
         return Ok(value);
     }
     let shown: String = value.chars().take(LONGEST).collect();
-    Err(InvalidRequest(format!(
-        "{name} {shown:?}: it must be 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -"
-    )))
+    Err(InvalidRequest(format!("{name} {shown:?}: it must be 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -")))
 }
 
 /// Whether a text may be an id or a code: what the service accepts, and nothing that could end a parameter.
@@ -276,53 +259,23 @@ mod tests {
     #[test]
     fn each_action_has_its_query() {
         use ActionClass::{Charge, Read, Transition};
-        let orders = Request::GetOrders {
-            limit: 100,
-            page: 2,
-            status: Some("pending"),
-        };
-        let cancel = Request::SetStatus {
-            id: "Lw4S1r37abcXYZ",
-            status: SetStatus::Cancel,
-        };
+        let orders = Request::GetOrders { limit: 100, page: 2, status: Some("pending") };
+        let cancel = Request::SetStatus { id: "Lw4S1r37abcXYZ", status: SetStatus::Cancel };
         for (request, class, query) in [
             (Request::GetBalance, Read, "action=getBalance&format=json"),
             (Request::GetCountries, Read, "action=getCountries&format=json"),
+            (Request::GetServices { service: None }, Read, "action=getServicesList&format=json"),
             (
-                Request::GetServices { service: None },
-                Read,
-                "action=getServicesList&format=json",
-            ),
-            (
-                Request::GetPrices {
-                    service: Some("tg"),
-                    country: Some("22"),
-                },
+                Request::GetPrices { service: Some("tg"), country: Some("22") },
                 Read,
                 "action=getPrices&service=tg&country=22&format=json",
             ),
-            (
-                orders,
-                Read,
-                "action=getOrders&limit=100&page=2&status=pending&format=json",
-            ),
+            (orders, Read, "action=getOrders&limit=100&page=2&status=pending&format=json"),
             (Request::GetStatus { id: "a:b" }, Read, "action=getStatus&id=a%3Ab"),
-            (
-                Request::GetStatusV2 { id: "1" },
-                Read,
-                "action=getStatusV2&id=1&format=json",
-            ),
+            (Request::GetStatusV2 { id: "1" }, Read, "action=getStatusV2&id=1&format=json"),
             (cancel, Transition, "action=setStatus&id=Lw4S1r37abcXYZ&status=8"),
-            (
-                number("tg"),
-                Charge,
-                "action=getNumber&service=tg&country=22&maxPrice=20.00&format=json",
-            ),
-            (
-                Request::RegetNumber { id: "7" },
-                Charge,
-                "action=regetNumber&id=7&format=json",
-            ),
+            (number("tg"), Charge, "action=getNumber&service=tg&country=22&maxPrice=20.00&format=json"),
+            (Request::RegetNumber { id: "7" }, Charge, "action=regetNumber&id=7&format=json"),
         ] {
             assert_eq!(request.query().as_deref(), Ok(query));
             assert_eq!(request.class(), class, "{query}");
@@ -336,24 +289,8 @@ mod tests {
             let error = number(text).query().expect_err(text).0;
             assert!(error.contains("1 to 64"), "{error}");
         }
-        assert!(
-            Request::GetOrders {
-                limit: 101,
-                page: 1,
-                status: None
-            }
-            .query()
-            .is_err()
-        );
-        assert!(
-            Request::GetOrders {
-                limit: 1,
-                page: 0,
-                status: None
-            }
-            .query()
-            .is_err()
-        );
+        assert!(Request::GetOrders { limit: 101, page: 1, status: None }.query().is_err());
+        assert!(Request::GetOrders { limit: 1, page: 0, status: None }.query().is_err());
     }
 
     #[test]

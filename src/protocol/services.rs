@@ -172,12 +172,8 @@ impl<'de> DeserializeSeed<'de> for OfferSeed<'_, '_> {
 impl<'de> Compound<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut offer = Offer {
-            country: self.0.shared(self.1),
-            country_name: self.0.shared(""),
-            price: None,
-            available: None,
-        };
+        let mut offer =
+            Offer { country: self.0.shared(self.1), country_name: self.0.shared(""), price: None, available: None };
         while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
             match &*key {
                 "country_code" | "code" => offer.country = self.0.shared(&field.word().unwrap_or_default()),

@@ -60,10 +60,7 @@ pub enum StatusChange {
 
 impl Sms {
     pub(crate) fn new(code: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            ..Self::default()
-        }
+        Self { code: code.into(), ..Self::default() }
     }
 }
 
@@ -78,11 +75,7 @@ impl StatusChange {
 pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
-        Body::Plain {
-            token: "null" | "false",
-            rest: None,
-            ..
-        } => Ok(Status::Waiting),
+        Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting),
         Body::Plain { text, .. } if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) => {
             Err(answer.unframed())
         }
@@ -94,9 +87,7 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
 
 /// Reads `STATUS_OK:12:34`: the code is everything behind the first colon.
 fn status_in_text(text: &str) -> Status {
-    let (token, rest) = text
-        .split_once(':')
-        .map_or((text, None), |(token, rest)| (token, code_text(rest)));
+    let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
     match (token.trim(), rest) {
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => Status::Received(Sms::new(code)),
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING" | "STATUS_WAIT_CODE" | "STATUS_WAIT_RESEND" | "ACCESS_WAITING", _) => {
@@ -151,22 +142,13 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
 
 /// The newest message of an object, wherever it keeps them.
 fn newest(object: &Object<'_>) -> Option<Sms> {
-    let mut found: Vec<Sms> = ["sms", "call", "data", "messages"]
-        .iter()
-        .filter_map(|name| object.get(&[name]))
-        .flat_map(messages)
-        .collect();
+    let mut found: Vec<Sms> =
+        ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).flat_map(messages).collect();
     if found.is_empty() {
         found.extend(message(object));
     }
     // Lists are oldest first unless their times say otherwise; the last of equals wins.
-    found.into_iter().reduce(|best, next| {
-        if next.received_at >= best.received_at {
-            next
-        } else {
-            best
-        }
-    })
+    found.into_iter().reduce(|best, next| if next.received_at >= best.received_at { next } else { best })
 }
 
 /// The messages with a code in a field: one object, a list of them, or the bare code.

@@ -166,9 +166,7 @@ impl Cause {
 
 impl fmt::Debug for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Request")
-            .field("lane", &self.lane)
-            .finish_non_exhaustive()
+        f.debug_struct("Request").field("lane", &self.lane).finish_non_exhaustive()
     }
 }
 
@@ -194,10 +192,7 @@ impl SendLatch {
 
     /// Gives the request up; `true` when no byte was sent and none will be.
     pub fn try_abandon(&self) -> bool {
-        match self
-            .0
-            .compare_exchange(OPEN, ABANDONED, Ordering::AcqRel, Ordering::Acquire)
-        {
+        match self.0.compare_exchange(OPEN, ABANDONED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(ABANDONED) => true,
             Err(_) => false,
         }
