@@ -2,12 +2,31 @@
 //!
 //! [`Transport`] is the door between the client and the network. The crate's own implementation stands on ureq; tests
 //! and simulations pass in others. A transport never repeats a request and never decides what a reply means.
+//!
+//! The layers of [`HttpTransport`], outermost first: `http` (agents, the request), `http1` (one request and its reply),
+//! `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the call they
+//! serve, `reply` reads bytes. ureq keeps the connections and greets proxies; nothing outside this folder knows it.
+
+mod call;
+mod config;
+mod connect;
+mod http;
+mod http1;
+mod proxy;
+mod reply;
+mod resolve;
+mod socket;
+mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::Cancel;
+
+pub use config::{HttpConfig, ProxyChoice, Timeouts};
+pub use http::HttpTransport;
 
 /// Makes HTTP exchanges with the service.
 pub trait Transport: Send + Sync + fmt::Debug {
@@ -175,9 +194,9 @@ impl fmt::Debug for Request<'_> {
 /// The point of no return of a request: either its first byte is handed over, or it was given up before, never both.
 ///
 /// The transport calls [`SendLatch::try_send`] right before the first byte; a caller that gives up calls
-/// [`SendLatch::try_abandon`] and learns whether it was in time.
-#[derive(Debug, Default)]
-pub struct SendLatch(AtomicU8);
+/// [`SendLatch::try_abandon`] and learns whether it was in time. Clones are the same latch.
+#[derive(Clone, Debug, Default)]
+pub struct SendLatch(Arc<AtomicU8>);
 
 const OPEN: u8 = 0;
 const SENT: u8 = 1;
@@ -211,6 +230,45 @@ impl SendLatch {
 
 /// Reads a `Retry-After` value: whole seconds, or an HTTP date against `now`. What is in the past is zero; what is neither is `None`.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let _ = (value, now);
-    None
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are still a wish to wait long.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        #[rustfmt::skip]
+        let rows = [
+            ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
+            ("99999999999999999999999", seconds(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
+            ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(retry_after(value, now), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_latch_is_sent_or_abandoned_never_both() {
+        let latch = SendLatch::default();
+        assert!(latch.try_send() && latch.try_send() && latch.is_sent());
+        assert!(!latch.try_abandon());
+        let latch = SendLatch::default();
+        assert!(latch.clone().try_abandon() && latch.try_abandon());
+        assert!(!latch.try_send() && !latch.is_sent());
+    }
 }
