@@ -79,9 +79,19 @@ const BOTH: [Lane; 2] = [Lane::Read, Lane::Charge];
 #[track_caller]
 fn check(result: Result<Reply, TransportError>, cause: Cause, phase: Phase, sent: bool) {
     let error = result.expect_err("an error was expected");
-    assert_eq!((error.cause, error.phase, error.sent), (cause, phase, sent), "{error:?}");
-    assert!(!error.message.contains("k3y") && !error.message.contains("action"), "{error:?}");
-    assert!(!error.message.ends_with('.') && error.message.contains(": "), "{error:?}");
+    assert_eq!(
+        (error.cause, error.phase, error.sent),
+        (cause, phase, sent),
+        "{error:?}"
+    );
+    assert!(
+        !error.message.contains("k3y") && !error.message.contains("action"),
+        "{error:?}"
+    );
+    assert!(
+        !error.message.ends_with('.') && error.message.contains(": "),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -121,7 +131,10 @@ fn replies_say_whether_their_end_is_proved() {
         });
         for lane in BOTH {
             let reply = ask(&to(&server.url()), lane).unwrap();
-            assert_eq!((reply.status, reply.framed, reply.body.as_slice()), (200, *framed, b"hello".as_slice()));
+            assert_eq!(
+                (reply.status, reply.framed, reply.body.as_slice()),
+                (200, *framed, b"hello".as_slice())
+            );
         }
     }
 }
@@ -212,7 +225,11 @@ fn a_charge_whose_connection_ends_is_sent_exactly_once() {
                 ask(&transport, Lane::Read).unwrap();
             }
             check(ask(&transport, Lane::Charge), Cause::Closed, Phase::Receive, true);
-            let charges = server.requests().iter().filter(|request| request.contains("close")).count();
+            let charges = server
+                .requests()
+                .iter()
+                .filter(|request| request.contains("close"))
+                .count();
             assert_eq!(charges, 1);
             assert_eq!(server.accepted(), 1 + usize::from(warm));
         }
@@ -272,13 +289,23 @@ fn endless_headers_and_bodies_are_capped() {
         conn.send(b"HTTP/1.1 200 OK\r\n");
         while conn.send(b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n") {}
     });
-    check(ask(&to(&endless_head.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
+    check(
+        ask(&to(&endless_head.url()), Lane::Read),
+        Cause::TooLarge,
+        Phase::Receive,
+        true,
+    );
     let endless_body = Server::start(|conn| {
         conn.request();
         conn.send(b"HTTP/1.1 200 OK\r\n\r\n");
         while conn.send([b'x'; 4096]) {}
     });
-    check(ask(&to(&endless_body.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
+    check(
+        ask(&to(&endless_body.url()), Lane::Read),
+        Cause::TooLarge,
+        Phase::Receive,
+        true,
+    );
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -289,7 +316,11 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 }
 
 fn gzipped_reply(body: &[u8]) -> Vec<u8> {
-    let mut reply = format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     reply.extend_from_slice(body);
     reply
 }
@@ -298,7 +329,9 @@ fn gzipped_reply(body: &[u8]) -> Vec<u8> {
 fn gzip_is_read_within_the_limit() {
     let ask_gzip = |reply: Vec<u8>, limit: usize| {
         let server = Server::replying(reply);
-        ask_with(&to(&server.url()), Lane::Read, |ask| (ask.gzip, ask.body_limit) = (true, limit))
+        ask_with(&to(&server.url()), Lane::Read, |ask| {
+            (ask.gzip, ask.body_limit) = (true, limit);
+        })
     };
     let catalogue = "abc ".repeat(1000).into_bytes();
     let reply = ask_gzip(gzipped_reply(&gzip(&catalogue)), catalogue.len()).unwrap();
@@ -306,10 +339,25 @@ fn gzip_is_read_within_the_limit() {
 
     let bomb = gzip(&vec![0; 1_000_000]);
     assert!(bomb.len() < 2000);
-    check(ask_gzip(gzipped_reply(&bomb), 999_999), Cause::TooLarge, Phase::Receive, true);
+    check(
+        ask_gzip(gzipped_reply(&bomb), 999_999),
+        Cause::TooLarge,
+        Phase::Receive,
+        true,
+    );
     let cut = gzip(b"hello hello hello");
-    check(ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000), Cause::Encoding, Phase::Receive, true);
-    check(ask_gzip(gzipped_reply(b"not gzip"), 1000), Cause::Encoding, Phase::Receive, true);
+    check(
+        ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000),
+        Cause::Encoding,
+        Phase::Receive,
+        true,
+    );
+    check(
+        ask_gzip(gzipped_reply(b"not gzip"), 1000),
+        Cause::Encoding,
+        Phase::Receive,
+        true,
+    );
 }
 
 #[test]
@@ -339,10 +387,14 @@ fn a_slow_drip_meets_the_bodys_time_or_the_calls() {
             thread::sleep(Duration::from_millis(20));
         }
     });
-    let transport = with(&server.url(), |config| config.timeouts.body = Duration::from_millis(200));
+    let transport = with(&server.url(), |config| {
+        config.timeouts.body = Duration::from_millis(200);
+    });
     check(ask(&transport, Lane::Read), Cause::BodyTimeout, Phase::Receive, true);
     let start = Instant::now();
-    let result = ask_with(&to(&server.url()), Lane::Charge, |ask| ask.timeout = Duration::from_millis(200));
+    let result = ask_with(&to(&server.url()), Lane::Charge, |ask| {
+        ask.timeout = Duration::from_millis(200);
+    });
     check(result, Cause::Deadline, Phase::Receive, true);
     assert!(start.elapsed() < Duration::from_millis(400));
 }
@@ -375,7 +427,11 @@ fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
         });
         for lane in BOTH {
             let result = ask(&transport, lane);
-            assert_eq!(result.as_ref().unwrap_err().cause, Cause::Certificate, "{name}: {result:?}");
+            assert_eq!(
+                result.as_ref().unwrap_err().cause,
+                Cause::Certificate,
+                "{name}: {result:?}"
+            );
             check(result, Cause::Certificate, Phase::Tls, false);
         }
         assert!(server.requests().is_empty());
@@ -387,7 +443,9 @@ fn an_extra_authority_is_trusted_and_sessions_are_resumed() {
     let authority = Authority::new();
     for host in ["localhost", "127.0.0.1"] {
         let server = Server::start_tls(authority.server(host), |conn| conn.serve(OK));
-        let transport = with(&server.https(host), |config| config.extra_ca_pem = Some(authority.pem()));
+        let transport = with(&server.https(host), |config| {
+            config.extra_ca_pem = Some(authority.pem());
+        });
         for _ in 0..5 {
             assert_eq!(ask(&transport, Lane::Charge).unwrap().body, b"hello");
         }
@@ -405,7 +463,9 @@ fn large_replies_come_whole_through_tls() {
     let body = "0123456789abcdef".repeat(20_000);
     let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
     let server = Server::start_tls(authority.server("localhost"), move |conn| conn.serve(&reply));
-    let transport = with(&server.https("localhost"), |config| config.extra_ca_pem = Some(authority.pem()));
+    let transport = with(&server.https("localhost"), |config| {
+        config.extra_ca_pem = Some(authority.pem());
+    });
     for lane in BOTH {
         let reply = ask_with(&transport, lane, |ask| ask.body_limit = body.len()).unwrap();
         assert!(reply.body == body.as_bytes());
@@ -418,9 +478,19 @@ fn a_handshake_with_no_tls_server_breaks_unsent() {
         conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         conn.hold();
     });
-    check(ask(&to(&plain.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
+    check(
+        ask(&to(&plain.https("localhost")), Lane::Charge),
+        Cause::Handshake,
+        Phase::Tls,
+        false,
+    );
     let cut = Server::start(|_| {});
-    check(ask(&to(&cut.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
+    check(
+        ask(&to(&cut.https("localhost")), Lane::Charge),
+        Cause::Handshake,
+        Phase::Tls,
+        false,
+    );
     let silent = Server::start(server::Conn::hold);
     let transport = with(&silent.https("localhost"), |config| {
         config.timeouts.connect = Duration::from_millis(100);
@@ -459,8 +529,15 @@ impl BlackHole {
 #[test]
 fn a_connect_that_nobody_answers_ends_in_time() {
     let hole = BlackHole::new();
-    let transport = with(&hole.url(), |config| config.timeouts.connect = Duration::from_millis(150));
-    check(ask(&transport, Lane::Charge), Cause::ConnectTimeout, Phase::Connect, false);
+    let transport = with(&hole.url(), |config| {
+        config.timeouts.connect = Duration::from_millis(150);
+    });
+    check(
+        ask(&transport, Lane::Charge),
+        Cause::ConnectTimeout,
+        Phase::Connect,
+        false,
+    );
 }
 
 /// Cancels a call after 100 ms; checks that it ends within 100 ms more.
@@ -475,7 +552,9 @@ fn cancelled_in_time(transport: &HttpTransport, lane: Lane, phase: Phase, sent: 
             trigger.cancel();
             now
         });
-        let result = ask_with(transport, lane, |ask| (ask.cancel, ask.latch) = (cancel.clone(), latch.clone()));
+        let result = ask_with(transport, lane, |ask| {
+            (ask.cancel, ask.latch) = (cancel.clone(), latch.clone());
+        });
         let end = Instant::now();
         (result, end - other.join().unwrap())
     });
@@ -512,7 +591,9 @@ fn a_call_that_was_given_up_before_is_not_sent() {
     for lane in BOTH {
         let (cancel, latch) = (Cancel::new(), SendLatch::default());
         cancel.cancel();
-        let result = ask_with(&transport, lane, |ask| (ask.cancel, ask.latch) = (cancel.clone(), latch.clone()));
+        let result = ask_with(&transport, lane, |ask| {
+            (ask.cancel, ask.latch) = (cancel.clone(), latch.clone());
+        });
         check(result, Cause::Cancelled, Phase::Prepare, false);
         assert!(!latch.try_send());
 
@@ -583,7 +664,12 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
 #[test]
 fn a_proxy_that_refuses_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    for answer in ["HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "what?\r\n\r\n", ""] {
+    for answer in [
+        "HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 502 No\r\n\r\n",
+        "what?\r\n\r\n",
+        "",
+    ] {
         let proxy = proxy(answer, nowhere);
         let transport = with("https://service.test/", |config| {
             config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
@@ -593,9 +679,18 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
         }
     }
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let transport = with("https://service.test/", |config| config.proxy = ProxyChoice::Url(format!("http://{gone}")));
+    let transport = with("https://service.test/", |config| {
+        config.proxy = ProxyChoice::Url(format!("http://{gone}"));
+    });
     let result = ask(&transport, Lane::Charge);
-    assert!(result.as_ref().unwrap_err().message.starts_with("connecting to the proxy 127.0.0.1:"), "{result:?}");
+    assert!(
+        result
+            .as_ref()
+            .unwrap_err()
+            .message
+            .starts_with("connecting to the proxy 127.0.0.1:"),
+        "{result:?}"
+    );
     check(result, Cause::Refused, Phase::Connect, false);
 
     let mute = Server::start(|conn| {
@@ -687,7 +782,10 @@ fn cancelled_calls_hurt_no_other_call() {
                     let cancel = Cancel::new();
                     if random % 2 == 0 {
                         let reply = ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());
-                        assert_eq!(reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body, b"hello");
+                        assert_eq!(
+                            reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body,
+                            b"hello"
+                        );
                         continue;
                     }
                     let trigger = cancel.clone();

@@ -143,6 +143,10 @@ impl Call {
 
     /// The point of no return: after this the request counts as sent, whatever becomes of it.
     pub(super) fn claim_send(&self) -> io::Result<()> {
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(self.timed_out(now));
+        }
         if self.cancel.is_cancelled() || !self.latch.try_send() {
             return Err(self.cancelled());
         }
@@ -269,9 +273,7 @@ impl Call {
         let (cause, what) = match self.phase.get() {
             Phase::Resolve => (Cause::ResolveTimeout, "no answer in time"),
             Phase::Send => (Cause::SendTimeout, "the peer did not take it in time"),
-            Phase::Receive if self.answered.get() => {
-                (Cause::BodyTimeout, "the reply began, and did not end in time")
-            }
+            Phase::Receive if self.answered.get() => (Cause::BodyTimeout, "the reply began, and did not end in time"),
             Phase::Receive => (Cause::ReplyTimeout, "no reply in time"),
             _ => (Cause::ConnectTimeout, "no answer in time"),
         };

@@ -34,7 +34,7 @@ pub struct HttpTransport {
     plan: Plan,
     /// The process that made the transport, and its agents: the usual case takes no lock.
     pid: u32,
-    agents: Agents,
+    agents: Arc<Agents>,
     /// Those of children that were forked off.
     forked: Mutex<Vec<(u32, Arc<Agents>)>>,
 }
@@ -52,7 +52,8 @@ struct Plan {
     look_up: Arc<LookUp>,
 }
 
-struct Agents {
+/// The connections of one process.
+pub(super) struct Agents {
     reads: Agent,
     charges: Agent,
 }
@@ -99,30 +100,25 @@ impl HttpTransport {
         };
         Ok(Self {
             pid: std::process::id(),
-            agents: plan.agents(),
+            agents: Arc::new(plan.agents()),
             forked: Mutex::default(),
             plan,
         })
     }
 
-    /// Runs `call` with the agents of the process `pid`. A fork copies connections, and two processes that use one get
-    /// each other's replies.
-    fn with_agents<T>(&self, pid: u32, call: impl FnOnce(&Agents) -> T) -> T {
+    /// The agents of the process `pid`. A fork copies connections, and two processes that use one get each other's
+    /// replies.
+    pub(super) fn agents_of(&self, pid: u32) -> Arc<Agents> {
         if pid == self.pid {
-            return call(&self.agents);
+            return Arc::clone(&self.agents);
         }
-        let agents = {
-            let mut forked = self.forked.lock().unwrap_or_else(PoisonError::into_inner);
-            match forked.iter().find(|(owner, _)| *owner == pid) {
-                Some((_, agents)) => Arc::clone(agents),
-                None => {
-                    let agents = Arc::new(self.plan.agents());
-                    forked.push((pid, Arc::clone(&agents)));
-                    agents
-                }
-            }
-        };
-        call(&agents)
+        let mut forked = self.forked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, agents)) = forked.iter().find(|(owner, _)| *owner == pid) {
+            return Arc::clone(agents);
+        }
+        let agents = Arc::new(self.plan.agents());
+        forked.push((pid, Arc::clone(&agents)));
+        agents
     }
 }
 
@@ -134,10 +130,7 @@ impl Transport for HttpTransport {
             sent: false,
             message: format!("preparing the request: {what}"),
         };
-        let head = self
-            .plan
-            .head(request)
-            .map_err(|what| prepare(Cause::Local, what))?;
+        let head = self.plan.head(request).map_err(|what| prepare(Cause::Local, what))?;
         let call = Call::new(request, head, Arc::clone(&self.plan.peer), self.plan.timeouts)
             .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
         let call = Rc::new(call);
@@ -147,17 +140,16 @@ impl Transport for HttpTransport {
         }
         let result = {
             let _entered = call.enter();
-            self.with_agents(std::process::id(), |agents| {
-                let agent = match request.lane {
-                    Lane::Read => &agents.reads,
-                    Lane::Charge => &agents.charges,
-                };
-                agent.run(self.plan.carrier())
-            })
+            let agents = self.agents_of(std::process::id());
+            let agent = match request.lane {
+                Lane::Read => &agents.reads,
+                Lane::Charge => &agents.charges,
+            };
+            agent.run(self.plan.carrier())
         };
         let raw = match (result, call.take_reply()) {
             (Ok(_), Some(raw)) => raw,
-            (result, _) => return Err(explain(&call, result.err())),
+            (result, _) => return Err(explain(&call, result.err().as_ref())),
         };
         raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {
             call.fail(flaw.cause, flaw.what);
@@ -167,13 +159,11 @@ impl Transport for HttpTransport {
 }
 
 /// Turns the end of a call without a reply into words.
-fn explain(call: &Call, error: Option<ureq::Error>) -> TransportError {
+fn explain(call: &Call, error: Option<&ureq::Error>) -> TransportError {
     use ureq::Error;
     // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
     match error {
-        Some(Error::ConnectProxyFailed(_)) => {
-            call.fail(Cause::Proxy, "the proxy refused to connect to the service")
-        }
+        Some(Error::ConnectProxyFailed(_)) => call.fail(Cause::Proxy, "the proxy refused to connect to the service"),
         Some(Error::Protocol(_)) => call.fail(Cause::Proxy, "the proxy's answer is not proper HTTP"),
         Some(Error::Io(_)) => call.fail(Cause::Proxy, "the proxy ended the connection"),
         _ => call.fail(Cause::Local, "the request could not be made"),
@@ -202,12 +192,12 @@ impl Plan {
                 .max_idle_age(IDLE_AGE)
                 .build();
             let proxied = self.proxy.is_some();
-            let connector = ()
-                .chain(ConnectProxyConnector::default())
-                .chain(Tunnelled)
-                .chain(TcpConnector::new(Arc::clone(&names), proxied))
-                .chain(TlsConnector::new(&self.roots))
-                .chain(Http1Connector { proxied });
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(Tunnelled)
+                    .chain(TcpConnector::new(Arc::clone(&names), proxied))
+                    .chain(TlsConnector::new(&self.roots))
+                    .chain(Http1Connector { proxied });
             Agent::with_parts(config, connector, Later)
         };
         Agents {
@@ -254,7 +244,11 @@ impl Plan {
             } else {
                 "Accept-Encoding: identity\r\n"
             },
-            if lane == Lane::Charge { "Connection: close\r\n" } else { "" },
+            if lane == Lane::Charge {
+                "Connection: close\r\n"
+            } else {
+                ""
+            },
             name,
             if name.is_empty() { "" } else { ": " },
             value,

@@ -16,6 +16,8 @@ mod proxy;
 mod reply;
 mod resolve;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;
@@ -237,38 +239,4 @@ pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     }
     let date = httpdate::parse_http_date(value).ok()?;
     Some(date.duration_since(now).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        #[rustfmt::skip]
-        let rows = [
-            ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
-            ("99999999999999999999999", seconds(u64::MAX)),
-            ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
-            ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
-            ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
-            ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
-        ];
-        for (value, expected) in rows {
-            assert_eq!(retry_after(value, now), expected, "{value}");
-        }
-    }
-
-    #[test]
-    fn a_latch_is_sent_or_abandoned_never_both() {
-        let latch = SendLatch::default();
-        assert!(latch.try_send() && latch.try_send() && latch.is_sent());
-        assert!(!latch.try_abandon());
-        let latch = SendLatch::default();
-        assert!(latch.clone().try_abandon() && latch.try_abandon());
-        assert!(!latch.try_send() && !latch.is_sent());
-    }
 }

@@ -17,7 +17,11 @@ pub(super) fn choose(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<ureq::Proxy>, String> {
     // An empty variable is an unset one.
-    let first = |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    let first = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| env(name).filter(|value| !value.is_empty()))
+    };
     if base.is_loopback() {
         return Ok(None);
     }
@@ -53,7 +57,10 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
         }
         _ => return Err(bad()),
     }
-    let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
+    let authority = uri
+        .authority()
+        .filter(|authority| !authority.host().is_empty())
+        .ok_or_else(bad)?;
     let port = match (authority.port_u16(), uri.scheme_str()) {
         (Some(port), _) => port,
         (None, Some("https")) => 443,
@@ -82,14 +89,12 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
                 return true;
             }
             let item = item.trim_start_matches('[').trim_end_matches(']');
-            match ip {
-                Some(ip) => is_in_network(ip, item),
-                None => {
-                    let name = item.trim_start_matches('.');
-                    bare.strip_suffix(name)
-                        .is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
-                }
+            if let Some(ip) = ip {
+                return is_in_network(ip, item);
             }
+            let name = item.trim_start_matches('.');
+            bare.strip_suffix(name)
+                .is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
         })
 }
 
@@ -122,7 +127,11 @@ mod tests {
 
     fn chosen(url: &str, env: &[(&str, &str)]) -> Result<Option<String>, String> {
         let base = Base::parse(url).unwrap();
-        let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let env = |name: &str| {
+            env.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         let proxy = choose(&ProxyChoice::Environment, &base, env)?;
         Ok(proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port())))
     }

@@ -234,7 +234,7 @@ impl ReplyReader {
         reply.status = status;
         reply.retry_after = facts.retry_after;
         reply.keep = !facts.close && !is_old;
-        if facts.length.is_some() && facts.chunked || is_old && facts.chunked {
+        if facts.chunked && (is_old || facts.length.is_some()) {
             return malformed("two headers contradict each other about its length");
         }
         if matches!(status, 204 | 304) || facts.length == Some(0) {
@@ -464,7 +464,11 @@ mod tests {
         ];
         for (bytes, cause) in rows {
             for step in [1, 5, 100_000] {
-                assert_eq!(read(bytes.as_bytes(), step).unwrap_err(), *cause, "{bytes} in steps of {step}");
+                assert_eq!(
+                    read(bytes.as_bytes(), step).unwrap_err(),
+                    *cause,
+                    "{bytes} in steps of {step}"
+                );
             }
         }
     }

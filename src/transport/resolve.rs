@@ -93,7 +93,8 @@ impl Names {
         call.wait(task.done.as_fd(), PollFlags::IN)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
-        let is_ours = matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
+        let is_ours =
+            matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
         if let Some(Ok(addresses)) = &*outcome
             && !addresses.is_empty()
         {
@@ -128,14 +129,12 @@ impl Names {
             outcome: Mutex::default(),
         });
         let (shared, look_up, host) = (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
-        thread::Builder::new()
-            .name("sastaotp-dns".to_owned())
-            .spawn(move || {
-                let outcome = look_up(&host).map(Into::into);
-                *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-                drop(slot);
-                drop(running);
-            })?;
+        thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
+            let outcome = look_up(&host).map(Into::into);
+            *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            drop(slot);
+            drop(running);
+        })?;
         Ok(task)
     }
 

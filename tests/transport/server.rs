@@ -1,6 +1,11 @@
 //! A server that does what a test tells it, byte by byte, over TCP or TLS.
 
-#![allow(dead_code, reason = "two test programs share it, and each uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::must_use_candidate,
+    reason = "several test programs share it, and each uses a part"
+)]
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
