@@ -35,17 +35,17 @@ impl log::Log for Capture {
 }
 
 fn assert_hidden(text: &str, what: &str) {
+    // Dumps differ in what stands between the numbers.
+    let dense = text.replace([' ', ',', '\n'], "").replace("0x", "");
     for secret in [KEY, PASSWORD] {
         for at in 0..=secret.len() - PIECE {
             let piece = &secret[at..at + PIECE];
             let hex = piece
                 .bytes()
                 .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-            let plain = text.replace(' ', "");
-            assert!(
-                !text.contains(piece) && !plain.contains(&hex),
-                "{what} shows {piece}:\n{text}"
-            );
+            let decimal = piece.bytes().fold(String::new(), |list, byte| list + &byte.to_string());
+            let shows = text.contains(piece) || dense.contains(&hex) || dense.contains(&decimal);
+            assert!(!shows, "{what} shows {piece}:\n{text}");
         }
     }
 }
@@ -143,7 +143,8 @@ fn the_key_is_in_no_log_line_and_no_error() {
             }
         }
     }
-    assert!(replies >= 30, "{replies}");
+    // Those that were cancelled may have come in time or not.
+    assert!(replies >= 20, "{replies}");
     // The requests did carry the key.
     assert!(plain[0].requests().iter().all(|request| request.contains(KEY)));
     let log = LOG.lock().unwrap();

@@ -125,7 +125,9 @@ fn is_in_network(ip: IpAddr, network: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn chosen(url: &str, env: &[(&str, &str)]) -> Result<Option<String>, String> {
+    type Variables = &'static [(&'static str, &'static str)];
+
+    fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
         let base = Base::parse(url).unwrap();
         let env = |name: &str| {
             env.iter()
@@ -140,7 +142,7 @@ mod tests {
     fn the_environment_is_read_as_curl_reads_it() {
         let https = "https://api.example.com/";
         #[rustfmt::skip]
-        let rows: &[(&str, &[(&str, &str)], Option<&str>)] = &[
+        let rows: &[(&str, Variables, Option<&str>)] = &[
             (https, &[], None),
             (https, &[("HTTPS_PROXY", "http://p:1")], Some("p:1")),
             (https, &[("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:1")], Some("lower:1")),
@@ -168,8 +170,14 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_and_is_not_repeated() {
-        for url in ["socks5://u:secret@p:1", "ftp://secret", "http://", "http://se cret"] {
-            let error = chosen("https://x/", &[("ALL_PROXY", url)]).unwrap_err();
+        let rows: [Variables; 4] = [
+            &[("ALL_PROXY", "socks5://u:secret@p:1")],
+            &[("ALL_PROXY", "ftp://secret")],
+            &[("HTTPS_PROXY", "http://")],
+            &[("HTTPS_PROXY", "http://secret secret")],
+        ];
+        for env in rows {
+            let error = chosen("https://x/", env).unwrap_err();
             assert!(!error.contains("secret"), "{error}");
         }
     }

@@ -158,6 +158,15 @@ impl Conn {
         }
     }
 
+    /// Sends bytes and TLS's farewell at once, and leaves TCP open.
+    pub fn send_with_farewell(&mut self, bytes: &[u8]) {
+        if let Stream::Tls(tls) = &mut self.stream {
+            tls.conn.writer().write_all(bytes).unwrap();
+            tls.conn.send_close_notify();
+            tls.conn.complete_io(&mut tls.sock).unwrap();
+        }
+    }
+
     /// Answers all requests with the same bytes.
     pub fn serve(&mut self, reply: &[u8]) {
         while self.request().is_some() && self.send(reply) {}
