@@ -2,12 +2,33 @@
 //!
 //! [`Transport`] is the door between the client and the network. The crate's own implementation stands on ureq; tests
 //! and simulations pass in others. A transport never repeats a request and never decides what a reply means.
+//!
+//! The layers of [`HttpTransport`], outermost first: `http` (agents, the request), `http1` (one request and its reply),
+//! `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the call they
+//! serve, `reply` reads bytes. ureq keeps the connections and greets proxies; nothing outside this folder knows it.
+
+mod call;
+mod config;
+mod connect;
+mod http;
+mod http1;
+mod proxy;
+mod reply;
+mod resolve;
+mod socket;
+#[cfg(test)]
+mod tests;
+mod tls;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 
 use crate::Cancel;
+
+pub use config::{HttpConfig, ProxyChoice, Timeouts};
+pub use http::HttpTransport;
 
 /// Makes HTTP exchanges with the service.
 pub trait Transport: Send + Sync + fmt::Debug {
@@ -173,9 +194,9 @@ impl fmt::Debug for Request<'_> {
 /// The point of no return of a request: either its first byte is handed over, or it was given up before, never both.
 ///
 /// The transport calls [`SendLatch::try_send`] right before the first byte; a caller that gives up calls
-/// [`SendLatch::try_abandon`] and learns whether it was in time.
-#[derive(Debug, Default)]
-pub struct SendLatch(AtomicU8);
+/// [`SendLatch::try_abandon`] and learns whether it was in time. Clones are the same latch.
+#[derive(Clone, Debug, Default)]
+pub struct SendLatch(Arc<AtomicU8>);
 
 const OPEN: u8 = 0;
 const SENT: u8 = 1;
@@ -206,6 +227,11 @@ impl SendLatch {
 
 /// Reads a `Retry-After` value: whole seconds, or an HTTP date against `now`. What is in the past is zero; what is neither is `None`.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
-    let _ = (value, now);
-    None
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are still a wish to wait long.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }

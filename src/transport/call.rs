@@ -1,0 +1,310 @@
+//! The call that runs on this thread: its clock, its cancel token, and what it has proved so far.
+//!
+//! ureq hands its layers no state of ours, and a kept connection serves whichever call holds it next. So the call lives
+//! in a thread-local for the length of an exchange, which runs on one thread from start to end. Every wait of every
+//! layer goes through [`Call::wait`]; therefore every wait ends with the token, the phase's time or the call's own.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
+use std::io::{self, PipeReader};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::reply::RawReply;
+use super::{Cause, Lane, Phase, Request, Timeouts, TransportError};
+use crate::Cancel;
+use crate::transport::SendLatch;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Call>>> = const { RefCell::new(None) };
+}
+
+/// One exchange while it runs.
+pub(super) struct Call {
+    pub(super) lane: Lane,
+    /// The request as it goes out. It holds the key, so nothing but [`super::http1`] reads it.
+    pub(super) head: Zeroizing<Vec<u8>>,
+    pub(super) body_limit: usize,
+    pub(super) gzip: bool,
+    /// Host and port of the service, for messages.
+    target: Arc<str>,
+    cancel: Cancel,
+    wake: Arc<PipeReader>,
+    latch: SendLatch,
+    timeouts: Timeouts,
+    /// When the whole call is over.
+    deadline: Instant,
+    /// When the phase is over; never later than `deadline`.
+    phase_end: Cell<Instant>,
+    phase: Cell<Phase>,
+    sent: Cell<bool>,
+    answered: Cell<bool>,
+    /// The proxy, while the connection to it is made.
+    proxy: RefCell<Option<String>>,
+    failure: RefCell<Option<TransportError>>,
+    reply: RefCell<Option<RawReply>>,
+}
+
+/// Takes the call off the thread again, whatever happens.
+pub(super) struct Entered(());
+
+impl Call {
+    pub(super) fn new(
+        request: &Request<'_>,
+        head: Zeroizing<Vec<u8>>,
+        target: Arc<str>,
+        timeouts: Timeouts,
+    ) -> io::Result<Self> {
+        let now = Instant::now();
+        // A timeout that no clock can reach still needs an end: a day is longer than every phase together.
+        let deadline = now
+            .checked_add(request.timeout)
+            .unwrap_or_else(|| now + Duration::from_secs(86_400));
+        Ok(Self {
+            lane: request.lane,
+            head,
+            body_limit: request.body_limit,
+            gzip: request.gzip,
+            target,
+            cancel: request.cancel.clone(),
+            wake: request.cancel.wake_fd()?,
+            latch: request.latch.clone(),
+            timeouts,
+            deadline,
+            phase_end: Cell::new(deadline),
+            phase: Cell::new(Phase::Prepare),
+            sent: Cell::new(false),
+            answered: Cell::new(false),
+            proxy: RefCell::new(None),
+            failure: RefCell::new(None),
+            reply: RefCell::new(None),
+        })
+    }
+
+    /// Makes this the call of the thread, until the returned guard is dropped.
+    pub(super) fn enter(self: &Rc<Self>) -> Entered {
+        CURRENT.set(Some(Rc::clone(self)));
+        Entered(())
+    }
+
+    /// The call of this thread.
+    pub(super) fn current() -> io::Result<Rc<Self>> {
+        CURRENT.with_borrow(|call| call.clone().ok_or_else(|| io::Error::other("no call on this thread")))
+    }
+
+    /// Begins a phase, and its time.
+    pub(super) fn begin(&self, phase: Phase) {
+        let Timeouts {
+            resolve,
+            connect,
+            send,
+            first_byte_read,
+            first_byte_charge,
+            body: _,
+        } = self.timeouts;
+        let limit = match (phase, self.lane) {
+            (Phase::Resolve, _) => resolve,
+            (Phase::Connect, _) => connect,
+            (Phase::Send, _) => send,
+            (Phase::Receive, Lane::Read) => first_byte_read,
+            (Phase::Receive, Lane::Charge) => first_byte_charge,
+            // The handshake is part of the connect's time.
+            _ => return self.phase.set(phase),
+        };
+        self.phase.set(phase);
+        self.limit(limit);
+    }
+
+    /// Begins the reply's body, which has a time of its own.
+    pub(super) fn begin_body(&self) {
+        self.limit(self.timeouts.body);
+    }
+
+    fn limit(&self, limit: Duration) {
+        let end = Instant::now().checked_add(limit).unwrap_or(self.deadline);
+        self.phase_end.set(end.min(self.deadline));
+    }
+
+    /// Goes on in another phase within the same time.
+    pub(super) fn continue_as(&self, phase: Phase) {
+        self.phase.set(phase);
+    }
+
+    /// Names the proxy while the connection to it is made; `None` when the service is the peer again.
+    pub(super) fn set_proxy(&self, proxy: Option<String>) {
+        *self.proxy.borrow_mut() = proxy;
+    }
+
+    /// The point of no return: after this the request counts as sent, whatever becomes of it.
+    pub(super) fn claim_send(&self) -> io::Result<()> {
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(self.timed_out(now));
+        }
+        if self.cancel.is_cancelled() || !self.latch.try_send() {
+            return Err(self.cancelled());
+        }
+        self.sent.set(true);
+        Ok(())
+    }
+
+    /// Gives the request up for good; `false` when it was sent.
+    pub(super) fn abandon(&self) -> bool {
+        !self.sent.get() && self.latch.try_abandon()
+    }
+
+    pub(super) fn is_sent(&self) -> bool {
+        self.sent.get()
+    }
+
+    /// Notes that bytes of the reply came.
+    pub(super) fn set_answered(&self) {
+        self.answered.set(true);
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.answered.get()
+    }
+
+    pub(super) fn set_reply(&self, reply: RawReply) {
+        *self.reply.borrow_mut() = Some(reply);
+    }
+
+    pub(super) fn take_reply(&self) -> Option<RawReply> {
+        self.reply.borrow_mut().take()
+    }
+
+    pub(super) fn take_failure(&self) -> Option<TransportError> {
+        self.failure.borrow_mut().take()
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    /// Records why the call fails, unless that is known, and returns the error that unwinds the layers.
+    pub(super) fn fail(&self, cause: Cause, what: impl Display) -> io::Error {
+        let mut failure = self.failure.borrow_mut();
+        if failure.is_none() {
+            *failure = Some(TransportError {
+                cause,
+                phase: self.phase.get(),
+                sent: self.sent.get(),
+                message: format!("{}: {what}", self.doing()),
+            });
+        }
+        io::Error::other("recorded in the call")
+    }
+
+    /// Records that the machine refused what the call needs.
+    pub(super) fn fail_local(&self, error: &io::Error) -> io::Error {
+        self.fail(Cause::Local, format_args!("the machine refused: {}", error.kind()))
+    }
+
+    /// Waits until `fd` is ready for `flags`.
+    pub(super) fn wait(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
+        let mut fds = [
+            PollFd::from_borrowed_fd(fd, flags),
+            PollFd::new(&*self.wake, PollFlags::IN),
+        ];
+        self.poll(&mut fds, self.phase_end.get()).map(|_| ())
+    }
+
+    /// Waits until some of `fds` are ready for `flags`, or `until`; says which are.
+    pub(super) fn wait_any(&self, fds: &[OwnedFd], flags: PollFlags, until: Option<Instant>) -> io::Result<Vec<bool>> {
+        let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, flags)).collect();
+        polled.push(PollFd::new(&*self.wake, PollFlags::IN));
+        let any = self.poll(&mut polled, until.unwrap_or_else(|| self.phase_end.get()))?;
+        let ready = |fd: &PollFd<'_>| any && !fd.revents().is_empty();
+        Ok(polled[..fds.len()].iter().map(ready).collect())
+    }
+
+    /// The only place where a call blocks. The last of `fds` is the token's.
+    fn poll(&self, fds: &mut [PollFd<'_>], until: Instant) -> io::Result<bool> {
+        let fds = if self.obeys_cancel() {
+            fds
+        } else {
+            let watched = fds.len() - 1;
+            &mut fds[..watched]
+        };
+        loop {
+            let now = Instant::now();
+            let left = until.min(self.phase_end.get()).saturating_duration_since(now);
+            if left.is_zero() {
+                return if now < self.phase_end.get() {
+                    Ok(false)
+                } else {
+                    Err(self.timed_out(now))
+                };
+            }
+            let timeout = Timespec::try_from(left).ok();
+            match rustix::event::poll(fds, timeout.as_ref()) {
+                // Time is up, or a signal came: the clock says which, and how much is left.
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) if self.obeys_cancel() && fds.last().is_some_and(|wake| !wake.revents().is_empty()) => {
+                    return Err(self.cancelled());
+                }
+                Ok(_) => return Ok(true),
+                Err(error) => return Err(self.fail_local(&error.into())),
+            }
+        }
+    }
+
+    /// Whether the token still ends the call: a charge runs on to its reply once it was sent, for the reply says what
+    /// was paid for.
+    fn obeys_cancel(&self) -> bool {
+        self.lane == Lane::Read || !self.sent.get()
+    }
+
+    fn cancelled(&self) -> io::Error {
+        self.fail(Cause::Cancelled, "the call was cancelled")
+    }
+
+    fn timed_out(&self, now: Instant) -> io::Error {
+        if now >= self.deadline {
+            return self.fail(Cause::Deadline, "the call's time was over");
+        }
+        let (cause, what) = match self.phase.get() {
+            Phase::Resolve => (Cause::ResolveTimeout, "no answer in time"),
+            Phase::Send => (Cause::SendTimeout, "the peer did not take it in time"),
+            Phase::Receive if self.answered.get() => (Cause::BodyTimeout, "the reply began, and did not end in time"),
+            Phase::Receive => (Cause::ReplyTimeout, "no reply in time"),
+            _ => (Cause::ConnectTimeout, "no answer in time"),
+        };
+        self.fail(cause, what)
+    }
+
+    /// What the call is at, as the first words of a message.
+    fn doing(&self) -> String {
+        let proxy = self.proxy.borrow();
+        let (peer, role) = match proxy.as_deref() {
+            Some(proxy) => (proxy, "the proxy "),
+            None => (&*self.target, ""),
+        };
+        match self.phase.get() {
+            Phase::Resolve => format!("looking up {role}{}", host_of(peer)),
+            Phase::Connect => format!("connecting to {role}{peer}"),
+            Phase::Tls => format!("securing the connection to {role}{peer}"),
+            Phase::Send => format!("sending the request to {peer}"),
+            Phase::Receive => format!("reading the reply of {peer}"),
+            _ => "preparing the request".to_owned(),
+        }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(None);
+    }
+}
+
+/// The host of `host:port`.
+fn host_of(peer: &str) -> &str {
+    peer.rsplit_once(':').map_or(peer, |(host, _)| host)
+}

@@ -1,0 +1,190 @@
+//! Opens TCP connections: all addresses of a host, one after another with a short start between them, and the first
+//! that answers wins.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, Transport};
+
+use super::call::Call;
+use super::resolve::Names;
+use super::socket::Socket;
+use super::{Cause, Phase};
+
+/// How long an address has before the next is tried beside it (RFC 8305, section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
+#[derive(Debug)]
+pub(super) struct TcpConnector {
+    names: Arc<Names>,
+    /// Whether a connection that is opened here leads to a proxy.
+    proxied: bool,
+}
+
+impl TcpConnector {
+    pub(super) fn new(names: Arc<Names>, proxied: bool) -> Self {
+        Self { names, proxied }
+    }
+}
+
+impl<In: Transport> Connector<In> for TcpConnector {
+    type Out = Either<In, Socket>;
+
+    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+        if let Some(tunnel) = chained {
+            return Ok(Some(Either::A(tunnel)));
+        }
+        let call = Call::current()?;
+        let host = details.uri.host().unwrap_or_default();
+        let port = details
+            .uri
+            .port_u16()
+            .unwrap_or(if details.needs_tls() { 443 } else { 80 });
+        call.set_proxy(self.proxied.then(|| format!("{host}:{port}")));
+
+        call.begin(Phase::Resolve);
+        let addresses = self.names.look_up(&call, host, port)?;
+        call.begin(Phase::Connect);
+        match race(&call, &addresses) {
+            Ok(stream) => Ok(Some(Either::B(Socket::new(stream)))),
+            Err(error) => {
+                // The host may have moved.
+                self.names.forget(host);
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Connects to the first address that answers.
+fn race(call: &Call, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+    let mut untried = alternate(addresses).into_iter();
+    let mut running: Vec<OwnedFd> = Vec::new();
+    let mut last = Errno::HOSTUNREACH;
+    let mut next_start = Instant::now();
+    loop {
+        if running.is_empty() || Instant::now() >= next_start {
+            if let Some(address) = untried.next() {
+                match start(address) {
+                    Ok(Start::Connected(socket)) => return ready(call, socket),
+                    Ok(Start::Pending(socket)) => {
+                        running.push(socket);
+                        next_start = Instant::now() + HEAD_START;
+                    }
+                    Err(error) => last = error,
+                }
+                continue;
+            }
+            if running.is_empty() {
+                return Err(refused(call, last));
+            }
+        }
+        let until = (!untried.as_slice().is_empty()).then_some(next_start);
+        let settled = call.wait_any(&running, PollFlags::OUT, until)?;
+        // From the end, so that what is taken out moves nothing that is still to be looked at.
+        for index in (0..settled.len()).rev().filter(|&index| settled[index]) {
+            let socket = running.remove(index);
+            match sockopt::socket_error(&socket) {
+                Ok(Ok(())) => return ready(call, socket),
+                Ok(Err(error)) | Err(error) => last = error,
+            }
+            next_start = Instant::now();
+        }
+    }
+}
+
+/// What became of the first step of a connect.
+enum Start {
+    Connected(OwnedFd),
+    Pending(OwnedFd),
+}
+
+fn start(address: SocketAddr) -> Result<Start, Errno> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::INET,
+        SocketAddr::V6(_) => AddressFamily::INET6,
+    };
+    let socket = open(family)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) => Ok(Start::Connected(socket)),
+        // A connect that a signal interrupts goes on in the background, as a pending one does.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Start::Pending(socket)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a socket that is non-blocking and closed on exec.
+#[cfg(not(target_vendor = "apple"))]
+fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    use rustix::net::SocketFlags;
+    rustix::net::socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
+}
+
+/// Opens a socket that is non-blocking, closed on exec, and raises no signal when the peer is gone.
+#[cfg(target_vendor = "apple")]
+fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&socket, true)?;
+    sockopt::set_socket_nosigpipe(&socket, true)?;
+    Ok(socket)
+}
+
+fn ready(call: &Call, socket: OwnedFd) -> io::Result<TcpStream> {
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true).map_err(|error| call.fail_local(&error))?;
+    Ok(stream)
+}
+
+/// Names the failure of the last address.
+fn refused(call: &Call, error: Errno) -> io::Error {
+    match error {
+        Errno::CONNREFUSED => call.fail(Cause::Refused, "the connection was refused"),
+        Errno::TIMEDOUT => call.fail(Cause::ConnectTimeout, "no answer in time"),
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ACCESS | Errno::PERM => {
+            call.fail_local(&error.into())
+        }
+        _ => call.fail(Cause::Refused, "it cannot be reached"),
+    }
+}
+
+/// Puts the families in turns, so that a broken one costs one head start and not one for each of its addresses.
+fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (mut one, mut other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|a| a.is_ipv6() == first_is_v6);
+    one.reverse();
+    other.reverse();
+    let mut ordered = Vec::with_capacity(addresses.len());
+    while ordered.len() < addresses.len() {
+        ordered.extend(one.pop());
+        ordered.extend(other.pop());
+    }
+    ordered
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let parse = |list: &str| -> Vec<SocketAddr> { list.split(' ').map(|a| a.parse().unwrap()).collect() };
+        assert_eq!(
+            alternate(&parse("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1 2.2.2.2:1")),
+            parse("[::1]:1 1.1.1.1:1 [::2]:1 2.2.2.2:1 [::3]:1")
+        );
+        assert_eq!(alternate(&[]), []);
+    }
+}

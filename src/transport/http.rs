@@ -1,0 +1,272 @@
+//! The transport on ureq: one agent for reads, which keeps connections, and one for charges, which never does.
+
+use std::fmt;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use rustls::RootCertStore;
+use ureq::Agent;
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
+use zeroize::Zeroizing;
+
+use super::call::Call;
+use super::config::Base;
+use super::connect::TcpConnector;
+use super::http1::{Http1Connector, Tunnelled};
+use super::resolve::{Later, LookUp, Names};
+use super::tls::TlsConnector;
+use super::{Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls};
+
+/// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
+/// that dies while a request is on its way leaves nobody knowing whether it arrived.
+const IDLE_AGE: Duration = Duration::from_secs(4);
+const MAX_USER_AGENT: usize = 256;
+/// Far above what the service's calls need; below what servers take.
+const MAX_QUERY: usize = 4096;
+
+/// Exchanges over HTTPS.
+///
+/// One serves any number of threads. It never sends a request twice, follows no redirect, and keeps working in a
+/// forked child, which gets connections of its own.
+pub struct HttpTransport {
+    plan: Plan,
+    /// The process that made the transport, and its agents: the usual case takes no lock.
+    pid: u32,
+    agents: Arc<Agents>,
+    /// Those of children that were forked off.
+    forked: Mutex<Vec<(u32, Arc<Agents>)>>,
+}
+
+/// All that agents are made from.
+struct Plan {
+    base: Base,
+    peer: Arc<str>,
+    /// The headers that all requests share.
+    headers: String,
+    roots: Arc<RootCertStore>,
+    proxy: Option<ureq::Proxy>,
+    timeouts: Timeouts,
+    max_connections: usize,
+    look_up: Arc<LookUp>,
+}
+
+/// The connections of one process.
+pub(super) struct Agents {
+    reads: Agent,
+    charges: Agent,
+}
+
+impl HttpTransport {
+    /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
+    pub fn new(config: HttpConfig) -> Result<Self, String> {
+        Self::with_look_up(config, Names::system())
+    }
+
+    /// The same with another look-up of names.
+    pub(super) fn with_look_up(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
+        let HttpConfig {
+            base_url,
+            user_agent,
+            extra_ca_pem,
+            proxy,
+            timeouts,
+            max_connections,
+        } = config;
+        let base = Base::parse(&base_url)?;
+        let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
+            return Err("the user agent must be 1 to 256 printable ASCII characters".to_owned());
+        }
+        if max_connections == 0 {
+            return Err("the number of connections must be at least 1".to_owned());
+        }
+        let proxy = proxy::choose(&proxy, &base, |name| std::env::var(name).ok())?;
+        // A default port is left out, as browsers do: servers compare the header with their names.
+        let host = base.root.authority().map(ToString::to_string).unwrap_or_default();
+        let plan = Plan {
+            peer: base.peer().into(),
+            headers: format!(
+                "Host: {host}\r\nUser-Agent: {user_agent}\r\n\
+                 Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n"
+            ),
+            base,
+            roots: tls::roots(extra_ca_pem.as_deref())?,
+            proxy,
+            timeouts,
+            max_connections,
+            look_up,
+        };
+        Ok(Self {
+            pid: std::process::id(),
+            agents: Arc::new(plan.agents()),
+            forked: Mutex::default(),
+            plan,
+        })
+    }
+
+    /// The agents of the process `pid`. A fork copies connections, and two processes that use one get each other's
+    /// replies.
+    pub(super) fn agents_of(&self, pid: u32) -> Arc<Agents> {
+        if pid == self.pid {
+            return Arc::clone(&self.agents);
+        }
+        let mut forked = self.forked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, agents)) = forked.iter().find(|(owner, _)| *owner == pid) {
+            return Arc::clone(agents);
+        }
+        let agents = Arc::new(self.plan.agents());
+        forked.push((pid, Arc::clone(&agents)));
+        agents
+    }
+}
+
+impl Transport for HttpTransport {
+    fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        let prepare = |cause, what: &str| TransportError {
+            cause,
+            phase: Phase::Prepare,
+            sent: false,
+            message: format!("preparing the request: {what}"),
+        };
+        let head = self.plan.head(request).map_err(|what| prepare(Cause::Local, what))?;
+        let call = Call::new(request, head, Arc::clone(&self.plan.peer), self.plan.timeouts)
+            .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
+        let call = Rc::new(call);
+        if request.cancel.is_cancelled() {
+            call.abandon();
+            return Err(prepare(Cause::Cancelled, "the call was cancelled"));
+        }
+        let result = {
+            let _entered = call.enter();
+            let agents = self.agents_of(std::process::id());
+            let agent = match request.lane {
+                Lane::Read => &agents.reads,
+                Lane::Charge => &agents.charges,
+            };
+            agent.run(self.plan.carrier())
+        };
+        let raw = match (result, call.take_reply()) {
+            (Ok(_), Some(raw)) => raw,
+            (result, _) => return Err(explain(&call, result.err().as_ref())),
+        };
+        raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {
+            call.fail(flaw.cause, flaw.what);
+            explain(&call, None)
+        })
+    }
+}
+
+/// Turns the end of a call without a reply into words.
+fn explain(call: &Call, error: Option<&ureq::Error>) -> TransportError {
+    use ureq::Error;
+    // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
+    match error {
+        Some(Error::ConnectProxyFailed(_)) => call.fail(Cause::Proxy, "the proxy refused to connect to the service"),
+        Some(Error::Protocol(_)) => call.fail(Cause::Proxy, "the proxy's answer is not proper HTTP"),
+        Some(Error::Io(_)) => call.fail(Cause::Proxy, "the proxy ended the connection"),
+        _ => call.fail(Cause::Local, "the request could not be made"),
+    };
+    let failure = call.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
+    if failure.cause == Cause::Cancelled && !call.is_sent() {
+        call.abandon();
+    }
+    failure
+}
+
+impl Plan {
+    fn agents(&self) -> Agents {
+        let names = Arc::new(Names::new(Arc::clone(&self.look_up)));
+        let agent = |keep: usize| {
+            let config = Config::builder()
+                .proxy(self.proxy.clone())
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .http_status_as_error(false)
+                .user_agent(AutoHeaderValue::None)
+                .accept(AutoHeaderValue::None)
+                .accept_encoding(AutoHeaderValue::None)
+                .max_idle_connections(keep)
+                .max_idle_connections_per_host(keep)
+                .max_idle_age(IDLE_AGE)
+                .build();
+            let proxied = self.proxy.is_some();
+            let connector =
+                ().chain(ConnectProxyConnector::default())
+                    .chain(Tunnelled)
+                    .chain(TcpConnector::new(Arc::clone(&names), proxied))
+                    .chain(TlsConnector::new(&self.roots))
+                    .chain(Http1Connector { proxied });
+            Agent::with_parts(config, connector, Later)
+        };
+        Agents {
+            reads: agent(self.max_connections),
+            charges: agent(0),
+        }
+    }
+
+    /// The request that ureq knows of: it opens a connection, or takes a kept one, and says nothing.
+    fn carrier(&self) -> ureq::http::Request<()> {
+        let mut carrier = ureq::http::Request::new(());
+        *carrier.uri_mut() = self.base.root.clone();
+        carrier
+    }
+
+    /// The request that goes out.
+    fn head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+        let Request {
+            lane,
+            query,
+            key_header,
+            gzip,
+            ..
+        } = *request;
+        // Whoever could put a space or a line end in here could write a request of their own.
+        if query.len() > MAX_QUERY || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#') {
+            return Err("the query is not an encoded one");
+        }
+        let (name, value) = key_header.unwrap_or_default();
+        let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_token || value.len() > MAX_QUERY || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return Err("the key is not a header's value");
+        }
+        let Self { base, headers, .. } = self;
+        let parts = [
+            "GET ",
+            &base.path,
+            "?",
+            query,
+            " HTTP/1.1\r\n",
+            headers,
+            if gzip {
+                "Accept-Encoding: gzip\r\n"
+            } else {
+                "Accept-Encoding: identity\r\n"
+            },
+            if lane == Lane::Charge {
+                "Connection: close\r\n"
+            } else {
+                ""
+            },
+            name,
+            if name.is_empty() { "" } else { ": " },
+            value,
+            if name.is_empty() { "\r\n" } else { "\r\n\r\n" },
+        ];
+        // Sized at once: a vector that grows leaves copies behind that nobody wipes.
+        let mut head = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        for part in parts {
+            head.extend_from_slice(part.as_bytes());
+        }
+        Ok(head)
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport")
+            .field("peer", &self.plan.peer)
+            .finish_non_exhaustive()
+    }
+}

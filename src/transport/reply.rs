@@ -1,0 +1,483 @@
+//! Reads one HTTP/1.1 reply: bytes in, a reply out. No sockets, no clock.
+//!
+//! Stricter than the standard asks for: a reply whose length is in doubt is refused, for the last word of a truncated
+//! plain text looks whole. ureq is not given replies to read, because it logs them, and a server's redirect or error
+//! page may repeat the address, key included.
+
+use std::io::Read;
+use std::time::SystemTime;
+
+use super::{Cause, Reply, retry_after};
+
+/// The largest head, interim replies and trailers counted in.
+const MAX_HEAD: usize = 16 * 1024;
+const MAX_HEADERS: usize = 100;
+/// The longest line that gives a chunk's size; ours need twenty bytes.
+const MAX_CHUNK_LINE: usize = 256;
+
+/// Why a reply is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) cause: Cause,
+    pub(super) what: &'static str,
+}
+
+/// A whole reply, not yet decompressed.
+#[derive(Debug)]
+pub(super) struct RawReply {
+    status: u16,
+    framed: bool,
+    gzip: bool,
+    retry_after: Option<String>,
+    body: Vec<u8>,
+    /// Whether the connection can serve another request.
+    pub(super) keep: bool,
+}
+
+/// Takes a reply's bytes as they come.
+#[derive(Debug)]
+pub(super) struct ReplyReader {
+    body_limit: usize,
+    gzip_wanted: bool,
+    state: State,
+    /// The head, or a line of the chunked framing, as far as it came.
+    line: Vec<u8>,
+    /// Bytes that were not body.
+    overhead: usize,
+    reply: RawReply,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    Length(usize),
+    Closed,
+    ChunkSize,
+    Chunk(usize),
+    ChunkEnd,
+    Trailer,
+    Done,
+}
+
+fn malformed<T>(what: &'static str) -> Result<T, Flaw> {
+    Err(Flaw {
+        cause: Cause::Malformed,
+        what,
+    })
+}
+
+fn too_large<T>(what: &'static str) -> Result<T, Flaw> {
+    Err(Flaw {
+        cause: Cause::TooLarge,
+        what,
+    })
+}
+
+fn bad_encoding<T>(what: &'static str) -> Result<T, Flaw> {
+    Err(Flaw {
+        cause: Cause::Encoding,
+        what,
+    })
+}
+
+impl ReplyReader {
+    pub(super) fn new(body_limit: usize, gzip_wanted: bool) -> Self {
+        Self {
+            body_limit,
+            gzip_wanted,
+            state: State::Head,
+            line: Vec::new(),
+            overhead: 0,
+            reply: RawReply {
+                status: 0,
+                framed: true,
+                gzip: false,
+                retry_after: None,
+                body: Vec::new(),
+                keep: true,
+            },
+        }
+    }
+
+    /// Takes bytes that came; says whether the reply is whole.
+    pub(super) fn push(&mut self, mut input: &[u8]) -> Result<bool, Flaw> {
+        while self.state != State::Done && !input.is_empty() {
+            let taken = match self.state {
+                State::Head => self.push_head(input)?,
+                State::Length(left) => {
+                    let taken = self.push_body(input, left)?;
+                    self.state = if taken == left {
+                        State::Done
+                    } else {
+                        State::Length(left - taken)
+                    };
+                    taken
+                }
+                State::Chunk(left) => {
+                    let taken = self.push_body(input, left)?;
+                    self.state = if taken == left {
+                        State::ChunkEnd
+                    } else {
+                        State::Chunk(left - taken)
+                    };
+                    taken
+                }
+                State::Closed => self.push_body(input, input.len())?,
+                State::ChunkSize | State::ChunkEnd | State::Trailer => self.push_line(input)?,
+                State::Done => 0,
+            };
+            input = &input[taken..];
+        }
+        if self.state != State::Done {
+            return Ok(false);
+        }
+        if !input.is_empty() {
+            // A line end after the body is an old habit of some servers. Anything more means that the length was wrong.
+            if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+                return malformed("bytes came after its end");
+            }
+            self.reply.keep = false;
+        }
+        Ok(true)
+    }
+
+    /// Notes that the peer closed; an error unless that is how the reply ends.
+    pub(super) fn end(&mut self) -> Result<(), Flaw> {
+        match self.state {
+            State::Closed | State::Done => {
+                self.state = State::Done;
+                Ok(())
+            }
+            _ => Err(Flaw {
+                cause: Cause::Truncated,
+                what: "the connection ended within it",
+            }),
+        }
+    }
+
+    /// Says whether the head is complete.
+    pub(super) fn has_head(&self) -> bool {
+        self.state != State::Head
+    }
+
+    /// The reply, after [`Self::push`] or [`Self::end`] said that it is whole.
+    pub(super) fn into_reply(self) -> RawReply {
+        debug_assert_eq!(self.state, State::Done);
+        self.reply
+    }
+
+    fn push_body(&mut self, input: &[u8], left: usize) -> Result<usize, Flaw> {
+        let taken = input.len().min(left);
+        if taken > self.body_limit - self.reply.body.len() {
+            return too_large("the body is larger than the limit");
+        }
+        self.reply.body.extend_from_slice(&input[..taken]);
+        Ok(taken)
+    }
+
+    fn count_overhead(&mut self, bytes: usize) -> Result<(), Flaw> {
+        self.overhead += bytes;
+        if self.overhead > MAX_HEAD {
+            return too_large("the headers are larger than the limit");
+        }
+        Ok(())
+    }
+
+    fn push_head(&mut self, input: &[u8]) -> Result<usize, Flaw> {
+        // The blank line may lie across two reads: look from three bytes before the new ones.
+        let old = self.line.len();
+        self.line
+            .extend_from_slice(&input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))]);
+        let from = old.saturating_sub(3);
+        let end = self.line[from..]
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .map(|at| from + at + 4);
+        let beginning = b"HTTP/1.";
+        let compared = beginning.len().min(self.line.len());
+        if self.line[..compared] != beginning[..compared] {
+            return malformed("it is not HTTP/1");
+        }
+        let taken = end.unwrap_or(self.line.len()) - old;
+        self.count_overhead(taken)?;
+        if let Some(end) = end {
+            self.line.truncate(end);
+            let head = std::mem::take(&mut self.line);
+            self.state = self.parse_head(&head)?;
+        }
+        Ok(taken)
+    }
+
+    /// Reads a complete head; returns what follows it.
+    fn parse_head(&mut self, head: &[u8]) -> Result<State, Flaw> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut headers);
+        match parsed.parse(head) {
+            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
+            Err(httparse::Error::TooManyHeaders) => return too_large("it has too many headers"),
+            _ => return malformed("its status line or headers are garbled"),
+        }
+        let status = parsed.code.unwrap_or_default();
+        match status {
+            101 => return malformed("it switches to another protocol"),
+            // Interim replies: the real one follows.
+            100..=199 => return Ok(State::Head),
+            200..=599 => {}
+            _ => return malformed("its status is none of HTTP's"),
+        }
+        let is_old = parsed.version == Some(0);
+        let mut facts = HeadFacts::default();
+        for header in parsed.headers.iter() {
+            facts.add(header)?;
+        }
+        let reply = &mut self.reply;
+        reply.status = status;
+        reply.retry_after = facts.retry_after;
+        reply.keep = !facts.close && !is_old;
+        if facts.chunked && (is_old || facts.length.is_some()) {
+            return malformed("two headers contradict each other about its length");
+        }
+        if matches!(status, 204 | 304) || facts.length == Some(0) {
+            return Ok(State::Done);
+        }
+        match facts.coding {
+            Coding::Identity => {}
+            Coding::Gzip if self.gzip_wanted => reply.gzip = true,
+            _ => return bad_encoding("it is compressed in a way that was not asked for"),
+        }
+        if facts.chunked {
+            return Ok(State::ChunkSize);
+        }
+        if let Some(length) = facts.length {
+            // What is larger compressed is larger decoded too.
+            return match usize::try_from(length) {
+                Ok(length) if length <= self.body_limit => Ok(State::Length(length)),
+                _ => too_large("the body is larger than the limit"),
+            };
+        }
+        reply.framed = false;
+        reply.keep = false;
+        Ok(State::Closed)
+    }
+
+    /// Takes bytes of the framing between chunks.
+    fn push_line(&mut self, input: &[u8]) -> Result<usize, Flaw> {
+        let end = input.iter().position(|&byte| byte == b'\n');
+        let taken = end.map_or(input.len(), |end| end + 1);
+        self.line.extend_from_slice(&input[..taken]);
+        if self.line.len() > MAX_CHUNK_LINE {
+            return malformed("a chunk is garbled");
+        }
+        if end.is_none() {
+            return Ok(taken);
+        }
+        let line = std::mem::take(&mut self.line);
+        let Some(line) = line.strip_suffix(b"\r\n") else {
+            return malformed("a chunk is garbled");
+        };
+        self.state = match self.state {
+            State::ChunkEnd if line.is_empty() => State::ChunkSize,
+            State::ChunkSize => match chunk_size(line) {
+                Some(0) => State::Trailer,
+                Some(size) => State::Chunk(size),
+                None => return malformed("a chunk is garbled"),
+            },
+            State::Trailer if line.is_empty() => State::Done,
+            State::Trailer => {
+                self.count_overhead(taken)?;
+                State::Trailer
+            }
+            _ => return malformed("a chunk is garbled"),
+        };
+        Ok(taken)
+    }
+}
+
+/// Reads `1a;extension`.
+fn chunk_size(line: &[u8]) -> Option<usize> {
+    let size = line.split(|&byte| byte == b';').next()?.trim_ascii_end();
+    if size.is_empty() || size.len() > 15 || !size.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
+}
+
+/// What a head says that matters here.
+#[derive(Default)]
+struct HeadFacts {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    coding: Coding,
+    retry_after: Option<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Coding {
+    #[default]
+    Identity,
+    Gzip,
+    Other,
+}
+
+impl HeadFacts {
+    fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        if is("content-length") {
+            for item in items() {
+                let length = std::str::from_utf8(item)
+                    .ok()
+                    .filter(|item| !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit()))
+                    .and_then(|item| item.parse().ok());
+                if length.is_none() || self.length.is_some() && self.length != length {
+                    return malformed("its Content-Length is garbled, or there are two");
+                }
+                self.length = length;
+            }
+        } else if is("transfer-encoding") {
+            if self.chunked || !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return malformed("its transfer coding is unknown");
+            }
+            self.chunked = true;
+        } else if is("content-encoding") {
+            for item in items() {
+                let coding = match item.to_ascii_lowercase().as_slice() {
+                    b"" | b"identity" => continue,
+                    b"gzip" | b"x-gzip" if self.coding == Coding::Identity => Coding::Gzip,
+                    _ => Coding::Other,
+                };
+                self.coding = coding;
+            }
+        } else if is("connection") {
+            self.close |= items().any(|item| item.eq_ignore_ascii_case(b"close"));
+        } else if is("retry-after") && self.retry_after.is_none() {
+            self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
+        }
+        Ok(())
+    }
+}
+
+impl RawReply {
+    /// Decompresses the body, if it is compressed, up to `limit` bytes.
+    pub(super) fn decode(self, limit: usize, now: SystemTime) -> Result<Reply, Flaw> {
+        let body = if self.gzip {
+            let mut body = Vec::new();
+            // One byte more than the limit tells "as large" from "larger".
+            let most = (limit as u64).saturating_add(1);
+            let decoder = flate2::read::MultiGzDecoder::new(self.body.as_slice());
+            if decoder.take(most).read_to_end(&mut body).is_err() {
+                return bad_encoding("its gzip data is damaged or cut");
+            }
+            if body.len() > limit {
+                return too_large("the body is larger than the limit");
+            }
+            body
+        } else {
+            self.body
+        };
+        Ok(Reply {
+            status: self.status,
+            framed: self.framed,
+            retry_after: self.retry_after.and_then(|value| retry_after(&value, now)),
+            body,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a reply in pieces of `step` bytes, then the end of the connection.
+    fn read(bytes: &[u8], step: usize) -> Result<RawReply, Cause> {
+        let mut reader = ReplyReader::new(32, true);
+        for piece in bytes.chunks(step) {
+            if reader.push(piece).map_err(|flaw| flaw.cause)? {
+                return Ok(reader.into_reply());
+            }
+        }
+        reader.end().map_err(|flaw| flaw.cause)?;
+        Ok(reader.into_reply())
+    }
+
+    #[test]
+    fn whole_replies_are_read_whatever_the_pieces() {
+        #[rustfmt::skip]
+        let rows: &[(&str, u16, bool, bool, &str)] = &[
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true, true, "hello"),
+            ("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5\r\n\r\nhello", 200, true, true, "hello"),
+            ("HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n", 503, true, true, ""),
+            ("HTTP/1.1 204 No Content\r\n\r\n", 204, true, true, ""),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n", 200, true, true, "hello"),
+            ("HTTP/1.1 200 OK\r\nConnection: Keep-Alive, close\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
+            ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
+            ("HTTP/1.1 200 OK\r\n\r\nhello", 200, false, false, "hello"),
+            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, true, "x"),
+        ];
+        for (bytes, status, framed, keep, body) in rows {
+            for step in [1, 2, 3, 7, 1000] {
+                let reply = read(bytes.as_bytes(), step).unwrap_or_else(|cause| panic!("{cause:?}: {bytes}"));
+                assert_eq!(
+                    (reply.status, reply.framed, reply.keep, reply.body.as_slice()),
+                    (*status, *framed, *keep, body.as_bytes()),
+                    "{bytes} in steps of {step}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn doubtful_replies_are_refused_whatever_the_pieces() {
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(17_000));
+        let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
+        let interim = "HTTP/1.1 103 Hints\r\n\r\n".repeat(1000);
+        #[rustfmt::skip]
+        let rows: &[(&str, Cause)] = &[
+            ("NOT HTTP", Cause::Malformed),
+            ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 abc\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 000 x\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 101 Switching\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nx", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nx", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nx", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\nab\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n0123456789012345678901234567890123", Cause::TooLarge),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", Cause::Truncated),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", Cause::Truncated),
+            ("HTTP/1.1 200 OK\r\nContent-Le", Cause::Truncated),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n", Cause::TooLarge),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", Cause::Malformed),
+            ("HTTP/1.1 200 OK\r\n\r\n012345678901234567890123456789012", Cause::TooLarge),
+            ("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
+            ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
+            (&long, Cause::TooLarge), (&many, Cause::TooLarge), (&interim, Cause::TooLarge),
+        ];
+        for (bytes, cause) in rows {
+            for step in [1, 5, 100_000] {
+                assert_eq!(
+                    read(bytes.as_bytes(), step).unwrap_err(),
+                    *cause,
+                    "{bytes} in steps of {step}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn more_than_the_length_says_is_refused_when_it_is_seen() {
+        let long = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello";
+        assert_eq!(read(long, 1000).unwrap_err(), Cause::Malformed);
+        let newline = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhe\r\n";
+        assert!(!read(newline, 1000).unwrap().keep);
+    }
+}

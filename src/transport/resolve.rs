@@ -1,0 +1,186 @@
+//! Names to addresses: one look-up at a time for a host, kept for a minute.
+//!
+//! `getaddrinfo` cannot be interrupted, so it runs on a helper thread that the call waits for, and may leave. A thread
+//! that hangs is left behind; [`MAX_HANGING`] of them are allowed, then look-ups fail.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, PipeReader};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::PollFlags;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::NextTimeout;
+
+use super::Cause;
+use super::call::Call;
+
+/// How long addresses are kept. Long enough to take the look-up out of polling, short enough to follow a move.
+const KEPT: Duration = Duration::from_secs(60);
+/// A look-up that runs longer than this is not waited for by new calls: the network it asks may be gone.
+const STUCK: Duration = Duration::from_secs(10);
+/// How many look-ups may hang at once.
+const MAX_HANGING: usize = 16;
+
+/// Turns a host's name into addresses; blocks.
+pub(super) type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+
+/// The addresses of hosts.
+pub(super) struct Names {
+    look_up: Arc<LookUp>,
+    entries: Mutex<HashMap<String, Entry>>,
+    hanging: Arc<AtomicUsize>,
+}
+
+enum Entry {
+    Known { addresses: Arc<[IpAddr]>, until: Instant },
+    Running { task: Arc<Task>, since: Instant },
+}
+
+/// A look-up that runs. Its thread holds the other end of `done` and closes it when `outcome` is set.
+struct Task {
+    done: PipeReader,
+    outcome: Mutex<Option<io::Result<Arc<[IpAddr]>>>>,
+}
+
+impl Names {
+    pub(super) fn new(look_up: Arc<LookUp>) -> Self {
+        Self {
+            look_up,
+            entries: Mutex::default(),
+            hanging: Arc::default(),
+        }
+    }
+
+    /// The system's look-up.
+    pub(super) fn system() -> Arc<LookUp> {
+        Arc::new(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
+    }
+
+    /// The addresses of `host`, an IP address (as a URL writes it) or a name.
+    pub(super) fn look_up(&self, call: &Call, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let with_port = |addresses: &[IpAddr]| addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        if let Ok(ip) = bare.unwrap_or(host).parse() {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        // Never asked: plain HTTP is allowed to this name, and a resolver could lead it anywhere (RFC 6761).
+        if host.eq_ignore_ascii_case("localhost") {
+            return Ok(with_port(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
+        }
+        let task = {
+            let mut entries = self.lock();
+            let now = Instant::now();
+            match entries.get(host) {
+                Some(Entry::Known { addresses, until }) if now < *until => return Ok(with_port(addresses)),
+                Some(Entry::Running { task, since }) if now < *since + STUCK => Arc::clone(task),
+                _ => {
+                    let task = self.start(host).map_err(|error| call.fail_local(&error))?;
+                    let running = Entry::Running {
+                        task: Arc::clone(&task),
+                        since: now,
+                    };
+                    entries.insert(host.to_owned(), running);
+                    task
+                }
+            }
+        };
+        call.wait(task.done.as_fd(), PollFlags::IN)?;
+        let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.lock();
+        let is_ours =
+            matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
+        if let Some(Ok(addresses)) = &*outcome
+            && !addresses.is_empty()
+        {
+            if is_ours {
+                let known = Entry::Known {
+                    addresses: Arc::clone(addresses),
+                    until: Instant::now() + KEPT,
+                };
+                entries.insert(host.to_owned(), known);
+            }
+            return Ok(with_port(addresses));
+        }
+        if is_ours {
+            entries.remove(host);
+        }
+        Err(call.fail(Cause::Resolve, "the name is unknown, or nobody could be asked"))
+    }
+
+    /// Drops what is known of `host`.
+    pub(super) fn forget(&self, host: &str) {
+        let mut entries = self.lock();
+        if matches!(entries.get(host), Some(Entry::Known { .. })) {
+            entries.remove(host);
+        }
+    }
+
+    fn start(&self, host: &str) -> io::Result<Arc<Task>> {
+        let slot = Slot::take(&self.hanging)?;
+        let (done, running) = io::pipe()?;
+        let task = Arc::new(Task {
+            done,
+            outcome: Mutex::default(),
+        });
+        let (shared, look_up, host) = (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
+        thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
+            let outcome = look_up(&host).map(Into::into);
+            *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+            drop(slot);
+            drop(running);
+        })?;
+        Ok(task)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of the places for look-ups; given back when dropped, by a thread that panics too.
+struct Slot(Arc<AtomicUsize>);
+
+impl Slot {
+    fn take(hanging: &Arc<AtomicUsize>) -> io::Result<Self> {
+        let slot = Self(Arc::clone(hanging));
+        if hanging.fetch_add(1, Ordering::Relaxed) < MAX_HANGING {
+            Ok(slot)
+        } else {
+            Err(io::ErrorKind::ResourceBusy.into())
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").finish_non_exhaustive()
+    }
+}
+
+/// ureq asks for addresses before every request, also when it then takes a kept connection. It gets none:
+/// [`super::connect`] looks up when it really connects.
+#[derive(Debug)]
+pub(super) struct Later;
+
+impl Resolver for Later {
+    fn resolve(
+        &self,
+        _: &ureq::http::Uri,
+        _: &ureq::config::Config,
+        _: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        Ok(self.empty())
+    }
+}

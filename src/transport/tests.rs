@@ -1,0 +1,242 @@
+//! What can be tested from inside only: look-ups that are made up, other processes, small parts.
+
+#[path = "../../tests/transport/server.rs"]
+mod server;
+
+use std::net::{IpAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use server::{Authority, Server};
+
+use super::resolve::LookUp;
+use super::*;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+fn ask(transport: &HttpTransport, lane: Lane, cancel: &Cancel) -> Result<Reply, TransportError> {
+    transport.exchange(&Request {
+        lane,
+        query: "action=getBalance",
+        key_header: None,
+        gzip: false,
+        body_limit: 1000,
+        timeout: Duration::from_secs(10),
+        cancel,
+        latch: &SendLatch::default(),
+    })
+}
+
+/// A TLS server for `service.test`, and what reaches it when `look_up` knows the name.
+fn named(
+    look_up: impl Fn(&str) -> std::io::Result<Vec<IpAddr>> + Send + Sync + 'static,
+    change: impl FnOnce(&mut HttpConfig),
+) -> (Server, HttpTransport) {
+    let authority = Authority::new();
+    let server = Server::start_tls(authority.server("service.test"), |conn| conn.serve(OK));
+    let mut config = HttpConfig::new(server.https("service.test"));
+    config.extra_ca_pem = Some(authority.pem());
+    config.proxy = ProxyChoice::Direct;
+    change(&mut config);
+    let look_up: Arc<LookUp> = Arc::new(look_up);
+    (server, HttpTransport::with_look_up(config, look_up).unwrap())
+}
+
+fn here() -> Vec<IpAddr> {
+    vec!["127.0.0.1".parse().unwrap()]
+}
+
+#[test]
+fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&count);
+    let gone = Arc::new(AtomicUsize::new(0));
+    let moved = Arc::clone(&gone);
+    let look_up = move |host: &str| {
+        assert_eq!(host, "service.test");
+        asked.fetch_add(1, Ordering::SeqCst);
+        // Nobody listens on the other addresses of this machine.
+        let last = if moved.load(Ordering::SeqCst) == 0 { 1 } else { 9 };
+        Ok(vec![IpAddr::from([127, 0, 0, last])])
+    };
+    let (_server, transport) = named(look_up, |_| {});
+    for _ in 0..3 {
+        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+
+    let (server, transport) = {
+        let (count, gone) = (Arc::clone(&count), Arc::clone(&gone));
+        gone.store(1, Ordering::SeqCst);
+        named(
+            move |_| {
+                count.fetch_add(1, Ordering::SeqCst);
+                Ok(vec![IpAddr::from([
+                    127,
+                    0,
+                    0,
+                    if gone.load(Ordering::SeqCst) == 0 { 1 } else { 9 },
+                ])])
+            },
+            |_| {},
+        )
+    };
+    count.store(0, Ordering::SeqCst);
+    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    assert_eq!((error.cause, error.sent), (Cause::Refused, false));
+    gone.store(0, Ordering::SeqCst);
+    ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+    assert_eq!((count.load(Ordering::SeqCst), server.accepted()), (2, 1));
+}
+
+#[test]
+fn a_name_that_is_unknown_is_proved_unsent() {
+    for outcome in [|| Err(std::io::ErrorKind::NotFound.into()), || Ok(Vec::new())] {
+        let outcome: fn() -> std::io::Result<Vec<IpAddr>> = outcome;
+        let (_server, transport) = named(move |_| outcome(), |_| {});
+        for lane in [Lane::Read, Lane::Charge] {
+            let error = ask(&transport, lane, &Cancel::new()).unwrap_err();
+            assert_eq!(
+                (error.cause, error.phase, error.sent),
+                (Cause::Resolve, Phase::Resolve, false)
+            );
+            assert!(error.message.starts_with("looking up service.test: "), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_look_up_that_panics_is_a_failed_one() {
+    let (_server, transport) = named(|_| panic!("a look-up that panics, on purpose"), |_| {});
+    let error = ask(&transport, Lane::Read, &Cancel::new()).unwrap_err();
+    assert_eq!(error.cause, Cause::Resolve);
+}
+
+/// A look-up that hangs until it is let go.
+#[derive(Clone, Default)]
+struct Hanging(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
+
+impl Hanging {
+    fn look_up(&self) -> Vec<IpAddr> {
+        let (free, changed, count) = &*self.0;
+        count.fetch_add(1, Ordering::SeqCst);
+        drop(changed.wait_while(free.lock().unwrap(), |free| !*free).unwrap());
+        here()
+    }
+
+    fn let_go(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    fn count(&self) -> usize {
+        self.0.2.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
+    let hanging = Hanging::default();
+    let inner = hanging.clone();
+    let (_server, transport) = named(
+        move |_| Ok(inner.look_up()),
+        |config| config.timeouts.resolve = Duration::from_millis(150),
+    );
+    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    assert_eq!(
+        (error.cause, error.phase, error.sent),
+        (Cause::ResolveTimeout, Phase::Resolve, false)
+    );
+
+    let cancel = Cancel::new();
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let result = ask(&transport, Lane::Charge, &cancel);
+            (result, Instant::now())
+        });
+        thread::sleep(Duration::from_millis(50));
+        let start = Instant::now();
+        cancel.cancel();
+        let (result, end) = waiting.join().unwrap();
+        assert_eq!(result.unwrap_err().cause, Cause::Cancelled);
+        assert!(end - start < Duration::from_millis(50));
+    });
+
+    thread::scope(|scope| {
+        let waiting: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new())))
+            .collect();
+        thread::sleep(Duration::from_millis(50));
+        hanging.let_go();
+        for call in waiting {
+            call.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(hanging.count(), 1);
+}
+
+#[test]
+fn an_address_that_does_not_answer_costs_a_quarter_of_a_second() {
+    // The first address refuses; then the queue of a listener that accepts nobody is full.
+    for (first, least, most) in [([127, 0, 0, 9], 0, 150), ([127, 0, 0, 8], 240, 600)] {
+        let first = IpAddr::from(first);
+        let (server, transport) = named(move |_| Ok([vec![first], here()].concat()), |_| {});
+        let _full = (most == 600).then(|| full_listener((first, server.address.port()).into()));
+        let start = Instant::now();
+        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+        let took = start.elapsed().as_millis();
+        assert!((least..most).contains(&took), "it took {took} ms");
+    }
+}
+
+fn full_listener(address: std::net::SocketAddr) -> (TcpListener, Vec<TcpStream>) {
+    use rustix::net::{AddressFamily, SocketType};
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&socket, &address).unwrap();
+    rustix::net::listen(&socket, 0).unwrap();
+    let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+    (socket.into(), (0..8).map_while(connect).collect())
+}
+
+#[test]
+fn a_forked_child_gets_connections_of_its_own() {
+    let (server, transport) = named(|_| Ok(here()), |_| {});
+    let ask = || ask(&transport, Lane::Read, &Cancel::new()).unwrap();
+    ask();
+    ask();
+    assert_eq!(server.accepted(), 1);
+    let child = transport.agents_of(std::process::id() + 1);
+    let again = transport.agents_of(std::process::id() + 1);
+    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.agents_of(std::process::id())));
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    #[rustfmt::skip]
+    let rows = [
+        ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
+        ("99999999999999999999999", seconds(u64::MAX)),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
+        ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
+        ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
+        ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
+    ];
+    for (value, expected) in rows {
+        assert_eq!(retry_after(value, now), expected, "{value}");
+    }
+}
+
+#[test]
+fn a_latch_is_sent_or_abandoned_never_both() {
+    let latch = SendLatch::default();
+    assert!(latch.try_send() && latch.try_send() && latch.is_sent());
+    assert!(!latch.try_abandon());
+    let latch = SendLatch::default();
+    assert!(latch.clone().try_abandon() && latch.try_abandon());
+    assert!(!latch.try_send() && !latch.is_sent());
+}

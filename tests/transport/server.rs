@@ -1,0 +1,245 @@
+//! A server that does what a test tells it, byte by byte, over TCP or TLS.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::must_use_candidate,
+    reason = "several test programs share it, and each uses a part"
+)]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+
+/// What the server saw.
+#[derive(Default)]
+pub struct Seen {
+    accepted: AtomicUsize,
+    resumed: AtomicUsize,
+    requests: Mutex<Vec<String>>,
+}
+
+/// A running server; its threads end with the test program.
+pub struct Server {
+    pub address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+/// One accepted connection.
+pub struct Conn {
+    stream: Stream,
+    tcp: TcpStream,
+    seen: Arc<Seen>,
+    /// Which connection it is, from 0.
+    pub number: usize,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Server {
+    /// Runs `handler` on a thread of its own for each connection.
+    pub fn start(handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        Self::run(None, handler)
+    }
+
+    /// The same over TLS.
+    pub fn start_tls(config: Arc<ServerConfig>, handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        Self::run(Some(config), handler)
+    }
+
+    fn run(tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Seen::default());
+        let handler = Arc::new(handler);
+        let shared = Arc::clone(&seen);
+        thread::spawn(move || {
+            for tcp in listener.incoming() {
+                let Ok(tcp) = tcp else { continue };
+                let (seen, handler, tls) = (Arc::clone(&shared), Arc::clone(&handler), tls.clone());
+                let number = seen.accepted.fetch_add(1, Ordering::SeqCst);
+                thread::spawn(move || {
+                    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    tcp.set_nodelay(true).unwrap();
+                    let Ok(stream) = Stream::accept(tcp.try_clone().unwrap(), tls, &seen) else {
+                        return;
+                    };
+                    let mut conn = Conn {
+                        stream,
+                        tcp,
+                        seen,
+                        number,
+                    };
+                    handler(&mut conn);
+                });
+            }
+        });
+        Self { address, seen }
+    }
+
+    /// A server that answers every request on a connection with `reply`, and keeps the connection.
+    pub fn replying(reply: impl Into<Vec<u8>>) -> Self {
+        let reply = reply.into();
+        Self::start(move |conn| conn.serve(&reply))
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/stubs/handler_api.php", self.address)
+    }
+
+    pub fn https(&self, host: &str) -> String {
+        format!("https://{host}:{}/stubs/handler_api.php", self.address.port())
+    }
+
+    pub fn accepted(&self) -> usize {
+        self.seen.accepted.load(Ordering::SeqCst)
+    }
+
+    pub fn resumed(&self) -> usize {
+        self.seen.resumed.load(Ordering::SeqCst)
+    }
+
+    pub fn requests(&self) -> Vec<String> {
+        self.seen.requests.lock().unwrap().clone()
+    }
+}
+
+impl Stream {
+    fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, seen: &Seen) -> io::Result<Self> {
+        let Some(config) = tls else { return Ok(Self::Plain(tcp)) };
+        let session = ServerConnection::new(config).map_err(io::Error::other)?;
+        let mut stream = StreamOwned::new(session, tcp);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed) {
+            seen.resumed.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(Self::Tls(Box::new(stream)))
+    }
+}
+
+impl Conn {
+    /// Reads one request's head; `None` when the client closed.
+    pub fn request(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = match &mut self.stream {
+                Stream::Plain(tcp) => tcp.read(&mut byte),
+                Stream::Tls(tls) => tls.read(&mut byte),
+            };
+            match read {
+                Ok(1) => head.push(byte[0]),
+                _ => return None,
+            }
+        }
+        let head = String::from_utf8(head).unwrap();
+        self.seen.requests.lock().unwrap().push(head.clone());
+        Some(head)
+    }
+
+    /// Sends bytes; `false` when the client is gone.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        let bytes = bytes.as_ref();
+        match &mut self.stream {
+            Stream::Plain(tcp) => tcp.write_all(bytes).is_ok(),
+            Stream::Tls(tls) => tls.write_all(bytes).and_then(|()| tls.flush()).is_ok(),
+        }
+    }
+
+    /// Sends bytes and TLS's farewell at once, and leaves TCP open.
+    pub fn send_with_farewell(&mut self, bytes: &[u8]) {
+        if let Stream::Tls(tls) = &mut self.stream {
+            tls.conn.writer().write_all(bytes).unwrap();
+            tls.conn.send_close_notify();
+            tls.conn.complete_io(&mut tls.sock).unwrap();
+        }
+    }
+
+    /// Answers all requests with the same bytes.
+    pub fn serve(&mut self, reply: &[u8]) {
+        while self.request().is_some() && self.send(reply) {}
+    }
+
+    /// Closes with a reset instead of a farewell.
+    pub fn reset(&mut self) {
+        rustix::net::sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO)).unwrap();
+    }
+
+    /// Waits until the client closes, or 20 s.
+    pub fn hold(&mut self) {
+        let _ = self.request();
+    }
+
+    /// The socket, for what is not HTTP.
+    pub fn tcp(&self) -> TcpStream {
+        self.tcp.try_clone().unwrap()
+    }
+}
+
+/// A private authority, and certificates of it.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Test authority");
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { issuer }
+    }
+
+    pub fn pem(&self) -> Vec<u8> {
+        self.issuer.pem().into_bytes()
+    }
+
+    /// A certificate for `host`, valid now.
+    pub fn server(&self, host: &str) -> Arc<ServerConfig> {
+        self.server_until(host, 2999)
+    }
+
+    /// A certificate for `host` that is valid until the beginning of the year.
+    pub fn server_until(&self, host: &str, year: i32) -> Arc<ServerConfig> {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        server_config(vec![certificate.der().clone()], &key)
+    }
+}
+
+/// A certificate that vouches for itself.
+pub fn self_signed(host: &str) -> Arc<ServerConfig> {
+    let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    server_config(vec![certificate.der().clone()], &key)
+}
+
+fn server_config(chain: Vec<rustls::pki_types::CertificateDer<'static>>, key: &KeyPair) -> Arc<ServerConfig> {
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    Arc::new(config)
+}
