@@ -6,6 +6,8 @@ compile_error!("sastaotp needs a unix system: its connections are interrupted wi
 mod amount;
 mod cancel;
 pub mod clock;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod transport;
 
 pub use amount::{Amount, ParseAmountError};
