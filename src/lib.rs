@@ -8,6 +8,8 @@ mod amount;
 mod cancel;
 pub mod clock;
 pub mod protocol;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod transport;
 
 pub use amount::{Amount, ParseAmountError};

@@ -1,1 +1,62 @@
-fn main() {}
+//! The program `sastaotp-sandbox`: the sandbox on a port of 127.0.0.1, until it is ended.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use sastaotp::sandbox::Server;
+
+const HELP: &str = "\
+The SastaOTP service for tests and first steps, on 127.0.0.1: no account, no money.
+
+Usage: sastaotp-sandbox [--port PORT]
+
+  --port PORT  listen on this port; 0, the default, takes a free one
+  --version    print the version
+  --help       print this
+
+When it is ready it prints one line, SASTAOTP_URL=http://127.0.0.1:PORT/stubs/handler_api.php, and
+serves until it is ended. Any API key works; each has a wallet and orders of its own.
+";
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, sentence)) => {
+            eprintln!("sastaotp-sandbox: {sentence}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> {
+    let mut port = 0;
+    while let Some(argument) = arguments.next() {
+        let value = match argument.as_str() {
+            "--help" | "-h" => return print(HELP),
+            "--version" | "-V" => return print(concat!("sastaotp-sandbox ", env!("CARGO_PKG_VERSION"), "\n")),
+            "--port" => arguments.next().unwrap_or_default(),
+            other => match other.strip_prefix("--port=") {
+                Some(value) => value.to_string(),
+                None => {
+                    return Err((
+                        2,
+                        format!("the argument {other:?} is unknown; --help lists those that are known"),
+                    ));
+                }
+            },
+        };
+        port = value
+            .parse()
+            .map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
+    }
+    let server = Server::start(port).map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
+    print(&format!("SASTAOTP_URL={}\n", server.url()))?;
+    server.join();
+    Ok(())
+}
+
+fn print(text: &str) -> Result<(), (u8, String)> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| (1, format!("printing: {error}")))
+}

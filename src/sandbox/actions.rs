@@ -1,0 +1,520 @@
+//! The actions of the vendor's page: parameters in, a plain and a JSON answer out.
+//!
+//! Owns what an action means; who may ask, faults and bytes are `service.rs`.
+
+use serde_json::{Map, Number, Value, json};
+
+use super::Delivery;
+use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
+use super::faults::{ERROR_PAGE, Twist};
+use super::namespace::{Namespace, NotBought};
+use super::orders::{Cancelled, Order, Seen, Sms, State};
+use super::reply::{JSON, Params, Reply, TEXT};
+use super::stories::Buy;
+use super::time::date_text;
+use crate::Amount;
+
+/// What an action came to.
+pub(super) struct Outcome {
+    pub(super) status: u16,
+    /// The plain reply, where the action has one.
+    plain: Option<String>,
+    json: Value,
+    /// Why it was refused, for the log.
+    pub(super) reason: Option<String>,
+    /// A page in place of both.
+    page: Option<&'static str>,
+    pub(super) delivery: Delivery,
+}
+
+/// An action that is being carried out.
+pub(super) struct Call<'a> {
+    pub(super) namespace: &'a mut Namespace,
+    pub(super) params: &'a Params,
+    /// The time in the namespace.
+    pub(super) now: u64,
+    pub(super) twist: Option<Twist>,
+}
+
+/// The name of an action, with its alias taken away.
+pub(super) fn canonical(action: &str) -> &str {
+    match action {
+        "getNumberV2" => "getNumber",
+        "getServices" => "getServicesList",
+        _ => action,
+    }
+}
+
+/// Micro-rupees as a JSON number.
+pub(super) fn money(micros: i64) -> Value {
+    let text = Amount::from_micros(micros).to_string();
+    text.parse::<Number>().map_or(Value::Null, Value::Number)
+}
+
+impl Outcome {
+    fn new(plain: Option<String>, json: Value) -> Self {
+        Self {
+            status: 200,
+            plain,
+            json,
+            reason: None,
+            page: None,
+            delivery: Delivery::Whole,
+        }
+    }
+
+    fn json(json: Value) -> Self {
+        Self::new(None, json)
+    }
+
+    /// A refusal with one of the service's codes; the reason goes to the log alone.
+    pub(super) fn refusal(code: &str, reason: impl Into<String>) -> Self {
+        Self {
+            reason: Some(reason.into()),
+            ..Self::new(Some(code.into()), json!({"status": "ERROR", "error": code}))
+        }
+    }
+
+    pub(super) fn reply(self, json: bool) -> Reply {
+        let (content_type, body) = match (self.page, self.plain) {
+            (Some(page), _) => (TEXT, page.into()),
+            (None, Some(plain)) if !json => (TEXT, plain),
+            _ => (JSON, self.json.to_string()),
+        };
+        let delivery = self.delivery;
+        Reply {
+            delivery,
+            ..Reply::new(self.status, content_type, body)
+        }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn run(&mut self, action: &str) -> Outcome {
+        match canonical(action) {
+            "getNumber" => self.get_number(),
+            "regetNumber" => self.reget_number(),
+            "setStatus" => self.set_status(),
+            "getStatus" | "getStatusV2" => self.get_status(action == "getStatusV2"),
+            "getBalance" => self.get_balance(),
+            "getServicesList" => self.get_services(),
+            "getPrices" => self.get_prices(),
+            "getCountries" => get_countries(),
+            "getOrders" => self.get_orders(),
+            _ => Outcome::refusal(
+                "BAD_ACTION",
+                format!("the service has no action {action:?}; names are case-sensitive"),
+            ),
+        }
+    }
+
+    fn get_number(&mut self) -> Outcome {
+        let Some(code) = self.params.get("service") else {
+            return missing("service");
+        };
+        let Some(item) = catalogue::item(code) else {
+            return Outcome::refusal(
+                "SERVICE_UNAVAILABLE",
+                format!("there is no service {code:?}; getServicesList has them all"),
+            );
+        };
+        // `operator` pins a country, by the vendor's page, and so it goes before `country`.
+        let wanted = self.params.get("operator").or(self.params.get("country"));
+        let (country, offer) = match self.select(item, wanted) {
+            Ok(found) => found,
+            Err(refusal) => return refusal,
+        };
+        let mut price = item.charge(offer);
+        if let Some(limit) = self.params.get("maxPrice") {
+            // PHP reads what is no number as zero.
+            let limit = limit.parse::<Amount>().unwrap_or(Amount::ZERO).micros();
+            if price > limit && self.twist != Some(Twist::Overcharge) {
+                let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
+                return Outcome::refusal(
+                    "MAX_PRICE_EXCEEDED",
+                    format!("{code} costs {price} and maxPrice is {limit}"),
+                );
+            }
+        }
+        if self.twist == Some(Twist::Overcharge) {
+            price *= 2;
+        }
+        match item.story.buy {
+            Buy::NoNumbers => return no_numbers(item, country),
+            Buy::Html => {
+                let reason = "the story of this service: a page, and nothing is bought".to_string();
+                return Outcome {
+                    page: Some(ERROR_PAGE),
+                    reason: Some(reason),
+                    ..Outcome::json(Value::Null)
+                };
+            }
+            Buy::Answered | Buy::LostReply | Buy::Hidden(_) => {}
+        }
+        if offer.count == 0 {
+            return no_numbers(item, country);
+        }
+        let order = match self.namespace.buy(item, country, price, None, self.twist, self.now) {
+            Ok(order) => order,
+            Err(why) => return not_bought(&why, price),
+        };
+        match item.story.buy {
+            Buy::Hidden(error) => Outcome::refusal(
+                error,
+                format!("the story of this service: order {} was bought", order.order_id),
+            ),
+            Buy::LostReply => Outcome {
+                delivery: Delivery::Reset,
+                ..number_bought(order)
+            },
+            _ => number_bought(order),
+        }
+    }
+
+    fn select(&self, item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
+        let code = item.code;
+        let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
+            let cheapest = item.cheapest();
+            return cheapest
+                .ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
+        };
+        let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
+        let country = catalogue::country_of(wanted).ok_or_else(|| {
+            unavailable(format!(
+                "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
+            ))
+        })?;
+        let offer = item.offer(country);
+        offer
+            .map(|offer| (country, offer))
+            .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
+    }
+
+    fn reget_number(&mut self) -> Outcome {
+        let Some(id) = self.params.get("id") else {
+            return missing("id");
+        };
+        self.namespace.settle(self.now, true);
+        let Some(order) = self.namespace.order(id) else {
+            return no_activation(id);
+        };
+        let (item, country, price, phone) = (order.item, order.country, order.price, order.phone.clone());
+        if !item.story.multi {
+            return Outcome::refusal(
+                "SERVICE_UNAVAILABLE",
+                format!("{} does not send several SMS to a number", item.code),
+            );
+        }
+        if order.received.is_empty() {
+            return Outcome::refusal("SERVICE_UNAVAILABLE", "the order has not received an SMS yet");
+        }
+        match self
+            .namespace
+            .buy(item, country, price, Some(&phone), self.twist, self.now)
+        {
+            Err(why) => not_bought(&why, price),
+            Ok(order) => Outcome::new(
+                Some(format!("REGET_NUMBER_OK:{}:{}", order.activation_id, order.phone)),
+                json!({
+                    "status": "OK",
+                    "new_order_id": order.order_id,
+                    "new_activation_id": order.activation_id,
+                    "number": order.phone,
+                    "price": money(order.price),
+                    "currency": "INR",
+                    "expires_in": order.item.story.lives / 1_000,
+                }),
+            ),
+        }
+    }
+
+    fn set_status(&mut self) -> Outcome {
+        let (Some(id), Some(status)) = (self.params.get("id"), self.params.get("status")) else {
+            return missing(if self.params.get("id").is_none() {
+                "id"
+            } else {
+                "status"
+            });
+        };
+        let now = self.now;
+        let done = self.namespace.with_order(id, now, |order, supply| {
+            if !matches!(status, "-1" | "8" | "1" | "3" | "6") {
+                let reason = format!("status={status} is none of -1, 8, 1, 3 and 6");
+                return (Outcome::refusal("BAD_STATUS", reason), 0);
+            }
+            if order.state != State::Pending {
+                let reason = format!("the order is {}", order.state.word());
+                return (Outcome::refusal("ALREADY_FINISHED", reason), 0);
+            }
+            match status {
+                "1" => (accepted("ACCESS_READY"), 0),
+                "3" if order.ask_again(now) => (accepted("ACCESS_RETRY_GET"), 0),
+                "3" => (Outcome::refusal("RETRY_FAILED", retry_reason(order)), 0),
+                "6" => (accepted("ACCESS_ACTIVATION"), order.end(State::Completed)),
+                _ => match order.cancel(supply) {
+                    Cancelled::Refund(refund) => (accepted("ACCESS_CANCEL"), refund),
+                    refused => (cancel_refused(&refused), 0),
+                },
+            }
+        });
+        done.unwrap_or_else(|| no_activation(id))
+    }
+
+    fn get_status(&mut self, extended: bool) -> Outcome {
+        let Some(id) = self.params.get("id") else {
+            return missing("id");
+        };
+        let seen = self.namespace.with_order(id, self.now, Order::poll);
+        let (plain, sms) = match seen {
+            None => return no_activation(id),
+            Some(Seen::Unknown) => {
+                return Outcome::refusal("NO_ACTIVATION", "the story of this service: the id is not known yet");
+            }
+            Some(Seen::Waiting) => ("STATUS_WAIT_CODE".into(), None),
+            Some(Seen::WaitingAgain(last)) => (format!("STATUS_WAIT_RETRY:{}", last.code), None),
+            Some(Seen::Code(sms)) => (format!("STATUS_OK:{}", sms.code), Some(sms)),
+            Some(Seen::Cancelled) => ("STATUS_CANCEL".into(), None),
+        };
+        let cancelled = plain == "STATUS_CANCEL";
+        let sms = sms.map(|Sms { code, text }| json!({"code": code, "text": text}));
+        if !extended {
+            let json = json!({"status": "OK", "raw": plain, "sms": sms});
+            return Outcome::new(Some(plain), json);
+        }
+        let mut json = json!({"verificationType": 2, "sms": sms});
+        if cancelled {
+            json["status"] = plain.into();
+        }
+        Outcome::json(json)
+    }
+
+    fn get_balance(&mut self) -> Outcome {
+        self.namespace.settle(self.now, false);
+        let balance = self.namespace.wallet.balance;
+        Outcome::new(
+            Some(format!("ACCESS_BALANCE:{}", Amount::from_micros(balance))),
+            json!({"status": "OK", "balance": money(balance), "currency": "INR"}),
+        )
+    }
+
+    fn get_services(&self) -> Outcome {
+        let wanted = self.params.get("service");
+        let items = catalogue::items()
+            .iter()
+            .filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
+        // Unfiltered, the live service leaves every list of countries empty.
+        let services: Map<_, _> = items
+            .map(|item| (item.code.to_string(), service_json(item, wanted.is_some())))
+            .collect();
+        Outcome::json(json!({"status": "OK", "total": services.len(), "services": services}))
+    }
+
+    fn get_prices(&self) -> Outcome {
+        let (service, country) = (self.params.get("service"), self.params.get("country"));
+        let items = || {
+            catalogue::items()
+                .iter()
+                .filter(|item| service.is_none_or(|wanted| wanted == item.code))
+        };
+        let mut data = Map::new();
+        let mut put = |code: &str, item: &Item, offer: Offer| {
+            if country.is_none_or(|wanted| wanted == code) {
+                let of_country = data.entry(code).or_insert_with(|| json!({}));
+                of_country[item.code] = json!({"cost": money(offer.price), "count": offer.count});
+            }
+        };
+        for item in items() {
+            for (country, offer) in item.offers() {
+                put(country.code, item, offer);
+            }
+            if let Some((_, offer)) = item.cheapest() {
+                put("*", item, offer);
+            }
+        }
+        Outcome::json(json!({"status": "OK", "data": data}))
+    }
+
+    fn get_orders(&mut self) -> Outcome {
+        let number = |name| {
+            self.params
+                .get(name)
+                .and_then(|value| value.parse::<usize>().ok())
+                .filter(|value| *value > 0)
+        };
+        let (limit, page) = (number("limit").unwrap_or(20).min(100), number("page").unwrap_or(1));
+        let status = self.params.get("status");
+        if let Some(status) =
+            status.filter(|status| !matches!(*status, "pending" | "completed" | "cancelled" | "expired"))
+        {
+            let reason = format!("status={status} is none of pending, completed, cancelled and expired");
+            return Outcome::refusal("BAD_STATUS", reason);
+        }
+        self.namespace.settle(self.now, true);
+        let seen_until = self.now.saturating_sub(self.namespace.orders_lag);
+        let shown =
+            |order: &&Order| order.bought_ms <= seen_until && status.is_none_or(|status| status == order.state.word());
+        let orders = || self.namespace.orders().iter().rev().filter(shown);
+        let total = orders().count();
+        let listed: Vec<Value> = orders()
+            .skip((page - 1).saturating_mul(limit))
+            .take(limit)
+            .map(order_json)
+            .collect();
+        Outcome::json(json!({
+            "status": "OK",
+            "orders": listed,
+            "total": total,
+            "page": page,
+            "limit": limit,
+            "pages": total.div_ceil(limit),
+        }))
+    }
+}
+
+fn get_countries() -> Outcome {
+    let countries = COUNTRIES.iter().map(|country| {
+        let Country { code, name, flag, .. } = country;
+        ((*code).to_string(), json!({"code": code, "name": name, "flag": flag}))
+    });
+    let countries: Map<_, _> = countries.collect();
+    Outcome::json(json!({"status": "OK", "total": countries.len(), "countries": countries}))
+}
+
+fn missing(name: &str) -> Outcome {
+    Outcome::refusal("MISSING_PARAMS", format!("the parameter {name:?} is missing"))
+}
+
+fn no_activation(id: &str) -> Outcome {
+    let shown: String = id.chars().take(64).collect();
+    Outcome::refusal("NO_ACTIVATION", format!("no order of this key has the id {shown:?}"))
+}
+
+fn no_numbers(item: &Item, country: &Country) -> Outcome {
+    Outcome::refusal(
+        "NO_NUMBERS",
+        format!("{} has no numbers in {} now", item.code, country.name),
+    )
+}
+
+fn not_bought(why: &NotBought, price: i64) -> Outcome {
+    match why {
+        NotBought::Balance => Outcome::refusal(
+            "NO_BALANCE",
+            format!("it costs {} and the wallet has less", Amount::from_micros(price)),
+        ),
+        NotBought::Full => Outcome::refusal(
+            "NO_NUMBERS",
+            "this key has as many orders as the sandbox keeps: POST /_sandbox/reset",
+        ),
+    }
+}
+
+fn accepted(token: &str) -> Outcome {
+    Outcome::new(Some(token.into()), json!({"status": "OK", "raw": token}))
+}
+
+fn retry_reason(order: &Order) -> String {
+    if order.item.story.multi {
+        "the code that is waited for has not come yet".into()
+    } else {
+        format!("{} does not send several SMS to a number", order.item.code)
+    }
+}
+
+fn cancel_refused(refused: &Cancelled) -> Outcome {
+    match refused {
+        Cancelled::TooEarly(ms) => {
+            let seconds = ms / 1_000;
+            let mut outcome = Outcome::refusal(
+                "EARLY_CANCEL_DENIED",
+                format!("cancelling is possible {seconds} s after the purchase"),
+            );
+            outcome.json["info"] = json!({"minActivationTime": seconds});
+            outcome
+        }
+        Cancelled::CodeCame => {
+            let details = "An OTP was received while the activation was being cancelled";
+            Outcome {
+                status: 409,
+                reason: Some("the story of this service: the code came at this moment".into()),
+                ..Outcome::json(json!({"title": "OTP_RECEIVED", "details": details}))
+            }
+        }
+        Cancelled::HasCode | Cancelled::Refund(_) => Outcome::refusal(
+            "CANCEL_FAILED",
+            "the order has received a code: complete it with status=6",
+        ),
+    }
+}
+
+fn number_bought(order: &Order) -> Outcome {
+    let story = &order.item.story;
+    Outcome::new(
+        Some(format!("ACCESS_NUMBER:{}:{}", order.activation_id, order.phone)),
+        json!({
+            "status": "OK",
+            "order_id": order.order_id,
+            "activation_id": order.activation_id,
+            "number": order.phone,
+            "phone_number": order.phone,
+            "service": order.item.name,
+            "service_code": order.item.code,
+            "country": order.country.name,
+            "country_code": order.country.code,
+            "price": money(order.price),
+            "multi_sms": story.multi,
+            "can_get_another_sms": story.multi,
+            "expires_in": story.lives / 1_000,
+            "note": null,
+        }),
+    )
+}
+
+fn service_json(item: &Item, with_countries: bool) -> Value {
+    let price = item.cheapest().map(|(_, offer)| money(offer.price));
+    let available: u32 = item.offers().map(|(_, offer)| offer.count).sum();
+    let countries: Vec<Value> = item
+        .offers()
+        .filter(|_| with_countries)
+        .map(|(country, offer)| {
+            json!({
+                "country_code": country.code,
+                "country_name": country.name,
+                "flag": country.flag,
+                "price": money(offer.price),
+                "qty": offer.count,
+            })
+        })
+        .collect();
+    json!({
+        "code": item.code,
+        "name": item.name,
+        "logo": format!("https://sastaotp.invalid/logos/{}.png", item.code),
+        "price": price,
+        "currency": "INR",
+        "available": available,
+        "multi_sms": item.story.multi,
+        "expires_in": item.story.lives / 1_000,
+        "countries": countries,
+    })
+}
+
+fn order_json(order: &Order) -> Value {
+    json!({
+        "order_id": order.order_id,
+        "activation_id": order.activation_id,
+        "number": order.phone,
+        "phone_number": order.phone,
+        "service": order.item.name,
+        "service_code": order.item.code,
+        "country": order.country.name,
+        "country_code": order.country.code,
+        "price": money(order.price),
+        "currency": "INR",
+        "status": order.state.word(),
+        "otp": order.received.last().map(|sms| &sms.code),
+        "multi_sms": order.item.story.multi,
+        "created_at": date_text(order.bought_ms),
+        "expires_at": date_text(order.expires_ms),
+    })
+}

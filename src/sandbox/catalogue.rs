@@ -1,0 +1,297 @@
+//! What the sandbox sells: countries in the service's numbering, services, and a price and a stock for each pair.
+//!
+//! Owns the static tables. Every price and stock is a function of the two codes, so that two runs, two machines and
+//! two namespaces always see the same catalogue.
+
+use std::sync::LazyLock;
+
+use super::stories::{Arrival, ORDINARY, STORIES, Story};
+
+/// Micro-rupees in a paisa: prices are listed with two decimals.
+const PAISA: i64 = 10_000;
+/// What a story service is listed at, and the price most of them cost.
+const STORY_PRICE: i64 = 1_000 * PAISA;
+
+/// A country in the service's numbering, which is not the calling code: 22 is India and 91 is Timor-Leste.
+#[derive(Debug)]
+pub(super) struct Country {
+    pub(super) code: &'static str,
+    pub(super) name: &'static str,
+    pub(super) flag: &'static str,
+    /// What its phone numbers begin with.
+    pub(super) calling: &'static str,
+}
+
+/// How a service's activation ids look. Both shapes occur at the live service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// `38496653`.
+    Number,
+    /// `Lw4S1r37abcXYZ`.
+    Letters,
+    /// 24 hexadecimal digits.
+    Hex,
+}
+
+/// A service that numbers are sold for.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) code: &'static str,
+    pub(super) name: &'static str,
+    pub(super) ids: Ids,
+    /// The price that those of the countries are derived from, in micro-rupees; `None` lists one price everywhere.
+    base: Option<i64>,
+    pub(super) story: Story,
+}
+
+/// The price and the stock of a service in a country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// Micro-rupees.
+    pub(super) price: i64,
+    pub(super) count: u32,
+}
+
+const fn country(code: &'static str, name: &'static str, flag: &'static str, calling: &'static str) -> Country {
+    Country {
+        code,
+        name,
+        flag,
+        calling,
+    }
+}
+
+/// India first: where all prices are equal, the first country is the one that is selected.
+pub(super) static COUNTRIES: &[Country] = &[
+    country("22", "India", "🇮🇳", "91"),
+    country("0", "Russia", "🇷🇺", "7"),
+    country("1", "Ukraine", "🇺🇦", "380"),
+    country("2", "Kazakhstan", "🇰🇿", "77"),
+    country("3", "China", "🇨🇳", "86"),
+    country("4", "Philippines", "🇵🇭", "63"),
+    country("5", "Myanmar", "🇲🇲", "95"),
+    country("6", "Indonesia", "🇮🇩", "62"),
+    country("7", "Malaysia", "🇲🇾", "60"),
+    country("8", "Kenya", "🇰🇪", "254"),
+    country("10", "Vietnam", "🇻🇳", "84"),
+    country("12", "USA (virtual)", "🇺🇸", "1"),
+    country("13", "Israel", "🇮🇱", "972"),
+    country("15", "Poland", "🇵🇱", "48"),
+    country("16", "United Kingdom", "🇬🇧", "44"),
+    country("19", "Nigeria", "🇳🇬", "234"),
+    country("21", "Egypt", "🇪🇬", "20"),
+    country("32", "Romania", "🇷🇴", "40"),
+    country("33", "Colombia", "🇨🇴", "57"),
+    country("36", "Canada", "🇨🇦", "1"),
+    country("43", "Germany", "🇩🇪", "49"),
+    country("48", "Netherlands", "🇳🇱", "31"),
+    country("52", "Thailand", "🇹🇭", "66"),
+    country("54", "Mexico", "🇲🇽", "52"),
+    country("56", "Spain", "🇪🇸", "34"),
+    country("60", "Bangladesh", "🇧🇩", "880"),
+    country("62", "Turkey", "🇹🇷", "90"),
+    country("66", "Pakistan", "🇵🇰", "92"),
+    country("73", "Brazil", "🇧🇷", "55"),
+    country("78", "France", "🇫🇷", "33"),
+    country("86", "Italy", "🇮🇹", "39"),
+    country("91", "Timor-Leste", "🇹🇱", "670"),
+    country("117", "Portugal", "🇵🇹", "351"),
+    country("175", "Australia", "🇦🇺", "61"),
+    country("187", "USA", "🇺🇸", "1"),
+];
+
+/// Code, name, base price in paise, seconds until the SMS, several SMS, shape of ids.
+type Row = (&'static str, &'static str, i64, u64, bool, Ids);
+
+/// The ordinary services; those that tell a story are in `stories.rs`.
+static ORDINARY_SERVICES: &[Row] = &[
+    ("tg", "Telegram", 6_400, 8, false, Ids::Number),
+    ("wa", "WhatsApp", 4_850, 10, true, Ids::Letters),
+    ("ig", "Instagram", 1_210, 6, false, Ids::Number),
+    ("go", "Google", 1_850, 7, false, Ids::Number),
+    ("fb", "Facebook", 990, 6, true, Ids::Hex),
+    ("tw", "X", 725, 9, false, Ids::Number),
+    ("ds", "Discord", 640, 5, false, Ids::Letters),
+    ("am", "Amazon", 1_075, 6, true, Ids::Number),
+    ("mm", "Microsoft", 560, 5, false, Ids::Number),
+    ("oi", "Tinder", 2_260, 12, false, Ids::Letters),
+    ("ub", "Uber", 845, 6, false, Ids::Number),
+    ("lf", "TikTok", 1_330, 7, true, Ids::Hex),
+    ("vi", "Viber", 1_120, 8, false, Ids::Number),
+    ("vk", "VK", 1_990, 8, false, Ids::Number),
+    ("mt", "Steam", 780, 6, false, Ids::Letters),
+    ("nf", "Netflix", 915, 6, true, Ids::Number),
+    ("sn", "Snapchat", 690, 6, false, Ids::Number),
+    ("tn", "LinkedIn", 1_045, 9, false, Ids::Letters),
+    ("wb", "WeChat", 3_380, 14, false, Ids::Number),
+    ("me", "Line", 1_260, 8, false, Ids::Number),
+    ("kt", "KakaoTalk", 2_115, 11, false, Ids::Hex),
+    ("ts", "PayPal", 2_540, 9, true, Ids::Letters),
+    ("dh", "eBay", 1_155, 7, false, Ids::Number),
+    ("wx", "Apple", 1_470, 7, false, Ids::Number),
+    ("mb", "Yahoo", 530, 6, false, Ids::Number),
+    ("ya", "Yandex", 870, 6, false, Ids::Number),
+    ("zk", "Flipkart", 655, 5, true, Ids::Letters),
+    ("pf", "PhonePe", 1_340, 6, false, Ids::Number),
+    ("jq", "Paytm", 1_285, 6, false, Ids::Number),
+    ("xk", "Swiggy", 495, 5, true, Ids::Number),
+    ("dr", "OpenAI", 1_765, 8, false, Ids::Letters),
+    ("acz", "Claude", 1_890, 8, false, Ids::Letters),
+    ("bz", "Blizzard", 1_020, 7, false, Ids::Number),
+    ("qf", "Bumble", 1_610, 8, false, Ids::Number),
+    ("ka", "Shopee", 720, 6, false, Ids::Hex),
+    ("ot", "Any other", 2_400, 15, true, Ids::Number),
+];
+
+static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
+    let ordinary = ORDINARY_SERVICES
+        .iter()
+        .map(|&(code, name, paise, seconds, multi, ids)| Item {
+            code,
+            name,
+            ids,
+            base: Some(paise * PAISA),
+            story: Story {
+                arrives: Arrival::After(seconds * 1_000),
+                multi,
+                ..ORDINARY
+            },
+        });
+    let stories = STORIES.iter().map(|&(code, name, ids, story)| Item {
+        code,
+        name,
+        ids,
+        base: None,
+        story,
+    });
+    ordinary.chain(stories).collect()
+});
+
+/// All services, the ordinary ones first.
+pub(super) fn items() -> &'static [Item] {
+    &ITEMS
+}
+
+/// The service of that code.
+pub(super) fn item(code: &str) -> Option<&'static Item> {
+    ITEMS.iter().find(|item| item.code == code)
+}
+
+/// The country of that code.
+pub(super) fn country_of(code: &str) -> Option<&'static Country> {
+    COUNTRIES.iter().find(|country| country.code == code)
+}
+
+/// FNV-1a: the same number everywhere, which the hash of the standard library does not promise.
+pub(super) fn hash(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+impl Item {
+    /// What this service costs in a country and how many numbers there are; `None` where it is not sold.
+    pub(super) fn offer(&self, country: &Country) -> Option<Offer> {
+        let Some(base) = self.base else {
+            return Some(Offer {
+                price: STORY_PRICE,
+                count: 999,
+            });
+        };
+        match (self.code, country.code) {
+            ("tg", "22") => {
+                return Some(Offer {
+                    price: 7_694 * PAISA,
+                    count: 999,
+                });
+            }
+            // One pair is always listed with an empty stock.
+            ("wa", "91") => return Some(Offer { price: base, count: 0 }),
+            _ => {}
+        }
+        let hash = hash(&[self.code, country.code]) >> 7;
+        if hash % 10 >= 8 && country.code != "22" {
+            return None;
+        }
+        let percent = 60 + i64::try_from((hash >> 8) % 200).unwrap_or(0);
+        Some(Offer {
+            price: base * percent / 100 / PAISA * PAISA,
+            count: 1 + u32::try_from((hash >> 20) % 5_000).unwrap_or(0),
+        })
+    }
+
+    /// Every country it is sold in.
+    pub(super) fn offers(&self) -> impl Iterator<Item = (&'static Country, Offer)> + '_ {
+        COUNTRIES
+            .iter()
+            .filter_map(|country| Some((country, self.offer(country)?)))
+    }
+
+    /// The cheapest country that has numbers.
+    pub(super) fn cheapest(&self) -> Option<(&'static Country, Offer)> {
+        let in_stock = self.offers().filter(|(_, offer)| offer.count > 0);
+        in_stock.min_by_key(|(_, offer)| offer.price)
+    }
+
+    /// What a purchase charges: the listed price, unless the story is about another one.
+    pub(super) fn charge(&self, offer: Offer) -> i64 {
+        self.story.charges.unwrap_or(offer.price)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_follow_the_numbering_of_the_service() {
+        for (at, country) in COUNTRIES.iter().enumerate() {
+            assert!(
+                COUNTRIES[at + 1..].iter().all(|other| other.code != country.code),
+                "{}",
+                country.code
+            );
+        }
+        for (at, item) in items().iter().enumerate() {
+            assert!(
+                items()[at + 1..].iter().all(|other| other.code != item.code),
+                "{}",
+                item.code
+            );
+        }
+        for (code, name) in [("22", "India"), ("91", "Timor-Leste"), ("187", "USA"), ("0", "Russia")] {
+            assert_eq!(country_of(code).unwrap().name, name);
+        }
+    }
+
+    #[test]
+    fn prices_have_two_decimals_and_are_above_zero() {
+        for item in items() {
+            for (country, offer) in item.offers() {
+                assert!(
+                    offer.price > 0 && offer.price % PAISA == 0,
+                    "{} in {}",
+                    item.code,
+                    country.code
+                );
+            }
+            assert!(item.cheapest().is_some(), "{}", item.code);
+        }
+        let telegram = item("tg").unwrap().offer(country_of("22").unwrap()).unwrap();
+        assert_eq!(
+            telegram,
+            Offer {
+                price: 76_940_000,
+                count: 999
+            }
+        );
+    }
+
+    #[test]
+    fn some_pairs_are_not_sold_and_one_is_out_of_stock() {
+        let sold: usize = items().iter().map(|item| item.offers().count()).sum();
+        assert!(sold < items().len() * COUNTRIES.len());
+        assert_eq!(item("wa").unwrap().offer(country_of("91").unwrap()).unwrap().count, 0);
+    }
+}

@@ -1,0 +1,406 @@
+//! The control calls under `/_sandbox/`: what a test sets, causes and asks of its own namespace.
+//!
+//! Every refusal is one sentence that says what to send instead; a field that nothing reads is refused.
+
+use serde_json::{Map, Value, json};
+
+use super::faults::{self, known_fields, number, text};
+use super::namespace::{Line, Namespace};
+use super::orders::{Order, Sms, State};
+use super::reply::{Reply, Request};
+use super::service::body_fields;
+use super::time::Time;
+use super::wallet::{Entry, Kind};
+use crate::Amount;
+
+/// Every control call with what it is sent; the text of refusals.
+const CALLS: &str = "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
+
+/// One call on one namespace.
+struct Call<'a> {
+    namespace: &'a mut Namespace,
+    fields: Map<String, Value>,
+    /// The time outside and in the namespace.
+    outside: u64,
+    now: u64,
+    in_memory: bool,
+}
+
+/// What a call came to: its JSON, or the status and the sentence of its refusal.
+type Answer = Result<Value, (u16, String)>;
+
+pub(super) fn health() -> Reply {
+    Reply::json(200, &json!({"ok": true, "version": env!("CARGO_PKG_VERSION")}))
+}
+
+pub(super) fn done() -> Reply {
+    Reply::json(200, &json!({"ok": true}))
+}
+
+pub(super) fn refusal(status: u16, sentence: &str) -> Reply {
+    Reply::json(status, &json!({"ok": false, "error": sentence}))
+}
+
+/// Carries a control call out.
+pub(super) fn run(
+    namespace: &mut Namespace,
+    call: &str,
+    request: &Request<'_>,
+    outside: u64,
+    in_memory: bool,
+) -> Reply {
+    let now = namespace.time.now(outside);
+    namespace.settle(now, true);
+    let fields = match body_fields(request.body) {
+        Ok(fields) => fields,
+        Err(sentence) => return refusal(400, &format!("{call}: {sentence}; {}", example(call))),
+    };
+    let reads = matches!(request.method, "GET" | "HEAD");
+    let mut run = Call {
+        namespace,
+        fields,
+        outside,
+        now,
+        in_memory,
+    };
+    let answer = match (call, request.method) {
+        ("ledger", _) if reads => Ok(run.ledger()),
+        ("log", _) if reads => Ok(run.log()),
+        ("clock", _) if reads => Ok(run.clock_json()),
+        ("faults", _) if reads => {
+            Ok(json!({"ok": true, "faults": run.namespace.rules.list(), "known": faults::known()}))
+        }
+        ("faults", "DELETE") => {
+            run.namespace.rules.clear();
+            Ok(json!({"ok": true}))
+        }
+        ("seed", "POST") => run.seed(),
+        ("clock", "POST") => run.clock(),
+        ("sms", "POST") => run.sms(),
+        ("expire", "POST") => run.end(State::Expired),
+        ("provider_cancel", "POST") => run.end(State::Cancelled),
+        ("faults", "POST") => run.faults(),
+        ("assert", "POST") => {
+            return run
+                .assert()
+                .unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
+        }
+        ("ledger" | "log", _) => Err((405, format!("{call} is read with GET"))),
+        ("reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert", _) => {
+            Err((405, format!("{call} is sent with POST; {}", example(call))))
+        }
+        _ => Err((404, format!("there is no control call {call:?}; there are {CALLS}"))),
+    };
+    match answer {
+        Ok(value) => Reply::json(200, &value),
+        Err((status, sentence)) => refusal(status, &sentence),
+    }
+}
+
+fn example(call: &str) -> String {
+    let body = match call {
+        "seed" => r#"{"wallet":"50.00","rng":7,"delivery":"manual","orders_lag_ms":0}"#,
+        "clock" => r#"{"mode":"real"}, {"mode":"manual","now_ms":0}, {"speed":60} or {"advance_ms":5000}"#,
+        "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
+        "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
+        "faults" => {
+            r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","fault":"N06"} or {"clear":true}"#
+        }
+        "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
+        _ => "{}",
+    };
+    format!("send {body}")
+}
+
+impl Call<'_> {
+    fn only(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
+        known_fields(&self.fields, known).map_err(|sentence| bad(call, &sentence))
+    }
+
+    fn seed(&mut self) -> Answer {
+        self.only("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
+        let read = |sentence: String| bad("seed", &sentence);
+        let wallet = match self.fields.get("wallet") {
+            None => None,
+            Some(value) => Some(
+                amount(value)
+                    .filter(|micros| *micros >= 0)
+                    .ok_or_else(|| read("\"wallet\" is an amount like \"50.00\"".into()))?,
+            ),
+        };
+        let rng = number(&self.fields, "rng").map_err(read)?;
+        let manual = match text(&self.fields, "delivery").map_err(read)? {
+            None => None,
+            Some("auto") => Some(false),
+            Some("manual") => Some(true),
+            Some(_) => return Err(read("\"delivery\" is auto or manual".into())),
+        };
+        let lag = number(&self.fields, "orders_lag_ms").map_err(read)?;
+        let namespace = &mut *self.namespace;
+        if let Some(balance) = wallet {
+            namespace.wallet.set_balance(balance);
+        }
+        if let Some(rng) = rng {
+            namespace.set_random(rng);
+        }
+        namespace.manual = manual.unwrap_or(namespace.manual);
+        namespace.orders_lag = lag.unwrap_or(namespace.orders_lag);
+        Ok(json!({"ok": true}))
+    }
+
+    fn clock(&mut self) -> Answer {
+        self.only("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
+        let read = |sentence: String| bad("clock", &sentence);
+        let advance = number(&self.fields, "advance_ms").map_err(read)?;
+        let set = number(&self.fields, "now_ms").map_err(read)?;
+        let speed = match self.fields.get("speed") {
+            None => None,
+            Some(value) => Some(speed(value).ok_or_else(|| read("\"speed\" is a factor from 0 to 1000000".into()))?),
+        };
+        let time = self.namespace.time;
+        let time = match text(&self.fields, "mode").map_err(read)? {
+            None if set.is_some() => return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into())),
+            None => time,
+            Some("real") => Time::REAL,
+            Some("manual") => Time::manual(set.unwrap_or(self.now)),
+            Some(_) => return Err(read("\"mode\" is real or manual".into())),
+        };
+        let time = speed.map_or(time, |speed| time.with_speed(speed, self.outside));
+        self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.outside));
+        self.now = self.namespace.time.now(self.outside);
+        self.namespace.settle(self.now, true);
+        Ok(self.clock_json())
+    }
+
+    fn clock_json(&self) -> Value {
+        let time = &self.namespace.time;
+        json!({"ok": true, "now_ms": self.now, "mode": time.mode(), "speed": time.factor()})
+    }
+
+    /// The id that a call is about.
+    fn id(&self, call: &str) -> Result<String, (u16, String)> {
+        match text(&self.fields, "id") {
+            Ok(Some(id)) => Ok(id.to_string()),
+            _ => Err(bad(call, "\"id\" is the activation id of an order, in quotes")),
+        }
+    }
+
+    /// Runs something on an order that is pending.
+    fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> Answer {
+        let id = self.id(call)?;
+        let done = self.namespace.with_order(&id, self.now, |order, _| match order.state {
+            State::Pending => (Ok(()), act(order)),
+            other => (Err(other), 0),
+        });
+        match done {
+            Some(Ok(())) => Ok(json!({"ok": true})),
+            Some(Err(state)) => Err((409, format!("{call}: the order is {} already", state.word()))),
+            None => Err((404, format!("{call}: no order of this key has that id"))),
+        }
+    }
+
+    fn sms(&mut self) -> Answer {
+        self.only("sms", &["id", "text", "code"])?;
+        let read = |sentence: String| bad("sms", &sentence);
+        let (code, body) = (
+            text(&self.fields, "code").map_err(read)?,
+            text(&self.fields, "text").map_err(read)?,
+        );
+        let body: Box<str> = body
+            .or(code)
+            .ok_or_else(|| read("\"text\" or \"code\" is missing".into()))?
+            .into();
+        let code: Box<str> = code.map_or_else(|| code_in(&body), Into::into);
+        self.on_pending("sms", |order| {
+            order.receive(Sms { code, text: body });
+            0
+        })
+    }
+
+    fn end(&mut self, state: State) -> Answer {
+        let call = if state == State::Expired {
+            "expire"
+        } else {
+            "provider_cancel"
+        };
+        self.only(call, &["id"])?;
+        self.on_pending(call, |order| order.end(state))
+    }
+
+    fn faults(&mut self) -> Answer {
+        if self.fields.get("clear") == Some(&Value::Bool(true)) {
+            self.only("faults", &["clear"])?;
+            self.namespace.rules.clear();
+            return Ok(json!({"ok": true}));
+        }
+        let added = self.namespace.rules.add(&self.fields, self.in_memory);
+        added.map_err(|sentence| bad("faults", &sentence))?;
+        Ok(json!({"ok": true}))
+    }
+
+    fn ledger(&self) -> Value {
+        let wallet = &self.namespace.wallet;
+        json!({
+            "ok": true,
+            "opening": rupees(wallet.opening),
+            "balance": rupees(wallet.balance),
+            "charges": wallet.charges,
+            "refunds": wallet.refunds,
+            "charged": rupees(wallet.charged),
+            "refunded": rupees(wallet.refunded),
+            "entries": wallet.entries.iter().map(entry_json).collect::<Value>(),
+        })
+    }
+
+    /// Compares the ledger with what a test expects.
+    fn assert(&self) -> Result<Reply, (u16, String)> {
+        const KNOWN: [&str; 6] = ["charges", "refunds", "balance", "charged", "refunded", "opening"];
+        self.only("assert", &KNOWN)?;
+        if self.fields.is_empty() {
+            return Err(bad("assert", "nothing is asserted"));
+        }
+        let actual = self.ledger();
+        let mut differences = Map::new();
+        for (name, expected) in &self.fields {
+            // Money may be written 981.5 or "981.50"; counts are numbers.
+            let same = match &actual[name] {
+                Value::String(text) => text.parse::<Amount>().ok().map(Amount::micros) == amount(expected),
+                count => count == expected,
+            };
+            if !same {
+                differences.insert(name.clone(), json!({"expected": expected, "actual": actual[name]}));
+            }
+        }
+        if differences.is_empty() {
+            return Ok(done());
+        }
+        let error = "the ledger is not as asserted";
+        Ok(Reply::json(
+            409,
+            &json!({"ok": false, "error": error, "differences": differences}),
+        ))
+    }
+
+    fn log(&self) -> Value {
+        json!({"ok": true, "log": self.namespace.log.iter().map(line_json).collect::<Value>()})
+    }
+}
+
+fn bad(call: &str, sentence: &str) -> (u16, String) {
+    (400, format!("{call}: {sentence}; {}", example(call)))
+}
+
+fn rupees(micros: i64) -> String {
+    Amount::from_micros(micros).to_string()
+}
+
+/// Money in a control call: text or a JSON number.
+fn amount(value: &Value) -> Option<i64> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    text.parse::<Amount>().ok().map(Amount::micros)
+}
+
+/// A factor in thousandths.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked first
+fn speed(value: &Value) -> Option<u64> {
+    let factor = value.as_f64().filter(|factor| (0.0..=1_000_000.0).contains(factor))?;
+    Some((factor * 1_000.0).round() as u64)
+}
+
+/// The code in a text: its first run of at least four digits, else the whole text.
+fn code_in(text: &str) -> Box<str> {
+    let mut runs = text.split(|c: char| !c.is_ascii_digit());
+    runs.find(|run| run.len() >= 4).unwrap_or(text).into()
+}
+
+fn entry_json(entry: &Entry) -> Value {
+    let Entry {
+        kind,
+        order_id,
+        activation_id,
+        micros,
+        at_ms,
+    } = entry;
+    json!({
+        "kind": if *kind == Kind::Charge { "charge" } else { "refund" },
+        "order_id": order_id,
+        "activation_id": activation_id,
+        "price": rupees(*micros),
+        "at_ms": at_ms,
+    })
+}
+
+fn line_json(line: &Line) -> Value {
+    let Line {
+        at_ms,
+        action,
+        request,
+        status,
+        reply,
+        fault,
+        reason,
+    } = line;
+    json!({
+        "at_ms": at_ms,
+        "action": action,
+        "request": request,
+        "status": status,
+        "reply": reply,
+        "fault": fault,
+        "reason": reason,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_found_in_the_text() {
+        for (text, code) in [
+            ("Your code is 123456", "123456"),
+            ("G-4821 of 10", "4821"),
+            ("no digits", "no digits"),
+            ("12:34", "12:34"),
+        ] {
+            assert_eq!(&*code_in(text), code);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_call_is_said_in_a_sentence() {
+        let mut namespace = Namespace::new("k");
+        for (call, method, body, status) in [
+            ("nonsense", "POST", "", 404),
+            ("ledger", "POST", "", 405),
+            ("seed", "GET", "", 405),
+            ("seed", "POST", "{", 400),
+            ("seed", "POST", "[]", 400),
+            ("seed", "POST", r#"{"walet":1}"#, 400),
+            ("seed", "POST", r#"{"wallet":"-1"}"#, 400),
+            ("clock", "POST", r#"{"now_ms":1}"#, 400),
+            ("clock", "POST", r#"{"speed":-1}"#, 400),
+            ("sms", "POST", r#"{"id":"1"}"#, 400),
+            ("sms", "POST", r#"{"id":"1","code":"1"}"#, 404),
+            ("expire", "POST", "{}", 400),
+            ("faults", "POST", "{}", 400),
+            ("assert", "POST", "{}", 400),
+            ("assert", "POST", r#"{"charges":1,"balance":"1000"}"#, 409),
+            ("assert", "POST", r#"{"charges":0,"balance":1000.0}"#, 200),
+        ] {
+            let request = Request {
+                method,
+                body: body.as_bytes(),
+                ..Request::default()
+            };
+            let reply = run(&mut namespace, call, &request, 0, false);
+            let reply_text = String::from_utf8(reply.body).unwrap();
+            assert_eq!(reply.status, status, "{call} {body}: {reply_text}");
+            assert_eq!(status != 200, reply_text.contains("\"error\":"), "{reply_text}");
+        }
+    }
+}

@@ -1,0 +1,503 @@
+//! The HTTP shell: sockets and bytes around [`Service`], which does everything else.
+//!
+//! One thread per connection, with a bound; one lock around the service, held only while it answers. Strict on purpose:
+//! what is not plain HTTP/1.1 is refused, so that a client's mistake shows here and not in front of the live service.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::reply::{Reply, Request};
+use super::service::{PATH, Service};
+use super::wire::{Plan, Then, plan};
+
+/// How many connections are served at once.
+const MAX_CONNECTIONS: usize = 256;
+/// Enough for the deepest JSON that is read (128 levels), in a debug build too.
+const STACK: usize = 256 << 10;
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 100;
+const MAX_BODY: usize = 256 << 10;
+/// How long a connection may be silent between two requests, and how long one request may take to arrive.
+const IDLE: Duration = Duration::from_secs(60);
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// How long a write may be stuck, and how long a stall, a drip or an endless reply goes on.
+const WRITE: Duration = Duration::from_secs(10);
+const FAULT: Duration = Duration::from_secs(120);
+/// How long a new connection waits for the place of an old one.
+const PLACE: Duration = Duration::from_millis(200);
+
+/// The sandbox on a port of 127.0.0.1. Dropping it ends it and its connections.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    service: Mutex<Service>,
+    time: Anchor,
+    stopping: AtomicBool,
+    open: Mutex<Open>,
+    left: Condvar,
+}
+
+/// Time that never goes back: the wall clock at the start, and what has passed since.
+#[derive(Debug)]
+struct Anchor {
+    started: Instant,
+    wall_ms: u64,
+}
+
+/// The connections that are open.
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    connections: HashMap<u64, Arc<Connection>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    /// When it last did something, in milliseconds of the server; `BUSY` while it is being answered.
+    idle_since: AtomicU64,
+}
+
+const BUSY: u64 = u64::MAX;
+
+impl Server {
+    /// Starts on that port of 127.0.0.1; 0 takes a free one.
+    pub fn start(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            service: Mutex::new(Service::new()),
+            time: Anchor::new(),
+            stopping: AtomicBool::new(false),
+            open: Mutex::default(),
+            left: Condvar::new(),
+        });
+        let for_acceptor = Arc::clone(&shared);
+        let acceptor = thread::Builder::new()
+            .name("sandbox-accept".into())
+            .stack_size(STACK)
+            .spawn(move || accept(&listener, &for_acceptor))?;
+        Ok(Self {
+            shared,
+            address,
+            acceptor: Some(acceptor),
+        })
+    }
+
+    /// The base URL to give a client.
+    pub fn url(&self) -> String {
+        format!("http://{}{PATH}", self.address)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Makes a control call on a key without a socket: `control("my-key", "seed", r#"{"wallet":"50.00"}"#)`.
+    ///
+    /// An empty body reads (`ledger`, `log`, `faults`, `clock`), except for `reset`. Returns the JSON of the reply; it is
+    /// the error where the call was refused or an assertion does not hold.
+    pub fn control(&self, key: &str, call: &str, body: &str) -> Result<String, String> {
+        lock(&self.shared.service).control_call(key, call, body, self.shared.time.now())
+    }
+
+    /// Blocks until the server ends, which it does not by itself.
+    pub fn join(mut self) {
+        if let Some(acceptor) = self.acceptor.take() {
+            // A panic of the acceptor has been reported by the panic hook.
+            let _ = acceptor.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        // Wakes the acceptor, which then sees the flag.
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+        for connection in lock(&self.shared.open).connections.values() {
+            let _ = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+}
+
+impl Anchor {
+    fn new() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            started: Instant::now(),
+            wall_ms: millis(wall),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.wall_ms + millis(self.started.elapsed())
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic in one request must not end the sandbox for all others.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    loop {
+        let accepted = listener.accept();
+        if shared.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        match accepted {
+            Ok((stream, _)) => admit(stream, shared),
+            // Out of descriptors, or the client left: neither is better for being tried at once.
+            Err(_) => thread::sleep(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Finds a place for a connection and starts its thread; without a place the connection is dropped.
+fn admit(stream: TcpStream, shared: &Arc<Shared>) {
+    let mut open = lock(&shared.open);
+    if open.connections.len() >= MAX_CONNECTIONS {
+        // The one that has been silent for longest goes: half requests that are left open must not shut others out.
+        let idle = open
+            .connections
+            .values()
+            .filter(|connection| connection.idle_since() != BUSY);
+        if let Some(oldest) = idle.min_by_key(|connection| connection.idle_since()) {
+            let _ = oldest.stream.shutdown(Shutdown::Both);
+        }
+        let full = |open: &mut Open| open.connections.len() >= MAX_CONNECTIONS;
+        let waited = shared.left.wait_timeout_while(open, PLACE, full);
+        open = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if full(&mut open) {
+            return;
+        }
+    }
+    let id = open.next;
+    open.next += 1;
+    let connection = Arc::new(Connection {
+        stream,
+        idle_since: AtomicU64::new(shared.time.now()),
+    });
+    open.connections.insert(id, Arc::clone(&connection));
+    drop(open);
+    let for_thread = Arc::clone(shared);
+    let started = thread::Builder::new()
+        .name("sandbox-connection".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            let place = Place { shared: for_thread, id };
+            // An error is a client that left; there is nobody to tell.
+            let _ = serve(&connection, &place.shared);
+        });
+    if started.is_err() {
+        lock(&shared.open).connections.remove(&id);
+    }
+}
+
+/// The place of a connection, given back however its thread ends.
+struct Place {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.shared.open).connections.remove(&self.id);
+        self.shared.left.notify_one();
+    }
+}
+
+impl Connection {
+    fn idle_since(&self) -> u64 {
+        self.idle_since.load(Ordering::Relaxed)
+    }
+}
+
+/// Serves the requests of a connection until it ends.
+fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
+    let mut stream = &connection.stream;
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(WRITE))?;
+    let mut input = Input {
+        stream,
+        bytes: Vec::new(),
+        timeout: None,
+    };
+    loop {
+        connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
+        let (reply, consumed, head_only, keep) = match input.request()? {
+            Arrived::Nothing => return Ok(()),
+            Arrived::Refused(status, sentence) => (Reply::text(status, sentence), input.bytes.len(), false, false),
+            Arrived::Whole { head, body } => {
+                connection.idle_since.store(BUSY, Ordering::Relaxed);
+                answer(&input.bytes, head, body, shared)
+            }
+        };
+        let Plan { bytes, then } = plan(reply, head_only, keep);
+        input.consume(consumed);
+        match then {
+            Then::Keep => stream.write_all(&bytes)?,
+            Then::Close => {
+                stream.write_all(&bytes)?;
+                return close(stream);
+            }
+            // Unread bytes or not: no lingering makes the close a reset.
+            Then::Reset => return reset(stream),
+            Then::Stall => {
+                stream.write_all(&bytes)?;
+                return stall(connection, shared);
+            }
+            Then::Drip(every_ms) => return drip(stream, &bytes, every_ms, shared),
+            Then::Repeat(more) => {
+                stream.write_all(&bytes)?;
+                return repeat(stream, more, shared);
+            }
+        }
+    }
+}
+
+/// Asks the service; returns its reply, how many bytes the request had, whether it was HEAD, and whether the connection
+/// is to be kept.
+fn answer(bytes: &[u8], head: usize, body: usize, shared: &Shared) -> (Reply, usize, bool, bool) {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut parsed = httparse::Request::new(&mut headers);
+    // It was parsed when it arrived; a second look costs less than keeping what borrows from a buffer that grows.
+    let _ = parsed.parse(&bytes[..head]);
+    let header = |name: &str| {
+        let found = parsed
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(found.value).ok()
+    };
+    let target = parsed.path.unwrap_or("");
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let request = Request {
+        method: parsed.method.unwrap_or(""),
+        path,
+        query,
+        host: header("host"),
+        authorization: header("authorization"),
+        api_key: header("x-api-key"),
+        body: &bytes[head..head + body],
+    };
+    let asked = header("connection").unwrap_or("");
+    let keep = match parsed.version {
+        Some(1) => !asked.eq_ignore_ascii_case("close"),
+        _ => asked.eq_ignore_ascii_case("keep-alive"),
+    };
+    let reply = lock(&shared.service).handle(&request, shared.time.now());
+    (reply, head + body, request.method == "HEAD", keep)
+}
+
+/// What came in.
+enum Arrived {
+    /// The client left, or was silent for too long.
+    Nothing,
+    /// A head and a body of these lengths are at the start of the buffer.
+    Whole { head: usize, body: usize },
+    /// It is refused, with this status and sentence.
+    Refused(u16, &'static str),
+}
+
+/// What a connection has sent and nobody has answered yet.
+struct Input<'a> {
+    stream: &'a TcpStream,
+    bytes: Vec<u8>,
+    /// The read timeout that is set: setting it costs a system call.
+    timeout: Option<Duration>,
+}
+
+impl Input<'_> {
+    /// Waits for the next request.
+    fn request(&mut self) -> io::Result<Arrived> {
+        let mut deadline = None;
+        loop {
+            if !self.bytes.is_empty() {
+                match look(&self.bytes) {
+                    Looked::Refuse(status, sentence) => return Ok(Arrived::Refused(status, sentence)),
+                    Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
+                        return Ok(Arrived::Whole { head, body });
+                    }
+                    Looked::Head { head, expects, .. } if expects && self.bytes.len() == head => {
+                        let mut stream = self.stream;
+                        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                    }
+                    Looked::Head { .. } | Looked::Partial => {}
+                }
+            }
+            let wait = if self.bytes.is_empty() {
+                IDLE
+            } else {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + ARRIVAL);
+                deadline.saturating_duration_since(Instant::now())
+            };
+            if wait.is_zero() || self.fill(wait)? == 0 {
+                return Ok(Arrived::Nothing);
+            }
+        }
+    }
+
+    /// Reads once; 0 is the end of the connection or of the wait.
+    fn fill(&mut self, wait: Duration) -> io::Result<usize> {
+        if self.timeout != Some(wait) {
+            self.stream.set_read_timeout(Some(wait))?;
+            self.timeout = Some(wait);
+        }
+        let mut buffer = [0; 4 << 10];
+        loop {
+            return match (&mut &*self.stream).read(&mut buffer) {
+                Ok(count) => {
+                    self.bytes.extend_from_slice(&buffer[..count]);
+                    Ok(count)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        if self.bytes.is_empty() && self.bytes.capacity() > MAX_HEAD {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// What the first bytes of a request say.
+enum Looked {
+    Partial,
+    /// The head ends there; so much body follows; the client waits for a word before it sends that.
+    Head {
+        head: usize,
+        body: usize,
+        expects: bool,
+    },
+    Refuse(u16, &'static str),
+}
+
+fn look(bytes: &[u8]) -> Looked {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
+    match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
+        Err(httparse::Error::TooManyHeaders) => too_large,
+        Err(_) => Looked::Refuse(
+            400,
+            "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n",
+        ),
+        Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
+        Ok(httparse::Status::Partial) => Looked::Partial,
+        Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
+            Ok(body) => {
+                let expects = request
+                    .headers
+                    .iter()
+                    .any(|header| header.name.eq_ignore_ascii_case("expect"));
+                Looked::Head { head, body, expects }
+            }
+            Err((status, sentence)) => Looked::Refuse(status, sentence),
+        },
+    }
+}
+
+/// How long the body is, by headers that leave no doubt.
+fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
+    let named = |name: &'static str| {
+        headers
+            .iter()
+            .filter(move |header| header.name.eq_ignore_ascii_case(name))
+    };
+    if named("transfer-encoding").next().is_some() {
+        return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
+    }
+    if named("host").count() > 1 {
+        return Err((400, "There is more than one Host header.\n"));
+    }
+    let mut lengths = named("content-length");
+    let Some(length) = lengths.next() else {
+        return Ok(0);
+    };
+    let digits = !length.value.is_empty() && length.value.iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some() || !digits {
+        return Err((400, "Content-Length is one whole number.\n"));
+    }
+    let length = std::str::from_utf8(length.value)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    length
+        .filter(|length| *length <= MAX_BODY)
+        .ok_or((413, "A body has at most 256 KiB.\n"))
+}
+
+/// Closes so that the client can read all that was written: closing with unread bytes would reset.
+fn close(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let mut left = 4 << 20;
+    let mut buffer = [0; 4 << 10];
+    while left > 0 {
+        match stream.read(&mut buffer)? {
+            0 => break,
+            count => left -= count.min(left),
+        }
+    }
+    Ok(())
+}
+
+fn reset(stream: &TcpStream) -> io::Result<()> {
+    Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
+}
+
+/// Says nothing until the client leaves; what it still sends is read and forgotten.
+fn stall(connection: &Connection, shared: &Shared) -> io::Result<()> {
+    // It may be put out when places are needed.
+    connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
+    let mut stream = &connection.stream;
+    stream.set_read_timeout(Some(FAULT))?;
+    let mut buffer = [0; 256];
+    while stream.read(&mut buffer)? > 0 {}
+    Ok(())
+}
+
+fn drip(mut stream: &TcpStream, bytes: &[u8], every_ms: u32, shared: &Shared) -> io::Result<()> {
+    let end = Instant::now() + FAULT;
+    for byte in bytes.chunks(1) {
+        if Instant::now() >= end || shared.stopping.load(Ordering::Acquire) {
+            break;
+        }
+        stream.write_all(byte)?;
+        thread::sleep(Duration::from_millis(every_ms.into()));
+    }
+    close(stream)
+}
+
+fn repeat(mut stream: &TcpStream, bytes: &[u8], shared: &Shared) -> io::Result<()> {
+    let end = Instant::now() + FAULT;
+    while Instant::now() < end && !shared.stopping.load(Ordering::Acquire) {
+        stream.write_all(bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! The sandbox without sockets: a transport that asks a [`Service`] in the same process and follows the clock it is given.
+//!
+//! Invariant: a fault comes out as the very result that a real network would give, and a request whose latch was taken
+//! away never reaches the service. With a manual clock, hours of waiting take milliseconds.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::faults::Unreachable;
+use super::reply::{Delivery, Params, Reply, Request};
+use super::service::{PATH, Service};
+use crate::Cancel;
+use crate::clock::{Clock, Moment};
+use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
+
+/// A transport that asks a [`Service`] in this process.
+///
+/// Clones share the service and the list of requests.
+#[derive(Clone)]
+pub struct MemoryTransport {
+    service: Arc<Mutex<Service>>,
+    sent: Arc<Mutex<Vec<Sent>>>,
+    clock: Arc<dyn Clock>,
+    /// The service's time at the clock's zero, in milliseconds since 1970: a jump of the client's wall clock is none of
+    /// the service's.
+    started_ms: u64,
+    latency: Duration,
+}
+
+/// A request that reached the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// When it was sent.
+    pub at: Moment,
+    /// Its action; empty where it had none.
+    pub action: String,
+    /// The activation id it was about.
+    pub id: Option<String>,
+    /// Its parameters in their order, without the key.
+    pub params: Vec<(String, String)>,
+}
+
+impl MemoryTransport {
+    /// Makes a service of its own and a transport to it.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::with_service(Arc::new(Mutex::new(Service::for_memory())), clock)
+    }
+
+    /// Makes a transport to a service that others use too: a second client, with the same or another clock.
+    pub fn with_service(service: Arc<Mutex<Service>>, clock: Arc<dyn Clock>) -> Self {
+        let Moment { monotonic, wall } = clock.now();
+        let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            service,
+            sent: Arc::default(),
+            clock,
+            started_ms: millis(wall.saturating_sub(monotonic)),
+            latency: Duration::ZERO,
+        }
+    }
+
+    /// Lets every exchange take that long by the clock.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// The service, to share it.
+    pub fn service(&self) -> Arc<Mutex<Service>> {
+        Arc::clone(&self.service)
+    }
+
+    /// Makes a control call on a key, as [`super::Server::control`] does.
+    pub fn control(&self, key: &str, call: &str, body: &str) -> Result<String, String> {
+        let now = self.now_ms();
+        lock(&self.service).control_call(key, call, body, now)
+    }
+
+    /// The requests that reached the service through this transport, oldest first.
+    pub fn sent(&self) -> Vec<Sent> {
+        lock(&self.sent).clone()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started_ms.saturating_add(millis(self.clock.now().monotonic))
+    }
+
+    /// Pauses by the clock; `false` when the request was cancelled in a way that counts.
+    fn pause(&self, request: &transport::Request<'_>, duration: Duration) -> bool {
+        match request.lane {
+            Lane::Read => self.clock.sleep(duration, request.cancel),
+            // A charge that was sent runs on to its reply.
+            Lane::Charge => self.clock.sleep(duration, &Cancel::new()) || request.latch.is_sent(),
+        }
+    }
+}
+
+impl Transport for MemoryTransport {
+    fn exchange(&self, request: &transport::Request<'_>) -> Result<transport::Reply, TransportError> {
+        let (mut authorization, mut api_key) = (None, None);
+        match request.key_header {
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => authorization = Some(value),
+            Some((name, value)) if name.eq_ignore_ascii_case("x-api-key") => api_key = Some(value),
+            _ => {}
+        }
+        let asked = Request {
+            method: "GET",
+            path: PATH,
+            query: request.query,
+            host: Some("127.0.0.1"),
+            authorization,
+            api_key,
+            body: b"",
+        };
+        if request.cancel.is_cancelled() {
+            return Err(cancelled(Phase::Connect, false));
+        }
+        let unreachable = lock(&self.service).unreachable(&asked);
+        if let Some(unreachable) = unreachable {
+            return Err(self.not_reached(request, unreachable));
+        }
+        if !request.latch.try_send() {
+            return Err(cancelled(Phase::Connect, false));
+        }
+        let params = Params::parse(request.query);
+        lock(&self.sent).push(Sent {
+            at: self.clock.now(),
+            action: params.get("action").unwrap_or("").to_string(),
+            id: params.get("id").map(str::to_string),
+            params: params.without_key().cloned().collect(),
+        });
+        let reply = lock(&self.service).handle(&asked, self.now_ms());
+        if self.latency > request.timeout {
+            return Err(self.timed_out(request, Cause::ReplyTimeout));
+        }
+        if !self.latency.is_zero() && !self.pause(request, self.latency) {
+            return Err(cancelled(Phase::Receive, true));
+        }
+        self.deliver(request, reply)
+    }
+}
+
+impl MemoryTransport {
+    /// What a client's transport makes of a reply that is delivered like this.
+    fn deliver(&self, request: &transport::Request<'_>, reply: Reply) -> Result<transport::Reply, TransportError> {
+        let Reply {
+            status,
+            headers,
+            mut body,
+            delivery,
+            ..
+        } = reply;
+        let mut framed = true;
+        match delivery {
+            Delivery::Whole | Delivery::Chunked | Delivery::Informed(_) | Delivery::Http10 => {}
+            Delivery::Unframed => framed = false,
+            Delivery::UnframedCut => {
+                framed = false;
+                body.truncate(body.len().saturating_sub(2));
+            }
+            // The length that is too short cuts the body, and nothing shows it.
+            Delivery::LengthTooShort => body.truncate(body.len().saturating_sub(2)),
+            Delivery::Close | Delivery::Reset => {
+                return Err(received(
+                    Cause::Closed,
+                    "the connection ended before any byte of the reply",
+                ));
+            }
+            Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
+                return Err(received(Cause::Truncated, "the connection ended within the reply"));
+            }
+            Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
+            Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
+            Delivery::Drip(every_ms) => {
+                // The header is about 120 bytes, and it drips too.
+                let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
+                let whole = Duration::from_millis(u64::from(bytes) * u64::from(every_ms));
+                if whole > request.timeout {
+                    return Err(self.timed_out(request, Cause::BodyTimeout));
+                }
+                if !self.pause(request, whole) {
+                    return Err(cancelled(Phase::Receive, true));
+                }
+            }
+            Delivery::EndlessBody | Delivery::EndlessHeaders | Delivery::HugeHeaders => {
+                return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
+            }
+            Delivery::GzipBomb if request.gzip => {
+                return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
+            }
+            Delivery::Gzip if request.gzip => {}
+            Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
+                return Err(received(
+                    Cause::Encoding,
+                    "the reply is compressed in a way that was not asked for",
+                ));
+            }
+            Delivery::Http2
+            | Delivery::GarbledStatus
+            | Delivery::TwoLengths
+            | Delivery::LengthAndChunks
+            | Delivery::BadChunk => return Err(received(Cause::Malformed, "the reply is not proper HTTP")),
+        }
+        if body.len() > request.body_limit {
+            return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
+        }
+        let asked_to_wait = headers.iter().find(|(name, _)| *name == "Retry-After");
+        let retry_after = asked_to_wait.and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
+        Ok(transport::Reply {
+            status,
+            framed,
+            retry_after,
+            body,
+        })
+    }
+
+    /// The error of a connection that was never made.
+    fn not_reached(&self, request: &transport::Request<'_>, unreachable: Unreachable) -> TransportError {
+        let (cause, phase, message) = match unreachable {
+            Unreachable::Unresolved => (Cause::Resolve, Phase::Resolve, "the host's name is unknown"),
+            Unreachable::ResolveHangs => (
+                Cause::ResolveTimeout,
+                Phase::Resolve,
+                "the name look-up did not end in time",
+            ),
+            Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
+            Unreachable::ConnectHangs => (
+                Cause::ConnectTimeout,
+                Phase::Connect,
+                "nobody answered the connect in time",
+            ),
+            Unreachable::Certificate => (
+                Cause::Certificate,
+                Phase::Tls,
+                "the server's certificate is not to be trusted",
+            ),
+            Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake broke"),
+            Unreachable::Proxy => (Cause::Proxy, Phase::Connect, "the proxy refused to connect"),
+        };
+        let wait = match unreachable {
+            Unreachable::ResolveHangs => Duration::from_secs(5),
+            Unreachable::ConnectHangs => Duration::from_secs(10),
+            _ => Duration::ZERO,
+        };
+        // Nothing was sent yet, so a cancellation counts on either lane.
+        if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
+            return cancelled(phase, false);
+        }
+        TransportError {
+            cause,
+            phase,
+            sent: false,
+            message: message.into(),
+        }
+    }
+
+    fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
+        if self.pause(request, request.timeout) {
+            received(cause, "no reply in time")
+        } else {
+            cancelled(Phase::Receive, true)
+        }
+    }
+}
+
+impl fmt::Debug for MemoryTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryTransport")
+            .field("sent", &lock(&self.sent).len())
+            .finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
+}
+
+fn received(cause: Cause, message: &str) -> TransportError {
+    TransportError {
+        cause,
+        phase: Phase::Receive,
+        sent: true,
+        message: message.into(),
+    }
+}
+
+fn cancelled(phase: Phase, sent: bool) -> TransportError {
+    TransportError {
+        cause: Cause::Cancelled,
+        phase,
+        sent,
+        message: "the request was cancelled".into(),
+    }
+}

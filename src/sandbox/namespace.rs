@@ -1,0 +1,252 @@
+//! What belongs to one API key: wallet, orders, clock, faults and log. Nothing in here reaches another key.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::catalogue::{Country, Ids, Item, hash};
+use super::faults::{Rules, Twist};
+use super::orders::{Order, Purchase, State, Supply};
+use super::time::Time;
+use super::wallet::Wallet;
+
+/// The wallet of a new key.
+const OPENING: i64 = 1_000_000_000;
+/// How many orders a key may have; more answers `NO_NUMBERS`, so that a runaway loop does not fill the memory.
+const MAX_ORDERS: usize = 20_000;
+
+/// A request, as the log shows it.
+pub(super) struct Line {
+    pub(super) at_ms: u64,
+    pub(super) action: Box<str>,
+    pub(super) request: Box<str>,
+    pub(super) status: u16,
+    pub(super) reply: Box<str>,
+    pub(super) fault: Option<&'static str>,
+    pub(super) reason: Option<Box<str>>,
+}
+
+/// The state of one key.
+pub(super) struct Namespace {
+    pub(super) wallet: Wallet,
+    pub(super) time: Time,
+    pub(super) rules: Rules,
+    pub(super) log: VecDeque<Line>,
+    /// Whether ordinary services get their SMS from control calls only.
+    pub(super) manual: bool,
+    /// How long an order stays out of `getOrders`, in milliseconds.
+    pub(super) orders_lag: u64,
+    orders: Vec<Order>,
+    by_id: HashMap<Box<str>, usize>,
+    random: Random,
+    next_number: u64,
+    /// The earliest expiry among the pending orders, so that a request need not look at all of them.
+    next_expiry: u64,
+}
+
+/// Why nothing was bought.
+#[derive(Debug)]
+pub(super) enum NotBought {
+    Full,
+    Balance,
+}
+
+/// SplitMix64: small, and the same everywhere.
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Namespace {
+    pub(super) fn new(key: &str) -> Self {
+        let seed = hash(&[key]);
+        Self {
+            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { OPENING }),
+            time: Time::REAL,
+            rules: Rules::default(),
+            log: VecDeque::new(),
+            manual: false,
+            orders_lag: 0,
+            orders: Vec::new(),
+            by_id: HashMap::new(),
+            random: Random(seed),
+            next_number: 38_000_000 + seed % 1_000_000,
+            next_expiry: u64::MAX,
+        }
+    }
+
+    pub(super) fn set_random(&mut self, seed: u64) {
+        self.random = Random(seed);
+    }
+
+    /// Lets expiries happen that are due; with `all`, SMS too.
+    pub(super) fn settle(&mut self, now: u64, all: bool) {
+        if !all && now < self.next_expiry {
+            return;
+        }
+        let random = &mut self.random;
+        let mut next = u64::MAX;
+        for order in self.orders.iter_mut().filter(|order| order.state == State::Pending) {
+            let mut draw = || random.draw();
+            let mut supply = Supply {
+                now,
+                manual: self.manual,
+                draw: &mut draw,
+            };
+            let refund = order.advance(&mut supply);
+            if order.state == State::Pending {
+                next = next.min(order.expires_ms);
+            } else if refund > 0 {
+                self.wallet.refund(refund, order.order_id, &order.activation_id, now);
+            }
+        }
+        self.next_expiry = next;
+    }
+
+    /// Runs something on an order and books the refund that it returns.
+    pub(super) fn with_order<T>(
+        &mut self,
+        id: &str,
+        now: u64,
+        act: impl FnOnce(&mut Order, &mut Supply<'_>) -> (T, i64),
+    ) -> Option<T> {
+        let order = &mut self.orders[*self.by_id.get(id)?];
+        let random = &mut self.random;
+        let mut draw = || random.draw();
+        let mut supply = Supply {
+            now,
+            manual: self.manual,
+            draw: &mut draw,
+        };
+        let late = order.advance(&mut supply);
+        let (result, refund) = act(order, &mut supply);
+        if late + refund > 0 {
+            self.wallet
+                .refund(late + refund, order.order_id, &order.activation_id, now);
+        }
+        Some(result)
+    }
+
+    pub(super) fn order(&self, id: &str) -> Option<&Order> {
+        self.orders.get(*self.by_id.get(id)?)
+    }
+
+    /// All orders, oldest first.
+    pub(super) fn orders(&self) -> &[Order] {
+        &self.orders
+    }
+
+    /// Buys a number: charges the wallet and makes the order.
+    pub(super) fn buy(
+        &mut self,
+        item: &'static Item,
+        country: &'static Country,
+        price: i64,
+        phone: Option<&str>,
+        twist: Option<Twist>,
+        now: u64,
+    ) -> Result<&Order, NotBought> {
+        if self.orders.len() >= MAX_ORDERS {
+            return Err(NotBought::Full);
+        }
+        let order_id = match twist {
+            Some(Twist::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
+            _ => 1_001 + self.orders.len() as u64,
+        };
+        let ids = if phone.is_some() { Ids::Letters } else { item.ids };
+        let activation_id = self.activation_id(ids, twist == Some(Twist::ColonId));
+        let phone: Box<str> = match (phone, twist, self.orders.last()) {
+            (Some(phone), ..) => phone.into(),
+            (None, Some(Twist::SamePhone), Some(before)) => before.phone.clone(),
+            _ => self.phone(country, twist == Some(Twist::SpacedPhone)),
+        };
+        if !self.wallet.charge(price, order_id, &activation_id, now) {
+            return Err(NotBought::Balance);
+        }
+        let purchase = Purchase {
+            order_id,
+            activation_id: activation_id.clone(),
+            phone,
+            item,
+            country,
+            price,
+        };
+        let order = Order::new(purchase, now);
+        self.next_expiry = self.next_expiry.min(order.expires_ms);
+        self.by_id.insert(activation_id, self.orders.len());
+        self.orders.push(order);
+        Ok(&self.orders[self.orders.len() - 1])
+    }
+
+    fn activation_id(&mut self, ids: Ids, colon: bool) -> Box<str> {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        loop {
+            let mut id = match ids {
+                Ids::Number => {
+                    self.next_number += 1 + self.random.draw() % 9;
+                    self.next_number.to_string()
+                }
+                Ids::Letters => (0..14)
+                    .map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize]))
+                    .collect(),
+                Ids::Hex => format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32),
+            };
+            if colon {
+                id.insert(2, ':');
+            }
+            if !self.by_id.contains_key(id.as_str()) {
+                return id.into();
+            }
+        }
+    }
+
+    fn phone(&mut self, country: &Country, spaced: bool) -> Box<str> {
+        let number = 7_000_000_000 + self.random.draw() % 2_999_999_999;
+        let (calling, text) = (country.calling, number.to_string());
+        if spaced {
+            format!("+{calling} {} {}", &text[..5], &text[5..]).into()
+        } else {
+            format!("{calling}{text}").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::{country_of, item};
+    use super::*;
+
+    fn bought(namespace: &mut Namespace, service: &str) -> String {
+        let (item, country) = (item(service).unwrap(), country_of("22").unwrap());
+        let order = namespace.buy(item, country, 10_000_000, None, None, 0).unwrap();
+        order.activation_id.to_string()
+    }
+
+    #[test]
+    fn the_same_key_always_sees_the_same_ids_and_another_key_others() {
+        let ids = |key: &str| {
+            let mut namespace = Namespace::new(key);
+            ["tg", "ds", "fb"].map(|service| bought(&mut namespace, service))
+        };
+        assert_eq!(ids("a"), ids("a"));
+        assert_ne!(ids("a"), ids("b"));
+        let [number, letters, hex] = ids("a");
+        assert!(number.parse::<u64>().is_ok() && letters.len() == 14 && hex.len() == 24);
+    }
+
+    #[test]
+    fn an_expired_order_is_refunded_without_being_asked_about() {
+        let mut namespace = Namespace::new("a");
+        bought(&mut namespace, "zz_expire");
+        bought(&mut namespace, "zz_never");
+        namespace.settle(29_999, false);
+        assert_eq!(namespace.wallet.refunds, 0);
+        namespace.settle(30_000, false);
+        assert_eq!((namespace.wallet.refunds, namespace.wallet.balance), (1, 990_000_000));
+        assert_eq!(namespace.next_expiry, 1_200_000);
+    }
+}

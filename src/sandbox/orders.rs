@@ -1,0 +1,350 @@
+//! The life of one number: a pure machine of its story, the polls it gets, and the time it is told.
+//!
+//! Invariant: money goes back at most once, only for an order that ended without a code, and only through the value
+//! that [`Order::advance`], [`Order::poll`], [`Order::cancel`] and [`Order::end`] return.
+
+use super::catalogue::{Country, Item};
+use super::stories::Arrival;
+
+/// Where an order is; the words are those of `getOrders`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Pending,
+    Completed,
+    Cancelled,
+    Expired,
+}
+
+/// An SMS that came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sms {
+    pub(super) code: Box<str>,
+    pub(super) text: Box<str>,
+}
+
+/// A number that was bought.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) order_id: u64,
+    pub(super) activation_id: Box<str>,
+    pub(super) phone: Box<str>,
+    pub(super) item: &'static Item,
+    pub(super) country: &'static Country,
+    pub(super) price: i64,
+    pub(super) bought_ms: u64,
+    pub(super) expires_ms: u64,
+    pub(super) state: State,
+    pub(super) received: Vec<Sms>,
+    /// How many SMS had come when the next one was asked for.
+    asked_after: usize,
+    asked_ms: u64,
+    /// Polls since then.
+    polls: u32,
+    raced: bool,
+}
+
+/// What `getStatus` shows.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// The id is not known yet.
+    Unknown,
+    Waiting,
+    /// Waiting for the next code; the last one is shown.
+    WaitingAgain(Sms),
+    Code(Sms),
+    Cancelled,
+}
+
+/// What a cancellation came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    /// It is cancelled, and this is to be refunded.
+    Refund(i64),
+    /// Not yet: it may be cancelled so many milliseconds after the purchase.
+    TooEarly(u64),
+    /// The code came at this moment.
+    CodeCame,
+    /// A code was there before.
+    HasCode,
+}
+
+/// Where new codes come from, and whether they come by themselves.
+pub(super) struct Supply<'a> {
+    pub(super) now: u64,
+    pub(super) manual: bool,
+    pub(super) draw: &'a mut dyn FnMut() -> u64,
+}
+
+/// What an order is made of.
+pub(super) struct Purchase {
+    pub(super) order_id: u64,
+    pub(super) activation_id: Box<str>,
+    pub(super) phone: Box<str>,
+    pub(super) item: &'static Item,
+    pub(super) country: &'static Country,
+    pub(super) price: i64,
+}
+
+impl Order {
+    pub(super) fn new(purchase: Purchase, now: u64) -> Self {
+        let Purchase {
+            order_id,
+            activation_id,
+            phone,
+            item,
+            country,
+            price,
+        } = purchase;
+        Self {
+            order_id,
+            activation_id,
+            phone,
+            item,
+            country,
+            price,
+            bought_ms: now,
+            expires_ms: now.saturating_add(item.story.lives),
+            state: State::Pending,
+            received: Vec::new(),
+            asked_after: 0,
+            asked_ms: now,
+            polls: 0,
+            raced: false,
+        }
+    }
+
+    /// Whether the code that is waited for is there.
+    fn has_new(&self) -> bool {
+        self.received.len() > self.asked_after
+    }
+
+    /// Lets the time have its effect; returns what is to be refunded.
+    pub(super) fn advance(&mut self, supply: &mut Supply<'_>) -> i64 {
+        if self.state != State::Pending {
+            return 0;
+        }
+        if let Arrival::After(delay) = self.item.story.arrives {
+            let due = self.asked_ms.saturating_add(delay);
+            if !supply.manual && !self.has_new() && due <= supply.now && due < self.expires_ms {
+                self.receive_drawn(supply);
+            }
+        }
+        if supply.now >= self.expires_ms {
+            self.end(State::Expired)
+        } else {
+            0
+        }
+    }
+
+    /// Answers a poll; returns what is shown and what is to be refunded.
+    pub(super) fn poll(&mut self, supply: &mut Supply<'_>) -> (Seen, i64) {
+        let story = &self.item.story;
+        if supply.now < self.bought_ms.saturating_add(story.lag) {
+            return (Seen::Unknown, 0);
+        }
+        let mut refund = self.advance(supply);
+        if self.state == State::Pending && !self.has_new() {
+            self.polls = self.polls.saturating_add(1);
+            let due = match (self.asked_after, story.arrives, story.again) {
+                (0, Arrival::Poll(nth), _) => self.polls >= nth,
+                (1.., Arrival::Poll(_), Some((old, waiting))) => self.polls > old + waiting,
+                _ => false,
+            };
+            if due {
+                self.receive_drawn(supply);
+            } else if story.provider_cancels != 0 && self.polls >= story.provider_cancels {
+                refund += self.end(State::Cancelled);
+            }
+        }
+        (self.seen(), refund)
+    }
+
+    /// What a poll shows of the present state.
+    fn seen(&self) -> Seen {
+        let Some(last) = self.received.last() else {
+            return if self.state == State::Pending {
+                Seen::Waiting
+            } else {
+                Seen::Cancelled
+            };
+        };
+        if self.state != State::Pending || self.has_new() {
+            return Seen::Code(last.clone());
+        }
+        match self.item.story.again {
+            Some((old, _)) if self.polls <= old => Seen::Code(last.clone()),
+            _ => Seen::WaitingAgain(last.clone()),
+        }
+    }
+
+    /// Cancels for the user.
+    pub(super) fn cancel(&mut self, supply: &mut Supply<'_>) -> Cancelled {
+        let story = &self.item.story;
+        if supply.now < self.bought_ms.saturating_add(story.no_cancel) {
+            return Cancelled::TooEarly(story.no_cancel);
+        }
+        if !self.received.is_empty() {
+            return Cancelled::HasCode;
+        }
+        if story.race && !self.raced {
+            self.raced = true;
+            self.receive_drawn(supply);
+            return Cancelled::CodeCame;
+        }
+        Cancelled::Refund(self.end(State::Cancelled))
+    }
+
+    /// Asks for the next code; `false` where there is none to come.
+    pub(super) fn ask_again(&mut self, now: u64) -> bool {
+        let may = self.item.story.multi && self.has_new();
+        if may {
+            self.asked_after = self.received.len();
+            self.asked_ms = now;
+            self.polls = 0;
+        }
+        may
+    }
+
+    /// Ends an order that is pending; returns what is to be refunded. With a code it is completed, whatever ended it.
+    pub(super) fn end(&mut self, state: State) -> i64 {
+        if self.state != State::Pending {
+            return 0;
+        }
+        let paid_for = !self.received.is_empty() || state == State::Completed;
+        self.state = if paid_for { State::Completed } else { state };
+        if paid_for { 0 } else { self.price }
+    }
+
+    /// Brings an SMS.
+    pub(super) fn receive(&mut self, sms: Sms) {
+        self.received.push(sms);
+    }
+
+    /// Puts an SMS in the place of the last one, where one came.
+    pub(super) fn replace_last(&mut self, sms: Sms) {
+        if let Some(last) = self.received.last_mut() {
+            *last = sms;
+        }
+    }
+
+    fn receive_drawn(&mut self, supply: &mut Supply<'_>) {
+        let code: Box<str> = match self.item.story.code {
+            Some(code) if self.received.is_empty() => code.into(),
+            _ => format!("{:06}", (supply.draw)() % 1_000_000).into(),
+        };
+        let text = format!("Your {} code is {code}", self.item.name).into();
+        self.receive(Sms { code, text });
+    }
+}
+
+impl State {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::catalogue::{country_of, item};
+    use super::*;
+
+    fn order(service: &str) -> Order {
+        let purchase = Purchase {
+            order_id: 1,
+            activation_id: "1".into(),
+            phone: "919876543210".into(),
+            item: item(service).unwrap(),
+            country: country_of("22").unwrap(),
+            price: 5,
+        };
+        Order::new(purchase, 0)
+    }
+
+    /// Polls at each of the times; W waiting, A waiting again, C a code, X cancelled, U unknown; and the refunds.
+    fn polls(order: &mut Order, times: &[u64], manual: bool) -> (String, i64) {
+        let mut drawn = 0;
+        let mut refunded = 0;
+        let mut letters = String::new();
+        for &now in times {
+            let mut draw = || {
+                drawn += 1;
+                drawn
+            };
+            let (seen, refund) = order.poll(&mut Supply {
+                now,
+                manual,
+                draw: &mut draw,
+            });
+            refunded += refund;
+            letters.push(match seen {
+                Seen::Unknown => 'U',
+                Seen::Waiting => 'W',
+                Seen::WaitingAgain(_) => 'A',
+                Seen::Code(_) => 'C',
+                Seen::Cancelled => 'X',
+            });
+        }
+        (letters, refunded)
+    }
+
+    #[test]
+    fn each_story_is_told_by_its_polls() {
+        for (service, times, told, refunded) in [
+            ("zz_ok", [0, 1, 2, 3], "WCCC", 0),
+            ("zz_never", [0, 5_000, 1_199_999, 1_200_000], "WWWX", 5),
+            ("zz_expire", [0, 29_999, 30_000, 40_000], "WWXX", 5),
+            ("zz_provider_cancel", [0, 1, 2, 3], "WXXX", 5),
+            ("zz_lag", [0, 5_999, 6_000, 8_000], "UUWC", 0),
+            ("tg", [0, 7_999, 8_000, 2_000_000], "WWCC", 0),
+        ] {
+            let told_now = polls(&mut order(service), &times, false);
+            assert_eq!(told_now, (told.to_string(), refunded), "{service}");
+        }
+    }
+
+    #[test]
+    fn the_next_code_comes_as_the_story_says() {
+        for (service, told) in [("zz_multi", "ACC"), ("zz_stale", "CAC")] {
+            let mut order = order(service);
+            assert!(!order.ask_again(0), "no code yet");
+            assert_eq!(polls(&mut order, &[0, 0], false).0, "CC");
+            let first = order.received[0].clone();
+            assert!(order.ask_again(0));
+            assert_eq!(polls(&mut order, &[0, 0, 0], false).0, told, "{service}");
+            assert_eq!((order.received.len(), &order.received[0]), (2, &first));
+        }
+    }
+
+    #[test]
+    fn manual_delivery_holds_ordinary_services_back() {
+        assert_eq!(polls(&mut order("tg"), &[0, 9_000], true).0, "WW");
+    }
+
+    #[test]
+    fn money_goes_back_once() {
+        let mut draw = || 7;
+        let mut supply = Supply {
+            now: 10,
+            manual: false,
+            draw: &mut draw,
+        };
+        let mut number = order("zz_never");
+        assert_eq!(number.cancel(&mut supply), Cancelled::Refund(5));
+        assert_eq!((number.end(State::Expired), number.state), (0, State::Cancelled));
+
+        let mut race = order("zz_cancel_race");
+        assert_eq!(race.cancel(&mut supply), Cancelled::CodeCame);
+        assert_eq!(race.cancel(&mut supply), Cancelled::HasCode);
+        assert_eq!((race.end(State::Expired), race.state), (0, State::Completed));
+
+        let mut early = order("zz_early_cancel");
+        assert_eq!(early.cancel(&mut supply), Cancelled::TooEarly(120_000));
+        supply.now = 120_000;
+        assert_eq!(early.cancel(&mut supply), Cancelled::Refund(5));
+    }
+}

@@ -1,0 +1,537 @@
+//! The service without sockets: a request and a time in, a reply out.
+//!
+//! Owns the namespaces, says who may ask, applies faults and writes the log. Nothing here reads a clock or draws a random
+//! number that is not a function of the key, so the same requests at the same times always get the same replies.
+
+use std::collections::{HashMap, VecDeque};
+
+use serde_json::Value;
+
+use super::actions::{Call, Outcome};
+use super::control;
+use super::faults::{Effect, Rule, Subject, Twist, Unreachable, When};
+use super::namespace::{Line, Namespace};
+use super::orders::{Sms, State};
+use super::reply::{Delivery, JSON, Params, Reply, Request, TEXT};
+
+/// The path of the service.
+pub(super) const PATH: &str = "/stubs/handler_api.php";
+/// The path that control calls begin with.
+const CONTROL: &str = "/_sandbox/";
+/// How many keys are kept; the oldest goes when one more comes.
+const MAX_NAMESPACES: usize = 10_000;
+/// How many lines of log there are for all keys together, and the most and the least for one.
+const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
+/// Gap between the bytes of a drip, in milliseconds.
+const DRIP_MS: u32 = 200;
+
+/// The service: small, deterministic and without sockets.
+///
+/// ```
+/// use sastaotp::sandbox::{Request, Service};
+///
+/// let mut service = Service::new();
+/// let request = Request {
+///     method: "GET",
+///     path: "/stubs/handler_api.php",
+///     query: "api_key=example&action=getBalance",
+///     host: Some("localhost"),
+///     ..Request::default()
+/// };
+/// assert_eq!(service.handle(&request, 0).body, b"ACCESS_BALANCE:1000.00");
+/// ```
+#[derive(Default)]
+pub struct Service {
+    namespaces: HashMap<Box<str>, Namespace>,
+    /// The keys in the order of their first use.
+    oldest: VecDeque<Box<str>>,
+    /// Whether requests come through the in-memory transport, which has faults that come before a connection.
+    in_memory: bool,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The keys of the map stay out of it.
+        f.debug_struct("Service")
+            .field("namespaces", &self.namespaces.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service {
+    /// Makes a service that has seen no key.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn for_memory() -> Self {
+        Self {
+            in_memory: true,
+            ..Self::default()
+        }
+    }
+
+    /// Answers a request at `now`, in milliseconds since 1970.
+    pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Reply {
+        if !request.host.is_some_and(is_loopback) {
+            let sentence = "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
+            return Reply::text(403, sentence);
+        }
+        if let Some(call) = request.path.strip_prefix(CONTROL) {
+            return self.control(call, request, now);
+        }
+        if request.path != PATH {
+            return Reply::text(
+                404,
+                format!("Nothing is here: the service is at {PATH}, its control calls under {CONTROL}.\n"),
+            );
+        }
+        if !matches!(request.method, "GET" | "HEAD") {
+            let mut reply = Reply::text(405, "The service takes GET requests only.\n");
+            reply.headers.push(("Allow", "GET, HEAD".into()));
+            return reply;
+        }
+        self.act(request, now)
+    }
+
+    /// Makes a control call without HTTP; an empty body reads, except for `reset`.
+    pub(super) fn control_call(&mut self, key: &str, call: &str, body: &str, now: u64) -> Result<String, String> {
+        let reads = body.is_empty() && call != "reset";
+        let request = Request {
+            method: if reads { "GET" } else { "POST" },
+            api_key: Some(key),
+            body: body.as_bytes(),
+            ..Request::default()
+        };
+        let reply = self.control(call, &request, now);
+        let text = String::from_utf8_lossy(&reply.body).into_owned();
+        if reply.status == 200 { Ok(text) } else { Err(text) }
+    }
+
+    /// What keeps this request from reaching the service at all, where a fault says so.
+    pub(super) fn unreachable(&mut self, request: &Request<'_>) -> Option<Unreachable> {
+        let params = Params::parse(request.query);
+        let namespace = self.namespaces.get_mut(key_of(request, &params)?)?;
+        let rule = meet(namespace, &params, true)?;
+        match rule.row.effect {
+            Effect::Unreachable(unreachable) => Some(unreachable),
+            _ => None,
+        }
+    }
+
+    fn act(&mut self, request: &Request<'_>, now: u64) -> Reply {
+        let params = Params::parse(request.query);
+        let json = params
+            .get("format")
+            .is_some_and(|format| format.eq_ignore_ascii_case("json"));
+        let Some(key) = key_of(request, &params) else {
+            return Outcome::refusal("BAD_KEY", "").reply(json);
+        };
+        let keys = self.namespaces.len();
+        let namespace = self.namespace(key);
+        let now = namespace.time.now(now);
+        let action = params.get("action").unwrap_or("");
+        let (reply, fault, reason) = match (refused_key(key), action) {
+            (Some((code, reason)), _) => (
+                Outcome::refusal(code, reason).reply(json),
+                None,
+                Some(reason.to_string()),
+            ),
+            (None, "") => {
+                let reason = "the parameter \"action\" is missing".to_string();
+                (Outcome::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
+            }
+            (None, action) => respond(namespace, action, &params, json, now),
+        };
+        let (total, most, least) = LOG_LINES;
+        let limit = (total / keys.max(1)).clamp(least, most);
+        while namespace.log.len() >= limit {
+            namespace.log.pop_front();
+        }
+        namespace.log.push_back(Line {
+            at_ms: now,
+            action: action.into(),
+            request: shown_request(&params),
+            status: reply.status,
+            reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
+            fault,
+            reason: reason.map(Into::into),
+        });
+        reply
+    }
+
+    fn control(&mut self, call: &str, request: &Request<'_>, now: u64) -> Reply {
+        if call == "health" {
+            return control::health();
+        }
+        let params = Params::parse(request.query);
+        let Some(key) = key_of(request, &params) else {
+            let sentence =
+                "Send the key whose namespace is meant: ?api_key=KEY, Authorization: Bearer KEY, or X-API-Key: KEY.";
+            return control::refusal(401, sentence);
+        };
+        let in_memory = self.in_memory;
+        if call == "reset" && request.method == "POST" {
+            self.namespaces
+                .insert(key.into(), Namespace::new(key))
+                .is_none()
+                .then(|| self.oldest.push_back(key.into()));
+            return control::done();
+        }
+        control::run(self.namespace(key), call, request, now, in_memory)
+    }
+
+    fn namespace(&mut self, key: &str) -> &mut Namespace {
+        if !self.namespaces.contains_key(key) {
+            while self.namespaces.len() >= MAX_NAMESPACES {
+                let Some(oldest) = self.oldest.pop_front() else { break };
+                self.namespaces.remove(&oldest);
+            }
+            self.oldest.push_back(key.into());
+            self.namespaces.insert(key.into(), Namespace::new(key));
+        }
+        self.namespaces.get_mut(key).expect("inserted above")
+    }
+}
+
+/// The key of a request: of the query, else of `Authorization`, else of `X-API-Key`.
+fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<&'a str> {
+    let bearer = || {
+        request
+            .authorization
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .map(str::trim)
+    };
+    let key = params.get("api_key").or_else(bearer).or(request.api_key)?;
+    let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
+    (visible && (1..=256).contains(&key.len())).then_some(key)
+}
+
+/// The keys that are never served, and why.
+fn refused_key(key: &str) -> Option<(&'static str, &'static str)> {
+    match key {
+        "sandbox_bad" => Some(("BAD_KEY", "the key sandbox_bad is never valid")),
+        "sandbox_inactive" => Some(("KEY_INACTIVE", "the key sandbox_inactive is always inactive")),
+        "sandbox_banned" => Some((
+            "ACCOUNT_BANNED",
+            "the account of the key sandbox_banned is always banned",
+        )),
+        _ => None,
+    }
+}
+
+/// Whether a `Host` header names this machine's loopback, with or without a port.
+fn is_loopback(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => (name, port),
+        _ => (host, ""),
+    };
+    let known = ["localhost", "[::1]"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known));
+    let address = || {
+        name.parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+    };
+    port.bytes().all(|byte| byte.is_ascii_digit()) && (known || address())
+}
+
+/// The request without its key, for the log.
+fn shown_request(params: &Params) -> Box<str> {
+    let mut shown = String::new();
+    for (name, value) in params.without_key() {
+        let gap = if shown.is_empty() { "" } else { "&" };
+        shown.extend([gap, name, "=", value]);
+    }
+    shown.chars().take(200).collect::<String>().into()
+}
+
+fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_connect: bool) -> Option<&'a Rule> {
+    if namespace.rules.is_empty() {
+        return None;
+    }
+    let id = params.get("id");
+    // An action with an id is about the service of its order.
+    let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
+    let subject = Subject {
+        action: params.get("action").unwrap_or(""),
+        service: params.get("service").or(of_order),
+        id,
+    };
+    namespace.rules.meet(subject, before_connect)
+}
+
+/// The effect of a rule, with its own fields filled in.
+struct Fault {
+    id: &'static str,
+    before: bool,
+    effect: Effect,
+    status: Option<u16>,
+    body: Option<String>,
+    location: Option<String>,
+    retry_after: Option<String>,
+    every_ms: Option<u32>,
+}
+
+impl Fault {
+    fn of(rule: &Rule) -> Self {
+        Self {
+            id: rule.row.id,
+            before: rule.when == When::Before,
+            effect: rule.row.effect,
+            status: rule.status,
+            body: rule.body.clone(),
+            location: rule.location.clone(),
+            retry_after: rule.retry_after.clone(),
+            every_ms: rule.every_ms,
+        }
+    }
+
+    /// What the fault makes of the true reply.
+    fn apply(self, mut reply: Reply) -> Reply {
+        match self.effect {
+            Effect::Deliver(Delivery::Drip(_)) => reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS)),
+            Effect::Deliver(delivery) => reply.delivery = delivery,
+            Effect::Answer(status, content_type, body) => {
+                reply = Reply::new(status, content_type, body);
+            }
+            Effect::Redirect(location) => {
+                reply = Reply::new(302, TEXT, "<html><body>Moved</body></html>");
+                let location = self.location.unwrap_or_else(|| location.replace("{path}", PATH));
+                reply.headers.push(("Location", location));
+            }
+            Effect::Limited(after) => {
+                reply = Reply::new(429, TEXT, "<html><body><h1>429 Too Many Requests</h1></body></html>");
+                if !after.is_empty() && self.retry_after.is_none() {
+                    reply.headers.push(("Retry-After", after.into()));
+                }
+            }
+            Effect::Headers(headers) => {
+                reply
+                    .headers
+                    .extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
+            }
+            Effect::Reshape(reshape) => reply.body = reshape(reply.body),
+            Effect::Twist(_) | Effect::Unreachable(_) => {}
+        }
+        if let Some(after) = self.retry_after {
+            reply.headers.push(("Retry-After", after));
+        }
+        if let Some(status) = self.status {
+            reply.status = status;
+        }
+        if let Some(body) = self.body {
+            reply.content_type = if body.starts_with(['{', '[']) { JSON } else { TEXT };
+            reply.body = body.into_bytes();
+        }
+        reply
+    }
+}
+
+/// Carries an action out, with the fault that it meets; returns the reply, the fault's id, and the reason of a refusal.
+fn respond(
+    namespace: &mut Namespace,
+    action: &str,
+    params: &Params,
+    json: bool,
+    now: u64,
+) -> (Reply, Option<&'static str>, Option<String>) {
+    let fault = meet(namespace, params, false).map(Fault::of);
+    let twist = match &fault {
+        Some(Fault {
+            effect: Effect::Twist(twist),
+            ..
+        }) => Some(*twist),
+        _ => None,
+    };
+    if let (Some(twist), Some(id)) = (twist, params.get("id")) {
+        twist_order(namespace, id, twist, now);
+    }
+    let json = json != (twist == Some(Twist::OtherFormat));
+    let outcome = if fault.as_ref().is_some_and(|fault| fault.before) {
+        Outcome::refusal("SERVER_ERROR", "a fault hit before the action took effect")
+    } else {
+        let mut call = Call {
+            namespace,
+            params,
+            now,
+            twist,
+        };
+        let outcome = call.run(action);
+        if twist == Some(Twist::Twice) {
+            call.run(action);
+        }
+        outcome
+    };
+    let reason = outcome.reason.clone();
+    let reply = outcome.reply(json);
+    let id = fault.as_ref().map(|fault| fault.id);
+    let reply = match fault {
+        None => reply,
+        Some(fault) => fault.apply(reply),
+    };
+    (reply, id, reason)
+}
+
+/// Does to an order what a fault says happens to it before the action.
+fn twist_order(namespace: &mut Namespace, id: &str, twist: Twist, now: u64) {
+    namespace.with_order(id, now, |order, _| {
+        let refund = match twist {
+            Twist::Expire => order.end(State::Expired),
+            Twist::ProviderCancel => order.end(State::Cancelled),
+            Twist::Sms(text) => {
+                let text = if text.is_empty() {
+                    "4821 ".repeat(820)
+                } else {
+                    text.to_string()
+                };
+                let sms = Sms {
+                    code: text.as_str().into(),
+                    text: text.into(),
+                };
+                order.replace_last(sms);
+                0
+            }
+            _ => 0,
+        };
+        ((), refund)
+    });
+}
+
+/// The JSON of a control call's body; an empty one is an empty object.
+pub(super) fn body_fields(body: &[u8]) -> Result<serde_json::Map<String, Value>, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(serde_json::Map::new());
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        _ => Err("the body is not a JSON object".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_hosts_are_served() {
+        for host in [
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "LOCALHOST:1",
+            "[::1]",
+            "[::1]:8080",
+            "127.9.9.9",
+        ] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "127.0.0.1.example.com",
+            "localhost.example:80",
+            "::1",
+            "10.0.0.1",
+            "localhost:80@x",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    fn get<'a>(query: &'a str) -> Request<'a> {
+        Request {
+            method: "GET",
+            path: PATH,
+            query,
+            host: Some("localhost"),
+            ..Request::default()
+        }
+    }
+
+    #[test]
+    fn the_key_comes_in_three_ways_and_some_keys_answer_as_named() {
+        let mut service = Service::new();
+        let balance = get("action=getBalance");
+        for (request, body) in [
+            (balance, "BAD_KEY"),
+            (get("action=getBalance&api_key=k"), "ACCESS_BALANCE:1000.00"),
+            (
+                Request {
+                    authorization: Some("Bearer k"),
+                    ..balance
+                },
+                "ACCESS_BALANCE:1000.00",
+            ),
+            (
+                Request {
+                    api_key: Some("k"),
+                    ..balance
+                },
+                "ACCESS_BALANCE:1000.00",
+            ),
+            (
+                Request {
+                    api_key: Some("k k"),
+                    ..balance
+                },
+                "BAD_KEY",
+            ),
+            (
+                Request {
+                    authorization: Some("Basic k"),
+                    ..balance
+                },
+                "BAD_KEY",
+            ),
+            (
+                Request {
+                    api_key: Some("sandbox_bad"),
+                    ..balance
+                },
+                "BAD_KEY",
+            ),
+            (
+                Request {
+                    api_key: Some("sandbox_inactive"),
+                    ..balance
+                },
+                "KEY_INACTIVE",
+            ),
+            (
+                Request {
+                    api_key: Some("sandbox_banned"),
+                    ..balance
+                },
+                "ACCOUNT_BANNED",
+            ),
+            (
+                Request {
+                    api_key: Some("sandbox_poor"),
+                    ..balance
+                },
+                "ACCESS_BALANCE:0.00",
+            ),
+            (get("api_key=k"), "MISSING_PARAMS"),
+            (get("api_key=k&action=getbalance"), "BAD_ACTION"),
+        ] {
+            assert_eq!(
+                String::from_utf8(service.handle(&request, 0).body).unwrap(),
+                body,
+                "{request:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_number_of_keys_is_bounded() {
+        let mut service = Service::new();
+        for key in 0..MAX_NAMESPACES + 10 {
+            service.handle(&get(&format!("api_key=k{key}&action=getBalance")), 0);
+        }
+        assert_eq!(
+            (service.namespaces.len(), service.oldest.len()),
+            (MAX_NAMESPACES, MAX_NAMESPACES)
+        );
+        assert!(!service.namespaces.contains_key("k9") && service.namespaces.contains_key("k10"));
+    }
+}

@@ -1,0 +1,116 @@
+//! The wallet of a namespace and its ledger, in micro-rupees.
+//!
+//! Invariant: opening balance − charged + refunded = balance, whatever happened.
+
+use std::collections::VecDeque;
+
+/// How many entries the ledger keeps; its sums count all of them.
+const MAX_ENTRIES: usize = 5_000;
+
+/// What an entry of the ledger did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Charge,
+    Refund,
+}
+
+/// One movement of money.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) kind: Kind,
+    pub(super) order_id: u64,
+    pub(super) activation_id: Box<str>,
+    pub(super) micros: i64,
+    pub(super) at_ms: u64,
+}
+
+/// A balance and how it came about.
+#[derive(Debug)]
+pub(super) struct Wallet {
+    pub(super) opening: i64,
+    pub(super) balance: i64,
+    pub(super) charges: u64,
+    pub(super) refunds: u64,
+    pub(super) charged: i64,
+    pub(super) refunded: i64,
+    pub(super) entries: VecDeque<Entry>,
+}
+
+impl Wallet {
+    pub(super) fn new(opening: i64) -> Self {
+        Self {
+            opening,
+            balance: opening,
+            charges: 0,
+            refunds: 0,
+            charged: 0,
+            refunded: 0,
+            entries: VecDeque::new(),
+        }
+    }
+
+    /// Sets the balance; the ledger goes on as if the difference had been there from the start.
+    pub(super) fn set_balance(&mut self, balance: i64) {
+        self.opening = self.opening.saturating_add(balance.saturating_sub(self.balance));
+        self.balance = balance;
+    }
+
+    /// Takes the money of an order, or says that there is not enough.
+    pub(super) fn charge(&mut self, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) -> bool {
+        if micros > self.balance {
+            return false;
+        }
+        self.balance -= micros;
+        self.charged += micros;
+        self.charges += 1;
+        self.enter(Kind::Charge, micros, order_id, activation_id, at_ms);
+        true
+    }
+
+    /// Gives the money of an order back.
+    pub(super) fn refund(&mut self, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
+        self.balance += micros;
+        self.refunded += micros;
+        self.refunds += 1;
+        self.enter(Kind::Refund, micros, order_id, activation_id, at_ms);
+    }
+
+    fn enter(&mut self, kind: Kind, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
+        if self.entries.len() == MAX_ENTRIES {
+            self.entries.pop_front();
+        }
+        self.entries.push_back(Entry {
+            kind,
+            order_id,
+            activation_id: activation_id.into(),
+            micros,
+            at_ms,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_movement_is_in_the_sums() {
+        let mut wallet = Wallet::new(30);
+        assert!(wallet.charge(20, 1, "a", 0));
+        assert!(!wallet.charge(20, 2, "b", 1), "more than the balance");
+        wallet.refund(20, 1, "a", 2);
+        wallet.set_balance(5);
+        assert_eq!((wallet.charges, wallet.refunds, wallet.balance), (1, 1, 5));
+        assert_eq!(wallet.opening - wallet.charged + wallet.refunded, wallet.balance);
+        assert_eq!(wallet.entries.len(), 2);
+    }
+
+    #[test]
+    fn the_list_is_bounded_and_the_sums_are_not() {
+        let mut wallet = Wallet::new(1_000_000);
+        for order in 0..6_000 {
+            assert!(wallet.charge(1, order, "a", 0));
+        }
+        assert_eq!((wallet.entries.len(), wallet.charges), (MAX_ENTRIES, 6_000));
+    }
+}

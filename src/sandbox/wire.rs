@@ -1,0 +1,448 @@
+//! A reply as bytes, and what happens to the connection after them: pure, so that every fault can be looked at.
+//!
+//! Owns the HTTP/1.1 framing of the sandbox, right and wrong. It writes a reply as one piece, so that a whole reply is
+//! one segment.
+
+use super::reply::{Delivery, Reply};
+
+/// Bytes to write, and then this.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) bytes: Vec<u8>,
+    pub(super) then: Then,
+}
+
+/// What happens to a connection after the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// It serves the next request.
+    Keep,
+    /// It is closed in order (FIN).
+    Close,
+    /// It is reset (RST).
+    Reset,
+    /// It stays open in silence.
+    Stall,
+    /// The bytes are written one by one, so many milliseconds apart; then it is closed.
+    Drip(u32),
+    /// These bytes are written again and again.
+    Repeat(&'static [u8]),
+}
+
+/// A chunk of 1,024 bytes, and a header of about as many.
+static ENDLESS_CHUNK: [u8; 1_031] = endless(*b"400\r\n", *b"\r\n");
+static ENDLESS_HEADER: [u8; 1_031] = endless(*b"X-Y: ", *b"\r\n");
+/// How much `HugeHeaders` adds.
+const HUGE: usize = 64 << 10;
+/// How large a bomb is when decompressed.
+const BOMB: usize = 32 << 20;
+
+const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
+    let mut bytes = [b'x'; 1_031];
+    let mut at = 0;
+    while at < 5 {
+        bytes[at] = before[at];
+        at += 1;
+    }
+    bytes[1_029] = after[0];
+    bytes[1_030] = after[1];
+    bytes
+}
+
+/// Plans the delivery of a reply. `head_only` leaves the body out, as HEAD asks; `keep` says whether the client wants the
+/// connection kept.
+pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
+    let Reply {
+        status,
+        content_type,
+        headers,
+        body,
+        delivery,
+    } = reply;
+    let sized = !matches!(status, 100..=199 | 204 | 304);
+    let mut head = Head {
+        text: String::with_capacity(256),
+    };
+    let line = match delivery {
+        Delivery::Http10 => format!("HTTP/1.0 {status} {}\r\n", phrase(status)),
+        Delivery::GarbledStatus => format!("HTTTP/9.x {status}0 ???\r\n"),
+        _ => format!("HTTP/1.1 {status} {}\r\n", phrase(status)),
+    };
+    if let Delivery::Informed(status) = delivery {
+        head.text = format!("HTTP/1.1 {status} {}\r\n\r\n", phrase(status));
+    }
+    head.text.push_str(&line);
+    if sized {
+        head.add("Content-Type", content_type);
+    }
+    for (name, value) in &headers {
+        head.add(name, value);
+    }
+    let length = body.len();
+    let closing = |mut head: Head, body: &[u8]| {
+        head.add("Connection", "close");
+        Plan {
+            bytes: head.with(body),
+            then: Then::Close,
+        }
+    };
+    match delivery {
+        Delivery::Close => Plan {
+            bytes: Vec::new(),
+            then: Then::Close,
+        },
+        Delivery::Reset => Plan {
+            bytes: Vec::new(),
+            then: Then::Reset,
+        },
+        Delivery::Stall => Plan {
+            bytes: Vec::new(),
+            then: Then::Stall,
+        },
+        // A settings frame of HTTP/2 with nothing in it.
+        Delivery::Http2 => Plan {
+            bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0],
+            then: Then::Close,
+        },
+        Delivery::HalfHeader => {
+            let half = head.text.len() / 2;
+            Plan {
+                bytes: head.text.into_bytes()[..half].into(),
+                then: Then::Close,
+            }
+        }
+        Delivery::HalfBody => {
+            head.length(length);
+            Plan {
+                bytes: head.with(&body[..length / 2]),
+                then: Then::Close,
+            }
+        }
+        Delivery::StallBody => {
+            head.length(length);
+            Plan {
+                bytes: head.with(&body[..length / 2]),
+                then: Then::Stall,
+            }
+        }
+        Delivery::Unframed => closing(head, &body),
+        Delivery::UnframedCut => closing(head, &body[..length.saturating_sub(2)]),
+        Delivery::Http10 => {
+            head.length(length);
+            closing(head, &body)
+        }
+        Delivery::Drip(every_ms) => {
+            head.length(length);
+            Plan {
+                then: Then::Drip(every_ms),
+                ..closing(head, &body)
+            }
+        }
+        Delivery::EndlessBody => {
+            head.add("Transfer-Encoding", "chunked");
+            Plan {
+                bytes: head.with(b""),
+                then: Then::Repeat(&ENDLESS_CHUNK),
+            }
+        }
+        Delivery::EndlessHeaders => Plan {
+            bytes: head.text.into_bytes(),
+            then: Then::Repeat(&ENDLESS_HEADER),
+        },
+        Delivery::LengthTooLong => {
+            head.length(length + 10);
+            closing(head, &body)
+        }
+        Delivery::LengthTooShort => {
+            head.length(length.saturating_sub(2));
+            closing(head, &body)
+        }
+        Delivery::TwoLengths => {
+            head.length(length);
+            head.length(length + 1);
+            closing(head, &body)
+        }
+        Delivery::LengthAndChunks => {
+            head.length(length);
+            head.add("Transfer-Encoding", "chunked");
+            closing(head, &chunked(&body))
+        }
+        Delivery::BadChunk => {
+            head.add("Transfer-Encoding", "chunked");
+            closing(head, &[b"zz\r\n", &body[..], b"\r\n0\r\n\r\n"].concat())
+        }
+        Delivery::Whole
+        | Delivery::Chunked
+        | Delivery::HugeHeaders
+        | Delivery::Informed(_)
+        | Delivery::GarbledStatus => {
+            if delivery == Delivery::HugeHeaders {
+                for _ in 0..16 {
+                    head.add("X-Huge", &"x".repeat(HUGE / 16));
+                }
+            }
+            if delivery == Delivery::Chunked {
+                head.add("Transfer-Encoding", "chunked");
+                return ended(head, &chunked(&body), keep);
+            }
+            if sized {
+                head.length(length);
+            }
+            let bare = head_only || !sized;
+            ended(head, if bare { b"" } else { &body }, keep)
+        }
+        Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
+            let encoded = match delivery {
+                Delivery::Gzip => gzip_stored(&body),
+                Delivery::GzipBomb => gzip_zeros(BOMB),
+                _ => body,
+            };
+            head.add("Content-Encoding", "gzip");
+            head.length(encoded.len());
+            ended(head, &encoded, keep)
+        }
+    }
+}
+
+/// Header lines under way.
+struct Head {
+    text: String,
+}
+
+impl Head {
+    fn add(&mut self, name: &str, value: &str) {
+        self.text.extend([name, ": ", value, "\r\n"]);
+    }
+
+    fn length(&mut self, length: usize) {
+        self.add("Content-Length", &length.to_string());
+    }
+
+    fn with(self, body: &[u8]) -> Vec<u8> {
+        let mut bytes = self.text.into_bytes();
+        bytes.reserve_exact(body.len() + 2);
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        bytes
+    }
+}
+
+fn ended(mut head: Head, body: &[u8], keep: bool) -> Plan {
+    head.add("Connection", if keep { "keep-alive" } else { "close" });
+    Plan {
+        bytes: head.with(body),
+        then: if keep { Then::Keep } else { Then::Close },
+    }
+}
+
+fn chunked(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() + 64);
+    for chunk in body.chunks(body.len().div_ceil(2).max(1)) {
+        bytes.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        bytes.extend_from_slice(chunk);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"0\r\n\r\n");
+    bytes
+}
+
+fn phrase(status: u16) -> &'static str {
+    match status {
+        100 => "Continue",
+        103 => "Early Hints",
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Status",
+    }
+}
+
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// Gzip without compression: proper, and no library is needed for it.
+fn gzip_stored(body: &[u8]) -> Vec<u8> {
+    let mut bytes = GZIP_HEADER.to_vec();
+    let mut blocks = body.chunks(0xFFFF).peekable();
+    if blocks.peek().is_none() {
+        bytes.extend_from_slice(&[1, 0, 0, 0xFF, 0xFF]);
+    }
+    while let Some(block) = blocks.next() {
+        let length = u16::try_from(block.len()).expect("chunks of at most 65535 bytes");
+        bytes.push(u8::from(blocks.peek().is_none()));
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(&(!length).to_le_bytes());
+        bytes.extend_from_slice(block);
+    }
+    bytes.extend_from_slice(&crc32(body).to_le_bytes());
+    bytes.extend_from_slice(&wrapped(body.len()).to_le_bytes());
+    bytes
+}
+
+/// About `size` zeros as one block of fixed Huffman codes: 13 bits for 258 bytes. The checksum at the end is wrong, which
+/// nobody who caps what he decompresses gets to see.
+fn gzip_zeros(size: usize) -> Vec<u8> {
+    let repeats = size / 258;
+    let (mut bytes, mut held, mut count) = (GZIP_HEADER.to_vec(), 0_u32, 0_u32);
+    let mut put = |bits: &str| {
+        for bit in bits.bytes() {
+            held |= u32::from(bit - b'0') << count;
+            count += 1;
+            if count == 8 {
+                bytes.push(u8::try_from(held).expect("eight bits"));
+                (held, count) = (0, 0);
+            }
+        }
+    };
+    put("110"); // the last block, fixed codes
+    put("00110000"); // a zero
+    for _ in 0..repeats {
+        put("1100010100000"); // 258 bytes again, from one byte back
+    }
+    put("0000000"); // the end of the block
+    put("0000000"); // padding to a byte
+    bytes.extend_from_slice(&0_u32.to_le_bytes());
+    bytes.extend_from_slice(&wrapped(1 + repeats * 258).to_le_bytes());
+    bytes
+}
+
+/// The length modulo 2³², as gzip has it.
+fn wrapped(length: usize) -> u32 {
+    u32::try_from(length & 0xFFFF_FFFF).expect("masked")
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn planned(delivery: Delivery) -> (String, Then) {
+        let reply = Reply {
+            delivery,
+            ..Reply::new(200, "text/html", "ACCESS_READY")
+        };
+        let Plan { bytes, then } = plan(reply, false, true);
+        (String::from_utf8_lossy(&bytes).into_owned(), then)
+    }
+
+    #[test]
+    fn each_delivery_has_the_bytes_it_says() {
+        for (delivery, part, ends, then) in [
+            (
+                Delivery::Whole,
+                "Content-Length: 12\r\n",
+                "\r\n\r\nACCESS_READY",
+                Then::Keep,
+            ),
+            (
+                Delivery::Chunked,
+                "Transfer-Encoding: chunked",
+                "\r\n\r\n6\r\nACCESS\r\n6\r\n_READY\r\n0\r\n\r\n",
+                Then::Keep,
+            ),
+            (
+                Delivery::HalfBody,
+                "Content-Length: 12\r\n",
+                "\r\n\r\nACCESS",
+                Then::Close,
+            ),
+            (Delivery::HalfHeader, "HTTP/1.1 200", "", Then::Close),
+            (
+                Delivery::UnframedCut,
+                "Connection: close",
+                "\r\n\r\nACCESS_REA",
+                Then::Close,
+            ),
+            (
+                Delivery::LengthTooLong,
+                "Content-Length: 22\r\n",
+                "ACCESS_READY",
+                Then::Close,
+            ),
+            (
+                Delivery::LengthTooShort,
+                "Content-Length: 10\r\n",
+                "ACCESS_READY",
+                Then::Close,
+            ),
+            (
+                Delivery::TwoLengths,
+                "Content-Length: 12\r\nContent-Length: 13\r\n",
+                "ACCESS_READY",
+                Then::Close,
+            ),
+            (
+                Delivery::BadChunk,
+                "chunked",
+                "zz\r\nACCESS_READY\r\n0\r\n\r\n",
+                Then::Close,
+            ),
+            (
+                Delivery::Informed(103),
+                "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK",
+                "ACCESS_READY",
+                Then::Keep,
+            ),
+            (Delivery::Reset, "", "", Then::Reset),
+            (
+                Delivery::Drip(200),
+                "Content-Length: 12",
+                "ACCESS_READY",
+                Then::Drip(200),
+            ),
+        ] {
+            let (text, after) = planned(delivery);
+            assert!(
+                text.contains(part) && text.ends_with(ends) && after == then,
+                "{delivery:?}: {text:?}"
+            );
+        }
+        assert!(!planned(Delivery::Unframed).0.contains("Content-Length"));
+    }
+
+    #[test]
+    fn no_delivery_fails_on_an_empty_body() {
+        for row in super::super::faults::TABLE {
+            if let super::super::faults::Effect::Deliver(delivery) = row.effect {
+                let reply = Reply {
+                    delivery,
+                    ..Reply::new(204, "text/html", "")
+                };
+                plan(reply, true, false);
+            }
+        }
+    }
+
+    #[test]
+    fn checksums_are_those_of_gzip() {
+        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
+        assert!(gzip_zeros(BOMB).len() < BOMB / 150);
+        assert_eq!(gzip_stored(b"ab")[10..17], [1, 2, 0, 0xFD, 0xFF, b'a', b'b']);
+    }
+}
