@@ -78,6 +78,19 @@ impl Cancel {
         state.cancelled
     }
 
+    /// Blocks until the token is triggered, `timeout` is over, or `done` says so after a [`Cancel::nudge`].
+    pub(crate) fn wait_or(&self, timeout: Duration, done: impl Fn() -> bool) {
+        let waiting = |state: &mut State| !state.cancelled && !done();
+        let _ = self.0.changed.wait_timeout_while(self.lock(), timeout, waiting);
+    }
+
+    /// Makes every [`Cancel::wait_or`] look again.
+    pub(crate) fn nudge(&self) {
+        // Under the lock, so that nobody misses it between looking and blocking.
+        let _state = self.lock();
+        self.0.changed.notify_all();
+    }
+
     /// A descriptor that becomes readable, and stays so, when the token is triggered.
     #[cfg(unix)]
     pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {

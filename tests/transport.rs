@@ -79,19 +79,9 @@ const BOTH: [Lane; 2] = [Lane::Read, Lane::Charge];
 #[track_caller]
 fn check(result: Result<Reply, TransportError>, cause: Cause, phase: Phase, sent: bool) {
     let error = result.expect_err("an error was expected");
-    assert_eq!(
-        (error.cause, error.phase, error.sent),
-        (cause, phase, sent),
-        "{error:?}"
-    );
-    assert!(
-        !error.message.contains("k3y") && !error.message.contains("action"),
-        "{error:?}"
-    );
-    assert!(
-        !error.message.ends_with('.') && error.message.contains(": "),
-        "{error:?}"
-    );
+    assert_eq!((error.cause, error.phase, error.sent), (cause, phase, sent), "{error:?}");
+    assert!(!error.message.contains("k3y") && !error.message.contains("action"), "{error:?}");
+    assert!(!error.message.ends_with('.') && error.message.contains(": "), "{error:?}");
 }
 
 #[test]
@@ -131,10 +121,7 @@ fn replies_say_whether_their_end_is_proved() {
         });
         for lane in BOTH {
             let reply = ask(&to(&server.url()), lane).unwrap();
-            assert_eq!(
-                (reply.status, reply.framed, reply.body.as_slice()),
-                (200, *framed, b"hello".as_slice())
-            );
+            assert_eq!((reply.status, reply.framed, reply.body.as_slice()), (200, *framed, b"hello".as_slice()));
         }
     }
 }
@@ -225,11 +212,7 @@ fn a_charge_whose_connection_ends_is_sent_exactly_once() {
                 ask(&transport, Lane::Read).unwrap();
             }
             check(ask(&transport, Lane::Charge), Cause::Closed, Phase::Receive, true);
-            let charges = server
-                .requests()
-                .iter()
-                .filter(|request| request.contains("close"))
-                .count();
+            let charges = server.requests().iter().filter(|request| request.contains("close")).count();
             assert_eq!(charges, 1);
             assert_eq!(server.accepted(), 1 + usize::from(warm));
         }
@@ -289,23 +272,13 @@ fn endless_headers_and_bodies_are_capped() {
         conn.send(b"HTTP/1.1 200 OK\r\n");
         while conn.send(b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n") {}
     });
-    check(
-        ask(&to(&endless_head.url()), Lane::Read),
-        Cause::TooLarge,
-        Phase::Receive,
-        true,
-    );
+    check(ask(&to(&endless_head.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
     let endless_body = Server::start(|conn| {
         conn.request();
         conn.send(b"HTTP/1.1 200 OK\r\n\r\n");
         while conn.send([b'x'; 4096]) {}
     });
-    check(
-        ask(&to(&endless_body.url()), Lane::Read),
-        Cause::TooLarge,
-        Phase::Receive,
-        true,
-    );
+    check(ask(&to(&endless_body.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
 }
 
 fn gzip(data: &[u8]) -> Vec<u8> {
@@ -316,11 +289,8 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 }
 
 fn gzipped_reply(body: &[u8]) -> Vec<u8> {
-    let mut reply = format!(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut reply =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
     reply.extend_from_slice(body);
     reply
 }
@@ -339,25 +309,10 @@ fn gzip_is_read_within_the_limit() {
 
     let bomb = gzip(&vec![0; 1_000_000]);
     assert!(bomb.len() < 2000);
-    check(
-        ask_gzip(gzipped_reply(&bomb), 999_999),
-        Cause::TooLarge,
-        Phase::Receive,
-        true,
-    );
+    check(ask_gzip(gzipped_reply(&bomb), 999_999), Cause::TooLarge, Phase::Receive, true);
     let cut = gzip(b"hello hello hello");
-    check(
-        ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000),
-        Cause::Encoding,
-        Phase::Receive,
-        true,
-    );
-    check(
-        ask_gzip(gzipped_reply(b"not gzip"), 1000),
-        Cause::Encoding,
-        Phase::Receive,
-        true,
-    );
+    check(ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000), Cause::Encoding, Phase::Receive, true);
+    check(ask_gzip(gzipped_reply(b"not gzip"), 1000), Cause::Encoding, Phase::Receive, true);
 }
 
 #[test]
@@ -427,11 +382,7 @@ fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
         });
         for lane in BOTH {
             let result = ask(&transport, lane);
-            assert_eq!(
-                result.as_ref().unwrap_err().cause,
-                Cause::Certificate,
-                "{name}: {result:?}"
-            );
+            assert_eq!(result.as_ref().unwrap_err().cause, Cause::Certificate, "{name}: {result:?}");
             check(result, Cause::Certificate, Phase::Tls, false);
         }
         assert!(server.requests().is_empty());
@@ -537,19 +488,9 @@ fn a_handshake_with_no_tls_server_breaks_unsent() {
         conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         conn.hold();
     });
-    check(
-        ask(&to(&plain.https("localhost")), Lane::Charge),
-        Cause::Handshake,
-        Phase::Tls,
-        false,
-    );
+    check(ask(&to(&plain.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
     let cut = Server::start(|_| {});
-    check(
-        ask(&to(&cut.https("localhost")), Lane::Charge),
-        Cause::Handshake,
-        Phase::Tls,
-        false,
-    );
+    check(ask(&to(&cut.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
     let silent = Server::start(server::Conn::hold);
     let transport = with(&silent.https("localhost"), |config| {
         config.timeouts.connect = Duration::from_millis(100);
@@ -574,10 +515,7 @@ impl BlackHole {
         let address = listener.local_addr().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
         let queued = (0..8).map_while(connect).collect();
-        Self {
-            listener,
-            _queued: queued,
-        }
+        Self { listener, _queued: queued }
     }
 
     fn url(&self) -> String {
@@ -591,12 +529,7 @@ fn a_connect_that_nobody_answers_ends_in_time() {
     let transport = with(&hole.url(), |config| {
         config.timeouts.connect = Duration::from_millis(150);
     });
-    check(
-        ask(&transport, Lane::Charge),
-        Cause::ConnectTimeout,
-        Phase::Connect,
-        false,
-    );
+    check(ask(&transport, Lane::Charge), Cause::ConnectTimeout, Phase::Connect, false);
 }
 
 /// Cancels a call after 100 ms; checks that it ends within 100 ms more.
@@ -724,12 +657,9 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
 #[test]
 fn a_proxy_that_refuses_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    for answer in [
-        "HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n",
-        "HTTP/1.1 502 No\r\n\r\n",
-        "what?\r\n\r\n",
-        "",
-    ] {
+    for answer in
+        ["HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "what?\r\n\r\n", ""]
+    {
         let proxy = proxy(answer, nowhere);
         let transport = with("https://service.test/", |config| {
             config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
@@ -743,14 +673,7 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
         config.proxy = ProxyChoice::Url(format!("http://{gone}"));
     });
     let result = ask(&transport, Lane::Charge);
-    assert!(
-        result
-            .as_ref()
-            .unwrap_err()
-            .message
-            .starts_with("connecting to the proxy 127.0.0.1:"),
-        "{result:?}"
-    );
+    assert!(result.as_ref().unwrap_err().message.starts_with("connecting to the proxy 127.0.0.1:"), "{result:?}");
     check(result, Cause::Refused, Phase::Connect, false);
 
     let mute = Server::start(|conn| {
@@ -842,10 +765,7 @@ fn cancelled_calls_hurt_no_other_call() {
                     let cancel = Cancel::new();
                     if random % 2 == 0 {
                         let reply = ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());
-                        assert_eq!(
-                            reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body,
-                            b"hello"
-                        );
+                        assert_eq!(reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body, b"hello");
                         continue;
                     }
                     let trigger = cancel.clone();

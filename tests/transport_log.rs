@@ -40,9 +40,7 @@ fn assert_hidden(text: &str, what: &str) {
     for secret in [KEY, PASSWORD] {
         for at in 0..=secret.len() - PIECE {
             let piece = &secret[at..at + PIECE];
-            let hex = piece
-                .bytes()
-                .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+            let hex = piece.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let decimal = piece.bytes().fold(String::new(), |list, byte| list + &byte.to_string());
             let shows = text.contains(piece) || dense.contains(&hex) || dense.contains(&decimal);
             assert!(!shows, "{what} shows {piece}:\n{text}");
@@ -71,10 +69,7 @@ fn the_key_is_in_no_log_line_and_no_error() {
         with_body("200 OK", "ACCESS_BALANCE:1"),
         with_body(&format!("302 Found\r\nLocation: /?api_key={KEY}"), &echo),
         format!("HTTP/1.1 500 Oops\r\nX-Seen: {KEY}\r\n\r\n{echo}"),
-        format!(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{echo}\r\n0\r\n\r\n",
-            echo.len()
-        ),
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{echo}\r\n0\r\n\r\n", echo.len()),
         format!("{KEY}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{echo}"),
         format!("HTTP/1.1 200 OK\r\nContent-Encoding: {KEY}\r\nContent-Length: 1\r\n\r\nx"),

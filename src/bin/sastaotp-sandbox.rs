@@ -38,16 +38,11 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
             other => match other.strip_prefix("--port=") {
                 Some(value) => value.to_string(),
                 None => {
-                    return Err((
-                        2,
-                        format!("the argument {other:?} is unknown; --help lists those that are known"),
-                    ));
+                    return Err((2, format!("the argument {other:?} is unknown; --help lists those that are known")));
                 }
             },
         };
-        port = value
-            .parse()
-            .map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
+        port = value.parse().map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
     }
     let server = Server::start(port).map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
     print(&format!("SASTAOTP_URL={}\n", server.url()))?;

@@ -28,5 +28,4 @@ pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
 pub use services::{Offer, Service, parse_services};
 pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
 
-pub(crate) use reply::excerpt;
 pub(crate) use request::key_parameter;

@@ -53,14 +53,7 @@ pub(super) fn money(micros: i64) -> Value {
 
 impl Outcome {
     fn new(plain: Option<String>, json: Value) -> Self {
-        Self {
-            status: 200,
-            plain,
-            json,
-            reason: None,
-            page: None,
-            delivery: Delivery::Whole,
-        }
+        Self { status: 200, plain, json, reason: None, page: None, delivery: Delivery::Whole }
     }
 
     fn json(json: Value) -> Self {
@@ -69,10 +62,7 @@ impl Outcome {
 
     /// A refusal with one of the service's codes; the reason goes to the log alone.
     pub(super) fn refusal(code: &str, reason: impl Into<String>) -> Self {
-        Self {
-            reason: Some(reason.into()),
-            ..Self::new(Some(code.into()), json!({"status": "ERROR", "error": code}))
-        }
+        Self { reason: Some(reason.into()), ..Self::new(Some(code.into()), json!({"status": "ERROR", "error": code})) }
     }
 
     pub(super) fn reply(self, json: bool) -> Reply {
@@ -82,10 +72,7 @@ impl Outcome {
             _ => (JSON, self.json.to_string()),
         };
         let delivery = self.delivery;
-        Reply {
-            delivery,
-            ..Reply::new(self.status, content_type, body)
-        }
+        Reply { delivery, ..Reply::new(self.status, content_type, body) }
     }
 }
 
@@ -130,10 +117,7 @@ impl Call<'_> {
             let limit = limit.parse::<Amount>().unwrap_or(Amount::ZERO).micros();
             if price > limit && self.twist != Some(Twist::Overcharge) {
                 let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
-                return Outcome::refusal(
-                    "MAX_PRICE_EXCEEDED",
-                    format!("{code} costs {price} and maxPrice is {limit}"),
-                );
+                return Outcome::refusal("MAX_PRICE_EXCEEDED", format!("{code} costs {price} and maxPrice is {limit}"));
             }
         }
         if self.twist == Some(Twist::Overcharge) {
@@ -143,11 +127,7 @@ impl Call<'_> {
             Buy::NoNumbers => return no_numbers(item, country),
             Buy::Html => {
                 let reason = "the story of this service: a page, and nothing is bought".to_string();
-                return Outcome {
-                    page: Some(ERROR_PAGE),
-                    reason: Some(reason),
-                    ..Outcome::json(Value::Null)
-                };
+                return Outcome { page: Some(ERROR_PAGE), reason: Some(reason), ..Outcome::json(Value::Null) };
             }
             Buy::Answered | Buy::LostReply | Buy::Hidden(_) => {}
         }
@@ -159,14 +139,10 @@ impl Call<'_> {
             Err(why) => return not_bought(&why, price),
         };
         match item.story.buy {
-            Buy::Hidden(error) => Outcome::refusal(
-                error,
-                format!("the story of this service: order {} was bought", order.order_id),
-            ),
-            Buy::LostReply => Outcome {
-                delivery: Delivery::Reset,
-                ..number_bought(order)
-            },
+            Buy::Hidden(error) => {
+                Outcome::refusal(error, format!("the story of this service: order {} was bought", order.order_id))
+            }
+            Buy::LostReply => Outcome { delivery: Delivery::Reset, ..number_bought(order) },
             _ => number_bought(order),
         }
     }
@@ -180,9 +156,7 @@ impl Call<'_> {
         };
         let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
         let country = catalogue::country_of(wanted).ok_or_else(|| {
-            unavailable(format!(
-                "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
-            ))
+            unavailable(format!("there is no country {wanted:?}; codes are not calling codes: getCountries has them"))
         })?;
         let offer = item.offer(country);
         offer
@@ -208,10 +182,7 @@ impl Call<'_> {
         if order.received.is_empty() {
             return Outcome::refusal("SERVICE_UNAVAILABLE", "the order has not received an SMS yet");
         }
-        match self
-            .namespace
-            .buy(item, country, price, Some(&phone), self.twist, self.now)
-        {
+        match self.namespace.buy(item, country, price, Some(&phone), self.twist, self.now) {
             Err(why) => not_bought(&why, price),
             Ok(order) => Outcome::new(
                 Some(format!("REGET_NUMBER_OK:{}:{}", order.activation_id, order.phone)),
@@ -230,11 +201,7 @@ impl Call<'_> {
 
     fn set_status(&mut self) -> Outcome {
         let (Some(id), Some(status)) = (self.params.get("id"), self.params.get("status")) else {
-            return missing(if self.params.get("id").is_none() {
-                "id"
-            } else {
-                "status"
-            });
+            return missing(if self.params.get("id").is_none() { "id" } else { "status" });
         };
         let now = self.now;
         let done = self.namespace.with_order(id, now, |order, supply| {
@@ -299,23 +266,16 @@ impl Call<'_> {
 
     fn get_services(&self) -> Outcome {
         let wanted = self.params.get("service");
-        let items = catalogue::items()
-            .iter()
-            .filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
+        let items = catalogue::items().iter().filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
         // Unfiltered, the live service leaves every list of countries empty.
-        let services: Map<_, _> = items
-            .map(|item| (item.code.to_string(), service_json(item, wanted.is_some())))
-            .collect();
+        let services: Map<_, _> =
+            items.map(|item| (item.code.to_string(), service_json(item, wanted.is_some()))).collect();
         Outcome::json(json!({"status": "OK", "total": services.len(), "services": services}))
     }
 
     fn get_prices(&self) -> Outcome {
         let (service, country) = (self.params.get("service"), self.params.get("country"));
-        let items = || {
-            catalogue::items()
-                .iter()
-                .filter(|item| service.is_none_or(|wanted| wanted == item.code))
-        };
+        let items = || catalogue::items().iter().filter(|item| service.is_none_or(|wanted| wanted == item.code));
         let mut data = Map::new();
         let mut put = |code: &str, item: &Item, offer: Offer| {
             if country.is_none_or(|wanted| wanted == code) {
@@ -335,12 +295,8 @@ impl Call<'_> {
     }
 
     fn get_orders(&mut self) -> Outcome {
-        let number = |name| {
-            self.params
-                .get(name)
-                .and_then(|value| value.parse::<usize>().ok())
-                .filter(|value| *value > 0)
-        };
+        let number =
+            |name| self.params.get(name).and_then(|value| value.parse::<usize>().ok()).filter(|value| *value > 0);
         let (limit, page) = (number("limit").unwrap_or(20).min(100), number("page").unwrap_or(1));
         let status = self.params.get("status");
         if let Some(status) =
@@ -355,11 +311,7 @@ impl Call<'_> {
             |order: &&Order| order.bought_ms <= seen_until && status.is_none_or(|status| status == order.state.word());
         let orders = || self.namespace.orders().iter().rev().filter(shown);
         let total = orders().count();
-        let listed: Vec<Value> = orders()
-            .skip((page - 1).saturating_mul(limit))
-            .take(limit)
-            .map(order_json)
-            .collect();
+        let listed: Vec<Value> = orders().skip((page - 1).saturating_mul(limit)).take(limit).map(order_json).collect();
         Outcome::json(json!({
             "status": "OK",
             "orders": listed,
@@ -390,22 +342,17 @@ fn no_activation(id: &str) -> Outcome {
 }
 
 fn no_numbers(item: &Item, country: &Country) -> Outcome {
-    Outcome::refusal(
-        "NO_NUMBERS",
-        format!("{} has no numbers in {} now", item.code, country.name),
-    )
+    Outcome::refusal("NO_NUMBERS", format!("{} has no numbers in {} now", item.code, country.name))
 }
 
 fn not_bought(why: &NotBought, price: i64) -> Outcome {
     match why {
-        NotBought::Balance => Outcome::refusal(
-            "NO_BALANCE",
-            format!("it costs {} and the wallet has less", Amount::from_micros(price)),
-        ),
-        NotBought::Full => Outcome::refusal(
-            "NO_NUMBERS",
-            "this key has as many orders as the sandbox keeps: POST /_sandbox/reset",
-        ),
+        NotBought::Balance => {
+            Outcome::refusal("NO_BALANCE", format!("it costs {} and the wallet has less", Amount::from_micros(price)))
+        }
+        NotBought::Full => {
+            Outcome::refusal("NO_NUMBERS", "this key has as many orders as the sandbox keeps: POST /_sandbox/reset")
+        }
     }
 }
 
@@ -440,10 +387,9 @@ fn cancel_refused(refused: &Cancelled) -> Outcome {
                 ..Outcome::json(json!({"title": "OTP_RECEIVED", "details": details}))
             }
         }
-        Cancelled::HasCode | Cancelled::Refund(_) => Outcome::refusal(
-            "CANCEL_FAILED",
-            "the order has received a code: complete it with status=6",
-        ),
+        Cancelled::HasCode | Cancelled::Refund(_) => {
+            Outcome::refusal("CANCEL_FAILED", "the order has received a code: complete it with status=6")
+        }
     }
 }
 

@@ -53,12 +53,7 @@ pub(super) struct Offer {
 }
 
 const fn country(code: &'static str, name: &'static str, flag: &'static str, calling: &'static str) -> Country {
-    Country {
-        code,
-        name,
-        flag,
-        calling,
-    }
+    Country { code, name, flag, calling }
 }
 
 /// India first: where all prices are equal, the first country is the one that is selected.
@@ -144,26 +139,14 @@ static ORDINARY_SERVICES: &[Row] = &[
 ];
 
 static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
-    let ordinary = ORDINARY_SERVICES
-        .iter()
-        .map(|&(code, name, paise, seconds, multi, ids)| Item {
-            code,
-            name,
-            ids,
-            base: Some(paise * PAISA),
-            story: Story {
-                arrives: Arrival::After(seconds * 1_000),
-                multi,
-                ..ORDINARY
-            },
-        });
-    let stories = STORIES.iter().map(|&(code, name, ids, story)| Item {
+    let ordinary = ORDINARY_SERVICES.iter().map(|&(code, name, paise, seconds, multi, ids)| Item {
         code,
         name,
         ids,
-        base: None,
-        story,
+        base: Some(paise * PAISA),
+        story: Story { arrives: Arrival::After(seconds * 1_000), multi, ..ORDINARY },
     });
+    let stories = STORIES.iter().map(|&(code, name, ids, story)| Item { code, name, ids, base: None, story });
     ordinary.chain(stories).collect()
 });
 
@@ -185,26 +168,18 @@ pub(super) fn country_of(code: &str) -> Option<&'static Country> {
 /// FNV-1a: the same number everywhere, which the hash of the standard library does not promise.
 pub(super) fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 impl Item {
     /// What this service costs in a country and how many numbers there are; `None` where it is not sold.
     pub(super) fn offer(&self, country: &Country) -> Option<Offer> {
         let Some(base) = self.base else {
-            return Some(Offer {
-                price: STORY_PRICE,
-                count: 999,
-            });
+            return Some(Offer { price: STORY_PRICE, count: 999 });
         };
         match (self.code, country.code) {
             ("tg", "22") => {
-                return Some(Offer {
-                    price: 7_694 * PAISA,
-                    count: 999,
-                });
+                return Some(Offer { price: 7_694 * PAISA, count: 999 });
             }
             // One pair is always listed with an empty stock.
             ("wa", "91") => return Some(Offer { price: base, count: 0 }),
@@ -223,9 +198,7 @@ impl Item {
 
     /// Every country it is sold in.
     pub(super) fn offers(&self) -> impl Iterator<Item = (&'static Country, Offer)> + '_ {
-        COUNTRIES
-            .iter()
-            .filter_map(|country| Some((country, self.offer(country)?)))
+        COUNTRIES.iter().filter_map(|country| Some((country, self.offer(country)?)))
     }
 
     /// The cheapest country that has numbers.
@@ -247,18 +220,10 @@ mod tests {
     #[test]
     fn codes_are_unique_and_follow_the_numbering_of_the_service() {
         for (at, country) in COUNTRIES.iter().enumerate() {
-            assert!(
-                COUNTRIES[at + 1..].iter().all(|other| other.code != country.code),
-                "{}",
-                country.code
-            );
+            assert!(COUNTRIES[at + 1..].iter().all(|other| other.code != country.code), "{}", country.code);
         }
         for (at, item) in items().iter().enumerate() {
-            assert!(
-                items()[at + 1..].iter().all(|other| other.code != item.code),
-                "{}",
-                item.code
-            );
+            assert!(items()[at + 1..].iter().all(|other| other.code != item.code), "{}", item.code);
         }
         for (code, name) in [("22", "India"), ("91", "Timor-Leste"), ("187", "USA"), ("0", "Russia")] {
             assert_eq!(country_of(code).unwrap().name, name);
@@ -269,23 +234,12 @@ mod tests {
     fn prices_have_two_decimals_and_are_above_zero() {
         for item in items() {
             for (country, offer) in item.offers() {
-                assert!(
-                    offer.price > 0 && offer.price % PAISA == 0,
-                    "{} in {}",
-                    item.code,
-                    country.code
-                );
+                assert!(offer.price > 0 && offer.price % PAISA == 0, "{} in {}", item.code, country.code);
             }
             assert!(item.cheapest().is_some(), "{}", item.code);
         }
         let telegram = item("tg").unwrap().offer(country_of("22").unwrap()).unwrap();
-        assert_eq!(
-            telegram,
-            Offer {
-                price: 76_940_000,
-                count: 999
-            }
-        );
+        assert_eq!(telegram, Offer { price: 76_940_000, count: 999 });
     }
 
     #[test]

@@ -56,13 +56,7 @@ pub(super) fn run(
         Err(sentence) => return refusal(400, &format!("{call}: {sentence}; {}", example(call))),
     };
     let reads = matches!(request.method, "GET" | "HEAD");
-    let mut run = Call {
-        namespace,
-        fields,
-        outside,
-        now,
-        in_memory,
-    };
+    let mut run = Call { namespace, fields, outside, now, in_memory };
     let answer = match (call, request.method) {
         ("ledger", _) if reads => Ok(run.ledger()),
         ("log", _) if reads => Ok(run.log()),
@@ -81,9 +75,7 @@ pub(super) fn run(
         ("provider_cancel", "POST") => run.end(State::Cancelled),
         ("faults", "POST") => run.faults(),
         ("assert", "POST") => {
-            return run
-                .assert()
-                .unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
+            return run.assert().unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
         }
         ("ledger" | "log", _) => Err((405, format!("{call} is read with GET"))),
         ("reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert", _) => {
@@ -202,14 +194,8 @@ impl Call<'_> {
     fn sms(&mut self) -> Answer {
         self.only("sms", &["id", "text", "code"])?;
         let read = |sentence: String| bad("sms", &sentence);
-        let (code, body) = (
-            text(&self.fields, "code").map_err(read)?,
-            text(&self.fields, "text").map_err(read)?,
-        );
-        let body: Box<str> = body
-            .or(code)
-            .ok_or_else(|| read("\"text\" or \"code\" is missing".into()))?
-            .into();
+        let (code, body) = (text(&self.fields, "code").map_err(read)?, text(&self.fields, "text").map_err(read)?);
+        let body: Box<str> = body.or(code).ok_or_else(|| read("\"text\" or \"code\" is missing".into()))?.into();
         let code: Box<str> = code.map_or_else(|| code_in(&body), Into::into);
         self.on_pending("sms", |order| {
             order.receive(Sms { code, text: body });
@@ -218,11 +204,7 @@ impl Call<'_> {
     }
 
     fn end(&mut self, state: State) -> Answer {
-        let call = if state == State::Expired {
-            "expire"
-        } else {
-            "provider_cancel"
-        };
+        let call = if state == State::Expired { "expire" } else { "provider_cancel" };
         self.only(call, &["id"])?;
         self.on_pending(call, |order| order.end(state))
     }
@@ -275,10 +257,7 @@ impl Call<'_> {
             return Ok(done());
         }
         let error = "the ledger is not as asserted";
-        Ok(Reply::json(
-            409,
-            &json!({"ok": false, "error": error, "differences": differences}),
-        ))
+        Ok(Reply::json(409, &json!({"ok": false, "error": error, "differences": differences})))
     }
 
     fn log(&self) -> Value {
@@ -318,13 +297,7 @@ fn code_in(text: &str) -> Box<str> {
 }
 
 fn entry_json(entry: &Entry) -> Value {
-    let Entry {
-        kind,
-        order_id,
-        activation_id,
-        micros,
-        at_ms,
-    } = entry;
+    let Entry { kind, order_id, activation_id, micros, at_ms } = entry;
     json!({
         "kind": if *kind == Kind::Charge { "charge" } else { "refund" },
         "order_id": order_id,
@@ -335,15 +308,7 @@ fn entry_json(entry: &Entry) -> Value {
 }
 
 fn line_json(line: &Line) -> Value {
-    let Line {
-        at_ms,
-        action,
-        request,
-        status,
-        reply,
-        fault,
-        reason,
-    } = line;
+    let Line { at_ms, action, request, status, reply, fault, reason } = line;
     json!({
         "at_ms": at_ms,
         "action": action,
@@ -392,11 +357,7 @@ mod tests {
             ("assert", "POST", r#"{"charges":1,"balance":"1000"}"#, 409),
             ("assert", "POST", r#"{"charges":0,"balance":1000.0}"#, 200),
         ] {
-            let request = Request {
-                method,
-                body: body.as_bytes(),
-                ..Request::default()
-            };
+            let request = Request { method, body: body.as_bytes(), ..Request::default() };
             let reply = run(&mut namespace, call, &request, 0, false);
             let reply_text = String::from_utf8(reply.body).unwrap();
             assert_eq!(reply.status, status, "{call} {body}: {reply_text}");

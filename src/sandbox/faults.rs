@@ -278,9 +278,7 @@ impl Rules {
     /// Adds a rule from its JSON, or says in a sentence what is wrong with it.
     pub(super) fn add(&mut self, fields: &Map<String, Value>, in_memory: bool) -> Result<(), String> {
         if self.0.len() == MAX_RULES {
-            return Err(format!(
-                "there are {MAX_RULES} faults already: clear them first with {{\"clear\":true}}"
-            ));
+            return Err(format!("there are {MAX_RULES} faults already: clear them first with {{\"clear\":true}}"));
         }
         self.0.push(Rule::read(fields, in_memory)?);
         Ok(())
@@ -345,7 +343,7 @@ impl Rule {
             Some("before_commit") => When::Before,
             Some("after_commit") if row.id == "N05" => {
                 return Err(
-                    "N05 hits before the request is read; after the commit it is N06 with \"variant\":\"rst\"".into(),
+                    "N05 hits before the request is read; after the commit it is N06 with \"variant\":\"rst\"".into()
                 );
             }
             Some("after_commit") => When::After,
@@ -410,9 +408,7 @@ fn find_row(id: Option<&str>, variant: Option<&str>) -> Result<&'static Row, Str
     };
     let mut rows = TABLE.iter().filter(|row| row.id == id).peekable();
     if rows.peek().is_none() {
-        return Err(format!(
-            "{id:?} is not a fault of the sandbox; GET /_sandbox/faults lists those that are"
-        ));
+        return Err(format!("{id:?} is not a fault of the sandbox; GET /_sandbox/faults lists those that are"));
     }
     let names: Vec<_> = TABLE.iter().filter(|row| row.id == id).map(|row| row.variant).collect();
     match variant {
@@ -455,10 +451,9 @@ pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Opt
 pub(super) fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| format!("{name:?} is a whole number that is not negative")),
+        Some(value) => {
+            value.as_u64().map(Some).ok_or_else(|| format!("{name:?} is a whole number that is not negative"))
+        }
     }
 }
 
@@ -472,23 +467,14 @@ mod tests {
         Ok(rules)
     }
 
-    const BUY: Subject<'_> = Subject {
-        action: "getNumber",
-        service: Some("tg"),
-        id: None,
-    };
+    const BUY: Subject<'_> = Subject { action: "getNumber", service: Some("tg"), id: None };
 
     #[test]
     fn a_rule_hits_times_requests_from_the_nth_on() {
         let mut rules =
             rules(&json!({"fault": "N06", "match": {"action": "getNumberV2"}, "nth": 2, "times": 2})).unwrap();
-        let other = Subject {
-            action: "getBalance",
-            ..BUY
-        };
-        let met: Vec<bool> = [BUY, other, BUY, BUY, BUY]
-            .map(|subject| rules.meet(subject, false).is_some())
-            .into();
+        let other = Subject { action: "getBalance", ..BUY };
+        let met: Vec<bool> = [BUY, other, BUY, BUY, BUY].map(|subject| rules.meet(subject, false).is_some()).into();
         assert_eq!(met, [false, false, true, true, false]);
     }
 

@@ -88,11 +88,7 @@ impl Server {
             .name("sandbox-accept".into())
             .stack_size(STACK)
             .spawn(move || accept(&listener, &for_acceptor))?;
-        Ok(Self {
-            shared,
-            address,
-            acceptor: Some(acceptor),
-        })
+        Ok(Self { shared, address, acceptor: Some(acceptor) })
     }
 
     /// The base URL to give a client.
@@ -139,10 +135,7 @@ impl Drop for Server {
 impl Anchor {
     fn new() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            started: Instant::now(),
-            wall_ms: millis(wall),
-        }
+        Self { started: Instant::now(), wall_ms: millis(wall) }
     }
 
     fn now(&self) -> u64 {
@@ -178,10 +171,7 @@ fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     let mut open = lock(&shared.open);
     if open.connections.len() >= MAX_CONNECTIONS {
         // The one that has been silent for longest goes: half requests that are left open must not shut others out.
-        let idle = open
-            .connections
-            .values()
-            .filter(|connection| connection.idle_since() != BUSY);
+        let idle = open.connections.values().filter(|connection| connection.idle_since() != BUSY);
         if let Some(oldest) = idle.min_by_key(|connection| connection.idle_since()) {
             let _ = oldest.stream.shutdown(Shutdown::Both);
         }
@@ -194,21 +184,15 @@ fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     }
     let id = open.next;
     open.next += 1;
-    let connection = Arc::new(Connection {
-        stream,
-        idle_since: AtomicU64::new(shared.time.now()),
-    });
+    let connection = Arc::new(Connection { stream, idle_since: AtomicU64::new(shared.time.now()) });
     open.connections.insert(id, Arc::clone(&connection));
     drop(open);
     let for_thread = Arc::clone(shared);
-    let started = thread::Builder::new()
-        .name("sandbox-connection".into())
-        .stack_size(STACK)
-        .spawn(move || {
-            let place = Place { shared: for_thread, id };
-            // An error is a client that left; there is nobody to tell.
-            let _ = serve(&connection, &place.shared);
-        });
+    let started = thread::Builder::new().name("sandbox-connection".into()).stack_size(STACK).spawn(move || {
+        let place = Place { shared: for_thread, id };
+        // An error is a client that left; there is nobody to tell.
+        let _ = serve(&connection, &place.shared);
+    });
     if started.is_err() {
         lock(&shared.open).connections.remove(&id);
     }
@@ -238,11 +222,7 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
     let mut stream = &connection.stream;
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE))?;
-    let mut input = Input {
-        stream,
-        bytes: Vec::new(),
-        timeout: None,
-    };
+    let mut input = Input { stream, bytes: Vec::new(), timeout: None };
     loop {
         connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
         let (reply, consumed, head_only, keep) = match input.request()? {
@@ -284,10 +264,7 @@ fn answer(bytes: &[u8], head: usize, body: usize, shared: &Shared) -> (Reply, us
     // It was parsed when it arrived; a second look costs less than keeping what borrows from a buffer that grows.
     let _ = parsed.parse(&bytes[..head]);
     let header = |name: &str| {
-        let found = parsed
-            .headers
-            .iter()
-            .find(|header| header.name.eq_ignore_ascii_case(name))?;
+        let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
         std::str::from_utf8(found.value).ok()
     };
     let target = parsed.path.unwrap_or("");
@@ -404,18 +381,12 @@ fn look(bytes: &[u8]) -> Looked {
     let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
     match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Err(httparse::Error::TooManyHeaders) => too_large,
-        Err(_) => Looked::Refuse(
-            400,
-            "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n",
-        ),
+        Err(_) => Looked::Refuse(400, "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n"),
         Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
         Ok(httparse::Status::Partial) => Looked::Partial,
         Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
             Ok(body) => {
-                let expects = request
-                    .headers
-                    .iter()
-                    .any(|header| header.name.eq_ignore_ascii_case("expect"));
+                let expects = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
                 Looked::Head { head, body, expects }
             }
             Err((status, sentence)) => Looked::Refuse(status, sentence),
@@ -425,11 +396,7 @@ fn look(bytes: &[u8]) -> Looked {
 
 /// How long the body is, by headers that leave no doubt.
 fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
-    let named = |name: &'static str| {
-        headers
-            .iter()
-            .filter(move |header| header.name.eq_ignore_ascii_case(name))
-    };
+    let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
     if named("transfer-encoding").next().is_some() {
         return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
     }
@@ -444,12 +411,8 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static
     if lengths.next().is_some() || !digits {
         return Err((400, "Content-Length is one whole number.\n"));
     }
-    let length = std::str::from_utf8(length.value)
-        .ok()
-        .and_then(|text| text.parse().ok());
-    length
-        .filter(|length| *length <= MAX_BODY)
-        .ok_or((413, "A body has at most 256 KiB.\n"))
+    let length = std::str::from_utf8(length.value).ok().and_then(|text| text.parse().ok());
+    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body has at most 256 KiB.\n"))
 }
 
 /// Closes so that the client can read all that was written: closing with unread bytes would reset.

@@ -145,13 +145,7 @@ impl Transport for MemoryTransport {
 impl MemoryTransport {
     /// What a client's transport makes of a reply that is delivered like this.
     fn deliver(&self, request: &transport::Request<'_>, reply: Reply) -> Result<transport::Reply, TransportError> {
-        let Reply {
-            status,
-            headers,
-            mut body,
-            delivery,
-            ..
-        } = reply;
+        let Reply { status, headers, mut body, delivery, .. } = reply;
         let mut framed = true;
         match delivery {
             Delivery::Whole | Delivery::Chunked | Delivery::Informed(_) | Delivery::Http10 => {}
@@ -163,10 +157,7 @@ impl MemoryTransport {
             // The length that is too short cuts the body, and nothing shows it.
             Delivery::LengthTooShort => body.truncate(body.len().saturating_sub(2)),
             Delivery::Close | Delivery::Reset => {
-                return Err(received(
-                    Cause::Closed,
-                    "the connection ended before any byte of the reply",
-                ));
+                return Err(received(Cause::Closed, "the connection ended before any byte of the reply"));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
                 return Err(received(Cause::Truncated, "the connection ended within the reply"));
@@ -192,10 +183,7 @@ impl MemoryTransport {
             }
             Delivery::Gzip if request.gzip => {}
             Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-                return Err(received(
-                    Cause::Encoding,
-                    "the reply is compressed in a way that was not asked for",
-                ));
+                return Err(received(Cause::Encoding, "the reply is compressed in a way that was not asked for"));
             }
             Delivery::Http2
             | Delivery::GarbledStatus
@@ -208,34 +196,21 @@ impl MemoryTransport {
         }
         let asked_to_wait = headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after = asked_to_wait.and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
-        Ok(transport::Reply {
-            status,
-            framed,
-            retry_after,
-            body,
-        })
+        Ok(transport::Reply { status, framed, retry_after, body })
     }
 
     /// The error of a connection that was never made.
     fn not_reached(&self, request: &transport::Request<'_>, unreachable: Unreachable) -> TransportError {
         let (cause, phase, message) = match unreachable {
             Unreachable::Unresolved => (Cause::Resolve, Phase::Resolve, "the host's name is unknown"),
-            Unreachable::ResolveHangs => (
-                Cause::ResolveTimeout,
-                Phase::Resolve,
-                "the name look-up did not end in time",
-            ),
+            Unreachable::ResolveHangs => {
+                (Cause::ResolveTimeout, Phase::Resolve, "the name look-up did not end in time")
+            }
             Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
-            Unreachable::ConnectHangs => (
-                Cause::ConnectTimeout,
-                Phase::Connect,
-                "nobody answered the connect in time",
-            ),
-            Unreachable::Certificate => (
-                Cause::Certificate,
-                Phase::Tls,
-                "the server's certificate is not to be trusted",
-            ),
+            Unreachable::ConnectHangs => (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time"),
+            Unreachable::Certificate => {
+                (Cause::Certificate, Phase::Tls, "the server's certificate is not to be trusted")
+            }
             Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake broke"),
             Unreachable::Proxy => (Cause::Proxy, Phase::Connect, "the proxy refused to connect"),
         };
@@ -248,12 +223,7 @@ impl MemoryTransport {
         if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
             return cancelled(phase, false);
         }
-        TransportError {
-            cause,
-            phase,
-            sent: false,
-            message: message.into(),
-        }
+        TransportError { cause, phase, sent: false, message: message.into() }
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
@@ -267,9 +237,7 @@ impl MemoryTransport {
 
 impl fmt::Debug for MemoryTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryTransport")
-            .field("sent", &lock(&self.sent).len())
-            .finish_non_exhaustive()
+        f.debug_struct("MemoryTransport").field("sent", &lock(&self.sent).len()).finish_non_exhaustive()
     }
 }
 
@@ -282,19 +250,9 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn received(cause: Cause, message: &str) -> TransportError {
-    TransportError {
-        cause,
-        phase: Phase::Receive,
-        sent: true,
-        message: message.into(),
-    }
+    TransportError { cause, phase: Phase::Receive, sent: true, message: message.into() }
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError {
-        cause: Cause::Cancelled,
-        phase,
-        sent,
-        message: "the request was cancelled".into(),
-    }
+    TransportError { cause: Cause::Cancelled, phase, sent, message: "the request was cancelled".into() }
 }

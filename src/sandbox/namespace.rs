@@ -92,11 +92,7 @@ impl Namespace {
         let mut next = u64::MAX;
         for order in self.orders.iter_mut().filter(|order| order.state == State::Pending) {
             let mut draw = || random.draw();
-            let mut supply = Supply {
-                now,
-                manual: self.manual,
-                draw: &mut draw,
-            };
+            let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
             let refund = order.advance(&mut supply);
             if order.state == State::Pending {
                 next = next.min(order.expires_ms);
@@ -117,16 +113,11 @@ impl Namespace {
         let order = &mut self.orders[*self.by_id.get(id)?];
         let random = &mut self.random;
         let mut draw = || random.draw();
-        let mut supply = Supply {
-            now,
-            manual: self.manual,
-            draw: &mut draw,
-        };
+        let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
         let late = order.advance(&mut supply);
         let (result, refund) = act(order, &mut supply);
         if late + refund > 0 {
-            self.wallet
-                .refund(late + refund, order.order_id, &order.activation_id, now);
+            self.wallet.refund(late + refund, order.order_id, &order.activation_id, now);
         }
         Some(result)
     }
@@ -167,14 +158,7 @@ impl Namespace {
         if !self.wallet.charge(price, order_id, &activation_id, now) {
             return Err(NotBought::Balance);
         }
-        let purchase = Purchase {
-            order_id,
-            activation_id: activation_id.clone(),
-            phone,
-            item,
-            country,
-            price,
-        };
+        let purchase = Purchase { order_id, activation_id: activation_id.clone(), phone, item, country, price };
         let order = Order::new(purchase, now);
         self.next_expiry = self.next_expiry.min(order.expires_ms);
         self.by_id.insert(activation_id, self.orders.len());
@@ -190,9 +174,7 @@ impl Namespace {
                     self.next_number += 1 + self.random.draw() % 9;
                     self.next_number.to_string()
                 }
-                Ids::Letters => (0..14)
-                    .map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize]))
-                    .collect(),
+                Ids::Letters => (0..14).map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize])).collect(),
                 Ids::Hex => format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32),
             };
             if colon {

@@ -87,14 +87,7 @@ pub(super) struct Purchase {
 
 impl Order {
     pub(super) fn new(purchase: Purchase, now: u64) -> Self {
-        let Purchase {
-            order_id,
-            activation_id,
-            phone,
-            item,
-            country,
-            price,
-        } = purchase;
+        let Purchase { order_id, activation_id, phone, item, country, price } = purchase;
         Self {
             order_id,
             activation_id,
@@ -129,11 +122,7 @@ impl Order {
                 self.receive_drawn(supply);
             }
         }
-        if supply.now >= self.expires_ms {
-            self.end(State::Expired)
-        } else {
-            0
-        }
+        if supply.now >= self.expires_ms { self.end(State::Expired) } else { 0 }
     }
 
     /// Answers a poll; returns what is shown and what is to be refunded.
@@ -162,11 +151,7 @@ impl Order {
     /// What a poll shows of the present state.
     fn seen(&self) -> Seen {
         let Some(last) = self.received.last() else {
-            return if self.state == State::Pending {
-                Seen::Waiting
-            } else {
-                Seen::Cancelled
-            };
+            return if self.state == State::Pending { Seen::Waiting } else { Seen::Cancelled };
         };
         if self.state != State::Pending || self.has_new() {
             return Seen::Code(last.clone());
@@ -275,11 +260,7 @@ mod tests {
                 drawn += 1;
                 drawn
             };
-            let (seen, refund) = order.poll(&mut Supply {
-                now,
-                manual,
-                draw: &mut draw,
-            });
+            let (seen, refund) = order.poll(&mut Supply { now, manual, draw: &mut draw });
             refunded += refund;
             letters.push(match seen {
                 Seen::Unknown => 'U',
@@ -328,11 +309,7 @@ mod tests {
     #[test]
     fn money_goes_back_once() {
         let mut draw = || 7;
-        let mut supply = Supply {
-            now: 10,
-            manual: false,
-            draw: &mut draw,
-        };
+        let mut supply = Supply { now: 10, manual: false, draw: &mut draw };
         let mut number = order("zz_never");
         assert_eq!(number.cancel(&mut supply), Cancelled::Refund(5));
         assert_eq!((number.end(State::Expired), number.state), (0, State::Cancelled));

@@ -158,9 +158,7 @@ fn priced(body: Vec<u8>, text: &str) -> Vec<u8> {
             *value = Value::String(MARK.into());
         }
     });
-    String::from_utf8_lossy(&marked)
-        .replace(&format!("\"{MARK}\""), text)
-        .into_bytes()
+    String::from_utf8_lossy(&marked).replace(&format!("\"{MARK}\""), text).into_bytes()
 }
 
 /// Edits each field of a JSON object, except `status`; another body stays as it is.
@@ -188,27 +186,12 @@ mod tests {
             (half, r#"{"activation_id":"38496653","multi"#),
             (quotes, &format!("\"{BODY}\"")),
             (junk, &format!("{BODY}<!-- cached -->")),
-            (
-                other_types,
-                r#"{"activation_id":38496653,"multi":0,"price":"18.5","status":"OK"}"#,
-            ),
+            (other_types, r#"{"activation_id":38496653,"multi":0,"price":"18.5","status":"OK"}"#),
             (without_id, r#"{"multi":false,"price":18.5,"status":"OK"}"#),
-            (
-                null_id,
-                r#"{"activation_id":null,"multi":false,"price":18.5,"status":"OK"}"#,
-            ),
-            (
-                price_comma,
-                r#"{"activation_id":"38496653","multi":false,"price":"18,50","status":"OK"}"#,
-            ),
-            (
-                price_huge,
-                r#"{"activation_id":"38496653","multi":false,"price":1e400,"status":"OK"}"#,
-            ),
-            (
-                duplicate_keys,
-                &format!(r#"{{"status":"ERROR","activation_id":"1",{}"#, &BODY[1..]),
-            ),
+            (null_id, r#"{"activation_id":null,"multi":false,"price":18.5,"status":"OK"}"#),
+            (price_comma, r#"{"activation_id":"38496653","multi":false,"price":"18,50","status":"OK"}"#),
+            (price_huge, r#"{"activation_id":"38496653","multi":false,"price":1e400,"status":"OK"}"#),
+            (duplicate_keys, &format!(r#"{{"status":"ERROR","activation_id":"1",{}"#, &BODY[1..])),
         ];
         for (bend, bent) in cases {
             assert_eq!(String::from_utf8(bend(BODY.into())).unwrap(), bent);

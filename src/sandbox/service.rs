@@ -52,9 +52,7 @@ pub struct Service {
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The keys of the map stay out of it.
-        f.debug_struct("Service")
-            .field("namespaces", &self.namespaces.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Service").field("namespaces", &self.namespaces.len()).finish_non_exhaustive()
     }
 }
 
@@ -65,10 +63,7 @@ impl Service {
     }
 
     pub(super) fn for_memory() -> Self {
-        Self {
-            in_memory: true,
-            ..Self::default()
-        }
+        Self { in_memory: true, ..Self::default() }
     }
 
     /// Answers a request at `now`, in milliseconds since 1970.
@@ -121,9 +116,7 @@ impl Service {
 
     fn act(&mut self, request: &Request<'_>, now: u64) -> Reply {
         let params = Params::parse(request.query);
-        let json = params
-            .get("format")
-            .is_some_and(|format| format.eq_ignore_ascii_case("json"));
+        let json = params.get("format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
         let Some(key) = key_of(request, &params) else {
             return Outcome::refusal("BAD_KEY", "").reply(json);
         };
@@ -132,11 +125,7 @@ impl Service {
         let now = namespace.time.now(now);
         let action = params.get("action").unwrap_or("");
         let (reply, fault, reason) = match (refused_key(key), action) {
-            (Some((code, reason)), _) => (
-                Outcome::refusal(code, reason).reply(json),
-                None,
-                Some(reason.to_string()),
-            ),
+            (Some((code, reason)), _) => (Outcome::refusal(code, reason).reply(json), None, Some(reason.to_string())),
             (None, "") => {
                 let reason = "the parameter \"action\" is missing".to_string();
                 (Outcome::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
@@ -196,12 +185,7 @@ impl Service {
 
 /// The key of a request: of the query, else of `Authorization`, else of `X-API-Key`.
 fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<&'a str> {
-    let bearer = || {
-        request
-            .authorization
-            .and_then(|value| value.strip_prefix("Bearer "))
-            .map(str::trim)
-    };
+    let bearer = || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let key = params.get("api_key").or_else(bearer).or(request.api_key)?;
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
     (visible && (1..=256).contains(&key.len())).then_some(key)
@@ -212,10 +196,7 @@ fn refused_key(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "sandbox_bad" => Some(("BAD_KEY", "the key sandbox_bad is never valid")),
         "sandbox_inactive" => Some(("KEY_INACTIVE", "the key sandbox_inactive is always inactive")),
-        "sandbox_banned" => Some((
-            "ACCOUNT_BANNED",
-            "the account of the key sandbox_banned is always banned",
-        )),
+        "sandbox_banned" => Some(("ACCOUNT_BANNED", "the account of the key sandbox_banned is always banned")),
         _ => None,
     }
 }
@@ -226,13 +207,8 @@ fn is_loopback(host: &str) -> bool {
         Some((name, port)) if !port.contains(']') => (name, port),
         _ => (host, ""),
     };
-    let known = ["localhost", "[::1]"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known));
-    let address = || {
-        name.parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-    };
+    let known = ["localhost", "[::1]"].iter().any(|known| name.eq_ignore_ascii_case(known));
+    let address = || name.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     port.bytes().all(|byte| byte.is_ascii_digit()) && (known || address())
 }
 
@@ -253,11 +229,8 @@ fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_connect: bool)
     let id = params.get("id");
     // An action with an id is about the service of its order.
     let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
-    let subject = Subject {
-        action: params.get("action").unwrap_or(""),
-        service: params.get("service").or(of_order),
-        id,
-    };
+    let subject =
+        Subject { action: params.get("action").unwrap_or(""), service: params.get("service").or(of_order), id };
     namespace.rules.meet(subject, before_connect)
 }
 
@@ -307,9 +280,7 @@ impl Fault {
                 }
             }
             Effect::Headers(headers) => {
-                reply
-                    .headers
-                    .extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
+                reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
             }
             Effect::Reshape(reshape) => reply.body = reshape(reply.body),
             Effect::Twist(_) | Effect::Unreachable(_) => {}
@@ -338,10 +309,7 @@ fn respond(
 ) -> (Reply, Option<&'static str>, Option<String>) {
     let fault = meet(namespace, params, false).map(Fault::of);
     let twist = match &fault {
-        Some(Fault {
-            effect: Effect::Twist(twist),
-            ..
-        }) => Some(*twist),
+        Some(Fault { effect: Effect::Twist(twist), .. }) => Some(*twist),
         _ => None,
     };
     if let (Some(twist), Some(id)) = (twist, params.get("id")) {
@@ -351,12 +319,7 @@ fn respond(
     let outcome = if fault.as_ref().is_some_and(|fault| fault.before) {
         Outcome::refusal("SERVER_ERROR", "a fault hit before the action took effect")
     } else {
-        let mut call = Call {
-            namespace,
-            params,
-            now,
-            twist,
-        };
+        let mut call = Call { namespace, params, now, twist };
         let outcome = call.run(action);
         if twist == Some(Twist::Twice) {
             call.run(action);
@@ -380,15 +343,8 @@ fn twist_order(namespace: &mut Namespace, id: &str, twist: Twist, now: u64) {
             Twist::Expire => order.end(State::Expired),
             Twist::ProviderCancel => order.end(State::Cancelled),
             Twist::Sms(text) => {
-                let text = if text.is_empty() {
-                    "4821 ".repeat(820)
-                } else {
-                    text.to_string()
-                };
-                let sms = Sms {
-                    code: text.as_str().into(),
-                    text: text.into(),
-                };
+                let text = if text.is_empty() { "4821 ".repeat(820) } else { text.to_string() };
+                let sms = Sms { code: text.as_str().into(), text: text.into() };
                 order.replace_last(sms);
                 0
             }
@@ -415,37 +371,18 @@ mod tests {
 
     #[test]
     fn only_loopback_hosts_are_served() {
-        for host in [
-            "127.0.0.1",
-            "127.0.0.1:80",
-            "LOCALHOST:1",
-            "[::1]",
-            "[::1]:8080",
-            "127.9.9.9",
-        ] {
+        for host in ["127.0.0.1", "127.0.0.1:80", "LOCALHOST:1", "[::1]", "[::1]:8080", "127.9.9.9"] {
             assert!(is_loopback(host), "{host}");
         }
-        for host in [
-            "",
-            "example.com",
-            "127.0.0.1.example.com",
-            "localhost.example:80",
-            "::1",
-            "10.0.0.1",
-            "localhost:80@x",
-        ] {
+        for host in
+            ["", "example.com", "127.0.0.1.example.com", "localhost.example:80", "::1", "10.0.0.1", "localhost:80@x"]
+        {
             assert!(!is_loopback(host), "{host}");
         }
     }
 
     fn get<'a>(query: &'a str) -> Request<'a> {
-        Request {
-            method: "GET",
-            path: PATH,
-            query,
-            host: Some("localhost"),
-            ..Request::default()
-        }
+        Request { method: "GET", path: PATH, query, host: Some("localhost"), ..Request::default() }
     }
 
     #[test]
@@ -455,70 +392,18 @@ mod tests {
         for (request, body) in [
             (balance, "BAD_KEY"),
             (get("action=getBalance&api_key=k"), "ACCESS_BALANCE:1000.00"),
-            (
-                Request {
-                    authorization: Some("Bearer k"),
-                    ..balance
-                },
-                "ACCESS_BALANCE:1000.00",
-            ),
-            (
-                Request {
-                    api_key: Some("k"),
-                    ..balance
-                },
-                "ACCESS_BALANCE:1000.00",
-            ),
-            (
-                Request {
-                    api_key: Some("k k"),
-                    ..balance
-                },
-                "BAD_KEY",
-            ),
-            (
-                Request {
-                    authorization: Some("Basic k"),
-                    ..balance
-                },
-                "BAD_KEY",
-            ),
-            (
-                Request {
-                    api_key: Some("sandbox_bad"),
-                    ..balance
-                },
-                "BAD_KEY",
-            ),
-            (
-                Request {
-                    api_key: Some("sandbox_inactive"),
-                    ..balance
-                },
-                "KEY_INACTIVE",
-            ),
-            (
-                Request {
-                    api_key: Some("sandbox_banned"),
-                    ..balance
-                },
-                "ACCOUNT_BANNED",
-            ),
-            (
-                Request {
-                    api_key: Some("sandbox_poor"),
-                    ..balance
-                },
-                "ACCESS_BALANCE:0.00",
-            ),
+            (Request { authorization: Some("Bearer k"), ..balance }, "ACCESS_BALANCE:1000.00"),
+            (Request { api_key: Some("k"), ..balance }, "ACCESS_BALANCE:1000.00"),
+            (Request { api_key: Some("k k"), ..balance }, "BAD_KEY"),
+            (Request { authorization: Some("Basic k"), ..balance }, "BAD_KEY"),
+            (Request { api_key: Some("sandbox_bad"), ..balance }, "BAD_KEY"),
+            (Request { api_key: Some("sandbox_inactive"), ..balance }, "KEY_INACTIVE"),
+            (Request { api_key: Some("sandbox_banned"), ..balance }, "ACCOUNT_BANNED"),
+            (Request { api_key: Some("sandbox_poor"), ..balance }, "ACCESS_BALANCE:0.00"),
             (get("api_key=k"), "MISSING_PARAMS"),
             (get("api_key=k&action=getbalance"), "BAD_ACTION"),
         ] {
-            assert_eq!(
-                String::from_utf8(service.handle(&request, 0).body).unwrap(),
-                body,
-                "{request:?}"
-            );
+            assert_eq!(String::from_utf8(service.handle(&request, 0).body).unwrap(), body, "{request:?}");
         }
     }
 
@@ -528,10 +413,7 @@ mod tests {
         for key in 0..MAX_NAMESPACES + 10 {
             service.handle(&get(&format!("api_key=k{key}&action=getBalance")), 0);
         }
-        assert_eq!(
-            (service.namespaces.len(), service.oldest.len()),
-            (MAX_NAMESPACES, MAX_NAMESPACES)
-        );
+        assert_eq!((service.namespaces.len(), service.oldest.len()), (MAX_NAMESPACES, MAX_NAMESPACES));
         assert!(!service.namespaces.contains_key("k9") && service.namespaces.contains_key("k10"));
     }
 }

@@ -14,11 +14,7 @@ pub(super) struct Time {
 
 impl Time {
     /// The time outside.
-    pub(super) const REAL: Self = Self {
-        outside: 0,
-        inside: 0,
-        speed: 1_000,
-    };
+    pub(super) const REAL: Self = Self { outside: 0, inside: 0, speed: 1_000 };
 
     /// The time inside.
     pub(super) fn now(&self, outside: u64) -> u64 {
@@ -28,29 +24,18 @@ impl Time {
 
     /// Stands still at `inside`, until it is advanced.
     pub(super) fn manual(inside: u64) -> Self {
-        Self {
-            outside: 0,
-            inside,
-            speed: 0,
-        }
+        Self { outside: 0, inside, speed: 0 }
     }
 
     /// Goes on from where it is, so many thousandths of the real speed.
     pub(super) fn with_speed(&self, speed: u64, outside: u64) -> Self {
-        Self {
-            outside,
-            inside: self.now(outside),
-            speed,
-        }
+        Self { outside, inside: self.now(outside), speed }
     }
 
     /// Jumps ahead, and goes on as before.
     pub(super) fn advanced(&self, by: u64, outside: u64) -> Self {
         let now = self.with_speed(self.speed, outside);
-        Self {
-            inside: now.inside.saturating_add(by),
-            ..now
-        }
+        Self { inside: now.inside.saturating_add(by), ..now }
     }
 
     pub(super) fn mode(&self) -> &'static str {
@@ -78,11 +63,7 @@ pub(super) fn date_text(ms: u64) -> String {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")

@@ -38,15 +38,7 @@ pub(super) struct Wallet {
 
 impl Wallet {
     pub(super) fn new(opening: i64) -> Self {
-        Self {
-            opening,
-            balance: opening,
-            charges: 0,
-            refunds: 0,
-            charged: 0,
-            refunded: 0,
-            entries: VecDeque::new(),
-        }
+        Self { opening, balance: opening, charges: 0, refunds: 0, charged: 0, refunded: 0, entries: VecDeque::new() }
     }
 
     /// Sets the balance; the ledger goes on as if the difference had been there from the start.
@@ -79,13 +71,7 @@ impl Wallet {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry {
-            kind,
-            order_id,
-            activation_id: activation_id.into(),
-            micros,
-            at_ms,
-        });
+        self.entries.push_back(Entry { kind, order_id, activation_id: activation_id.into(), micros, at_ms });
     }
 }
 

@@ -52,17 +52,9 @@ const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
 /// Plans the delivery of a reply. `head_only` leaves the body out, as HEAD asks; `keep` says whether the client wants the
 /// connection kept.
 pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
-    let Reply {
-        status,
-        content_type,
-        headers,
-        body,
-        delivery,
-    } = reply;
+    let Reply { status, content_type, headers, body, delivery } = reply;
     let sized = !matches!(status, 100..=199 | 204 | 304);
-    let mut head = Head {
-        text: String::with_capacity(256),
-    };
+    let mut head = Head { text: String::with_capacity(256) };
     let line = match delivery {
         Delivery::Http10 => format!("HTTP/1.0 {status} {}\r\n", phrase(status)),
         Delivery::GarbledStatus => format!("HTTTP/9.x {status}0 ???\r\n"),
@@ -81,49 +73,25 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
     let length = body.len();
     let closing = |mut head: Head, body: &[u8]| {
         head.add("Connection", "close");
-        Plan {
-            bytes: head.with(body),
-            then: Then::Close,
-        }
+        Plan { bytes: head.with(body), then: Then::Close }
     };
     match delivery {
-        Delivery::Close => Plan {
-            bytes: Vec::new(),
-            then: Then::Close,
-        },
-        Delivery::Reset => Plan {
-            bytes: Vec::new(),
-            then: Then::Reset,
-        },
-        Delivery::Stall => Plan {
-            bytes: Vec::new(),
-            then: Then::Stall,
-        },
+        Delivery::Close => Plan { bytes: Vec::new(), then: Then::Close },
+        Delivery::Reset => Plan { bytes: Vec::new(), then: Then::Reset },
+        Delivery::Stall => Plan { bytes: Vec::new(), then: Then::Stall },
         // A settings frame of HTTP/2 with nothing in it.
-        Delivery::Http2 => Plan {
-            bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0],
-            then: Then::Close,
-        },
+        Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
         Delivery::HalfHeader => {
             let half = head.text.len() / 2;
-            Plan {
-                bytes: head.text.into_bytes()[..half].into(),
-                then: Then::Close,
-            }
+            Plan { bytes: head.text.into_bytes()[..half].into(), then: Then::Close }
         }
         Delivery::HalfBody => {
             head.length(length);
-            Plan {
-                bytes: head.with(&body[..length / 2]),
-                then: Then::Close,
-            }
+            Plan { bytes: head.with(&body[..length / 2]), then: Then::Close }
         }
         Delivery::StallBody => {
             head.length(length);
-            Plan {
-                bytes: head.with(&body[..length / 2]),
-                then: Then::Stall,
-            }
+            Plan { bytes: head.with(&body[..length / 2]), then: Then::Stall }
         }
         Delivery::Unframed => closing(head, &body),
         Delivery::UnframedCut => closing(head, &body[..length.saturating_sub(2)]),
@@ -133,22 +101,13 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
         }
         Delivery::Drip(every_ms) => {
             head.length(length);
-            Plan {
-                then: Then::Drip(every_ms),
-                ..closing(head, &body)
-            }
+            Plan { then: Then::Drip(every_ms), ..closing(head, &body) }
         }
         Delivery::EndlessBody => {
             head.add("Transfer-Encoding", "chunked");
-            Plan {
-                bytes: head.with(b""),
-                then: Then::Repeat(&ENDLESS_CHUNK),
-            }
+            Plan { bytes: head.with(b""), then: Then::Repeat(&ENDLESS_CHUNK) }
         }
-        Delivery::EndlessHeaders => Plan {
-            bytes: head.text.into_bytes(),
-            then: Then::Repeat(&ENDLESS_HEADER),
-        },
+        Delivery::EndlessHeaders => Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) },
         Delivery::LengthTooLong => {
             head.length(length + 10);
             closing(head, &body)
@@ -229,10 +188,7 @@ impl Head {
 
 fn ended(mut head: Head, body: &[u8], keep: bool) -> Plan {
     head.add("Connection", if keep { "keep-alive" } else { "close" });
-    Plan {
-        bytes: head.with(body),
-        then: if keep { Then::Keep } else { Then::Close },
-    }
+    Plan { bytes: head.with(body), then: if keep { Then::Keep } else { Then::Close } }
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
@@ -332,9 +288,7 @@ fn wrapped(length: usize) -> u32 {
 
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg())
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
     })
 }
 
@@ -343,10 +297,7 @@ mod tests {
     use super::*;
 
     fn planned(delivery: Delivery) -> (String, Then) {
-        let reply = Reply {
-            delivery,
-            ..Reply::new(200, "text/html", "ACCESS_READY")
-        };
+        let reply = Reply { delivery, ..Reply::new(200, "text/html", "ACCESS_READY") };
         let Plan { bytes, then } = plan(reply, false, true);
         (String::from_utf8_lossy(&bytes).into_owned(), then)
     }
@@ -354,74 +305,26 @@ mod tests {
     #[test]
     fn each_delivery_has_the_bytes_it_says() {
         for (delivery, part, ends, then) in [
-            (
-                Delivery::Whole,
-                "Content-Length: 12\r\n",
-                "\r\n\r\nACCESS_READY",
-                Then::Keep,
-            ),
+            (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", Then::Keep),
             (
                 Delivery::Chunked,
                 "Transfer-Encoding: chunked",
                 "\r\n\r\n6\r\nACCESS\r\n6\r\n_READY\r\n0\r\n\r\n",
                 Then::Keep,
             ),
-            (
-                Delivery::HalfBody,
-                "Content-Length: 12\r\n",
-                "\r\n\r\nACCESS",
-                Then::Close,
-            ),
+            (Delivery::HalfBody, "Content-Length: 12\r\n", "\r\n\r\nACCESS", Then::Close),
             (Delivery::HalfHeader, "HTTP/1.1 200", "", Then::Close),
-            (
-                Delivery::UnframedCut,
-                "Connection: close",
-                "\r\n\r\nACCESS_REA",
-                Then::Close,
-            ),
-            (
-                Delivery::LengthTooLong,
-                "Content-Length: 22\r\n",
-                "ACCESS_READY",
-                Then::Close,
-            ),
-            (
-                Delivery::LengthTooShort,
-                "Content-Length: 10\r\n",
-                "ACCESS_READY",
-                Then::Close,
-            ),
-            (
-                Delivery::TwoLengths,
-                "Content-Length: 12\r\nContent-Length: 13\r\n",
-                "ACCESS_READY",
-                Then::Close,
-            ),
-            (
-                Delivery::BadChunk,
-                "chunked",
-                "zz\r\nACCESS_READY\r\n0\r\n\r\n",
-                Then::Close,
-            ),
-            (
-                Delivery::Informed(103),
-                "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK",
-                "ACCESS_READY",
-                Then::Keep,
-            ),
+            (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", Then::Close),
+            (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", Then::Close),
+            (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", Then::Close),
+            (Delivery::TwoLengths, "Content-Length: 12\r\nContent-Length: 13\r\n", "ACCESS_READY", Then::Close),
+            (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", Then::Close),
+            (Delivery::Informed(103), "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK", "ACCESS_READY", Then::Keep),
             (Delivery::Reset, "", "", Then::Reset),
-            (
-                Delivery::Drip(200),
-                "Content-Length: 12",
-                "ACCESS_READY",
-                Then::Drip(200),
-            ),
+            (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", Then::Drip(200)),
         ] {
             let (text, after) = planned(delivery);
-            assert!(
-                text.contains(part) && text.ends_with(ends) && after == then,
-                "{delivery:?}: {text:?}"
-            );
+            assert!(text.contains(part) && text.ends_with(ends) && after == then, "{delivery:?}: {text:?}");
         }
         assert!(!planned(Delivery::Unframed).0.contains("Content-Length"));
     }
@@ -430,10 +333,7 @@ mod tests {
     fn no_delivery_fails_on_an_empty_body() {
         for row in super::super::faults::TABLE {
             if let super::super::faults::Effect::Deliver(delivery) = row.effect {
-                let reply = Reply {
-                    delivery,
-                    ..Reply::new(204, "text/html", "")
-                };
+                let reply = Reply { delivery, ..Reply::new(204, "text/html", "") };
                 plan(reply, true, false);
             }
         }

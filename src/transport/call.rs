@@ -63,9 +63,7 @@ impl Call {
     ) -> io::Result<Self> {
         let now = Instant::now();
         // A timeout that no clock can reach still needs an end: a day is longer than every phase together.
-        let deadline = now
-            .checked_add(request.timeout)
-            .unwrap_or_else(|| now + Duration::from_secs(86_400));
+        let deadline = now.checked_add(request.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Ok(Self {
             lane: request.lane,
             head,
@@ -100,14 +98,7 @@ impl Call {
 
     /// Begins a phase, and its time.
     pub(super) fn begin(&self, phase: Phase) {
-        let Timeouts {
-            resolve,
-            connect,
-            send,
-            first_byte_read,
-            first_byte_charge,
-            body: _,
-        } = self.timeouts;
+        let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } = self.timeouts;
         let limit = match (phase, self.lane) {
             (Phase::Resolve, _) => resolve,
             (Phase::Connect, _) => connect,
@@ -209,10 +200,7 @@ impl Call {
 
     /// Waits until `fd` is ready for `flags`.
     pub(super) fn wait(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
-        let mut fds = [
-            PollFd::from_borrowed_fd(fd, flags),
-            PollFd::new(&*self.wake, PollFlags::IN),
-        ];
+        let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::new(&*self.wake, PollFlags::IN)];
         self.poll(&mut fds, self.phase_end.get()).map(|_| ())
     }
 
@@ -237,11 +225,7 @@ impl Call {
             let now = Instant::now();
             let left = until.min(self.phase_end.get()).saturating_duration_since(now);
             if left.is_zero() {
-                return if now < self.phase_end.get() {
-                    Ok(false)
-                } else {
-                    Err(self.timed_out(now))
-                };
+                return if now < self.phase_end.get() { Ok(false) } else { Err(self.timed_out(now)) };
             }
             let timeout = Timespec::try_from(left).ok();
             match rustix::event::poll(fds, timeout.as_ref()) {

@@ -116,9 +116,7 @@ pub(super) struct Base {
 
 impl Base {
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url
-            .parse()
-            .map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
+        let uri: Uri = url.parse().map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
         let no = |what: &str| Err(format!("the base URL {what}"));
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return no("has no scheme or no host: write https://host/path");
@@ -152,12 +150,7 @@ impl Base {
         let Ok(root) = Uri::from_parts(root) else {
             return no("is not a URL: write https://host/path");
         };
-        Ok(Self {
-            root,
-            path: uri.path().to_owned(),
-            host,
-            port,
-        })
+        Ok(Self { root, path: uri.path().to_owned(), host, port })
     }
 
     /// Whether the service runs on this machine.

@@ -43,10 +43,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         }
         let call = Call::current()?;
         let host = details.uri.host().unwrap_or_default();
-        let port = details
-            .uri
-            .port_u16()
-            .unwrap_or(if details.needs_tls() { 443 } else { 80 });
+        let port = details.uri.port_u16().unwrap_or(if details.needs_tls() { 443 } else { 80 });
         call.set_proxy(self.proxied.then(|| format!("{host}:{port}")));
 
         call.begin(Phase::Resolve);
@@ -124,12 +121,7 @@ fn start(address: SocketAddr) -> Result<Start, Errno> {
 #[cfg(not(target_vendor = "apple"))]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     use rustix::net::SocketFlags;
-    rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )
+    rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
 }
 
 /// Opens a socket that is non-blocking, closed on exec, and raises no signal when the peer is gone.

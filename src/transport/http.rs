@@ -66,14 +66,7 @@ impl HttpTransport {
 
     /// The same with another look-up of names.
     pub(super) fn with_look_up(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
-        let HttpConfig {
-            base_url,
-            user_agent,
-            extra_ca_pem,
-            proxy,
-            timeouts,
-            max_connections,
-        } = config;
+        let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } = config;
         let base = Base::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
@@ -98,12 +91,7 @@ impl HttpTransport {
             max_connections,
             look_up,
         };
-        Ok(Self {
-            pid: std::process::id(),
-            agents: Arc::new(plan.agents()),
-            forked: Mutex::default(),
-            plan,
-        })
+        Ok(Self { pid: std::process::id(), agents: Arc::new(plan.agents()), forked: Mutex::default(), plan })
     }
 
     /// The agents of the process `pid`. A fork copies connections, and two processes that use one get each other's
@@ -200,10 +188,7 @@ impl Plan {
                     .chain(Http1Connector { proxied });
             Agent::with_parts(config, connector, Later)
         };
-        Agents {
-            reads: agent(self.max_connections),
-            charges: agent(0),
-        }
+        Agents { reads: agent(self.max_connections), charges: agent(0) }
     }
 
     /// The request that ureq knows of: it opens a connection, or takes a kept one, and says nothing.
@@ -215,13 +200,7 @@ impl Plan {
 
     /// The request that goes out.
     fn head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-        let Request {
-            lane,
-            query,
-            key_header,
-            gzip,
-            ..
-        } = *request;
+        let Request { lane, query, key_header, gzip, .. } = *request;
         // Whoever could put a space or a line end in here could write a request of their own.
         if query.len() > MAX_QUERY || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#') {
             return Err("the query is not an encoded one");
@@ -239,16 +218,8 @@ impl Plan {
             query,
             " HTTP/1.1\r\n",
             headers,
-            if gzip {
-                "Accept-Encoding: gzip\r\n"
-            } else {
-                "Accept-Encoding: identity\r\n"
-            },
-            if lane == Lane::Charge {
-                "Connection: close\r\n"
-            } else {
-                ""
-            },
+            if gzip { "Accept-Encoding: gzip\r\n" } else { "Accept-Encoding: identity\r\n" },
+            if lane == Lane::Charge { "Connection: close\r\n" } else { "" },
             name,
             if name.is_empty() { "" } else { ": " },
             value,
@@ -265,8 +236,6 @@ impl Plan {
 
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTransport")
-            .field("peer", &self.plan.peer)
-            .finish_non_exhaustive()
+        f.debug_struct("HttpTransport").field("peer", &self.plan.peer).finish_non_exhaustive()
     }
 }

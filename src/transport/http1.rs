@@ -35,11 +35,7 @@ impl<In: Transport> Connector<In> for Http1Connector {
             Call::current()?.continue_as(Phase::Connect);
             return Ok(Some(Either::A(inner)));
         }
-        Ok(Some(Either::B(Http1 {
-            inner,
-            front: LazyBuffers::new(256, 2048),
-            request: Vec::new(),
-        })))
+        Ok(Some(Either::B(Http1 { inner, front: LazyBuffers::new(256, 2048), request: Vec::new() })))
     }
 }
 
@@ -83,10 +79,7 @@ impl<In: Transport> Http1<In> {
             // A kept connection must not keep the key.
             self.inner.buffers().output()[..amount].fill(0);
         }
-        result.map_err(|_| {
-            call.fail(Cause::Closed, "the connection ended before the request was through")
-                .into()
-        })
+        result.map_err(|_| call.fail(Cause::Closed, "the connection ended before the request was through").into())
     }
 
     fn receive(&mut self, call: &Call, timeout: NextTimeout) -> Result<(), ureq::Error> {
@@ -126,11 +119,7 @@ impl<In: Transport> Http1<In> {
             }
         }
         let reply = reader.into_reply();
-        let shown = if reply.keep && call.lane == Lane::Read {
-            KEEP
-        } else {
-            CLOSE
-        };
+        let shown = if reply.keep && call.lane == Lane::Read { KEEP } else { CLOSE };
         self.front.input_append_buf()[..shown.len()].copy_from_slice(shown);
         self.front.input_appended(shown.len());
         call.set_reply(reply);

@@ -17,11 +17,7 @@ pub(super) fn choose(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<ureq::Proxy>, String> {
     // An empty variable is an unset one.
-    let first = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| env(name).filter(|value| !value.is_empty()))
-    };
+    let first = |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
     if base.is_loopback() {
         return Ok(None);
     }
@@ -44,11 +40,7 @@ pub(super) fn choose(
 /// Reads a proxy's URL. Errors do not repeat it: it may hold a password.
 fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
     let bad = || format!("{which} is not a URL of the form http://host:port");
-    let url = if url.contains("://") {
-        url.to_owned()
-    } else {
-        format!("http://{url}")
-    };
+    let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     let uri: Uri = url.parse().map_err(|_| bad())?;
     match uri.scheme_str() {
         Some("http" | "https") => {}
@@ -57,10 +49,7 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
         }
         _ => return Err(bad()),
     }
-    let authority = uri
-        .authority()
-        .filter(|authority| !authority.host().is_empty())
-        .ok_or_else(bad)?;
+    let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
     let port = match (authority.port_u16(), uri.scheme_str()) {
         (Some(port), _) => port,
         (None, Some("https")) => 443,
@@ -80,22 +69,18 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     let ip: Option<IpAddr> = bare.parse().ok();
-    exceptions
-        .split([',', ' ', '\t'])
-        .filter(|item| !item.is_empty())
-        .any(|item| {
-            let item = item.trim_end_matches('.').to_ascii_lowercase();
-            if item == "*" {
-                return true;
-            }
-            let item = item.trim_start_matches('[').trim_end_matches(']');
-            if let Some(ip) = ip {
-                return is_in_network(ip, item);
-            }
-            let name = item.trim_start_matches('.');
-            bare.strip_suffix(name)
-                .is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
-        })
+    exceptions.split([',', ' ', '\t']).filter(|item| !item.is_empty()).any(|item| {
+        let item = item.trim_end_matches('.').to_ascii_lowercase();
+        if item == "*" {
+            return true;
+        }
+        let item = item.trim_start_matches('[').trim_end_matches(']');
+        if let Some(ip) = ip {
+            return is_in_network(ip, item);
+        }
+        let name = item.trim_start_matches('.');
+        bare.strip_suffix(name).is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
+    })
 }
 
 /// Whether `ip` is the address, or in the network `address/bits`.
@@ -129,11 +114,7 @@ mod tests {
 
     fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
         let base = Base::parse(url).unwrap();
-        let env = |name: &str| {
-            env.iter()
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| (*value).to_owned())
-        };
+        let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let proxy = choose(&ProxyChoice::Environment, &base, env)?;
         Ok(proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port())))
     }

@@ -60,24 +60,15 @@ enum State {
 }
 
 fn malformed<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw {
-        cause: Cause::Malformed,
-        what,
-    })
+    Err(Flaw { cause: Cause::Malformed, what })
 }
 
 fn too_large<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw {
-        cause: Cause::TooLarge,
-        what,
-    })
+    Err(Flaw { cause: Cause::TooLarge, what })
 }
 
 fn bad_encoding<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw {
-        cause: Cause::Encoding,
-        what,
-    })
+    Err(Flaw { cause: Cause::Encoding, what })
 }
 
 impl ReplyReader {
@@ -88,14 +79,7 @@ impl ReplyReader {
             state: State::Head,
             line: Vec::new(),
             overhead: 0,
-            reply: RawReply {
-                status: 0,
-                framed: true,
-                gzip: false,
-                retry_after: None,
-                body: Vec::new(),
-                keep: true,
-            },
+            reply: RawReply { status: 0, framed: true, gzip: false, retry_after: None, body: Vec::new(), keep: true },
         }
     }
 
@@ -106,20 +90,12 @@ impl ReplyReader {
                 State::Head => self.push_head(input)?,
                 State::Length(left) => {
                     let taken = self.push_body(input, left)?;
-                    self.state = if taken == left {
-                        State::Done
-                    } else {
-                        State::Length(left - taken)
-                    };
+                    self.state = if taken == left { State::Done } else { State::Length(left - taken) };
                     taken
                 }
                 State::Chunk(left) => {
                     let taken = self.push_body(input, left)?;
-                    self.state = if taken == left {
-                        State::ChunkEnd
-                    } else {
-                        State::Chunk(left - taken)
-                    };
+                    self.state = if taken == left { State::ChunkEnd } else { State::Chunk(left - taken) };
                     taken
                 }
                 State::Closed => self.push_body(input, input.len())?,
@@ -148,10 +124,7 @@ impl ReplyReader {
                 self.state = State::Done;
                 Ok(())
             }
-            _ => Err(Flaw {
-                cause: Cause::Truncated,
-                what: "the connection ended within it",
-            }),
+            _ => Err(Flaw { cause: Cause::Truncated, what: "the connection ended within it" }),
         }
     }
 
@@ -186,13 +159,9 @@ impl ReplyReader {
     fn push_head(&mut self, input: &[u8]) -> Result<usize, Flaw> {
         // The blank line may lie across two reads: look from three bytes before the new ones.
         let old = self.line.len();
-        self.line
-            .extend_from_slice(&input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))]);
+        self.line.extend_from_slice(&input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))]);
         let from = old.saturating_sub(3);
-        let end = self.line[from..]
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .map(|at| from + at + 4);
+        let end = self.line[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4);
         let beginning = b"HTTP/1.";
         let compared = beginning.len().min(self.line.len());
         if self.line[..compared] != beginning[..compared] {
@@ -464,11 +433,7 @@ mod tests {
         ];
         for (bytes, cause) in rows {
             for step in [1, 5, 100_000] {
-                assert_eq!(
-                    read(bytes.as_bytes(), step).unwrap_err(),
-                    *cause,
-                    "{bytes} in steps of {step}"
-                );
+                assert_eq!(read(bytes.as_bytes(), step).unwrap_err(), *cause, "{bytes} in steps of {step}");
             }
         }
     }

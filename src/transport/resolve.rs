@@ -50,11 +50,7 @@ struct Task {
 
 impl Names {
     pub(super) fn new(look_up: Arc<LookUp>) -> Self {
-        Self {
-            look_up,
-            entries: Mutex::default(),
-            hanging: Arc::default(),
-        }
+        Self { look_up, entries: Mutex::default(), hanging: Arc::default() }
     }
 
     /// The system's look-up.
@@ -81,10 +77,7 @@ impl Names {
                 Some(Entry::Running { task, since }) if now < *since + STUCK => Arc::clone(task),
                 _ => {
                     let task = self.start(host).map_err(|error| call.fail_local(&error))?;
-                    let running = Entry::Running {
-                        task: Arc::clone(&task),
-                        since: now,
-                    };
+                    let running = Entry::Running { task: Arc::clone(&task), since: now };
                     entries.insert(host.to_owned(), running);
                     task
                 }
@@ -99,10 +92,7 @@ impl Names {
             && !addresses.is_empty()
         {
             if is_ours {
-                let known = Entry::Known {
-                    addresses: Arc::clone(addresses),
-                    until: Instant::now() + KEPT,
-                };
+                let known = Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + KEPT };
                 entries.insert(host.to_owned(), known);
             }
             return Ok(with_port(addresses));
@@ -124,10 +114,7 @@ impl Names {
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
         let (done, running) = io::pipe()?;
-        let task = Arc::new(Task {
-            done,
-            outcome: Mutex::default(),
-        });
+        let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) = (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
         thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
             let outcome = look_up(&host).map(Into::into);

@@ -23,10 +23,7 @@ pub(super) struct Socket {
 impl Socket {
     /// Takes over a stream that is non-blocking.
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),
-        }
+        Self { stream, buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER) }
     }
 }
 

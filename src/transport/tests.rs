@@ -73,12 +73,7 @@ fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
         named(
             move |_| {
                 count.fetch_add(1, Ordering::SeqCst);
-                Ok(vec![IpAddr::from([
-                    127,
-                    0,
-                    0,
-                    if gone.load(Ordering::SeqCst) == 0 { 1 } else { 9 },
-                ])])
+                Ok(vec![IpAddr::from([127, 0, 0, if gone.load(Ordering::SeqCst) == 0 { 1 } else { 9 }])])
             },
             |_| {},
         )
@@ -98,10 +93,7 @@ fn a_name_that_is_unknown_is_proved_unsent() {
         let (_server, transport) = named(move |_| outcome(), |_| {});
         for lane in [Lane::Read, Lane::Charge] {
             let error = ask(&transport, lane, &Cancel::new()).unwrap_err();
-            assert_eq!(
-                (error.cause, error.phase, error.sent),
-                (Cause::Resolve, Phase::Resolve, false)
-            );
+            assert_eq!((error.cause, error.phase, error.sent), (Cause::Resolve, Phase::Resolve, false));
             assert!(error.message.starts_with("looking up service.test: "), "{error:?}");
         }
     }
@@ -140,15 +132,10 @@ impl Hanging {
 fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
     let hanging = Hanging::default();
     let inner = hanging.clone();
-    let (_server, transport) = named(
-        move |_| Ok(inner.look_up()),
-        |config| config.timeouts.resolve = Duration::from_millis(150),
-    );
+    let (_server, transport) =
+        named(move |_| Ok(inner.look_up()), |config| config.timeouts.resolve = Duration::from_millis(150));
     let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
-    assert_eq!(
-        (error.cause, error.phase, error.sent),
-        (Cause::ResolveTimeout, Phase::Resolve, false)
-    );
+    assert_eq!((error.cause, error.phase, error.sent), (Cause::ResolveTimeout, Phase::Resolve, false));
 
     let cancel = Cancel::new();
     thread::scope(|scope| {
@@ -165,9 +152,7 @@ fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
     });
 
     thread::scope(|scope| {
-        let waiting: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new())))
-            .collect();
+        let waiting: Vec<_> = (0..4).map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new()))).collect();
         thread::sleep(Duration::from_millis(50));
         hanging.let_go();
         for call in waiting {

@@ -20,9 +20,7 @@ use super::{Cause, Phase};
 
 /// Collects the roots to trust: the web's, and those of a PEM file.
 pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, String> {
-    let mut roots = RootCertStore {
-        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-    };
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = extra_pem {
         let bad = || "the extra CA is not a list of certificates in PEM form".to_owned();
         let mut found = false;
@@ -63,18 +61,13 @@ impl<In: Transport> Connector<In> for TlsConnector {
         let call = Call::current()?;
         call.continue_as(Phase::Tls);
         let host = details.uri.host().unwrap_or_default();
-        let host = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(host);
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| call.fail(Cause::Certificate, "no certificate can be made out to such a host"))?;
         let mut session = ClientConnection::new(Arc::clone(&self.0), name)
             .map_err(|_| call.fail(Cause::Handshake, "the handshake could not begin"))?;
         let mut socket = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
-        session
-            .complete_io(&mut socket)
-            .map_err(|error| broken(&call, &error))?;
+        session.complete_io(&mut socket).map_err(|error| broken(&call, &error))?;
         Ok(Some(Either::B(Tls {
             stream: StreamOwned::new(session, socket),
             buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),

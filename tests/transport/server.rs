@@ -74,12 +74,7 @@ impl Server {
                     let Ok(stream) = Stream::accept(tcp.try_clone().unwrap(), tls, &seen) else {
                         return;
                     };
-                    let mut conn = Conn {
-                        stream,
-                        tcp,
-                        seen,
-                        number,
-                    };
+                    let mut conn = Conn { stream, tcp, seen, number };
                     handler(&mut conn);
                 });
             }
@@ -197,9 +192,7 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params
-            .distinguished_name
-            .push(rcgen::DnType::CommonName, "Test authority");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Test authority");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer }
     }

@@ -1,0 +1,247 @@
+//! What a client knows about its money: the budget, the orders it made, and purchases nobody has taken yet.
+//!
+//! Pure bookkeeping. Its invariant: money is reserved before a request leaves, and comes back only when the service
+//! proved that it was not charged or confirmed a refund.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::intent::Intent;
+use crate::protocol::{Order, Purchase};
+use crate::{Amount, Error};
+
+/// How many activations are remembered; the oldest are forgotten first.
+const REMEMBERED: usize = 16_384;
+
+/// The books of one client.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    budget: Option<Amount>,
+    /// What purchases cost, and those cost that may have been made.
+    spent: Amount,
+    /// Purchases without a known outcome, with what is reserved for each.
+    open: HashMap<Ticket, (Intent, Amount)>,
+    next_ticket: u64,
+    highest_order: Option<u64>,
+    known: HashMap<String, Known>,
+    oldest: VecDeque<String>,
+    unclaimed: Vec<(Ticket, Unclaimed)>,
+}
+
+/// The number of one purchase in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Ticket(u64);
+
+/// What is known of an activation.
+#[derive(Clone, Debug, Default)]
+struct Known {
+    /// Bought by this client.
+    own: bool,
+    /// What it counts for in `spent`.
+    counted: Amount,
+    /// The purchase without a known outcome that it may be.
+    candidate_of: Option<Ticket>,
+    price: Option<Amount>,
+    phone_number: Option<String>,
+}
+
+/// A purchase whose caller gave up before its reply.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Unclaimed {
+    /// The purchase.
+    pub intent: Intent,
+    /// What became of it.
+    pub outcome: UnclaimedOutcome,
+}
+
+/// What became of a purchase that nobody waits for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum UnclaimedOutcome {
+    /// The reply is still awaited.
+    Pending,
+    /// A number was bought: take it up with `Client::activation`.
+    Bought(Box<Purchase>),
+    /// It is not known whether a number was bought: reconcile the intent.
+    Unknown(Error),
+}
+
+impl Books {
+    pub(crate) fn new(budget: Option<Amount>) -> Self {
+        Self { budget, ..Self::default() }
+    }
+
+    /// Reserves what a purchase may cost; the error is a sentence.
+    pub(crate) fn reserve(&mut self, intent: &Intent) -> Result<Ticket, String> {
+        let amount = match (self.budget, intent.max_price()) {
+            (None, price) => price.unwrap_or_default(),
+            (Some(_), None) if intent.reget_of().is_some() => {
+                return Err("the budget cannot cover a price that is not known: call get_orders first, it tells what the number cost".to_owned());
+            }
+            (Some(_), None) => return Err("the budget cannot cover any price: give a maximum price".to_owned()),
+            (Some(budget), Some(price)) => {
+                let left = budget.checked_sub(self.spent).unwrap_or_default();
+                if price > left {
+                    return Err(format!("it may cost {price}, and {left} of the budget of {budget} are left"));
+                }
+                price
+            }
+        };
+        self.spent = add(self.spent, amount);
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.open.insert(ticket, (intent.clone(), amount));
+        Ok(ticket)
+    }
+
+    /// Nothing was charged: the reservation is given back.
+    pub(crate) fn not_charged(&mut self, ticket: Ticket) {
+        let reserved = self.close(ticket);
+        self.spent = subtract(self.spent, reserved);
+    }
+
+    /// It is not known whether something was charged: the reservation stays, where a budget needs it.
+    pub(crate) fn unknown(&mut self, ticket: Ticket) {
+        if self.budget.is_none() {
+            let reserved = self.close(ticket);
+            self.spent = subtract(self.spent, reserved);
+        }
+    }
+
+    /// A number was bought. Says whether its id was seen before.
+    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase) -> bool {
+        let reserved = self.close(ticket);
+        // A price that cannot be read counts for what was reserved.
+        let counted = purchase.price.unwrap_or(reserved);
+        self.spent = add(subtract(self.spent, reserved), counted);
+        self.saw_order(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
+        let known = self.remember(&purchase.activation_id);
+        let seen_before = known.own;
+        known.own = true;
+        known.counted = add(known.counted, counted);
+        known.price = purchase.price.or(known.price);
+        known.phone_number = Some(purchase.phone_number.clone());
+        seen_before
+    }
+
+    /// A cancellation was confirmed: what the activation counted for is given back.
+    pub(crate) fn refunded(&mut self, id: &str) {
+        let Some(known) = self.known.get_mut(id) else { return };
+        let amount = std::mem::take(&mut known.counted);
+        let reserved = known.candidate_of.take().map(|ticket| self.close(ticket)).unwrap_or_default();
+        self.spent = subtract(self.spent, add(amount, reserved));
+    }
+
+    /// Ends a reservation and returns it.
+    fn close(&mut self, ticket: Ticket) -> Amount {
+        self.open.remove(&ticket).map(|(_, reserved)| reserved).unwrap_or_default()
+    }
+
+    /// What is left of the budget.
+    pub(crate) fn budget_left(&self) -> Option<Amount> {
+        Some(self.budget?.checked_sub(self.spent).unwrap_or_default())
+    }
+
+    /// The highest order id seen so far.
+    pub(crate) fn watermark(&self) -> Option<u64> {
+        self.highest_order
+    }
+
+    /// Learns from a page of the history.
+    pub(crate) fn saw_orders(&mut self, orders: &[Order]) {
+        for order in orders {
+            self.saw_order(order.sequence());
+            if let Some(id) = &order.activation_id {
+                let known = self.remember(id);
+                known.price = order.price.or(known.price);
+                known.phone_number = order.phone_number.clone().or(known.phone_number.take());
+            }
+        }
+    }
+
+    fn saw_order(&mut self, sequence: Option<u64>) {
+        self.highest_order = self.highest_order.max(sequence);
+    }
+
+    /// Whether this client bought the activation and knows it.
+    pub(crate) fn is_own(&self, id: &str) -> bool {
+        self.known.get(id).is_some_and(|known| known.own)
+    }
+
+    /// What the activation cost and its number, as far as they are known.
+    pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
+        self.known.get(id).map(|known| (known.price, known.phone_number.clone())).unwrap_or_default()
+    }
+
+    fn remember(&mut self, id: &str) -> &mut Known {
+        if !self.known.contains_key(id) {
+            if self.oldest.len() >= REMEMBERED
+                && let Some(forgotten) = self.oldest.pop_front()
+            {
+                self.known.remove(&forgotten);
+            }
+            self.oldest.push_back(id.to_owned());
+        }
+        self.known.entry(id.to_owned()).or_default()
+    }
+
+    /// The caller gave up: the purchase is listed from now on.
+    pub(crate) fn abandon(&mut self, ticket: Ticket, intent: Intent) {
+        self.unclaimed.push((ticket, Unclaimed { intent, outcome: UnclaimedOutcome::Pending }));
+    }
+
+    /// The purchase was not made: it is listed no longer.
+    pub(crate) fn unlist(&mut self, ticket: Ticket) {
+        self.unclaimed.retain(|(other, _)| *other != ticket);
+    }
+
+    /// What became of a purchase that is listed.
+    pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
+        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket) {
+            unclaimed.outcome = outcome;
+        }
+    }
+
+    /// Lists a number that its holder could not settle.
+    pub(crate) fn leave(&mut self, intent: Intent, purchase: Purchase) {
+        let ticket = Ticket(self.next_ticket);
+        self.next_ticket += 1;
+        self.unclaimed.push((ticket, Unclaimed { intent, outcome: UnclaimedOutcome::Bought(Box::new(purchase)) }));
+    }
+
+    pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
+        self.unclaimed.iter().map(|(_, unclaimed)| unclaimed.clone()).collect()
+    }
+
+    /// Somebody took the activation up; returns its purchase where it was listed.
+    pub(crate) fn claim(&mut self, id: &str) -> Option<(Intent, Purchase)> {
+        let bought = |unclaimed: &Unclaimed| match &unclaimed.outcome {
+            UnclaimedOutcome::Bought(purchase) => purchase.activation_id == id,
+            _ => false,
+        };
+        let place = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed))?;
+        match self.unclaimed.remove(place).1 {
+            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => Some((intent, *purchase)),
+            _ => None,
+        }
+    }
+
+    /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
+    pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
+        let ticket = self.open.iter().find(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket);
+        self.unclaimed.retain(|(_, unclaimed)| {
+            unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
+        });
+        for id in candidates.iter().filter_map(|order| order.activation_id.as_deref()) {
+            self.remember(id).candidate_of = ticket;
+        }
+    }
+}
+
+fn add(a: Amount, b: Amount) -> Amount {
+    a.checked_add(b).unwrap_or(Amount::from_micros(i64::MAX))
+}
+
+fn subtract(a: Amount, b: Amount) -> Amount {
+    a.checked_sub(b).unwrap_or_default()
+}

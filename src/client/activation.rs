@@ -1,0 +1,502 @@
+//! One number: its state, its codes, and how it is settled.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::transition::Transition;
+use super::{Client, OrderQuery};
+use crate::activation::{End, Life, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange};
+use crate::transport::Phase;
+use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
+
+/// How long a sleep lasts before the clocks are looked at again: a machine that slept is noticed this soon.
+const SLICE: Duration = Duration::from_secs(1);
+/// How long a poll outside of a wait may take.
+const POLL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A number that was bought.
+///
+/// A clone is the same activation; any number of threads may use it at once. Dropping it does nothing to the order: see
+/// [`Client::lease`] for one that settles itself.
+#[derive(Clone)]
+pub struct Activation {
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: String,
+    /// The purchase and what its reply said; none for an activation that was taken up by its id.
+    purchase: Option<(Intent, Purchase)>,
+    life: Mutex<Life>,
+}
+
+/// How to wait for a code. A bare [`Duration`] is a wait for that long.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sastaotp::WaitOptions;
+///
+/// let options = WaitOptions::new(Duration::from_secs(300)).cancel_on_timeout();
+/// ```
+#[must_use]
+pub struct WaitOptions<'a> {
+    plan: Plan,
+    cancel_on_timeout: bool,
+    progress: Option<&'a mut dyn FnMut(&Progress<'_>)>,
+}
+
+/// How far a wait is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Since the wait began.
+    pub elapsed: Duration,
+    /// Until its time is over.
+    pub remaining: Duration,
+    /// How often the service was asked.
+    pub polls: u32,
+    /// Why the last poll brought nothing, where it failed. The wait goes on.
+    pub last_error: Option<&'a Error>,
+}
+
+/// How an order was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settlement {
+    /// What became of the order.
+    pub state: Settled,
+    /// The code that came, if one did.
+    pub code: Option<Sms>,
+}
+
+/// What became of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Settled {
+    /// Completed; its price is spent.
+    Completed,
+    /// Cancelled; its price is refunded.
+    Cancelled,
+    /// Not cancelled: a code came first. The order is open; complete it.
+    CodeArrived,
+    /// It was over before.
+    AlreadyOver,
+}
+
+/// What [`Activation::settle`] does when the service does not let the order be cancelled yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EarlyCancel {
+    /// Return the error; it says when to try again.
+    Report,
+    /// Wait until it may be cancelled, and take a code that comes meanwhile.
+    WaitOut,
+}
+
+impl From<Duration> for WaitOptions<'_> {
+    fn from(timeout: Duration) -> Self {
+        Self::new(timeout)
+    }
+}
+
+impl<'a> WaitOptions<'a> {
+    /// Waits for `timeout` at most.
+    pub fn new(timeout: Duration) -> Self {
+        let plan = Plan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
+        Self { plan, cancel_on_timeout: false, progress: None }
+    }
+
+    /// Polls less often than every 5 seconds; more often is not possible.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.plan.interval = interval;
+        self
+    }
+
+    /// After a request for the next code, takes the code before for it even if the service showed no waiting in between.
+    pub fn accept_same_code(mut self) -> Self {
+        self.plan.accept_same_code = true;
+        self
+    }
+
+    /// Cancels the order for its refund when no code came in time.
+    pub fn cancel_on_timeout(mut self) -> Self {
+        self.cancel_on_timeout = true;
+        self
+    }
+
+    /// Calls back about once a second and after each poll, from the waiting thread.
+    pub fn on_progress(mut self, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+impl fmt::Debug for WaitOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitOptions")
+            .field("plan", &self.plan)
+            .field("cancel_on_timeout", &self.cancel_on_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Activation {
+    pub(super) fn bought(client: Client, intent: Intent, purchase: Purchase) -> Self {
+        let life = Life::bought(client.now(), purchase.expires_in);
+        Self::new(client, purchase.activation_id.clone(), Some((intent, purchase)), life)
+    }
+
+    pub(super) fn taken_up(client: Client, id: &str) -> Result<Self> {
+        let request = crate::protocol::Request::GetStatus { id };
+        request.query().map_err(|error| Error::invalid("taking up an activation", error))?;
+        let purchase = client.books().claim(id);
+        Ok(Self::new(client, id.to_owned(), purchase, Life::default()))
+    }
+
+    fn new(client: Client, id: String, purchase: Option<(Intent, Purchase)>, life: Life) -> Self {
+        Self { client, shared: Arc::new(Shared { id, purchase, life: Mutex::new(life) }) }
+    }
+
+    /// The id for getStatus and setStatus.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// The number as the service wrote it; `None` for an activation that was taken up by its id.
+    pub fn phone_number(&self) -> Option<&str> {
+        self.purchase().map(|purchase| purchase.phone_number.as_str())
+    }
+
+    /// What was charged, where the service said so.
+    pub fn price(&self) -> Option<Amount> {
+        self.purchase()?.price
+    }
+
+    /// When the order expires, where the service said so.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.life().expires_at()
+    }
+
+    /// What the reply to the purchase said.
+    pub fn purchase(&self) -> Option<&Purchase> {
+        self.shared.purchase.as_ref().map(|(_, purchase)| purchase)
+    }
+
+    /// The code that came and was not asked to be replaced. Sends nothing.
+    pub fn code(&self) -> Option<Sms> {
+        self.life().code().cloned()
+    }
+
+    /// Every code that came, oldest first. Sends nothing.
+    pub fn codes(&self) -> Vec<Sms> {
+        self.life().codes().to_vec()
+    }
+
+    /// How the order ended, as far as it is known. Sends nothing.
+    pub fn end(&self) -> Option<End> {
+        self.life().end()
+    }
+
+    /// The same activation, with calls that `cancel` ends.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &crate::Cancel) -> Self {
+        Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
+    }
+
+    /// The same activation, with calls that return within `timeout`. A wait has a time of its own.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Asks the service once for the state. A code that comes back is kept. Action `getStatus`.
+    pub fn poll(&self) -> Result<Status> {
+        let status = self.client.get_status(self.id())?;
+        self.life().observe(self.client.now(), &status, false);
+        Ok(status)
+    }
+
+    /// Waits for a code.
+    ///
+    /// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry. A failure that
+    /// may pass does not end the wait. A code that came before is returned at once.
+    ///
+    /// Fails with [`ErrorKind::WaitTimeout`] when no code came in time, [`ErrorKind::Expired`] or
+    /// [`ErrorKind::ActivationCancelled`] when the order is over, [`ErrorKind::Cancelled`], or with what the service
+    /// refused. The activation stays as it is, and can be waited for again.
+    pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
+        let mut options = options.into();
+        let result = self.wait(&mut options);
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::WaitTimeout
+            && options.cancel_on_timeout
+        {
+            // A code that came at the last moment beats the cancellation.
+            let settlement = self.cancel()?;
+            return settlement.code.ok_or_else(|| error.clone().hint("the order was cancelled"));
+        }
+        result
+    }
+
+    fn wait(&self, options: &mut WaitOptions<'_>) -> Result<Sms> {
+        let client = &self.client;
+        let doing = format!("waiting for the code of {}", self.id());
+        let start = client.now().monotonic;
+        let mut wait = self.life().begin_wait(client.now(), options.plan);
+        let (mut seen, mut polls, mut last_error) = (None, 0, None);
+        loop {
+            let now = client.now();
+            let jitter = client.shared.random();
+            let next = self.life().step(&mut wait, now, seen.take().as_ref(), jitter);
+            let until = match next {
+                Next::Done(outcome) => return self.conclude(outcome, &doing, last_error),
+                Next::Poll { at, give_up } if at <= now.monotonic => {
+                    polls += 1;
+                    let polled = client.status_once(self.id(), give_up);
+                    seen = Some(match polled {
+                        Ok(Status::Received(sms)) => Seen::Status(Status::Received(self.full(sms, give_up))),
+                        Ok(status) => Seen::Status(status),
+                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        Err(error) => {
+                            let trouble = trouble(&error);
+                            log::debug!("{doing}: {error}");
+                            last_error = Some(error);
+                            Seen::Trouble(trouble)
+                        }
+                    });
+                    now.monotonic
+                }
+                Next::Poll { at: until, .. } | Next::Rest { until } => until,
+            };
+            if let Some(progress) = &mut options.progress {
+                let elapsed = client.now().monotonic.saturating_sub(start);
+                let remaining = options.plan.timeout.saturating_sub(elapsed);
+                progress(&Progress { elapsed, remaining, polls, last_error: last_error.as_ref() });
+            }
+            let pause = until.saturating_sub(now.monotonic).min(SLICE);
+            if !pause.is_zero() && !client.sleep(pause) {
+                return Err(Error::cancelled(&doing, Phase::Prepare));
+            }
+        }
+    }
+
+    /// The message with its text, unless it is one that is known already.
+    fn full(&self, sms: Sms, deadline: Duration) -> Sms {
+        match self.life().codes().iter().find(|known| known.code == sms.code && known.text.is_some()) {
+            Some(known) => Sms { is_repeat: false, ..known.clone() },
+            None => self.client.with_text(self.id(), sms, deadline),
+        }
+    }
+
+    fn conclude(&self, outcome: Outcome, doing: &str, last_error: Option<Error>) -> Result<Sms> {
+        let because = last_error.as_ref().map(|error| format!(" (the last poll failed: {error})")).unwrap_or_default();
+        let error = |kind, what: &str| Error::new(kind, doing, format!("{what}{because}"));
+        Err(match outcome {
+            Outcome::Code(sms) => return Ok(sms),
+            Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
+            Outcome::TimedOut => error(ErrorKind::WaitTimeout, "no code came in time")
+                .hint("wait again, or cancel the order for its refund")
+                .with_retry(Retry::After(Duration::ZERO)),
+            Outcome::Ended(End::Expired) => {
+                self.life().set_end(End::Expired);
+                error(ErrorKind::Expired, "the order expired without a code").hint(self.refund_seen())
+            }
+            Outcome::Ended(End::Cancelled) => error(ErrorKind::ActivationCancelled, "the order is cancelled")
+                .hint("its price is refunded as a rule; the balance tells"),
+            Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),
+        })
+    }
+
+    /// What the history says about the refund of an order that expired, in words.
+    fn refund_seen(&self) -> &'static str {
+        let unknown = "the service refunds expired orders; the balance tells";
+        let deadline = self.client.now().monotonic + Duration::from_millis(900);
+        let Ok(page) = self.client.order_page(&OrderQuery::default(), deadline) else { return unknown };
+        let order = page.orders.iter().find(|order| order.activation_id.as_deref() == Some(self.id()));
+        match order.and_then(|order| order.status.as_ref()) {
+            Some(OrderStatus::Expired | OrderStatus::Cancelled) => {
+                self.client.books().refunded(self.id());
+                "the order history shows it closed without a charge"
+            }
+            _ => unknown,
+        }
+    }
+
+    /// Tells the service that the SMS was sent to the number. Action `setStatus`, 1.
+    pub fn mark_sms_sent(&self) -> Result<()> {
+        self.client.set_status(self.id(), SetStatus::SmsSent).map(drop)
+    }
+
+    /// Asks for a further code on the same number, for services that allow it. Action `setStatus`, 3.
+    ///
+    /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`].
+    pub fn request_next_code(&self) -> Result<()> {
+        self.client.set_status(self.id(), SetStatus::NextCode)?;
+        self.life().next_code_requested();
+        Ok(())
+    }
+
+    /// Completes the order: its code was used. Action `setStatus`, 6.
+    ///
+    /// Read the settlement: a service that takes 6 for a cancellation says so there.
+    pub fn complete(&self) -> Result<Settlement> {
+        let change = self.client.set_status(self.id(), SetStatus::Complete)?;
+        Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }))
+    }
+
+    /// Cancels the order for its refund. Action `setStatus`, 8.
+    ///
+    /// A code that came first wins: then the settlement holds the code, and the order stays open to be completed. Fails with
+    /// [`ErrorKind::TooEarly`] where the order is too young; the error's retry says how long to wait.
+    pub fn cancel(&self) -> Result<Settlement> {
+        let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
+        match transition {
+            Transition::Changed(change) if change.is_cancelled() => Ok(self.settled(End::Cancelled)),
+            Transition::Changed(StatusChange::Completed) => Ok(self.settled(End::Completed)),
+            Transition::Changed(other) => {
+                let what = format!("the service answered something else than a cancellation: {other:?}");
+                let doing = format!("cancelling {}", self.id());
+                Err(Error::new(ErrorKind::Protocol, &doing, what).hint("read the status before anything else"))
+            }
+            Transition::CodeArrived(messages, error) => {
+                log::debug!("{error}");
+                self.keep_late_code(messages)?;
+                Ok(Settlement { state: Settled::CodeArrived, code: self.code() })
+            }
+        }
+    }
+
+    /// Keeps the code that a refused cancellation spoke of.
+    fn keep_late_code(&self, messages: Vec<Sms>) -> Result<()> {
+        let sms = match messages.into_iter().next_back() {
+            Some(sms) => Some(sms),
+            None => match self.client.status(self.id(), self.client.now().monotonic + POLL_TIMEOUT)? {
+                Status::Received(sms) => Some(sms),
+                _ => None,
+            },
+        };
+        if let Some(sms) = sms {
+            let deadline = self.client.now().monotonic + POLL_TIMEOUT;
+            let status = Status::Received(self.full(sms, deadline));
+            self.life().observe(self.client.now(), &status, true);
+        }
+        Ok(())
+    }
+
+    /// Adds to an error that the order is too young when it may be cancelled.
+    fn too_early(&self, error: Error) -> Error {
+        if error.kind() != ErrorKind::TooEarly {
+            return error;
+        }
+        let told = match error.retry() {
+            Retry::After(pause) => Some(pause),
+            _ => None,
+        };
+        let pause = self.life().cancel_allowed_in(self.client.now(), told);
+        error.with_retry(Retry::After(pause))
+    }
+
+    fn settled(&self, end: End) -> Settlement {
+        let mut life = self.life();
+        life.set_end(end);
+        let code = life.code().or(life.codes().last()).cloned();
+        drop(life);
+        let state = match end {
+            End::Cancelled => {
+                self.client.books().refunded(self.id());
+                Settled::Cancelled
+            }
+            _ => Settled::Completed,
+        };
+        Settlement { state, code }
+    }
+
+    /// Closes the order: completes it when a code came, else cancels it for the refund.
+    pub fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
+        /// How often the early-cancel period is waited out: the service may have named it too short.
+        const TRIES: u32 = 3;
+        for attempt in 1.. {
+            let (used, over) = {
+                let life = self.life();
+                (!life.codes().is_empty(), life.end().is_some())
+            };
+            let done = match (over, used) {
+                (true, _) => return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() }),
+                (false, true) => self.complete(),
+                (false, false) => self.cancel(),
+            };
+            match done {
+                Ok(Settlement { state: Settled::CodeArrived, code: None }) => {
+                    // The service will not cancel, and shows no code: nothing is left but to complete.
+                    return self.complete();
+                }
+                Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
+                    return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() });
+                }
+                Err(error)
+                    if error.kind() == ErrorKind::TooEarly && early == EarlyCancel::WaitOut && attempt < TRIES =>
+                {
+                    let Retry::After(pause) = error.retry() else { return Err(error) };
+                    match self.wait_for_code(pause) {
+                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        // A code: it is completed. Nothing: it is cancelled. Over: that is told.
+                        _ => {}
+                    }
+                }
+                other => return other,
+            }
+        }
+        unreachable!("the loop ends at the last attempt")
+    }
+
+    /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the
+    /// first time.
+    pub fn reget(&self) -> Result<Activation> {
+        self.client.reget_number(self.id())
+    }
+
+    /// Lists the number among the unclaimed ones.
+    pub(super) fn leave(&self) {
+        if let Some((intent, purchase)) = &self.shared.purchase {
+            self.client.books().leave(intent.clone(), purchase.clone());
+        }
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        // Its methods leave it whole even where they panic.
+        self.shared.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a failed poll means for a wait.
+fn trouble(error: &Error) -> Trouble {
+    match error.kind() {
+        ErrorKind::Authentication | ErrorKind::Config => Trouble::Fatal,
+        ErrorKind::NotFound => Trouble::NotFound,
+        ErrorKind::Tls => Trouble::Certificate,
+        ErrorKind::Blocked => Trouble::Blocked,
+        ErrorKind::RateLimited => Trouble::RateLimited(match error.retry() {
+            Retry::After(pause) => Some(pause),
+            _ => None,
+        }),
+        ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
+        ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
+        ErrorKind::Rejected if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) => {
+            Trouble::Http
+        }
+        _ => Trouble::Transient,
+    }
+}
+
+impl fmt::Debug for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activation")
+            .field("id", &self.id())
+            .field("phone_number", &self.phone_number())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,265 @@
+//! Charges: sent once, and again only where it is proved that no byte of the request left.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::read::raw;
+use super::{Client, Lane, SendLatch};
+use crate::books::{Ticket, UnclaimedOutcome};
+use crate::protocol::{ChargeReply, Failure, Purchase, Request, parse_number, parse_reget};
+use crate::transport::{Cause, Phase};
+use crate::{Cancel, Charge, Error, ErrorKind, Intent, Result};
+
+/// How often a charge is tried at most while nothing leaves.
+const ATTEMPTS: u32 = 3;
+/// The longest pause between two of them.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long a purchase may run on after its caller gave up.
+const RUN_ON: Duration = Duration::from_secs(90);
+
+impl Client {
+    /// Makes a purchase; the books are right whatever happens.
+    pub(super) fn charge(&self, intent: Intent) -> Result<Purchase> {
+        let doing = intent.doing();
+        let deadline = self.deadline();
+        let ticket = self.books().reserve(&intent).map_err(|what| Error::new(ErrorKind::Budget, &doing, what))?;
+        if self.cancel.is_none() && !self.impatient {
+            return Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run();
+        }
+        self.charge_beside(intent, ticket, deadline)
+    }
+
+    /// Makes the purchase on a thread of its own, so that the caller can give up while it runs on to its reply.
+    fn charge_beside(&self, intent: Intent, ticket: Ticket, deadline: Duration) -> Result<Purchase> {
+        let doing = intent.doing();
+        let cancel = self.token();
+        let latch = Arc::new(SendLatch::default());
+        let desk = Arc::new(Desk::default());
+        let charging = Charging {
+            client: self.clone(),
+            intent: intent.clone(),
+            ticket,
+            deadline: self.now().monotonic + RUN_ON,
+            latch: Arc::clone(&latch),
+        };
+        let (counter, waiter) = (Arc::clone(&desk), cancel.clone());
+        let thread = std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
+            let client = charging.client.clone();
+            let outcome = charging.run();
+            counter.deliver(&client, ticket, outcome);
+            waiter.nudge();
+        });
+        if let Err(error) = thread {
+            self.books().not_charged(ticket);
+            let what = format!("no thread could be started ({}): nothing was sent", error.kind());
+            return Err(Error::new(ErrorKind::Connection, &doing, what).with_intent(intent));
+        }
+        cancel.wait_or(self.left(deadline), || desk.is_done());
+        desk.collect(self, ticket, &intent).unwrap_or_else(|| {
+            let unsent = latch.try_abandon();
+            if unsent {
+                self.books().unlist(ticket);
+            }
+            let phase = if unsent { Phase::Connect } else { Phase::Receive };
+            let error = if cancel.is_cancelled() {
+                Error::cancelled(&doing, phase)
+            } else {
+                Error::new(ErrorKind::Timeout, &doing, "the time for the call was over")
+            };
+            Err(if unsent { error.with_intent(intent) } else { error.unknown_charge(intent) })
+        })
+    }
+}
+
+/// One purchase under way.
+struct Charging {
+    client: Client,
+    intent: Intent,
+    ticket: Ticket,
+    deadline: Duration,
+    latch: Arc<SendLatch>,
+}
+
+impl Charging {
+    fn run(self) -> Result<Purchase> {
+        let result = self.send();
+        let mut books = self.client.books();
+        match result {
+            Ok(ChargeReply::Charged(purchase)) => {
+                let seen_before = books.charged(self.ticket, &purchase);
+                drop(books);
+                Ok(self.examine(*purchase, seen_before))
+            }
+            Ok(ChargeReply::Refused(error)) => {
+                books.not_charged(self.ticket);
+                let error = Error::failure(&self.intent.doing(), Failure::Service(error), None);
+                Err(error.with_intent(self.intent.clone()))
+            }
+            Ok(ChargeReply::Unknown(failure)) => {
+                books.unknown(self.ticket);
+                Err(Error::failure(&self.intent.doing(), failure, None).unknown_charge(self.intent.clone()))
+            }
+            Err(error) => {
+                if error.charge() == Charge::Unknown {
+                    books.unknown(self.ticket);
+                } else {
+                    books.not_charged(self.ticket);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends the request: through the gate, then until a byte left or the attempts are used up.
+    fn send(&self) -> Result<ChargeReply> {
+        let doing = self.intent.doing();
+        let client = &self.client;
+        let cancel = client.token();
+        let request = self.intent.request();
+        let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
+        let _pass = client.shared.gates.pass(&doing, client.left(self.deadline), &cancel).ok_or_else(|| {
+            let error = if cancel.is_cancelled() {
+                Error::cancelled(&doing, Phase::Prepare)
+            } else {
+                Error::new(
+                    ErrorKind::Timeout,
+                    &doing,
+                    "an earlier purchase of the same took all the time: nothing was sent",
+                )
+            };
+            error.with_intent(self.intent.clone())
+        })?;
+        for attempt in 1.. {
+            let left = client.left(self.deadline);
+            let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, &cancel, &self.latch);
+            let error = match outcome {
+                Ok(reply) => {
+                    return Ok(match request {
+                        Request::RegetNumber { .. } => parse_reget(raw(&reply)),
+                        _ => parse_number(raw(&reply)),
+                    });
+                }
+                Err(error) => error,
+            };
+            // The latch is asked too: were the two ever to disagree, the purchase counts as sent.
+            if error.sent || self.latch.is_sent() {
+                return Err(Error::transport(&doing, error).unknown_charge(self.intent.clone()));
+            }
+            let hopeless = matches!(
+                error.cause,
+                Cause::Certificate | Cause::Proxy | Cause::Cancelled | Cause::Local | Cause::Deadline
+            );
+            let pause = PAUSE.mul_f64(f64::from(client.shared.random()) / f64::from(u32::MAX));
+            let error = Error::transport(&doing, error).with_intent(self.intent.clone());
+            if hopeless || attempt == ATTEMPTS || pause >= client.left(self.deadline) {
+                return Err(error);
+            }
+            log::debug!("{error}; nothing was sent, trying again in {pause:?}");
+            if !client.sleep(pause) {
+                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone()));
+            }
+        }
+        unreachable!("the loop ends at the last attempt")
+    }
+
+    /// Adds what is odd about a purchase that was made.
+    fn examine(&self, mut purchase: Purchase, seen_before: bool) -> Purchase {
+        if let (Some(price), Some(max)) = (purchase.price, self.intent.max_price())
+            && price > max
+        {
+            purchase.warnings.push(format!("overcharged: {price} were charged, and {max} were the maximum"));
+        }
+        if seen_before {
+            purchase.warnings.push("the service returned an activation that it had sold before".to_owned());
+        }
+        for warning in &purchase.warnings {
+            log::warn!("{}: {warning}", self.intent.doing());
+        }
+        purchase
+    }
+}
+
+/// Where the outcome of a purchase is handed over: to its caller, or to the books once the caller has left.
+#[derive(Default)]
+struct Desk {
+    state: Mutex<DeskState>,
+    done: AtomicBool,
+}
+
+#[derive(Default)]
+struct DeskState {
+    outcome: Option<Result<Purchase>>,
+    caller_left: bool,
+}
+
+impl Desk {
+    fn is_done(&self) -> bool {
+        self.done.load(Ordering::Acquire)
+    }
+
+    fn deliver(&self, client: &Client, ticket: Ticket, outcome: Result<Purchase>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.caller_left {
+            state.outcome = Some(outcome);
+            self.done.store(true, Ordering::Release);
+            return;
+        }
+        match outcome {
+            Err(error) if error.charge() == Charge::NotCharged => client.books().unlist(ticket),
+            Ok(purchase) => client.books().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase))),
+            Err(error) => client.books().conclude(ticket, UnclaimedOutcome::Unknown(error)),
+        }
+    }
+
+    /// The outcome; `None` where there is none yet, and the purchase is on the list from then on.
+    fn collect(&self, client: &Client, ticket: Ticket, intent: &Intent) -> Option<Result<Purchase>> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.outcome.is_none() {
+            state.caller_left = true;
+            client.books().abandon(ticket, intent.clone());
+        }
+        state.outcome.take()
+    }
+}
+
+/// Lets one purchase of a kind through at a time: two at once could not be told apart in the history.
+#[derive(Default)]
+pub(super) struct Gates {
+    taken: Mutex<HashSet<String>>,
+    freed: Condvar,
+}
+
+/// The right to make a purchase of one kind; ends when dropped.
+struct Pass<'a> {
+    gates: &'a Gates,
+    kind: String,
+}
+
+impl Gates {
+    /// Waits for the right; `None` when the time is over or the call was cancelled.
+    fn pass(&self, kind: &str, timeout: Duration, cancel: &Cancel) -> Option<Pass<'_>> {
+        /// How soon a cancellation is noticed.
+        const SLICE: Duration = Duration::from_millis(20);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut left = timeout;
+        while taken.contains(kind) {
+            if cancel.is_cancelled() || left.is_zero() {
+                return None;
+            }
+            let slice = left.min(SLICE);
+            taken = self.freed.wait_timeout(taken, slice).unwrap_or_else(PoisonError::into_inner).0;
+            left -= slice;
+        }
+        taken.insert(kind.to_owned());
+        Some(Pass { gates: self, kind: kind.to_owned() })
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        self.gates.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.kind);
+        self.gates.freed.notify_all();
+    }
+}

@@ -1,0 +1,344 @@
+//! The blocking client: one method for each action of the service.
+//!
+//! Every action belongs to one of three classes, and each class has one way of being sent, in a file of its own: reads
+//! are repeated (`read`), charges are sent once (`charge`), changes of an order are sent once and read back (`transition`).
+
+mod activation;
+mod builder;
+mod charge;
+mod lease;
+mod orders;
+mod read;
+mod reconcile;
+mod transition;
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+pub use activation::{Activation, EarlyCancel, Progress, Settled, Settlement, WaitOptions};
+pub use builder::{ClientBuilder, KeyIn};
+pub use lease::Lease;
+pub use orders::{OrderQuery, Orders};
+pub use reconcile::Reconciliation;
+
+use crate::books::{Books, Unclaimed};
+use crate::clock::{Clock, Moment};
+use crate::protocol::{
+    Balance, Country, OrderPage, Prices, Request, Service, SetStatus, Status, StatusChange, find_countries,
+    parse_balance, parse_countries, parse_prices, parse_services,
+};
+use crate::transport::{self, Lane, Reply, SendLatch, Transport, TransportError};
+use crate::{Amount, Cancel, Intent, NumberRequest, Result};
+use builder::{ApiKey, Credential};
+use charge::Gates;
+
+/// The largest reply of an action that is no catalogue, in bytes.
+const BODY_LIMIT: usize = 256 * 1024;
+/// The largest catalogue, in bytes after decoding.
+const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A client of the service.
+///
+/// Every method blocks until it has its answer; any number of threads may call at once. A clone is the same client: it
+/// shares connections, budget and bookkeeping.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use sastaotp::{Amount, Client, NumberRequest};
+///
+/// let client = Client::from_env()?;
+/// let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
+/// let number = client.get_number(request)?;
+/// println!("send the SMS to {}", number.phone_number().unwrap_or("?"));
+/// println!("the code is {}", number.wait_for_code(Duration::from_secs(300))?.code);
+/// number.complete()?;
+/// # Ok::<(), sastaotp::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    /// Set where calls of this handle can be ended from outside.
+    cancel: Option<Cancel>,
+    timeout: Duration,
+    /// Whether the caller wants to be back in time even if a purchase is still under way.
+    impatient: bool,
+}
+
+/// What all clones of a client share.
+struct Shared {
+    key: ApiKey,
+    credential: Credential,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    books: Mutex<Books>,
+    gates: Gates,
+    random: AtomicU64,
+    /// Set once the server answered plain text that nothing proves to be whole: from then on JSON is asked for.
+    unframed: AtomicBool,
+}
+
+impl Client {
+    /// Settings of a new client.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// Makes a client from `SASTAOTP_API_KEY` and, where it is set, `SASTAOTP_BASE_URL`.
+    pub fn from_env() -> Result<Self> {
+        ClientBuilder::from_env()?.build()
+    }
+
+    fn new(shared: Shared, timeout: Duration) -> Self {
+        Self { shared: Arc::new(shared), cancel: None, timeout, impatient: false }
+    }
+
+    /// The same client, with calls that `cancel` ends.
+    ///
+    /// A purchase that was sent already runs on to its reply: the call returns at once with [`crate::Charge::Unknown`],
+    /// and what was bought is listed by [`Client::unclaimed`].
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The same client, with calls that return within `timeout`. A purchase that was sent runs on, as when it is cancelled.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, impatient: true, ..self.clone() }
+    }
+
+    /// The wallet. Action `getBalance`.
+    pub fn get_balance(&self) -> Result<Balance> {
+        self.read(&Request::GetBalance, "reading the balance", parse_balance)
+    }
+
+    /// What is sold: all services, or one with its countries. Action `getServicesList`.
+    pub fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+        self.read(&Request::GetServices { service }, "reading the services", parse_services)
+    }
+
+    /// Prices: all of them (2.6 MB), or of one service, one country, or both. Action `getPrices`.
+    pub fn get_prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Prices> {
+        self.read(&Request::GetPrices { service, country }, "reading the prices", parse_prices)
+    }
+
+    /// The countries and their codes, which are not calling codes. Action `getCountries`.
+    pub fn get_countries(&self) -> Result<Vec<Country>> {
+        self.read(&Request::GetCountries, "reading the countries", parse_countries)
+    }
+
+    /// The countries of this name, whatever its case. There may be several, each with a code and prices of its own.
+    pub fn find_country(&self, name: &str) -> Result<Vec<Country>> {
+        let countries = self.get_countries()?;
+        Ok(find_countries(&countries, name).into_iter().cloned().collect())
+    }
+
+    /// One page of the order history, newest first. Action `getOrders`.
+    pub fn get_orders(&self, query: &OrderQuery) -> Result<OrderPage> {
+        self.order_page(query, self.deadline())
+    }
+
+    /// Every order that the query asks for, fetched page by page.
+    pub fn orders(&self, query: OrderQuery) -> Orders {
+        Orders::new(self.clone(), query)
+    }
+
+    /// Buys a number. Action `getNumber`. **Costs money.**
+    ///
+    /// Sends the purchase once. Where the error says [`crate::Charge::Unknown`], look with [`Client::reconcile`] before
+    /// buying again.
+    pub fn get_number(&self, request: NumberRequest) -> Result<Activation> {
+        let watermark = self.books().watermark();
+        self.buy(request.into_intent(self.now().wall, watermark)?)
+    }
+
+    /// Prepares a purchase that [`Client::buy`] makes: save [`Intent::to_json`] in between, and a program that is
+    /// killed before the reply can still find out what it bought.
+    ///
+    /// Asks for the newest order first (`getOrders`), where the client does not know it yet: what is bought is newer.
+    pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
+        let known = self.books().watermark();
+        let watermark = match known {
+            Some(known) => Some(known),
+            None => {
+                self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+                self.books().watermark()
+            }
+        };
+        request.into_intent(self.now().wall, watermark)
+    }
+
+    /// Makes a purchase that was prepared. **Costs money**, each time it is called.
+    pub fn buy(&self, intent: Intent) -> Result<Activation> {
+        let purchase = self.charge(intent.clone())?;
+        Ok(Activation::bought(self.clone(), intent, purchase))
+    }
+
+    /// Buys the number of a completed activation again. Action `regetNumber`. **Costs money**, as much as the first time.
+    pub fn reget_number(&self, id: &str) -> Result<Activation> {
+        let intent = {
+            let books = self.books();
+            let (price, phone_number) = books.price_and_number(id);
+            Intent::reget(id, phone_number, price, self.now().wall, books.watermark())?
+        };
+        self.buy(intent)
+    }
+
+    /// Buys a number that is settled when the lease ends. **Costs money.**
+    pub fn lease(&self, request: NumberRequest) -> Result<Lease> {
+        self.get_number(request).map(Lease::new)
+    }
+
+    /// Takes up an activation that exists: of an earlier run, from the history, or from [`Client::unclaimed`]. Sends nothing.
+    pub fn activation(&self, id: &str) -> Result<Activation> {
+        Activation::taken_up(self.clone(), id)
+    }
+
+    /// The state of an activation. Action `getStatus`, and `getStatusV2` for the text of a message.
+    pub fn get_status(&self, id: &str) -> Result<Status> {
+        let deadline = self.deadline();
+        let status = self.status(id, deadline)?;
+        Ok(match status {
+            Status::Received(sms) => Status::Received(self.with_text(id, sms, deadline)),
+            other => other,
+        })
+    }
+
+    /// Changes an activation and returns what the service says it did. Action `setStatus`.
+    ///
+    /// Sent once; where the reply is lost, the state is read back, and the request repeated only if it did not apply.
+    pub fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
+        self.transition(id, status).and_then(transition::Transition::into_change)
+    }
+
+    /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with
+    /// [`Client::activation`] or reconciled.
+    pub fn unclaimed(&self) -> Vec<Unclaimed> {
+        self.books().unclaimed()
+    }
+
+    /// What is left of the budget; `None` where there is none.
+    pub fn budget_left(&self) -> Option<Amount> {
+        self.books().budget_left()
+    }
+
+    fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
+    /// When a call that starts now must be over, by the monotonic clock.
+    fn deadline(&self) -> Duration {
+        self.now().monotonic.saturating_add(self.timeout)
+    }
+
+    fn left(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.now().monotonic)
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        // The books are changed by short steps that cannot panic between them.
+        self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token of this handle, or one that nobody triggers.
+    fn token(&self) -> Cancel {
+        self.cancel.clone().unwrap_or_default()
+    }
+
+    /// Sleeps, but not past a cancellation; says whether it slept to the end.
+    fn sleep(&self, duration: Duration) -> bool {
+        self.shared.clock.sleep(duration, &self.token())
+    }
+}
+
+impl Shared {
+    fn new(
+        key: ApiKey,
+        place: KeyIn,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        budget: Option<Amount>,
+        seed: Option<u64>,
+    ) -> Self {
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        Self {
+            credential: Credential::new(&key, place),
+            key,
+            transport,
+            clock,
+            books: Mutex::new(Books::new(budget)),
+            gates: Gates::default(),
+            random: AtomicU64::new(seed),
+            unframed: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends one request. The reply never shows the key, even where the server repeats it.
+    fn exchange(
+        &self,
+        request: &Request<'_>,
+        query: &str,
+        lane: Lane,
+        timeout: Duration,
+        cancel: &Cancel,
+        latch: &SendLatch,
+    ) -> Result<Reply, TransportError> {
+        let catalogue = request.is_catalogue();
+        let (query, key_header) = match &self.credential {
+            Credential::Header(name, value) => (Zeroizing::new(query.to_owned()), Some((*name, value.as_str()))),
+            Credential::Parameter(parameter) => (Zeroizing::new(format!("{}&{query}", parameter.as_str())), None),
+        };
+        let outcome = self.transport.exchange(&transport::Request {
+            lane,
+            query: &query,
+            key_header,
+            gzip: catalogue,
+            body_limit: if catalogue { CATALOGUE_LIMIT } else { BODY_LIMIT },
+            timeout,
+            cancel,
+            latch,
+        });
+        let action = request.action();
+        match &outcome {
+            Ok(reply) => log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len()),
+            Err(error) => log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent),
+        }
+        outcome.map(|mut reply| {
+            redact(&mut reply.body, self.key.expose());
+            reply
+        })
+    }
+
+    /// A number that looks random (splitmix64).
+    fn random(&self) -> u32 {
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default()
+    }
+}
+
+/// Replaces the key where a server repeats it.
+fn redact(body: &mut Vec<u8>, key: &str) {
+    if let Ok(text) = std::str::from_utf8(body)
+        && text.contains(key)
+    {
+        *body = text.replace(key, "***").into_bytes();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("key", &self.shared.key)
+            .field("transport", &self.shared.transport)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! The order history: one page, or all of them one after the other.
+
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
+
+use super::Client;
+use crate::Result;
+use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
+
+/// Which orders are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderQuery {
+    /// Orders on a page, 1 to 100.
+    pub limit: u32,
+    /// The page, from 1.
+    pub page: u32,
+    /// Only orders in this state.
+    pub status: Option<OrderStatus>,
+}
+
+impl Default for OrderQuery {
+    /// The newest hundred orders in any state.
+    fn default() -> Self {
+        Self { limit: 100, page: 1, status: None }
+    }
+}
+
+impl Client {
+    pub(super) fn order_page(&self, query: &OrderQuery, deadline: Duration) -> Result<OrderPage> {
+        let OrderQuery { limit, page, status } = query;
+        let status = status.as_ref().map(OrderStatus::as_str);
+        let request = Request::GetOrders { limit: *limit, page: *page, status };
+        let page = self.read_until(&request, "reading the orders", deadline, parse_orders)?;
+        self.books().saw_orders(&page.orders);
+        Ok(page)
+    }
+}
+
+/// An iterator over the order history, newest first; pages are fetched as they are needed.
+///
+/// Orders that move to the next page while it is read come once. After an error the iteration ends.
+#[derive(Debug)]
+pub struct Orders {
+    client: Client,
+    query: OrderQuery,
+    fetched: VecDeque<Order>,
+    seen: HashSet<String>,
+    ended: bool,
+}
+
+impl Orders {
+    pub(super) fn new(client: Client, query: OrderQuery) -> Self {
+        Self { client, query, fetched: VecDeque::new(), seen: HashSet::new(), ended: false }
+    }
+
+    fn fetch(&mut self) -> Result<()> {
+        let page = self.client.get_orders(&self.query)?;
+        let full = page.orders.len() >= self.query.limit as usize;
+        let before = self.fetched.len();
+        for order in page.orders {
+            let id = order.order_id.clone().or_else(|| order.activation_id.clone()).unwrap_or_default();
+            if self.seen.insert(id) {
+                self.fetched.push_back(order);
+            }
+        }
+        // A server that ignores `page` would send the same one for ever.
+        self.ended = !full || self.fetched.len() == before;
+        self.query.page += 1;
+        Ok(())
+    }
+}
+
+impl Iterator for Orders {
+    type Item = Result<Order>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.fetched.is_empty() && !self.ended {
+            if let Err(error) = self.fetch() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        }
+        self.fetched.pop_front().map(Ok)
+    }
+}

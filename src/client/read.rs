@@ -1,0 +1,130 @@
+//! Reads: repeated up to three times, with pauses that spread, and never past the call's deadline.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{Client, Lane, SendLatch};
+use crate::protocol::{Failure, RawReply, Request, Sms, Status, parse_status};
+use crate::transport::{Phase, Reply};
+use crate::{Error, ErrorKind, Result, Retry};
+
+/// How often a read is sent at most.
+const ATTEMPTS: u32 = 3;
+/// The longest pause before the second attempt; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause of all.
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+/// A server that asks for a longer pause than this is not waited for.
+const OBEYED: Duration = Duration::from_secs(60);
+/// How long the text of a message may delay its code.
+const TEXT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Client {
+    /// Sends a read and understands its reply.
+    pub(super) fn read<T>(
+        &self,
+        request: &Request<'_>,
+        doing: &str,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+    ) -> Result<T> {
+        self.read_until(request, doing, self.deadline(), parse)
+    }
+
+    pub(super) fn read_until<T>(
+        &self,
+        request: &Request<'_>,
+        doing: &str,
+        deadline: Duration,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+    ) -> Result<T> {
+        for attempt in 1.. {
+            let error = match self.attempt(request, doing, deadline, &parse) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let Some(pause) = self.pause_before_next(attempt, &error) else { return Err(error) };
+            if attempt == ATTEMPTS || pause >= self.left(deadline) {
+                return Err(error);
+            }
+            log::debug!("{error}; trying again in {pause:?}");
+            if !self.sleep(pause) {
+                return Err(Error::cancelled(doing, Phase::Prepare));
+            }
+        }
+        unreachable!("the loop ends at the last attempt")
+    }
+
+    /// The pause before a read is repeated; `None` where repeating is no use.
+    fn pause_before_next(&self, attempt: u32, error: &Error) -> Option<Duration> {
+        let Retry::After(told) = error.retry() else { return None };
+        let passes = match error.kind() {
+            ErrorKind::RateLimited if told <= OBEYED => return Some(told),
+            ErrorKind::Server | ErrorKind::Connection | ErrorKind::Timeout => true,
+            // Plain text without framing comes again the same way.
+            ErrorKind::Protocol => error.fault() != Some("N09") && error.fault() != Some("B11"),
+            _ => false,
+        };
+        let most = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(LONGEST_PAUSE);
+        passes.then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)))
+    }
+
+    /// Sends a read once.
+    pub(super) fn attempt<T>(
+        &self,
+        request: &Request<'_>,
+        doing: &str,
+        deadline: Duration,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+    ) -> Result<T> {
+        let query = request.query().map_err(|error| Error::invalid(doing, error))?;
+        let left = self.left(deadline);
+        if left.is_zero() {
+            return Err(Error::new(ErrorKind::Timeout, doing, "the time for the call was over"));
+        }
+        let reply = self
+            .shared
+            .exchange(request, &query, Lane::Read, left, &self.token(), &SendLatch::default())
+            .map_err(|error| Error::transport(doing, error))?;
+        parse(raw(&reply)).map_err(|failure| Error::failure(doing, failure, reply.retry_after))
+    }
+
+    /// The state of an activation, from whichever form of reply is known to be whole.
+    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Status> {
+        self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_status))
+    }
+
+    /// The same, sent once: a wait repeats it by itself.
+    pub(super) fn status_once(&self, id: &str, deadline: Duration) -> Result<Status> {
+        self.read_status(id, |request, doing| self.attempt(request, doing, deadline, parse_status))
+    }
+
+    fn read_status(&self, id: &str, send: impl Fn(&Request<'_>, &str) -> Result<Status>) -> Result<Status> {
+        let doing = format!("reading the status of {id}");
+        let unframed = &self.shared.unframed;
+        if !unframed.load(Ordering::Relaxed) {
+            match send(&Request::GetStatus { id }, &doing) {
+                Err(error) if error.fault() == Some("N09") => unframed.store(true, Ordering::Relaxed),
+                other => return other,
+            }
+        }
+        send(&Request::GetStatusV2 { id }, &doing)
+    }
+
+    /// Adds the text of the message that brought a code. A failure costs only the text.
+    pub(super) fn with_text(&self, id: &str, sms: Sms, deadline: Duration) -> Sms {
+        if sms.text.is_some() {
+            return sms;
+        }
+        let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
+        let request = Request::GetStatusV2 { id };
+        match self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_status) {
+            Ok(Status::Received(full)) if full.code == sms.code => Sms { is_repeat: sms.is_repeat, ..full },
+            _ => sms,
+        }
+    }
+}
+
+/// A reply as the parsers take it.
+pub(super) fn raw(reply: &Reply) -> RawReply<'_> {
+    RawReply { status: reply.status, framed: reply.framed, body: &reply.body }
+}

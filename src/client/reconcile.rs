@@ -1,0 +1,133 @@
+//! What became of a purchase whose reply was lost: the order history tells.
+
+use std::time::Duration;
+
+use super::{Client, OrderQuery};
+use crate::protocol::Order;
+use crate::transport::Phase;
+use crate::{Error, Intent, Result};
+
+/// When the history is looked at, counted from the purchase: it may lag behind.
+const LOOKS: [Duration; 5] = [
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(40),
+];
+/// How many pages of a hundred are read at each look.
+const PAGES: u32 = 10;
+/// How far the service's clock may be behind.
+const CLOCK_SKEW: Duration = Duration::from_secs(120);
+/// How long one look may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the order history shows about a purchase.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Reconciliation {
+    /// The orders that may be the purchase, newest first; several where others buy the same with this key. None means
+    /// that none was seen, not that nothing was charged.
+    pub candidates: Vec<Order>,
+    /// Whether the history was read down to what was known before the purchase. Otherwise an order may be older than it.
+    pub complete: bool,
+}
+
+impl Client {
+    /// Finds out what became of a purchase, from the order history. Action `getOrders`.
+    ///
+    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and once more after something was found; at once for a
+    /// purchase that is older. Takes up nothing: pass the id of a candidate to [`Client::activation`].
+    pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
+        let doing = format!("{}: looking for it in the order history", intent.doing());
+        let started = self.now();
+        // A clock that was set back makes the purchase look younger than it is: never older than just made.
+        let age = started.wall.duration_since(intent.started()).unwrap_or_default();
+        let mut found: Option<Reconciliation> = None;
+        let mut last_error = None;
+        let looks = LOOKS.iter().enumerate().filter(|(i, look)| **look >= age || *i == LOOKS.len() - 1);
+        for (_, look) in looks {
+            let due = look.saturating_sub(age);
+            let passed = self.now().monotonic.saturating_sub(started.monotonic);
+            if !self.sleep(due.saturating_sub(passed)) {
+                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(intent.clone()));
+            }
+            match self.look(intent) {
+                Ok(now) => {
+                    let settled = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
+                    let any = !now.candidates.is_empty();
+                    found = Some(now);
+                    if settled && any {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
+                    return Err(error.with_intent(intent.clone()));
+                }
+                Err(error) => {
+                    log::debug!("{doing}: {error}");
+                    last_error = Some(error);
+                }
+            }
+        }
+        match (found, last_error) {
+            (Some(found), _) => {
+                self.books().reconciled(intent, &found.candidates);
+                Ok(found)
+            }
+            (None, Some(error)) => Err(error.with_intent(intent.clone())),
+            (None, None) => unreachable!("there is at least one look"),
+        }
+    }
+
+    /// Reads the history once, down to the watermark.
+    fn look(&self, intent: &Intent) -> Result<Reconciliation> {
+        let deadline = self.now().monotonic + LOOK_TIMEOUT.min(self.timeout);
+        let mut found = Reconciliation { candidates: Vec::new(), complete: false };
+        for page in 1..=PAGES {
+            let query = OrderQuery { page, ..OrderQuery::default() };
+            let orders = self.order_page(&query, deadline)?.orders;
+            let reached = orders.iter().any(|order| is_before(order, intent));
+            let end = orders.len() < query.limit as usize;
+            for order in orders {
+                let own = order.activation_id.as_deref().is_some_and(|id| self.books().is_own(id));
+                let known = found
+                    .candidates
+                    .iter()
+                    .any(|other| other.order_id == order.order_id && other.activation_id == order.activation_id);
+                if !own && !known && may_be(&order, intent) {
+                    found.candidates.push(order);
+                }
+            }
+            if reached || end {
+                found.complete = intent.watermark().is_some();
+                break;
+            }
+            // Without a watermark nothing says where to stop: the newest page is what a purchase of now is on.
+            if intent.watermark().is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Whether an order is older than the purchase, as far as its id or time tells.
+fn is_before(order: &Order, intent: &Intent) -> bool {
+    let by_id = intent.watermark().zip(order.sequence()).map(|(watermark, sequence)| sequence <= watermark);
+    let by_time = order.created.map(|created| created + CLOCK_SKEW < intent.started());
+    by_id.or(by_time).unwrap_or(false)
+}
+
+/// Whether an order may be the purchase: newer, and of the same service and country as far as the history names them.
+fn may_be(order: &Order, intent: &Intent) -> bool {
+    let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
+        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
+        _ => true,
+    };
+    !is_before(order, intent)
+        && agrees(intent.service(), &order.service)
+        && agrees(intent.country(), &order.country)
+        && agrees(intent.phone_number(), &order.phone_number)
+        && order.activation_id.as_deref().is_none_or(|id| Some(id) != intent.reget_of())
+}

@@ -1,0 +1,153 @@
+//! Changes of an order: sent once, read back where the reply is lost, and repeated only if they did not apply.
+
+use std::time::Duration;
+
+use super::read::raw;
+use super::{Client, Lane, SendLatch};
+use crate::protocol::{Failure, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
+use crate::transport::Phase;
+use crate::{Code, Error, ErrorKind, Result};
+
+/// How often a change is sent at most.
+const ATTEMPTS: u32 = 3;
+/// How long the service gets to show what became of a change.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What became of a change.
+#[derive(Debug)]
+pub(super) enum Transition {
+    /// The service said so, or the state that was read back shows it.
+    Changed(StatusChange),
+    /// A cancellation came too late: messages were there. Empty where the service only said that a code came.
+    CodeArrived(Vec<Sms>, Error),
+}
+
+impl Transition {
+    pub(super) fn into_change(self) -> Result<StatusChange> {
+        match self {
+            Self::Changed(change) => Ok(change),
+            Self::CodeArrived(_, error) => Err(error),
+        }
+    }
+}
+
+/// What reading the state back shows of a change whose reply was lost.
+enum Shows {
+    Applied(StatusChange),
+    NotApplied,
+    Code(Sms),
+}
+
+impl Client {
+    pub(super) fn transition(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
+        let doing = doing(id, wanted);
+        let request = Request::SetStatus { id, status: wanted };
+        let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
+        let deadline = self.deadline();
+        // Set once an attempt may have applied: what the service then calls finished was finished by us.
+        let mut uncertain = false;
+        for attempt in 1.. {
+            let left = self.left(deadline);
+            let error =
+                match self.shared.exchange(&request, &query, Lane::Read, left, &self.token(), &SendLatch::default()) {
+                    Err(error) => {
+                        uncertain |= error.sent;
+                        let sent = error.sent;
+                        let error = Error::transport(&doing, error);
+                        if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
+                            return Err(error);
+                        }
+                        error
+                    }
+                    Ok(reply) => match parse_status_change(raw(&reply)) {
+                        Ok(StatusChange::Accepted) if is_cancel(wanted) => {
+                            uncertain = true;
+                            Error::new(ErrorKind::Protocol, &doing, "the service accepted without saying what it did")
+                        }
+                        Ok(change) => return Ok(Transition::Changed(change)),
+                        Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
+                            let messages = error.messages.clone();
+                            let error = Error::failure(&doing, Failure::Service(error), None);
+                            return Ok(Transition::CodeArrived(messages, error));
+                        }
+                        Err(failure) => {
+                            let error = Error::failure(&doing, failure, reply.retry_after);
+                            let finished = error.kind() == ErrorKind::AlreadyFinished;
+                            if !(finished && uncertain) && is_definite(&error) {
+                                return Err(error);
+                            }
+                            uncertain = true;
+                            error
+                        }
+                    },
+                };
+            if uncertain {
+                match self.read_back(id, wanted, deadline, &error)? {
+                    Shows::Applied(change) => return Ok(Transition::Changed(change)),
+                    Shows::Code(sms) => return Ok(Transition::CodeArrived(vec![sms], error)),
+                    Shows::NotApplied => {}
+                }
+            }
+            if attempt == ATTEMPTS || self.left(deadline) <= PAUSE {
+                return Err(error);
+            }
+            if !self.sleep(PAUSE) {
+                return Err(Error::cancelled(&doing, Phase::Prepare));
+            }
+        }
+        unreachable!("the loop ends at the last attempt")
+    }
+
+    /// Asks what became of a change; `lost` is the error it ended with.
+    fn read_back(&self, id: &str, wanted: SetStatus, deadline: Duration, lost: &Error) -> Result<Shows> {
+        let finished = lost.kind() == ErrorKind::AlreadyFinished;
+        let hint = "whether it applied is not known: read the status, and try again";
+        let status = self.status(id, deadline).map_err(|_| lost.clone().hint(hint))?;
+        log::debug!("{lost}; the service now shows {}", name(&status));
+        Ok(match (wanted, status) {
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => Shows::Applied(StatusChange::Cancelled),
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Received(sms)) => Shows::Code(sms),
+            // Completed orders show as cancelled in this family; so does one that we finished.
+            (SetStatus::Complete, Status::Cancelled) => Shows::Applied(StatusChange::Completed),
+            (SetStatus::Complete, _) if finished => Shows::Applied(StatusChange::Completed),
+            (SetStatus::NextCode, Status::WaitingForNext { .. } | Status::Waiting) => {
+                Shows::Applied(StatusChange::WaitingForNext)
+            }
+            _ => Shows::NotApplied,
+        })
+    }
+}
+
+/// Whether the service said no in a way that rules out that the change applied.
+fn is_definite(error: &Error) -> bool {
+    match error.code().map(Code::meaning) {
+        Some(Code::ErrorSql | Code::ServerError | Code::ProviderError | Code::Other(_)) | None => false,
+        // "Could not be recorded": the order may be over already.
+        Some(Code::CancelFailed) => false,
+        Some(_) => true,
+    }
+}
+
+fn is_cancel(wanted: SetStatus) -> bool {
+    matches!(wanted, SetStatus::Cancel | SetStatus::CancelLegacy)
+}
+
+fn doing(id: &str, wanted: SetStatus) -> String {
+    match wanted {
+        SetStatus::Cancel | SetStatus::CancelLegacy => format!("cancelling {id}"),
+        SetStatus::SmsSent => format!("telling that the SMS was sent to {id}"),
+        SetStatus::NextCode => format!("asking for the next code of {id}"),
+        SetStatus::Complete => format!("completing {id}"),
+    }
+}
+
+/// The state without its code: codes do not belong in logs.
+fn name(status: &Status) -> &'static str {
+    match status {
+        Status::Waiting => "waiting",
+        Status::WaitingForNext { .. } => "waiting for the next code",
+        Status::Received(_) => "a code",
+        Status::Cancelled => "cancelled",
+        Status::Other(_) => "an unknown state",
+    }
+}

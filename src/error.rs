@@ -1,0 +1,329 @@
+//! The one error of this library: facts that stand beside each other, and a sentence.
+//!
+//! Nothing here shows an error of another library: those carry URLs, and URLs may carry the key.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::intent::Intent;
+use crate::protocol::{Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable};
+use crate::transport::{Cause, Phase, TransportError};
+
+/// A failed call.
+///
+/// Reads as one sentence: what was being done, what came back, what to do.
+/// `buying tg in 22: the service answered NO_BALANCE: add funds, then try again`
+///
+/// Decide by the facts, not by the sentence. For a purchase the first question is [`Error::charge`].
+#[derive(Clone)]
+pub struct Error(Box<Facts>);
+
+#[derive(Clone)]
+struct Facts {
+    kind: ErrorKind,
+    doing: String,
+    what: String,
+    hint: String,
+    code: Option<Code>,
+    http_status: Option<u16>,
+    phase: Phase,
+    charge: Charge,
+    retry: Retry,
+    fault: Option<&'static str>,
+    intent: Option<Intent>,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument or a setting is wrong. Nothing was sent.
+    Config,
+    /// The budget of the client does not cover the purchase. Nothing was sent.
+    Budget,
+    /// The key or the account is not accepted.
+    Authentication,
+    /// The wallet is too low.
+    InsufficientBalance,
+    /// No number is free.
+    NoNumbers,
+    /// The price is above the maximum given.
+    PriceTooHigh,
+    /// The service is not sold in this country.
+    ServiceUnavailable,
+    /// The service does not know the activation.
+    NotFound,
+    /// The order is over.
+    AlreadyFinished,
+    /// The order is too young to be cancelled.
+    TooEarly,
+    /// The service rejected the request for another reason, which its code tells.
+    Rejected,
+    /// The service or its provider failed.
+    Server,
+    /// Too many requests.
+    RateLimited,
+    /// A firewall in front of the service refused the request.
+    Blocked,
+    /// The reply is not one of the service, or not a whole one.
+    Protocol,
+    /// The connection could not be made, or broke.
+    Connection,
+    /// The server could not prove who it is.
+    Tls,
+    /// Something did not happen in time.
+    Timeout,
+    /// The call was cancelled.
+    Cancelled,
+    /// No code came in the time given. The activation is as it was.
+    WaitTimeout,
+    /// The order expired without a code.
+    Expired,
+    /// The service, or somebody else with the key, cancelled the order.
+    ActivationCancelled,
+}
+
+/// What a failed call did to the wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Charge {
+    /// Nothing was charged; that is proved.
+    NotCharged,
+    /// The purchase may have been made. Reconcile its intent, and do not repeat it.
+    Unknown,
+    /// Money was charged.
+    Charged,
+}
+
+/// Whether the same call may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// Not before something else changes.
+    Never,
+    /// After this pause.
+    After(Duration),
+    /// After `reconcile` has shown what became of the purchase.
+    AfterReconcile,
+}
+
+/// A result of this library.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, doing: &str, what: impl Into<String>) -> Self {
+        Self(Box::new(Facts {
+            kind,
+            doing: doing.to_owned(),
+            what: what.into(),
+            hint: String::new(),
+            code: None,
+            http_status: None,
+            phase: Phase::Prepare,
+            charge: Charge::NotCharged,
+            retry: Retry::Never,
+            fault: None,
+            intent: None,
+        }))
+    }
+
+    pub(crate) fn config(doing: &str, what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, doing, what)
+    }
+
+    pub(crate) fn invalid(doing: &str, error: InvalidRequest) -> Self {
+        Self::config(doing, error.0)
+    }
+
+    pub(crate) fn cancelled(doing: &str, phase: Phase) -> Self {
+        let mut error = Self::new(ErrorKind::Cancelled, doing, "the call was cancelled");
+        error.0.phase = phase;
+        error.0.fault = Some(Cause::Cancelled.fault());
+        error
+    }
+
+    pub(crate) fn transport(doing: &str, error: TransportError) -> Self {
+        let TransportError { cause, phase, sent: _, message } = error;
+        let kind = match cause {
+            Cause::Certificate => ErrorKind::Tls,
+            Cause::Cancelled => ErrorKind::Cancelled,
+            Cause::ResolveTimeout
+            | Cause::ConnectTimeout
+            | Cause::ReplyTimeout
+            | Cause::BodyTimeout
+            | Cause::SendTimeout
+            | Cause::Deadline => ErrorKind::Timeout,
+            Cause::TooLarge | Cause::Malformed | Cause::Encoding | Cause::Truncated => ErrorKind::Protocol,
+            _ => ErrorKind::Connection,
+        };
+        let passes = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
+        let mut error = Self::new(kind, doing, message);
+        error.0.phase = phase;
+        error.0.fault = Some(cause.fault());
+        error.0.retry = if passes { Retry::After(Duration::ZERO) } else { Retry::Never };
+        error
+    }
+
+    pub(crate) fn failure(doing: &str, failure: Failure, retry_after: Option<Duration>) -> Self {
+        match failure {
+            Failure::Service(error) => Self::service(doing, *error),
+            Failure::Unreadable(unreadable) => Self::unreadable(doing, unreadable, retry_after),
+        }
+    }
+
+    fn service(doing: &str, service: ServiceError) -> Self {
+        let kind = match service.code.meaning() {
+            Code::BadKey | Code::KeyInactive | Code::AccountBanned => ErrorKind::Authentication,
+            Code::NoBalance => ErrorKind::InsufficientBalance,
+            Code::NoNumbers => ErrorKind::NoNumbers,
+            Code::MaxPriceExceeded => ErrorKind::PriceTooHigh,
+            Code::ServiceUnavailable => ErrorKind::ServiceUnavailable,
+            Code::NoActivation => ErrorKind::NotFound,
+            Code::AlreadyFinished => ErrorKind::AlreadyFinished,
+            Code::EarlyCancelDenied => ErrorKind::TooEarly,
+            Code::ErrorSql | Code::ProviderError | Code::ServerError => ErrorKind::Server,
+            _ => ErrorKind::Rejected,
+        };
+        let mut what = format!("the service answered {}", service.code);
+        if let Some(detail) = &service.detail {
+            what += &format!(" ({detail})");
+        }
+        let mut hint = service.code.hint().to_owned();
+        if let Some(min) = service.min_price {
+            hint = format!("the lowest price now is {min}");
+        }
+        let mut error = Self::new(kind, doing, what);
+        error.0.hint = hint;
+        error.0.phase = Phase::Service;
+        error.0.http_status = Some(service.http_status);
+        error.0.retry = match (service.code.class(), service.retry_after) {
+            (_, Some(pause)) => Retry::After(pause),
+            (CodeClass::Transient, None) => Retry::After(Duration::from_secs(5)),
+            _ => Retry::Never,
+        };
+        error.0.code = Some(service.code);
+        error
+    }
+
+    fn unreadable(doing: &str, unreadable: Unreadable, retry_after: Option<Duration>) -> Self {
+        let Unreadable { fault, problem, http_status, excerpt } = unreadable;
+        let (kind, hint, pause) = match fault {
+            "H04" => (
+                ErrorKind::Blocked,
+                "wait before the next try; where it stays, set a User-Agent that the service lets through",
+                Some(Duration::from_secs(30)),
+            ),
+            "H06" => (ErrorKind::RateLimited, "make fewer requests", Some(Duration::from_secs(10))),
+            "H07" | "H08" | "H05" => (ErrorKind::Server, "try again later", Some(Duration::from_secs(5))),
+            "H01" => (
+                ErrorKind::Protocol,
+                "check the base URL: redirects are not followed, they would take the key along",
+                None,
+            ),
+            "H02" => (ErrorKind::Protocol, "check the base URL", None),
+            _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
+        };
+        let mut what = format!("the service answered {problem} (HTTP status {http_status})");
+        if !excerpt.is_empty() {
+            what += &format!(": {excerpt:?}");
+        }
+        let mut error = Self::new(kind, doing, what);
+        error.0.hint = hint.to_owned();
+        error.0.phase = Phase::Decode;
+        error.0.http_status = Some(http_status);
+        error.0.fault = Some(fault);
+        error.0.retry = retry_after.or(pause).map_or(Retry::Never, Retry::After);
+        error
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = hint.into();
+        self
+    }
+
+    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
+        self.0.retry = retry;
+        self
+    }
+
+    /// The same failure of a purchase that may have been made.
+    pub(crate) fn unknown_charge(mut self, intent: Intent) -> Self {
+        self.0.charge = Charge::Unknown;
+        self.0.retry = Retry::AfterReconcile;
+        self.0.intent = Some(intent);
+        let hint = "the number may have been bought all the same: reconcile the intent of this error, and do not repeat the purchase before";
+        self.0.hint = hint.to_owned();
+        self
+    }
+
+    /// The same failure of a purchase that was not made.
+    pub(crate) fn with_intent(mut self, intent: Intent) -> Self {
+        self.0.intent = Some(intent);
+        self
+    }
+
+    /// What kind of failure it is.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the call did to the wallet. [`Charge::NotCharged`] for calls that cost nothing.
+    pub fn charge(&self) -> Charge {
+        self.0.charge
+    }
+
+    /// Whether the same call may succeed later.
+    pub fn retry(&self) -> Retry {
+        self.0.retry
+    }
+
+    /// The error code of the service, where it sent one.
+    pub fn code(&self) -> Option<&Code> {
+        self.0.code.as_ref()
+    }
+
+    /// The HTTP status, where a reply came.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.http_status
+    }
+
+    /// Where the call was when it failed.
+    pub fn phase(&self) -> Phase {
+        self.0.phase
+    }
+
+    /// The row of the fault matrix, such as `N06`, where the failure is one.
+    pub fn fault(&self) -> Option<&'static str> {
+        self.0.fault
+    }
+
+    /// The purchase that failed: what `reconcile` needs to find out what became of it.
+    pub fn intent(&self) -> Option<&Intent> {
+        self.0.intent.as_ref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.doing, self.0.what)?;
+        if self.0.hint.is_empty() { Ok(()) } else { write!(f, ": {}", self.0.hint) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Facts { kind, code, http_status, phase, charge, retry, fault, intent, doing: _, what: _, hint: _ } =
+            &*self.0;
+        f.debug_struct("Error")
+            .field("message", &self.to_string())
+            .field("kind", kind)
+            .field("charge", charge)
+            .field("retry", retry)
+            .field("phase", phase)
+            .field("code", code)
+            .field("http_status", http_status)
+            .field("fault", fault)
+            .field("intent", intent)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {}
