@@ -25,6 +25,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const BLOCKED_PAUSE: Duration = Duration::from_secs(30);
 /// The least time that a poll before the last is worth making for.
 const SHORTEST_POLL: Duration = Duration::from_secs(2);
+/// The most time that a poll gets: one that hangs must not keep the next ones from being made.
+const LONGEST_POLL: Duration = Duration::from_secs(30);
 /// How long the last poll may run past the deadline.
 const GRACE: Duration = Duration::from_millis(900);
 /// In a row, so many untrusted certificates end a wait.
@@ -405,7 +407,8 @@ impl Life {
             // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
             limit.saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
         };
-        Next::Poll { at: wait.due, give_up: give_up.max(now.monotonic + GRACE) }
+        let give_up = give_up.min(wait.due + LONGEST_POLL).max(now.monotonic + GRACE);
+        Next::Poll { at: wait.due, give_up }
     }
 
     fn over(&self, wait: &Wait) -> Outcome {

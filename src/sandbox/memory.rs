@@ -227,7 +227,12 @@ impl MemoryTransport {
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
-        if self.pause(request, request.timeout) {
+        // A network transport gives up on the first byte, or the body, before the whole call is over.
+        let patience = match request.lane {
+            Lane::Read => Duration::from_secs(30),
+            Lane::Charge => Duration::from_secs(60),
+        };
+        if self.pause(request, request.timeout.min(patience)) {
             received(cause, "no reply in time")
         } else {
             cancelled(Phase::Receive, true)

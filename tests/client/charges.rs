@@ -1,0 +1,324 @@
+//! Purchases: sent once, and honest about what became of them.
+
+use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
+
+use crate::bench::{Bench, request, seconds};
+
+fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
+    bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
+}
+
+/// An error that says: it may have been bought, do not repeat, here is how to find out.
+fn assert_unknown(error: &Error, what: &str) {
+    assert_eq!((error.charge(), error.retry()), (Charge::Unknown, Retry::AfterReconcile), "{what}: {error:?}");
+    assert!(error.intent().is_some(), "{what}");
+    assert!(error.to_string().contains("reconcile"), "{what}: {error}");
+}
+
+#[test]
+fn a_number_is_bought_at_the_price_that_is_listed() {
+    let bench = Bench::new();
+    let listed = bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost;
+    let number = bench.buy("tg");
+    assert_eq!(number.price(), listed);
+    assert!(number.phone_number().is_some_and(|phone| phone.starts_with("91")), "{number:?}");
+    assert!(number.expires_at().is_some());
+    assert_eq!(number.purchase().unwrap().warnings, Vec::<String>::new());
+    bench.ledger(1, 0);
+}
+
+#[test]
+fn every_documented_refusal_is_refused_and_never_repeated() {
+    for code in [
+        "NO_BALANCE",
+        "NO_NUMBERS",
+        "MAX_PRICE_EXCEEDED",
+        "SERVICE_UNAVAILABLE",
+        "BAD_KEY",
+        "KEY_INACTIVE",
+        "ACCOUNT_BANNED",
+        "BAD_ACTION",
+        "MISSING_PARAMS",
+    ] {
+        for body in [code.to_owned(), format!(r#"{{\"status\":\"ERROR\",\"error\":\"{code}\"}}"#)] {
+            for status in [200, 400, 503] {
+                let bench = Bench::new();
+                arm(&bench, "getNumber", "H09", &format!(r#","body":"{body}","status":{status},"times":0"#));
+                let error = bench.fail("zz_ok");
+                assert_eq!(error.charge(), Charge::NotCharged, "{body} {status}: {error}");
+                assert_eq!(error.code().unwrap().as_str(), code);
+                assert_eq!(error.http_status(), Some(status));
+                assert!(!error.code().unwrap().hint().is_empty());
+                assert_eq!(bench.count("getNumber"), 1, "{code}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_proves_nothing_is_unknown_and_never_repeated() {
+    let page = r#","body":"<html>oops</html>""#;
+    for (fault, more) in [
+        ("N05", ""),
+        ("N06", ""),
+        ("N08", ""),
+        ("N09", ""),
+        ("N10", ""),
+        ("N11", r#","every_ms":2000"#),
+        ("N12", ""),
+        ("N15", ""),
+        ("H01", ""),
+        ("H02", ""),
+        ("H04", ""),
+        ("H05", ""),
+        ("H06", ""),
+        ("H07", ""),
+        ("H08", ""),
+        ("H09", ""),
+        ("H10", ""),
+        ("H12", ""),
+        ("H13", ""),
+        ("H14", ""),
+        ("B01", ""),
+        ("B03", ""),
+        ("B05", ""),
+        ("B06", ""),
+        ("B08", ""),
+        ("S01", ""),
+        ("S17", ""),
+        ("H07", r#","status":500"#),
+        ("H07", r#","status":503"#),
+        ("H07", r#","status":504"#),
+        ("H08", r#","status":524"#),
+        ("H09", r#","body":"ERROR_SQL""#),
+        ("H09", r#","body":"SERVER_ERROR""#),
+        ("H09", r#","body":"PROVIDER_ERROR""#),
+        ("H09", r#","body":"NO_BALANCE_FORWARD""#),
+        ("H09", r#","body":"NO_BALANCE:extra""#),
+        ("H09", r#","body":"no_balance""#),
+        ("H09", r#","body":"ACCESS_NUMBER:onlyid""#),
+        ("H09", r#","body":"WRONG_MAX_PRICE:0.5""#),
+        ("H09", page),
+    ] {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, &format!("{more},\"times\":0"));
+        let Err(error) = bench.client.get_number(request("zz_ok")) else {
+            panic!("{fault}{more} was taken for a purchase")
+        };
+        assert_unknown(&error, &format!("{fault}{more}"));
+        assert_eq!(bench.count("getNumber"), 1, "{fault}{more}");
+    }
+    for service in ["zz_sql", "zz_provider_error", "zz_server_error", "zz_lost_reply", "zz_html"] {
+        let bench = Bench::new();
+        assert_unknown(&bench.fail(service), service);
+        assert_eq!(bench.count("getNumber"), 1, "{service}");
+    }
+}
+
+#[test]
+fn what_never_left_is_not_charged_and_tried_again_at_most_twice() {
+    for (fault, kind, attempts) in [
+        ("N01", ErrorKind::Connection, 3),
+        ("N02", ErrorKind::Timeout, 3),
+        ("N03", ErrorKind::Connection, 3),
+        ("N04", ErrorKind::Timeout, 3),
+        ("N14", ErrorKind::Connection, 3),
+        ("N13", ErrorKind::Tls, 1),
+        ("N16", ErrorKind::Connection, 1),
+    ] {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, r#","times":0"#);
+        let error = bench.fail("zz_ok");
+        assert_eq!((error.charge(), error.kind()), (Charge::NotCharged, kind), "{fault}: {error}");
+        assert_eq!(bench.count("getNumber"), 0, "{fault}");
+        if attempts == 1 {
+            continue;
+        }
+        // One fault fewer than attempts, and the purchase goes through, once.
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, &format!(r#","times":{}"#, attempts - 1));
+        bench.buy("zz_ok");
+        bench.ledger(1, 0);
+    }
+}
+
+#[test]
+fn a_lost_purchase_is_found_in_the_history_and_taken_up() {
+    for service in ["zz_lost_reply", "zz_sql"] {
+        let bench = Bench::new();
+        bench.buy("zz_ok");
+        let error = bench.fail(service);
+        let intent = error.intent().unwrap();
+        assert!(intent.watermark().is_some(), "an earlier purchase told the order id");
+        let found = bench.client.reconcile(intent).unwrap();
+        assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
+        assert_eq!(bench.times("getOrders"), [2_000, 5_000], "once, and once more to be sure");
+        let id = found.candidates[0].activation_id.clone().unwrap();
+        let number = bench.client.activation(&id).unwrap();
+        assert!(number.wait_for_code(seconds(60)).is_ok());
+        number.complete().unwrap();
+        bench.ledger(2, 0);
+    }
+}
+
+#[test]
+fn a_purchase_that_was_not_made_is_looked_for_until_the_window_ends() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_html");
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (0, true));
+    assert_eq!(bench.times("getOrders"), [2_000, 5_000, 10_000, 20_000, 40_000]);
+    bench.ledger(1, 0);
+}
+
+#[test]
+fn a_history_that_lags_or_fails_is_looked_at_again() {
+    let bench = Bench::new();
+    bench.control("seed", r#"{"orders_lag_ms":8000}"#);
+    arm(&bench, "getOrders", "H07", r#","times":3"#);
+    let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1);
+}
+
+#[test]
+fn a_purchase_made_twice_on_the_way_shows_both_orders() {
+    let bench = Bench::new();
+    bench.client.get_orders(&OrderQuery::default()).unwrap();
+    arm(&bench, "getNumber", "N21", "");
+    // The reply names one of the two; the other is nobody's.
+    let number = bench.buy("zz_ok");
+    bench.ledger(2, 0);
+    let intent = bench.client.intend(request("zz_ok")).unwrap();
+    assert!(intent.watermark().is_some());
+    let orders: Vec<_> = bench.client.orders(OrderQuery::default()).map(Result::unwrap).collect();
+    assert_eq!(orders.len(), 2);
+    assert!(orders.iter().any(|order| order.activation_id.as_deref() == Some(number.id())));
+}
+
+#[test]
+fn a_saved_intent_finds_the_purchase_of_a_process_that_was_killed() {
+    let bench = Bench::new();
+    let saved = bench.client.intend(request("zz_lost_reply")).unwrap().to_json();
+    assert_eq!(bench.count("getOrders"), 1, "the newest order was looked up");
+    bench.client.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
+    bench.clock.advance(seconds(600));
+    let found = bench.client.reconcile(&Intent::from_json(&saved).unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+    assert_eq!(bench.now(), 600_000, "an old purchase is looked up at once");
+}
+
+#[test]
+fn the_number_of_a_completed_order_is_bought_again_once() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    number.complete().unwrap();
+    let again = number.reget().unwrap();
+    assert_ne!(again.id(), number.id());
+    assert_eq!(again.purchase().unwrap().digits(), number.purchase().unwrap().digits());
+    bench.ledger(2, 0);
+    arm(&bench, "regetNumber", "N06", "");
+    let error = number.reget().unwrap_err();
+    assert_unknown(&error, "regetNumber");
+    assert_eq!(bench.count("regetNumber"), 2);
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+    bench.ledger(3, 0);
+}
+
+#[test]
+fn a_price_must_be_named_and_arguments_must_be_sendable() {
+    let bench = Bench::new();
+    for request in [
+        NumberRequest::new("tg").country("22"),
+        NumberRequest::new("tg&country=1").accept_any_price(),
+        NumberRequest::new("").accept_any_price(),
+        NumberRequest::new("tg").max_price(Amount::ZERO),
+        NumberRequest::new("tg").country("22 ").max_price(1),
+    ] {
+        let error = bench.client.get_number(request.clone()).unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Config, Charge::NotCharged), "{request:?}: {error}");
+    }
+    assert_eq!(bench.transport.sent().len(), 0);
+}
+
+#[test]
+fn a_price_above_the_maximum_is_refused_or_flagged() {
+    let bench = Bench::new();
+    let cheap = NumberRequest::new("zz_price_up").country("22").max_price(Amount::from_rupees(15));
+    let error = bench.client.get_number(cheap).unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::PriceTooHigh, Charge::NotCharged));
+    bench.fault(r#"{"match":{"action":"getNumber"},"fault":"S09","variant":"charged"}"#);
+    let number = bench.client.get_number(NumberRequest::new("tg").country("22").max_price(80)).unwrap();
+    assert!(number.purchase().unwrap().warnings[0].contains("overcharged"), "{:?}", number.purchase());
+}
+
+#[test]
+fn an_unreadable_price_or_a_warning_before_the_reply_still_is_a_purchase() {
+    for (fault, variant) in [("B09", "comma"), ("B09", "nan"), ("B09", "huge"), ("B09", "negative"), ("B04", "")] {
+        let bench = Bench::new();
+        let variant = if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
+        arm(&bench, "getNumber", fault, &variant);
+        match bench.client.get_number(request("zz_ok")) {
+            Ok(number) => assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}"),
+            // `NaN` is no JSON: the reply proves nothing.
+            Err(error) => assert_unknown(&error, &variant),
+        }
+        bench.ledger(1, 0);
+    }
+}
+
+#[test]
+fn the_budget_is_reserved_before_a_request_leaves_and_comes_back_on_proof() {
+    let rupees = Amount::from_rupees;
+    let bench = Bench::with(|builder| builder.budget(rupees(200)));
+    let left = || bench.client.budget_left().unwrap();
+    let ask = |service: &str| NumberRequest::new(service).country("22").max_price(rupees(90));
+
+    let number = bench.client.get_number(ask("zz_never")).unwrap();
+    let price = number.price().unwrap();
+    assert_eq!(left(), rupees(200).checked_sub(price).unwrap(), "what was charged counts, not what was allowed");
+    bench.client.get_number(ask("zz_nonumbers")).unwrap_err();
+    assert_eq!(left(), rupees(200).checked_sub(price).unwrap(), "a refusal costs nothing");
+    number.cancel().unwrap();
+    assert_eq!(left(), rupees(200), "a confirmed refund comes back");
+
+    bench.client.get_number(ask("zz_lost_reply")).unwrap_err();
+    assert_eq!(left(), rupees(110), "an unknown outcome stays reserved");
+    bench.client.get_number(ask("zz_lost_reply")).unwrap_err();
+    assert_eq!(left(), rupees(20));
+    let sent = bench.count("getNumber");
+    let error = bench.client.get_number(ask("zz_ok")).unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Budget, Charge::NotCharged), "{error}");
+    assert!(error.to_string().contains("20.00"), "{error}");
+    let any = bench.client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+    assert_eq!(any.kind(), ErrorKind::Budget, "{any}");
+    assert_eq!(bench.count("getNumber"), sent, "nothing was sent");
+}
+
+#[test]
+fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let error = bench.fail("zz_lost_reply");
+    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    let id = found.candidates[0].activation_id.as_ref().unwrap();
+    bench.client.activation(id).unwrap().cancel().unwrap();
+    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+    bench.ledger(1, 1);
+}
+
+#[test]
+fn the_keys_that_are_refused_are_refused() {
+    for (key, kind) in [
+        ("sandbox_bad", ErrorKind::Authentication),
+        ("sandbox_inactive", ErrorKind::Authentication),
+        ("sandbox_banned", ErrorKind::Authentication),
+        ("sandbox_poor", ErrorKind::InsufficientBalance),
+    ] {
+        let bench = Bench::with(|builder| builder.api_key(key));
+        let error = bench.fail("tg");
+        assert_eq!((error.kind(), error.charge()), (kind, Charge::NotCharged), "{key}: {error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
+
+use sastaotp::{EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+
+use crate::bench::{Bench, request, seconds};
+
+/// The values of setStatus that reached the service.
+fn statuses(bench: &Bench) -> Vec<String> {
+    let value =
+        |params: &[(String, String)]| params.iter().find(|(name, _)| name == "status").map(|(_, value)| value.clone());
+    let sent = bench.transport.sent();
+    sent.iter().filter(|sent| sent.action == "setStatus").filter_map(|sent| value(&sent.params)).collect()
+}
+
+#[test]
+fn settling_completes_what_has_a_code_and_cancels_what_has_none() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    let sms = number.wait_for_code(seconds(60)).unwrap();
+    let settlement = number.settle(EarlyCancel::Report).unwrap();
+    assert_eq!((settlement.state, settlement.code), (Settled::Completed, Some(sms)));
+    let settlement = bench.buy("zz_never").settle(EarlyCancel::Report).unwrap();
+    assert_eq!((settlement.state, settlement.code), (Settled::Cancelled, None));
+    assert_eq!(statuses(&bench), ["6", "8"]);
+    bench.ledger(2, 1);
+    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    assert_eq!(statuses(&bench).len(), 2, "an order that is over is left alone");
+}
+
+#[test]
+fn a_change_whose_reply_is_lost_is_read_back() {
+    for (fault, when) in [
+        ("N06", "after_commit"),
+        ("N06", "before_commit"),
+        ("H07", "after_commit"),
+        ("B01", "after_commit"),
+        ("N10", "before_commit"),
+    ] {
+        for complete in [false, true] {
+            let bench = Bench::new();
+            let number = bench.buy("zz_ok");
+            if complete {
+                number.wait_for_code(seconds(60)).unwrap();
+            }
+            bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#));
+            let settlement =
+                number.settle(EarlyCancel::Report).unwrap_or_else(|error| panic!("{fault} {when} {complete}: {error}"));
+            let expected = if complete { Settled::Completed } else { Settled::Cancelled };
+            assert_eq!(settlement.state, expected, "{fault} {when}");
+            assert_eq!(statuses(&bench).iter().any(|status| status == "6"), complete, "cancelling never sends a 6");
+            bench.ledger(1, u64::from(!complete));
+        }
+    }
+}
+
+#[test]
+fn a_change_that_cannot_be_made_fails_and_says_so() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N03","times":0}"#);
+    assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::Connection);
+    bench.fault(r#"{"clear":true}"#);
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H07","times":0}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":0}"#);
+    let error = number.cancel().unwrap_err();
+    assert!(error.to_string().contains("not known"), "{error}");
+    bench.ledger(1, 0);
+}
+
+#[test]
+fn a_code_beats_the_cancel_that_races_with_it() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_cancel_race");
+    let settlement = number.cancel().unwrap();
+    assert_eq!(settlement.state, Settled::CodeArrived);
+    assert!(settlement.code.is_some());
+    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Completed);
+    bench.ledger(1, 0);
+    let number = bench.buy("zz_cancel_race");
+    let settlement = number.settle(EarlyCancel::Report).unwrap();
+    assert_eq!(settlement.state, Settled::Completed, "settling does both");
+    assert!(settlement.code.is_some());
+}
+
+#[test]
+fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_early_cancel");
+    bench.clock.advance(seconds(20));
+    let error = number.cancel().unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::TooEarly, Retry::After(seconds(100))), "{error}");
+    let settlement = number.settle(EarlyCancel::WaitOut).unwrap();
+    assert_eq!(settlement.state, Settled::Cancelled);
+    assert!((120_000..130_000).contains(&bench.now()), "{}", bench.now());
+    bench.ledger(1, 1);
+}
+
+#[test]
+fn a_service_that_takes_completing_for_cancelling_is_believed() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"ACCESS_CANCEL"}"#);
+    assert_eq!(number.complete().unwrap().state, Settled::Cancelled);
+}
+
+#[test]
+fn a_lease_settles_itself() {
+    let bench = Bench::new();
+    {
+        let lease = bench.client.lease(request("zz_ok")).unwrap();
+        lease.wait_for_code(seconds(60)).unwrap();
+    }
+    drop(bench.client.lease(request("zz_never")).unwrap());
+    bench.ledger(2, 1);
+    let lease = bench.client.lease(request("zz_never")).unwrap();
+    assert_eq!(lease.close(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
+    let kept = bench.client.lease(request("zz_never")).unwrap().keep();
+    bench.ledger(4, 2);
+    assert_eq!(kept.end(), None);
+    assert_eq!(statuses(&bench), ["6", "8", "8"]);
+}
+
+#[test]
+fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
+    let bench = Bench::new();
+    let lease = bench.client.lease(request("zz_early_cancel")).unwrap();
+    let id = lease.id().to_owned();
+    drop(lease);
+    let unclaimed = bench.client.unclaimed();
+    assert_eq!(unclaimed.len(), 1);
+    assert!(matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id));
+    bench.clock.advance(seconds(200));
+    let number = bench.client.activation(&id).unwrap();
+    assert!(number.phone_number().is_some(), "it is the number that was bought");
+    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
+    assert_eq!(bench.client.unclaimed().len(), 0);
+}

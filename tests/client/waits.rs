@@ -1,0 +1,243 @@
+//! Waiting for a code: what ends a wait, what does not, and when the service is asked.
+
+use sastaotp::activation::End;
+use sastaotp::clock::{Clock as _, Moment};
+use sastaotp::{ErrorKind, Status, WaitOptions};
+
+use crate::bench::{Bench, seconds};
+
+/// The pauses between polls, in milliseconds.
+fn pauses(times: &[u128]) -> Vec<u128> {
+    times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn the_code_comes_with_its_text_after_some_polls() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    let sms = number.wait_for_code(seconds(60)).unwrap();
+    assert!(!sms.code.is_empty() && sms.text.as_ref().is_some_and(|text| text.contains(&sms.code)), "{sms:?}");
+    assert_eq!(bench.count("getStatus"), 2);
+    assert_eq!(bench.count("getStatusV2"), 1, "the text is fetched once");
+    let again = number.wait_for_code(seconds(60)).unwrap();
+    assert_eq!(again, sms);
+    assert_eq!(bench.count("getStatus"), 2, "what is known is not asked for again");
+}
+
+#[test]
+fn a_code_that_is_there_comes_at_once_and_whole() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    assert_eq!(bench.now(), 0);
+    let code = bench.buy("zz_colon").wait_for_code(seconds(60)).unwrap().code;
+    assert_eq!(code, "12:34");
+}
+
+#[test]
+fn no_poll_is_closer_than_five_seconds_and_the_last_stands_at_the_deadline() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    let error = number.wait_for_code(seconds(300)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
+    assert_eq!(bench.now(), 300_000);
+    let times = bench.times("getStatus");
+    assert!(pauses(&times).iter().all(|pause| (5_000..=13_000).contains(pause)), "{times:?}");
+    assert_eq!(times.last(), Some(&300_000));
+    assert!((52..=60).contains(&times.len()), "{} polls", times.len());
+    bench.ledger(1, 0);
+}
+
+#[test]
+fn a_second_wait_keeps_the_distance_too() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    for _ in 0..20 {
+        assert_eq!(number.wait_for_code(seconds(7)).unwrap_err().kind(), ErrorKind::WaitTimeout);
+    }
+    let times = bench.times("getStatus");
+    assert!(pauses(&times).iter().all(|pause| *pause >= 5_000), "{times:?}");
+    assert!(times.len() >= 20, "{times:?}");
+}
+
+/// Faults that may pass: the code still comes.
+#[test]
+fn a_transient_fault_never_ends_a_paid_wait() {
+    for fault in [
+        "N01", "N02", "N03", "N04", "N05", "N06", "N08", "N09", "N10", "N11", "N12", "N14", "N15", "H01", "H04", "H05",
+        "H06", "H07", "H08", "H09", "H10", "H12", "H13", "H14", "B01", "B03", "B05", "S01", "S11", "S17",
+    ] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_ok");
+        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
+        let sms = number.wait_for_code(seconds(300)).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        assert!(!sms.code.is_empty(), "{fault}");
+        bench.ledger(1, 0);
+    }
+}
+
+#[test]
+fn what_cannot_pass_ends_the_wait_and_keeps_the_activation() {
+    for (fault, kind, polls) in [
+        ("S18", ErrorKind::Authentication, 1),
+        ("N16", ErrorKind::Connection, 0),
+        ("N13", ErrorKind::Tls, 0),
+        ("H02", ErrorKind::Protocol, 5),
+    ] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_ok");
+        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
+        let error = number.wait_for_code(seconds(300)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{fault}: {error}");
+        assert_eq!(bench.count("getStatus"), polls, "{fault}");
+        bench.fault(r#"{"clear":true}"#);
+        assert!(bench.client.activation(number.id()).unwrap().wait_for_code(seconds(60)).is_ok(), "{fault}");
+    }
+}
+
+#[test]
+fn too_many_requests_stretch_the_pauses() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","retry_after":"20","times":2}"#);
+    number.wait_for_code(seconds(300)).unwrap();
+    let times = bench.times("getStatus");
+    let pauses = pauses(&times);
+    assert!(pauses[..2].iter().all(|pause| (20_000..21_000).contains(pause)), "{pauses:?}");
+    assert!(pauses[2] < 6_000, "{pauses:?}");
+}
+
+#[test]
+fn a_cancel_by_the_service_ends_the_wait() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_provider_cancel");
+    let error = number.wait_for_code(seconds(300)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ActivationCancelled, "{error}");
+    assert_eq!(number.end(), Some(End::Cancelled));
+    bench.ledger(1, 1);
+}
+
+#[test]
+fn an_expiry_ends_the_wait_after_a_last_poll() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_expire");
+    let error = number.wait_for_code(seconds(300)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
+    assert_eq!(bench.now(), 30_000);
+    assert_eq!(bench.times("getStatus").last(), Some(&30_000));
+    assert!(error.to_string().contains("without a charge"), "the history shows the refund: {error}");
+    bench.ledger(1, 1);
+}
+
+#[test]
+fn the_next_code_is_not_the_old_one() {
+    for service in ["zz_multi", "zz_stale"] {
+        let bench = Bench::new();
+        let number = bench.buy(service);
+        let first = number.wait_for_code(seconds(60)).unwrap();
+        number.request_next_code().unwrap();
+        let second = number.wait_for_code(seconds(60)).unwrap();
+        assert_ne!(first.code, second.code, "{service}");
+        assert!(!second.is_repeat);
+        assert_eq!(number.codes().len(), 2);
+        number.complete().unwrap();
+        assert_eq!(number.code().unwrap().code, second.code, "completing loses no code");
+    }
+}
+
+#[test]
+fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
+    for variant in ["waiting", "cancel"] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_multi");
+        let sms = number.wait_for_code(seconds(60)).unwrap();
+        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"S03","variant":"{variant}"}}"#));
+        assert!(!matches!(number.poll().unwrap(), Status::Received(_)));
+        assert_eq!(number.wait_for_code(seconds(60)).unwrap(), sms, "{variant}");
+    }
+}
+
+#[test]
+fn codes_of_every_text_arrive_intact() {
+    for code in ["STATUS_CANCEL BAD_KEY", "12:34:56", "<b>4821</b> &amp; more", "🔑 4821 🎉", "000000", "ACCESS_CANCEL"]
+    {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        let sms = serde_json::json!({ "id": number.id(), "code": code, "text": format!("{code}: your code") });
+        bench.control("sms", &sms.to_string());
+        let sms = number.wait_for_code(seconds(60)).unwrap();
+        assert_eq!((sms.code.as_str(), sms.text), (code, Some(format!("{code}: your code"))));
+    }
+}
+
+#[test]
+fn a_number_that_the_service_does_not_know_yet_is_waited_for() {
+    let bench = Bench::new();
+    assert!(bench.buy("zz_lag").wait_for_code(seconds(60)).is_ok());
+    let error = bench.client.activation("999999").unwrap().wait_for_code(seconds(60)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound, "one that was not bought just now is not: {error}");
+    assert_eq!(error.code().map(ToString::to_string).as_deref(), Some("NO_ACTIVATION"));
+}
+
+#[test]
+fn a_suspend_polls_at_once() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    let mut slept = false;
+    let clock = bench.clock.clone();
+    let error = number
+        .wait_for_code(WaitOptions::new(seconds(3000)).on_progress(&mut |progress| {
+            if !slept && progress.elapsed >= seconds(7) {
+                slept = true;
+                let Moment { wall, .. } = clock.now();
+                clock.set_wall(wall + seconds(3600));
+            }
+        }))
+        .unwrap_err();
+    // The service's own clock did not move: it still waits, so the order lives to its end on the monotonic clock.
+    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
+    assert_eq!(bench.now(), 1_200_000);
+    let times = bench.times("getStatus");
+    assert!(times.iter().any(|at| (7_000..=8_500).contains(at)), "{:?}", &times[..4]);
+}
+
+#[test]
+fn progress_is_told_about_once_a_second() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07"}"#);
+    let mut told = Vec::new();
+    number
+        .wait_for_code(WaitOptions::new(seconds(60)).on_progress(&mut |progress| {
+            told.push((progress.elapsed.as_secs(), progress.polls, progress.last_error.is_some()));
+        }))
+        .unwrap();
+    assert!((10..=16).contains(&told.len()), "{told:?}");
+    assert_eq!(told[0], (0, 1, true));
+}
+
+#[test]
+fn a_timeout_cancels_only_where_that_was_asked_for() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout);
+    bench.ledger(1, 1);
+    // The code that comes as the order is cancelled wins.
+    let number = bench.buy("zz_cancel_race");
+    let sms = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap();
+    assert!(!sms.code.is_empty());
+    bench.ledger(2, 1);
+}
+
+#[test]
+fn plain_text_without_a_length_is_asked_for_again_in_json() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"N09","variant":"whole","times":0}"#);
+    let sms = number.wait_for_code(seconds(60)).unwrap();
+    assert!(!sms.code.is_empty());
+    assert_eq!(bench.count("getStatusV2"), 1, "a bare STATUS_WAIT_CODE is clear enough, a code is not");
+    bench.client.get_status(number.id()).unwrap();
+    assert_eq!((bench.count("getStatus"), bench.count("getStatusV2")), (2, 2), "from then on JSON is asked for");
+}
