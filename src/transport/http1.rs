@@ -11,7 +11,8 @@ use ureq::unversioned::transport::{
 };
 
 use super::call::Call;
-use super::reply::{Flaw, ReplyReader};
+use super::head::Flaw;
+use super::reply::ReplyReader;
 use super::{Cause, Lane, Phase};
 
 /// What ureq is shown when a reply was read.

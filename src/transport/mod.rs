@@ -5,11 +5,12 @@
 //!
 //! The layers of [`HttpTransport`], outermost first: `http` (agents, the request), `http1` (one request and its reply),
 //! `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the call they
-//! serve, `reply` reads bytes. ureq keeps the connections and greets proxies; nothing outside this folder knows it.
+//! serve, `reply` and `head` read bytes. ureq keeps the connections and greets proxies; nothing outside this folder knows it.
 
 mod call;
 mod config;
 mod connect;
+mod head;
 mod http;
 mod http1;
 mod proxy;

@@ -7,20 +7,16 @@
 use std::io::Read;
 use std::time::SystemTime;
 
+use super::head::{Coding, Flaw, Framing, Head};
 use super::{Cause, Reply, retry_after};
+
+const BODY_TOO_LARGE: Flaw = Flaw::new(Cause::TooLarge, "the body is larger than the limit");
+const GARBLED_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is garbled");
 
 /// The largest head, interim replies and trailers counted in.
 const MAX_HEAD: usize = 16 * 1024;
-const MAX_HEADERS: usize = 100;
 /// The longest line that gives a chunk's size; ours need twenty bytes.
 const MAX_CHUNK_LINE: usize = 256;
-
-/// Why a reply is refused.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flaw {
-    pub(super) cause: Cause,
-    pub(super) what: &'static str,
-}
 
 /// A whole reply, not yet decompressed.
 #[derive(Debug)]
@@ -57,18 +53,6 @@ enum State {
     ChunkEnd,
     Trailer,
     Done,
-}
-
-fn malformed<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw { cause: Cause::Malformed, what })
-}
-
-fn too_large<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw { cause: Cause::TooLarge, what })
-}
-
-fn bad_encoding<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw { cause: Cause::Encoding, what })
 }
 
 impl ReplyReader {
@@ -110,7 +94,7 @@ impl ReplyReader {
         if !input.is_empty() {
             // A line end after the body is an old habit of some servers. Anything more means that the length was wrong.
             if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-                return malformed("bytes came after its end");
+                return Err(Flaw::new(Cause::Malformed, "bytes came after its end"));
             }
             self.reply.keep = false;
         }
@@ -124,7 +108,7 @@ impl ReplyReader {
                 self.state = State::Done;
                 Ok(())
             }
-            _ => Err(Flaw { cause: Cause::Truncated, what: "the connection ended within it" }),
+            _ => Err(Flaw::new(Cause::Truncated, "the connection ended within it")),
         }
     }
 
@@ -142,7 +126,7 @@ impl ReplyReader {
     fn push_body(&mut self, input: &[u8], left: usize) -> Result<usize, Flaw> {
         let taken = input.len().min(left);
         if taken > self.body_limit - self.reply.body.len() {
-            return too_large("the body is larger than the limit");
+            return Err(BODY_TOO_LARGE);
         }
         self.reply.body.extend_from_slice(&input[..taken]);
         Ok(taken)
@@ -151,7 +135,7 @@ impl ReplyReader {
     fn count_overhead(&mut self, bytes: usize) -> Result<(), Flaw> {
         self.overhead += bytes;
         if self.overhead > MAX_HEAD {
-            return too_large("the headers are larger than the limit");
+            return Err(Flaw::new(Cause::TooLarge, "the headers are larger than the limit"));
         }
         Ok(())
     }
@@ -165,68 +149,49 @@ impl ReplyReader {
         let beginning = b"HTTP/1.";
         let compared = beginning.len().min(self.line.len());
         if self.line[..compared] != beginning[..compared] {
-            return malformed("it is not HTTP/1");
+            return Err(Flaw::new(Cause::Malformed, "it is not HTTP/1"));
         }
         let taken = end.unwrap_or(self.line.len()) - old;
         self.count_overhead(taken)?;
         if let Some(end) = end {
             self.line.truncate(end);
             let head = std::mem::take(&mut self.line);
-            self.state = self.parse_head(&head)?;
+            self.state = self.take_head(&head)?;
         }
         Ok(taken)
     }
 
-    /// Reads a complete head; returns what follows it.
-    fn parse_head(&mut self, head: &[u8]) -> Result<State, Flaw> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Response::new(&mut headers);
-        match parsed.parse(head) {
-            Ok(httparse::Status::Complete(length)) if length == head.len() => {}
-            Err(httparse::Error::TooManyHeaders) => return too_large("it has too many headers"),
-            _ => return malformed("its status line or headers are garbled"),
-        }
-        let status = parsed.code.unwrap_or_default();
-        match status {
-            101 => return malformed("it switches to another protocol"),
-            // Interim replies: the real one follows.
-            100..=199 => return Ok(State::Head),
-            200..=599 => {}
-            _ => return malformed("its status is none of HTTP's"),
-        }
-        let is_old = parsed.version == Some(0);
-        let mut facts = HeadFacts::default();
-        for header in parsed.headers.iter() {
-            facts.add(header)?;
-        }
+    /// Takes a complete head; returns what follows it.
+    fn take_head(&mut self, head: &[u8]) -> Result<State, Flaw> {
+        let Some(head) = Head::parse(head)? else {
+            return Ok(State::Head);
+        };
+        let Head { status, framing, coding, keep, retry_after } = head;
         let reply = &mut self.reply;
-        reply.status = status;
-        reply.retry_after = facts.retry_after;
-        reply.keep = !facts.close && !is_old;
-        if facts.chunked && (is_old || facts.length.is_some()) {
-            return malformed("two headers contradict each other about its length");
-        }
-        if matches!(status, 204 | 304) || facts.length == Some(0) {
+        (reply.status, reply.keep, reply.retry_after) = (status, keep, retry_after);
+        if framing == Framing::Empty {
             return Ok(State::Done);
         }
-        match facts.coding {
+        match coding {
             Coding::Identity => {}
             Coding::Gzip if self.gzip_wanted => reply.gzip = true,
-            _ => return bad_encoding("it is compressed in a way that was not asked for"),
+            Coding::Gzip | Coding::Other => {
+                return Err(Flaw::new(Cause::Encoding, "it is compressed in a way that was not asked for"));
+            }
         }
-        if facts.chunked {
-            return Ok(State::ChunkSize);
-        }
-        if let Some(length) = facts.length {
-            // What is larger compressed is larger decoded too.
-            return match usize::try_from(length) {
+        match framing {
+            Framing::Empty => Ok(State::Done),
+            Framing::Chunked => Ok(State::ChunkSize),
+            // What is too large compressed is too large decoded.
+            Framing::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= self.body_limit => Ok(State::Length(length)),
-                _ => too_large("the body is larger than the limit"),
-            };
+                _ => Err(BODY_TOO_LARGE),
+            },
+            Framing::UntilClosed => {
+                (reply.framed, reply.keep) = (false, false);
+                Ok(State::Closed)
+            }
         }
-        reply.framed = false;
-        reply.keep = false;
-        Ok(State::Closed)
     }
 
     /// Takes bytes of the framing between chunks.
@@ -235,28 +200,28 @@ impl ReplyReader {
         let taken = end.map_or(input.len(), |end| end + 1);
         self.line.extend_from_slice(&input[..taken]);
         if self.line.len() > MAX_CHUNK_LINE {
-            return malformed("a chunk is garbled");
+            return Err(GARBLED_CHUNK);
         }
         if end.is_none() {
             return Ok(taken);
         }
         let line = std::mem::take(&mut self.line);
         let Some(line) = line.strip_suffix(b"\r\n") else {
-            return malformed("a chunk is garbled");
+            return Err(GARBLED_CHUNK);
         };
         self.state = match self.state {
             State::ChunkEnd if line.is_empty() => State::ChunkSize,
             State::ChunkSize => match chunk_size(line) {
                 Some(0) => State::Trailer,
                 Some(size) => State::Chunk(size),
-                None => return malformed("a chunk is garbled"),
+                None => return Err(GARBLED_CHUNK),
             },
             State::Trailer if line.is_empty() => State::Done,
             State::Trailer => {
                 self.count_overhead(taken)?;
                 State::Trailer
             }
-            _ => return malformed("a chunk is garbled"),
+            _ => return Err(GARBLED_CHUNK),
         };
         Ok(taken)
     }
@@ -271,62 +236,6 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
     usize::from_str_radix(std::str::from_utf8(size).ok()?, 16).ok()
 }
 
-/// What a head says that matters here.
-#[derive(Default)]
-struct HeadFacts {
-    length: Option<u64>,
-    chunked: bool,
-    close: bool,
-    coding: Coding,
-    retry_after: Option<String>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Coding {
-    #[default]
-    Identity,
-    Gzip,
-    Other,
-}
-
-impl HeadFacts {
-    fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
-        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-        let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
-        if is("content-length") {
-            for item in items() {
-                let length = std::str::from_utf8(item)
-                    .ok()
-                    .filter(|item| !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit()))
-                    .and_then(|item| item.parse().ok());
-                if length.is_none() || self.length.is_some() && self.length != length {
-                    return malformed("its Content-Length is garbled, or there are two");
-                }
-                self.length = length;
-            }
-        } else if is("transfer-encoding") {
-            if self.chunked || !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
-                return malformed("its transfer coding is unknown");
-            }
-            self.chunked = true;
-        } else if is("content-encoding") {
-            for item in items() {
-                let coding = match item.to_ascii_lowercase().as_slice() {
-                    b"" | b"identity" => continue,
-                    b"gzip" | b"x-gzip" if self.coding == Coding::Identity => Coding::Gzip,
-                    _ => Coding::Other,
-                };
-                self.coding = coding;
-            }
-        } else if is("connection") {
-            self.close |= items().any(|item| item.eq_ignore_ascii_case(b"close"));
-        } else if is("retry-after") && self.retry_after.is_none() {
-            self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
-        }
-        Ok(())
-    }
-}
-
 impl RawReply {
     /// Decompresses the body, if it is compressed, up to `limit` bytes.
     pub(super) fn decode(self, limit: usize, now: SystemTime) -> Result<Reply, Flaw> {
@@ -336,10 +245,10 @@ impl RawReply {
             let most = (limit as u64).saturating_add(1);
             let decoder = flate2::read::MultiGzDecoder::new(self.body.as_slice());
             if decoder.take(most).read_to_end(&mut body).is_err() {
-                return bad_encoding("its gzip data is damaged or cut");
+                return Err(Flaw::new(Cause::Encoding, "its gzip data is damaged or cut"));
             }
             if body.len() > limit {
-                return too_large("the body is larger than the limit");
+                return Err(BODY_TOO_LARGE);
             }
             body
         } else {

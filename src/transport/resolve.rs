@@ -171,3 +171,17 @@ impl Resolver for Later {
         Ok(self.empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_that_hang_are_counted() {
+        let hanging = Arc::default();
+        let mut taken: Vec<_> = (0..MAX_HANGING).map(|_| Slot::take(&hanging).unwrap()).collect();
+        assert!(Slot::take(&hanging).is_err() && Slot::take(&hanging).is_err());
+        taken.pop();
+        assert!(Slot::take(&hanging).is_ok());
+    }
+}

@@ -1,0 +1,136 @@
+//! Reads the head of a reply: its status, how its end is told, and the few headers that matter here.
+
+use super::Cause;
+
+const MAX_HEADERS: usize = 100;
+
+/// Why a reply is refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    pub(super) cause: Cause,
+    pub(super) what: &'static str,
+}
+
+impl Flaw {
+    pub(super) const fn new(cause: Cause, what: &'static str) -> Self {
+        Self { cause, what }
+    }
+}
+
+fn malformed<T>(what: &'static str) -> Result<T, Flaw> {
+    Err(Flaw::new(Cause::Malformed, what))
+}
+
+/// What a head says.
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) framing: Framing,
+    pub(super) coding: Coding,
+    /// Whether the server keeps the connection.
+    pub(super) keep: bool,
+    pub(super) retry_after: Option<String>,
+}
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Framing {
+    Empty,
+    Length(u64),
+    Chunked,
+    UntilClosed,
+}
+
+/// How a body is compressed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Coding {
+    #[default]
+    Identity,
+    Gzip,
+    Other,
+}
+
+impl Head {
+    /// Reads a complete head; `None` when it is an interim one, which the real one follows.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Flaw> {
+        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut headers);
+        match parsed.parse(bytes) {
+            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+            Err(httparse::Error::TooManyHeaders) => {
+                return Err(Flaw::new(Cause::TooLarge, "it has too many headers"));
+            }
+            _ => return malformed("its status line or headers are garbled"),
+        }
+        let status = parsed.code.unwrap_or_default();
+        match status {
+            101 => return malformed("it switches to another protocol"),
+            100..=199 => return Ok(None),
+            200..=599 => {}
+            _ => return malformed("its status is none of HTTP's"),
+        }
+        let is_old = parsed.version == Some(0);
+        let mut facts = Facts::default();
+        for header in parsed.headers.iter() {
+            facts.add(header)?;
+        }
+        let Facts { length, chunked, close, coding, retry_after } = facts;
+        let framing = match (length, chunked) {
+            (Some(_), true) => return malformed("two headers contradict each other about its length"),
+            (None, true) if is_old => return malformed("HTTP/1.0 knows no chunks"),
+            _ if matches!(status, 204 | 304) => Framing::Empty,
+            (Some(0), false) => Framing::Empty,
+            (Some(length), false) => Framing::Length(length),
+            (None, true) => Framing::Chunked,
+            (None, false) => Framing::UntilClosed,
+        };
+        Ok(Some(Self { status, framing, coding, keep: !close && !is_old, retry_after }))
+    }
+}
+
+/// The headers that matter, as far as they were read.
+#[derive(Default)]
+struct Facts {
+    length: Option<u64>,
+    chunked: bool,
+    close: bool,
+    coding: Coding,
+    retry_after: Option<String>,
+}
+
+impl Facts {
+    fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+        if is("content-length") {
+            for item in items() {
+                let length = std::str::from_utf8(item)
+                    .ok()
+                    .filter(|item| !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit()))
+                    .and_then(|item| item.parse().ok());
+                if length.is_none() || self.length.is_some() && self.length != length {
+                    return malformed("its Content-Length is garbled, or there are two");
+                }
+                self.length = length;
+            }
+        } else if is("transfer-encoding") {
+            if self.chunked || !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return malformed("its transfer coding is unknown");
+            }
+            self.chunked = true;
+        } else if is("content-encoding") {
+            for item in items() {
+                let coding = match item.to_ascii_lowercase().as_slice() {
+                    b"" | b"identity" => continue,
+                    b"gzip" | b"x-gzip" if self.coding == Coding::Identity => Coding::Gzip,
+                    _ => Coding::Other,
+                };
+                self.coding = coding;
+            }
+        } else if is("connection") {
+            self.close |= items().any(|item| item.eq_ignore_ascii_case(b"close"));
+        } else if is("retry-after") && self.retry_after.is_none() {
+            self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,152 @@
+//! Replies: what is read, what is refused, how long it is waited for.
+
+use super::*;
+
+#[test]
+fn replies_say_whether_their_end_is_proved() {
+    #[rustfmt::skip]
+    let rows: &[(&[u8], bool)] = &[
+        (OK, true),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true),
+        (b"HTTP/1.1 200 OK\r\n\r\nhello", false),
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", false),
+    ];
+    for (bytes, framed) in rows {
+        let server = Server::start(move |conn| {
+            conn.request();
+            conn.send(bytes);
+        });
+        for lane in BOTH {
+            let reply = ask(&to(&server.url()), lane).unwrap();
+            assert_eq!((reply.status, reply.framed, reply.body.as_slice()), (200, *framed, b"hello".as_slice()));
+        }
+    }
+}
+
+#[test]
+fn replies_that_lie_about_themselves_are_refused() {
+    #[rustfmt::skip]
+    let rows: &[(&[u8], Cause)] = &[
+        (b"garbage\r\n\r\n", Cause::Malformed),
+        (b"HTTP/1.1 OK 200\r\n\r\n", Cause::Malformed),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello", Cause::Malformed),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Cause::Malformed),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello", Cause::Malformed),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", Cause::Truncated),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello", Cause::Truncated),
+        (b"HTTP/1.1 200 OK\r\nContent-Ty", Cause::Truncated),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", Cause::Encoding),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n", Cause::TooLarge),
+    ];
+    for (bytes, cause) in rows {
+        let server = Server::start(move |conn| {
+            conn.request();
+            conn.send(bytes);
+        });
+        let transport = to(&server.url());
+        for lane in BOTH {
+            check(ask(&transport, lane), *cause, Phase::Receive, true);
+        }
+        assert_eq!(server.requests().len(), 2);
+    }
+}
+
+#[test]
+fn endless_headers_and_bodies_are_capped() {
+    let endless_head = Server::start(|conn| {
+        conn.request();
+        conn.send(b"HTTP/1.1 200 OK\r\n");
+        while conn.send(b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n") {}
+    });
+    check(ask(&to(&endless_head.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
+    let endless_body = Server::start(|conn| {
+        conn.request();
+        conn.send(b"HTTP/1.1 200 OK\r\n\r\n");
+        while conn.send([b'x'; 4096]) {}
+    });
+    check(ask(&to(&endless_body.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
+}
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn gzipped_reply(body: &[u8]) -> Vec<u8> {
+    let mut reply =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    reply.extend_from_slice(body);
+    reply
+}
+
+#[test]
+fn gzip_is_read_within_the_limit() {
+    let ask_gzip = |reply: Vec<u8>, limit: usize| {
+        let server = Server::replying(reply);
+        ask_with(&to(&server.url()), Lane::Read, |ask| {
+            (ask.gzip, ask.body_limit) = (true, limit);
+        })
+    };
+    let catalogue = "abc ".repeat(1000).into_bytes();
+    let reply = ask_gzip(gzipped_reply(&gzip(&catalogue)), catalogue.len()).unwrap();
+    assert_eq!((reply.body, reply.framed), (catalogue, true));
+
+    let bomb = gzip(&vec![0; 1_000_000]);
+    assert!(bomb.len() < 2000);
+    check(ask_gzip(gzipped_reply(&bomb), 999_999), Cause::TooLarge, Phase::Receive, true);
+    let cut = gzip(b"hello hello hello");
+    check(ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000), Cause::Encoding, Phase::Receive, true);
+    check(ask_gzip(gzipped_reply(b"not gzip"), 1000), Cause::Encoding, Phase::Receive, true);
+}
+
+#[test]
+fn the_first_byte_has_a_time_of_its_own() {
+    let server = Server::start(|conn| {
+        conn.request();
+        conn.hold();
+    });
+    let transport = with(&server.url(), |config| {
+        config.timeouts.first_byte_read = Duration::from_millis(100);
+        config.timeouts.first_byte_charge = Duration::from_millis(300);
+    });
+    for (lane, least) in [(Lane::Read, 100), (Lane::Charge, 300)] {
+        let start = Instant::now();
+        check(ask(&transport, lane), Cause::ReplyTimeout, Phase::Receive, true);
+        let took = start.elapsed().as_millis();
+        assert!((least..least + 150).contains(&took), "{lane:?} took {took} ms");
+    }
+}
+
+#[test]
+fn a_slow_drip_meets_the_bodys_time_or_the_calls() {
+    let server = Server::start(|conn| {
+        conn.request();
+        conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        while conn.send(b"x") {
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    let transport = with(&server.url(), |config| {
+        config.timeouts.body = Duration::from_millis(200);
+    });
+    check(ask(&transport, Lane::Read), Cause::BodyTimeout, Phase::Receive, true);
+    let start = Instant::now();
+    let result = ask_with(&to(&server.url()), Lane::Charge, |ask| {
+        ask.timeout = Duration::from_millis(200);
+    });
+    check(result, Cause::Deadline, Phase::Receive, true);
+    assert!(start.elapsed() < Duration::from_millis(400));
+}
+
+#[test]
+fn single_bytes_make_a_reply_too() {
+    let server = Server::start(|conn| {
+        conn.request();
+        for byte in OK {
+            conn.send([*byte]);
+        }
+    });
+    assert_eq!(ask(&to(&server.url()), Lane::Read).unwrap().body, b"hello");
+}

@@ -1,0 +1,94 @@
+//! Connections that are secured, or should be.
+
+use super::*;
+
+#[test]
+fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
+    let authority = Authority::new();
+    let pem = authority.pem();
+    let rows = [
+        ("self-signed", server::self_signed("localhost"), false),
+        ("unknown authority", authority.server("localhost"), false),
+        ("wrong host", authority.server("example.com"), true),
+        ("expired", authority.server_until("localhost", 2001), true),
+    ];
+    for (name, config, trusted) in rows {
+        let server = Server::start_tls(config, |conn| conn.serve(OK));
+        let transport = with(&server.https("localhost"), |config| {
+            config.extra_ca_pem = trusted.then(|| pem.clone());
+        });
+        for lane in BOTH {
+            let result = ask(&transport, lane);
+            assert_eq!(result.as_ref().unwrap_err().cause, Cause::Certificate, "{name}: {result:?}");
+            check(result, Cause::Certificate, Phase::Tls, false);
+        }
+        assert!(server.requests().is_empty());
+    }
+}
+
+#[test]
+fn an_extra_authority_is_trusted_and_sessions_are_resumed() {
+    let authority = Authority::new();
+    for host in ["localhost", "127.0.0.1"] {
+        let server = Server::start_tls(authority.server(host), |conn| conn.serve(OK));
+        let transport = with(&server.https(host), |config| {
+            config.extra_ca_pem = Some(authority.pem());
+        });
+        for _ in 0..5 {
+            assert_eq!(ask(&transport, Lane::Charge).unwrap().body, b"hello");
+        }
+        assert_eq!((server.accepted(), server.resumed()), (5, 4));
+        for _ in 0..5 {
+            assert_eq!(ask(&transport, Lane::Read).unwrap().body, b"hello");
+        }
+        assert_eq!(server.accepted(), 6);
+    }
+}
+
+#[test]
+fn a_connection_that_said_farewell_is_not_used_again() {
+    let authority = Authority::new();
+    let server = Server::start_tls(authority.server("localhost"), |conn| {
+        conn.request();
+        conn.send_with_farewell(OK);
+        conn.hold();
+    });
+    let transport = with(&server.https("localhost"), |config| {
+        config.extra_ca_pem = Some(authority.pem());
+    });
+    for _ in 0..3 {
+        assert_eq!(ask(&transport, Lane::Read).unwrap().body, b"hello");
+    }
+    assert_eq!(server.accepted(), 3);
+}
+
+#[test]
+fn large_replies_come_whole_through_tls() {
+    let authority = Authority::new();
+    let body = "0123456789abcdef".repeat(20_000);
+    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let server = Server::start_tls(authority.server("localhost"), move |conn| conn.serve(&reply));
+    let transport = with(&server.https("localhost"), |config| {
+        config.extra_ca_pem = Some(authority.pem());
+    });
+    for lane in BOTH {
+        let reply = ask_with(&transport, lane, |ask| ask.body_limit = body.len()).unwrap();
+        assert!(reply.body == body.as_bytes());
+    }
+}
+
+#[test]
+fn a_handshake_with_no_tls_server_breaks_unsent() {
+    let plain = Server::start(|conn| {
+        conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        conn.hold();
+    });
+    check(ask(&to(&plain.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
+    let cut = Server::start(|_| {});
+    check(ask(&to(&cut.https("localhost")), Lane::Charge), Cause::Handshake, Phase::Tls, false);
+    let silent = Server::start(server::Conn::hold);
+    let transport = with(&silent.https("localhost"), |config| {
+        config.timeouts.connect = Duration::from_millis(100);
+    });
+    check(ask(&transport, Lane::Charge), Cause::ConnectTimeout, Phase::Tls, false);
+}
