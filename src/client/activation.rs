@@ -127,7 +127,7 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Calls back about once a second and after each poll, from the waiting thread.
+    /// Calls back about once a second while nothing comes, from the waiting thread.
     pub fn on_progress(mut self, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
         self.progress = Some(progress);
         self
@@ -271,13 +271,16 @@ impl Activation {
                 }
                 Next::Poll { at: until, .. } | Next::Rest { until } => until,
             };
+            let pause = until.saturating_sub(now.monotonic).min(SLICE);
+            if pause.is_zero() {
+                continue;
+            }
             if let Some(progress) = &mut options.progress {
                 let elapsed = client.now().monotonic.saturating_sub(start);
                 let remaining = options.plan.timeout.saturating_sub(elapsed);
                 progress(&Progress { elapsed, remaining, polls, last_error: last_error.as_ref() });
             }
-            let pause = until.saturating_sub(now.monotonic).min(SLICE);
-            if !pause.is_zero() && !client.sleep(pause) {
+            if !client.sleep(pause) {
                 return Err(Error::cancelled(&doing, Phase::Prepare));
             }
         }

@@ -36,8 +36,8 @@ pub struct Reconciliation {
 impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
-    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and once more after something was found; at once for a
-    /// purchase that is older. Takes up nothing: pass the id of a candidate to [`Client::activation`].
+    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; at once where
+    /// the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         let doing = format!("{}: looking for it in the order history", intent.doing());
         let started = self.now();
@@ -45,9 +45,10 @@ impl Client {
         let age = started.wall.duration_since(intent.started()).unwrap_or_default();
         let mut found: Option<Reconciliation> = None;
         let mut last_error = None;
-        let looks = LOOKS.iter().enumerate().filter(|(i, look)| **look >= age || *i == LOOKS.len() - 1);
-        for (_, look) in looks {
-            let due = look.saturating_sub(age);
+        // Looks that are past already are made as one, now.
+        let late = (age > LOOKS[0]).then_some(Duration::ZERO);
+        let due = LOOKS.iter().filter(|look| **look >= age).map(|look| *look - age);
+        for due in late.into_iter().chain(due) {
             let passed = self.now().monotonic.saturating_sub(started.monotonic);
             if !self.sleep(due.saturating_sub(passed)) {
                 return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(intent.clone()));

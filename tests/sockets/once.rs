@@ -1,0 +1,142 @@
+//! A purchase reaches the server once, whatever the server does to the connection.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+use sastaotp::{Charge, Error, ErrorKind, Retry};
+
+use crate::server::{Sandbox, client, request};
+
+fn assert_unknown(error: &Error, what: &str) {
+    assert_eq!((error.charge(), error.retry()), (Charge::Unknown, Retry::AfterReconcile), "{what}: {error:?}");
+    assert!(error.intent().is_some(), "{what}");
+}
+
+#[test]
+fn a_lost_purchase_was_sent_once_and_is_found() {
+    std::thread::scope(|scope| {
+        for variant in ["fin", "rst"] {
+            for warm in [false, true] {
+                scope.spawn(move || lose_a_purchase(variant, warm));
+            }
+        }
+    });
+}
+
+fn lose_a_purchase(variant: &str, warm: bool) {
+    let name = format!("{variant}_{warm}");
+    let sandbox = Sandbox::start(&name);
+    let client = sandbox.client();
+    if warm {
+        for _ in 0..3 {
+            client.get_balance().unwrap();
+        }
+    }
+    let first = client.get_number(request("zz_multi")).unwrap();
+    first.poll().unwrap();
+    first.complete().unwrap();
+    for action in ["getNumber", "regetNumber"] {
+        let fault = format!(r#"{{"match":{{"action":"{action}"}},"fault":"N06","variant":"{variant}","times":0}}"#);
+        sandbox.control("faults", &fault);
+    }
+    let bought = client.get_number(request("zz_ok")).unwrap_err();
+    let again = client.reget_number(first.id()).unwrap_err();
+    assert_unknown(&bought, &name);
+    assert_unknown(&again, &name);
+    assert_eq!((sandbox.count("getNumber"), sandbox.count("regetNumber")), (2, 1), "{name}");
+    sandbox.control("assert", r#"{"charges":3}"#);
+    // The two are told apart by their service and by their number.
+    for (error, service) in [(bought, "zz_ok"), (again, "zz_multi")] {
+        let found = client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!((found.candidates.len(), found.complete), (1, true), "{name}: {found:?}");
+        assert_eq!(found.candidates[0].service.as_deref(), Some(service), "{name}");
+    }
+    assert_eq!((sandbox.count("getNumber"), sandbox.count("regetNumber")), (2, 1), "looking buys nothing");
+}
+
+#[test]
+fn a_bare_server_sees_one_request_on_one_connection() {
+    for reset in [false, true] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            let mut requests = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut head = [0; 4096];
+                let length = stream.read(&mut head).unwrap();
+                let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                if head.starts_with("GET /end") {
+                    return requests;
+                }
+                requests.push(head);
+                if reset {
+                    // Closing with unread bytes resets the connection.
+                    stream.write_all(b"HT").unwrap();
+                }
+            }
+            requests
+        });
+        let error = client(&url, "stp_canary_bare").get_number(request("tg")).unwrap_err();
+        assert_unknown(&error, "bare");
+        let mut end = std::net::TcpStream::connect(url.trim_start_matches("http://").trim_end_matches('/')).unwrap();
+        end.write_all(b"GET /end").unwrap();
+        let requests = server.join().unwrap();
+        assert_eq!(requests.len(), 1, "{requests:?}");
+        assert!(requests[0].contains("action=getNumber") && !requests[0].contains("api_key"), "the key is in a header");
+    }
+}
+
+#[test]
+fn what_cannot_be_reached_is_not_charged() {
+    let refused = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", listener.local_addr().unwrap())
+    };
+    // Speaks no TLS: every handshake fails, and every attempt is a connection of its own.
+    let plain = TcpListener::bind("127.0.0.1:0").unwrap();
+    let tls = format!("https://{}/", plain.local_addr().unwrap());
+    let attempts = std::thread::spawn(move || {
+        let mut attempts = 0;
+        for stream in plain.incoming() {
+            let mut stream = stream.unwrap();
+            let mut hello = [0; 4096];
+            let length = stream.read(&mut hello).unwrap();
+            if hello[..length].starts_with(b"end") {
+                return attempts;
+            }
+            attempts += 1;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+        attempts
+    });
+    for (url, kind) in [
+        (refused.as_str(), ErrorKind::Connection),
+        ("https://no-such-host.invalid/", ErrorKind::Connection),
+        (tls.as_str(), ErrorKind::Connection),
+    ] {
+        let error = client(url, "stp_canary_unreachable").get_number(request("tg")).unwrap_err();
+        assert_eq!((error.charge(), error.kind()), (Charge::NotCharged, kind), "{url}: {error:?}");
+        assert!(error.intent().is_some());
+    }
+    let mut end = std::net::TcpStream::connect(tls.trim_start_matches("https://").trim_end_matches('/')).unwrap();
+    end.write_all(b"end").unwrap();
+    let attempts = attempts.join().unwrap();
+    assert_eq!(attempts, 3, "one attempt, and two more because nothing left");
+}
+
+#[test]
+fn fifty_threads_buy_fifty_numbers() {
+    let sandbox = Sandbox::start("fifty");
+    sandbox.control("seed", r#"{"wallet":"100000"}"#);
+    let client = sandbox.client();
+    let mut ids: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..50).map(|_| scope.spawn(|| client.get_number(request("zz_ok")).unwrap().id().to_owned())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 50);
+    sandbox.control("assert", r#"{"charges":50}"#);
+}
