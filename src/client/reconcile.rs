@@ -55,11 +55,15 @@ impl Client {
             }
             match self.look(intent) {
                 Ok(now) => {
-                    let settled = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
-                    let any = !now.candidates.is_empty();
-                    found = Some(now);
-                    if settled && any {
-                        break;
+                    let before = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
+                    match (before, now.candidates.is_empty()) {
+                        // A history that shows less than before is one that lags.
+                        (true, true) => {}
+                        (true, false) => {
+                            found = Some(now);
+                            break;
+                        }
+                        (false, _) => found = Some(now),
                     }
                 }
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => {

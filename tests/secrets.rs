@@ -1,0 +1,147 @@
+//! The key is in no log line, no error and no debug output: at trace level, with every fault, over memory and sockets.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use log::{LevelFilter, Log, Metadata, Record};
+use sastaotp::clock::{Clock, ManualClock};
+use sastaotp::sandbox::{MemoryTransport, Server};
+use sastaotp::{Amount, Client, ClientBuilder, KeyIn, NumberRequest, OrderQuery};
+use serde_json::{Value, json};
+
+const KEY: &str = "stp_canary/secrets+key=1";
+/// How the key looks in a query.
+const ENCODED: &str = "stp_canary%2Fsecrets%2Bkey%3D1";
+
+/// Everything that was logged or printed.
+struct Paper(Mutex<String>);
+
+static PAPER: Paper = Paper(Mutex::new(String::new()));
+
+impl Paper {
+    fn write(&self, line: &str) {
+        let mut text = self.0.lock().unwrap();
+        text.push_str(line);
+        text.push('\n');
+    }
+}
+
+impl Log for Paper {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+    fn log(&self, record: &Record<'_>) {
+        self.write(&format!("{} {} {}", record.level(), record.target(), record.args()));
+    }
+    fn flush(&self) {}
+}
+
+/// Prints a result in every way there is.
+fn print<T: Debug>(result: &sastaotp::Result<T>) {
+    PAPER.write(&format!("{result:?} {result:#?}"));
+    if let Err(error) = result {
+        PAPER.write(&error.to_string());
+        PAPER.write(&error.intent().map(sastaotp::Intent::to_json).unwrap_or_default());
+    }
+}
+
+/// Makes every kind of call.
+fn call_all(client: &Client) {
+    PAPER.write(&format!("{client:?}"));
+    print(&client.get_balance());
+    print(&client.get_services(Some("tg")));
+    print(&client.get_prices(Some("tg"), Some("22")).map(|prices| format!("{prices:?}")));
+    print(&client.get_countries());
+    print(&client.get_orders(&OrderQuery::default()));
+    let number = client.get_number(NumberRequest::new("zz_multi").country("22").max_price(Amount::from_rupees(100)));
+    print(&number);
+    PAPER.write(&format!("{:?}", client.unclaimed()));
+    if let Ok(number) = number {
+        print(&number.poll());
+        print(&number.wait_for_code(Duration::ZERO));
+        print(&number.request_next_code());
+        print(&number.complete());
+        print(&number.reget());
+        PAPER.write(&format!("{number:?} {:?}", number.purchase()));
+    }
+}
+
+/// The faults of the sandbox, each with its variants.
+fn faults(known: &Value) -> Vec<(String, Option<String>)> {
+    let mut all = Vec::new();
+    for row in known.as_array().expect("a list of faults") {
+        let id = row["fault"].as_str().or(row["id"].as_str()).expect("a fault has an id").to_owned();
+        match row["variants"].as_array().filter(|variants| !variants.is_empty()) {
+            Some(variants) => all.extend(variants.iter().map(|v| (id.clone(), v.as_str().map(str::to_owned)))),
+            None => all.push((id, row["variant"].as_str().filter(|v| !v.is_empty()).map(str::to_owned))),
+        }
+    }
+    all
+}
+
+fn arm(fault: &(String, Option<String>)) -> String {
+    let mut rule = json!({ "fault": fault.0, "times": 0, "nth": 1 });
+    if let Some(variant) = &fault.1 {
+        rule["variant"] = json!(variant);
+    }
+    rule.to_string()
+}
+
+fn builder(place: KeyIn) -> ClientBuilder {
+    Client::builder().api_key(KEY).key_in(place).seed(7)
+}
+
+#[test]
+fn the_key_is_shown_nowhere() {
+    log::set_logger(&PAPER).unwrap();
+    log::set_max_level(LevelFilter::Trace);
+    PAPER.write(&format!("{:?}", builder(KeyIn::Query)));
+
+    let mut runs = 0;
+    for place in [KeyIn::Header, KeyIn::Bearer, KeyIn::Query] {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let memory = MemoryTransport::new(Arc::clone(&clock));
+        let known: Value = serde_json::from_str(&memory.control(KEY, "faults", "").unwrap()).unwrap();
+        let client = builder(place).clock(clock).transport(Arc::new(memory.clone())).build().unwrap();
+        call_all(&client);
+        for fault in faults(&known["known"]) {
+            memory.control(KEY, "reset", "{}").unwrap();
+            memory.control(KEY, "faults", &arm(&fault)).unwrap();
+            call_all(&client);
+            runs += 1;
+        }
+    }
+    assert!(runs > 200, "{runs} runs");
+
+    let server = Server::start(0).unwrap();
+    let echo = format!("<html>{KEY} {ENCODED}</html>");
+    for place in [KeyIn::Header, KeyIn::Bearer, KeyIn::Query] {
+        let client = builder(place).base_url(server.url()).build().unwrap().with_timeout(Duration::from_millis(200));
+        call_all(&client);
+        for fault in
+            ["N06", "N08", "N09", "N10", "N12", "H01", "H02", "H04", "H06", "H07", "H12", "H13", "H14", "B01", "B03"]
+        {
+            server.control(KEY, "faults", &json!({"fault": fault, "times": 0}).to_string()).unwrap();
+            call_all(&client);
+            server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
+        }
+        for (status, location) in [(200, None), (403, None), (302, Some(format!("http://127.0.0.1/?api_key={KEY}")))] {
+            let mut rule = json!({"fault": if location.is_some() { "H01" } else { "H09" }, "times": 0, "status": status, "body": echo});
+            if let Some(location) = location {
+                rule["location"] = json!(location);
+            }
+            server.control(KEY, "faults", &rule.to_string()).unwrap();
+            call_all(&client);
+            server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
+        }
+    }
+    for url in ["https://127.0.0.1:9/", "https://no-such-host.invalid/"] {
+        call_all(&builder(KeyIn::Query).base_url(url).build().unwrap().with_timeout(Duration::from_millis(200)));
+    }
+
+    let paper = PAPER.0.lock().unwrap();
+    let line = |key: &str| paper.lines().find(|line| line.contains(key)).map(str::to_owned);
+    assert!(paper.len() > 100_000, "the logger was asked: {} bytes", paper.len());
+    assert_eq!((line(KEY), line(ENCODED)), (None, None));
+}
