@@ -120,7 +120,7 @@ impl Call<'_> {
         };
         // `operator` pins a country, by the vendor's page, and so it goes before `country`.
         let wanted = self.params.get("operator").or(self.params.get("country"));
-        let (country, offer) = match self.select(item, wanted) {
+        let (country, offer) = match select(item, wanted) {
             Ok(found) => found,
             Err(refusal) => return refusal,
         };
@@ -169,25 +169,6 @@ impl Call<'_> {
             },
             _ => number_bought(order),
         }
-    }
-
-    fn select(&self, item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
-        let code = item.code;
-        let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
-            let cheapest = item.cheapest();
-            return cheapest
-                .ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
-        };
-        let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
-        let country = catalogue::country_of(wanted).ok_or_else(|| {
-            unavailable(format!(
-                "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
-            ))
-        })?;
-        let offer = item.offer(country);
-        offer
-            .map(|offer| (country, offer))
-            .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
     }
 
     fn reget_number(&mut self) -> Outcome {
@@ -369,6 +350,25 @@ impl Call<'_> {
             "pages": total.div_ceil(limit),
         }))
     }
+}
+
+/// The country that a number is bought in, and its price.
+fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
+    let code = item.code;
+    let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
+        let cheapest = item.cheapest();
+        return cheapest.ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
+    };
+    let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
+    let country = catalogue::country_of(wanted).ok_or_else(|| {
+        unavailable(format!(
+            "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
+        ))
+    })?;
+    let offer = item.offer(country);
+    offer
+        .map(|offer| (country, offer))
+        .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
 }
 
 fn get_countries() -> Outcome {

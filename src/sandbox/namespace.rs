@@ -49,7 +49,7 @@ pub(super) enum NotBought {
     Balance,
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// The `SplitMix64` generator: small, and the same everywhere.
 pub(super) struct Random(u64);
 
 impl Random {

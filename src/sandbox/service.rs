@@ -438,7 +438,7 @@ mod tests {
         }
     }
 
-    fn get<'a>(query: &'a str) -> Request<'a> {
+    fn get(query: &str) -> Request<'_> {
         Request {
             method: "GET",
             path: PATH,

@@ -63,42 +63,55 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
     let mut head = Head {
         text: String::with_capacity(256),
     };
-    let line = match delivery {
-        Delivery::Http10 => format!("HTTP/1.0 {status} {}\r\n", phrase(status)),
-        Delivery::GarbledStatus => format!("HTTTP/9.x {status}0 ???\r\n"),
-        _ => format!("HTTP/1.1 {status} {}\r\n", phrase(status)),
-    };
     if let Delivery::Informed(status) = delivery {
         head.text = format!("HTTP/1.1 {status} {}\r\n\r\n", phrase(status));
     }
-    head.text.push_str(&line);
+    let (version, digit) = match delivery {
+        Delivery::Http10 => ("HTTP/1.0", ""),
+        Delivery::GarbledStatus => ("HTTTP/9.x", "0"),
+        _ => ("HTTP/1.1", ""),
+    };
+    head.text
+        .extend([version, " ", &status.to_string(), digit, " ", phrase(status), "\r\n"]);
     if sized {
         head.add("Content-Type", content_type);
     }
     for (name, value) in &headers {
         head.add(name, value);
     }
-    let length = body.len();
-    let closing = |mut head: Head, body: &[u8]| {
-        head.add("Connection", "close");
-        Plan {
-            bytes: head.with(body),
-            then: Then::Close,
+    match delivery {
+        Delivery::Whole | Delivery::HugeHeaders | Delivery::Informed(_) | Delivery::GarbledStatus => {
+            if delivery == Delivery::HugeHeaders {
+                (0..16).for_each(|_| head.add("X-Huge", &"x".repeat(HUGE / 16)));
+            }
+            if sized {
+                head.length(body.len());
+            }
+            ended(head, if head_only || !sized { b"" } else { &body }, keep)
         }
+        Delivery::Chunked => {
+            head.add("Transfer-Encoding", "chunked");
+            ended(head, &chunked(&body), keep)
+        }
+        Delivery::Gzip => compressed(head, &gzip_stored(&body), keep),
+        Delivery::GzipCorrupt => compressed(head, &body, keep),
+        Delivery::GzipBomb => compressed(head, &gzip_zeros(BOMB), keep),
+        cut_or_wrong => faulty(cut_or_wrong, head, &body),
+    }
+}
+
+/// Plans a delivery that ends the connection.
+fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
+    let length = body.len();
+    let half = &body[..length / 2];
+    let cut = &body[..length.saturating_sub(2)];
+    let silent = |then| Plan {
+        bytes: Vec::new(),
+        then,
     };
     match delivery {
-        Delivery::Close => Plan {
-            bytes: Vec::new(),
-            then: Then::Close,
-        },
-        Delivery::Reset => Plan {
-            bytes: Vec::new(),
-            then: Then::Reset,
-        },
-        Delivery::Stall => Plan {
-            bytes: Vec::new(),
-            then: Then::Stall,
-        },
+        Delivery::Reset => silent(Then::Reset),
+        Delivery::Stall => silent(Then::Stall),
         // A settings frame of HTTP/2 with nothing in it.
         Delivery::Http2 => Plan {
             bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0],
@@ -111,31 +124,16 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
                 then: Then::Close,
             }
         }
-        Delivery::HalfBody => {
+        Delivery::HalfBody | Delivery::StallBody => {
             head.length(length);
+            let then = if delivery == Delivery::HalfBody {
+                Then::Close
+            } else {
+                Then::Stall
+            };
             Plan {
-                bytes: head.with(&body[..length / 2]),
-                then: Then::Close,
-            }
-        }
-        Delivery::StallBody => {
-            head.length(length);
-            Plan {
-                bytes: head.with(&body[..length / 2]),
-                then: Then::Stall,
-            }
-        }
-        Delivery::Unframed => closing(head, &body),
-        Delivery::UnframedCut => closing(head, &body[..length.saturating_sub(2)]),
-        Delivery::Http10 => {
-            head.length(length);
-            closing(head, &body)
-        }
-        Delivery::Drip(every_ms) => {
-            head.length(length);
-            Plan {
-                then: Then::Drip(every_ms),
-                ..closing(head, &body)
+                bytes: head.with(half),
+                then,
             }
         }
         Delivery::EndlessBody => {
@@ -149,59 +147,50 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
             bytes: head.text.into_bytes(),
             then: Then::Repeat(&ENDLESS_HEADER),
         },
-        Delivery::LengthTooLong => {
-            head.length(length + 10);
-            closing(head, &body)
-        }
-        Delivery::LengthTooShort => {
-            head.length(length.saturating_sub(2));
-            closing(head, &body)
-        }
-        Delivery::TwoLengths => {
+        Delivery::Unframed => ended(head, body, false),
+        Delivery::UnframedCut => ended(head, cut, false),
+        Delivery::Drip(every_ms) => {
             head.length(length);
-            head.length(length + 1);
-            closing(head, &body)
+            Plan {
+                then: Then::Drip(every_ms),
+                ..ended(head, body, false)
+            }
+        }
+        Delivery::BadChunk => {
+            head.add("Transfer-Encoding", "chunked");
+            ended(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
         }
         Delivery::LengthAndChunks => {
             head.length(length);
             head.add("Transfer-Encoding", "chunked");
-            closing(head, &chunked(&body))
+            ended(head, &chunked(body), false)
         }
-        Delivery::BadChunk => {
-            head.add("Transfer-Encoding", "chunked");
-            closing(head, &[b"zz\r\n", &body[..], b"\r\n0\r\n\r\n"].concat())
+        Delivery::TwoLengths => {
+            head.length(length);
+            head.length(length + 1);
+            ended(head, body, false)
         }
-        Delivery::Whole
-        | Delivery::Chunked
-        | Delivery::HugeHeaders
-        | Delivery::Informed(_)
-        | Delivery::GarbledStatus => {
-            if delivery == Delivery::HugeHeaders {
-                for _ in 0..16 {
-                    head.add("X-Huge", &"x".repeat(HUGE / 16));
-                }
-            }
-            if delivery == Delivery::Chunked {
-                head.add("Transfer-Encoding", "chunked");
-                return ended(head, &chunked(&body), keep);
-            }
-            if sized {
-                head.length(length);
-            }
-            let bare = head_only || !sized;
-            ended(head, if bare { b"" } else { &body }, keep)
+        Delivery::LengthTooLong => {
+            head.length(length + 10);
+            ended(head, body, false)
         }
-        Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-            let encoded = match delivery {
-                Delivery::Gzip => gzip_stored(&body),
-                Delivery::GzipBomb => gzip_zeros(BOMB),
-                _ => body,
-            };
-            head.add("Content-Encoding", "gzip");
-            head.length(encoded.len());
-            ended(head, &encoded, keep)
+        Delivery::LengthTooShort => {
+            head.length(cut.len());
+            ended(head, body, false)
         }
+        Delivery::Http10 => {
+            head.length(length);
+            ended(head, body, false)
+        }
+        // `Close`, and those that `plan` has already dealt with.
+        _ => silent(Then::Close),
     }
+}
+
+fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> Plan {
+    head.add("Content-Encoding", "gzip");
+    head.length(encoded.len());
+    ended(head, encoded, keep)
 }
 
 /// Header lines under way.
