@@ -344,8 +344,8 @@ fn control_calls_cause_and_show_what_they_say() {
     );
     let states = me.json("action=getOrders")["orders"].clone();
     assert_eq!([&states[1]["status"], &states[0]["status"]], ["expired", "cancelled"]);
-    let (status, differences) = me.control("assert", r#"{"charges":3,"refunds":1}"#);
-    assert_eq!(status, 409);
+    let (code, differences) = me.control("assert", r#"{"charges":3,"refunds":1}"#);
+    assert_eq!(code, 409);
     assert_eq!(
         differences["differences"],
         json!({"refunds": {"expected": 1, "actual": 2}})

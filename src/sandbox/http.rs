@@ -17,6 +17,8 @@ use super::wire::{Plan, Then, plan};
 
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 256;
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4_096;
 /// Enough for the deepest JSON that is read (128 levels), in a debug build too.
 const STACK: usize = 256 << 10;
 const MAX_HEAD: usize = 16 << 10;
@@ -75,6 +77,8 @@ impl Server {
     /// Starts on that port of 127.0.0.1; 0 takes a free one.
     pub fn start(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        // The standard library's 128 overflow when many tests connect at once, and a connect then takes a second longer.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             service: Mutex::new(Service::new()),

@@ -7,20 +7,20 @@ use std::time::Duration;
 use serde_json::Value;
 
 /// A connection to the sandbox.
-pub struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 /// A reply with a proper length.
-pub struct Reply {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Connection {
-    pub fn open(port: u16) -> Self {
+    pub(crate) fn open(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("the sandbox listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         stream.set_nodelay(true).unwrap();
@@ -31,7 +31,7 @@ impl Connection {
     }
 
     /// Sends a request and reads the reply; `None` where the connection ends before the reply is whole.
-    pub fn ask(&mut self, request: &str) -> Option<Reply> {
+    pub(crate) fn ask(&mut self, request: &str) -> Option<Reply> {
         self.stream.write_all(request.as_bytes()).ok()?;
         let (mut head_end, mut whole) = (0, usize::MAX);
         while self.read.len() < whole {
@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Sends bytes and reads until the connection ends or is silent for `patience`.
-    pub fn raw(mut self, bytes: &[u8], patience: Duration) -> Vec<u8> {
+    pub(crate) fn raw(mut self, bytes: &[u8], patience: Duration) -> Vec<u8> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
         // The sandbox may close before all of it is written.
         let _ = self.stream.write_all(bytes);
@@ -84,39 +84,39 @@ impl Connection {
 }
 
 /// The text of a request of the service.
-pub fn get(key: &str, query: &str) -> String {
+pub(crate) fn get(key: &str, query: &str) -> String {
     format!("GET /stubs/handler_api.php?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n")
 }
 
 /// One namespace of a sandbox.
-pub struct Account {
-    pub port: u16,
-    pub key: String,
+pub(crate) struct Account {
+    pub(crate) port: u16,
+    pub(crate) key: String,
 }
 
 impl Account {
-    pub fn new(port: u16, key: &str) -> Self {
+    pub(crate) fn new(port: u16, key: &str) -> Self {
         Self { port, key: key.into() }
     }
 
     /// Asks on a connection of its own.
-    pub fn reply(&self, query: &str) -> Option<Reply> {
+    pub(crate) fn reply(&self, query: &str) -> Option<Reply> {
         Connection::open(self.port).ask(&get(&self.key, query))
     }
 
     /// The plain reply.
-    pub fn plain(&self, query: &str) -> String {
+    pub(crate) fn plain(&self, query: &str) -> String {
         self.reply(query).expect("a whole reply").body
     }
 
     /// The JSON reply.
-    pub fn json(&self, query: &str) -> Value {
+    pub(crate) fn json(&self, query: &str) -> Value {
         let body = self.plain(&format!("{query}&format=json"));
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{query}: {error}: {body}"))
     }
 
     /// Buys a number, and gives its id.
-    pub fn buy(&self, service: &str) -> String {
+    pub(crate) fn buy(&self, service: &str) -> String {
         let bought = self.json(&format!("action=getNumber&service={service}&country=22"));
         bought["activation_id"]
             .as_str()
@@ -124,16 +124,16 @@ impl Account {
             .to_string()
     }
 
-    pub fn status(&self, id: &str) -> String {
+    pub(crate) fn status(&self, id: &str) -> String {
         self.plain(&format!("action=getStatus&id={id}"))
     }
 
-    pub fn set(&self, id: &str, status: &str) -> String {
+    pub(crate) fn set(&self, id: &str, status: &str) -> String {
         self.plain(&format!("action=setStatus&id={id}&status={status}"))
     }
 
     /// Makes a control call; a body makes it a POST.
-    pub fn control(&self, call: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn control(&self, call: &str, body: &str) -> (u16, Value) {
         let method = if body.is_empty() { "GET" } else { "POST" };
         let (key, length) = (&self.key, body.len());
         let request = format!(
@@ -147,7 +147,7 @@ impl Account {
     }
 
     /// Makes a control call that must be accepted.
-    pub fn must(&self, call: &str, body: &str) -> Value {
+    pub(crate) fn must(&self, call: &str, body: &str) -> Value {
         let (status, value) = self.control(call, body);
         assert_eq!(status, 200, "{call} {body}: {value}");
         value
