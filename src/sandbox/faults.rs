@@ -226,8 +226,8 @@ impl Row {
     /// When it hits, unless the rule says: a reply that is lost was first earned, a reply in its place was not.
     fn when(&self) -> When {
         match self.effect {
-            // "Before the request was read" leaves nothing to commit.
-            _ if self.id == "N05" => When::Before,
+            // Before the request was read, or on a connection that was dead already: there is nothing to commit.
+            _ if matches!(self.id, "N05" | "N07") => When::Before,
             Effect::Unreachable(_) | Effect::Answer(..) | Effect::Redirect(_) | Effect::Limited(_) => When::Before,
             Effect::Deliver(_) | Effect::Reshape(_) | Effect::Headers(_) | Effect::Twist(_) => When::After,
         }

@@ -30,6 +30,8 @@ const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long a write may be stuck, and how long a stall, a drip or an endless reply goes on.
 const WRITE: Duration = Duration::from_secs(10);
 const FAULT: Duration = Duration::from_secs(120);
+/// How long a connection that is closed may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
 /// How long a new connection waits for the place of an old one.
 const PLACE: Duration = Duration::from_millis(200);
 
@@ -460,9 +462,10 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static
 fn close(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let end = Instant::now() + LINGER;
     let mut left = 4 << 20;
     let mut buffer = [0; 4 << 10];
-    while left > 0 {
+    while left > 0 && Instant::now() < end {
         match stream.read(&mut buffer)? {
             0 => break,
             count => left -= count.min(left),

@@ -130,8 +130,11 @@ pub(super) fn large(body: Vec<u8>) -> Vec<u8> {
 }
 
 pub(super) fn many_keys(body: Vec<u8>) -> Vec<u8> {
-    let keys: Vec<String> = (0..1_000_000).map(|key| format!("\"k{key}\":0")).collect();
-    with_first(&body, &keys.join(","))
+    let mut keys = String::with_capacity(14 << 20);
+    for key in 0..1_000_000 {
+        keys.extend([",\"k", &key.to_string(), "\":0"]);
+    }
+    with_first(&body, &keys[1..])
 }
 
 pub(super) fn duplicate_keys(body: Vec<u8>) -> Vec<u8> {

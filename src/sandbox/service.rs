@@ -64,11 +64,9 @@ impl Service {
         Self::default()
     }
 
-    pub(super) fn for_memory() -> Self {
-        Self {
-            in_memory: true,
-            ..Self::default()
-        }
+    /// Allows the faults that come before a connection, which only the in-memory transport can carry out.
+    pub(super) fn enter_memory(&mut self) {
+        self.in_memory = true;
     }
 
     /// Answers a request at `now`, in milliseconds since 1970.
@@ -150,12 +148,12 @@ impl Service {
         }
         namespace.log.push_back(Line {
             at_ms: now,
-            action: action.into(),
+            action: shown(action, 40),
             request: shown_request(&params),
             status: reply.status,
             reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
             fault,
-            reason: reason.map(Into::into),
+            reason: reason.map(|reason| shown(&reason, 200)),
         });
         reply
     }
@@ -238,12 +236,17 @@ fn is_loopback(host: &str) -> bool {
 
 /// The request without its key, for the log.
 fn shown_request(params: &Params) -> Box<str> {
-    let mut shown = String::new();
+    let mut text = String::new();
     for (name, value) in params.without_key() {
-        let gap = if shown.is_empty() { "" } else { "&" };
-        shown.extend([gap, name, "=", value]);
+        let gap = if text.is_empty() { "" } else { "&" };
+        text.extend([gap, name, "=", value]);
     }
-    shown.chars().take(200).collect::<String>().into()
+    shown(&text, 200)
+}
+
+/// The beginning of a text: a client may send 16 KiB of it, and the log keeps many.
+fn shown(text: &str, limit: usize) -> Box<str> {
+    text.chars().take(limit).collect::<String>().into()
 }
 
 fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_connect: bool) -> Option<&'a Rule> {
