@@ -421,8 +421,7 @@ fn faults_hit_the_requests_they_are_meant_for() {
 fn every_fault_leaves_the_sandbox_answering() {
     let (_server, me) = start("k");
     let known = me.must("faults", "")["known"].clone();
-    let id = me.buy("zz_multi");
-    me.status(&id);
+    me.must("seed", r#"{"wallet":"10000"}"#);
     let mut count = 0;
     for (fault, variants) in known.as_object().unwrap() {
         let mut variants: Vec<Value> = variants.as_array().unwrap().clone();
@@ -435,6 +434,10 @@ fn every_fault_leaves_the_sandbox_answering() {
                 continue;
             }
             count += 1;
+            let id = me.json("action=getNumber&service=zz_ok")["activation_id"]
+                .as_str()
+                .unwrap()
+                .to_string();
             let request = get("k", &format!("action=getStatus&id={id}&format=json"));
             Connection::open(me.port).raw(request.as_bytes(), Duration::from_millis(40));
             assert!(

@@ -18,8 +18,8 @@ use super::reply::{Delivery, JSON, Params, Reply, Request, TEXT};
 pub(super) const PATH: &str = "/stubs/handler_api.php";
 /// The path that control calls begin with.
 const CONTROL: &str = "/_sandbox/";
-/// How many keys are kept; the oldest goes when one more comes.
-const MAX_NAMESPACES: usize = 10_000;
+/// How many keys are kept; the oldest goes when one more comes. So many with an order each are 12 MB.
+const MAX_NAMESPACES: usize = 5_000;
 /// How many lines of log there are for all keys together, and the most and the least for one.
 const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
 /// Gap between the bytes of a drip, in milliseconds.
