@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::faults::Unreachable;
+use super::fault_table::Unreachable;
 use super::reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
 use crate::Cancel;

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::catalogue::{Country, Ids, Item, hash};
-use super::faults::{Rules, Twist};
+use super::fault_table::Twist;
+use super::faults::Rules;
 use super::orders::{Order, Purchase, State, Supply};
 use super::time::Time;
 use super::wallet::Wallet;
