@@ -70,11 +70,11 @@ fn call_all(client: &Client) {
 /// The faults of the sandbox, each with its variants.
 fn faults(known: &Value) -> Vec<(String, Option<String>)> {
     let mut all = Vec::new();
-    for row in known.as_array().expect("a list of faults") {
-        let id = row["fault"].as_str().or(row["id"].as_str()).expect("a fault has an id").to_owned();
-        match row["variants"].as_array().filter(|variants| !variants.is_empty()) {
-            Some(variants) => all.extend(variants.iter().map(|v| (id.clone(), v.as_str().map(str::to_owned)))),
-            None => all.push((id, row["variant"].as_str().filter(|v| !v.is_empty()).map(str::to_owned))),
+    for (id, variants) in known.as_object().expect("faults with their variants") {
+        let variants = variants.as_array().expect("a list of variants");
+        all.extend(variants.iter().map(|variant| (id.clone(), variant.as_str().map(str::to_owned))));
+        if variants.is_empty() {
+            all.push((id.clone(), None));
         }
     }
     all

@@ -2,16 +2,16 @@
 //!
 //! Owns what an action means; who may ask, faults and bytes are `service.rs`.
 
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Delivery;
 use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
-use super::faults::{ERROR_PAGE, Twist};
+use super::fault_table::{ERROR_PAGE, Twist};
 use super::namespace::{Namespace, NotBought};
 use super::orders::{Cancelled, Order, Seen, Sms, State};
 use super::reply::{JSON, Params, Reply, TEXT};
+use super::shapes::{bought_json, money, order_json, service_json};
 use super::stories::Buy;
-use super::time::date_text;
 use crate::Amount;
 
 /// What an action came to.
@@ -43,12 +43,6 @@ pub(super) fn canonical(action: &str) -> &str {
         "getServices" => "getServicesList",
         _ => action,
     }
-}
-
-/// Micro-rupees as a JSON number.
-pub(super) fn money(micros: i64) -> Value {
-    let text = Amount::from_micros(micros).to_string();
-    text.parse::<Number>().map_or(Value::Null, Value::Number)
 }
 
 impl Outcome {
@@ -107,7 +101,7 @@ impl Call<'_> {
         };
         // `operator` pins a country, by the vendor's page, and so it goes before `country`.
         let wanted = self.params.get("operator").or(self.params.get("country"));
-        let (country, offer) = match self.select(item, wanted) {
+        let (country, offer) = match select(item, wanted) {
             Ok(found) => found,
             Err(refusal) => return refusal,
         };
@@ -145,23 +139,6 @@ impl Call<'_> {
             Buy::LostReply => Outcome { delivery: Delivery::Reset, ..number_bought(order) },
             _ => number_bought(order),
         }
-    }
-
-    fn select(&self, item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
-        let code = item.code;
-        let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
-            let cheapest = item.cheapest();
-            return cheapest
-                .ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
-        };
-        let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
-        let country = catalogue::country_of(wanted).ok_or_else(|| {
-            unavailable(format!("there is no country {wanted:?}; codes are not calling codes: getCountries has them"))
-        })?;
-        let offer = item.offer(country);
-        offer
-            .map(|offer| (country, offer))
-            .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
     }
 
     fn reget_number(&mut self) -> Outcome {
@@ -323,6 +300,21 @@ impl Call<'_> {
     }
 }
 
+/// The country that a number is bought in, and its price.
+fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
+    let code = item.code;
+    let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
+        let cheapest = item.cheapest();
+        return cheapest.ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
+    };
+    let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
+    let country = catalogue::country_of(wanted).ok_or_else(|| {
+        unavailable(format!("there is no country {wanted:?}; codes are not calling codes: getCountries has them"))
+    })?;
+    let offer = item.offer(country);
+    offer.map(|offer| (country, offer)).ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
+}
+
 fn get_countries() -> Outcome {
     let countries = COUNTRIES.iter().map(|country| {
         let Country { code, name, flag, .. } = country;
@@ -394,73 +386,6 @@ fn cancel_refused(refused: &Cancelled) -> Outcome {
 }
 
 fn number_bought(order: &Order) -> Outcome {
-    let story = &order.item.story;
-    Outcome::new(
-        Some(format!("ACCESS_NUMBER:{}:{}", order.activation_id, order.phone)),
-        json!({
-            "status": "OK",
-            "order_id": order.order_id,
-            "activation_id": order.activation_id,
-            "number": order.phone,
-            "phone_number": order.phone,
-            "service": order.item.name,
-            "service_code": order.item.code,
-            "country": order.country.name,
-            "country_code": order.country.code,
-            "price": money(order.price),
-            "multi_sms": story.multi,
-            "can_get_another_sms": story.multi,
-            "expires_in": story.lives / 1_000,
-            "note": null,
-        }),
-    )
-}
-
-fn service_json(item: &Item, with_countries: bool) -> Value {
-    let price = item.cheapest().map(|(_, offer)| money(offer.price));
-    let available: u32 = item.offers().map(|(_, offer)| offer.count).sum();
-    let countries: Vec<Value> = item
-        .offers()
-        .filter(|_| with_countries)
-        .map(|(country, offer)| {
-            json!({
-                "country_code": country.code,
-                "country_name": country.name,
-                "flag": country.flag,
-                "price": money(offer.price),
-                "qty": offer.count,
-            })
-        })
-        .collect();
-    json!({
-        "code": item.code,
-        "name": item.name,
-        "logo": format!("https://sastaotp.invalid/logos/{}.png", item.code),
-        "price": price,
-        "currency": "INR",
-        "available": available,
-        "multi_sms": item.story.multi,
-        "expires_in": item.story.lives / 1_000,
-        "countries": countries,
-    })
-}
-
-fn order_json(order: &Order) -> Value {
-    json!({
-        "order_id": order.order_id,
-        "activation_id": order.activation_id,
-        "number": order.phone,
-        "phone_number": order.phone,
-        "service": order.item.name,
-        "service_code": order.item.code,
-        "country": order.country.name,
-        "country_code": order.country.code,
-        "price": money(order.price),
-        "currency": "INR",
-        "status": order.state.word(),
-        "otp": order.received.last().map(|sms| &sms.code),
-        "multi_sms": order.item.story.multi,
-        "created_at": date_text(order.bought_ms),
-        "expires_at": date_text(order.expires_ms),
-    })
+    let plain = format!("ACCESS_NUMBER:{}:{}", order.activation_id, order.phone);
+    Outcome::new(Some(plain), bought_json(order))
 }

@@ -4,30 +4,29 @@
 //! what is not plain HTTP/1.1 is refused, so that a client's mistake shows here and not in front of the live service.
 
 use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::input::{Arrived, Input, MAX_HEADERS};
 use super::reply::{Reply, Request};
 use super::service::{PATH, Service};
 use super::wire::{Plan, Then, plan};
 
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 256;
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 4_096;
 /// Enough for the deepest JSON that is read (128 levels), in a debug build too.
 const STACK: usize = 256 << 10;
-const MAX_HEAD: usize = 16 << 10;
-const MAX_HEADERS: usize = 100;
-const MAX_BODY: usize = 256 << 10;
-/// How long a connection may be silent between two requests, and how long one request may take to arrive.
-const IDLE: Duration = Duration::from_secs(60);
-const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long a write may be stuck, and how long a stall, a drip or an endless reply goes on.
 const WRITE: Duration = Duration::from_secs(10);
 const FAULT: Duration = Duration::from_secs(120);
+/// How long a connection that is closed may go on sending.
+const LINGER: Duration = Duration::from_secs(2);
 /// How long a new connection waits for the place of an old one.
 const PLACE: Duration = Duration::from_millis(200);
 
@@ -75,6 +74,8 @@ impl Server {
     /// Starts on that port of 127.0.0.1; 0 takes a free one.
     pub fn start(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        // The standard library's 128 overflow when many tests connect at once, and a connect then takes a second longer.
+        rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             service: Mutex::new(Service::new()),
@@ -222,7 +223,7 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
     let mut stream = &connection.stream;
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE))?;
-    let mut input = Input { stream, bytes: Vec::new(), timeout: None };
+    let mut input = Input::new(stream);
     loop {
         connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
         let (reply, consumed, head_only, keep) = match input.request()? {
@@ -287,141 +288,14 @@ fn answer(bytes: &[u8], head: usize, body: usize, shared: &Shared) -> (Reply, us
     (reply, head + body, request.method == "HEAD", keep)
 }
 
-/// What came in.
-enum Arrived {
-    /// The client left, or was silent for too long.
-    Nothing,
-    /// A head and a body of these lengths are at the start of the buffer.
-    Whole { head: usize, body: usize },
-    /// It is refused, with this status and sentence.
-    Refused(u16, &'static str),
-}
-
-/// What a connection has sent and nobody has answered yet.
-struct Input<'a> {
-    stream: &'a TcpStream,
-    bytes: Vec<u8>,
-    /// The read timeout that is set: setting it costs a system call.
-    timeout: Option<Duration>,
-}
-
-impl Input<'_> {
-    /// Waits for the next request.
-    fn request(&mut self) -> io::Result<Arrived> {
-        let mut deadline = None;
-        loop {
-            if !self.bytes.is_empty() {
-                match look(&self.bytes) {
-                    Looked::Refuse(status, sentence) => return Ok(Arrived::Refused(status, sentence)),
-                    Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
-                        return Ok(Arrived::Whole { head, body });
-                    }
-                    Looked::Head { head, expects, .. } if expects && self.bytes.len() == head => {
-                        let mut stream = self.stream;
-                        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
-                    }
-                    Looked::Head { .. } | Looked::Partial => {}
-                }
-            }
-            let wait = if self.bytes.is_empty() {
-                IDLE
-            } else {
-                let deadline = *deadline.get_or_insert_with(|| Instant::now() + ARRIVAL);
-                deadline.saturating_duration_since(Instant::now())
-            };
-            if wait.is_zero() || self.fill(wait)? == 0 {
-                return Ok(Arrived::Nothing);
-            }
-        }
-    }
-
-    /// Reads once; 0 is the end of the connection or of the wait.
-    fn fill(&mut self, wait: Duration) -> io::Result<usize> {
-        if self.timeout != Some(wait) {
-            self.stream.set_read_timeout(Some(wait))?;
-            self.timeout = Some(wait);
-        }
-        let mut buffer = [0; 4 << 10];
-        loop {
-            return match (&mut &*self.stream).read(&mut buffer) {
-                Ok(count) => {
-                    self.bytes.extend_from_slice(&buffer[..count]);
-                    Ok(count)
-                }
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
-                Err(error) => Err(error),
-            };
-        }
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.bytes.drain(..count);
-        if self.bytes.is_empty() && self.bytes.capacity() > MAX_HEAD {
-            self.bytes = Vec::new();
-        }
-    }
-}
-
-/// What the first bytes of a request say.
-enum Looked {
-    Partial,
-    /// The head ends there; so much body follows; the client waits for a word before it sends that.
-    Head {
-        head: usize,
-        body: usize,
-        expects: bool,
-    },
-    Refuse(u16, &'static str),
-}
-
-fn look(bytes: &[u8]) -> Looked {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut request = httparse::Request::new(&mut headers);
-    let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
-    match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
-        Err(httparse::Error::TooManyHeaders) => too_large,
-        Err(_) => Looked::Refuse(400, "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n"),
-        Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
-        Ok(httparse::Status::Partial) => Looked::Partial,
-        Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
-            Ok(body) => {
-                let expects = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
-                Looked::Head { head, body, expects }
-            }
-            Err((status, sentence)) => Looked::Refuse(status, sentence),
-        },
-    }
-}
-
-/// How long the body is, by headers that leave no doubt.
-fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
-    let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
-    if named("transfer-encoding").next().is_some() {
-        return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
-    }
-    if named("host").count() > 1 {
-        return Err((400, "There is more than one Host header.\n"));
-    }
-    let mut lengths = named("content-length");
-    let Some(length) = lengths.next() else {
-        return Ok(0);
-    };
-    let digits = !length.value.is_empty() && length.value.iter().all(u8::is_ascii_digit);
-    if lengths.next().is_some() || !digits {
-        return Err((400, "Content-Length is one whole number.\n"));
-    }
-    let length = std::str::from_utf8(length.value).ok().and_then(|text| text.parse().ok());
-    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body has at most 256 KiB.\n"))
-}
-
 /// Closes so that the client can read all that was written: closing with unread bytes would reset.
 fn close(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let end = Instant::now() + LINGER;
     let mut left = 4 << 20;
     let mut buffer = [0; 4 << 10];
-    while left > 0 {
+    while left > 0 && Instant::now() < end {
         match stream.read(&mut buffer)? {
             0 => break,
             count => left -= count.min(left),

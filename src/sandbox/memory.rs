@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::faults::Unreachable;
+use super::fault_table::Unreachable;
 use super::reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
 use crate::Cancel;
@@ -44,11 +44,12 @@ pub struct Sent {
 impl MemoryTransport {
     /// Makes a service of its own and a transport to it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self::with_service(Arc::new(Mutex::new(Service::for_memory())), clock)
+        Self::with_service(Arc::new(Mutex::new(Service::new())), clock)
     }
 
     /// Makes a transport to a service that others use too: a second client, with the same or another clock.
     pub fn with_service(service: Arc<Mutex<Service>>, clock: Arc<dyn Clock>) -> Self {
+        lock(&service).enter_memory();
         let Moment { monotonic, wall } = clock.now();
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -260,4 +261,150 @@ fn received(cause: Cause, message: &str) -> TransportError {
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
     TransportError { cause: Cause::Cancelled, phase, sent, message: "the request was cancelled".into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::transport::SendLatch;
+
+    struct Bench {
+        clock: Arc<ManualClock>,
+        transport: MemoryTransport,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+            let clock = Arc::new(ManualClock::new(start));
+            let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
+            Self { clock, transport }
+        }
+
+        fn ask_with(
+            &self,
+            query: &str,
+            lane: Lane,
+            cancel: &Cancel,
+            latch: &SendLatch,
+        ) -> Result<transport::Reply, TransportError> {
+            self.transport.exchange(&transport::Request {
+                lane,
+                query,
+                key_header: Some(("X-API-Key", "k")),
+                gzip: false,
+                body_limit: 256 << 10,
+                timeout: Duration::from_secs(90),
+                cancel,
+                latch,
+            })
+        }
+
+        fn ask(&self, query: &str) -> Result<transport::Reply, TransportError> {
+            self.ask_with(query, Lane::Read, &Cancel::new(), &SendLatch::default())
+        }
+
+        fn body(&self, query: &str) -> String {
+            String::from_utf8(self.ask(query).unwrap().body).unwrap()
+        }
+
+        fn fault(&self, rule: &str) {
+            self.transport.control("k", "faults", rule).unwrap();
+        }
+
+        fn passed(&self) -> Duration {
+            self.clock.now().monotonic
+        }
+    }
+
+    #[test]
+    fn a_wait_of_minutes_takes_no_time() {
+        let bench = Bench::new();
+        let bought = bench.body("action=getNumber&service=tg&country=22&api_key=k");
+        let id = bought.split(':').nth(1).unwrap().to_string();
+        let status = format!("action=getStatus&id={id}");
+        assert_eq!(bench.body(&status), "STATUS_WAIT_CODE");
+        bench.clock.advance(Duration::from_secs(8));
+        assert!(bench.body(&status).starts_with("STATUS_OK:"));
+        // The client's wall clock is none of the service's.
+        bench.clock.set_wall(SystemTime::UNIX_EPOCH);
+        assert!(bench.body(&status).starts_with("STATUS_OK:"));
+        let sent = bench.transport.sent();
+        assert_eq!((sent.len(), sent[1].action.as_str(), sent[1].id.as_deref()), (4, "getStatus", Some(id.as_str())));
+        assert_eq!(sent[2].at.monotonic, Duration::from_secs(8));
+        assert!(sent.iter().all(|sent| sent.params.iter().all(|(name, _)| name != "api_key")));
+    }
+
+    #[test]
+    fn faults_come_out_as_a_network_gives_them() {
+        use Cause::{Closed, Encoding, Handshake, Malformed, Refused, ReplyTimeout, Resolve, TooLarge, Truncated};
+        use Phase::{Connect, Receive, Tls};
+        for (fault, variant, cause, phase, sent) in [
+            ("N01", "", Resolve, Phase::Resolve, false),
+            ("N03", "", Refused, Connect, false),
+            ("N04", "", Cause::ConnectTimeout, Connect, false),
+            ("N13", "", Cause::Certificate, Tls, false),
+            ("N14", "", Handshake, Tls, false),
+            ("N16", "", Cause::Proxy, Connect, false),
+            ("N05", "", Closed, Receive, true),
+            ("N06", "rst", Closed, Receive, true),
+            ("N08", "header", Truncated, Receive, true),
+            ("N10", "silent", ReplyTimeout, Receive, true),
+            ("N10", "body", Cause::BodyTimeout, Receive, true),
+            ("N12", "body", TooLarge, Receive, true),
+            ("H12", "garbled", Malformed, Receive, true),
+            ("H13", "both", Malformed, Receive, true),
+            ("H13", "long", Truncated, Receive, true),
+            ("H14", "gzip", Encoding, Receive, true),
+            ("B10", "large", TooLarge, Receive, true),
+        ] {
+            let bench = Bench::new();
+            bench.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
+            let error = bench.ask("action=getNumber&service=zz_ok&format=json").expect_err(fault);
+            assert_eq!((error.cause, error.phase, error.sent), (cause, phase, sent), "{fault} {variant}");
+            // What was never sent was never seen; N05 hits before the commit, all others after it.
+            let charges = u8::from(sent && fault != "N05");
+            assert_eq!(bench.transport.sent().len(), usize::from(sent), "{fault}");
+            bench.transport.control("k", "assert", &format!(r#"{{"charges":{charges}}}"#)).expect(fault);
+        }
+    }
+
+    #[test]
+    fn a_reply_that_proves_nothing_about_its_length_is_not_framed() {
+        let bench = Bench::new();
+        bench.fault(r#"{"fault":"N09"}"#);
+        let reply = bench.ask("action=getBalance").unwrap();
+        assert_eq!((reply.framed, reply.body.as_slice()), (false, &b"ACCESS_BALANCE:1000."[..]));
+        let reply = bench.ask("action=getBalance").unwrap();
+        assert_eq!((reply.framed, reply.body.as_slice()), (true, &b"ACCESS_BALANCE:1000.00"[..]));
+    }
+
+    #[test]
+    fn time_outs_pass_on_the_clock() {
+        let bench = Bench::new();
+        bench.fault(r#"{"fault":"N10"}"#);
+        assert!(bench.ask("action=getBalance").is_err());
+        assert_eq!(bench.passed(), Duration::from_secs(30));
+        bench.fault(r#"{"fault":"N11","every_ms":100}"#);
+        assert!(bench.ask("action=getBalance").is_ok(), "142 bytes in 14.2 s");
+        assert_eq!(bench.passed(), Duration::from_millis(44_200));
+    }
+
+    #[test]
+    fn a_request_that_was_given_up_is_not_sent() {
+        let bench = Bench::new();
+        let latch = SendLatch::default();
+        assert!(latch.try_abandon());
+        let query = "action=getNumber&service=zz_ok";
+        let error = bench.ask_with(query, Lane::Charge, &Cancel::new(), &latch).unwrap_err();
+        assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
+        let cancel = Cancel::new();
+        cancel.cancel();
+        let error = bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
+        assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
+        assert!(bench.transport.sent().is_empty());
+    }
 }

@@ -19,16 +19,21 @@
 //! ```
 
 mod actions;
+mod apply;
 mod catalogue;
 mod control;
+mod fault_table;
 mod faults;
+mod gzip;
 mod http;
+mod input;
 mod memory;
 mod namespace;
 mod orders;
 mod reply;
 mod reshape;
 mod service;
+mod shapes;
 mod stories;
 mod time;
 mod wallet;

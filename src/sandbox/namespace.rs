@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::catalogue::{Country, Ids, Item, hash};
-use super::faults::{Rules, Twist};
+use super::fault_table::Twist;
+use super::faults::Rules;
 use super::orders::{Order, Purchase, State, Supply};
 use super::time::Time;
 use super::wallet::Wallet;
@@ -49,7 +50,7 @@ pub(super) enum NotBought {
     Balance,
 }
 
-/// SplitMix64: small, and the same everywhere.
+/// The `SplitMix64` generator: small, and the same everywhere.
 pub(super) struct Random(u64);
 
 impl Random {

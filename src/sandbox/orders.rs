@@ -24,6 +24,7 @@ pub(super) struct Sms {
 
 /// A number that was bought.
 #[derive(Debug)]
+#[allow(clippy::struct_field_names)] // `order_id` is the service's word
 pub(super) struct Order {
     pub(super) order_id: u64,
     pub(super) activation_id: Box<str>,
@@ -205,10 +206,12 @@ impl Order {
         self.received.push(sms);
     }
 
-    /// Puts an SMS in the place of the last one, where one came.
+    /// Puts an SMS in the place of the last one; where none came, it comes now.
     pub(super) fn replace_last(&mut self, sms: Sms) {
-        if let Some(last) = self.received.last_mut() {
-            *last = sms;
+        match self.received.last_mut() {
+            Some(last) => *last = sms,
+            None if self.state == State::Pending => self.receive(sms),
+            None => {}
         }
     }
 
@@ -217,7 +220,7 @@ impl Order {
             Some(code) if self.received.is_empty() => code.into(),
             _ => format!("{:06}", (supply.draw)() % 1_000_000).into(),
         };
-        let text = format!("Your {} code is {code}", self.item.name).into();
+        let text = format!("Your code is {code}").into();
         self.receive(Sms { code, text });
     }
 }

@@ -7,23 +7,21 @@ use std::collections::{HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::actions::{Call, Outcome};
+use super::actions::Outcome;
+use super::apply::{meet, respond};
 use super::control;
-use super::faults::{Effect, Rule, Subject, Twist, Unreachable, When};
+use super::fault_table::{Effect, Unreachable};
 use super::namespace::{Line, Namespace};
-use super::orders::{Sms, State};
-use super::reply::{Delivery, JSON, Params, Reply, Request, TEXT};
+use super::reply::{Params, Reply, Request};
 
 /// The path of the service.
 pub(super) const PATH: &str = "/stubs/handler_api.php";
 /// The path that control calls begin with.
 const CONTROL: &str = "/_sandbox/";
-/// How many keys are kept; the oldest goes when one more comes.
-const MAX_NAMESPACES: usize = 10_000;
+/// How many keys are kept; the oldest goes when one more comes. So many with an order each are 12 MB.
+const MAX_NAMESPACES: usize = 5_000;
 /// How many lines of log there are for all keys together, and the most and the least for one.
 const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
-/// Gap between the bytes of a drip, in milliseconds.
-const DRIP_MS: u32 = 200;
 
 /// The service: small, deterministic and without sockets.
 ///
@@ -62,8 +60,9 @@ impl Service {
         Self::default()
     }
 
-    pub(super) fn for_memory() -> Self {
-        Self { in_memory: true, ..Self::default() }
+    /// Allows the faults that come before a connection, which only the in-memory transport can carry out.
+    pub(super) fn enter_memory(&mut self) {
+        self.in_memory = true;
     }
 
     /// Answers a request at `now`, in milliseconds since 1970.
@@ -139,12 +138,12 @@ impl Service {
         }
         namespace.log.push_back(Line {
             at_ms: now,
-            action: action.into(),
+            action: shown(action, 40),
             request: shown_request(&params),
             status: reply.status,
             reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
             fault,
-            reason: reason.map(Into::into),
+            reason: reason.map(|reason| shown(&reason, 200)),
         });
         reply
     }
@@ -214,144 +213,17 @@ fn is_loopback(host: &str) -> bool {
 
 /// The request without its key, for the log.
 fn shown_request(params: &Params) -> Box<str> {
-    let mut shown = String::new();
+    let mut text = String::new();
     for (name, value) in params.without_key() {
-        let gap = if shown.is_empty() { "" } else { "&" };
-        shown.extend([gap, name, "=", value]);
+        let gap = if text.is_empty() { "" } else { "&" };
+        text.extend([gap, name, "=", value]);
     }
-    shown.chars().take(200).collect::<String>().into()
+    shown(&text, 200)
 }
 
-fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_connect: bool) -> Option<&'a Rule> {
-    if namespace.rules.is_empty() {
-        return None;
-    }
-    let id = params.get("id");
-    // An action with an id is about the service of its order.
-    let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
-    let subject =
-        Subject { action: params.get("action").unwrap_or(""), service: params.get("service").or(of_order), id };
-    namespace.rules.meet(subject, before_connect)
-}
-
-/// The effect of a rule, with its own fields filled in.
-struct Fault {
-    id: &'static str,
-    before: bool,
-    effect: Effect,
-    status: Option<u16>,
-    body: Option<String>,
-    location: Option<String>,
-    retry_after: Option<String>,
-    every_ms: Option<u32>,
-}
-
-impl Fault {
-    fn of(rule: &Rule) -> Self {
-        Self {
-            id: rule.row.id,
-            before: rule.when == When::Before,
-            effect: rule.row.effect,
-            status: rule.status,
-            body: rule.body.clone(),
-            location: rule.location.clone(),
-            retry_after: rule.retry_after.clone(),
-            every_ms: rule.every_ms,
-        }
-    }
-
-    /// What the fault makes of the true reply.
-    fn apply(self, mut reply: Reply) -> Reply {
-        match self.effect {
-            Effect::Deliver(Delivery::Drip(_)) => reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS)),
-            Effect::Deliver(delivery) => reply.delivery = delivery,
-            Effect::Answer(status, content_type, body) => {
-                reply = Reply::new(status, content_type, body);
-            }
-            Effect::Redirect(location) => {
-                reply = Reply::new(302, TEXT, "<html><body>Moved</body></html>");
-                let location = self.location.unwrap_or_else(|| location.replace("{path}", PATH));
-                reply.headers.push(("Location", location));
-            }
-            Effect::Limited(after) => {
-                reply = Reply::new(429, TEXT, "<html><body><h1>429 Too Many Requests</h1></body></html>");
-                if !after.is_empty() && self.retry_after.is_none() {
-                    reply.headers.push(("Retry-After", after.into()));
-                }
-            }
-            Effect::Headers(headers) => {
-                reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
-            }
-            Effect::Reshape(reshape) => reply.body = reshape(reply.body),
-            Effect::Twist(_) | Effect::Unreachable(_) => {}
-        }
-        if let Some(after) = self.retry_after {
-            reply.headers.push(("Retry-After", after));
-        }
-        if let Some(status) = self.status {
-            reply.status = status;
-        }
-        if let Some(body) = self.body {
-            reply.content_type = if body.starts_with(['{', '[']) { JSON } else { TEXT };
-            reply.body = body.into_bytes();
-        }
-        reply
-    }
-}
-
-/// Carries an action out, with the fault that it meets; returns the reply, the fault's id, and the reason of a refusal.
-fn respond(
-    namespace: &mut Namespace,
-    action: &str,
-    params: &Params,
-    json: bool,
-    now: u64,
-) -> (Reply, Option<&'static str>, Option<String>) {
-    let fault = meet(namespace, params, false).map(Fault::of);
-    let twist = match &fault {
-        Some(Fault { effect: Effect::Twist(twist), .. }) => Some(*twist),
-        _ => None,
-    };
-    if let (Some(twist), Some(id)) = (twist, params.get("id")) {
-        twist_order(namespace, id, twist, now);
-    }
-    let json = json != (twist == Some(Twist::OtherFormat));
-    let outcome = if fault.as_ref().is_some_and(|fault| fault.before) {
-        Outcome::refusal("SERVER_ERROR", "a fault hit before the action took effect")
-    } else {
-        let mut call = Call { namespace, params, now, twist };
-        let outcome = call.run(action);
-        if twist == Some(Twist::Twice) {
-            call.run(action);
-        }
-        outcome
-    };
-    let reason = outcome.reason.clone();
-    let reply = outcome.reply(json);
-    let id = fault.as_ref().map(|fault| fault.id);
-    let reply = match fault {
-        None => reply,
-        Some(fault) => fault.apply(reply),
-    };
-    (reply, id, reason)
-}
-
-/// Does to an order what a fault says happens to it before the action.
-fn twist_order(namespace: &mut Namespace, id: &str, twist: Twist, now: u64) {
-    namespace.with_order(id, now, |order, _| {
-        let refund = match twist {
-            Twist::Expire => order.end(State::Expired),
-            Twist::ProviderCancel => order.end(State::Cancelled),
-            Twist::Sms(text) => {
-                let text = if text.is_empty() { "4821 ".repeat(820) } else { text.to_string() };
-                let sms = Sms { code: text.as_str().into(), text: text.into() };
-                order.replace_last(sms);
-                0
-            }
-            _ => 0,
-        };
-        ((), refund)
-    });
+/// The beginning of a text: a client may send 16 KiB of it, and the log keeps many.
+fn shown(text: &str, limit: usize) -> Box<str> {
+    text.chars().take(limit).collect::<String>().into()
 }
 
 /// The JSON of a control call's body; an empty one is an empty object.
@@ -381,7 +253,7 @@ mod tests {
         }
     }
 
-    fn get<'a>(query: &'a str) -> Request<'a> {
+    fn get(query: &str) -> Request<'_> {
         Request { method: "GET", path: PATH, query, host: Some("localhost"), ..Request::default() }
     }
 

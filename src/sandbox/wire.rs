@@ -3,6 +3,7 @@
 //! Owns the HTTP/1.1 framing of the sandbox, right and wrong. It writes a reply as one piece, so that a whole reply is
 //! one segment.
 
+use super::gzip::{gzip_stored, gzip_zeros};
 use super::reply::{Delivery, Reply};
 
 /// Bytes to write, and then this.
@@ -55,112 +56,108 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
     let Reply { status, content_type, headers, body, delivery } = reply;
     let sized = !matches!(status, 100..=199 | 204 | 304);
     let mut head = Head { text: String::with_capacity(256) };
-    let line = match delivery {
-        Delivery::Http10 => format!("HTTP/1.0 {status} {}\r\n", phrase(status)),
-        Delivery::GarbledStatus => format!("HTTTP/9.x {status}0 ???\r\n"),
-        _ => format!("HTTP/1.1 {status} {}\r\n", phrase(status)),
-    };
     if let Delivery::Informed(status) = delivery {
         head.text = format!("HTTP/1.1 {status} {}\r\n\r\n", phrase(status));
     }
-    head.text.push_str(&line);
+    let (version, digit) = match delivery {
+        Delivery::Http10 => ("HTTP/1.0", ""),
+        Delivery::GarbledStatus => ("HTTTP/9.x", "0"),
+        _ => ("HTTP/1.1", ""),
+    };
+    head.text.extend([version, " ", &status.to_string(), digit, " ", phrase(status), "\r\n"]);
     if sized {
         head.add("Content-Type", content_type);
     }
     for (name, value) in &headers {
         head.add(name, value);
     }
-    let length = body.len();
-    let closing = |mut head: Head, body: &[u8]| {
-        head.add("Connection", "close");
-        Plan { bytes: head.with(body), then: Then::Close }
-    };
     match delivery {
-        Delivery::Close => Plan { bytes: Vec::new(), then: Then::Close },
-        Delivery::Reset => Plan { bytes: Vec::new(), then: Then::Reset },
-        Delivery::Stall => Plan { bytes: Vec::new(), then: Then::Stall },
+        Delivery::Whole | Delivery::HugeHeaders | Delivery::Informed(_) | Delivery::GarbledStatus => {
+            if delivery == Delivery::HugeHeaders {
+                (0..16).for_each(|_| head.add("X-Huge", &"x".repeat(HUGE / 16)));
+            }
+            if sized {
+                head.length(body.len());
+            }
+            ended(head, if head_only || !sized { b"" } else { &body }, keep)
+        }
+        Delivery::Chunked => {
+            head.add("Transfer-Encoding", "chunked");
+            ended(head, &chunked(&body), keep)
+        }
+        Delivery::Gzip => compressed(head, &gzip_stored(&body), keep),
+        Delivery::GzipCorrupt => compressed(head, &body, keep),
+        Delivery::GzipBomb => compressed(head, &gzip_zeros(BOMB), keep),
+        cut_or_wrong => faulty(cut_or_wrong, head, &body),
+    }
+}
+
+/// Plans a delivery that ends the connection.
+fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
+    let length = body.len();
+    let half = &body[..length / 2];
+    let cut = &body[..length.saturating_sub(2)];
+    let silent = |then| Plan { bytes: Vec::new(), then };
+    match delivery {
+        Delivery::Reset => silent(Then::Reset),
+        Delivery::Stall => silent(Then::Stall),
         // A settings frame of HTTP/2 with nothing in it.
         Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
         Delivery::HalfHeader => {
             let half = head.text.len() / 2;
             Plan { bytes: head.text.into_bytes()[..half].into(), then: Then::Close }
         }
-        Delivery::HalfBody => {
+        Delivery::HalfBody | Delivery::StallBody => {
             head.length(length);
-            Plan { bytes: head.with(&body[..length / 2]), then: Then::Close }
-        }
-        Delivery::StallBody => {
-            head.length(length);
-            Plan { bytes: head.with(&body[..length / 2]), then: Then::Stall }
-        }
-        Delivery::Unframed => closing(head, &body),
-        Delivery::UnframedCut => closing(head, &body[..length.saturating_sub(2)]),
-        Delivery::Http10 => {
-            head.length(length);
-            closing(head, &body)
-        }
-        Delivery::Drip(every_ms) => {
-            head.length(length);
-            Plan { then: Then::Drip(every_ms), ..closing(head, &body) }
+            let then = if delivery == Delivery::HalfBody { Then::Close } else { Then::Stall };
+            Plan { bytes: head.with(half), then }
         }
         Delivery::EndlessBody => {
             head.add("Transfer-Encoding", "chunked");
             Plan { bytes: head.with(b""), then: Then::Repeat(&ENDLESS_CHUNK) }
         }
         Delivery::EndlessHeaders => Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) },
-        Delivery::LengthTooLong => {
-            head.length(length + 10);
-            closing(head, &body)
-        }
-        Delivery::LengthTooShort => {
-            head.length(length.saturating_sub(2));
-            closing(head, &body)
-        }
-        Delivery::TwoLengths => {
+        Delivery::Unframed => ended(head, body, false),
+        Delivery::UnframedCut => ended(head, cut, false),
+        Delivery::Drip(every_ms) => {
             head.length(length);
-            head.length(length + 1);
-            closing(head, &body)
+            Plan { then: Then::Drip(every_ms), ..ended(head, body, false) }
+        }
+        Delivery::BadChunk => {
+            head.add("Transfer-Encoding", "chunked");
+            ended(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
         }
         Delivery::LengthAndChunks => {
             head.length(length);
             head.add("Transfer-Encoding", "chunked");
-            closing(head, &chunked(&body))
+            ended(head, &chunked(body), false)
         }
-        Delivery::BadChunk => {
-            head.add("Transfer-Encoding", "chunked");
-            closing(head, &[b"zz\r\n", &body[..], b"\r\n0\r\n\r\n"].concat())
+        Delivery::TwoLengths => {
+            head.length(length);
+            head.length(length + 1);
+            ended(head, body, false)
         }
-        Delivery::Whole
-        | Delivery::Chunked
-        | Delivery::HugeHeaders
-        | Delivery::Informed(_)
-        | Delivery::GarbledStatus => {
-            if delivery == Delivery::HugeHeaders {
-                for _ in 0..16 {
-                    head.add("X-Huge", &"x".repeat(HUGE / 16));
-                }
-            }
-            if delivery == Delivery::Chunked {
-                head.add("Transfer-Encoding", "chunked");
-                return ended(head, &chunked(&body), keep);
-            }
-            if sized {
-                head.length(length);
-            }
-            let bare = head_only || !sized;
-            ended(head, if bare { b"" } else { &body }, keep)
+        Delivery::LengthTooLong => {
+            head.length(length + 10);
+            ended(head, body, false)
         }
-        Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-            let encoded = match delivery {
-                Delivery::Gzip => gzip_stored(&body),
-                Delivery::GzipBomb => gzip_zeros(BOMB),
-                _ => body,
-            };
-            head.add("Content-Encoding", "gzip");
-            head.length(encoded.len());
-            ended(head, &encoded, keep)
+        Delivery::LengthTooShort => {
+            head.length(cut.len());
+            ended(head, body, false)
         }
+        Delivery::Http10 => {
+            head.length(length);
+            ended(head, body, false)
+        }
+        // `Close`, and those that `plan` has already dealt with.
+        _ => silent(Then::Close),
     }
+}
+
+fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> Plan {
+    head.add("Content-Encoding", "gzip");
+    head.length(encoded.len());
+    ended(head, encoded, keep)
 }
 
 /// Header lines under way.
@@ -233,65 +230,6 @@ fn phrase(status: u16) -> &'static str {
     }
 }
 
-const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
-
-/// Gzip without compression: proper, and no library is needed for it.
-fn gzip_stored(body: &[u8]) -> Vec<u8> {
-    let mut bytes = GZIP_HEADER.to_vec();
-    let mut blocks = body.chunks(0xFFFF).peekable();
-    if blocks.peek().is_none() {
-        bytes.extend_from_slice(&[1, 0, 0, 0xFF, 0xFF]);
-    }
-    while let Some(block) = blocks.next() {
-        let length = u16::try_from(block.len()).expect("chunks of at most 65535 bytes");
-        bytes.push(u8::from(blocks.peek().is_none()));
-        bytes.extend_from_slice(&length.to_le_bytes());
-        bytes.extend_from_slice(&(!length).to_le_bytes());
-        bytes.extend_from_slice(block);
-    }
-    bytes.extend_from_slice(&crc32(body).to_le_bytes());
-    bytes.extend_from_slice(&wrapped(body.len()).to_le_bytes());
-    bytes
-}
-
-/// About `size` zeros as one block of fixed Huffman codes: 13 bits for 258 bytes. The checksum at the end is wrong, which
-/// nobody who caps what he decompresses gets to see.
-fn gzip_zeros(size: usize) -> Vec<u8> {
-    let repeats = size / 258;
-    let (mut bytes, mut held, mut count) = (GZIP_HEADER.to_vec(), 0_u32, 0_u32);
-    let mut put = |bits: &str| {
-        for bit in bits.bytes() {
-            held |= u32::from(bit - b'0') << count;
-            count += 1;
-            if count == 8 {
-                bytes.push(u8::try_from(held).expect("eight bits"));
-                (held, count) = (0, 0);
-            }
-        }
-    };
-    put("110"); // the last block, fixed codes
-    put("00110000"); // a zero
-    for _ in 0..repeats {
-        put("1100010100000"); // 258 bytes again, from one byte back
-    }
-    put("0000000"); // the end of the block
-    put("0000000"); // padding to a byte
-    bytes.extend_from_slice(&0_u32.to_le_bytes());
-    bytes.extend_from_slice(&wrapped(1 + repeats * 258).to_le_bytes());
-    bytes
-}
-
-/// The length modulo 2³², as gzip has it.
-fn wrapped(length: usize) -> u32 {
-    u32::try_from(length & 0xFFFF_FFFF).expect("masked")
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg()))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,18 +269,11 @@ mod tests {
 
     #[test]
     fn no_delivery_fails_on_an_empty_body() {
-        for row in super::super::faults::TABLE {
-            if let super::super::faults::Effect::Deliver(delivery) = row.effect {
+        for row in super::super::fault_table::TABLE {
+            if let super::super::fault_table::Effect::Deliver(delivery) = row.effect {
                 let reply = Reply { delivery, ..Reply::new(204, "text/html", "") };
                 plan(reply, true, false);
             }
         }
-    }
-
-    #[test]
-    fn checksums_are_those_of_gzip() {
-        assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
-        assert!(gzip_zeros(BOMB).len() < BOMB / 150);
-        assert_eq!(gzip_stored(b"ab")[10..17], [1, 2, 0, 0xFD, 0xFF, b'a', b'b']);
     }
 }

@@ -1,0 +1,144 @@
+//! How requests come in over a socket: bounded in size and in time, and refused where their length is in doubt.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+const MAX_HEAD: usize = 16 << 10;
+pub(super) const MAX_HEADERS: usize = 100;
+const MAX_BODY: usize = 256 << 10;
+/// How long a connection may be silent between two requests, and how long one request may take to arrive.
+const IDLE: Duration = Duration::from_secs(60);
+const ARRIVAL: Duration = Duration::from_secs(10);
+
+/// What came in.
+pub(super) enum Arrived {
+    /// The client left, or was silent for too long.
+    Nothing,
+    /// A head and a body of these lengths are at the start of the buffer.
+    Whole { head: usize, body: usize },
+    /// It is refused, with this status and sentence.
+    Refused(u16, &'static str),
+}
+
+/// What a connection has sent and nobody has answered yet.
+pub(super) struct Input<'a> {
+    stream: &'a TcpStream,
+    pub(super) bytes: Vec<u8>,
+    /// The read timeout that is set: setting it costs a system call.
+    timeout: Option<Duration>,
+}
+
+impl<'a> Input<'a> {
+    pub(super) fn new(stream: &'a TcpStream) -> Self {
+        Self { stream, bytes: Vec::new(), timeout: None }
+    }
+
+    /// Waits for the next request.
+    pub(super) fn request(&mut self) -> io::Result<Arrived> {
+        let mut deadline = None;
+        loop {
+            if !self.bytes.is_empty() {
+                match look(&self.bytes) {
+                    Looked::Refuse(status, sentence) => return Ok(Arrived::Refused(status, sentence)),
+                    Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
+                        return Ok(Arrived::Whole { head, body });
+                    }
+                    Looked::Head { head, expects, .. } if expects && self.bytes.len() == head => {
+                        let mut stream = self.stream;
+                        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                    }
+                    Looked::Head { .. } | Looked::Partial => {}
+                }
+            }
+            let wait = if self.bytes.is_empty() {
+                IDLE
+            } else {
+                let deadline = *deadline.get_or_insert_with(|| Instant::now() + ARRIVAL);
+                deadline.saturating_duration_since(Instant::now())
+            };
+            if wait.is_zero() || self.fill(wait)? == 0 {
+                return Ok(Arrived::Nothing);
+            }
+        }
+    }
+
+    /// Reads once; 0 is the end of the connection or of the wait.
+    fn fill(&mut self, wait: Duration) -> io::Result<usize> {
+        if self.timeout != Some(wait) {
+            self.stream.set_read_timeout(Some(wait))?;
+            self.timeout = Some(wait);
+        }
+        let mut buffer = [0; 4 << 10];
+        loop {
+            return match (&mut &*self.stream).read(&mut buffer) {
+                Ok(count) => {
+                    self.bytes.extend_from_slice(&buffer[..count]);
+                    Ok(count)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.bytes.drain(..count);
+        if self.bytes.is_empty() && self.bytes.capacity() > MAX_HEAD {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// What the first bytes of a request say.
+enum Looked {
+    Partial,
+    /// The head ends there; so much body follows; the client waits for a word before it sends that.
+    Head {
+        head: usize,
+        body: usize,
+        expects: bool,
+    },
+    Refuse(u16, &'static str),
+}
+
+fn look(bytes: &[u8]) -> Looked {
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut headers);
+    let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
+    match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
+        Err(httparse::Error::TooManyHeaders) => too_large,
+        Err(_) => Looked::Refuse(400, "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n"),
+        Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
+        Ok(httparse::Status::Partial) => Looked::Partial,
+        Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
+            Ok(body) => {
+                let expects = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
+                Looked::Head { head, body, expects }
+            }
+            Err((status, sentence)) => Looked::Refuse(status, sentence),
+        },
+    }
+}
+
+/// How long the body is, by headers that leave no doubt.
+fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
+    let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    if named("transfer-encoding").next().is_some() {
+        return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
+    }
+    if named("host").count() > 1 {
+        return Err((400, "There is more than one Host header.\n"));
+    }
+    let mut lengths = named("content-length");
+    let Some(length) = lengths.next() else {
+        return Ok(0);
+    };
+    let digits = !length.value.is_empty() && length.value.iter().all(u8::is_ascii_digit);
+    if lengths.next().is_some() || !digits {
+        return Err((400, "Content-Length is one whole number.\n"));
+    }
+    let length = std::str::from_utf8(length.value).ok().and_then(|text| text.parse().ok());
+    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body has at most 256 KiB.\n"))
+}

@@ -1,0 +1,157 @@
+//! The figures of the sandbox's program: ready line, speed, memory, and 10,000 requests that are none.
+//!
+//! The bars are low for debug builds and shared machines; a release build is many times better.
+
+#[path = "sandbox/http.rs"]
+#[allow(dead_code)] // shared with the other tests of the sandbox
+mod http;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http::{Account, Connection, get};
+
+/// The program, ended with the test.
+struct Program {
+    child: Child,
+    port: u16,
+    ready: Duration,
+}
+
+impl Program {
+    fn start() -> Self {
+        let started = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready = started.elapsed();
+        let url = line.strip_prefix("SASTAOTP_URL=http://127.0.0.1:").expect(&line);
+        let port = url.strip_suffix("/stubs/handler_api.php\n").expect(&line).parse().unwrap();
+        Self { child, port, ready }
+    }
+
+    /// Resident memory in KiB, where the system tells.
+    fn resident_kib(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_program_is_ready_fast_and_stays_small_under_load() {
+    let program = Program::start();
+    assert!(program.ready < Duration::from_secs(1), "ready after {:?}", program.ready);
+    let me = Account::new(program.port, "load");
+    me.must("seed", r#"{"wallet":"1000000"}"#);
+    let started = Instant::now();
+    let mut connection = Connection::open(program.port);
+    for at in 0..8_000 {
+        let query = [
+            "action=getBalance",
+            "action=getStatus&id=1",
+            "action=getNumber&service=zz_never&country=22",
+            "action=getOrders&limit=1",
+        ][at % 4];
+        assert_eq!(connection.ask(&get("load", query)).expect("a reply").status, 200);
+    }
+    let rate = 8_000.0 / started.elapsed().as_secs_f64();
+    assert!(rate > 500.0, "{rate} requests/s");
+    assert_eq!(connection.ask(&get("load", "action=getPrices")).unwrap().status, 200);
+    if let Some(resident) = program.resident_kib() {
+        assert!(resident < 20 << 10, "{resident} KiB");
+        println!("ready {:?}, {rate:.0} requests/s on one connection, {resident} KiB", program.ready);
+    }
+    me.must("assert", r#"{"charges":2000}"#);
+}
+
+#[test]
+fn ten_thousand_requests_that_are_none_do_no_harm() {
+    let program = Program::start();
+    let started = Instant::now();
+    let big = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'a'; 1 << 20]].concat();
+    let many = [b"GET / HTTP/1.1\r\n".as_slice(), &b"A: b\r\n".repeat(20_000), b"\r\n"].concat();
+    let small: [&[u8]; 14] = [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"\0\0\0\0",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/2.0\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1000000000000000000\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+        b"GET /stubs/handler_api.php?%&=&%zz&api_key=%00&action=\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /_sandbox/faults?api_key=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n[[[[",
+        b"GET / HTTP/1.1\nHost: localhost\n\n",
+    ];
+    let port = program.port;
+    thread::scope(|scope| {
+        for worker in 0..4_usize {
+            let (big, many, small) = (&big, &many, &small);
+            scope.spawn(move || {
+                let mut half_open = Vec::new();
+                for at in 0..2_500 {
+                    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+                        continue;
+                    };
+                    let bytes = match at % 50 {
+                        0 if worker == 0 => big,
+                        1 if worker == 0 => many,
+                        at => small[at % small.len()],
+                    };
+                    let _ = stream.write_all(bytes);
+                    if at % 10 == 0 {
+                        let _ = stream.write_all(b"GET /half HTTP/1.1\r\nHo");
+                        half_open.push(stream);
+                    }
+                }
+                half_open.len()
+            });
+        }
+    });
+    // Requests that came half are left open while this one is asked.
+    let held: Vec<TcpStream> = (0..400)
+        .filter_map(|_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.write_all(b"GET /stubs/handler_api.php HTTP/1.1\r\nHost: local").ok()?;
+            Some(stream)
+        })
+        .collect();
+    let balance = Account::new(port, "after").plain("action=getBalance");
+    assert_eq!(balance, "ACCESS_BALANCE:1000.00");
+    drop(held);
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    if let Some(resident) = program.resident_kib() {
+        assert!(resident < 20 << 10, "{resident} KiB");
+        println!("10,000 bad requests in {:?}, {resident} KiB", started.elapsed());
+    }
+}
+
+#[test]
+fn the_program_says_what_is_wrong_with_its_arguments() {
+    for (arguments, code, part) in [
+        (&["--port", "x"][..], 2, "65535"),
+        (&["--port"], 2, "65535"),
+        (&["--prot=1"], 2, "--prot=1"),
+        (&["--help"], 0, "Usage:"),
+        (&["--version"], 0, env!("CARGO_PKG_VERSION")),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox")).args(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8(said).unwrap();
+        assert!(output.status.code() == Some(code) && said.contains(part), "{arguments:?}: {said}");
+        assert!(code == 0 || said.lines().count() == 1, "{said}");
+    }
+}
