@@ -73,6 +73,8 @@ pub struct Client {
 /// What all clones of a client share.
 struct Shared {
     key: ApiKey,
+    /// The key, and how it looks in a query: what a reply may repeat.
+    spellings: Vec<Zeroizing<String>>,
     credential: Credential,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
@@ -269,6 +271,7 @@ impl Shared {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self {
             credential: Credential::new(&key, place),
+            spellings: key.spellings(),
             key,
             transport,
             clock,
@@ -310,7 +313,9 @@ impl Shared {
             Err(error) => log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent),
         }
         outcome.map(|mut reply| {
-            redact(&mut reply.body, self.key.expose());
+            for spelling in &self.spellings {
+                redact(&mut reply.body, spelling);
+            }
             reply
         })
     }
