@@ -11,8 +11,8 @@ use sastaotp::sandbox::Server;
 use sastaotp::{Amount, Client, EarlyCancel, NumberRequest, WaitOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let live = std::env::var_os("SASTAOTP_BASE_URL").is_some() || std::env::var_os("SASTAOTP_API_KEY").is_some();
-    let sandbox = if live { None } else { Some(Server::start(0)?) };
+    let elsewhere = std::env::var_os("SASTAOTP_BASE_URL").is_some() || std::env::var_os("SASTAOTP_API_KEY").is_some();
+    let sandbox = if elsewhere { None } else { Some(Server::start(0)?) };
     let client = match &sandbox {
         Some(sandbox) => Client::builder().api_key("quickstart").base_url(sandbox.url()).build()?,
         None => Client::from_env()?,

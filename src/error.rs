@@ -182,10 +182,8 @@ impl Error {
             Code::ErrorSql | Code::ProviderError | Code::ServerError => ErrorKind::Server,
             _ => ErrorKind::Rejected,
         };
-        let mut what = format!("the service answered {}", service.code);
-        if let Some(detail) = &service.detail {
-            what += &format!(" ({detail})");
-        }
+        let detail = service.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let what = format!("the service answered {}{detail}", service.code);
         let mut hint = service.code.hint().to_owned();
         if let Some(min) = service.min_price {
             hint = format!("the lowest price now is {min}");
@@ -221,12 +219,10 @@ impl Error {
             "H02" => (ErrorKind::Protocol, "check the base URL", None),
             _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
         };
-        let mut what = format!("the service answered {problem} (HTTP status {http_status})");
-        if !excerpt.is_empty() {
-            what += &format!(": {excerpt:?}");
-        }
+        let shown = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
+        let what = format!("the service answered {problem} (HTTP status {http_status}){shown}");
         let mut error = Self::new(kind, doing, what);
-        error.0.hint = hint.to_owned();
+        hint.clone_into(&mut error.0.hint);
         error.0.phase = Phase::Decode;
         error.0.http_status = Some(http_status);
         error.0.fault = Some(fault);
@@ -250,7 +246,7 @@ impl Error {
         self.0.retry = Retry::AfterReconcile;
         self.0.intent = Some(intent);
         let hint = "the number may have been bought all the same: reconcile the intent of this error, and do not repeat the purchase before";
-        self.0.hint = hint.to_owned();
+        hint.clone_into(&mut self.0.hint);
         self
     }
 

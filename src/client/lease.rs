@@ -14,22 +14,27 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 /// Dropping it settles too, in 10 seconds at most. A drop cannot fail: where the order is too young to be cancelled, or the service
 /// does not answer, the number is listed by [`crate::Client::unclaimed`]. [`Lease::close`] tells what became of it.
 #[derive(Debug)]
-pub struct Lease(Option<Activation>);
+pub struct Lease {
+    activation: Activation,
+    /// Whether the end of the lease leaves the order as it is.
+    ended: bool,
+}
 
 impl Lease {
     pub(super) fn new(activation: Activation) -> Self {
-        Self(Some(activation))
+        Self { activation, ended: false }
     }
 
     /// Ends the lease and settles the order.
     pub fn close(mut self, early: EarlyCancel) -> Result<Settlement> {
-        let activation = self.0.take().expect("a lease holds its activation until it ends");
-        activation.settle(early).inspect_err(|_| activation.leave())
+        self.ended = true;
+        self.activation.settle(early).inspect_err(|_| self.activation.leave())
     }
 
     /// Ends the lease and leaves the order as it is.
     pub fn keep(mut self) -> Activation {
-        self.0.take().expect("a lease holds its activation until it ends")
+        self.ended = true;
+        self.activation.clone()
     }
 }
 
@@ -37,16 +42,18 @@ impl Deref for Lease {
     type Target = Activation;
 
     fn deref(&self) -> &Activation {
-        self.0.as_ref().expect("a lease holds its activation until it ends")
+        &self.activation
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let Some(activation) = self.0.take() else { return };
-        if let Err(error) = activation.with_timeout(DROP_TIMEOUT).settle(EarlyCancel::Report) {
+        if self.ended {
+            return;
+        }
+        if let Err(error) = self.activation.with_timeout(DROP_TIMEOUT).settle(EarlyCancel::Report) {
             log::warn!("{error}; the number is listed as unclaimed");
-            activation.leave();
+            self.activation.leave();
         }
     }
 }

@@ -165,14 +165,10 @@ impl Client {
     ///
     /// Asks for the newest order first (`getOrders`), where the client does not know it yet: what is bought is newer.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
-        let known = self.books().watermark();
-        let watermark = match known {
-            Some(known) => Some(known),
-            None => {
-                self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
-                self.books().watermark()
-            }
-        };
+        if self.books().watermark().is_none() {
+            self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+        }
+        let watermark = self.books().watermark();
         request.into_intent(self.now().wall, watermark)
     }
 

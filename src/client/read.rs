@@ -25,9 +25,9 @@ impl Client {
         &self,
         request: &Request<'_>,
         doing: &str,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<T> {
-        self.read_until(request, doing, self.deadline(), parse)
+        self.read_until(request, doing, self.deadline(), understand)
     }
 
     pub(super) fn read_until<T>(
@@ -35,10 +35,10 @@ impl Client {
         request: &Request<'_>,
         doing: &str,
         deadline: Duration,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<T> {
         for attempt in 1.. {
-            let error = match self.attempt(request, doing, deadline, &parse) {
+            let error = match self.attempt(request, doing, deadline, &understand) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -74,7 +74,7 @@ impl Client {
         request: &Request<'_>,
         doing: &str,
         deadline: Duration,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<T> {
         let query = request.query().map_err(|error| Error::invalid(doing, error))?;
         let left = self.left(deadline);
@@ -85,7 +85,7 @@ impl Client {
             .shared
             .exchange(request, &query, Lane::Read, left, &self.token(), &SendLatch::default())
             .map_err(|error| Error::transport(doing, error))?;
-        parse(raw(&reply)).map_err(|failure| Error::failure(doing, failure, reply.retry_after))
+        understand(raw(&reply)).map_err(|failure| Error::failure(doing, failure, reply.retry_after))
     }
 
     /// The state of an activation, from whichever form of reply is known to be whole.

@@ -47,7 +47,7 @@ impl Client {
         let mut last_error = None;
         // Looks that are past already are made as one, now.
         let late = (age > LOOKS[0]).then_some(Duration::ZERO);
-        let due = LOOKS.iter().filter(|look| **look >= age).map(|look| *look - age);
+        let due = LOOKS.iter().filter_map(|look| look.checked_sub(age));
         for due in late.into_iter().chain(due) {
             let passed = self.now().monotonic.saturating_sub(started.monotonic);
             if !self.sleep(due.saturating_sub(passed)) {

@@ -6,7 +6,7 @@ use super::read::raw;
 use super::{Client, Lane, SendLatch};
 use crate::protocol::{Failure, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
 use crate::transport::Phase;
-use crate::{Code, Error, ErrorKind, Result};
+use crate::{Code, CodeClass, Error, ErrorKind, Result};
 
 /// How often a change is sent at most.
 const ATTEMPTS: u32 = 3;
@@ -120,12 +120,10 @@ impl Client {
 
 /// Whether the service said no in a way that rules out that the change applied.
 fn is_definite(error: &Error) -> bool {
-    match error.code().map(Code::meaning) {
-        Some(Code::ErrorSql | Code::ServerError | Code::ProviderError | Code::Other(_)) | None => false,
-        // "Could not be recorded": the order may be over already.
-        Some(Code::CancelFailed) => false,
-        Some(_) => true,
-    }
+    error.code().map(Code::meaning).is_some_and(|code| {
+        // CANCEL_FAILED, "could not be recorded": the order may be over already.
+        !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown) && *code != Code::CancelFailed
+    })
 }
 
 fn is_cancel(wanted: SetStatus) -> bool {
