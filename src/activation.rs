@@ -223,15 +223,6 @@ impl Life {
         self.next = Some(AwaitedNext { previous: previous.map(|sms| sms.code), waiting_seen: false });
     }
 
-    /// Adds the text of a message to the code that it belongs to.
-    pub fn add_details(&mut self, sms: &Sms) {
-        for known in self.codes.iter_mut().chain(&mut self.latched).filter(|known| known.code == sms.code) {
-            let is_repeat = known.is_repeat;
-            known.clone_from(sms);
-            known.is_repeat = is_repeat;
-        }
-    }
-
     /// How long from `now` until the service lets the order be cancelled, after it refused once.
     pub fn cancel_allowed_in(&self, now: Moment, told: Option<Duration>) -> Duration {
         told.unwrap_or_else(|| match self.bought {
@@ -308,6 +299,11 @@ impl Life {
         if seen.is_none() {
             if let Some(done) = self.standing() {
                 return Next::Done(done);
+            }
+            if !slept && !wait.last {
+                // Somebody else may have polled the same activation meanwhile.
+                let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+                wait.due = wait.due.max(earliest);
             }
             if slept {
                 (wait.started, wait.due) = (now.monotonic, now.monotonic);

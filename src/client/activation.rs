@@ -13,6 +13,10 @@ use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long a sleep lasts before the clocks are looked at again: a machine that slept is noticed this soon.
 const SLICE: Duration = Duration::from_secs(1);
+/// How long a wait may go on after its deadline to find out how the order ended.
+const GRACE: Duration = Duration::from_millis(950);
+/// How long the look for a refund may take.
+const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a poll outside of a wait may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -245,6 +249,7 @@ impl Activation {
         let client = &self.client;
         let doing = format!("waiting for the code of {}", self.id());
         let start = client.now().monotonic;
+        let call_end = start.saturating_add(options.plan.timeout).saturating_add(GRACE);
         let mut wait = self.life().begin_wait(client.now(), options.plan);
         let (mut seen, mut polls, mut last_error) = (None, 0, None);
         loop {
@@ -252,7 +257,7 @@ impl Activation {
             let jitter = client.shared.random();
             let next = self.life().step(&mut wait, now, seen.take().as_ref(), jitter);
             let until = match next {
-                Next::Done(outcome) => return self.conclude(outcome, &doing, last_error),
+                Next::Done(outcome) => return self.conclude(outcome, &doing, last_error, call_end),
                 Next::Poll { at, give_up } if at <= now.monotonic => {
                     polls += 1;
                     let polled = client.status_once(self.id(), give_up);
@@ -294,7 +299,7 @@ impl Activation {
         }
     }
 
-    fn conclude(&self, outcome: Outcome, doing: &str, last_error: Option<Error>) -> Result<Sms> {
+    fn conclude(&self, outcome: Outcome, doing: &str, last_error: Option<Error>, call_end: Duration) -> Result<Sms> {
         let because = last_error.as_ref().map(|error| format!(" (the last poll failed: {error})")).unwrap_or_default();
         let error = |kind, what: &str| Error::new(kind, doing, format!("{what}{because}"));
         Err(match outcome {
@@ -305,18 +310,19 @@ impl Activation {
                 .with_retry(Retry::After(Duration::ZERO)),
             Outcome::Ended(End::Expired) => {
                 self.life().set_end(End::Expired);
-                error(ErrorKind::Expired, "the order expired without a code").hint(self.refund_seen())
+                error(ErrorKind::Expired, "the order expired without a code").hint(self.refund_seen(call_end))
             }
-            Outcome::Ended(End::Cancelled) => error(ErrorKind::ActivationCancelled, "the order is cancelled")
-                .hint("its price is refunded as a rule; the balance tells"),
+            Outcome::Ended(End::Cancelled) => {
+                error(ErrorKind::ActivationCancelled, "the order is cancelled").hint(self.refund_seen(call_end))
+            }
             Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),
         })
     }
 
-    /// What the history says about the refund of an order that expired, in words.
-    fn refund_seen(&self) -> &'static str {
-        let unknown = "the service refunds expired orders; the balance tells";
-        let deadline = self.client.now().monotonic + Duration::from_millis(900);
+    /// What the history says about the refund of an order that is over, in words.
+    fn refund_seen(&self, call_end: Duration) -> &'static str {
+        let unknown = "the service refunds such orders; the balance tells";
+        let deadline = call_end.min(self.client.now().monotonic + REFUND_TIMEOUT);
         let Ok(page) = self.client.order_page(&OrderQuery::default(), deadline) else { return unknown };
         let order = page.orders.iter().find(|order| order.activation_id.as_deref() == Some(self.id()));
         match order.and_then(|order| order.status.as_ref()) {

@@ -60,6 +60,8 @@ impl Client {
         let passes = match error.kind() {
             ErrorKind::RateLimited if told <= OBEYED => return Some(told),
             ErrorKind::Server | ErrorKind::Connection | ErrorKind::Timeout => true,
+            // What was too large once is given one more chance.
+            ErrorKind::Protocol if error.fault() == Some("N12") => attempt == 1,
             // Plain text without framing comes again the same way.
             ErrorKind::Protocol => error.fault() != Some("N09") && error.fault() != Some("B11"),
             _ => false,

@@ -5,3 +5,12 @@ mod charges;
 mod reads;
 mod settling;
 mod waits;
+
+#[test]
+fn handles_go_between_threads() {
+    fn is_shared<T: Send + Sync + Clone + 'static>() {}
+    is_shared::<sastaotp::Client>();
+    is_shared::<sastaotp::Activation>();
+    is_shared::<sastaotp::Cancel>();
+    is_shared::<sastaotp::Error>();
+}
