@@ -1,0 +1,203 @@
+//! The life of one number: which codes came, what is still awaited, and when to ask the service next.
+//!
+//! Pure: the time is an argument, nothing sleeps and nothing knows sockets, so hours of waiting are tested in a
+//! millisecond. [`Life`] holds what is known; a [`Wait`] goes through [`Life::step`], which says what to do next. The
+//! invariants: a code that came once is never lost or hidden; no poll comes closer than the interval after the end of
+//! the one before; the last poll stands at the deadline; a fault that may pass never ends a wait that was paid for.
+
+#[cfg(test)]
+mod tests;
+mod wait;
+
+use std::time::{Duration, SystemTime};
+
+pub use wait::{Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
+
+use crate::clock::Moment;
+use crate::protocol::{Sms, Status};
+
+/// How much further the wall clock runs before it counts as a suspend.
+const SUSPEND: Duration = Duration::from_secs(30);
+/// How long after a purchase a cancellation may be refused, where the service does not say.
+const EARLY_CANCEL: Duration = Duration::from_secs(120);
+
+/// What is known of one activation.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    bought: Option<Moment>,
+    expiry: Option<Expiry>,
+    /// Every code that came, oldest first.
+    codes: Vec<Sms>,
+    /// The code that was not yet asked to be replaced.
+    latched: Option<Sms>,
+    /// Set while the next code is awaited.
+    next: Option<AwaitedNext>,
+    end: Option<End>,
+    last_poll: Option<Duration>,
+    last_moment: Option<Moment>,
+    went_backwards: bool,
+}
+
+/// How an activation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum End {
+    /// It was completed.
+    Completed,
+    /// It was cancelled, by its owner or by the service.
+    Cancelled,
+    /// Its time was over.
+    Expired,
+}
+
+/// When an order expires, on both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Expiry {
+    wall: SystemTime,
+    monotonic: Duration,
+    /// How much of the order's time went by in suspends, which the monotonic clock did not count.
+    suspended: Duration,
+}
+
+impl Expiry {
+    /// When the order expires, by the monotonic clock as it runs now.
+    fn due(self) -> Duration {
+        self.monotonic.saturating_sub(self.suspended)
+    }
+}
+
+/// The guard against taking the old code for the next one.
+#[derive(Clone, Debug)]
+struct AwaitedNext {
+    previous: Option<String>,
+    /// Whether the service showed a waiting state since: then even the same code is a new one.
+    waiting_seen: bool,
+}
+
+impl Life {
+    /// The life of a number bought at `now`.
+    pub fn bought(now: Moment, expires_in: Option<Duration>) -> Self {
+        let expiry = expires_in.and_then(|expires_in| {
+            Some(Expiry {
+                wall: now.wall.checked_add(expires_in)?,
+                monotonic: now.monotonic.checked_add(expires_in)?,
+                suspended: Duration::ZERO,
+            })
+        });
+        Self { bought: Some(now), expiry, ..Self::default() }
+    }
+
+    /// The code that came and was not asked to be replaced.
+    pub fn code(&self) -> Option<&Sms> {
+        self.latched.as_ref()
+    }
+
+    /// Every code that came, oldest first.
+    pub fn codes(&self) -> &[Sms] {
+        &self.codes
+    }
+
+    /// How the activation ended, as far as it is known.
+    pub fn end(&self) -> Option<End> {
+        self.end
+    }
+
+    /// When the order expires, by the wall clock.
+    pub fn expires_at(&self) -> Option<SystemTime> {
+        self.expiry.map(|expiry| expiry.wall)
+    }
+
+    /// Whether the service took back a code that it had shown.
+    pub fn went_backwards(&self) -> bool {
+        self.went_backwards
+    }
+
+    /// Notes that the activation ended.
+    pub fn set_end(&mut self, end: End) {
+        self.end = Some(end);
+    }
+
+    /// Notes that the service accepted the request for the next code.
+    pub fn next_code_requested(&mut self) {
+        let previous = self.latched.take().or_else(|| self.codes.last().cloned());
+        self.next = Some(AwaitedNext { previous: previous.map(|sms| sms.code), waiting_seen: false });
+    }
+
+    /// How long from `now` until the service lets the order be cancelled, after it refused once.
+    pub fn cancel_allowed_in(&self, now: Moment, told: Option<Duration>) -> Duration {
+        told.unwrap_or_else(|| match self.bought {
+            Some(bought) => (bought.monotonic + EARLY_CANCEL).saturating_sub(now.monotonic),
+            None => EARLY_CANCEL,
+        })
+    }
+
+    /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.
+    pub fn observe(&mut self, now: Moment, status: &Status, accept_same_code: bool) -> Option<Sms> {
+        self.last_poll = Some(now.monotonic);
+        match status {
+            Status::Received(sms) => return self.latch(sms, accept_same_code),
+            Status::Waiting | Status::WaitingForNext { .. } => {
+                self.went_backwards |= self.latched.is_some();
+                if let Some(next) = &mut self.next {
+                    next.waiting_seen = true;
+                }
+            }
+            Status::Cancelled => {
+                self.went_backwards |= self.latched.is_some() && self.end.is_none();
+                // The service has one word for both.
+                let over = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
+                self.end.get_or_insert(if over { End::Expired } else { End::Cancelled });
+            }
+            Status::Other(_) => {}
+        }
+        None
+    }
+
+    fn latch(&mut self, sms: &Sms, accept_same_code: bool) -> Option<Sms> {
+        let mut sms = sms.clone();
+        if let Some(next) = &self.next {
+            sms.is_repeat = next.previous.as_ref() == Some(&sms.code);
+            if sms.is_repeat && !next.waiting_seen && !accept_same_code {
+                return None;
+            }
+            self.next = None;
+        } else if let Some(latched) = &self.latched {
+            // Already there. Another code that nobody asked for is kept beside it.
+            let latched = latched.clone();
+            if !self.codes.iter().any(|known| known.code == sms.code) {
+                self.codes.push(sms);
+            }
+            return Some(latched);
+        }
+        self.codes.push(sms.clone());
+        self.latched = Some(sms.clone());
+        Some(sms)
+    }
+
+    /// Whether the machine slept since the last step: then the order's time ran on by the wall clock.
+    fn notice_suspend(&mut self, now: Moment) -> bool {
+        let Some(before) = self.last_moment.replace(now) else {
+            return false;
+        };
+        let ran = now.monotonic.saturating_sub(before.monotonic);
+        // A wall clock that went backwards says nothing.
+        let ahead = now.wall.duration_since(before.wall).unwrap_or_default().saturating_sub(ran);
+        if ahead <= SUSPEND {
+            return false;
+        }
+        if let Some(expiry) = &mut self.expiry {
+            expiry.suspended += ahead;
+        }
+        true
+    }
+
+    /// A service that still waits for an order which the wall clock calls expired shows that the clock was merely set.
+    fn doubt_suspend(&mut self, now: Moment, status: &Status) {
+        if let Some(expiry) = &mut self.expiry
+            && now.monotonic >= expiry.due()
+            && matches!(status, Status::Waiting | Status::WaitingForNext { .. })
+        {
+            expiry.suspended = Duration::ZERO;
+        }
+    }
+}

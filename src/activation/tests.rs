@@ -1,0 +1,193 @@
+//! The rules of a wait, on clocks that the tests make up.
+
+use super::*;
+
+const PLAN: Plan = Plan { interval: POLL_INTERVAL, timeout: Duration::from_secs(60), accept_same_code: false };
+
+fn at(seconds: f64) -> Moment {
+    let since = Duration::from_secs_f64(seconds);
+    Moment { monotonic: since, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + since }
+}
+
+fn code(text: &str) -> Seen {
+    Seen::Status(Status::Received(Sms::new(text)))
+}
+
+const WAITING: Seen = Seen::Status(Status::Waiting);
+
+/// Runs a wait against a service that answers at once with what `seen` says for the time of the poll; returns
+/// the times of the polls in milliseconds and how it ended, and when.
+fn run(life: &mut Life, start: f64, plan: Plan, mut seen: impl FnMut(f64) -> Seen) -> (Vec<u128>, Outcome, u128) {
+    let mut now = at(start);
+    let mut wait = life.begin_wait(now, plan);
+    let (mut polls, mut brought) = (Vec::new(), None);
+    for _ in 0..10_000 {
+        let until = match life.step(&mut wait, now, brought.take().as_ref(), 0) {
+            Next::Done(outcome) => return (polls, outcome, now.monotonic.as_millis()),
+            Next::Rest { until } => until,
+            Next::Poll { at, give_up } => {
+                assert!(give_up > at, "a poll needs time");
+                polls.push(at.as_millis());
+                brought = Some(seen(at.as_secs_f64()));
+                at
+            }
+        };
+        assert!(until >= now.monotonic, "time only goes forward");
+        now = self::at(until.as_secs_f64());
+    }
+    panic!("the wait does not end");
+}
+
+fn timeout(seconds: u64) -> Plan {
+    Plan { timeout: Duration::from_secs(seconds), ..PLAN }
+}
+
+fn new(expires_in: u64) -> Life {
+    Life::bought(at(0.0), Some(Duration::from_secs(expires_in)))
+}
+
+#[test]
+fn the_last_poll_stands_at_the_deadline_and_none_is_too_close() {
+    for (seconds, expected) in [
+        (60, vec![0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 60]),
+        (13, vec![0, 5, 13]),
+        (12, vec![0, 5, 12]),
+        (11, vec![0, 11]),
+        (5, vec![0, 5]),
+        (4, vec![0]),
+        (0, vec![0]),
+    ] {
+        let (polls, outcome, end) = run(&mut new(1200), 0.0, timeout(seconds), |_| WAITING);
+        assert_eq!(polls, expected.iter().map(|s| s * 1000).collect::<Vec<u128>>(), "{seconds} s");
+        assert_eq!((outcome, end), (Outcome::TimedOut, u128::from(seconds) * 1000));
+    }
+}
+
+#[test]
+fn a_code_is_returned_when_it_is_seen_and_kept_after() {
+    let mut life = new(1200);
+    let late = |now: f64| if now < 12.0 { WAITING } else { code("12:34") };
+    let (polls, outcome, _) = run(&mut life, 0.0, PLAN, late);
+    assert_eq!(polls, [0, 5000, 10_000, 15_000]);
+    assert_eq!(outcome, Outcome::Code(Sms::new("12:34")));
+    life.set_end(End::Cancelled);
+    let (polls, outcome, _) = run(&mut life, 20.0, PLAN, |_| panic!("nothing is asked for what is there"));
+    assert_eq!((polls.len(), outcome), (0, Outcome::Code(Sms::new("12:34"))));
+}
+
+#[test]
+fn only_an_order_that_is_over_ends_a_wait_early() {
+    let ended = |end| Outcome::Ended(end);
+    let cancelled = Seen::Status(Status::Cancelled);
+    assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(End::Cancelled));
+    let (polls, outcome, end) = run(&mut new(20), 0.0, PLAN, |_| WAITING);
+    assert_eq!((polls, outcome, end), (vec![0, 5000, 10_000, 20_000], ended(End::Expired), 20_000));
+    let (polls, outcome, _) = run(&mut new(20), 100.0, PLAN, |_| code("7"));
+    assert_eq!((polls.len(), outcome), (1, Outcome::Code(Sms::new("7"))), "an expired order is asked once more");
+    let odd = |_| Seen::Status(Status::Other("STATUS_NEW".to_owned()));
+    assert_eq!(run(&mut new(1200), 0.0, PLAN, odd).1, Outcome::TimedOut);
+}
+
+#[test]
+fn trouble_passes_or_ends_the_wait() {
+    use Trouble::{Blocked, Certificate, Fatal, Http, NotFound, RateLimited, Transient};
+    let told = |seconds| RateLimited(Some(Duration::from_secs(seconds)));
+    for (trouble, polls, outcome) in [
+        (Transient, 12, Outcome::TimedOut),
+        (Fatal, 1, Outcome::Failed),
+        (Certificate, 3, Outcome::Failed),
+        (Http, 5, Outcome::Failed),
+        (NotFound, 5, Outcome::Failed),
+        (Blocked, 3, Outcome::TimedOut),
+        (told(20), 4, Outcome::TimedOut),
+        (told(86_400), 2, Outcome::TimedOut),
+        (told(1), 12, Outcome::TimedOut),
+        (RateLimited(None), 4, Outcome::TimedOut),
+    ] {
+        let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| Seen::Trouble(trouble));
+        assert_eq!((made.len(), ended), (polls, outcome), "{trouble:?} {made:?}");
+    }
+    let mut taken_up = Life::default();
+    assert_eq!(run(&mut taken_up, 0.0, PLAN, |_| Seen::Trouble(NotFound)).0.len(), 1);
+}
+
+#[test]
+fn the_old_code_is_not_the_next_one() {
+    let retry = || Seen::Status(Status::WaitingForNext { last_code: Some("1".to_owned()) });
+    let repeat = || Outcome::Code(Sms { is_repeat: true, ..Sms::new("1") });
+    let asked_again = || {
+        let mut life = new(1200);
+        run(&mut life, 0.0, PLAN, |_| code("1"));
+        life.next_code_requested();
+        assert_eq!(life.code(), None);
+        life
+    };
+    let (polls, outcome, _) = run(&mut asked_again(), 0.0, PLAN, |now| if now < 12.0 { code("1") } else { code("2") });
+    assert_eq!((polls.len(), outcome), (3, Outcome::Code(Sms::new("2"))), "the stale code is passed over");
+    let (_, outcome, _) = run(&mut asked_again(), 0.0, PLAN, |now| if now < 8.0 { retry() } else { code("1") });
+    assert_eq!(outcome, repeat(), "after a waiting state the same code is a new one");
+    assert_eq!(run(&mut asked_again(), 0.0, PLAN, |_| code("1")).1, Outcome::TimedOut);
+    let any = Plan { accept_same_code: true, ..PLAN };
+    assert_eq!(run(&mut asked_again(), 0.0, any, |_| code("1")).1, repeat());
+}
+
+#[test]
+fn a_suspend_polls_at_once_and_expires_by_the_wall_clock() {
+    let mut life = new(1200);
+    let mut now = at(0.0);
+    let mut wait = life.begin_wait(now, timeout(3600));
+    life.step(&mut wait, now, None, 0);
+    life.step(&mut wait, now, Some(&WAITING), 0);
+    now = at(1.0);
+    now.wall += Duration::from_secs(1800);
+    assert!(matches!(life.step(&mut wait, now, None, 0), Next::Poll { at, .. } if at == now.monotonic));
+    let cancelled = Seen::Status(Status::Cancelled);
+    assert_eq!(life.step(&mut wait, now, Some(&cancelled), 0), Next::Done(Outcome::Ended(End::Expired)));
+}
+
+#[test]
+fn a_clock_that_was_set_changes_nothing() {
+    for jump in [3600_i64, -3600] {
+        let mut life = new(1200);
+        let mut wait = life.begin_wait(at(0.0), timeout(3600));
+        let moved = |seconds: f64| {
+            let mut now = at(seconds);
+            let by = Duration::from_secs(jump.unsigned_abs());
+            now.wall = if jump > 0 { now.wall + by } else { now.wall - by };
+            now
+        };
+        life.step(&mut wait, at(0.0), Some(&WAITING), 0);
+        life.step(&mut wait, moved(5.0), None, 0);
+        let mut now = moved(5.0);
+        let mut polls = 0;
+        let outcome = loop {
+            match life.step(&mut wait, now, Some(&WAITING), 0) {
+                Next::Poll { at, .. } => now = moved(at.as_secs_f64()),
+                Next::Rest { until } => now = moved(until.as_secs_f64()),
+                Next::Done(outcome) => break outcome,
+            }
+            polls += 1;
+        };
+        assert_eq!(outcome, Outcome::Ended(End::Expired));
+        assert!((230..=240).contains(&polls), "{polls} polls in 20 minutes");
+    }
+}
+
+#[test]
+fn jitter_only_delays() {
+    for (jitter, due) in [(0, 5000), (u32::MAX, 5500)] {
+        let mut life = new(1200);
+        let mut wait = life.begin_wait(at(0.0), PLAN);
+        let Next::Poll { at: next, .. } = life.step(&mut wait, at(0.0), Some(&WAITING), jitter) else { panic!() };
+        assert_eq!(next.as_millis(), due);
+    }
+}
+
+#[test]
+fn an_early_cancel_is_allowed_two_minutes_after_the_purchase() {
+    let life = new(1200);
+    assert_eq!(life.cancel_allowed_in(at(30.0), None), Duration::from_secs(90));
+    assert_eq!(life.cancel_allowed_in(at(300.0), None), Duration::ZERO);
+    assert_eq!(life.cancel_allowed_in(at(30.0), Some(Duration::from_secs(7))), Duration::from_secs(7));
+    assert_eq!(Life::default().cancel_allowed_in(at(0.0), None), Duration::from_secs(120));
+}

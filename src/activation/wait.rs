@@ -1,0 +1,261 @@
+//! One wait for a code: when the next poll is due, and what ends the wait.
+
+use std::time::Duration;
+
+use super::{End, Life};
+use crate::clock::Moment;
+use crate::protocol::{Sms, Status};
+
+/// The closest that two polls of one activation may come: what the service asks of its users.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long after a purchase the service may not know the activation yet.
+const LAG: Duration = Duration::from_secs(15);
+/// The longest pause that a server can ask for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The pause after a firewall's refusal: polling on at once makes it worse.
+const BLOCKED_PAUSE: Duration = Duration::from_secs(30);
+/// The least time that a poll before the last is worth making for.
+const SHORTEST_POLL: Duration = Duration::from_secs(2);
+/// The most time that a poll gets: one that hangs must not keep the next ones from being made.
+const LONGEST_POLL: Duration = Duration::from_secs(30);
+/// How long the last poll may run past the deadline.
+const GRACE: Duration = Duration::from_millis(900);
+/// In a row, so many untrusted certificates end a wait.
+const CERTIFICATES: u32 = 3;
+/// In a row, so many HTTP errors that blame the request end a wait.
+const HTTP_ERRORS: u32 = 5;
+
+/// What a wait is asked to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// The pause between polls; never less than [`POLL_INTERVAL`].
+    pub interval: Duration,
+    /// How long to wait at most.
+    pub timeout: Duration,
+    /// Take the code before for the next one, without a waiting state in between.
+    pub accept_same_code: bool,
+}
+
+/// One wait for a code.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    plan: Plan,
+    started: Duration,
+    until: Duration,
+    due: Duration,
+    /// Whether the poll that is due is the one at the deadline.
+    last: bool,
+    /// Whether no further poll fits in.
+    polled_out: bool,
+    rate_limits: u32,
+    certificates: u32,
+    http_errors: u32,
+}
+
+/// What a poll brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// A status.
+    Status(Status),
+    /// None, for this reason.
+    Trouble(Trouble),
+}
+
+/// Why a poll brought no status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// It may pass: the network, the server, a reply that cannot be read, a code that is not known.
+    Transient,
+    /// Too many requests; the server may say how long to pause.
+    RateLimited(Option<Duration>),
+    /// A firewall refused it.
+    Blocked,
+    /// The server's certificate is not to be trusted.
+    Certificate,
+    /// An HTTP error that blames the request.
+    Http,
+    /// The service does not know the activation.
+    NotFound,
+    /// The key is rejected, or nothing can ever get through: waiting on is pointless.
+    Fatal,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Ask the service at this time of the monotonic clock, and give the request up at the other.
+    Poll {
+        /// When to ask.
+        at: Duration,
+        /// When to give the request up.
+        give_up: Duration,
+    },
+    /// Do nothing until this time of the monotonic clock, then step again.
+    Rest {
+        /// When to step again.
+        until: Duration,
+    },
+    /// The wait is over.
+    Done(Outcome),
+}
+
+/// How a wait ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A code is there.
+    Code(Sms),
+    /// The time given was over. The activation is as it was.
+    TimedOut,
+    /// The activation is over.
+    Ended(End),
+    /// The trouble that the last poll brought is not one that passes.
+    Failed,
+}
+
+impl Life {
+    /// Begins a wait; step it with nothing seen to learn when the first poll is due.
+    pub fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
+        let interval = plan.interval.max(POLL_INTERVAL);
+        let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + interval);
+        Wait {
+            plan: Plan { interval, ..plan },
+            started: now.monotonic,
+            until: now.monotonic.saturating_add(plan.timeout),
+            due: now.monotonic.max(earliest),
+            last: false,
+            polled_out: false,
+            rate_limits: 0,
+            certificates: 0,
+            http_errors: 0,
+        }
+    }
+
+    /// Goes one step in a wait: takes in what the poll that was due brought, or nothing when only time passed.
+    ///
+    /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only.
+    pub fn step(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
+        let slept = self.notice_suspend(now);
+        if seen.is_none() {
+            if let Some(done) = self.standing() {
+                return Next::Done(done);
+            }
+            if !slept && !wait.last {
+                // Somebody else may have polled the same activation meanwhile.
+                let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+                wait.due = wait.due.max(earliest);
+            }
+            if slept {
+                (wait.started, wait.due) = (now.monotonic, now.monotonic);
+                (wait.last, wait.polled_out) = (false, false);
+            }
+            return self.next(wait, now);
+        }
+        let was_last = wait.last;
+        let pause = match seen {
+            Some(Seen::Status(status)) => {
+                (wait.rate_limits, wait.certificates, wait.http_errors) = (0, 0, 0);
+                if let Some(sms) = self.observe(now, status, wait.plan.accept_same_code) {
+                    return Next::Done(Outcome::Code(sms));
+                }
+                if let Some(done) = self.standing() {
+                    return Next::Done(done);
+                }
+                self.doubt_suspend(now, status);
+                wait.plan.interval
+            }
+            Some(Seen::Trouble(trouble)) => match self.pause_after(wait, now, *trouble) {
+                Some(pause) => pause,
+                None => return Next::Done(Outcome::Failed),
+            },
+            None => wait.plan.interval,
+        };
+        self.last_poll = Some(now.monotonic);
+        if was_last && now.monotonic >= self.limit(wait) {
+            return Next::Done(self.over(wait));
+        }
+        wait.last = false;
+        wait.due = now.monotonic + pause + spread(wait.plan.interval, jitter);
+        self.fit(wait, now);
+        self.next(wait, now)
+    }
+
+    /// The outcome that stands already, without another poll.
+    fn standing(&self) -> Option<Outcome> {
+        match (&self.latched, self.end) {
+            (Some(sms), _) => Some(Outcome::Code(sms.clone())),
+            (None, Some(end)) => Some(Outcome::Ended(end)),
+            (None, None) => None,
+        }
+    }
+
+    /// The pause that a trouble asks for; `None` where it ends the wait.
+    fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: Trouble) -> Option<Duration> {
+        let interval = wait.plan.interval;
+        let mut count = |counter: fn(&mut Wait) -> &mut u32, most: u32| {
+            *counter(wait) += 1;
+            (*counter(wait) < most).then_some(interval)
+        };
+        match trouble {
+            Trouble::Transient => Some(interval),
+            Trouble::Blocked => Some(interval.max(BLOCKED_PAUSE)),
+            Trouble::Certificate => count(|wait| &mut wait.certificates, CERTIFICATES),
+            Trouble::Http => count(|wait| &mut wait.http_errors, HTTP_ERRORS),
+            Trouble::Fatal => None,
+            Trouble::NotFound => {
+                let young = |bought: Moment| now.monotonic.saturating_sub(bought.monotonic) <= LAG;
+                self.bought.is_some_and(young).then_some(interval)
+            }
+            Trouble::RateLimited(told) => {
+                wait.rate_limits += 1;
+                let stretched = interval.saturating_mul(1 << wait.rate_limits.min(4));
+                Some(told.unwrap_or(stretched).min(LONGEST_PAUSE).max(interval))
+            }
+        }
+    }
+
+    /// When the wait ends: at its own time or at the order's, whichever is first. A wait for an order that is over
+    /// already still asks once.
+    fn limit(&self, wait: &Wait) -> Duration {
+        self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.due().max(wait.started)))
+    }
+
+    /// Moves the poll that is due to the deadline where another would not fit between the two.
+    fn fit(&self, wait: &mut Wait, now: Moment) {
+        let limit = self.limit(wait);
+        if wait.due + SHORTEST_POLL + wait.plan.interval > limit {
+            let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+            // A wait shorter than the interval polls once, at its start.
+            wait.polled_out = limit < earliest;
+            wait.due = limit.max(now.monotonic);
+            wait.last = true;
+        }
+    }
+
+    fn next(&self, wait: &Wait, now: Moment) -> Next {
+        let limit = self.limit(wait);
+        if wait.polled_out || (wait.due > limit && !wait.last) {
+            return if now.monotonic >= limit { Next::Done(self.over(wait)) } else { Next::Rest { until: limit } };
+        }
+        let give_up = if wait.last {
+            limit + GRACE
+        } else {
+            // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
+            limit.saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
+        };
+        let give_up = give_up.min(wait.due + LONGEST_POLL).max(now.monotonic + GRACE);
+        Next::Poll { at: wait.due, give_up }
+    }
+
+    fn over(&self, wait: &Wait) -> Outcome {
+        match self.expiry {
+            Some(expiry) if expiry.due() < wait.until => Outcome::Ended(End::Expired),
+            _ => Outcome::TimedOut,
+        }
+    }
+}
+
+/// Up to a tenth of the interval.
+fn spread(interval: Duration, jitter: u32) -> Duration {
+    interval.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 10.0)
+}
