@@ -174,6 +174,17 @@ fn a_clock_that_was_set_changes_nothing() {
 }
 
 #[test]
+fn settings_without_measure_are_bounded() {
+    let plan = Plan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
+    let (polls, outcome, _) = run(&mut new(7200), 0.0, plan, |_| WAITING);
+    assert_eq!((polls.len(), outcome), (2, Outcome::Ended(End::Expired)), "at once and at the expiry");
+    let mut forever = Life::bought(at(0.0), Some(Duration::MAX));
+    assert_eq!(run(&mut forever, 0.0, timeout(13), |_| WAITING).1, Outcome::TimedOut);
+    let plan = Plan { interval: Duration::ZERO, ..timeout(13) };
+    assert_eq!(run(&mut new(1200), 0.0, plan, |_| WAITING).0, [0, 5000, 13_000]);
+}
+
+#[test]
 fn jitter_only_delays() {
     for (jitter, due) in [(0, 5000), (u32::MAX, 5500)] {
         let mut life = new(1200);

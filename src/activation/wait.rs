@@ -9,6 +9,10 @@ use crate::protocol::{Sms, Status};
 /// The closest that two polls of one activation may come: what the service asks of its users.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
+/// The longest pause between polls that can be asked for.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// The longest wait; no order lives nearly as long.
+const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long after a purchase the service may not know the activation yet.
 const LAG: Duration = Duration::from_secs(15);
 /// The longest pause that a server can ask for.
@@ -29,9 +33,9 @@ const HTTP_ERRORS: u32 = 5;
 /// What a wait is asked to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// The pause between polls; never less than [`POLL_INTERVAL`].
+    /// The pause between polls: [`POLL_INTERVAL`] to an hour.
     pub interval: Duration,
-    /// How long to wait at most.
+    /// How long to wait at most; thirty days are the end.
     pub timeout: Duration,
     /// Take the code before for the next one, without a waiting state in between.
     pub accept_same_code: bool,
@@ -116,12 +120,14 @@ pub enum Outcome {
 impl Life {
     /// Begins a wait; step it with nothing seen to learn when the first poll is due.
     pub fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
-        let interval = plan.interval.max(POLL_INTERVAL);
+        // Bounds that no sum of times below can overflow.
+        let interval = plan.interval.clamp(POLL_INTERVAL, LONGEST_INTERVAL);
+        let timeout = plan.timeout.min(LONGEST_WAIT);
         let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + interval);
         Wait {
             plan: Plan { interval, ..plan },
             started: now.monotonic,
-            until: now.monotonic.saturating_add(plan.timeout),
+            until: now.monotonic + timeout,
             due: now.monotonic.max(earliest),
             last: false,
             polled_out: false,
