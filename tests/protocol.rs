@@ -1,0 +1,371 @@
+//! Every reply that was seen or is feared, and what it means: one row a reply, in `tests/replies/`.
+//!
+//! `corpus.jsonl` holds real replies of the service and its family. A row's `expect` is the meaning in short; an `any`
+//! row goes through every parser, and its `expect` may differ by action: the action's own name counts first, then
+//! `charge` for the two that cost money, then `*`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use sastaotp::protocol::{
+    ChargeReply, Country, Failure, Order, OrderPage, Prices, Purchase, RawReply, Service, ServiceError, Sms, Status,
+    StatusChange, parse_balance, parse_countries, parse_number, parse_orders, parse_prices, parse_reget,
+    parse_services, parse_status, parse_status_change,
+};
+use serde::Deserialize;
+
+const CORPUS: &str = include_str!("replies/corpus.jsonl");
+
+/// One action of each parser: the V2 actions share theirs.
+const ACTIONS: [&str; 9] = [
+    "getNumber",
+    "regetNumber",
+    "setStatus",
+    "getStatus",
+    "getBalance",
+    "getServicesList",
+    "getPrices",
+    "getCountries",
+    "getOrders",
+];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    action: String,
+    http_status: Option<u16>,
+    #[serde(default = "yes")]
+    framed: bool,
+    body: Body,
+    #[serde(rename = "origin")]
+    _origin: String,
+    note: String,
+    expect: Expect,
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Text(String),
+    /// What JSON text cannot hold.
+    Hex {
+        hex: String,
+    },
+    /// A long body: `before`, then `unit` so many `times`, then `after`.
+    Long {
+        before: String,
+        unit: String,
+        times: usize,
+        after: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Expect {
+    Same(String),
+    ByAction(BTreeMap<String, String>),
+}
+
+impl Body {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.clone().into_bytes(),
+            Self::Hex { hex } => hex
+                .split_whitespace()
+                .map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits"))
+                .collect(),
+            Self::Long {
+                before,
+                unit,
+                times,
+                after,
+            } => format!("{before}{}{after}", unit.repeat(*times)).into_bytes(),
+        }
+    }
+}
+
+impl Row {
+    fn actions(&self) -> &[&str] {
+        match self.action.as_str() {
+            "any" => &ACTIONS,
+            "getNumberV2" => &["getNumber"],
+            "getStatusV2" => &["getStatus"],
+            own => std::slice::from_ref(ACTIONS.iter().find(|action| **action == own).expect(own)),
+        }
+    }
+
+    fn expected(&self, action: &str) -> &str {
+        let by_action = match &self.expect {
+            Expect::Same(text) => return text,
+            Expect::ByAction(map) => map,
+        };
+        let group = if matches!(action, "getNumber" | "regetNumber") {
+            "charge"
+        } else {
+            "*"
+        };
+        [action, group, "*"]
+            .iter()
+            .find_map(|key| by_action.get(*key))
+            .unwrap_or_else(|| panic!("no `expect` for {action}: {}", self.note))
+    }
+
+    fn reply<'a>(&self, body: &'a [u8]) -> RawReply<'a> {
+        RawReply {
+            status: self.http_status.unwrap_or(200),
+            framed: self.framed,
+            body,
+        }
+    }
+}
+
+fn rows(file: &str) -> impl Iterator<Item = (usize, Row)> {
+    file.lines().enumerate().map(|(index, line)| {
+        let row = serde_json::from_str(line).unwrap_or_else(|error| panic!("line {}: {error}: {line}", index + 1));
+        (index + 1, row)
+    })
+}
+
+#[track_caller]
+fn check(name: &str, file: &str, at_least: usize) {
+    let mut wrong = String::new();
+    let mut count = 0;
+    for (line, row) in rows(file) {
+        count += 1;
+        let body = row.body.bytes();
+        for action in row.actions() {
+            let (found, expected) = (meaning(action, row.reply(&body)), row.expected(action));
+            if found != expected {
+                let _ = writeln!(
+                    wrong,
+                    "{name}:{line} {action}: {}\n  expected {expected}\n  found    {found}",
+                    row.note
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(count >= at_least, "{name} has lost rows: {count} of {at_least}");
+}
+
+#[test]
+fn real_replies_mean_what_their_notes_say() {
+    check("corpus.jsonl", CORPUS, 129);
+}
+
+// What a reply means, in short.
+
+fn meaning(action: &str, raw: RawReply<'_>) -> String {
+    match action {
+        "getNumber" => charge(&parse_number(raw)),
+        "regetNumber" => charge(&parse_reget(raw)),
+        "setStatus" => or_failure(parse_status_change(raw), change),
+        "getStatus" => or_failure(parse_status(raw), status),
+        "getBalance" => or_failure(parse_balance(raw), |balance| {
+            format!("balance {} {}", balance.amount, balance.currency)
+        }),
+        "getServicesList" => or_failure(parse_services(raw), |list| services(&list)),
+        "getPrices" => or_failure(parse_prices(raw), |table| prices(&table)),
+        "getCountries" => or_failure(parse_countries(raw), |list| countries(&list)),
+        "getOrders" => or_failure(parse_orders(raw), |page| orders(&page)),
+        other => panic!("no parser for {other}"),
+    }
+}
+
+fn or_failure<T>(result: Result<T, Failure>, text: impl FnOnce(T) -> String) -> String {
+    match result {
+        Ok(value) => text(value),
+        Err(Failure::Service(error)) => {
+            let class = format!("{:?}", error.code.class()).to_lowercase();
+            format!("error {} {class}{}", code(&error), facts(&error))
+        }
+        Err(Failure::Unreadable(what)) => format!("unreadable {}", what.fault),
+    }
+}
+
+fn charge(reply: &ChargeReply) -> String {
+    match reply {
+        ChargeReply::Charged(bought) => purchase(bought),
+        ChargeReply::Refused(error) => format!("refused {}{}", code(error), facts(error)),
+        ChargeReply::Unknown(Failure::Service(error)) => format!("unknown {}{}", code(error), facts(error)),
+        ChargeReply::Unknown(Failure::Unreadable(what)) => format!("unknown {}", what.fault),
+    }
+}
+
+/// `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`: what came, and the documented code that it means.
+fn code(error: &ServiceError) -> String {
+    let (came, means) = (error.code.as_str(), error.code.meaning().as_str());
+    if came == means {
+        came.to_owned()
+    } else {
+        format!("{came}={means}")
+    }
+}
+
+fn facts(error: &ServiceError) -> String {
+    let mut text = String::new();
+    put(&mut text, "min", error.min_price);
+    put(&mut text, "after", error.retry_after.map(|wait| wait.as_secs()));
+    put(&mut text, "detail", error.detail.as_deref().map(quoted));
+    for sms in &error.messages {
+        let _ = write!(text, " with {}", message(sms));
+    }
+    text
+}
+
+fn purchase(bought: &Purchase) -> String {
+    let mut text = "charged".to_owned();
+    put(&mut text, "id", Some(&bought.activation_id));
+    put(&mut text, "phone", Some(&bought.phone_number));
+    put(&mut text, "order", bought.order_id.as_ref());
+    put(&mut text, "service", bought.service.as_ref());
+    put(&mut text, "service_name", bought.service_name.as_deref().map(quoted));
+    put(&mut text, "country", bought.country.as_ref());
+    put(&mut text, "country_name", bought.country_name.as_deref().map(quoted));
+    put(&mut text, "price", bought.price);
+    put(&mut text, "multi", bought.multi_sms);
+    put(&mut text, "again", bought.can_get_another_sms);
+    put(&mut text, "expires", bought.expires_in.map(|after| after.as_secs()));
+    put(&mut text, "note", bought.note.as_deref().map(quoted));
+    for warning in &bought.warnings {
+        put(&mut text, "warning", Some(quoted(warning)));
+    }
+    text
+}
+
+fn status(status: Status) -> String {
+    match status {
+        Status::Waiting => "waiting".to_owned(),
+        Status::WaitingForNext { last_code } => {
+            let mut text = "waiting-for-next".to_owned();
+            put(&mut text, "last", last_code);
+            text
+        }
+        Status::Received(sms) => message(&sms),
+        Status::Cancelled => "cancelled".to_owned(),
+        Status::Other(word) => format!("other {}", quoted(&word)),
+        unnamed => format!("{unnamed:?}"),
+    }
+}
+
+fn message(sms: &Sms) -> String {
+    let mut text = format!("code {}", quoted(&sms.code));
+    put(&mut text, "text", sms.text.as_deref().map(quoted));
+    put(&mut text, "from", sms.sender.as_deref().map(quoted));
+    put(&mut text, "at", sms.received_at.as_deref().map(quoted));
+    text
+}
+
+fn change(change: StatusChange) -> String {
+    match change {
+        StatusChange::Cancelled => "cancelled".to_owned(),
+        StatusChange::AlreadyCancelled => "already-cancelled".to_owned(),
+        StatusChange::Ready => "ready".to_owned(),
+        StatusChange::WaitingForNext => "waiting-for-next".to_owned(),
+        StatusChange::Completed => "completed".to_owned(),
+        StatusChange::Accepted => "accepted".to_owned(),
+        StatusChange::Other(word) => format!("other {}", quoted(&word)),
+        unnamed => format!("{unnamed:?}"),
+    }
+}
+
+fn services(list: &[Service]) -> String {
+    let mut text = format!("services {}:", list.len());
+    for service in list {
+        let _ = write!(text, " {} {}", service.code, quoted(&service.name));
+        put(&mut text, "price", service.price);
+        put(&mut text, "available", service.available);
+        put(&mut text, "multi", service.multi_sms);
+        put(&mut text, "expires", service.expires_in.map(|after| after.as_secs()));
+        for offer in &service.countries {
+            let _ = write!(
+                text,
+                " in {} {} {}x{}",
+                offer.country,
+                quoted(&offer.country_name),
+                figure(offer.price),
+                figure(offer.available)
+            );
+        }
+    }
+    text
+}
+
+fn prices(table: &Prices) -> String {
+    let mut text = format!("prices {}:", table.len());
+    for price in table.iter() {
+        let _ = write!(
+            text,
+            " {}/{}={}x{}",
+            price.country,
+            price.service,
+            figure(price.cost),
+            figure(price.count)
+        );
+    }
+    text
+}
+
+fn countries(list: &[Country]) -> String {
+    let mut text = format!("countries {}:", list.len());
+    for country in list {
+        let hidden = if country.visible { "" } else { " hidden" };
+        let _ = write!(text, " {} {}{hidden}", country.code, quoted(&country.name));
+    }
+    text
+}
+
+fn orders(page: &OrderPage) -> String {
+    let mut text = format!("orders {}", page.orders.len());
+    put(&mut text, "total", page.total);
+    text.push(':');
+    for order in &page.orders {
+        text.push_str(&history(order));
+    }
+    text
+}
+
+fn history(order: &Order) -> String {
+    let mut text = String::new();
+    put(&mut text, "order", order.order_id.as_ref());
+    put(&mut text, "id", order.activation_id.as_ref());
+    put(&mut text, "phone", order.phone_number.as_ref());
+    put(&mut text, "service", order.service.as_ref());
+    put(&mut text, "country", order.country.as_ref());
+    put(&mut text, "price", order.price);
+    put(&mut text, "status", order.status.as_ref().map(|status| status.as_str()));
+    put(&mut text, "code", order.code.as_deref().map(quoted));
+    put(&mut text, "at", order.created_at.as_deref().map(quoted));
+    let seconds = |at: SystemTime| {
+        at.duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs())
+    };
+    put(&mut text, "unix", order.created.map(seconds));
+    format!(" [{}]", text.trim_start())
+}
+
+fn put(text: &mut String, name: &str, value: Option<impl std::fmt::Display>) {
+    if let Some(value) = value {
+        let _ = write!(text, " {name}={value}");
+    }
+}
+
+fn figure(value: Option<impl std::fmt::Display>) -> String {
+    value.map_or_else(|| "?".to_owned(), |value| value.to_string())
+}
+
+/// In quotes; of a long text the beginning and how many characters it has.
+fn quoted(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= 60 {
+        return format!("{text:?}");
+    }
+    let start: String = text.chars().take(20).collect();
+    format!("{start:?}…{length}")
+}
