@@ -76,16 +76,10 @@ impl Body {
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
-            Self::Hex { hex } => hex
-                .split_whitespace()
-                .map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits"))
-                .collect(),
-            Self::Long {
-                before,
-                unit,
-                times,
-                after,
-            } => format!("{before}{}{after}", unit.repeat(*times)).into_bytes(),
+            Self::Hex { hex } => {
+                hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits")).collect()
+            }
+            Self::Long { before, unit, times, after } => format!("{before}{}{after}", unit.repeat(*times)).into_bytes(),
         }
     }
 }
@@ -105,11 +99,7 @@ impl Row {
             Expect::Same(text) => return text,
             Expect::ByAction(map) => map,
         };
-        let group = if matches!(action, "getNumber" | "regetNumber") {
-            "charge"
-        } else {
-            "*"
-        };
+        let group = if matches!(action, "getNumber" | "regetNumber") { "charge" } else { "*" };
         [action, group, "*"]
             .iter()
             .find_map(|key| by_action.get(*key))
@@ -117,11 +107,7 @@ impl Row {
     }
 
     fn reply<'a>(&self, body: &'a [u8]) -> RawReply<'a> {
-        RawReply {
-            status: self.http_status.unwrap_or(200),
-            framed: self.framed,
-            body,
-        }
+        RawReply { status: self.http_status.unwrap_or(200), framed: self.framed, body }
     }
 }
 
@@ -142,11 +128,8 @@ fn check(name: &str, file: &str, at_least: usize) {
         for action in row.actions() {
             let (found, expected) = (meaning(action, row.reply(&body)), row.expected(action));
             if found != expected {
-                let _ = writeln!(
-                    wrong,
-                    "{name}:{line} {action}: {}\n  expected {expected}\n  found    {found}",
-                    row.note
-                );
+                let _ =
+                    writeln!(wrong, "{name}:{line} {action}: {}\n  expected {expected}\n  found    {found}", row.note);
             }
         }
     }
@@ -167,9 +150,9 @@ fn meaning(action: &str, raw: RawReply<'_>) -> String {
         "regetNumber" => charge(&parse_reget(raw)),
         "setStatus" => or_failure(parse_status_change(raw), change),
         "getStatus" => or_failure(parse_status(raw), status),
-        "getBalance" => or_failure(parse_balance(raw), |balance| {
-            format!("balance {} {}", balance.amount, balance.currency)
-        }),
+        "getBalance" => {
+            or_failure(parse_balance(raw), |balance| format!("balance {} {}", balance.amount, balance.currency))
+        }
         "getServicesList" => or_failure(parse_services(raw), |list| services(&list)),
         "getPrices" => or_failure(parse_prices(raw), |table| prices(&table)),
         "getCountries" => or_failure(parse_countries(raw), |list| countries(&list)),
@@ -201,11 +184,7 @@ fn charge(reply: &ChargeReply) -> String {
 /// `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`: what came, and the documented code that it means.
 fn code(error: &ServiceError) -> String {
     let (came, means) = (error.code.as_str(), error.code.meaning().as_str());
-    if came == means {
-        came.to_owned()
-    } else {
-        format!("{came}={means}")
-    }
+    if came == means { came.to_owned() } else { format!("{came}={means}") }
 }
 
 fn facts(error: &ServiceError) -> String {
@@ -300,14 +279,7 @@ fn services(list: &[Service]) -> String {
 fn prices(table: &Prices) -> String {
     let mut text = format!("prices {}:", table.len());
     for price in table.iter() {
-        let _ = write!(
-            text,
-            " {}/{}={}x{}",
-            price.country,
-            price.service,
-            figure(price.cost),
-            figure(price.count)
-        );
+        let _ = write!(text, " {}/{}={}x{}", price.country, price.service, figure(price.cost), figure(price.count));
     }
     text
 }
@@ -342,10 +314,7 @@ fn history(order: &Order) -> String {
     put(&mut text, "status", order.status.as_ref().map(|status| status.as_str()));
     put(&mut text, "code", order.code.as_deref().map(quoted));
     put(&mut text, "at", order.created_at.as_deref().map(quoted));
-    let seconds = |at: SystemTime| {
-        at.duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs())
-    };
+    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     put(&mut text, "unix", order.created.map(seconds));
     format!(" [{}]", text.trim_start())
 }
