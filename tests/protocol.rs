@@ -311,7 +311,7 @@ fn history(order: &Order) -> String {
     put(&mut text, "service", order.service.as_ref());
     put(&mut text, "country", order.country.as_ref());
     put(&mut text, "price", order.price);
-    put(&mut text, "status", order.status.as_ref().map(|status| status.as_str()));
+    put(&mut text, "status", order.status.as_ref().map(sastaotp::OrderStatus::as_str));
     put(&mut text, "code", order.code.as_deref().map(quoted));
     put(&mut text, "at", order.created_at.as_deref().map(quoted));
     let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
