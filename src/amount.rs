@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// Micro-rupees in a rupee.
 const RUPEE: i64 = 1_000_000;
 /// Digits after the point that an [`Amount`] keeps.
@@ -11,6 +13,7 @@ const DECIMALS: i32 = 6;
 /// An amount of Indian rupees, exact to a millionth.
 ///
 /// Made from text (`"18.50".parse()`), from whole rupees or from micro-rupees; printed with two to six decimals.
+/// Serialized as its micro-rupees.
 ///
 /// ```
 /// use sastaotp::Amount;
@@ -21,7 +24,8 @@ const DECIMALS: i32 = 6;
 /// assert_eq!(price, Amount::from_micros(18_500_000));
 /// # Ok::<(), sastaotp::ParseAmountError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
 pub struct Amount(i64);
 
 /// The text is not an amount: `"18,50"`, `"NaN"`, more than six decimals, or too large.

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde::{Serialize, Serializer};
+
 use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
@@ -64,6 +66,48 @@ pub enum UnclaimedOutcome {
     Bought(Box<Purchase>),
     /// It is not known whether a number was bought: reconcile the intent.
     Unknown(Error),
+}
+
+impl UnclaimedOutcome {
+    /// The outcome in a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Bought(_) => "bought",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+
+    /// What was bought.
+    pub fn purchase(&self) -> Option<&Purchase> {
+        match self {
+            Self::Bought(purchase) => Some(purchase),
+            _ => None,
+        }
+    }
+
+    /// Why it is not known whether something was bought.
+    pub fn error(&self) -> Option<&Error> {
+        match self {
+            Self::Unknown(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl Serialize for Unclaimed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            intent: &'a Intent,
+            outcome: &'static str,
+            purchase: Option<&'a Purchase>,
+            error: Option<&'a Error>,
+        }
+        let Self { intent, outcome } = self;
+        Fields { intent, outcome: outcome.as_str(), purchase: outcome.purchase(), error: outcome.error() }
+            .serialize(serializer)
+    }
 }
 
 impl Books {

@@ -5,9 +5,14 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use crate::intent::Intent;
-use crate::protocol::{Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable};
+use crate::protocol::{Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, document};
 use crate::transport::{Cause, Phase, TransportError};
+
+/// How much of a reply an error keeps, in characters: an error page may be long, and the codes come first.
+const LONGEST_RAW: usize = 4096;
 
 /// A failed call.
 ///
@@ -31,10 +36,12 @@ struct Facts {
     retry: Retry,
     fault: Option<&'static str>,
     intent: Option<Intent>,
+    raw: Option<String>,
 }
 
 /// What kind of failure it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// An argument or a setting is wrong. Nothing was sent.
@@ -81,10 +88,13 @@ pub enum ErrorKind {
     Expired,
     /// The service, or somebody else with the key, cancelled the order.
     ActivationCancelled,
+    /// A defect of this library. What was under way may have taken effect.
+    Internal,
 }
 
 /// What a failed call did to the wallet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Charge {
     /// Nothing was charged; that is proved.
     NotCharged,
@@ -122,6 +132,7 @@ impl Error {
             retry: Retry::Never,
             fault: None,
             intent: None,
+            raw: None,
         }))
     }
 
@@ -230,7 +241,7 @@ impl Error {
         error
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = hint.into();
         self
     }
@@ -256,6 +267,16 @@ impl Error {
         self
     }
 
+    /// The same failure with the reply that it was read from.
+    pub(crate) fn with_raw(mut self, reply: &[u8]) -> Self {
+        let mut raw = String::from_utf8_lossy(reply).into_owned();
+        if let Some((end, _)) = raw.char_indices().nth(LONGEST_RAW) {
+            raw.truncate(end);
+        }
+        self.0.raw = Some(raw);
+        self
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -274,6 +295,16 @@ impl Error {
     /// The error code of the service, where it sent one.
     pub fn code(&self) -> Option<&Code> {
         self.0.code.as_ref()
+    }
+
+    /// What to do about it; empty where there is nothing to say. The last part of the sentence.
+    pub fn hint(&self) -> &str {
+        &self.0.hint
+    }
+
+    /// The reply as it came, where one came and is the reason: its first 4,096 characters.
+    pub fn raw(&self) -> Option<&str> {
+        self.0.raw.as_deref()
     }
 
     /// The HTTP status, where a reply came.
@@ -306,7 +337,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { kind, code, http_status, phase, charge, retry, fault, intent, doing: _, what: _, hint: _ } =
+        let Facts { kind, code, http_status, phase, charge, retry, fault, intent, doing: _, what: _, hint: _, raw: _ } =
             &*self.0;
         f.debug_struct("Error")
             .field("message", &self.to_string())
@@ -323,3 +354,46 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Its facts, and the sentence as `message`.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            kind: ErrorKind,
+            message: String,
+            hint: &'a str,
+            code: Option<&'a str>,
+            http_status: Option<u16>,
+            phase: Phase,
+            charge: Charge,
+            retry: &'static str,
+            retry_after_ms: Option<u64>,
+            fault: Option<&'a str>,
+            intent: Option<&'a Intent>,
+            raw: Option<&'a str>,
+        }
+        let Facts { kind, doing: _, what: _, hint, code, http_status, phase, charge, retry, fault, intent, raw } =
+            &*self.0;
+        let (retry, retry_after_ms) = match retry {
+            Retry::Never => ("never", None),
+            Retry::After(pause) => ("after", Some(document::in_millis(*pause))),
+            Retry::AfterReconcile => ("after_reconcile", None),
+        };
+        Fields {
+            kind: *kind,
+            message: self.to_string(),
+            hint,
+            code: code.as_ref().map(Code::as_str),
+            http_status: *http_status,
+            phase: *phase,
+            charge: *charge,
+            retry,
+            retry_after_ms,
+            fault: *fault,
+            intent: intent.as_ref(),
+            raw: raw.as_deref(),
+        }
+        .serialize(serializer)
+    }
+}

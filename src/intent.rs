@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::Request;
+use crate::protocol::document::millis_since_1970;
 use crate::{Amount, Error, Result};
 
 /// A purchase to make: a service, a country, and what it may cost.
@@ -92,7 +93,7 @@ impl NumberRequest {
         let intent = Intent {
             what: What::Number { service, country, operator, multi_sms },
             max_price,
-            started_ms: millis(started),
+            started_ms: millis_since_1970(started),
             watermark,
         };
         // What cannot be sent is no intent.
@@ -110,6 +111,7 @@ pub struct Intent {
     #[serde(flatten)]
     what: What,
     /// In micro-rupees; none means any price.
+    #[serde(rename = "max_price_micros")]
     max_price: Option<i64>,
     /// Milliseconds since 1970.
     started_ms: u64,
@@ -137,7 +139,7 @@ impl Intent {
         let intent = Self {
             what: What::Reget { id: id.to_owned(), phone_number },
             max_price: price.map(Amount::micros),
-            started_ms: millis(started),
+            started_ms: millis_since_1970(started),
             watermark,
         };
         intent.request().query().map_err(|error| Error::invalid(&intent.doing(), error))?;
@@ -227,11 +229,6 @@ impl Intent {
     }
 }
 
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,7 +244,7 @@ mod tests {
         for text in [
             "",
             "{}",
-            r#"{"action":"getNumber","service":"a&b","country":null,"operator":null,"multi_sms":false,"max_price":null,"started_ms":0,"watermark":null}"#,
+            r#"{"action":"getNumber","service":"a&b","country":null,"operator":null,"multi_sms":false,"max_price_micros":null,"started_ms":0,"watermark":null}"#,
         ] {
             assert_eq!(Intent::from_json(text).unwrap_err().kind(), crate::ErrorKind::Config, "{text}");
         }

@@ -4,10 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use serde::Serialize;
+
 use super::transition::Transition;
-use super::{Client, OrderQuery};
+use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble};
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange, document};
 use crate::transport::Phase;
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
@@ -68,17 +70,21 @@ pub struct Progress<'a> {
 }
 
 /// How an order was closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Settlement {
     /// What became of the order.
     pub state: Settled,
     /// The code that came, if one did.
     pub code: Option<Sms>,
+    /// The reply that says so, as it came; empty where nothing was asked.
+    #[serde(serialize_with = "document::raw")]
+    pub raw: String,
 }
 
 /// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Settled {
     /// Completed; its price is spent.
@@ -218,9 +224,13 @@ impl Activation {
 
     /// Asks the service once for the state. A code that comes back is kept. Action `getStatus`.
     pub fn poll(&self) -> Result<Status> {
-        let status = self.client.get_status(self.id())?;
-        self.life().observe(self.client.now(), &status, false);
-        Ok(status)
+        self.state().map(Answer::into_value)
+    }
+
+    pub(crate) fn state(&self) -> Result<Answer<Status>> {
+        let answer = self.client.state(self.id())?;
+        self.life().observe(self.client.now(), &answer.value, false);
+        Ok(answer)
     }
 
     /// Waits for a code.
@@ -240,7 +250,7 @@ impl Activation {
         {
             // A code that came at the last moment beats the cancellation.
             let settlement = self.cancel()?;
-            return settlement.code.ok_or_else(|| error.clone().hint("the order was cancelled"));
+            return settlement.code.ok_or_else(|| error.clone().with_hint("the order was cancelled"));
         }
         result
     }
@@ -260,7 +270,7 @@ impl Activation {
                 Next::Done(outcome) => return self.conclude(outcome, &doing, last_error, call_end),
                 Next::Poll { at, give_up } if at <= now.monotonic => {
                     polls += 1;
-                    let polled = client.status_once(self.id(), give_up);
+                    let polled = client.status_once(self.id(), give_up).map(Answer::into_value);
                     seen = Some(match polled {
                         Ok(Status::Received(sms)) => Seen::Status(Status::Received(self.full(sms, give_up))),
                         Ok(status) => Seen::Status(status),
@@ -295,7 +305,10 @@ impl Activation {
     fn full(&self, sms: Sms, deadline: Duration) -> Sms {
         match self.life().codes().iter().find(|known| known.code == sms.code && known.text.is_some()) {
             Some(known) => Sms { is_repeat: false, ..known.clone() },
-            None => self.client.with_text(self.id(), sms, deadline),
+            None => match self.client.text_of(self.id(), &sms, deadline) {
+                Some(full) => full.value,
+                None => sms,
+            },
         }
     }
 
@@ -306,14 +319,14 @@ impl Activation {
             Outcome::Code(sms) => return Ok(sms),
             Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
             Outcome::TimedOut => error(ErrorKind::WaitTimeout, "no code came in time")
-                .hint("wait again, or cancel the order for its refund")
+                .with_hint("wait again, or cancel the order for its refund")
                 .with_retry(Retry::After(Duration::ZERO)),
             Outcome::Ended(End::Expired) => {
                 self.life().set_end(End::Expired);
-                error(ErrorKind::Expired, "the order expired without a code").hint(self.refund_seen(call_end))
+                error(ErrorKind::Expired, "the order expired without a code").with_hint(self.refund_seen(call_end))
             }
             Outcome::Ended(End::Cancelled) => {
-                error(ErrorKind::ActivationCancelled, "the order is cancelled").hint(self.refund_seen(call_end))
+                error(ErrorKind::ActivationCancelled, "the order is cancelled").with_hint(self.refund_seen(call_end))
             }
             Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),
         })
@@ -352,8 +365,8 @@ impl Activation {
     ///
     /// Read the settlement: a service that takes 6 for a cancellation says so there.
     pub fn complete(&self) -> Result<Settlement> {
-        let change = self.client.set_status(self.id(), SetStatus::Complete)?;
-        Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }))
+        let Answer { value: change, reply } = self.client.change(self.id(), SetStatus::Complete)?;
+        Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
     }
 
     /// Cancels the order for its refund. Action `setStatus`, 8.
@@ -363,17 +376,21 @@ impl Activation {
     pub fn cancel(&self) -> Result<Settlement> {
         let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
         match transition {
-            Transition::Changed(change) if change.is_cancelled() => Ok(self.settled(End::Cancelled)),
-            Transition::Changed(StatusChange::Completed) => Ok(self.settled(End::Completed)),
-            Transition::Changed(other) => {
-                let what = format!("the service answered something else than a cancellation: {other:?}");
-                let doing = format!("cancelling {}", self.id());
-                Err(Error::new(ErrorKind::Protocol, &doing, what).hint("read the status before anything else"))
-            }
+            Transition::Changed(Answer { value, reply }) => match value {
+                change if change.is_cancelled() => Ok(self.settled(End::Cancelled, &reply)),
+                StatusChange::Completed => Ok(self.settled(End::Completed, &reply)),
+                other => {
+                    let what = format!("the service answered something else than a cancellation: {other:?}");
+                    let doing = format!("cancelling {}", self.id());
+                    let error = Error::new(ErrorKind::Protocol, &doing, what).with_raw(&reply);
+                    Err(error.with_hint("read the status before anything else"))
+                }
+            },
             Transition::CodeArrived(messages, error) => {
                 log::debug!("{error}");
                 self.keep_late_code(messages)?;
-                Ok(Settlement { state: Settled::CodeArrived, code: self.code() })
+                let raw = error.raw().unwrap_or_default().to_owned();
+                Ok(Settlement { state: Settled::CodeArrived, code: self.code(), raw })
             }
         }
     }
@@ -382,7 +399,7 @@ impl Activation {
     fn keep_late_code(&self, messages: Vec<Sms>) -> Result<()> {
         let sms = match messages.into_iter().next_back() {
             Some(sms) => Some(sms),
-            None => match self.client.status(self.id(), self.client.now().monotonic + POLL_TIMEOUT)? {
+            None => match self.client.status(self.id(), self.client.now().monotonic + POLL_TIMEOUT)?.value {
                 Status::Received(sms) => Some(sms),
                 _ => None,
             },
@@ -408,7 +425,7 @@ impl Activation {
         error.with_retry(Retry::After(pause))
     }
 
-    fn settled(&self, end: End) -> Settlement {
+    fn settled(&self, end: End, reply: &[u8]) -> Settlement {
         let mut life = self.life();
         life.set_end(end);
         let code = life.code().or(life.codes().last()).cloned();
@@ -420,7 +437,7 @@ impl Activation {
             }
             _ => Settled::Completed,
         };
-        Settlement { state, code }
+        Settlement { state, code, raw: String::from_utf8_lossy(reply).into_owned() }
     }
 
     /// Closes the order: completes it when a code came, else cancels it for the refund.
@@ -433,18 +450,18 @@ impl Activation {
                 (!life.codes().is_empty(), life.end().is_some())
             };
             let done = match (over, used) {
-                (true, _) => return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() }),
+                (true, _) => return Ok(self.already_over()),
                 (false, true) => self.complete(),
                 (false, false) => self.cancel(),
             };
             match done {
-                Ok(Settlement { state: Settled::CodeArrived, code: None }) => {
+                Ok(Settlement { state: Settled::CodeArrived, code: None, .. }) => {
                     // The service will not cancel, and shows no code: nothing is left but to complete.
                     return self.complete();
                 }
                 Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
-                    return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() });
+                    return Ok(self.already_over());
                 }
                 Err(error)
                     if error.kind() == ErrorKind::TooEarly && early == EarlyCancel::WaitOut && attempt < TRIES =>
@@ -460,6 +477,10 @@ impl Activation {
             }
         }
         unreachable!("the loop ends at the last attempt")
+    }
+
+    fn already_over(&self) -> Settlement {
+        Settlement { state: Settled::AlreadyOver, code: self.codes().pop(), raw: String::new() }
     }
 
     /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the

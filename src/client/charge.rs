@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::read::raw;
+use super::read::{failed, raw};
 use super::{Client, Lane, SendLatch};
 use crate::books::{Ticket, UnclaimedOutcome};
 use crate::protocol::{ChargeReply, Failure, Purchase, Request, parse_number, parse_reget};
-use crate::transport::{Cause, Phase};
+use crate::transport::{Cause, Phase, Reply};
 use crate::{Cancel, Charge, Error, ErrorKind, Intent, Result};
 
 /// How often a charge is tried at most while nothing leaves.
@@ -87,19 +87,19 @@ impl Charging {
         let result = self.send();
         let mut books = self.client.books();
         match result {
-            Ok(ChargeReply::Charged(purchase)) => {
+            Ok((ChargeReply::Charged(purchase), _)) => {
                 let seen_before = books.charged(self.ticket, &purchase);
                 drop(books);
                 Ok(self.examine(*purchase, seen_before))
             }
-            Ok(ChargeReply::Refused(error)) => {
+            Ok((ChargeReply::Refused(error), reply)) => {
                 books.not_charged(self.ticket);
-                let error = Error::failure(&self.intent.doing(), Failure::Service(error), None);
+                let error = failed(&self.intent.doing(), Failure::Service(error), &reply);
                 Err(error.with_intent(self.intent.clone()))
             }
-            Ok(ChargeReply::Unknown(failure)) => {
+            Ok((ChargeReply::Unknown(failure), reply)) => {
                 books.unknown(self.ticket);
-                Err(Error::failure(&self.intent.doing(), failure, None).unknown_charge(self.intent.clone()))
+                Err(failed(&self.intent.doing(), failure, &reply).unknown_charge(self.intent.clone()))
             }
             Err(error) => {
                 if error.charge() == Charge::Unknown {
@@ -113,7 +113,7 @@ impl Charging {
     }
 
     /// Sends the request: through the gate, then until a byte left or the attempts are used up.
-    fn send(&self) -> Result<ChargeReply> {
+    fn send(&self) -> Result<(ChargeReply, Reply)> {
         let doing = self.intent.doing();
         let client = &self.client;
         let cancel = client.token();
@@ -136,10 +136,11 @@ impl Charging {
             let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, &cancel, &self.latch);
             let error = match outcome {
                 Ok(reply) => {
-                    return Ok(match request {
+                    let understood = match request {
                         Request::RegetNumber { .. } => parse_reget(raw(&reply)),
                         _ => parse_number(raw(&reply)),
-                    });
+                    };
+                    return Ok((understood, reply));
                 }
                 Err(error) => error,
             };

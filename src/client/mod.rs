@@ -34,6 +34,8 @@ use crate::protocol::{
 };
 use crate::transport::{self, Lane, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, Cancel, Intent, NumberRequest, Result};
+pub(crate) use read::Answer;
+
 use builder::{ApiKey, Credential};
 use charge::Gates;
 
@@ -117,28 +119,48 @@ impl Client {
 
     /// The wallet. Action `getBalance`.
     pub fn get_balance(&self) -> Result<Balance> {
+        self.balance().map(Answer::into_value)
+    }
+
+    pub(crate) fn balance(&self) -> Result<Answer<Balance>> {
         self.read(&Request::GetBalance, "reading the balance", parse_balance)
     }
 
     /// What is sold: all services, or one with its countries. Action `getServicesList`.
     pub fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+        self.services(service).map(Answer::into_value)
+    }
+
+    pub(crate) fn services(&self, service: Option<&str>) -> Result<Answer<Vec<Service>>> {
         self.read(&Request::GetServices { service }, "reading the services", parse_services)
     }
 
     /// Prices: all of them (2.6 MB), or of one service, one country, or both. Action `getPrices`.
     pub fn get_prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Prices> {
+        self.prices(service, country).map(Answer::into_value)
+    }
+
+    pub(crate) fn prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Answer<Prices>> {
         self.read(&Request::GetPrices { service, country }, "reading the prices", parse_prices)
     }
 
     /// The countries and their codes, which are not calling codes. Action `getCountries`.
     pub fn get_countries(&self) -> Result<Vec<Country>> {
+        self.countries().map(Answer::into_value)
+    }
+
+    pub(crate) fn countries(&self) -> Result<Answer<Vec<Country>>> {
         self.read(&Request::GetCountries, "reading the countries", parse_countries)
     }
 
     /// The countries of this name, whatever its case. There may be several, each with a code and prices of its own.
     pub fn find_country(&self, name: &str) -> Result<Vec<Country>> {
-        let countries = self.get_countries()?;
-        Ok(find_countries(&countries, name).into_iter().cloned().collect())
+        self.countries_named(name).map(Answer::into_value)
+    }
+
+    pub(crate) fn countries_named(&self, name: &str) -> Result<Answer<Vec<Country>>> {
+        let named = |countries: Vec<Country>| find_countries(&countries, name).into_iter().cloned().collect();
+        Ok(self.countries()?.map(named))
     }
 
     /// One page of the order history, newest first. Action `getOrders`.
@@ -200,18 +222,27 @@ impl Client {
 
     /// The state of an activation. Action `getStatus`, and `getStatusV2` for the text of a message.
     pub fn get_status(&self, id: &str) -> Result<Status> {
+        self.state(id).map(Answer::into_value)
+    }
+
+    pub(crate) fn state(&self, id: &str) -> Result<Answer<Status>> {
         let deadline = self.deadline();
-        let status = self.status(id, deadline)?;
-        Ok(match status {
-            Status::Received(sms) => Status::Received(self.with_text(id, sms, deadline)),
-            other => other,
-        })
+        let answer = self.status(id, deadline)?;
+        let full = match &answer.value {
+            Status::Received(sms) => self.text_of(id, sms, deadline),
+            _ => None,
+        };
+        Ok(full.map_or(answer, |full| full.map(Status::Received)))
     }
 
     /// Changes an activation and returns what the service says it did. Action `setStatus`.
     ///
     /// Sent once; where the reply is lost, the state is read back, and the request repeated only if it did not apply.
     pub fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
+        self.change(id, status).map(Answer::into_value)
+    }
+
+    pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
         self.transition(id, status).and_then(transition::Transition::into_change)
     }
 

@@ -30,7 +30,7 @@ impl Client {
         let OrderQuery { limit, page, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);
         let request = Request::GetOrders { limit: *limit, page: *page, status };
-        let page = self.read_until(&request, "reading the orders", deadline, parse_orders)?;
+        let page = self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
         self.books().saw_orders(&page.orders);
         Ok(page)
     }

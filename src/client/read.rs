@@ -19,6 +19,24 @@ const OBEYED: Duration = Duration::from_secs(60);
 /// How long the text of a message may delay its code.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What a reply means, beside the reply itself.
+#[derive(Debug)]
+pub(crate) struct Answer<T> {
+    pub(crate) value: T,
+    /// The body of the reply; empty where no single one brought the value.
+    pub(crate) reply: Vec<u8>,
+}
+
+impl<T> Answer<T> {
+    pub(crate) fn into_value(self) -> T {
+        self.value
+    }
+
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer { value: change(self.value), reply: self.reply }
+    }
+}
+
 impl Client {
     /// Sends a read and understands its reply.
     pub(super) fn read<T>(
@@ -26,7 +44,7 @@ impl Client {
         request: &Request<'_>,
         doing: &str,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
-    ) -> Result<T> {
+    ) -> Result<Answer<T>> {
         self.read_until(request, doing, self.deadline(), understand)
     }
 
@@ -36,7 +54,7 @@ impl Client {
         doing: &str,
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
-    ) -> Result<T> {
+    ) -> Result<Answer<T>> {
         for attempt in 1.. {
             let error = match self.attempt(request, doing, deadline, &understand) {
                 Ok(answer) => return Ok(answer),
@@ -77,7 +95,7 @@ impl Client {
         doing: &str,
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
-    ) -> Result<T> {
+    ) -> Result<Answer<T>> {
         let query = request.query().map_err(|error| Error::invalid(doing, error))?;
         let left = self.left(deadline);
         if left.is_zero() {
@@ -87,20 +105,27 @@ impl Client {
             .shared
             .exchange(request, &query, Lane::Read, left, &self.token(), &SendLatch::default())
             .map_err(|error| Error::transport(doing, error))?;
-        understand(raw(&reply)).map_err(|failure| Error::failure(doing, failure, reply.retry_after))
+        match understand(raw(&reply)) {
+            Ok(value) => Ok(Answer { value, reply: reply.body }),
+            Err(failure) => Err(failed(doing, failure, &reply)),
+        }
     }
 
     /// The state of an activation, from whichever form of reply is known to be whole.
-    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Status> {
+    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<Status>> {
         self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_status))
     }
 
     /// The same, sent once: a wait repeats it by itself.
-    pub(super) fn status_once(&self, id: &str, deadline: Duration) -> Result<Status> {
+    pub(super) fn status_once(&self, id: &str, deadline: Duration) -> Result<Answer<Status>> {
         self.read_status(id, |request, doing| self.attempt(request, doing, deadline, parse_status))
     }
 
-    fn read_status(&self, id: &str, send: impl Fn(&Request<'_>, &str) -> Result<Status>) -> Result<Status> {
+    fn read_status(
+        &self,
+        id: &str,
+        send: impl Fn(&Request<'_>, &str) -> Result<Answer<Status>>,
+    ) -> Result<Answer<Status>> {
         let doing = format!("reading the status of {id}");
         let unframed = &self.shared.unframed;
         if !unframed.load(Ordering::Relaxed) {
@@ -112,18 +137,26 @@ impl Client {
         send(&Request::GetStatusV2 { id }, &doing)
     }
 
-    /// Adds the text of the message that brought a code. A failure costs only the text.
-    pub(super) fn with_text(&self, id: &str, sms: Sms, deadline: Duration) -> Sms {
+    /// The message that brought a code, with its text, where that was not there yet. A failure costs only the text.
+    pub(super) fn text_of(&self, id: &str, sms: &Sms, deadline: Duration) -> Option<Answer<Sms>> {
         if sms.text.is_some() {
-            return sms;
+            return None;
         }
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
-        match self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_status) {
-            Ok(Status::Received(full)) if full.code == sms.code => Sms { is_repeat: sms.is_repeat, ..full },
-            _ => sms,
+        let answer = self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_status).ok()?;
+        match answer.value {
+            Status::Received(full) if full.code == sms.code => {
+                Some(Answer { value: Sms { is_repeat: sms.is_repeat, ..full }, reply: answer.reply })
+            }
+            _ => None,
         }
     }
+}
+
+/// The error of a reply that is no answer.
+pub(super) fn failed(doing: &str, failure: Failure, reply: &Reply) -> Error {
+    Error::failure(doing, failure, reply.retry_after).with_raw(&reply.body)
 }
 
 /// A reply as the parsers take it.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::{Client, OrderQuery};
 use crate::protocol::Order;
 use crate::transport::Phase;
@@ -23,7 +25,7 @@ const CLOCK_SKEW: Duration = Duration::from_secs(120);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the order history shows about a purchase.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
     /// The orders that may be the purchase, newest first; several where others buy the same with this key. None means

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::read::raw;
+use super::read::{Answer, failed, raw};
 use super::{Client, Lane, SendLatch};
 use crate::protocol::{Failure, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
 use crate::transport::Phase;
@@ -17,13 +17,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) enum Transition {
     /// The service said so, or the state that was read back shows it.
-    Changed(StatusChange),
+    Changed(Answer<StatusChange>),
     /// A cancellation came too late: messages were there. Empty where the service only said that a code came.
     CodeArrived(Vec<Sms>, Error),
 }
 
 impl Transition {
-    pub(super) fn into_change(self) -> Result<StatusChange> {
+    pub(super) fn into_change(self) -> Result<Answer<StatusChange>> {
         match self {
             Self::Changed(change) => Ok(change),
             Self::CodeArrived(_, error) => Err(error),
@@ -33,7 +33,7 @@ impl Transition {
 
 /// What reading the state back shows of a change whose reply was lost.
 enum Shows {
-    Applied(StatusChange),
+    Applied(Answer<StatusChange>),
     NotApplied,
     Code(Sms),
 }
@@ -64,14 +64,14 @@ impl Client {
                             uncertain = true;
                             Error::new(ErrorKind::Protocol, &doing, "the service accepted without saying what it did")
                         }
-                        Ok(change) => return Ok(Transition::Changed(change)),
+                        Ok(value) => return Ok(Transition::Changed(Answer { value, reply: reply.body })),
                         Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
                             let messages = error.messages.clone();
-                            let error = Error::failure(&doing, Failure::Service(error), None);
+                            let error = failed(&doing, Failure::Service(error), &reply);
                             return Ok(Transition::CodeArrived(messages, error));
                         }
                         Err(failure) => {
-                            let error = Error::failure(&doing, failure, reply.retry_after);
+                            let error = failed(&doing, failure, &reply);
                             let finished = error.kind() == ErrorKind::AlreadyFinished;
                             if !(finished && uncertain) && is_definite(&error) {
                                 return Err(error);
@@ -102,16 +102,18 @@ impl Client {
     fn read_back(&self, id: &str, wanted: SetStatus, deadline: Duration, lost: &Error) -> Result<Shows> {
         let finished = lost.kind() == ErrorKind::AlreadyFinished;
         let hint = "whether it applied is not known: read the status, and try again";
-        let status = self.status(id, deadline).map_err(|_| lost.clone().hint(hint))?;
-        log::debug!("{lost}; the service now shows {}", name(&status));
-        Ok(match (wanted, status) {
-            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => Shows::Applied(StatusChange::Cancelled),
+        let answer = self.status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
+        // The state without its code: codes do not belong in logs.
+        log::debug!("{lost}; the service now shows: {}", answer.value.as_str());
+        let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
+        Ok(match (wanted, answer.value) {
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Received(sms)) => Shows::Code(sms),
             // Completed orders show as cancelled in this family; so does one that we finished.
-            (SetStatus::Complete, Status::Cancelled) => Shows::Applied(StatusChange::Completed),
-            (SetStatus::Complete, _) if finished => Shows::Applied(StatusChange::Completed),
+            (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
+            (SetStatus::Complete, _) if finished => applied(StatusChange::Completed),
             (SetStatus::NextCode, Status::WaitingForNext { .. } | Status::Waiting) => {
-                Shows::Applied(StatusChange::WaitingForNext)
+                applied(StatusChange::WaitingForNext)
             }
             _ => Shows::NotApplied,
         })
@@ -136,16 +138,5 @@ fn doing(id: &str, wanted: SetStatus) -> String {
         SetStatus::SmsSent => format!("telling that the SMS was sent to {id}"),
         SetStatus::NextCode => format!("asking for the next code of {id}"),
         SetStatus::Complete => format!("completing {id}"),
-    }
-}
-
-/// The state without its code: codes do not belong in logs.
-fn name(status: &Status) -> &'static str {
-    match status {
-        Status::Waiting => "waiting",
-        Status::WaitingForNext { .. } => "waiting for the next code",
-        Status::Received(_) => "a code",
-        Status::Cancelled => "cancelled",
-        Status::Other(_) => "an unknown state",
     }
 }

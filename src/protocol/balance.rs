@@ -1,14 +1,17 @@
 //! The wallet: replies of getBalance.
 
+use serde::Serialize;
+
 use super::json::Field;
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 
 /// What is in the wallet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Balance {
     /// The amount.
+    #[serde(rename = "amount_micros")]
     pub amount: Amount,
     /// The currency as the service names it; INR where it names none.
     pub currency: String,

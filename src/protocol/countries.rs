@@ -2,11 +2,13 @@
 //!
 //! The codes are the protocol's own numbering, not calling codes: 22 is India, 91 is Timor-Leste.
 
+use serde::Serialize;
+
 use super::json::{Field, Object};
 use super::reply::{Failure, RawReply, Salvage, read};
 
 /// A country that numbers are sold in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Country {
     /// The code for getNumber. Not a calling code.

@@ -8,6 +8,7 @@ mod balance;
 mod catalogue;
 mod code;
 mod countries;
+pub(crate) mod document;
 mod json;
 mod number;
 mod orders;

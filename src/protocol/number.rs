@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
+use super::document;
 use super::json::{Field, Object};
 use super::reply::{Answer, Body, Failure, RawReply, Salvage, ServiceError, is_success, read};
 use super::request::is_id;
@@ -22,7 +25,7 @@ pub enum ChargeReply {
 }
 
 /// A number that was bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Purchase {
     /// The id for getStatus and setStatus. Opaque text.
@@ -40,18 +43,21 @@ pub struct Purchase {
     /// The name of the country.
     pub country_name: Option<String>,
     /// What was charged.
+    #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
     /// Whether the service sells further codes on this number.
     pub multi_sms: Option<bool>,
     /// Whether another SMS can be asked for now.
     pub can_get_another_sms: Option<bool>,
     /// How long after the purchase the order expires.
+    #[serde(rename = "expires_in_ms", serialize_with = "document::millis")]
     pub expires_in: Option<Duration>,
     /// A note of the service's operators.
     pub note: Option<String>,
     /// What is odd about the reply, one sentence each. The purchase stands all the same.
     pub warnings: Vec<String>,
     /// The reply as it came.
+    #[serde(serialize_with = "document::raw")]
     pub raw: String,
 }
 

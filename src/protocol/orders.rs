@@ -5,12 +5,15 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde::{Serialize, Serializer};
+
+use super::document;
 use super::json::{Field, Object};
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 
 /// One page of the order history, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct OrderPage {
     /// The orders.
@@ -18,11 +21,12 @@ pub struct OrderPage {
     /// How many there are on all pages, where the service says so.
     pub total: Option<u64>,
     /// The reply as it came.
+    #[serde(serialize_with = "document::raw")]
     pub raw: String,
 }
 
 /// An order of the history. Every field that the reply does not give is `None`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Order {
     /// The id of the order; a number that grows.
@@ -36,6 +40,7 @@ pub struct Order {
     /// The code of the country, or its name where the reply has no code.
     pub country: Option<String>,
     /// What was charged.
+    #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
     /// The state of the order.
     pub status: Option<OrderStatus>,
@@ -44,8 +49,10 @@ pub struct Order {
     /// When it was bought, in the words of the service: the zone of that time is not known.
     pub created_at: Option<String>,
     /// When it was bought, where the service gives seconds since 1970.
+    #[serde(rename = "created_ms", serialize_with = "document::since_1970")]
     pub created: Option<SystemTime>,
     /// The order as it stood in the reply.
+    #[serde(serialize_with = "document::raw")]
     pub raw: String,
 }
 
@@ -85,6 +92,12 @@ impl OrderStatus {
             "expired" | "timeout" => Self::Expired,
             _ => Self::Other(word.to_owned()),
         }
+    }
+}
+
+impl Serialize for OrderStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

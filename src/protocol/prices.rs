@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+use serde::ser::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
 use super::json::{Field, Text};
@@ -22,7 +23,7 @@ pub struct Prices {
 }
 
 /// One entry of [`Prices`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Price<'a> {
     /// The code of the country; `*` and `any` are the service's own words. Empty where the reply names none.
@@ -30,6 +31,7 @@ pub struct Price<'a> {
     /// The code of the service.
     pub service: &'a str,
     /// What a number costs; `None` where the reply's figure cannot be read.
+    #[serde(rename = "cost_micros")]
     pub cost: Option<Amount>,
     /// How many numbers there are, at most 4,294,967,294; `None` where the reply does not say. The live service says 999 everywhere.
     pub count: Option<u32>,
@@ -108,6 +110,13 @@ impl Prices {
         self.services.push(code.into());
         self.numbers.insert(code.into(), number);
         number
+    }
+}
+
+/// A list of its entries.
+impl Serialize for Prices {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 

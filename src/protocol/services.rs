@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+use serde::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode};
 use super::json::{Field, Text};
@@ -12,7 +13,7 @@ use super::reply::{Failure, RawReply};
 use crate::Amount;
 
 /// A service that numbers are sold for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Service {
     /// The code for getNumber.
@@ -20,26 +21,31 @@ pub struct Service {
     /// The name people know.
     pub name: String,
     /// What a number costs where no country is chosen.
+    #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
     /// How many numbers there are.
     pub available: Option<u64>,
     /// Whether one number can get several codes.
     pub multi_sms: Option<bool>,
     /// How long after the purchase an order expires.
+    #[serde(rename = "expires_in_ms", serialize_with = "super::document::millis")]
     pub expires_in: Option<Duration>,
     /// Where it is sold. The live service leaves this empty unless one service is asked for.
     pub countries: Vec<Offer>,
 }
 
 /// A service in one country.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Offer {
     /// The code of the country for getNumber: not its calling code.
+    #[serde(serialize_with = "name")]
     pub country: Arc<str>,
     /// The name of the country.
+    #[serde(serialize_with = "name")]
     pub country_name: Arc<str>,
     /// What a number costs there.
+    #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
     /// How many numbers there are.
     pub available: Option<u64>,
@@ -191,6 +197,10 @@ impl<'de> Compound<'de> for OfferSeed<'_, '_> {
     fn nothing(self) -> Self::Value {
         None
     }
+}
+
+fn name<S: Serializer>(name: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
 }
 
 fn price(field: Field<'_>) -> Option<Amount> {

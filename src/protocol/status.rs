@@ -1,5 +1,8 @@
 //! The state of an activation: replies of getStatus, getStatusV2 and setStatus.
 
+use serde::{Serialize, Serializer};
+
+use super::document;
 use super::json::{Field, Object};
 use super::reply::{Answer, Body, Failure, RawReply, Salvage, is_success, read};
 use super::{Code, ServiceError};
@@ -24,7 +27,7 @@ pub enum Status {
 }
 
 /// A message that came to the number.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sms {
     /// The code, untouched: it may hold colons, blanks and leading zeros.
     pub code: String,
@@ -36,6 +39,9 @@ pub struct Sms {
     pub received_at: Option<String>,
     /// Whether this code equals the one before it.
     pub is_repeat: bool,
+    /// The message as it stood in the reply.
+    #[serde(serialize_with = "document::raw")]
+    pub raw: String,
 }
 
 /// What setStatus says it did.
@@ -64,7 +70,70 @@ impl Sms {
     }
 }
 
+/// The fields of a status, whatever it is; see [`document`].
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Default, Serialize)]
+        struct Fields<'a> {
+            status: &'a str,
+            sms: Option<&'a Sms>,
+            last_code: Option<&'a str>,
+            text: Option<&'a str>,
+        }
+        let fields = Fields { status: self.as_str(), ..Fields::default() };
+        match self {
+            Self::Waiting | Self::Cancelled => fields,
+            Self::WaitingForNext { last_code } => Fields { last_code: last_code.as_deref(), ..fields },
+            Self::Received(sms) => Fields { sms: Some(sms), ..fields },
+            Self::Other(text) => Fields { text: Some(text), ..fields },
+        }
+        .serialize(serializer)
+    }
+}
+
+/// The fields of a change; see [`document`].
+impl Serialize for StatusChange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            change: &'a str,
+            text: Option<&'a str>,
+        }
+        let text = match self {
+            Self::Other(text) => Some(text.as_str()),
+            _ => None,
+        };
+        Fields { change: self.as_str(), text }.serialize(serializer)
+    }
+}
+
+impl Status {
+    /// The state in a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::WaitingForNext { .. } => "waiting_for_next",
+            Self::Received(_) => "received",
+            Self::Cancelled => "cancelled",
+            Self::Other(_) => "other",
+        }
+    }
+}
+
 impl StatusChange {
+    /// The change in a word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::AlreadyCancelled => "already_cancelled",
+            Self::Ready => "ready",
+            Self::WaitingForNext => "waiting_for_next",
+            Self::Completed => "completed",
+            Self::Accepted => "accepted",
+            Self::Other(_) => "other",
+        }
+    }
+
     /// Whether it says that the order is cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled | Self::AlreadyCancelled)
@@ -89,7 +158,9 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
 fn status_in_text(text: &str) -> Status {
     let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
     match (token.trim(), rest) {
-        ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => Status::Received(Sms::new(code)),
+        ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => {
+            Status::Received(Sms { raw: text.to_owned(), ..Sms::new(code) })
+        }
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING" | "STATUS_WAIT_CODE" | "STATUS_WAIT_RESEND" | "ACCESS_WAITING", _) => {
             Status::Waiting
         }
@@ -123,12 +194,12 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
         if let Some(text) = word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_")) {
             return Some(match status_in_text(&text) {
                 // `{"status":"STATUS_OK","code":"123"}`
-                Status::Waiting => newest(&object).map_or(Status::Waiting, Status::Received),
+                Status::Waiting => newest(&object, field).map_or(Status::Waiting, Status::Received),
                 status => status,
             });
         }
     }
-    if let Some(sms) = newest(&object) {
+    if let Some(sms) = newest(&object, field) {
         return Some(Status::Received(sms));
     }
     let waiting = object.is_empty()
@@ -140,12 +211,12 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
     }
 }
 
-/// The newest message of an object, wherever it keeps them.
-fn newest(object: &Object<'_>) -> Option<Sms> {
+/// The newest message of an object, which `field` is, wherever it keeps them.
+fn newest(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
     let mut found: Vec<Sms> =
         ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).flat_map(messages).collect();
     if found.is_empty() {
-        found.extend(message(object));
+        found.extend(message(object, field));
     }
     // Lists are oldest first unless their times say otherwise; the last of equals wins.
     found.into_iter().reduce(|best, next| if next.received_at >= best.received_at { next } else { best })
@@ -159,19 +230,19 @@ pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
     match field.object() {
         Some(object) => {
             let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            nested.map_or_else(|| message(&object).into_iter().collect(), messages)
+            nested.map_or_else(|| message(&object, field).into_iter().collect(), messages)
         }
         None => field
             .word()
             .filter(|word| !is_success(word))
             .and_then(|word| code_text(&word))
-            .map(Sms::new)
+            .map(|code| Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
             .into_iter()
             .collect(),
     }
 }
 
-fn message(object: &Object<'_>) -> Option<Sms> {
+fn message(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
     let code = code_text(&object.word(&["code", "smsCode", "otp"])?)?;
     Some(Sms {
         code,
@@ -179,6 +250,7 @@ fn message(object: &Object<'_>) -> Option<Sms> {
         sender: object.word(&["phoneFrom", "from", "sender"]),
         received_at: object.word(&["dateTime", "date", "received_at", "created_at"]),
         is_repeat: false,
+        raw: field.raw().to_owned(),
     })
 }
 

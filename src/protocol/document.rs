@@ -1,0 +1,89 @@
+//! The library's own JSON of a result: what the C layer and everything above it hand to other languages.
+//!
+//! One form for all results, and stable: money in whole micro-rupees (`…_micros`), durations and times since 1970 in
+//! milliseconds (`…_ms`), `null` for what is not known, words in snake case. The service's own reply stands beside it under
+//! `raw`, so that a field the service adds is there before this library knows it.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// The document of a result: its fields, and the reply they were read from.
+#[cfg(feature = "capi")]
+pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
+    let mut text = fields(result);
+    text.pop();
+    text.push_str(if text == "{" { "\"raw\":" } else { ",\"raw\":" });
+    let reply = String::from_utf8_lossy(reply);
+    match json_in(&reply) {
+        Some(raw) => text.push_str(raw.get()),
+        None => text.push_str(&fields(&*reply)),
+    }
+    text.push('}');
+    text
+}
+
+/// The document of a result that no single reply brought.
+#[cfg(feature = "capi")]
+pub(crate) fn fields(result: &(impl Serialize + ?Sized)) -> String {
+    // Text keys and plain values always have a JSON form.
+    serde_json::to_string(result).unwrap_or_default()
+}
+
+/// The JSON of a reply; `None` for plain text.
+fn json_in(reply: &str) -> Option<&RawValue> {
+    serde_json::from_str(reply.trim_start_matches('\u{feff}')).ok()
+}
+
+/// Writes a reply, or a part of one, as the JSON it is, or as text.
+pub(crate) fn raw<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S::Error> {
+    match json_in(reply) {
+        Some(raw) => raw.serialize(serializer),
+        None => serializer.serialize_str(reply),
+    }
+}
+
+/// Writes a duration in milliseconds.
+pub(crate) fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(in_millis).serialize(serializer)
+}
+
+/// Writes a time in milliseconds since 1970.
+pub(crate) fn since_1970<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    time.map(millis_since_1970).serialize(serializer)
+}
+
+/// A duration in milliseconds, as large as there are.
+pub(crate) fn in_millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds since 1970; 0 for a time before.
+pub(crate) fn millis_since_1970(time: SystemTime) -> u64 {
+    in_millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+#[cfg(all(test, feature = "capi"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reply_stands_beside_the_fields_whatever_it_is() {
+        #[derive(Serialize)]
+        struct One {
+            a: u8,
+        }
+        #[derive(Serialize)]
+        struct Nothing {}
+        for (reply, document_of_one) in [
+            (r#"{"new":[1]}"#, r#"{"a":1,"raw":{"new":[1]}}"#),
+            ("\u{feff} {\"new\":1.50}\r\n", r#"{"a":1,"raw":{"new":1.50}}"#),
+            ("STATUS_OK:\"1\"", r#"{"a":1,"raw":"STATUS_OK:\"1\""}"#),
+            ("", r#"{"a":1,"raw":""}"#),
+        ] {
+            assert_eq!(document(&One { a: 1 }, reply.as_bytes()), document_of_one);
+        }
+        assert_eq!(document(&Nothing {}, b"1"), r#"{"raw":1}"#);
+    }
+}
