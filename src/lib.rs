@@ -32,6 +32,8 @@ pub mod activation;
 mod amount;
 mod books;
 mod cancel;
+#[cfg(feature = "capi")]
+pub mod capi;
 mod client;
 pub mod clock;
 mod error;

@@ -30,7 +30,7 @@ const BUILDING: &str = "making a client";
 ///     .build()?;
 /// # Ok::<(), sastaotp::Error>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
     key: Option<ApiKey>,
@@ -57,6 +57,7 @@ pub enum KeyIn {
 }
 
 /// A key that shows itself to nobody.
+#[derive(Clone)]
 pub(super) struct ApiKey(Zeroizing<String>);
 
 impl ApiKey {
@@ -189,7 +190,8 @@ impl ClientBuilder {
         Ok(Client::new(Shared::new(key, key_in, transport, clock, budget, seed), timeout))
     }
 
-    pub(super) fn from_env() -> Result<Self> {
+    /// Takes `SASTAOTP_API_KEY` and `SASTAOTP_BASE_URL` from the environment, where they are set.
+    pub fn from_env() -> Result<Self> {
         let read = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
             Err(std::env::VarError::NotPresent) => Ok(None),

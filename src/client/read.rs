@@ -32,7 +32,7 @@ impl<T> Answer<T> {
         self.value
     }
 
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         Answer { value: change(self.value), reply: self.reply }
     }
 }

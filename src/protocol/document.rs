@@ -45,11 +45,13 @@ pub(crate) fn raw<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S:
 }
 
 /// Writes a duration in milliseconds.
+#[allow(clippy::ref_option, reason = "serde gives it so")]
 pub(crate) fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(in_millis).serialize(serializer)
 }
 
 /// Writes a time in milliseconds since 1970.
+#[allow(clippy::ref_option, reason = "serde gives it so")]
 pub(crate) fn since_1970<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
     time.map(millis_since_1970).serialize(serializer)
 }

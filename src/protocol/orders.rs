@@ -84,7 +84,7 @@ impl OrderStatus {
         }
     }
 
-    fn read(word: &str) -> Self {
+    pub(crate) fn read(word: &str) -> Self {
         match word.to_ascii_lowercase().as_str() {
             "pending" | "active" | "waiting" | "open" => Self::Pending,
             "completed" | "complete" | "finished" | "success" | "received" => Self::Completed,

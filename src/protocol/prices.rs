@@ -77,9 +77,22 @@ impl Prices {
 
     /// The entry of one service in one country.
     pub fn get(&self, country: &str, service: &str) -> Option<Price<'_>> {
+        self.at(self.find(country, service)?)
+    }
+
+    /// The index, in the order of [`Self::iter`], of the entry of one service in one country.
+    pub fn find(&self, country: &str, service: &str) -> Option<usize> {
         let country = self.countries.iter().position(|(code, _)| **code == *country)?;
         let service = *self.numbers.get(service)?;
-        let row = self.rows_of(country).iter().find(|row| row.service == service)?;
+        let row = self.rows_of(country).iter().position(|row| row.service == service)?;
+        Some(self.countries[country].1 + row)
+    }
+
+    /// The entry at an index, in the order of [`Self::iter`].
+    pub fn at(&self, index: usize) -> Option<Price<'_>> {
+        let row = self.rows.get(index)?;
+        // The country whose rows begin last before it.
+        let country = self.countries.partition_point(|(_, start)| *start <= index).checked_sub(1)?;
         Some(self.price(country, row))
     }
 

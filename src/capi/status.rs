@@ -1,0 +1,262 @@
+//! The state of an activation, the messages that come to it, and changes of it.
+
+use std::ffi::c_char;
+use std::ptr::null;
+
+use super::boundary::{free, look};
+use super::held::Held;
+use crate::client::Answer;
+use crate::{SetStatus, Sms, Status, StatusChange};
+
+/// What sastaotp_client_set_status asks for: the values of the service's action setStatus.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_set_status(pub i32);
+
+/// Cancel the order and refund it.
+pub const SASTAOTP_SET_CANCEL: sastaotp_set_status = sastaotp_set_status(8);
+/// The same under its older number, for panels that know only this one.
+pub const SASTAOTP_SET_CANCEL_LEGACY: sastaotp_set_status = sastaotp_set_status(-1);
+/// The SMS was sent to the number.
+pub const SASTAOTP_SET_SMS_SENT: sastaotp_set_status = sastaotp_set_status(1);
+/// Wait for the next code.
+pub const SASTAOTP_SET_NEXT_CODE: sastaotp_set_status = sastaotp_set_status(3);
+/// Complete the order.
+pub const SASTAOTP_SET_COMPLETE: sastaotp_set_status = sastaotp_set_status(6);
+
+impl sastaotp_set_status {
+    pub(super) fn read(self) -> crate::Result<SetStatus> {
+        SetStatus::from_value(self.0).ok_or_else(|| super::boundary::no_constant("status", self.0))
+    }
+}
+
+/// A message that came to a number. Where a function says that it is yours, free it; else it is part of another object, and
+/// valid, with its texts, until that is freed. Immutable: any thread may read it.
+pub struct sastaotp_sms(pub(super) Held<Sms>);
+
+/// What the service says about an activation. Immutable: any thread may read it.
+pub struct sastaotp_state {
+    state: Held<Status>,
+    sms: Option<sastaotp_sms>,
+}
+
+/// The kinds of sastaotp_state.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_state_kind(pub i32);
+
+/// No code yet.
+pub const SASTAOTP_STATE_WAITING: sastaotp_state_kind = sastaotp_state_kind(0);
+/// The next code is awaited; sastaotp_state_last_code is the one before, not a new one.
+pub const SASTAOTP_STATE_WAITING_FOR_NEXT: sastaotp_state_kind = sastaotp_state_kind(1);
+/// A code is there: sastaotp_state_sms.
+pub const SASTAOTP_STATE_RECEIVED: sastaotp_state_kind = sastaotp_state_kind(2);
+/// The service says cancelled; for an order that had its code it may also mean completed or expired.
+pub const SASTAOTP_STATE_CANCELLED: sastaotp_state_kind = sastaotp_state_kind(3);
+/// A status that this library does not know: sastaotp_state_text. Not an end.
+pub const SASTAOTP_STATE_OTHER: sastaotp_state_kind = sastaotp_state_kind(4);
+
+/// What the service says that a change did. Immutable: any thread may read it.
+pub struct sastaotp_change(Held<StatusChange>);
+
+/// The kinds of sastaotp_change.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_change_kind(pub i32);
+
+/// The order is cancelled and the wallet refunded.
+pub const SASTAOTP_CHANGE_CANCELLED: sastaotp_change_kind = sastaotp_change_kind(0);
+/// The order was cancelled before.
+pub const SASTAOTP_CHANGE_ALREADY_CANCELLED: sastaotp_change_kind = sastaotp_change_kind(1);
+/// The service knows that the SMS was sent.
+pub const SASTAOTP_CHANGE_READY: sastaotp_change_kind = sastaotp_change_kind(2);
+/// The service waits for the next code.
+pub const SASTAOTP_CHANGE_WAITING_FOR_NEXT: sastaotp_change_kind = sastaotp_change_kind(3);
+/// The order is completed.
+pub const SASTAOTP_CHANGE_COMPLETED: sastaotp_change_kind = sastaotp_change_kind(4);
+/// The service accepted without saying what.
+pub const SASTAOTP_CHANGE_ACCEPTED: sastaotp_change_kind = sastaotp_change_kind(5);
+/// A word that this library does not know: sastaotp_change_text.
+pub const SASTAOTP_CHANGE_OTHER: sastaotp_change_kind = sastaotp_change_kind(6);
+
+impl sastaotp_sms {
+    pub(super) fn new(sms: Sms) -> Self {
+        Self(Held::new(sms))
+    }
+}
+
+impl sastaotp_state {
+    pub(super) fn new(answer: Answer<Status>) -> Self {
+        let sms = match &answer.value {
+            Status::Received(sms) => Some(sastaotp_sms::new(sms.clone())),
+            _ => None,
+        };
+        Self { state: Held::answer(answer), sms }
+    }
+}
+
+impl sastaotp_change {
+    pub(super) fn new(answer: Answer<StatusChange>) -> Self {
+        Self(Held::answer(answer))
+    }
+}
+
+/// Returns the code, untouched: it may hold colons, blanks and leading zeros.
+///
+/// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_code(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.lend(&it.0.code))
+}
+
+/// Returns the text of the message; NULL where the service gives none.
+///
+/// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_text(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.lend_some(it.0.text.as_deref()))
+}
+
+/// Returns who sent it; NULL where the service does not say.
+///
+/// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_sender(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.lend_some(it.0.sender.as_deref()))
+}
+
+/// Returns when it came, in the words of the service: the zone of that time is not known. NULL where it does not say.
+///
+/// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_received_at(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.lend_some(it.0.received_at.as_deref()))
+}
+
+/// Says whether the code equals the one before it.
+///
+/// NULL gives false. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_is_repeat(sms: *const sastaotp_sms) -> bool {
+    look(sms, false, |it| it.0.is_repeat)
+}
+
+/// Returns the message as JSON: code, text, sender, received_at, is_repeat, raw.
+///
+/// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_json(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.json())
+}
+
+/// Frees a message that is yours.
+///
+/// NULL does nothing. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_sms_free(sms: *mut sastaotp_sms) {
+    free(sms);
+}
+
+/// Returns what state it is.
+///
+/// NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_get_kind(state: *const sastaotp_state) -> sastaotp_state_kind {
+    look(state, SASTAOTP_STATE_OTHER, |it| match &*it.state {
+        Status::Waiting => SASTAOTP_STATE_WAITING,
+        Status::WaitingForNext { .. } => SASTAOTP_STATE_WAITING_FOR_NEXT,
+        Status::Received(_) => SASTAOTP_STATE_RECEIVED,
+        Status::Cancelled => SASTAOTP_STATE_CANCELLED,
+        Status::Other(_) => SASTAOTP_STATE_OTHER,
+    })
+}
+
+/// Returns the message that came; NULL where none did.
+///
+/// The message is the state's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_sms(state: *const sastaotp_state) -> *const sastaotp_sms {
+    look(state, null(), |it| it.sms.as_ref().map_or(null(), std::ptr::from_ref))
+}
+
+/// Returns the code before the one that is awaited; NULL where the service does not repeat it.
+///
+/// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_last_code(state: *const sastaotp_state) -> *const c_char {
+    look(state, null(), |it| match &*it.state {
+        Status::WaitingForNext { last_code } => it.state.lend_some(last_code.as_deref()),
+        _ => null(),
+    })
+}
+
+/// Returns a status that this library does not know, as the service wrote it; NULL for one that it knows.
+///
+/// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_text(state: *const sastaotp_state) -> *const c_char {
+    look(state, null(), |it| match &*it.state {
+        Status::Other(text) => it.state.lend(text),
+        _ => null(),
+    })
+}
+
+/// Returns the state as JSON: status (waiting, waiting_for_next, received, cancelled or other), sms, last_code, text, raw.
+///
+/// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_json(state: *const sastaotp_state) -> *const c_char {
+    look(state, null(), |it| it.state.json())
+}
+
+/// Frees a state and its message.
+///
+/// NULL does nothing. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_state_free(state: *mut sastaotp_state) {
+    free(state);
+}
+
+/// Returns what change it is.
+///
+/// NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_change_get_kind(change: *const sastaotp_change) -> sastaotp_change_kind {
+    look(change, SASTAOTP_CHANGE_OTHER, |it| match &*it.0 {
+        StatusChange::Cancelled => SASTAOTP_CHANGE_CANCELLED,
+        StatusChange::AlreadyCancelled => SASTAOTP_CHANGE_ALREADY_CANCELLED,
+        StatusChange::Ready => SASTAOTP_CHANGE_READY,
+        StatusChange::WaitingForNext => SASTAOTP_CHANGE_WAITING_FOR_NEXT,
+        StatusChange::Completed => SASTAOTP_CHANGE_COMPLETED,
+        StatusChange::Accepted => SASTAOTP_CHANGE_ACCEPTED,
+        StatusChange::Other(_) => SASTAOTP_CHANGE_OTHER,
+    })
+}
+
+/// Returns a word that this library does not know, as the service wrote it; NULL for a change that it knows.
+///
+/// NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_change_text(change: *const sastaotp_change) -> *const c_char {
+    look(change, null(), |it| match &*it.0 {
+        StatusChange::Other(text) => it.0.lend(text),
+        _ => null(),
+    })
+}
+
+/// Returns the change as JSON: change (cancelled, already_cancelled, ready, waiting_for_next, completed, accepted or other),
+/// text, raw.
+///
+/// NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_change_json(change: *const sastaotp_change) -> *const c_char {
+    look(change, null(), |it| it.0.json())
+}
+
+/// Frees a change.
+///
+/// NULL does nothing. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_change_free(change: *mut sastaotp_change) {
+    free(change);
+}
