@@ -824,12 +824,14 @@ sastaotp_status sastaotp_config_set_key_in(sastaotp_config *config, sastaotp_key
 sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url, sastaotp_error **error);
 
 /**
- * Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/<version>" by
+ * Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/" and the version by
  * default.
  *
  * The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config, const char *user_agent, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config,
+                                               const char *user_agent,
+                                               sastaotp_error **error);
 
 /**
  * Trusts certificates besides the public authorities: `length` bytes of PEM, checked by sastaotp_client_new. A second call

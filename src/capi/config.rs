@@ -113,7 +113,7 @@ pub unsafe extern "C" fn sastaotp_config_set_base_url(
     })
 }
 
-/// Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/<version>" by
+/// Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/" and the version by
 /// default.
 ///
 /// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
