@@ -122,8 +122,10 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
         let word = object.word(&[name]);
         if let Some(text) = word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_")) {
             return Some(match status_in_text(&text) {
-                // `{"status":"STATUS_OK","code":"123"}`
-                Status::Waiting => newest(&object).map_or(Status::Waiting, Status::Received),
+                // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
+                Status::Waiting if text.starts_with("STATUS_OK") => {
+                    newest(&object).map_or(Status::Waiting, Status::Received)
+                }
                 status => status,
             });
         }
@@ -144,7 +146,8 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
 fn newest(object: &Object<'_>) -> Option<Sms> {
     let mut found: Vec<Sms> =
         ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).flat_map(messages).collect();
-    if found.is_empty() {
+    // Beside an `sms` that is empty, a `code` is that of the reply: 200.
+    if found.is_empty() && !object.has(&["sms"]) {
         found.extend(message(object));
     }
     // Lists are oldest first unless their times say otherwise; the last of equals wins.
@@ -159,11 +162,16 @@ pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
     match field.object() {
         Some(object) => {
             let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            nested.map_or_else(|| message(&object).into_iter().collect(), messages)
+            match (nested, message(&object)) {
+                (Some(nested), _) => messages(nested),
+                (None, Some(sms)) => vec![sms],
+                (None, None) => object.numbered().flat_map(messages).collect(),
+            }
         }
         None => field
             .word()
-            .filter(|word| !is_success(word))
+            // `0` or `"false"` in the place of a message says that there is none.
+            .filter(|_| field.flag().is_none())
             .and_then(|word| code_text(&word))
             .map(Sms::new)
             .into_iter()
@@ -186,7 +194,9 @@ fn message(object: &Object<'_>) -> Option<Sms> {
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
     let answer = match read(raw, Salvage::Object) {
         // It is an error by its form, but says that what was asked for is so.
-        Err(Failure::Service(error)) if ["ALREADY_CANCELED", "ALREADY_CANCELLED"].contains(&error.code.as_str()) => {
+        Err(Failure::Service(error))
+            if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"].contains(&error.code.as_str()) =>
+        {
             return Ok(StatusChange::AlreadyCancelled);
         }
         // A known word outside the error table, `SMS_ADDED`.
