@@ -5,8 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
-use sastaotp::{Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 use serde_json::Value;
+
+use crate::front::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 
 pub(crate) const KEY: &str = "stp_canary_0123456789abcdef";
 
@@ -24,12 +25,12 @@ impl Bench {
     pub(crate) fn with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let builder = Client::builder()
+        let builder = ClientBuilder::default()
             .api_key(KEY)
             .seed(1)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .transport(Arc::new(transport.clone()));
-        let client = settings(builder).build().expect("the settings are right");
+        let client = front::build(settings(builder)).expect("the settings are right");
         Self { clock, transport, client }
     }
 

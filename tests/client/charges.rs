@@ -1,8 +1,7 @@
 //! Purchases: sent once, and honest about what became of them.
 
-use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
-
 use crate::bench::{Bench, request, seconds};
+use crate::front::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
     bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));

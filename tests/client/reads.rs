@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use sastaotp::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
-
 use crate::bench::{Bench, KEY, seconds};
+use crate::front::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
 
 #[test]
 fn the_catalogue_is_read() {

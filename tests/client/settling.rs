@@ -1,8 +1,7 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
-use sastaotp::{EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
-
 use crate::bench::{Bench, request, seconds};
+use crate::front::{EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use sastaotp::{Charge, Error, ErrorKind, Retry};
+use crate::front::{Charge, Error, ErrorKind, Retry};
 
 use crate::server::{Sandbox, client, request};
 

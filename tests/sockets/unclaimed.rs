@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sastaotp::{Cancel, Charge, ErrorKind, UnclaimedOutcome};
+use crate::front::{Cancel, Charge, ErrorKind, UnclaimedOutcome};
 
 use crate::server::{Sandbox, eventually, request};
 
