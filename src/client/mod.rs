@@ -41,6 +41,9 @@ use charge::Gates;
 const BODY_LIMIT: usize = 256 * 1024;
 /// The largest catalogue, in bytes after decoding.
 const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
+/// The shortest key that is taken out of replies, in bytes. A shorter one, `any` or `1234`, may be a word of the reply
+/// itself: a country, a number, the code that was paid for.
+const SHORTEST_REDACTED: usize = 16;
 
 /// A client of the service.
 ///
@@ -73,7 +76,7 @@ pub struct Client {
 /// What all clones of a client share.
 struct Shared {
     key: ApiKey,
-    /// The key, and how it looks in a query: what a reply may repeat.
+    /// The key, and how it looks in a query: what a reply may repeat. Empty for a key that may be a word of a reply.
     spellings: Vec<Zeroizing<String>>,
     credential: Credential,
     transport: Arc<dyn Transport>,
@@ -267,7 +270,7 @@ impl Shared {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self {
             credential: Credential::new(&key, place),
-            spellings: key.spellings(),
+            spellings: if key.expose().len() < SHORTEST_REDACTED { Vec::new() } else { key.spellings() },
             key,
             transport,
             clock,

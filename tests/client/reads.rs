@@ -132,3 +132,16 @@ fn a_server_that_repeats_the_key_does_not_get_it_printed() {
     assert!(error.to_string().contains("***"), "{error}");
     assert!(bench.now() < Duration::from_secs(20).as_millis());
 }
+
+#[test]
+fn a_short_key_does_not_change_what_the_service_says() {
+    for key in ["any", "1234", "fifteen-letters"] {
+        let bench = Bench::with(|builder| builder.api_key(key));
+        let id = bench.buy("zz_never").id().to_owned();
+        let body = format!("STATUS_OK:{key}");
+        let fault = serde_json::json!({"match": {"action": "getStatus"}, "fault": "H09", "body": body});
+        bench.transport.control(key, "faults", &fault.to_string()).unwrap();
+        let Status::Received(sms) = bench.client.get_status(&id).unwrap() else { panic!("a code came") };
+        assert_eq!(sms.code, key);
+    }
+}
