@@ -328,12 +328,14 @@ impl Shared {
     }
 }
 
-/// Replaces the key where a server repeats it.
+/// Replaces the key where a server repeats it. What of a body is not UTF-8 stays so, and does not hide the key beside it:
+/// messages show the beginning of such a body too.
 fn redact(body: &mut Vec<u8>, key: &str) {
-    if let Ok(text) = std::str::from_utf8(body)
-        && text.contains(key)
-    {
-        *body = text.replace(key, "***").into_bytes();
+    if body.utf8_chunks().any(|part| part.valid().contains(key)) {
+        let parts = body.utf8_chunks();
+        let redacted: Vec<_> =
+            parts.map(|part| [part.valid().replace(key, "***").as_bytes(), part.invalid()].concat()).collect();
+        *body = redacted.concat();
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reads: what they return, and how they are repeated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use sastaotp::transport::{Reply, Request, Transport, TransportError};
 use sastaotp::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
 
 use crate::bench::{Bench, KEY, seconds};
@@ -131,6 +133,25 @@ fn a_server_that_repeats_the_key_does_not_get_it_printed() {
     assert!(!format!("{error} {error:?}").contains(KEY), "{error}");
     assert!(error.to_string().contains("***"), "{error}");
     assert!(bench.now() < Duration::from_secs(20).as_millis());
+}
+
+/// A server that answers every request with the same bytes.
+#[derive(Debug)]
+struct Parrot(Vec<u8>);
+
+impl Transport for Parrot {
+    fn exchange(&self, _: &Request<'_>) -> Result<Reply, TransportError> {
+        Ok(Reply { status: 200, framed: true, retry_after: None, body: self.0.clone() })
+    }
+}
+
+#[test]
+fn a_key_beside_bytes_that_are_not_utf8_is_not_printed_either() {
+    let body = [b"\xff\xfe", KEY.as_bytes(), b"\xff", KEY.as_bytes()].concat();
+    let bench = Bench::with(|builder| builder.transport(Arc::new(Parrot(body))));
+    let error = bench.client.get_balance().unwrap_err();
+    assert_eq!(error.fault(), Some("B03"), "it is still no text: {error}");
+    assert!(!format!("{error} {error:?}").contains(KEY), "{error}");
 }
 
 #[test]
