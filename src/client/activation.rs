@@ -238,9 +238,12 @@ impl Activation {
             && error.kind() == ErrorKind::WaitTimeout
             && options.cancel_on_timeout
         {
-            // A code that came at the last moment beats the cancellation.
-            let settlement = self.cancel()?;
-            return settlement.code.ok_or_else(|| error.clone().hint("the order was cancelled"));
+            let Settlement { state, code: _ } = self.cancel()?;
+            // A code that came at the last moment beats the cancellation. The settlement's may be the one before.
+            return self.code().ok_or_else(|| match state {
+                Settled::Cancelled => error.clone().hint("the order was cancelled").with_retry(Retry::Never),
+                _ => error.clone().hint("the service did not cancel the order: read its status"),
+            });
         }
         result
     }
@@ -390,7 +393,7 @@ impl Activation {
         if let Some(sms) = sms {
             let deadline = self.client.now().monotonic + POLL_TIMEOUT;
             let status = Status::Received(self.full(sms, deadline));
-            self.life().observe(self.client.now(), &status, true);
+            self.life().observe(self.client.now(), &status, false);
         }
         Ok(())
     }

@@ -231,6 +231,30 @@ fn a_timeout_cancels_only_where_that_was_asked_for() {
 }
 
 #[test]
+fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
+    for (answer, cancelled) in [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)] {
+        for next in [false, true] {
+            let bench = Bench::new();
+            let number = bench.buy(if next { "zz_stale" } else { "zz_never" });
+            if next {
+                number.wait_for_code(seconds(60)).unwrap();
+                number.request_next_code().unwrap();
+            }
+            let status = if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
+            for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
+                bench.fault(&format!(
+                    r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#
+                ));
+            }
+            let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");
+            assert_eq!(error.to_string().contains("the order was cancelled"), cancelled, "{answer} {next}: {error}");
+            assert_eq!(number.code(), None, "{answer} {next}: no code but the one before");
+        }
+    }
+}
+
+#[test]
 fn plain_text_without_a_length_is_asked_for_again_in_json() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
