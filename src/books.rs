@@ -163,9 +163,15 @@ impl Books {
         self.highest_order = self.highest_order.max(sequence);
     }
 
-    /// Whether this client bought the activation and knows it.
-    pub(crate) fn is_own(&self, id: &str) -> bool {
+    /// Whether this client bought the activation with another purchase than `intent`, or its caller has it already. What
+    /// is listed as unclaimed is what the caller of its intent looks for.
+    pub(crate) fn is_of_another(&self, id: &str, intent: &Intent) -> bool {
+        let is_looked_for = |unclaimed: &Unclaimed| {
+            unclaimed.intent == *intent
+                && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
+        };
         self.known.get(id).is_some_and(|known| known.own)
+            && !self.unclaimed.iter().any(|(_, unclaimed)| is_looked_for(unclaimed))
     }
 
     /// What the activation cost and its number, as far as they are known.

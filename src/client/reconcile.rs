@@ -95,12 +95,13 @@ impl Client {
             let reached = orders.iter().any(|order| is_before(order, intent));
             let end = orders.len() < query.limit as usize;
             for order in orders {
-                let own = order.activation_id.as_deref().is_some_and(|id| self.books().is_own(id));
+                let of_another =
+                    order.activation_id.as_deref().is_some_and(|id| self.books().is_of_another(id, intent));
                 let known = found
                     .candidates
                     .iter()
                     .any(|other| other.order_id == order.order_id && other.activation_id == order.activation_id);
-                if !own && !known && may_be(&order, intent) {
+                if !of_another && !known && may_be(&order, intent) {
                     found.candidates.push(order);
                 }
             }

@@ -52,6 +52,11 @@ fn a_purchase_that_outlasts_its_time_is_listed_too() {
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
     let bought = || client.unclaimed().iter().any(|unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_)));
     eventually("the reply", bought);
+    // The caller who got the error follows it, and must not be told that nothing was bought.
+    let found = client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+    let number = client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
+    assert!(number.phone_number().is_some() && client.unclaimed().is_empty(), "it is the one that was listed");
 }
 
 #[test]
