@@ -127,13 +127,28 @@ fn is_before(order: &Order, intent: &Intent) -> bool {
 
 /// Whether an order may be the purchase: newer, and of the same service and country as far as the history names them.
 fn may_be(order: &Order, intent: &Intent) -> bool {
+    // A history that gives no codes gives names instead, and those prove no difference.
     let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
-        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
+        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),
+        _ => true,
+    };
+    let same_number = match (intent.phone_number(), &order.phone_number) {
+        (Some(ours), Some(theirs)) => digits(ours) == digits(theirs),
         _ => true,
     };
     !is_before(order, intent)
         && agrees(intent.service(), &order.service)
         && agrees(intent.country(), &order.country)
-        && agrees(intent.phone_number(), &order.phone_number)
+        && same_number
         && order.activation_id.as_deref().is_none_or(|id| Some(id) != intent.reget_of())
+}
+
+/// Whether a text is the name of a service or country, such as `Telegram`: codes hold no capitals and no blanks.
+fn is_name(text: &str) -> bool {
+    text.contains(|c: char| c.is_uppercase() || c.is_whitespace() || !c.is_ascii())
+}
+
+/// A number without what is written around its digits.
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
 }

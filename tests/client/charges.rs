@@ -181,6 +181,33 @@ fn a_history_that_lags_or_fails_is_looked_at_again() {
     assert_eq!(found.candidates.len(), 1);
 }
 
+/// The history may name things in words where a purchase names codes, and writes numbers in its own way.
+#[test]
+fn a_history_that_writes_differently_hides_no_purchase() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    number.complete().unwrap();
+    arm(&bench, "regetNumber", "N06", "");
+    let (again, bought) = (number.reget().unwrap_err(), bench.fail("zz_lost_reply"));
+    let digits = number.purchase().unwrap().digits();
+    for (error, fields, is_candidate) in [
+        (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
+        (&bought, r#""service":"Lost reply","country":"India""#.to_owned(), true),
+        (&bought, r#""service":"tg","country":"22""#.to_owned(), false),
+        (&bought, r#""service":"zz_lost_reply","country":"7""#.to_owned(), false),
+        (&again, format!(r#""number":"+{} {}""#, &digits[..2], &digits[2..]), true),
+        (&again, r#""number":"919000000000""#.to_owned(), false),
+    ] {
+        let order = format!(r#"{{"orders":[{{"order_id":99999999,"activation_id":"new",{fields}}}]}}"#);
+        let order = order.replace('"', "\\\"");
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}","times":0"#));
+        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+        bench.fault(r#"{"clear":true}"#);
+        assert_eq!(found.candidates.len(), usize::from(is_candidate), "{fields}: {found:?}");
+    }
+}
+
 #[test]
 fn a_purchase_made_twice_on_the_way_shows_both_orders() {
     let bench = Bench::new();
