@@ -4,6 +4,7 @@
 //! proved that it was not charged or confirmed a refund.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
@@ -11,6 +12,8 @@ use crate::{Amount, Error};
 
 /// How many activations are remembered; the oldest are forgotten first.
 const REMEMBERED: usize = 16_384;
+/// How many lost replies are remembered, the newest.
+const LOST: usize = 1024;
 
 /// The books of one client.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Books {
     known: HashMap<String, Known>,
     oldest: VecDeque<String>,
     unclaimed: Vec<(Ticket, Unclaimed)>,
+    /// When the replies of purchases were lost, by the monotonic clock.
+    lost: VecDeque<(Intent, Duration)>,
 }
 
 /// The number of one purchase in the books.
@@ -106,6 +111,19 @@ impl Books {
             let reserved = self.close(ticket);
             self.spent = subtract(self.spent, reserved);
         }
+    }
+
+    /// The caller is told at `now` that the outcome is not known.
+    pub(crate) fn lost(&mut self, intent: &Intent, now: Duration) {
+        if self.lost.len() >= LOST {
+            self.lost.pop_front();
+        }
+        self.lost.push_back((intent.clone(), now));
+    }
+
+    /// When the reply to a purchase of this client was lost, the last time.
+    pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
+        self.lost.iter().rev().find(|(lost, _)| lost == intent).map(|(_, at)| *at)
     }
 
     /// A number was bought. Says whether its id was seen before.

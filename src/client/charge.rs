@@ -21,14 +21,21 @@ const RUN_ON: Duration = Duration::from_secs(90);
 
 impl Client {
     /// Makes a purchase; the books are right whatever happens.
-    pub(super) fn charge(&self, intent: Intent) -> Result<Purchase> {
+    pub(super) fn charge(&self, intent: &Intent) -> Result<Purchase> {
         let doing = intent.doing();
         let deadline = self.deadline();
-        let ticket = self.books().reserve(&intent).map_err(|what| Error::new(ErrorKind::Budget, &doing, what))?;
-        if self.cancel.is_none() && !self.impatient {
-            return Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run();
-        }
-        self.charge_beside(intent, ticket, deadline)
+        let ticket = self.books().reserve(intent).map_err(|what| Error::new(ErrorKind::Budget, &doing, what))?;
+        let charged = if self.cancel.is_none() && !self.impatient {
+            let intent = intent.clone();
+            Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run()
+        } else {
+            self.charge_beside(intent.clone(), ticket, deadline)
+        };
+        charged.inspect_err(|error| {
+            if error.charge() == Charge::Unknown {
+                self.books().lost(intent, self.now().monotonic);
+            }
+        })
     }
 
     /// Makes the purchase on a thread of its own, so that the caller can give up while it runs on to its reply.

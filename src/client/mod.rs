@@ -177,7 +177,7 @@ impl Client {
 
     /// Makes a purchase that was prepared. **Costs money**, each time it is called.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
-        let purchase = self.charge(intent.clone())?;
+        let purchase = self.charge(&intent)?;
         Ok(Activation::bought(self.clone(), intent, purchase))
     }
 

@@ -7,7 +7,8 @@ use crate::protocol::Order;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
 
-/// When the history is looked at, counted from the purchase: it may lag behind.
+/// When the history is looked at, counted from the loss of the reply: it may lag behind, and a service that did not
+/// answer may have been at it until then.
 const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -36,13 +37,17 @@ pub struct Reconciliation {
 impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
-    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; at once where
-    /// the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
+    /// Looks 2, 5, 10, 20 and 40 seconds after the reply was lost (for an intent of another run: after it was made), and
+    /// only once more after something was found; at once where the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         let doing = format!("{}: looking for it in the order history", intent.doing());
         let started = self.now();
-        // A clock that was set back makes the purchase look younger than it is: never older than just made.
-        let age = started.wall.duration_since(intent.started()).unwrap_or_default();
+        // The wall clock may have been set since; only an intent of another run knows no better. One that was set back
+        // makes the purchase look younger than it is: never older than just made.
+        let age = match self.books().lost_at(intent) {
+            Some(lost) => started.monotonic.saturating_sub(lost),
+            None => started.wall.duration_since(intent.started()).unwrap_or_default(),
+        };
         let mut found: Option<Reconciliation> = None;
         let mut last_error = None;
         // Looks that are past already are made as one, now.

@@ -1,5 +1,6 @@
 //! Purchases: sent once, and honest about what became of them.
 
+use sastaotp::clock::Clock as _;
 use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
 
 use crate::bench::{Bench, request, seconds};
@@ -205,6 +206,24 @@ fn a_history_that_writes_differently_hides_no_purchase() {
         let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
         bench.fault(r#"{"clear":true}"#);
         assert_eq!(found.candidates.len(), usize::from(is_candidate), "{fields}: {found:?}");
+    }
+}
+
+#[test]
+fn the_history_gets_its_time_whatever_the_wall_clock_does_and_however_long_the_reply_took() {
+    for (fault, jump) in [("N06", 3600), ("N10", 0), ("N06", 0)] {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, "");
+        let error = bench.fail("zz_ok");
+        let lost = bench.now();
+        let wall = bench.clock.now().wall;
+        bench.clock.set_wall(wall + seconds(jump));
+        // The service may still be at it when the client gives up.
+        bench.control("seed", &format!(r#"{{"orders_lag_ms":{}}}"#, lost + 8_000));
+        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(found.candidates.len(), 1, "{fault} {jump}: {found:?}");
+        let looks: Vec<u128> = bench.times("getOrders").iter().map(|at| at - lost).collect();
+        assert_eq!(looks, [2_000, 5_000, 10_000, 20_000], "{fault} {jump}");
     }
 }
 
