@@ -267,7 +267,10 @@ impl Activation {
                     seen = Some(match polled {
                         Ok(Status::Received(sms)) => Seen::Status(Status::Received(self.full(sms, give_up))),
                         Ok(status) => Seen::Status(status),
-                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        Err(error) if error.kind() == ErrorKind::Cancelled => {
+                            self.life().give_up(&wait);
+                            return Err(error);
+                        }
                         Err(error) => {
                             let trouble = trouble(&error);
                             log::debug!("{doing}: {error}");

@@ -240,11 +240,10 @@ fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
                 number.wait_for_code(seconds(60)).unwrap();
                 number.request_next_code().unwrap();
             }
-            let status = if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
+            let status =
+                if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
             for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
-                bench.fault(&format!(
-                    r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#
-                ));
+                bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#));
             }
             let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");

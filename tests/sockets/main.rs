@@ -4,3 +4,4 @@ mod cancelling;
 mod once;
 mod server;
 mod unclaimed;
+mod waiting;
