@@ -29,6 +29,8 @@ struct Facts {
     phase: Phase,
     charge: Charge,
     retry: Retry,
+    /// The pause that a `Retry-After` header asked for.
+    told: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
 }
@@ -120,6 +122,7 @@ impl Error {
             phase: Phase::Prepare,
             charge: Charge::NotCharged,
             retry: Retry::Never,
+            told: None,
             fault: None,
             intent: None,
         }))
@@ -163,13 +166,15 @@ impl Error {
     }
 
     pub(crate) fn failure(doing: &str, failure: Failure, retry_after: Option<Duration>) -> Self {
-        match failure {
-            Failure::Service(error) => Self::service(doing, *error),
+        let mut error = match failure {
+            Failure::Service(error) => Self::service(doing, *error, retry_after),
             Failure::Unreadable(unreadable) => Self::unreadable(doing, unreadable, retry_after),
-        }
+        };
+        error.0.told = retry_after;
+        error
     }
 
-    fn service(doing: &str, service: ServiceError) -> Self {
+    fn service(doing: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
         let kind = match service.code.meaning() {
             Code::BadKey | Code::KeyInactive | Code::AccountBanned => ErrorKind::Authentication,
             Code::NoBalance => ErrorKind::InsufficientBalance,
@@ -194,7 +199,7 @@ impl Error {
         error.0.http_status = Some(service.http_status);
         error.0.retry = match (service.code.class(), service.retry_after) {
             (_, Some(pause)) => Retry::After(pause),
-            (CodeClass::Transient, None) => Retry::After(Duration::from_secs(5)),
+            (CodeClass::Transient, None) => Retry::After(retry_after.unwrap_or(Duration::from_secs(5))),
             _ => Retry::Never,
         };
         error.0.code = Some(service.code);
@@ -271,6 +276,11 @@ impl Error {
         self.0.retry
     }
 
+    /// The pause that a `Retry-After` header asked for.
+    pub(crate) fn told(&self) -> Option<Duration> {
+        self.0.told
+    }
+
     /// The error code of the service, where it sent one.
     pub fn code(&self) -> Option<&Code> {
         self.0.code.as_ref()
@@ -306,7 +316,7 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { kind, code, http_status, phase, charge, retry, fault, intent, doing: _, what: _, hint: _ } =
+        let Facts { kind, code, http_status, phase, charge, retry, told: _, fault, intent, doing: _, what: _, hint: _ } =
             &*self.0;
         f.debug_struct("Error")
             .field("message", &self.to_string())

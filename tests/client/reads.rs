@@ -92,6 +92,17 @@ fn a_pause_that_the_server_asks_for_is_kept_unless_it_is_too_long() {
     let error = bench.client.get_balance().unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::RateLimited, Retry::After(seconds(86_400))));
     assert_eq!(bench.now(), 7_000, "nobody sleeps a day");
+    // Maintenance says so with 503.
+    for (fault, more) in [("H05", ""), ("H07", ""), ("H07", r#","variant":"json""#), ("H08", ""), ("S17", "")] {
+        for (told, slept, passes) in [(7, 7_000, true), (0, 0, true), (86_400, 0, false)] {
+            let bench = Bench::new();
+            bench.fault(&format!(
+                r#"{{"match":{{"action":"getBalance"}},"fault":"{fault}","retry_after":"{told}"{more}}}"#
+            ));
+            assert_eq!(bench.client.get_balance().is_ok(), passes, "{fault}{more} {told}");
+            assert!((slept..=slept + 500).contains(&bench.now()), "{fault}{more} {told}: {}", bench.now());
+        }
+    }
 }
 
 #[test]
