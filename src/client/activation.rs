@@ -494,10 +494,7 @@ fn trouble(error: &Error) -> Trouble {
         ErrorKind::NotFound => Trouble::NotFound,
         ErrorKind::Tls => Trouble::Certificate,
         ErrorKind::Blocked => Trouble::Blocked,
-        ErrorKind::RateLimited => Trouble::RateLimited(match error.retry() {
-            Retry::After(pause) => Some(pause),
-            _ => None,
-        }),
+        ErrorKind::RateLimited => Trouble::RateLimited(error.told()),
         ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
         ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
         ErrorKind::Rejected if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) => {

@@ -105,6 +105,15 @@ fn too_many_requests_stretch_the_pauses() {
     let pauses = pauses(&times);
     assert!(pauses[..2].iter().all(|pause| (20_000..21_000).contains(pause)), "{pauses:?}");
     assert!(pauses[2] < 6_000, "{pauses:?}");
+    // A server that does not say how long is given more time with each refusal.
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","variant":"absent","times":3}"#);
+    number.wait_for_code(seconds(300)).unwrap();
+    let times = bench.times("getStatus");
+    for (pause, at_least) in times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000]) {
+        assert!((at_least..at_least + 1_000).contains(&pause), "{times:?}");
+    }
 }
 
 #[test]
