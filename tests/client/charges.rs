@@ -356,6 +356,16 @@ fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
 }
 
 #[test]
+fn a_history_with_odd_prices_does_not_widen_the_budget() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
+    let order = r#"{\"orders\":[{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"-500.00\"}]}"#;
+    arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
+    assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, None);
+    assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+    assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+}
+
+#[test]
 fn the_keys_that_are_refused_are_refused() {
     for (key, kind) in [
         ("sandbox_bad", ErrorKind::Authentication),
