@@ -420,10 +420,7 @@ impl Activation {
         let code = life.code().or(life.codes().last()).cloned();
         drop(life);
         let state = match end {
-            End::Cancelled => {
-                self.client.books().refunded(self.id());
-                Settled::Cancelled
-            }
+            End::Cancelled => Settled::Cancelled,
             _ => Settled::Completed,
         };
         Settlement { state, code }

@@ -39,7 +39,18 @@ enum Shows {
 }
 
 impl Client {
+    /// Changes an order; a refund that comes of it is in the books.
     pub(super) fn transition(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
+        let transition = self.change(id, wanted)?;
+        if let Transition::Changed(change) = &transition
+            && change.is_cancelled()
+        {
+            self.books().refunded(id);
+        }
+        Ok(transition)
+    }
+
+    fn change(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;

@@ -1,7 +1,7 @@
 //! Purchases: sent once, and honest about what became of them.
 
 use sastaotp::clock::Clock as _;
-use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
+use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange};
 
 use crate::bench::{Bench, request, seconds};
 
@@ -363,6 +363,17 @@ fn a_history_with_odd_prices_does_not_widen_the_budget() {
     assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, None);
     assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
     assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+}
+
+#[test]
+fn a_refund_comes_back_to_the_budget_whichever_call_got_it() {
+    for status in [SetStatus::Cancel, SetStatus::CancelLegacy] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = bench.buy("zz_never");
+        assert_ne!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+        assert_eq!(bench.client.set_status(number.id(), status).unwrap(), StatusChange::Cancelled);
+        assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+    }
 }
 
 #[test]
