@@ -43,8 +43,8 @@ struct Known {
     own: bool,
     /// What it counts for in `spent`.
     counted: Amount,
-    /// The purchase without a known outcome that it may be.
-    candidate_of: Option<Ticket>,
+    /// The purchases without a known outcome that it may be.
+    candidate_of: Vec<Ticket>,
     price: Option<Amount>,
     phone_number: Option<String>,
 }
@@ -145,9 +145,14 @@ impl Books {
     /// A cancellation was confirmed: what the activation counted for is given back.
     pub(crate) fn refunded(&mut self, id: &str) {
         let Some(known) = self.known.get_mut(id) else { return };
-        let amount = std::mem::take(&mut known.counted);
-        let reserved = known.candidate_of.take().map(|ticket| self.close(ticket)).unwrap_or_default();
-        self.spent = subtract(self.spent, add(amount, reserved));
+        let mut amount = std::mem::take(&mut known.counted);
+        for ticket in std::mem::take(&mut known.candidate_of) {
+            // While another order may be the purchase too, this one's refund proves nothing about it.
+            if !self.known.values().any(|known| known.candidate_of.contains(&ticket)) {
+                amount = add(amount, self.close(ticket));
+            }
+        }
+        self.spent = subtract(self.spent, amount);
     }
 
     /// Ends a reservation and returns it.
@@ -252,12 +257,19 @@ impl Books {
 
     /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
-        let ticket = self.open.iter().find(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket);
+        // Several, where the same was bought twice within a millisecond.
+        let tickets: Vec<Ticket> =
+            self.open.iter().filter(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket).collect();
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
         for id in candidates.iter().filter_map(|order| order.activation_id.as_deref()) {
-            self.remember(id).candidate_of = ticket;
+            let known = self.remember(id);
+            for ticket in &tickets {
+                if !known.candidate_of.contains(ticket) {
+                    known.candidate_of.push(*ticket);
+                }
+            }
         }
     }
 }

@@ -33,6 +33,12 @@ impl Bench {
         Self { clock, transport, client }
     }
 
+    /// Another client with the same key: its purchases are not the first one's.
+    pub(crate) fn another_client(&self) -> Client {
+        let builder = Client::builder().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        builder.transport(Arc::new(self.transport.clone())).build().expect("the settings are right")
+    }
+
     /// Buys a number of a story.
     pub(crate) fn buy(&self, service: &str) -> Activation {
         self.client.get_number(request(service)).expect(service)

@@ -377,6 +377,35 @@ fn a_refund_comes_back_to_the_budget_whichever_call_got_it() {
 }
 
 #[test]
+fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancelled() {
+    // Two of our own lost, or one of our own and one of another client with the same key.
+    for (lost, foreign) in [(2, 0), (1, 1), (1, 2)] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
+        let errors: Vec<Error> = (0..lost).map(|_| bench.fail("zz_lost_reply")).collect();
+        let other = bench.another_client();
+        for _ in 0..foreign {
+            other.get_number(request("zz_lost_reply")).unwrap_err();
+        }
+        let left =
+            |expected| assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(expected)), "{lost} {foreign}");
+        left(300 - 100 * lost);
+        let mut ids = Vec::new();
+        for error in &errors {
+            let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+            ids = found.candidates.iter().filter_map(|order| order.activation_id.clone()).collect();
+            assert_eq!(ids.len(), usize::try_from(lost + foreign).unwrap());
+        }
+        for id in &ids {
+            left(300 - 100 * lost);
+            for _ in 0..2 {
+                let _ = bench.client.activation(id).unwrap().cancel();
+            }
+        }
+        left(300);
+    }
+}
+
+#[test]
 fn the_keys_that_are_refused_are_refused() {
     for (key, kind) in [
         ("sandbox_bad", ErrorKind::Authentication),
