@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use super::transition::Transition;
 use super::{Client, OrderQuery};
 use crate::activation::{End, Life, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble};
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status};
 use crate::transport::Phase;
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
@@ -370,12 +370,7 @@ impl Activation {
         let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
         match transition {
             Transition::Changed(change) if change.is_cancelled() => Ok(self.settled(End::Cancelled)),
-            Transition::Changed(StatusChange::Completed) => Ok(self.settled(End::Completed)),
-            Transition::Changed(other) => {
-                let what = format!("the service answered something else than a cancellation: {other:?}");
-                let doing = format!("cancelling {}", self.id());
-                Err(Error::new(ErrorKind::Protocol, &doing, what).hint("read the status before anything else"))
-            }
+            Transition::Changed(_) => Ok(self.settled(End::Completed)),
             Transition::CodeArrived(messages, error) => {
                 log::debug!("{error}");
                 self.keep_late_code(messages)?;

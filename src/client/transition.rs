@@ -71,9 +71,13 @@ impl Client {
                         error
                     }
                     Ok(reply) => match parse_status_change(raw(&reply)) {
-                        Ok(StatusChange::Accepted) if is_cancel(wanted) => {
+                        Ok(change) if !says_what_became(wanted, &change) => {
                             uncertain = true;
-                            Error::new(ErrorKind::Protocol, &doing, "the service accepted without saying what it did")
+                            let what = match change {
+                                StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
+                                other => format!("the service answered something else: {other:?}"),
+                            };
+                            Error::new(ErrorKind::Protocol, &doing, what).hint("read the status before anything else")
                         }
                         Ok(change) => return Ok(Transition::Changed(change)),
                         Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
@@ -135,6 +139,17 @@ fn is_definite(error: &Error) -> bool {
         // CANCEL_FAILED, "could not be recorded": the order may be over already.
         !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown) && *code != Code::CancelFailed
     })
+}
+
+/// Whether an answer tells what became of the order: where it ends it, nothing else will do.
+fn says_what_became(wanted: SetStatus, change: &StatusChange) -> bool {
+    match wanted {
+        SetStatus::Cancel | SetStatus::CancelLegacy => change.is_cancelled() || *change == StatusChange::Completed,
+        SetStatus::Complete => {
+            change.is_cancelled() || matches!(change, StatusChange::Completed | StatusChange::Accepted)
+        }
+        SetStatus::SmsSent | SetStatus::NextCode => true,
+    }
 }
 
 fn is_cancel(wanted: SetStatus) -> bool {

@@ -104,6 +104,29 @@ fn a_service_that_takes_completing_for_cancelling_is_believed() {
 }
 
 #[test]
+fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
+    for (answer, completed) in [
+        ("ACCESS_ACTIVATION", true),
+        (r#"{\"status\":\"OK\"}"#, true),
+        ("ACCESS_READY", false),
+        ("ACCESS_RETRY_GET", false),
+        ("STATUS_WAIT_CODE", false),
+    ] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_multi");
+        number.wait_for_code(seconds(60)).unwrap();
+        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}","times":0}}"#));
+        let settlement = number.complete();
+        assert_eq!(settlement.is_ok_and(|settlement| settlement.state == Settled::Completed), completed, "{answer}");
+        assert_eq!(number.end().is_some(), completed, "{answer}");
+        assert!(number.code().is_some(), "{answer}");
+        bench.fault(r#"{"clear":true}"#);
+        number.settle(EarlyCancel::Report).unwrap();
+        bench.ledger(1, 0);
+    }
+}
+
+#[test]
 fn a_lease_settles_itself() {
     let bench = Bench::new();
     {
