@@ -367,29 +367,30 @@ impl Activation {
     /// A code that came first wins: then the settlement holds the code, and the order stays open to be completed. Fails with
     /// [`ErrorKind::TooEarly`] where the order is too young; the error's retry says how long to wait.
     pub fn cancel(&self) -> Result<Settlement> {
+        let deadline = self.client.deadline();
         let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
         match transition {
             Transition::Changed(change) if change.is_cancelled() => Ok(self.settled(End::Cancelled)),
             Transition::Changed(_) => Ok(self.settled(End::Completed)),
             Transition::CodeArrived(messages, error) => {
                 log::debug!("{error}");
-                self.keep_late_code(messages)?;
+                self.keep_late_code(messages, deadline)?;
                 Ok(Settlement { state: Settled::CodeArrived, code: self.code() })
             }
         }
     }
 
     /// Keeps the code that a refused cancellation spoke of.
-    fn keep_late_code(&self, messages: Vec<Sms>) -> Result<()> {
+    fn keep_late_code(&self, messages: Vec<Sms>, deadline: Duration) -> Result<()> {
+        let deadline = deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT));
         let sms = match messages.into_iter().next_back() {
             Some(sms) => Some(sms),
-            None => match self.client.status(self.id(), self.client.now().monotonic + POLL_TIMEOUT)? {
+            None => match self.client.status(self.id(), deadline)? {
                 Status::Received(sms) => Some(sms),
                 _ => None,
             },
         };
         if let Some(sms) = sms {
-            let deadline = self.client.now().monotonic + POLL_TIMEOUT;
             let status = Status::Received(self.full(sms, deadline));
             self.life().observe(self.client.now(), &status, false);
         }
@@ -425,20 +426,23 @@ impl Activation {
     pub fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
         /// How often the early-cancel period is waited out: the service may have named it too short.
         const TRIES: u32 = 3;
+        let mut deadline = self.client.deadline();
         for attempt in 1.. {
+            // One deadline for the cancellation, the look for the code that came first, and the completion.
+            let step = self.with_timeout(self.client.left(deadline));
             let (used, over) = {
                 let life = self.life();
                 (!life.codes().is_empty(), life.end().is_some())
             };
             let done = match (over, used) {
                 (true, _) => return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() }),
-                (false, true) => self.complete(),
-                (false, false) => self.cancel(),
+                (false, true) => step.complete(),
+                (false, false) => step.cancel(),
             };
             match done {
                 Ok(Settlement { state: Settled::CodeArrived, code: None }) => {
                     // The service will not cancel, and shows no code: nothing is left but to complete.
-                    return self.complete();
+                    return self.with_timeout(self.client.left(deadline)).complete();
                 }
                 Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
@@ -451,7 +455,7 @@ impl Activation {
                     match self.wait_for_code(pause) {
                         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                         // A code: it is completed. Nothing: it is cancelled. Over: that is told.
-                        _ => {}
+                        _ => deadline = self.client.deadline(),
                     }
                 }
                 other => return other,

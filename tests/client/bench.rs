@@ -22,8 +22,17 @@ impl Bench {
     }
 
     pub(crate) fn with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        Self::made(Duration::ZERO, settings)
+    }
+
+    /// With a service that takes this long for every answer.
+    pub(crate) fn with_latency(latency: Duration) -> Self {
+        Self::made(latency, |builder| builder)
+    }
+
+    fn made(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>).latency(latency);
         let builder = Client::builder()
             .api_key(KEY)
             .seed(1)

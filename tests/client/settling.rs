@@ -144,6 +144,23 @@ fn a_lease_settles_itself() {
 }
 
 #[test]
+fn a_drop_takes_ten_seconds_at_most_whatever_the_service_does() {
+    for (hanging, latency) in [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)] {
+        let bench = Bench::with_latency(seconds(latency));
+        let lease = bench.client.lease(request("zz_cancel_race")).unwrap();
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
+        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
+        if !hanging.is_empty() {
+            bench.fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+        }
+        let start = bench.now();
+        drop(lease);
+        let took = bench.now() - start;
+        assert!(took <= 10_000, "{hanging} {latency}: {took}");
+    }
+}
+
+#[test]
 fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     let bench = Bench::new();
     let lease = bench.client.lease(request("zz_early_cancel")).unwrap();
