@@ -216,6 +216,11 @@ impl Activation {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
     }
 
+    /// The same activation, with calls that no token ends.
+    pub(super) fn without_cancel(&self) -> Self {
+        Self { client: self.client.without_cancel(), shared: Arc::clone(&self.shared) }
+    }
+
     /// Asks the service once for the state. A code that comes back is kept. Action `getStatus`.
     pub fn poll(&self) -> Result<Status> {
         let status = self.client.get_status(self.id())?;

@@ -112,6 +112,11 @@ impl Client {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
     }
 
+    /// The same client, with calls that no token ends.
+    fn without_cancel(&self) -> Self {
+        Self { cancel: None, ..self.clone() }
+    }
+
     /// The same client, with calls that return within `timeout`. A purchase that was sent runs on, as when it is cancelled.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {

@@ -1,6 +1,6 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
-use sastaotp::{EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+use sastaotp::{Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
 
 use crate::bench::{Bench, request, seconds};
 
@@ -141,6 +141,18 @@ fn a_lease_settles_itself() {
     bench.ledger(4, 2);
     assert_eq!(kept.end(), None);
     assert_eq!(statuses(&bench), ["6", "8", "8"]);
+}
+
+#[test]
+fn a_lease_whose_calls_were_cancelled_settles_all_the_same() {
+    let bench = Bench::new();
+    let cancel = Cancel::new();
+    let lease = bench.client.with_cancel(&cancel).lease(request("zz_never")).unwrap();
+    cancel.cancel();
+    assert_eq!(lease.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Cancelled);
+    drop(lease);
+    bench.ledger(1, 1);
+    assert_eq!(bench.client.unclaimed().len(), 0);
 }
 
 #[test]
