@@ -17,6 +17,8 @@ const SLICE: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(950);
 /// How long the look for a refund may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a code that the service spoke of may take to show.
+const LATE_CODE: Duration = Duration::from_secs(15);
 /// How long a poll outside of a wait may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -388,17 +390,15 @@ impl Activation {
     /// Keeps the code that a refused cancellation spoke of.
     fn keep_late_code(&self, messages: Vec<Sms>, deadline: Duration) -> Result<()> {
         let deadline = deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT));
-        let sms = match messages.into_iter().next_back() {
-            Some(sms) => Some(sms),
-            None => match self.client.status(self.id(), deadline)? {
-                Status::Received(sms) => Some(sms),
-                _ => None,
-            },
+        let status = match messages.into_iter().next_back() {
+            Some(sms) => Status::Received(sms),
+            None => self.client.status(self.id(), deadline)?,
         };
-        if let Some(sms) = sms {
-            let status = Status::Received(self.full(sms, deadline));
-            self.life().observe(self.client.now(), &status, false);
-        }
+        let status = match status {
+            Status::Received(sms) => Status::Received(self.full(sms, deadline)),
+            other => other,
+        };
+        self.life().observe(self.client.now(), &status, false);
         Ok(())
     }
 
@@ -446,8 +446,13 @@ impl Activation {
             };
             match done {
                 Ok(Settlement { state: Settled::CodeArrived, code: None }) => {
-                    // The service will not cancel, and shows no code: nothing is left but to complete.
-                    return self.with_timeout(self.client.left(deadline)).complete();
+                    // The service will not cancel, and shows no code: it may lag behind, and completing would lose the code.
+                    // Where none comes, nothing is left but to complete.
+                    match self.wait_for_code(LATE_CODE.min(self.client.left(deadline) / 2)) {
+                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        Err(_) if self.end().is_some() => {}
+                        _ => return self.with_timeout(self.client.left(deadline)).complete(),
+                    }
                 }
                 Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {

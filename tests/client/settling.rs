@@ -83,6 +83,22 @@ fn a_code_beats_the_cancel_that_races_with_it() {
 }
 
 #[test]
+fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_completed() {
+    for (lags, code) in [(1, true), (2, true), (0, false)] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
+        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#));
+        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        let settlement = number.settle(EarlyCancel::Report).unwrap();
+        assert_eq!((settlement.state, settlement.code.is_some()), (Settled::Completed, code), "{lags}");
+        assert!(bench.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{lags}");
+        assert!(bench.now() <= 16_000, "{lags}");
+        assert_eq!(statuses(&bench), ["8", "6"], "{lags}");
+    }
+}
+
+#[test]
 fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
     let bench = Bench::new();
     let number = bench.buy("zz_early_cancel");
