@@ -195,6 +195,19 @@ fn trouble_passes_or_ends_the_wait() {
 }
 
 #[test]
+fn only_trouble_in_a_row_ends_a_wait() {
+    use Trouble::{Certificate, Http, Transient};
+    for trouble in [Certificate, Http] {
+        let mut polls = 0;
+        let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| {
+            polls += 1;
+            Seen::Trouble(if polls % 2 == 0 { Transient } else { trouble })
+        });
+        assert_eq!((made.len(), ended), (12, Outcome::TimedOut), "{trouble:?}");
+    }
+}
+
+#[test]
 fn the_old_code_is_not_the_next_one() {
     let retry = || Seen::Status(Status::WaitingForNext { last_code: Some("1".to_owned()) });
     let repeat = || Outcome::Code(Sms { is_repeat: true, ..Sms::new("1") });

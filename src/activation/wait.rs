@@ -230,6 +230,13 @@ impl Life {
     /// The pause that a trouble asks for; `None` where it ends the wait.
     fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: Trouble) -> Option<Duration> {
         let interval = wait.plan.interval;
+        // What lies between two of a kind shows that it may pass.
+        if trouble != Trouble::Certificate {
+            wait.certificates = 0;
+        }
+        if trouble != Trouble::Http {
+            wait.http_errors = 0;
+        }
         let mut count = |counter: fn(&mut Wait) -> &mut u32, most: u32| {
             *counter(wait) += 1;
             (*counter(wait) < most).then_some(interval)
