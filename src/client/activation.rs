@@ -435,10 +435,7 @@ impl Activation {
         for attempt in 1.. {
             // One deadline for the cancellation, the look for the code that came first, and the completion.
             let step = self.with_timeout(self.client.left(deadline));
-            let (used, over) = {
-                let life = self.life();
-                (!life.codes().is_empty(), life.end().is_some())
-            };
+            let (over, used) = (self.is_over(), !self.life().codes().is_empty());
             let done = match (over, used) {
                 (true, _) => return Ok(Settlement { state: Settled::AlreadyOver, code: self.codes().pop() }),
                 (false, true) => step.complete(),
@@ -450,7 +447,7 @@ impl Activation {
                     // Where none comes, nothing is left but to complete.
                     match self.wait_for_code(LATE_CODE.min(self.client.left(deadline) / 2)) {
                         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                        Err(_) if self.end().is_some() => {}
+                        Err(_) if self.is_over() => {}
                         _ => return self.with_timeout(self.client.left(deadline)).complete(),
                     }
                 }
@@ -472,6 +469,12 @@ impl Activation {
             }
         }
         unreachable!("the loop ends at the last attempt")
+    }
+
+    /// Whether the service said that the order is over. An expiry is what our clock says: the service is asked for the
+    /// refund all the same.
+    fn is_over(&self) -> bool {
+        self.end().is_some_and(|end| end != End::Expired)
     }
 
     /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the

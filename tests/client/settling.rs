@@ -1,6 +1,7 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
-use sastaotp::{Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+use sastaotp::clock::Clock as _;
+use sastaotp::{Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome, WaitOptions};
 
 use crate::bench::{Bench, request, seconds};
 
@@ -96,6 +97,33 @@ fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_co
         assert!(bench.now() <= 16_000, "{lags}");
         assert_eq!(statuses(&bench), ["8", "6"], "{lags}");
     }
+}
+
+#[test]
+fn an_order_that_only_our_clock_calls_expired_is_cancelled_all_the_same() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_never");
+    // The network is away while somebody sets the clock: nobody can say that it was no suspend.
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"N03","times":0}"#);
+    let mut set = false;
+    let clock = bench.clock.clone();
+    let error = number
+        .wait_for_code(WaitOptions::new(seconds(300)).on_progress(&mut |_| {
+            if !std::mem::replace(&mut set, true) {
+                clock.set_wall(clock.now().wall + seconds(7200));
+            }
+        }))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"S08"}"#);
+    assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled);
+    bench.ledger(1, 1);
+    // One that is over says so itself.
+    let number = bench.buy("zz_expire");
+    bench.fault(r#"{"clear":true}"#);
+    assert_eq!(number.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Expired);
+    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    bench.ledger(2, 2);
 }
 
 #[test]
