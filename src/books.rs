@@ -41,6 +41,8 @@ pub(crate) struct Ticket(u64);
 struct Known {
     /// Bought by this client.
     own: bool,
+    /// Taken up by its id while the reply to a purchase was awaited that may name it.
+    taken_up: bool,
     /// What it counts for in `spent`.
     counted: Amount,
     /// The purchases without a known outcome that it may be.
@@ -226,6 +228,11 @@ impl Books {
 
     /// What became of a purchase that is listed.
     pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
+        if let UnclaimedOutcome::Bought(purchase) = &outcome
+            && self.known.get(&purchase.activation_id).is_some_and(|known| known.taken_up)
+        {
+            return self.unlist(ticket);
+        }
         if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket) {
             unclaimed.outcome = outcome;
         }
@@ -248,7 +255,13 @@ impl Books {
             UnclaimedOutcome::Bought(purchase) => purchase.activation_id == id,
             _ => false,
         };
-        let place = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed))?;
+        let Some(place) = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed)) else {
+            let is_pending = |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
+            if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
+                self.remember(id).taken_up = true;
+            }
+            return None;
+        };
         match self.unclaimed.remove(place).1 {
             Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => Some((intent, *purchase)),
             _ => None,
