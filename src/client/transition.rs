@@ -103,10 +103,11 @@ impl Client {
                     Shows::NotApplied => {}
                 }
             }
-            if attempt == ATTEMPTS || self.left(deadline) <= PAUSE {
+            let pause = error.told().unwrap_or_default().max(PAUSE);
+            if attempt == ATTEMPTS || self.left(deadline) <= pause {
                 return Err(error);
             }
-            if !self.sleep(PAUSE) {
+            if !self.sleep(pause) {
                 return Err(Error::cancelled(&doing, Phase::Prepare));
             }
         }

@@ -55,6 +55,21 @@ fn a_change_whose_reply_is_lost_is_read_back() {
 }
 
 #[test]
+fn a_change_is_not_repeated_before_the_server_allows_it() {
+    for (fault, told, settled, sent) in [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"before_commit","retry_after":"{told}"}}"#
+        ));
+        assert_eq!(number.cancel().is_ok(), settled, "{fault} {told}");
+        let times = bench.times("setStatus");
+        assert_eq!(times.len(), sent, "{fault} {told}: {times:?}");
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= told * 1000), "{fault} {told}: {times:?}");
+    }
+}
+
+#[test]
 fn a_change_that_cannot_be_made_fails_and_says_so() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
