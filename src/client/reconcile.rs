@@ -60,6 +60,7 @@ impl Client {
             }
             match self.look(intent) {
                 Ok(now) => {
+                    last_error = None;
                     let before = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
                     match (before, now.candidates.is_empty()) {
                         // A history that shows less than before is one that lags.
@@ -81,6 +82,10 @@ impl Client {
             }
         }
         match (found, last_error) {
+            // Nothing was seen, but not to the end of the window: that is no answer.
+            (Some(Reconciliation { candidates, .. }), Some(error)) if candidates.is_empty() => {
+                Err(error.with_intent(intent.clone()))
+            }
             (Some(found), _) => {
                 self.books().reconciled(intent, &found.candidates);
                 Ok(found)

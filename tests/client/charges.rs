@@ -228,6 +228,19 @@ fn the_history_gets_its_time_whatever_the_wall_clock_does_and_however_long_the_r
 }
 
 #[test]
+fn a_history_that_could_not_be_read_to_the_end_of_the_window_proves_nothing() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    bench.control("seed", r#"{"orders_lag_ms":30000}"#);
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","nth":3,"times":0"#);
+    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!((failed.kind(), failed.intent()), (ErrorKind::Server, error.intent()), "{failed}");
+    bench.fault(r#"{"clear":true}"#);
+    assert_eq!(bench.client.reconcile(error.intent().unwrap()).unwrap().candidates.len(), 1);
+}
+
+#[test]
 fn a_purchase_made_twice_on_the_way_shows_both_orders() {
     let bench = Bench::new();
     bench.client.get_orders(&OrderQuery::default()).unwrap();
