@@ -281,6 +281,19 @@ fn settings_without_measure_are_bounded() {
 }
 
 #[test]
+fn a_long_interval_does_not_cost_the_poll_at_the_deadline() {
+    let slow = |seconds| Plan { interval: Duration::from_secs(60), ..timeout(seconds) };
+    for (seconds, expected) in
+        [(50, vec![0, 50_000]), (90, vec![0, 90_000]), (4, vec![0]), (130, vec![0, 60_000, 130_000])]
+    {
+        assert_eq!(run(&mut new(1200), 0.0, slow(seconds), |_| WAITING).0, expected, "{seconds} s");
+    }
+    let mut life = new(1200);
+    run(&mut life, 0.0, timeout(0), |_| WAITING);
+    assert_eq!(run(&mut life, 1.0, slow(30), |_| WAITING).0, [31_000]);
+}
+
+#[test]
 fn jitter_only_delays() {
     for (jitter, due) in [(0, 5000), (u32::MAX, 5500)] {
         let mut life = new(1200);

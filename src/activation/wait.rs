@@ -278,7 +278,8 @@ impl Life {
     fn fit(&self, wait: &mut Wait, now: Moment) {
         let limit = self.limit(wait);
         if wait.due + SHORTEST_POLL + wait.plan.interval > limit {
-            let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+            // Here the service's interval counts: the caller's may be longer than the wait.
+            let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
             // A wait shorter than the interval polls once, at its start.
             wait.polled_out = limit < earliest;
             wait.due = limit.max(now.monotonic);
