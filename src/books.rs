@@ -10,7 +10,7 @@ use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
 
-/// How many activations are remembered; the oldest are forgotten first.
+/// How many activations are remembered, and as many of this client's own; the oldest are forgotten first.
 const REMEMBERED: usize = 16_384;
 /// How many lost replies are remembered, the newest.
 const LOST: usize = 1024;
@@ -27,6 +27,8 @@ pub(crate) struct Books {
     highest_order: Option<u64>,
     known: HashMap<String, Known>,
     oldest: VecDeque<String>,
+    /// Those that were the oldest once, and are this client's own: a long history does not push them out.
+    oldest_own: VecDeque<String>,
     unclaimed: Vec<(Ticket, Unclaimed)>,
     /// When the replies of purchases were lost, by the monotonic clock.
     lost: VecDeque<(Intent, Duration)>,
@@ -206,8 +208,18 @@ impl Books {
 
     fn remember(&mut self, id: &str) -> &mut Known {
         if !self.known.contains_key(id) {
-            if self.oldest.len() >= REMEMBERED
-                && let Some(forgotten) = self.oldest.pop_front()
+            while self.oldest.len() >= REMEMBERED
+                && let Some(oldest) = self.oldest.pop_front()
+            {
+                let is_ours = |known: &Known| known.own || !known.candidate_of.is_empty();
+                if self.known.get(&oldest).is_some_and(is_ours) {
+                    self.oldest_own.push_back(oldest);
+                } else {
+                    self.known.remove(&oldest);
+                }
+            }
+            if self.oldest_own.len() > REMEMBERED
+                && let Some(forgotten) = self.oldest_own.pop_front()
             {
                 self.known.remove(&forgotten);
             }

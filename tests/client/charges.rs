@@ -379,6 +379,22 @@ fn a_history_with_odd_prices_does_not_widen_the_budget() {
 }
 
 #[test]
+fn a_long_history_does_not_make_the_client_forget_what_it_bought() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = bench.buy("zz_never");
+    for page in 0..4 {
+        let order = |n| format!(r#"{{\"order_id\":{n},\"activation_id\":\"{n}\"}}"#);
+        let orders: Vec<String> = (page * 5000..page * 5000 + 5000).map(order).collect();
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"[{}]""#, orders.join(",")));
+        assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders.len(), 5000);
+    }
+    let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
+    assert!(found.candidates.iter().all(|order| order.activation_id.as_deref() != Some(number.id())), "{found:?}");
+    number.cancel().unwrap();
+    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
+}
+
+#[test]
 fn a_refund_comes_back_to_the_budget_whichever_call_got_it() {
     for status in [SetStatus::Cancel, SetStatus::CancelLegacy] {
         let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
