@@ -39,7 +39,18 @@ enum Shows {
 }
 
 impl Client {
+    /// Changes an order; a refund that comes of it is in the books.
     pub(super) fn transition(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
+        let transition = self.send_change(id, wanted)?;
+        if let Transition::Changed(change) = &transition
+            && change.value.is_cancelled()
+        {
+            self.books().refunded(id);
+        }
+        Ok(transition)
+    }
+
+    fn send_change(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
@@ -60,9 +71,15 @@ impl Client {
                         error
                     }
                     Ok(reply) => match parse_status_change(raw(&reply)) {
-                        Ok(StatusChange::Accepted) if is_cancel(wanted) => {
+                        Ok(change) if !says_what_became(wanted, &change) => {
                             uncertain = true;
-                            Error::new(ErrorKind::Protocol, &doing, "the service accepted without saying what it did")
+                            let what = match change {
+                                StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
+                                other => format!("the service answered something else: {other:?}"),
+                            };
+                            Error::new(ErrorKind::Protocol, &doing, what)
+                                .with_hint("read the status before anything else")
+                                .with_raw(&reply.body)
                         }
                         Ok(value) => return Ok(Transition::Changed(Answer { value, reply: reply.body })),
                         Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
@@ -88,10 +105,11 @@ impl Client {
                     Shows::NotApplied => {}
                 }
             }
-            if attempt == ATTEMPTS || self.left(deadline) <= PAUSE {
+            let pause = error.told().unwrap_or_default().max(PAUSE);
+            if attempt == ATTEMPTS || self.left(deadline) <= pause {
                 return Err(error);
             }
-            if !self.sleep(PAUSE) {
+            if !self.sleep(pause) {
                 return Err(Error::cancelled(&doing, Phase::Prepare));
             }
         }
@@ -126,6 +144,17 @@ fn is_definite(error: &Error) -> bool {
         // CANCEL_FAILED, "could not be recorded": the order may be over already.
         !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown) && *code != Code::CancelFailed
     })
+}
+
+/// Whether an answer tells what became of the order: where it ends it, nothing else will do.
+fn says_what_became(wanted: SetStatus, change: &StatusChange) -> bool {
+    match wanted {
+        SetStatus::Cancel | SetStatus::CancelLegacy => change.is_cancelled() || *change == StatusChange::Completed,
+        SetStatus::Complete => {
+            change.is_cancelled() || matches!(change, StatusChange::Completed | StatusChange::Accepted)
+        }
+        SetStatus::SmsSent | SetStatus::NextCode => true,
+    }
 }
 
 fn is_cancel(wanted: SetStatus) -> bool {

@@ -162,10 +162,11 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
         phone_number: object.word(&["phone_number", "number", "phone", "phoneNumber"]),
         service: object.word(&["service_code", "serviceCode", "service", "service_name"]),
         country: object.word(&["country_code", "countryCode", "country", "country_name"]),
+        // A debit, written as a negative amount, is no price: what it would reserve is a gain.
         price: object
             .get(&["price", "cost", "amount", "activationCost"])
             .and_then(Field::amount)
-            .filter(|price| *price >= Amount::ZERO),
+            .filter(|amount| *amount >= Amount::ZERO),
         status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
         code: code(&object),
         created: created_at.as_deref().and_then(unix_time),

@@ -202,6 +202,18 @@ enum IntentOf {
     Own(Arc<Object<sastaotp_intent>>),
 }
 
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
+    }
+}
+
+impl fmt::Debug for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
 impl Intent {
     fn get(&self) -> *const sastaotp_intent {
         match &self.0 {
@@ -365,6 +377,7 @@ impl Settlement {
 pub(crate) struct Order {
     pub(crate) activation_id: Option<String>,
     pub(crate) service: Option<String>,
+    pub(crate) price: Option<Amount>,
     number: Option<String>,
 }
 
@@ -374,6 +387,7 @@ impl Order {
             Self {
                 activation_id: text(sastaotp_order_activation_id(order)),
                 service: text(sastaotp_order_service(order)),
+                price: optional(|place| sastaotp_order_price(order, place)).map(Amount::from_micros),
                 number: text(sastaotp_order_id(order)),
             }
         }

@@ -23,8 +23,17 @@ impl Bench {
     }
 
     pub(crate) fn with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        Self::made(Duration::ZERO, settings)
+    }
+
+    /// With a service that takes this long for every answer.
+    pub(crate) fn with_latency(latency: Duration) -> Self {
+        Self::made(latency, |builder| builder)
+    }
+
+    fn made(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>).latency(latency);
         let builder = ClientBuilder::default()
             .api_key(KEY)
             .seed(1)
@@ -32,6 +41,12 @@ impl Bench {
             .transport(Arc::new(transport.clone()));
         let client = front::build(settings(builder)).expect("the settings are right");
         Self { clock, transport, client }
+    }
+
+    /// Another client with the same key: its purchases are not the first one's.
+    pub(crate) fn another_client(&self) -> Client {
+        let builder = ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        front::build(builder.transport(Arc::new(self.transport.clone()))).expect("the settings are right")
     }
 
     /// Buys a number of a story.

@@ -103,6 +103,15 @@ fn too_many_requests_stretch_the_pauses() {
     let pauses = pauses(&times);
     assert!(pauses[..2].iter().all(|pause| (20_000..21_000).contains(pause)), "{pauses:?}");
     assert!(pauses[2] < 6_000, "{pauses:?}");
+    // A server that does not say how long is given more time with each refusal.
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","variant":"absent","times":3}"#);
+    number.wait_for_code(seconds(300)).unwrap();
+    let times = bench.times("getStatus");
+    for (pause, at_least) in times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000]) {
+        assert!((at_least..at_least + 1_000).contains(&pause), "{times:?}");
+    }
 }
 
 #[test]
@@ -189,6 +198,29 @@ fn a_timeout_cancels_only_where_that_was_asked_for() {
     let sms = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap();
     assert!(!sms.code.is_empty());
     bench.ledger(2, 1);
+}
+
+#[test]
+fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
+    for (answer, cancelled) in [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)] {
+        for next in [false, true] {
+            let bench = Bench::new();
+            let number = bench.buy(if next { "zz_stale" } else { "zz_never" });
+            if next {
+                number.wait_for_code(seconds(60)).unwrap();
+                number.request_next_code().unwrap();
+            }
+            let status =
+                if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
+            for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
+                bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#));
+            }
+            let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");
+            assert_eq!(error.to_string().contains("the order was cancelled"), cancelled, "{answer} {next}: {error}");
+            assert_eq!(number.code(), None, "{answer} {next}: no code but the one before");
+        }
+    }
 }
 
 #[test]

@@ -6,3 +6,4 @@ mod front;
 mod once;
 mod server;
 mod unclaimed;
+mod waiting;
