@@ -369,9 +369,16 @@ impl Activation {
     ///
     /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`].
     pub fn request_next_code(&self) -> Result<()> {
-        self.client.set_status(self.id(), SetStatus::NextCode)?;
+        let deadline = self.client.deadline();
+        let codes = self.codes();
+        // Taken up by its id, an activation does not know its codes.
+        let is_known = |code: &str| codes.is_empty() || codes.iter().any(|sms| sms.code == code);
+        let transition = self.client.transition(self.id(), SetStatus::NextCode, is_known)?;
         self.life().next_code_requested();
-        Ok(())
+        match transition {
+            Transition::Changed(_) => Ok(()),
+            Transition::CodeArrived(messages, _) => self.keep_late_code(messages, deadline),
+        }
     }
 
     /// Completes the order: its code was used. Action `setStatus`, 6.
@@ -388,7 +395,8 @@ impl Activation {
     /// [`ErrorKind::TooEarly`] where the order is too young; the error's retry says how long to wait.
     pub fn cancel(&self) -> Result<Settlement> {
         let deadline = self.client.deadline();
-        let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
+        let transition = self.client.transition(self.id(), SetStatus::Cancel, |_| true);
+        let transition = transition.map_err(|error| self.too_early(error))?;
         match transition {
             Transition::Changed(Answer { value: change, reply }) => {
                 Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
@@ -402,7 +410,7 @@ impl Activation {
         }
     }
 
-    /// Keeps the code that a refused cancellation spoke of.
+    /// Keeps the code that a change ran into.
     fn keep_late_code(&self, messages: Vec<Sms>, deadline: Duration) -> Result<()> {
         let deadline = deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT));
         let status = match messages.into_iter().next_back() {

@@ -251,7 +251,8 @@ impl Client {
     }
 
     pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
-        self.transition(id, status).and_then(transition::Transition::into_change)
+        // Which codes came before is not known here.
+        self.transition(id, status, |_| true).and_then(transition::Transition::into_change)
     }
 
     /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with

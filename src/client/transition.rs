@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum Transition {
     /// The service said so, or the state that was read back shows it.
     Changed(Answer<StatusChange>),
-    /// A cancellation came too late: messages were there. Empty where the service only said that a code came.
+    /// Messages are there: a cancellation came too late, or the next code came before the reply to the request for it.
+    /// Empty where the service only said that a code came.
     CodeArrived(Vec<Sms>, Error),
 }
 
@@ -39,9 +40,15 @@ enum Shows {
 }
 
 impl Client {
-    /// Changes an order; a refund that comes of it is in the books.
-    pub(super) fn transition(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
-        let transition = self.send_change(id, wanted)?;
+    /// Changes an order; a refund that comes of it is in the books. `is_known` tells codes that came before from a new one,
+    /// which shows that a request for the next code applied.
+    pub(super) fn transition(
+        &self,
+        id: &str,
+        wanted: SetStatus,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Transition> {
+        let transition = self.send_change(id, wanted, &is_known)?;
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
         {
@@ -50,7 +57,7 @@ impl Client {
         Ok(transition)
     }
 
-    fn send_change(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
+    fn send_change(&self, id: &str, wanted: SetStatus, is_known: &impl Fn(&str) -> bool) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
@@ -101,6 +108,7 @@ impl Client {
             if uncertain {
                 match self.read_back(id, wanted, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
+                    Shows::Code(sms) if wanted == SetStatus::NextCode && is_known(&sms.code) => {}
                     Shows::Code(sms) => return Ok(Transition::CodeArrived(vec![sms], error)),
                     Shows::NotApplied => {}
                 }
@@ -126,7 +134,9 @@ impl Client {
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
-            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Received(sms)) => Shows::Code(sms),
+            (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(sms)) => {
+                Shows::Code(sms)
+            }
             // Completed orders show as cancelled in this family; so does one that we finished.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
             (SetStatus::Complete, _) if finished => applied(StatusChange::Completed),

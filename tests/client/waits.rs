@@ -153,6 +153,26 @@ fn the_next_code_is_not_the_old_one() {
 }
 
 #[test]
+fn a_code_that_came_before_the_lost_reply_to_the_request_for_it_is_kept() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    let first = number.wait_for_code(seconds(60)).unwrap();
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"after_commit"}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H09","body":"STATUS_OK:77:77"}"#);
+    number.request_next_code().unwrap();
+    assert_eq!(bench.count("setStatus"), 1, "asked again, the service would wait for a third");
+    assert_eq!(number.wait_for_code(seconds(60)).unwrap().code, "77:77");
+    assert_eq!(number.codes()[0].code, first.code);
+    // A code that is known shows that the request did not arrive.
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"before_commit"}"#);
+    number.request_next_code().unwrap();
+    assert_eq!(bench.count("setStatus"), 2);
+}
+
+#[test]
 fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
     for variant in ["waiting", "cancel"] {
         let bench = Bench::new();
