@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::Moment;
 use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
@@ -43,8 +44,8 @@ pub(crate) struct Ticket(u64);
 /// What is known of an activation.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Bought by this client.
-    own: bool,
+    /// When this client bought it, and for how long.
+    bought: Option<(Moment, Option<Duration>)>,
     /// Taken up by its id while the reply to a purchase was awaited that may name it.
     taken_up: bool,
     /// What it counts for in `spent`.
@@ -175,15 +176,15 @@ impl Books {
     }
 
     /// A number was bought. Says whether its id was seen before.
-    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase) -> bool {
+    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
         let reserved = self.close(ticket);
         // A price that cannot be read counts for what was reserved.
         let counted = purchase.price.unwrap_or(reserved);
         self.spent = add(subtract(self.spent, reserved), counted);
         self.saw_order(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
         let known = self.remember(&purchase.activation_id);
-        let seen_before = known.own;
-        known.own = true;
+        let seen_before = known.bought.is_some();
+        known.bought.get_or_insert((now, purchase.expires_in));
         known.counted = add(known.counted, counted);
         known.price = purchase.price.or(known.price);
         known.phone_number = Some(purchase.phone_number.clone());
@@ -241,8 +242,13 @@ impl Books {
             unclaimed.intent == *intent
                 && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
         };
-        self.known.get(id).is_some_and(|known| known.own)
+        self.known.get(id).is_some_and(|known| known.bought.is_some())
             && !self.unclaimed.iter().any(|(_, unclaimed)| is_looked_for(unclaimed))
+    }
+
+    /// When this client bought the activation, and for how long.
+    pub(crate) fn bought(&self, id: &str) -> Option<(Moment, Option<Duration>)> {
+        self.known.get(id)?.bought
     }
 
     /// What the activation cost and its number, as far as they are known.
@@ -255,7 +261,7 @@ impl Books {
             while self.oldest.len() >= REMEMBERED
                 && let Some(oldest) = self.oldest.pop_front()
             {
-                let is_ours = |known: &Known| known.own || !known.candidate_of.is_empty();
+                let is_ours = |known: &Known| known.bought.is_some() || !known.candidate_of.is_empty();
                 if self.known.get(&oldest).is_some_and(is_ours) {
                     self.oldest_own.push_back(oldest);
                 } else {

@@ -164,8 +164,12 @@ impl Activation {
     pub(super) fn taken_up(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("taking up an activation", error))?;
-        let purchase = client.books().claim(id);
-        Ok(Self::new(client, id.to_owned(), purchase, Life::default()))
+        let (purchase, bought) = {
+            let mut books = client.books();
+            (books.claim(id), books.bought(id))
+        };
+        let life = bought.map_or_else(Life::default, |(at, expires_in)| Life::bought(at, expires_in));
+        Ok(Self::new(client, id.to_owned(), purchase, life))
     }
 
     fn new(client: Client, id: String, purchase: Option<(Intent, Purchase)>, life: Life) -> Self {

@@ -95,7 +95,7 @@ impl Charging {
         let mut books = self.client.books();
         match result {
             Ok((ChargeReply::Charged(purchase), _)) => {
-                let seen_before = books.charged(self.ticket, &purchase);
+                let seen_before = books.charged(self.ticket, &purchase, self.client.now());
                 drop(books);
                 Ok(self.examine(*purchase, seen_before))
             }

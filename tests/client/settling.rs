@@ -211,8 +211,12 @@ fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     let unclaimed = bench.client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
     assert!(matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id));
-    bench.clock.advance(seconds(200));
+    bench.clock.advance(seconds(20));
     let number = bench.client.activation(&id).unwrap();
+    assert!(number.expires_at().is_some());
+    let error = number.cancel().unwrap_err();
+    assert_eq!(error.retry(), Retry::After(seconds(100)), "its age is known");
+    bench.clock.advance(seconds(200));
     assert!(number.phone_number().is_some(), "it is the number that was bought");
     assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
     assert_eq!(bench.client.unclaimed().len(), 0);
