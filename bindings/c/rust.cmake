@@ -35,7 +35,7 @@ if(NOT SASTAOTP_RUST_TARGET_USED)
     set(SASTAOTP_RUST_TARGET_USED "${host}")
 endif()
 
-# What Rust's standard library needs of the system. The crates add nothing to it, which `tests/c/install` shows.
+# What Rust's standard library needs of the system. The crates add nothing to it: `tests/c/install` links with this alone.
 set(SASTAOTP_NATIVE_LIBRARIES "")
 if(SASTAOTP_BUILD_STATIC)
     set(probe "${CMAKE_CURRENT_BINARY_DIR}/native")
