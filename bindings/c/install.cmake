@@ -1,7 +1,7 @@
 # Installs the libraries, the headers, the pkg-config file and the CMake package. All of it may be moved afterwards.
 include(CMakePackageConfigHelpers)
 
-file(GLOB headers "${SASTAOTP_ROOT}/include/sastaotp.h*")
+file(GLOB headers CONFIGURE_DEPENDS "${SASTAOTP_ROOT}/include/sastaotp.h*")
 install(FILES ${headers} DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT sastaotp_development)
 
 if(SASTAOTP_BUILD_SHARED)
