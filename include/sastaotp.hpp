@@ -191,11 +191,22 @@ public:
     /// Makes an amount of nothing.
     constexpr amount() noexcept = default;
 
-    /// Makes an amount of whole rupees.
-    static constexpr amount from_rupees(std::int32_t rupees) noexcept { return amount(rupees * SASTAOTP_RUPEE); }
+    /// Makes an amount of whole rupees. Throws std::overflow_error where it does not fit.
+    static constexpr amount from_rupees(std::int64_t rupees) {
+        using limits = std::numeric_limits<std::int64_t>;
+        if (rupees > limits::max() / SASTAOTP_RUPEE || rupees < limits::min() / SASTAOTP_RUPEE)
+            throw std::overflow_error("making an amount: the rupees do not fit 64 bits of micro-rupees");
+        return amount(rupees * SASTAOTP_RUPEE);
+    }
 
     /// Makes an amount of micro-rupees: 18.50 rupees are 18500000.
     static constexpr amount from_micros(std::int64_t micros) noexcept { return amount(micros); }
+
+    // 18.50 would become 18 in silence.
+    template <class Float, class = std::enable_if_t<std::is_floating_point_v<Float>>>
+    static amount from_rupees(Float) = delete;
+    template <class Float, class = std::enable_if_t<std::is_floating_point_v<Float>>>
+    static amount from_micros(Float) = delete;
 
     /// Returns the amount in micro-rupees.
     constexpr std::int64_t micros() const noexcept { return micros_; }
@@ -612,46 +623,46 @@ public:
     config &api_key(std::string_view key) & {
         return set(sastaotp_config_set_api_key, detail::terminated("api_key", key).c_str());
     }
-    config &&api_key(std::string_view key) && { return std::move(api_key(key)); }
+    config api_key(std::string_view key) && { return std::move(api_key(key)); }
 
     /// Sets where the API key goes in a request; key_in::header by default.
     config &key_in(sastaotp::key_in place) & {
         return set(sastaotp_config_set_key_in, static_cast<sastaotp_key_in>(place));
     }
-    config &&key_in(sastaotp::key_in place) && { return std::move(key_in(place)); }
+    config key_in(sastaotp::key_in place) && { return std::move(key_in(place)); }
 
     /// Sets the address of the service: https, or http to this machine alone. Checked by client.
     config &base_url(std::string_view url) & {
         return set(sastaotp_config_set_base_url, detail::terminated("base_url", url).c_str());
     }
-    config &&base_url(std::string_view url) && { return std::move(base_url(url)); }
+    config base_url(std::string_view url) && { return std::move(base_url(url)); }
 
     /// Sets the User-Agent: 1 to 256 printable ASCII characters, checked by client.
     config &user_agent(std::string_view text) & {
         return set(sastaotp_config_set_user_agent, detail::terminated("user_agent", text).c_str());
     }
-    config &&user_agent(std::string_view text) && { return std::move(user_agent(text)); }
+    config user_agent(std::string_view text) && { return std::move(user_agent(text)); }
 
     /// Trusts the certificates in a PEM text besides the public authorities; checked by client. A second call replaces
     /// the first.
     config &add_ca_pem(std::string_view pem) & {
         return set(sastaotp_config_add_ca_pem, reinterpret_cast<const std::uint8_t *>(pem.data()), pem.size());
     }
-    config &&add_ca_pem(std::string_view pem) && { return std::move(add_ca_pem(pem)); }
+    config add_ca_pem(std::string_view pem) && { return std::move(add_ca_pem(pem)); }
 
     /// Sets how many idle connections are kept at most: 1 or more, checked by client; 64 by default.
     config &max_connections(std::uint32_t count) & { return set(sastaotp_config_set_max_connections, count); }
-    config &&max_connections(std::uint32_t count) && { return std::move(max_connections(count)); }
+    config max_connections(std::uint32_t count) && { return std::move(max_connections(count)); }
 
     /// Sets the total that charges may reach. With a budget every purchase needs a maximum price. None by default.
     config &budget(amount total) & { return set(sastaotp_config_set_budget, total.micros()); }
-    config &&budget(amount total) && { return std::move(budget(total)); }
+    config budget(amount total) && { return std::move(budget(total)); }
 
     /// Sets how long a call may take in all, its retries among it; 90 seconds by default. A wait has a time of its own.
     config &timeout(std::chrono::milliseconds time) & {
         return set(sastaotp_config_set_timeout_ms, detail::millis(time));
     }
-    config &&timeout(std::chrono::milliseconds time) && { return std::move(timeout(time)); }
+    config timeout(std::chrono::milliseconds time) && { return std::move(timeout(time)); }
 
 private:
     template <class Function, class... Arguments>
@@ -677,25 +688,25 @@ public:
     number_request &country(std::string_view code) & {
         return set(sastaotp_number_request_set_country, detail::terminated("country", code).c_str());
     }
-    number_request &&country(std::string_view code) && { return std::move(country(code)); }
+    number_request country(std::string_view code) && { return std::move(country(code)); }
 
     /// Sets the most that may be charged.
     number_request &max_price(amount most) & { return set(sastaotp_number_request_set_max_price, most.micros()); }
-    number_request &&max_price(amount most) && { return std::move(max_price(most)); }
+    number_request max_price(amount most) && { return std::move(max_price(most)); }
 
     /// Accepts whatever price the service asks.
     number_request &accept_any_price() & { return set(sastaotp_number_request_accept_any_price); }
-    number_request &&accept_any_price() && { return std::move(accept_any_price()); }
+    number_request accept_any_price() && { return std::move(accept_any_price()); }
 
     /// Asks for a provider. (`operator` is a word of C++.)
     number_request &provider(std::string_view name) & {
         return set(sastaotp_number_request_set_operator, detail::terminated("operator", name).c_str());
     }
-    number_request &&provider(std::string_view name) && { return std::move(provider(name)); }
+    number_request provider(std::string_view name) && { return std::move(provider(name)); }
 
     /// Asks for a number that can get several codes.
     number_request &ask_multi_sms() & { return set(sastaotp_number_request_ask_multi_sms); }
-    number_request &&ask_multi_sms() && { return std::move(ask_multi_sms()); }
+    number_request ask_multi_sms() && { return std::move(ask_multi_sms()); }
 
 private:
     template <class Function, class... Arguments>
@@ -717,16 +728,16 @@ public:
     wait_options &interval(std::chrono::milliseconds pause) & {
         return set(sastaotp_wait_options_set_interval_ms, detail::millis(pause));
     }
-    wait_options &&interval(std::chrono::milliseconds pause) && { return std::move(interval(pause)); }
+    wait_options interval(std::chrono::milliseconds pause) && { return std::move(interval(pause)); }
 
     /// After a request for the next code, takes the code before for it even if the service showed no waiting in
     /// between.
     wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
-    wait_options &&accept_same_code() && { return std::move(accept_same_code()); }
+    wait_options accept_same_code() && { return std::move(accept_same_code()); }
 
     /// Cancels the order for its refund when no code came in time.
     wait_options &cancel_on_timeout() & { return set(sastaotp_wait_options_cancel_on_timeout); }
-    wait_options &&cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
+    wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
 
 private:
     template <class Function, class... Arguments>
