@@ -1,6 +1,7 @@
 // Buys a number, waits for its code, completes the order.
 //
-// SASTAOTP_API_KEY is the account, SASTAOTP_BASE_URL another server than the vendor's. IT SPENDS MONEY, but for a sandbox:
+// SASTAOTP_API_KEY is the account, SASTAOTP_BASE_URL another server than the vendor's. IT SPENDS MONEY, unless that is
+// a sandbox:
 //
 //     sastaotp-sandbox --port 8080 &
 //     SASTAOTP_API_KEY=any SASTAOTP_BASE_URL=http://127.0.0.1:8080/stubs/handler_api.php ./quickstart
