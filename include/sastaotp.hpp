@@ -202,6 +202,10 @@ public:
     /// Makes an amount of micro-rupees: 18.50 rupees are 18500000.
     static constexpr amount from_micros(std::int64_t micros) noexcept { return amount(micros); }
 
+    /// Reads rupees with a point and at most six decimals, such as "18.50"; exact. Throws status::config where the text
+    /// is no such amount.
+    static amount parse(std::string_view rupees);
+
     // 18.50 would become 18 in silence.
     template <class Float, class = std::enable_if_t<std::is_floating_point_v<Float>>>
     static amount from_rupees(Float) = delete;
@@ -213,12 +217,8 @@ public:
 
     /// Returns rupees with two to six decimals, such as "18.50"; exact.
     std::string to_string() const {
-        const auto bits = static_cast<std::uint64_t>(micros_);
-        const std::uint64_t size = micros_ < 0 ? 0 - bits : bits;
-        constexpr std::uint64_t rupee = SASTAOTP_RUPEE;
-        std::string decimals = std::to_string(rupee + size % rupee).erase(0, 1);
-        decimals.resize(std::max<std::size_t>(decimals.find_last_not_of('0') + 1, 2));
-        return (micros_ < 0 ? "-" : "") + std::to_string(size / rupee) + "." + decimals;
+        char text[32];
+        return std::string(text, sastaotp_amount_format(micros_, text, sizeof text));
     }
 
     /// Returns the sum. Throws std::overflow_error where it does not fit.
@@ -580,10 +580,19 @@ private:
 
 }  // namespace detail
 
+inline amount amount::parse(std::string_view rupees) {
+    std::int64_t micros = 0;
+    detail::call(sastaotp_amount_parse, detail::terminated("rupees", rupees).c_str(), &micros);
+    return from_micros(micros);
+}
+
 /// An intent of one's own. See intent_view for what it tells.
 class intent : public detail::owned<intent_view, sastaotp_intent_free> {
 public:
     using owned::owned;
+
+    /// Copies an intent, to keep it beyond the error or list that it is part of.
+    explicit intent(const intent_view &of) : owned(sastaotp_intent_copy(of.c_object())) {}
 
     /// Reads an intent that was saved: the text that json() gave. Throws status::config where it is another.
     static intent from_json(std::string_view json) {
@@ -1042,7 +1051,7 @@ public:
     using owned::owned;
 
     /// Returns what state it is.
-    state_kind kind() const noexcept { return state_kind(sastaotp_state_get_kind(object_)); }
+    state_kind kind() const noexcept { return state_kind(sastaotp_state_kind(object_)); }
     /// Returns the message that came; absent where none did.
     std::optional<sms_view> sms() const noexcept { return detail::part<sms_view>(sastaotp_state_sms(object_)); }
     /// Returns the code before the one that is awaited; absent where the service does not repeat it.
@@ -1062,7 +1071,7 @@ public:
     using owned::owned;
 
     /// Returns what change it is.
-    change_kind kind() const noexcept { return change_kind(sastaotp_change_get_kind(object_)); }
+    change_kind kind() const noexcept { return change_kind(sastaotp_change_kind(object_)); }
     /// Returns a word that this library does not know, as the service wrote it; absent for a change that it knows.
     std::optional<std::string_view> text() const noexcept { return detail::lent_some(sastaotp_change_text(object_)); }
     /// Returns the change as JSON: change (cancelled, already_cancelled, ready, waiting_for_next, completed, accepted
@@ -1290,7 +1299,7 @@ public:
     using view::view;
 
     /// Returns what became of the purchase.
-    unclaimed_outcome outcome() const noexcept { return unclaimed_outcome(sastaotp_unclaimed_get_outcome(object_)); }
+    unclaimed_outcome outcome() const noexcept { return unclaimed_outcome(sastaotp_unclaimed_outcome(object_)); }
     /// Returns what was to be bought.
     intent_view intent() const noexcept { return intent_view(sastaotp_unclaimed_intent(object_)); }
     /// Returns what was bought; absent where it is not known that something was.

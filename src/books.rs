@@ -231,6 +231,11 @@ impl Books {
         }
     }
 
+    /// There is no order yet: the next one is newer than all.
+    pub(crate) fn saw_empty_history(&mut self) {
+        self.saw_order(Some(0));
+    }
+
     fn saw_order(&mut self, sequence: Option<u64>) {
         self.highest_order = self.highest_order.max(sequence);
     }

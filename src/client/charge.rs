@@ -24,7 +24,10 @@ impl Client {
     pub(super) fn charge(&self, intent: &Intent) -> Result<Purchase> {
         let doing = intent.doing();
         let deadline = self.deadline();
-        let ticket = self.books().reserve(intent).map_err(|what| Error::new(ErrorKind::Budget, &doing, what))?;
+        let ticket = self
+            .books()
+            .reserve(intent)
+            .map_err(|what| Error::new(ErrorKind::Budget, &doing, what).with_intent(intent.clone()))?;
         let charged = if self.cancel.is_none() && !self.impatient {
             let intent = intent.clone();
             Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run()

@@ -196,7 +196,10 @@ impl Client {
     /// Asks for the newest order first (`getOrders`), where the client does not know it yet: what is bought is newer.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
         if self.books().watermark().is_none() {
-            self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+            let newest = self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+            if newest.orders.is_empty() {
+                self.books().saw_empty_history();
+            }
         }
         let watermark = self.books().watermark();
         request.into_intent(self.now().wall, watermark)

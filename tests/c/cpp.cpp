@@ -112,6 +112,7 @@ std::ptrdiff_t count(const client &of, string_view state) {
 
 void amounts() {
     CHECK(amount::from_micros(18500000).to_string() == "18.50");
+    CHECK(amount::parse("18.5") == amount::from_micros(18500000) && amount::parse("-0.000001").micros() == -1);
     CHECK(amount::from_micros(18490001).to_string() == "18.490001");
     CHECK(amount::from_micros(18123400).to_string() == "18.1234");
     CHECK(amount().to_string() == "0.00" && amount::from_micros(7).to_string() == "0.000007");
@@ -453,9 +454,12 @@ void unknown_outcome() {
     CHECK(shop.reconcile(read).size() == 1);
     FAILURE(status::config, sastaotp::intent::from_json("{}"));
 
-    // Caught as any other error it says the same, and keeps its purchase.
+    // Caught as any other error it says the same, and keeps its purchase; a copy of that outlives it.
     auto again = FAILURE(status::connection, shop.get_number(request));
     CHECK(again.charge() == sastaotp::charge::unknown && again.intent()->service() == "zz_lost_reply");
+    const sastaotp::intent kept(*again.intent());
+    again = FAILURE(status::config, amount::parse("18,50"));
+    CHECK(kept.service() == "zz_lost_reply" && shop.reconcile(kept).size() >= 1);
 }
 
 void history() {

@@ -318,7 +318,7 @@ pub(crate) enum Status {
 
 impl Status {
     fn read(state: &Object<sastaotp_state>) -> Self {
-        match unsafe { sastaotp_state_get_kind(state.0) } {
+        match unsafe { sastaotp_state_kind(state.0) } {
             SASTAOTP_STATE_WAITING => Self::Waiting,
             SASTAOTP_STATE_WAITING_FOR_NEXT => Self::WaitingForNext,
             SASTAOTP_STATE_RECEIVED => {
@@ -660,7 +660,7 @@ impl Client {
         let change = make(sastaotp_change_free, |place, error| unsafe {
             sastaotp_client_set_status(self.get(), id.as_ptr(), sastaotp_set_status(status.value()), place, error)
         })?;
-        Ok(match unsafe { sastaotp_change_get_kind(change.0) } {
+        Ok(match unsafe { sastaotp_change_kind(change.0) } {
             SASTAOTP_CHANGE_CANCELLED => StatusChange::Cancelled,
             SASTAOTP_CHANGE_ALREADY_CANCELLED => StatusChange::AlreadyCancelled,
             SASTAOTP_CHANGE_READY => StatusChange::Ready,
@@ -693,7 +693,7 @@ impl Client {
             let purchase = Purchase::read(sastaotp_unclaimed_purchase(it));
             let error = text(sastaotp_error_message(sastaotp_unclaimed_error(it)));
             Unclaimed {
-                outcome: match (sastaotp_unclaimed_get_outcome(it), purchase, error) {
+                outcome: match (sastaotp_unclaimed_outcome(it), purchase, error) {
                     (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
                     (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => UnclaimedOutcome::Bought(Box::new(purchase)),
                     (SASTAOTP_UNCLAIMED_UNKNOWN, None, Some(_)) => UnclaimedOutcome::Unknown,

@@ -58,11 +58,9 @@ static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *c
 
 static void print_row(const struct row *row)
 {
-    uint64_t micros = row->cost < 0 ? 0 : (uint64_t)row->cost;
-    /* Exact, without floats: all six decimals where the last four are not zero. */
-    bool whole_paise = micros % 10000 == 0;
-    uint64_t decimals = whole_paise ? micros % 1000000 / 10000 : micros % 1000000;
-    printf("%-8s %7" PRIu64 ".%0*" PRIu64 "  ", row->country, micros / 1000000, whole_paise ? 2 : 6, decimals);
+    char rupees[32];
+    sastaotp_amount_format(row->cost, rupees, sizeof rupees);
+    printf("%-8s %10s  ", row->country, rupees);
     if (row->available_known) {
         printf("%9" PRIu32, row->available);
     } else {

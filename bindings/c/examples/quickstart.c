@@ -6,23 +6,17 @@
  * With your key it spends money. SASTAOTP_BASE_URL points it at another server, such as sastaotp-sandbox, where any key works
  * and nothing costs anything.
  */
-#include <inttypes.h>
 #include <sastaotp.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 enum { SECOND_MS = 1000, LONGEST_WAIT_S = 300 };
 
-/* Prints micro-rupees as rupees with two decimals, or more where there is more to say. */
 static void print_rupees(const char *label, int64_t micros)
 {
-    const char *sign = micros < 0 ? "-" : "";
-    uint64_t size = micros < 0 ? 0 - (uint64_t)micros : (uint64_t)micros;
-    if (size % 10000 == 0) {
-        printf("%-9s %s%" PRIu64 ".%02" PRIu64 "\n", label, sign, size / 1000000, size % 1000000 / 10000);
-    } else {
-        printf("%-9s %s%" PRIu64 ".%06" PRIu64 "\n", label, sign, size / 1000000, size % 1000000);
-    }
+    char rupees[32];
+    sastaotp_amount_format(micros, rupees, sizeof rupees);
+    printf("%-9s %s\n", label, rupees);
 }
 
 static bool print_balance(const sastaotp_client *client, sastaotp_error **error)

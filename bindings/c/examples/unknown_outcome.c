@@ -92,8 +92,7 @@ static bool find_out(const sastaotp_client *client, const sastaotp_intent *inten
                         "or remove %s to give it up\n", INTENT_FILE);
     } else if (count > 1) {
         fprintf(stderr, "somebody else buys the same with this key: settle yours by hand, then remove %s\n", INTENT_FILE);
-    } else if (!sastaotp_reconciliation_is_complete(found) && sastaotp_intent_watermark(intent, NULL)) {
-        /* An intent without a watermark was made before the account had any order: none can be older than it. */
+    } else if (!sastaotp_reconciliation_is_complete(found)) {
         fprintf(stderr, "the order may be older than the purchase: settle it by hand, then remove %s\n", INTENT_FILE);
     } else {
         const char *id = sastaotp_order_activation_id(sastaotp_reconciliation_get(found, 0));
