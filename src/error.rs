@@ -143,10 +143,6 @@ impl Error {
         Self::new(ErrorKind::Config, doing, what)
     }
 
-    pub(crate) fn amount(error: &crate::ParseAmountError) -> Self {
-        Self::config("reading an amount", error.to_string())
-    }
-
     pub(crate) fn invalid(doing: &str, error: InvalidRequest) -> Self {
         Self::config(doing, error.0)
     }

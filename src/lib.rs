@@ -37,8 +37,10 @@ pub mod capi;
 mod client;
 pub mod clock;
 mod error;
+mod governor;
 mod intent;
 pub mod protocol;
+mod queue;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod transport;
@@ -56,6 +58,7 @@ pub use protocol::{
     Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices, Purchase, Service,
     SetStatus, Sms, Status, StatusChange,
 };
+pub use queue::{Completion, Number, Operation, Queue, Ticket};
 pub use transport::Phase;
 
 /// The README's snippets, so that they compile and run as documentation tests.

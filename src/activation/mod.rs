@@ -17,7 +17,7 @@ use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
 /// How much further the wall clock runs before it counts as a suspend.
-const SUSPEND: Duration = Duration::from_secs(30);
+pub(crate) const SUSPEND: Duration = Duration::from_secs(30);
 /// How long after a purchase a cancellation may be refused, where the service does not say.
 const EARLY_CANCEL: Duration = Duration::from_secs(120);
 

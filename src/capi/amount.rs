@@ -5,7 +5,7 @@ use std::ffi::c_char;
 use super::boundary::{call, text, write_text};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::pointer;
-use crate::{Amount, Error};
+use crate::{Amount, Error, ParseAmountError};
 
 /// Writes an amount of micro-rupees as rupees with two to six decimals, such as "18.50", and a NUL at its end. Exact.
 ///
@@ -27,7 +27,12 @@ pub unsafe extern "C" fn sastaotp_amount_parse(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let amount: Amount = text(rupees, "rupees")?.parse().map_err(|error| Error::amount(&error))?;
+        let amount: Amount = text(rupees, "rupees")?.parse().map_err(no_amount)?;
         if pointer::put(micros, amount.micros()) { Ok(()) } else { Err(super::boundary::null("micros")) }
     })
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "map_err gives it so")]
+fn no_amount(error: ParseAmountError) -> Error {
+    Error::config("reading an amount", error.to_string())
 }

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use serde::{Serialize, Serializer};
+
 use super::settle::{EarlyCancel, Settled, Settlement, Settling};
 use super::transition::Transition;
 use super::wait::{WaitOptions, Waiting};
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life};
+use crate::protocol::document::millis_since_1970;
 use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
@@ -56,8 +59,13 @@ impl Activation {
     }
 
     /// The same activation, with the calls of another handle of its client.
-    pub(super) fn of(&self, client: &Client) -> Self {
+    pub(crate) fn of(&self, client: &Client) -> Self {
         Self { client: client.clone(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Whether another handle of the same activation is there.
+    pub(crate) fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.shared) > 1
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -297,6 +305,29 @@ impl Activation {
     pub(super) fn life(&self) -> MutexGuard<'_, Life> {
         // Its methods leave it whole even where they panic.
         self.shared.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is known of it without asking.
+impl Serialize for Activation {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            id: &'a str,
+            phone_number: Option<&'a str>,
+            price_micros: Option<Amount>,
+            expires_at_ms: Option<u64>,
+            purchase: Option<&'a Purchase>,
+        }
+        let expires_at_ms = self.expires_at().map(millis_since_1970);
+        Fields {
+            id: self.id(),
+            phone_number: self.phone_number(),
+            price_micros: self.price(),
+            expires_at_ms,
+            purchase: self.purchase(),
+        }
+        .serialize(serializer)
     }
 }
 

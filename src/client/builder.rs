@@ -39,6 +39,7 @@ pub struct ClientBuilder {
     budget: Option<Amount>,
     timeout: Duration,
     seed: Option<u64>,
+    requests_per_second: Option<f64>,
     clock: Arc<dyn Clock>,
     transport: Option<Arc<dyn Transport>>,
 }
@@ -99,6 +100,7 @@ impl Default for ClientBuilder {
             budget: None,
             timeout: TIMEOUT,
             seed: None,
+            requests_per_second: None,
             clock: Arc::new(SystemClock::default()),
             transport: None,
         }
@@ -155,6 +157,13 @@ impl ClientBuilder {
         self
     }
 
+    /// How many requests a second are sent at most, by all handles together; without, as many as the service takes. A 429 slows
+    /// down by itself, either way.
+    pub fn max_requests_per_second(mut self, rate: f64) -> Self {
+        self.requests_per_second = Some(rate);
+        self
+    }
+
     /// Another clock, for tests and simulations.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -175,7 +184,10 @@ impl ClientBuilder {
 
     /// Makes the client. Sends nothing.
     pub fn build(self) -> Result<Client> {
-        let ClientBuilder { key, key_in, http, budget, timeout, seed, clock, transport } = self;
+        let ClientBuilder { key, key_in, http, budget, timeout, seed, requests_per_second, clock, transport } = self;
+        if requests_per_second.is_some_and(|rate| !(0.001..=1e6).contains(&rate)) {
+            return Err(Error::config(BUILDING, "the requests per second are none: give 0.001 to 1,000,000"));
+        }
         let Some(key) = key else {
             return Err(Error::config(
                 BUILDING,
@@ -187,7 +199,7 @@ impl ClientBuilder {
             Some(transport) => transport,
             None => Arc::new(HttpTransport::new(http).map_err(|what| Error::config(BUILDING, what))?),
         };
-        Ok(Client::new(Shared::new(key, key_in, transport, clock, budget, seed), timeout))
+        Ok(Client::new(Shared::new(key, key_in, transport, clock, budget, seed, requests_per_second), timeout))
     }
 
     /// Takes `SASTAOTP_API_KEY` and `SASTAOTP_BASE_URL` from the environment, where they are set.

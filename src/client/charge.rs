@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::read::{failed, raw};
@@ -22,78 +22,119 @@ const RUN_ON: Duration = Duration::from_secs(90);
 impl Client {
     /// Makes a purchase; the books are right whatever happens.
     pub(super) fn charge(&self, intent: &Intent) -> Result<Purchase> {
-        let doing = intent.doing();
+        let (purchasing, buyer) = self.begin_purchase(intent.clone())?;
+        if self.cancel.is_none() && !self.impatient {
+            purchasing.run();
+            return buyer.leave(self, false);
+        }
+        // On a thread of its own, so that the caller can give up while it runs on to its reply.
+        let waiter = self.token().clone();
+        let desk = Arc::clone(&buyer.desk);
         let deadline = self.deadline();
-        let ticket = self
-            .books()
-            .reserve(intent)
-            .map_err(|what| Error::new(ErrorKind::Budget, &doing, what).with_intent(intent.clone()))?;
-        let charged = if self.cancel.is_none() && !self.impatient {
-            let intent = intent.clone();
-            Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run()
-        } else {
-            self.charge_beside(intent.clone(), ticket, deadline)
-        };
-        charged.inspect_err(|error| {
-            if error.charge() == Charge::Unknown {
-                self.books().lost(intent, self.now().monotonic);
-            }
-        })
-    }
-
-    /// Makes the purchase on a thread of its own, so that the caller can give up while it runs on to its reply.
-    fn charge_beside(&self, intent: Intent, ticket: Ticket, deadline: Duration) -> Result<Purchase> {
-        let doing = intent.doing();
-        let cancel = self.token().clone();
-        let latch = Arc::new(SendLatch::default());
-        let desk = Arc::new(Desk::default());
-        let charging = Charging {
-            client: self.clone(),
-            intent: intent.clone(),
-            ticket,
-            deadline: self.now().monotonic + RUN_ON,
-            latch: Arc::clone(&latch),
-        };
-        let (counter, waiter) = (Arc::clone(&desk), cancel.clone());
+        let beside = Purchasing { deadline: self.now().monotonic + RUN_ON, ..purchasing };
         let thread = std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
-            let client = charging.client.clone();
-            let outcome = charging.run();
-            counter.deliver(&client, ticket, outcome);
+            beside.run();
             waiter.nudge();
         });
         if let Err(error) = thread {
-            self.books().not_charged(ticket);
+            self.books().not_charged(buyer.ticket);
             let what = format!("no thread could be started ({}): nothing was sent", error.kind());
-            return Err(Error::new(ErrorKind::Connection, &doing, what).with_intent(intent));
+            return Err(Error::new(ErrorKind::Connection, &intent.doing(), what).with_intent(intent.clone()));
         }
-        cancel.wait_or(self.left(deadline), || desk.is_done());
-        desk.collect(self, ticket, &intent).unwrap_or_else(|| {
-            let unsent = latch.try_abandon();
+        let token = self.token();
+        token.wait_or(self.left(deadline), || desk.is_done());
+        buyer.leave(self, token.is_cancelled())
+    }
+
+    /// Reserves the money for a purchase, and gives its two sides: who makes it, and who waits for it.
+    pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(Purchasing, Buyer)> {
+        let refused = |what| Error::new(ErrorKind::Budget, &intent.doing(), what).with_intent(intent.clone());
+        let ticket = self.books().reserve(&intent).map_err(refused)?;
+        let (latch, desk) = (Arc::default(), Arc::default());
+        let buyer = Buyer { intent: intent.clone(), ticket, latch: Arc::clone(&latch), desk: Arc::clone(&desk) };
+        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline: self.deadline(), latch, desk };
+        Ok((purchasing, buyer))
+    }
+}
+
+/// Who waits for a purchase.
+#[derive(Debug)]
+pub(crate) struct Buyer {
+    intent: Intent,
+    ticket: Ticket,
+    latch: Arc<SendLatch>,
+    desk: Arc<Desk>,
+}
+
+impl Buyer {
+    pub(crate) fn intent(&self) -> &Intent {
+        &self.intent
+    }
+
+    /// The outcome, where there is one. Otherwise the purchase is given up, because of its token or of its time: what it
+    /// brings nevertheless is listed as unclaimed.
+    pub(crate) fn leave(&self, client: &Client, cancelled: bool) -> Result<Purchase> {
+        let outcome = {
+            let mut desk = self.desk.lock();
+            if desk.outcome.is_none() {
+                desk.caller_left = true;
+                client.books().abandon(self.ticket, self.intent.clone());
+            }
+            desk.outcome.take()
+        };
+        let outcome = outcome.unwrap_or_else(|| {
+            let unsent = self.latch.try_abandon();
             if unsent {
-                self.books().unlist(ticket);
+                client.books().unlist(self.ticket);
             }
             let phase = if unsent { Phase::Connect } else { Phase::Receive };
-            let error = if cancel.is_cancelled() {
+            let doing = self.intent.doing();
+            let error = if cancelled {
                 Error::cancelled(&doing, phase)
             } else {
                 Error::new(ErrorKind::Timeout, &doing, "the time for the call was over")
             };
+            let intent = self.intent.clone();
             Err(if unsent { error.with_intent(intent) } else { error.unknown_charge(intent) })
+        });
+        outcome.inspect_err(|error| {
+            if error.charge() == Charge::Unknown {
+                client.books().lost(&self.intent, client.now().monotonic);
+            }
         })
+    }
+
+    /// Gives the purchase up: even what came in this very moment is listed as unclaimed.
+    pub(crate) fn abandon(&self, client: &Client) -> Error {
+        match self.leave(client, true) {
+            Err(error) => error,
+            Ok(purchase) => {
+                client.books().leave(self.intent.clone(), purchase);
+                Error::cancelled(&self.intent.doing(), Phase::Receive).unknown_charge(self.intent.clone())
+            }
+        }
     }
 }
 
 /// One purchase under way.
-struct Charging {
+#[derive(Debug)]
+pub(crate) struct Purchasing {
     client: Client,
     intent: Intent,
     ticket: Ticket,
     deadline: Duration,
     latch: Arc<SendLatch>,
+    desk: Arc<Desk>,
 }
 
-impl Charging {
-    fn run(self) -> Result<Purchase> {
+impl Purchasing {
+    /// Makes the purchase, and hands its outcome over.
+    pub(crate) fn run(self) {
+        let outcome = self.make();
+        self.desk.deliver(&self.client, self.ticket, outcome);
+    }
+
+    fn make(&self) -> Result<Purchase> {
         let result = self.send();
         let mut books = self.client.books();
         match result {
@@ -142,6 +183,7 @@ impl Charging {
             error.with_intent(self.intent.clone())
         })?;
         for attempt in 1.. {
+            client.admit(&doing, self.deadline).map_err(|error| error.with_intent(self.intent.clone()))?;
             let left = client.left(self.deadline);
             let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
             let error = match outcome {
@@ -193,25 +235,29 @@ impl Charging {
 }
 
 /// Where the outcome of a purchase is handed over: to its caller, or to the books once the caller has left.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Desk {
     state: Mutex<DeskState>,
     done: AtomicBool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct DeskState {
     outcome: Option<Result<Purchase>>,
     caller_left: bool,
 }
 
 impl Desk {
+    fn lock(&self) -> MutexGuard<'_, DeskState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_done(&self) -> bool {
         self.done.load(Ordering::Acquire)
     }
 
     fn deliver(&self, client: &Client, ticket: Ticket, outcome: Result<Purchase>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if !state.caller_left {
             state.outcome = Some(outcome);
             self.done.store(true, Ordering::Release);
@@ -222,16 +268,6 @@ impl Desk {
             Ok(purchase) => client.books().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase))),
             Err(error) => client.books().conclude(ticket, UnclaimedOutcome::Unknown(error)),
         }
-    }
-
-    /// The outcome; `None` where there is none yet, and the purchase is on the list from then on.
-    fn collect(&self, client: &Client, ticket: Ticket, intent: &Intent) -> Option<Result<Purchase>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.outcome.is_none() {
-            state.caller_left = true;
-            client.books().abandon(ticket, intent.clone());
-        }
-        state.outcome.take()
     }
 }
 

@@ -33,13 +33,19 @@ pub use wait::{Progress, WaitOptions};
 
 use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
+use crate::governor::Governor;
 use crate::protocol::{
-    Balance, Country, OrderPage, Prices, Request, Service, SetStatus, Status, StatusChange, find_countries,
+    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Status, StatusChange, find_countries,
     parse_balance, parse_countries, parse_prices, parse_services,
 };
-use crate::transport::{self, Lane, Reply, SendLatch, Transport, TransportError};
-use crate::{Amount, Cancel, Intent, NumberRequest, Result};
+use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
+use crate::{Amount, Cancel, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
+pub(crate) use charge::Buyer;
 pub(crate) use read::Answer;
+pub(crate) use reconcile::Reconciling;
+pub(crate) use settle::Settling;
+pub(crate) use task::{Task, Turn};
+pub(crate) use wait::Waiting;
 
 use builder::{ApiKey, Credential};
 use charge::Gates;
@@ -93,6 +99,7 @@ struct Shared {
     random: AtomicU64,
     /// The token of calls that nobody ends.
     never: Cancel,
+    governor: Mutex<Governor>,
     /// Set once the server answered plain text that nothing proves to be whole: from then on JSON is asked for.
     unframed: AtomicBool,
 }
@@ -122,7 +129,7 @@ impl Client {
     }
 
     /// The same client, with calls that no token ends.
-    fn without_cancel(&self) -> Self {
+    pub(crate) fn without_cancel(&self) -> Self {
         Self { cancel: None, ..self.clone() }
     }
 
@@ -193,8 +200,12 @@ impl Client {
     /// Sends the purchase once. Where the error says [`crate::Charge::Unknown`], look with [`Client::reconcile`] before
     /// buying again.
     pub fn get_number(&self, request: NumberRequest) -> Result<Activation> {
+        self.buy(self.intent(request)?)
+    }
+
+    pub(crate) fn intent(&self, request: NumberRequest) -> Result<Intent> {
         let watermark = self.books().watermark();
-        self.buy(request.into_intent(self.now().wall, watermark)?)
+        request.into_intent(self.now().wall, watermark)
     }
 
     /// Prepares a purchase that [`Client::buy`] makes: save [`Intent::to_json`] in between, and a program that is
@@ -208,24 +219,28 @@ impl Client {
                 self.books().saw_empty_history();
             }
         }
-        let watermark = self.books().watermark();
-        request.into_intent(self.now().wall, watermark)
+        self.intent(request)
     }
 
     /// Makes a purchase that was prepared. **Costs money**, each time it is called.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
         let purchase = self.charge(&intent)?;
-        Ok(Activation::bought(self.clone(), intent, purchase))
+        Ok(self.bought(intent, purchase))
+    }
+
+    pub(crate) fn bought(&self, intent: Intent, purchase: Purchase) -> Activation {
+        Activation::bought(self.clone(), intent, purchase)
     }
 
     /// Buys the number of a completed activation again. Action `regetNumber`. **Costs money**, as much as the first time.
     pub fn reget_number(&self, id: &str) -> Result<Activation> {
-        let intent = {
-            let books = self.books();
-            let (price, phone_number) = books.price_and_number(id);
-            Intent::reget(id, phone_number, price, self.now().wall, books.watermark())?
-        };
-        self.buy(intent)
+        self.buy(self.reget_intent(id)?)
+    }
+
+    pub(crate) fn reget_intent(&self, id: &str) -> Result<Intent> {
+        let books = self.books();
+        let (price, phone_number) = books.price_and_number(id);
+        Intent::reget(id, phone_number, price, self.now().wall, books.watermark())
     }
 
     /// Buys a number that is settled when the lease ends. **Costs money.**
@@ -276,7 +291,7 @@ impl Client {
         self.books().budget_left()
     }
 
-    fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.shared.clock.now()
     }
 
@@ -292,6 +307,27 @@ impl Client {
     fn books(&self) -> MutexGuard<'_, Books> {
         // The books are changed by short steps that cannot panic between them.
         self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the service may be asked again, where that is later than now.
+    pub(crate) fn ready_at(&self, now: Moment) -> Option<Duration> {
+        self.shared.governor().ready_at(now.monotonic)
+    }
+
+    /// Waits until the service may be asked, as fast as it allows.
+    fn admit(&self, doing: &str, deadline: Duration) -> Result<()> {
+        loop {
+            let now = self.now().monotonic;
+            let Err(next) = self.shared.governor().admit(now) else { return Ok(()) };
+            let pause = next.saturating_sub(now);
+            if pause >= self.left(deadline) {
+                let what = "the service asked to slow down, for longer than the call may take";
+                return Err(Error::new(ErrorKind::RateLimited, doing, what).with_retry(Retry::After(pause)));
+            }
+            if !self.sleep(pause) {
+                return Err(Error::cancelled(doing, Phase::Prepare));
+            }
+        }
     }
 
     /// The token of this handle, or one that nobody triggers: one for all calls, for each would open descriptors of its own.
@@ -317,6 +353,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         budget: Option<Amount>,
         seed: Option<u64>,
+        requests_per_second: Option<f64>,
     ) -> Self {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self {
@@ -329,8 +366,13 @@ impl Shared {
             gates: Gates::default(),
             random: AtomicU64::new(seed),
             never: Cancel::new(),
+            governor: Mutex::new(Governor::new(requests_per_second)),
             unframed: AtomicBool::new(false),
         }
+    }
+
+    fn governor(&self) -> MutexGuard<'_, Governor> {
+        self.governor.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one request. The reply never shows the key, even where the server repeats it.
@@ -358,6 +400,11 @@ impl Shared {
             cancel,
             latch,
         });
+        if let Ok(reply) = &outcome
+            && reply.status == 429
+        {
+            self.governor().slow(self.clock.now().monotonic, reply.retry_after);
+        }
         let action = request.action();
         match &outcome {
             Ok(reply) => log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len()),

@@ -106,6 +106,8 @@ impl Client {
         if left.is_zero() {
             return Err(Error::new(ErrorKind::Timeout, doing, "the time for the call was over"));
         }
+        self.admit(doing, deadline)?;
+        let left = self.left(deadline);
         let reply = self
             .shared
             .exchange(request, &query, Lane::Read, left, self.token(), &SendLatch::default())

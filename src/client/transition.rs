@@ -65,6 +65,7 @@ impl Client {
         // Set once an attempt may have applied: what the service then calls finished was finished by us.
         let mut uncertain = false;
         for attempt in 1.. {
+            self.admit(&doing, deadline)?;
             let left = self.left(deadline);
             let error =
                 match self.shared.exchange(&request, &query, Lane::Read, left, self.token(), &SendLatch::default()) {

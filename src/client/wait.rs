@@ -58,6 +58,10 @@ impl<'a> WaitOptions<'a> {
         Self { plan, cancel_on_timeout: false, progress: None }
     }
 
+    pub(crate) fn plan(&self) -> Plan {
+        self.plan
+    }
+
     /// Polls less often than every 5 seconds; more often is not possible.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.plan.interval = interval;

@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// The document of a result: its fields, and the reply they were read from.
-#[cfg(feature = "capi")]
 pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
     let mut text = fields(result);
     text.pop();
@@ -25,7 +24,6 @@ pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
 }
 
 /// The document of a result that no single reply brought.
-#[cfg(feature = "capi")]
 pub(crate) fn fields(result: &(impl Serialize + ?Sized)) -> String {
     // Text keys and plain values always have a JSON form.
     serde_json::to_string(result).unwrap_or_default()
@@ -66,7 +64,7 @@ pub(crate) fn millis_since_1970(time: SystemTime) -> u64 {
     in_millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
-#[cfg(all(test, feature = "capi"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -1,0 +1,47 @@
+//! The descriptor that tells an event loop that there are completions.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A descriptor that is readable while it is set. Set under the lock of what it tells about.
+pub(super) struct Bell {
+    reader: OwnedFd,
+    /// The other end, where reading and writing are not one descriptor.
+    writer: Option<OwnedFd>,
+    is_set: AtomicBool,
+}
+
+impl Bell {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn new() -> io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        let reader = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { reader, writer: None, is_set: AtomicBool::new(false) })
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        Ok(Self { reader: reader.into(), writer: Some(writer.into()), is_set: AtomicBool::new(false) })
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// Makes it readable, or not.
+    pub(super) fn set(&self, readable: bool) {
+        if self.is_set.swap(readable, Ordering::AcqRel) == readable {
+            return;
+        }
+        // Eight bytes count as one event, and as eight bytes of a pipe; either way what was written is read again.
+        let mut event = 1_u64.to_ne_bytes();
+        let outcome = if readable {
+            rustix::io::write(self.writer.as_ref().unwrap_or(&self.reader), &event)
+        } else {
+            rustix::io::read(&self.reader, &mut event)
+        };
+        debug_assert_eq!(outcome, Ok(event.len()));
+    }
+}

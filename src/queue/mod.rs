@@ -1,0 +1,378 @@
+//! Many operations at once on one client, for hosts with an event loop and for ten thousand waits.
+//!
+//! [`Queue::submit`] gives a [`Ticket`] and returns at once; [`Queue::take`] gives what is finished. A task that rests, such
+//! as a wait between two polls, costs an entry in a heap and no thread. Elastic workers make the requests: one starts when
+//! something is due and none is idle, and ends when it was idle for a while. One idle worker, the watch, sleeps until
+//! the next rest is over; before it goes to work itself, it sees to it that another takes over.
+//!
+//! The invariants: every ticket that was submitted is completed exactly once; [`Queue::fd`] is readable exactly while a
+//! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
+
+mod bell;
+mod operation;
+mod schedule;
+mod state;
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+pub use operation::{Number, Operation};
+
+use bell::Bell;
+use operation::Job;
+use schedule::Pick;
+use state::State;
+
+use crate::client::{Task, Turn};
+use crate::protocol::document::fields;
+use crate::{Cancel, Client, Error, ErrorKind, Intent, Result};
+
+/// How many workers there are at most, where the caller does not say.
+const WORKERS: usize = 64;
+/// The most that can be asked for.
+const MOST_WORKERS: usize = 512;
+/// The stack of a worker. A request needs a quarter of it.
+const STACK: usize = 256 * 1024;
+/// How long a worker stays when there is nothing to do.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long the watch sleeps at most: a machine that slept is noticed this soon.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// The number of an operation in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(u64);
+
+impl Ticket {
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The ticket of a number.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// An operation that is finished.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Completion {
+    /// Its ticket.
+    pub ticket: Ticket,
+    /// What came of it, in the library's own JSON.
+    pub result: Result<String>,
+}
+
+/// Runs operations beside their callers.
+///
+/// Any thread may use it; share it in an [`Arc`]. Dropping it ends what it does: waits and reads within a second, without
+/// completions, and activations stay as they are. A purchase that was sent runs on to its reply, and is listed by
+/// [`Client::unclaimed`].
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use sastaotp::{Client, Operation, Queue};
+///
+/// let queue = Queue::new(&Client::from_env()?)?;
+/// let request = r#"{"op":"get_number","service":"tg","country":"22","max_price":"80"}"#;
+/// queue.submit(Operation::from_json(request)?)?;
+/// for finished in queue.take(100, Duration::from_secs(60)) {
+///     println!("{:?} {:?}", finished.ticket, finished.result);
+/// }
+/// # Ok::<(), sastaotp::Error>(())
+/// ```
+pub struct Queue {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    most_workers: usize,
+    state: Mutex<State>,
+    bell: Bell,
+    /// Wakes the watch.
+    watch: Condvar,
+    /// Wakes an idle worker.
+    idle: Condvar,
+    /// Wakes those who wait for completions.
+    completed: Condvar,
+}
+
+impl Queue {
+    /// Makes a queue on a client, with 64 workers at most. Starts no thread yet. Fails where the machine has no descriptor
+    /// left.
+    pub fn new(client: &Client) -> Result<Self> {
+        Self::with_workers(client, WORKERS)
+    }
+
+    /// Makes a queue with so many workers at most, 1 to 512: so many requests are under way at once. With fewer workers
+    /// than that takes, the pause between polls is `waits × time of a reply / workers`.
+    pub fn with_workers(client: &Client, most: usize) -> Result<Self> {
+        let refused = |error: std::io::Error| {
+            Error::new(ErrorKind::Connection, "making a queue", format!("the machine refused: {}", error.kind()))
+        };
+        let shared = Shared {
+            client: client.without_cancel(),
+            most_workers: most.clamp(1, MOST_WORKERS),
+            state: Mutex::default(),
+            bell: Bell::new().map_err(refused)?,
+            watch: Condvar::new(),
+            idle: Condvar::new(),
+            completed: Condvar::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Begins an operation. Fails only where it cannot be one at all: with an id that is none, for instance.
+    pub fn submit(&self, operation: Operation) -> Result<Ticket> {
+        let mut state = self.shared.lock();
+        let ticket = state.submit(&self.shared.client, operation)?;
+        self.shared.wake(&mut state);
+        Ok(ticket)
+    }
+
+    /// Gives up to `most` completions, oldest first; waits up to `timeout` for the first. Zero never waits. Each completion
+    /// is given once.
+    pub fn take(&self, most: usize, timeout: Duration) -> Vec<Completion> {
+        let wanting = |state: &mut State| most > 0 && !state.has_completions();
+        let mut state = self.shared.wait_completed(self.shared.lock(), timeout, wanting);
+        let taken = std::iter::from_fn(|| state.take()).take(most).collect();
+        self.shared.bell.set(state.has_completions());
+        taken
+    }
+
+    /// Waits up to `timeout` for the completion of one ticket; `None` while it is not finished. Fails with
+    /// [`ErrorKind::Config`] for a ticket that is not of this queue, or whose completion was given already.
+    pub fn join(&self, ticket: Ticket, timeout: Duration) -> Result<Option<Completion>> {
+        let mut state = self.shared.wait_completed(self.shared.lock(), timeout, |state| state.is_open(ticket));
+        let taken = state.take_one(ticket);
+        self.shared.bell.set(state.has_completions());
+        if taken.is_none() && !state.is_open(ticket) {
+            let what = "the ticket is not of this queue, or its completion was given already";
+            return Err(Error::config("joining an operation", what));
+        }
+        Ok(taken)
+    }
+
+    /// Settles a ticket at once: its completion is an [`ErrorKind::Cancelled`]. Says whether it was open.
+    ///
+    /// Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: its completion
+    /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought.
+    pub fn cancel(&self, ticket: Ticket) -> bool {
+        let mut state = self.shared.lock();
+        let was_open = state.cancel(&self.shared.client, ticket);
+        self.shared.announce(&state);
+        was_open
+    }
+
+    /// How many tickets are open.
+    pub fn open(&self) -> usize {
+        self.shared.lock().open()
+    }
+
+    /// How many workers there are now.
+    pub fn workers(&self) -> usize {
+        self.shared.lock().workers
+    }
+
+    /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
+    /// read from.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.shared.bell.fd()
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.close(&self.shared.client);
+        drop(state);
+        self.shared.watch.notify_all();
+        self.shared.idle.notify_all();
+        self.shared.completed.notify_all();
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue").field("client", &self.shared.client).field("open", &self.open()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Its methods leave it whole: what may panic runs outside of the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a completion while `wanting` says so; a time that no clock can reach is for ever.
+    fn wait_completed<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        timeout: Duration,
+        wanting: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        // The standard library adds the time to its clock, and must not overflow.
+        let timeout = timeout.min(Duration::from_secs(1 << 32));
+        self.completed.wait_timeout_while(state, timeout, wanting).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Tells those who wait, and the descriptor, that there are completions.
+    fn announce(&self, state: &State) {
+        if state.has_completions() {
+            self.bell.set(true);
+            self.completed.notify_all();
+        }
+    }
+
+    /// Sees to it that somebody looks at what is due.
+    fn wake(self: &Arc<Self>, state: &mut State) {
+        if state.watched_until.is_some() {
+            self.watch.notify_one();
+        } else if state.idle > 0 {
+            self.idle.notify_one();
+        } else if state.workers < self.most_workers {
+            self.start(state);
+        }
+    }
+
+    fn start(self: &Arc<Self>, state: &mut State) {
+        let shared = Arc::clone(self);
+        let builder = thread::Builder::new().name("sastaotp-queue".to_owned()).stack_size(STACK);
+        match builder.spawn(move || shared.work()) {
+            Ok(_) => state.workers += 1,
+            Err(error) if state.workers == 0 => {
+                // Nobody would ever do it: that is better said than kept for ever.
+                log::warn!("no worker could be started: {}", error.kind());
+                state.fail_all(|doing| {
+                    Error::new(ErrorKind::Connection, doing, format!("no thread could be started ({})", error.kind()))
+                });
+                self.announce(state);
+            }
+            // Those that are there do it, only later.
+            Err(error) => log::debug!("no further worker could be started: {}", error.kind()),
+        }
+    }
+
+    /// The life of a worker.
+    fn work(self: &Arc<Self>) {
+        let mut token = Cancel::new();
+        let mut handle = self.client.with_cancel(&token);
+        let mut task_first = false;
+        let mut state = self.lock();
+        while !state.closed {
+            match state.pick(&self.client, task_first) {
+                Pick::Run(ticket) => {
+                    // Before this worker is busy, somebody else must watch.
+                    if state.watched_until.is_none() && state.has_more() {
+                        self.wake(&mut state);
+                    }
+                    let Some(job) = state.begin(ticket, &token) else { continue };
+                    // One call, one task in turn: neither waits for more than one of the other at each worker.
+                    task_first = matches!(job, Job::Call(_) | Job::Buy(_));
+                    drop(state);
+                    self.run(ticket, job, &handle);
+                    state = self.lock();
+                    if token.is_cancelled() {
+                        token = Cancel::new();
+                        handle = self.client.with_cancel(&token);
+                    }
+                }
+                Pick::Until(at) if state.watched_until.is_none() => {
+                    state.watched_until = Some(at);
+                    let pause = at.saturating_sub(self.client.now().monotonic).min(WATCH);
+                    state = self.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+                    state.watched_until = None;
+                }
+                Pick::Until(_) | Pick::Nothing => {
+                    state.idle += 1;
+                    let (woken, timed_out) =
+                        self.idle.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
+                    state = woken;
+                    state.idle -= 1;
+                    // A wake-up that came too late for the wait must not be lost.
+                    if timed_out.timed_out() && (state.watched_until.is_some() || !state.has_more()) {
+                        break;
+                    }
+                }
+            }
+        }
+        state.workers -= 1;
+    }
+
+    /// Goes on with a job, and puts away what comes of it.
+    fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
+        match job {
+            Job::Call(call) => self.finish(ticket, guarded(|| call(handle))),
+            Job::Buy(intent) => {
+                if let Err(error) = guarded(|| self.buy(ticket, intent(handle)?, handle)) {
+                    self.finish(ticket, Err(error));
+                }
+            }
+            Job::Wait(waiting) => self.turn(ticket, waiting, Job::Wait, handle),
+            Job::Settle(settling) => self.turn(ticket, settling, Job::Settle, handle),
+            Job::Reconcile(reconciling) => self.turn(ticket, reconciling, Job::Reconcile, handle),
+        }
+    }
+
+    fn turn<T: Task<Output: serde::Serialize>>(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        mut task: Box<T>,
+        back: impl FnOnce(Box<T>) -> Job,
+        handle: &Client,
+    ) {
+        let turn = catch_unwind(AssertUnwindSafe(|| task.turn(handle)));
+        match turn.unwrap_or_else(|_| Turn::Done(Err(panicked()))) {
+            Turn::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
+            Turn::Rest(until) => {
+                let mut state = self.lock();
+                if state.rest(ticket, back(task), until) && state.watched_until.is_some_and(|watched| until < watched) {
+                    self.watch.notify_one();
+                }
+            }
+        }
+    }
+
+    /// Makes a purchase; its ticket may be cancelled meanwhile.
+    fn buy(&self, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
+        let (purchasing, buyer) = handle.begin_purchase(intent)?;
+        let buyer = Arc::new(buyer);
+        let sent = self.lock().set_buyer(ticket, &buyer);
+        if !sent {
+            // It was cancelled before: nothing is to be sent.
+            buyer.abandon(&self.client);
+        }
+        purchasing.run();
+        let mut state = self.lock();
+        state.bought(&self.client, ticket, &buyer);
+        self.announce(&state);
+        Ok(())
+    }
+
+    fn finish(&self, ticket: Ticket, result: Result<String>) {
+        let mut state = self.lock();
+        state.finish(ticket, result);
+        self.announce(&state);
+    }
+}
+
+/// Runs what may panic: one operation that fails so must not take the queue along.
+fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> Error {
+    Error::new(
+        ErrorKind::Internal,
+        "running an operation",
+        "the library failed in a way that it should not: please report it",
+    )
+    .with_hint("what was asked for may have been done: look before you repeat it")
+}

@@ -1,0 +1,358 @@
+//! The operations that a queue takes: one table for all languages, a row for each method of the client.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+
+use crate::client::{Answer, Reconciling, Settling, Waiting};
+use crate::protocol::document::{document, fields};
+use crate::protocol::{OrderStatus, SetStatus};
+use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
+
+/// Something that a queue can do. In JSON, an object with the method's name as `op` beside its arguments:
+/// `{"op":"get_number","service":"tg","country":"22","max_price":"20"}`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[non_exhaustive]
+pub enum Operation {
+    /// [`Client::get_balance`].
+    GetBalance {},
+    /// [`Client::get_services`].
+    GetServices {
+        /// The code of a service; all without.
+        service: Option<String>,
+    },
+    /// [`Client::get_prices`].
+    GetPrices {
+        /// The code of a service; all without.
+        service: Option<String>,
+        /// The code of a country; all without.
+        country: Option<String>,
+    },
+    /// [`Client::get_countries`].
+    GetCountries {},
+    /// [`Client::find_country`].
+    FindCountry {
+        /// The name, in English.
+        name: String,
+    },
+    /// [`Client::get_orders`].
+    GetOrders {
+        /// Orders on a page, 1 to 100; 100 without.
+        limit: Option<u32>,
+        /// The page, from 1; the first without.
+        page: Option<u32>,
+        /// Only orders in this state.
+        status: Option<String>,
+    },
+    /// [`Client::get_number`]. **Costs money.**
+    GetNumber(Number),
+    /// [`Client::intend`].
+    Intend(Number),
+    /// [`Client::buy`]. **Costs money.**
+    Buy {
+        /// The purchase that was prepared.
+        intent: Intent,
+    },
+    /// [`Client::reget_number`]. **Costs money.**
+    RegetNumber {
+        /// The completed activation.
+        id: String,
+    },
+    /// [`Client::get_status`], with the code kept as [`Activation::poll`] does.
+    GetStatus {
+        /// The activation.
+        id: String,
+    },
+    /// [`Client::set_status`].
+    SetStatus {
+        /// The activation.
+        id: String,
+        /// The value of setStatus: -1, 8, 1, 3 or 6.
+        status: i32,
+    },
+    /// [`Activation::wait_for_code`].
+    WaitForCode {
+        /// The activation.
+        id: String,
+        /// How long to wait, in milliseconds.
+        timeout_ms: u64,
+        /// The pause between polls in milliseconds, 5,000 or more.
+        interval_ms: Option<u64>,
+        /// [`WaitOptions::accept_same_code`].
+        #[serde(default)]
+        accept_same_code: bool,
+        /// [`WaitOptions::cancel_on_timeout`].
+        #[serde(default)]
+        cancel_on_timeout: bool,
+    },
+    /// [`Activation::mark_sms_sent`].
+    MarkSmsSent {
+        /// The activation.
+        id: String,
+    },
+    /// [`Activation::request_next_code`].
+    RequestNextCode {
+        /// The activation.
+        id: String,
+    },
+    /// [`Activation::complete`].
+    Complete {
+        /// The activation.
+        id: String,
+    },
+    /// [`Activation::cancel`].
+    Cancel {
+        /// The activation.
+        id: String,
+    },
+    /// [`Activation::settle`].
+    Settle {
+        /// The activation.
+        id: String,
+        /// Whether the early-cancel period is waited out: [`EarlyCancel::WaitOut`].
+        #[serde(default)]
+        wait_out: bool,
+    },
+    /// [`Client::reconcile`].
+    Reconcile {
+        /// The purchase that was lost.
+        intent: Intent,
+    },
+    /// [`Client::unclaimed`].
+    Unclaimed {},
+    /// [`Client::budget_left`].
+    BudgetLeft {},
+}
+
+/// A number to buy: a [`NumberRequest`]. One of `max_price`, `max_price_micros` and `accept_any_price` must be there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Number {
+    service: String,
+    country: Option<String>,
+    /// In JSON a text, such as `"18.50"`: numbers of JSON are floats in many languages.
+    #[serde(default, deserialize_with = "amount")]
+    max_price: Option<Amount>,
+    max_price_micros: Option<i64>,
+    #[serde(default)]
+    accept_any_price: bool,
+    operator: Option<String>,
+    #[serde(default)]
+    multi_sms: bool,
+}
+
+/// What a worker calls with its handle of the client.
+type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
+
+/// What an operation becomes.
+pub(super) enum Job {
+    /// One call after the other, until it is done.
+    Call(Body<String>),
+    /// A purchase, once its intent is made.
+    Buy(Body<Intent>),
+    Wait(Box<Waiting>),
+    Settle(Box<Settling>),
+    Reconcile(Box<Reconciling>),
+}
+
+impl Operation {
+    /// The names of all operations, as they stand in `op`.
+    pub const NAMES: [&'static str; 21] = [
+        "get_balance",
+        "get_services",
+        "get_prices",
+        "get_countries",
+        "find_country",
+        "get_orders",
+        "get_number",
+        "intend",
+        "buy",
+        "reget_number",
+        "get_status",
+        "set_status",
+        "wait_for_code",
+        "mark_sms_sent",
+        "request_next_code",
+        "complete",
+        "cancel",
+        "settle",
+        "reconcile",
+        "unclaimed",
+        "budget_left",
+    ];
+
+    /// The name, as it stands in `op`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::GetBalance { .. } => "get_balance",
+            Self::GetServices { .. } => "get_services",
+            Self::GetPrices { .. } => "get_prices",
+            Self::GetCountries { .. } => "get_countries",
+            Self::FindCountry { .. } => "find_country",
+            Self::GetOrders { .. } => "get_orders",
+            Self::GetNumber(_) => "get_number",
+            Self::Intend(_) => "intend",
+            Self::Buy { .. } => "buy",
+            Self::RegetNumber { .. } => "reget_number",
+            Self::GetStatus { .. } => "get_status",
+            Self::SetStatus { .. } => "set_status",
+            Self::WaitForCode { .. } => "wait_for_code",
+            Self::MarkSmsSent { .. } => "mark_sms_sent",
+            Self::RequestNextCode { .. } => "request_next_code",
+            Self::Complete { .. } => "complete",
+            Self::Cancel { .. } => "cancel",
+            Self::Settle { .. } => "settle",
+            Self::Reconcile { .. } => "reconcile",
+            Self::Unclaimed { .. } => "unclaimed",
+            Self::BudgetLeft { .. } => "budget_left",
+        }
+    }
+
+    /// Reads an operation from JSON. The error says which field is wrong.
+    pub fn from_json(text: &str) -> Result<Self> {
+        // The text is the caller's own, and so is what the parser repeats of it.
+        serde_json::from_str(text).map_err(|error| Error::config("reading an operation", error.to_string()))
+    }
+
+    /// Makes the work of it. `take_up` gives the activation of an id: one for all operations, so that its codes and the
+    /// distance of its polls are kept from one to the next.
+    pub(super) fn job(self, client: &Client, take_up: impl FnOnce(&str) -> Result<Activation>) -> Result<Job> {
+        Ok(match self {
+            Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
+            Self::GetServices { service } => {
+                call(move |client| Ok(listed("services", client.services(service.as_deref())?)))
+            }
+            Self::GetPrices { service, country } => {
+                call(move |client| Ok(listed("prices", client.prices(service.as_deref(), country.as_deref())?)))
+            }
+            Self::GetCountries {} => call(|client| Ok(listed("countries", client.countries()?))),
+            Self::FindCountry { name } => call(move |client| Ok(listed("countries", client.countries_named(&name)?))),
+            Self::GetOrders { limit, page, status } => {
+                let all = OrderQuery::default();
+                let query = OrderQuery {
+                    limit: limit.unwrap_or(all.limit),
+                    page: page.unwrap_or(all.page),
+                    status: status.as_deref().map(OrderStatus::read),
+                };
+                call(move |client| client.get_orders(&query).map(|page| fields(&page)))
+            }
+            Self::GetNumber(number) => Job::Buy(Box::new(move |client| client.intent(number.request()))),
+            Self::Intend(number) => call(move |client| client.intend(number.request()).map(|intent| intent.to_json())),
+            Self::Buy { intent } => Job::Buy(Box::new(move |_| Ok(intent))),
+            Self::RegetNumber { id } => Job::Buy(Box::new(move |client| client.reget_intent(&id))),
+            Self::GetStatus { id } => on(take_up(&id)?, |it| it.state().map(|answer| answered(&answer))),
+            Self::SetStatus { id, status } => {
+                let status = SetStatus::from_value(status).ok_or_else(|| {
+                    let what = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
+                    Error::config("reading an operation", what)
+                })?;
+                call(move |client| client.change(&id, status).map(|answer| answered(&answer)))
+            }
+            Self::WaitForCode { id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout } => {
+                let mut options = WaitOptions::new(Duration::from_millis(timeout_ms));
+                if let Some(interval) = interval_ms {
+                    options = options.interval(Duration::from_millis(interval));
+                }
+                if accept_same_code {
+                    options = options.accept_same_code();
+                }
+                Job::Wait(Box::new(Waiting::begin(&take_up(&id)?, options.plan(), cancel_on_timeout)))
+            }
+            Self::MarkSmsSent { id } => on(take_up(&id)?, |it| it.mark_sms_sent().map(|()| nothing())),
+            Self::RequestNextCode { id } => on(take_up(&id)?, |it| it.request_next_code().map(|()| nothing())),
+            Self::Complete { id } => on(take_up(&id)?, |it| it.complete().map(|settlement| fields(&settlement))),
+            Self::Cancel { id } => on(take_up(&id)?, |it| it.cancel().map(|settlement| fields(&settlement))),
+            Self::Settle { id, wait_out } => {
+                let early = if wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report };
+                Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
+            }
+            Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
+            Self::Unclaimed {} => call(|client| Ok(object("unclaimed", &fields(&client.unclaimed())))),
+            Self::BudgetLeft {} => call(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))),
+        })
+    }
+}
+
+impl Number {
+    fn request(self) -> NumberRequest {
+        let Self { service, country, max_price, max_price_micros, accept_any_price, operator, multi_sms } = self;
+        let mut request = NumberRequest::new(service);
+        if let Some(country) = country {
+            request = request.country(country);
+        }
+        if let Some(price) = max_price.or(max_price_micros.map(Amount::from_micros)) {
+            request = request.max_price(price);
+        } else if accept_any_price {
+            request = request.accept_any_price();
+        }
+        if let Some(operator) = operator {
+            request = request.operator(operator);
+        }
+        if multi_sms { request.multi_sms() } else { request }
+    }
+}
+
+fn call(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
+    Job::Call(Box::new(body))
+}
+
+/// A call on an activation, with the handle of whoever makes it.
+fn on(activation: Activation, body: impl FnOnce(Activation) -> Result<String> + Send + 'static) -> Job {
+    call(move |client| body(activation.of(client)))
+}
+
+fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
+    document(&answer.value, &answer.reply)
+}
+
+/// The document of a list: an object with the list under its name, and the reply.
+fn listed<T: serde::Serialize>(name: &str, answer: Answer<T>) -> String {
+    let list = std::collections::HashMap::from([(name, answer.value)]);
+    document(&list, &answer.reply)
+}
+
+fn object(name: &str, json: &str) -> String {
+    format!("{{\"{name}\":{json}}}")
+}
+
+fn nothing() -> String {
+    "{}".to_owned()
+}
+
+fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Amount>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_that_are_read() {
+        let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
+        let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, Operation::NAMES, "{error}");
+    }
+
+    #[test]
+    fn a_wrong_operation_says_what_is_wrong() {
+        for (json, says) in [
+            ("", "EOF"),
+            ("[]", "op"),
+            (r#"{"op":"get_number"}"#, "service"),
+            (r#"{"op":"get_number","service":"tg","max_price":20}"#, "string"),
+            (r#"{"op":"get_number","service":"tg","max_price":"18,50"}"#, "18.50"),
+            (r#"{"op":"get_balance","id":"1"}"#, "id"),
+            (r#"{"op":"get_number","service":"tg","contry":"22"}"#, "contry"),
+            (r#"{"op":"wait_for_code","id":"1"}"#, "timeout_ms"),
+            (r#"{"op":"buy","intent":{}}"#, "started_ms"),
+        ] {
+            let error = Operation::from_json(json).unwrap_err();
+            assert!(error.to_string().contains(says), "{json}: {error}");
+        }
+    }
+}
