@@ -1,0 +1,354 @@
+/* A number from its purchase to its end. */
+#include "check.h"
+#include "json.h"
+#include "sandbox.h"
+#include "suite.h"
+
+/* Sends a fault for the next request of an action, with a body that may hold no quotes. */
+static void answer_once(const char *action, const char *body) {
+    char fault[256];
+    snprintf(fault, sizeof fault, "{\"match\":{\"action\":\"%s\"},\"fault\":\"H09\",\"body\":\"%s\"}", action, body);
+    sandbox_do("faults", fault);
+}
+
+static void check_purchase(const sastaotp_purchase *bought, const sastaotp_activation *number) {
+    int64_t micros = 0;
+    uint32_t millis = 0;
+    bool multi = false;
+    CHECK_TEXT(sastaotp_purchase_activation_id(bought), sastaotp_activation_id(number));
+    CHECK_TEXT(sastaotp_purchase_phone_number(bought), sastaotp_activation_phone_number(number));
+    CHECK_TEXT(sastaotp_purchase_order_id(bought), "1001");
+    CHECK_TEXT(sastaotp_purchase_service(bought), "zz_multi");
+    CHECK_TEXT(sastaotp_purchase_country(bought), "22");
+    CHECK(sastaotp_purchase_price(bought, &micros) && sastaotp_purchase_price(bought, NULL));
+    CHECK_INT(micros, 10 * SASTAOTP_RUPEE);
+    CHECK(sastaotp_purchase_multi_sms(bought, &multi) && multi);
+    CHECK(sastaotp_purchase_expires_in_ms(bought, &millis));
+    CHECK_INT(millis, 1200000);
+    CHECK_INT(sastaotp_purchase_warning_count(bought), 0);
+    CHECK(sastaotp_purchase_warning(bought, 0) == NULL);
+    const char *json = sastaotp_purchase_json(bought);
+    CHECK(json_is_valid(json));
+    CHECK(json_is(json_member(json, "price_micros"), "10000000"));
+}
+
+static void check_sms(const sastaotp_sms *sms, const char *text) {
+    CHECK(sms != NULL);
+    CHECK_HOLDS(text, sastaotp_sms_code(sms));
+    CHECK_TEXT(sastaotp_sms_text(sms), text);
+    CHECK(sastaotp_sms_sender(sms) == NULL && sastaotp_sms_received_at(sms) == NULL);
+    CHECK(!sastaotp_sms_is_repeat(sms));
+    CHECK(json_is_valid(sastaotp_sms_json(sms)));
+    CHECK(json_is(json_member(sastaotp_sms_json(sms), "is_repeat"), "false"));
+}
+
+/* Polls until the state is of that kind, twice at most. */
+static sastaotp_state *poll_until(const sastaotp_activation *number, sastaotp_state_kind kind) {
+    sastaotp_error *error = NULL;
+    sastaotp_state *state = NULL;
+    for (int polls = 0; polls < 2; polls++) {
+        WORKS(sastaotp_activation_poll(number, &state, &error));
+        if (sastaotp_state_get_kind(state) == kind) return state;
+        sastaotp_state_free(state);
+    }
+    CHECK(!"the state comes in two polls");
+    return NULL;
+}
+
+void life_of_a_lease(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_number_request *request = sandbox_request("zz_multi");
+    sastaotp_lease *lease = NULL;
+    WORKS(sastaotp_number_request_ask_multi_sms(request, &error));
+    WORKS(sastaotp_number_request_set_operator(request, "any", &error));
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    sastaotp_number_request_free(request);
+    const sastaotp_activation *number = sastaotp_lease_activation(lease);
+    int64_t micros = 0, millis = 0;
+    CHECK(sastaotp_activation_price(number, &micros) && micros == 10 * SASTAOTP_RUPEE);
+    CHECK(sastaotp_activation_expires_at_ms(number, &millis) && millis > INT64_C(1600000000000));
+    CHECK_INT(strncmp(sastaotp_activation_phone_number(number), "91", 2), 0);
+    check_purchase(sastaotp_activation_purchase(number), number);
+    CHECK(sastaotp_activation_code(number) == NULL);
+    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_NONE);
+
+    WORKS(sastaotp_activation_mark_sms_sent(number, &error));
+    sastaotp_wait_options *options = sastaotp_wait_options_new();
+    WORKS(sastaotp_wait_options_set_interval_ms(options, 5000, &error));
+    WORKS(sastaotp_wait_options_accept_same_code(options, &error));
+    WORKS(sastaotp_wait_options_cancel_on_timeout(options, &error));
+    sastaotp_sms *first = NULL, *second = NULL, *last = NULL;
+    WORKS(sastaotp_activation_wait_for_code(number, 20000, options, &first, &error));
+    sastaotp_wait_options_free(options);
+    char text[256];
+    snprintf(text, sizeof text, "%s", sastaotp_sms_text(first));
+    check_sms(first, text);
+    CHECK_INT(sastaotp_activation_code_count(number), 1);
+
+    WORKS(sastaotp_activation_request_next_code(number, &error));
+    CHECK(sastaotp_activation_code(number) == NULL);
+    sastaotp_state *state = poll_until(number, SASTAOTP_STATE_WAITING_FOR_NEXT);
+    CHECK_TEXT(sastaotp_state_last_code(state), sastaotp_sms_code(first));
+    CHECK(sastaotp_state_sms(state) == NULL && sastaotp_state_text(state) == NULL);
+    sastaotp_state_free(state);
+    state = poll_until(number, SASTAOTP_STATE_RECEIVED);
+    WORKS(sastaotp_activation_wait_for_code(number, 20000, NULL, &second, &error));
+    CHECK_TEXT(sastaotp_sms_code(second), sastaotp_sms_code(sastaotp_state_sms(state)));
+    CHECK(strcmp(sastaotp_sms_code(second), sastaotp_sms_code(first)) != 0);
+    sastaotp_state_free(state);
+    sastaotp_sms_free(second);
+    second = sastaotp_activation_code_at(number, 1);
+    last = sastaotp_activation_code(number);
+    CHECK_TEXT(sastaotp_sms_code(second), sastaotp_sms_code(last));
+    CHECK(sastaotp_activation_code_at(number, 2) == NULL);
+
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_WAIT_OUT, &settlement, &error));
+    CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_COMPLETED);
+    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(last));
+    CHECK(json_is_valid(sastaotp_settlement_json(settlement)));
+    CHECK(json_is(json_member(sastaotp_settlement_json(settlement), "state"), "\"completed\""));
+    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_COMPLETED);
+    sastaotp_settlement_free(settlement);
+    sastaotp_lease_free(lease);
+    sastaotp_client_free(client);
+    check_sms(first, text);
+    sastaotp_sms_free(first);
+    sastaotp_sms_free(second);
+    sastaotp_sms_free(last);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
+}
+
+void life_of_an_order_taken_up(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client(), *other = sandbox_client();
+    sastaotp_activation *bought = sandbox_buy(client, "zz_multi"), *taken = NULL, *again = NULL, *third = NULL;
+    WORKS(sastaotp_client_activation(other, sastaotp_activation_id(bought), &taken, &error));
+    CHECK_TEXT(sastaotp_activation_id(taken), sastaotp_activation_id(bought));
+    CHECK(sastaotp_activation_phone_number(taken) == NULL && sastaotp_activation_purchase(taken) == NULL);
+    CHECK(!sastaotp_activation_price(taken, NULL) && !sastaotp_activation_expires_at_ms(taken, NULL));
+    sastaotp_state *state = NULL;
+    WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(bought), &state, &error));
+    CHECK_INT(sastaotp_state_get_kind(state), SASTAOTP_STATE_RECEIVED);
+    sastaotp_state_free(state);
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_activation_complete(taken, &settlement, &error));
+    CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_COMPLETED);
+    sastaotp_settlement_free(settlement);
+
+    WORKS(sastaotp_activation_reget(bought, &again, &error));
+    CHECK_TEXT(sastaotp_activation_phone_number(again), sastaotp_activation_phone_number(bought));
+    CHECK(strcmp(sastaotp_activation_id(again), sastaotp_activation_id(bought)) != 0);
+    WORKS(sastaotp_activation_settle(again, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
+    CHECK(sastaotp_settlement_code(settlement) == NULL);
+    sastaotp_settlement_free(settlement);
+    WORKS(sastaotp_client_reget_number(client, sastaotp_activation_id(bought), &third, &error));
+    WORKS(sastaotp_activation_cancel(third, &settlement, &error));
+    CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
+    CHECK_INT(sastaotp_activation_end(third), SASTAOTP_END_CANCELLED);
+    sastaotp_settlement_free(settlement);
+    sastaotp_activation *numbers[] = {bought, taken, again, third};
+    for (size_t at = 0; at < 4; at++) sastaotp_activation_free(numbers[at]);
+    sastaotp_client_free(client);
+    sastaotp_client_free(other);
+    sandbox_do("assert", "{\"charges\":3,\"refunds\":2}");
+}
+
+void leases_end_in_three_ways(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_number_request *request = sandbox_request("zz_never");
+    sastaotp_lease *lease = NULL;
+    sastaotp_settlement *settlement = NULL;
+    sastaotp_activation *kept = NULL;
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    sastaotp_lease_free(lease);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    sastaotp_settlement_free(settlement);
+    FAILS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error), SASTAOTP_CONFIG);
+    CHECK(settlement == NULL);
+    sastaotp_error_free(error);
+    FAILS(sastaotp_lease_keep(lease, &kept, &error), SASTAOTP_CONFIG);
+    sastaotp_error_free(error);
+    sastaotp_lease_free(lease);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":2}");
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    WORKS(sastaotp_lease_keep(lease, &kept, &error));
+    sastaotp_lease_free(lease);
+    CHECK(sastaotp_activation_phone_number(kept) != NULL);
+    sastaotp_activation_free(kept);
+    sandbox_do("assert", "{\"charges\":3,\"refunds\":2}");
+    sastaotp_number_request_free(request);
+    sastaotp_client_free(client);
+}
+
+void every_state(void) {
+    static const struct {
+        const char *reply, *word, *text;
+        sastaotp_state_kind kind;
+    } rows[] = {
+        {"STATUS_WAIT_CODE", "\"waiting\"", NULL, SASTAOTP_STATE_WAITING},
+        {"STATUS_WAIT_RETRY:1234", "\"waiting_for_next\"", NULL, SASTAOTP_STATE_WAITING_FOR_NEXT},
+        {"STATUS_OK:1234", "\"received\"", NULL, SASTAOTP_STATE_RECEIVED},
+        {"STATUS_CANCEL", "\"cancelled\"", NULL, SASTAOTP_STATE_CANCELLED},
+        {"STATUS_MYSTERY", "\"other\"", "STATUS_MYSTERY", SASTAOTP_STATE_OTHER},
+    };
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_activation *number = sandbox_buy(client, "zz_never");
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        sastaotp_state *state = NULL;
+        answer_once("getStatus", rows[row].reply);
+        WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(number), &state, &error));
+        CHECK_INT(sastaotp_state_get_kind(state), rows[row].kind);
+        CHECK_TEXT(sastaotp_state_text(state), rows[row].text);
+        const char *json = sastaotp_state_json(state);
+        CHECK(json_is_valid(json));
+        CHECK(json_is(json_member(json, "status"), rows[row].word));
+        CHECK(json_is(json_member(json, "sms"), "null") == (sastaotp_state_sms(state) == NULL));
+        sastaotp_state_free(state);
+    }
+    sastaotp_activation_free(number);
+    sastaotp_client_free(client);
+}
+
+void every_change(void) {
+    static const struct {
+        sastaotp_set_status asked;
+        const char *service, *reply, *word, *text;
+        sastaotp_change_kind kind;
+    } rows[] = {
+        {SASTAOTP_SET_CANCEL, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
+        {SASTAOTP_SET_CANCEL_LEGACY, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
+        {SASTAOTP_SET_SMS_SENT, "zz_never", NULL, "\"ready\"", NULL, SASTAOTP_CHANGE_READY},
+        {SASTAOTP_SET_NEXT_CODE, "zz_multi", NULL, "\"waiting_for_next\"", NULL, SASTAOTP_CHANGE_WAITING_FOR_NEXT},
+        {SASTAOTP_SET_COMPLETE, "zz_multi", NULL, "\"completed\"", NULL, SASTAOTP_CHANGE_COMPLETED},
+        {SASTAOTP_SET_CANCEL, "zz_never", "ACCESS_CANCEL_ALREADY", "\"already_cancelled\"", NULL,
+         SASTAOTP_CHANGE_ALREADY_CANCELLED},
+        {SASTAOTP_SET_SMS_SENT, "zz_never", "{\\\"status\\\":\\\"OK\\\"}", "\"accepted\"", NULL, SASTAOTP_CHANGE_ACCEPTED},
+        {SASTAOTP_SET_SMS_SENT, "zz_never", "ACCESS_MYSTERY", "\"other\"", "ACCESS_MYSTERY", SASTAOTP_CHANGE_OTHER},
+    };
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        sastaotp_activation *number = sandbox_buy(client, rows[row].service);
+        sastaotp_state *state = NULL;
+        sastaotp_change *change = NULL;
+        WORKS(sastaotp_activation_poll(number, &state, &error));
+        sastaotp_state_free(state);
+        if (rows[row].reply) answer_once("setStatus", rows[row].reply);
+        WORKS(sastaotp_client_set_status(client, sastaotp_activation_id(number), rows[row].asked, &change, &error));
+        CHECK_INT(sastaotp_change_get_kind(change), rows[row].kind);
+        CHECK_TEXT(sastaotp_change_text(change), rows[row].text);
+        CHECK(json_is_valid(sastaotp_change_json(change)));
+        CHECK(json_is(json_member(sastaotp_change_json(change), "change"), rows[row].word));
+        sastaotp_change_free(change);
+        sastaotp_activation_free(number);
+    }
+    sastaotp_client_free(client);
+}
+
+void every_end(void) {
+    static const struct {
+        const char *service, *control;
+        sastaotp_status fails;
+        sastaotp_settled settled;
+        sastaotp_end end;
+    } rows[] = {
+        /* The service says the same of an order that expired before its time and of one that was cancelled. */
+        {"zz_never", "expire", SASTAOTP_ACTIVATION_CANCELLED, SASTAOTP_SETTLED_ALREADY_OVER, SASTAOTP_END_CANCELLED},
+        {"zz_never", "provider_cancel", SASTAOTP_ACTIVATION_CANCELLED, SASTAOTP_SETTLED_ALREADY_OVER,
+         SASTAOTP_END_CANCELLED},
+        {"zz_cancel_race", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_COMPLETED, SASTAOTP_END_COMPLETED},
+        {"zz_never", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_CANCELLED, SASTAOTP_END_CANCELLED},
+    };
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+        sastaotp_activation *number = sandbox_buy(client, rows[row].service);
+        sastaotp_sms *sms = NULL;
+        sastaotp_settlement *settlement = NULL;
+        char body[128];
+        snprintf(body, sizeof body, "{\"id\":\"%s\"}", sastaotp_activation_id(number));
+        if (rows[row].control) sandbox_do(rows[row].control, body);
+        sastaotp_status status = sastaotp_activation_wait_for_code(number, 1, NULL, &sms, &error);
+        CHECK_INT(status, rows[row].fails);
+        sastaotp_error_free(error);
+        WORKS(sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, &settlement, &error));
+        CHECK_INT(sastaotp_settlement_state(settlement), rows[row].settled);
+        CHECK_INT(sastaotp_activation_end(number), rows[row].end);
+        sastaotp_settlement_free(settlement);
+        sastaotp_activation_free(number);
+    }
+    sastaotp_activation *race = sandbox_buy(client, "zz_cancel_race"), *young = sandbox_buy(client, "zz_early_cancel");
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_activation_cancel(race, &settlement, &error));
+    CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CODE_ARRIVED);
+    CHECK(sastaotp_sms_code(sastaotp_settlement_code(settlement)) != NULL);
+    sastaotp_settlement_free(settlement);
+    uint32_t millis = 0;
+    FAILS(sastaotp_activation_cancel(young, &settlement, &error), SASTAOTP_TOO_EARLY);
+    CHECK_TEXT(sastaotp_error_code(error), "EARLY_CANCEL_DENIED");
+    CHECK(sastaotp_error_retry_after_ms(error, &millis) && millis > 100000 && millis <= 125000);
+    sastaotp_error_free(error);
+    sastaotp_activation_free(race);
+
+    answer_once("getNumber", "{\\\"status\\\":\\\"OK\\\",\\\"activation_id\\\":\\\"7\\\",\\\"number\\\":\\\"917\\\",\\\"expires_in\\\":1}");
+    sandbox_do("faults", "{\"match\":{\"action\":\"getStatus\"},\"fault\":\"S03\",\"times\":0}");
+    sastaotp_activation *old = sandbox_buy(client, "zz_never");
+    sastaotp_sms *sms = NULL;
+    FAILS(sastaotp_activation_wait_for_code(old, 20000, NULL, &sms, &error), SASTAOTP_EXPIRED);
+    CHECK_INT(sastaotp_activation_end(old), SASTAOTP_END_EXPIRED);
+    sastaotp_error_free(error);
+    sastaotp_activation_free(old);
+    sastaotp_activation_free(young);
+    sastaotp_client_free(client);
+}
+
+void codes_come_out_untouched(void) {
+    static const char *const codes[] = {"12:34", "12:34:56", "007", "12 34", "G-1234", "STATUS_CANCEL", "\xf0\x9f\x94\x91"};
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    for (size_t row = 0; row < sizeof codes / sizeof *codes; row++) {
+        sastaotp_activation *number = sandbox_buy(client, "zz_never");
+        sastaotp_sms *sms = NULL;
+        char body[256];
+        snprintf(body, sizeof body, "{\"id\":\"%s\",\"code\":\"%s\",\"text\":\"Your code: %s\"}",
+                 sastaotp_activation_id(number), codes[row], codes[row]);
+        sandbox_do("sms", body);
+        WORKS(sastaotp_activation_wait_for_code(number, 1000, NULL, &sms, &error));
+        CHECK_TEXT(sastaotp_sms_code(sms), codes[row]);
+        CHECK_HOLDS(sastaotp_sms_text(sms), codes[row]);
+        CHECK(json_is_valid(sastaotp_sms_json(sms)));
+        sastaotp_sms_free(sms);
+        sastaotp_activation_free(number);
+    }
+    sastaotp_client_free(client);
+}
+
+void waits_end_in_time(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_activation *number = sandbox_buy(client, "zz_never"), *quick = NULL;
+    sastaotp_wait_options *options = sastaotp_wait_options_new();
+    sastaotp_sms *sms = (sastaotp_sms *)&error;
+    FAILS(sastaotp_activation_wait_for_code(number, 200, NULL, &sms, &error), SASTAOTP_WAIT_TIMEOUT);
+    CHECK(sms == NULL);
+    CHECK_INT(sastaotp_error_retry(error), SASTAOTP_RETRY_AFTER);
+    sastaotp_error_free(error);
+    WORKS(sastaotp_activation_with_timeout_ms(number, 5000, &quick, &error));
+    WORKS(sastaotp_wait_options_cancel_on_timeout(options, &error));
+    FAILS(sastaotp_activation_wait_for_code(quick, 200, options, &sms, &error), SASTAOTP_WAIT_TIMEOUT);
+    CHECK_HOLDS(sastaotp_error_message(error), "cancelled");
+    sastaotp_error_free(error);
+    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_CANCELLED);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
+    sastaotp_wait_options_free(options);
+    sastaotp_activation_free(number);
+    sastaotp_activation_free(quick);
+    sastaotp_client_free(client);
+}
