@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sastaotp::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
+use sastaotp::{
+    Amount, ErrorKind, KeyIn, NumberRequest, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange,
+};
 
 use crate::bench::{Bench, KEY, seconds};
 
@@ -131,4 +133,23 @@ fn a_server_that_repeats_the_key_does_not_get_it_printed() {
     assert!(!format!("{error} {error:?}").contains(KEY), "{error}");
     assert!(error.to_string().contains("***"), "{error}");
     assert!(bench.now() < Duration::from_secs(20).as_millis());
+}
+
+#[test]
+fn an_argument_that_is_far_too_long_is_not_repeated_whole() {
+    let Bench { client, .. } = Bench::new();
+    let long = "a".repeat(1 << 20);
+    let request = || NumberRequest::new(&long).country(&long).max_price(80);
+    for error in [
+        client.get_status(&long).unwrap_err(),
+        client.set_status(&long, SetStatus::Cancel).unwrap_err(),
+        client.activation(&long).unwrap_err(),
+        client.get_number(request()).unwrap_err(),
+        client.reget_number(&long).unwrap_err(),
+        client.get_services(Some(&long)).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Config, "{}", &text[..500.min(text.len())]);
+        assert!(text.len() < 500, "{} bytes: {}", text.len(), &text[..200]);
+    }
 }
