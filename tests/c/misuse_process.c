@@ -1,0 +1,215 @@
+/* Forks, and a server that hangs up while the signal for that would end the process. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "counter.h"
+#include "misuse.h"
+#include "sandbox.h"
+
+/* A call on an object of the parent: refused, with a word of what to do. */
+#define OF_THE_PARENT(name, call)                                                        \
+    do {                                                                                 \
+        FAILS(call, SASTAOTP_CONFIG);                                                    \
+        CHECK_HOLDS(sastaotp_error_message(error), "this " name " is of the parent process"); \
+        CHECK_HOLDS(sastaotp_error_message(error), "make a new one");                    \
+        sastaotp_error_free(error);                                                      \
+        error = NULL;                                                                    \
+    } while (0)
+
+typedef struct inherited {
+    sastaotp_config *config;
+    sastaotp_client *client, *handle;
+    sastaotp_cancel *cancel;
+    sastaotp_number_request *request;
+    sastaotp_intent *intent;
+    sastaotp_activation *number;
+    sastaotp_lease *lease;
+    sastaotp_order_iterator *iterator;
+    sastaotp_balance *balance;
+} inherited;
+
+static void clients_in_a_child(const inherited *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = NULL;
+    sastaotp_balance *balance = NULL;
+    sastaotp_services *services = NULL;
+    sastaotp_prices *prices = NULL;
+    sastaotp_countries *countries = NULL;
+    sastaotp_orders *orders = NULL;
+    sastaotp_order_iterator *iterator = NULL;
+    sastaotp_activation *number = NULL;
+    sastaotp_intent *intent = NULL;
+    sastaotp_lease *lease = NULL;
+    sastaotp_state *state = NULL;
+    sastaotp_change *change = NULL;
+    sastaotp_reconciliation *found = NULL;
+    sastaotp_unclaimed_list *list = NULL;
+    OF_THE_PARENT("client", sastaotp_client_with_cancel(of->client, of->cancel, &client, &error));
+    OF_THE_PARENT("client", sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_balance(of->client, &balance, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_services(of->client, NULL, &services, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_prices(of->client, NULL, NULL, &prices, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_countries(of->client, &countries, &error));
+    OF_THE_PARENT("client", sastaotp_client_find_country(of->client, "India", &countries, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_orders(of->client, 1, 1, NULL, &orders, &error));
+    OF_THE_PARENT("client", sastaotp_client_orders(of->client, NULL, &iterator, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_number(of->handle, of->request, &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_intend(of->client, of->request, &intent, &error));
+    OF_THE_PARENT("client", sastaotp_client_buy(of->client, of->intent, &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_reget_number(of->client, "1", &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_lease(of->client, of->request, &lease, &error));
+    OF_THE_PARENT("client", sastaotp_client_activation(of->client, "1", &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_status(of->client, "1", &state, &error));
+    OF_THE_PARENT("client", sastaotp_client_set_status(of->client, "1", SASTAOTP_SET_CANCEL, &change, &error));
+    OF_THE_PARENT("client", sastaotp_client_reconcile(of->client, of->intent, &found, &error));
+    OF_THE_PARENT("client", sastaotp_client_unclaimed(of->client, &list, &error));
+    CHECK(!sastaotp_client_budget_left(of->client, NULL));
+}
+
+static void numbers_in_a_child(const inherited *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_activation *number = NULL;
+    sastaotp_state *state = NULL;
+    sastaotp_sms *sms = NULL;
+    sastaotp_settlement *settlement = NULL;
+    sastaotp_order *order = NULL;
+    const sastaotp_activation *leased = sastaotp_lease_activation(of->lease);
+    OF_THE_PARENT("activation", sastaotp_activation_with_cancel(of->number, of->cancel, &number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_with_timeout_ms(of->number, 1, &number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_poll(of->number, &state, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_wait_for_code(leased, 1, NULL, &sms, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_mark_sms_sent(of->number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_request_next_code(of->number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_complete(of->number, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_cancel(leased, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_settle(leased, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_reget(of->number, &number, &error));
+    OF_THE_PARENT("lease", sastaotp_lease_close(of->lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    OF_THE_PARENT("lease", sastaotp_lease_keep(of->lease, &number, &error));
+    OF_THE_PARENT("iterator", sastaotp_order_iterator_next(of->iterator, &order, &error));
+    CHECK(sastaotp_activation_id(of->number) != NULL && sastaotp_activation_phone_number(leased) != NULL);
+}
+
+static void inherited_free(const inherited *of) {
+    sastaotp_lease_free(of->lease);
+    sastaotp_activation_free(of->number);
+    sastaotp_order_iterator_free(of->iterator);
+    sastaotp_client_free(of->client);
+    sastaotp_client_free(of->handle);
+    sastaotp_cancel_free(of->cancel);
+    sastaotp_config_free(of->config);
+    sastaotp_number_request_free(of->request);
+    sastaotp_intent_free(of->intent);
+    sastaotp_balance_free(of->balance);
+}
+
+void a_forked_child_makes_its_own(void) {
+    sastaotp_error *error = NULL;
+    inherited of = {.config = sandbox_config(), .cancel = sastaotp_cancel_new(), .request = sandbox_request("zz_never")};
+    WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
+    WORKS(sastaotp_client_new(of.config, &of.client, &error));
+    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
+    WORKS(sastaotp_client_intend(of.client, of.request, &of.intent, &error));
+    WORKS(sastaotp_client_get_number(of.client, of.request, &of.number, &error));
+    WORKS(sastaotp_client_lease(of.client, of.request, &of.lease, &error));
+    WORKS(sastaotp_client_orders(of.client, NULL, &of.iterator, &error));
+    WORKS(sastaotp_client_get_balance(of.client, &of.balance, &error));
+    size_t before = sandbox_requests(NULL);
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        sastaotp_client *own = NULL;
+        sastaotp_balance *balance = NULL;
+        clients_in_a_child(&of);
+        numbers_in_a_child(&of);
+        CHECK_INT(sandbox_requests(NULL), before);
+        CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
+        WORKS(sastaotp_client_new(of.config, &own, &error));
+        inherited_free(&of);
+        WORKS(sastaotp_client_get_balance(own, &balance, &error));
+        CHECK_INT(sastaotp_balance_amount(balance), 980 * SASTAOTP_RUPEE);
+        sastaotp_balance_free(balance);
+        sastaotp_client_free(own);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_INT(sandbox_requests(NULL), before + 1);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":0}");
+    sastaotp_order *order = NULL;
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_order_iterator_next(of.iterator, &order, &error));
+    sastaotp_order_free(order);
+    WORKS(sastaotp_activation_cancel(of.number, &settlement, &error));
+    sastaotp_settlement_free(settlement);
+    inherited_free(&of);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":2}");
+}
+
+/* How the server hangs up. */
+enum { SAYS_FIN, SAYS_RST, READS_THEN_RST, WAYS };
+
+/* How often the server hung up; the next way follows from it. */
+static counter hung_up = COUNTER;
+
+static void *hang_up(void *argument) {
+    const int *listener = argument;
+    for (;;) {
+        int fd = accept(*listener, NULL, NULL), how = (int)(counter_add(&hung_up, 0) % WAYS);
+        if (fd < 0) return NULL;
+        struct linger at_once = {1, 0};
+        char bytes[16];
+        if (how == READS_THEN_RST && read(fd, bytes, sizeof bytes) < 0) how = SAYS_RST;
+        if (how != SAYS_FIN) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        close(fd);
+        counter_add(&hung_up, 1);
+    }
+}
+
+void a_server_that_hangs_up(void) {
+    enum { ROUNDS = 60 };
+    sastaotp_error *error = NULL;
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
+    CHECK(listen(listener, 16) == 0 && getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, hang_up, &listener), 0);
+
+    /* What a program gets that never thought of it: the signal's default ends the process. */
+    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
+    char url[64];
+    snprintf(url, sizeof url, "http://127.0.0.1:%d/stubs/handler_api.php", ntohs(address.sin_port));
+    sastaotp_config *config = sandbox_config();
+    sastaotp_client *client = NULL;
+    WORKS(sastaotp_config_set_base_url(config, url, &error));
+    WORKS(sastaotp_client_new(config, &client, &error));
+    sastaotp_number_request *request = sandbox_request("zz_never");
+    for (int round = 0; round < ROUNDS; round++) {
+        sastaotp_activation *number = NULL;
+        FAILS(sastaotp_client_get_number(client, request, &number, &error), SASTAOTP_CONNECTION);
+        sastaotp_error_free(error);
+    }
+    sastaotp_balance *balance = NULL;
+    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_CONNECTION);
+    sastaotp_error_free(error);
+    CHECK(counter_add(&hung_up, 0) >= ROUNDS);
+    shutdown(listener, SHUT_RDWR);
+    close(listener);
+    pthread_join(thread, NULL);
+    sastaotp_number_request_free(request);
+    sastaotp_client_free(client);
+    sastaotp_config_free(config);
+}
