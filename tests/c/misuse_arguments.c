@@ -191,7 +191,8 @@ void values_out_of_range(void) {
     }
     for (size_t at = 0; at < sizeof pages / sizeof *pages; at++) {
         sastaotp_orders *page = NULL;
-        FAILS(sastaotp_client_get_orders(on.client, pages[at].limit, pages[at].page, NULL, &page, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_client_get_orders(on.client, pages[at].limit, pages[at].page, NULL, &page, &error),
+              SASTAOTP_CONFIG);
         CHECK_HOLDS(sastaotp_error_message(error), "limit");
         sastaotp_error_free(error);
     }

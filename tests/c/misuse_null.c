@@ -5,7 +5,7 @@
 
 static int rows;
 
-/* A call that is refused for an argument: with an error that names it, with no place for an error, and with nothing sent. */
+/* A call that is refused for an argument: with an error that names it, and with no place for an error. */
 #define REFUSED(argument, call)                                          \
     do {                                                                 \
         sastaotp_error *object = NULL, **error = &object;                \
@@ -34,7 +34,7 @@ static int rows;
 
 #define PLACE "the place for the result"
 
-static void settings(sastaotp_config *config, sastaotp_number_request *request, sastaotp_wait_options *options) {
+static void settings(sastaotp_config *config, sastaotp_number_request *request) {
     static const uint8_t pem[] = "x";
     REFUSED(PLACE, sastaotp_config_from_env(NULL, error));
     REFUSED("config", sastaotp_config_set_api_key(NULL, "k", error));
@@ -63,7 +63,6 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request, 
     REFUSED("options", sastaotp_wait_options_set_interval_ms(NULL, 1, error));
     REFUSED("options", sastaotp_wait_options_accept_same_code(NULL, error));
     REFUSED("options", sastaotp_wait_options_cancel_on_timeout(NULL, error));
-    (void)options;
 }
 
 static void clients(const sastaotp_client *client, const sastaotp_config *config, const sastaotp_cancel *cancel,
@@ -139,7 +138,8 @@ static void numbers(const sastaotp_activation *number, const sastaotp_cancel *ca
     REFUSED(PLACE, sastaotp_activation_complete(number, NULL, error));
     REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_cancel(NULL, place, error));
     REFUSED(PLACE, sastaotp_activation_cancel(number, NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_settle(NULL, SASTAOTP_EARLY_REPORT, place, error));
+    REFUSED_INTO(sastaotp_settlement, "activation",
+                 sastaotp_activation_settle(NULL, SASTAOTP_EARLY_REPORT, place, error));
     REFUSED(PLACE, sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, NULL, error));
     REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_reget(NULL, place, error));
     REFUSED(PLACE, sastaotp_activation_reget(number, NULL, error));
@@ -156,7 +156,6 @@ void null_arguments_are_refused(void) {
     sastaotp_config *config = sandbox_config();
     sastaotp_client *client = sandbox_client();
     sastaotp_cancel *cancel = sastaotp_cancel_new();
-    sastaotp_wait_options *options = sastaotp_wait_options_new();
     sastaotp_number_request *request = sandbox_request("zz_never");
     sastaotp_intent *intent = NULL;
     sastaotp_order_iterator *iterator = NULL;
@@ -165,7 +164,7 @@ void null_arguments_are_refused(void) {
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_lease(client, request, &lease, &error));
     size_t before = sandbox_requests(NULL);
-    settings(config, request, options);
+    settings(config, request);
     clients(client, config, cancel, request, intent);
     numbers(sastaotp_lease_activation(lease), cancel, lease, iterator);
     CHECK_INT(sandbox_requests(NULL), before);
@@ -174,7 +173,6 @@ void null_arguments_are_refused(void) {
     sastaotp_order_iterator_free(iterator);
     sastaotp_intent_free(intent);
     sastaotp_number_request_free(request);
-    sastaotp_wait_options_free(options);
     sastaotp_cancel_free(cancel);
     sastaotp_client_free(client);
     sastaotp_config_free(config);

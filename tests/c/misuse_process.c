@@ -113,7 +113,8 @@ static void inherited_free(const inherited *of) {
 
 void a_forked_child_makes_its_own(void) {
     sastaotp_error *error = NULL;
-    inherited of = {.config = sandbox_config(), .cancel = sastaotp_cancel_new(), .request = sandbox_request("zz_never")};
+    inherited of = {.config = sandbox_config(), .request = sandbox_request("zz_never"),
+                    .cancel = sastaotp_cancel_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
     WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));

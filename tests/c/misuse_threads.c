@@ -121,7 +121,8 @@ void eight_threads_and_a_token(void) {
         if ((intptr_t)late > slowest) slowest = (intptr_t)late;
     }
     CHECK_INT(pthread_join(ninth, NULL), 0);
-    printf("misuse: %lld calls of 8 threads; the last ended %d ms after the token\n", counter_add(&calls, 0), (int)slowest);
+    printf("misuse: %lld calls of 8 threads; the last ended %d ms after the token\n", counter_add(&calls, 0),
+           (int)slowest);
     CHECK(slowest < 2000);
     sastaotp_settlement *settlement = NULL;
     WORKS(sastaotp_activation_cancel(bought, &settlement, &error));

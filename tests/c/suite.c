@@ -20,6 +20,7 @@ static const struct {
     {"every_setting", every_setting},
     {"the_catalogue", the_catalogue},
     {"the_history", the_history},
+    {"the_reader_of_json", the_reader_of_json},
     {"fields_that_the_service_adds", fields_that_the_service_adds},
     {"every_fact_of_a_refused_purchase", every_fact_of_a_refused_purchase},
     {"every_fact_of_a_failed_read", every_fact_of_a_failed_read},
