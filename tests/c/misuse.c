@@ -15,6 +15,7 @@ static const struct {
     {"values_out_of_range", values_out_of_range},
     {"indices_behind_the_end", indices_behind_the_end},
     {"a_forked_child_makes_its_own", a_forked_child_makes_its_own},
+    {"a_token_whose_process_forked", a_token_whose_process_forked},
     {"a_server_that_hangs_up", a_server_that_hangs_up},
     {"eight_threads_and_a_token", eight_threads_and_a_token},
     {"every_order_of_freeing", every_order_of_freeing},

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -23,6 +24,11 @@
         sastaotp_error_free(error);                                                      \
         error = NULL;                                                                    \
     } while (0)
+
+static void sleep_ms(long millis) {
+    struct timespec pause = {millis / 1000, millis % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
 
 typedef struct inherited {
     sastaotp_config *config;
@@ -155,6 +161,53 @@ void a_forked_child_makes_its_own(void) {
     sastaotp_settlement_free(settlement);
     inherited_free(&of);
     sandbox_do("assert", "{\"charges\":2,\"refunds\":2}");
+}
+
+static void *ask_for_ever(void *client) {
+    sastaotp_error *error = NULL;
+    sastaotp_balance *balance = NULL;
+    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_CANCELLED);
+    sastaotp_error_free(error);
+    return NULL;
+}
+
+static long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void a_token_whose_process_forked(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client(), *handle = NULL;
+    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    pthread_t thread;
+    WORKS(sastaotp_client_with_cancel(client, cancel, &handle, &error));
+    sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\"}");
+    CHECK_INT(pthread_create(&thread, NULL, ask_for_ever, handle), 0);
+    while (sandbox_requests("getBalance") == 0) sleep_ms(20);
+    sleep_ms(50);
+    int ends[2], status = 0;
+    CHECK(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        /* Lives until the parent has closed its end. */
+        char byte;
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ends[0]);
+    long long triggered = now_ms();
+    sastaotp_cancel_trigger(cancel);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK(now_ms() - triggered < 2000);
+    close(ends[1]);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    sastaotp_client_free(handle);
+    sastaotp_client_free(client);
+    sastaotp_cancel_free(cancel);
 }
 
 /* How the server hangs up. */
