@@ -1,11 +1,7 @@
-/* Forks, and a server that hangs up while the signal for that would end the process. */
+/* What a fork copies is of no use in the child, and of no harm. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,6 +98,8 @@ static void numbers_in_a_child(const inherited *of) {
     OF_THE_PARENT("lease", sastaotp_lease_keep(of->lease, &number, &error));
     OF_THE_PARENT("iterator", sastaotp_order_iterator_next(of->iterator, &order, &error));
     CHECK(sastaotp_activation_id(of->number) != NULL && sastaotp_activation_phone_number(leased) != NULL);
+    CHECK(sastaotp_activation_price(of->number, NULL) && sastaotp_activation_purchase(leased) != NULL);
+    CHECK(sastaotp_activation_code(of->number) == NULL && !sastaotp_activation_expires_at_ms(of->number, NULL));
 }
 
 static void inherited_free(const inherited *of) {
@@ -134,13 +132,16 @@ void a_forked_child_makes_its_own(void) {
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
-        sastaotp_client *own = NULL;
+        sastaotp_client *own = NULL, *none = NULL;
         sastaotp_balance *balance = NULL;
         clients_in_a_child(&of);
         numbers_in_a_child(&of);
         CHECK_INT(sandbox_requests(NULL), before);
         CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
         WORKS(sastaotp_client_new(of.config, &own, &error));
+        OF_THE_PARENT("cancel", sastaotp_client_with_cancel(own, of.cancel, &none, &error));
+        sastaotp_cancel_trigger(of.cancel);
+        CHECK(!sastaotp_cancel_is_triggered(of.cancel));
         inherited_free(&of);
         WORKS(sastaotp_client_get_balance(own, &balance, &error));
         CHECK_INT(sastaotp_balance_amount(balance), 980 * SASTAOTP_RUPEE);
@@ -210,60 +211,46 @@ void a_token_whose_process_forked(void) {
     sastaotp_cancel_free(cancel);
 }
 
-/* How the server hangs up. */
-enum { SAYS_FIN, SAYS_RST, READS_THEN_RST, WAYS };
+static counter ended = COUNTER;
 
-/* How often the server hung up; the next way follows from it. */
-static counter hung_up = COUNTER;
-
-static void *hang_up(void *argument) {
-    const int *listener = argument;
-    for (;;) {
-        int fd = accept(*listener, NULL, NULL), how = (int)(counter_add(&hung_up, 0) % WAYS);
-        if (fd < 0) return NULL;
-        struct linger at_once = {1, 0};
-        char bytes[16];
-        if (how == READS_THEN_RST && read(fd, bytes, sizeof bytes) < 0) how = SAYS_RST;
-        if (how != SAYS_FIN) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-        close(fd);
-        counter_add(&hung_up, 1);
+/* Keeps the locks of an activation and a token busy. */
+static void *use_at_full_speed(void *argument) {
+    const inherited *of = argument;
+    while (counter_add(&ended, 0) == 0) {
+        for (int at = 0; at < 100; at++) {
+            CHECK(sastaotp_activation_code_count(of->number) == 0 && !sastaotp_cancel_is_triggered(of->cancel));
+            CHECK(!sastaotp_client_budget_left(of->client, NULL));
+        }
     }
+    return NULL;
 }
 
-void a_server_that_hangs_up(void) {
-    enum { ROUNDS = 60 };
-    sastaotp_error *error = NULL;
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t length = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM, 0);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    CHECK(listen(listener, 16) == 0 && getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+void forks_while_a_thread_holds_a_lock(void) {
+    enum { FORKS = 50 };
+    inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_new()};
+    of.number = sandbox_buy(of.client, "zz_never");
     pthread_t thread;
-    CHECK_INT(pthread_create(&thread, NULL, hang_up, &listener), 0);
-
-    /* What a program gets that never thought of it: the signal's default ends the process. */
-    CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
-    char url[64];
-    snprintf(url, sizeof url, "http://127.0.0.1:%d/stubs/handler_api.php", ntohs(address.sin_port));
-    sastaotp_config *config = sandbox_config();
-    sastaotp_client *client = NULL;
-    WORKS(sastaotp_config_set_base_url(config, url, &error));
-    WORKS(sastaotp_client_new(config, &client, &error));
-    sastaotp_number_request *request = sandbox_request("zz_never");
-    for (int round = 0; round < ROUNDS; round++) {
-        sastaotp_activation *number = NULL;
-        FAILS(sastaotp_client_get_number(client, request, &number, &error), SASTAOTP_CONNECTION);
-        sastaotp_error_free(error);
+    CHECK_INT(pthread_create(&thread, NULL, use_at_full_speed, &of), 0);
+    for (int at = 0; at < FORKS; at++) {
+        int status = 0;
+        fflush(NULL);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(20);
+            CHECK_INT(sastaotp_activation_code_count(of.number), 0);
+            CHECK_INT(sastaotp_activation_end(of.number), SASTAOTP_END_NONE);
+            CHECK(sastaotp_activation_phone_number(of.number) != NULL);
+            sastaotp_cancel_trigger(of.cancel);
+            CHECK(!sastaotp_client_budget_left(of.client, NULL));
+            inherited_free(&of);
+            _exit(0);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        /* Ended by the alarm, the child would have hung. */
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     }
-    sastaotp_balance *balance = NULL;
-    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_CONNECTION);
-    sastaotp_error_free(error);
-    CHECK(counter_add(&hung_up, 0) >= ROUNDS);
-    shutdown(listener, SHUT_RDWR);
-    close(listener);
-    pthread_join(thread, NULL);
-    sastaotp_number_request_free(request);
-    sastaotp_client_free(client);
-    sastaotp_config_free(config);
+    counter_add(&ended, 1);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    inherited_free(&of);
 }
