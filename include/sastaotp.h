@@ -1109,7 +1109,7 @@ sastaotp_status sastaotp_client_lease(const sastaotp_client *client,
  * Takes up an activation that exists: of an earlier run, from the history, or from sastaotp_client_unclaimed. Sends nothing.
  *
  * `*activation` is yours: sastaotp_activation_free. NULL arguments and ids that cannot be one (1 to 64 letters, digits and
- * "_.-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+ * "_.:-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
                                            const char *id,

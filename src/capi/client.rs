@@ -334,7 +334,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 /// Takes up an activation that exists: of an earlier run, from the history, or from sastaotp_client_unclaimed. Sends nothing.
 ///
 /// `*activation` is yours: sastaotp_activation_free. NULL arguments and ids that cannot be one (1 to 64 letters, digits and
-/// "_.-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// "_.:-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,
