@@ -12,9 +12,10 @@ mod header {
     use std::{env, fs};
 
     /// The files of `src/capi` in the order of the header.
-    const FILES: [&str; 17] = [
+    const FILES: [&str; 18] = [
         "version",
         "error",
+        "amount",
         "config",
         "cancel",
         "client",

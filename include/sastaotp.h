@@ -276,12 +276,12 @@ typedef int32_t sastaotp_set_status;
 /**
  * The kinds of sastaotp_state.
  */
-typedef int32_t sastaotp_state_kind;
+typedef int32_t sastaotp_kind_of_state;
 
 /**
  * The kinds of sastaotp_change.
  */
-typedef int32_t sastaotp_change_kind;
+typedef int32_t sastaotp_kind_of_change;
 
 /**
  * How an activation ended, as far as it is known.
@@ -301,7 +301,7 @@ typedef int32_t sastaotp_settled;
 /**
  * What became of a purchase that nobody waits for.
  */
-typedef int32_t sastaotp_unclaimed_outcome;
+typedef int32_t sastaotp_outcome;
 
 /**
  * It worked.
@@ -786,6 +786,22 @@ const char *sastaotp_error_json(const sastaotp_error *error);
  * NULL does nothing. Since 0.1.0.
  */
 void sastaotp_error_free(sastaotp_error *error);
+
+/**
+ * Writes an amount of micro-rupees as rupees with two to six decimals, such as "18.50", and a NUL at its end. Exact.
+ *
+ * Returns how many bytes the text has, without the NUL, as snprintf does: where `size` is not larger, the text was cut
+ * to fit. 32 are always enough. NULL as buffer, or a size of 0, only counts. Cannot fail. Any thread. Since 0.1.0.
+ */
+size_t sastaotp_amount_format(int64_t micros, char *buffer, size_t size);
+
+/**
+ * Reads rupees with a point and at most six decimals, such as "18.50", as micro-rupees. Exact.
+ *
+ * Fails with SASTAOTP_CONFIG where the text is no such amount or does not fit, and where an argument is NULL. Any
+ * thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sastaotp_error **error);
 
 /**
  * Makes settings with every default and no API key.
@@ -1627,6 +1643,13 @@ bool sastaotp_intent_watermark(const sastaotp_intent *intent,
 int64_t sastaotp_intent_started_ms(const sastaotp_intent *intent);
 
 /**
+ * Copies an intent, to keep it beyond the error or list that it is part of.
+ *
+ * Returns an object that is yours: sastaotp_intent_free. NULL gives NULL. Any thread. Since 0.1.0.
+ */
+sastaotp_intent *sastaotp_intent_copy(const sastaotp_intent *intent);
+
+/**
  * Frees an intent of your own; not one that is part of an error or a list.
  *
  * NULL does nothing. Since 0.1.0.
@@ -1829,7 +1852,7 @@ void sastaotp_sms_free(sastaotp_sms *sms);
  *
  * NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
  */
-sastaotp_state_kind sastaotp_state_get_kind(const sastaotp_state *state);
+sastaotp_kind_of_state sastaotp_state_kind(const sastaotp_state *state);
 
 /**
  * Returns the message that came; NULL where none did.
@@ -1871,7 +1894,7 @@ void sastaotp_state_free(sastaotp_state *state);
  *
  * NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
  */
-sastaotp_change_kind sastaotp_change_get_kind(const sastaotp_change *change);
+sastaotp_kind_of_change sastaotp_change_kind(const sastaotp_change *change);
 
 /**
  * Returns a word that this library does not know, as the service wrote it; NULL for a change that it knows.
@@ -2253,7 +2276,7 @@ void sastaotp_unclaimed_list_free(sastaotp_unclaimed_list *list);
  *
  * NULL gives SASTAOTP_UNCLAIMED_UNKNOWN. Any thread. Since 0.1.0.
  */
-sastaotp_unclaimed_outcome sastaotp_unclaimed_get_outcome(const sastaotp_unclaimed *unclaimed);
+sastaotp_outcome sastaotp_unclaimed_outcome(const sastaotp_unclaimed *unclaimed);
 
 /**
  * Returns what was to be bought.

@@ -4,15 +4,19 @@
 //! proved that it was not charged or confirmed a refund.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use crate::clock::Moment;
 use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
 
-/// How many activations are remembered; the oldest are forgotten first.
+/// How many activations are remembered, and as many of this client's own; the oldest are forgotten first.
 const REMEMBERED: usize = 16_384;
+/// How many lost replies are remembered, the newest.
+const LOST: usize = 1024;
 
 /// The books of one client.
 #[derive(Debug, Default)]
@@ -26,7 +30,11 @@ pub(crate) struct Books {
     highest_order: Option<u64>,
     known: HashMap<String, Known>,
     oldest: VecDeque<String>,
+    /// Those that were the oldest once, and are this client's own: a long history does not push them out.
+    oldest_own: VecDeque<String>,
     unclaimed: Vec<(Ticket, Unclaimed)>,
+    /// When the replies of purchases were lost, by the monotonic clock.
+    lost: VecDeque<(Intent, Duration)>,
 }
 
 /// The number of one purchase in the books.
@@ -36,12 +44,14 @@ pub(crate) struct Ticket(u64);
 /// What is known of an activation.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// Bought by this client.
-    own: bool,
+    /// When this client bought it, and for how long.
+    bought: Option<(Moment, Option<Duration>)>,
+    /// Taken up by its id while the reply to a purchase was awaited that may name it.
+    taken_up: bool,
     /// What it counts for in `spent`.
     counted: Amount,
-    /// The purchase without a known outcome that it may be.
-    candidate_of: Option<Ticket>,
+    /// The purchases without a known outcome that it may be.
+    candidate_of: Vec<Ticket>,
     price: Option<Amount>,
     phone_number: Option<String>,
 }
@@ -152,16 +162,29 @@ impl Books {
         }
     }
 
+    /// The caller is told at `now` that the outcome is not known.
+    pub(crate) fn lost(&mut self, intent: &Intent, now: Duration) {
+        if self.lost.len() >= LOST {
+            self.lost.pop_front();
+        }
+        self.lost.push_back((intent.clone(), now));
+    }
+
+    /// When the reply to a purchase of this client was lost, the last time.
+    pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
+        self.lost.iter().rev().find(|(lost, _)| lost == intent).map(|(_, at)| *at)
+    }
+
     /// A number was bought. Says whether its id was seen before.
-    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase) -> bool {
+    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
         let reserved = self.close(ticket);
         // A price that cannot be read counts for what was reserved.
         let counted = purchase.price.unwrap_or(reserved);
         self.spent = add(subtract(self.spent, reserved), counted);
         self.saw_order(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
         let known = self.remember(&purchase.activation_id);
-        let seen_before = known.own;
-        known.own = true;
+        let seen_before = known.bought.is_some();
+        known.bought.get_or_insert((now, purchase.expires_in));
         known.counted = add(known.counted, counted);
         known.price = purchase.price.or(known.price);
         known.phone_number = Some(purchase.phone_number.clone());
@@ -171,9 +194,14 @@ impl Books {
     /// A cancellation was confirmed: what the activation counted for is given back.
     pub(crate) fn refunded(&mut self, id: &str) {
         let Some(known) = self.known.get_mut(id) else { return };
-        let amount = std::mem::take(&mut known.counted);
-        let reserved = known.candidate_of.take().map(|ticket| self.close(ticket)).unwrap_or_default();
-        self.spent = subtract(self.spent, add(amount, reserved));
+        let mut amount = std::mem::take(&mut known.counted);
+        for ticket in std::mem::take(&mut known.candidate_of) {
+            // While another order may be the purchase too, this one's refund proves nothing about it.
+            if !self.known.values().any(|known| known.candidate_of.contains(&ticket)) {
+                amount = add(amount, self.close(ticket));
+            }
+        }
+        self.spent = subtract(self.spent, amount);
     }
 
     /// Ends a reservation and returns it.
@@ -203,13 +231,29 @@ impl Books {
         }
     }
 
+    /// There is no order yet: the next one is newer than all.
+    pub(crate) fn saw_empty_history(&mut self) {
+        self.saw_order(Some(0));
+    }
+
     fn saw_order(&mut self, sequence: Option<u64>) {
         self.highest_order = self.highest_order.max(sequence);
     }
 
-    /// Whether this client bought the activation and knows it.
-    pub(crate) fn is_own(&self, id: &str) -> bool {
-        self.known.get(id).is_some_and(|known| known.own)
+    /// Whether this client bought the activation with another purchase than `intent`, or its caller has it already. What
+    /// is listed as unclaimed is what the caller of its intent looks for.
+    pub(crate) fn is_of_another(&self, id: &str, intent: &Intent) -> bool {
+        let is_looked_for = |unclaimed: &Unclaimed| {
+            unclaimed.intent == *intent
+                && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
+        };
+        self.known.get(id).is_some_and(|known| known.bought.is_some())
+            && !self.unclaimed.iter().any(|(_, unclaimed)| is_looked_for(unclaimed))
+    }
+
+    /// When this client bought the activation, and for how long.
+    pub(crate) fn bought(&self, id: &str) -> Option<(Moment, Option<Duration>)> {
+        self.known.get(id)?.bought
     }
 
     /// What the activation cost and its number, as far as they are known.
@@ -219,8 +263,18 @@ impl Books {
 
     fn remember(&mut self, id: &str) -> &mut Known {
         if !self.known.contains_key(id) {
-            if self.oldest.len() >= REMEMBERED
-                && let Some(forgotten) = self.oldest.pop_front()
+            while self.oldest.len() >= REMEMBERED
+                && let Some(oldest) = self.oldest.pop_front()
+            {
+                let is_ours = |known: &Known| known.bought.is_some() || !known.candidate_of.is_empty();
+                if self.known.get(&oldest).is_some_and(is_ours) {
+                    self.oldest_own.push_back(oldest);
+                } else {
+                    self.known.remove(&oldest);
+                }
+            }
+            if self.oldest_own.len() > REMEMBERED
+                && let Some(forgotten) = self.oldest_own.pop_front()
             {
                 self.known.remove(&forgotten);
             }
@@ -241,6 +295,11 @@ impl Books {
 
     /// What became of a purchase that is listed.
     pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
+        if let UnclaimedOutcome::Bought(purchase) = &outcome
+            && self.known.get(&purchase.activation_id).is_some_and(|known| known.taken_up)
+        {
+            return self.unlist(ticket);
+        }
         if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket) {
             unclaimed.outcome = outcome;
         }
@@ -263,7 +322,13 @@ impl Books {
             UnclaimedOutcome::Bought(purchase) => purchase.activation_id == id,
             _ => false,
         };
-        let place = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed))?;
+        let Some(place) = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed)) else {
+            let is_pending = |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
+            if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
+                self.remember(id).taken_up = true;
+            }
+            return None;
+        };
         match self.unclaimed.remove(place).1 {
             Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => Some((intent, *purchase)),
             _ => None,
@@ -272,12 +337,19 @@ impl Books {
 
     /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
-        let ticket = self.open.iter().find(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket);
+        // Several, where the same was bought twice within a millisecond.
+        let tickets: Vec<Ticket> =
+            self.open.iter().filter(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket).collect();
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
         for id in candidates.iter().filter_map(|order| order.activation_id.as_deref()) {
-            self.remember(id).candidate_of = ticket;
+            let known = self.remember(id);
+            for ticket in &tickets {
+                if !known.candidate_of.contains(ticket) {
+                    known.candidate_of.push(*ticket);
+                }
+            }
         }
     }
 }

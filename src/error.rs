@@ -37,6 +37,8 @@ struct Facts {
     phase: Phase,
     charge: Charge,
     retry: Retry,
+    /// The pause that a `Retry-After` header asked for.
+    told: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
     raw: Option<String>,
@@ -133,6 +135,7 @@ impl Error {
             phase: Phase::Prepare,
             charge: Charge::NotCharged,
             retry: Retry::Never,
+            told: None,
             fault: None,
             intent: None,
             raw: None,
@@ -141,6 +144,11 @@ impl Error {
 
     pub(crate) fn config(doing: &str, what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config, doing, what)
+    }
+
+    #[cfg(feature = "capi")]
+    pub(crate) fn amount(error: &crate::ParseAmountError) -> Self {
+        Self::config("reading an amount", error.to_string())
     }
 
     pub(crate) fn invalid(doing: &str, error: InvalidRequest) -> Self {
@@ -177,13 +185,15 @@ impl Error {
     }
 
     pub(crate) fn failure(doing: &str, failure: Failure, retry_after: Option<Duration>) -> Self {
-        match failure {
-            Failure::Service(error) => Self::service(doing, *error),
+        let mut error = match failure {
+            Failure::Service(error) => Self::service(doing, *error, retry_after),
             Failure::Unreadable(unreadable) => Self::unreadable(doing, unreadable, retry_after),
-        }
+        };
+        error.0.told = retry_after;
+        error
     }
 
-    fn service(doing: &str, service: ServiceError) -> Self {
+    fn service(doing: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
         let kind = match service.code.meaning() {
             Code::BadKey | Code::KeyInactive | Code::AccountBanned => ErrorKind::Authentication,
             Code::NoBalance => ErrorKind::InsufficientBalance,
@@ -208,7 +218,7 @@ impl Error {
         error.0.http_status = Some(service.http_status);
         error.0.retry = match (service.code.class(), service.retry_after) {
             (_, Some(pause)) => Retry::After(pause),
-            (CodeClass::Transient, None) => Retry::After(Duration::from_secs(5)),
+            (CodeClass::Transient, None) => Retry::After(retry_after.unwrap_or(Duration::from_secs(5))),
             _ => Retry::Never,
         };
         error.0.code = Some(service.code);
@@ -295,6 +305,11 @@ impl Error {
         self.0.retry
     }
 
+    /// The pause that a `Retry-After` header asked for.
+    pub(crate) fn told(&self) -> Option<Duration> {
+        self.0.told
+    }
+
     /// The error code of the service, where it sent one.
     pub fn code(&self) -> Option<&Code> {
         self.0.code.as_ref()
@@ -340,8 +355,21 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts { kind, code, http_status, phase, charge, retry, fault, intent, doing: _, what: _, hint: _, raw: _ } =
-            &*self.0;
+        let Facts {
+            kind,
+            code,
+            http_status,
+            phase,
+            charge,
+            retry,
+            fault,
+            intent,
+            doing: _,
+            what: _,
+            hint: _,
+            told: _,
+            raw: _,
+        } = &*self.0;
         f.debug_struct("Error")
             .field("message", &self.to_string())
             .field("kind", kind)
@@ -376,8 +404,21 @@ impl Serialize for Error {
             intent: Option<&'a Intent>,
             raw: Option<&'a str>,
         }
-        let Facts { kind, doing: _, what: _, hint, code, http_status, phase, charge, retry, fault, intent, raw } =
-            &*self.0;
+        let Facts {
+            kind,
+            doing: _,
+            what: _,
+            hint,
+            code,
+            http_status,
+            phase,
+            charge,
+            retry,
+            fault,
+            intent,
+            raw,
+            told: _,
+        } = &*self.0;
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),
             Retry::After(pause) => ("after", Some(document::in_millis(*pause))),

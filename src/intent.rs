@@ -156,7 +156,7 @@ impl Intent {
     pub fn from_json(text: &str) -> Result<Self> {
         let doing = "reading a saved intent";
         let intent: Self = serde_json::from_str(text)
-            .map_err(|_| Error::config(doing, "the text is not what Intent::to_json wrote"))?;
+            .map_err(|_| Error::config(doing, "the text is not the JSON of an intent: give it as it was saved"))?;
         intent.request().query().map_err(|error| Error::invalid(doing, error))?;
         Ok(intent)
     }

@@ -1,8 +1,9 @@
 //! Every reply that was seen or is feared, and what it means: one row a reply, in `tests/replies/`.
 //!
-//! `corpus.jsonl` holds real replies of the service and its family. A row's `expect` is the meaning in short; an `any`
-//! row goes through every parser, and its `expect` may differ by action: the action's own name counts first, then
-//! `charge` for the two that cost money, then `*`.
+//! `corpus.jsonl` holds real replies of the service and its family; `made.jsonl` holds those that nobody has sent yet,
+//! each written from the trap of the service or the row of the fault matrix that its note names. A row's `expect` is the
+//! meaning in short; an `any` row goes through every parser, and its `expect` may differ by action: the action's own
+//! name counts first, then `charge` for the two that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use sastaotp::protocol::{
 use serde::Deserialize;
 
 const CORPUS: &str = include_str!("replies/corpus.jsonl");
+const MADE: &str = include_str!("replies/made.jsonl");
 
 /// One action of each parser: the V2 actions share theirs.
 const ACTIONS: [&str; 9] = [
@@ -140,6 +142,41 @@ fn check(name: &str, file: &str, at_least: usize) {
 #[test]
 fn real_replies_mean_what_their_notes_say() {
     check("corpus.jsonl", CORPUS, 129);
+}
+
+#[test]
+fn feared_replies_mean_what_the_rules_say() {
+    check("made.jsonl", MADE, 422);
+}
+
+/// Every reply of both tables, cut short and with one byte changed, at up to a hundred places; at fewer of a long one.
+#[test]
+fn a_damaged_reply_breaks_no_parser_and_proves_nothing_without_a_length() {
+    const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
+    let mut count = 0_usize;
+    for (line, row) in rows(CORPUS).chain(rows(MADE)) {
+        let body = row.body.bytes();
+        let is_plain = !body.contains(&b'{');
+        let places = (100_000 / body.len().max(1)).clamp(4, 100);
+        for place in (0..body.len()).step_by(body.len().div_ceil(places).max(1)) {
+            let flipped = |bits: u8| {
+                let mut body = body.clone();
+                body[place] ^= bits;
+                body
+            };
+            for damaged in [body[..place].to_vec(), flipped(0x01), flipped(0x20), flipped(0x80), flipped(0xff)] {
+                for action in row.actions() {
+                    let reply = row.reply(&damaged);
+                    meaning(action, RawReply { framed: true, ..reply });
+                    let found = meaning(action, RawReply { framed: false, ..reply });
+                    let proves = PROOFS.iter().any(|proof| found.starts_with(proof));
+                    assert!(!(is_plain && proves), "line {line} {action}: {found}: {}", row.note);
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 100_000, "only {count} damaged replies");
 }
 
 // What a reply means, in short.

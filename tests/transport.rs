@@ -99,7 +99,7 @@ fn a_request_is_what_it_should_be() {
     assert_eq!(ask(&transport, Lane::Read).unwrap().body, b"hello");
     ask_with(&transport, Lane::Charge, |ask| ask.gzip = true).unwrap();
     let common = format!(
-        "GET /stubs/handler_api.php?action=getBalance HTTP/1.1\r\nHost: {}\r\nUser-Agent: sastaotp/{}\r\n\
+        "GET /stubs/handler_api.php?action=getBalance HTTP/1.1\r\nHost: {}\r\nUser-Agent: libsastaotp/{}\r\n\
          Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n",
         server.address,
         env!("CARGO_PKG_VERSION")

@@ -34,6 +34,8 @@ pub struct Life {
     next: Option<AwaitedNext>,
     end: Option<End>,
     last_poll: Option<Duration>,
+    /// Until when a poll of one of the waits may take. The others leave it to that one.
+    asking: Option<Duration>,
     last_moment: Option<Moment>,
     went_backwards: bool,
 }

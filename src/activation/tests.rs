@@ -64,6 +64,89 @@ fn the_last_poll_stands_at_the_deadline_and_none_is_too_close() {
 }
 
 #[test]
+fn a_wait_that_goes_on_has_its_last_poll_at_the_deadline_too() {
+    for (seconds, expected) in
+        [(3, vec![]), (4, vec![5000]), (6, vec![7000]), (10, vec![11_000]), (13, vec![5000, 14_000])]
+    {
+        let mut life = new(1200);
+        run(&mut life, 0.0, timeout(0), |_| WAITING);
+        let (polls, outcome, end) = run(&mut life, 1.0, timeout(seconds), |_| WAITING);
+        assert_eq!((polls, outcome, end), (expected, Outcome::TimedOut, (1 + u128::from(seconds)) * 1000));
+    }
+}
+
+/// The beginnings and ends of polls, and how each wait ended, and when.
+type Together = (Vec<(u128, u128)>, Vec<(Outcome, u128)>);
+
+/// Steps several waits on one activation against a service that takes `latency` for an answer, every tenth of a second.
+/// Returns the polls with their ends, and how each wait ended, and when, in milliseconds.
+fn run_together(latency: u128, code_at: u128, plans: &[(u64, Plan)]) -> Together {
+    type Running = (Wait, Option<u128>);
+    let mut life = new(1200);
+    let (mut polls, mut running, mut ended) = (Vec::new(), vec![None::<Running>; plans.len()], vec![None; plans.len()]);
+    for tick in (0..100_000).step_by(100) {
+        let now = at(Duration::from_millis(tick).as_secs_f64());
+        for (index, &(start, plan)) in plans.iter().enumerate() {
+            if tick < start || ended[index].is_some() {
+                continue;
+            }
+            let (wait, asked) = running[index].get_or_insert_with(|| (life.begin_wait(now, plan), None));
+            let tick = u128::from(tick);
+            let seen = match *asked {
+                Some(since) if tick < since + latency => continue,
+                Some(since) => Some(if since + latency > code_at { code("7") } else { WAITING }),
+                None => None,
+            };
+            *asked = None;
+            match life.step(wait, now, seen.as_ref(), 0) {
+                Next::Poll { at, .. } if at <= now.monotonic => {
+                    polls.push((tick, tick + latency));
+                    *asked = Some(tick);
+                }
+                Next::Done(outcome) => ended[index] = Some((outcome, tick)),
+                _ => {}
+            }
+        }
+    }
+    (polls, ended.into_iter().map(|end| end.expect("every wait ends")).collect())
+}
+
+#[test]
+fn waits_on_one_activation_share_their_polls() {
+    let never = 1_000_000;
+    for latency in [0, 100, 700, 3000] {
+        for code_at in [0, 12_000, 31_000, never] {
+            for starts in [[0_u64, 0, 0], [0, 100, 2500], [0, 7000, 9900]] {
+                let plans = [(starts[0], timeout(60)), (starts[1], timeout(17)), (starts[2], timeout(33))];
+                let (polls, ended) = run_together(latency, code_at, &plans);
+                let what = format!("{latency} {code_at} {starts:?}: {polls:?} {ended:?}");
+                assert!(polls.windows(2).all(|pair| pair[1].0 >= pair[0].1 + 5000), "{what}");
+                for ((start, plan), (outcome, end)) in plans.iter().zip(&ended) {
+                    let limit = u128::from(*start) + plan.timeout.as_millis();
+                    assert!(*end <= limit + latency.max(1000), "{what}");
+                    match outcome {
+                        Outcome::Code(sms) => assert_eq!(sms.code, "7"),
+                        other => {
+                            assert_eq!((other, code_at + 5000 + latency > limit), (&Outcome::TimedOut, true), "{what}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wait_that_is_given_up_leaves_its_poll_to_the_others() {
+    let mut life = new(1200);
+    let (mut first, mut second) = (life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), PLAN));
+    assert!(matches!(life.step(&mut first, at(0.0), None, 0), Next::Poll { at, .. } if at.is_zero()));
+    assert!(matches!(life.step(&mut second, at(0.0), None, 0), Next::Rest { .. }));
+    life.give_up(&first);
+    assert!(matches!(life.step(&mut second, at(1.0), None, 0), Next::Poll { .. }));
+}
+
+#[test]
 fn a_code_is_returned_when_it_is_seen_and_kept_after() {
     let mut life = new(1200);
     let late = |now: f64| if now < 12.0 { WAITING } else { code("12:34") };
@@ -109,6 +192,19 @@ fn trouble_passes_or_ends_the_wait() {
     }
     let mut taken_up = Life::default();
     assert_eq!(run(&mut taken_up, 0.0, PLAN, |_| Seen::Trouble(NotFound)).0.len(), 1);
+}
+
+#[test]
+fn only_trouble_in_a_row_ends_a_wait() {
+    use Trouble::{Certificate, Http, Transient};
+    for trouble in [Certificate, Http] {
+        let mut polls = 0;
+        let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| {
+            polls += 1;
+            Seen::Trouble(if polls % 2 == 0 { Transient } else { trouble })
+        });
+        assert_eq!((made.len(), ended), (12, Outcome::TimedOut), "{trouble:?}");
+    }
 }
 
 #[test]
@@ -182,6 +278,19 @@ fn settings_without_measure_are_bounded() {
     assert_eq!(run(&mut forever, 0.0, timeout(13), |_| WAITING).1, Outcome::TimedOut);
     let plan = Plan { interval: Duration::ZERO, ..timeout(13) };
     assert_eq!(run(&mut new(1200), 0.0, plan, |_| WAITING).0, [0, 5000, 13_000]);
+}
+
+#[test]
+fn a_long_interval_does_not_cost_the_poll_at_the_deadline() {
+    let slow = |seconds| Plan { interval: Duration::from_secs(60), ..timeout(seconds) };
+    for (seconds, expected) in
+        [(50, vec![0, 50_000]), (90, vec![0, 90_000]), (4, vec![0]), (130, vec![0, 60_000, 130_000])]
+    {
+        assert_eq!(run(&mut new(1200), 0.0, slow(seconds), |_| WAITING).0, expected, "{seconds} s");
+    }
+    let mut life = new(1200);
+    run(&mut life, 0.0, timeout(0), |_| WAITING);
+    assert_eq!(run(&mut life, 1.0, slow(30), |_| WAITING).0, [31_000]);
 }
 
 #[test]

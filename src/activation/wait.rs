@@ -52,6 +52,8 @@ pub struct Wait {
     last: bool,
     /// Whether no further poll fits in.
     polled_out: bool,
+    /// Whether the poll under way is this wait's.
+    asking: bool,
     rate_limits: u32,
     certificates: u32,
     http_errors: u32,
@@ -123,37 +125,67 @@ impl Life {
         // Bounds that no sum of times below can overflow.
         let interval = plan.interval.clamp(POLL_INTERVAL, LONGEST_INTERVAL);
         let timeout = plan.timeout.min(LONGEST_WAIT);
-        let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + interval);
-        Wait {
+        let mut wait = Wait {
             plan: Plan { interval, ..plan },
             started: now.monotonic,
             until: now.monotonic + timeout,
-            due: now.monotonic.max(earliest),
+            due: now.monotonic,
             last: false,
             polled_out: false,
+            asking: false,
             rate_limits: 0,
             certificates: 0,
             http_errors: 0,
+        };
+        self.keep_distance(&mut wait, now);
+        wait
+    }
+
+    /// Ends a wait without what its poll brings: the other waits on the activation may poll again.
+    pub fn give_up(&mut self, wait: &Wait) {
+        if wait.asking {
+            self.asking = None;
         }
     }
 
     /// Goes one step in a wait: takes in what the poll that was due brought, or nothing when only time passed.
     ///
-    /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only.
+    /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only. A poll that is due at once is
+    /// this wait's to make: until it is stepped with what came, or given up, the other waits on the activation rest.
     pub fn step(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
+        if seen.is_some() && std::mem::take(&mut wait.asking) {
+            self.asking = None;
+        }
+        let next = self.decide(wait, now, seen, jitter);
+        if let Next::Poll { at, give_up } = next
+            && at <= now.monotonic
+        {
+            wait.asking = true;
+            self.asking = Some(give_up + GRACE);
+        }
+        next
+    }
+
+    fn decide(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
         let slept = self.notice_suspend(now);
         if seen.is_none() {
             if let Some(done) = self.standing() {
                 return Next::Done(done);
             }
-            if !slept && !wait.last {
-                // Somebody else may have polled the same activation meanwhile.
-                let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
-                wait.due = wait.due.max(earliest);
-            }
             if slept {
                 (wait.started, wait.due) = (now.monotonic, now.monotonic);
                 (wait.last, wait.polled_out) = (false, false);
+            } else {
+                // Somebody else may have polled the same activation meanwhile.
+                self.keep_distance(wait, now);
+            }
+            if let Some(until) = self.asking
+                && !wait.asking
+                && now.monotonic < until
+            {
+                let end = self.limit(wait) + GRACE;
+                let rest = Next::Rest { until: until.min(end) };
+                return if now.monotonic < end { rest } else { Next::Done(self.over(wait)) };
             }
             return self.next(wait, now);
         }
@@ -198,6 +230,13 @@ impl Life {
     /// The pause that a trouble asks for; `None` where it ends the wait.
     fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: Trouble) -> Option<Duration> {
         let interval = wait.plan.interval;
+        // What lies between two of a kind shows that it may pass.
+        if trouble != Trouble::Certificate {
+            wait.certificates = 0;
+        }
+        if trouble != Trouble::Http {
+            wait.http_errors = 0;
+        }
         let mut count = |counter: fn(&mut Wait) -> &mut u32, most: u32| {
             *counter(wait) += 1;
             (*counter(wait) < most).then_some(interval)
@@ -226,11 +265,21 @@ impl Life {
         self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.due().max(wait.started)))
     }
 
+    /// Moves the poll that is due away from the one before, whoever made that.
+    fn keep_distance(&self, wait: &mut Wait, now: Moment) {
+        let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+        if wait.due < earliest {
+            (wait.due, wait.last) = (earliest, false);
+            self.fit(wait, now);
+        }
+    }
+
     /// Moves the poll that is due to the deadline where another would not fit between the two.
     fn fit(&self, wait: &mut Wait, now: Moment) {
         let limit = self.limit(wait);
         if wait.due + SHORTEST_POLL + wait.plan.interval > limit {
-            let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
+            // Here the service's interval counts: the caller's may be longer than the wait.
+            let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
             // A wait shorter than the interval polls once, at its start.
             wait.polled_out = limit < earliest;
             wait.due = limit.max(now.monotonic);

@@ -63,6 +63,13 @@ pub(super) unsafe fn look_into<T, R>(object: *const T, place: *mut R, body: impl
     look(object, None, body).map(|found| pointer::put(place, found)).is_some()
 }
 
+/// Writes a text to a buffer of the caller, cut to fit, with a NUL; returns its whole length.
+pub(super) unsafe fn write_text(buffer: *mut c_char, size: usize, text: impl FnOnce() -> String) -> usize {
+    let text = catch_unwind(AssertUnwindSafe(text)).unwrap_or_default();
+    pointer::fill(buffer, size, text.as_bytes());
+    text.len()
+}
+
 /// Makes an object for the caller where that cannot fail; NULL after a panic.
 pub(super) fn new<T>(body: impl FnOnce() -> T) -> *mut T {
     catch_unwind(AssertUnwindSafe(|| pointer::hand_over(body()))).unwrap_or(null_mut())
@@ -119,7 +126,7 @@ pub(super) fn time(time: SystemTime) -> i64 {
     i64::try_from(millis_since_1970(time)).unwrap_or(i64::MAX)
 }
 
-fn null(name: &str) -> Error {
+pub(super) fn null(name: &str) -> Error {
     Error::config(CALLING, format!("the argument {name} is NULL: it must be given"))
 }
 

@@ -1,11 +1,12 @@
 //! A purchase that was about to be made.
 
 use std::ffi::{CString, c_char};
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use super::boundary::{Object, free, look, look_into, make, text, time};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::held::{Held, c_string};
+use super::pointer;
 use crate::{Amount, Intent};
 
 /// A purchase that was about to be made: enough to find it in the order history when its reply was lost. Immutable: any
@@ -98,6 +99,14 @@ pub unsafe extern "C" fn sastaotp_intent_watermark(intent: *const sastaotp_inten
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_started_ms(intent: *const sastaotp_intent) -> i64 {
     look(intent, 0, |it| time(it.intent.started()))
+}
+
+/// Copies an intent, to keep it beyond the error or list that it is part of.
+///
+/// Returns an object that is yours: sastaotp_intent_free. NULL gives NULL. Any thread. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_intent_copy(intent: *const sastaotp_intent) -> *mut sastaotp_intent {
+    look(intent, null_mut(), |it| pointer::hand_over(sastaotp_intent::new(it.intent.clone())))
 }
 
 /// Frees an intent of your own; not one that is part of an error or a list.

@@ -13,6 +13,7 @@
 #![allow(non_camel_case_types, reason = "the types have the names that C sees")]
 
 mod activation;
+mod amount;
 mod balance;
 mod boundary;
 mod cancel;
@@ -35,6 +36,7 @@ mod unclaimed;
 mod version;
 
 pub use activation::*;
+pub use amount::*;
 pub use balance::*;
 pub use cancel::*;
 pub use client::*;

@@ -39,6 +39,19 @@ pub(super) unsafe fn put<T>(place: *mut T, value: T) -> bool {
     true
 }
 
+/// Writes bytes, as many as fit, and a NUL to a buffer of the caller; nothing to NULL or where there is no room.
+pub(super) unsafe fn fill(buffer: *mut c_char, size: usize, bytes: &[u8]) {
+    if buffer.is_null() || size == 0 {
+        return;
+    }
+    let length = bytes.len().min(size - 1);
+    // SAFETY: not NULL, so `size` bytes of the caller; `length` and the NUL are no more.
+    unsafe {
+        buffer.copy_from_nonoverlapping(bytes.as_ptr().cast(), length);
+        buffer.add(length).write(0);
+    }
+}
+
 /// Makes the caller the owner of an object.
 pub(super) fn hand_over<T>(object: T) -> *mut T {
     Box::into_raw(Box::new(object))

@@ -43,18 +43,18 @@ pub struct sastaotp_state {
 /// The kinds of sastaotp_state.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_state_kind(pub i32);
+pub struct sastaotp_kind_of_state(pub i32);
 
 /// No code yet.
-pub const SASTAOTP_STATE_WAITING: sastaotp_state_kind = sastaotp_state_kind(0);
+pub const SASTAOTP_STATE_WAITING: sastaotp_kind_of_state = sastaotp_kind_of_state(0);
 /// The next code is awaited; sastaotp_state_last_code is the one before, not a new one.
-pub const SASTAOTP_STATE_WAITING_FOR_NEXT: sastaotp_state_kind = sastaotp_state_kind(1);
+pub const SASTAOTP_STATE_WAITING_FOR_NEXT: sastaotp_kind_of_state = sastaotp_kind_of_state(1);
 /// A code is there: sastaotp_state_sms.
-pub const SASTAOTP_STATE_RECEIVED: sastaotp_state_kind = sastaotp_state_kind(2);
+pub const SASTAOTP_STATE_RECEIVED: sastaotp_kind_of_state = sastaotp_kind_of_state(2);
 /// The service says cancelled; for an order that had its code it may also mean completed or expired.
-pub const SASTAOTP_STATE_CANCELLED: sastaotp_state_kind = sastaotp_state_kind(3);
+pub const SASTAOTP_STATE_CANCELLED: sastaotp_kind_of_state = sastaotp_kind_of_state(3);
 /// A status that this library does not know: sastaotp_state_text. Not an end.
-pub const SASTAOTP_STATE_OTHER: sastaotp_state_kind = sastaotp_state_kind(4);
+pub const SASTAOTP_STATE_OTHER: sastaotp_kind_of_state = sastaotp_kind_of_state(4);
 
 /// What the service says that a change did. Immutable: any thread may read it.
 pub struct sastaotp_change(Held<StatusChange>);
@@ -62,22 +62,22 @@ pub struct sastaotp_change(Held<StatusChange>);
 /// The kinds of sastaotp_change.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_change_kind(pub i32);
+pub struct sastaotp_kind_of_change(pub i32);
 
 /// The order is cancelled and the wallet refunded.
-pub const SASTAOTP_CHANGE_CANCELLED: sastaotp_change_kind = sastaotp_change_kind(0);
+pub const SASTAOTP_CHANGE_CANCELLED: sastaotp_kind_of_change = sastaotp_kind_of_change(0);
 /// The order was cancelled before.
-pub const SASTAOTP_CHANGE_ALREADY_CANCELLED: sastaotp_change_kind = sastaotp_change_kind(1);
+pub const SASTAOTP_CHANGE_ALREADY_CANCELLED: sastaotp_kind_of_change = sastaotp_kind_of_change(1);
 /// The service knows that the SMS was sent.
-pub const SASTAOTP_CHANGE_READY: sastaotp_change_kind = sastaotp_change_kind(2);
+pub const SASTAOTP_CHANGE_READY: sastaotp_kind_of_change = sastaotp_kind_of_change(2);
 /// The service waits for the next code.
-pub const SASTAOTP_CHANGE_WAITING_FOR_NEXT: sastaotp_change_kind = sastaotp_change_kind(3);
+pub const SASTAOTP_CHANGE_WAITING_FOR_NEXT: sastaotp_kind_of_change = sastaotp_kind_of_change(3);
 /// The order is completed.
-pub const SASTAOTP_CHANGE_COMPLETED: sastaotp_change_kind = sastaotp_change_kind(4);
+pub const SASTAOTP_CHANGE_COMPLETED: sastaotp_kind_of_change = sastaotp_kind_of_change(4);
 /// The service accepted without saying what.
-pub const SASTAOTP_CHANGE_ACCEPTED: sastaotp_change_kind = sastaotp_change_kind(5);
+pub const SASTAOTP_CHANGE_ACCEPTED: sastaotp_kind_of_change = sastaotp_kind_of_change(5);
 /// A word that this library does not know: sastaotp_change_text.
-pub const SASTAOTP_CHANGE_OTHER: sastaotp_change_kind = sastaotp_change_kind(6);
+pub const SASTAOTP_CHANGE_OTHER: sastaotp_kind_of_change = sastaotp_kind_of_change(6);
 
 impl sastaotp_sms {
     pub(super) fn new(sms: Sms) -> Self {
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn sastaotp_sms_free(sms: *mut sastaotp_sms) {
 ///
 /// NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_get_kind(state: *const sastaotp_state) -> sastaotp_state_kind {
+pub unsafe extern "C" fn sastaotp_state_kind(state: *const sastaotp_state) -> sastaotp_kind_of_state {
     look(state, SASTAOTP_STATE_OTHER, |it| match &*it.state {
         Status::Waiting => SASTAOTP_STATE_WAITING,
         Status::WaitingForNext { .. } => SASTAOTP_STATE_WAITING_FOR_NEXT,
@@ -221,7 +221,7 @@ pub unsafe extern "C" fn sastaotp_state_free(state: *mut sastaotp_state) {
 ///
 /// NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_get_kind(change: *const sastaotp_change) -> sastaotp_change_kind {
+pub unsafe extern "C" fn sastaotp_change_kind(change: *const sastaotp_change) -> sastaotp_kind_of_change {
     look(change, SASTAOTP_CHANGE_OTHER, |it| match &*it.0 {
         StatusChange::Cancelled => SASTAOTP_CHANGE_CANCELLED,
         StatusChange::AlreadyCancelled => SASTAOTP_CHANGE_ALREADY_CANCELLED,

@@ -37,14 +37,14 @@ impl Serialize for sastaotp_unclaimed {
 /// What became of a purchase that nobody waits for.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_unclaimed_outcome(pub i32);
+pub struct sastaotp_outcome(pub i32);
 
 /// The reply is still awaited.
-pub const SASTAOTP_UNCLAIMED_PENDING: sastaotp_unclaimed_outcome = sastaotp_unclaimed_outcome(0);
+pub const SASTAOTP_UNCLAIMED_PENDING: sastaotp_outcome = sastaotp_outcome(0);
 /// A number was bought: take it up with sastaotp_client_activation.
-pub const SASTAOTP_UNCLAIMED_BOUGHT: sastaotp_unclaimed_outcome = sastaotp_unclaimed_outcome(1);
+pub const SASTAOTP_UNCLAIMED_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
 /// It is not known whether a number was bought: reconcile the intent.
-pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_unclaimed_outcome = sastaotp_unclaimed_outcome(2);
+pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
 
 impl sastaotp_unclaimed_list {
     pub(super) fn new(list: Vec<Unclaimed>) -> Self {
@@ -102,9 +102,7 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_free(list: *mut sastaotp_unclai
 ///
 /// NULL gives SASTAOTP_UNCLAIMED_UNKNOWN. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_get_outcome(
-    unclaimed: *const sastaotp_unclaimed,
-) -> sastaotp_unclaimed_outcome {
+pub unsafe extern "C" fn sastaotp_unclaimed_outcome(unclaimed: *const sastaotp_unclaimed) -> sastaotp_outcome {
     look(unclaimed, SASTAOTP_UNCLAIMED_UNKNOWN, |it| match it.unclaimed.outcome {
         UnclaimedOutcome::Pending => SASTAOTP_UNCLAIMED_PENDING,
         UnclaimedOutcome::Bought(_) => SASTAOTP_UNCLAIMED_BOUGHT,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::transition::Transition;
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble};
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange, document};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, document};
 use crate::transport::Phase;
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
@@ -19,6 +19,8 @@ const SLICE: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_millis(950);
 /// How long the look for a refund may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a code that the service spoke of may take to show.
+const LATE_CODE: Duration = Duration::from_secs(15);
 /// How long a poll outside of a wait may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -162,8 +164,12 @@ impl Activation {
     pub(super) fn taken_up(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("taking up an activation", error))?;
-        let purchase = client.books().claim(id);
-        Ok(Self::new(client, id.to_owned(), purchase, Life::default()))
+        let (purchase, bought) = {
+            let mut books = client.books();
+            (books.claim(id), books.bought(id))
+        };
+        let life = bought.map_or_else(Life::default, |(at, expires_in)| Life::bought(at, expires_in));
+        Ok(Self::new(client, id.to_owned(), purchase, life))
     }
 
     fn new(client: Client, id: String, purchase: Option<(Intent, Purchase)>, life: Life) -> Self {
@@ -222,6 +228,11 @@ impl Activation {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
     }
 
+    /// The same activation, with calls that no token ends.
+    pub(super) fn without_cancel(&self) -> Self {
+        Self { client: self.client.without_cancel(), shared: Arc::clone(&self.shared) }
+    }
+
     /// Asks the service once for the state. A code that comes back is kept. Action `getStatus`.
     pub fn poll(&self) -> Result<Status> {
         self.state().map(Answer::into_value)
@@ -248,9 +259,12 @@ impl Activation {
             && error.kind() == ErrorKind::WaitTimeout
             && options.cancel_on_timeout
         {
-            // A code that came at the last moment beats the cancellation.
-            let settlement = self.cancel()?;
-            return settlement.code.ok_or_else(|| error.clone().with_hint("the order was cancelled"));
+            let Settlement { state, .. } = self.cancel()?;
+            // A code that came at the last moment beats the cancellation. The settlement's may be the one before.
+            return self.code().ok_or_else(|| match state {
+                Settled::Cancelled => error.clone().with_hint("the order was cancelled").with_retry(Retry::Never),
+                _ => error.clone().with_hint("the service did not cancel the order: read its status"),
+            });
         }
         result
     }
@@ -274,7 +288,10 @@ impl Activation {
                     seen = Some(match polled {
                         Ok(Status::Received(sms)) => Seen::Status(Status::Received(self.full(sms, give_up))),
                         Ok(status) => Seen::Status(status),
-                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        Err(error) if error.kind() == ErrorKind::Cancelled => {
+                            self.life().give_up(&wait);
+                            return Err(error);
+                        }
                         Err(error) => {
                             let trouble = trouble(&error);
                             log::debug!("{doing}: {error}");
@@ -356,9 +373,16 @@ impl Activation {
     ///
     /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`].
     pub fn request_next_code(&self) -> Result<()> {
-        self.client.set_status(self.id(), SetStatus::NextCode)?;
+        let deadline = self.client.deadline();
+        let codes = self.codes();
+        // Taken up by its id, an activation does not know its codes.
+        let is_known = |code: &str| codes.is_empty() || codes.iter().any(|sms| sms.code == code);
+        let transition = self.client.transition(self.id(), SetStatus::NextCode, is_known)?;
         self.life().next_code_requested();
-        Ok(())
+        match transition {
+            Transition::Changed(_) => Ok(()),
+            Transition::CodeArrived(messages, _) => self.keep_late_code(messages, deadline),
+        }
     }
 
     /// Completes the order: its code was used. Action `setStatus`, 6.
@@ -374,41 +398,34 @@ impl Activation {
     /// A code that came first wins: then the settlement holds the code, and the order stays open to be completed. Fails with
     /// [`ErrorKind::TooEarly`] where the order is too young; the error's retry says how long to wait.
     pub fn cancel(&self) -> Result<Settlement> {
-        let transition = self.client.transition(self.id(), SetStatus::Cancel).map_err(|error| self.too_early(error))?;
+        let deadline = self.client.deadline();
+        let transition = self.client.transition(self.id(), SetStatus::Cancel, |_| true);
+        let transition = transition.map_err(|error| self.too_early(error))?;
         match transition {
-            Transition::Changed(Answer { value, reply }) => match value {
-                change if change.is_cancelled() => Ok(self.settled(End::Cancelled, &reply)),
-                StatusChange::Completed => Ok(self.settled(End::Completed, &reply)),
-                other => {
-                    let what = format!("the service answered something else than a cancellation: {other:?}");
-                    let doing = format!("cancelling {}", self.id());
-                    let error = Error::new(ErrorKind::Protocol, &doing, what).with_raw(&reply);
-                    Err(error.with_hint("read the status before anything else"))
-                }
-            },
+            Transition::Changed(Answer { value: change, reply }) => {
+                Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
+            }
             Transition::CodeArrived(messages, error) => {
                 log::debug!("{error}");
-                self.keep_late_code(messages)?;
+                self.keep_late_code(messages, deadline)?;
                 let raw = error.raw().unwrap_or_default().to_owned();
                 Ok(Settlement { state: Settled::CodeArrived, code: self.code(), raw })
             }
         }
     }
 
-    /// Keeps the code that a refused cancellation spoke of.
-    fn keep_late_code(&self, messages: Vec<Sms>) -> Result<()> {
-        let sms = match messages.into_iter().next_back() {
-            Some(sms) => Some(sms),
-            None => match self.client.status(self.id(), self.client.now().monotonic + POLL_TIMEOUT)?.value {
-                Status::Received(sms) => Some(sms),
-                _ => None,
-            },
+    /// Keeps the code that a change ran into.
+    fn keep_late_code(&self, messages: Vec<Sms>, deadline: Duration) -> Result<()> {
+        let deadline = deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT));
+        let status = match messages.into_iter().next_back() {
+            Some(sms) => Status::Received(sms),
+            None => self.client.status(self.id(), deadline)?.value,
         };
-        if let Some(sms) = sms {
-            let deadline = self.client.now().monotonic + POLL_TIMEOUT;
-            let status = Status::Received(self.full(sms, deadline));
-            self.life().observe(self.client.now(), &status, true);
-        }
+        let status = match status {
+            Status::Received(sms) => Status::Received(self.full(sms, deadline)),
+            other => other,
+        };
+        self.life().observe(self.client.now(), &status, false);
         Ok(())
     }
 
@@ -431,10 +448,7 @@ impl Activation {
         let code = life.code().or(life.codes().last()).cloned();
         drop(life);
         let state = match end {
-            End::Cancelled => {
-                self.client.books().refunded(self.id());
-                Settled::Cancelled
-            }
+            End::Cancelled => Settled::Cancelled,
             _ => Settled::Completed,
         };
         Settlement { state, code, raw: String::from_utf8_lossy(reply).into_owned() }
@@ -444,20 +458,25 @@ impl Activation {
     pub fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
         /// How often the early-cancel period is waited out: the service may have named it too short.
         const TRIES: u32 = 3;
+        let mut deadline = self.client.deadline();
         for attempt in 1.. {
-            let (used, over) = {
-                let life = self.life();
-                (!life.codes().is_empty(), life.end().is_some())
-            };
+            // One deadline for the cancellation, the look for the code that came first, and the completion.
+            let step = self.with_timeout(self.client.left(deadline));
+            let (over, used) = (self.is_over(), !self.life().codes().is_empty());
             let done = match (over, used) {
                 (true, _) => return Ok(self.already_over()),
-                (false, true) => self.complete(),
-                (false, false) => self.cancel(),
+                (false, true) => step.complete(),
+                (false, false) => step.cancel(),
             };
             match done {
                 Ok(Settlement { state: Settled::CodeArrived, code: None, .. }) => {
-                    // The service will not cancel, and shows no code: nothing is left but to complete.
-                    return self.complete();
+                    // The service will not cancel, and shows no code: it may lag behind, and completing would lose the code.
+                    // Where none comes, nothing is left but to complete.
+                    match self.wait_for_code(LATE_CODE.min(self.client.left(deadline) / 2)) {
+                        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                        Err(_) if self.is_over() => {}
+                        _ => return self.with_timeout(self.client.left(deadline)).complete(),
+                    }
                 }
                 Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
@@ -470,7 +489,7 @@ impl Activation {
                     match self.wait_for_code(pause) {
                         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
                         // A code: it is completed. Nothing: it is cancelled. Over: that is told.
-                        _ => {}
+                        _ => deadline = self.client.deadline(),
                     }
                 }
                 other => return other,
@@ -481,6 +500,12 @@ impl Activation {
 
     fn already_over(&self) -> Settlement {
         Settlement { state: Settled::AlreadyOver, code: self.codes().pop(), raw: String::new() }
+    }
+
+    /// Whether the service said that the order is over. An expiry is what our clock says: the service is asked for the
+    /// refund all the same.
+    fn is_over(&self) -> bool {
+        self.end().is_some_and(|end| end != End::Expired)
     }
 
     /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the
@@ -509,10 +534,7 @@ fn trouble(error: &Error) -> Trouble {
         ErrorKind::NotFound => Trouble::NotFound,
         ErrorKind::Tls => Trouble::Certificate,
         ErrorKind::Blocked => Trouble::Blocked,
-        ErrorKind::RateLimited => Trouble::RateLimited(match error.retry() {
-            Retry::After(pause) => Some(pause),
-            _ => None,
-        }),
+        ErrorKind::RateLimited => Trouble::RateLimited(error.told()),
         ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
         ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
         ErrorKind::Rejected if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) => {

@@ -179,7 +179,7 @@ impl ClientBuilder {
         let Some(key) = key else {
             return Err(Error::config(
                 BUILDING,
-                "there is no API key: give one, or set SASTAOTP_API_KEY and use from_env",
+                "there is no API key: give one, or take it from the environment, where it is SASTAOTP_API_KEY",
             ));
         };
         let key = ApiKey::new(key.expose())?;

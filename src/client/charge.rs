@@ -21,14 +21,24 @@ const RUN_ON: Duration = Duration::from_secs(90);
 
 impl Client {
     /// Makes a purchase; the books are right whatever happens.
-    pub(super) fn charge(&self, intent: Intent) -> Result<Purchase> {
+    pub(super) fn charge(&self, intent: &Intent) -> Result<Purchase> {
         let doing = intent.doing();
         let deadline = self.deadline();
-        let ticket = self.books().reserve(&intent).map_err(|what| Error::new(ErrorKind::Budget, &doing, what))?;
-        if self.cancel.is_none() && !self.impatient {
-            return Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run();
-        }
-        self.charge_beside(intent, ticket, deadline)
+        let ticket = self
+            .books()
+            .reserve(intent)
+            .map_err(|what| Error::new(ErrorKind::Budget, &doing, what).with_intent(intent.clone()))?;
+        let charged = if self.cancel.is_none() && !self.impatient {
+            let intent = intent.clone();
+            Charging { client: self.clone(), intent, ticket, deadline, latch: Arc::default() }.run()
+        } else {
+            self.charge_beside(intent.clone(), ticket, deadline)
+        };
+        charged.inspect_err(|error| {
+            if error.charge() == Charge::Unknown {
+                self.books().lost(intent, self.now().monotonic);
+            }
+        })
     }
 
     /// Makes the purchase on a thread of its own, so that the caller can give up while it runs on to its reply.
@@ -88,7 +98,7 @@ impl Charging {
         let mut books = self.client.books();
         match result {
             Ok((ChargeReply::Charged(purchase), _)) => {
-                let seen_before = books.charged(self.ticket, &purchase);
+                let seen_before = books.charged(self.ticket, &purchase, self.client.now());
                 drop(books);
                 Ok(self.examine(*purchase, seen_before))
             }
@@ -119,7 +129,7 @@ impl Charging {
         let cancel = client.token();
         let request = self.intent.request();
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
-        let _pass = client.shared.gates.pass(&doing, client.left(self.deadline), &cancel).ok_or_else(|| {
+        let _pass = client.shared.gates.pass(&doing, || client.left(self.deadline), &cancel).ok_or_else(|| {
             let error = if cancel.is_cancelled() {
                 Error::cancelled(&doing, Phase::Prepare)
             } else {
@@ -240,18 +250,17 @@ struct Pass<'a> {
 
 impl Gates {
     /// Waits for the right; `None` when the time is over or the call was cancelled.
-    fn pass(&self, kind: &str, timeout: Duration, cancel: &Cancel) -> Option<Pass<'_>> {
+    fn pass(&self, kind: &str, left: impl Fn() -> Duration, cancel: &Cancel) -> Option<Pass<'_>> {
         /// How soon a cancellation is noticed.
         const SLICE: Duration = Duration::from_millis(20);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut left = timeout;
         while taken.contains(kind) {
+            let left = left();
             if cancel.is_cancelled() || left.is_zero() {
                 return None;
             }
-            let slice = left.min(SLICE);
-            taken = self.freed.wait_timeout(taken, slice).unwrap_or_else(PoisonError::into_inner).0;
-            left -= slice;
+            // Wakes with the end of any purchase, so the slice says nothing about the time that went by.
+            taken = self.freed.wait_timeout(taken, left.min(SLICE)).unwrap_or_else(PoisonError::into_inner).0;
         }
         taken.insert(kind.to_owned());
         Some(Pass { gates: self, kind: kind.to_owned() })
@@ -262,5 +271,31 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         self.gates.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.kind);
         self.gates.freed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn purchases_of_other_kinds_take_no_time_from_one_that_waits() {
+        let (gates, cancel) = (Gates::default(), Cancel::new());
+        let start = Instant::now();
+        let left = || Duration::from_secs(10).saturating_sub(start.elapsed());
+        let held = gates.pass("tg", left, &cancel).unwrap();
+        thread::scope(|scope| {
+            let waits = scope.spawn(|| gates.pass("tg", left, &cancel).is_some());
+            // Each end of one of these wakes the one that waits.
+            for _ in 0..1000 {
+                drop(gates.pass("wa", left, &cancel).unwrap());
+                thread::sleep(Duration::from_micros(500));
+            }
+            drop(held);
+            assert!(waits.join().unwrap());
+        });
     }
 }

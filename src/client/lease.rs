@@ -11,8 +11,9 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A number that is settled when the lease ends: completed when a code came, else cancelled for its refund.
 ///
-/// Dropping it settles too, in 10 seconds at most. A drop cannot fail: where the order is too young to be cancelled, or the service
-/// does not answer, the number is listed by [`crate::Client::unclaimed`]. [`Lease::close`] tells what became of it.
+/// Dropping it settles too, in 10 seconds at most, and also where a [`crate::Cancel`] ended its calls. A drop cannot fail:
+/// where the order is too young to be cancelled, or the service does not answer, the number is listed by
+/// [`crate::Client::unclaimed`]. [`Lease::close`] tells what became of it.
 #[derive(Debug)]
 pub struct Lease {
     activation: Activation,
@@ -51,7 +52,9 @@ impl Drop for Lease {
         if self.ended {
             return;
         }
-        if let Err(error) = self.activation.with_timeout(DROP_TIMEOUT).settle(EarlyCancel::Report) {
+        // A token that ended the wait is why most leases are dropped; it must not keep the refund from being asked for.
+        let activation = self.activation.without_cancel().with_timeout(DROP_TIMEOUT);
+        if let Err(error) = activation.settle(EarlyCancel::Report) {
             log::warn!("{error}; the number is listed as unclaimed");
             self.activation.leave();
         }

@@ -43,6 +43,9 @@ use charge::Gates;
 const BODY_LIMIT: usize = 256 * 1024;
 /// The largest catalogue, in bytes after decoding.
 const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
+/// The shortest key that is taken out of replies, in bytes. A shorter one, `any` or `1234`, may be a word of the reply
+/// itself: a country, a number, the code that was paid for.
+const SHORTEST_REDACTED: usize = 16;
 
 /// A client of the service.
 ///
@@ -75,7 +78,7 @@ pub struct Client {
 /// What all clones of a client share.
 struct Shared {
     key: ApiKey,
-    /// The key, and how it looks in a query: what a reply may repeat.
+    /// The key, and how it looks in a query: what a reply may repeat. Empty for a key that may be a word of a reply.
     spellings: Vec<Zeroizing<String>>,
     credential: Credential,
     transport: Arc<dyn Transport>,
@@ -109,6 +112,11 @@ impl Client {
     #[must_use]
     pub fn with_cancel(&self, cancel: &Cancel) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// The same client, with calls that no token ends.
+    fn without_cancel(&self) -> Self {
+        Self { cancel: None, ..self.clone() }
     }
 
     /// The same client, with calls that return within `timeout`. A purchase that was sent runs on, as when it is cancelled.
@@ -188,7 +196,10 @@ impl Client {
     /// Asks for the newest order first (`getOrders`), where the client does not know it yet: what is bought is newer.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
         if self.books().watermark().is_none() {
-            self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+            let newest = self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
+            if newest.orders.is_empty() {
+                self.books().saw_empty_history();
+            }
         }
         let watermark = self.books().watermark();
         request.into_intent(self.now().wall, watermark)
@@ -196,7 +207,7 @@ impl Client {
 
     /// Makes a purchase that was prepared. **Costs money**, each time it is called.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
-        let purchase = self.charge(intent.clone())?;
+        let purchase = self.charge(&intent)?;
         Ok(Activation::bought(self.clone(), intent, purchase))
     }
 
@@ -243,7 +254,8 @@ impl Client {
     }
 
     pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
-        self.transition(id, status).and_then(transition::Transition::into_change)
+        // Which codes came before is not known here.
+        self.transition(id, status, |_| true).and_then(transition::Transition::into_change)
     }
 
     /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with
@@ -298,7 +310,7 @@ impl Shared {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self {
             credential: Credential::new(&key, place),
-            spellings: key.spellings(),
+            spellings: if key.expose().len() < SHORTEST_REDACTED { Vec::new() } else { key.spellings() },
             key,
             transport,
             clock,
@@ -356,12 +368,14 @@ impl Shared {
     }
 }
 
-/// Replaces the key where a server repeats it.
+/// Replaces the key where a server repeats it. What of a body is not UTF-8 stays so, and does not hide the key beside it:
+/// messages show the beginning of such a body too.
 fn redact(body: &mut Vec<u8>, key: &str) {
-    if let Ok(text) = std::str::from_utf8(body)
-        && text.contains(key)
-    {
-        *body = text.replace(key, "***").into_bytes();
+    if body.utf8_chunks().any(|part| part.valid().contains(key)) {
+        let parts = body.utf8_chunks();
+        let redacted: Vec<_> =
+            parts.map(|part| [part.valid().replace(key, "***").as_bytes(), part.invalid()].concat()).collect();
+        *body = redacted.concat();
     }
 }
 

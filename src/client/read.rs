@@ -74,9 +74,14 @@ impl Client {
 
     /// The pause before a read is repeated; `None` where repeating is no use.
     fn pause_before_next(&self, attempt: u32, error: &Error) -> Option<Duration> {
-        let Retry::After(told) = error.retry() else { return None };
+        let Retry::After(pause) = error.retry() else { return None };
+        // A server in maintenance says how long, as one that is asked too often does.
+        let told = error.told().unwrap_or_default();
+        if told > OBEYED {
+            return None;
+        }
         let passes = match error.kind() {
-            ErrorKind::RateLimited if told <= OBEYED => return Some(told),
+            ErrorKind::RateLimited => return Some(pause),
             ErrorKind::Server | ErrorKind::Connection | ErrorKind::Timeout => true,
             // What was too large once is given one more chance.
             ErrorKind::Protocol if error.fault() == Some("N12") => attempt == 1,
@@ -85,7 +90,7 @@ impl Client {
             _ => false,
         };
         let most = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(LONGEST_PAUSE);
-        passes.then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)))
+        passes.then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(told))
     }
 
     /// Sends a read once.

@@ -9,7 +9,8 @@ use crate::protocol::Order;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
 
-/// When the history is looked at, counted from the purchase: it may lag behind.
+/// When the history is looked at, counted from the loss of the reply: it may lag behind, and a service that did not
+/// answer may have been at it until then.
 const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -38,13 +39,17 @@ pub struct Reconciliation {
 impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
-    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; at once where
-    /// the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
+    /// Looks 2, 5, 10, 20 and 40 seconds after the reply was lost (for an intent of another run: after it was made), and
+    /// only once more after something was found; at once where the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         let doing = format!("{}: looking for it in the order history", intent.doing());
         let started = self.now();
-        // A clock that was set back makes the purchase look younger than it is: never older than just made.
-        let age = started.wall.duration_since(intent.started()).unwrap_or_default();
+        // The wall clock may have been set since; only an intent of another run knows no better. One that was set back
+        // makes the purchase look younger than it is: never older than just made.
+        let age = match self.books().lost_at(intent) {
+            Some(lost) => started.monotonic.saturating_sub(lost),
+            None => started.wall.duration_since(intent.started()).unwrap_or_default(),
+        };
         let mut found: Option<Reconciliation> = None;
         let mut last_error = None;
         // Looks that are past already are made as one, now.
@@ -57,6 +62,7 @@ impl Client {
             }
             match self.look(intent) {
                 Ok(now) => {
+                    last_error = None;
                     let before = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
                     match (before, now.candidates.is_empty()) {
                         // A history that shows less than before is one that lags.
@@ -78,6 +84,10 @@ impl Client {
             }
         }
         match (found, last_error) {
+            // Nothing was seen, but not to the end of the window: that is no answer.
+            (Some(Reconciliation { candidates, .. }), Some(error)) if candidates.is_empty() => {
+                Err(error.with_intent(intent.clone()))
+            }
             (Some(found), _) => {
                 self.books().reconciled(intent, &found.candidates);
                 Ok(found)
@@ -97,12 +107,13 @@ impl Client {
             let reached = orders.iter().any(|order| is_before(order, intent));
             let end = orders.len() < query.limit as usize;
             for order in orders {
-                let own = order.activation_id.as_deref().is_some_and(|id| self.books().is_own(id));
+                let of_another =
+                    order.activation_id.as_deref().is_some_and(|id| self.books().is_of_another(id, intent));
                 let known = found
                     .candidates
                     .iter()
                     .any(|other| other.order_id == order.order_id && other.activation_id == order.activation_id);
-                if !own && !known && may_be(&order, intent) {
+                if !of_another && !known && may_be(&order, intent) {
                     found.candidates.push(order);
                 }
             }
@@ -128,13 +139,28 @@ fn is_before(order: &Order, intent: &Intent) -> bool {
 
 /// Whether an order may be the purchase: newer, and of the same service and country as far as the history names them.
 fn may_be(order: &Order, intent: &Intent) -> bool {
+    // A history that gives no codes gives names instead, and those prove no difference.
     let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
-        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs),
+        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),
+        _ => true,
+    };
+    let same_number = match (intent.phone_number(), &order.phone_number) {
+        (Some(ours), Some(theirs)) => digits(ours) == digits(theirs),
         _ => true,
     };
     !is_before(order, intent)
         && agrees(intent.service(), &order.service)
         && agrees(intent.country(), &order.country)
-        && agrees(intent.phone_number(), &order.phone_number)
+        && same_number
         && order.activation_id.as_deref().is_none_or(|id| Some(id) != intent.reget_of())
+}
+
+/// Whether a text is the name of a service or country, such as `Telegram`: codes hold no capitals and no blanks.
+fn is_name(text: &str) -> bool {
+    text.contains(|c: char| c.is_uppercase() || c.is_whitespace() || !c.is_ascii())
+}
+
+/// A number without what is written around its digits.
+fn digits(number: &str) -> String {
+    number.chars().filter(char::is_ascii_digit).collect()
 }

@@ -18,7 +18,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum Transition {
     /// The service said so, or the state that was read back shows it.
     Changed(Answer<StatusChange>),
-    /// A cancellation came too late: messages were there. Empty where the service only said that a code came.
+    /// Messages are there: a cancellation came too late, or the next code came before the reply to the request for it.
+    /// Empty where the service only said that a code came.
     CodeArrived(Vec<Sms>, Error),
 }
 
@@ -39,7 +40,24 @@ enum Shows {
 }
 
 impl Client {
-    pub(super) fn transition(&self, id: &str, wanted: SetStatus) -> Result<Transition> {
+    /// Changes an order; a refund that comes of it is in the books. `is_known` tells codes that came before from a new one,
+    /// which shows that a request for the next code applied.
+    pub(super) fn transition(
+        &self,
+        id: &str,
+        wanted: SetStatus,
+        is_known: impl Fn(&str) -> bool,
+    ) -> Result<Transition> {
+        let transition = self.send_change(id, wanted, &is_known)?;
+        if let Transition::Changed(change) = &transition
+            && change.value.is_cancelled()
+        {
+            self.books().refunded(id);
+        }
+        Ok(transition)
+    }
+
+    fn send_change(&self, id: &str, wanted: SetStatus, is_known: &impl Fn(&str) -> bool) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
@@ -60,9 +78,15 @@ impl Client {
                         error
                     }
                     Ok(reply) => match parse_status_change(raw(&reply)) {
-                        Ok(StatusChange::Accepted) if is_cancel(wanted) => {
+                        Ok(change) if !says_what_became(wanted, &change) => {
                             uncertain = true;
-                            Error::new(ErrorKind::Protocol, &doing, "the service accepted without saying what it did")
+                            let what = match change {
+                                StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
+                                other => format!("the service answered something else: {other:?}"),
+                            };
+                            Error::new(ErrorKind::Protocol, &doing, what)
+                                .with_hint("read the status before anything else")
+                                .with_raw(&reply.body)
                         }
                         Ok(value) => return Ok(Transition::Changed(Answer { value, reply: reply.body })),
                         Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
@@ -84,14 +108,16 @@ impl Client {
             if uncertain {
                 match self.read_back(id, wanted, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
+                    Shows::Code(sms) if wanted == SetStatus::NextCode && is_known(&sms.code) => {}
                     Shows::Code(sms) => return Ok(Transition::CodeArrived(vec![sms], error)),
                     Shows::NotApplied => {}
                 }
             }
-            if attempt == ATTEMPTS || self.left(deadline) <= PAUSE {
+            let pause = error.told().unwrap_or_default().max(PAUSE);
+            if attempt == ATTEMPTS || self.left(deadline) <= pause {
                 return Err(error);
             }
-            if !self.sleep(PAUSE) {
+            if !self.sleep(pause) {
                 return Err(Error::cancelled(&doing, Phase::Prepare));
             }
         }
@@ -108,7 +134,9 @@ impl Client {
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
-            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Received(sms)) => Shows::Code(sms),
+            (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(sms)) => {
+                Shows::Code(sms)
+            }
             // Completed orders show as cancelled in this family; so does one that we finished.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
             (SetStatus::Complete, _) if finished => applied(StatusChange::Completed),
@@ -126,6 +154,17 @@ fn is_definite(error: &Error) -> bool {
         // CANCEL_FAILED, "could not be recorded": the order may be over already.
         !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown) && *code != Code::CancelFailed
     })
+}
+
+/// Whether an answer tells what became of the order: where it ends it, nothing else will do.
+fn says_what_became(wanted: SetStatus, change: &StatusChange) -> bool {
+    match wanted {
+        SetStatus::Cancel | SetStatus::CancelLegacy => change.is_cancelled() || *change == StatusChange::Completed,
+        SetStatus::Complete => {
+            change.is_cancelled() || matches!(change, StatusChange::Completed | StatusChange::Accepted)
+        }
+        SetStatus::SmsSent | SetStatus::NextCode => true,
+    }
 }
 
 fn is_cancel(wanted: SetStatus) -> bool {

@@ -29,10 +29,17 @@ pub(super) trait Source<'de> {
     fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Self::Error>;
 }
 
+/// No error is longer than this.
+const LONGEST_ERROR: usize = 4096;
+
 /// Decodes a catalogue: the entries at the top, or in an envelope, keyed or as a list.
 pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
+    // An error first: an object beside its code would be taken for an entry.
+    if raw.body.len() <= LONGEST_ERROR {
+        read(raw, Salvage::No)?;
+    }
     let text = std::str::from_utf8(raw.body).unwrap_or_default();
-    let text = text.trim_start_matches('\u{feff}').trim();
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let mut table = T::default();
     let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {
         let mut deserializer = serde_json::Deserializer::from_str(text);

@@ -29,7 +29,11 @@ pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
     };
     let envelope = field.object().and_then(|object| object.get(&["countries", "data"]));
     let members = envelope.unwrap_or(field).members().ok_or_else(|| answer.unexpected())?;
-    Ok(members.into_iter().filter_map(|(key, field)| country(key.as_deref(), field)).collect())
+    let countries: Vec<Country> =
+        members.into_iter().filter_map(|(key, field)| country(key.as_deref(), field)).collect();
+    // An object without an envelope and without countries is some other reply.
+    let other = field.object().is_some_and(|object| !object.is_empty() && !object.has(&["countries", "data"]));
+    if countries.is_empty() && other { Err(answer.unexpected()) } else { Ok(countries) }
 }
 
 /// The countries with this name; case and blanks around do not count.

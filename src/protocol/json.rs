@@ -147,10 +147,20 @@ impl<'a> Object<'a> {
         names.iter().find(twice).copied()
     }
 
+    /// The fields whose names are numbers: PHP writes a list with a gap in it as an object.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = Field<'a>> + '_ {
+        self.0.iter().filter(|(key, _)| is_number(key)).map(|(_, field)| *field)
+    }
+
     /// Whether there are no fields.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether a name is a number.
+pub(crate) fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The deepest nesting of `text`, which need not be valid.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::document;
 use super::json::{Field, Object};
-use super::reply::{Answer, Body, Failure, RawReply, Salvage, ServiceError, is_success, read};
+use super::reply::{Answer, Body, Failure, IDENTITY, RawReply, Salvage, ServiceError, is_success, read};
 use super::request::is_id;
 use crate::Amount;
 
@@ -32,7 +32,7 @@ pub struct Purchase {
     pub activation_id: String,
     /// The id of the order in the history.
     pub order_id: Option<String>,
-    /// The number as the service wrote it.
+    /// The number as the service wrote it. Empty, with a warning, where a reply proves the purchase without naming it.
     pub phone_number: String,
     /// The code of the service that it is for.
     pub service: Option<String>,
@@ -80,19 +80,7 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     match read(raw, Salvage::Object) {
-        Err(Failure::Service(error)) => {
-            let plain = !raw.body.trim_ascii_start().starts_with(b"{");
-            if plain && !raw.framed {
-                // `NO_BALANCE` may be the beginning of something else.
-                ChargeReply::Unknown(
-                    raw.unreadable("N09", "plain text that may have been cut: the reply has no length"),
-                )
-            } else if error.exact && error.code.refuses_charge() {
-                ChargeReply::Refused(error)
-            } else {
-                ChargeReply::Unknown(Failure::Service(error))
-            }
-        }
+        Err(Failure::Service(error)) if error.exact && error.code.refuses_charge() => ChargeReply::Refused(error),
         Err(failure) => ChargeReply::Unknown(failure),
         Ok(answer) => match purchase(&answer, token) {
             Ok(purchase) => ChargeReply::Charged(Box::new(purchase)),
@@ -107,12 +95,15 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
         Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
             // An id may hold colons, a phone number cannot: the last part is the number.
-            let (id, phone) = rest.rsplit_once(':').ok_or_else(|| answer.unexpected())?;
+            let (id, phone) =
+                rest.rsplit_once(':').filter(|(_, phone)| is_phone(phone)).ok_or_else(|| answer.unexpected())?;
             Purchase { activation_id: id.trim().to_owned(), phone_number: phone.trim().to_owned(), ..Purchase::empty() }
         }
         Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
     };
-    if !is_id(&purchase.activation_id) || purchase.digits().is_empty() {
+    // PHP writes its nothing in these ways too.
+    let nothing = ["0", "null", "false", "true"].contains(&purchase.activation_id.as_str());
+    if nothing || !is_id(&purchase.activation_id) {
         return Err(answer.unexpected());
     }
     if answer.salvaged {
@@ -125,6 +116,13 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
     Ok(purchase)
 }
 
+/// Whether the last part of a plain reply is a phone number and nothing more: neither a short fourth part, such as a
+/// country or a price, nor a number with junk behind it.
+fn is_phone(text: &str) -> bool {
+    text.bytes().filter(u8::is_ascii_digit).count() >= 5
+        && text.trim().bytes().all(|b| b.is_ascii_digit() || b"+-() *".contains(&b))
+}
+
 /// The documented object says `status: OK`. The family's object has no status at all; its own field names tell it.
 fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     let unexpected = || answer.unexpected();
@@ -133,12 +131,13 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         Some(inner) if !inner.is_empty() && !object.has(&["activation_id", "new_activation_id"]) => inner,
         _ => object,
     };
-    let family = object.has(&["activationId"]) && object.has(&["phoneNumber"]);
+    // What stood behind a warning must say OK by itself.
+    let family = !answer.salvaged && object.has(&["activationId"]) && object.word(&["phoneNumber"]).is_some();
     let status = object.word(&["status"]);
     if !status.as_deref().map_or(family, is_success) {
         return Err(unexpected());
     }
-    if object.repeated(&["status", "activation_id", "activationId", "new_activation_id"]).is_some() {
+    if object.repeated(&IDENTITY).is_some() {
         return Err(answer.raw.unreadable("B10", "an object that names its status or id twice"));
     }
     let mut warnings = Vec::new();
@@ -147,11 +146,21 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     if let (Some(price), None) = (price, amount) {
         warnings.push(format!("the price cannot be read: {}", super::reply::excerpt(price.raw())));
     }
+    // A regetNumber reply may name the old id too: where there is a field for the new one, only that counts.
+    let ids: &[&str] =
+        if object.has(&["new_activation_id"]) { &["new_activation_id"] } else { &["activation_id", "activationId"] };
+    // The id alone proves the charge, and lets it be cancelled.
+    let phone_number = object
+        .word(&["phone_number", "number", "phoneNumber", "phone"])
+        .filter(|phone| phone.contains(|c: char| c.is_ascii_digit()))
+        .unwrap_or_default();
+    if phone_number.is_empty() {
+        warnings.push("the reply names no phone number".to_owned());
+    }
     Ok(Purchase {
-        // `new_…` first: a regetNumber reply may name the old id too.
-        activation_id: object.word(&["new_activation_id", "activation_id", "activationId"]).ok_or_else(unexpected)?,
+        activation_id: object.word(ids).ok_or_else(unexpected)?,
         order_id: object.word(&["new_order_id", "order_id", "orderId"]),
-        phone_number: object.word(&["phone_number", "number", "phoneNumber", "phone"]).ok_or_else(unexpected)?,
+        phone_number,
         service: object.word(&["service_code"]),
         service_name: object.word(&["service"]),
         country: object.word(&["country_code", "countryCode"]),

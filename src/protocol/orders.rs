@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::document;
-use super::json::{Field, Object};
+use super::json::{Field, Object, is_number};
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 
@@ -135,7 +135,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
         }
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
-    let orders: Vec<Order> = members.into_iter().filter_map(|(_, field)| order(field)).collect();
+    let orders: Vec<Order> = members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)).collect();
     // An object without an envelope and without orders is some other reply.
     let known_shape =
         !orders.is_empty() || field.list().is_some() || total.is_some() || field.object().is_some_and(|o| o.is_empty());
@@ -145,7 +145,8 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     Ok(OrderPage { orders, total, raw: text() })
 }
 
-fn order(field: Field<'_>) -> Option<Order> {
+/// Reads an order. The key of a map counts where the order names no id itself: beside one, it may be a mere position.
+fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
     let object = if field.raw().starts_with('{') {
         field.object()?
     } else {
@@ -153,13 +154,19 @@ fn order(field: Field<'_>) -> Option<Order> {
     };
     let created_at =
         object.word(&["created_at", "createdAt", "created", "date", "time", "purchased_at", "activationTime"]);
+    let activation_id = object.word(&["activation_id", "activationId"]);
+    let key = key.filter(|key| activation_id.is_none() && is_number(key));
     let order = Order {
-        order_id: object.word(&["order_id", "orderId", "id"]),
-        activation_id: object.word(&["activation_id", "activationId"]),
+        order_id: object.word(&["order_id", "orderId", "id"]).or_else(|| key.map(str::to_owned)),
+        activation_id,
         phone_number: object.word(&["phone_number", "number", "phone", "phoneNumber"]),
         service: object.word(&["service_code", "serviceCode", "service", "service_name"]),
         country: object.word(&["country_code", "countryCode", "country", "country_name"]),
-        price: object.get(&["price", "cost", "amount", "activationCost"]).and_then(Field::amount),
+        // A debit, written as a negative amount, is no price: what it would reserve is a gain.
+        price: object
+            .get(&["price", "cost", "amount", "activationCost"])
+            .and_then(Field::amount)
+            .filter(|amount| *amount >= Amount::ZERO),
         status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
         code: code(&object),
         created: created_at.as_deref().and_then(unix_time),
@@ -170,8 +177,8 @@ fn order(field: Field<'_>) -> Option<Order> {
 }
 
 fn code(object: &Object<'_>) -> Option<String> {
-    let field = object.get(&["code", "otp", "sms_code", "smsCode", "sms", "messages"])?;
-    super::status::messages(field).pop().map(|sms| sms.code)
+    let newest = |name: &&str| super::status::messages(object.get(&[name])?).pop();
+    ["code", "otp", "sms_code", "smsCode", "sms", "messages"].iter().find_map(newest).map(|sms| sms.code)
 }
 
 /// Seconds or milliseconds since 1970.

@@ -91,6 +91,9 @@ pub(crate) enum Salvage {
     Object,
 }
 
+/// The fields that decide what a reply means: where one stands twice, nothing says which of the two is meant.
+pub(super) const IDENTITY: [&str; 5] = ["status", "id", "activation_id", "activationId", "new_activation_id"];
+
 /// Reads the shape of a reply and takes an error code out of it.
 pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
     let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
@@ -114,13 +117,17 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
                 return unreadable("B05", "JSON that is malformed, or followed by something else");
             }
         },
-        Some(_) => match embedded(text, salvage) {
-            Some(field) => (Body::Json(field), true),
+        Some(_) => match embedded(text) {
+            Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
+            Some(_) => return Err(raw.by_status("B04", "JSON behind text that does not belong to it")),
             None if text.starts_with('<') => return Err(raw.by_status("H09", "an HTML page")),
             None => (plain(text), false),
         },
     };
     let answer = Answer { body, raw, salvaged };
+    if answer.object().is_some_and(|object| object.repeated(&IDENTITY).is_some()) {
+        return unreadable("B10", "an object that names its status or id twice");
+    }
     match answer.error() {
         Some(error) => Err(error),
         None => Ok(answer),
@@ -136,8 +143,9 @@ fn unwrap(text: &str) -> &str {
     }
 }
 
-fn embedded(text: &str, salvage: Salvage) -> Option<Field<'_>> {
-    if salvage == Salvage::No {
+/// The one object behind a PHP warning. Behind a token it is no object of the service: an SMS may hold JSON too.
+fn embedded(text: &str) -> Option<Field<'_>> {
+    if text.split(':').next().is_some_and(is_token) {
         return None;
     }
     Field::parse(embedded_object(text)?).ok()
@@ -181,7 +189,10 @@ impl RawReply<'_> {
 impl<'a> Answer<'a> {
     /// The failure of a reply that is whole but not of the form its action has.
     pub(crate) fn unexpected(&self) -> Failure {
-        self.raw.unreadable("B11", "a reply of another form than the action has")
+        match self.body {
+            Body::Empty => self.raw.by_status("H10", "an empty body"),
+            _ => self.raw.by_status("B11", "a reply of another form than the action has"),
+        }
     }
 
     /// The reply's object. Plain text is no object; `null`, `false` and `[]` are an empty one.
@@ -195,7 +206,7 @@ impl<'a> Answer<'a> {
 
     /// The failure of a plain reply that nothing proves to be whole.
     pub(crate) fn unframed(&self) -> Failure {
-        self.raw.unreadable("N09", "plain text that may have been cut: the reply has no length")
+        self.raw.by_status("N09", "plain text that may have been cut: the reply has no length")
     }
 
     fn error(&self) -> Option<Failure> {
@@ -204,7 +215,8 @@ impl<'a> Answer<'a> {
             Body::Empty if self.raw.status == 204 => None,
             Body::Empty => Some(self.raw.by_status("H10", "an empty body")),
             Body::Json(field) => match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
-                Some(error) => Some(self.raw.service(error)),
+                // A warning in front of a code is more than the code.
+                Some(error) => Some(self.raw.service(ServiceError { exact: error.exact && !self.salvaged, ..error })),
                 None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
                     Some(self.raw.by_status("H07", "an HTTP error"))
                 }
@@ -216,7 +228,7 @@ impl<'a> Answer<'a> {
                 let code = Code::read(token);
                 let error = ServiceError {
                     exact: rest.is_none() && code.as_str() == *text,
-                    min_price: rest.and_then(Amount::from_wire),
+                    min_price: rest.filter(|_| names_minimum(&code)).and_then(Amount::from_wire),
                     detail: rest.map(|rest| excerpt(rest.trim())).filter(|rest| !rest.is_empty()),
                     ..ServiceError::new(code, self.raw.status)
                 };
@@ -226,6 +238,8 @@ impl<'a> Answer<'a> {
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
                         Some(self.raw.unreadable("H04", "a firewall's refusal instead of an answer"))
                     }
+                    // `NO_BALANCE` may be the beginning of `NO_BALANCE_FORWARD`.
+                    _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => Some(self.unframed()),
                     _ if error.code.is_known() || is_token(token) => Some(self.raw.service(error)),
                     _ if !ok => Some(self.raw.by_status("H02", "an HTTP error")),
                     _ => None,
@@ -261,25 +275,32 @@ pub(crate) fn is_success(word: &str) -> bool {
 fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
     let status = object.word(&["status"]);
-    let failed = status.as_ref().is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let status_failed = status.as_ref().is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
     let succeeded = status.as_deref().is_some_and(is_success);
+    // `{"error": true, "message": …}` says that it failed, and elsewhere why.
+    let flagged = object.get(&["error"]).and_then(Field::flag) == Some(true);
+    let failed = status_failed || flagged;
     let ok = (200..300).contains(&http_status) && !failed;
 
-    let word = |names: &[&str]| object.word(names).filter(|word| !["false", "0"].contains(&word.as_str()));
+    let says = |word: &String| !["false", "0", "true", "1"].contains(&word.as_str());
+    let word = |names: &[&str]| names.iter().find_map(|name| object.word(&[name]).filter(says));
+    // `{"error": {"code": …}}` holds the code one level deeper.
+    let deeper =
+        object.get(&["error"]).and_then(Field::object).and_then(|error| error.word(&["code", "name", "message"]));
     let named = word(&["title", "error", "error_code", "errorCode"]);
     let said = word(&["message", "msg", "details", "detail"]);
-    let code = if let Some(named) = named {
-        // `{"error": {"code": …}}` holds the code one level deeper.
-        let inner = object.get(&["error"]).and_then(Field::object);
-        inner.and_then(|inner| inner.word(&["code", "name", "message"])).unwrap_or(named)
-    } else if let Some(code) =
-        status.as_deref().filter(|_| !succeeded && !failed).filter(|status| is_error_token(status))
-    {
+    let code = if let Some(named) = deeper.clone().or(named) {
+        named
+    } else if let Some(code) = status.as_deref().filter(|status| {
+        // An unknown word beside an SMS is the state of the order.
+        let state = object.has(&["sms"]) && !Code::read(status).is_known();
+        !succeeded && !failed && !state && is_error_token(status)
+    }) {
         code.to_owned()
     } else if let Some(said) = said.as_ref().filter(|said| failed || !ok || Code::read(said).is_known()) {
         said.clone()
     } else if failed {
-        status.clone()?
+        status.clone().filter(|_| status_failed).unwrap_or_else(|| "error".to_owned())
     } else {
         return None;
     };
@@ -287,13 +308,27 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     let (token, rest) = code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
     let known = Code::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
-    let holds_an_order =
-        object.has(&["activation_id", "activationId", "new_activation_id", "order_id", "number", "phone_number"]);
+    // A refusal that says "success", names an order or names a second code contradicts itself, and proves nothing.
+    let is_order = |object: &Object<'_>| {
+        object.has(&["activation_id", "activationId", "new_activation_id", "order_id", "number", "phone_number"])
+    };
+    let is_another = |word: &String| {
+        let other = Code::read(word.split(':').next().unwrap_or_default());
+        other.is_known() && other != known
+    };
+    let contradicted = succeeded
+        || is_order(object)
+        || object.get(&["data"]).and_then(Field::object).as_ref().is_some_and(is_order)
+        || status.as_ref().filter(|_| !status_failed).is_some_and(is_another)
+        || said.as_ref().is_some_and(is_another);
+    let direct = deeper.is_none() && !flagged;
     Some(ServiceError {
-        // A refusal that says "success" or names an order contradicts itself, and proves nothing.
-        exact: rest.is_none() && known.as_str() == code && !succeeded && !holds_an_order,
+        exact: direct && rest.is_none() && known.as_str() == code && !contradicted,
         detail: said.map(|said| excerpt(&said)).filter(|said| said != token),
-        min_price: info.get(&["min"]).and_then(Field::amount).or_else(|| rest.and_then(Amount::from_wire)),
+        min_price: info
+            .get(&["min"])
+            .and_then(Field::amount)
+            .or_else(|| rest.filter(|_| names_minimum(&known)).and_then(Amount::from_wire)),
         retry_after: ["minActivationTime", "retry_after", "retryAfter"]
             .iter()
             .find_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count())
@@ -301,6 +336,11 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         messages: info.get(&["data"]).map(super::status::messages).unwrap_or_default(),
         ..ServiceError::new(known, http_status)
     })
+}
+
+/// Whether what follows a code is the lowest price, as in `WRONG_MAX_PRICE:76.94`; elsewhere it may be an id.
+fn names_minimum(code: &Code) -> bool {
+    *code.meaning() == Code::MaxPriceExceeded
 }
 
 /// A `status` that is an error rather than the state of an order.

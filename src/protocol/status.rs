@@ -70,7 +70,7 @@ impl Sms {
     }
 }
 
-/// The fields of a status, whatever it is; see [`document`].
+/// Its fields in the library's own JSON.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Default, Serialize)]
@@ -91,7 +91,7 @@ impl Serialize for Status {
     }
 }
 
-/// The fields of a change; see [`document`].
+/// Its fields in the library's own JSON.
 impl Serialize for StatusChange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -193,8 +193,10 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
         let word = object.word(&[name]);
         if let Some(text) = word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_")) {
             return Some(match status_in_text(&text) {
-                // `{"status":"STATUS_OK","code":"123"}`
-                Status::Waiting => newest(&object, field).map_or(Status::Waiting, Status::Received),
+                // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
+                Status::Waiting if text.starts_with("STATUS_OK") => {
+                    newest(&object, field).map_or(Status::Waiting, Status::Received)
+                }
                 status => status,
             });
         }
@@ -215,7 +217,8 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
 fn newest(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
     let mut found: Vec<Sms> =
         ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).flat_map(messages).collect();
-    if found.is_empty() {
+    // Beside an `sms` that is empty, a `code` is that of the reply: 200.
+    if found.is_empty() && !object.has(&["sms"]) {
         found.extend(message(object, field));
     }
     // Lists are oldest first unless their times say otherwise; the last of equals wins.
@@ -230,11 +233,16 @@ pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
     match field.object() {
         Some(object) => {
             let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            nested.map_or_else(|| message(&object, field).into_iter().collect(), messages)
+            match (nested, message(&object, field)) {
+                (Some(nested), _) => messages(nested),
+                (None, Some(sms)) => vec![sms],
+                (None, None) => object.numbered().flat_map(messages).collect(),
+            }
         }
         None => field
             .word()
-            .filter(|word| !is_success(word))
+            // `0` or `"false"` in the place of a message says that there is none.
+            .filter(|_| field.flag().is_none())
             .and_then(|word| code_text(&word))
             .map(|code| Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
             .into_iter()
@@ -258,7 +266,9 @@ fn message(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
     let answer = match read(raw, Salvage::Object) {
         // It is an error by its form, but says that what was asked for is so.
-        Err(Failure::Service(error)) if ["ALREADY_CANCELED", "ALREADY_CANCELLED"].contains(&error.code.as_str()) => {
+        Err(Failure::Service(error))
+            if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"].contains(&error.code.as_str()) =>
+        {
             return Ok(StatusChange::AlreadyCancelled);
         }
         // A known word outside the error table, `SMS_ADDED`.

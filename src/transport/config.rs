@@ -72,7 +72,7 @@ impl HttpConfig {
     pub fn new(base_url: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
-            user_agent: concat!("sastaotp/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: concat!("libsastaotp/", env!("CARGO_PKG_VERSION")).to_owned(),
             extra_ca_pem: None,
             proxy: ProxyChoice::default(),
             timeouts: Timeouts::default(),

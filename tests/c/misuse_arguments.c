@@ -21,11 +21,15 @@ typedef struct objects {
         return status;                                                                                    \
     }
 #define SETTER(name, call)                                                                                \
-    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) { return (call); }
+    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) {            \
+        (void)on;                                                                                         \
+        return (call);                                                                                    \
+    }
 
 SETTER(api_key, sastaotp_config_set_api_key(on->config, text, error))
 SETTER(base_url, sastaotp_config_set_base_url(on->config, text, error))
 SETTER(user_agent, sastaotp_config_set_user_agent(on->config, text, error))
+SETTER(rupees, sastaotp_amount_parse(text, &(int64_t){0}, error))
 SETTER(country, sastaotp_number_request_set_country(on->request, text, error))
 SETTER(operator_, sastaotp_number_request_set_operator(on->request, text, error))
 ROW(request_new, sastaotp_number_request, sastaotp_number_request_new(text, &result, error))
@@ -56,6 +60,7 @@ static const struct {
     {"operator", operator_, BY_PURCHASE},
     {"service", request_new, BY_PURCHASE},
     {"json", intent_json, AT_ONCE},
+    {"rupees", rupees, AT_ONCE},
     {"service", services, AT_ONCE},
     {"service", prices_service, AT_ONCE},
     {"country", prices_country, AT_ONCE},

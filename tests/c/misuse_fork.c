@@ -26,6 +26,16 @@ static void sleep_ms(long millis) {
     nanosleep(&pause, NULL);
 }
 
+/*
+ * Ends a child as another program: what it leaves to its parent, and the stacks of threads that it does not have, look
+ * like leaks to valgrind. Wrong accesses before this are seen.
+ */
+static void end_child(void) {
+    fflush(NULL);
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(1);
+}
+
 typedef struct inherited {
     sastaotp_config *config;
     sastaotp_client *client, *handle;
@@ -147,7 +157,7 @@ void a_forked_child_makes_its_own(void) {
         CHECK_INT(sastaotp_balance_amount(balance), 980 * SASTAOTP_RUPEE);
         sastaotp_balance_free(balance);
         sastaotp_client_free(own);
-        _exit(0);
+        end_child();
     }
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child);
@@ -197,7 +207,8 @@ void a_token_whose_process_forked(void) {
         /* Lives until the parent has closed its end. */
         char byte;
         close(ends[1]);
-        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+        CHECK(read(ends[0], &byte, 1) == 0);
+        end_child();
     }
     close(ends[0]);
     long long triggered = now_ms();
@@ -244,7 +255,7 @@ void forks_while_a_thread_holds_a_lock(void) {
             sastaotp_cancel_trigger(of.cancel);
             CHECK(!sastaotp_client_budget_left(of.client, NULL));
             inherited_free(&of);
-            _exit(0);
+            end_child();
         }
         CHECK(waitpid(child, &status, 0) == child);
         /* Ended by the alarm, the child would have hung. */

@@ -36,6 +36,10 @@ static int rows;
 
 static void settings(sastaotp_config *config, sastaotp_number_request *request) {
     static const uint8_t pem[] = "x";
+    int64_t micros = 7;
+    REFUSED("rupees", sastaotp_amount_parse(NULL, &micros, error));
+    REFUSED("micros", sastaotp_amount_parse("1", NULL, error));
+    CHECK_INT(micros, 7);
     REFUSED(PLACE, sastaotp_config_from_env(NULL, error));
     REFUSED("config", sastaotp_config_set_api_key(NULL, "k", error));
     REFUSED("api_key", sastaotp_config_set_api_key(config, NULL, error));

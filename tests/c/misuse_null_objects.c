@@ -76,6 +76,7 @@ void null_objects_have_nothing(void) {
     CHECK(!sastaotp_intent_max_price(NULL, &micros));
     CHECK(!sastaotp_intent_watermark(NULL, &large));
     CHECK_INT(sastaotp_intent_started_ms(NULL), 0);
+    CHECK(sastaotp_intent_copy(NULL) == NULL);
     CHECK(sastaotp_purchase_activation_id(NULL) == NULL);
     CHECK(sastaotp_purchase_order_id(NULL) == NULL);
     CHECK(sastaotp_purchase_phone_number(NULL) == NULL);
@@ -93,12 +94,12 @@ void null_objects_have_nothing(void) {
     CHECK(sastaotp_sms_received_at(NULL) == NULL);
     CHECK(!sastaotp_sms_is_repeat(NULL));
     CHECK(sastaotp_sms_json(NULL) == NULL);
-    CHECK_INT(sastaotp_state_get_kind(NULL), SASTAOTP_STATE_OTHER);
+    CHECK_INT(sastaotp_state_kind(NULL), SASTAOTP_STATE_OTHER);
     CHECK(sastaotp_state_sms(NULL) == NULL);
     CHECK(sastaotp_state_last_code(NULL) == NULL);
     CHECK(sastaotp_state_text(NULL) == NULL);
     CHECK(sastaotp_state_json(NULL) == NULL);
-    CHECK_INT(sastaotp_change_get_kind(NULL), SASTAOTP_CHANGE_OTHER);
+    CHECK_INT(sastaotp_change_kind(NULL), SASTAOTP_CHANGE_OTHER);
     CHECK(sastaotp_change_text(NULL) == NULL);
     CHECK(sastaotp_change_json(NULL) == NULL);
     CHECK(sastaotp_activation_id(NULL) == NULL);
@@ -121,7 +122,7 @@ void null_objects_have_nothing(void) {
     CHECK_INT(sastaotp_unclaimed_list_count(NULL), 0);
     CHECK(sastaotp_unclaimed_list_get(NULL, 0) == NULL);
     CHECK(sastaotp_unclaimed_list_json(NULL) == NULL);
-    CHECK_INT(sastaotp_unclaimed_get_outcome(NULL), SASTAOTP_UNCLAIMED_UNKNOWN);
+    CHECK_INT(sastaotp_unclaimed_outcome(NULL), SASTAOTP_UNCLAIMED_UNKNOWN);
     CHECK(sastaotp_unclaimed_intent(NULL) == NULL);
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);
     CHECK(sastaotp_unclaimed_error(NULL) == NULL);

@@ -36,12 +36,12 @@ static void check_sms(const sastaotp_sms *sms, const char *text) {
 }
 
 /* Polls until the state is of that kind, twice at most. */
-static sastaotp_state *poll_until(const sastaotp_activation *number, sastaotp_state_kind kind) {
+static sastaotp_state *poll_until(const sastaotp_activation *number, sastaotp_kind_of_state kind) {
     sastaotp_error *error = NULL;
     sastaotp_state *state = NULL;
     for (int polls = 0; polls < 2; polls++) {
         WORKS(sastaotp_activation_poll(number, &state, &error));
-        if (sastaotp_state_get_kind(state) == kind) return state;
+        if (sastaotp_state_kind(state) == kind) return state;
         sastaotp_state_free(state);
     }
     CHECK(!"the state comes in two polls");
@@ -123,7 +123,7 @@ void life_of_an_order_taken_up(void) {
     CHECK(!sastaotp_activation_price(taken, NULL) && !sastaotp_activation_expires_at_ms(taken, NULL));
     sastaotp_state *state = NULL;
     WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(bought), &state, &error));
-    CHECK_INT(sastaotp_state_get_kind(state), SASTAOTP_STATE_RECEIVED);
+    CHECK_INT(sastaotp_state_kind(state), SASTAOTP_STATE_RECEIVED);
     sastaotp_state_free(state);
     sastaotp_settlement *settlement = NULL;
     WORKS(sastaotp_activation_complete(taken, &settlement, &error));

@@ -13,7 +13,31 @@ void what_is_said_without_a_service(void) {
     CHECK_TEXT(sastaotp_status_name(SASTAOTP_NO_NUMBERS), "SASTAOTP_NO_NUMBERS");
     CHECK_TEXT(sastaotp_status_name(SASTAOTP_INTERNAL), "SASTAOTP_INTERNAL");
     CHECK(sastaotp_status_name(SASTAOTP_INTERNAL + 1) == NULL && sastaotp_status_name(-1) == NULL);
+    static const struct {
+        int64_t micros;
+        const char *text;
+    } amounts[] = {{18500000, "18.50"}, {0, "0.00"}, {1, "0.000001"}, {-18500000, "-18.50"},
+                   {INT64_MAX, "9223372036854.775807"}};
+    static const char *const no_amounts[] = {"", "x", "1.2.3", "0.0000001", "9223372036854.775808", "1,5"};
     sastaotp_error *error = NULL;
+    for (size_t at = 0; at < sizeof amounts / sizeof *amounts; at++) {
+        char text[32], short_text[4] = "???";
+        int64_t micros = 7;
+        size_t length = sastaotp_amount_format(amounts[at].micros, text, sizeof text);
+        CHECK_TEXT(text, amounts[at].text);
+        CHECK_INT(length, strlen(text));
+        CHECK_INT(sastaotp_amount_format(amounts[at].micros, NULL, 0), length);
+        CHECK_INT(sastaotp_amount_format(amounts[at].micros, short_text, 3), length);
+        CHECK(strlen(short_text) == 2 && strncmp(short_text, text, 2) == 0 && short_text[3] == '\0');
+        WORKS(sastaotp_amount_parse(text, &micros, &error));
+        CHECK_INT(micros, amounts[at].micros);
+    }
+    for (size_t at = 0; at < sizeof no_amounts / sizeof *no_amounts; at++) {
+        int64_t micros = 7;
+        FAILS(sastaotp_amount_parse(no_amounts[at], &micros, &error), SASTAOTP_CONFIG);
+        sastaotp_error_free(error);
+        CHECK_INT(micros, 7);
+    }
     sastaotp_config *config = NULL;
     sastaotp_client *client = NULL;
     unsetenv("SASTAOTP_API_KEY");

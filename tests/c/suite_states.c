@@ -17,7 +17,7 @@ static void answer_once(const char *action, const char *body) {
 void every_state(void) {
     static const struct {
         const char *reply, *word, *text;
-        sastaotp_state_kind kind;
+        sastaotp_kind_of_state kind;
     } rows[] = {
         {"STATUS_WAIT_CODE", "\"waiting\"", NULL, SASTAOTP_STATE_WAITING},
         {"STATUS_WAIT_RETRY:1234", "\"waiting_for_next\"", NULL, SASTAOTP_STATE_WAITING_FOR_NEXT},
@@ -32,7 +32,7 @@ void every_state(void) {
         sastaotp_state *state = NULL;
         answer_once("getStatus", rows[row].reply);
         WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(number), &state, &error));
-        CHECK_INT(sastaotp_state_get_kind(state), rows[row].kind);
+        CHECK_INT(sastaotp_state_kind(state), rows[row].kind);
         CHECK_TEXT(sastaotp_state_text(state), rows[row].text);
         const char *json = sastaotp_state_json(state);
         CHECK(json_is_valid(json));
@@ -48,7 +48,7 @@ void every_change(void) {
     static const struct {
         sastaotp_set_status asked;
         const char *service, *reply, *word, *text;
-        sastaotp_change_kind kind;
+        sastaotp_kind_of_change kind;
     } rows[] = {
         {SASTAOTP_SET_CANCEL, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
         {SASTAOTP_SET_CANCEL_LEGACY, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
@@ -71,7 +71,7 @@ void every_change(void) {
         sastaotp_state_free(state);
         if (rows[row].reply) answer_once("setStatus", rows[row].reply);
         WORKS(sastaotp_client_set_status(client, sastaotp_activation_id(number), rows[row].asked, &change, &error));
-        CHECK_INT(sastaotp_change_get_kind(change), rows[row].kind);
+        CHECK_INT(sastaotp_change_kind(change), rows[row].kind);
         CHECK_TEXT(sastaotp_change_text(change), rows[row].text);
         CHECK(json_is_valid(sastaotp_change_json(change)));
         CHECK(json_is(json_member(sastaotp_change_json(change), "change"), rows[row].word));

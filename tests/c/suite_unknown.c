@@ -23,7 +23,10 @@ void an_unknown_purchase_is_found(void) {
     FAILS(sastaotp_client_buy(later, intent, &number, &error), SASTAOTP_CONNECTION);
     CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_UNKNOWN);
     CHECK_TEXT(sastaotp_intent_json(sastaotp_error_intent(error)), saved);
+    sastaotp_intent *copy = sastaotp_intent_copy(sastaotp_error_intent(error));
     sastaotp_error_free(error);
+    CHECK_TEXT(sastaotp_intent_json(copy), saved);
+    sastaotp_intent_free(copy);
     sastaotp_intent_free(intent);
     sastaotp_client_free(later);
 
@@ -104,7 +107,7 @@ static sastaotp_unclaimed_list *settled_list(const sastaotp_client *client, cons
         const sastaotp_unclaimed *one = sastaotp_unclaimed_list_get(list, 0);
         CHECK(json_is_valid(sastaotp_unclaimed_list_json(list)));
         CHECK_TEXT(sastaotp_intent_service(sastaotp_unclaimed_intent(one)), service);
-        if (sastaotp_unclaimed_get_outcome(one) != SASTAOTP_UNCLAIMED_PENDING) return list;
+        if (sastaotp_unclaimed_outcome(one) != SASTAOTP_UNCLAIMED_PENDING) return list;
         CHECK(sastaotp_unclaimed_purchase(one) == NULL && sastaotp_unclaimed_error(one) == NULL);
         sastaotp_unclaimed_list_free(list);
         pause_ms(20);
@@ -119,7 +122,7 @@ void an_abandoned_purchase_is_listed(void) {
     abandon(client, "zz_ok", 3);
     sastaotp_unclaimed_list *list = settled_list(client, "zz_ok");
     const sastaotp_unclaimed *one = sastaotp_unclaimed_list_get(list, 0);
-    CHECK_INT(sastaotp_unclaimed_get_outcome(one), SASTAOTP_UNCLAIMED_BOUGHT);
+    CHECK_INT(sastaotp_unclaimed_outcome(one), SASTAOTP_UNCLAIMED_BOUGHT);
     CHECK(sastaotp_unclaimed_error(one) == NULL && sastaotp_unclaimed_list_get(list, 1) == NULL);
     const sastaotp_purchase *bought = sastaotp_unclaimed_purchase(one);
     sastaotp_activation *number = NULL;
@@ -131,7 +134,7 @@ void an_abandoned_purchase_is_listed(void) {
     abandon(client, "zz_sql", 20);
     list = settled_list(client, "zz_sql");
     one = sastaotp_unclaimed_list_get(list, 0);
-    CHECK_INT(sastaotp_unclaimed_get_outcome(one), SASTAOTP_UNCLAIMED_UNKNOWN);
+    CHECK_INT(sastaotp_unclaimed_outcome(one), SASTAOTP_UNCLAIMED_UNKNOWN);
     CHECK(sastaotp_unclaimed_purchase(one) == NULL);
     CHECK_TEXT(sastaotp_error_code(sastaotp_unclaimed_error(one)), "ERROR_SQL");
     CHECK_INT(sastaotp_error_charge(sastaotp_unclaimed_error(one)), SASTAOTP_CHARGE_UNKNOWN);

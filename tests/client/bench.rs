@@ -5,8 +5,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
-use sastaotp::{Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 use serde_json::Value;
+
+use crate::front::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 
 pub(crate) const KEY: &str = "stp_canary_0123456789abcdef";
 
@@ -22,15 +23,30 @@ impl Bench {
     }
 
     pub(crate) fn with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+        Self::made(Duration::ZERO, settings)
+    }
+
+    /// With a service that takes this long for every answer.
+    pub(crate) fn with_latency(latency: Duration) -> Self {
+        Self::made(latency, |builder| builder)
+    }
+
+    fn made(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        let builder = Client::builder()
+        let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>).latency(latency);
+        let builder = ClientBuilder::default()
             .api_key(KEY)
             .seed(1)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .transport(Arc::new(transport.clone()));
-        let client = settings(builder).build().expect("the settings are right");
+        let client = front::build(settings(builder)).expect("the settings are right");
         Self { clock, transport, client }
+    }
+
+    /// Another client with the same key: its purchases are not the first one's.
+    pub(crate) fn another_client(&self) -> Client {
+        let builder = ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        front::build(builder.transport(Arc::new(self.transport.clone()))).expect("the settings are right")
     }
 
     /// Buys a number of a story.

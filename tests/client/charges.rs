@@ -1,8 +1,11 @@
 //! Purchases: sent once, and honest about what became of them.
 
-use sastaotp::{Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry};
+use sastaotp::clock::Clock as _;
 
 use crate::bench::{Bench, request, seconds};
+use crate::front::{
+    Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
+};
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
     bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
@@ -181,6 +184,64 @@ fn a_history_that_lags_or_fails_is_looked_at_again() {
     assert_eq!(found.candidates.len(), 1);
 }
 
+/// The history may name things in words where a purchase names codes, and writes numbers in its own way.
+#[test]
+fn a_history_that_writes_differently_hides_no_purchase() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    number.complete().unwrap();
+    arm(&bench, "regetNumber", "N06", "");
+    let (again, bought) = (number.reget().unwrap_err(), bench.fail("zz_lost_reply"));
+    let digits = number.purchase().unwrap().digits();
+    for (error, fields, is_candidate) in [
+        (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
+        (&bought, r#""service":"Lost reply","country":"India""#.to_owned(), true),
+        (&bought, r#""service":"tg","country":"22""#.to_owned(), false),
+        (&bought, r#""service":"zz_lost_reply","country":"7""#.to_owned(), false),
+        (&again, format!(r#""number":"+{} {}""#, &digits[..2], &digits[2..]), true),
+        (&again, r#""number":"919000000000""#.to_owned(), false),
+    ] {
+        let order = format!(r#"{{"orders":[{{"order_id":99999999,"activation_id":"new",{fields}}}]}}"#);
+        let order = order.replace('"', "\\\"");
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}","times":0"#));
+        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+        bench.fault(r#"{"clear":true}"#);
+        assert_eq!(found.candidates.len(), usize::from(is_candidate), "{fields}: {found:?}");
+    }
+}
+
+#[test]
+fn the_history_gets_its_time_whatever_the_wall_clock_does_and_however_long_the_reply_took() {
+    for (fault, jump) in [("N06", 3600), ("N10", 0), ("N06", 0)] {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, "");
+        let error = bench.fail("zz_ok");
+        let lost = bench.now();
+        let wall = bench.clock.now().wall;
+        bench.clock.set_wall(wall + seconds(jump));
+        // The service may still be at it when the client gives up.
+        bench.control("seed", &format!(r#"{{"orders_lag_ms":{}}}"#, lost + 8_000));
+        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(found.candidates.len(), 1, "{fault} {jump}: {found:?}");
+        let looks: Vec<u128> = bench.times("getOrders").iter().map(|at| at - lost).collect();
+        assert_eq!(looks, [2_000, 5_000, 10_000, 20_000], "{fault} {jump}");
+    }
+}
+
+#[test]
+fn a_history_that_could_not_be_read_to_the_end_of_the_window_proves_nothing() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    bench.control("seed", r#"{"orders_lag_ms":30000}"#);
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","nth":3,"times":0"#);
+    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!((failed.kind(), failed.intent()), (ErrorKind::Server, error.intent()), "{failed}");
+    bench.fault(r#"{"clear":true}"#);
+    assert_eq!(bench.client.reconcile(error.intent().unwrap()).unwrap().candidates.len(), 1);
+}
+
 #[test]
 fn a_purchase_made_twice_on_the_way_shows_both_orders() {
     let bench = Bench::new();
@@ -204,7 +265,7 @@ fn a_saved_intent_finds_the_purchase_of_a_process_that_was_killed() {
     bench.client.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
     bench.clock.advance(seconds(600));
     let found = bench.client.reconcile(&Intent::from_json(&saved).unwrap()).unwrap();
-    assert_eq!(found.candidates.len(), 1, "{found:?}");
+    assert_eq!((found.candidates.len(), found.complete), (1, true), "no order can be older: {found:?}");
     assert_eq!(bench.now(), 600_000, "an old purchase is looked up at once");
 }
 
@@ -307,6 +368,72 @@ fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
     bench.client.activation(id).unwrap().cancel().unwrap();
     assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
     bench.ledger(1, 1);
+}
+
+#[test]
+fn a_history_with_odd_prices_does_not_widen_the_budget() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
+    let order = r#"{\"orders\":[{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"-500.00\"}]}"#;
+    arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
+    assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, None);
+    assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+    assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+}
+
+#[test]
+fn a_long_history_does_not_make_the_client_forget_what_it_bought() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = bench.buy("zz_never");
+    for page in 0..4 {
+        let order = |n| format!(r#"{{\"order_id\":{n},\"activation_id\":\"{n}\"}}"#);
+        let orders: Vec<String> = (page * 5000..page * 5000 + 5000).map(order).collect();
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"[{}]""#, orders.join(",")));
+        assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders.len(), 5000);
+    }
+    let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
+    assert!(found.candidates.iter().all(|order| order.activation_id.as_deref() != Some(number.id())), "{found:?}");
+    number.cancel().unwrap();
+    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
+}
+
+#[test]
+fn a_refund_comes_back_to_the_budget_whichever_call_got_it() {
+    for status in [SetStatus::Cancel, SetStatus::CancelLegacy] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = bench.buy("zz_never");
+        assert_ne!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+        assert_eq!(bench.client.set_status(number.id(), status).unwrap(), StatusChange::Cancelled);
+        assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+    }
+}
+
+#[test]
+fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancelled() {
+    // Two of our own lost, or one of our own and one of another client with the same key.
+    for (lost, foreign) in [(2, 0), (1, 1), (1, 2)] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
+        let errors: Vec<Error> = (0..lost).map(|_| bench.fail("zz_lost_reply")).collect();
+        let other = bench.another_client();
+        for _ in 0..foreign {
+            other.get_number(request("zz_lost_reply")).unwrap_err();
+        }
+        let left =
+            |expected| assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(expected)), "{lost} {foreign}");
+        left(300 - 100 * lost);
+        let mut ids = Vec::new();
+        for error in &errors {
+            let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+            ids = found.candidates.iter().filter_map(|order| order.activation_id.clone()).collect();
+            assert_eq!(ids.len(), usize::try_from(lost + foreign).unwrap());
+        }
+        for id in &ids {
+            left(300 - 100 * lost);
+            for _ in 0..2 {
+                let _ = bench.client.activation(id).unwrap().cancel();
+            }
+        }
+        left(300);
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 mod bench;
 mod charges;
+mod front;
+mod progress;
 mod reads;
 mod settling;
 mod waits;

@@ -1,12 +1,12 @@
 //! Reads: what they return, and how they are repeated.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sastaotp::{
-    Amount, ErrorKind, KeyIn, NumberRequest, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange,
-};
+use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
-use crate::bench::{Bench, KEY, seconds};
+use crate::bench::{Bench, KEY, request, seconds};
+use crate::front::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
 
 #[test]
 fn the_catalogue_is_read() {
@@ -92,6 +92,17 @@ fn a_pause_that_the_server_asks_for_is_kept_unless_it_is_too_long() {
     let error = bench.client.get_balance().unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::RateLimited, Retry::After(seconds(86_400))));
     assert_eq!(bench.now(), 7_000, "nobody sleeps a day");
+    // Maintenance says so with 503.
+    for (fault, more) in [("H05", ""), ("H07", ""), ("H07", r#","variant":"json""#), ("H08", ""), ("S17", "")] {
+        for (told, slept, passes) in [(7, 7_000, true), (0, 0, true), (86_400, 0, false)] {
+            let bench = Bench::new();
+            bench.fault(&format!(
+                r#"{{"match":{{"action":"getBalance"}},"fault":"{fault}","retry_after":"{told}"{more}}}"#
+            ));
+            assert_eq!(bench.client.get_balance().is_ok(), passes, "{fault}{more} {told}");
+            assert!((slept..=slept + 500).contains(&bench.now()), "{fault}{more} {told}: {}", bench.now());
+        }
+    }
 }
 
 #[test]
@@ -135,18 +146,48 @@ fn a_server_that_repeats_the_key_does_not_get_it_printed() {
     assert!(bench.now() < Duration::from_secs(20).as_millis());
 }
 
+/// A server that answers every request with the same bytes.
+#[derive(Debug)]
+struct Parrot(Vec<u8>);
+
+impl Transport for Parrot {
+    fn exchange(&self, _: &Request<'_>) -> Result<Reply, TransportError> {
+        Ok(Reply { status: 200, framed: true, retry_after: None, body: self.0.clone() })
+    }
+}
+
+#[test]
+fn a_key_beside_bytes_that_are_not_utf8_is_not_printed_either() {
+    let body = [b"\xff\xfe", KEY.as_bytes(), b"\xff", KEY.as_bytes()].concat();
+    let bench = Bench::with(|builder| builder.transport(Arc::new(Parrot(body))));
+    let error = bench.client.get_balance().unwrap_err();
+    assert!(error.fault().is_some_and(|fault| fault == "B03"), "it is still no text: {error}");
+    assert!(!format!("{error} {error:?}").contains(KEY), "{error}");
+}
+
+#[test]
+fn a_short_key_does_not_change_what_the_service_says() {
+    for key in ["any", "1234", "fifteen-letters"] {
+        let bench = Bench::with(|builder| builder.api_key(key));
+        let id = bench.buy("zz_never").id().to_owned();
+        let body = format!("STATUS_OK:{key}");
+        let fault = serde_json::json!({"match": {"action": "getStatus"}, "fault": "H09", "body": body});
+        bench.transport.control(key, "faults", &fault.to_string()).unwrap();
+        let Status::Received(sms) = bench.client.get_status(&id).unwrap() else { panic!("a code came") };
+        assert_eq!(sms.code, key);
+    }
+}
+
 #[test]
 fn an_argument_that_is_far_too_long_is_not_repeated_whole() {
     let Bench { client, .. } = Bench::new();
     let long = "a".repeat(1 << 20);
-    let request = || NumberRequest::new(&long).country(&long).max_price(80);
     for error in [
         client.get_status(&long).unwrap_err(),
         client.set_status(&long, SetStatus::Cancel).unwrap_err(),
         client.activation(&long).unwrap_err(),
-        client.get_number(request()).unwrap_err(),
+        client.get_number(request(&long)).unwrap_err(),
         client.reget_number(&long).unwrap_err(),
-        client.get_services(Some(&long)).unwrap_err(),
     ] {
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Config, "{}", &text[..500.min(text.len())]);

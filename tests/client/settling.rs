@@ -1,8 +1,7 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
-use sastaotp::{EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
-
 use crate::bench::{Bench, request, seconds};
+use crate::front::{Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {
@@ -54,6 +53,21 @@ fn a_change_whose_reply_is_lost_is_read_back() {
 }
 
 #[test]
+fn a_change_is_not_repeated_before_the_server_allows_it() {
+    for (fault, told, settled, sent) in [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"before_commit","retry_after":"{told}"}}"#
+        ));
+        assert_eq!(number.cancel().is_ok(), settled, "{fault} {told}");
+        let times = bench.times("setStatus");
+        assert_eq!(times.len(), sent, "{fault} {told}: {times:?}");
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= told * 1000), "{fault} {told}: {times:?}");
+    }
+}
+
+#[test]
 fn a_change_that_cannot_be_made_fails_and_says_so() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
@@ -83,6 +97,22 @@ fn a_code_beats_the_cancel_that_races_with_it() {
 }
 
 #[test]
+fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_completed() {
+    for (lags, code) in [(1, true), (2, true), (0, false)] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
+        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#));
+        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        let settlement = number.settle(EarlyCancel::Report).unwrap();
+        assert_eq!((settlement.state, settlement.code.is_some()), (Settled::Completed, code), "{lags}");
+        assert!(bench.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{lags}");
+        assert!(bench.now() <= 16_000, "{lags}");
+        assert_eq!(statuses(&bench), ["8", "6"], "{lags}");
+    }
+}
+
+#[test]
 fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
     let bench = Bench::new();
     let number = bench.buy("zz_early_cancel");
@@ -104,6 +134,29 @@ fn a_service_that_takes_completing_for_cancelling_is_believed() {
 }
 
 #[test]
+fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
+    for (answer, completed) in [
+        ("ACCESS_ACTIVATION", true),
+        (r#"{\"status\":\"OK\"}"#, true),
+        ("ACCESS_READY", false),
+        ("ACCESS_RETRY_GET", false),
+        ("STATUS_WAIT_CODE", false),
+    ] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_multi");
+        number.wait_for_code(seconds(60)).unwrap();
+        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}","times":0}}"#));
+        let settlement = number.complete();
+        assert_eq!(settlement.is_ok_and(|settlement| settlement.state == Settled::Completed), completed, "{answer}");
+        assert_eq!(number.end().is_some(), completed, "{answer}");
+        assert!(number.code().is_some(), "{answer}");
+        bench.fault(r#"{"clear":true}"#);
+        number.settle(EarlyCancel::Report).unwrap();
+        bench.ledger(1, 0);
+    }
+}
+
+#[test]
 fn a_lease_settles_itself() {
     let bench = Bench::new();
     {
@@ -121,6 +174,35 @@ fn a_lease_settles_itself() {
 }
 
 #[test]
+fn a_lease_whose_calls_were_cancelled_settles_all_the_same() {
+    let bench = Bench::new();
+    let cancel = Cancel::new();
+    let lease = bench.client.with_cancel(&cancel).lease(request("zz_never")).unwrap();
+    cancel.cancel();
+    assert_eq!(lease.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Cancelled);
+    drop(lease);
+    bench.ledger(1, 1);
+    assert_eq!(bench.client.unclaimed().len(), 0);
+}
+
+#[test]
+fn a_drop_takes_ten_seconds_at_most_whatever_the_service_does() {
+    for (hanging, latency) in [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)] {
+        let bench = Bench::with_latency(seconds(latency));
+        let lease = bench.client.lease(request("zz_cancel_race")).unwrap();
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
+        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
+        if !hanging.is_empty() {
+            bench.fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+        }
+        let start = bench.now();
+        drop(lease);
+        let took = bench.now() - start;
+        assert!(took <= 10_000, "{hanging} {latency}: {took}");
+    }
+}
+
+#[test]
 fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     let bench = Bench::new();
     let lease = bench.client.lease(request("zz_early_cancel")).unwrap();
@@ -129,8 +211,12 @@ fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     let unclaimed = bench.client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
     assert!(matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id));
-    bench.clock.advance(seconds(200));
+    bench.clock.advance(seconds(20));
     let number = bench.client.activation(&id).unwrap();
+    assert!(number.expires_at().is_some());
+    let error = number.cancel().unwrap_err();
+    assert_eq!(error.retry(), Retry::After(seconds(100)), "its age is known");
+    bench.clock.advance(seconds(200));
     assert!(number.phone_number().is_some(), "it is the number that was bought");
     assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
     assert_eq!(bench.client.unclaimed().len(), 0);

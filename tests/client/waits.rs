@@ -1,10 +1,8 @@
 //! Waiting for a code: what ends a wait, what does not, and when the service is asked.
 
-use sastaotp::activation::End;
-use sastaotp::clock::{Clock as _, Moment};
-use sastaotp::{ErrorKind, Status, WaitOptions};
-
 use crate::bench::{Bench, seconds};
+use crate::front::activation::End;
+use crate::front::{ErrorKind, Status, WaitOptions};
 
 /// The pauses between polls, in milliseconds.
 fn pauses(times: &[u128]) -> Vec<u128> {
@@ -105,6 +103,15 @@ fn too_many_requests_stretch_the_pauses() {
     let pauses = pauses(&times);
     assert!(pauses[..2].iter().all(|pause| (20_000..21_000).contains(pause)), "{pauses:?}");
     assert!(pauses[2] < 6_000, "{pauses:?}");
+    // A server that does not say how long is given more time with each refusal.
+    let bench = Bench::new();
+    let number = bench.buy("zz_ok");
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","variant":"absent","times":3}"#);
+    number.wait_for_code(seconds(300)).unwrap();
+    let times = bench.times("getStatus");
+    for (pause, at_least) in times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000]) {
+        assert!((at_least..at_least + 1_000).contains(&pause), "{times:?}");
+    }
 }
 
 #[test]
@@ -146,6 +153,26 @@ fn the_next_code_is_not_the_old_one() {
 }
 
 #[test]
+fn a_code_that_came_before_the_lost_reply_to_the_request_for_it_is_kept() {
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    let first = number.wait_for_code(seconds(60)).unwrap();
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"after_commit"}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H09","body":"STATUS_OK:77:77"}"#);
+    number.request_next_code().unwrap();
+    assert_eq!(bench.count("setStatus"), 1, "asked again, the service would wait for a third");
+    assert_eq!(number.wait_for_code(seconds(60)).unwrap().code, "77:77");
+    assert_eq!(number.codes()[0].code, first.code);
+    // A code that is known shows that the request did not arrive.
+    let bench = Bench::new();
+    let number = bench.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"before_commit"}"#);
+    number.request_next_code().unwrap();
+    assert_eq!(bench.count("setStatus"), 2);
+}
+
+#[test]
 fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
     for variant in ["waiting", "cancel"] {
         let bench = Bench::new();
@@ -176,44 +203,7 @@ fn a_number_that_the_service_does_not_know_yet_is_waited_for() {
     assert!(bench.buy("zz_lag").wait_for_code(seconds(60)).is_ok());
     let error = bench.client.activation("999999").unwrap().wait_for_code(seconds(60)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound, "one that was not bought just now is not: {error}");
-    assert_eq!(error.code().map(ToString::to_string).as_deref(), Some("NO_ACTIVATION"));
-}
-
-#[test]
-fn a_suspend_polls_at_once() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
-    let mut slept = false;
-    let clock = bench.clock.clone();
-    let error = number
-        .wait_for_code(WaitOptions::new(seconds(3000)).on_progress(&mut |progress| {
-            if !slept && progress.elapsed >= seconds(7) {
-                slept = true;
-                let Moment { wall, .. } = clock.now();
-                clock.set_wall(wall + seconds(3600));
-            }
-        }))
-        .unwrap_err();
-    // The service's own clock did not move: it still waits, so the order lives to its end on the monotonic clock.
-    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
-    assert_eq!(bench.now(), 1_200_000);
-    let times = bench.times("getStatus");
-    assert!(times.iter().any(|at| (7_000..=8_500).contains(at)), "{:?}", &times[..4]);
-}
-
-#[test]
-fn progress_is_told_about_once_a_second() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07"}"#);
-    let mut told = Vec::new();
-    number
-        .wait_for_code(WaitOptions::new(seconds(60)).on_progress(&mut |progress| {
-            told.push((progress.elapsed.as_secs(), progress.polls, progress.last_error.is_some()));
-        }))
-        .unwrap();
-    assert!((10..=14).contains(&told.len()), "{told:?}");
-    assert_eq!(told[0], (0, 1, true));
+    assert_eq!(error.code().unwrap().to_string(), "NO_ACTIVATION");
 }
 
 #[test]
@@ -228,6 +218,29 @@ fn a_timeout_cancels_only_where_that_was_asked_for() {
     let sms = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap();
     assert!(!sms.code.is_empty());
     bench.ledger(2, 1);
+}
+
+#[test]
+fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
+    for (answer, cancelled) in [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)] {
+        for next in [false, true] {
+            let bench = Bench::new();
+            let number = bench.buy(if next { "zz_stale" } else { "zz_never" });
+            if next {
+                number.wait_for_code(seconds(60)).unwrap();
+                number.request_next_code().unwrap();
+            }
+            let status =
+                if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
+            for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
+                bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#));
+            }
+            let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");
+            assert_eq!(error.to_string().contains("the order was cancelled"), cancelled, "{answer} {next}: {error}");
+            assert_eq!(number.code(), None, "{answer} {next}: no code but the one before");
+        }
+    }
 }
 
 #[test]

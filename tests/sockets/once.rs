@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
-use sastaotp::{Charge, Error, ErrorKind, Retry};
+use crate::front::{Charge, Error, ErrorKind, Retry};
 
 use crate::server::{Sandbox, client, request};
 
@@ -84,6 +84,8 @@ fn a_bare_server_sees_one_request_on_one_connection() {
         let requests = server.join().unwrap();
         assert_eq!(requests.len(), 1, "{requests:?}");
         assert!(requests[0].contains("action=getNumber") && !requests[0].contains("api_key"), "the key is in a header");
+        let agent = format!("\r\nUser-Agent: libsastaotp/{}\r\n", env!("CARGO_PKG_VERSION"));
+        assert!(requests[0].contains(&agent), "{requests:?}");
     }
 }
 

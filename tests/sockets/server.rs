@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::front::{self, Amount, Client, ClientBuilder, NumberRequest};
 use sastaotp::sandbox::Server;
-use sastaotp::{Amount, Client, NumberRequest};
 use serde_json::Value;
 
 pub(crate) struct Sandbox {
@@ -36,7 +36,7 @@ impl Sandbox {
 }
 
 pub(crate) fn client(url: &str, key: &str) -> Client {
-    Client::builder().api_key(key).base_url(url).build().expect("the settings are right")
+    front::build(ClientBuilder::default().api_key(key).base_url(url)).expect("the settings are right")
 }
 
 pub(crate) fn request(service: &str) -> NumberRequest {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sastaotp::{Cancel, Charge, ErrorKind, UnclaimedOutcome};
+use crate::front::{Cancel, Charge, ErrorKind, OrderQuery, UnclaimedOutcome};
 
 use crate::server::{Sandbox, eventually, request};
 
@@ -52,6 +52,27 @@ fn a_purchase_that_outlasts_its_time_is_listed_too() {
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
     let bought = || client.unclaimed().iter().any(|unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_)));
     eventually("the reply", bought);
+    // The caller who got the error follows it, and must not be told that nothing was bought.
+    let found = client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+    let number = client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
+    assert!(number.phone_number().is_some() && client.unclaimed().is_empty(), "it is the one that was listed");
+}
+
+#[test]
+fn a_number_taken_up_before_its_reply_comes_is_not_listed_after() {
+    let sandbox = Sandbox::start("early");
+    sandbox.control("faults", SLOW);
+    let client = sandbox.client();
+    let error = client.with_timeout(Duration::from_millis(300)).get_number(request("zz_ok")).unwrap_err();
+    assert_eq!(error.charge(), Charge::Unknown, "{error}");
+    let id = client.get_orders(&OrderQuery::default()).unwrap().orders[0].activation_id.clone().unwrap();
+    let number = client.activation(&id).unwrap();
+    assert_eq!(client.unclaimed().len(), 1, "its reply is still awaited");
+    // Whoever settles what is listed must not meet a number that is in use.
+    eventually("the reply", || client.unclaimed().is_empty());
+    number.cancel().unwrap();
+    sandbox.control("assert", r#"{"charges":1,"refunds":1}"#);
 }
 
 #[test]

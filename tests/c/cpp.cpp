@@ -1,0 +1,701 @@
+// The C++ header, against a sandbox: `cpp http://127.0.0.1:PORT/stubs/handler_api.php`, half a minute.
+//
+//     cargo rustc --lib --features capi --crate-type cdylib && cargo build --features sandbox --bin sastaotp-sandbox
+//     c++ -std=c++17 -Iinclude tests/c/cpp.cpp tests/c/other_unit.cpp -Ltarget/debug -lsastaotp -pthread -o cpp
+
+#include <sastaotp.hpp>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#if defined(__cpp_lib_ranges)
+#include <ranges>
+#endif
+
+using namespace std::chrono_literals;
+using sastaotp::amount;
+using sastaotp::client;
+using sastaotp::number_request;
+using sastaotp::status;
+using std::string_view;
+
+sastaotp::amount balance_seen_elsewhere(const sastaotp::client &client);  // other_unit.cpp
+
+namespace {
+
+// Nothing can be copied by mistake, moving does not throw, and an exception can be copied where nothing may be thrown.
+template <class Owner>
+constexpr bool owns = !std::is_copy_constructible_v<Owner> && !std::is_copy_assignable_v<Owner> &&
+                      std::is_nothrow_move_constructible_v<Owner> && std::is_nothrow_move_assignable_v<Owner> &&
+                      std::is_nothrow_destructible_v<Owner>;
+static_assert(owns<client> && owns<sastaotp::config> && owns<sastaotp::cancel> && owns<number_request>);
+static_assert(owns<sastaotp::wait_options> && owns<sastaotp::balance> && owns<sastaotp::services>);
+static_assert(owns<sastaotp::prices> && owns<sastaotp::countries> && owns<sastaotp::orders> && owns<sastaotp::order>);
+static_assert(owns<sastaotp::order_history> && owns<sastaotp::sms> && owns<sastaotp::state>);
+static_assert(owns<sastaotp::change> && owns<sastaotp::settlement> && owns<sastaotp::activation>);
+static_assert(owns<sastaotp::lease> && owns<sastaotp::intent> && owns<sastaotp::reconciliation>);
+static_assert(owns<sastaotp::unclaimed_list>);
+static_assert(std::is_nothrow_copy_constructible_v<sastaotp::error>);
+static_assert(std::is_nothrow_copy_assignable_v<sastaotp::outcome_unknown>);
+static_assert(std::is_trivially_copyable_v<sastaotp::sms_view> && std::is_trivially_copyable_v<sastaotp::price>);
+static_assert(std::is_same_v<std::underlying_type_t<status>, std::int32_t>);
+static_assert(!std::is_convertible_v<double, amount> && !std::is_convertible_v<std::int64_t, amount>);
+template <class Number, class = void>
+constexpr bool makes_rupees = false;
+template <class Number>
+constexpr bool makes_rupees<Number, std::void_t<decltype(amount::from_rupees(Number()))>> = true;
+static_assert(makes_rupees<int> && makes_rupees<std::int64_t> && makes_rupees<unsigned> && !makes_rupees<double>);
+static_assert(amount::from_rupees(18) + amount::from_micros(500000) == amount::from_micros(18500000));
+
+#if defined(__cpp_lib_ranges)
+static_assert(std::ranges::random_access_range<sastaotp::prices> && std::ranges::sized_range<sastaotp::countries>);
+static_assert(std::ranges::random_access_range<sastaotp::warning_list>);
+static_assert(std::ranges::input_range<sastaotp::order_history>);
+#endif
+
+void check_at(int line, bool holds, const std::string &what) {
+    if (holds) return;
+    std::fprintf(stderr, "cpp.cpp:%d: %s\n", line, what.c_str());
+    std::exit(1);
+}
+
+#define CHECK(condition) check_at(__LINE__, static_cast<bool>(condition), #condition)
+
+/// Calls what must fail, and gives its error.
+template <class Call>
+sastaotp::error failure_at(int line, status expected, Call call) {
+    try {
+        call();
+    } catch (const sastaotp::error &error) {
+        check_at(line, error.status() == expected, std::string("another failure: ") + error.what());
+        return error;
+    }
+    check_at(line, false, "it did not fail");
+    std::abort();
+}
+
+#define FAILURE(expected, call) failure_at(__LINE__, expected, [&] { (void)(call); })
+
+std::string url;  // of the sandbox
+std::string run;  // the keys of this run, each of which is an account of its own
+
+/// The settings of an account that nobody else uses.
+sastaotp::config account(const std::string &name) {
+    return sastaotp::config().api_key(run + name).base_url(url);
+}
+
+const amount eighty = amount::from_rupees(80);
+
+number_request request(string_view service) {
+    return number_request(service).country("22").max_price(eighty);
+}
+
+/// How many orders of the account are in a state.
+std::ptrdiff_t count(const client &of, string_view state) {
+    auto history = of.orders(state);
+    return std::distance(history.begin(), history.end());
+}
+
+void amounts() {
+    CHECK(amount::from_micros(18500000).to_string() == "18.50");
+    CHECK(amount::parse("18.5") == amount::from_micros(18500000) && amount::parse("-0.000001").micros() == -1);
+    CHECK(amount::from_micros(18490001).to_string() == "18.490001");
+    CHECK(amount::from_micros(18123400).to_string() == "18.1234");
+    CHECK(amount().to_string() == "0.00" && amount::from_micros(7).to_string() == "0.000007");
+    CHECK(amount::from_micros(-500000).to_string() == "-0.50" && amount::from_rupees(-3).to_string() == "-3.00");
+    const auto least = amount::from_micros(INT64_MIN), most = amount::from_micros(INT64_MAX);
+    CHECK(least.to_string() == "-9223372036854.775808" && most.to_string() == "9223372036854.775807");
+    std::ostringstream shown;
+    shown << amount::from_micros(18500000);
+    CHECK(shown.str() == "18.50");
+
+    const auto one = amount::from_rupees(1), two = amount::from_rupees(2);
+    CHECK(one < two && one <= two && two > one && two >= one && one != two && one + one == two && two - one == one);
+    CHECK(least - amount() == least && most + least == amount::from_micros(-1));
+    int overflows = 0;
+    for (int which = 0; which < 5; ++which) {
+        try {
+            switch (which) {
+                case 0: (void)(most + one); break;
+                case 1: (void)(least - one); break;
+                case 2: (void)(least + least); break;
+                case 3: (void)(most - least); break;
+                default: (void)amount::from_rupees(INT64_MAX / 1000000 + 1);
+            }
+        } catch (const std::overflow_error &) {
+            ++overflows;
+        }
+    }
+    CHECK(overflows == 5);
+}
+
+void names() {
+    CHECK(!sastaotp::version().empty() && sastaotp::abi_version() == SASTAOTP_ABI_VERSION);
+    CHECK(name(status::no_numbers) == "SASTAOTP_NO_NUMBERS" && name(status(9999)).empty());
+}
+
+void settings() {
+    auto refused = FAILURE(status::config, client(sastaotp::config()));
+    CHECK(string_view(refused.what()).find("API key") != string_view::npos && refused.message() == refused.what());
+    CHECK(!refused.code() && !refused.http_status() && !refused.raw() && !refused.intent() && !refused.retry_after());
+    CHECK(refused.phase() == sastaotp::phase::prepare && refused.charge() == sastaotp::charge::not_charged);
+    CHECK(refused.retry() == sastaotp::retry::never && !refused.fault());
+    CHECK(refused.json().find("\"kind\":\"config\"") != string_view::npos);
+
+    // Every setting, on an object and on a temporary.
+    sastaotp::config settings;
+    settings.api_key("k").key_in(sastaotp::key_in::bearer).base_url(url).user_agent("cpp/1").max_connections(2);
+    settings.budget(eighty).timeout(20s);
+    CHECK(client(settings).budget_left() == eighty);
+    CHECK(client(account("query").key_in(sastaotp::key_in::query).user_agent("cpp/1").max_connections(1).timeout(9s))
+              .get_balance().amount() > amount());
+    CHECK(!client(account("query")).budget_left());
+    FAILURE(status::config, client(account("pem").add_ca_pem("no certificate")));
+    FAILURE(status::config, client(settings.add_ca_pem("no certificate")));
+    FAILURE(status::config, settings.key_in(sastaotp::key_in(77)));
+    FAILURE(status::config, client(account("none").max_connections(0)));
+
+    // The environment.
+    setenv("SASTAOTP_API_KEY", (run + "env").c_str(), 1);
+    setenv("SASTAOTP_BASE_URL", url.c_str(), 1);
+    CHECK(client::from_env().get_balance().currency() == "INR");
+    CHECK(client(sastaotp::config::from_env()).get_balance().amount() > amount());
+    setenv("SASTAOTP_API_KEY", "", 1);
+    FAILURE(status::config, client::from_env());
+
+    FAILURE(status::authentication, client(sastaotp::config().api_key("sandbox_bad").base_url(url)).get_balance());
+}
+
+void texts() {
+    const client shop(account("texts"));
+    // What is not terminated, and what is terminated too early.
+    const string_view longer = "22 and more";
+    CHECK(shop.get_prices("tg", longer.substr(0, 2)).find(longer.substr(0, 2), "tg"));
+    const string_view cut("22\0", 3);
+    auto refused = FAILURE(status::config, number_request("tg").country(cut));
+    CHECK(string_view(refused.what()).find("country holds a NUL") != string_view::npos);
+    CHECK(refused.json().empty() && refused.hint().empty() && refused.message() == refused.what());
+    CHECK(refused.charge() == sastaotp::charge::not_charged && !refused.intent());
+    FAILURE(status::config, number_request(cut));
+    FAILURE(status::config, shop.activation(cut));
+    FAILURE(status::config, shop.get_prices(std::nullopt, cut));
+    FAILURE(status::config, shop.get_prices("tg").find(cut, "tg"));
+    FAILURE(status::config, sastaotp::config().api_key(cut));
+    FAILURE(status::config, shop.find_country("\xff\xfe"));
+    // A PEM text is bytes with a length.
+    FAILURE(status::config, client(account("texts").add_ca_pem(cut)));
+}
+
+void catalogue() {
+    const client shop(account("catalogue"));
+    const auto balance = shop.get_balance();
+    CHECK(balance.amount() == amount::from_rupees(1000) && balance.currency() == "INR");
+    CHECK(balance.json().find("\"amount_micros\":1000000000") != string_view::npos);
+    CHECK(balance_seen_elsewhere(shop) == balance.amount());
+
+    const auto all = shop.get_services();
+    CHECK(!all.empty() && all.json().substr(0, 1) == "{");
+    const auto found = std::find_if(all.begin(), all.end(), [](auto service) { return service.code() == "tg"; });
+    CHECK(found != all.end() && found->name() == "Telegram" && found->price() && found->available());
+    CHECK(all[all.size()].code().empty() && !all[all.size()].price() && all[all.size()].offers().empty());
+    const auto telegram = shop.get_services("tg");
+    CHECK(telegram.size() == 1 && telegram[0].code() == "tg" && telegram[0].expires_in().value_or(1s) > 0s);
+    (void)telegram[0].multi_sms();
+    const auto offers = telegram[0].offers();
+    const auto india = std::find_if(offers.begin(), offers.end(), [](auto offer) { return offer.country() == "22"; });
+    CHECK(india != offers.end() && india->country_name() == "India" && india->price() && india->available());
+
+    const auto prices = shop.get_prices("tg", "22");
+    const auto price = prices.find("22", "tg");
+    CHECK(price && price->cost() == india->price() && price->country() == "22" && price->service() == "tg");
+    CHECK(price->available() && !prices.find("22", "none") && prices.json().substr(0, 1) == "{");
+    CHECK(!prices[prices.size()].cost() && prices[prices.size()].country().empty());
+
+    // The algorithms of the library over the whole table.
+    const auto table = shop.get_prices();
+    CHECK(table.size() > prices.size() && table.end() - table.begin() == static_cast<std::ptrdiff_t>(table.size()));
+    const auto cheaper = [](sastaotp::price a, sastaotp::price b) { return a.cost() < b.cost(); };
+    const auto cheapest = std::min_element(table.begin(), table.end(), cheaper);
+    CHECK(std::all_of(table.begin(), table.end(), [&](auto row) { return !cheaper(row, *cheapest); }));
+    std::vector<sastaotp::price> rows(table.begin(), table.end());
+    std::sort(rows.begin(), rows.end(), cheaper);
+    CHECK(rows.size() == table.size() && rows.front().cost() == cheapest->cost());
+    const auto dear = std::lower_bound(rows.begin(), rows.end(), amount::from_rupees(50),
+                                       [](auto row, amount limit) { return row.cost() < limit; });
+    CHECK(dear == rows.end() || dear->cost() >= amount::from_rupees(50));
+    std::size_t counted = 0;
+    for (const auto row : table) counted += !row.service().empty();
+    CHECK(counted == table.size());
+
+    const auto countries = shop.get_countries();
+    CHECK(std::is_sorted(countries.begin(), countries.end(), [](auto, auto) { return false; }));
+    auto at = countries.begin();
+    CHECK(at == countries.end() - static_cast<std::ptrdiff_t>(countries.size()) && (at + 1)[0].code() == at[1].code());
+    CHECK(at++ == countries.begin() && at-- == 1 + countries.begin() && at < countries.end() && at <= at);
+    CHECK(countries.end() > at && at >= at && ++at != countries.begin() && --at == countries.begin());
+    at += 1, at -= 1;
+    CHECK(at->code() == countries[0].code() && sastaotp::countries::iterator() == sastaotp::countries::iterator());
+    CHECK(countries.json().substr(0, 1) == "{");
+    const auto named = shop.find_country("india");
+    CHECK(named.size() == 1 && named[0].code() == "22" && named[0].name() == "India" && named[0].is_visible());
+    CHECK(shop.find_country("Atlantis").empty());
+}
+
+void one_number() {
+    const client shop(account("number").budget(amount::from_rupees(100)));
+    const auto before = shop.get_balance().amount();
+    const auto number = shop.get_number(request("zz_ok").ask_multi_sms());
+    const auto price = number.price();
+    CHECK(price && *price > amount() && !number.id().empty() && number.phone_number());
+    CHECK(number.expires_at() > std::chrono::system_clock::now());
+    CHECK(shop.budget_left() == amount::from_rupees(100) - *price);
+    CHECK(shop.get_balance().amount() == before - *price);
+
+    const auto purchase = number.purchase();
+    CHECK(purchase && purchase->activation_id() == number.id() && purchase->phone_number() == number.phone_number());
+    CHECK(purchase->price() == price && purchase->json().find("activation_id") != string_view::npos);
+    CHECK(purchase->expires_in().value_or(1s) > 0s && purchase->service().value_or("zz_ok") == "zz_ok");
+    CHECK(purchase->country().value_or("22") == "22");
+    (void)purchase->order_id(), (void)purchase->multi_sms();
+    const auto warnings = purchase->warnings();
+    CHECK(std::count(warnings.begin(), warnings.end(), "nothing of the kind") == 0);
+    CHECK(warnings[warnings.size()].empty());
+
+    CHECK(!number.code() && number.codes().empty() && number.ending() == sastaotp::ending::none);
+    number.mark_sms_sent();
+    CHECK(number.poll().kind() == sastaotp::state_kind::waiting);
+    // Progress, a second at a time, and no exception for each.
+    std::optional<sastaotp::sms> sms;
+    int seconds = 0;
+    while (!sms && ++seconds < 30) sms = number.try_wait_for_code(1s);
+    CHECK(sms && !sms->code().empty() && sms->text() && !sms->is_repeat() && sms->json().front() == '{');
+    (void)sms->sender(), (void)sms->received_at();
+    CHECK(seconds > 1);
+    const sastaotp::sms_view lent = *sms;
+    CHECK(lent.code() == sms->code());
+    auto kept = number.wait_for_code(1s).code();  // of a message that is gone by now
+    static_assert(std::is_same_v<decltype(kept), std::string>);
+    auto kept_text = number.wait_for_code(1s, sastaotp::wait_options().interval(6s)).text();
+    static_assert(std::is_same_v<decltype(kept_text), std::optional<std::string>>);
+    CHECK(kept == sms->code() && kept_text == sms->text());
+    CHECK(number.code()->code() == kept && number.codes().size() == 1 && number.codes()[0].code() == kept);
+    const auto state = shop.get_status(number.id());
+    CHECK(state.kind() == sastaotp::state_kind::received && state.sms()->code() == kept && !state.text());
+    CHECK(!state.last_code() && state.json().front() == '{');
+
+    const auto settlement = number.complete();
+    CHECK(settlement.state() == sastaotp::settled::completed && settlement.json().front() == '{');
+    CHECK(number.ending() == sastaotp::ending::completed && settlement.code().value_or(lent).code() == kept);
+    // Both numbers do not fit the budget.
+    auto refused = FAILURE(status::budget, shop.get_number(request("tg").max_price(eighty + eighty)));
+    CHECK(refused.charge() == sastaotp::charge::not_charged);
+    CHECK(count(shop, "completed") == 1);
+
+    CHECK(shop.get_balance().amount() == before - *price && shop.budget_left() == amount::from_rupees(100) - *price);
+}
+
+void two_codes() {
+    const client shop(account("multi"));
+    const auto number = shop.get_number(request("zz_multi").ask_multi_sms());
+    const auto first = number.wait_for_code(30s);
+    number.request_next_code();
+    CHECK(!number.code() && number.codes().size() == 1);
+    const auto options = sastaotp::wait_options().accept_same_code().cancel_on_timeout().interval(5s);
+    const auto second = number.try_wait_for_code(30s, options);
+    CHECK(second && second->code() != first.code() && number.codes().size() == 2);
+    CHECK(number.codes().back().code() == second->code());
+    CHECK(number.settle(sastaotp::early_cancel::report).state() == sastaotp::settled::completed);
+
+    // The same number once more.
+    auto again = number.reget();
+    CHECK(again.id() != number.id() && again.phone_number() == number.phone_number());
+    CHECK(again.price() == number.price());
+    CHECK(again.settle(sastaotp::early_cancel::wait_out).state() == sastaotp::settled::cancelled);
+    auto other = shop.reget_number(number.id());
+    const auto settled = other.cancel();
+    CHECK(settled.state() == sastaotp::settled::cancelled && !settled.code());
+    CHECK(other.ending() == sastaotp::ending::cancelled);
+
+    // An activation that is taken up by its id, and the change of the service behind it all.
+    const auto silent = shop.get_number(request("zz_never"));
+    const auto same = shop.activation(silent.id());
+    CHECK(same.id() == silent.id() && !same.phone_number() && !same.purchase() && !same.expires_at() && !same.price());
+    const auto change = shop.set_status(silent.id(), sastaotp::set_status::sms_sent);
+    CHECK(change.kind() == sastaotp::change_kind::ready && !change.text() && change.json().front() == '{');
+    FAILURE(status::wait_timeout, same.wait_for_code(-5s));
+    FAILURE(status::wait_timeout, same.wait_for_code(1s, sastaotp::wait_options().cancel_on_timeout()));
+    CHECK(same.ending() == sastaotp::ending::cancelled);
+    FAILURE(status::already_finished, shop.set_status(silent.id(), sastaotp::set_status::cancel_legacy));
+    FAILURE(status::not_found, shop.get_status("424242"));
+    FAILURE(status::config, shop.set_status(silent.id(), sastaotp::set_status(99)));
+}
+
+void leases() {
+    const auto budget = amount::from_rupees(300);
+    const client shop(account("lease").budget(budget));
+    {
+        const auto left = shop.lease(request("zz_never"));
+        CHECK(shop.budget_left() < budget && left->id() == left.activation().id() && count(shop, "pending") == 1);
+    }
+    CHECK(shop.budget_left() == budget && count(shop, "cancelled") == 1 && count(shop, "pending") == 0);
+
+    // An exception on the way leaves nothing open either.
+    try {
+        const auto left = shop.lease(request("zz_never"));
+        throw std::runtime_error("of the program");
+    } catch (const std::runtime_error &) {
+        CHECK(count(shop, "cancelled") == 2);
+    }
+
+    {
+        const auto used = shop.lease(request("zz_ok"));
+        used->wait_for_code(30s);
+    }
+    CHECK(count(shop, "completed") == 1);
+    const auto spent = budget - *shop.budget_left();
+
+    auto closed = shop.lease(request("zz_never"));
+    CHECK(closed.close(sastaotp::early_cancel::report).state() == sastaotp::settled::cancelled);
+    FAILURE(status::config, closed.close(sastaotp::early_cancel::report));
+    FAILURE(status::config, closed.keep());
+    CHECK(count(shop, "cancelled") == 3);
+
+    sastaotp::activation kept(nullptr);
+    {
+        auto left = shop.lease(request("zz_never"));
+        auto moved = std::move(left);
+        kept = moved.keep();
+    }
+    CHECK(count(shop, "pending") == 1 && kept.ending() == sastaotp::ending::none);
+    CHECK(kept.cancel().state() == sastaotp::settled::cancelled && shop.budget_left() == budget - spent);
+
+    // Assigning to a lease ends the one before.
+    auto replaced = shop.lease(request("zz_never"));
+    replaced = shop.lease(request("zz_never"));
+    CHECK(count(shop, "pending") == 1);
+
+    // One that is too young to be cancelled is not lost.
+    std::string id;
+    {
+        const auto young = shop.lease(request("zz_early_cancel"));
+        id = young->id();
+        auto early = FAILURE(status::too_early, young->cancel());
+        CHECK(early.retry() == sastaotp::retry::after && early.retry_after() > 0s && early.code());
+        CHECK(early.phase() == sastaotp::phase::service && early.http_status() && early.raw());
+    }
+    const auto unclaimed = shop.unclaimed();
+    CHECK(unclaimed.size() == 1 && unclaimed[0].outcome() == sastaotp::unclaimed_outcome::bought);
+    CHECK(unclaimed[0].purchase()->activation_id() == id && !unclaimed[0].error());
+    CHECK(unclaimed[0].intent().service() == "zz_early_cancel" && unclaimed.json().front() == '{');
+    CHECK(shop.activation(id).id() == id && shop.unclaimed().empty() && unclaimed.size() == 1);
+}
+
+void refusals() {
+    const client shop(account("refusals"));
+    auto none = FAILURE(status::no_numbers, shop.get_number(request("zz_nonumbers")));
+    CHECK(none.code() == "NO_NUMBERS" && none.charge() == sastaotp::charge::not_charged && none.intent());
+    CHECK(none.raw() && none.http_status() && !none.hint().empty() && none.fault().value_or("P").size() > 0);
+    FAILURE(status::price_too_high, shop.get_number(request("zz_price_up").max_price(amount::from_rupees(12))));
+    FAILURE(status::config, shop.get_number(number_request("tg").country("22")));
+    FAILURE(status::config, shop.lease(number_request("zz_ok").max_price(amount::from_rupees(-1))));
+    const client poor(sastaotp::config().api_key("sandbox_poor").base_url(url));
+    FAILURE(status::insufficient_balance, poor.lease(number_request("tg").accept_any_price()));
+    auto provided = number_request("tg");
+    provided.country("22").provider("any").accept_any_price();
+    CHECK(shop.get_number(provided).cancel().state() == sastaotp::settled::cancelled);
+    auto dead = client(sastaotp::config().api_key("k").base_url("http://127.0.0.1:1/").timeout(2s));
+    auto refused = FAILURE(status::connection, dead.get_number(request("tg")));
+    CHECK(refused.phase() == sastaotp::phase::connect && refused.charge() == sastaotp::charge::not_charged);
+    CHECK(count(shop, "pending") == 0 && count(shop, "cancelled") == 1);
+}
+
+void unknown_outcome() {
+    const client shop(account("unknown").budget(eighty));
+    const auto request = number_request("zz_lost_reply").country("22").max_price(amount::from_rupees(20));
+    shop.get_number(number_request("zz_never").country("22").max_price(eighty)).cancel();  // an order before
+    const auto prepared = shop.intend(request);
+    CHECK(prepared.service() == "zz_lost_reply" && prepared.country() == "22" && !prepared.reget_of());
+    CHECK(prepared.max_price() == amount::from_rupees(20) && prepared.started() <= std::chrono::system_clock::now());
+    CHECK(std::chrono::system_clock::now() - prepared.started() < 1min);
+    CHECK(prepared.watermark());
+    const std::string saved(prepared.json());
+
+    bool lost = false;
+    try {
+        shop.buy(prepared);
+    } catch (const sastaotp::outcome_unknown &error) {
+        lost = true;
+        CHECK(error.charge() == sastaotp::charge::unknown && error.retry() == sastaotp::retry::after_reconcile);
+        CHECK(shop.budget_left() == amount::from_rupees(60));
+        const auto found = shop.reconcile(*error.intent());
+        CHECK(found.size() == 1 && found.is_complete() && found.json().front() == '{');
+        CHECK(found[0].service() == "zz_lost_reply" && found[0].activation_id() && found.begin()->price());
+        const auto number = shop.activation(*found[0].activation_id());
+        CHECK(number.cancel().state() == sastaotp::settled::cancelled);
+    }
+    CHECK(lost);
+    // The intent of another run.
+    const auto read = sastaotp::intent::from_json(saved);
+    CHECK(read.json() == saved && read.started() == prepared.started());
+    CHECK(shop.reconcile(read).size() == 1);
+    FAILURE(status::config, sastaotp::intent::from_json("{}"));
+
+    // Caught as any other error it says the same, and keeps its purchase; a copy of that outlives it.
+    auto again = FAILURE(status::connection, shop.get_number(request));
+    CHECK(again.charge() == sastaotp::charge::unknown && again.intent()->service() == "zz_lost_reply");
+    const sastaotp::intent kept(*again.intent());
+    again = FAILURE(status::config, amount::parse("18,50"));
+    CHECK(kept.service() == "zz_lost_reply" && shop.reconcile(kept).size() >= 1);
+}
+
+void history() {
+    const client shop(account("history"));
+    CHECK(!shop.orders().next());
+    const auto number = shop.get_number(request("zz_ok"));
+    for (int bought = 0; bought < 3; ++bought) shop.get_number(request("zz_never")).cancel();
+
+    const auto page = shop.get_orders(2, 1);
+    CHECK(page.size() == 2 && page.total().value_or(4) == 4 && page.json().front() == '{');
+    const auto pending = shop.get_orders(10, 1, "pending");
+    CHECK(pending.size() == 1);
+    const auto order = pending[0];
+    CHECK(order.id() && order.activation_id() == number.id() && order.phone_number() == number.phone_number());
+    CHECK(order.service() == "zz_ok" && order.country() == "22" && order.status() == "pending" && !order.code());
+    CHECK(order.price() == number.price() && order.json().front() == '{' && (order.created_at() || order.created()));
+    CHECK(order.created().value_or(sastaotp::time_point()) <= std::chrono::system_clock::now());
+    FAILURE(status::config, shop.get_orders(0, 1));
+
+    auto all = shop.orders();
+    std::vector<sastaotp::order> taken;
+    for (auto &each : all) taken.push_back(std::move(each));
+    CHECK(taken.size() == 4 && taken.back().activation_id() == number.id() && !all.next());
+    CHECK(std::is_sorted(taken.rbegin(), taken.rend(), [](auto &a, auto &b) { return *a.id() < *b.id(); }));
+    auto cancelled = shop.orders("cancelled");
+    const auto first = std::find_if(cancelled.begin(), cancelled.end(),
+                                    [](const sastaotp::order_view &each) { return each.service() == "zz_never"; });
+    CHECK(first != cancelled.end() && first->status() == "cancelled");
+
+    // Going on may fail: then it throws, and the iteration is over.
+    const client wrong(sastaotp::config().api_key("sandbox_bad").base_url(url));
+    auto broken = wrong.orders();
+    FAILURE(status::authentication, broken.begin());
+    CHECK(broken.begin() == broken.end() && !broken.next());
+    number.cancel();
+}
+
+void tokens() {
+    const client shop(account("tokens"));
+    const auto number = shop.get_number(request("zz_never"));
+    const sastaotp::cancel token;
+    CHECK(!token.is_triggered());
+    const auto handle = number.with_cancel(token);
+    std::exception_ptr carried;
+    std::chrono::steady_clock::time_point ended;
+    std::thread waiter([&] {
+        try {
+            handle.wait_for_code(60s);
+        } catch (...) {
+            carried = std::current_exception();
+            ended = std::chrono::steady_clock::now();
+        }
+    });
+    std::this_thread::sleep_for(500ms);
+    const auto triggered = std::chrono::steady_clock::now();
+    token.trigger();
+    waiter.join();
+    CHECK(token.is_triggered() && carried && ended - triggered < 5s);
+    // The exception of another thread, and a copy that outlives it.
+    std::optional<sastaotp::error> copy;
+    try {
+        std::rethrow_exception(carried);
+    } catch (const sastaotp::error &error) {
+        copy = error;
+    }
+    carried = nullptr;
+    CHECK(copy && copy->status() == status::cancelled && !copy->json().empty());
+    const sastaotp::error other = FAILURE(status::cancelled, shop.with_cancel(token).get_balance());
+    const std::string said = other.what();
+    copy = other;
+    const auto moved = std::move(*copy);  // a copy as well
+    CHECK(said == moved.what() && copy->json() == moved.json() && !copy->json().empty());
+    CHECK(number.cancel().state() == sastaotp::settled::cancelled);
+
+    // Copies of one exception, read by many threads.
+    std::atomic<int> read{0};
+    std::vector<std::thread> readers;
+    for (int reader = 0; reader < 4; ++reader)
+        readers.emplace_back([&read, error = sastaotp::error(other)] { read += error.json().empty() ? 0 : 1; });
+    for (auto &reader : readers) reader.join();
+    CHECK(read == 4);
+
+    // Handles with a time of their own.
+    CHECK(shop.with_timeout(30s).get_balance().amount() > amount());
+    CHECK(number.with_timeout(30s).poll().kind() == sastaotp::state_kind::cancelled);
+    FAILURE(status::timeout, shop.with_timeout(0s).get_balance());
+    CHECK(shop.with_timeout(std::chrono::hours(24 * 365)).get_balance().amount() > amount());
+
+    // A triggered token lets no purchase out.
+    auto refused = FAILURE(status::cancelled, shop.with_cancel(token).get_number(request("zz_ok")));
+    CHECK(refused.charge() == sastaotp::charge::not_charged && shop.unclaimed().empty());
+}
+
+/// A server that takes connections and never answers.
+class silence {
+public:
+    silence() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+        sockaddr_in any{};
+        any.sin_family = AF_INET;
+        any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t length = sizeof any;
+        auto *address = reinterpret_cast<sockaddr *>(&any);
+        CHECK(bind(socket_, address, length) == 0 && listen(socket_, 8) == 0);
+        CHECK(getsockname(socket_, address, &length) == 0);
+        url = "http://127.0.0.1:" + std::to_string(ntohs(any.sin_port)) + "/";
+    }
+    silence(const silence &) = delete;
+    silence &operator=(const silence &) = delete;
+    ~silence() { end(); }
+
+    /// Breaks the connections.
+    void end() {
+        if (socket_ >= 0) close(std::exchange(socket_, -1));
+    }
+
+    std::string url;
+
+private:
+    int socket_;
+};
+
+void given_up() {
+    silence server;
+    const client shop(sastaotp::config().api_key("k").base_url(server.url));
+    const sastaotp::cancel token;
+    std::exception_ptr carried;
+    std::thread buyer([&] {
+        try {
+            shop.with_cancel(token).get_number(request("zz_ok"));
+        } catch (...) {
+            carried = std::current_exception();
+        }
+    });
+    std::this_thread::sleep_for(1s);
+    token.trigger();
+    buyer.join();
+    try {
+        CHECK(carried != nullptr);
+        std::rethrow_exception(carried);
+    } catch (const sastaotp::outcome_unknown &lost) {
+        CHECK(lost.status() == status::cancelled && lost.intent()->service() == "zz_ok");
+    }
+
+    // The purchase runs on, and is listed.
+    auto list = shop.unclaimed();
+    CHECK(list.size() == 1 && list[0].outcome() == sastaotp::unclaimed_outcome::pending);
+    CHECK(list[0].intent().max_price() == eighty && !list[0].error() && !list[0].purchase());
+    server.end();
+    for (int tries = 0; tries < 100 && list[0].outcome() == sastaotp::unclaimed_outcome::pending; ++tries) {
+        std::this_thread::sleep_for(100ms);
+        list = shop.unclaimed();
+    }
+    CHECK(list.begin()->outcome() == sastaotp::unclaimed_outcome::unknown && !list[0].purchase());
+    const auto why = list[0].error();
+    CHECK(why && why->status() == status::connection && why->charge() == sastaotp::charge::unknown);
+    CHECK(!why->message().empty() && why->intent() && why->json().front() == '{');
+}
+
+void moved_from() {
+    client shop(account("moved"));
+    client other(std::move(shop));
+    FAILURE(status::config, shop.get_balance());
+    CHECK(!shop.budget_left() && shop.c_object() == nullptr);
+    shop = std::move(other);
+    auto &same = shop;
+    shop = std::move(same);
+    CHECK(shop.get_balance().amount() > amount());
+
+    auto settings = account("moved");
+    const auto taken = std::move(settings);
+    FAILURE(status::config, client(settings));
+    FAILURE(status::config, settings.budget(eighty));
+
+    auto wanted = request("zz_never");
+    auto lease = shop.lease(wanted);
+    const auto copy = std::move(wanted);
+    FAILURE(status::config, shop.get_number(wanted));
+    auto holder = std::move(lease);
+    CHECK(lease->id().empty() && !lease->phone_number() && !lease->purchase() && lease->codes().empty());
+    FAILURE(status::config, lease->poll());
+    FAILURE(status::config, lease.keep());
+    auto number = holder.keep();
+    const auto handle = std::move(number);
+    CHECK(number.id().empty() && !number.price() && number.ending() == sastaotp::ending::none);
+    FAILURE(status::config, number.cancel());
+    auto settlement = handle.cancel();
+    const auto settled = std::move(settlement);
+    CHECK(!settlement.code() && settlement.json().empty());
+
+    auto prices = shop.get_prices("tg", "22");
+    const auto table = std::move(prices);
+    CHECK(prices.empty() && prices.begin() == prices.end() && !prices.find("22", "tg") && !table.empty());
+    auto history = shop.orders();
+    auto rest = std::move(history);
+    FAILURE(status::config, history.begin());
+    CHECK(rest.begin() != rest.end());
+    sastaotp::cancel token;
+    const auto live = std::move(token);
+    token.trigger();
+    CHECK(!live.is_triggered() && !token.is_triggered());
+    FAILURE(status::config, shop.with_cancel(token));
+
+    // To C and back.
+    sastaotp_balance *balance = shop.get_balance().release();
+    CHECK(sastaotp_balance_amount(balance) > 0);
+    CHECK(sastaotp::balance(balance).amount() > amount());
+}
+
+}  // namespace
+
+int main(int argc, char **argv) {
+    if (argc != 2) {
+        std::fprintf(stderr, "cpp: give the URL of a sandbox: what sastaotp-sandbox prints after SASTAOTP_URL=\n");
+        return 2;
+    }
+    url = argv[1];
+    run = "cpp" + std::to_string(std::chrono::system_clock::now().time_since_epoch().count());
+    try {
+        amounts();
+        names();
+        settings();
+        texts();
+        catalogue();
+        one_number();
+        two_codes();
+        leases();
+        refusals();
+        unknown_outcome();
+        history();
+        tokens();
+        given_up();
+        moved_from();
+    } catch (const std::exception &error) {
+        std::fprintf(stderr, "cpp.cpp: not expected: %s\n", error.what());
+        return 1;
+    }
+    std::puts("cpp: all checks hold");
+    return 0;
+}

@@ -1,0 +1,881 @@
+//! The Rust interface again, on top of the C functions: what the client's suites need of it, and no more.
+//!
+//! Every method goes through the exported functions and reads results through their accessors, so that the suites prove the
+//! C interface with the same cases. Types that are plain data are the crate's own.
+
+use std::borrow::Borrow;
+use std::ffi::{CStr, CString, c_char};
+use std::fmt;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sastaotp::capi::*;
+pub(crate) use sastaotp::{
+    Amount, Charge, ClientBuilder, EarlyCancel, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Settled,
+    StatusChange, activation,
+};
+
+pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// An object of the library, freed when the last of its owners goes.
+struct Object<T>(*mut T, unsafe extern "C" fn(*mut T));
+
+// The header promises it for clients, activations, tokens and results; leases are used by one thread at a time here.
+unsafe impl<T> Send for Object<T> {}
+unsafe impl<T> Sync for Object<T> {}
+
+impl<T> Drop for Object<T> {
+    fn drop(&mut self) {
+        unsafe { (self.1)(self.0) }
+    }
+}
+
+/// Makes a call that gives an object.
+fn make<T>(
+    free: unsafe extern "C" fn(*mut T),
+    call: impl FnOnce(*mut *mut T, *mut *mut sastaotp_error) -> sastaotp_status,
+) -> Result<Object<T>> {
+    // What the place held before must not matter.
+    let mut object = std::ptr::dangling_mut();
+    checked(|error| call(&raw mut object, error)).inspect_err(|_| assert!(object.is_null()))?;
+    assert!(!object.is_null());
+    Ok(Object(object, free))
+}
+
+/// Makes a call and reads its error.
+fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Result<()> {
+    let mut error = std::ptr::dangling_mut();
+    let status = call(&raw mut error);
+    assert_eq!(status == SASTAOTP_OK, error.is_null());
+    if status == SASTAOTP_OK {
+        return Ok(());
+    }
+    let error = Error(Arc::new(Object(error, sastaotp_error_free)));
+    assert_eq!(unsafe { sastaotp_error_status(error.0.0) }, status);
+    Err(error)
+}
+
+fn text(lent: *const c_char) -> Option<String> {
+    (!lent.is_null()).then(|| unsafe { CStr::from_ptr(lent) }.to_str().expect("texts are UTF-8").to_owned())
+}
+
+fn word(lent: *const c_char) -> String {
+    text(lent).expect("this text is always there")
+}
+
+fn c(text: &str) -> CString {
+    CString::new(text).expect("no NUL in the texts of the tests")
+}
+
+fn maybe(text: Option<&CString>) -> *const c_char {
+    text.map_or(std::ptr::null(), |text| text.as_ptr())
+}
+
+/// Reads something that may be absent.
+fn optional<T: Default>(read: impl FnOnce(*mut T) -> bool) -> Option<T> {
+    let mut value = T::default();
+    read(&raw mut value).then_some(value)
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).expect("durations of the tests are short")
+}
+
+#[derive(Clone)]
+pub(crate) struct Error(Arc<Object<sastaotp_error>>);
+
+pub(crate) struct Code {
+    text: String,
+    hint: String,
+}
+
+impl Code {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error {
+    fn get(&self) -> *const sastaotp_error {
+        self.0.0
+    }
+
+    pub(crate) fn kind(&self) -> ErrorKind {
+        const KINDS: [ErrorKind; 23] = [
+            ErrorKind::Config,
+            ErrorKind::Budget,
+            ErrorKind::Authentication,
+            ErrorKind::InsufficientBalance,
+            ErrorKind::NoNumbers,
+            ErrorKind::PriceTooHigh,
+            ErrorKind::ServiceUnavailable,
+            ErrorKind::NotFound,
+            ErrorKind::AlreadyFinished,
+            ErrorKind::TooEarly,
+            ErrorKind::Rejected,
+            ErrorKind::Server,
+            ErrorKind::RateLimited,
+            ErrorKind::Blocked,
+            ErrorKind::Protocol,
+            ErrorKind::Connection,
+            ErrorKind::Tls,
+            ErrorKind::Timeout,
+            ErrorKind::Cancelled,
+            ErrorKind::WaitTimeout,
+            ErrorKind::Expired,
+            ErrorKind::ActivationCancelled,
+            ErrorKind::Internal,
+        ];
+        let status = unsafe { sastaotp_error_status(self.get()) };
+        KINDS[usize::try_from(status.0 - 1).unwrap()]
+    }
+
+    pub(crate) fn charge(&self) -> Charge {
+        match unsafe { sastaotp_error_charge(self.get()) } {
+            SASTAOTP_NOT_CHARGED => Charge::NotCharged,
+            SASTAOTP_CHARGE_UNKNOWN => Charge::Unknown,
+            SASTAOTP_CHARGED => Charge::Charged,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        let after = optional(|place| unsafe { sastaotp_error_retry_after_ms(self.get(), place) });
+        match (unsafe { sastaotp_error_retry(self.get()) }, after) {
+            (SASTAOTP_RETRY_NEVER, None) => Retry::Never,
+            (SASTAOTP_RETRY_AFTER, Some(pause)) => Retry::After(Duration::from_millis(pause.into())),
+            (SASTAOTP_RETRY_AFTER_RECONCILE, None) => Retry::AfterReconcile,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn code(&self) -> Option<Code> {
+        let hint = word(unsafe { sastaotp_error_hint(self.get()) });
+        text(unsafe { sastaotp_error_code(self.get()) }).map(|text| Code { text, hint })
+    }
+
+    pub(crate) fn http_status(&self) -> Option<u16> {
+        Some(unsafe { sastaotp_error_http_status(self.get()) })
+            .filter(|status| *status != 0)
+            .map(|s| s.try_into().unwrap())
+    }
+
+    pub(crate) fn fault(&self) -> Option<String> {
+        text(unsafe { sastaotp_error_fault(self.get()) })
+    }
+
+    pub(crate) fn intent(&self) -> Option<Intent> {
+        let intent = unsafe { sastaotp_error_intent(self.get()) };
+        (!intent.is_null()).then(|| Intent(IntentOf::Error(self.clone())))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&word(unsafe { sastaotp_error_message(self.get()) }))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&word(unsafe { sastaotp_error_json(self.get()) }))
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Intent(IntentOf);
+
+#[derive(Clone)]
+enum IntentOf {
+    Error(Error),
+    Own(Arc<Object<sastaotp_intent>>),
+}
+
+impl PartialEq for Intent {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_json() == other.to_json()
+    }
+}
+
+impl fmt::Debug for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_json())
+    }
+}
+
+impl Intent {
+    fn get(&self) -> *const sastaotp_intent {
+        match &self.0 {
+            IntentOf::Error(error) => unsafe { sastaotp_error_intent(error.get()) },
+            IntentOf::Own(intent) => intent.0,
+        }
+    }
+
+    fn own(intent: Object<sastaotp_intent>) -> Self {
+        Self(IntentOf::Own(Arc::new(intent)))
+    }
+
+    pub(crate) fn from_json(json: &str) -> Result<Self> {
+        let json = c(json);
+        make(sastaotp_intent_free, |place, error| unsafe { sastaotp_intent_from_json(json.as_ptr(), place, error) })
+            .map(Self::own)
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        word(unsafe { sastaotp_intent_json(self.get()) })
+    }
+
+    pub(crate) fn watermark(&self) -> Option<u64> {
+        optional(|place| unsafe { sastaotp_intent_watermark(self.get(), place) })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct NumberRequest {
+    service: String,
+    country: Option<String>,
+    max_price: Option<Amount>,
+    any_price: bool,
+}
+
+impl NumberRequest {
+    pub(crate) fn new(service: &str) -> Self {
+        Self { service: service.to_owned(), country: None, max_price: None, any_price: false }
+    }
+
+    pub(crate) fn country(self, country: &str) -> Self {
+        Self { country: Some(country.to_owned()), ..self }
+    }
+
+    pub(crate) fn max_price(self, price: impl Into<Amount>) -> Self {
+        Self { max_price: Some(price.into()), ..self }
+    }
+
+    pub(crate) fn accept_any_price(self) -> Self {
+        Self { any_price: true, ..self }
+    }
+
+    fn build(&self) -> Result<Object<sastaotp_number_request>> {
+        let service = c(&self.service);
+        let request = make(sastaotp_number_request_free, |place, error| unsafe {
+            sastaotp_number_request_new(service.as_ptr(), place, error)
+        })?;
+        if let Some(country) = self.country.as_deref().map(c) {
+            checked(|error| unsafe { sastaotp_number_request_set_country(request.0, country.as_ptr(), error) })?;
+        }
+        if let Some(price) = self.max_price {
+            checked(|error| unsafe { sastaotp_number_request_set_max_price(request.0, price.micros(), error) })?;
+        }
+        if self.any_price {
+            checked(|error| unsafe { sastaotp_number_request_accept_any_price(request.0, error) })?;
+        }
+        Ok(request)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sms {
+    pub(crate) code: String,
+    pub(crate) text: Option<String>,
+    pub(crate) is_repeat: bool,
+}
+
+impl Sms {
+    fn read(sms: *const sastaotp_sms) -> Option<Self> {
+        (!sms.is_null()).then(|| unsafe {
+            Self {
+                code: word(sastaotp_sms_code(sms)),
+                text: text(sastaotp_sms_text(sms)),
+                is_repeat: sastaotp_sms_is_repeat(sms),
+            }
+        })
+    }
+
+    fn own(sms: *mut sastaotp_sms) -> Option<Self> {
+        Self::read(Object(sms, sastaotp_sms_free).0)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Waiting,
+    WaitingForNext,
+    Received(Sms),
+    Cancelled,
+    Other,
+}
+
+impl Status {
+    fn read(state: &Object<sastaotp_state>) -> Self {
+        match unsafe { sastaotp_state_kind(state.0) } {
+            SASTAOTP_STATE_WAITING => Self::Waiting,
+            SASTAOTP_STATE_WAITING_FOR_NEXT => Self::WaitingForNext,
+            SASTAOTP_STATE_RECEIVED => {
+                Self::Received(Sms::read(unsafe { sastaotp_state_sms(state.0) }).expect("a code is there"))
+            }
+            SASTAOTP_STATE_CANCELLED => Self::Cancelled,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Purchase {
+    pub(crate) activation_id: String,
+    pub(crate) warnings: Vec<String>,
+    phone_number: String,
+}
+
+impl Purchase {
+    fn read(purchase: *const sastaotp_purchase) -> Option<Self> {
+        (!purchase.is_null()).then(|| unsafe {
+            let warnings = 0..sastaotp_purchase_warning_count(purchase);
+            Self {
+                activation_id: word(sastaotp_purchase_activation_id(purchase)),
+                warnings: warnings.map(|index| word(sastaotp_purchase_warning(purchase, index))).collect(),
+                phone_number: word(sastaotp_purchase_phone_number(purchase)),
+            }
+        })
+    }
+
+    pub(crate) fn digits(&self) -> String {
+        self.phone_number.chars().filter(char::is_ascii_digit).collect()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Settlement {
+    pub(crate) state: Settled,
+    pub(crate) code: Option<Sms>,
+}
+
+impl Settlement {
+    fn read(settlement: &Object<sastaotp_settlement>) -> Self {
+        let state = match unsafe { sastaotp_settlement_state(settlement.0) } {
+            SASTAOTP_SETTLED_COMPLETED => Settled::Completed,
+            SASTAOTP_SETTLED_CANCELLED => Settled::Cancelled,
+            SASTAOTP_SETTLED_CODE_ARRIVED => Settled::CodeArrived,
+            SASTAOTP_SETTLED_ALREADY_OVER => Settled::AlreadyOver,
+            other => panic!("{other:?}"),
+        };
+        Self { state, code: Sms::read(unsafe { sastaotp_settlement_code(settlement.0) }) }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) activation_id: Option<String>,
+    pub(crate) service: Option<String>,
+    pub(crate) price: Option<Amount>,
+    number: Option<String>,
+}
+
+impl Order {
+    fn read(order: *const sastaotp_order) -> Self {
+        unsafe {
+            Self {
+                activation_id: text(sastaotp_order_activation_id(order)),
+                service: text(sastaotp_order_service(order)),
+                price: optional(|place| sastaotp_order_price(order, place)).map(Amount::from_micros),
+                number: text(sastaotp_order_id(order)),
+            }
+        }
+    }
+
+    pub(crate) fn sequence(&self) -> Option<u64> {
+        self.number.as_ref()?.parse().ok()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct OrderPage {
+    pub(crate) orders: Vec<Order>,
+    pub(crate) total: Option<u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Reconciliation {
+    pub(crate) candidates: Vec<Order>,
+    pub(crate) complete: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Unclaimed {
+    pub(crate) outcome: UnclaimedOutcome,
+}
+
+#[derive(Debug)]
+pub(crate) enum UnclaimedOutcome {
+    Pending,
+    Bought(Box<Purchase>),
+    Unknown,
+}
+
+#[derive(Debug)]
+pub(crate) struct Balance {
+    pub(crate) amount: Amount,
+}
+
+pub(crate) struct Country {
+    pub(crate) code: String,
+}
+
+pub(crate) struct Service {
+    pub(crate) countries: Vec<Offer>,
+}
+
+pub(crate) struct Offer {
+    pub(crate) country: String,
+    pub(crate) price: Option<Amount>,
+}
+
+pub(crate) struct Price {
+    pub(crate) cost: Option<Amount>,
+    country: String,
+}
+
+pub(crate) struct Prices(Object<sastaotp_prices>);
+
+impl Prices {
+    pub(crate) fn len(&self) -> usize {
+        unsafe { sastaotp_prices_count(self.0.0) }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Price> {
+        (0..self.len()).map(|index| self.at(index))
+    }
+
+    pub(crate) fn countries(&self) -> impl Iterator<Item = String> {
+        self.iter().map(|price| price.country)
+    }
+
+    pub(crate) fn get(&self, country: &str, service: &str) -> Option<Price> {
+        let (country, service) = (c(country), c(service));
+        let find = |place| unsafe { sastaotp_prices_find(self.0.0, country.as_ptr(), service.as_ptr(), place) };
+        optional(find).map(|index| self.at(index))
+    }
+
+    fn at(&self, index: usize) -> Price {
+        let cost = optional(|place| unsafe { sastaotp_prices_cost(self.0.0, index, place) });
+        let country = word(unsafe { sastaotp_prices_country(self.0.0, index) });
+        Price { cost: cost.map(Amount::from_micros), country }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Cancel(Arc<Object<sastaotp_cancel>>);
+
+impl Cancel {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Object(sastaotp_cancel_new(), sastaotp_cancel_free)))
+    }
+
+    pub(crate) fn cancel(&self) {
+        unsafe { sastaotp_cancel_trigger(self.0.0) }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Client(Arc<Object<sastaotp_client>>);
+
+/// Makes a client of settings that only Rust can make: a clock, a transport.
+pub(crate) fn build(settings: ClientBuilder) -> Result<Client> {
+    let config = sastaotp_config::from(settings);
+    make(sastaotp_client_free, |place, error| unsafe { sastaotp_client_new(&raw const config, place, error) })
+        .map(Client::of)
+}
+
+impl Client {
+    fn of(client: Object<sastaotp_client>) -> Self {
+        Self(Arc::new(client))
+    }
+
+    fn get(&self) -> *const sastaotp_client {
+        self.0.0
+    }
+
+    pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
+        let handle = make(sastaotp_client_free, |place, error| unsafe {
+            sastaotp_client_with_cancel(self.get(), cancel.0.0, place, error)
+        });
+        Self::of(handle.unwrap())
+    }
+
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        let handle = make(sastaotp_client_free, |place, error| unsafe {
+            sastaotp_client_with_timeout_ms(self.get(), millis(timeout), place, error)
+        });
+        Self::of(handle.unwrap())
+    }
+
+    pub(crate) fn budget_left(&self) -> Option<Amount> {
+        optional(|place| unsafe { sastaotp_client_budget_left(self.get(), place) }).map(Amount::from_micros)
+    }
+
+    pub(crate) fn get_balance(&self) -> Result<Balance> {
+        let balance = make(sastaotp_balance_free, |place, error| unsafe {
+            sastaotp_client_get_balance(self.get(), place, error)
+        })?;
+        Ok(Balance { amount: Amount::from_micros(unsafe { sastaotp_balance_amount(balance.0) }) })
+    }
+
+    pub(crate) fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+        let service = service.map(c);
+        let services = make(sastaotp_services_free, |place, error| unsafe {
+            sastaotp_client_get_services(self.get(), maybe(service.as_ref()), place, error)
+        })?;
+        let offer = |offer| unsafe {
+            Offer {
+                country: word(sastaotp_offer_country(offer)),
+                price: optional(|place| sastaotp_offer_price(offer, place)).map(Amount::from_micros),
+            }
+        };
+        let service = |index| unsafe {
+            let service = sastaotp_services_get(services.0, index);
+            let offers = 0..sastaotp_service_offer_count(service);
+            Service { countries: offers.map(|index| offer(sastaotp_service_offer(service, index))).collect() }
+        };
+        Ok((0..unsafe { sastaotp_services_count(services.0) }).map(service).collect())
+    }
+
+    pub(crate) fn get_prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Prices> {
+        let (service, country) = (service.map(c), country.map(c));
+        let prices = make(sastaotp_prices_free, |place, error| unsafe {
+            sastaotp_client_get_prices(self.get(), maybe(service.as_ref()), maybe(country.as_ref()), place, error)
+        });
+        prices.map(Prices)
+    }
+
+    pub(crate) fn find_country(&self, name: &str) -> Result<Vec<Country>> {
+        let name = c(name);
+        let countries = make(sastaotp_countries_free, |place, error| unsafe {
+            sastaotp_client_find_country(self.get(), name.as_ptr(), place, error)
+        })?;
+        let country = |index| unsafe {
+            Country { code: word(sastaotp_country_code(sastaotp_countries_get(countries.0, index))) }
+        };
+        Ok((0..unsafe { sastaotp_countries_count(countries.0) }).map(country).collect())
+    }
+
+    pub(crate) fn get_orders(&self, query: &OrderQuery) -> Result<OrderPage> {
+        let OrderQuery { limit, page, status } = query;
+        let status = status.as_ref().map(|status| c(status.as_str()));
+        let orders = make(sastaotp_orders_free, |place, error| unsafe {
+            sastaotp_client_get_orders(self.get(), *limit, *page, maybe(status.as_ref()), place, error)
+        })?;
+        let count = unsafe { sastaotp_orders_count(orders.0) };
+        Ok(OrderPage {
+            orders: (0..count).map(|index| Order::read(unsafe { sastaotp_orders_get(orders.0, index) })).collect(),
+            total: optional(|place| unsafe { sastaotp_orders_total(orders.0, place) }),
+        })
+    }
+
+    pub(crate) fn orders(&self, query: OrderQuery) -> impl Iterator<Item = Result<Order>> {
+        let status = query.status.map(|status| c(status.as_str()));
+        let iterator = make(sastaotp_order_iterator_free, |place, error| unsafe {
+            sastaotp_client_orders(self.get(), maybe(status.as_ref()), place, error)
+        })
+        .unwrap();
+        std::iter::from_fn(move || {
+            // The object moves in here, not its pointer alone.
+            let iterator = &iterator;
+            let mut order = null_mut();
+            let next = checked(|error| unsafe { sastaotp_order_iterator_next(iterator.0, &raw mut order, error) });
+            let order = Object(order, sastaotp_order_free);
+            match next {
+                Ok(()) if order.0.is_null() => None,
+                next => Some(next.map(|()| Order::read(order.0))),
+            }
+        })
+    }
+
+    pub(crate) fn get_number(&self, request: NumberRequest) -> Result<Activation> {
+        let request = request.build()?;
+        let number = make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_client_get_number(self.get(), request.0, place, error)
+        });
+        number.map(Activation::of)
+    }
+
+    pub(crate) fn intend(&self, request: NumberRequest) -> Result<Intent> {
+        let request = request.build()?;
+        let intent = make(sastaotp_intent_free, |place, error| unsafe {
+            sastaotp_client_intend(self.get(), request.0, place, error)
+        });
+        intent.map(Intent::own)
+    }
+
+    pub(crate) fn buy(&self, intent: Intent) -> Result<Activation> {
+        let number = make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_client_buy(self.get(), intent.get(), place, error)
+        });
+        number.map(Activation::of)
+    }
+
+    pub(crate) fn reget_number(&self, id: &str) -> Result<Activation> {
+        let id = c(id);
+        let number = make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_client_reget_number(self.get(), id.as_ptr(), place, error)
+        });
+        number.map(Activation::of)
+    }
+
+    pub(crate) fn lease(&self, request: NumberRequest) -> Result<Lease> {
+        let request = request.build()?;
+        let lease = make(sastaotp_lease_free, |place, error| unsafe {
+            sastaotp_client_lease(self.get(), request.0, place, error)
+        });
+        lease.map(Lease)
+    }
+
+    pub(crate) fn activation(&self, id: &str) -> Result<Activation> {
+        let id = c(id);
+        let number = make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_client_activation(self.get(), id.as_ptr(), place, error)
+        });
+        number.map(Activation::of)
+    }
+
+    pub(crate) fn get_status(&self, id: &str) -> Result<Status> {
+        let id = c(id);
+        let state = make(sastaotp_state_free, |place, error| unsafe {
+            sastaotp_client_get_status(self.get(), id.as_ptr(), place, error)
+        })?;
+        Ok(Status::read(&state))
+    }
+
+    pub(crate) fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
+        let id = c(id);
+        let change = make(sastaotp_change_free, |place, error| unsafe {
+            sastaotp_client_set_status(self.get(), id.as_ptr(), sastaotp_set_status(status.value()), place, error)
+        })?;
+        Ok(match unsafe { sastaotp_change_kind(change.0) } {
+            SASTAOTP_CHANGE_CANCELLED => StatusChange::Cancelled,
+            SASTAOTP_CHANGE_ALREADY_CANCELLED => StatusChange::AlreadyCancelled,
+            SASTAOTP_CHANGE_READY => StatusChange::Ready,
+            SASTAOTP_CHANGE_WAITING_FOR_NEXT => StatusChange::WaitingForNext,
+            SASTAOTP_CHANGE_COMPLETED => StatusChange::Completed,
+            SASTAOTP_CHANGE_ACCEPTED => StatusChange::Accepted,
+            _ => StatusChange::Other(word(unsafe { sastaotp_change_text(change.0) })),
+        })
+    }
+
+    pub(crate) fn reconcile(&self, intent: impl Borrow<Intent>) -> Result<Reconciliation> {
+        let found = make(sastaotp_reconciliation_free, |place, error| unsafe {
+            sastaotp_client_reconcile(self.get(), intent.borrow().get(), place, error)
+        })?;
+        let order = |index| Order::read(unsafe { sastaotp_reconciliation_get(found.0, index) });
+        Ok(Reconciliation {
+            candidates: (0..unsafe { sastaotp_reconciliation_count(found.0) }).map(order).collect(),
+            complete: unsafe { sastaotp_reconciliation_is_complete(found.0) },
+        })
+    }
+
+    pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
+        let list = make(sastaotp_unclaimed_list_free, |place, error| unsafe {
+            sastaotp_client_unclaimed(self.get(), place, error)
+        })
+        .unwrap();
+        let unclaimed = |index| unsafe {
+            let it = sastaotp_unclaimed_list_get(list.0, index);
+            assert!(!word(sastaotp_intent_json(sastaotp_unclaimed_intent(it))).is_empty());
+            let purchase = Purchase::read(sastaotp_unclaimed_purchase(it));
+            let error = text(sastaotp_error_message(sastaotp_unclaimed_error(it)));
+            Unclaimed {
+                outcome: match (sastaotp_unclaimed_outcome(it), purchase, error) {
+                    (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
+                    (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => UnclaimedOutcome::Bought(Box::new(purchase)),
+                    (SASTAOTP_UNCLAIMED_UNKNOWN, None, Some(_)) => UnclaimedOutcome::Unknown,
+                    other => panic!("{other:?}"),
+                },
+            }
+        };
+        (0..unsafe { sastaotp_unclaimed_list_count(list.0) }).map(unclaimed).collect()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+/// How to wait; a bare duration is a wait for that long.
+pub(crate) struct WaitOptions {
+    timeout: Duration,
+    cancel_on_timeout: bool,
+}
+
+impl WaitOptions {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { timeout, cancel_on_timeout: false }
+    }
+
+    pub(crate) fn cancel_on_timeout(self) -> Self {
+        Self { cancel_on_timeout: true, ..self }
+    }
+}
+
+impl From<Duration> for WaitOptions {
+    fn from(timeout: Duration) -> Self {
+        Self::new(timeout)
+    }
+}
+
+pub(crate) struct Activation {
+    own: Option<Object<sastaotp_activation>>,
+    get: *const sastaotp_activation,
+    id: String,
+    phone_number: Option<String>,
+}
+
+impl Activation {
+    fn of(own: Object<sastaotp_activation>) -> Self {
+        let get = own.0.cast_const();
+        Self { own: Some(own), ..Self::lent(get) }
+    }
+
+    /// An activation that is part of a lease.
+    fn lent(get: *const sastaotp_activation) -> Self {
+        let (id, phone_number) = unsafe { (sastaotp_activation_id(get), sastaotp_activation_phone_number(get)) };
+        Self { own: None, get, id: word(id), phone_number: text(phone_number) }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn phone_number(&self) -> Option<&str> {
+        self.phone_number.as_deref()
+    }
+
+    pub(crate) fn price(&self) -> Option<Amount> {
+        optional(|place| unsafe { sastaotp_activation_price(self.get, place) }).map(Amount::from_micros)
+    }
+
+    pub(crate) fn expires_at(&self) -> Option<i64> {
+        optional(|place| unsafe { sastaotp_activation_expires_at_ms(self.get, place) })
+    }
+
+    pub(crate) fn purchase(&self) -> Option<Purchase> {
+        Purchase::read(unsafe { sastaotp_activation_purchase(self.get) })
+    }
+
+    pub(crate) fn code(&self) -> Option<Sms> {
+        Sms::own(unsafe { sastaotp_activation_code(self.get) })
+    }
+
+    pub(crate) fn codes(&self) -> Vec<Sms> {
+        let code = |index| Sms::own(unsafe { sastaotp_activation_code_at(self.get, index) }).unwrap();
+        (0..unsafe { sastaotp_activation_code_count(self.get) }).map(code).collect()
+    }
+
+    pub(crate) fn end(&self) -> Option<activation::End> {
+        match unsafe { sastaotp_activation_end(self.get) } {
+            SASTAOTP_END_NONE => None,
+            SASTAOTP_END_COMPLETED => Some(activation::End::Completed),
+            SASTAOTP_END_CANCELLED => Some(activation::End::Cancelled),
+            SASTAOTP_END_EXPIRED => Some(activation::End::Expired),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn poll(&self) -> Result<Status> {
+        let state =
+            make(sastaotp_state_free, |place, error| unsafe { sastaotp_activation_poll(self.get, place, error) })?;
+        Ok(Status::read(&state))
+    }
+
+    pub(crate) fn wait_for_code(&self, options: impl Into<WaitOptions>) -> Result<Sms> {
+        let WaitOptions { timeout, cancel_on_timeout } = options.into();
+        let options = Object(sastaotp_wait_options_new(), sastaotp_wait_options_free);
+        if cancel_on_timeout {
+            checked(|error| unsafe { sastaotp_wait_options_cancel_on_timeout(options.0, error) })?;
+        }
+        let options = if cancel_on_timeout { options.0 } else { null_mut() };
+        let sms = make(sastaotp_sms_free, |place, error| unsafe {
+            sastaotp_activation_wait_for_code(self.get, millis(timeout), options, place, error)
+        })?;
+        Ok(Sms::read(sms.0).unwrap())
+    }
+
+    pub(crate) fn request_next_code(&self) -> Result<()> {
+        checked(|error| unsafe { sastaotp_activation_request_next_code(self.get, error) })
+    }
+
+    pub(crate) fn complete(&self) -> Result<Settlement> {
+        Self::settlement(|place, error| unsafe { sastaotp_activation_complete(self.get, place, error) })
+    }
+
+    pub(crate) fn cancel(&self) -> Result<Settlement> {
+        Self::settlement(|place, error| unsafe { sastaotp_activation_cancel(self.get, place, error) })
+    }
+
+    pub(crate) fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
+        Self::settlement(|place, error| unsafe { sastaotp_activation_settle(self.get, constant(early), place, error) })
+    }
+
+    fn settlement(
+        call: impl FnOnce(*mut *mut sastaotp_settlement, *mut *mut sastaotp_error) -> sastaotp_status,
+    ) -> Result<Settlement> {
+        make(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
+    }
+
+    pub(crate) fn reget(&self) -> Result<Self> {
+        make(sastaotp_activation_free, |place, error| unsafe { sastaotp_activation_reget(self.get, place, error) })
+            .map(Self::of)
+    }
+}
+
+impl fmt::Debug for Activation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Activation").field("id", &self.id).field("own", &self.own.is_some()).finish_non_exhaustive()
+    }
+}
+
+fn constant(early: EarlyCancel) -> sastaotp_early_cancel {
+    match early {
+        EarlyCancel::Report => SASTAOTP_EARLY_REPORT,
+        EarlyCancel::WaitOut => SASTAOTP_EARLY_WAIT_OUT,
+    }
+}
+
+pub(crate) struct Lease(Object<sastaotp_lease>);
+
+impl Lease {
+    fn activation(&self) -> Activation {
+        Activation::lent(unsafe { sastaotp_lease_activation(self.0.0) })
+    }
+
+    pub(crate) fn id(&self) -> String {
+        self.activation().id
+    }
+
+    pub(crate) fn wait_for_code(&self, options: impl Into<WaitOptions>) -> Result<Sms> {
+        self.activation().wait_for_code(options)
+    }
+
+    pub(crate) fn close(self, early: EarlyCancel) -> Result<Settlement> {
+        make(sastaotp_settlement_free, |place, error| unsafe {
+            sastaotp_lease_close(self.0.0, constant(early), place, error)
+        })
+        .map(|settlement| Settlement::read(&settlement))
+    }
+
+    pub(crate) fn keep(self) -> Activation {
+        let kept =
+            make(sastaotp_activation_free, |place, error| unsafe { sastaotp_lease_keep(self.0.0, place, error) });
+        Activation::of(kept.unwrap())
+    }
+}

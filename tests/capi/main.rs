@@ -1,0 +1,29 @@
+//! The client's suites once more, through the C functions: the same cases, another front.
+
+#![allow(unsafe_code, reason = "C functions take pointers")]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::needless_borrows_for_generic_args,
+    clippy::implicit_clone,
+    reason = "the suites are written for the Rust interface, whose methods lend where these give"
+)]
+
+#[path = "../client/bench.rs"]
+mod bench;
+#[path = "../sockets/cancelling.rs"]
+mod cancelling;
+#[path = "../client/charges.rs"]
+mod charges;
+mod front;
+#[path = "../sockets/once.rs"]
+mod once;
+#[path = "../client/reads.rs"]
+mod reads;
+#[path = "../sockets/server.rs"]
+mod server;
+#[path = "../client/settling.rs"]
+mod settling;
+#[path = "../sockets/unclaimed.rs"]
+mod unclaimed;
+#[path = "../client/waits.rs"]
+mod waits;
