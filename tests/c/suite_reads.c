@@ -17,7 +17,7 @@ void what_is_said_without_a_service(void) {
         int64_t micros;
         const char *text;
     } amounts[] = {{18500000, "18.50"}, {0, "0.00"}, {1, "0.000001"}, {-18500000, "-18.50"},
-                   {INT64_MAX, "9223372036854.775807"}};
+                   {INT64_MAX, "9223372036854.775807"}, {INT64_MIN, "-9223372036854.775808"}};
     static const char *const no_amounts[] = {"", "x", "1.2.3", "0.0000001", "9223372036854.775808", "1,5"};
     sastaotp_error *error = NULL;
     for (size_t at = 0; at < sizeof amounts / sizeof *amounts; at++) {
