@@ -44,7 +44,7 @@ impl Client {
     /// Makes the purchase on a thread of its own, so that the caller can give up while it runs on to its reply.
     fn charge_beside(&self, intent: Intent, ticket: Ticket, deadline: Duration) -> Result<Purchase> {
         let doing = intent.doing();
-        let cancel = self.token();
+        let cancel = self.token().clone();
         let latch = Arc::new(SendLatch::default());
         let desk = Arc::new(Desk::default());
         let charging = Charging {
@@ -129,7 +129,7 @@ impl Charging {
         let cancel = client.token();
         let request = self.intent.request();
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
-        let _pass = client.shared.gates.pass(&doing, || client.left(self.deadline), &cancel).ok_or_else(|| {
+        let _pass = client.shared.gates.pass(&doing, || client.left(self.deadline), cancel).ok_or_else(|| {
             let error = if cancel.is_cancelled() {
                 Error::cancelled(&doing, Phase::Prepare)
             } else {
@@ -143,7 +143,7 @@ impl Charging {
         })?;
         for attempt in 1.. {
             let left = client.left(self.deadline);
-            let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, &cancel, &self.latch);
+            let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
             let error = match outcome {
                 Ok(reply) => {
                     let understood = match request {

@@ -10,7 +10,10 @@ mod lease;
 mod orders;
 mod read;
 mod reconcile;
+mod settle;
+mod task;
 mod transition;
+mod wait;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -20,11 +23,13 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-pub use activation::{Activation, EarlyCancel, Progress, Settled, Settlement, WaitOptions};
+pub use activation::Activation;
 pub use builder::{ClientBuilder, KeyIn};
 pub use lease::Lease;
 pub use orders::{OrderQuery, Orders};
 pub use reconcile::Reconciliation;
+pub use settle::{EarlyCancel, Settled, Settlement};
+pub use wait::{Progress, WaitOptions};
 
 use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
@@ -86,6 +91,8 @@ struct Shared {
     books: Mutex<Books>,
     gates: Gates,
     random: AtomicU64,
+    /// The token of calls that nobody ends.
+    never: Cancel,
     /// Set once the server answered plain text that nothing proves to be whole: from then on JSON is asked for.
     unframed: AtomicBool,
 }
@@ -287,14 +294,18 @@ impl Client {
         self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The token of this handle, or one that nobody triggers.
-    fn token(&self) -> Cancel {
-        self.cancel.clone().unwrap_or_default()
+    /// The token of this handle, or one that nobody triggers: one for all calls, for each would open descriptors of its own.
+    fn token(&self) -> &Cancel {
+        self.cancel.as_ref().unwrap_or(&self.shared.never)
+    }
+
+    fn random(&self) -> u32 {
+        self.shared.random()
     }
 
     /// Sleeps, but not past a cancellation; says whether it slept to the end.
     fn sleep(&self, duration: Duration) -> bool {
-        self.shared.clock.sleep(duration, &self.token())
+        self.shared.clock.sleep(duration, self.token())
     }
 }
 
@@ -317,6 +328,7 @@ impl Shared {
             books: Mutex::new(Books::new(budget)),
             gates: Gates::default(),
             random: AtomicU64::new(seed),
+            never: Cancel::new(),
             unframed: AtomicBool::new(false),
         }
     }

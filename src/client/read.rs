@@ -108,7 +108,7 @@ impl Client {
         }
         let reply = self
             .shared
-            .exchange(request, &query, Lane::Read, left, &self.token(), &SendLatch::default())
+            .exchange(request, &query, Lane::Read, left, self.token(), &SendLatch::default())
             .map_err(|error| Error::transport(doing, error))?;
         match understand(raw(&reply)) {
             Ok(value) => Ok(Answer { value, reply: reply.body }),

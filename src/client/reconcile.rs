@@ -1,9 +1,11 @@
 //! What became of a purchase whose reply was lost: the order history tells.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::task::{Task, Turn};
 use super::{Client, OrderQuery};
 use crate::protocol::Order;
 use crate::transport::Phase;
@@ -42,59 +44,7 @@ impl Client {
     /// Looks 2, 5, 10, 20 and 40 seconds after the reply was lost (for an intent of another run: after it was made), and
     /// only once more after something was found; at once where the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
-        let doing = format!("{}: looking for it in the order history", intent.doing());
-        let started = self.now();
-        // The wall clock may have been set since; only an intent of another run knows no better. One that was set back
-        // makes the purchase look younger than it is: never older than just made.
-        let age = match self.books().lost_at(intent) {
-            Some(lost) => started.monotonic.saturating_sub(lost),
-            None => started.wall.duration_since(intent.started()).unwrap_or_default(),
-        };
-        let mut found: Option<Reconciliation> = None;
-        let mut last_error = None;
-        // Looks that are past already are made as one, now.
-        let late = (age > LOOKS[0]).then_some(Duration::ZERO);
-        let due = LOOKS.iter().filter_map(|look| look.checked_sub(age));
-        for due in late.into_iter().chain(due) {
-            let passed = self.now().monotonic.saturating_sub(started.monotonic);
-            if !self.sleep(due.saturating_sub(passed)) {
-                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(intent.clone()));
-            }
-            match self.look(intent) {
-                Ok(now) => {
-                    last_error = None;
-                    let before = found.as_ref().is_some_and(|before| !before.candidates.is_empty());
-                    match (before, now.candidates.is_empty()) {
-                        // A history that shows less than before is one that lags.
-                        (true, true) => {}
-                        (true, false) => {
-                            found = Some(now);
-                            break;
-                        }
-                        (false, _) => found = Some(now),
-                    }
-                }
-                Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
-                    return Err(error.with_intent(intent.clone()));
-                }
-                Err(error) => {
-                    log::debug!("{doing}: {error}");
-                    last_error = Some(error);
-                }
-            }
-        }
-        match (found, last_error) {
-            // Nothing was seen, but not to the end of the window: that is no answer.
-            (Some(Reconciliation { candidates, .. }), Some(error)) if candidates.is_empty() => {
-                Err(error.with_intent(intent.clone()))
-            }
-            (Some(found), _) => {
-                self.books().reconciled(intent, &found.candidates);
-                Ok(found)
-            }
-            (None, Some(error)) => Err(error.with_intent(intent.clone())),
-            (None, None) => unreachable!("there is at least one look"),
-        }
+        self.run(Reconciling::begin(self, intent.clone()), |_| {})
     }
 
     /// Reads the history once, down to the watermark.
@@ -127,6 +77,97 @@ impl Client {
             }
         }
         Ok(found)
+    }
+}
+
+/// The looks for one purchase, one after the other.
+#[derive(Debug)]
+pub(crate) struct Reconciling {
+    intent: Intent,
+    /// When to look, by the monotonic clock.
+    looks: VecDeque<Duration>,
+    found: Option<Reconciliation>,
+    last_error: Option<Error>,
+}
+
+impl Reconciling {
+    pub(crate) fn begin(client: &Client, intent: Intent) -> Self {
+        let now = client.now();
+        // The wall clock may have been set since; only an intent of another run knows no better. One that was set back
+        // makes the purchase look younger than it is: never older than just made.
+        let age = match client.books().lost_at(&intent) {
+            Some(lost) => now.monotonic.saturating_sub(lost),
+            None => now.wall.duration_since(intent.started()).unwrap_or_default(),
+        };
+        // Looks that are past already are made as one, now.
+        let late = (age > LOOKS[0]).then_some(Duration::ZERO);
+        let due = late.into_iter().chain(LOOKS.iter().filter_map(|look| look.checked_sub(age)));
+        Self { intent, looks: due.map(|due| now.monotonic + due).collect(), found: None, last_error: None }
+    }
+
+    fn doing(&self) -> String {
+        format!("{}: looking for it in the order history", self.intent.doing())
+    }
+
+    /// Takes in what a look showed; says whether that is enough.
+    fn take(&mut self, now: Reconciliation) -> bool {
+        self.last_error = None;
+        let before = self.found.as_ref().is_some_and(|before| !before.candidates.is_empty());
+        match (before, now.candidates.is_empty()) {
+            // A history that shows less than before is one that lags.
+            (true, true) => false,
+            (before, _) => {
+                self.found = Some(now);
+                before
+            }
+        }
+    }
+
+    fn conclude(&mut self, client: &Client) -> Result<Reconciliation> {
+        match (self.found.take(), self.last_error.take()) {
+            // Nothing was seen, but not to the end of the window: that is no answer.
+            (Some(Reconciliation { candidates, .. }), Some(error)) if candidates.is_empty() => {
+                Err(error.with_intent(self.intent.clone()))
+            }
+            (Some(found), _) => {
+                client.books().reconciled(&self.intent, &found.candidates);
+                Ok(found)
+            }
+            (None, Some(error)) => Err(error.with_intent(self.intent.clone())),
+            (None, None) => unreachable!("there is at least one look"),
+        }
+    }
+}
+
+impl Task for Reconciling {
+    type Output = Reconciliation;
+
+    fn turn(&mut self, client: &Client) -> Turn<Reconciliation> {
+        while let Some(due) = self.looks.front().copied() {
+            if client.now().monotonic < due {
+                return Turn::Rest(due);
+            }
+            self.looks.pop_front();
+            match client.look(&self.intent) {
+                Ok(now) => {
+                    if self.take(now) {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
+                    return Turn::Done(Err(error.with_intent(self.intent.clone())));
+                }
+                Err(error) => {
+                    log::debug!("{}: {error}", self.doing());
+                    self.last_error = Some(error);
+                }
+            }
+        }
+        Turn::Done(self.conclude(client))
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::cancelled(&self.doing(), Phase::Prepare).with_intent(self.intent.clone())
     }
 }
 

@@ -67,7 +67,7 @@ impl Client {
         for attempt in 1.. {
             let left = self.left(deadline);
             let error =
-                match self.shared.exchange(&request, &query, Lane::Read, left, &self.token(), &SendLatch::default()) {
+                match self.shared.exchange(&request, &query, Lane::Read, left, self.token(), &SendLatch::default()) {
                     Err(error) => {
                         uncertain |= error.sent;
                         let sent = error.sent;

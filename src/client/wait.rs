@@ -1,0 +1,230 @@
+//! Waiting for a code: how, how far it is, and the wait itself as a task.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::activation::Activation;
+use super::settle::{Settled, Settlement};
+use super::task::{Task, Turn};
+use super::{Answer, Client};
+use crate::activation::{End, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
+use crate::protocol::{Sms, Status};
+use crate::transport::Phase;
+use crate::{Error, ErrorKind, Result, Retry};
+
+/// How long a wait may go on after its deadline to find out how the order ended.
+const GRACE: Duration = Duration::from_millis(950);
+
+/// How to wait for a code. A bare [`Duration`] is a wait for that long.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use sastaotp::WaitOptions;
+///
+/// let options = WaitOptions::new(Duration::from_secs(300)).cancel_on_timeout();
+/// ```
+#[must_use]
+pub struct WaitOptions<'a> {
+    pub(super) plan: Plan,
+    pub(super) cancel_on_timeout: bool,
+    pub(super) progress: Option<&'a mut dyn FnMut(&Progress<'_>)>,
+}
+
+/// How far a wait is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Progress<'a> {
+    /// Since the wait began.
+    pub elapsed: Duration,
+    /// Until its time is over.
+    pub remaining: Duration,
+    /// How often the service was asked.
+    pub polls: u32,
+    /// Why the last poll brought nothing, where it failed. The wait goes on.
+    pub last_error: Option<&'a Error>,
+}
+
+impl From<Duration> for WaitOptions<'_> {
+    fn from(timeout: Duration) -> Self {
+        Self::new(timeout)
+    }
+}
+
+impl<'a> WaitOptions<'a> {
+    /// Waits for `timeout` at most.
+    pub fn new(timeout: Duration) -> Self {
+        let plan = Plan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
+        Self { plan, cancel_on_timeout: false, progress: None }
+    }
+
+    /// Polls less often than every 5 seconds; more often is not possible.
+    pub fn interval(mut self, interval: Duration) -> Self {
+        self.plan.interval = interval;
+        self
+    }
+
+    /// After a request for the next code, takes the code before for it even if the service showed no waiting in between.
+    pub fn accept_same_code(mut self) -> Self {
+        self.plan.accept_same_code = true;
+        self
+    }
+
+    /// Cancels the order for its refund when no code came in time.
+    pub fn cancel_on_timeout(mut self) -> Self {
+        self.cancel_on_timeout = true;
+        self
+    }
+
+    /// Calls back about once a second while nothing comes, from the waiting thread.
+    pub fn on_progress(mut self, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+}
+
+impl fmt::Debug for WaitOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitOptions")
+            .field("plan", &self.plan)
+            .field("cancel_on_timeout", &self.cancel_on_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One wait for a code.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    activation: Activation,
+    wait: Wait,
+    start: Duration,
+    timeout: Duration,
+    cancel_on_timeout: bool,
+    polls: u32,
+    last_error: Option<Error>,
+}
+
+impl Waiting {
+    pub(crate) fn begin(activation: &Activation, plan: Plan, cancel_on_timeout: bool) -> Self {
+        let now = activation.client().now();
+        Self {
+            wait: activation.life().begin_wait(now, plan),
+            activation: activation.clone(),
+            start: now.monotonic,
+            timeout: plan.timeout,
+            cancel_on_timeout,
+            polls: 0,
+            last_error: None,
+        }
+    }
+
+    pub(super) fn progress(&self, client: &Client) -> Progress<'_> {
+        let elapsed = client.now().monotonic.saturating_sub(self.start);
+        Progress {
+            elapsed,
+            remaining: self.timeout.saturating_sub(elapsed),
+            polls: self.polls,
+            last_error: self.last_error.as_ref(),
+        }
+    }
+
+    fn doing(&self) -> String {
+        format!("waiting for the code of {}", self.activation.id())
+    }
+
+    /// Asks the service; an error is one that ends the wait at once.
+    fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<Seen> {
+        self.polls += 1;
+        Ok(match activation.client().status_once(activation.id(), give_up).map(Answer::into_value) {
+            Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
+            Ok(status) => Seen::Status(status),
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                activation.life().give_up(&self.wait);
+                return Err(error);
+            }
+            Err(error) => {
+                let trouble = trouble(&error);
+                log::debug!("{}: {error}", self.doing());
+                self.last_error = Some(error);
+                Seen::Trouble(trouble)
+            }
+        })
+    }
+
+    fn conclude(&mut self, activation: &Activation, outcome: Outcome) -> Result<Sms> {
+        let last_error = self.last_error.take();
+        let because = last_error.as_ref().map(|error| format!(" (the last poll failed: {error})")).unwrap_or_default();
+        let error = |kind, what: &str| Error::new(kind, &self.doing(), format!("{what}{because}"));
+        let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
+        Err(match outcome {
+            Outcome::Code(sms) => return Ok(sms),
+            Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
+            Outcome::TimedOut => {
+                let error = error(ErrorKind::WaitTimeout, "no code came in time")
+                    .with_hint("wait again, or cancel the order for its refund")
+                    .with_retry(Retry::After(Duration::ZERO));
+                return if self.cancel_on_timeout { cancel_late(activation, error) } else { Err(error) };
+            }
+            Outcome::Ended(End::Expired) => {
+                activation.life().set_end(End::Expired);
+                error(ErrorKind::Expired, "the order expired without a code")
+                    .with_hint(activation.refund_seen(call_end))
+            }
+            Outcome::Ended(End::Cancelled) => error(ErrorKind::ActivationCancelled, "the order is cancelled")
+                .with_hint(activation.refund_seen(call_end)),
+            Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),
+        })
+    }
+}
+
+impl Task for Waiting {
+    type Output = Sms;
+
+    fn turn(&mut self, client: &Client) -> Turn<Sms> {
+        let activation = self.activation.of(client);
+        let mut seen = None;
+        loop {
+            let now = client.now();
+            let next = activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
+            match next {
+                Next::Done(outcome) => return Turn::Done(self.conclude(&activation, outcome)),
+                Next::Poll { at, give_up } if at <= now.monotonic => match self.poll(&activation, give_up) {
+                    Ok(came) => seen = Some(came),
+                    Err(error) => return Turn::Done(Err(error)),
+                },
+                Next::Poll { at: until, .. } | Next::Rest { until } => return Turn::Rest(until),
+            }
+        }
+    }
+
+    fn cancelled(&self) -> Error {
+        Error::cancelled(&self.doing(), Phase::Prepare)
+    }
+}
+
+/// Cancels the order that no code came for; a code that came at the last moment beats the cancellation.
+fn cancel_late(activation: &Activation, error: Error) -> Result<Sms> {
+    let Settlement { state, .. } = activation.cancel()?;
+    // The settlement's code may be the one before.
+    activation.code().ok_or_else(|| match state {
+        Settled::Cancelled => error.with_hint("the order was cancelled").with_retry(Retry::Never),
+        _ => error.with_hint("the service did not cancel the order: read its status"),
+    })
+}
+
+/// What a failed poll means for a wait.
+fn trouble(error: &Error) -> Trouble {
+    match error.kind() {
+        ErrorKind::Authentication | ErrorKind::Config => Trouble::Fatal,
+        ErrorKind::NotFound => Trouble::NotFound,
+        ErrorKind::Tls => Trouble::Certificate,
+        ErrorKind::Blocked => Trouble::Blocked,
+        ErrorKind::RateLimited => Trouble::RateLimited(error.told()),
+        ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
+        ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
+        ErrorKind::Rejected if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) => {
+            Trouble::Http
+        }
+        _ => Trouble::Transient,
+    }
+}
