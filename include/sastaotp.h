@@ -55,8 +55,9 @@
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
- *    anything is sent. A defect within the library fails with SASTAOTP_INTERNAL and ends no process. An object that a fork copied
- *    fails with SASTAOTP_CONFIG in the child, which makes its own.
+ *    anything is sent. A defect within the library fails with SASTAOTP_INTERNAL and ends no process. A client, activation,
+ *    lease, iterator or token that a fork copied is of no use in the child, which makes its own: it fails with SASTAOTP_CONFIG,
+ *    what may change about it reads as for NULL, and freeing it does nothing.
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
  * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
@@ -1124,7 +1125,7 @@ sastaotp_status sastaotp_client_lease(const sastaotp_client *client,
  * Takes up an activation that exists: of an earlier run, from the history, or from sastaotp_client_unclaimed. Sends nothing.
  *
  * `*activation` is yours: sastaotp_activation_free. NULL arguments and ids that cannot be one (1 to 64 letters, digits and
- * "_.-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+ * "_.:-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
                                            const char *id,

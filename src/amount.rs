@@ -113,9 +113,9 @@ impl std::error::Error for ParseAmountError {}
 
 /// Reads `[-]digits[.digits][e[+-]digits]`; the flag says whether nothing had to be rounded.
 fn read_decimal(text: &str) -> Option<(Amount, bool)> {
-    let (negative, text) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text),
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text),
     };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         // No amount needs an exponent of more than a few digits; a longer one is an overflow or a zero.
@@ -133,13 +133,14 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
     let kept = point.checked_add(DECIMALS)?;
     let (mut micros, mut exact, mut position) = (0_i64, true, 0_i32);
     for byte in digits() {
+        // Towards the sign: the lowest amount has no positive counterpart.
         let digit = i64::from(byte - b'0');
         if position < kept {
-            micros = micros.checked_mul(10)?.checked_add(digit)?;
+            micros = micros.checked_mul(10)?.checked_add(sign * digit)?;
         } else {
             exact &= digit == 0;
             if position == kept && digit >= 5 {
-                micros = micros.checked_add(1)?;
+                micros = micros.checked_add(sign)?;
             }
         }
         position += 1;
@@ -148,7 +149,7 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
         micros = micros.checked_mul(10)?;
         position += 1;
     }
-    Some((Amount(if negative { -micros } else { micros }), exact))
+    Some((Amount(micros), exact))
 }
 
 #[cfg(test)]
@@ -169,6 +170,7 @@ mod tests {
             ("1e2", 100_000_000),
             ("0e0", 0),
             ("9223372036854.775807", i64::MAX),
+            ("-9223372036854.775808", i64::MIN),
         ] {
             assert_eq!(text.parse(), Ok(Amount(micros)), "{text}");
         }

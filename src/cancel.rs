@@ -2,7 +2,7 @@
 
 use std::fmt;
 #[cfg(unix)]
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,8 +33,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     cancelled: bool,
-    /// Made when the first call polls sockets under this token. The write end closes when the token is triggered, and
-    /// the read end is then readable for good.
+    /// Made when the first call polls sockets under this token. A byte that nobody reads makes it readable for good when
+    /// the token is triggered; closing the write end would not do while a forked child has a copy of it.
     #[cfg(unix)]
     wake: Option<(Arc<PipeReader>, Option<PipeWriter>)>,
 }
@@ -50,8 +50,11 @@ impl Cancel {
         let mut state = self.lock();
         state.cancelled = true;
         #[cfg(unix)]
-        if let Some((_, writer)) = &mut state.wake {
-            *writer = None;
+        if let Some((_, writer)) = &mut state.wake
+            && let Some(mut writer) = writer.take()
+        {
+            // It cannot block or fail: the pipe is empty, and its other end is open beside it.
+            let _ = writer.write_all(&[1]);
         }
         drop(state);
         self.0.changed.notify_all();
@@ -112,5 +115,31 @@ impl Cancel {
 impl fmt::Debug for Cancel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cancel").field("cancelled", &self.is_cancelled()).finish()
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    fn is_readable(fd: &PipeReader) -> bool {
+        poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&Timespec::default())).unwrap() == 1
+    }
+
+    #[test]
+    fn a_call_wakes_though_a_forked_child_has_the_write_end_too() {
+        let cancel = Cancel::new();
+        let wake = cancel.wake_fd().unwrap();
+        let in_the_child = cancel.lock().wake.as_ref().unwrap().1.as_ref().unwrap().try_clone().unwrap();
+        assert!(!is_readable(&wake));
+        cancel.cancel();
+        assert!(is_readable(&wake));
+        assert!(is_readable(&cancel.wake_fd().unwrap()), "and stays so");
+        drop(in_the_child);
+        let early = Cancel::new();
+        early.cancel();
+        assert!(is_readable(&early.wake_fd().unwrap()), "triggered before there was a pipe");
     }
 }

@@ -13,6 +13,9 @@ use crate::transport::{Cause, Phase, TransportError};
 
 /// How much of a reply an error keeps, in characters: an error page may be long, and the codes come first.
 const LONGEST_RAW: usize = 4096;
+/// How much of what was being done is said: more than anything that can be sent needs, and the end of an argument that is
+/// far too long.
+const LONGEST_DOING: usize = 200;
 
 /// A failed call.
 ///
@@ -124,7 +127,7 @@ impl Error {
     pub(crate) fn new(kind: ErrorKind, doing: &str, what: impl Into<String>) -> Self {
         Self(Box::new(Facts {
             kind,
-            doing: doing.to_owned(),
+            doing: doing.chars().take(LONGEST_DOING).collect(),
             what: what.into(),
             hint: String::new(),
             code: None,

@@ -1,17 +1,18 @@
 //! One number: its state, its codes, and how it is settled.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use super::boundary::{
-    Object, call, free, given, given_mut, look, look_into, make, millis as duration, new, no_constant, not_forked, time,
+    Object, call, free, given, given_mut, look, look_into, make, millis as duration, new, no_constant, time,
 };
-use super::cancel::sastaotp_cancel;
+use super::cancel::{sastaotp_cancel, token};
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::{Held, Texts};
+use super::held::{Held, c_string};
 use super::number::sastaotp_purchase;
 use super::pointer;
+use super::process::Ours;
 use super::status::{sastaotp_sms, sastaotp_state};
 use crate::activation::End;
 use crate::{Activation, Amount, EarlyCancel, Result, Settled, Settlement, WaitOptions};
@@ -19,10 +20,11 @@ use crate::{Activation, Amount, EarlyCancel, Result, Settled, Settlement, WaitOp
 /// A number that was bought. Any number of threads may use it at once. Freeing it does nothing to the order: see
 /// sastaotp_lease for one that settles itself.
 pub struct sastaotp_activation {
-    activation: Activation,
+    activation: Ours<Activation>,
+    /// These never change, and a forked child may read them.
+    id: CString,
+    phone_number: Option<CString>,
     purchase: Option<sastaotp_purchase>,
-    texts: Texts,
-    pid: u32,
 }
 
 impl Object for sastaotp_activation {
@@ -32,19 +34,17 @@ impl Object for sastaotp_activation {
 impl sastaotp_activation {
     pub(super) fn new(activation: Activation) -> Self {
         Self {
+            id: c_string(activation.id()),
+            phone_number: activation.phone_number().map(c_string),
             purchase: activation.purchase().cloned().map(|purchase| sastaotp_purchase(Held::new(purchase))),
-            activation,
-            texts: Texts::default(),
-            pid: std::process::id(),
+            activation: Ours::new(activation),
         }
     }
 }
 
 /// The activation behind an argument, in the process that took it up.
 unsafe fn activation<'a>(argument: *const sastaotp_activation) -> Result<&'a Activation> {
-    let it = given(argument)?;
-    not_forked(it.pid, sastaotp_activation::NAME)?;
-    Ok(&it.activation)
+    given(argument)?.activation.given::<sastaotp_activation>()
 }
 
 /// How to wait for a code, where the defaults are not right. A builder: one thread at a time. Waits copy what they need.
@@ -137,7 +137,7 @@ pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(3);
 /// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_id(activation: *const sastaotp_activation) -> *const c_char {
-    look(activation, null(), |it| it.texts.lend(it.activation.id()))
+    look(activation, null(), |it| it.id.as_ptr())
 }
 
 /// Returns the phone number as the service wrote it; NULL for an activation that was taken up by its id.
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn sastaotp_activation_id(activation: *const sastaotp_acti
 /// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(activation: *const sastaotp_activation) -> *const c_char {
-    look(activation, null(), |it| it.activation.phone_number().map_or(null(), |number| it.texts.lend(number)))
+    look(activation, null(), |it| it.phone_number.as_ref().map_or(null(), |number| number.as_ptr()))
 }
 
 /// Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the service did not say.
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn sastaotp_activation_phone_number(activation: *const sas
 /// NULL as activation gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_price(activation: *const sastaotp_activation, micros: *mut i64) -> bool {
-    look_into(activation, micros, |it| it.activation.price().map(Amount::micros))
+    look_into(activation, micros, |it| it.purchase.as_ref()?.0.price.map(Amount::micros))
 }
 
 /// Tells when the order expires, in milliseconds since 1970. Returns false, and writes nothing, where the service did not say.
@@ -164,7 +164,7 @@ pub unsafe extern "C" fn sastaotp_activation_expires_at_ms(
     activation: *const sastaotp_activation,
     millis: *mut i64,
 ) -> bool {
-    look_into(activation, millis, |it| it.activation.expires_at().map(time))
+    look_into(activation, millis, |it| it.activation.get()?.expires_at().map(time))
 }
 
 /// Returns what the reply to the purchase said; NULL for an activation that was taken up by its id.
@@ -183,7 +183,8 @@ pub unsafe extern "C" fn sastaotp_activation_purchase(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_code(activation: *const sastaotp_activation) -> *mut sastaotp_sms {
     look(activation, null_mut(), |it| {
-        it.activation.code().map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
+        let sms = it.activation.get().and_then(Activation::code);
+        sms.map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
     })
 }
 
@@ -192,7 +193,7 @@ pub unsafe extern "C" fn sastaotp_activation_code(activation: *const sastaotp_ac
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_code_count(activation: *const sastaotp_activation) -> usize {
-    look(activation, 0, |it| it.activation.codes().len())
+    look(activation, 0, |it| it.activation.get().map_or(0, |it| it.codes().len()))
 }
 
 /// Returns the code at an index from 0, oldest first; NULL behind the end. Sends nothing.
@@ -204,7 +205,7 @@ pub unsafe extern "C" fn sastaotp_activation_code_at(
     index: usize,
 ) -> *mut sastaotp_sms {
     look(activation, null_mut(), |it| {
-        let sms = it.activation.codes().into_iter().nth(index);
+        let sms = it.activation.get().and_then(|it| it.codes().into_iter().nth(index));
         sms.map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
     })
 }
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn sastaotp_activation_code_at(
 /// NULL gives SASTAOTP_END_NONE. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_end(activation: *const sastaotp_activation) -> sastaotp_end {
-    look(activation, SASTAOTP_END_NONE, |it| match it.activation.end() {
+    look(activation, SASTAOTP_END_NONE, |it| match it.activation.get().and_then(Activation::end) {
         None => SASTAOTP_END_NONE,
         Some(End::Completed) => SASTAOTP_END_COMPLETED,
         Some(End::Cancelled) => SASTAOTP_END_CANCELLED,
@@ -233,7 +234,7 @@ pub unsafe extern "C" fn sastaotp_activation_with_cancel(
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(&given(cancel)?.0))))
+    make(handle, error, || Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(token(cancel)?))))
 }
 
 /// Makes a handle of the same activation whose calls return within a time. A wait has a time of its own.

@@ -10,7 +10,7 @@ use super::pointer;
 use crate::protocol::document::{in_millis, millis_since_1970};
 use crate::{Error, ErrorKind, Result};
 
-const CALLING: &str = "calling the library";
+pub(super) const CALLING: &str = "calling the library";
 
 /// A type of the interface, with the name that its arguments have.
 pub(super) trait Object {
@@ -109,14 +109,6 @@ pub(super) unsafe fn bytes<'a>(argument: *const u8, length: usize, name: &str) -
 /// The error of a value that is none of a type's constants.
 pub(super) fn no_constant(name: &str, value: i32) -> Error {
     Error::config(CALLING, format!("the argument {name} is {value}: give one of the constants of its type"))
-}
-
-/// Refuses an object that a fork copied: locks and connections in it may be in the middle of something.
-pub(super) fn not_forked(pid: u32, name: &str) -> Result<()> {
-    if pid == std::process::id() {
-        return Ok(());
-    }
-    Err(Error::config(CALLING, format!("this {name} is of the parent process: make a new one after the fork")))
 }
 
 /// A duration of C.

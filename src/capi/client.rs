@@ -4,8 +4,8 @@ use std::ffi::c_char;
 
 use super::activation::sastaotp_activation;
 use super::balance::sastaotp_balance;
-use super::boundary::{Object, free, given, look_into, make, millis as duration, not_forked, text, text_or_null};
-use super::cancel::sastaotp_cancel;
+use super::boundary::{Object, free, given, look_into, make, millis as duration, text, text_or_null};
+use super::cancel::{sastaotp_cancel, token};
 use super::config::sastaotp_config;
 use super::countries::sastaotp_countries;
 use super::error::{sastaotp_error, sastaotp_status};
@@ -15,6 +15,7 @@ use super::lease::sastaotp_lease;
 use super::number::sastaotp_number_request;
 use super::orders::{sastaotp_order_iterator, sastaotp_orders};
 use super::prices::sastaotp_prices;
+use super::process::Ours;
 use super::reconcile::sastaotp_reconciliation;
 use super::services::sastaotp_services;
 use super::status::{sastaotp_change, sastaotp_set_status, sastaotp_state};
@@ -31,10 +32,7 @@ use crate::{Amount, Client, OrderQuery, OrderStatus, Result};
 /// Purchases are sent once. They fail with those of a read and with SASTAOTP_BUDGET, SASTAOTP_INSUFFICIENT_BALANCE,
 /// SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or SASTAOTP_SERVICE_UNAVAILABLE: below, "an error of a purchase". Whatever
 /// the status, sastaotp_error_charge says whether money may be gone.
-pub struct sastaotp_client {
-    client: Client,
-    pid: u32,
-}
+pub struct sastaotp_client(Ours<Client>);
 
 impl Object for sastaotp_client {
     const NAME: &'static str = "client";
@@ -42,15 +40,13 @@ impl Object for sastaotp_client {
 
 impl sastaotp_client {
     fn new(client: Client) -> Self {
-        Self { client, pid: std::process::id() }
+        Self(Ours::new(client))
     }
 }
 
 /// The client behind an argument, in the process that made it.
 unsafe fn client<'a>(argument: *const sastaotp_client) -> Result<&'a Client> {
-    let it = given(argument)?;
-    not_forked(it.pid, sastaotp_client::NAME)?;
-    Ok(&it.client)
+    given(argument)?.0.given::<sastaotp_client>()
 }
 
 /// Makes a client from settings. Sends nothing.
@@ -92,7 +88,7 @@ pub unsafe extern "C" fn sastaotp_client_with_cancel(
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_client::new(self::client(client)?.with_cancel(&given(cancel)?.0))))
+    make(handle, error, || Ok(sastaotp_client::new(self::client(client)?.with_cancel(token(cancel)?))))
 }
 
 /// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it is
@@ -125,10 +121,7 @@ pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
 /// NULL as client gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_budget_left(client: *const sastaotp_client, micros: *mut i64) -> bool {
-    look_into(client, micros, |it| {
-        not_forked(it.pid, sastaotp_client::NAME).ok()?;
-        it.client.budget_left().map(Amount::micros)
-    })
+    look_into(client, micros, |it| it.0.get()?.budget_left().map(Amount::micros))
 }
 
 /// Reads the wallet. Action getBalance.
@@ -244,7 +237,7 @@ pub unsafe extern "C" fn sastaotp_client_orders(
     make(iterator, error, || {
         let status = text_or_null(status, "status")?.map(OrderStatus::read);
         let orders = self::client(client)?.orders(OrderQuery { status, ..OrderQuery::default() });
-        Ok(sastaotp_order_iterator::new(orders, std::process::id()))
+        Ok(sastaotp_order_iterator::new(orders))
     })
 }
 
@@ -341,7 +334,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 /// Takes up an activation that exists: of an earlier run, from the history, or from sastaotp_client_unclaimed. Sends nothing.
 ///
 /// `*activation` is yours: sastaotp_activation_free. NULL arguments and ids that cannot be one (1 to 64 letters, digits and
-/// "_.-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// "_.:-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,

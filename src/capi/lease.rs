@@ -3,17 +3,17 @@
 use std::ptr::null;
 
 use super::activation::{sastaotp_activation, sastaotp_early_cancel, sastaotp_settlement};
-use super::boundary::{Object, free, given_mut, look, make, not_forked};
+use super::boundary::{Object, free, given_mut, look, make};
 use super::error::{sastaotp_error, sastaotp_status};
+use super::process::Ours;
 use crate::{Error, Lease, Result};
 
 /// A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. One thread at a
 /// time; its activation may be used by any.
 pub struct sastaotp_lease {
-    /// None once it was closed or kept.
-    lease: Option<Lease>,
+    /// None once it was closed or kept. The order is its process's: a forked child that ends must not cancel it.
+    lease: Ours<Option<Lease>>,
     activation: sastaotp_activation,
-    pid: u32,
 }
 
 impl Object for sastaotp_lease {
@@ -22,25 +22,13 @@ impl Object for sastaotp_lease {
 
 impl sastaotp_lease {
     pub(super) fn new(lease: Lease) -> Self {
-        Self { activation: sastaotp_activation::new((*lease).clone()), lease: Some(lease), pid: std::process::id() }
+        Self { activation: sastaotp_activation::new((*lease).clone()), lease: Ours::new(Some(lease)) }
     }
 
     fn end(&mut self) -> Result<Lease> {
-        not_forked(self.pid, Self::NAME)?;
-        self.lease.take().ok_or_else(|| {
+        self.lease.given_mut::<Self>()?.take().ok_or_else(|| {
             Error::config("ending a lease", "it ended before: it can be closed or kept once, and then only freed")
         })
-    }
-}
-
-impl Drop for sastaotp_lease {
-    fn drop(&mut self) {
-        // The order is the parent's: a child that ends must not cancel it.
-        if self.pid != std::process::id()
-            && let Some(lease) = self.lease.take()
-        {
-            lease.keep();
-        }
     }
 }
 

@@ -28,6 +28,7 @@ mod number;
 mod orders;
 mod pointer;
 mod prices;
+mod process;
 mod reconcile;
 mod services;
 mod status;

@@ -5,10 +5,11 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{Object, call, empty, free, given_mut, look, look_into, not_forked, time};
+use super::boundary::{Object, call, empty, free, given_mut, look, look_into, time};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::held::Held;
 use super::pointer;
+use super::process::Ours;
 use crate::protocol::document;
 use crate::{Amount, Order, OrderPage, OrderStatus, Orders};
 
@@ -30,10 +31,7 @@ struct Page {
 pub struct sastaotp_order(Held<Order>);
 
 /// Goes through the order history, newest first, and asks for pages as they are needed. One thread at a time.
-pub struct sastaotp_order_iterator {
-    orders: Orders,
-    pid: u32,
-}
+pub struct sastaotp_order_iterator(Ours<Orders>);
 
 impl Object for sastaotp_order_iterator {
     const NAME: &'static str = "iterator";
@@ -53,8 +51,8 @@ impl sastaotp_order {
 }
 
 impl sastaotp_order_iterator {
-    pub(super) fn new(orders: Orders, pid: u32) -> Self {
-        Self { orders, pid }
+    pub(super) fn new(orders: Orders) -> Self {
+        Self(Ours::new(orders))
     }
 }
 
@@ -209,9 +207,8 @@ pub unsafe extern "C" fn sastaotp_order_iterator_next(
 ) -> sastaotp_status {
     call(error, || {
         empty(order)?;
-        let it = given_mut(iterator)?;
-        not_forked(it.pid, sastaotp_order_iterator::NAME)?;
-        if let Some(next) = it.orders.next().transpose()? {
+        let orders = given_mut(iterator)?.0.given_mut::<sastaotp_order_iterator>()?;
+        if let Some(next) = orders.next().transpose()? {
             pointer::put(order, pointer::hand_over(sastaotp_order(Held::new(next))));
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
-use crate::bench::{Bench, KEY, seconds};
+use crate::bench::{Bench, KEY, request, seconds};
 use crate::front::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
 
 #[test]
@@ -175,5 +175,22 @@ fn a_short_key_does_not_change_what_the_service_says() {
         bench.transport.control(key, "faults", &fault.to_string()).unwrap();
         let Status::Received(sms) = bench.client.get_status(&id).unwrap() else { panic!("a code came") };
         assert_eq!(sms.code, key);
+    }
+}
+
+#[test]
+fn an_argument_that_is_far_too_long_is_not_repeated_whole() {
+    let Bench { client, .. } = Bench::new();
+    let long = "a".repeat(1 << 20);
+    for error in [
+        client.get_status(&long).unwrap_err(),
+        client.set_status(&long, SetStatus::Cancel).unwrap_err(),
+        client.activation(&long).unwrap_err(),
+        client.get_number(request(&long)).unwrap_err(),
+        client.reget_number(&long).unwrap_err(),
+    ] {
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::Config, "{}", &text[..500.min(text.len())]);
+        assert!(text.len() < 500, "{} bytes: {}", text.len(), &text[..200]);
     }
 }

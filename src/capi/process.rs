@@ -1,0 +1,77 @@
+//! What belongs to the process that made it. A fork copies it in whatever state other threads of the parent had it.
+
+use std::mem;
+
+use super::boundary::{CALLING, Object};
+use crate::{Error, Result};
+
+/// A value for the process that made it alone. A forked child does not look at it, for a lock of it may be held by a thread
+/// that the child does not have; nor does the child drop it, for such a thread may have been in the middle of changing it.
+pub(super) struct Ours<T> {
+    /// `None` only while it is dropped.
+    value: Option<T>,
+    pid: u32,
+}
+
+impl<T> Ours<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self { value: Some(value), pid: std::process::id() }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// The value; `None` in a forked child.
+    pub(super) fn get(&self) -> Option<&T> {
+        self.value.as_ref().filter(|_| self.is_ours())
+    }
+
+    /// The value of an argument, which is refused in a forked child.
+    pub(super) fn given<O: Object>(&self) -> Result<&T> {
+        self.get().ok_or_else(of_the_parent::<O>)
+    }
+
+    /// The value of an argument, to be changed.
+    pub(super) fn given_mut<O: Object>(&mut self) -> Result<&mut T> {
+        let is_ours = self.is_ours();
+        self.value.as_mut().filter(|_| is_ours).ok_or_else(of_the_parent::<O>)
+    }
+}
+
+impl<T> Drop for Ours<T> {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            mem::forget(self.value.take());
+        }
+    }
+}
+
+fn of_the_parent<O: Object>() -> Error {
+    Error::config(CALLING, format!("this {} is of the parent process: make a new one after the fork", O::NAME))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+
+    impl Object for () {
+        const NAME: &'static str = "thing";
+    }
+
+    #[test]
+    fn a_child_neither_sees_nor_drops_what_is_its_parents() {
+        let value = Rc::new(());
+        let mut ours = Ours::new(Rc::clone(&value));
+        assert!(ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok());
+        drop(ours);
+        assert_eq!(Rc::strong_count(&value), 1);
+        let mut parents = Ours { value: Some(Rc::clone(&value)), pid: std::process::id() + 1 };
+        assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
+        assert!(parents.given::<()>().unwrap_err().to_string().contains("this thing is of the parent process"));
+        drop(parents);
+        assert_eq!(Rc::strong_count(&value), 2, "it was left as it is");
+    }
+}

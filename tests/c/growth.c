@@ -1,0 +1,201 @@
+/*
+ * Whether anything grows: objects made and freed a million times; numbers bought, waited for or cancelled, and freed.
+ *
+ * growth URL [PURCHASES [OBJECTS]], 2,000 and 1,000,000 by default. Memory is measured after a warm-up. A client
+ * remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so fewer than 100,000
+ * purchases go through clients of a hundred each; more go through one client, which is full before the measurement.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include <dirent.h>
+
+#include "check.h"
+#include "sandbox.h"
+
+enum { LIMIT_KIB = 1024, REMEMBERED = 2 * 16384, BATCH = 100, FULL_BATCH = 10000 };
+
+/* The resident memory, in KiB. */
+static long resident_kib(void) {
+    char line[256];
+    long kib = -1;
+    FILE *status = fopen("/proc/self/status", "r");
+    CHECK(status != NULL);
+    while (fgets(line, sizeof line, status)) {
+        if (sscanf(line, "VmRSS: %ld kB", &kib) == 1) break;
+    }
+    fclose(status);
+    CHECK(kib > 0);
+    return kib;
+}
+
+static int open_files(void) {
+    int count = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    CHECK(directory != NULL);
+    while (readdir(directory)) count++;
+    closedir(directory);
+    return count;
+}
+
+static sastaotp_config *config;
+static char intent_json[512];
+
+static void make_config(void) {
+    sastaotp_config *it = sastaotp_config_new();
+    CHECK_INT(sastaotp_config_set_api_key(it, "key", NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_config_set_base_url(it, "http://127.0.0.1:1/", NULL), SASTAOTP_OK);
+    sastaotp_config_free(it);
+}
+
+static void make_client(void) {
+    sastaotp_client *it = NULL;
+    CHECK_INT(sastaotp_client_new(config, &it, NULL), SASTAOTP_OK);
+    sastaotp_client_free(it);
+}
+
+static void make_error(void) {
+    sastaotp_error *it = NULL;
+    CHECK_INT(sastaotp_config_set_api_key(NULL, "key", &it), SASTAOTP_CONFIG);
+    CHECK(sastaotp_error_message(it) != NULL && sastaotp_error_hint(it) != NULL && sastaotp_error_json(it) != NULL);
+    sastaotp_error_free(it);
+}
+
+static void make_cancel(void) {
+    sastaotp_cancel *it = sastaotp_cancel_new();
+    sastaotp_cancel_trigger(it);
+    sastaotp_cancel_free(it);
+}
+
+static void make_request(void) {
+    sastaotp_number_request *it = NULL;
+    CHECK_INT(sastaotp_number_request_new("tg", &it, NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_number_request_set_country(it, "22", NULL), SASTAOTP_OK);
+    sastaotp_number_request_free(it);
+}
+
+static void make_options(void) {
+    sastaotp_wait_options *it = sastaotp_wait_options_new();
+    CHECK_INT(sastaotp_wait_options_set_interval_ms(it, 6000, NULL), SASTAOTP_OK);
+    sastaotp_wait_options_free(it);
+}
+
+static void make_intent(void) {
+    sastaotp_intent *it = NULL;
+    CHECK_INT(sastaotp_intent_from_json(intent_json, &it, NULL), SASTAOTP_OK);
+    CHECK(sastaotp_intent_service(it) != NULL && sastaotp_intent_country(it) != NULL);
+    sastaotp_intent_free(it);
+}
+
+static const struct {
+    const char *name;
+    void (*make)(void);
+} kinds[] = {
+    {"config", make_config},   {"client", make_client},   {"error", make_error},   {"cancel", make_cancel},
+    {"request", make_request}, {"options", make_options}, {"intent", make_intent},
+};
+
+static void objects(long count) {
+    sastaotp_error *error = NULL;
+    sandbox_begin("growth_objects");
+    config = sandbox_config();
+    sastaotp_client *client = sandbox_client();
+    sastaotp_number_request *request = sandbox_request("tg");
+    sastaotp_intent *intent = NULL;
+    WORKS(sastaotp_client_intend(client, request, &intent, &error));
+    snprintf(intent_json, sizeof intent_json, "%s", sastaotp_intent_json(intent));
+    sastaotp_intent_free(intent);
+    sastaotp_number_request_free(request);
+    sastaotp_client_free(client);
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+        for (long at = 0; at < count / 100 + 1; at++) kinds[kind].make();
+        long before = resident_kib();
+        for (long at = 0; at < count; at++) kinds[kind].make();
+        long grown = resident_kib() - before;
+        printf("growth: %ld x %s: %+ld KiB\n", count, kinds[kind].name, grown);
+        CHECK(grown < LIMIT_KIB);
+    }
+    sastaotp_config_free(config);
+}
+
+/* Buys one number and waits for its code, cancels it, or leases it, in turns. */
+static void buy_one(const sastaotp_client *client, const sastaotp_number_request *requests[2], long turn) {
+    sastaotp_error *error = NULL;
+    sastaotp_settlement *settlement = NULL;
+    if (turn % 3 == 2) {
+        sastaotp_lease *lease = NULL;
+        WORKS(sastaotp_client_lease(client, requests[1], &lease, &error));
+        sastaotp_lease_free(lease);
+        return;
+    }
+    sastaotp_activation *number = NULL;
+    WORKS(sastaotp_client_get_number(client, requests[turn % 3], &number, &error));
+    CHECK(sastaotp_activation_phone_number(number) != NULL);
+    CHECK(sastaotp_purchase_json(sastaotp_activation_purchase(number)) != NULL);
+    if (turn % 3 == 0) {
+        sastaotp_sms *sms = NULL;
+        WORKS(sastaotp_activation_wait_for_code(number, 10000, NULL, &sms, &error));
+        CHECK(sastaotp_sms_code(sms) != NULL && sastaotp_sms_json(sms) != NULL);
+        sastaotp_sms_free(sms);
+    }
+    WORKS(sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    CHECK(sastaotp_settlement_json(settlement) != NULL);
+    sastaotp_settlement_free(settlement);
+    sastaotp_activation_free(number);
+}
+
+/* Begins anew at the service, with ids that it never gave before. */
+static void refresh(long batch) {
+    char seed[128];
+    sandbox_begin("growth_purchases");
+    snprintf(seed, sizeof seed, "{\"wallet\":\"1000000\",\"rng\":%ld}", batch + 1);
+    sandbox_do("seed", seed);
+}
+
+static void purchases(long count) {
+    int one_client = count >= 100000;
+    long batch = one_client ? FULL_BATCH : BATCH;
+    long warm_up = one_client ? REMEMBERED + 1000 : (count / 4 + BATCH) / BATCH * BATCH;
+    long before = 0, files = 0;
+    sandbox_begin("growth_purchases");
+    sastaotp_number_request *with_code = sandbox_request("zz_multi"), *without = sandbox_request("zz_never");
+    const sastaotp_number_request *requests[2] = {with_code, without};
+    sastaotp_client *client = NULL;
+    for (long turn = 0; turn < warm_up + count; turn++) {
+        if (turn % batch == 0) {
+            refresh(turn / batch);
+            if (!one_client) {
+                sastaotp_client_free(client);
+                client = NULL;
+            }
+        }
+        if (turn == warm_up) {
+            before = resident_kib();
+            files = open_files();
+        }
+        if (client == NULL) client = sandbox_client();
+        buy_one(client, requests, turn);
+    }
+    if (!one_client) {
+        sastaotp_client_free(client);
+        client = NULL;
+    }
+    long grown = resident_kib() - before, more_files = open_files() - files;
+    printf("growth: %ld purchases, %s: %+ld KiB, %+ld open files\n", count,
+           one_client ? "one client that was full before" : "a client for each hundred", grown, more_files);
+    CHECK(grown < LIMIT_KIB);
+    CHECK_INT(more_files, 0);
+    sastaotp_client_free(client);
+    sastaotp_number_request_free(with_code);
+    sastaotp_number_request_free(without);
+}
+
+int main(int count, char **arguments) {
+    CHECK(count >= 2);
+    sandbox_open(arguments[1]);
+    int files = open_files();
+    purchases(count > 2 ? strtol(arguments[2], NULL, 10) : 2000);
+    objects(count > 3 ? strtol(arguments[3], NULL, 10) : 1000000);
+    CHECK_INT(open_files(), files);
+    printf("growth: %d open files at the start and at the end\n", files);
+    return 0;
+}

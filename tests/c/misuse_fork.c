@@ -1,0 +1,267 @@
+/* What a fork copies is of no use in the child, and of no harm. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "counter.h"
+#include "misuse.h"
+#include "sandbox.h"
+
+/* A call on an object of the parent: refused, with a word of what to do. */
+#define OF_THE_PARENT(name, call)                                                        \
+    do {                                                                                 \
+        FAILS(call, SASTAOTP_CONFIG);                                                    \
+        CHECK_HOLDS(sastaotp_error_message(error), "this " name " is of the parent process"); \
+        CHECK_HOLDS(sastaotp_error_message(error), "make a new one");                    \
+        sastaotp_error_free(error);                                                      \
+        error = NULL;                                                                    \
+    } while (0)
+
+static void sleep_ms(long millis) {
+    struct timespec pause = {millis / 1000, millis % 1000 * 1000000};
+    nanosleep(&pause, NULL);
+}
+
+/*
+ * Ends a child as another program: what it leaves to its parent, and the stacks of threads that it does not have, look
+ * like leaks to valgrind. Wrong accesses before this are seen.
+ */
+static void end_child(void) {
+    fflush(NULL);
+    execl("/bin/true", "true", (char *)NULL);
+    _exit(1);
+}
+
+typedef struct inherited {
+    sastaotp_config *config;
+    sastaotp_client *client, *handle;
+    sastaotp_cancel *cancel;
+    sastaotp_number_request *request;
+    sastaotp_intent *intent;
+    sastaotp_activation *number;
+    sastaotp_lease *lease;
+    sastaotp_order_iterator *iterator;
+    sastaotp_balance *balance;
+} inherited;
+
+static void clients_in_a_child(const inherited *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = NULL;
+    sastaotp_balance *balance = NULL;
+    sastaotp_services *services = NULL;
+    sastaotp_prices *prices = NULL;
+    sastaotp_countries *countries = NULL;
+    sastaotp_orders *orders = NULL;
+    sastaotp_order_iterator *iterator = NULL;
+    sastaotp_activation *number = NULL;
+    sastaotp_intent *intent = NULL;
+    sastaotp_lease *lease = NULL;
+    sastaotp_state *state = NULL;
+    sastaotp_change *change = NULL;
+    sastaotp_reconciliation *found = NULL;
+    sastaotp_unclaimed_list *list = NULL;
+    OF_THE_PARENT("client", sastaotp_client_with_cancel(of->client, of->cancel, &client, &error));
+    OF_THE_PARENT("client", sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_balance(of->client, &balance, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_services(of->client, NULL, &services, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_prices(of->client, NULL, NULL, &prices, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_countries(of->client, &countries, &error));
+    OF_THE_PARENT("client", sastaotp_client_find_country(of->client, "India", &countries, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_orders(of->client, 1, 1, NULL, &orders, &error));
+    OF_THE_PARENT("client", sastaotp_client_orders(of->client, NULL, &iterator, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_number(of->handle, of->request, &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_intend(of->client, of->request, &intent, &error));
+    OF_THE_PARENT("client", sastaotp_client_buy(of->client, of->intent, &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_reget_number(of->client, "1", &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_lease(of->client, of->request, &lease, &error));
+    OF_THE_PARENT("client", sastaotp_client_activation(of->client, "1", &number, &error));
+    OF_THE_PARENT("client", sastaotp_client_get_status(of->client, "1", &state, &error));
+    OF_THE_PARENT("client", sastaotp_client_set_status(of->client, "1", SASTAOTP_SET_CANCEL, &change, &error));
+    OF_THE_PARENT("client", sastaotp_client_reconcile(of->client, of->intent, &found, &error));
+    OF_THE_PARENT("client", sastaotp_client_unclaimed(of->client, &list, &error));
+    CHECK(!sastaotp_client_budget_left(of->client, NULL));
+}
+
+static void numbers_in_a_child(const inherited *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_activation *number = NULL;
+    sastaotp_state *state = NULL;
+    sastaotp_sms *sms = NULL;
+    sastaotp_settlement *settlement = NULL;
+    sastaotp_order *order = NULL;
+    const sastaotp_activation *leased = sastaotp_lease_activation(of->lease);
+    OF_THE_PARENT("activation", sastaotp_activation_with_cancel(of->number, of->cancel, &number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_with_timeout_ms(of->number, 1, &number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_poll(of->number, &state, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_wait_for_code(leased, 1, NULL, &sms, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_mark_sms_sent(of->number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_request_next_code(of->number, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_complete(of->number, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_cancel(leased, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_settle(leased, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_reget(of->number, &number, &error));
+    OF_THE_PARENT("lease", sastaotp_lease_close(of->lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    OF_THE_PARENT("lease", sastaotp_lease_keep(of->lease, &number, &error));
+    OF_THE_PARENT("iterator", sastaotp_order_iterator_next(of->iterator, &order, &error));
+    CHECK(sastaotp_activation_id(of->number) != NULL && sastaotp_activation_phone_number(leased) != NULL);
+    CHECK(sastaotp_activation_price(of->number, NULL) && sastaotp_activation_purchase(leased) != NULL);
+    CHECK(sastaotp_activation_code(of->number) == NULL && !sastaotp_activation_expires_at_ms(of->number, NULL));
+}
+
+static void inherited_free(const inherited *of) {
+    sastaotp_lease_free(of->lease);
+    sastaotp_activation_free(of->number);
+    sastaotp_order_iterator_free(of->iterator);
+    sastaotp_client_free(of->client);
+    sastaotp_client_free(of->handle);
+    sastaotp_cancel_free(of->cancel);
+    sastaotp_config_free(of->config);
+    sastaotp_number_request_free(of->request);
+    sastaotp_intent_free(of->intent);
+    sastaotp_balance_free(of->balance);
+}
+
+void a_forked_child_makes_its_own(void) {
+    sastaotp_error *error = NULL;
+    inherited of = {.config = sandbox_config(), .request = sandbox_request("zz_never"),
+                    .cancel = sastaotp_cancel_new()};
+    WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
+    WORKS(sastaotp_client_new(of.config, &of.client, &error));
+    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
+    WORKS(sastaotp_client_intend(of.client, of.request, &of.intent, &error));
+    WORKS(sastaotp_client_get_number(of.client, of.request, &of.number, &error));
+    WORKS(sastaotp_client_lease(of.client, of.request, &of.lease, &error));
+    WORKS(sastaotp_client_orders(of.client, NULL, &of.iterator, &error));
+    WORKS(sastaotp_client_get_balance(of.client, &of.balance, &error));
+    size_t before = sandbox_requests(NULL);
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        sastaotp_client *own = NULL, *none = NULL;
+        sastaotp_balance *balance = NULL;
+        clients_in_a_child(&of);
+        numbers_in_a_child(&of);
+        CHECK_INT(sandbox_requests(NULL), before);
+        CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
+        WORKS(sastaotp_client_new(of.config, &own, &error));
+        OF_THE_PARENT("cancel", sastaotp_client_with_cancel(own, of.cancel, &none, &error));
+        sastaotp_cancel_trigger(of.cancel);
+        CHECK(!sastaotp_cancel_is_triggered(of.cancel));
+        inherited_free(&of);
+        WORKS(sastaotp_client_get_balance(own, &balance, &error));
+        CHECK_INT(sastaotp_balance_amount(balance), 980 * SASTAOTP_RUPEE);
+        sastaotp_balance_free(balance);
+        sastaotp_client_free(own);
+        end_child();
+    }
+    int status = 0;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CHECK_INT(sandbox_requests(NULL), before + 1);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":0}");
+    sastaotp_order *order = NULL;
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_order_iterator_next(of.iterator, &order, &error));
+    sastaotp_order_free(order);
+    WORKS(sastaotp_activation_cancel(of.number, &settlement, &error));
+    sastaotp_settlement_free(settlement);
+    inherited_free(&of);
+    sandbox_do("assert", "{\"charges\":2,\"refunds\":2}");
+}
+
+static void *ask_for_ever(void *client) {
+    sastaotp_error *error = NULL;
+    sastaotp_balance *balance = NULL;
+    FAILS(sastaotp_client_get_balance(client, &balance, &error), SASTAOTP_CANCELLED);
+    sastaotp_error_free(error);
+    return NULL;
+}
+
+static long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void a_token_whose_process_forked(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client(), *handle = NULL;
+    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    pthread_t thread;
+    WORKS(sastaotp_client_with_cancel(client, cancel, &handle, &error));
+    sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\"}");
+    CHECK_INT(pthread_create(&thread, NULL, ask_for_ever, handle), 0);
+    while (sandbox_requests("getBalance") == 0) sleep_ms(20);
+    sleep_ms(50);
+    int ends[2], status = 0;
+    CHECK(pipe(ends) == 0);
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        /* Lives until the parent has closed its end. */
+        char byte;
+        close(ends[1]);
+        CHECK(read(ends[0], &byte, 1) == 0);
+        end_child();
+    }
+    close(ends[0]);
+    long long triggered = now_ms();
+    sastaotp_cancel_trigger(cancel);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    CHECK(now_ms() - triggered < 2000);
+    close(ends[1]);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    sastaotp_client_free(handle);
+    sastaotp_client_free(client);
+    sastaotp_cancel_free(cancel);
+}
+
+static counter ended = COUNTER;
+
+/* Keeps the locks of an activation and a token busy. */
+static void *use_at_full_speed(void *argument) {
+    const inherited *of = argument;
+    while (counter_add(&ended, 0) == 0) {
+        for (int at = 0; at < 100; at++) {
+            CHECK(sastaotp_activation_code_count(of->number) == 0 && !sastaotp_cancel_is_triggered(of->cancel));
+            CHECK(!sastaotp_client_budget_left(of->client, NULL));
+        }
+    }
+    return NULL;
+}
+
+void forks_while_a_thread_holds_a_lock(void) {
+    enum { FORKS = 50 };
+    inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_new()};
+    of.number = sandbox_buy(of.client, "zz_never");
+    pthread_t thread;
+    CHECK_INT(pthread_create(&thread, NULL, use_at_full_speed, &of), 0);
+    for (int at = 0; at < FORKS; at++) {
+        int status = 0;
+        fflush(NULL);
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(20);
+            CHECK_INT(sastaotp_activation_code_count(of.number), 0);
+            CHECK_INT(sastaotp_activation_end(of.number), SASTAOTP_END_NONE);
+            CHECK(sastaotp_activation_phone_number(of.number) != NULL);
+            sastaotp_cancel_trigger(of.cancel);
+            CHECK(!sastaotp_client_budget_left(of.client, NULL));
+            inherited_free(&of);
+            end_child();
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        /* Ended by the alarm, the child would have hung. */
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    counter_add(&ended, 1);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    inherited_free(&of);
+}

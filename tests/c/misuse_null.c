@@ -1,0 +1,184 @@
+/* NULL in every place where a pointer goes. tests/c/run compares the rows with the header, so that none is missing. */
+#include "check.h"
+#include "misuse.h"
+#include "sandbox.h"
+
+static int rows;
+
+/* A call that is refused for an argument: with an error that names it, and with no place for an error. */
+#define REFUSED(argument, call)                                          \
+    do {                                                                 \
+        sastaotp_error *object = NULL, **error = &object;                \
+        check_context = argument;                                        \
+        CHECK_INT(call, SASTAOTP_CONFIG);                                \
+        CHECK_INT(sastaotp_error_status(object), SASTAOTP_CONFIG);       \
+        CHECK_HOLDS(sastaotp_error_message(object), argument);           \
+        CHECK_HOLDS(sastaotp_error_message(object), "NULL");             \
+        CHECK_INT(sastaotp_error_charge(object), SASTAOTP_NOT_CHARGED);  \
+        CHECK_INT(sastaotp_error_phase(object), SASTAOTP_PHASE_PREPARE); \
+        sastaotp_error_free(object);                                     \
+        error = NULL;                                                    \
+        CHECK_INT(call, SASTAOTP_CONFIG);                                \
+        check_context = NULL;                                            \
+        rows++;                                                          \
+    } while (0)
+
+/* The same with a place, which must hold NULL afterwards and whose former content must not be looked at. */
+#define REFUSED_INTO(type, argument, call)                     \
+    do {                                                       \
+        char no_object[1];                                     \
+        type *result = (type *)(void *)no_object, **place = &result; \
+        REFUSED(argument, call);                               \
+        CHECK(result == NULL);                                 \
+    } while (0)
+
+#define PLACE "the place for the result"
+
+static void settings(sastaotp_config *config, sastaotp_number_request *request) {
+    static const uint8_t pem[] = "x";
+    int64_t micros = 7;
+    REFUSED("rupees", sastaotp_amount_parse(NULL, &micros, error));
+    REFUSED("micros", sastaotp_amount_parse("1", NULL, error));
+    CHECK_INT(micros, 7);
+    REFUSED(PLACE, sastaotp_config_from_env(NULL, error));
+    REFUSED("config", sastaotp_config_set_api_key(NULL, "k", error));
+    REFUSED("api_key", sastaotp_config_set_api_key(config, NULL, error));
+    REFUSED("config", sastaotp_config_set_key_in(NULL, SASTAOTP_KEY_IN_HEADER, error));
+    REFUSED("config", sastaotp_config_set_base_url(NULL, "u", error));
+    REFUSED("base_url", sastaotp_config_set_base_url(config, NULL, error));
+    REFUSED("config", sastaotp_config_set_user_agent(NULL, "u", error));
+    REFUSED("user_agent", sastaotp_config_set_user_agent(config, NULL, error));
+    REFUSED("config", sastaotp_config_add_ca_pem(NULL, pem, 1, error));
+    REFUSED("pem", sastaotp_config_add_ca_pem(config, NULL, 1, error));
+    REFUSED("config", sastaotp_config_set_max_connections(NULL, 1, error));
+    REFUSED("config", sastaotp_config_set_budget(NULL, 1, error));
+    REFUSED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
+    REFUSED_INTO(sastaotp_number_request, "service", sastaotp_number_request_new(NULL, place, error));
+    REFUSED(PLACE, sastaotp_number_request_new("tg", NULL, error));
+    REFUSED("request", sastaotp_number_request_set_country(NULL, "22", error));
+    REFUSED("country", sastaotp_number_request_set_country(request, NULL, error));
+    REFUSED("request", sastaotp_number_request_set_max_price(NULL, 1, error));
+    REFUSED("request", sastaotp_number_request_accept_any_price(NULL, error));
+    REFUSED("request", sastaotp_number_request_set_operator(NULL, "o", error));
+    REFUSED("operator", sastaotp_number_request_set_operator(request, NULL, error));
+    REFUSED("request", sastaotp_number_request_ask_multi_sms(NULL, error));
+    REFUSED_INTO(sastaotp_intent, "json", sastaotp_intent_from_json(NULL, place, error));
+    REFUSED(PLACE, sastaotp_intent_from_json("{}", NULL, error));
+    REFUSED("options", sastaotp_wait_options_set_interval_ms(NULL, 1, error));
+    REFUSED("options", sastaotp_wait_options_accept_same_code(NULL, error));
+    REFUSED("options", sastaotp_wait_options_cancel_on_timeout(NULL, error));
+}
+
+static void clients(const sastaotp_client *client, const sastaotp_config *config, const sastaotp_cancel *cancel,
+                    const sastaotp_number_request *request, const sastaotp_intent *intent) {
+    REFUSED_INTO(sastaotp_client, "config", sastaotp_client_new(NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_new(config, NULL, error));
+    REFUSED(PLACE, sastaotp_client_from_env(NULL, error));
+    REFUSED_INTO(sastaotp_client, "client", sastaotp_client_with_cancel(NULL, cancel, place, error));
+    REFUSED_INTO(sastaotp_client, "cancel", sastaotp_client_with_cancel(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_with_cancel(client, cancel, NULL, error));
+    REFUSED_INTO(sastaotp_client, "client", sastaotp_client_with_timeout_ms(NULL, 1, place, error));
+    REFUSED(PLACE, sastaotp_client_with_timeout_ms(client, 1, NULL, error));
+    REFUSED_INTO(sastaotp_balance, "client", sastaotp_client_get_balance(NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_balance(client, NULL, error));
+    REFUSED_INTO(sastaotp_services, "client", sastaotp_client_get_services(NULL, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_services(client, NULL, NULL, error));
+    REFUSED_INTO(sastaotp_prices, "client", sastaotp_client_get_prices(NULL, "tg", "22", place, error));
+    REFUSED(PLACE, sastaotp_client_get_prices(client, "tg", "22", NULL, error));
+    REFUSED_INTO(sastaotp_countries, "client", sastaotp_client_get_countries(NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_countries(client, NULL, error));
+    REFUSED_INTO(sastaotp_countries, "client", sastaotp_client_find_country(NULL, "India", place, error));
+    REFUSED_INTO(sastaotp_countries, "name", sastaotp_client_find_country(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_find_country(client, "India", NULL, error));
+    REFUSED_INTO(sastaotp_orders, "client", sastaotp_client_get_orders(NULL, 1, 1, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_orders(client, 1, 1, NULL, NULL, error));
+    REFUSED_INTO(sastaotp_order_iterator, "client", sastaotp_client_orders(NULL, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_orders(client, NULL, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_get_number(NULL, request, place, error));
+    REFUSED_INTO(sastaotp_activation, "request", sastaotp_client_get_number(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_number(client, request, NULL, error));
+    REFUSED_INTO(sastaotp_intent, "client", sastaotp_client_intend(NULL, request, place, error));
+    REFUSED_INTO(sastaotp_intent, "request", sastaotp_client_intend(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_intend(client, request, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_buy(NULL, intent, place, error));
+    REFUSED_INTO(sastaotp_activation, "intent", sastaotp_client_buy(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_buy(client, intent, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_reget_number(NULL, "1", place, error));
+    REFUSED_INTO(sastaotp_activation, "id", sastaotp_client_reget_number(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_reget_number(client, "1", NULL, error));
+    REFUSED_INTO(sastaotp_lease, "client", sastaotp_client_lease(NULL, request, place, error));
+    REFUSED_INTO(sastaotp_lease, "request", sastaotp_client_lease(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_lease(client, request, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_activation(NULL, "1", place, error));
+    REFUSED_INTO(sastaotp_activation, "id", sastaotp_client_activation(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_activation(client, "1", NULL, error));
+    REFUSED_INTO(sastaotp_state, "client", sastaotp_client_get_status(NULL, "1", place, error));
+    REFUSED_INTO(sastaotp_state, "id", sastaotp_client_get_status(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_get_status(client, "1", NULL, error));
+    REFUSED_INTO(sastaotp_change, "client", sastaotp_client_set_status(NULL, "1", SASTAOTP_SET_CANCEL, place, error));
+    REFUSED_INTO(sastaotp_change, "id", sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
+    REFUSED(PLACE, sastaotp_client_set_status(client, "1", SASTAOTP_SET_CANCEL, NULL, error));
+    REFUSED_INTO(sastaotp_reconciliation, "client", sastaotp_client_reconcile(NULL, intent, place, error));
+    REFUSED_INTO(sastaotp_reconciliation, "intent", sastaotp_client_reconcile(client, NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_reconcile(client, intent, NULL, error));
+    REFUSED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_unclaimed(NULL, place, error));
+    REFUSED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
+}
+
+static void numbers(const sastaotp_activation *number, const sastaotp_cancel *cancel, sastaotp_lease *lease,
+                    sastaotp_order_iterator *iterator) {
+    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_cancel(NULL, cancel, place, error));
+    REFUSED_INTO(sastaotp_activation, "cancel", sastaotp_activation_with_cancel(number, NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_with_cancel(number, cancel, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_timeout_ms(NULL, 1, place, error));
+    REFUSED(PLACE, sastaotp_activation_with_timeout_ms(number, 1, NULL, error));
+    REFUSED_INTO(sastaotp_state, "activation", sastaotp_activation_poll(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_poll(number, NULL, error));
+    REFUSED_INTO(sastaotp_sms, "activation", sastaotp_activation_wait_for_code(NULL, 1, NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_wait_for_code(number, 1, NULL, NULL, error));
+    REFUSED("activation", sastaotp_activation_mark_sms_sent(NULL, error));
+    REFUSED("activation", sastaotp_activation_request_next_code(NULL, error));
+    REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_complete(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_complete(number, NULL, error));
+    REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_cancel(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_cancel(number, NULL, error));
+    REFUSED_INTO(sastaotp_settlement, "activation",
+                 sastaotp_activation_settle(NULL, SASTAOTP_EARLY_REPORT, place, error));
+    REFUSED(PLACE, sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_reget(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_reget(number, NULL, error));
+    REFUSED_INTO(sastaotp_settlement, "lease", sastaotp_lease_close(NULL, SASTAOTP_EARLY_REPORT, place, error));
+    REFUSED(PLACE, sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "lease", sastaotp_lease_keep(NULL, place, error));
+    REFUSED(PLACE, sastaotp_lease_keep(lease, NULL, error));
+    REFUSED_INTO(sastaotp_order, "iterator", sastaotp_order_iterator_next(NULL, place, error));
+    REFUSED(PLACE, sastaotp_order_iterator_next(iterator, NULL, error));
+}
+
+void null_arguments_are_refused(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_config *config = sandbox_config();
+    sastaotp_client *client = sandbox_client();
+    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_number_request *request = sandbox_request("zz_never");
+    sastaotp_intent *intent = NULL;
+    sastaotp_order_iterator *iterator = NULL;
+    sastaotp_lease *lease = NULL;
+    WORKS(sastaotp_client_intend(client, request, &intent, &error));
+    WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    size_t before = sandbox_requests(NULL);
+    settings(config, request);
+    clients(client, config, cancel, request, intent);
+    numbers(sastaotp_lease_activation(lease), cancel, lease, iterator);
+    CHECK_INT(sandbox_requests(NULL), before);
+    printf("misuse: %d arguments that are NULL\n", rows);
+    sastaotp_lease_free(lease);
+    sastaotp_order_iterator_free(iterator);
+    sastaotp_intent_free(intent);
+    sastaotp_number_request_free(request);
+    sastaotp_cancel_free(cancel);
+    sastaotp_client_free(client);
+    sastaotp_config_free(config);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
+}

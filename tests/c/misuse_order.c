@@ -1,0 +1,162 @@
+/* Objects that hang together, freed in every order, with what is left used in between. */
+#include "check.h"
+#include "misuse.h"
+#include "sandbox.h"
+
+enum { CONFIG, REQUEST, CANCEL, CLIENT, HANDLE, NUMBER, NUMBER_HANDLE, OBJECTS };
+
+/* The settings, what was made of them, and what was made of that. */
+typedef struct family {
+    sastaotp_config *config;
+    sastaotp_number_request *request;
+    sastaotp_cancel *cancel;
+    sastaotp_client *client, *handle;
+    sastaotp_activation *number, *number_handle;
+    int alive[OBJECTS];
+} family;
+
+static family family_new(void) {
+    sastaotp_error *error = NULL;
+    family of = {.config = sandbox_config(), .request = sandbox_request("zz_never"), .cancel = sastaotp_cancel_new()};
+    WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
+    WORKS(sastaotp_client_new(of.config, &of.client, &error));
+    WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
+    WORKS(sastaotp_client_activation(of.handle, "1", &of.number, &error));
+    WORKS(sastaotp_activation_with_cancel(of.number, of.cancel, &of.number_handle, &error));
+    for (int at = 0; at < OBJECTS; at++) of.alive[at] = 1;
+    return of;
+}
+
+static void family_free(family *of, int which) {
+    of->alive[which] = 0;
+    switch (which) {
+        case CONFIG: sastaotp_config_free(of->config); break;
+        case REQUEST: sastaotp_number_request_free(of->request); break;
+        case CANCEL: sastaotp_cancel_free(of->cancel); break;
+        case CLIENT: sastaotp_client_free(of->client); break;
+        case HANDLE: sastaotp_client_free(of->handle); break;
+        case NUMBER: sastaotp_activation_free(of->number); break;
+        default: sastaotp_activation_free(of->number_handle); break;
+    }
+}
+
+/* Uses whatever lives, without the service. */
+static void family_use(const family *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = NULL;
+    sastaotp_activation *number = NULL;
+    int64_t left = 0;
+    if (of->alive[CONFIG]) WORKS(sastaotp_config_set_timeout_ms(of->config, 1000, &error));
+    if (of->alive[REQUEST]) WORKS(sastaotp_number_request_set_country(of->request, "22", &error));
+    if (of->alive[CANCEL]) CHECK(!sastaotp_cancel_is_triggered(of->cancel));
+    if (of->alive[CLIENT]) CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
+    if (of->alive[HANDLE]) {
+        WORKS(sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
+        sastaotp_client_free(client);
+    }
+    if (of->alive[NUMBER]) CHECK_TEXT(sastaotp_activation_id(of->number), "1");
+    if (of->alive[NUMBER_HANDLE]) {
+        WORKS(sastaotp_activation_with_timeout_ms(of->number_handle, 1, &number, &error));
+        CHECK_TEXT(sastaotp_activation_id(number), "1");
+        sastaotp_activation_free(number);
+    }
+}
+
+/* Asks the service through whatever lives. */
+static void family_ask(const family *of) {
+    sastaotp_error *error = NULL;
+    sastaotp_balance *balance = NULL;
+    sastaotp_state *state = NULL;
+    const sastaotp_client *clients[] = {of->alive[CLIENT] ? of->client : NULL, of->alive[HANDLE] ? of->handle : NULL};
+    for (size_t at = 0; at < 2; at++) {
+        if (clients[at] == NULL) continue;
+        WORKS(sastaotp_client_get_balance(clients[at], &balance, &error));
+        sastaotp_balance_free(balance);
+    }
+    if (of->alive[NUMBER]) {
+        FAILS(sastaotp_activation_poll(of->number, &state, &error), SASTAOTP_NOT_FOUND);
+        sastaotp_error_free(error);
+    }
+    if (of->alive[NUMBER_HANDLE]) {
+        FAILS(sastaotp_activation_poll(of->number_handle, &state, &error), SASTAOTP_NOT_FOUND);
+        sastaotp_error_free(error);
+    }
+}
+
+/* The next order in the sense of a dictionary; 0 after the last. */
+static int next_order(int *order) {
+    int at = OBJECTS - 2, other = OBJECTS - 1;
+    while (at >= 0 && order[at] > order[at + 1]) at--;
+    if (at < 0) return 0;
+    while (order[other] < order[at]) other--;
+    int held = order[at];
+    order[at] = order[other];
+    order[other] = held;
+    for (int low = at + 1, high = OBJECTS - 1; low < high; low++, high--) {
+        held = order[low];
+        order[low] = order[high];
+        order[high] = held;
+    }
+    return 1;
+}
+
+void every_order_of_freeing(void) {
+    int order[OBJECTS], orders = 0;
+    for (int at = 0; at < OBJECTS; at++) order[at] = at;
+    do {
+        family of = family_new();
+        for (int at = 0; at < OBJECTS; at++) {
+            family_free(&of, order[at]);
+            family_use(&of);
+            if (orders % 100 == 0) family_ask(&of);
+        }
+        orders++;
+    } while (next_order(order));
+    CHECK_INT(orders, 5040);
+    printf("misuse: %d orders of freeing 7 objects\n", orders);
+}
+
+void what_a_client_made_outlives_it(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *client = sandbox_client();
+    sastaotp_number_request *request = sandbox_request("zz_multi"), *none = sandbox_request("zz_nonumbers");
+    sastaotp_lease *lease = NULL;
+    sastaotp_order_iterator *iterator = NULL;
+    sastaotp_services *services = NULL;
+    sastaotp_unclaimed_list *list = NULL;
+    sastaotp_activation *number = NULL;
+    WORKS(sastaotp_client_lease(client, request, &lease, &error));
+    WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
+    WORKS(sastaotp_client_get_services(client, "tg", &services, &error));
+    WORKS(sastaotp_client_unclaimed(client, &list, &error));
+    FAILS(sastaotp_client_get_number(client, none, &number, &error), SASTAOTP_NO_NUMBERS);
+    sastaotp_error *refusal = error;
+    sastaotp_client_free(client);
+    sastaotp_number_request_free(request);
+    sastaotp_number_request_free(none);
+
+    CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(refusal)), "zz_nonumbers");
+    CHECK_TEXT(sastaotp_service_code(sastaotp_services_get(services, 0)), "tg");
+    CHECK_INT(sastaotp_unclaimed_list_count(list), 0);
+    sastaotp_order *order = NULL, *end = NULL;
+    WORKS(sastaotp_order_iterator_next(iterator, &order, &error));
+    WORKS(sastaotp_order_iterator_next(iterator, &end, &error));
+    CHECK(end == NULL);
+    sastaotp_order_iterator_free(iterator);
+    CHECK_TEXT(sastaotp_order_service(order), "zz_multi");
+    sastaotp_sms *sms = NULL;
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_activation_wait_for_code(sastaotp_lease_activation(lease), 1000, NULL, &sms, &error));
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    sastaotp_lease_free(lease);
+    CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(sms));
+    CHECK(sastaotp_settlement_json(settlement) != NULL);
+    sastaotp_settlement_free(settlement);
+    CHECK(sastaotp_sms_text(sms) != NULL);
+    sastaotp_sms_free(sms);
+    sastaotp_order_free(order);
+    sastaotp_services_free(services);
+    sastaotp_unclaimed_list_free(list);
+    sastaotp_error_free(refusal);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
+}

@@ -1,0 +1,137 @@
+/* Eight threads on one client and one activation, until a ninth triggers the token. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <pthread.h>
+#include <time.h>
+
+#include "check.h"
+#include "counter.h"
+#include "json.h"
+#include "misuse.h"
+#include "sandbox.h"
+
+enum { THREADS = 8 };
+
+static sastaotp_client *client;
+static sastaotp_activation *number;
+static sastaotp_error *shared_error;
+static sastaotp_orders *shared_orders;
+static counter triggered_at = COUNTER;
+static counter calls = COUNTER;
+
+static long long now_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static sastaotp_status ask_balance(sastaotp_error **error) {
+    sastaotp_balance *balance = NULL;
+    sastaotp_status status = sastaotp_client_get_balance(client, &balance, error);
+    if (balance) CHECK(json_is_valid(sastaotp_balance_json(balance)));
+    sastaotp_balance_free(balance);
+    return status;
+}
+
+static sastaotp_status ask_state(sastaotp_error **error) {
+    sastaotp_state *state = NULL;
+    sastaotp_status status = sastaotp_activation_poll(number, &state, error);
+    sastaotp_state_free(state);
+    return status;
+}
+
+static sastaotp_status walk_orders(sastaotp_error **error) {
+    sastaotp_order_iterator *iterator = NULL;
+    sastaotp_order *order = NULL;
+    sastaotp_status status = sastaotp_client_orders(client, NULL, &iterator, error);
+    if (status == SASTAOTP_OK) status = sastaotp_order_iterator_next(iterator, &order, error);
+    sastaotp_order_free(order);
+    sastaotp_order_iterator_free(iterator);
+    return status;
+}
+
+static sastaotp_status wait_long(sastaotp_error **error) {
+    sastaotp_sms *sms = NULL;
+    sastaotp_status status = sastaotp_activation_wait_for_code(number, 60000, NULL, &sms, error);
+    sastaotp_sms_free(sms);
+    return status;
+}
+
+static sastaotp_status (*const asks[THREADS])(sastaotp_error **) = {
+    ask_balance, ask_state, walk_orders, wait_long, wait_long, wait_long, ask_state, ask_balance,
+};
+
+/* Reads of what all threads share; every one gets the same pointers. */
+static void look(void) {
+    CHECK_TEXT(sastaotp_activation_id(number), sastaotp_activation_id(number));
+    CHECK(sastaotp_activation_phone_number(number) != NULL && sastaotp_activation_code(number) == NULL);
+    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_NONE);
+    CHECK(sastaotp_error_hint(shared_error) == sastaotp_error_hint(shared_error));
+    CHECK(json_is_valid(sastaotp_error_json(shared_error)));
+    CHECK(json_is_valid(sastaotp_purchase_json(sastaotp_activation_purchase(number))));
+    CHECK(sastaotp_order_json(sastaotp_orders_get(shared_orders, 0)) ==
+          sastaotp_order_json(sastaotp_orders_get(shared_orders, 0)));
+}
+
+/* Asks until the token ends it; returns how long after the trigger that was. */
+static void *worker(void *argument) {
+    sastaotp_status (*const *ask)(sastaotp_error **) = argument;
+    for (;;) {
+        sastaotp_error *error = NULL;
+        sastaotp_status status = (*ask)(&error);
+        if (status == SASTAOTP_CANCELLED) {
+            CHECK(counter_add(&triggered_at, 0) != 0);
+            CHECK_INT(sastaotp_error_charge(error), SASTAOTP_NOT_CHARGED);
+            sastaotp_error_free(error);
+            return (void *)(intptr_t)(now_ms() - counter_add(&triggered_at, 0));
+        }
+        WORKS(status);
+        counter_add(&calls, 1);
+        look();
+    }
+}
+
+static void *trigger(void *cancel) {
+    struct timespec half_a_second = {0, 500000000};
+    nanosleep(&half_a_second, NULL);
+    counter_add(&triggered_at, now_ms());
+    sastaotp_cancel_trigger(cancel);
+    return NULL;
+}
+
+void eight_threads_and_a_token(void) {
+    sastaotp_error *error = NULL;
+    sastaotp_client *first = sandbox_client();
+    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_activation *bought = sandbox_buy(first, "zz_never"), *none = NULL;
+    WORKS(sastaotp_client_with_cancel(first, cancel, &client, &error));
+    WORKS(sastaotp_activation_with_cancel(bought, cancel, &number, &error));
+    WORKS(sastaotp_client_get_orders(first, 1, 1, NULL, &shared_orders, &error));
+    FAILS(sastaotp_client_activation(first, "", &none, &error), SASTAOTP_CONFIG);
+    shared_error = error;
+    pthread_t threads[THREADS], ninth;
+    for (int at = 0; at < THREADS; at++) {
+        CHECK_INT(pthread_create(&threads[at], NULL, worker, (void *)(uintptr_t)&asks[at]), 0);
+    }
+    CHECK_INT(pthread_create(&ninth, NULL, trigger, cancel), 0);
+    intptr_t slowest = 0;
+    for (int at = 0; at < THREADS; at++) {
+        void *late = NULL;
+        CHECK_INT(pthread_join(threads[at], &late), 0);
+        if ((intptr_t)late > slowest) slowest = (intptr_t)late;
+    }
+    CHECK_INT(pthread_join(ninth, NULL), 0);
+    printf("misuse: %lld calls of 8 threads; the last ended %d ms after the token\n", counter_add(&calls, 0),
+           (int)slowest);
+    CHECK(slowest < 2000);
+    sastaotp_settlement *settlement = NULL;
+    WORKS(sastaotp_activation_cancel(bought, &settlement, &error));
+    sastaotp_settlement_free(settlement);
+    sastaotp_error_free(shared_error);
+    sastaotp_orders_free(shared_orders);
+    sastaotp_activation_free(number);
+    sastaotp_activation_free(bought);
+    sastaotp_client_free(client);
+    sastaotp_client_free(first);
+    sastaotp_cancel_free(cancel);
+}
