@@ -12,7 +12,7 @@ mod header {
     use std::{env, fs};
 
     /// The files of `src/capi` in the order of the header.
-    const FILES: [&str; 18] = [
+    const FILES: [&str; 19] = [
         "version",
         "error",
         "amount",
@@ -31,6 +31,7 @@ mod header {
         "lease",
         "reconcile",
         "unclaimed",
+        "queue",
     ];
 
     pub(super) fn generate() {

@@ -50,7 +50,7 @@
  *    are valid until it is freed; nobody frees a text. NULL means absent. A NUL within a text of the service comes
  *    out as U+FFFD.
  * 5. Builders (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterators and leases are for one thread at
- *    a time. Clients, activations and tokens are for any number of threads at once. Results never change: any
+ *    a time. Clients, activations, queues and tokens are for any number of threads at once. Results never change: any
  *    number of threads may read one. "_free(NULL)" does nothing; an object must not be freed while another thread uses it.
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
@@ -121,6 +121,11 @@ typedef struct sastaotp_change sastaotp_change;
  * the status, sastaotp_error_charge says whether money may be gone.
  */
 typedef struct sastaotp_client sastaotp_client;
+
+/**
+ * An operation that is finished. Immutable: any thread may read it. Its texts are valid until sastaotp_completion_free.
+ */
+typedef struct sastaotp_completion sastaotp_completion;
 
 /**
  * The settings of a client. A builder: one thread at a time. sastaotp_client_new copies what it needs, so one
@@ -196,6 +201,23 @@ typedef struct sastaotp_prices sastaotp_prices;
  * What the reply to a purchase said. Part of its activation or list: valid, with its texts, until that is freed.
  */
 typedef struct sastaotp_purchase sastaotp_purchase;
+
+/**
+ * Runs operations beside their callers, with workers that come and go. Any number of threads may use it at once.
+ *
+ * An operation is a JSON object with its name as `op` and its arguments, such as
+ * {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
+ * {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The names are those of the calls: get_balance; get_services
+ * (service); get_prices (service, country); get_countries; find_country (name); get_orders (limit, page, status);
+ * get_number and intend (service, country, max_price as text or max_price_micros or accept_any_price, operator, multi_sms);
+ * buy (intent); reget_number (id); get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
+ * accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, complete, cancel (id); settle (id, wait_out);
+ * reconcile (intent); unclaimed; budget_left.
+ *
+ * What came of one is what the "_json" of its result says; of get_number, buy and reget_number it is id, phone_number,
+ * price_micros, expires_at_ms, purchase.
+ */
+typedef struct sastaotp_queue sastaotp_queue;
 
 /**
  * What the order history shows about a purchase whose reply was lost. Immutable: any thread may read it.
@@ -884,6 +906,16 @@ sastaotp_status sastaotp_config_set_budget(sastaotp_config *config,
  * NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
 sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t millis, sastaotp_error **error);
+
+/**
+ * Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
+ * takes by default. A 429 slows down by itself, either way.
+ *
+ * NULL as config, and 0, are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+ */
+sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
+                                                            uint32_t count,
+                                                            sastaotp_error **error);
 
 /**
  * Frees settings. Clients that were made from them go on.
@@ -2298,6 +2330,132 @@ const sastaotp_purchase *sastaotp_unclaimed_purchase(const sastaotp_unclaimed *u
  * The error is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
  */
 const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaimed);
+
+/**
+ * Makes a queue on a client, with 64 workers at most: so many requests are under way at once. Starts no thread yet.
+ *
+ * `*queue` is yours: sastaotp_queue_free. Fails with SASTAOTP_CONNECTION where the machine has no descriptor left. NULL
+ * arguments are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue **queue, sastaotp_error **error);
+
+/**
+ * Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is
+ * the number of waits times the time of a reply, divided by the workers.
+ *
+ * `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does. Any thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client,
+                                                uint32_t workers,
+                                                sastaotp_queue **queue,
+                                                sastaotp_error **error);
+
+/**
+ * Begins an operation and writes its ticket. Returns at once.
+ *
+ * The text is copied. Fails with SASTAOTP_CONFIG where the text is no operation, or an argument is NULL: then nothing
+ * began. What an operation itself fails with is told by its completion. Any thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue,
+                                      const char *operation,
+                                      uint64_t *ticket,
+                                      sastaotp_error **error);
+
+/**
+ * Settles a ticket at once: its completion is SASTAOTP_CANCELLED. Returns whether the ticket was open.
+ *
+ * Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: its completion says
+ * SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists what was bought.
+ *
+ * NULL gives false, and so does a queue of a parent process. Any thread. Since 0.1.0.
+ */
+bool sastaotp_queue_cancel(const sastaotp_queue *queue,
+                           uint64_t ticket);
+
+/**
+ * Takes up to `capacity` completions, oldest first, and writes how many; waits up to `timeout_ms` for the first. A time of
+ * 0 never waits. Each completion is given once.
+ *
+ * Each of `completions` is yours: sastaotp_completion_free. NULL arguments are refused with SASTAOTP_CONFIG. Any thread. Since
+ * 0.1.0.
+ */
+sastaotp_status sastaotp_queue_take(const sastaotp_queue *queue,
+                                    sastaotp_completion **completions,
+                                    size_t capacity,
+                                    uint32_t timeout_ms,
+                                    size_t *count,
+                                    sastaotp_error **error);
+
+/**
+ * Waits up to `timeout_ms` for the completion of one ticket. `*completion` is NULL, with SASTAOTP_OK, while it is not
+ * finished.
+ *
+ * `*completion` is yours: sastaotp_completion_free. Fails with SASTAOTP_CONFIG for a ticket that is not of this queue, or
+ * whose completion was given already, and for NULL arguments. Any thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_queue_join(const sastaotp_queue *queue,
+                                    uint64_t ticket,
+                                    uint32_t timeout_ms,
+                                    sastaotp_completion **completion,
+                                    sastaotp_error **error);
+
+/**
+ * Returns a descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to
+ * be read from or closed; valid until sastaotp_queue_free.
+ *
+ * NULL gives -1, and so does a queue of a parent process. Any thread. Since 0.1.0.
+ */
+int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
+
+/**
+ * Returns how many tickets are open: submitted, and not finished.
+ *
+ * NULL gives 0. Any thread. Since 0.1.0.
+ */
+size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
+
+/**
+ * Frees a queue and ends what it does, without waiting for that: waits and reads within a second, without completions, and
+ * activations stay as they are. A purchase that was sent runs on to its reply, and sastaotp_client_unclaimed lists it.
+ *
+ * NULL does nothing. Since 0.1.0.
+ */
+void sastaotp_queue_free(sastaotp_queue *queue);
+
+/**
+ * Returns the ticket.
+ *
+ * NULL gives 0. Any thread. Since 0.1.0.
+ */
+uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
+
+/**
+ * Returns what the operation ended with.
+ *
+ * NULL gives SASTAOTP_OK. Any thread. Since 0.1.0.
+ */
+sastaotp_status sastaotp_completion_status(const sastaotp_completion *completion);
+
+/**
+ * Returns what came of the operation, as JSON; NULL where it failed.
+ *
+ * NULL gives NULL. The text is the completion's. Any thread. Since 0.1.0.
+ */
+const char *sastaotp_completion_json(const sastaotp_completion *completion);
+
+/**
+ * Returns why the operation failed; NULL where it did not.
+ *
+ * The error is the completion's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+ */
+const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *completion);
+
+/**
+ * Frees a completion.
+ *
+ * NULL does nothing. Since 0.1.0.
+ */
+void sastaotp_completion_free(sastaotp_completion *completion);
 
 #ifdef __cplusplus
 }  // extern "C"

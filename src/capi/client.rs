@@ -45,7 +45,7 @@ impl sastaotp_client {
 }
 
 /// The client behind an argument, in the process that made it.
-unsafe fn client<'a>(argument: *const sastaotp_client) -> Result<&'a Client> {
+pub(super) unsafe fn client<'a>(argument: *const sastaotp_client) -> Result<&'a Client> {
     given(argument)?.0.given::<sastaotp_client>()
 }
 

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::boundary::{Object, bytes, call, free, given_mut, make, millis as duration, new, no_constant, text};
 use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, ClientBuilder, KeyIn};
+use crate::{Amount, ClientBuilder, Error, KeyIn};
 
 /// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies what it needs, so one
 /// configuration can make many clients.
@@ -190,6 +190,25 @@ pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
 ) -> sastaotp_status {
     call(error, || {
         given_mut(config)?.change(|settings| settings.timeout(duration(millis)));
+        Ok(())
+    })
+}
+
+/// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
+/// takes by default. A 429 slows down by itself, either way.
+///
+/// NULL as config, and 0, are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
+    config: *mut sastaotp_config,
+    count: u32,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        if count == 0 {
+            return Err(Error::config("setting the requests per minute", "0 would send none: give 1 or more"));
+        }
+        given_mut(config)?.change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
         Ok(())
     })
 }

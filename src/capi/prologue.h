@@ -50,7 +50,7 @@
  *    are valid until it is freed; nobody frees a text. NULL means absent. A NUL within a text of the service comes
  *    out as U+FFFD.
  * 5. Builders (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterators and leases are for one thread at
- *    a time. Clients, activations and tokens are for any number of threads at once. Results never change: any
+ *    a time. Clients, activations, queues and tokens are for any number of threads at once. Results never change: any
  *    number of threads may read one. "_free(NULL)" does nothing; an object must not be freed while another thread uses it.
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
