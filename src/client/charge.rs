@@ -1,6 +1,7 @@
 //! Charges: sent once, and again only where it is proved that no byte of the request left.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -130,7 +131,11 @@ pub(crate) struct Purchasing {
 impl Purchasing {
     /// Makes the purchase, and hands its outcome over.
     pub(crate) fn run(self) {
-        let outcome = self.make();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make())).unwrap_or_else(|_| {
+            // How far it came is not known; whoever waits for it, and the books, must learn of it all the same.
+            self.client.books().unknown(self.ticket);
+            Err(Error::panicked(&self.intent.doing()).unknown_charge(self.intent.clone()))
+        });
         self.desk.deliver(&self.client, self.ticket, outcome);
     }
 
