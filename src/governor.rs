@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The longest gap between two requests that a 429 leads to; the caller's own limit may ask for a longer one.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 /// A gap that is shorter than this limits nothing that could be measured.
-const SHORTEST_GAP: Duration = Duration::from_millis(1);
+const SHORTEST_GAP: Duration = Duration::from_micros(100);
 /// How often the rate recovers.
 const STEP: Duration = Duration::from_secs(1);
 /// How many requests the rate is measured over.
@@ -117,7 +117,7 @@ mod tests {
         assert_eq!(send(&mut governor, &mut now, 1000 * MS), 1000);
         governor.slow(now, now, Some(7000 * MS));
         for late in 1..=100 {
-            governor.slow(now + late * MS, now - late * MS, None);
+            governor.slow(now + late * MS, now.saturating_sub(late * MS), None);
         }
         assert_eq!(governor.ready_at(now), Some(8000 * MS), "late 429s of the same burst change nothing");
         now = 8000 * MS;

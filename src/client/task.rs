@@ -25,6 +25,11 @@ pub(crate) trait Task {
     /// Goes on, with requests that the client's token ends.
     fn turn(&mut self, client: &Client) -> Turn<Self::Output>;
 
+    /// When its time is over, by the monotonic clock: then it wants a turn, whatever it rests for.
+    fn end(&self) -> Option<Duration> {
+        None
+    }
+
     /// The error of being ended between two turns.
     fn cancelled(&self) -> Error;
 }

@@ -12,6 +12,8 @@ mod bell;
 mod operation;
 mod schedule;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -166,9 +168,12 @@ impl Queue {
     /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
-        let was_open = state.cancel(&self.shared.client, ticket);
+        let cancelled = state.cancel(&self.shared.client, ticket);
         self.shared.announce(&state);
-        was_open
+        if cancelled == Some(true) {
+            self.shared.wake(&mut state);
+        }
+        cancelled.is_some()
     }
 
     /// How many tickets are open.
@@ -275,7 +280,7 @@ impl Shared {
                     }
                     let Some(job) = state.begin(ticket, &token) else { continue };
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
-                    task_first = matches!(job, Job::Call(_) | Job::Buy(_));
+                    task_first = matches!(job, Job::Call(_) | Job::Buy(..));
                     drop(state);
                     self.run(ticket, job, &handle);
                     state = self.lock();
@@ -310,10 +315,12 @@ impl Shared {
     fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
             Job::Call(call) => self.finish(ticket, guarded(|| call(handle))),
-            Job::Buy(intent) => {
+            Job::Buy(kind, intent) => {
                 if let Err(error) = guarded(|| self.buy(ticket, intent(handle)?, handle)) {
                     self.finish(ticket, Err(error));
                 }
+                // This worker looks for what is next at once.
+                self.lock().free(&kind);
             }
             Job::Wait(waiting) => self.turn(ticket, waiting, Job::Wait, handle),
             Job::Settle(settling) => self.turn(ticket, settling, Job::Settle, handle),
@@ -358,7 +365,7 @@ impl Shared {
 
     fn finish(&self, ticket: Ticket, result: Result<String>) {
         let mut state = self.lock();
-        state.finish(ticket, result);
+        state.finish(&self.client, ticket, result);
         self.announce(&state);
     }
 }
@@ -369,10 +376,5 @@ fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn panicked() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "running an operation",
-        "the library failed in a way that it should not: please report it",
-    )
-    .with_hint("what was asked for may have been done: look before you repeat it")
+    Error::panicked("running an operation")
 }
