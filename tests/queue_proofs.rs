@@ -82,7 +82,8 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
     for operation in 0..operations {
         match random(&mut seed, 10) {
             0..=3 => {
-                there.push(submit(&queue, json!({"op": if operation % 2 == 0 { "unclaimed" } else { "budget_left" }})))
+                let name = if operation % 2 == 0 { "unclaimed" } else { "budget_left" };
+                there.push(submit(&queue, json!({ "op": name })));
             }
             4 => {
                 let ticket = submit(&queue, json!({"op": "wait_for_code", "id": "x", "timeout_ms": 60_000}));
@@ -308,4 +309,26 @@ fn a_text_that_does_not_come_holds_nobody_up() {
     let done = Instant::now();
     queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
     assert!(done.elapsed() < 300 * MS, "{:?}", done.elapsed());
+}
+
+#[test]
+fn a_purchase_outlasts_the_time_of_an_impatient_client() {
+    let _alone = alone();
+    let server = Server::start(0).unwrap();
+    let client = client(&server.url(), "impatient", |builder| builder);
+    let queue = Queue::with_workers(&client.with_timeout(500 * MS), 2).unwrap();
+    let rule = r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#;
+    server.control(&key("impatient"), "faults", rule).unwrap();
+    let start = Instant::now();
+    let slow = submit(&queue, purchase());
+    let error = queue.join(slow, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
+    assert!((450 * MS..900 * MS).contains(&start.elapsed()), "{:?}", start.elapsed());
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, sastaotp::Charge::Unknown), "{error}");
+    soon("it runs on", 10 * SECOND, || client.unclaimed().iter().any(|left| left.outcome.purchase().is_some()));
+    // The next of its kind is as fast as ever, and nothing is left of the time it did not need.
+    let next = submit(&queue, purchase());
+    queue.join(next, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    thread::sleep(600 * MS);
+    assert!(queue.take(1, Duration::ZERO).is_empty());
+    server.control(&key("impatient"), "assert", r#"{"charges":2}"#).unwrap();
 }

@@ -53,8 +53,15 @@ impl Client {
         let ticket = self.books().reserve(&intent).map_err(refused)?;
         let (latch, desk) = (Arc::default(), Arc::default());
         let buyer = Buyer { intent: intent.clone(), ticket, latch: Arc::clone(&latch), desk: Arc::clone(&desk) };
-        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline: self.deadline(), latch, desk };
+        // Its caller may be back before; what was sent runs on.
+        let deadline = if self.impatient { self.now().monotonic + RUN_ON } else { self.deadline() };
+        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline, latch, desk };
         Ok((purchasing, buyer))
+    }
+
+    /// When the caller of a purchase that starts now wants to be back, even if it is still under way.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.impatient.then(|| self.deadline())
     }
 }
 

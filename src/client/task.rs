@@ -1,5 +1,5 @@
 //! Work that goes on in turns. Between two turns it rests, and whoever runs it may do other things: a blocking call
-//! sleeps, the queue keeps an entry in a heap.
+//! sleeps, the queue keeps an entry in a table.
 
 use std::time::Duration;
 

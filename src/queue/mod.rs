@@ -1,7 +1,7 @@
 //! Many operations at once on one client, for hosts with an event loop and for ten thousand waits.
 //!
 //! [`Queue::submit`] gives a [`Ticket`] and returns at once; [`Queue::take`] gives what is finished. A task that rests, such
-//! as a wait between two polls, costs an entry in a heap and no thread. Elastic workers make the requests: one starts when
+//! as a wait between two polls, costs an entry in a table and no thread. Elastic workers make the requests: one starts when
 //! something is due and none is idle, and ends when it was idle for a while. One idle worker, the watch, sleeps until
 //! the next rest is over; before it goes to work itself, it sees to it that another takes over.
 //!
@@ -278,7 +278,10 @@ impl Shared {
                     if state.watched_until.is_none() && state.has_more() {
                         self.wake(&mut state);
                     }
-                    let Some(job) = state.begin(ticket, &token) else { continue };
+                    let Some(job) = state.begin(&self.client, ticket, &token) else {
+                        self.announce(&state);
+                        continue;
+                    };
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
                     task_first = matches!(job, Job::Call(_) | Job::Buy(..));
                     drop(state);
@@ -348,11 +351,18 @@ impl Shared {
     }
 
     /// Makes a purchase; its ticket may be cancelled meanwhile.
-    fn buy(&self, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
+    fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
         let (purchasing, buyer) = handle.begin_purchase(intent)?;
         let buyer = Arc::new(buyer);
-        let sent = self.lock().set_buyer(ticket, &buyer);
-        if !sent {
+        let patience = handle.patience();
+        let mut state = self.lock();
+        let is_open = state.set_buyer(ticket, &buyer, patience);
+        if is_open && patience.is_some() {
+            // Somebody must be there when the time is over.
+            self.wake(&mut state);
+        }
+        drop(state);
+        if !is_open {
             // It was cancelled before: nothing is to be sent.
             buyer.abandon(&self.client);
         }

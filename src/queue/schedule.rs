@@ -34,9 +34,9 @@ pub(super) struct Schedule {
     calls: BTreeSet<Ticket>,
     /// Tasks by when their rest is over.
     rests: BTreeSet<(Duration, Ticket)>,
-    /// The same tasks by when their time is over, as far as it is limited.
+    /// The same tasks by when their time is over, as far as it is limited; and what is under way and limited.
     ends: BTreeSet<(Duration, Ticket)>,
-    /// Where the tasks stand in the two, so that one can be taken out.
+    /// Where they stand in the two, so that one can be taken out.
     places: HashMap<Ticket, Place>,
     /// Where the next task that begins is put.
     next_begin: Duration,
@@ -74,6 +74,12 @@ impl Schedule {
         self.places.insert(ticket, Place { until, end });
     }
 
+    /// Adds something that is under way and has only an end.
+    pub(super) fn limit(&mut self, ticket: Ticket, end: Duration) {
+        self.ends.insert((end, ticket));
+        self.places.insert(ticket, Place { until: end, end: Some(end) });
+    }
+
     /// Ends the rest of a task.
     pub(super) fn rouse(&mut self, ticket: Ticket, now: Duration) {
         if let Some(place) = self.places.get_mut(&ticket)
@@ -98,7 +104,7 @@ impl Schedule {
 
     /// Whether there is nothing in here, not even later.
     pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.rests.is_empty()
+        self.calls.is_empty() && self.places.is_empty()
     }
 
     #[cfg(test)]

@@ -127,11 +127,19 @@ impl State {
         !self.schedule.is_empty()
     }
 
-    /// Gives a job to a worker.
-    pub(super) fn begin(&mut self, ticket: Ticket, token: &Cancel) -> Option<Job> {
+    /// Gives a job to a worker; `None` where there is nothing more to do.
+    pub(super) fn begin(&mut self, client: &Client, ticket: Ticket, token: &Cancel) -> Option<Job> {
         let entry = self.entries.get_mut(&ticket)?;
-        entry.running = Some(Running { token: token.clone(), buyer: None });
-        entry.job.take()
+        if let Some(job) = entry.job.take() {
+            entry.running = Some(Running { token: token.clone(), buyer: None });
+            return Some(job);
+        }
+        // A purchase that a worker is at, and the time is over: it runs on to its reply.
+        let buyer = entry.running.as_ref().and_then(|running| running.buyer.clone());
+        if let Some(buyer) = buyer {
+            self.bought(client, ticket, &buyer);
+        }
+        None
     }
 
     /// Takes a job back until its rest is over; `false` where its ticket was cancelled.
@@ -143,10 +151,15 @@ impl State {
         true
     }
 
-    /// Notes who waits for a purchase; `false` where its ticket was cancelled.
-    pub(super) fn set_buyer(&mut self, ticket: Ticket, buyer: &Arc<Buyer>) -> bool {
+    /// Notes who waits for a purchase, and how long; `false` where its ticket was cancelled.
+    pub(super) fn set_buyer(&mut self, ticket: Ticket, buyer: &Arc<Buyer>, patience: Option<Duration>) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
-        running.map(|running| running.buyer = Some(Arc::clone(buyer))).is_some()
+        let Some(running) = running else { return false };
+        running.buyer = Some(Arc::clone(buyer));
+        if let Some(end) = patience {
+            self.schedule.limit(ticket, end);
+        }
+        true
     }
 
     /// Completes a purchase with what came of it, unless its ticket was cancelled: then it is listed as unclaimed already.
@@ -176,6 +189,7 @@ impl State {
     /// Completes a ticket, unless it was cancelled.
     pub(super) fn finish(&mut self, client: &Client, ticket: Ticket, result: Result<String>) {
         let Some(entry) = self.entries.remove(&ticket) else { return };
+        self.schedule.remove(ticket);
         self.complete(ticket, result);
         if let About::Activation(id) = &entry.about {
             self.tell_waits(client, id);
@@ -207,14 +221,12 @@ impl State {
     /// begin instead.
     pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> Option<bool> {
         let entry = self.entries.remove(&ticket)?;
+        self.schedule.remove(ticket);
         let mut freed = false;
-        if entry.job.is_some() {
-            self.schedule.remove(ticket);
-            if let About::Purchase(kind) = &entry.about
-                && !self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
-            {
-                freed = self.free(kind);
-            }
+        if let (About::Purchase(kind), true) = (&entry.about, entry.job.is_some())
+            && !self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
+        {
+            freed = self.free(kind);
         }
         let result = entry.end(client);
         self.complete(ticket, result);

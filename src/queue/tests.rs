@@ -112,7 +112,7 @@ impl Bench {
             Pick::Nothing => return Some(Duration::MAX),
         };
         let token = Cancel::new();
-        let job = state.begin(ticket, &token).expect("nothing is picked that is over");
+        let job = state.begin(&self.client, ticket, &token).expect("nothing is picked that is over");
         self.task_first = matches!(job, super::Job::Call(_) | super::Job::Buy(..));
         drop(state);
         shared.run(ticket, job, &self.client.with_cancel(&token));
@@ -327,7 +327,7 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     let mut state = shared.lock();
     let mut begun = Vec::new();
     while let Pick::Run(ticket) = state.pick(&bench.client, false) {
-        begun.push((ticket, state.begin(ticket, &Cancel::new()).unwrap()));
+        begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap()));
     }
     assert_eq!(begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[2], balance, other]);
     drop(state);
