@@ -332,3 +332,28 @@ fn a_purchase_outlasts_the_time_of_an_impatient_client() {
     assert!(queue.take(1, Duration::ZERO).is_empty());
     server.control(&key("impatient"), "assert", r#"{"charges":2}"#).unwrap();
 }
+
+#[test]
+fn a_purchase_that_had_to_wait_is_made_at_once_though_others_are_slow() {
+    let _alone = alone();
+    let server = Server::start(0).unwrap();
+    let client = client(&server.url(), "next", |builder| builder);
+    let queue = Queue::new(&client).unwrap();
+    let control = |rule: &str| server.control(&key("next"), "faults", rule).unwrap();
+    // The first takes half a second; when it is over, its worker finds many polls that hang.
+    control(r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":3,"times":1}"#);
+    control(r#"{"match":{"action":"getStatus"},"fault":"N10","times":0}"#);
+    let (first, second) = (submit(&queue, purchase()), submit(&queue, purchase()));
+    for _ in 0..100 {
+        submit(&queue, purchase());
+    }
+    for id in 0..30 {
+        submit(&queue, json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": 60_000}));
+    }
+    thread::sleep(50 * MS);
+    assert!(queue.workers() <= 40, "a hundred purchases of one kind hold one worker: {}", queue.workers());
+    queue.join(first, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    let start = Instant::now();
+    queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
+}

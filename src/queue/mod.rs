@@ -275,7 +275,7 @@ impl Shared {
             match state.pick(&self.client, task_first) {
                 Pick::Run(ticket) => {
                     // Before this worker is busy, somebody else must watch.
-                    if state.watched_until.is_none() && state.has_more() {
+                    if state.is_unwatched() {
                         self.wake(&mut state);
                     }
                     let Some(job) = state.begin(&self.client, ticket, &token) else {
@@ -317,7 +317,7 @@ impl Shared {
     /// Goes on with a job, and puts away what comes of it.
     fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
-            Job::Call(call) => self.finish(ticket, guarded(|| call(handle))),
+            Job::Call(call) | Job::Look(call) => self.finish(ticket, guarded(|| call(handle))),
             Job::Buy(kind, intent) => {
                 if let Err(error) = guarded(|| self.buy(ticket, intent(handle)?, handle)) {
                     self.finish(ticket, Err(error));

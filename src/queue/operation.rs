@@ -151,6 +151,8 @@ type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
 pub(super) enum Job {
     /// One call after the other, until it is done.
     Call(Body<String>),
+    /// A look at what the client knows: asks nobody.
+    Look(Body<String>),
     /// A purchase of a kind, once its intent is made.
     Buy(Box<str>, Body<Intent>),
     Wait(Box<Waiting>),
@@ -164,7 +166,7 @@ impl Job {
         match self {
             Self::Wait(waiting) => waiting.end(),
             Self::Settle(settling) => settling.end(),
-            Self::Call(_) | Self::Buy(..) | Self::Reconcile(_) => None,
+            Self::Call(_) | Self::Look(_) | Self::Buy(..) | Self::Reconcile(_) => None,
         }
     }
 }
@@ -286,8 +288,10 @@ impl Operation {
                 Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
             }
             Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
-            Self::Unclaimed {} => call(|client| Ok(object("unclaimed", &fields(&client.unclaimed())))),
-            Self::BudgetLeft {} => call(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))),
+            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", &fields(&client.unclaimed()))))),
+            Self::BudgetLeft {} => {
+                Job::Look(Box::new(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))))
+            }
         })
     }
 }

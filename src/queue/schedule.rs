@@ -102,9 +102,12 @@ impl Schedule {
         }
     }
 
-    /// Whether there is nothing in here, not even later.
-    pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.places.is_empty()
+    /// When the next in here wants to be picked, as far as the service lets it.
+    pub(super) fn next(&self) -> Option<Duration> {
+        if !self.calls.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        [self.rests.first(), self.ends.first()].into_iter().flatten().map(|(at, _)| *at).min()
     }
 
     #[cfg(test)]

@@ -76,6 +76,8 @@ impl State {
         let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
         match &job {
             Job::Call(_) => self.schedule.call(ticket),
+            // It needs no leave of the service: its time is now.
+            Job::Look(_) => self.schedule.limit(ticket, client.now().monotonic),
             Job::Buy(kind, _) => {
                 about = About::Purchase(kind.clone());
                 if let Some(waiting) = self.buying.get_mut(kind) {
@@ -124,7 +126,12 @@ impl State {
 
     /// Whether there is anything that somebody must watch.
     pub(super) fn has_more(&self) -> bool {
-        !self.schedule.is_empty()
+        self.schedule.next().is_some()
+    }
+
+    /// Whether there is anything that the watch does not know of, or that nobody watches.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.schedule.next().is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
     }
 
     /// Gives a job to a worker; `None` where there is nothing more to do.

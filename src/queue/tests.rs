@@ -254,6 +254,19 @@ fn a_429_stops_the_whole_key_and_the_rate_recovers() {
 }
 
 #[test]
+fn what_asks_nobody_waits_for_no_pause() {
+    let mut bench = Bench::new();
+    *bench.desk.refuse.lock().unwrap() = Some(60 * SECOND);
+    bench.wait("1", 900 * SECOND);
+    bench.run(SECOND);
+    let balance = bench.submit(r#"{"op":"get_balance"}"#);
+    let look = bench.submit(r#"{"op":"unclaimed"}"#);
+    let done = bench.run(70 * SECOND);
+    let order: Vec<_> = done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
+    assert_eq!(order, [(look, SECOND), (balance, 60 * SECOND)]);
+}
+
+#[test]
 fn calls_and_tasks_take_turns() {
     let mut bench = Bench::new();
     for wait in 0..100 {
