@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, Completion, ErrorKind, Operation, Queue, Ticket, UnclaimedOutcome};
+use sastaotp::{Charge, Client, Completion, ErrorKind, Operation, OrderQuery, Queue, Ticket, UnclaimedOutcome};
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary_queue_stress";
@@ -242,10 +242,16 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     // A reply that was lost is the only way to pay without getting the number.
     let lost = unknown.iter().filter(|error| matches!(error.fault(), Some("N06" | "N05"))).count();
     assert!(missing.len() <= lost, "{} of {lost}", missing.len());
-    // And each is found by one of the intents.
-    if let Some(error) = unknown.iter().find(|error| error.fault() == Some("N06")) {
-        let found = client.reconcile(error.intent().unwrap()).unwrap();
+    // And those of a service are found by the oldest of its intents.
+    let orders: Vec<_> = client.orders(OrderQuery::default()).map(Result::unwrap).collect();
+    let newest = orders.iter().find(|order| order.activation_id.as_ref().is_some_and(|id| missing.contains(&id)));
+    if let Some(newest) = newest {
+        let intents = unknown.iter().filter_map(|error| error.intent());
+        let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
+        let oldest = intents.min_by_key(|intent| intent.started()).expect("one of them is it");
+        let found = client.reconcile(oldest).unwrap();
         let ids: Vec<_> = found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
+        assert!(ids.contains(&newest.activation_id.as_ref().unwrap()), "{newest:?} is none of {ids:?}");
         assert!(ids.iter().all(|id| missing.contains(id)), "what is ours is no candidate: {ids:?}");
     }
 
