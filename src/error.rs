@@ -157,6 +157,13 @@ impl Error {
         error
     }
 
+    /// The library itself failed.
+    pub(crate) fn panicked(doing: &str) -> Self {
+        let what = "the library failed in a way that it should not: please report it";
+        Self::new(ErrorKind::Internal, doing, what)
+            .with_hint("what was asked for may have been done: look before you repeat it")
+    }
+
     pub(crate) fn transport(doing: &str, error: TransportError) -> Self {
         let TransportError { cause, phase, sent: _, message } = error;
         let kind = match cause {

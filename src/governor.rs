@@ -1,8 +1,8 @@
 //! How fast one key may ask: nobody can do better than the service allows.
 //!
 //! Pure: the time is an argument. A 429 stops everything on the key for the pause that the server asks for, and halves
-//! the rate that led to it; while no further one comes, the rate recovers by a quarter a second. Its invariant: no
-//! request is admitted during a pause, and two never come closer than the gap.
+//! the rate that led to it, once for all that were under way; while no further one comes, the rate recovers by a quarter a
+//! second. Its invariant: no request is admitted during a pause, and two never come closer than the gap.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that a server can ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The longest gap between two requests.
+/// The longest gap between two requests that a 429 leads to; the caller's own limit may ask for a longer one.
 const LONGEST_GAP: Duration = Duration::from_secs(5);
 /// A gap that is shorter than this limits nothing that could be measured.
-const SHORTEST_GAP: Duration = Duration::from_millis(1);
+const SHORTEST_GAP: Duration = Duration::from_micros(100);
 /// How often the rate recovers.
 const STEP: Duration = Duration::from_secs(1);
 /// How many requests the rate is measured over.
@@ -33,6 +33,8 @@ pub(crate) struct Governor {
     /// When the last request was admitted, and the mean gap before it.
     last: Option<Duration>,
     pace: Duration,
+    /// When the rate was last halved.
+    halved: Option<Duration>,
 }
 
 impl Governor {
@@ -63,16 +65,18 @@ impl Governor {
         Ok(())
     }
 
-    /// Slows down after a 429, which may have asked for a pause.
-    pub(crate) fn slow(&mut self, now: Duration, told: Option<Duration>) {
-        let pausing = self.ready_at(now).is_some_and(|next| next > now + self.gap);
-        if !pausing {
-            // Replies to what was sent before the pause say nothing new.
-            self.gap = (self.gap.max(self.pace) * 2).min(LONGEST_GAP);
+    /// Slows down after a 429 to a request that was sent at `sent`; it may have asked for a pause.
+    pub(crate) fn slow(&mut self, now: Duration, sent: Duration, told: Option<Duration>) {
+        // Replies to what was sent before the rate was halved say nothing new, however late they come.
+        if self.halved.is_none_or(|halved| sent > halved) {
+            self.gap = (self.gap.max(self.pace) * 2).min(LONGEST_GAP).max(self.least);
+            self.halved = Some(now);
         }
         self.next = self.next.max(now + told.unwrap_or(PAUSE).min(LONGEST_PAUSE));
         // It recovers from when it is admitted again.
         self.changed = self.next;
+        // The pause is not the pace of those who ask.
+        self.last = None;
     }
 
     fn recover(&mut self, now: Duration) {
@@ -111,9 +115,9 @@ mod tests {
     fn a_429_stops_halves_and_recovers() {
         let (mut governor, mut now) = (Governor::default(), Duration::ZERO);
         assert_eq!(send(&mut governor, &mut now, 1000 * MS), 1000);
-        governor.slow(now, Some(7000 * MS));
-        for late in 0..100 {
-            governor.slow(now + late * MS, None);
+        governor.slow(now, now, Some(7000 * MS));
+        for late in 1..=100 {
+            governor.slow(now + late * MS, now.saturating_sub(late * MS), None);
         }
         assert_eq!(governor.ready_at(now), Some(8000 * MS), "late 429s of the same burst change nothing");
         now = 8000 * MS;
@@ -126,16 +130,54 @@ mod tests {
     fn the_callers_limit_holds_always() {
         let (mut governor, mut now) = (Governor::new(Some(50.0)), Duration::ZERO);
         assert_eq!(send(&mut governor, &mut now, 1000 * MS), 50);
-        governor.slow(now, None);
+        governor.slow(now, now, None);
         send(&mut governor, &mut now, 60_000 * MS);
         assert_eq!(send(&mut governor, &mut now, 61_000 * MS), 50);
+    }
+
+    #[test]
+    fn a_429_never_makes_a_slow_caller_faster() {
+        let (mut governor, mut now) = (Governor::new(Some(0.1)), Duration::ZERO);
+        assert_eq!(send(&mut governor, &mut now, 60_000 * MS), 6);
+        governor.slow(now, now, None);
+        now += 10_000 * MS;
+        let end = now + 60_000 * MS;
+        assert_eq!(send(&mut governor, &mut now, end), 6);
+    }
+
+    #[test]
+    fn the_refusals_of_one_burst_count_once() {
+        // Without a pause, or with one that is over when the last of them comes.
+        for (told, late) in [(Duration::ZERO, 1), (Duration::ZERO, 3000), (1000 * MS, 3000)] {
+            let (mut governor, mut now) = (Governor::default(), Duration::ZERO);
+            send(&mut governor, &mut now, 1000 * MS);
+            for reply in 0..100 {
+                governor.slow(now + reply * late / 100 * MS, now, Some(told));
+            }
+            assert!(governor.gap <= 3 * MS, "{told:?} {late}: {:?}", governor.gap);
+        }
+    }
+
+    #[test]
+    fn a_pause_is_not_taken_for_the_pace() {
+        let (mut governor, mut now) = (Governor::default(), Duration::ZERO);
+        send(&mut governor, &mut now, 1000 * MS);
+        governor.slow(now, now, Some(7000 * MS));
+        now = 8000 * MS;
+        send(&mut governor, &mut now, 8010 * MS);
+        governor.slow(now, now, None);
+        assert!(
+            (2 * MS..=8 * MS).contains(&governor.gap),
+            "a quarter of the first rate, not a hundredth: {:?}",
+            governor.gap
+        );
     }
 
     #[test]
     fn no_server_stops_us_for_ever() {
         let mut governor = Governor::default();
         for _ in 0..1000 {
-            governor.slow(Duration::ZERO, Some(Duration::MAX));
+            governor.slow(Duration::ZERO, MS, Some(Duration::MAX));
         }
         assert_eq!(governor.ready_at(Duration::ZERO), Some(Duration::from_secs(60)));
         assert!(governor.gap <= LONGEST_GAP);

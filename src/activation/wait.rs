@@ -261,7 +261,7 @@ impl Life {
 
     /// When the wait ends: at its own time or at the order's, whichever is first. A wait for an order that is over
     /// already still asks once.
-    fn limit(&self, wait: &Wait) -> Duration {
+    pub(crate) fn limit(&self, wait: &Wait) -> Duration {
         self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.due().max(wait.started)))
     }
 

@@ -165,8 +165,10 @@ impl Activation {
 
     /// The message with its text, unless it is one that is known already.
     pub(super) fn full(&self, sms: Sms, deadline: Duration) -> Sms {
-        match self.life().codes().iter().find(|known| known.code == sms.code && known.text.is_some()) {
-            Some(known) => Sms { is_repeat: false, ..known.clone() },
+        let known = self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
+        // Asked without the lock: others, the whole queue among them, must not wait for the network.
+        match known {
+            Some(known) => Sms { is_repeat: false, ..known },
             None => match self.client.text_of(self.id(), &sms, deadline) {
                 Some(full) => full.value,
                 None => sms,
@@ -302,7 +304,7 @@ impl Activation {
         }
     }
 
-    pub(super) fn life(&self) -> MutexGuard<'_, Life> {
+    pub(crate) fn life(&self) -> MutexGuard<'_, Life> {
         // Its methods leave it whole even where they panic.
         self.shared.life.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,7 @@
 //! Charges: sent once, and again only where it is proved that no byte of the request left.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,8 +53,15 @@ impl Client {
         let ticket = self.books().reserve(&intent).map_err(refused)?;
         let (latch, desk) = (Arc::default(), Arc::default());
         let buyer = Buyer { intent: intent.clone(), ticket, latch: Arc::clone(&latch), desk: Arc::clone(&desk) };
-        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline: self.deadline(), latch, desk };
+        // Its caller may be back before; what was sent runs on.
+        let deadline = if self.impatient { self.now().monotonic + RUN_ON } else { self.deadline() };
+        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline, latch, desk };
         Ok((purchasing, buyer))
+    }
+
+    /// When the caller of a purchase that starts now wants to be back, even if it is still under way.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.impatient.then(|| self.deadline())
     }
 }
 
@@ -130,7 +138,11 @@ pub(crate) struct Purchasing {
 impl Purchasing {
     /// Makes the purchase, and hands its outcome over.
     pub(crate) fn run(self) {
-        let outcome = self.make();
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.make())).unwrap_or_else(|_| {
+            // How far it came is not known; whoever waits for it, and the books, must learn of it all the same.
+            self.client.books().unknown(self.ticket);
+            Err(Error::panicked(&self.intent.doing()).unknown_charge(self.intent.clone()))
+        });
         self.desk.deliver(&self.client, self.ticket, outcome);
     }
 

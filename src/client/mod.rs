@@ -390,6 +390,7 @@ impl Shared {
             Credential::Header(name, value) => (Zeroizing::new(query.to_owned()), Some((*name, value.as_str()))),
             Credential::Parameter(parameter) => (Zeroizing::new(format!("{}&{query}", parameter.as_str())), None),
         };
+        let sent = self.clock.now().monotonic;
         let outcome = self.transport.exchange(&transport::Request {
             lane,
             query: &query,
@@ -403,7 +404,8 @@ impl Shared {
         if let Ok(reply) = &outcome
             && reply.status == 429
         {
-            self.governor().slow(self.clock.now().monotonic, reply.retry_after);
+            let now = self.clock.now().monotonic;
+            self.governor().slow(now, sent, reply.retry_after);
         }
         let action = request.action();
         match &outcome {

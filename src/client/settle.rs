@@ -140,6 +140,10 @@ impl Task for Settling {
         }
     }
 
+    fn end(&self) -> Option<Duration> {
+        self.wait.as_ref().and_then(|(_, waiting)| waiting.end())
+    }
+
     fn cancelled(&self) -> Error {
         Error::cancelled(&format!("settling {}", self.activation.id()), Phase::Prepare)
     }

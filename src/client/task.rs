@@ -1,5 +1,5 @@
 //! Work that goes on in turns. Between two turns it rests, and whoever runs it may do other things: a blocking call
-//! sleeps, the queue keeps an entry in a heap.
+//! sleeps, the queue keeps an entry in a table.
 
 use std::time::Duration;
 
@@ -24,6 +24,11 @@ pub(crate) trait Task {
 
     /// Goes on, with requests that the client's token ends.
     fn turn(&mut self, client: &Client) -> Turn<Self::Output>;
+
+    /// When its time is over, by the monotonic clock: then it wants a turn, whatever it rests for.
+    fn end(&self) -> Option<Duration> {
+        None
+    }
 
     /// The error of being ended between two turns.
     fn cancelled(&self) -> Error;

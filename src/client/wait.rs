@@ -15,6 +15,9 @@ use crate::{Error, ErrorKind, Result, Retry};
 /// How long a wait may go on after its deadline to find out how the order ended.
 const GRACE: Duration = Duration::from_millis(950);
 
+/// How often a wait that rests for the poll of another looks whether it is over.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// How to wait for a code. A bare [`Duration`] is a wait for that long.
 ///
 /// ```
@@ -143,7 +146,12 @@ impl Waiting {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
             Ok(status) => Seen::Status(status),
             Err(error) if error.kind() == ErrorKind::Cancelled => {
-                activation.life().give_up(&self.wait);
+                let (now, mut life) = (activation.client().now(), activation.life());
+                if error.phase() >= Phase::Send {
+                    // The service was asked: the next poll, whoever makes it, keeps its distance.
+                    life.step(&mut self.wait, now, Some(&Seen::Trouble(Trouble::Transient)), 0);
+                }
+                life.give_up(&self.wait);
                 return Err(error);
             }
             Err(error) => {
@@ -196,9 +204,15 @@ impl Task for Waiting {
                     Ok(came) => seen = Some(came),
                     Err(error) => return Turn::Done(Err(error)),
                 },
-                Next::Poll { at: until, .. } | Next::Rest { until } => return Turn::Rest(until),
+                Next::Poll { at: until, .. } => return Turn::Rest(until),
+                // For another's poll: that may end long before its time is over, or be given up.
+                Next::Rest { until } => return Turn::Rest(until.min(now.monotonic + LOOK)),
             }
         }
+    }
+
+    fn end(&self) -> Option<Duration> {
+        Some(self.activation.life().limit(&self.wait))
     }
 
     fn cancelled(&self) -> Error {

@@ -1,7 +1,7 @@
 //! Many operations at once on one client, for hosts with an event loop and for ten thousand waits.
 //!
 //! [`Queue::submit`] gives a [`Ticket`] and returns at once; [`Queue::take`] gives what is finished. A task that rests, such
-//! as a wait between two polls, costs an entry in a heap and no thread. Elastic workers make the requests: one starts when
+//! as a wait between two polls, costs an entry in a table and no thread. Elastic workers make the requests: one starts when
 //! something is due and none is idle, and ends when it was idle for a while. One idle worker, the watch, sleeps until
 //! the next rest is over; before it goes to work itself, it sees to it that another takes over.
 //!
@@ -12,6 +12,8 @@ mod bell;
 mod operation;
 mod schedule;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -166,9 +168,12 @@ impl Queue {
     /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
-        let was_open = state.cancel(&self.shared.client, ticket);
+        let cancelled = state.cancel(&self.shared.client, ticket);
         self.shared.announce(&state);
-        was_open
+        if cancelled == Some(true) {
+            self.shared.wake(&mut state);
+        }
+        cancelled.is_some()
     }
 
     /// How many tickets are open.
@@ -270,12 +275,15 @@ impl Shared {
             match state.pick(&self.client, task_first) {
                 Pick::Run(ticket) => {
                     // Before this worker is busy, somebody else must watch.
-                    if state.watched_until.is_none() && state.has_more() {
+                    if state.is_unwatched() {
                         self.wake(&mut state);
                     }
-                    let Some(job) = state.begin(ticket, &token) else { continue };
+                    let Some(job) = state.begin(&self.client, ticket, &token) else {
+                        self.announce(&state);
+                        continue;
+                    };
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
-                    task_first = matches!(job, Job::Call(_) | Job::Buy(_));
+                    task_first = matches!(job, Job::Call(_) | Job::Buy(..));
                     drop(state);
                     self.run(ticket, job, &handle);
                     state = self.lock();
@@ -309,11 +317,13 @@ impl Shared {
     /// Goes on with a job, and puts away what comes of it.
     fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
-            Job::Call(call) => self.finish(ticket, guarded(|| call(handle))),
-            Job::Buy(intent) => {
+            Job::Call(call) | Job::Look(call) => self.finish(ticket, guarded(|| call(handle))),
+            Job::Buy(kind, intent) => {
                 if let Err(error) = guarded(|| self.buy(ticket, intent(handle)?, handle)) {
                     self.finish(ticket, Err(error));
                 }
+                // This worker looks for what is next at once.
+                self.lock().free(&kind);
             }
             Job::Wait(waiting) => self.turn(ticket, waiting, Job::Wait, handle),
             Job::Settle(settling) => self.turn(ticket, settling, Job::Settle, handle),
@@ -341,11 +351,18 @@ impl Shared {
     }
 
     /// Makes a purchase; its ticket may be cancelled meanwhile.
-    fn buy(&self, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
+    fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
         let (purchasing, buyer) = handle.begin_purchase(intent)?;
         let buyer = Arc::new(buyer);
-        let sent = self.lock().set_buyer(ticket, &buyer);
-        if !sent {
+        let patience = handle.patience();
+        let mut state = self.lock();
+        let is_open = state.set_buyer(ticket, &buyer, patience);
+        if is_open && patience.is_some() {
+            // Somebody must be there when the time is over.
+            self.wake(&mut state);
+        }
+        drop(state);
+        if !is_open {
             // It was cancelled before: nothing is to be sent.
             buyer.abandon(&self.client);
         }
@@ -358,7 +375,7 @@ impl Shared {
 
     fn finish(&self, ticket: Ticket, result: Result<String>) {
         let mut state = self.lock();
-        state.finish(ticket, result);
+        state.finish(&self.client, ticket, result);
         self.announce(&state);
     }
 }
@@ -369,10 +386,5 @@ fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 fn panicked() -> Error {
-    Error::new(
-        ErrorKind::Internal,
-        "running an operation",
-        "the library failed in a way that it should not: please report it",
-    )
-    .with_hint("what was asked for may have been done: look before you repeat it")
+    Error::panicked("running an operation")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _};
 
-use crate::client::{Answer, Reconciling, Settling, Waiting};
+use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
 use crate::protocol::document::{document, fields};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
@@ -151,11 +151,24 @@ type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
 pub(super) enum Job {
     /// One call after the other, until it is done.
     Call(Body<String>),
-    /// A purchase, once its intent is made.
-    Buy(Body<Intent>),
+    /// A look at what the client knows: asks nobody.
+    Look(Body<String>),
+    /// A purchase of a kind, once its intent is made.
+    Buy(Box<str>, Body<Intent>),
     Wait(Box<Waiting>),
     Settle(Box<Settling>),
     Reconcile(Box<Reconciling>),
+}
+
+impl Job {
+    /// When its time is over, where it is limited while it rests.
+    pub(super) fn end(&self) -> Option<Duration> {
+        match self {
+            Self::Wait(waiting) => waiting.end(),
+            Self::Settle(settling) => settling.end(),
+            Self::Call(_) | Self::Look(_) | Self::Buy(..) | Self::Reconcile(_) => None,
+        }
+    }
 }
 
 impl Operation {
@@ -239,10 +252,15 @@ impl Operation {
                 };
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
-            Self::GetNumber(number) => Job::Buy(Box::new(move |client| client.intent(number.request()))),
+            Self::GetNumber(number) => {
+                let request = number.request();
+                Job::Buy(request.doing().into(), Box::new(move |client| client.intent(request)))
+            }
             Self::Intend(number) => call(move |client| client.intend(number.request()).map(|intent| intent.to_json())),
-            Self::Buy { intent } => Job::Buy(Box::new(move |_| Ok(intent))),
-            Self::RegetNumber { id } => Job::Buy(Box::new(move |client| client.reget_intent(&id))),
+            Self::Buy { intent } => Job::Buy(intent.doing().into(), Box::new(move |_| Ok(intent))),
+            Self::RegetNumber { id } => {
+                Job::Buy(format!("again {id}").into(), Box::new(move |client| client.reget_intent(&id)))
+            }
             Self::GetStatus { id } => on(take_up(&id)?, |it| it.state().map(|answer| answered(&answer))),
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
@@ -270,8 +288,10 @@ impl Operation {
                 Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
             }
             Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
-            Self::Unclaimed {} => call(|client| Ok(object("unclaimed", &fields(&client.unclaimed())))),
-            Self::BudgetLeft {} => call(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))),
+            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", &fields(&client.unclaimed()))))),
+            Self::BudgetLeft {} => {
+                Job::Look(Box::new(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))))
+            }
         })
     }
 }

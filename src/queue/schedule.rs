@@ -1,11 +1,10 @@
 //! What is due next: short calls at once, tasks when their rest is over.
 //!
 //! Pure: the time is an argument, and nothing here knows threads or the network. Its invariants: nothing comes before its
-//! time; nothing that is due is passed over for ever; and many that come due at once, because they began together or
-//! because the machine slept, are spread.
+//! time; nothing that is due is passed over for ever; a task whose time is over comes next, whatever else there is; and
+//! many that come due at once, because they began together, or because the machine slept or the service asked for a pause, are spread.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::Ticket;
@@ -14,6 +13,9 @@ use crate::clock::Moment;
 
 /// How close tasks that come due at once are put together: ten thousand of them fill the interval between two polls.
 const PACE: Duration = Duration::from_micros(500);
+
+/// From when on it counts that the service may not be asked: shorter is the distance of requests.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,88 +31,116 @@ pub(super) enum Pick {
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     /// Short calls, oldest first.
-    calls: VecDeque<Ticket>,
-    /// Tasks by when their rest is over; those that come together keep their order.
-    rests: BinaryHeap<Reverse<(Duration, u64, Ticket)>>,
-    order: u64,
+    calls: BTreeSet<Ticket>,
+    /// Tasks by when their rest is over.
+    rests: BTreeSet<(Duration, Ticket)>,
+    /// The same tasks by when their time is over, as far as it is limited; and what is under way and limited.
+    ends: BTreeSet<(Duration, Ticket)>,
+    /// Where they stand in the two, so that one can be taken out.
+    places: HashMap<Ticket, Place>,
     /// Where the next task that begins is put.
     next_begin: Duration,
     moment: Option<Moment>,
-    /// How many of the tickets in here are of interest no longer.
-    stale: usize,
+    /// Whether the service may not be asked for a while.
+    held: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    until: Duration,
+    end: Option<Duration>,
 }
 
 impl Schedule {
     /// Adds a short call.
     pub(super) fn call(&mut self, ticket: Ticket) {
-        self.calls.push_back(ticket);
+        self.calls.insert(ticket);
     }
 
-    /// Adds a task that begins.
-    pub(super) fn begin(&mut self, ticket: Ticket, now: Duration) {
+    /// Adds a task that begins; `end` is when its time is over.
+    pub(super) fn begin(&mut self, ticket: Ticket, now: Duration, end: Option<Duration>) {
         let at = self.next_begin.max(now);
         self.next_begin = at + PACE;
         if self.next_begin > now + POLL_INTERVAL {
             self.next_begin = now;
         }
-        self.rest(ticket, at);
+        self.rest(ticket, at, end);
     }
 
-    /// Adds a task that rests.
-    pub(super) fn rest(&mut self, ticket: Ticket, until: Duration) {
-        self.order += 1;
-        self.rests.push(Reverse((until, self.order, ticket)));
+    /// Adds a task that rests; `end` is when its time is over.
+    pub(super) fn rest(&mut self, ticket: Ticket, until: Duration, end: Option<Duration>) {
+        self.rests.insert((until, ticket));
+        self.ends.extend(end.map(|end| (end, ticket)));
+        self.places.insert(ticket, Place { until, end });
     }
 
-    /// Notes that a ticket in here is not to be picked any more.
-    pub(super) fn forget(&mut self, is_open: impl Fn(Ticket) -> bool) {
-        self.stale += 1;
-        // A host that begins and ends tasks faster than their rests pass must not fill the memory.
-        if self.stale * 2 > self.rests.len() + self.calls.len() {
-            self.stale = 0;
-            self.rests.retain(|Reverse((_, _, ticket))| is_open(*ticket));
-            self.calls.retain(|ticket| is_open(*ticket));
+    /// Adds something that is under way and has only an end.
+    pub(super) fn limit(&mut self, ticket: Ticket, end: Duration) {
+        self.ends.insert((end, ticket));
+        self.places.insert(ticket, Place { until: end, end: Some(end) });
+    }
+
+    /// Ends the rest of a task.
+    pub(super) fn rouse(&mut self, ticket: Ticket, now: Duration) {
+        if let Some(place) = self.places.get_mut(&ticket)
+            && place.until > now
+        {
+            self.rests.remove(&(place.until, ticket));
+            self.rests.insert((now, ticket));
+            place.until = now;
         }
     }
 
-    /// Whether there is nothing in here, not even later.
-    pub(super) fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.rests.is_empty()
+    /// Takes a ticket out.
+    pub(super) fn remove(&mut self, ticket: Ticket) {
+        self.calls.remove(&ticket);
+        if let Some(Place { until, end }) = self.places.remove(&ticket) {
+            self.rests.remove(&(until, ticket));
+            if let Some(end) = end {
+                self.ends.remove(&(end, ticket));
+            }
+        }
+    }
+
+    /// When the next in here wants to be picked, as far as the service lets it.
+    pub(super) fn next(&self) -> Option<Duration> {
+        if !self.calls.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        [self.rests.first(), self.ends.first()].into_iter().flatten().map(|(at, _)| *at).min()
+    }
+
+    #[cfg(test)]
+    pub(super) fn load(&self) -> usize {
+        self.calls.len() + self.rests.len() + self.ends.len() + self.places.len()
     }
 
     /// Picks what is due, and takes it out. Calls come first, unless `task_first` says that it is a task's turn. `ready_at`
-    /// is when the service may be asked again, where that is later than now.
-    pub(super) fn pick(
-        &mut self,
-        now: Moment,
-        task_first: bool,
-        ready_at: Option<Duration>,
-        is_open: impl Fn(Ticket) -> bool,
-    ) -> Pick {
+    /// is when the service may be asked again, where that is later than now: only a task whose time is over comes before.
+    pub(super) fn pick(&mut self, now: Moment, task_first: bool, ready_at: Option<Duration>) -> Pick {
         self.notice_suspend(now);
-        while self.calls.front().is_some_and(|ticket| !is_open(*ticket)) {
-            self.calls.pop_front();
-            self.stale = self.stale.saturating_sub(1);
-        }
-        while self.rests.peek().is_some_and(|Reverse((_, _, ticket))| !is_open(*ticket)) {
-            self.rests.pop();
-            self.stale = self.stale.saturating_sub(1);
-        }
-        let due = self.rests.peek().map(|Reverse((at, _, _))| *at);
         let now = now.monotonic;
-        if self.calls.is_empty() && due.is_none() {
-            return Pick::Nothing;
-        }
-        if let Some(ready_at) = ready_at {
-            return Pick::Until(if self.calls.is_empty() { due.unwrap_or_default().max(ready_at) } else { ready_at });
-        }
-        let is_due = due.is_some_and(|at| at <= now);
-        let picked = if is_due && (task_first || self.calls.is_empty()) {
-            self.rests.pop().map(|Reverse((_, _, ticket))| ticket)
+        self.notice_pause(now, ready_at);
+        let end = self.ends.first().copied();
+        let due = self.rests.first().copied();
+        let call = self.calls.first().copied();
+        let is_past = |next: Option<(Duration, Ticket)>| next.filter(|(at, _)| *at <= now).map(|(_, ticket)| ticket);
+        let picked = if let Some(ticket) = is_past(end) {
+            Some(ticket)
+        } else if ready_at.is_some() {
+            None
+        } else if task_first {
+            is_past(due).or(call)
         } else {
-            self.calls.pop_front()
+            call.or(is_past(due))
         };
-        picked.map_or(Pick::Until(due.unwrap_or(now)), Pick::Run)
+        let Some(picked) = picked else {
+            let next = if call.is_some() { Some(now) } else { due.map(|(at, _)| at) };
+            let next = next.map(|at| at.max(ready_at.unwrap_or_default()));
+            return next.into_iter().chain(end.map(|(at, _)| at)).min().map_or(Pick::Nothing, Pick::Until);
+        };
+        self.remove(picked);
+        Pick::Run(picked)
     }
 
     /// After a suspend every task is due, for it may have missed something; not all in one burst.
@@ -118,16 +148,30 @@ impl Schedule {
         let Some(before) = self.moment.replace(now) else { return };
         let ran = now.monotonic.saturating_sub(before.monotonic);
         let ahead = now.wall.duration_since(before.wall).unwrap_or_default().saturating_sub(ran);
-        if ahead <= SUSPEND {
-            return;
+        if ahead > SUSPEND {
+            self.spread(now.monotonic, Duration::min);
         }
-        let mut at = now.monotonic;
-        let mut rests = std::mem::take(&mut self.rests).into_vec();
-        rests.sort_unstable_by_key(|Reverse(rest)| *rest);
-        for Reverse((until, _, _)) in &mut rests {
-            *until = (*until).min(at);
-            at += PACE;
+    }
+
+    /// After a pause many tasks are due at once, and would be so with every poll from then on.
+    fn notice_pause(&mut self, now: Duration, ready_at: Option<Duration>) {
+        if let Some(ready_at) = ready_at {
+            self.held |= ready_at > now + PAUSE;
+        } else if std::mem::take(&mut self.held) {
+            self.spread(now, Duration::max);
         }
-        self.rests = rests.into();
+    }
+
+    /// Changes when rests are over, given the time that each would have if they came one after the other from now on.
+    fn spread(&mut self, now: Duration, change: impl Fn(Duration, Duration) -> Duration) {
+        // Very many come closer together, but all of them within the interval.
+        let pace = PACE.min(POLL_INTERVAL / u32::try_from(self.rests.len().max(1)).unwrap_or(u32::MAX));
+        let mut at = now;
+        for (until, ticket) in std::mem::take(&mut self.rests) {
+            let until = change(until, at);
+            self.rests.insert((until, ticket));
+            self.places.entry(ticket).and_modify(|place| place.until = until);
+            at += pace;
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! What a queue knows: its tickets, what is due, and what is finished. Changed under one lock; nothing here blocks.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::operation::{Job, Operation};
@@ -14,10 +15,11 @@ use crate::{Activation, Cancel, Client, Error, Result};
 
 /// How many activations are kept that no operation is under way on.
 const KEPT: usize = 16_384;
+/// The next ticket of all queues: one queue must not take the ticket of another for its own.
+static NEXT: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Default)]
 pub(super) struct State {
-    next: u64,
     entries: HashMap<Ticket, Entry>,
     schedule: Schedule,
     done: HashMap<Ticket, Result<String>>,
@@ -25,6 +27,11 @@ pub(super) struct State {
     order: VecDeque<Ticket>,
     /// The activations that operations speak of: their codes, and the distance of their polls.
     activations: HashMap<Box<str>, Activation>,
+    /// How many there may be before those that nobody needs are let go; zero is [`KEPT`].
+    most_activations: usize,
+    /// The kinds of purchases that one is under way of or about to be, and who waits for it to be over: one worker for
+    /// each kind, not one for each purchase. The client makes them one by one anyway.
+    buying: HashMap<Box<str>, BTreeSet<Ticket>>,
     pub(super) workers: usize,
     /// Workers that wait for a wake-up.
     pub(super) idle: usize,
@@ -36,9 +43,20 @@ pub(super) struct State {
 /// An operation that is open.
 struct Entry {
     name: &'static str,
+    about: About,
     /// `None` while a worker has it.
     job: Option<Job>,
     running: Option<Running>,
+}
+
+/// What an operation is about.
+enum About {
+    /// The account.
+    Account,
+    /// An activation.
+    Activation(Box<str>),
+    /// A purchase of this kind.
+    Purchase(Box<str>),
 }
 
 /// What ends an operation that a worker is at.
@@ -50,14 +68,30 @@ struct Running {
 impl State {
     pub(super) fn submit(&mut self, client: &Client, operation: Operation) -> Result<Ticket> {
         let name = operation.name();
-        let job = operation.job(client, |id| self.take_up(client, id))?;
-        let ticket = Ticket(self.next);
-        self.next += 1;
+        let mut about = About::Account;
+        let job = operation.job(client, |id| {
+            about = About::Activation(id.into());
+            self.take_up(client, id)
+        })?;
+        let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
         match &job {
-            Job::Call(_) | Job::Buy(_) => self.schedule.call(ticket),
-            Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) => self.schedule.begin(ticket, client.now().monotonic),
+            Job::Call(_) => self.schedule.call(ticket),
+            // It needs no leave of the service: its time is now.
+            Job::Look(_) => self.schedule.limit(ticket, client.now().monotonic),
+            Job::Buy(kind, _) => {
+                about = About::Purchase(kind.clone());
+                if let Some(waiting) = self.buying.get_mut(kind) {
+                    waiting.insert(ticket);
+                } else {
+                    self.buying.insert(kind.clone(), BTreeSet::new());
+                    self.schedule.call(ticket);
+                }
+            }
+            Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) => {
+                self.schedule.begin(ticket, client.now().monotonic, job.end());
+            }
         }
-        self.entries.insert(ticket, Entry { name, job: Some(job), running: None });
+        self.entries.insert(ticket, Entry { name, about, job: Some(job), running: None });
         Ok(ticket)
     }
 
@@ -72,45 +106,67 @@ impl State {
 
     /// Keeps an activation for the operations to come.
     pub(super) fn keep(&mut self, activation: Activation) {
-        if self.activations.len() >= KEPT {
-            self.activations.retain(|_, known| known.is_shared() && known.end().is_none());
-        }
-        if self.activations.len() >= KEPT {
-            self.activations.retain(|_, known| known.is_shared());
+        let most = self.most_activations.max(KEPT);
+        if self.activations.len() >= most {
+            // Those that are over first.
+            self.activations.retain(|_, known| known.is_shared() || known.end().is_none());
+            if self.activations.len() >= most {
+                self.activations.retain(|_, known| known.is_shared());
+            }
+            // Where very many are waited for, they are not gone through again for each one more.
+            self.most_activations = 2 * self.activations.len();
         }
         self.activations.insert(activation.id().into(), activation);
     }
 
     pub(super) fn pick(&mut self, client: &Client, task_first: bool) -> Pick {
         let now = client.now();
-        let entries = &self.entries;
-        self.schedule.pick(now, task_first, client.ready_at(now), |ticket| entries.contains_key(&ticket))
+        self.schedule.pick(now, task_first, client.ready_at(now))
     }
 
     /// Whether there is anything that somebody must watch.
     pub(super) fn has_more(&self) -> bool {
-        !self.schedule.is_empty()
+        self.schedule.next().is_some()
     }
 
-    /// Gives a job to a worker.
-    pub(super) fn begin(&mut self, ticket: Ticket, token: &Cancel) -> Option<Job> {
+    /// Whether there is anything that the watch does not know of, or that nobody watches.
+    pub(super) fn is_unwatched(&self) -> bool {
+        self.schedule.next().is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
+    }
+
+    /// Gives a job to a worker; `None` where there is nothing more to do.
+    pub(super) fn begin(&mut self, client: &Client, ticket: Ticket, token: &Cancel) -> Option<Job> {
         let entry = self.entries.get_mut(&ticket)?;
-        entry.running = Some(Running { token: token.clone(), buyer: None });
-        entry.job.take()
+        if let Some(job) = entry.job.take() {
+            entry.running = Some(Running { token: token.clone(), buyer: None });
+            return Some(job);
+        }
+        // A purchase that a worker is at, and the time is over: it runs on to its reply.
+        let buyer = entry.running.as_ref().and_then(|running| running.buyer.clone());
+        if let Some(buyer) = buyer {
+            self.bought(client, ticket, &buyer);
+        }
+        None
     }
 
     /// Takes a job back until its rest is over; `false` where its ticket was cancelled.
     pub(super) fn rest(&mut self, ticket: Ticket, job: Job, until: Duration) -> bool {
         let Some(entry) = self.entries.get_mut(&ticket) else { return false };
+        // Where its time is over already, it said itself until when it rests.
+        self.schedule.rest(ticket, until, job.end().map(|end| end.max(until)));
         (entry.job, entry.running) = (Some(job), None);
-        self.schedule.rest(ticket, until);
         true
     }
 
-    /// Notes who waits for a purchase; `false` where its ticket was cancelled.
-    pub(super) fn set_buyer(&mut self, ticket: Ticket, buyer: &Arc<Buyer>) -> bool {
+    /// Notes who waits for a purchase, and how long; `false` where its ticket was cancelled.
+    pub(super) fn set_buyer(&mut self, ticket: Ticket, buyer: &Arc<Buyer>, patience: Option<Duration>) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
-        running.map(|running| running.buyer = Some(Arc::clone(buyer))).is_some()
+        let Some(running) = running else { return false };
+        running.buyer = Some(Arc::clone(buyer));
+        if let Some(end) = patience {
+            self.schedule.limit(ticket, end);
+        }
+        true
     }
 
     /// Completes a purchase with what came of it, unless its ticket was cancelled: then it is listed as unclaimed already.
@@ -124,13 +180,42 @@ impl State {
             self.keep(activation);
             json
         });
-        self.finish(ticket, result);
+        self.finish(client, ticket, result);
+    }
+
+    /// Lets the next purchase of a kind begin; says whether there is one.
+    pub(super) fn free(&mut self, kind: &str) -> bool {
+        let Some(waiting) = self.buying.get_mut(kind) else { return false };
+        match waiting.pop_first() {
+            Some(next) => self.schedule.call(next),
+            None => drop(self.buying.remove(kind)),
+        }
+        self.buying.contains_key(kind)
     }
 
     /// Completes a ticket, unless it was cancelled.
-    pub(super) fn finish(&mut self, ticket: Ticket, result: Result<String>) {
-        if self.entries.remove(&ticket).is_some() {
-            self.complete(ticket, result);
+    pub(super) fn finish(&mut self, client: &Client, ticket: Ticket, result: Result<String>) {
+        let Some(entry) = self.entries.remove(&ticket) else { return };
+        self.schedule.remove(ticket);
+        self.complete(ticket, result);
+        if let About::Activation(id) = &entry.about {
+            self.tell_waits(client, id);
+        }
+    }
+
+    /// What an operation learned of an activation ends the waits for it now, not with their next polls.
+    fn tell_waits(&mut self, client: &Client, id: &str) {
+        let tells = |known: &Activation| known.is_shared() && (known.code().is_some() || known.end().is_some());
+        if !self.activations.get(id).is_some_and(tells) {
+            return;
+        }
+        let now = client.now().monotonic;
+        for (ticket, entry) in &self.entries {
+            if matches!(entry.job, Some(Job::Wait(_)))
+                && matches!(&entry.about, About::Activation(other) if **other == *id)
+            {
+                self.schedule.rouse(*ticket, now);
+            }
         }
     }
 
@@ -139,16 +224,20 @@ impl State {
         self.order.push_back(ticket);
     }
 
-    /// Completes a ticket as cancelled, whatever it is at; `false` where it is not open.
-    pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> bool {
-        let Some(entry) = self.entries.remove(&ticket) else { return false };
-        if entry.job.is_some() {
-            let entries = &self.entries;
-            self.schedule.forget(|ticket| entries.contains_key(&ticket));
+    /// Completes a ticket as cancelled, whatever it is at; `None` where it is not open. Says whether another operation may
+    /// begin instead.
+    pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> Option<bool> {
+        let entry = self.entries.remove(&ticket)?;
+        self.schedule.remove(ticket);
+        let mut freed = false;
+        if let (About::Purchase(kind), true) = (&entry.about, entry.job.is_some())
+            && !self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
+        {
+            freed = self.free(kind);
         }
         let result = entry.end(client);
         self.complete(ticket, result);
-        true
+        Some(freed)
     }
 
     /// Completes every ticket that no worker is at with an error.
@@ -157,6 +246,7 @@ impl State {
             self.complete(ticket, Err(error(entry.name)));
         }
         self.schedule = Schedule::default();
+        self.buying.clear();
     }
 
     /// Ends everything, without completions.
@@ -167,7 +257,19 @@ impl State {
             let _ = entry.end(client);
         }
         self.schedule = Schedule::default();
+        self.buying.clear();
         self.activations.clear();
+    }
+
+    /// How much there is in here that an open ticket needs.
+    #[cfg(test)]
+    pub(super) fn load(&self) -> usize {
+        self.schedule.load() + self.entries.len() + self.buying.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.activations.len()
     }
 
     pub(super) fn open(&self) -> usize {
@@ -205,7 +307,7 @@ impl State {
 impl Entry {
     /// Ends an operation that nobody waits for any longer; the error is what its ticket is completed with.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, job: _, running } = self;
+        let Self { name, about: _, job: _, running } = self;
         let Some(Running { token, buyer }) = running else { return Err(Error::cancelled(name, Phase::Prepare)) };
         token.cancel();
         match buyer {

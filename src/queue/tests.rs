@@ -1,0 +1,434 @@
+//! The queue without its workers: one thread picks, runs and puts back, on a clock that jumps to what is due next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::schedule::Pick;
+use super::{Completion, Operation, Queue, Ticket};
+use crate::clock::{Clock, ManualClock};
+use crate::transport::{Lane, Reply, Request, Transport, TransportError};
+use crate::{Cancel, Charge, Client, ErrorKind};
+
+const MS: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+/// Many waits at once.
+const MANY: usize = 10_000;
+
+/// A service that keeps a list: an activation waits until the time its id says, `<name>_<milliseconds>`.
+#[derive(Debug)]
+struct Desk {
+    clock: Arc<ManualClock>,
+    polls: Mutex<Vec<(String, Duration)>>,
+    purchases: Mutex<u32>,
+    /// The next reply is a 429 that asks for this pause.
+    refuse: Mutex<Option<Duration>>,
+    panics: bool,
+}
+
+impl Transport for Desk {
+    fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        assert!(!self.panics, "a transport that fails so");
+        assert!(request.latch.try_send());
+        let now = self.clock.now().monotonic;
+        let reply =
+            |status, body: String| Ok(Reply { status, framed: true, retry_after: None, body: body.into_bytes() });
+        if let Some(pause) = self.refuse.lock().unwrap().take() {
+            return Ok(Reply { status: 429, framed: true, retry_after: Some(pause), body: Vec::new() });
+        }
+        if request.lane == Lane::Charge {
+            let mut purchases = self.purchases.lock().unwrap();
+            *purchases += 1;
+            return reply(200, format!("ACCESS_NUMBER:bought_{purchases}:9190000000{purchases}"));
+        }
+        let Some(id) = request.query.split('&').find_map(|part| part.strip_prefix("id=")) else {
+            return reply(200, "ACCESS_BALANCE:5.00".to_owned());
+        };
+        if !request.query.contains("getStatusV2") {
+            self.polls.lock().unwrap().push((id.to_owned(), now));
+        }
+        let comes =
+            id.split('_').nth(1).and_then(|millis| millis.parse().ok()).map_or(Duration::MAX, Duration::from_millis);
+        reply(200, if comes <= now { "STATUS_OK:123456" } else { "STATUS_WAIT_CODE" }.to_owned())
+    }
+}
+
+struct Bench {
+    clock: Arc<ManualClock>,
+    desk: Arc<Desk>,
+    client: Client,
+    queue: Queue,
+    task_first: bool,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::made(false)
+    }
+
+    fn made(panics: bool) -> Self {
+        let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 1_800_000_000 * SECOND));
+        let desk = Arc::new(Desk {
+            clock: Arc::clone(&clock),
+            polls: Mutex::default(),
+            purchases: Mutex::default(),
+            refuse: Mutex::default(),
+            panics,
+        });
+        let builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1);
+        let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
+        let client = builder.transport(Arc::clone(&desk) as Arc<dyn Transport>).build().unwrap();
+        let queue = Queue::new(&client).unwrap();
+        Self { clock, desk, client, queue, task_first: false }
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.now().monotonic
+    }
+
+    /// Submits, without starting a worker.
+    fn submit(&self, json: &str) -> Ticket {
+        self.queue.shared.lock().submit(&self.client, Operation::from_json(json).unwrap()).unwrap()
+    }
+
+    fn wait(&self, id: &str, timeout: Duration) -> Ticket {
+        self.submit(&format!(r#"{{"op":"wait_for_code","id":"{id}","timeout_ms":{}}}"#, timeout.as_millis()))
+    }
+
+    fn buy(&self) -> Ticket {
+        self.submit(r#"{"op":"get_number","service":"tg","max_price":"9"}"#)
+    }
+
+    /// What a worker does next; where that is nothing yet, until when.
+    fn work(&mut self) -> Option<Duration> {
+        let shared = Arc::clone(&self.queue.shared);
+        let mut state = shared.lock();
+        let ticket = match state.pick(&self.client, self.task_first) {
+            Pick::Run(ticket) => ticket,
+            Pick::Until(at) => {
+                assert!(at > self.now(), "it would spin");
+                return Some(at);
+            }
+            Pick::Nothing => return Some(Duration::MAX),
+        };
+        let token = Cancel::new();
+        let job = state.begin(&self.client, ticket, &token).expect("nothing is picked that is over");
+        self.task_first = matches!(job, super::Job::Call(_) | super::Job::Buy(..));
+        drop(state);
+        shared.run(ticket, job, &self.client.with_cancel(&token));
+        None
+    }
+
+    /// Works until this time of the clock; returns what was finished, and when.
+    fn run(&mut self, end: Duration) -> Vec<(Duration, Completion)> {
+        let mut done = Vec::new();
+        while self.now() < end {
+            if let Some(until) = self.work() {
+                self.clock.advance(until.min(end).saturating_sub(self.now()));
+            }
+            done.extend(self.queue.take(usize::MAX, Duration::ZERO).into_iter().map(|finished| (self.now(), finished)));
+        }
+        done
+    }
+
+    fn polls(&self) -> Vec<(String, Duration)> {
+        self.desk.polls.lock().unwrap().clone()
+    }
+}
+
+fn by_id(polls: &[(String, Duration)]) -> HashMap<&str, Vec<Duration>> {
+    let mut times: HashMap<&str, Vec<Duration>> = HashMap::new();
+    for (id, at) in polls {
+        times.entry(id).or_default().push(*at);
+    }
+    times
+}
+
+/// The most of these times, which are in order, that lie within a span.
+fn densest(times: &[Duration], span: Duration) -> usize {
+    let mut first = 0;
+    let within = |(last, time): (usize, &Duration)| {
+        while times[first] + span <= *time {
+            first += 1;
+        }
+        last + 1 - first
+    };
+    times.iter().enumerate().map(within).max().unwrap_or_default()
+}
+
+fn times(polls: &[(String, Duration)]) -> Vec<Duration> {
+    polls.iter().map(|(_, at)| *at).collect()
+}
+
+#[test]
+fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
+    let mut bench = Bench::new();
+    let timeout = 60 * SECOND;
+    let comes = |wait: usize| (wait * 7919) % 90_000;
+    let tickets: Vec<Ticket> = (0..MANY).map(|wait| bench.wait(&format!("{wait}_{}", comes(wait)), timeout)).collect();
+    let done = bench.run(62 * SECOND);
+    let polls = bench.polls();
+    assert!(densest(&times(&polls[..MANY]), 10 * MS) <= 25, "the first polls are spread");
+    // The last ones stand at the deadline, which is the same for all.
+    let before: Vec<Duration> = times(&polls).into_iter().filter(|at| *at < timeout).collect();
+    let dense = densest(&before, 10 * MS);
+    assert!(dense <= 60, "chance brings the later ones no closer than this: {dense}");
+    for (id, times) in by_id(&polls) {
+        assert!(times[0] <= 5 * SECOND, "{id}: {times:?}");
+        for pair in times.windows(2) {
+            let apart = pair[1].saturating_sub(pair[0]);
+            // The last poll stands at the deadline, and takes the place of one that would be too close before it.
+            let most = if pair[1] >= timeout { 12_500 } else { 5500 };
+            assert!(apart >= 5 * SECOND && apart <= most * MS, "{id}: {times:?}");
+        }
+    }
+    let finished: HashMap<Ticket, Duration> = done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
+    assert_eq!((finished.len(), done.len(), bench.queue.open()), (MANY, MANY, 0));
+    let mut late = 0;
+    for (wait, ticket) in tickets.iter().enumerate() {
+        let (at, code) = (finished[ticket], Duration::from_millis(comes(wait) as u64));
+        let result = &done.iter().find(|(_, finished)| finished.ticket == *ticket);
+        if code + 12_500 * MS < timeout {
+            assert!(at >= code && at <= code + 5500 * MS, "{wait}: {at:?} {code:?}");
+        } else if code > timeout {
+            assert!(at >= timeout && at <= timeout + SECOND, "{wait}: {at:?}");
+            late += 1;
+            if late < 100 {
+                let error = result.unwrap().1.result.as_ref().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{wait}: {error}");
+            }
+        }
+    }
+    assert_eq!(bench.queue.shared.lock().load(), 0);
+}
+
+#[test]
+fn after_a_suspend_everybody_is_polled_soon_and_not_at_once() {
+    let mut bench = Bench::new();
+    for wait in 0..MANY {
+        bench.wait(&wait.to_string(), 900 * SECOND);
+    }
+    bench.run(20 * SECOND);
+    let before = bench.polls().len();
+    bench.clock.set_wall(bench.clock.now().wall + 3600 * SECOND);
+    bench.run(25_100 * MS);
+    let polls = bench.polls().split_off(before);
+    let ids = by_id(&polls);
+    assert_eq!(ids.len(), MANY, "every one is polled soon");
+    let dense = densest(&times(&polls), 10 * MS);
+    assert!(dense <= 60, "{dense}");
+    // By the wall clock all of it is an hour later; from then on the distance holds again.
+    assert!(ids.values().all(|times| times.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1])));
+}
+
+#[test]
+fn a_429_stops_the_whole_key_and_the_rate_recovers() {
+    let mut bench = Bench::new();
+    for wait in 0..MANY {
+        bench.wait(&wait.to_string(), 900 * SECOND);
+    }
+    // One ends within the pause; its time is not the service's to give.
+    let short = bench.wait("short", 33 * SECOND);
+    bench.run(30 * SECOND);
+    let before = bench.polls().len();
+    *bench.desk.refuse.lock().unwrap() = Some(7 * SECOND);
+    let start = bench.now();
+    let done = bench.run(start + 60 * SECOND);
+    let polls = times(&bench.polls().split_off(before));
+    assert!(polls.iter().all(|at| *at >= start + 7 * SECOND), "nothing is asked during the pause");
+    let ended = done.iter().find(|(_, finished)| finished.ticket == short).unwrap().0;
+    assert!(ended >= 33 * SECOND && ended <= 34 * SECOND, "{ended:?}");
+    let rate = |second: u32| {
+        let from = start + (7 + second) * SECOND;
+        polls.iter().filter(|at| **at >= from && **at < from + SECOND).count()
+    };
+    let rates: Vec<usize> = (0..40).map(rate).collect();
+    assert!((700..1300).contains(&rates[0]), "half of what it was: {rates:?}");
+    assert!(rates[..4].is_sorted() && rates[4] >= 1900, "{rates:?}");
+    assert_eq!(by_id(&bench.polls()).len(), MANY + 1);
+    for (id, times) in by_id(&bench.polls()) {
+        // The pause, and the time that the rate takes to recover and to make up for it.
+        assert!(times.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{id}: {times:?}");
+        assert!(times.windows(2).all(|pair| pair[0] + 20 * SECOND >= pair[1]), "{id}: {times:?}");
+    }
+}
+
+#[test]
+fn what_asks_nobody_waits_for_no_pause() {
+    let mut bench = Bench::new();
+    *bench.desk.refuse.lock().unwrap() = Some(60 * SECOND);
+    bench.wait("1", 900 * SECOND);
+    bench.run(SECOND);
+    let balance = bench.submit(r#"{"op":"get_balance"}"#);
+    let look = bench.submit(r#"{"op":"unclaimed"}"#);
+    let done = bench.run(70 * SECOND);
+    let order: Vec<_> = done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
+    assert_eq!(order, [(look, SECOND), (balance, 60 * SECOND)]);
+}
+
+#[test]
+fn calls_and_tasks_take_turns() {
+    let mut bench = Bench::new();
+    for wait in 0..100 {
+        bench.wait(&wait.to_string(), 900 * SECOND);
+    }
+    // All of the tasks are due.
+    bench.clock.advance(SECOND);
+    for _ in 0..100 {
+        bench.submit(r#"{"op":"get_balance"}"#);
+    }
+    for worked in 1..=200 {
+        assert_eq!(bench.work(), None);
+        let calls = bench.queue.shared.lock().open();
+        assert_eq!((200 - calls, bench.polls().len()), (worked - worked / 2, worked / 2), "one after the other");
+    }
+}
+
+#[test]
+fn what_is_cancelled_never_runs_and_leaves_nothing_behind() {
+    let mut bench = Bench::new();
+    let kept = bench.wait("kept", 900 * SECOND);
+    let load = bench.queue.shared.lock().load();
+    for round in 0..if cfg!(debug_assertions) { 20_000 } else { 200_000 } {
+        let ticket = match round % 4 {
+            0 => bench.wait("cancelled", 900 * SECOND),
+            1 => bench.submit(r#"{"op":"get_balance"}"#),
+            2 => bench.submit(r#"{"op":"settle","id":"cancelled"}"#),
+            _ => bench.buy(),
+        };
+        assert!(bench.queue.cancel(ticket) && !bench.queue.cancel(ticket));
+        let completion = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap();
+        assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+    assert_eq!(bench.queue.workers(), 0, "nobody was needed for it");
+    assert_eq!(bench.queue.shared.lock().load(), load);
+    bench.run(20 * SECOND);
+    let polls = bench.polls();
+    assert!(polls.len() >= 4 && polls.iter().all(|(id, _)| id == "kept"), "{polls:?}");
+    assert_eq!(*bench.desk.purchases.lock().unwrap(), 0);
+    assert!(bench.queue.cancel(kept));
+    assert_eq!(bench.queue.shared.lock().load(), 0);
+}
+
+#[test]
+fn two_waits_for_one_code_share_their_polls_and_end_together() {
+    let mut bench = Bench::new();
+    let first = bench.wait("same_12000", 60 * SECOND);
+    bench.run(2 * SECOND);
+    let second = bench.wait("same_12000", 60 * SECOND);
+    let long = format!(r#"{{"op":"wait_for_code","id":"same_12000","timeout_ms":{0},"interval_ms":{0}}}"#, u64::MAX);
+    let third = bench.submit(&long);
+    let done = bench.run(30 * SECOND);
+    let polls = times(&bench.polls());
+    assert!(polls.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{polls:?}");
+    let mut tickets: Vec<Ticket> = done.iter().map(|(_, finished)| finished.ticket).collect();
+    tickets.sort();
+    assert_eq!(tickets, [first, second, third]);
+    assert!(done.iter().all(|(at, finished)| finished.result.is_ok() && *at <= done[0].0 + 10 * MS), "{done:?}");
+    assert!(done[0].0 <= 17_500 * MS, "{done:?}");
+}
+
+#[test]
+fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
+    let mut bench = Bench::new();
+    let tickets: Vec<Ticket> = (0..5).map(|_| bench.buy()).collect();
+    let balance = bench.submit(r#"{"op":"get_balance"}"#);
+    let other = bench.submit(r#"{"op":"get_number","service":"wa","max_price":"9"}"#);
+    // The second never begins, and the one that could have begun makes room for the third.
+    assert!(bench.queue.cancel(tickets[1]) && bench.queue.cancel(tickets[0]));
+    let shared = Arc::clone(&bench.queue.shared);
+    let mut state = shared.lock();
+    let mut begun = Vec::new();
+    while let Pick::Run(ticket) = state.pick(&bench.client, false) {
+        begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap()));
+    }
+    assert_eq!(begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[2], balance, other]);
+    drop(state);
+    for (ticket, job) in begun {
+        shared.run(ticket, job, &bench.client);
+    }
+    let done: Vec<Ticket> = bench.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
+    assert_eq!(done, [tickets[1], tickets[0], tickets[2], balance, other, tickets[3], tickets[4]]);
+    assert_eq!(*bench.desk.purchases.lock().unwrap(), 4);
+    assert_eq!(shared.lock().load(), 0);
+}
+
+#[test]
+fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
+    let mut bench = Bench::made(true);
+    let read = bench.submit(r#"{"op":"get_balance"}"#);
+    let wait = bench.wait("1", 900 * SECOND);
+    let (purchase, next) = (bench.buy(), bench.buy());
+    let done: HashMap<Ticket, Completion> =
+        bench.run(SECOND).into_iter().map(|(_, finished)| (finished.ticket, finished)).collect();
+    for (ticket, charge) in
+        [(read, Charge::NotCharged), (wait, Charge::NotCharged), (purchase, Charge::Unknown), (next, Charge::Unknown)]
+    {
+        let error = done[&ticket].result.as_ref().unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, charge), "{error}");
+        assert_eq!(error.intent().is_some(), charge == Charge::Unknown);
+    }
+    assert!(bench.client.unclaimed().is_empty());
+    assert_eq!(bench.queue.shared.lock().load(), 0);
+    // The blocking call says the same, on either of its ways, and at once.
+    for client in [bench.client.clone(), bench.client.with_cancel(&Cancel::new())] {
+        let request = crate::NumberRequest::new("tg").accept_any_price();
+        let error = client.get_number(request).unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, Charge::Unknown), "{error}");
+    }
+}
+
+#[test]
+fn activations_that_are_not_over_are_kept_longest() {
+    let bench = Bench::new();
+    let mut state = bench.queue.shared.lock();
+    let over = bench.client.activation("over").unwrap();
+    over.life().set_end(crate::activation::End::Completed);
+    state.keep(over);
+    let open = (0..20_000).map(|id| bench.client.activation(&id.to_string()).unwrap());
+    let held: Vec<_> = open.inspect(|activation| state.keep(activation.clone())).collect();
+    assert_eq!(state.kept(), 20_000, "all but the one that is over are in use");
+    drop(held);
+    for id in 0..20_001 {
+        state.keep(bench.client.activation(&format!("more_{id}")).unwrap());
+    }
+    assert!(state.kept() <= 20_001, "{}", state.kept());
+}
+
+#[test]
+fn times_that_no_clock_reaches_are_for_ever() {
+    let mut bench = Bench::new();
+    let wait = format!(r#"{{"op":"wait_for_code","id":"x_3000","timeout_ms":{}}}"#, u64::MAX);
+    let ticket = bench.submit(&wait);
+    let done = bench.run(20 * SECOND);
+    assert_eq!(done[0].1.ticket, ticket);
+    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
+    bench.work();
+    assert_eq!(bench.queue.take(1, Duration::MAX)[0].ticket, ticket);
+    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
+    bench.work();
+    assert!(bench.queue.join(ticket, Duration::MAX).unwrap().is_some());
+}
+
+#[test]
+fn a_ticket_of_another_queue_is_none_of_this_one() {
+    let bench = Bench::new();
+    let other = Queue::new(&bench.client).unwrap();
+    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
+    other.shared.lock().submit(&bench.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap()).unwrap();
+    assert!(!other.cancel(ticket));
+    assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!((bench.queue.open(), other.open()), (1, 1));
+}
+
+#[test]
+fn a_wait_that_is_cancelled_and_begun_anew_keeps_its_distance() {
+    let mut bench = Bench::new();
+    let ticket = bench.wait("again", 900 * SECOND);
+    bench.run(10 * MS);
+    bench.queue.cancel(ticket);
+    bench.wait("again", 900 * SECOND);
+    bench.run(10 * SECOND);
+    let polls = times(&bench.polls());
+    assert!(polls.len() >= 2 && polls[0] + 5 * SECOND <= polls[1], "{polls:?}");
+}
