@@ -80,7 +80,7 @@ fn a_cancelled_ticket_is_settled_at_once_and_leaves_the_activation_alone() {
     let start = Instant::now();
     assert!(bench.queue.cancel(wait));
     let completion = bench.queue.join(wait, Duration::ZERO).unwrap().unwrap();
-    assert!(start.elapsed() < Duration::from_millis(50));
+    assert!(start.elapsed() < Duration::from_millis(100));
     assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Cancelled);
     assert!(!bench.queue.cancel(wait), "it is settled");
     assert_eq!(bench.queue.join(wait, Duration::ZERO).unwrap_err().kind(), ErrorKind::Config);
