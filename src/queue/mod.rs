@@ -242,7 +242,7 @@ impl Shared {
             self.watch.notify_one();
         } else if state.idle > 0 {
             self.idle.notify_one();
-        } else if state.workers < self.most_workers {
+        } else if !state.starting && state.workers < self.most_workers {
             self.start(state);
         }
     }
@@ -251,7 +251,10 @@ impl Shared {
         let shared = Arc::clone(self);
         let builder = thread::Builder::new().name("sastaotp-queue".to_owned()).stack_size(STACK);
         match builder.spawn(move || shared.work()) {
-            Ok(_) => state.workers += 1,
+            Ok(_) => {
+                state.workers += 1;
+                state.starting = true;
+            }
             Err(error) if state.workers == 0 => {
                 // Nobody would ever do it: that is better said than kept for ever.
                 log::warn!("no worker could be started: {}", error.kind());
@@ -271,6 +274,7 @@ impl Shared {
         let mut handle = self.client.with_cancel(&token);
         let mut task_first = false;
         let mut state = self.lock();
+        state.starting = false;
         while !state.closed {
             match state.pick(&self.client, task_first) {
                 Pick::Run(ticket) => {

@@ -33,6 +33,8 @@ pub(super) struct State {
     /// each kind, not one for each purchase. The client makes them one by one anyway.
     buying: HashMap<Box<str>, BTreeSet<Ticket>>,
     pub(super) workers: usize,
+    /// Whether one of them has not yet begun: it sees to it that there are enough.
+    pub(super) starting: bool,
     /// Workers that wait for a wake-up.
     pub(super) idle: usize,
     /// Until when the watch sleeps, while there is one.
