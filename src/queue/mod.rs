@@ -9,6 +9,7 @@
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
 
 mod bell;
+mod lateness;
 mod operation;
 mod schedule;
 mod state;
@@ -23,6 +24,7 @@ use std::time::Duration;
 pub use operation::{Number, Operation};
 
 use bell::Bell;
+use lateness::Lateness;
 use operation::Job;
 use schedule::Pick;
 use state::State;
@@ -102,6 +104,7 @@ struct Shared {
     idle: Condvar,
     /// Wakes those who wait for completions.
     completed: Condvar,
+    lateness: Lateness,
 }
 
 impl Queue {
@@ -125,6 +128,7 @@ impl Queue {
             watch: Condvar::new(),
             idle: Condvar::new(),
             completed: Condvar::new(),
+            lateness: Lateness::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -179,6 +183,13 @@ impl Queue {
     /// How many workers there are now.
     pub fn workers(&self) -> usize {
         self.shared.lock().workers
+    }
+
+    /// How late tasks went on after they were due, since this was last asked: for the benchmarks. Pairs of a time and how many
+    /// were at most so late, and later than the time before.
+    #[doc(hidden)]
+    pub fn take_lateness(&self) -> Vec<(Duration, u64)> {
+        self.shared.lateness.take()
     }
 
     /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
@@ -268,7 +279,7 @@ impl Shared {
         let mut state = self.lock();
         while !state.closed {
             match state.pick(&self.client, task_first) {
-                Pick::Run(ticket) => {
+                Pick::Run(ticket, due) => {
                     // Before this worker is busy, somebody else must watch.
                     if state.watched_until.is_none() && state.has_more() {
                         self.wake(&mut state);
@@ -277,6 +288,9 @@ impl Shared {
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
                     task_first = matches!(job, Job::Call(_) | Job::Buy(_));
                     drop(state);
+                    if let Some(due) = due {
+                        self.lateness.note(self.client.now().monotonic.saturating_sub(due));
+                    }
                     self.run(ticket, job, &handle);
                     state = self.lock();
                     if token.is_cancelled() {

@@ -18,8 +18,8 @@ const PACE: Duration = Duration::from_micros(500);
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
-    /// Go on with this.
-    Run(Ticket),
+    /// Go on with this; for a task, since when it is due.
+    Run(Ticket, Option<Duration>),
     /// Nothing before this time of the monotonic clock.
     Until(Duration),
     /// Nothing at all.
@@ -106,11 +106,11 @@ impl Schedule {
         }
         let is_due = due.is_some_and(|at| at <= now);
         let picked = if is_due && (task_first || self.calls.is_empty()) {
-            self.rests.pop().map(|Reverse((_, _, ticket))| ticket)
+            self.rests.pop().map(|Reverse((at, _, ticket))| (ticket, Some(at)))
         } else {
-            self.calls.pop_front()
+            self.calls.pop_front().map(|ticket| (ticket, None))
         };
-        picked.map_or(Pick::Until(due.unwrap_or(now)), Pick::Run)
+        picked.map_or(Pick::Until(due.unwrap_or(now)), |(ticket, due)| Pick::Run(ticket, due))
     }
 
     /// After a suspend every task is due, for it may have missed something; not all in one burst.
