@@ -138,9 +138,11 @@ fn stats(state: &mut State) -> String {
 
 /// An authority of its own, written to a file, and a certificate by it.
 fn acceptor(path: &str) -> TlsAcceptor {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     let key = || KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    // Named unlike the server: one name for both looks like a certificate that signed itself.
+    params.distinguished_name.push(DnType::CommonName, "The authority of the benchmarks");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, key()).expect("an authority");
     std::fs::write(path, authority.pem()).expect("the authority is written");
