@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::thread::Thread;
 use std::time::Duration;
 
 use super::operation::{Job, Operation};
@@ -26,8 +27,11 @@ pub(super) struct State {
     /// The activations that operations speak of: their codes, and the distance of their polls.
     activations: HashMap<Box<str>, Activation>,
     pub(super) workers: usize,
-    /// Workers that wait for a wake-up.
-    pub(super) idle: usize,
+    /// Workers that wait for a wake-up. The last to come is woken first, so that those that are not needed stay idle, and end.
+    pub(super) idle: Vec<Thread>,
+    /// Whether a worker was started or woken, and has not looked at what is due yet. It will, and sees to it that another comes
+    /// where there is more: so one is enough.
+    pub(super) is_one_coming: bool,
     /// Until when the watch sleeps, while there is one.
     pub(super) watched_until: Option<Duration>,
     pub(super) closed: bool,
