@@ -202,6 +202,7 @@ mod tests {
             ("9223372036854.775807", i64::MAX),
         ] {
             assert_eq!(text.parse(), Ok(Amount(micros)), "{text}");
+            assert_eq!(Amount::from_wire(text), Some(Amount(micros)), "{text}");
         }
     }
 
@@ -235,6 +236,17 @@ mod tests {
         assert_eq!(Amount::from_wire(" 76.94\n"), Some(Amount(76_940_000)));
         assert_eq!(Amount::from_wire("1e-7"), Some(Amount(0)));
         assert_eq!(Amount::from_wire("5e-7"), Some(Amount(1)));
+    }
+
+    #[test]
+    fn the_short_way_reads_what_the_long_one_does() {
+        let ends = ["", "0", "7", "10", "007", "999999999999", "a", "-1", "1e2"];
+        for (whole, fraction) in ends.iter().flat_map(|whole| ends.map(|fraction| (whole, fraction))) {
+            for text in [format!("{whole}.{fraction}"), format!("{whole}{fraction}"), format!("{whole}.{fraction}.1")] {
+                let long = read_decimal(&text).map(|(amount, _)| amount);
+                assert!(read_plain(text.as_bytes()).is_none_or(|short| Some(short) == long), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -371,6 +371,25 @@ mod tests {
     }
 
     #[test]
+    fn a_word_of_a_catalogue_is_the_word_of_its_field() {
+        for json in [
+            r#"" a\u0041 ""#,
+            r#"" ""#,
+            r#""India""#,
+            "\"\u{a0}x\u{a0}\"",
+            "22",
+            "-1",
+            "true",
+            "null",
+            "[1]",
+            r#"{"a":[]}"#,
+        ] {
+            let word = serde_json::from_str::<Word<'_>>(json).unwrap().0;
+            assert_eq!(word.as_deref(), field(json).word().as_deref(), "{json}");
+        }
+    }
+
+    #[test]
     fn the_last_of_a_repeated_field_wins_and_is_noticed() {
         let object = field(r#"{"a":1,"a":2,"b":null,"c":3}"#).object().unwrap();
         assert_eq!(object.get(&["a"]).unwrap().count(), Some(2));

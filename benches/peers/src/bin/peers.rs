@@ -43,7 +43,10 @@ fn main() {
             let (path, rounds) = (&arguments[2], number(3));
             match (kind, arguments[1].as_str()) {
                 ("value", _) => measure_decoding(path, rounds, |body| {
-                    serde_json::from_slice::<serde_json::Value>(&body).expect("JSON").as_object().map_or(0, |all| all.len())
+                    serde_json::from_slice::<serde_json::Value>(&body)
+                        .expect("JSON")
+                        .as_object()
+                        .map_or(0, |all| all.len())
                 }),
                 ("simd", _) => measure_decoding(path, rounds, |mut body| {
                     use simd_json::prelude::ValueObjectAccess as _;
