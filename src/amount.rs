@@ -70,7 +70,7 @@ impl Amount {
     /// Reads an amount as the service writes it: digits beyond the sixth decimal are rounded to the nearest
     /// micro-rupee, because PHP prints 18.49 as `18.489999999999998`.
     pub(crate) fn from_wire(text: &str) -> Option<Self> {
-        read_decimal(text.trim()).map(|(amount, _)| amount)
+        read_plain(text.as_bytes()).or_else(|| read_decimal(text.trim()).map(|(amount, _)| amount))
     }
 }
 
@@ -152,6 +152,37 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
     Some((Amount(micros), exact))
 }
 
+/// Reads `digits[.digits]` of so few digits that nothing can overflow: that is every price of a catalogue, many thousand times.
+fn read_plain(text: &[u8]) -> Option<Amount> {
+    const MOST: usize = 12;
+    if text.len() > MOST {
+        return None;
+    }
+    let (mut micros, mut decimals, mut digits) = (0_i64, None, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                micros = micros * 10 + i64::from(byte - b'0');
+                digits += 1;
+                decimals = decimals.map(|decimals| decimals + 1);
+            }
+            b'.' if decimals.is_none() && digits > 0 => decimals = Some(0),
+            _ => return None,
+        }
+    }
+    let scale = match decimals {
+        None if digits > 0 => 1_000_000,
+        Some(1) => 100_000,
+        Some(2) => 10_000,
+        Some(3) => 1_000,
+        Some(4) => 100,
+        Some(5) => 10,
+        Some(6) => 1,
+        _ => return None,
+    };
+    Some(Amount(micros * scale))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -173,6 +204,7 @@ mod tests {
             ("-9223372036854.775808", i64::MIN),
         ] {
             assert_eq!(text.parse(), Ok(Amount(micros)), "{text}");
+            assert_eq!(Amount::from_wire(text), Some(Amount(micros)), "{text}");
         }
     }
 
@@ -206,6 +238,17 @@ mod tests {
         assert_eq!(Amount::from_wire(" 76.94\n"), Some(Amount(76_940_000)));
         assert_eq!(Amount::from_wire("1e-7"), Some(Amount(0)));
         assert_eq!(Amount::from_wire("5e-7"), Some(Amount(1)));
+    }
+
+    #[test]
+    fn the_short_way_reads_what_the_long_one_does() {
+        let ends = ["", "0", "7", "10", "007", "999999999999", "a", "-1", "1e2"];
+        for (whole, fraction) in ends.iter().flat_map(|whole| ends.map(|fraction| (whole, fraction))) {
+            for text in [format!("{whole}.{fraction}"), format!("{whole}{fraction}"), format!("{whole}.{fraction}.1")] {
+                let long = read_decimal(&text).map(|(amount, _)| amount);
+                assert!(read_plain(text.as_bytes()).is_none_or(|short| Some(short) == long), "{text}");
+            }
+        }
     }
 
     #[test]

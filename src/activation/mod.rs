@@ -28,8 +28,8 @@ pub struct Life {
     expiry: Option<Expiry>,
     /// Every code that came, oldest first.
     codes: Vec<Sms>,
-    /// The code that was not yet asked to be replaced.
-    latched: Option<Sms>,
+    /// The code that was not yet asked to be replaced. Boxed: most lives of ten thousand have none.
+    latched: Option<Box<Sms>>,
     /// Set while the next code is awaited.
     next: Option<AwaitedNext>,
     end: Option<End>,
@@ -91,7 +91,7 @@ impl Life {
 
     /// The code that came and was not asked to be replaced.
     pub fn code(&self) -> Option<&Sms> {
-        self.latched.as_ref()
+        self.latched.as_deref()
     }
 
     /// Every code that came, oldest first.
@@ -121,7 +121,7 @@ impl Life {
 
     /// Notes that the service accepted the request for the next code.
     pub fn next_code_requested(&mut self) {
-        let previous = self.latched.take().or_else(|| self.codes.last().cloned());
+        let previous = self.latched.take().map(|sms| *sms).or_else(|| self.codes.last().cloned());
         self.next = Some(AwaitedNext { previous: previous.map(|sms| sms.code), waiting_seen: false });
     }
 
@@ -165,14 +165,14 @@ impl Life {
             self.next = None;
         } else if let Some(latched) = &self.latched {
             // Already there. Another code that nobody asked for is kept beside it.
-            let latched = latched.clone();
+            let latched = Sms::clone(latched);
             if !self.codes.iter().any(|known| known.code == sms.code) {
                 self.codes.push(sms);
             }
             return Some(latched);
         }
         self.codes.push(sms.clone());
-        self.latched = Some(sms.clone());
+        self.latched = Some(Box::new(sms.clone()));
         Some(sms)
     }
 

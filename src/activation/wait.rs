@@ -221,7 +221,7 @@ impl Life {
     /// The outcome that stands already, without another poll.
     fn standing(&self) -> Option<Outcome> {
         match (&self.latched, self.end) {
-            (Some(sms), _) => Some(Outcome::Code(sms.clone())),
+            (Some(sms), _) => Some(Outcome::Code(Sms::clone(sms))),
             (None, Some(end)) => Some(Outcome::Ended(end)),
             (None, None) => None,
         }

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::Amount;
@@ -55,6 +55,8 @@ impl<'a> Field<'a> {
     /// Text, also from a number or a boolean; `None` for null, lists and objects.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first()? {
+            // Without an escape, and with what else it may hold checked already, the text is what stands between the quotes.
+            b'"' if !self.0.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(&self.0[1..self.0.len() - 1])),
             b'"' => serde_json::from_str::<Text<'a>>(self.0).ok().map(|text| text.0),
             b'{' | b'[' | b'n' => None,
             _ => Some(Cow::Borrowed(self.0)),
@@ -76,6 +78,9 @@ impl<'a> Field<'a> {
     /// A count, from a number or its text; `12.0` counts as 12.
     pub(crate) fn count(self) -> Option<u64> {
         let text = self.text()?;
+        if let Ok(count) = text.parse() {
+            return Some(count);
+        }
         let whole = text
             .trim()
             .split_once('.')
@@ -224,6 +229,62 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
+/// The text without the blanks around it. Most has none, and looking at its ends alone is faster.
+pub(crate) fn trimmed(text: &str) -> &str {
+    match text.as_bytes() {
+        [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
+        _ => text.trim(),
+    }
+}
+
+/// Text that says something, also from a whole number or a boolean: [`Field::word`] for catalogues, where it is read once and
+/// not copied. A fraction is no name.
+pub(crate) struct Word<'a>(pub(crate) Option<Cow<'a, str>>);
+
+impl<'de> Deserialize<'de> for Word<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words;
+        impl<'de> Visitor<'de> for Words {
+            type Value = Word<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                let text = trimmed(text);
+                Ok(Word((!text.is_empty()).then_some(Cow::Borrowed(text))))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                let text = trimmed(text);
+                Ok(Word((!text.is_empty()).then(|| Cow::Owned(text.to_owned()))))
+            }
+            fn visit_u64<E>(self, number: u64) -> Result<Self::Value, E> {
+                Ok(Word(Some(Cow::Owned(number.to_string()))))
+            }
+            fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {
+                Ok(Word(Some(Cow::Owned(number.to_string()))))
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Word(None))
+            }
+            fn visit_bool<E>(self, flag: bool) -> Result<Self::Value, E> {
+                Ok(Word(Some(Cow::Borrowed(if flag { "true" } else { "false" }))))
+            }
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Word(None))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Word(None))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Word(None))
+            }
+        }
+        deserializer.deserialize_any(Words)
+    }
+}
+
 impl<'de> Deserialize<'de> for Object<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Fields;
@@ -307,6 +368,25 @@ mod tests {
             assert_eq!(field(json).object().map(|object| object.is_empty()), empty, "{json}");
         }
         assert_eq!(field("0.1").amount(), Some(Amount::from_micros(100_000)));
+    }
+
+    #[test]
+    fn a_word_of_a_catalogue_is_the_word_of_its_field() {
+        for json in [
+            r#"" a\u0041 ""#,
+            r#"" ""#,
+            r#""India""#,
+            "\"\u{a0}x\u{a0}\"",
+            "22",
+            "-1",
+            "true",
+            "null",
+            "[1]",
+            r#"{"a":[]}"#,
+        ] {
+            let word = serde_json::from_str::<Word<'_>>(json).unwrap().0;
+            assert_eq!(word.as_deref(), field(json).word().as_deref(), "{json}");
+        }
     }
 
     #[test]

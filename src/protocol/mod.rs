@@ -10,6 +10,7 @@ mod code;
 mod countries;
 pub(crate) mod document;
 mod json;
+mod names;
 mod number;
 mod orders;
 mod prices;

@@ -1,12 +1,11 @@
 //! Prices by country and service: replies of getPrices, as a compact table.
 
-use std::collections::HashMap;
-
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
 use super::json::{Field, Text};
+use super::names::Names;
 use super::reply::{Failure, RawReply};
 use crate::Amount;
 
@@ -17,8 +16,7 @@ use crate::Amount;
 pub struct Prices {
     /// Country codes, each with where its rows begin.
     countries: Vec<(Box<str>, usize)>,
-    services: Vec<Box<str>>,
-    numbers: HashMap<Box<str>, u32>,
+    services: Names,
     rows: Vec<Row>,
 }
 
@@ -83,7 +81,7 @@ impl Prices {
     /// The index, in the order of [`Self::iter`], of the entry of one service in one country.
     pub fn find(&self, country: &str, service: &str) -> Option<usize> {
         let country = self.countries.iter().position(|(code, _)| **code == *country)?;
-        let service = *self.numbers.get(service)?;
+        let service = self.services.find(service)?;
         let row = self.rows_of(country).iter().position(|row| row.service == service)?;
         Some(self.countries[country].1 + row)
     }
@@ -108,21 +106,10 @@ impl Prices {
     fn price(&self, country: usize, row: &Row) -> Price<'_> {
         Price {
             country: &self.countries[country].0,
-            service: &self.services[row.service as usize],
+            service: self.services.name(row.service),
             cost: (row.cost != NO_COST).then(|| Amount::from_micros(row.cost)),
             count: (row.count != NO_COUNT).then_some(row.count),
         }
-    }
-
-    fn service_number(&mut self, code: &str) -> u32 {
-        if let Some(number) = self.numbers.get(code) {
-            return *number;
-        }
-        // A body of 16 MiB cannot hold 2^32 codes.
-        let number = u32::try_from(self.services.len()).unwrap_or(u32::MAX - 1);
-        self.services.push(code.into());
-        self.numbers.insert(code.into(), number);
-        number
     }
 }
 
@@ -167,7 +154,7 @@ impl<'de> Compound<'de> for CountrySeed<'_> {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(service)) = map.next_key()? {
             if let Some(row) = map.next_value_seed(RowSeed)? {
-                let service = self.0.service_number(&service);
+                let service = self.0.services.number(&service);
                 self.0.rows.push(Row { service, ..row });
             }
         }

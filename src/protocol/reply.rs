@@ -225,6 +225,9 @@ impl<'a> Answer<'a> {
             Body::Plain { token, rest, text } => {
                 let answer =
                     token.starts_with("STATUS_") || token.starts_with("ACCESS_") || token.starts_with("REGET_");
+                if answer && ok {
+                    return None;
+                }
                 let code = Code::read(token);
                 let error = ServiceError {
                     exact: rest.is_none() && code.as_str() == *text,
@@ -233,7 +236,6 @@ impl<'a> Answer<'a> {
                     ..ServiceError::new(code, self.raw.status)
                 };
                 match token {
-                    _ if answer && ok => None,
                     // A proxy's page in plain text, `error code: 1020`, is no code of the service.
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
                         Some(self.raw.unreadable("H04", "a firewall's refusal instead of an answer"))

@@ -1,14 +1,14 @@
 //! What is sold: replies of getServicesList.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use serde::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode};
-use super::json::{Field, Text};
+use super::json::{Field, Text, Word};
+use super::names::Names;
 use super::reply::{Failure, RawReply};
 use crate::Amount;
 
@@ -60,18 +60,7 @@ pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, Failure> {
 #[derive(Default)]
 struct Services {
     list: Vec<Service>,
-    names: HashSet<Arc<str>>,
-}
-
-impl Services {
-    fn shared(&mut self, name: &str) -> Arc<str> {
-        if let Some(known) = self.names.get(name) {
-            return Arc::clone(known);
-        }
-        let name: Arc<str> = name.into();
-        self.names.insert(Arc::clone(&name));
-        name
-    }
+    names: Names,
 }
 
 impl Sink for Services {
@@ -178,17 +167,21 @@ impl<'de> DeserializeSeed<'de> for OfferSeed<'_, '_> {
 impl<'de> Compound<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut offer =
-            Offer { country: self.0.shared(self.1), country_name: self.0.shared(""), price: None, available: None };
-        while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
+        let names = &mut self.0.names;
+        let (mut country, mut country_name, mut cost, mut available) = (None, None, None, None);
+        while let Some(Text(key)) = map.next_key()? {
+            let mut name = |Word(word): Word<'de>| names.shared(&word.unwrap_or_default());
             match &*key {
-                "country_code" | "code" => offer.country = self.0.shared(&field.word().unwrap_or_default()),
-                "country_name" | "name" => offer.country_name = self.0.shared(&field.word().unwrap_or_default()),
-                "price" | "cost" => offer.price = price(field),
-                "qty" | "count" | "available" => offer.available = field.count(),
-                _ => {}
+                "country_code" | "code" => country = Some(name(map.next_value()?)),
+                "country_name" | "name" => country_name = Some(name(map.next_value()?)),
+                "price" | "cost" => cost = price(map.next_value()?),
+                "qty" | "count" | "available" => available = map.next_value::<Field<'de>>()?.count(),
+                _ => _ = map.next_value::<IgnoredAny>()?,
             }
         }
+        let country = country.unwrap_or_else(|| names.shared(self.1));
+        let country_name = country_name.unwrap_or_else(|| names.shared(""));
+        let offer = Offer { country, country_name, price: cost, available };
         Ok((!offer.country.is_empty()).then_some(offer))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {

@@ -9,6 +9,7 @@
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
 
 mod bell;
+mod lateness;
 mod operation;
 mod schedule;
 mod state;
@@ -20,11 +21,12 @@ use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use operation::{Number, Operation};
 
 use bell::Bell;
+use lateness::Lateness;
 use operation::Job;
 use schedule::Pick;
 use state::State;
@@ -100,10 +102,9 @@ struct Shared {
     bell: Bell,
     /// Wakes the watch.
     watch: Condvar,
-    /// Wakes an idle worker.
-    idle: Condvar,
     /// Wakes those who wait for completions.
     completed: Condvar,
+    lateness: Lateness,
 }
 
 impl Queue {
@@ -125,8 +126,8 @@ impl Queue {
             state: Mutex::default(),
             bell: Bell::new().map_err(refused)?,
             watch: Condvar::new(),
-            idle: Condvar::new(),
             completed: Condvar::new(),
+            lateness: Lateness::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -186,6 +187,13 @@ impl Queue {
         self.shared.lock().workers
     }
 
+    /// How late tasks went on after they were due, since this was last asked: for the benchmarks. Pairs of a time and how many
+    /// were at most so late, and later than the time before.
+    #[doc(hidden)]
+    pub fn take_lateness(&self) -> Vec<(Duration, u64)> {
+        self.shared.lateness.take()
+    }
+
     /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
     /// read from.
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -197,9 +205,11 @@ impl Drop for Queue {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.close(&self.shared.client);
+        for worker in state.idle.drain(..) {
+            worker.unpark();
+        }
         drop(state);
         self.shared.watch.notify_all();
-        self.shared.idle.notify_all();
         self.shared.completed.notify_all();
     }
 }
@@ -238,11 +248,15 @@ impl Shared {
 
     /// Sees to it that somebody looks at what is due.
     fn wake(self: &Arc<Self>, state: &mut State) {
+        if state.is_one_coming {
+            return;
+        }
         if state.watched_until.is_some() {
             self.watch.notify_one();
-        } else if state.idle > 0 {
-            self.idle.notify_one();
-        } else if !state.starting && state.workers < self.most_workers {
+        } else if let Some(worker) = state.idle.pop() {
+            state.is_one_coming = true;
+            worker.unpark();
+        } else if state.workers < self.most_workers {
             self.start(state);
         }
     }
@@ -253,7 +267,7 @@ impl Shared {
         match builder.spawn(move || shared.work()) {
             Ok(_) => {
                 state.workers += 1;
-                state.starting = true;
+                state.is_one_coming = true;
             }
             Err(error) if state.workers == 0 => {
                 // Nobody would ever do it: that is better said than kept for ever.
@@ -274,10 +288,10 @@ impl Shared {
         let mut handle = self.client.with_cancel(&token);
         let mut task_first = false;
         let mut state = self.lock();
-        state.starting = false;
+        state.is_one_coming = false;
         while !state.closed {
             match state.pick(&self.client, task_first) {
-                Pick::Run(ticket) => {
+                Pick::Run(ticket, due) => {
                     // Before this worker is busy, somebody else must watch.
                     if state.is_unwatched() {
                         self.wake(&mut state);
@@ -289,6 +303,9 @@ impl Shared {
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
                     task_first = matches!(job, Job::Call(_) | Job::Buy(..));
                     drop(state);
+                    if let Some(due) = due {
+                        self.lateness.note(self.client.now().monotonic.saturating_sub(due));
+                    }
                     self.run(ticket, job, &handle);
                     state = self.lock();
                     if token.is_cancelled() {
@@ -303,13 +320,10 @@ impl Shared {
                     state.watched_until = None;
                 }
                 Pick::Until(_) | Pick::Nothing => {
-                    state.idle += 1;
-                    let (woken, timed_out) =
-                        self.idle.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner);
-                    state = woken;
-                    state.idle -= 1;
+                    let timed_out;
+                    (state, timed_out) = self.stand_by(state);
                     // A wake-up that came too late for the wait must not be lost.
-                    if timed_out.timed_out() && (state.watched_until.is_some() || !state.has_more()) {
+                    if timed_out && (state.watched_until.is_some() || !state.has_more()) {
                         break;
                     }
                 }
@@ -318,7 +332,30 @@ impl Shared {
         state.workers -= 1;
     }
 
+    /// Waits as an idle worker; says whether nobody woke it for so long that it may end.
+    fn stand_by<'a>(&'a self, mut state: MutexGuard<'a, State>) -> (MutexGuard<'a, State>, bool) {
+        let worker = thread::current();
+        state.idle.push(worker.clone());
+        let end = Instant::now() + IDLE;
+        loop {
+            drop(state);
+            let left = end.saturating_duration_since(Instant::now());
+            thread::park_timeout(left);
+            state = self.lock();
+            // Whoever wakes it takes it out. A thread may be unparked for no reason.
+            let Some(at) = state.idle.iter().rposition(|idle| idle.id() == worker.id()) else {
+                state.is_one_coming = false;
+                return (state, false);
+            };
+            if left.is_zero() {
+                state.idle.remove(at);
+                return (state, true);
+            }
+        }
+    }
+
     /// Goes on with a job, and puts away what comes of it.
+    #[inline(never)]
     fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
             Job::Call(call) | Job::Look(call) => self.finish(ticket, guarded(|| call(handle))),
@@ -335,6 +372,8 @@ impl Shared {
         }
     }
 
+    /// Not a part of its caller's frame: that would hold all kinds of tasks at once, on the stack of every worker.
+    #[inline(never)]
     fn turn<T: Task<Output: serde::Serialize>>(
         self: &Arc<Self>,
         ticket: Ticket,
@@ -355,6 +394,7 @@ impl Shared {
     }
 
     /// Makes a purchase; its ticket may be cancelled meanwhile.
+    #[inline(never)]
     fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
         let (purchasing, buyer) = handle.begin_purchase(intent)?;
         let buyer = Arc::new(buyer);

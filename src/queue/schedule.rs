@@ -20,8 +20,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pick {
-    /// Go on with this.
-    Run(Ticket),
+    /// Go on with this; for a task, since when it is due.
+    Run(Ticket, Option<Duration>),
     /// Nothing before this time of the monotonic clock.
     Until(Duration),
     /// Nothing at all.
@@ -123,10 +123,11 @@ impl Schedule {
         self.notice_pause(now, ready_at);
         let end = self.ends.first().copied();
         let due = self.rests.first().copied();
-        let call = self.calls.first().copied();
-        let is_past = |next: Option<(Duration, Ticket)>| next.filter(|(at, _)| *at <= now).map(|(_, ticket)| ticket);
-        let picked = if let Some(ticket) = is_past(end) {
-            Some(ticket)
+        let call = self.calls.first().map(|call| (*call, None));
+        let is_past =
+            |next: Option<(Duration, Ticket)>| next.filter(|(at, _)| *at <= now).map(|(at, ticket)| (ticket, Some(at)));
+        let picked = if let Some(over) = is_past(end) {
+            Some(over)
         } else if ready_at.is_some() {
             None
         } else if task_first {
@@ -134,13 +135,13 @@ impl Schedule {
         } else {
             call.or(is_past(due))
         };
-        let Some(picked) = picked else {
+        let Some((ticket, was_due)) = picked else {
             let next = if call.is_some() { Some(now) } else { due.map(|(at, _)| at) };
             let next = next.map(|at| at.max(ready_at.unwrap_or_default()));
             return next.into_iter().chain(end.map(|(at, _)| at)).min().map_or(Pick::Nothing, Pick::Until);
         };
-        self.remove(picked);
-        Pick::Run(picked)
+        self.remove(ticket);
+        Pick::Run(ticket, was_due)
     }
 
     /// After a suspend every task is due, for it may have missed something; not all in one burst.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::Thread;
 use std::time::Duration;
 
 use super::operation::{Job, Operation};
@@ -33,10 +34,11 @@ pub(super) struct State {
     /// each kind, not one for each purchase. The client makes them one by one anyway.
     buying: HashMap<Box<str>, BTreeSet<Ticket>>,
     pub(super) workers: usize,
-    /// Whether one of them has not yet begun: it sees to it that there are enough.
-    pub(super) starting: bool,
-    /// Workers that wait for a wake-up.
-    pub(super) idle: usize,
+    /// Workers that wait for a wake-up. The last to come is woken first, so that those that are not needed stay idle, and end.
+    pub(super) idle: Vec<Thread>,
+    /// Whether a worker was started or woken, and has not looked at what is due yet. It will, and sees to it that another comes
+    /// where there is more: so one is enough.
+    pub(super) is_one_coming: bool,
     /// Until when the watch sleeps, while there is one.
     pub(super) watched_until: Option<Duration>,
     pub(super) closed: bool,

@@ -104,7 +104,7 @@ impl Bench {
         let shared = Arc::clone(&self.queue.shared);
         let mut state = shared.lock();
         let ticket = match state.pick(&self.client, self.task_first) {
-            Pick::Run(ticket) => ticket,
+            Pick::Run(ticket, _) => ticket,
             Pick::Until(at) => {
                 assert!(at > self.now(), "it would spin");
                 return Some(at);
@@ -339,7 +339,7 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     let shared = Arc::clone(&bench.queue.shared);
     let mut state = shared.lock();
     let mut begun = Vec::new();
-    while let Pick::Run(ticket) = state.pick(&bench.client, false) {
+    while let Pick::Run(ticket, _) = state.pick(&bench.client, false) {
         begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap()));
     }
     assert_eq!(begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[2], balance, other]);

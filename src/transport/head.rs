@@ -1,5 +1,7 @@
 //! Reads the head of a reply: its status, how its end is told, and the few headers that matter here.
 
+use std::mem::MaybeUninit;
+
 use super::Cause;
 
 const MAX_HEADERS: usize = 100;
@@ -52,9 +54,11 @@ pub(super) enum Coding {
 impl Head {
     /// Reads a complete head; `None` when it is an interim one, which the real one follows.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Flaw> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut parsed = httparse::Response::new(&mut headers);
-        match parsed.parse(bytes) {
+        // Left as it is until there are headers: most replies have ten.
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut parsed = httparse::Response::new(&mut []);
+        let parser = httparse::ParserConfig::default();
+        match parser.parse_response_with_uninit_headers(&mut parsed, bytes, &mut headers) {
             Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Flaw::new(Cause::TooLarge, "it has too many headers"));

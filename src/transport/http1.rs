@@ -36,7 +36,7 @@ impl<In: Transport> Connector<In> for Http1Connector {
             Call::current()?.continue_as(Phase::Connect);
             return Ok(Some(Either::A(inner)));
         }
-        Ok(Some(Either::B(Http1 { inner, front: LazyBuffers::new(256, 2048), request: Vec::new() })))
+        Ok(Some(Either::B(Http1 { inner, front: LazyBuffers::new(128, 1024), request: Vec::new(), just_read: false })))
     }
 }
 
@@ -63,10 +63,13 @@ pub(super) struct Http1<In> {
     front: LazyBuffers,
     /// ureq's request, as far as it was written; only its end matters.
     request: Vec<u8>,
+    /// Whether a reply was read to its end, and nothing was asked of the connection since.
+    just_read: bool,
 }
 
 impl<In: Transport> Http1<In> {
     fn send(&mut self, call: &Call, timeout: NextTimeout) -> Result<(), ureq::Error> {
+        self.just_read = false;
         call.begin(Phase::Send);
         call.claim_send()?;
         let mut left = call.head.as_slice();
@@ -124,6 +127,7 @@ impl<In: Transport> Http1<In> {
         self.front.input_append_buf()[..shown.len()].copy_from_slice(shown);
         self.front.input_appended(shown.len());
         call.set_reply(reply);
+        self.just_read = true;
         Ok(())
     }
 }
@@ -150,7 +154,9 @@ impl<In: Transport> Transport for Http1<In> {
     }
 
     fn is_open(&mut self) -> bool {
-        self.inner.is_open()
+        // ureq asks twice: when it puts the connection away, right behind the reply, whose end is known to be clean; and when it
+        // takes the connection out again, which is when it counts.
+        std::mem::take(&mut self.just_read) || self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {

@@ -9,9 +9,10 @@ use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport}
 
 use super::call::Call;
 
-/// What is read at once, and what is written at once; ureq's own are 128 KiB each, for every kept connection.
-pub(super) const INPUT_BUFFER: usize = 16 * 1024;
-pub(super) const OUTPUT_BUFFER: usize = 8 * 1024;
+/// What is read at once, and what is written at once; ureq's own are 128 KiB each, for every kept connection. A poll needs a
+/// tenth of it, and hundreds of connections may be kept; the request to a proxy, with its password, must fit in at once.
+pub(super) const INPUT_BUFFER: usize = 4 * 1024;
+pub(super) const OUTPUT_BUFFER: usize = 4 * 1024;
 
 /// A connected socket.
 #[derive(Debug)]
