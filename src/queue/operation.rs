@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Answer, Reconciling, Settling, Waiting};
-use crate::protocol::document::{document, fields};
+use crate::protocol::document::{document, fields, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
 
@@ -211,13 +211,13 @@ impl Operation {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => {
-                call(move |client| Ok(listed("services", client.services(service.as_deref())?)))
+                call(move |client| Ok(listed("services", &client.services(service.as_deref())?)))
             }
             Self::GetPrices { service, country } => {
-                call(move |client| Ok(listed("prices", client.prices(service.as_deref(), country.as_deref())?)))
+                call(move |client| Ok(listed("prices", &client.prices(service.as_deref(), country.as_deref())?)))
             }
-            Self::GetCountries {} => call(|client| Ok(listed("countries", client.countries()?))),
-            Self::FindCountry { name } => call(move |client| Ok(listed("countries", client.countries_named(&name)?))),
+            Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
+            Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
             Self::GetOrders { limit, page, status } => {
                 let all = OrderQuery::default();
                 let query = OrderQuery {
@@ -297,9 +297,8 @@ fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
 }
 
 /// The document of a list: an object with the list under its name, and the reply.
-fn listed<T: serde::Serialize>(name: &str, answer: Answer<T>) -> String {
-    let list = std::collections::HashMap::from([(name, answer.value)]);
-    document(&list, &answer.reply)
+fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
+    with_reply(object(name, &fields(&answer.value)), &answer.reply)
 }
 
 fn object(name: &str, json: &str) -> String {
