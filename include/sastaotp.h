@@ -2343,7 +2343,8 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue
  * Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is
  * the number of waits times the time of a reply, divided by the workers.
  *
- * `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does. Any thread. Since 0.1.0.
+ * `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG for another number of
+ * workers. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client,
                                                 uint32_t workers,
