@@ -1497,8 +1497,8 @@ public:
     std::optional<error_view> error() const noexcept {
         return detail::part<error_view>(sastaotp_completion_error(object_));
     }
-    /// Returns what came of the operation, as JSON, or throws what the call of its name throws. The exception may be kept
-    /// longer than the completion.
+    /// Returns what came of the operation, as JSON, or throws what the call of its name throws. The exception may be
+    /// kept longer than the completion.
     std::string_view get() const {
         const sastaotp_error *failure = sastaotp_completion_error(object_);
         if (failure) detail::fail(std::shared_ptr<const sastaotp_error>(owner_, failure));
@@ -1510,16 +1510,16 @@ private:
     std::shared_ptr<const sastaotp_completion> owner_;
 };
 
-/// Runs operations beside their callers, for event loops and thousands of waits: with workers that come and go, and none
-/// for a wait that rests. Any number of threads may use it at once.
+/// Runs operations beside their callers, for event loops and thousands of waits: with workers that come and go, and
+/// none for a wait that rests. Any number of threads may use it at once.
 ///
 ///     sastaotp::queue queue(client);
 ///     queue.submit(R"({"op":"get_number","service":"tg","country":"22","max_price":"80"})");
 ///     for (const auto &finished : queue.take(100, 1min)) std::cout << finished.get() << "\n";
 ///
-/// sastaotp.h lists the operations at sastaotp_queue. The client may end before its queue. Ending the queue ends what it
-/// does, without waiting for that and without completions: activations stay as they are, and a purchase that was sent runs
-/// on to its reply and is listed by client::unclaimed.
+/// sastaotp.h lists the operations at sastaotp_queue. The client may end before its queue. Ending the queue ends what
+/// it does, without waiting for that and without completions: activations stay as they are, and a purchase that was
+/// sent runs on to its reply and is listed by client::unclaimed.
 class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_free> {
 public:
     using owned::owned;
@@ -1564,8 +1564,8 @@ public:
         }
         return taken;
     }
-    /// Waits up to a time for the completion of one ticket; absent while it is not finished. Throws status::config for a
-    /// ticket that is not of this queue, or whose completion was given already.
+    /// Waits up to a time for the completion of one ticket; absent while it is not finished. Throws status::config for
+    /// a ticket that is not of this queue, or whose completion was given already.
     std::optional<completion> join(sastaotp::ticket of, std::chrono::milliseconds time) const {
         sastaotp_completion *object = nullptr;
         detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(of), detail::millis(time), &object);

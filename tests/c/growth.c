@@ -3,9 +3,9 @@
  * operations through a queue.
  *
  * growth URL [PURCHASES [OBJECTS [OPERATIONS]]], 2,000, 1,000,000 and 100,000 by default. Memory is measured after a
- * warm-up. A client remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so fewer
- * than 100,000 purchases go through clients of a hundred each; more go through one client, which is full before the
- * measurement.
+ * warm-up. A client remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so
+ * fewer than 100,000 purchases go through clients of a hundred each; more go through one client, which is full before
+ * the measurement.
  */
 #define _POSIX_C_SOURCE 200809L
 
