@@ -56,8 +56,8 @@
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
  *    anything is sent. A defect within the library fails with SASTAOTP_INTERNAL and ends no process. A client, activation,
- *    lease, iterator or token that a fork copied is of no use in the child, which makes its own: it fails with SASTAOTP_CONFIG,
- *    what may change about it reads as for NULL, and freeing it does nothing.
+ *    lease, iterator, queue or token that a fork copied is of no use in the child, which makes its own: it fails with
+ *    SASTAOTP_CONFIG, what may change about it reads as for NULL, and freeing it does nothing.
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
  * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
@@ -2343,7 +2343,8 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue
  * Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is
  * the number of waits times the time of a reply, divided by the workers.
  *
- * `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does. Any thread. Since 0.1.0.
+ * `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG for another number of
+ * workers. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client,
                                                 uint32_t workers,

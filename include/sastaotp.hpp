@@ -511,6 +511,11 @@ public:
     /// Makes an exception of an error of C, and becomes its owner.
     explicit error(sastaotp_error *object)
         : error(std::shared_ptr<const sastaotp_error>(object, sastaotp_error_free)) {}
+    /// Makes an exception of an error that is part of an object, and owns that with others.
+    explicit error(std::shared_ptr<const sastaotp_error> object)
+        : std::runtime_error(std::string(error_view(object.get()).message())),
+          error_view(object.get()),
+          owner_(std::move(object)) {}
     /// Makes a refusal of an argument, which has a sentence alone.
     explicit error(const std::string &sentence) : std::runtime_error(sentence), error_view(nullptr) {}
     // Without moves: a copy costs no more, and leaves nothing empty behind.
@@ -521,11 +526,6 @@ public:
     std::string_view message() const noexcept { return what(); }
 
 private:
-    explicit error(std::shared_ptr<const sastaotp_error> object)
-        : std::runtime_error(std::string(error_view(object.get()).message())),
-          error_view(object.get()),
-          owner_(std::move(object)) {}
-
     std::shared_ptr<const sastaotp_error> owner_;
 };
 
@@ -538,10 +538,15 @@ public:
 
 namespace detail {
 
+/// Throws an error as what it is.
+[[noreturn]] inline void fail(std::shared_ptr<const sastaotp_error> object) {
+    if (sastaotp_error_charge(object.get()) == SASTAOTP_CHARGE_UNKNOWN) throw outcome_unknown(std::move(object));
+    throw error(std::move(object));
+}
+
 /// Throws the error of a call.
 [[noreturn]] inline void fail(sastaotp_error *object) {
-    if (sastaotp_error_charge(object) == SASTAOTP_CHARGE_UNKNOWN) throw outcome_unknown(object);
-    throw error(object);
+    fail(std::shared_ptr<const sastaotp_error>(object, sastaotp_error_free));
 }
 
 /// Calls a function that may fail; the place for its error is added.
@@ -672,6 +677,13 @@ public:
         return set(sastaotp_config_set_timeout_ms, detail::millis(time));
     }
     config timeout(std::chrono::milliseconds time) && { return std::move(timeout(time)); }
+
+    /// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the
+    /// service takes by default. A 429 slows down by itself, either way. Throws status::config for 0.
+    config &max_requests_per_minute(std::uint32_t count) & {
+        return set(sastaotp_config_set_max_requests_per_minute, count);
+    }
+    config max_requests_per_minute(std::uint32_t count) && { return std::move(max_requests_per_minute(count)); }
 
 private:
     template <class Function, class... Arguments>
@@ -1455,6 +1467,116 @@ public:
     /// Lists purchases whose caller gave up, or whose lease could not settle them, until they are taken up with
     /// activation() or reconciled. Sends nothing.
     unclaimed_list unclaimed() const { return detail::make<unclaimed_list>(sastaotp_client_unclaimed, object_); }
+};
+
+/// The number of an operation in its queue: compares, and is a key of maps.
+enum class ticket : std::uint64_t {};
+
+/// An operation that is finished. Any thread.
+class completion : public detail::view<const sastaotp_completion> {
+public:
+    using c_type = sastaotp_completion;
+
+    explicit completion(sastaotp_completion *object) : view(object), owner_(object, sastaotp_completion_free) {}
+    completion(completion &&other) noexcept : view(other), owner_(std::move(other.owner_)) { other.object_ = nullptr; }
+    completion &operator=(completion &&other) noexcept {
+        completion moved(std::move(other));
+        std::swap(object_, moved.object_);
+        owner_.swap(moved.owner_);
+        return *this;
+    }
+    ~completion() = default;
+
+    /// Returns the ticket.
+    sastaotp::ticket ticket() const noexcept { return sastaotp::ticket(sastaotp_completion_ticket(object_)); }
+    /// Returns what the operation ended with: status::ok where it worked.
+    sastaotp::status status() const noexcept { return sastaotp::status(sastaotp_completion_status(object_)); }
+    /// Returns what came of the operation, as JSON; empty where it failed.
+    std::string_view json() const noexcept { return detail::lent(sastaotp_completion_json(object_)); }
+    /// Returns why the operation failed; absent where it did not.
+    std::optional<error_view> error() const noexcept {
+        return detail::part<error_view>(sastaotp_completion_error(object_));
+    }
+    /// Returns what came of the operation, as JSON, or throws what the call of its name throws. The exception may be
+    /// kept longer than the completion.
+    std::string_view get() const {
+        const sastaotp_error *failure = sastaotp_completion_error(object_);
+        if (failure) detail::fail(std::shared_ptr<const sastaotp_error>(owner_, failure));
+        return json();
+    }
+
+private:
+    // An exception of get() has a share in it: its error is part of the completion.
+    std::shared_ptr<const sastaotp_completion> owner_;
+};
+
+/// Runs operations beside their callers, for event loops and thousands of waits: with workers that come and go, and
+/// none for a wait that rests. Any number of threads may use it at once.
+///
+///     sastaotp::queue queue(client);
+///     queue.submit(R"({"op":"get_number","service":"tg","country":"22","max_price":"80"})");
+///     for (const auto &finished : queue.take(100, 1min)) std::cout << finished.get() << "\n";
+///
+/// sastaotp.h lists the operations at sastaotp_queue. The client may end before its queue. Ending the queue ends what
+/// it does, without waiting for that and without completions: activations stay as they are, and a purchase that was
+/// sent runs on to its reply and is listed by client::unclaimed.
+class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_free> {
+public:
+    using owned::owned;
+
+    /// Makes a queue with 64 workers at most: so many requests are under way at once. Starts no thread yet. Throws
+    /// status::connection where the machine has no descriptor left.
+    explicit queue(const client &on) : queue(detail::make<queue>(sastaotp_queue_new, on.c_object())) {}
+    /// Makes a queue with so many workers at most, 1 to 512. Throws as above, and status::config for another number.
+    queue(const client &on, std::uint32_t workers)
+        : queue(detail::make<queue>(sastaotp_queue_new_with_workers, on.c_object(), workers)) {}
+
+    /// Begins an operation, which is JSON, and returns at once. Throws status::config where it is none: then nothing
+    /// began. What the operation itself fails with is told by its completion.
+    sastaotp::ticket submit(std::string_view operation) const {
+        std::uint64_t number = 0;
+        detail::call(sastaotp_queue_submit, object_, detail::terminated("operation", operation).c_str(), &number);
+        return sastaotp::ticket(number);
+    }
+    /// Settles a ticket at once: its completion is status::cancelled. Returns whether the ticket was open.
+    ///
+    /// Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: the
+    /// completion says charge::unknown, and client::unclaimed lists what was bought.
+    bool cancel(sastaotp::ticket of) const noexcept {
+        return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(of));
+    }
+    /// Takes up to `most` completions, oldest first, and makes room for so many; waits up to a time for the first. Zero
+    /// never waits. Each completion is given once.
+    std::vector<completion> take(std::size_t most, std::chrono::milliseconds time) const {
+        std::vector<completion> taken;
+        taken.reserve(most);
+        std::vector<sastaotp_completion *> objects(most);
+        std::size_t count = 0;
+        // Of an empty vector there may be no address.
+        sastaotp_completion *none = nullptr;
+        detail::call(sastaotp_queue_take, object_, most ? objects.data() : &none, most, detail::millis(time), &count);
+        std::size_t next = 0;
+        try {
+            while (next < count) taken.emplace_back(objects[next++]);
+        } catch (...) {
+            while (next < count) sastaotp_completion_free(objects[next++]);
+            throw;
+        }
+        return taken;
+    }
+    /// Waits up to a time for the completion of one ticket; absent while it is not finished. Throws status::config for
+    /// a ticket that is not of this queue, or whose completion was given already.
+    std::optional<completion> join(sastaotp::ticket of, std::chrono::milliseconds time) const {
+        sastaotp_completion *object = nullptr;
+        detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(of), detail::millis(time), &object);
+        return object ? std::optional<completion>(std::in_place, object) : std::nullopt;
+    }
+
+    /// Returns a descriptor that is readable exactly while there is a completion to take: for poll, epoll and event
+    /// loops. Not to be read from or closed; valid until the queue ends.
+    int fd() const noexcept { return sastaotp_queue_fd(object_); }
+    /// Returns how many tickets are open: submitted, and not finished.
+    std::size_t open_count() const noexcept { return sastaotp_queue_open_count(object_); }
 };
 
 }  // namespace sastaotp

@@ -10,7 +10,7 @@ use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
 use super::held::c_string;
 use super::pointer;
 use super::process::Ours;
-use crate::{Completion, Operation, Queue, Result, Ticket};
+use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 
 /// Runs operations beside their callers, with workers that come and go. Any number of threads may use it at once.
 ///
@@ -71,7 +71,8 @@ pub unsafe extern "C" fn sastaotp_queue_new(
 /// Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is
 /// the number of waits times the time of a reply, divided by the workers.
 ///
-/// `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does. Any thread. Since 0.1.0.
+/// `*queue` is yours: sastaotp_queue_free. Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG for another number of
+/// workers. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
     client: *const sastaotp_client,
@@ -80,7 +81,14 @@ pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(queue, error, || {
-        let made = Queue::with_workers(self::client(client)?, workers as usize)?;
+        let workers = workers as usize;
+        if !(1..=Queue::MOST_WORKERS).contains(&workers) {
+            return Err(Error::config(
+                "making a queue",
+                format!("{workers} workers are none or too many: give 1 to 512"),
+            ));
+        }
+        let made = Queue::with_workers(self::client(client)?, workers)?;
         Ok(sastaotp_queue(Ours::new(made)))
     })
 }

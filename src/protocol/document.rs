@@ -11,7 +11,12 @@ use serde_json::value::RawValue;
 
 /// The document of a result: its fields, and the reply they were read from.
 pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
-    let mut text = fields(result);
+    with_reply(fields(result), reply)
+}
+
+/// Puts the reply that an object was read from beside its fields.
+pub(crate) fn with_reply(object: String, reply: &[u8]) -> String {
+    let mut text = object;
     text.pop();
     text.push_str(if text == "{" { "\"raw\":" } else { ",\"raw\":" });
     let reply = String::from_utf8_lossy(reply);

@@ -157,6 +157,11 @@ impl<'a> Object<'a> {
         self.0.iter().filter(|(key, _)| is_number(key)).map(|(_, field)| *field)
     }
 
+    /// The fields with their names.
+    pub(crate) fn into_fields(self) -> Vec<(Cow<'a, str>, Field<'a>)> {
+        self.0
+    }
+
     /// Whether there are no fields.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

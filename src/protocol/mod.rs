@@ -9,7 +9,7 @@ mod catalogue;
 mod code;
 mod countries;
 pub(crate) mod document;
-mod json;
+pub(crate) mod json;
 mod names;
 mod number;
 mod orders;

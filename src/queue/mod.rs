@@ -11,6 +11,7 @@
 mod bell;
 mod lateness;
 mod operation;
+mod read;
 mod schedule;
 mod state;
 #[cfg(test)]
@@ -37,8 +38,6 @@ use crate::{Cancel, Client, Error, ErrorKind, Intent, Result};
 
 /// How many workers there are at most, where the caller does not say.
 const WORKERS: usize = 64;
-/// The most that can be asked for.
-const MOST_WORKERS: usize = 512;
 /// The stack of a worker. A request needs a quarter of it.
 const STACK: usize = 256 * 1024;
 /// How long a worker stays when there is nothing to do.
@@ -108,6 +107,9 @@ struct Shared {
 }
 
 impl Queue {
+    /// The most workers that can be asked for.
+    pub const MOST_WORKERS: usize = 512;
+
     /// Makes a queue on a client, with 64 workers at most. Starts no thread yet. Fails where the machine has no descriptor
     /// left.
     pub fn new(client: &Client) -> Result<Self> {
@@ -122,7 +124,7 @@ impl Queue {
         };
         let shared = Shared {
             client: client.without_cancel(),
-            most_workers: most.clamp(1, MOST_WORKERS),
+            most_workers: most.clamp(1, Self::MOST_WORKERS),
             state: Mutex::default(),
             bell: Bell::new().map_err(refused)?,
             watch: Condvar::new(),

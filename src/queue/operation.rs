@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _};
-
 use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
-use crate::protocol::document::{document, fields};
+use crate::protocol::document::{document, fields, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
 
 /// Something that a queue can do. In JSON, an object with the method's name as `op` beside its arguments:
 /// `{"op":"get_number","service":"tg","country":"22","max_price":"20"}`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Operation {
     /// [`Client::get_balance`].
@@ -81,10 +77,8 @@ pub enum Operation {
         /// The pause between polls in milliseconds, 5,000 or more.
         interval_ms: Option<u64>,
         /// [`WaitOptions::accept_same_code`].
-        #[serde(default)]
         accept_same_code: bool,
         /// [`WaitOptions::cancel_on_timeout`].
-        #[serde(default)]
         cancel_on_timeout: bool,
     },
     /// [`Activation::mark_sms_sent`].
@@ -112,7 +106,6 @@ pub enum Operation {
         /// The activation.
         id: String,
         /// Whether the early-cancel period is waited out: [`EarlyCancel::WaitOut`].
-        #[serde(default)]
         wait_out: bool,
     },
     /// [`Client::reconcile`].
@@ -127,21 +120,17 @@ pub enum Operation {
 }
 
 /// A number to buy: a [`NumberRequest`]. One of `max_price`, `max_price_micros` and `accept_any_price` must be there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Number {
-    service: String,
-    country: Option<String>,
+    pub(super) service: String,
+    pub(super) country: Option<String>,
     /// In JSON a text, such as `"18.50"`: numbers of JSON are floats in many languages.
-    #[serde(default, deserialize_with = "amount")]
-    max_price: Option<Amount>,
-    max_price_micros: Option<i64>,
-    #[serde(default)]
-    accept_any_price: bool,
-    operator: Option<String>,
-    #[serde(default)]
-    multi_sms: bool,
+    pub(super) max_price: Option<Amount>,
+    pub(super) max_price_micros: Option<i64>,
+    pub(super) accept_any_price: bool,
+    pub(super) operator: Option<String>,
+    pub(super) multi_sms: bool,
 }
 
 /// What a worker calls with its handle of the client.
@@ -226,8 +215,7 @@ impl Operation {
 
     /// Reads an operation from JSON. The error says which field is wrong.
     pub fn from_json(text: &str) -> Result<Self> {
-        // The text is the caller's own, and so is what the parser repeats of it.
-        serde_json::from_str(text).map_err(|error| Error::config("reading an operation", error.to_string()))
+        super::read::operation(text)
     }
 
     /// Makes the work of it. `take_up` gives the activation of an id: one for all operations, so that its codes and the
@@ -236,13 +224,13 @@ impl Operation {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => {
-                call(move |client| Ok(listed("services", client.services(service.as_deref())?)))
+                call(move |client| Ok(listed("services", &client.services(service.as_deref())?)))
             }
             Self::GetPrices { service, country } => {
-                call(move |client| Ok(listed("prices", client.prices(service.as_deref(), country.as_deref())?)))
+                call(move |client| Ok(listed("prices", &client.prices(service.as_deref(), country.as_deref())?)))
             }
-            Self::GetCountries {} => call(|client| Ok(listed("countries", client.countries()?))),
-            Self::FindCountry { name } => call(move |client| Ok(listed("countries", client.countries_named(&name)?))),
+            Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
+            Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
             Self::GetOrders { limit, page, status } => {
                 let all = OrderQuery::default();
                 let query = OrderQuery {
@@ -329,9 +317,8 @@ fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
 }
 
 /// The document of a list: an object with the list under its name, and the reply.
-fn listed<T: serde::Serialize>(name: &str, answer: Answer<T>) -> String {
-    let list = std::collections::HashMap::from([(name, answer.value)]);
-    document(&list, &answer.reply)
+fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
+    with_reply(object(name, &fields(&answer.value)), &answer.reply)
 }
 
 fn object(name: &str, json: &str) -> String {
@@ -340,39 +327,4 @@ fn object(name: &str, json: &str) -> String {
 
 fn nothing() -> String {
     "{}".to_owned()
-}
-
-fn amount<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Amount>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_names_are_those_that_are_read() {
-        let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
-        let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
-        assert_eq!(known, Operation::NAMES, "{error}");
-    }
-
-    #[test]
-    fn a_wrong_operation_says_what_is_wrong() {
-        for (json, says) in [
-            ("", "EOF"),
-            ("[]", "op"),
-            (r#"{"op":"get_number"}"#, "service"),
-            (r#"{"op":"get_number","service":"tg","max_price":20}"#, "string"),
-            (r#"{"op":"get_number","service":"tg","max_price":"18,50"}"#, "18.50"),
-            (r#"{"op":"get_balance","id":"1"}"#, "id"),
-            (r#"{"op":"get_number","service":"tg","contry":"22"}"#, "contry"),
-            (r#"{"op":"wait_for_code","id":"1"}"#, "timeout_ms"),
-            (r#"{"op":"buy","intent":{}}"#, "started_ms"),
-        ] {
-            let error = Operation::from_json(json).unwrap_err();
-            assert!(error.to_string().contains(says), "{json}: {error}");
-        }
-    }
 }

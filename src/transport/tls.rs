@@ -7,8 +7,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use rustls::client::ClientConfig;
+use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::SigningKey;
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
@@ -35,13 +37,24 @@ pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, Stri
     Ok(Arc::new(roots))
 }
 
+/// Reads no private keys: this client has no certificate of its own, and code that signs with one need not be linked.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
+    }
+}
+
 /// Secures connections to `https` peers. Sessions are resumed among all that one connector makes.
 pub(super) struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
     pub(super) fn new(roots: &Arc<RootCertStore>) -> Self {
         // Named, not the process's default: a host that installs another provider must not change what is tested.
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let provider = CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
+        let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring speaks both versions")
             .with_root_certificates(Arc::clone(roots))

@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -48,7 +49,8 @@ static_assert(owns<sastaotp::prices> && owns<sastaotp::countries> && owns<sastao
 static_assert(owns<sastaotp::order_history> && owns<sastaotp::sms> && owns<sastaotp::state>);
 static_assert(owns<sastaotp::change> && owns<sastaotp::settlement> && owns<sastaotp::activation>);
 static_assert(owns<sastaotp::lease> && owns<sastaotp::intent> && owns<sastaotp::reconciliation>);
-static_assert(owns<sastaotp::unclaimed_list>);
+static_assert(owns<sastaotp::unclaimed_list> && owns<sastaotp::queue> && owns<sastaotp::completion>);
+static_assert(!std::is_convertible_v<std::uint64_t, sastaotp::ticket>);
 static_assert(std::is_nothrow_copy_constructible_v<sastaotp::error>);
 static_assert(std::is_nothrow_copy_assignable_v<sastaotp::outcome_unknown>);
 static_assert(std::is_trivially_copyable_v<sastaotp::sms_view> && std::is_trivially_copyable_v<sastaotp::price>);
@@ -168,6 +170,11 @@ void settings() {
     FAILURE(status::config, client(settings.add_ca_pem("no certificate")));
     FAILURE(status::config, settings.key_in(sastaotp::key_in(77)));
     FAILURE(status::config, client(account("none").max_connections(0)));
+    FAILURE(status::config, settings.max_requests_per_minute(0));
+    const auto begun = std::chrono::steady_clock::now();
+    const client slow(account("slow").max_requests_per_minute(600));
+    for (int read = 0; read < 4; ++read) CHECK(slow.get_balance().amount() > amount());
+    CHECK(std::chrono::steady_clock::now() - begun >= 300ms);
 
     // The environment.
     setenv("SASTAOTP_API_KEY", (run + "env").c_str(), 1);
@@ -618,6 +625,100 @@ void given_up() {
     CHECK(!why->message().empty() && why->intent() && why->json().front() == '{');
 }
 
+/// Whether the descriptor of a queue is readable now.
+bool readable(const sastaotp::queue &queue) {
+    pollfd one{queue.fd(), POLLIN, 0};
+    return poll(&one, 1, 0) == 1 && one.revents == POLLIN;
+}
+
+/// A member of a document that is a word.
+std::string word(string_view json, const std::string &name) {
+    const auto before = "\"" + name + "\":\"";
+    const auto at = json.find(before);
+    CHECK(at != string_view::npos);
+    const auto rest = json.substr(at + before.size());
+    return std::string(rest.substr(0, rest.find('"')));
+}
+
+void queues() {
+    std::optional<client> shop(account("queue"));
+    sastaotp::queue queue(*shop);
+    CHECK(queue.fd() >= 0 && queue.open_count() == 0 && !readable(queue) && queue.take(9, 0s).empty());
+    CHECK(queue.take(0, 1min).empty());
+    const auto bought = queue.submit(R"({"op":"get_number","service":"zz_multi","country":"22","max_price":"80"})");
+    const auto number = queue.join(bought, 30s);
+    CHECK(number && number->ticket() == bought && number->status() == status::ok && !number->error());
+    CHECK(number->get() == number->json() && number->json().front() == '{' && !readable(queue));
+    auto id = word(number->json(), "id");
+    const auto on = [&id](const std::string &op, const std::string &more = "") {
+        return "{\"op\":\"" + op + "\",\"id\":\"" + id + "\"" + more + "}";
+    };
+    std::vector<sastaotp::ticket> tickets{queue.submit(on("wait_for_code", R"(,"timeout_ms":30000)"))};
+    auto finished = queue.take(9, 30s);
+    CHECK(finished.size() == 1 && finished[0].ticket() == tickets[0] && !word(finished[0].get(), "code").empty());
+    CHECK(word(queue.join(queue.submit(on("settle")), 30s)->get(), "state") == "completed");
+    FAILURE(status::config, queue.join(bought, 0s));
+
+    // What is none, and what fails: a completion that is left behind by its exception, and by a move.
+    FAILURE(status::config, queue.submit("{}"));
+    FAILURE(status::config, queue.submit(string_view("{}\0", 3)));
+    FAILURE(status::config, queue.submit(R"({"op":"get_number","service":"tg","max_price":80.5})"));
+    FAILURE(status::config, sastaotp::queue(*shop, 0));
+    std::optional<sastaotp::error> kept;
+    {
+        auto none = queue.join(queue.submit(R"({"op":"get_number","service":"zz_nonumbers","max_price":"80"})"), 30s);
+        CHECK(none && none->status() == status::no_numbers && none->json().empty());
+        CHECK(none->error() && none->error()->code() == "NO_NUMBERS");
+        kept = FAILURE(status::no_numbers, none->get());
+        CHECK(none->ticket() != bought && none->status() == status::no_numbers);
+        const auto moved = std::move(*none);
+        CHECK(none->ticket() == sastaotp::ticket() && none->status() == status::ok && none->get().empty());
+        CHECK(moved.error()->message() == kept->message());
+        *none = queue.join(queue.submit(on("get_status")), 30s).value();
+        CHECK(none->status() == status::ok && !none->get().empty());
+    }
+    CHECK(kept->code() == "NO_NUMBERS" && kept->intent()->service() == "zz_nonumbers" && !kept->json().empty());
+    bool unknown = false;
+    try {
+        queue.join(queue.submit(R"({"op":"get_number","service":"zz_sql","accept_any_price":true})"), 30s)->get();
+    } catch (const sastaotp::outcome_unknown &lost) {
+        unknown = true;
+        CHECK(lost.intent()->service() == "zz_sql" && lost.code() == "ERROR_SQL");
+    }
+    CHECK(unknown);
+
+    // Cancelled, readable, and many taken at once; the client is gone by then.
+    const auto silent = shop->get_number(request("zz_never"));
+    id = silent.id();
+    const auto wait = queue.submit(on("wait_for_code", R"(,"timeout_ms":60000)"));
+    shop.reset();
+    CHECK(!queue.join(wait, 100ms) && queue.open_count() == 1 && !readable(queue));
+    CHECK(queue.cancel(wait) && !queue.cancel(wait) && readable(queue));
+    const auto cancelled = queue.take(9, 0s);
+    CHECK(cancelled.size() == 1 && cancelled[0].status() == status::cancelled && !readable(queue));
+    tickets.clear();
+    for (int at = 0; at < 50; ++at) tickets.push_back(queue.submit(R"({"op":"budget_left"})"));
+    std::vector<sastaotp::ticket> back;
+    while (back.size() < tickets.size()) {
+        finished = queue.take(7, 30s);
+        CHECK(!finished.empty() && finished.size() <= 7);
+        for (const auto &each : finished) {
+            CHECK(each.get() == R"({"budget_left_micros":null})");
+            back.push_back(each.ticket());
+        }
+    }
+    std::sort(back.begin(), back.end());
+    CHECK(back == tickets);
+    CHECK(silent.cancel().state() == sastaotp::settled::cancelled);
+
+    auto holder = std::move(queue);
+    FAILURE(status::config, queue.submit(R"({"op":"budget_left"})"));
+    FAILURE(status::config, queue.take(1, 0s));
+    CHECK(queue.fd() == -1 && queue.open_count() == 0 && !queue.cancel(wait));
+    holder = sastaotp::queue(client(account("queue")), 1);
+    CHECK(holder.join(holder.submit(R"({"op":"unclaimed"})"), 30s)->get().front() == '{');
+}
+
 void moved_from() {
     client shop(account("moved"));
     client other(std::move(shop));
@@ -691,6 +792,7 @@ int main(int argc, char **argv) {
         history();
         tokens();
         given_up();
+        queues();
         moved_from();
     } catch (const std::exception &error) {
         std::fprintf(stderr, "cpp.cpp: not expected: %s\n", error.what());

@@ -1,13 +1,16 @@
 /*
- * Whether anything grows: objects made and freed a million times; numbers bought, waited for or cancelled, and freed.
+ * Whether anything grows: objects made and freed a million times; numbers bought, waited for or cancelled, and freed;
+ * operations through a queue.
  *
- * growth URL [PURCHASES [OBJECTS]], 2,000 and 1,000,000 by default. Memory is measured after a warm-up. A client
- * remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so fewer than 100,000
- * purchases go through clients of a hundred each; more go through one client, which is full before the measurement.
+ * growth URL [PURCHASES [OBJECTS [OPERATIONS]]], 2,000, 1,000,000 and 100,000 by default. Memory is measured after a
+ * warm-up. A client remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so
+ * fewer than 100,000 purchases go through clients of a hundred each; more go through one client, which is full before
+ * the measurement.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include <dirent.h>
+#include <time.h>
 
 #include "check.h"
 #include "sandbox.h"
@@ -86,12 +89,22 @@ static void make_intent(void) {
     sastaotp_intent_free(it);
 }
 
+static sastaotp_client *shop;
+
+/* Without an operation, so without a thread; each has a descriptor of its own. */
+static void make_queue(void) {
+    sastaotp_queue *it = NULL;
+    CHECK_INT(sastaotp_queue_new(shop, &it, NULL), SASTAOTP_OK);
+    CHECK(sastaotp_queue_fd(it) >= 0);
+    sastaotp_queue_free(it);
+}
+
 static const struct {
     const char *name;
     void (*make)(void);
 } kinds[] = {
     {"config", make_config},   {"client", make_client},   {"error", make_error},   {"cancel", make_cancel},
-    {"request", make_request}, {"options", make_options}, {"intent", make_intent},
+    {"request", make_request}, {"options", make_options}, {"intent", make_intent}, {"queue", make_queue},
 };
 
 static void objects(long count) {
@@ -105,7 +118,7 @@ static void objects(long count) {
     snprintf(intent_json, sizeof intent_json, "%s", sastaotp_intent_json(intent));
     sastaotp_intent_free(intent);
     sastaotp_number_request_free(request);
-    sastaotp_client_free(client);
+    shop = client;
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         for (long at = 0; at < count / 100 + 1; at++) kinds[kind].make();
         long before = resident_kib();
@@ -114,7 +127,48 @@ static void objects(long count) {
         printf("growth: %ld x %s: %+ld KiB\n", count, kinds[kind].name, grown);
         CHECK(grown < LIMIT_KIB);
     }
+    sastaotp_client_free(client);
     sastaotp_config_free(config);
+}
+
+/* Submits so many operations to one queue, and takes their completions; half of them by their tickets. */
+static void submit_and_take(const sastaotp_queue *queue, long count) {
+    for (long at = 0; at < count; at++) {
+        sastaotp_completion *completion = NULL;
+        uint64_t ticket = 0;
+        size_t taken = 1;
+        CHECK_INT(sastaotp_queue_submit(queue, "{\"op\":\"unclaimed\"}", &ticket, NULL), SASTAOTP_OK);
+        if (at % 2) {
+            CHECK_INT(sastaotp_queue_take(queue, &completion, 1, 10000, &taken, NULL), SASTAOTP_OK);
+        } else {
+            CHECK_INT(sastaotp_queue_join(queue, ticket, 10000, &completion, NULL), SASTAOTP_OK);
+        }
+        CHECK(taken == 1 && sastaotp_completion_ticket(completion) == ticket);
+        CHECK(sastaotp_completion_json(completion) != NULL);
+        sastaotp_completion_free(completion);
+    }
+}
+
+static void operations(long count) {
+    sastaotp_error *error = NULL;
+    sandbox_begin("growth_operations");
+    sastaotp_client *client = sandbox_client();
+    sastaotp_queue *queue = NULL;
+    WORKS(sastaotp_queue_new(client, &queue, &error));
+    submit_and_take(queue, count / 10 + 1);
+    long before = resident_kib();
+    int files = open_files();
+    submit_and_take(queue, count);
+    long grown = resident_kib() - before;
+    printf("growth: %ld operations through one queue: %+ld KiB\n", count, grown);
+    CHECK(grown < LIMIT_KIB);
+    sastaotp_queue_free(queue);
+    sastaotp_client_free(client);
+    /* The descriptor goes with the last worker, which ends beside the free. */
+    for (int tries = 0; open_files() >= files && tries < 500; tries++) {
+        struct timespec pause = {0, 10000000};
+        nanosleep(&pause, NULL);
+    }
 }
 
 /* Buys one number and waits for its code, cancels it, or leases it, in turns. */
@@ -195,6 +249,7 @@ int main(int count, char **arguments) {
     int files = open_files();
     purchases(count > 2 ? strtol(arguments[2], NULL, 10) : 2000);
     objects(count > 3 ? strtol(arguments[3], NULL, 10) : 1000000);
+    operations(count > 4 ? strtol(arguments[4], NULL, 10) : 100000);
     CHECK_INT(open_files(), files);
     printf("growth: %d open files at the start and at the end\n", files);
     return 0;

@@ -8,6 +8,7 @@ typedef struct objects {
     sastaotp_config *config;
     sastaotp_client *client;
     sastaotp_number_request *request;
+    sastaotp_queue *queue;
 } objects;
 
 /* A row: a call that takes a text. What it makes, it frees. */
@@ -32,6 +33,7 @@ SETTER(user_agent, sastaotp_config_set_user_agent(on->config, text, error))
 SETTER(rupees, sastaotp_amount_parse(text, &(int64_t){0}, error))
 SETTER(country, sastaotp_number_request_set_country(on->request, text, error))
 SETTER(operator_, sastaotp_number_request_set_operator(on->request, text, error))
+SETTER(operation, sastaotp_queue_submit(on->queue, text, &(uint64_t){0}, error))
 ROW(request_new, sastaotp_number_request, sastaotp_number_request_new(text, &result, error))
 ROW(intent_json, sastaotp_intent, sastaotp_intent_from_json(text, &result, error))
 ROW(services, sastaotp_services, sastaotp_client_get_services(on->client, text, &result, error))
@@ -71,11 +73,14 @@ static const struct {
     {"id", activation_id, AT_ONCE},
     {"id", status_id, AT_ONCE},
     {"id", change_id, AT_ONCE},
+    {"operation", operation, AT_ONCE},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
 static objects objects_new(void) {
-    objects on = {sandbox_config(), sandbox_client(), sandbox_request("zz_never")};
+    sastaotp_error *error = NULL;
+    objects on = {sandbox_config(), sandbox_client(), sandbox_request("zz_never"), NULL};
+    WORKS(sastaotp_queue_new(on.client, &on.queue, &error));
     return on;
 }
 
@@ -83,6 +88,7 @@ static void objects_free(objects on) {
     sastaotp_config_free(on.config);
     sastaotp_client_free(on.client);
     sastaotp_number_request_free(on.request);
+    sastaotp_queue_free(on.queue);
 }
 
 void bad_texts_are_refused(void) {
@@ -212,6 +218,17 @@ void values_out_of_range(void) {
         FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
         sastaotp_error_free(error);
     }
+    static const uint32_t no_workers[] = {0, 513, UINT32_MAX};
+    for (size_t at = 0; at < sizeof no_workers / sizeof *no_workers; at++) {
+        sastaotp_queue *queue = NULL;
+        FAILS(sastaotp_queue_new_with_workers(on.client, no_workers[at], &queue, &error), SASTAOTP_CONFIG);
+        CHECK_HOLDS(sastaotp_error_message(error), "workers");
+        sastaotp_error_free(error);
+    }
+    FAILS(sastaotp_config_set_max_requests_per_minute(on.config, 0, &error), SASTAOTP_CONFIG);
+    CHECK_HOLDS(sastaotp_error_message(error), "requests per minute");
+    sastaotp_error_free(error);
+    error = NULL;
     sastaotp_client *client = NULL;
     WORKS(sastaotp_config_set_max_connections(on.config, 0, &error));
     FAILS(sastaotp_client_new(on.config, &client, &error), SASTAOTP_CONFIG);
@@ -219,6 +236,19 @@ void values_out_of_range(void) {
     CHECK_INT(sandbox_requests(NULL), before);
 
     /* At the ends of what is possible, things work. */
+    static const uint32_t workers[] = {1, 512};
+    for (size_t at = 0; at < sizeof workers / sizeof *workers; at++) {
+        sastaotp_queue *queue = NULL;
+        sastaotp_completion *completion = NULL;
+        uint64_t ticket = 0;
+        WORKS(sastaotp_queue_new_with_workers(on.client, workers[at], &queue, &error));
+        WORKS(sastaotp_queue_submit(queue, "{\"op\":\"get_balance\"}", &ticket, &error));
+        WORKS(sastaotp_queue_join(queue, ticket, UINT32_MAX, &completion, &error));
+        CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_OK);
+        sastaotp_completion_free(completion);
+        sastaotp_queue_free(queue);
+    }
+    WORKS(sastaotp_config_set_max_requests_per_minute(on.config, UINT32_MAX, &error));
     sastaotp_wait_options *options = sastaotp_wait_options_new();
     sastaotp_sms *sms = NULL;
     WORKS(sastaotp_wait_options_set_interval_ms(options, UINT32_MAX, &error));

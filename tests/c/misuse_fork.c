@@ -46,6 +46,7 @@ typedef struct inherited {
     sastaotp_lease *lease;
     sastaotp_order_iterator *iterator;
     sastaotp_balance *balance;
+    sastaotp_queue *queue;
 } inherited;
 
 static void clients_in_a_child(const inherited *of) {
@@ -86,6 +87,23 @@ static void clients_in_a_child(const inherited *of) {
     CHECK(!sastaotp_client_budget_left(of->client, NULL));
 }
 
+static void queues_in_a_child(const inherited *of, uint64_t ticket) {
+    sastaotp_error *error = NULL;
+    sastaotp_queue *queue = NULL;
+    sastaotp_completion *completion = NULL;
+    uint64_t none = 7;
+    size_t count = 7;
+    OF_THE_PARENT("client", sastaotp_queue_new(of->client, &queue, &error));
+    OF_THE_PARENT("client", sastaotp_queue_new_with_workers(of->client, 1, &queue, &error));
+    OF_THE_PARENT("queue", sastaotp_queue_submit(of->queue, "{\"op\":\"get_balance\"}", &none, &error));
+    OF_THE_PARENT("queue", sastaotp_queue_take(of->queue, &completion, 1, 60000, &count, &error));
+    OF_THE_PARENT("queue", sastaotp_queue_join(of->queue, ticket, 60000, &completion, &error));
+    CHECK(none == 0 && count == 0 && completion == NULL && queue == NULL);
+    CHECK(!sastaotp_queue_cancel(of->queue, ticket));
+    CHECK_INT(sastaotp_queue_fd(of->queue), -1);
+    CHECK_INT(sastaotp_queue_open_count(of->queue), 0);
+}
+
 static void numbers_in_a_child(const inherited *of) {
     sastaotp_error *error = NULL;
     sastaotp_activation *number = NULL;
@@ -113,6 +131,7 @@ static void numbers_in_a_child(const inherited *of) {
 }
 
 static void inherited_free(const inherited *of) {
+    sastaotp_queue_free(of->queue);
     sastaotp_lease_free(of->lease);
     sastaotp_activation_free(of->number);
     sastaotp_order_iterator_free(of->iterator);
@@ -137,6 +156,12 @@ void a_forked_child_makes_its_own(void) {
     WORKS(sastaotp_client_lease(of.client, of.request, &of.lease, &error));
     WORKS(sastaotp_client_orders(of.client, NULL, &of.iterator, &error));
     WORKS(sastaotp_client_get_balance(of.client, &of.balance, &error));
+    WORKS(sastaotp_queue_new(of.client, &of.queue, &error));
+    /* A completion waits, which is the parent's to take. */
+    uint64_t ticket = 0;
+    sastaotp_completion *completion = NULL;
+    WORKS(sastaotp_queue_submit(of.queue, "{\"op\":\"unclaimed\"}", &ticket, &error));
+    while (sastaotp_queue_open_count(of.queue) > 0) sleep_ms(1);
     size_t before = sandbox_requests(NULL);
     fflush(NULL);
     pid_t child = fork();
@@ -145,6 +170,7 @@ void a_forked_child_makes_its_own(void) {
         sastaotp_client *own = NULL, *none = NULL;
         sastaotp_balance *balance = NULL;
         clients_in_a_child(&of);
+        queues_in_a_child(&of, ticket);
         numbers_in_a_child(&of);
         CHECK_INT(sandbox_requests(NULL), before);
         CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
@@ -163,6 +189,9 @@ void a_forked_child_makes_its_own(void) {
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK_INT(sandbox_requests(NULL), before + 1);
+    WORKS(sastaotp_queue_join(of.queue, ticket, 0, &completion, &error));
+    CHECK(sastaotp_completion_json(completion) != NULL);
+    sastaotp_completion_free(completion);
     sandbox_do("assert", "{\"charges\":2,\"refunds\":0}");
     sastaotp_order *order = NULL;
     sastaotp_settlement *settlement = NULL;
@@ -224,13 +253,14 @@ void a_token_whose_process_forked(void) {
 
 static counter ended = COUNTER;
 
-/* Keeps the locks of an activation and a token busy. */
+/* Keeps the locks of an activation, a token and a queue busy. */
 static void *use_at_full_speed(void *argument) {
     const inherited *of = argument;
     while (counter_add(&ended, 0) == 0) {
         for (int at = 0; at < 100; at++) {
             CHECK(sastaotp_activation_code_count(of->number) == 0 && !sastaotp_cancel_is_triggered(of->cancel));
             CHECK(!sastaotp_client_budget_left(of->client, NULL));
+            CHECK_INT(sastaotp_queue_open_count(of->queue), 0);
         }
     }
     return NULL;
@@ -240,6 +270,8 @@ void forks_while_a_thread_holds_a_lock(void) {
     enum { FORKS = 50 };
     inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_new()};
     of.number = sandbox_buy(of.client, "zz_never");
+    sastaotp_error *error = NULL;
+    WORKS(sastaotp_queue_new(of.client, &of.queue, &error));
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, use_at_full_speed, &of), 0);
     for (int at = 0; at < FORKS; at++) {
@@ -254,6 +286,7 @@ void forks_while_a_thread_holds_a_lock(void) {
             CHECK(sastaotp_activation_phone_number(of.number) != NULL);
             sastaotp_cancel_trigger(of.cancel);
             CHECK(!sastaotp_client_budget_left(of.client, NULL));
+            CHECK_INT(sastaotp_queue_open_count(of.queue), 0);
             inherited_free(&of);
             end_child();
         }

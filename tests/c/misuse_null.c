@@ -53,6 +53,7 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request) 
     REFUSED("config", sastaotp_config_set_max_connections(NULL, 1, error));
     REFUSED("config", sastaotp_config_set_budget(NULL, 1, error));
     REFUSED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
+    REFUSED("config", sastaotp_config_set_max_requests_per_minute(NULL, 1, error));
     REFUSED_INTO(sastaotp_number_request, "service", sastaotp_number_request_new(NULL, place, error));
     REFUSED(PLACE, sastaotp_number_request_new("tg", NULL, error));
     REFUSED("request", sastaotp_number_request_set_country(NULL, "22", error));
@@ -155,6 +156,28 @@ static void numbers(const sastaotp_activation *number, const sastaotp_cancel *ca
     REFUSED(PLACE, sastaotp_order_iterator_next(iterator, NULL, error));
 }
 
+static void queues(const sastaotp_client *client, const sastaotp_queue *queue) {
+    static const char operation[] = "{\"op\":\"get_balance\"}";
+    sastaotp_completion *completions[1];
+    uint64_t ticket = 7;
+    size_t count = 7;
+    REFUSED_INTO(sastaotp_queue, "client", sastaotp_queue_new(NULL, place, error));
+    REFUSED(PLACE, sastaotp_queue_new(client, NULL, error));
+    REFUSED_INTO(sastaotp_queue, "client", sastaotp_queue_new_with_workers(NULL, 1, place, error));
+    REFUSED(PLACE, sastaotp_queue_new_with_workers(client, 1, NULL, error));
+    REFUSED("queue", sastaotp_queue_submit(NULL, operation, &ticket, error));
+    CHECK_INT(ticket, 0);
+    REFUSED("operation", sastaotp_queue_submit(queue, NULL, &ticket, error));
+    REFUSED("ticket", sastaotp_queue_submit(queue, operation, NULL, error));
+    REFUSED("queue", sastaotp_queue_take(NULL, completions, 1, 0, &count, error));
+    CHECK_INT(count, 0);
+    REFUSED("completions", sastaotp_queue_take(queue, NULL, 1, 0, &count, error));
+    REFUSED("count", sastaotp_queue_take(queue, completions, 1, 0, NULL, error));
+    REFUSED_INTO(sastaotp_completion, "queue", sastaotp_queue_join(NULL, 1, 0, place, error));
+    REFUSED(PLACE, sastaotp_queue_join(queue, 1, 0, NULL, error));
+    CHECK_INT(sastaotp_queue_open_count(queue), 0);
+}
+
 void null_arguments_are_refused(void) {
     sastaotp_error *error = NULL;
     sastaotp_config *config = sandbox_config();
@@ -164,6 +187,8 @@ void null_arguments_are_refused(void) {
     sastaotp_intent *intent = NULL;
     sastaotp_order_iterator *iterator = NULL;
     sastaotp_lease *lease = NULL;
+    sastaotp_queue *queue = NULL;
+    WORKS(sastaotp_queue_new(client, &queue, &error));
     WORKS(sastaotp_client_intend(client, request, &intent, &error));
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_lease(client, request, &lease, &error));
@@ -171,8 +196,10 @@ void null_arguments_are_refused(void) {
     settings(config, request);
     clients(client, config, cancel, request, intent);
     numbers(sastaotp_lease_activation(lease), cancel, lease, iterator);
+    queues(client, queue);
     CHECK_INT(sandbox_requests(NULL), before);
     printf("misuse: %d arguments that are NULL\n", rows);
+    sastaotp_queue_free(queue);
     sastaotp_lease_free(lease);
     sastaotp_order_iterator_free(iterator);
     sastaotp_intent_free(intent);

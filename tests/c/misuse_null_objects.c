@@ -126,6 +126,13 @@ void null_objects_have_nothing(void) {
     CHECK(sastaotp_unclaimed_intent(NULL) == NULL);
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);
     CHECK(sastaotp_unclaimed_error(NULL) == NULL);
+    CHECK(!sastaotp_queue_cancel(NULL, 1));
+    CHECK_INT(sastaotp_queue_fd(NULL), -1);
+    CHECK_INT(sastaotp_queue_open_count(NULL), 0);
+    CHECK_INT(sastaotp_completion_ticket(NULL), 0);
+    CHECK_INT(sastaotp_completion_status(NULL), SASTAOTP_OK);
+    CHECK(sastaotp_completion_json(NULL) == NULL);
+    CHECK(sastaotp_completion_error(NULL) == NULL);
     CHECK(micros == 7 && large == 7 && small == 7 && size == 7 && flag);
     sastaotp_error_free(NULL);
     sastaotp_config_free(NULL);
@@ -150,4 +157,6 @@ void null_objects_have_nothing(void) {
     sastaotp_lease_free(NULL);
     sastaotp_reconciliation_free(NULL);
     sastaotp_unclaimed_list_free(NULL);
+    sastaotp_queue_free(NULL);
+    sastaotp_completion_free(NULL);
 }

@@ -125,6 +125,8 @@ void what_a_client_made_outlives_it(void) {
     sastaotp_services *services = NULL;
     sastaotp_unclaimed_list *list = NULL;
     sastaotp_activation *number = NULL;
+    sastaotp_queue *queue = NULL;
+    WORKS(sastaotp_queue_new(client, &queue, &error));
     WORKS(sastaotp_client_lease(client, request, &lease, &error));
     WORKS(sastaotp_client_orders(client, NULL, &iterator, &error));
     WORKS(sastaotp_client_get_services(client, "tg", &services, &error));
@@ -138,6 +140,13 @@ void what_a_client_made_outlives_it(void) {
     CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(refusal)), "zz_nonumbers");
     CHECK_TEXT(sastaotp_service_code(sastaotp_services_get(services, 0)), "tg");
     CHECK_INT(sastaotp_unclaimed_list_count(list), 0);
+    sastaotp_completion *completion = NULL;
+    uint64_t ticket = 0;
+    WORKS(sastaotp_queue_submit(queue, "{\"op\":\"get_balance\"}", &ticket, &error));
+    WORKS(sastaotp_queue_join(queue, ticket, 25000, &completion, &error));
+    sastaotp_queue_free(queue);
+    CHECK(sastaotp_completion_json(completion) != NULL);
+    sastaotp_completion_free(completion);
     sastaotp_order *order = NULL, *end = NULL;
     WORKS(sastaotp_order_iterator_next(iterator, &order, &error));
     WORKS(sastaotp_order_iterator_next(iterator, &end, &error));

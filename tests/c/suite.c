@@ -28,6 +28,16 @@ static const struct {
     {"an_abandoned_purchase_is_listed", an_abandoned_purchase_is_listed},
     {"budgets_are_kept", budgets_are_kept},
     {"tokens_end_calls", tokens_end_calls},
+    {"a_number_goes_through_a_queue", a_number_goes_through_a_queue},
+    {"every_operation_has_json", every_operation_has_json},
+    {"a_descriptor_tells_of_completions", a_descriptor_tells_of_completions},
+    {"a_cancelled_purchase_of_a_queue_is_listed", a_cancelled_purchase_of_a_queue_is_listed},
+    {"what_is_no_operation_is_refused", what_is_no_operation_is_refused},
+    {"an_operation_that_fails_says_why", an_operation_that_fails_says_why},
+    {"eight_threads_submit_while_three_take", eight_threads_submit_while_three_take},
+    {"a_queue_ends_while_connections_hang", a_queue_ends_while_connections_hang},
+    {"a_queue_and_its_client_end_in_any_order", a_queue_and_its_client_end_in_any_order},
+    {"requests_keep_to_their_rate", requests_keep_to_their_rate},
 };
 
 int main(int count, char **arguments) {

@@ -34,4 +34,16 @@ void tokens_end_calls(void);
 void an_unknown_purchase_is_found(void);
 void an_abandoned_purchase_is_listed(void);
 
+/* suite_queue.c: many operations at once. */
+void a_number_goes_through_a_queue(void);
+void every_operation_has_json(void);
+void a_descriptor_tells_of_completions(void);
+void a_cancelled_purchase_of_a_queue_is_listed(void);
+void what_is_no_operation_is_refused(void);
+void an_operation_that_fails_says_why(void);
+void eight_threads_submit_while_three_take(void);
+void a_queue_ends_while_connections_hang(void);
+void a_queue_and_its_client_end_in_any_order(void);
+void requests_keep_to_their_rate(void);
+
 #endif
