@@ -2,10 +2,11 @@
 
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::protocol::Request;
 use crate::protocol::document::millis_since_1970;
+use crate::protocol::json::{Field, Object};
 use crate::{Amount, Error, Result};
 
 /// A purchase to make: a service, a country, and what it may cost.
@@ -106,8 +107,7 @@ impl NumberRequest {
 ///
 /// Every error of a purchase carries one. A program that must survive being killed makes it beforehand with
 /// `Client::intend` and saves [`Intent::to_json`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Saved")]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
     #[serde(flatten)]
     what: What,
@@ -127,37 +127,6 @@ enum What {
     Number { service: String, country: Option<String>, operator: Option<String>, multi_sms: bool },
     #[serde(rename = "regetNumber")]
     Reget { id: String, phone_number: Option<String> },
-}
-
-/// An intent as it was saved. Flat: the derived reader of a part that is flattened is 10 KB of the library for C.
-#[derive(Deserialize)]
-struct Saved {
-    action: String,
-    service: Option<String>,
-    country: Option<String>,
-    operator: Option<String>,
-    multi_sms: Option<bool>,
-    id: Option<String>,
-    phone_number: Option<String>,
-    max_price_micros: Option<i64>,
-    started_ms: u64,
-    watermark: Option<u64>,
-}
-
-impl TryFrom<Saved> for Intent {
-    type Error = &'static str;
-
-    fn try_from(saved: Saved) -> std::result::Result<Self, Self::Error> {
-        let what = match (saved.action.as_str(), saved.service, saved.multi_sms, saved.id) {
-            ("getNumber", Some(service), Some(multi_sms), _) => {
-                What::Number { service, country: saved.country, operator: saved.operator, multi_sms }
-            }
-            ("regetNumber", _, _, Some(id)) => What::Reget { id, phone_number: saved.phone_number },
-            _ => return Err("an intent has an action, and what is to be bought"),
-        };
-        let (max_price, started_ms, watermark) = (saved.max_price_micros, saved.started_ms, saved.watermark);
-        Ok(Self { what, max_price, started_ms, watermark })
-    }
 }
 
 impl Intent {
@@ -187,10 +156,33 @@ impl Intent {
     /// Reads an intent that was saved.
     pub fn from_json(text: &str) -> Result<Self> {
         let doing = "reading a saved intent";
-        let intent: Self = serde_json::from_str(text)
-            .map_err(|_| Error::config(doing, "the text is not the JSON of an intent: give it as it was saved"))?;
+        let intent = Self::read(text)
+            .ok_or_else(|| Error::config(doing, "the text is not the JSON of an intent: give it as it was saved"))?;
         intent.request().query().map_err(|error| Error::invalid(doing, error))?;
         Ok(intent)
+    }
+
+    /// By hand: a derived reader is 10 KB of the library for C.
+    fn read(text: &str) -> Option<Self> {
+        let object: Object<'_> = serde_json::from_str(text).ok()?;
+        // What is there must be a number: a maximum price that cannot be read must not become none.
+        let whole = |name| object.get(&[name]).map_or(Some(None), |field: Field<'_>| field.count().map(Some));
+        let word = |name| object.word(&[name]);
+        let what = match object.word(&["action"])?.as_str() {
+            "getNumber" => What::Number {
+                service: word("service")?,
+                country: word("country"),
+                operator: word("operator"),
+                multi_sms: object.get(&["multi_sms"])?.flag()?,
+            },
+            "regetNumber" => What::Reget { id: word("id")?, phone_number: word("phone_number") },
+            _ => return None,
+        };
+        let max_price = match whole("max_price_micros")? {
+            Some(micros) => Some(i64::try_from(micros).ok()?),
+            None => None,
+        };
+        Some(Self { what, max_price, started_ms: whole("started_ms")??, watermark: whole("watermark")? })
     }
 
     /// The code of the service, unless a number is bought again.
@@ -278,6 +270,8 @@ mod tests {
             "{}",
             r#"{"action":"getNumber","service":"ab","started_ms":0}"#,
             r#"{"action":"getNumber","multi_sms":false,"started_ms":0}"#,
+            r#"{"action":"getNumber","service":"ab","multi_sms":false,"max_price_micros":-1,"started_ms":0}"#,
+            r#"{"action":"getNumber","service":"ab","multi_sms":false,"max_price_micros":"all","started_ms":0}"#,
             r#"{"action":"getNumber","service":"ab","multi_sms":false}"#,
             r#"{"action":"regetNumber","service":"ab","multi_sms":false,"started_ms":0}"#,
             r#"{"action":"get_number","service":"ab","multi_sms":false,"started_ms":0}"#,
