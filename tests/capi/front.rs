@@ -740,6 +740,10 @@ pub(crate) struct Activation {
     phone_number: Option<String>,
 }
 
+// As for the objects above: the header promises activations to any thread.
+unsafe impl Send for Activation {}
+unsafe impl Sync for Activation {}
+
 impl Activation {
     fn of(own: Object<sastaotp_activation>) -> Self {
         let get = own.0.cast_const();

@@ -25,5 +25,7 @@ mod server;
 mod settling;
 #[path = "../sockets/unclaimed.rs"]
 mod unclaimed;
+#[path = "../sockets/waiting.rs"]
+mod waiting;
 #[path = "../client/waits.rs"]
 mod waits;
