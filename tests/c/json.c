@@ -122,7 +122,21 @@ const char *json_member(const char *object, const char *name) {
 }
 
 int json_is(const char *it, const char *written) {
-    const char *end = it ? value(it, 0) : NULL;
     size_t length = strlen(written);
-    return end != NULL && (size_t)(end - it) == length && memcmp(it, written, length) == 0;
+    return json_size(it) == length && memcmp(it, written, length) == 0;
+}
+
+size_t json_size(const char *it) {
+    const char *end = it ? value(it, 0) : NULL;
+    return end ? (size_t)(end - it) : 0;
+}
+
+const char *json_step(const char *many, const char *before, const char **name) {
+    if (many == NULL || (*many != '{' && *many != '[')) return NULL;
+    const char *at = blanks(before ? before + json_size(before) : many + 1);
+    if (before != NULL && *at == ',') at = blanks(at + 1);
+    if (*at == ']' || *at == '}' || *at == '\0') return NULL;
+    if (*many == '[') return at;
+    *name = at;
+    return blanks(blanks(at + json_size(at)) + 1);
 }

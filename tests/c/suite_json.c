@@ -16,6 +16,10 @@ void the_reader_of_json(void) {
     for (size_t at = 0; at < sizeof bad / sizeof *bad; at++) CHECK(!json_is_valid(bad[at]));
     CHECK(json_is(json_member(json_member("{\"x\":[{\"a\":1}],\"a\":{\"b\":2}}", "a"), "b"), "2"));
     CHECK(json_member("{\"x\":{\"a\":1}}", "a") == NULL && json_member("[1]", "a") == NULL);
+    const char *name = NULL, *list = "[ 1 , [2] ]", *first = json_step(list, NULL, &name);
+    CHECK(json_is(first, "1") && json_is(json_step(list, first, &name), "[2]"));
+    CHECK(json_step(list, list + 6, &name) == NULL && json_step("{}", NULL, &name) == NULL);
+    CHECK(json_is(json_step("{ \"a\" : 3}", NULL, &name), "3") && json_is(name, "\"a\""));
 }
 
 /* The JSON of one call of each kind, copied. */
