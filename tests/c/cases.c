@@ -203,6 +203,7 @@ int main(int count, char **arguments) {
     for (size_t at = 0; at < cases; at++) {
         int status = 0;
         CHECK(waitpid(running[at], &status, 0) == running[at]);
+        if (status != 0) fprintf(stderr, "row %zu of the files fails\n", at + 1);
         failed += status != 0;
     }
     if (failed > 0) fprintf(stderr, "%zu of %zu cases fail\n", failed, cases);
