@@ -1,0 +1,26 @@
+"""What the tests share: one sandbox, from the fixture that the package gives to pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import AsyncIterator, Iterator
+
+import pytest
+
+from sastaotp import AsyncClient, Client
+from sastaotp.testing import Sandbox
+
+#: The root of the checkout, whose header and cases the package is compared with.
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def client(sastaotp_sandbox: Sandbox) -> Iterator[Client]:
+    with sastaotp_sandbox.client() as client:
+        yield client
+
+
+@pytest.fixture
+async def async_client(sastaotp_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
+    async with sastaotp_sandbox.async_client() as client:
+        yield client
