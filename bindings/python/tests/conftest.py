@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import AsyncIterator, Iterator
+from typing import AsyncIterator, Callable, Iterator, List
 
 import pytest
 
@@ -12,6 +12,19 @@ from sastaotp.testing import Sandbox
 
 #: The root of the checkout, whose header and cases the package is compared with.
 ROOT = Path(__file__).resolve().parents[3]
+
+#: What was measured, to be shown at the end.
+FIGURES: List[str] = []
+
+
+@pytest.fixture
+def figure() -> Callable[[str], None]:
+    return FIGURES.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in FIGURES:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture

@@ -61,20 +61,20 @@ def hole() -> Iterator[str]:
             filler.close()
 
 
-def test_ctrl_c_ends_a_wait_and_the_activation_is_as_it_was(client: Client) -> None:
+def test_ctrl_c_ends_a_wait_and_the_activation_is_as_it_was(client: Client, figure: Callable[[str], None]) -> None:
     number = client.get_number("zz_ok", country="22", max_price=80)
     took = [interrupted(lambda: number.wait_for_code(timeout=60), 0.3 + part / 50) for part in range(5)]
-    print(f"Ctrl-C during a wait: KeyboardInterrupt after {max(took) * 1000:.0f} ms at most")
+    figure(f"Ctrl-C during a wait: KeyboardInterrupt after {max(took) * 1000:.0f} ms at most")
     assert max(took) < SOON
     assert len(number.wait_for_code(timeout=60).code) == 6
     assert number.complete().state == sastaotp.Settled.COMPLETED
     assert client.unclaimed() == ()
 
 
-def test_ctrl_c_ends_a_connect_that_hangs(hole: str) -> None:
+def test_ctrl_c_ends_a_connect_that_hangs(hole: str, figure: Callable[[str], None]) -> None:
     with Client(KEY, base_url=hole) as client:
         took = [interrupted(client.get_balance) for _ in range(3)]
-    print(f"Ctrl-C during a connect that hangs: KeyboardInterrupt after {max(took) * 1000:.0f} ms at most")
+    figure(f"Ctrl-C during a connect that hangs: KeyboardInterrupt after {max(took) * 1000:.0f} ms at most")
     assert max(took) < SOON
 
 

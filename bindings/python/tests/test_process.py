@@ -86,15 +86,17 @@ def fork(body: Callable[[], None]) -> int:
 
 
 @pytest.mark.parametrize("program", ["growth_blocking.py", "growth_async.py"])
-def test_a_hundred_thousand_calls_leave_nothing_behind(sastaotp_sandbox: Sandbox, program: str) -> None:
+def test_a_hundred_thousand_calls_leave_nothing_behind(
+    sastaotp_sandbox: Sandbox, program: str, figure: Callable[[str], None]
+) -> None:
     done = subprocess.run(
         [sys.executable, str(PROGRAMS / program), sastaotp_sandbox.url], capture_output=True, text=True, timeout=240
     )
-    print(done.stdout)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+    figure(done.stdout.strip())
 
 
-def test_a_process_ends_with_waits_open(sastaotp_sandbox: Sandbox) -> None:
+def test_a_process_ends_with_waits_open(sastaotp_sandbox: Sandbox, figure: Callable[[str], None]) -> None:
     shapes = ["threads", "tasks", "both"]
 
     def end(at: int) -> str:
@@ -108,5 +110,5 @@ def test_a_process_ends_with_waits_open(sastaotp_sandbox: Sandbox) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         ends = list(pool.map(end, range(EXITS)))
-    print(f"{ends.count('clean')} of {EXITS} ends were clean")
+    figure(f"{ends.count('clean')} of {EXITS} ends were clean")
     assert set(ends) == {"clean"}

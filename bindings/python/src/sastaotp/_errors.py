@@ -59,6 +59,9 @@ class OutcomeUnknownError(SastaotpError):
     repeats this one. ``kind`` says what happened.
     """
 
+    #: What was to be bought.
+    intent: Intent  # pyright: ignore[reportIncompatibleVariableOverride]
+
 
 class ConfigError(SastaotpError, ValueError):
     """An argument or a setting is wrong. Nothing was sent."""
