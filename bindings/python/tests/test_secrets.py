@@ -42,7 +42,8 @@ def texts_of_error(error: BaseException) -> str:
     """What a crash report shows: with the locals of every frame, and of what it came from."""
     shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     assert "Traceback" in shown
-    return shown + all_texts(error)
+    # Also what is not printed, but may be looked at.
+    return shown + all_texts(error) + repr([error.__cause__, error.__context__])
 
 
 def failing(call: Callable[[], Any]) -> str:
@@ -104,6 +105,7 @@ def test_a_client_that_cannot_be_made_does_not_show_the_key_it_got(kind: Any, se
     # A key that is none.
     shown += failing(lambda: kind(os.environ["SASTAOTP_API_KEY"] + "\0"))
     shown += failing(lambda: kind(os.environ["SASTAOTP_API_KEY"] + " x"))
+    shown += failing(lambda: kind(os.environ["SASTAOTP_API_KEY"] + "\ud800"))
     shown += failing(lambda: kind(os.environ["SASTAOTP_API_KEY"].encode()))
     assert CANARY not in shown
 

@@ -57,11 +57,10 @@ class Pump:
         if len(self._waiting) == 1:
             self.loop.call_soon(self._begin)
         try:
-            completion = await call.future
+            return self.session.finish(operation, await call.future, started)
         except BaseException:
             self._drop(call)
             raise
-        return self.session.finish(operation, completion, started)
 
     def end(self) -> None:
         """Cancels what is open: whoever waits learns it with the next turn of the loop."""

@@ -75,16 +75,15 @@ class Session:
                 if self.closed:
                     self._lib.sastaotp_queue_cancel(self._queue, ticket)
                 call(self._lib, "sastaotp_queue_join", self._queue, ticket, _SLICE, byref(place))
-            completion = self._read(place)
+            return self.finish(operation, self._read(place), started)
         except BaseException:
-            if ticket.value and not place:
-                self.give_up(operation, ticket.value)
-            elif place:
+            if place:
                 self.disown(operation, self._read(place))
+            elif ticket.value:
+                self.give_up(operation, ticket.value)
             raise
         finally:
             self._lib.sastaotp_completion_free(place)
-        return self.finish(operation, completion, started)
 
     def finish(self, operation: Operation[T], completion: Completion, started: float) -> T:
         """The result of an operation, or raises what it failed with."""

@@ -35,6 +35,7 @@ class Settings:
             if api_key is not None:
                 settings._call("sastaotp_config_set_api_key", settings.config, text(api_key, "api_key", shown=False))
         except Exception as error:
+            error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
         return settings
 
