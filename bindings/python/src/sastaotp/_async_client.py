@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import AsyncIterator, Optional, Type, Union
 
 from . import _operations
+from ._bought import Bought
 from ._intent import Intent
 from ._lease import interrupted, unsettled
 from ._models import (
@@ -18,7 +18,6 @@ from ._models import (
     Order,
     OrderPage,
     Prices,
-    Purchase,
     Reconciliation,
     Services,
     Settlement,
@@ -255,39 +254,14 @@ class AsyncClient(Owner):
         return await self._run(_operations.set_status(id, status))
 
 
-class AsyncActivation:
+class AsyncActivation(Bought):
     """A number that was bought. Any number of tasks may use it at once. The object may go: the order stays."""
 
-    __slots__ = ("_client", "_number")
+    __slots__ = ("_client",)
 
     def __init__(self, client: AsyncClient, number: Number) -> None:
+        super().__init__(number)
         self._client = client
-        self._number = number
-
-    @property
-    def id(self) -> str:
-        """The id of the activation. Opaque text."""
-        return self._number.id
-
-    @property
-    def phone_number(self) -> Optional[str]:
-        """The number as the service wrote it; None for an activation that was taken up by its id."""
-        return self._number.phone_number
-
-    @property
-    def price(self) -> Optional[Decimal]:
-        """What was charged, in rupees, where the service said so."""
-        return self._number.price
-
-    @property
-    def expires_at(self) -> Optional[datetime]:
-        """When the order expires, where the service said so."""
-        return self._number.expires_at
-
-    @property
-    def purchase(self) -> Optional[Purchase]:
-        """What the reply to the purchase said."""
-        return self._number.purchase
 
     async def poll(self) -> Status:
         """Ask the service once for the state. A code that comes is kept. Action getStatus."""
@@ -344,9 +318,6 @@ class AsyncActivation:
     async def reget(self) -> AsyncActivation:
         """Buy the same number again, after this order was completed. **Costs money.** Action regetNumber."""
         return await self._client.reget_number(self.id)
-
-    def __repr__(self) -> str:
-        return f"<AsyncActivation {self.id} {self.phone_number or ''}>".replace(" >", ">")
 
 
 class AsyncLease:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
 from typing import Iterator, Optional, Type, Union
 
 from . import _operations
+from ._bought import Bought
 from ._intent import Intent
 from ._lease import interrupted, unsettled
 from ._models import (
@@ -17,7 +17,6 @@ from ._models import (
     Order,
     OrderPage,
     Prices,
-    Purchase,
     Reconciliation,
     Services,
     Settlement,
@@ -253,39 +252,14 @@ class Client(Owner):
         return self._run(_operations.set_status(id, status))
 
 
-class Activation:
+class Activation(Bought):
     """A number that was bought. Any number of threads may use it at once. The object may go: the order stays."""
 
-    __slots__ = ("_client", "_number")
+    __slots__ = ("_client",)
 
     def __init__(self, client: Client, number: Number) -> None:
+        super().__init__(number)
         self._client = client
-        self._number = number
-
-    @property
-    def id(self) -> str:
-        """The id of the activation. Opaque text."""
-        return self._number.id
-
-    @property
-    def phone_number(self) -> Optional[str]:
-        """The number as the service wrote it; None for an activation that was taken up by its id."""
-        return self._number.phone_number
-
-    @property
-    def price(self) -> Optional[Decimal]:
-        """What was charged, in rupees, where the service said so."""
-        return self._number.price
-
-    @property
-    def expires_at(self) -> Optional[datetime]:
-        """When the order expires, where the service said so."""
-        return self._number.expires_at
-
-    @property
-    def purchase(self) -> Optional[Purchase]:
-        """What the reply to the purchase said."""
-        return self._number.purchase
 
     def poll(self) -> Status:
         """Ask the service once for the state. A code that comes is kept. Action getStatus."""
@@ -342,9 +316,6 @@ class Activation:
     def reget(self) -> Activation:
         """Buy the same number again, after this order was completed. **Costs money.** Action regetNumber."""
         return self._client.reget_number(self.id)
-
-    def __repr__(self) -> str:
-        return f"<Activation {self.id} {self.phone_number or ''}>".replace(" >", ">")
 
 
 class Lease:
