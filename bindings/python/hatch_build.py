@@ -32,12 +32,10 @@ class BuildHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Adds the files that are not in this folder."""
         here = Path(self.root)
-        checkout = here.parents[1]
-        rust = here / "rust" if (here / "rust").is_dir() else checkout
+        rust = here / "rust" if (here / "rust").is_dir() else here.parents[1]
         force_include: dict[str, str] = build_data["force_include"]
         if self.target_name == "sdist":
             force_include.update({str(rust / name): f"rust/{name}" for name in RUST})
-            force_include.update({str(path): path.name for path in licenses(here, checkout)})
             return
         if version == "editable" and os.environ.get("SASTAOTP_LIBRARY"):
             return
@@ -49,11 +47,6 @@ class BuildHook(BuildHookInterface[Any]):
         force_include[str(program)] = f"sastaotp/_bundle/{PROGRAM}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag([library, program])}"
-
-
-def licenses(here: Path, checkout: Path) -> list[Path]:
-    """The texts of the licence, of the checkout."""
-    return sorted((here if (here / "rust").is_dir() else checkout).glob("LICENSE-*"))
 
 
 def build(rust: Path) -> tuple[Path, Path]:

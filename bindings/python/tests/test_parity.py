@@ -155,6 +155,11 @@ def test_everything_public_is_described() -> None:
                 assert value.__doc__, f"{name}.{method}"
 
 
+def test_the_licence_is_that_of_the_project() -> None:
+    for name in ("LICENSE-MIT", "LICENSE-APACHE"):
+        assert (ROOT / "bindings/python" / name).read_text() == (ROOT / name).read_text()
+
+
 def test_the_versions_are_one() -> None:
     manifest = re.search(r'^version = "(.*)"', (ROOT / "Cargo.toml").read_text(), re.M)
     assert manifest is not None
