@@ -37,9 +37,9 @@ def _find(variable: str, name: str) -> Path:
     for place in places:
         if place.is_file():
             return place
-    looked = " and ".join(str(place) for place in places)
+    looked = " or ".join(str(place) for place in places)
     raise ImportError(
-        f"sastaotp: {name} is in neither of {looked}: install the package with pip, "
+        f"sastaotp: {name} is not there as {looked}: install the package with pip, "
         f"or say where the file is with {variable}"
     )
 
