@@ -97,10 +97,10 @@ const classes = Object.fromEntries(
 const rename = (error, value) => Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
 for (const each of Object.values(classes)) rename(each.prototype, each.name)
 
-/** The error of the core's JSON, or of its text. `cause` is the reason of the signal that ended the call. */
+/** The error of the core's JSON, or of its text. `cause` is the reason of the signal, of a call that it ended. */
 function errorOf(json, cause) {
   const { kind, message, intent, ...rest } = typeof json === 'string' ? parse(json) : json
-  const facts = { status: kind, intent: intent && new Intent(intent), cause }
+  const facts = { status: kind, intent: intent && new Intent(intent), cause: kind === 'cancelled' ? cause : undefined }
   for (const [name, value] of Object.entries(rest)) facts[camel(name)] = value
   if (facts.charge === 'unknown') {
     const error = new OutcomeUnknownError(message, facts)

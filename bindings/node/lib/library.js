@@ -3,6 +3,7 @@
 // All of them return at once, so that the event loop may call them. Handles are addresses (bigint). What a function writes
 // goes to a typed array of one element.
 
+const { isAscii } = require('node:buffer')
 const koffi = require('koffi')
 const { locateLibrary } = require('./platform.js')
 const { ConfigError, errorOf } = require('./errors.js')
@@ -43,6 +44,9 @@ const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *compl
 void sastaotp_completion_free(sastaotp_completion *completion);
 `
 
+/** Results that are read by `textOf`, for they may be long. */
+const LONG = 'completion_json'
+
 /** A type of the header in koffi's words. Nothing is given a name there: names are global, and two copies would collide. */
 function type(text) {
   if (/^const char \*$/.test(text)) return 'const char *'
@@ -54,7 +58,8 @@ function type(text) {
 function declare(library, declaration) {
   const [, result, name, parameters] = declaration.match(/^(.+?[ *])(sastaotp_\w+)\((.*)\);$/)
   const types = parameters === 'void' ? [] : parameters.split(', ').map((one) => one.replace(/\w+$/, '').trim())
-  return [name.replace('sastaotp_', ''), library.func(name, type(result.trim()), types.map(type))]
+  const short = name.replace('sastaotp_', '')
+  return [short, library.func(name, short === LONG ? 'void *' : type(result.trim()), types.map(type))]
 }
 
 let loaded
@@ -71,6 +76,7 @@ function load() {
     file = locateLibrary()
     const handle = koffi.load(file)
     const functions = Object.fromEntries(DECLARATIONS.trim().split('\n').map((line) => declare(handle, line)))
+    functions.strlen = koffi.load(null).func('strlen', 'size_t', ['void *'])
     const version = functions.abi_version()
     if (version !== ABI_VERSION) throw new Error(`its binary interface is version ${version}, not ${ABI_VERSION}`)
     return functions
@@ -93,4 +99,12 @@ function check(name, ...args) {
   }
 }
 
-module.exports = { ABI_VERSION, DECLARATIONS, check, library }
+/** The text at an address. Long ones of ASCII, such as all prices, are copied and not decoded. */
+function textOf(address) {
+  const length = library().strlen(address)
+  if (length < 100_000) return koffi.decode.string(address)
+  const bytes = Buffer.from(koffi.view(address, length))
+  return isAscii(bytes) ? bytes.latin1Slice() : bytes.utf8Slice()
+}
+
+module.exports = { ABI_VERSION, DECLARATIONS, check, library, textOf }

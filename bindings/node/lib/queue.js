@@ -1,11 +1,10 @@
 // Operations under way: a promise for each ticket of the core's queue.
 //
-// The event loop watches the queue's descriptor, so that nothing is asked in turns and no thread waits. The watch keeps the
-// process alive exactly while something is open.
+// The process is kept alive exactly while something is open.
 
-const koffi = require('koffi')
 const { AbortError, ConfigError, errorOf } = require('./errors.js')
-const { check, library } = require('./library.js')
+const { check, library, textOf } = require('./library.js')
+const { watch } = require('./watch.js')
 
 /** Completions that are taken in one turn of the event loop. */
 const BATCH = 64
@@ -27,7 +26,6 @@ class Queue {
   #open = new Map()
   /** From signals to their tickets: one listener each, whatever the number of calls. */
   #signals = new Map()
-  #isDue = false
 
   /** Makes the queue of a client. */
   constructor(client, workers) {
@@ -35,25 +33,27 @@ class Queue {
     else check('queue_new_with_workers', client, workers, place)
     this.#queue = place[0]
     queues.add(this)
-    this.#watch = koffi.node.poll(library().queue_fd(this.#queue), () => this.#ring())
-    this.#watch.unref()
+    this.#watch = watch(library().queue_fd(this.#queue), () => this.#take())
   }
 
   /** Begins an operation. Gives its JSON, or throws its error. */
   async run(operation, signal) {
     const doing = operation.op.replaceAll('_', ' ')
     if (!this.#queue) throw new ConfigError(`${doing}: the client is closed: make another one`)
+    if (signal && typeof signal.addEventListener !== 'function') {
+      throw new ConfigError(`${doing}: signal must be an AbortSignal`)
+    }
     if (signal?.aborted) throw new AbortError(`${doing}: cancelled before it began`, { cause: signal.reason })
     const { json, error } = await this.#submit(JSON.stringify(operation), signal)
     // Made here and not where the completion is taken: so its stack names the caller.
-    if (error) throw errorOf(error, signal?.aborted ? signal.reason : undefined)
+    if (error) throw errorOf(error, signal?.reason)
     return json
   }
 
   #submit(text, signal) {
     check('queue_submit', this.#queue, text, place)
     const ticket = Number(place[0])
-    if (this.#open.size === 0) this.#watch.ref()
+    this.#watch.start()
     if (signal) this.#heed(signal, ticket)
     return new Promise((resolve) => this.#open.set(ticket, { resolve, signal }))
   }
@@ -83,31 +83,21 @@ class Queue {
     while (this.#take() > 0);
   }
 
-  /** The descriptor is readable. Promises go on only after a callback of node's own, so this leaves it to one. */
-  #ring() {
-    if (this.#isDue) return
-    this.#isDue = true
-    setImmediate(() => {
-      this.#isDue = false
-      if (this.#queue) this.#take()
-    })
-  }
-
-  /** Settles what is finished, one batch; says how many. What is left keeps the descriptor readable. */
+  /** Settles what is finished, one batch; says how many. The watch comes again for what is left. */
   #take() {
     const { completion_error, completion_free, completion_json, completion_ticket, error_json } = library()
     check('queue_take', this.#queue, batch, BATCH, 0, count)
     for (const completion of batch.subarray(0, Number(count[0]))) {
       const ticket = Number(completion_ticket(completion))
       const error = completion_error(completion)
-      const outcome = error ? { error: error_json(error) } : { json: completion_json(completion) }
+      const outcome = error ? { error: error_json(error) } : { json: textOf(completion_json(completion)) }
       completion_free(completion)
       const { resolve, signal } = this.#open.get(ticket)
       this.#open.delete(ticket)
       if (signal) this.#heedNoLonger(signal, ticket)
       resolve(outcome)
     }
-    if (this.#open.size === 0) this.#watch.unref()
+    if (this.#open.size === 0) this.#watch.stop()
     return Number(count[0])
   }
 

@@ -25,14 +25,22 @@ const price = ({ country, service, cost_micros, count }) => ({
   count
 })
 
+/** What stands between a list and the reply, and its rarest part: this is searched in millions of characters. */
+const REPLY = ',"raw":'
+const RARE = 'w":'
+
 /**
  * A list of a catalogue. The service's reply, which stands behind it, is as long again: it is read when it is asked for.
- * No entry has a member `raw`, and a quote within a text is escaped: the first one is the reply's.
+ * No entry has a member `raw`, and a quote within a text is escaped: what looks like the beginning of the reply is it.
  */
 const list = (name, entry) => (json) => {
-  const end = json.indexOf(',"raw":')
-  const entries = JSON.parse(`${json.slice(0, end)}}`)[name].map(entry)
-  const reply = json.slice(end + 7, -1)
+  let rare = json.indexOf(RARE)
+  while (rare >= 0 && !json.endsWith(REPLY, rare + RARE.length)) rare = json.indexOf(RARE, rare + 1)
+  const behind = rare + RARE.length
+  const entries = JSON.parse(json.slice(`{"${name}":`.length, behind - REPLY.length))
+  // In its place, so that what was read can go while this is under way.
+  for (let index = 0; index < entries.length; index++) entries[index] = entry(entries[index])
+  const reply = json.slice(behind, -1)
   return Object.defineProperty(entries, 'raw', { get: () => JSON.parse(reply) })
 }
 
