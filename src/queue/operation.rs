@@ -109,6 +109,12 @@ pub enum Operation {
         /// Whether the early-cancel period is waited out: [`EarlyCancel::WaitOut`].
         wait_out: bool,
     },
+    /// Lists a number that nobody has any longer in [`Client::unclaimed`]: that of a lease that could not be settled, or of a
+    /// caller that gave up as it was bought. Asks nobody. The next operation on it takes it up again.
+    Leave {
+        /// The activation.
+        id: String,
+    },
     /// [`Client::reconcile`].
     Reconcile {
         /// The purchase that was lost.
@@ -163,7 +169,7 @@ impl Job {
 
 impl Operation {
     /// The names of all operations, as they stand in `op`.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 22] = [
         "get_balance",
         "get_services",
         "get_prices",
@@ -182,6 +188,7 @@ impl Operation {
         "complete",
         "cancel",
         "settle",
+        "leave",
         "reconcile",
         "unclaimed",
         "budget_left",
@@ -208,6 +215,7 @@ impl Operation {
             Self::Complete { .. } => "complete",
             Self::Cancel { .. } => "cancel",
             Self::Settle { .. } => "settle",
+            Self::Leave { .. } => "leave",
             Self::Reconcile { .. } => "reconcile",
             Self::Unclaimed { .. } => "unclaimed",
             Self::BudgetLeft { .. } => "budget_left",
@@ -275,6 +283,13 @@ impl Operation {
             Self::Settle { id, wait_out } => {
                 let early = if wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report };
                 Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
+            }
+            Self::Leave { id } => {
+                let it = take_up(&id)?;
+                Job::Look(Box::new(move |_| {
+                    it.leave();
+                    Ok(nothing())
+                }))
             }
             Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
             Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))),
