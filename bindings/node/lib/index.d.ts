@@ -253,7 +253,7 @@ export class Intent {
 
 /** A number that was bought. Losing the object does nothing to the order. */
 export class Activation {
-  private constructor()
+  protected constructor()
   readonly id: string
   /** As the service wrote it. */
   readonly phoneNumber: string | null

@@ -75,7 +75,11 @@ function load() {
   try {
     file = locateLibrary()
     const handle = koffi.load(file)
-    const functions = Object.fromEntries(DECLARATIONS.trim().split('\n').map((line) => declare(handle, line)))
+    const functions = Object.fromEntries(
+      DECLARATIONS.trim()
+        .split('\n')
+        .map((line) => declare(handle, line))
+    )
     functions.strlen = koffi.load(null).func('strlen', 'size_t', ['void *'])
     const version = functions.abi_version()
     if (version !== ABI_VERSION) throw new Error(`its binary interface is version ${version}, not ${ABI_VERSION}`)

@@ -14,7 +14,9 @@ const run = (program, args, options) =>
   execFileSync(program, args, { cwd: checkout, stdio: ['ignore', 'inherit', 'inherit'], ...options })
 
 // As bindings/c builds it: a thread that ends after dlclose would run code that is gone, so the library stays.
-const abi = readFileSync(path.join(checkout, 'src/capi/version.rs'), 'utf8').match(/SASTAOTP_ABI_VERSION: u32 = (\d+)/)[1]
+const abi = readFileSync(path.join(checkout, 'src/capi/version.rs'), 'utf8').match(
+  /SASTAOTP_ABI_VERSION: u32 = (\d+)/
+)[1]
 const [library, links] =
   process.platform === 'darwin'
     ? ['libsastaotp.dylib', [`-Wl,-install_name,@rpath/libsastaotp.${abi}.dylib`]]

@@ -28,7 +28,10 @@ function filled(value, kept) {
 
 /** A member of a typed result by its name in the core's JSON. */
 function member(actual, name) {
-  if (Array.isArray(actual) && (name === 'services' || name === 'prices' || name === 'countries' || name === 'unclaimed')) {
+  if (
+    Array.isArray(actual) &&
+    (name === 'services' || name === 'prices' || name === 'countries' || name === 'unclaimed')
+  ) {
     return actual
   }
   if (name === 'kind') return actual.status
@@ -37,15 +40,20 @@ function member(actual, name) {
 }
 
 function holds(expected, actual, where) {
-  if (expected === '*') return assert.ok(actual !== null && actual !== undefined, `${where} is missing`)
+  if (expected === '*') {
+    assert.ok(actual !== null && actual !== undefined, `${where} is missing`)
+    return
+  }
   if (Array.isArray(expected)) {
     assert.equal(actual.length, expected.length, where)
-    return expected.forEach((one, index) => holds(one, actual[index], `${where}[${index}]`))
+    for (const [index, one] of expected.entries()) holds(one, actual[index], `${where}[${index}]`)
+    return
   }
   if (expected !== null && typeof expected === 'object') {
     // What was kept as a whole is compared in the core's own form.
     const plain = typeof expected.toJSON === 'function' ? expected.toJSON() : expected
-    const other = actual !== null && typeof actual?.toJSON === 'function' && plain !== expected ? actual.toJSON() : actual
+    const other =
+      actual !== null && typeof actual?.toJSON === 'function' && plain !== expected ? actual.toJSON() : actual
     for (const [name, one] of Object.entries(plain)) {
       holds(one, plain === expected ? member(other, name) : other[name], `${where}.${name}`)
     }

@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { AbortError, Activation, Client, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
+import { AbortError, Activation, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
 import { CHECKOUT, NUMBER, run, sandbox } from './harness.mjs'
 
 const require = createRequire(import.meta.url)
@@ -38,7 +38,10 @@ describe('signals', () => {
     const error = await waiting.catch((thrown) => thrown)
     assert.ok(performance.now() - began < 20)
     assert.ok(error instanceof AbortError)
-    assert.deepEqual([error.name, error.code, error.cause, error.charge], ['AbortError', 'ABORT_ERR', reason, 'not_charged'])
+    assert.deepEqual(
+      [error.name, error.code, error.cause, error.charge],
+      ['AbortError', 'ABORT_ERR', reason, 'not_charged']
+    )
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
     // The activation is as it was.
     assert.equal((await number.cancel()).state, 'cancelled')
@@ -78,7 +81,9 @@ describe('signals', () => {
   test('a purchase whose call was aborted is listed when its reply comes', async () => {
     // A slow way to the sandbox: replies arrive half a second late.
     const way = createServer(async (request, response) => {
-      const reply = await fetch(new URL(request.url, sandbox.url), { headers: { 'X-API-Key': request.headers['x-api-key'] } })
+      const reply = await fetch(new URL(request.url, sandbox.url), {
+        headers: { 'X-API-Key': request.headers['x-api-key'] }
+      })
       const body = await reply.text()
       await sleep(500)
       response.writeHead(reply.status, { 'Content-Length': Buffer.byteLength(body) }).end(body)
@@ -93,7 +98,10 @@ describe('signals', () => {
     while ((await sandbox.control(apiKey, 'ledger')).charges === 0) await sleep(20)
     controller.abort()
     const error = await buying.catch((thrown) => thrown)
-    assert.ok(error instanceof OutcomeUnknownError && error.name === 'AbortError' && error.intent instanceof Intent, error)
+    assert.ok(
+      error instanceof OutcomeUnknownError && error.name === 'AbortError' && error.intent instanceof Intent,
+      error
+    )
     let listed = await client.unclaimed()
     assert.equal(listed[0].outcome, 'pending')
     while (listed[0].outcome === 'pending') {
@@ -178,7 +186,8 @@ test('amounts are exact beside their numbers, and lists have their reply', async
 })
 
 test('an order id that no number holds survives in an intent', () => {
-  const saved = '{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":18446744073709551615}'
+  const saved =
+    '{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":18446744073709551615}'
   const intent = Intent.fromJSON(saved)
   assert.equal(intent.watermark, '18446744073709551615')
   assert.match(JSON.stringify(intent), /"watermark":"18446744073709551615"/)
@@ -231,18 +240,18 @@ describe('the process', () => {
   }
   const BUSY = `
     const { Client } = require('sastaotp')
-    const busy = async (key, then) => {
+    const busy = async (key, end) => {
       const client = new Client({ apiKey: key })
       const numbers = await Promise.all(Array.from({ length: 5 }, () => client.getNumber('zz_never', { country: '22', maxPrice: 20 })))
       for (const number of numbers) number.waitForCode({ timeoutMs: 60_000 }).catch(() => {})
       for (let i = 0; i < 100; i++) client.getBalance().catch(() => {})
-      then()
+      end()
     }`
   for (const [name, end] of Object.entries(ENDS)) {
     test(`${name} with calls open is clean, 30 of 30`, { timeout: 120_000 }, async () => {
       const code = `${BUSY}; busy(process.env.SASTAOTP_API_KEY, () => setTimeout(() => { ${end} }, Number(process.argv[1]) % 7))`
       for (let round = 0; round < 30; round++) {
-        await run(code, { type: 'commonjs', key: `${name.replaceAll(' ', '-')}-${round}`, then: round })
+        await run(code, { type: 'commonjs', key: `${name.replaceAll(' ', '-')}-${round}`, argument: String(round) })
       }
     })
   }
@@ -273,7 +282,9 @@ test('a thousand waits and a hundred calls do not hold up the event loop', async
   const { id } = await client.getNumber('zz_never', NUMBER)
   const controller = new AbortController()
   const { signal } = controller
-  const waits = Array.from({ length: 1000 }, () => client.waitForCode(id, { timeoutMs: 60_000, signal }).catch(() => {}))
+  const waits = Array.from({ length: 1000 }, () =>
+    client.waitForCode(id, { timeoutMs: 60_000, signal }).catch(() => {})
+  )
   const calls = Array.from({ length: 100 }, () => client.getBalance())
   const took = []
   while (took.length < 200) {

@@ -1,32 +1,49 @@
 // Errors: their classes, their facts, and what none of them shows.
 
 import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import * as sastaotp from 'sastaotp'
 import { NUMBER, sandbox } from './harness.mjs'
 
+const sastaotp = createRequire(import.meta.url)('sastaotp')
 const { Client, SastaotpError } = sastaotp
 const CANARY = 'stp_canary_0123456789abcdef'
 
-const thrown = (promise) => promise.then(() => assert.fail('it worked'), (error) => error)
+const thrown = (promise) =>
+  promise.then(
+    () => assert.fail('it worked'),
+    (error) => error
+  )
 
 /** Documented codes of the service: the call, how the sandbox is brought to answer so, and the class. */
 const CODES = [
   ['NO_NUMBERS', 'NoNumbersError', (client) => client.getNumber('zz_nonumbers', NUMBER)],
   ['MAX_PRICE_EXCEEDED', 'PriceTooHighError', (client) => client.getNumber('zz_price_up', { ...NUMBER, maxPrice: 15 })],
-  ['SERVICE_UNAVAILABLE', 'ServiceUnavailableError', (client) => client.getNumber('tg', { ...NUMBER, country: '99999' })],
+  [
+    'SERVICE_UNAVAILABLE',
+    'ServiceUnavailableError',
+    (client) => client.getNumber('tg', { ...NUMBER, country: '99999' })
+  ],
   ['ERROR_SQL', 'OutcomeUnknownError', (client) => client.getNumber('zz_sql', NUMBER)],
   ['SERVER_ERROR', 'OutcomeUnknownError', (client) => client.getNumber('zz_server_error', NUMBER)],
   ['PROVIDER_ERROR', 'OutcomeUnknownError', (client) => client.getNumber('zz_provider_error', NUMBER)],
   ['NO_ACTIVATION', 'NotFoundError', (client) => client.complete('999999')],
-  ['ALREADY_FINISHED', 'AlreadyFinishedError', async (client) => {
-    const number = await client.getNumber('zz_ok', NUMBER)
-    await number.waitForCode({ timeoutMs: 30_000 })
-    await number.complete()
-    await number.setStatus(1)
-  }],
-  ['EARLY_CANCEL_DENIED', 'TooEarlyError', async (client) => (await client.getNumber('zz_early_cancel', NUMBER)).cancel()],
+  [
+    'ALREADY_FINISHED',
+    'AlreadyFinishedError',
+    async (client) => {
+      const number = await client.getNumber('zz_ok', NUMBER)
+      await number.waitForCode({ timeoutMs: 30_000 })
+      await number.complete()
+      await number.setStatus(1)
+    }
+  ],
+  [
+    'EARLY_CANCEL_DENIED',
+    'TooEarlyError',
+    async (client) => (await client.getNumber('zz_early_cancel', NUMBER)).cancel()
+  ],
   ['BAD_KEY', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_bad'],
   ['KEY_INACTIVE', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_inactive'],
   ['ACCOUNT_BANNED', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_banned'],
@@ -36,7 +53,10 @@ const CODES = [
 for (const [code, name, call, apiKey] of CODES) {
   test(`${code} is thrown as ${name}`, async () => {
     const error = await thrown(call(sandbox.client(apiKey && { apiKey })))
-    assert.ok(error instanceof sastaotp[name] && error instanceof SastaotpError && error instanceof Error, inspect(error))
+    assert.ok(
+      error instanceof sastaotp[name] && error instanceof SastaotpError && error instanceof Error,
+      inspect(error)
+    )
     assert.equal(error.name, name)
     assert.equal(error.code, code)
     assert.equal(error.httpStatus, 200)

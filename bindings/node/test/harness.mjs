@@ -17,8 +17,11 @@ export const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUp
 export const NUMBER = { country: '22', maxPrice: 100 }
 
 /** Runs a program of JavaScript against the sandbox, and gives what it printed. Fails where the program does, or hangs. */
-export async function run(code, { node = process.execPath, type = 'module', args = [], timeout = 60_000, key = 'run', then = 0 } = {}) {
-  const { stdout } = await promisify(execFile)(node, [`--input-type=${type}`, ...args, '-e', code, '--', String(then)], {
+export async function run(
+  code,
+  { node = process.execPath, type = 'module', args = [], timeout = 60_000, key = 'run', argument = '' } = {}
+) {
+  const { stdout } = await promisify(execFile)(node, [`--input-type=${type}`, ...args, '-e', code, '--', argument], {
     timeout,
     killSignal: 'SIGKILL',
     cwd: import.meta.dirname,

@@ -15,7 +15,7 @@ const { OPERATIONS } = inside('client.js')
 const { METHODS } = inside('activation.js')
 const { CLASSES } = inside('errors.js')
 
-const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').replace(/\/\*[^]*?\*\//g, '')
+const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
 const constant = (name) => Number(header.match(new RegExp(`#define SASTAOTP_${name} (\\d+)`))?.[1])
 
 test('every function that is declared is in the header, word for word', () => {
@@ -36,11 +36,12 @@ test('every type that is taken for an int32_t is one', () => {
 
 test('constants are the same', () => {
   assert.equal(ABI_VERSION, constant('ABI_VERSION'))
-  for (const [name, value] of Object.entries(KEY_IN)) assert.equal(value, constant(`KEY_IN_${name.toUpperCase()}`), name)
+  for (const [name, value] of Object.entries(KEY_IN))
+    assert.equal(value, constant(`KEY_IN_${name.toUpperCase()}`), name)
 })
 
 test('every status has a class', () => {
-  const statuses = header.match(/#define SASTAOTP_OK 0[^]*?#define SASTAOTP_INTERNAL \d+/)[0]
+  const statuses = header.match(/#define SASTAOTP_OK 0[\s\S]*?#define SASTAOTP_INTERNAL \d+/)[0]
   const names = [...statuses.matchAll(/#define SASTAOTP_(\w+) \d+/g)].map(([, name]) => name.toLowerCase())
   assert.deepEqual(Object.keys(CLASSES), names.slice(1))
 })

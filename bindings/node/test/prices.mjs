@@ -1,6 +1,7 @@
 // What a list of all prices costs, as typed objects, beside fetch and JSON.parse of the same reply: CPU of this process, in
 // turn. The server is another process. `node prices.mjs [ROUNDS]` prints the figures; prices.test.mjs holds them.
 
+import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -44,38 +45,58 @@ async function serve() {
   console.log(`http://127.0.0.1:${server.address().port}`)
 }
 
-/** Medians of CPU in milliseconds: `fetched`, `listed`, and `ratio`. */
-export async function measure(rounds) {
-  const server = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve'], { stdio: ['ignore', 'pipe', 'inherit'] })
+/** Calls `use` with the address of a server in another process. */
+async function served(use) {
+  const server = spawn(process.execPath, [fileURLToPath(import.meta.url), 'serve'], {
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
   try {
     const [url] = await once(createInterface(server.stdout), 'line')
+    return await use(url)
+  } finally {
+    server.kill()
+  }
+}
+
+const fetched = (address) => fetch(`${address}?action=getPrices&format=json`).then((response) => response.json())
+
+/** Fails where the list and the reply are not the same. */
+export function compare() {
+  return served(async (url) => {
+    const { data } = await fetched(`${url}/plain`)
+    const prices = await new Client({ apiKey: 'any', baseUrl: `${url}/plain` }).getPrices()
+    assert.equal(prices.length, 190 * 430)
+    for (const { country, service, cost, costMicros, count } of prices) {
+      assert.deepEqual({ cost, count }, data[country][service])
+      assert.equal(costMicros, Math.round(cost * 1e6))
+    }
+    assert.deepEqual(prices.raw.data, data)
+  })
+}
+
+/** Medians of CPU in milliseconds, `fetched` and `listed`, and their `ratio`: for a plain and for a compressed reply. */
+export function measure(rounds) {
+  return served(async (url) => {
     const results = {}
     for (const path of ['plain', 'gzip']) {
       const address = `${url}/${path}`
       const client = new Client({ apiKey: 'any', baseUrl: address })
-      const ways = {
-        fetched: () => fetch(`${address}?action=getPrices&format=json`).then((response) => response.json()),
-        listed: () => client.getPrices()
-      }
+      const ways = { fetched: () => fetched(address), listed: () => client.getPrices() }
       const used = { fetched: [], listed: [] }
       for (let round = -3; round < rounds; round++) {
         for (const [name, way] of Object.entries(ways)) {
-          globalThis.gc?.()
           const before = process.cpuUsage()
-          const result = await way()
+          await way()
           const { user, system } = process.cpuUsage(before)
           if (round >= 0) used[name].push((user + system) / 1000)
-          if (name === 'listed' && result.length !== 190 * 430) throw new Error(`${result.length} prices`)
         }
       }
-      const [fetched, listed] = [used.fetched, used.listed].map((all) => all.sort((a, b) => a - b)[all.length >> 1])
-      results[path] = { fetched, listed, ratio: listed / fetched }
+      const [fetch, list] = [used.fetched, used.listed].map((all) => all.sort((a, b) => a - b)[all.length >> 1])
+      results[path] = { fetched: fetch, listed: list, ratio: Number((list / fetch).toFixed(2)) }
       client.close()
     }
     return results
-  } finally {
-    server.kill()
-  }
+  })
 }
 
 if (process.argv[2] === 'serve') await serve()
