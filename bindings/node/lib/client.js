@@ -10,7 +10,7 @@ const number = (json, client) => new Activation(client, parse(json))
 
 /** Every operation: its arguments that come first, and what it gives. All other arguments are options, `signal` among them. */
 const OPERATIONS = {
-  getBalance: [[], results.object],
+  getBalance: [[], results.balance],
   getServices: [[], results.services],
   getPrices: [[], results.prices],
   getCountries: [[], results.countries],

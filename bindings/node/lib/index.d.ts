@@ -88,10 +88,12 @@ export interface Reply {
 /** A list, with the reply that it was read from. */
 export type Listing<T> = T[] & Reply
 
+/**
+ * Amounts are numbers of rupees, for showing, beside exact ones in millionths of a rupee (`…Micros`): null where the service
+ * says none that can be read, and above 9 billion rupees, which no number holds exactly.
+ */
 export interface Balance extends Reply {
-  /** In rupees. */
   amount: number
-  /** In millionths of a rupee: exact. */
   amountMicros: number
   currency: string
 }

@@ -22,6 +22,9 @@ function parse(text) {
 /** Rupees of micro-rupees: the nearest number, for showing and comparing. */
 const rupees = (micros) => (micros === null ? null : micros / 1e6)
 
+/** Micro-rupees; null where no number holds them exactly, above 9 billion rupees. */
+const exact = (micros) => (Number.isSafeInteger(micros) ? micros : null)
+
 /**
  * The same value under names and in types of JavaScript: `price_micros` becomes `price` beside `priceMicros`, a time a Date.
  * The service's own reply, `raw`, stays as it is. A member that the core adds shows without a change here.
@@ -35,7 +38,7 @@ function typed(value) {
     if (name === 'raw') result.raw = member
     else if (name.endsWith('_micros')) {
       result[camel(name.slice(0, -7))] = rupees(member)
-      result[camel(name)] = member
+      result[camel(name)] = exact(member)
     } else if (TIMES.has(name)) result[camel(name.slice(0, -3))] = member === null ? null : new Date(member)
     else result[camel(name)] = typed(member)
   }
@@ -51,4 +54,4 @@ function untyped(options) {
   return result
 }
 
-module.exports = { camel, parse, rupees, snake, typed, untyped }
+module.exports = { camel, exact, parse, rupees, snake, typed, untyped }

@@ -13,7 +13,6 @@ const ABI_VERSION = 0
 
 /** Word for word the header's; a test compares them. */
 const DECLARATIONS = `
-const char *sastaotp_version(void);
 uint32_t sastaotp_abi_version(void);
 const char *sastaotp_error_json(const sastaotp_error *error);
 void sastaotp_error_free(sastaotp_error *error);

@@ -26,7 +26,7 @@ function inPackage(name, file) {
 function locate(file, variable) {
   const named = process.env[variable]
   if (named) {
-    if (existsSync(named)) return named
+    if (existsSync(named)) return path.resolve(named)
     throw new Error(`looking for ${file}: ${variable} names ${named}, which is not there: correct it, or unset it`)
   }
   const places = packages().map((name) => inPackage(name, file))

@@ -1,12 +1,21 @@
 // What operations give: the core's JSON as objects of JavaScript.
 
-const { errorOf } = require('./errors.js')
+const { ProtocolError, errorOf } = require('./errors.js')
 const { Intent } = require('./intent.js')
-const { parse, rupees, typed } = require('./json.js')
+const { exact, parse, rupees, typed } = require('./json.js')
 
 const object = (json) => typed(parse(json))
 const intent = (json) => new Intent(parse(json))
 const nothing = () => undefined
+
+function balance(json) {
+  const result = object(json)
+  if (result.amountMicros !== null) return result
+  throw new ProtocolError('reading the balance: it is more than a number holds exactly', {
+    status: 'protocol',
+    phase: 'decode'
+  })
+}
 
 const unclaimed = (json) =>
   parse(json).unclaimed.map(({ intent, outcome, purchase, error }) => ({
@@ -21,7 +30,7 @@ const price = ({ country, service, cost_micros, count }) => ({
   country,
   service,
   cost: rupees(cost_micros),
-  costMicros: cost_micros,
+  costMicros: exact(cost_micros),
   count
 })
 
@@ -41,10 +50,12 @@ const list = (name, entry) => (json) => {
   // In its place, so that what was read can go while this is under way.
   for (let index = 0; index < entries.length; index++) entries[index] = entry(entries[index])
   const reply = json.slice(behind, -1)
-  return Object.defineProperty(entries, 'raw', { get: () => JSON.parse(reply) })
+  let raw
+  return Object.defineProperty(entries, 'raw', { get: () => (raw ??= JSON.parse(reply)) })
 }
 
 module.exports = {
+  balance,
   countries: list('countries', typed),
   intent,
   nothing,

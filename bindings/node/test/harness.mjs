@@ -1,5 +1,6 @@
 // What the tests share: the sandbox, the checkout, and small helpers.
 
+import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { after } from 'node:test'
 import { promisify } from 'node:util'
@@ -28,4 +29,12 @@ export async function run(
     env: { ...process.env, SASTAOTP_API_KEY: key, SASTAOTP_BASE_URL: sandbox.url, NODE_TEST_CONTEXT: '' }
   })
   return stdout
+}
+
+/** Holds a figure in milliseconds to a limit. Other work on the machine may spoil a round, so there are up to twenty. */
+export async function quickest(what, limit, round) {
+  const rounds = []
+  while (rounds.length < 20 && !rounds.some((took) => took <= limit)) rounds.push(await round())
+  console.log(`${what}: ${rounds.map((took) => took.toFixed(1)).join(', ')} ms`)
+  assert.ok(Math.min(...rounds) <= limit, `${what}: ${rounds} ms`)
 }

@@ -1,4 +1,4 @@
-// What the binding says of the C interface, and what its header says.
+// What the binding says of the C interface and what its header says; what the types say and what there is.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -60,4 +60,22 @@ test('every operation of the core is a method, and those of an activation are it
   for (const name of Object.keys(OPERATIONS)) assert.equal(typeof client[name], 'function', name)
   const ofAnActivation = Object.keys(OPERATIONS).filter((name) => OPERATIONS[name][0][0] === 'id')
   assert.deepEqual([...METHODS].sort(), ofAnActivation.sort())
+})
+
+test('the types declare what there is, and no more', async () => {
+  const sastaotp = await import('sastaotp')
+  const types = readFileSync(path.join(path.dirname(require.resolve('sastaotp')), 'index.d.ts'), 'utf8')
+  const classes = new Map(
+    [...types.matchAll(/^export class (\w+)[^{]*\{(\}|[\s\S]*?^\})/gm)].map(([, name, body]) => [name, body])
+  )
+  assert.deepEqual([...classes.keys()].sort(), Object.keys(sastaotp).sort())
+  for (const [name, body] of classes) {
+    const declared = [...body.matchAll(/^ {2}(\w+)\(/gm)]
+      .map(([, method]) => method)
+      .filter((one) => one !== 'constructor')
+    const there = Object.getOwnPropertyNames(sastaotp[name].prototype).filter(
+      (one) => one !== 'constructor' && one !== 'name'
+    )
+    assert.deepEqual([...new Set(declared)].sort(), there.sort(), name)
+  }
 })
