@@ -75,7 +75,7 @@ export function compare() {
 }
 
 /** Medians of CPU in milliseconds, `fetched` and `listed`, and their `ratio`: for a plain and for a compressed reply. */
-export function measure(rounds) {
+function measure(rounds) {
   return served(async (url) => {
     const results = {}
     for (const path of ['plain', 'gzip']) {
@@ -100,4 +100,5 @@ export function measure(rounds) {
 }
 
 if (process.argv[2] === 'serve') await serve()
-else if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(await measure(Number(process.argv[2] ?? 15)))
+else if (process.argv[1] === fileURLToPath(import.meta.url))
+  console.log(JSON.stringify(await measure(Number(process.argv[2] ?? 15))))

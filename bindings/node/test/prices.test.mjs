@@ -1,8 +1,11 @@
 // What a list of all prices costs, and that it says what the reply says. See prices.mjs.
 
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import path from 'node:path'
 import { test } from 'node:test'
-import { compare, measure } from './prices.mjs'
+import { promisify } from 'node:util'
+import { compare } from './prices.mjs'
 
 test('a list of all prices is the reply, entry by entry', () => compare())
 
@@ -10,9 +13,10 @@ test('a list of all prices costs at most twice the CPU of fetch and JSON.parse',
   // Other work on the machine falls on both: the best of three medians.
   const ratios = []
   for (let tries = 0; tries < 3 && !ratios.some((ratio) => ratio <= 2); tries++) {
-    const figures = await measure(9)
-    console.log(JSON.stringify(figures))
-    ratios.push(figures.plain.ratio)
+    // In a process of its own: the test runner's hooks double what fetch costs.
+    const { stdout } = await promisify(execFile)(process.execPath, [path.join(import.meta.dirname, 'prices.mjs')])
+    console.log(stdout.trim())
+    ratios.push(JSON.parse(stdout).plain.ratio)
   }
   assert.ok(Math.min(...ratios) <= 2, `${ratios}`)
 })
