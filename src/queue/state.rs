@@ -101,6 +101,7 @@ impl State {
 
     fn take_up(&mut self, client: &Client, id: &str) -> Result<Activation> {
         if let Some(known) = self.activations.get(id) {
+            known.claim();
             return Ok(known.clone());
         }
         let activation = client.activation(id)?;
