@@ -42,11 +42,7 @@ impl sastaotp_completion {
     fn new(completion: Completion) -> Self {
         let Completion { ticket, result } = completion;
         let status = result.as_ref().err().map_or(SASTAOTP_OK, |error| status_of(error.kind()));
-        Self {
-            ticket: ticket.number(),
-            outcome: result.map(|json| c_string(&json)).map_err(sastaotp_error::new),
-            status,
-        }
+        Self { ticket: ticket.number(), outcome: result.map(c_string).map_err(sastaotp_error::new), status }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
-use crate::protocol::document::{document, fields, with_reply};
+use crate::protocol::catalogue::json_of;
+use crate::protocol::document::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
 
@@ -232,10 +233,10 @@ impl Operation {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => {
-                call(move |client| Ok(listed("services", &client.services(service.as_deref())?)))
+                call(move |client| Ok(catalogue("services", &client.services(service.as_deref())?)))
             }
             Self::GetPrices { service, country } => {
-                call(move |client| Ok(listed("prices", &client.prices(service.as_deref(), country.as_deref())?)))
+                call(move |client| Ok(catalogue("prices", &client.prices(service.as_deref(), country.as_deref())?)))
             }
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
             Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
@@ -291,9 +292,9 @@ impl Operation {
                 }))
             }
             Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
-            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", &fields(&client.unclaimed()))))),
+            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))),
             Self::BudgetLeft {} => {
-                Job::Look(Box::new(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))))
+                Job::Look(Box::new(|client| Ok(object("budget_left_micros", fields(&client.budget_left())))))
             }
         })
     }
@@ -333,11 +334,23 @@ fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
 
 /// The document of a list: an object with the list under its name, and the reply.
 fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
-    with_reply(object(name, &fields(&answer.value)), &answer.reply)
+    with_reply(object(name, fields(&answer.value)), &answer.reply)
 }
 
-fn object(name: &str, json: &str) -> String {
-    format!("{{\"{name}\":{json}}}")
+/// The same of a catalogue, whose reply may have millions of bytes: entries prove that it is JSON, and it is not read again.
+fn catalogue<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
+    let list = fields(&answer.value);
+    let is_empty = list == "[]";
+    let object = object(name, list);
+    if is_empty { with_reply(object, &answer.reply) } else { with_raw(object, json_of(&answer.reply)) }
+}
+
+/// In place: the list of all prices has millions of bytes.
+#[inline(never)]
+fn object(name: &str, mut json: String) -> String {
+    json.insert_str(0, &format!("{{\"{name}\":"));
+    json.push('}');
+    json
 }
 
 fn nothing() -> String {
