@@ -59,6 +59,9 @@ pub use protocol::{
     SetStatus, Sms, Status, StatusChange,
 };
 pub use queue::{Completion, Number, Operation, Queue, Ticket};
+#[cfg(feature = "sandbox")]
+#[doc(hidden)]
+pub use queue::Step;
 pub use transport::Phase;
 
 /// The README's snippets, so that they compile and run as documentation tests.

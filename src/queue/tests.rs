@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::by_hand::Step;
 use super::schedule::Pick;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
@@ -78,7 +79,7 @@ impl Bench {
         let builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let client = builder.transport(Arc::clone(&desk) as Arc<dyn Transport>).build().unwrap();
-        let queue = Queue::new(&client).unwrap();
+        let queue = Queue::without_workers(&client).unwrap();
         Self { clock, desk, client, queue, task_first: false }
     }
 
@@ -86,9 +87,8 @@ impl Bench {
         self.clock.now().monotonic
     }
 
-    /// Submits, without starting a worker.
     fn submit(&self, json: &str) -> Ticket {
-        self.queue.shared.lock().submit(&self.client, Operation::from_json(json).unwrap()).unwrap()
+        self.queue.submit(Operation::from_json(json).unwrap()).unwrap()
     }
 
     fn wait(&self, id: &str, timeout: Duration) -> Ticket {
@@ -101,22 +101,18 @@ impl Bench {
 
     /// What a worker does next; where that is nothing yet, until when.
     fn work(&mut self) -> Option<Duration> {
-        let shared = Arc::clone(&self.queue.shared);
-        let mut state = shared.lock();
-        let ticket = match state.pick(&self.client, self.task_first) {
-            Pick::Run(ticket, _) => ticket,
-            Pick::Until(at) => {
-                assert!(at > self.now(), "it would spin");
-                return Some(at);
+        match self.queue.step(self.task_first) {
+            Step::Work { is_call, work, .. } => {
+                self.task_first = is_call;
+                work();
+                None
             }
-            Pick::Nothing => return Some(Duration::MAX),
-        };
-        let token = Cancel::new();
-        let job = state.begin(&self.client, ticket, &token).expect("nothing is picked that is over");
-        self.task_first = matches!(job, super::Job::Call(_) | super::Job::Buy(..));
-        drop(state);
-        shared.run(ticket, job, &self.client.with_cancel(&token));
-        None
+            Step::Rest(at) => {
+                assert!(at > self.now(), "it would spin");
+                Some(at)
+            }
+            Step::Nothing => Some(Duration::MAX),
+        }
     }
 
     /// Works until this time of the clock; returns what was finished, and when.
