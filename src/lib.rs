@@ -58,10 +58,10 @@ pub use protocol::{
     Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices, Purchase, Service,
     SetStatus, Sms, Status, StatusChange,
 };
-pub use queue::{Completion, Number, Operation, Queue, Ticket};
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]
 pub use queue::Step;
+pub use queue::{Completion, Number, Operation, Queue, Ticket};
 pub use transport::Phase;
 
 /// The README's snippets, so that they compile and run as documentation tests.

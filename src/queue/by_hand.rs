@@ -48,14 +48,14 @@ impl Queue {
                 Pick::Nothing => return Step::Nothing,
             };
             let token = Cancel::new();
-            let Some(job) = state.begin(&shared.client, ticket, &token) else {
-                // The time of a purchase under way is over: its ticket is completed.
+            let Some((job, handle)) = state.begin(&shared.client, ticket, &token) else {
+                // The time of a purchase is over: its ticket is completed.
                 shared.announce(&state);
                 continue;
             };
             drop(state);
             let is_call = matches!(job, Job::Call(_) | Job::Buy(..));
-            let work = move || shared.run(ticket, job, &shared.client.with_cancel(&token));
+            let work = move || shared.run(ticket, job, &handle);
             return Step::Work { ticket, is_call, work: Box::new(work) };
         }
     }

@@ -295,7 +295,6 @@ impl Shared {
     /// The life of a worker.
     fn work(self: &Arc<Self>) {
         let mut token = Cancel::new();
-        let mut handle = self.client.with_cancel(&token);
         let mut task_first = false;
         let mut state = self.lock();
         state.is_one_coming = false;
@@ -306,7 +305,7 @@ impl Shared {
                     if state.is_unwatched() {
                         self.wake(&mut state);
                     }
-                    let Some(job) = state.begin(&self.client, ticket, &token) else {
+                    let Some((job, handle)) = state.begin(&self.client, ticket, &token) else {
                         self.announce(&state);
                         continue;
                     };
@@ -320,7 +319,6 @@ impl Shared {
                     state = self.lock();
                     if token.is_cancelled() {
                         token = Cancel::new();
-                        handle = self.client.with_cancel(&token);
                     }
                 }
                 Pick::Until(at) if state.watched_until.is_none() => {
