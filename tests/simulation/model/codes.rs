@@ -102,6 +102,9 @@ impl Model<'_> {
             }
             _ => false,
         };
+        // Another wait knew the end, though it may not have told it yet.
+        let began_before =
+            |other: &Call| other.user.process == process && other.ask.id() == Some(id) && other.at < call.at;
         let is_over = |call: &Call| {
             // Settling waits too, and tells nobody of an expiry.
             let claim = call.end.as_ref().map(|end| &end.claim);
@@ -111,7 +114,7 @@ impl Model<'_> {
         if self.is_disturbed(process, call.at, end.at)
             || self.pauses(process, call.at, end.at) > 0
             || self.of_process(process).any(excuses)
-            || self.ended_before(process, id, call.at).any(is_over)
+            || self.history.calls.iter().filter(|other| began_before(other)).any(is_over)
         {
             return None;
         }
