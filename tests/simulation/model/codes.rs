@@ -109,6 +109,7 @@ impl Model<'_> {
             // Settling waits too, and tells nobody of an expiry.
             let claim = call.end.as_ref().map(|end| &end.claim);
             matches!(call.ask, Ask::Settle { .. })
+                || call.cancelled.is_some()
                 || matches!(claim, Some(Err(error)) if error.kind() == ErrorKind::Expired)
         };
         if self.is_disturbed(process, call.at, end.at)
