@@ -202,13 +202,16 @@ impl Life {
                 self.doubt_suspend(now, status);
                 wait.plan.interval
             }
-            Some(Seen::Trouble(trouble)) => match self.pause_after(wait, now, *trouble) {
-                Some(pause) => pause,
-                None => return Next::Done(Outcome::Failed),
-            },
+            Some(Seen::Trouble(trouble)) => {
+                // Before this wait may end by it: the next one keeps its distance too.
+                self.last_poll = Some(now.monotonic);
+                match self.pause_after(wait, now, *trouble) {
+                    Some(pause) => pause,
+                    None => return Next::Done(Outcome::Failed),
+                }
+            }
             None => wait.plan.interval,
         };
-        self.last_poll = Some(now.monotonic);
         if was_last && now.monotonic >= self.limit(wait) {
             return Next::Done(self.over(wait));
         }

@@ -9,6 +9,8 @@
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
 
 mod bell;
+#[cfg(any(test, feature = "sandbox"))]
+mod by_hand;
 mod lateness;
 mod operation;
 mod read;
@@ -24,6 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "sandbox")]
+pub use by_hand::Step;
 pub use operation::{Number, Operation};
 
 use bell::Bell;
@@ -122,12 +126,16 @@ impl Queue {
     /// Makes a queue with so many workers at most, 1 to 512: so many requests are under way at once. With fewer workers
     /// than that takes, the pause between polls is `waits × time of a reply / workers`.
     pub fn with_workers(client: &Client, most: usize) -> Result<Self> {
+        Self::made(client, most.clamp(1, Self::MOST_WORKERS))
+    }
+
+    fn made(client: &Client, most_workers: usize) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Error::new(ErrorKind::Connection, "making a queue", format!("the machine refused: {}", error.kind()))
         };
         let shared = Shared {
             client: client.without_cancel(),
-            most_workers: most.clamp(1, Self::MOST_WORKERS),
+            most_workers,
             state: Mutex::default(),
             bell: Bell::new().map_err(refused)?,
             watch: Condvar::new(),
@@ -298,14 +306,13 @@ impl Shared {
     /// The life of a worker.
     fn work(self: &Arc<Self>) {
         let mut token = Cancel::new();
-        let mut handle = self.client.with_cancel(&token);
         let mut task_first = false;
         let mut state = self.lock();
         state.is_one_coming = false;
         while !state.closed {
             match state.pick(&self.client, task_first) {
                 Pick::Run(ticket, due) => {
-                    let Some(job) = state.begin(&self.client, ticket, &token) else {
+                    let Some((job, handle)) = state.begin(&self.client, ticket, &token) else {
                         self.announce(&state);
                         continue;
                     };
@@ -324,7 +331,6 @@ impl Shared {
                     state = self.lock();
                     if token.is_cancelled() {
                         token = Cancel::new();
-                        handle = self.client.with_cancel(&token);
                     }
                 }
                 Pick::Until(at) if state.watched_until.is_none() => {
