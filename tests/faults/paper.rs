@@ -51,6 +51,7 @@ pub(crate) fn lines() -> (usize, usize) {
     (LINES.seen.load(Ordering::Relaxed), LINES.leaked.load(Ordering::Relaxed))
 }
 
+#[allow(dead_code, reason = "the torture looks at no warnings")]
 /// Whether a warning with these words was logged.
 pub(crate) fn warned(words: &str) -> bool {
     LINES.warnings.lock().unwrap().iter().any(|line| line.contains(words))
