@@ -190,9 +190,9 @@ fn a_forked_child_gets_connections_of_its_own() {
     ask();
     ask();
     assert_eq!(server.accepted(), 1);
-    let child = transport.agents_of(std::process::id() + 1);
-    let again = transport.agents_of(std::process::id() + 1);
-    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.agents_of(std::process::id())));
+    let child = transport.connections_of(std::process::id() + 1);
+    let again = transport.connections_of(std::process::id() + 1);
+    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.connections_of(std::process::id())));
 }
 
 #[test]
