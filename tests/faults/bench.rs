@@ -115,6 +115,10 @@ impl Bench {
         Self { clock, network, client, key, memory }
     }
 
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Another client with the same key, as in another process.
     pub(crate) fn another_client(&self) -> Client {
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
@@ -271,6 +275,11 @@ impl Bench {
         let page = self.another_client().get_orders(&OrderQuery::default()).expect("all is well");
         page.orders.into_iter().find(|order| order.activation_id.as_deref() == Some(id))?.code
     }
+}
+
+/// The address of the sandbox on its port.
+pub(crate) fn sandbox_url() -> String {
+    SERVER.url()
 }
 
 /// Asks for a number of a story; they cost ten rupees.

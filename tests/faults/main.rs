@@ -26,6 +26,9 @@ use rows::{ROWS, Row};
 const THREADS: usize = 24;
 
 fn main() -> ExitCode {
+    if let Some(code) = scenes::be_interrupted() {
+        return code;
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
     paper::watch();

@@ -79,8 +79,6 @@ pub(crate) static ROWS: &[Row] = &[
         At(Place::Proxy("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")),
         At(Place::Proxy("HTTP/1.1 502 No\r\n\r\n")), At(Place::Proxy("what?\r\n\r\n")), Rule("N16", "", "")],
         Some(Fails(Connection)), Some(NotSent(Connection, 1)), Some(Aborted(Connection, 1))),
-    row("N19", "one_byte_at_a_time", &[Rule("N11", "", r#","every_ms":1"#)],
-        None, None, None),
 
     row("H01", "redirect", &[
         Rule("H01", "same", r#","status":301"#), Rule("H01", "same", r#","status":307"#),

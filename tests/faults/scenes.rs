@@ -4,6 +4,9 @@ mod codes;
 mod money;
 mod path;
 mod replies;
+mod signals;
+
+pub(crate) use signals::be_interrupted;
 
 /// The row, the class of action, what happens, and how it goes.
 pub(crate) type Scene = (&'static str, &'static str, &'static str, fn());
@@ -24,6 +27,9 @@ pub(crate) static SCENES: &[Scene] = &[
     ("N19", "read", "one_byte_at_a_time", path::single_bytes_are_read),
     ("N19", "charge", "one_byte_at_a_time", path::single_bytes_are_bought),
     ("N19", "wait", "one_byte_at_a_time", path::single_bytes_bring_a_code),
+    ("N19", "read", "signals", signals::a_read_outlasts_signals),
+    ("N19", "charge", "signals", signals::a_charge_outlasts_signals),
+    ("N19", "wait", "signals", signals::a_wait_outlasts_signals),
     ("N20", "read", "suspended_in_a_request", path::a_read_after_a_suspend_is_repeated),
     ("N20", "charge", "suspended_in_a_request", path::a_charge_after_a_suspend_is_unknown),
     ("N20", "wait", "suspended_in_a_request", path::a_wait_after_a_suspend_polls_at_once),
