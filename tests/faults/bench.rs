@@ -73,6 +73,11 @@ pub(crate) struct Ledger {
 
 impl Bench {
     pub(crate) fn new(door: Door) -> Self {
+        Self::with(door, Timeouts::default(), |builder| builder)
+    }
+
+    /// With a transport that gives up soon.
+    pub(crate) fn impatient(door: Door) -> Self {
         Self::with(door, SHORT, |builder| builder)
     }
 

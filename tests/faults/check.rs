@@ -54,8 +54,14 @@ pub(crate) fn door(id: &str, fault: Fault) -> Door {
     }
 }
 
+/// A bench for a row: where an answer never comes, nobody waits for it as long as users do.
+fn bench(row: &Row, fault: Fault) -> Bench {
+    let door = door(row.id, fault);
+    if matches!(row.id, "N10" | "N11") { Bench::impatient(door) } else { Bench::new(door) }
+}
+
 pub(crate) fn read(row: &Row, fault: Fault, promise: Read) {
-    let bench = || Bench::new(door(row.id, fault));
+    let bench = || bench(row, fault);
     let (kind, most) = match promise {
         Read::Answers => {
             let bench = bench();
@@ -90,7 +96,7 @@ pub(crate) fn read(row: &Row, fault: Fault, promise: Read) {
 pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
     for action in ["getNumber", "regetNumber"] {
         let prepared = || {
-            let bench = Bench::new(door(row.id, fault));
+            let bench = bench(row, fault);
             let before = bench.completed();
             (bench, (action == "regetNumber").then_some(before))
         };
@@ -147,7 +153,7 @@ pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
 }
 
 pub(crate) fn wait(row: &Row, fault: Fault, promise: Wait) {
-    let bench = Bench::new(door(row.id, fault));
+    let bench = bench(row, fault);
     let number = bench.number("zz_ok");
     if let Wait::Unharmed = promise {
         bench.arm(fault, "getStatus", 0);
