@@ -1493,7 +1493,8 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
 bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
 
 /**
- * Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; raw.
+ * Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; extra_orders, the activations on the page
+ * that may be a purchase of this client made twice; raw.
  *
  * NULL gives NULL. The text is the page's. Any thread. Since 0.1.0.
  */

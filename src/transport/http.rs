@@ -48,11 +48,19 @@ struct Plan {
 impl HttpTransport {
     /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
     pub fn new(config: HttpConfig) -> Result<Self, String> {
-        Self::with_look_up(config, Names::system())
+        Self::build(config, Names::system())
     }
 
-    /// The same with another look-up of names.
-    pub(super) fn with_look_up(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
+    /// The same with another look-up of names, for tests: a resolver that fails, hangs or knows several addresses.
+    #[cfg(any(test, feature = "sandbox"))]
+    pub fn with_look_up(
+        config: HttpConfig,
+        look_up: impl Fn(&str) -> std::io::Result<Vec<std::net::IpAddr>> + Send + Sync + 'static,
+    ) -> Result<Self, String> {
+        Self::build(config, Arc::new(look_up))
+    }
+
+    fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
         let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } = config;
         let base = Base::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));

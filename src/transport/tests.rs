@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use server::{Authority, Server};
 
-use super::resolve::LookUp;
 use super::*;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -40,7 +39,6 @@ fn named(
     config.extra_ca_pem = Some(authority.pem());
     config.proxy = ProxyChoice::Direct;
     change(&mut config);
-    let look_up: Arc<LookUp> = Arc::new(look_up);
     (server, HttpTransport::with_look_up(config, look_up).unwrap())
 }
 
