@@ -161,6 +161,8 @@ export interface OrderPage extends Reply {
   orders: Order[]
   /** How many there are on all pages, where the service says so. */
   total: number | null
+  /** The activations on this page that may be a purchase of this client made twice, on its way or by another program. */
+  extraOrders: string[]
 }
 
 export interface Sms extends Reply {

@@ -212,6 +212,8 @@ class OrderPage(_Reply, frozen=True):
     orders: Tuple[Order, ...]
     #: How many there are on all pages, where the service says so.
     total: Optional[int] = None
+    #: The activations on this page that may be a purchase of this client made twice, on its way or by another program.
+    extra_orders: Tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self.orders)
