@@ -112,6 +112,24 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        self.exchange_by(request, || {
+            let agents = self.agents_of(std::process::id());
+            let agent = match request.lane {
+                Lane::Read => &agents.reads,
+                Lane::Charge => &agents.charges,
+            };
+            agent.run(self.plan.carrier()).map(|_| ())
+        })
+    }
+}
+
+impl HttpTransport {
+    /// The frame of an exchange: `run` has the request sent and the reply left in the call.
+    pub(super) fn exchange_by(
+        &self,
+        request: &Request<'_>,
+        run: impl FnOnce() -> Result<(), ureq::Error>,
+    ) -> Result<Reply, TransportError> {
         let prepare = |cause, what: &str| TransportError {
             cause,
             phase: Phase::Prepare,
@@ -128,15 +146,10 @@ impl Transport for HttpTransport {
         }
         let result = {
             let _entered = call.enter();
-            let agents = self.agents_of(std::process::id());
-            let agent = match request.lane {
-                Lane::Read => &agents.reads,
-                Lane::Charge => &agents.charges,
-            };
-            agent.run(self.plan.carrier())
+            run()
         };
         let raw = match (result, call.take_reply()) {
-            (Ok(_), Some(raw)) => raw,
+            (Ok(()), Some(raw)) => raw,
             (result, _) => return Err(explain(&call, result.err().as_ref())),
         };
         raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {

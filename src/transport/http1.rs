@@ -36,7 +36,7 @@ impl<In: Transport> Connector<In> for Http1Connector {
             Call::current()?.continue_as(Phase::Connect);
             return Ok(Some(Either::A(inner)));
         }
-        Ok(Some(Either::B(Http1 { inner, front: LazyBuffers::new(128, 1024), request: Vec::new(), just_read: false })))
+        Ok(Some(Either::B(Http1::over(inner))))
     }
 }
 
@@ -65,6 +65,12 @@ pub(super) struct Http1<In> {
     request: Vec<u8>,
     /// Whether a reply was read to its end, and nothing was asked of the connection since.
     just_read: bool,
+}
+
+impl<In> Http1<In> {
+    pub(super) fn over(inner: In) -> Self {
+        Self { inner, front: LazyBuffers::new(128, 1024), request: Vec::new(), just_read: false }
+    }
 }
 
 impl<In: Transport> Http1<In> {

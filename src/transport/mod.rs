@@ -10,6 +10,9 @@
 mod call;
 mod config;
 mod connect;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod http;
 mod http1;
