@@ -26,6 +26,12 @@ pub fn check_failure(failure: &Failure, raw: RawReply<'_>) {
     assert!(shown.chars().count() <= 121 && !shown.contains(char::is_control), "{shown:?}");
 }
 
+/// A result's own JSON is JSON. Numbers of the reply may stand in it that are larger than any float.
+pub fn check_json(value: &impl serde::Serialize) {
+    let text = serde_json::to_string(value).unwrap();
+    serde_json::from_str::<&RawValue>(&text).unwrap();
+}
+
 /// The text of a body without what may be wrapped around it; `None` where no part of it may be believed.
 pub fn bare(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'))?;

@@ -3,13 +3,13 @@
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{RawReply, Status, parse_balance, parse_status, parse_status_change};
-use sastaotp_fuzz::{bare, check_failure, reply};
+use sastaotp_fuzz::{bare, check_failure, check_json, reply};
 
 fuzz_target!(|data: &[u8]| {
     let Some((parser, raw)) = reply(data) else { return };
     match parser % 3 {
         0 => match parse_balance(raw) {
-            Ok(balance) => is_json(&balance),
+            Ok(balance) => check_json(&balance),
             Err(failure) => check_failure(&failure, raw),
         },
         1 => match parse_status(raw) {
@@ -17,19 +17,14 @@ fuzz_target!(|data: &[u8]| {
             Err(failure) => check_failure(&failure, raw),
         },
         _ => match parse_status_change(raw) {
-            Ok(change) => is_json(&change),
+            Ok(change) => check_json(&change),
             Err(failure) => check_failure(&failure, raw),
         },
     }
 });
 
-fn is_json(value: &impl serde::Serialize) {
-    let text = serde_json::to_string(value).unwrap();
-    serde_json::from_str::<serde_json::Value>(&text).unwrap();
-}
-
 fn check_status(status: &Status, raw: RawReply<'_>) {
-    is_json(status);
+    check_json(status);
     let text = bare(raw.body).expect("only text has a meaning");
     let is_plain = !text.contains('{') && !text.contains('[');
     let Status::Received(sms) = status else { return };
