@@ -231,9 +231,7 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
             Arrived::Refused(status, sentence) => (Reply::text(status, sentence), input.bytes.len(), false, false),
             Arrived::Whole { head, body } => {
                 connection.idle_since.store(BUSY, Ordering::Relaxed);
-                answer(&input.bytes, head, body, |request| {
-                    lock(&shared.service).handle(request, shared.time.now())
-                })
+                answer(&input.bytes, head, body, |request| lock(&shared.service).handle(request, shared.time.now()))
             }
         };
         let Plan { bytes, then } = plan(reply, head_only, keep);
