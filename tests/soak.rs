@@ -208,6 +208,10 @@ impl Soak<'_> {
 
     /// Makes the next requests of an action fail.
     fn spoil(&mut self) {
+        // The sandbox keeps a hundred rules, those included that have done their work.
+        if self.counts[5].is_multiple_of(50) {
+            self.account.must("faults", r#"{"clear":true}"#);
+        }
         let (action, fault, variant) = *self.random.pick(&FAULTS);
         let (nth, times) = (1 + self.random.below(3), 1 + self.random.below(2));
         let mut rule = json!({"match": {"action": action}, "fault": fault, "nth": nth, "times": times});
