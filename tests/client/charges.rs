@@ -146,6 +146,20 @@ fn what_never_left_is_not_charged_and_tried_again_at_most_twice() {
 }
 
 #[test]
+fn what_cannot_be_reached_fails_after_two_short_pauses_and_what_is_hopeless_at_once() {
+    // Three attempts, each as long as the fault takes, and half a second at most between two of them.
+    for (fault, least, most) in
+        [("N01", 0, 1000), ("N03", 0, 1000), ("N04", 30_000, 31_000), ("N13", 0, 0), ("N16", 0, 0)]
+    {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, r#","times":0"#);
+        bench.fail("zz_ok");
+        assert!((least..=most).contains(&bench.now()), "{fault}: {} ms", bench.now());
+        bench.ledger(0, 0);
+    }
+}
+
+#[test]
 fn a_lost_purchase_is_found_in_the_history_and_taken_up() {
     for service in ["zz_lost_reply", "zz_sql"] {
         let bench = Bench::new();
@@ -286,6 +300,10 @@ fn the_number_of_a_completed_order_is_bought_again_once() {
     let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
     bench.ledger(3, 0);
+    // The plain form has a word of its own.
+    arm(&bench, "regetNumber", "B11", "");
+    assert_ne!(number.reget().unwrap().id(), again.id());
+    bench.ledger(4, 0);
 }
 
 #[test]
