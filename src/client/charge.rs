@@ -371,6 +371,17 @@ mod tests {
     }
 
     #[test]
+    fn a_purchase_waits_for_one_of_its_kind_until_its_time_is_over_or_it_is_cancelled() {
+        let (gates, open, cancelled) = (Gates::default(), Cancel::new(), Cancel::new());
+        cancelled.cancel();
+        let held = gates.pass("tg", || Duration::MAX, &open).unwrap();
+        assert!(gates.pass("tg", || Duration::ZERO, &open).is_none());
+        assert!(gates.pass("tg", || Duration::MAX, &cancelled).is_none());
+        drop(held);
+        assert!(gates.pass("tg", || Duration::ZERO, &open).is_some());
+    }
+
+    #[test]
     fn purchases_of_other_kinds_take_no_time_from_one_that_waits() {
         let (gates, cancel) = (Gates::default(), Cancel::new());
         let start = Instant::now();

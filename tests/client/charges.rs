@@ -4,7 +4,7 @@ use sastaotp::clock::Clock as _;
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::{
-    Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
+    Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
 };
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
@@ -28,6 +28,15 @@ fn a_number_is_bought_at_the_price_that_is_listed() {
     assert!(number.expires_at().is_some());
     assert_eq!(number.purchase().unwrap().warnings, Vec::<String>::new());
     bench.ledger(1, 0);
+}
+
+#[test]
+fn a_price_that_is_the_maximum_is_no_overcharge() {
+    let bench = Bench::new();
+    let listed = bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost.unwrap();
+    let request = NumberRequest::new("tg").country("22").max_price(listed);
+    let number = bench.client.get_number(request).unwrap();
+    assert!(number.purchase().unwrap().warnings.is_empty(), "{number:?}");
 }
 
 #[test]
@@ -254,6 +263,62 @@ fn a_history_that_could_not_be_read_to_the_end_of_the_window_proves_nothing() {
     assert_eq!((failed.kind(), failed.intent()), (ErrorKind::Server, error.intent()), "{failed}");
     bench.fault(r#"{"clear":true}"#);
     assert_eq!(bench.client.reconcile(error.intent().unwrap()).unwrap().candidates.len(), 1);
+}
+
+#[test]
+fn what_a_look_found_stands_though_the_next_one_fails() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","nth":2,"times":0"#);
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_lost_purchase_is_found_behind_a_hundred_newer_ones() {
+    let bench = Bench::new();
+    bench.control("seed", r#"{"wallet":"100000"}"#);
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    let other = bench.another_client();
+    for _ in 0..100 {
+        other.get_number(request("zz_never")).unwrap();
+    }
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
+    assert_eq!(found.candidates[0].service.as_deref(), Some("zz_lost_reply"));
+}
+
+#[test]
+fn a_reconciliation_that_begins_late_makes_up_for_the_looks_that_are_past_with_one() {
+    for (late, looks) in [(0, 5), (1, 5), (2, 5), (3, 5), (6, 4), (15, 3), (41, 1), (600, 1)] {
+        let bench = Bench::new();
+        bench.buy("zz_ok");
+        let error = bench.fail("zz_html");
+        bench.clock.advance(seconds(late));
+        bench.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(bench.count("getOrders"), looks, "{late} s");
+    }
+}
+
+#[test]
+fn a_failed_reconciliation_says_what_it_was_for() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","times":0"#);
+    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!(failed.intent(), error.intent());
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
+    let text = cancelled.to_string();
+    assert!(text.starts_with("buying zz_lost_reply in 22: looking for it in the order history: "), "{text}");
 }
 
 #[test]
