@@ -174,8 +174,11 @@ impl Soak<'_> {
             }
             (Doing::Reconciling, Ok(found)) => {
                 let candidates = found["candidates"].as_array().unwrap();
-                let ids = candidates.iter().map(|order| order["activation_id"].as_str().unwrap());
-                if !ids.fold(false, |any, id| self.take_up(id) || any) {
+                let mut found_new = false;
+                for order in candidates {
+                    found_new |= self.take_up(order["activation_id"].as_str().unwrap());
+                }
+                if !found_new {
                     self.begin();
                 }
             }
