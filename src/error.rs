@@ -284,7 +284,9 @@ impl Error {
 
     /// The same failure with the reply that it was read from.
     pub(crate) fn with_raw(mut self, reply: &[u8]) -> Self {
-        let mut raw = String::from_utf8_lossy(reply).into_owned();
+        // A reply may be megabytes; no character has more than four bytes.
+        let beginning = &reply[..reply.len().min(4 * LONGEST_RAW)];
+        let mut raw = String::from_utf8_lossy(beginning).into_owned();
         if let Some((end, _)) = raw.char_indices().nth(LONGEST_RAW) {
             raw.truncate(end);
         }

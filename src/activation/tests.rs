@@ -319,3 +319,101 @@ fn an_early_cancel_is_allowed_two_minutes_after_the_purchase() {
     assert_eq!(life.cancel_allowed_in(at(30.0), Some(Duration::from_secs(7))), Duration::from_secs(7));
     assert_eq!(Life::default().cancel_allowed_in(at(0.0), None), Duration::from_secs(120));
 }
+
+#[test]
+fn a_code_that_the_service_takes_back_is_noticed_and_kept() {
+    let received = || Status::Received(Sms::new("1"));
+    let (waiting, cancelled) = (|| Status::Waiting, || Status::Cancelled);
+    let next = || Status::WaitingForNext { last_code: None };
+    for (shown, went_backwards) in [
+        (vec![waiting(), received(), received()], false),
+        (vec![received(), waiting()], true),
+        (vec![received(), next()], true),
+        (vec![received(), cancelled()], true),
+        (vec![received(), waiting(), received()], true),
+        (vec![waiting(), cancelled()], false),
+        (vec![cancelled(), cancelled()], false),
+    ] {
+        let mut life = new(1200);
+        for status in &shown {
+            life.observe(at(1.0), status, false);
+        }
+        assert_eq!(life.went_backwards(), went_backwards, "{shown:?}");
+        assert_eq!(life.code().is_some(), shown.contains(&received()), "{shown:?}");
+    }
+    // Where the next code was asked for, or the order completed, the service only says what is so.
+    let mut life = new(1200);
+    life.observe(at(1.0), &received(), false);
+    life.next_code_requested();
+    life.observe(at(6.0), &waiting(), false);
+    assert!(!life.went_backwards());
+    let mut life = new(1200);
+    life.observe(at(1.0), &received(), false);
+    life.set_end(End::Completed);
+    life.observe(at(6.0), &cancelled(), false);
+    assert_eq!((life.went_backwards(), life.end()), (false, Some(End::Completed)));
+}
+
+#[test]
+fn codes_that_nobody_asked_for_are_kept_once_beside_the_first() {
+    let mut life = new(1200);
+    for text in ["1", "1", "2", "2", "1"] {
+        let sms = life.observe(at(1.0), &Status::Received(Sms::new(text)), false).unwrap();
+        assert_eq!(sms.code, "1");
+    }
+    let codes: Vec<&str> = life.codes().iter().map(|sms| sms.code.as_str()).collect();
+    assert_eq!((codes, life.code().unwrap().code.as_str()), (vec!["1", "2"], "1"));
+}
+
+#[test]
+fn a_cancelled_order_whose_time_is_over_expired() {
+    for (seconds, end) in [(19.9, End::Cancelled), (20.0, End::Expired), (21.0, End::Expired)] {
+        let mut life = new(20);
+        life.observe(at(seconds), &Status::Cancelled, false);
+        assert_eq!(life.end(), Some(end), "{seconds} s");
+    }
+    let mut taken_up = Life::default();
+    taken_up.observe(at(5000.0), &Status::Cancelled, false);
+    assert_eq!((taken_up.end(), taken_up.expires_at()), (Some(End::Cancelled), None));
+    assert_eq!(new(20).expires_at(), Some(at(20.0).wall));
+}
+
+#[test]
+fn the_longest_interval_is_an_hour_and_the_longest_wait_thirty_days() {
+    let plan = Plan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
+    let mut life = Life::default();
+    let mut wait = life.begin_wait(at(0.0), plan);
+    assert_eq!(life.limit(&wait), Duration::from_secs(2_592_000));
+    life.step(&mut wait, at(0.0), None, 0);
+    let next = life.step(&mut wait, at(0.0), Some(&WAITING), 0);
+    assert!(matches!(next, Next::Poll { at, .. } if at == Duration::from_secs(3600)), "{next:?}");
+}
+
+#[test]
+fn a_wall_clock_half_a_minute_ahead_is_no_suspend() {
+    for (ahead, polls_at_once) in [(0.0, false), (30.0, false), (30.1, true), (1800.0, true)] {
+        let mut life = new(7200);
+        let mut wait = life.begin_wait(at(0.0), timeout(3600));
+        life.step(&mut wait, at(0.0), None, 0);
+        life.step(&mut wait, at(0.0), Some(&WAITING), 0);
+        let mut now = at(1.0);
+        now.wall += Duration::from_secs_f64(ahead);
+        let next = life.step(&mut wait, now, None, 0);
+        let due = if polls_at_once { 1 } else { 5 };
+        assert!(matches!(next, Next::Poll { at, .. } if at == Duration::from_secs(due)), "{ahead}: {next:?}");
+    }
+}
+
+#[test]
+fn a_poll_gets_half_a_minute_and_leaves_the_last_one_its_distance() {
+    let gives_up = |seconds| {
+        let mut life = new(7200);
+        let mut wait = life.begin_wait(at(0.0), timeout(seconds));
+        match life.step(&mut wait, at(0.0), None, 0) {
+            Next::Poll { give_up, .. } => give_up.as_millis(),
+            other => panic!("{other:?}"),
+        }
+    };
+    // The rest up to the poll at the deadline; two seconds where that is near, and what there is where it is nearer.
+    assert_eq!([100, 35, 20, 6, 1, 0].map(gives_up), [30_000, 30_000, 15_000, 2_000, 1_900, 900]);
+}

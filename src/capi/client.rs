@@ -39,7 +39,7 @@ impl Object for sastaotp_client {
 }
 
 impl sastaotp_client {
-    fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         Self(Ours::new(client))
     }
 }

@@ -21,6 +21,9 @@ mod client;
 mod config;
 mod countries;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod held;
 mod intent;
 mod lease;

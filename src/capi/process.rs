@@ -1,8 +1,12 @@
 //! What belongs to the process that made it. A fork copies it in whatever state other threads of the parent had it.
 
 use std::mem;
+#[cfg(not(fuzzing))]
+use std::process::id as process_id;
 
 use super::boundary::{CALLING, Object};
+#[cfg(fuzzing)]
+use super::fuzzing::process_id;
 use crate::{Error, Result};
 
 /// A value for the process that made it alone. A forked child does not look at it, for a lock of it may be held by a thread
@@ -15,11 +19,11 @@ pub(super) struct Ours<T> {
 
 impl<T> Ours<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { value: Some(value), pid: std::process::id() }
+        Self { value: Some(value), pid: process_id() }
     }
 
     fn is_ours(&self) -> bool {
-        self.pid == std::process::id()
+        self.pid == process_id()
     }
 
     /// The value; `None` in a forked child.

@@ -332,10 +332,62 @@ impl Drop for Pass<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU32;
     use std::thread;
     use std::time::Instant;
 
     use super::*;
+    use crate::NumberRequest;
+    use crate::transport::{Request as Sent, Transport, TransportError};
+
+    /// A transport that fails, and says of the request what is not so.
+    #[derive(Debug)]
+    struct Contradictory {
+        latched: bool,
+        says_sent: bool,
+        exchanges: AtomicU32,
+    }
+
+    impl Transport for Contradictory {
+        fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
+            if !request.query.contains("getNumber") {
+                let body = b"[]".to_vec();
+                return Ok(Reply { status: 200, framed: true, retry_after: None, body });
+            }
+            self.exchanges.fetch_add(1, Ordering::Relaxed);
+            if self.latched {
+                assert!(request.latch.try_send());
+            }
+            let message = "the connection was refused".to_owned();
+            Err(TransportError { cause: Cause::Refused, phase: Phase::Connect, sent: self.says_sent, message })
+        }
+    }
+
+    #[test]
+    fn a_purchase_that_may_have_been_sent_counts_as_sent_whoever_says_so() {
+        for (latched, says_sent, charge, exchanges) in [
+            (false, false, Charge::NotCharged, 3),
+            (true, false, Charge::Unknown, 1),
+            (false, true, Charge::Unknown, 1),
+            (true, true, Charge::Unknown, 1),
+        ] {
+            let transport = Arc::new(Contradictory { latched, says_sent, exchanges: AtomicU32::new(0) });
+            let client = Client::builder().api_key("k").transport(Arc::clone(&transport) as _).build().unwrap();
+            let error = client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+            assert_eq!((error.charge(), transport.exchanges.load(Ordering::Relaxed)), (charge, exchanges), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_purchase_waits_for_one_of_its_kind_until_its_time_is_over_or_it_is_cancelled() {
+        let (gates, open, cancelled) = (Gates::default(), Cancel::new(), Cancel::new());
+        cancelled.cancel();
+        let held = gates.pass("tg", || Duration::MAX, &open).unwrap();
+        assert!(gates.pass("tg", || Duration::ZERO, &open).is_none());
+        assert!(gates.pass("tg", || Duration::MAX, &cancelled).is_none());
+        drop(held);
+        assert!(gates.pass("tg", || Duration::ZERO, &open).is_some());
+    }
 
     #[test]
     fn purchases_of_other_kinds_take_no_time_from_one_that_waits() {

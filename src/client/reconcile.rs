@@ -205,3 +205,104 @@ fn is_name(text: &str) -> bool {
 fn digits(number: &str) -> String {
     number.chars().filter(char::is_ascii_digit).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::NumberRequest;
+    use crate::clock::ManualClock;
+    use crate::transport::{self, Reply, TransportError};
+
+    /// Ten minutes into some day.
+    fn start() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_600)
+    }
+
+    fn intent(watermark: Option<u64>) -> Intent {
+        NumberRequest::new("tg").country("22").accept_any_price().into_intent(start(), watermark).unwrap()
+    }
+
+    /// An order by its id and by how many seconds after the purchase it was made.
+    fn order(id: Option<&str>, seconds: Option<i64>) -> Order {
+        let at = |seconds: i64| {
+            let by = Duration::from_secs(seconds.unsigned_abs());
+            if seconds < 0 { start() - by } else { start() + by }
+        };
+        Order { order_id: id.map(str::to_owned), created: seconds.map(at), ..Order::default() }
+    }
+
+    #[test]
+    fn an_order_is_older_by_its_id_or_else_by_two_minutes() {
+        for (watermark, id, seconds, before) in [
+            (Some(7), Some("7"), None, true),
+            (Some(7), Some("6"), Some(60), true),
+            (Some(7), Some("8"), Some(-600), false),
+            (Some(7), Some("a"), None, false),
+            (Some(7), Some("a"), Some(-121), true),
+            (None, Some("6"), Some(-121), true),
+            (None, Some("6"), Some(-120), false),
+            (None, Some("6"), Some(-119), false),
+            (None, Some("6"), Some(60), false),
+            (None, None, None, false),
+        ] {
+            assert_eq!(is_before(&order(id, seconds), &intent(watermark)), before, "{watermark:?} {id:?} {seconds:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_in_the_place_of_a_code_proves_no_difference() {
+        for (service, may) in [
+            (None, true),
+            (Some("tg"), true),
+            (Some("TG"), true),
+            (Some("wa"), false),
+            (Some("Telegram"), true),
+            (Some("tele gram"), true),
+            (Some("\u{442}\u{433}"), true),
+        ] {
+            let order = Order { service: service.map(str::to_owned), ..order(Some("8"), None) };
+            assert_eq!(may_be(&order, &intent(Some(7))), may, "{service:?}");
+        }
+    }
+
+    /// A service that has nothing but a history, whose pages are these.
+    #[derive(Debug)]
+    struct Pages(Mutex<VecDeque<String>>);
+
+    impl transport::Transport for Pages {
+        fn exchange(&self, request: &transport::Request<'_>) -> std::result::Result<Reply, TransportError> {
+            assert!(request.query.starts_with("action=getOrders&limit=100&page="), "{}", request.query);
+            let body = self.0.lock().unwrap().pop_front().unwrap_or_else(|| "[]".to_owned());
+            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into_bytes() })
+        }
+    }
+
+    #[test]
+    fn an_order_that_a_shifted_page_shows_again_is_one_candidate() {
+        let orders = |ids: &[(u32, &str)]| {
+            let orders: Vec<String> =
+                ids.iter().map(|(order, id)| format!(r#"{{"order_id":{order},"activation_id":"{id}"}}"#)).collect();
+            format!("[{}]", orders.join(","))
+        };
+        let mut first: Vec<(u32, &str)> = (0..97).map(|at| (3000 - at, "same")).collect();
+        // Of two that share an id, either may be it.
+        first.extend([(300, "a"), (300, "b"), (200, "c")]);
+        let pages = [orders(&first), orders(&[(200, "c"), (100, "c"), (1, "old")])];
+        let client = Client::builder()
+            .api_key("k")
+            .clock(Arc::new(ManualClock::new(start())))
+            .transport(Arc::new(Pages(Mutex::new(pages.into()))))
+            .build()
+            .unwrap();
+        let found = client.look(&intent(Some(50))).unwrap();
+        let ids: Vec<_> = found.candidates[97..]
+            .iter()
+            .map(|order| (order.order_id.as_deref().unwrap(), order.activation_id.as_deref().unwrap()))
+            .collect();
+        assert_eq!(ids, [("300", "a"), ("300", "b"), ("200", "c"), ("100", "c")]);
+        assert!(found.complete);
+    }
+}

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::Text;
+use super::json::{Text, is_too_deep};
 use super::reply::{Failure, RawReply, Salvage, read};
 
 /// A table that takes in entries of a catalogue, wherever the reply keeps them.
@@ -31,6 +31,9 @@ pub(super) trait Source<'de> {
 
 /// No error is longer than this.
 const LONGEST_ERROR: usize = 4096;
+/// No catalogue that was seen is longer than this. One that is longer is looked through for its depth first, because passing
+/// over nested values takes a byte for each level.
+const LONGEST_SEEN: usize = 4 << 20;
 
 /// Decodes a catalogue: the entries at the top, or in an envelope, keyed or as a list.
 pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
@@ -39,6 +42,9 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
         read(raw, Salvage::No)?;
     }
     let text = json_of(raw.body);
+    if text.len() > LONGEST_SEEN && is_too_deep(text) {
+        return Err(raw.unreadable("B10", "JSON that nests too deep"));
+    }
     let mut table = T::default();
     let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {
         let mut deserializer = serde_json::Deserializer::from_str(text);

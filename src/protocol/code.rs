@@ -214,11 +214,25 @@ mod tests {
     }
 
     #[test]
+    fn the_advice_is_that_of_what_the_code_means() {
+        for (token, hint) in [
+            ("NO_BALANCE", "add funds, then try again"),
+            ("BAD_BALANCE", "add funds, then try again"),
+            ("OUT_OF_STOCK", Code::NoNumbers.hint()),
+            ("SOMETHING_NEW", ""),
+        ] {
+            assert_eq!(Code::read(token).hint(), hint, "{token}");
+        }
+    }
+
+    #[test]
     fn tokens_are_compared_whole() {
         for text in ["NO_ACTIVATIONS", "NO_BALANCE_FORWARD", "XBAD_KEY", "BANNEDX", ""] {
             assert_eq!(Code::read(text).class(), CodeClass::Unknown, "{text}");
         }
         assert_eq!(Code::read("Server Error"), Code::ServerError);
         assert_eq!(Code::read("no_balance"), Code::NoBalance);
+        assert_eq!(Code::read("out of stock."), Code::Other("OUT_OF_STOCK".to_owned()));
+        assert_eq!(Code::read("Out of paper."), Code::Other("Out of paper.".to_owned()));
     }
 }

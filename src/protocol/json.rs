@@ -14,6 +14,8 @@ use crate::Amount;
 
 /// The deepest nesting that is accepted.
 const MAX_DEPTH: usize = 32;
+/// The most fields of one object. Each takes ten times what it has in the reply; the longest lists have some hundreds.
+const MAX_FIELDS: usize = 20_000;
 
 /// A JSON value, still as its text.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ pub(crate) enum JsonError {
 impl<'a> Field<'a> {
     /// Reads one whole JSON value.
     pub(crate) fn parse(text: &'a str) -> Result<Self, JsonError> {
-        if depth(text) > MAX_DEPTH {
+        if is_too_deep(text) {
             return Err(JsonError::TooDeep);
         }
         match serde_json::from_str::<&RawValue>(text) {
@@ -173,6 +175,11 @@ pub(crate) fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
+/// Whether `text`, which need not be valid, nests deeper than is accepted.
+pub(crate) fn is_too_deep(text: &str) -> bool {
+    depth(text) > MAX_DEPTH
+}
+
 /// The deepest nesting of `text`, which need not be valid.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
@@ -301,6 +308,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
                 while let Some((key, field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
+                    if fields.len() == MAX_FIELDS {
+                        return Err(serde::de::Error::invalid_length(MAX_FIELDS, &self));
+                    }
                     fields.push((key.0, field));
                 }
                 Ok(Object(fields))

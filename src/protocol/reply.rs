@@ -161,11 +161,14 @@ fn plain(text: &str) -> Body<'_> {
 
 impl RawReply<'_> {
     pub(crate) fn unreadable(&self, fault: &'static str, problem: &'static str) -> Failure {
+        /// Of a reply of megabytes no more is looked at.
+        const BEGINNING: usize = 4096;
+        let beginning = &self.body[..self.body.len().min(BEGINNING)];
         Failure::Unreadable(Unreadable {
             fault,
             problem,
             http_status: self.status,
-            excerpt: excerpt(&String::from_utf8_lossy(self.body)),
+            excerpt: excerpt(&String::from_utf8_lossy(beginning)),
         })
     }
 

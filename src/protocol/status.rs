@@ -179,7 +179,7 @@ fn code_text(text: &str) -> Option<String> {
         (!inner.contains(*quote)).then_some(inner)
     });
     let code = unquoted.unwrap_or(text);
-    (!code.is_empty() && !is_no_code(code)).then(|| code.to_owned())
+    (!code.trim().is_empty() && !is_no_code(code)).then(|| code.to_owned())
 }
 
 /// `Нет кода` ("no code") stands where a code would.

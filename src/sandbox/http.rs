@@ -231,7 +231,7 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
             Arrived::Refused(status, sentence) => (Reply::text(status, sentence), input.bytes.len(), false, false),
             Arrived::Whole { head, body } => {
                 connection.idle_since.store(BUSY, Ordering::Relaxed);
-                answer(&input.bytes, head, body, shared)
+                answer(&input.bytes, head, body, |request| lock(&shared.service).handle(request, shared.time.now()))
             }
         };
         let Plan { bytes, then } = plan(reply, head_only, keep);
@@ -259,7 +259,12 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
 
 /// Asks the service; returns its reply, how many bytes the request had, whether it was HEAD, and whether the connection
 /// is to be kept.
-fn answer(bytes: &[u8], head: usize, body: usize, shared: &Shared) -> (Reply, usize, bool, bool) {
+pub(super) fn answer(
+    bytes: &[u8],
+    head: usize,
+    body: usize,
+    ask: impl FnOnce(&Request<'_>) -> Reply,
+) -> (Reply, usize, bool, bool) {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
     // It was parsed when it arrived; a second look costs less than keeping what borrows from a buffer that grows.
@@ -284,8 +289,7 @@ fn answer(bytes: &[u8], head: usize, body: usize, shared: &Shared) -> (Reply, us
         Some(1) => !asked.eq_ignore_ascii_case("close"),
         _ => asked.eq_ignore_ascii_case("keep-alive"),
     };
-    let reply = lock(&shared.service).handle(&request, shared.time.now());
-    (reply, head + body, request.method == "HEAD", keep)
+    (ask(&request), head + body, request.method == "HEAD", keep)
 }
 
 /// Closes so that the client can read all that was written: closing with unread bytes would reset.

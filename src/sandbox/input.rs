@@ -92,7 +92,7 @@ impl<'a> Input<'a> {
 }
 
 /// What the first bytes of a request say.
-enum Looked {
+pub(super) enum Looked {
     Partial,
     /// The head ends there; so much body follows; the client waits for a word before it sends that.
     Head {
@@ -103,7 +103,7 @@ enum Looked {
     Refuse(u16, &'static str),
 }
 
-fn look(bytes: &[u8]) -> Looked {
+pub(super) fn look(bytes: &[u8]) -> Looked {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
     let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");

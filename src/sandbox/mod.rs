@@ -24,6 +24,9 @@ mod catalogue;
 mod control;
 mod fault_table;
 mod faults;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gzip;
 mod http;
 mod input;

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use super::call::Call;
 use super::config::Base;
 use super::connections::Connections;
+use super::reply::RawReply;
 use super::resolve::{LookUp, Names};
 use super::tls::TlsConnector;
 use super::{Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls};
@@ -107,6 +108,17 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        self.exchange_by(request, |call| self.connections_of(std::process::id()).exchange(call))
+    }
+}
+
+impl HttpTransport {
+    /// The frame of an exchange: `run` sends the request and reads the reply.
+    pub(super) fn exchange_by(
+        &self,
+        request: &Request<'_>,
+        run: impl FnOnce(&Call) -> Result<RawReply, ureq::Error>,
+    ) -> Result<Reply, TransportError> {
         let prepare = |cause, what: &str| TransportError {
             cause,
             phase: Phase::Prepare,
@@ -123,7 +135,7 @@ impl Transport for HttpTransport {
         }
         let result = {
             let _entered = call.enter();
-            self.connections_of(std::process::id()).exchange(&call)
+            run(&call)
         };
         let raw = result.map_err(|error| explain(&call, Some(&error)))?;
         raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {

@@ -12,6 +12,9 @@ mod call;
 mod config;
 mod connect;
 mod connections;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod http;
 mod http1;

@@ -184,7 +184,11 @@ impl ReplyReader {
             Framing::Chunked => Ok(State::ChunkSize),
             // What is too large compressed is too large decoded.
             Framing::Length(length) => match usize::try_from(length) {
-                Ok(length) if length <= self.body_limit => Ok(State::Length(length)),
+                Ok(length) if length <= self.body_limit => {
+                    // At once: a body that grows is copied, and what it leaves behind is as large again.
+                    reply.body.reserve_exact(length);
+                    Ok(State::Length(length))
+                }
                 _ => Err(BODY_TOO_LARGE),
             },
             Framing::UntilClosed => {

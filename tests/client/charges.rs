@@ -4,7 +4,7 @@ use sastaotp::clock::Clock as _;
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::{
-    Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
+    Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
 };
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
@@ -28,6 +28,15 @@ fn a_number_is_bought_at_the_price_that_is_listed() {
     assert!(number.expires_at().is_some());
     assert_eq!(number.purchase().unwrap().warnings, Vec::<String>::new());
     bench.ledger(1, 0);
+}
+
+#[test]
+fn a_price_that_is_the_maximum_is_no_overcharge() {
+    let bench = Bench::new();
+    let listed = bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost.unwrap();
+    let request = NumberRequest::new("tg").country("22").max_price(listed);
+    let number = bench.client.get_number(request).unwrap();
+    assert!(number.purchase().unwrap().warnings.is_empty(), "{number:?}");
 }
 
 #[test]
@@ -146,6 +155,20 @@ fn what_never_left_is_not_charged_and_tried_again_at_most_twice() {
 }
 
 #[test]
+fn what_cannot_be_reached_fails_after_two_short_pauses_and_what_is_hopeless_at_once() {
+    // Three attempts, each as long as the fault takes, and half a second at most between two of them.
+    for (fault, least, most) in
+        [("N01", 0, 1000), ("N03", 0, 1000), ("N04", 30_000, 31_000), ("N13", 0, 0), ("N16", 0, 0)]
+    {
+        let bench = Bench::new();
+        arm(&bench, "getNumber", fault, r#","times":0"#);
+        bench.fail("zz_ok");
+        assert!((least..=most).contains(&bench.now()), "{fault}: {} ms", bench.now());
+        bench.ledger(0, 0);
+    }
+}
+
+#[test]
 fn a_lost_purchase_is_found_in_the_history_and_taken_up() {
     for service in ["zz_lost_reply", "zz_sql"] {
         let bench = Bench::new();
@@ -243,6 +266,62 @@ fn a_history_that_could_not_be_read_to_the_end_of_the_window_proves_nothing() {
 }
 
 #[test]
+fn what_a_look_found_stands_though_the_next_one_fails() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","nth":2,"times":0"#);
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(found.candidates.len(), 1, "{found:?}");
+}
+
+#[test]
+fn a_lost_purchase_is_found_behind_a_hundred_newer_ones() {
+    let bench = Bench::new();
+    bench.control("seed", r#"{"wallet":"100000"}"#);
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    let other = bench.another_client();
+    for _ in 0..100 {
+        other.get_number(request("zz_never")).unwrap();
+    }
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
+    assert_eq!(found.candidates[0].service.as_deref(), Some("zz_lost_reply"));
+}
+
+#[test]
+fn a_reconciliation_that_begins_late_makes_up_for_the_looks_that_are_past_with_one() {
+    for (late, looks) in [(0, 5), (1, 5), (2, 5), (3, 5), (6, 4), (15, 3), (41, 1), (600, 1)] {
+        let bench = Bench::new();
+        bench.buy("zz_ok");
+        let error = bench.fail("zz_html");
+        bench.clock.advance(seconds(late));
+        bench.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(bench.count("getOrders"), looks, "{late} s");
+    }
+}
+
+#[test]
+fn a_failed_reconciliation_says_what_it_was_for() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    arm(&bench, "getOrders", "S17", r#","times":0"#);
+    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!(failed.intent(), error.intent());
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_lost_reply");
+    let cancel = Cancel::new();
+    cancel.cancel();
+    let cancelled = bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
+    let text = cancelled.to_string();
+    assert!(text.starts_with("buying zz_lost_reply in 22: looking for it in the order history: "), "{text}");
+}
+
+#[test]
 fn a_purchase_made_twice_on_the_way_shows_both_orders() {
     let bench = Bench::new();
     bench.client.get_orders(&OrderQuery::default()).unwrap();
@@ -286,6 +365,10 @@ fn the_number_of_a_completed_order_is_bought_again_once() {
     let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
     bench.ledger(3, 0);
+    // The plain form has a word of its own.
+    arm(&bench, "regetNumber", "B11", "");
+    assert_ne!(number.reget().unwrap().id(), again.id());
+    bench.ledger(4, 0);
 }
 
 #[test]

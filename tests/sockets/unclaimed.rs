@@ -86,3 +86,15 @@ fn a_lost_reply_after_the_caller_left_is_listed_as_unknown_until_it_is_reconcile
     assert_eq!(found.candidates.len(), 1, "{found:?}");
     sandbox.control("assert", r#"{"charges":1}"#);
 }
+
+#[test]
+fn a_refusal_that_comes_after_the_caller_left_leaves_nothing_to_take() {
+    let sandbox = Sandbox::start("refused");
+    sandbox.control("faults", SLOW);
+    let client = sandbox.client();
+    let error = client.with_timeout(Duration::from_millis(300)).get_number(request("zz_nonumbers")).unwrap_err();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
+    assert_eq!(client.unclaimed().len(), 1, "its reply is still awaited");
+    eventually("the reply", || client.unclaimed().is_empty());
+    sandbox.control("assert", r#"{"charges":0}"#);
+}

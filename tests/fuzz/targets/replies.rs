@@ -1,0 +1,42 @@
+//! The replies about the wallet and about one activation: nothing breaks, and a code is handed on as it came.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sastaotp::protocol::{RawReply, Status, parse_balance, parse_status, parse_status_change};
+use sastaotp_fuzz::{bare, check_failure, check_json, reply};
+
+fuzz_target!(|data: &[u8]| {
+    let Some((parser, raw)) = reply(data) else { return };
+    match parser % 3 {
+        0 => match parse_balance(raw) {
+            Ok(balance) => check_json(&balance),
+            Err(failure) => check_failure(&failure, raw),
+        },
+        1 => match parse_status(raw) {
+            Ok(status) => check_status(&status, raw),
+            Err(failure) => check_failure(&failure, raw),
+        },
+        _ => match parse_status_change(raw) {
+            Ok(change) => check_json(&change),
+            Err(failure) => check_failure(&failure, raw),
+        },
+    }
+});
+
+fn check_status(status: &Status, raw: RawReply<'_>) {
+    check_json(status);
+    let text = bare(raw.body).expect("only text has a meaning");
+    let is_plain = !text.contains('{') && !text.contains('[');
+    let Status::Received(sms) = status else { return };
+    assert!(!sms.code.trim().is_empty());
+    if !is_plain {
+        return;
+    }
+    // What stands behind the first colon, all of it, and only where a length proves that it is all.
+    assert!(raw.framed && (200..300).contains(&raw.status), "{raw:?}");
+    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let (token, code) = text.split_once(':').expect("a code stands behind a colon");
+    assert!(["STATUS_OK", "STATUS_OK_AND_INFORMING"].contains(&token.trim()), "{token}");
+    let quotes = ['\'', '"'];
+    assert_eq!(code.trim().trim_matches(quotes), sms.code.trim_matches(quotes));
+}
