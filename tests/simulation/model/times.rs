@@ -58,7 +58,7 @@ impl Model<'_> {
                 if end + INTERVAL > poll.at
                     && !self.is_read_back(other)
                     && !self.is_read_back(poll)
-                    && !self.seems_to_have_slept(poll.process, end, poll.at)
+                    && !self.seems_to_have_slept(poll.process, other.at, poll.at)
                 {
                     let call = poll.call.unwrap_or_default();
                     let apart = poll.at.saturating_sub(end);
@@ -82,11 +82,15 @@ impl Model<'_> {
         })
     }
 
-    /// Whether the wall clock was set ahead, which cannot be told from a sleep: after one a wait polls at once.
+    /// Whether the machine slept, or its wall clock was set ahead, which cannot be told from a sleep: after it a wait polls at
+    /// once, also where it came while a poll was under way.
     fn seems_to_have_slept(&self, process: usize, from: Duration, to: Duration) -> bool {
         self.history.events.iter().any(|(at, event)| {
-            (from..=to).contains(at)
-                && matches!(event, Event::WallSet { process: other, back: false, .. } if *other == process)
+            let of = match event {
+                Event::WallSet { process, back: false, .. } | Event::Slept { process, .. } => *process,
+                _ => return false,
+            };
+            of == process && (from..=to).contains(at)
         })
     }
 
