@@ -197,7 +197,11 @@ impl State {
         let result = buyer.leave(client, false).map(|purchase| {
             let activation = client.bought(buyer.intent().clone(), purchase);
             let json = fields(&activation);
-            self.keep(activation);
+            // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
+            let is_known = self.activations.get(activation.id()).is_some_and(|known| known.end().is_none());
+            if !is_known {
+                self.keep(activation);
+            }
             json
         });
         self.finish(client, ticket, result);
