@@ -14,8 +14,10 @@ use crate::protocol::document::fields;
 use crate::transport::Phase;
 use crate::{Activation, Cancel, Client, Error, ErrorKind, Result};
 
-/// How many activations are kept that no operation is under way on.
+/// How many activations are kept that no operation is under way on, as long as they are not over.
 const KEPT: usize = 16_384;
+/// How many there may be before those that are over are looked for.
+const FEW: usize = 1024;
 /// The next ticket of all queues: one queue must not take the ticket of another for its own.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -28,7 +30,7 @@ pub(super) struct State {
     order: VecDeque<Ticket>,
     /// The activations that operations speak of: their codes, and the distance of their polls.
     activations: HashMap<Box<str>, Activation>,
-    /// How many there may be before those that nobody needs are let go; zero is [`KEPT`].
+    /// How many there may be before those that nobody needs are let go; at least [`FEW`].
     most_activations: usize,
     /// The kinds of purchases that one is under way of or about to be, and who waits for it to be over: one worker for
     /// each kind, not one for each purchase. The client makes them one by one anyway.
@@ -117,11 +119,9 @@ impl State {
 
     /// Keeps an activation for the operations to come.
     pub(super) fn keep(&mut self, activation: Activation) {
-        let most = self.most_activations.max(KEPT);
-        if self.activations.len() >= most {
-            // Those that are over first.
+        if self.activations.len() >= self.most_activations.max(FEW) {
             self.activations.retain(|_, known| known.is_shared() || known.end().is_none());
-            if self.activations.len() >= most {
+            if self.activations.len() >= KEPT {
                 self.activations.retain(|_, known| known.is_shared());
             }
             // Where very many are waited for, they are not gone through again for each one more.

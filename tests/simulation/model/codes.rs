@@ -2,6 +2,7 @@
 
 use sastaotp::ErrorKind;
 
+use super::money::sells_again;
 use super::{Asked, INTERVAL, Model, SECOND, reported, shown};
 use crate::call::Ask;
 use crate::history::{Answer, Call, Exchange};
@@ -72,7 +73,8 @@ impl Model<'_> {
                 lost.filter(|_| !asked_again)
                     .map(|code| format!("4: the service showed {code:?}, and the wait ended with: {error}"))
             }
-            Ask::Settle { .. } if !known.is_empty() => {
+            // An order that was over and is sold again begins anew.
+            Ask::Settle { .. } if !known.is_empty() && !self.of_process(process).any(sells_again) => {
                 let cancels = |exchange: &Exchange| matches!(exchange.status.as_deref(), Some("8" | "-1"));
                 self.history
                     .of(asked.number)

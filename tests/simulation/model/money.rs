@@ -212,6 +212,6 @@ impl Model<'_> {
 }
 
 /// Whether a purchase was answered with an order that was there before, perhaps another's: then that is what is claimed.
-fn sells_again(exchange: &Exchange) -> bool {
+pub(super) fn sells_again(exchange: &Exchange) -> bool {
     exchange.fault.is_some_and(|fault| fault.id == "S15" && fault.variant == "same")
 }
