@@ -212,7 +212,7 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * get_number and intend (service, country, max_price as text or max_price_micros or accept_any_price, operator, multi_sms);
  * buy (intent); reget_number (id); get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
  * accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, complete, cancel (id); settle (id, wait_out);
- * reconcile (intent); unclaimed; budget_left.
+ * leave (id), which lists a number that nobody has any longer as unclaimed; reconcile (intent); unclaimed; budget_left.
  *
  * What came of one is what the "_json" of its result says; of get_number, buy and reget_number it is id, phone_number,
  * price_micros, expires_at_ms, purchase.
@@ -1493,7 +1493,8 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
 bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
 
 /**
- * Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; raw.
+ * Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; extra_orders, the activations on the page
+ * that may be a purchase of this client made twice; raw.
  *
  * NULL gives NULL. The text is the page's. Any thread. Since 0.1.0.
  */

@@ -15,8 +15,10 @@ use crate::{Amount, Error};
 
 /// How many activations are remembered, and as many of this client's own; the oldest are forgotten first.
 const REMEMBERED: usize = 16_384;
-/// How many lost replies are remembered, the newest.
+/// How many lost replies are remembered, the newest, and as many purchases.
 const LOST: usize = 1024;
+/// For how long after a purchase an order that looks like it may be the same request, sent again on its way.
+const SENT_AGAIN: Duration = Duration::from_secs(600);
 
 /// The books of one client.
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ pub(crate) struct Books {
     unclaimed: Vec<(Ticket, Unclaimed)>,
     /// When the replies of purchases were lost, by the monotonic clock.
     lost: VecDeque<(Intent, Duration)>,
+    /// When numbers were bought.
+    made: VecDeque<(Intent, Duration)>,
 }
 
 /// The number of one purchase in the books.
@@ -164,10 +168,7 @@ impl Books {
 
     /// The caller is told at `now` that the outcome is not known.
     pub(crate) fn lost(&mut self, intent: &Intent, now: Duration) {
-        if self.lost.len() >= LOST {
-            self.lost.pop_front();
-        }
-        self.lost.push_back((intent.clone(), now));
+        note(&mut self.lost, intent.clone(), now);
     }
 
     /// When the reply to a purchase of this client was lost, the last time.
@@ -177,17 +178,24 @@ impl Books {
 
     /// A number was bought. Says whether its id was seen before.
     pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
-        let reserved = self.close(ticket);
+        let (intent, reserved) = self.open.remove(&ticket).unzip();
+        let reserved = reserved.unwrap_or_default();
+        let sequence = purchase.order_id.as_ref().and_then(|id| id.parse().ok());
+        if let Some(intent) = intent.and_then(|intent| intent.after(sequence)) {
+            note(&mut self.made, intent, now.monotonic);
+        }
         // A price that cannot be read counts for what was reserved.
-        let counted = purchase.price.unwrap_or(reserved);
-        self.spent = add(subtract(self.spent, reserved), counted);
-        self.saw_order(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
+        let price = purchase.price.unwrap_or(reserved);
+        self.saw_order(sequence);
         let known = self.remember(&purchase.activation_id);
         let seen_before = known.bought.is_some();
         known.bought.get_or_insert((now, purchase.expires_in));
+        // One activation is one charge, however often the service answers with it; a refunded one may be sold again.
+        let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
         known.counted = add(known.counted, counted);
         known.price = purchase.price.or(known.price);
         known.phone_number = Some(purchase.phone_number.clone());
+        self.spent = add(subtract(self.spent, reserved), counted);
         seen_before
     }
 
@@ -229,6 +237,30 @@ impl Books {
                 known.phone_number = order.phone_number.clone().or(known.phone_number.take());
             }
         }
+    }
+
+    /// The activations among orders that may be one of this client's purchases, made twice: not bought by it, nor looked
+    /// for as the purchase of another reply.
+    pub(crate) fn extra_orders(
+        &self,
+        orders: &[Order],
+        now: Duration,
+        may_be: fn(&Order, &Intent) -> bool,
+    ) -> Vec<String> {
+        let one_may_be = |list: &VecDeque<(Intent, Duration)>, order: &Order| {
+            let mut of_late = list.iter().rev().take_while(|(_, at)| now < *at + SENT_AGAIN);
+            of_late.any(|(intent, _)| may_be(order, intent))
+        };
+        let is_extra = |order: &Order, id: &str| {
+            // Without its number nothing tells an order from those of last year.
+            order.sequence().is_some()
+                && self.known.get(id).is_none_or(|known| known.bought.is_none())
+                && one_may_be(&self.made, order)
+                && !one_may_be(&self.lost, order)
+                && !self.open.values().any(|(intent, _)| may_be(order, intent))
+        };
+        let ids = orders.iter().filter_map(|order| Some((order, order.activation_id.as_deref()?)));
+        ids.filter(|(order, id)| is_extra(order, id)).map(|(_, id)| id.to_owned()).collect()
     }
 
     /// There is no order yet: the next one is newer than all.
@@ -352,6 +384,14 @@ impl Books {
             }
         }
     }
+}
+
+/// Remembers a purchase, and forgets the oldest for it.
+fn note(list: &mut VecDeque<(Intent, Duration)>, intent: Intent, at: Duration) {
+    if list.len() >= LOST {
+        list.pop_front();
+    }
+    list.push_back((intent, at));
 }
 
 fn add(a: Amount, b: Amount) -> Amount {

@@ -224,6 +224,12 @@ impl Intent {
         self.watermark
     }
 
+    /// The same purchase, newer than this order where nothing older is known; `None` where that is not known either.
+    pub(crate) fn after(mut self, order: Option<u64>) -> Option<Self> {
+        self.watermark = self.watermark.or(order);
+        self.watermark.is_some().then_some(self)
+    }
+
     pub(crate) fn phone_number(&self) -> Option<&str> {
         match &self.what {
             What::Number { .. } => None,

@@ -58,6 +58,9 @@ pub use protocol::{
     Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices, Purchase, Service,
     SetStatus, Sms, Status, StatusChange,
 };
+#[cfg(feature = "sandbox")]
+#[doc(hidden)]
+pub use queue::Step;
 pub use queue::{Completion, Number, Operation, Queue, Ticket};
 pub use transport::Phase;
 

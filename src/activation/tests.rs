@@ -294,6 +294,14 @@ fn a_long_interval_does_not_cost_the_poll_at_the_deadline() {
 }
 
 #[test]
+fn a_wait_that_follows_one_that_was_refused_keeps_its_distance() {
+    let mut life = new(1200);
+    let refused = run(&mut life, 0.0, PLAN, |_| Seen::Trouble(Trouble::Fatal));
+    assert_eq!((refused.0, refused.1), (vec![0], Outcome::Failed));
+    assert_eq!(run(&mut life, 1.0, timeout(5), |_| WAITING).0, [6000]);
+}
+
+#[test]
 fn jitter_only_delays() {
     for (jitter, due) in [(0, 5000), (u32::MAX, 5500)] {
         let mut life = new(1200);

@@ -119,6 +119,14 @@ pub enum Outcome {
     Failed,
 }
 
+impl Wait {
+    /// After a suspend: what the service says now may be much newer. An order that is over by now is still asked for once.
+    fn poll_at_once(&mut self, now: Moment) {
+        (self.started, self.due) = (now.monotonic, now.monotonic);
+        (self.last, self.polled_out) = (false, false);
+    }
+}
+
 impl Life {
     /// Begins a wait; step it with nothing seen to learn when the first poll is due.
     pub fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
@@ -173,8 +181,7 @@ impl Life {
                 return Next::Done(done);
             }
             if slept {
-                (wait.started, wait.due) = (now.monotonic, now.monotonic);
-                (wait.last, wait.polled_out) = (false, false);
+                wait.poll_at_once(now);
             } else {
                 // Somebody else may have polled the same activation meanwhile.
                 self.keep_distance(wait, now);
@@ -187,6 +194,12 @@ impl Life {
                 let rest = Next::Rest { until: until.min(end) };
                 return if now.monotonic < end { rest } else { Next::Done(self.over(wait)) };
             }
+            return self.next(wait, now);
+        }
+        if slept && seen == Some(&Seen::Trouble(Trouble::Transient)) && now.monotonic < wait.until {
+            // The machine slept while the poll was under way, and its connection did not live through that.
+            self.last_poll = Some(now.monotonic);
+            wait.poll_at_once(now);
             return self.next(wait, now);
         }
         let was_last = wait.last;
@@ -202,13 +215,16 @@ impl Life {
                 self.doubt_suspend(now, status);
                 wait.plan.interval
             }
-            Some(Seen::Trouble(trouble)) => match self.pause_after(wait, now, *trouble) {
-                Some(pause) => pause,
-                None => return Next::Done(Outcome::Failed),
-            },
+            Some(Seen::Trouble(trouble)) => {
+                // Before this wait may end by it: the next one keeps its distance too.
+                self.last_poll = Some(now.monotonic);
+                match self.pause_after(wait, now, *trouble) {
+                    Some(pause) => pause,
+                    None => return Next::Done(Outcome::Failed),
+                }
+            }
             None => wait.plan.interval,
         };
-        self.last_poll = Some(now.monotonic);
         if was_last && now.monotonic >= self.limit(wait) {
             return Next::Done(self.over(wait));
         }

@@ -34,8 +34,8 @@ impl Object for sastaotp_activation {
 impl sastaotp_activation {
     pub(super) fn new(activation: Activation) -> Self {
         Self {
-            id: c_string(activation.id()),
-            phone_number: activation.phone_number().map(c_string),
+            id: c_string(activation.id().to_owned()),
+            phone_number: activation.phone_number().map(|number| c_string(number.to_owned())),
             purchase: activation.purchase().cloned().map(|purchase| sastaotp_purchase(Held::new(purchase))),
             activation: Ours::new(activation),
         }

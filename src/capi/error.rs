@@ -147,7 +147,7 @@ pub struct sastaotp_error {
 impl sastaotp_error {
     pub(super) fn new(error: Error) -> Self {
         Self {
-            message: c_string(&error.to_string()),
+            message: c_string(error.to_string()),
             intent: error.intent().cloned().map(sastaotp_intent::new),
             error: Held::new(error),
         }

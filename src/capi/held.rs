@@ -52,7 +52,7 @@ impl<T> Held<T> {
             Some(reply) => document(&self.value, reply),
             None => fields(&self.value),
         };
-        self.json.get_or_init(|| c_string(&text())).as_ptr()
+        self.json.get_or_init(|| c_string(text())).as_ptr()
     }
 }
 
@@ -79,13 +79,19 @@ impl Texts {
         let place = (text.as_ptr() as usize, text.len());
         let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The map moves its strings about, but not what they point to.
-        texts.entry(place).or_insert_with(|| c_string(text)).as_ptr()
+        texts.entry(place).or_insert_with(|| c_string(text.to_owned())).as_ptr()
     }
 }
 
 /// Text for C. A NUL within it, which JSON can carry, would end it early: it becomes the replacement character.
-pub(super) fn c_string(text: &str) -> CString {
-    CString::new(text).unwrap_or_else(|_| CString::new(text.replace('\0', "\u{fffd}")).unwrap_or_default())
+///
+/// Takes the text itself, for a list of all prices has millions of bytes.
+#[inline(never)]
+pub(super) fn c_string(text: String) -> CString {
+    CString::new(text).unwrap_or_else(|error| {
+        let text = String::from_utf8_lossy(&error.into_vec()).replace('\0', "\u{fffd}");
+        CString::new(text).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

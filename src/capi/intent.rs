@@ -22,7 +22,7 @@ impl Object for sastaotp_intent {
 
 impl sastaotp_intent {
     pub(super) fn new(intent: Intent) -> Self {
-        Self { json: c_string(&intent.to_json()), intent: Held::new(intent) }
+        Self { json: c_string(intent.to_json()), intent: Held::new(intent) }
     }
 
     pub(super) fn intent(&self) -> &Intent {

@@ -20,6 +20,7 @@ pub struct sastaotp_orders(Held<Page>);
 struct Page {
     orders: Vec<sastaotp_order>,
     total: Option<u64>,
+    extra_orders: Vec<String>,
     #[serde(serialize_with = "document::raw")]
     raw: String,
 }
@@ -39,8 +40,8 @@ impl Object for sastaotp_order_iterator {
 
 impl sastaotp_orders {
     pub(super) fn new(page: OrderPage) -> Self {
-        let OrderPage { orders, total, raw } = page;
-        Self(Held::new(Page { orders: sastaotp_order::list(orders), total, raw }))
+        let OrderPage { orders, total, extra_orders, raw } = page;
+        Self(Held::new(Page { orders: sastaotp_order::list(orders), total, extra_orders, raw }))
     }
 }
 
@@ -80,7 +81,8 @@ pub unsafe extern "C" fn sastaotp_orders_total(orders: *const sastaotp_orders, c
     look_into(orders, count, |it| it.0.total)
 }
 
-/// Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; raw.
+/// Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; extra_orders, the activations on the page
+/// that may be a purchase of this client made twice; raw.
 ///
 /// NULL gives NULL. The text is the page's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]

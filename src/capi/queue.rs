@@ -21,7 +21,7 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 /// get_number and intend (service, country, max_price as text or max_price_micros or accept_any_price, operator, multi_sms);
 /// buy (intent); reget_number (id); get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
 /// accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, complete, cancel (id); settle (id, wait_out);
-/// reconcile (intent); unclaimed; budget_left.
+/// leave (id), which lists a number that nobody has any longer as unclaimed; reconcile (intent); unclaimed; budget_left.
 ///
 /// What came of one is what the "_json" of its result says; of get_number, buy and reget_number it is id, phone_number,
 /// price_micros, expires_at_ms, purchase.
@@ -42,11 +42,7 @@ impl sastaotp_completion {
     fn new(completion: Completion) -> Self {
         let Completion { ticket, result } = completion;
         let status = result.as_ref().err().map_or(SASTAOTP_OK, |error| status_of(error.kind()));
-        Self {
-            ticket: ticket.number(),
-            outcome: result.map(|json| c_string(&json)).map_err(sastaotp_error::new),
-            status,
-        }
+        Self { ticket: ticket.number(), outcome: result.map(c_string).map_err(sastaotp_error::new), status }
     }
 }
 

@@ -297,8 +297,13 @@ impl Activation {
         self.client.reget_number(self.id())
     }
 
+    /// Takes the number off the list of unclaimed ones, where it is on it.
+    pub(crate) fn claim(&self) {
+        self.client.books().claim(self.id());
+    }
+
     /// Lists the number among the unclaimed ones.
-    pub(super) fn leave(&self) {
+    pub(crate) fn leave(&self) {
         if let Some((intent, purchase)) = self.shared.purchase.as_deref() {
             self.client.books().leave(intent.clone(), purchase.clone());
         }

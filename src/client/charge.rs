@@ -236,6 +236,14 @@ impl Purchasing {
         {
             purchase.warnings.push(format!("overcharged: {price} were charged, and {max} were the maximum"));
         }
+        let sequence = purchase.order_id.as_ref().and_then(|id| id.parse::<u64>().ok());
+        if let (Some(sequence), Some(highest)) = (sequence, self.intent.watermark())
+            && sequence <= highest
+            && !seen_before
+        {
+            // Reconciling goes by ids that grow.
+            purchase.warnings.push(format!("the order id {sequence} is not above {highest}, which was there before"));
+        }
         if seen_before {
             purchase.warnings.push("the service returned an activation that it had sold before".to_owned());
         }

@@ -295,8 +295,13 @@ impl Client {
         self.shared.clock.now()
     }
 
+    /// The same client, with calls that are over at this time of the monotonic clock.
+    pub(crate) fn until(&self, end: Duration) -> Self {
+        Self { timeout: self.left(end), ..self.clone() }
+    }
+
     /// When a call that starts now must be over, by the monotonic clock.
-    fn deadline(&self) -> Duration {
+    pub(crate) fn deadline(&self) -> Duration {
         self.now().monotonic.saturating_add(self.timeout)
     }
 

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::Client;
+use super::reconcile::may_be;
 use crate::Result;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
 
@@ -30,8 +31,20 @@ impl Client {
         let OrderQuery { limit, page, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);
         let request = Request::GetOrders { limit: *limit, page: *page, status };
-        let page = self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
-        self.books().saw_orders(&page.orders);
+        let mut page = self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
+        let mut ids = HashSet::new();
+        for id in page.orders.iter().filter_map(|order| order.activation_id.as_deref()) {
+            if !ids.insert(id) {
+                log::warn!("reading the orders: {id} is listed twice");
+            }
+        }
+        let mut books = self.books();
+        books.saw_orders(&page.orders);
+        page.extra_orders = books.extra_orders(&page.orders, self.now().monotonic, may_be);
+        drop(books);
+        if !page.extra_orders.is_empty() {
+            log::warn!("reading the orders: {} may be a purchase made twice", page.extra_orders.join(", "));
+        }
         Ok(page)
     }
 }

@@ -179,7 +179,7 @@ fn is_before(order: &Order, intent: &Intent) -> bool {
 }
 
 /// Whether an order may be the purchase: newer, and of the same service and country as far as the history names them.
-fn may_be(order: &Order, intent: &Intent) -> bool {
+pub(super) fn may_be(order: &Order, intent: &Intent) -> bool {
     // A history that gives no codes gives names instead, and those prove no difference.
     let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
         (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),

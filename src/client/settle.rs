@@ -141,7 +141,7 @@ impl Task for Settling {
     }
 
     fn end(&self) -> Option<Duration> {
-        self.wait.as_ref().and_then(|(_, waiting)| waiting.end())
+        self.wait.as_ref().map_or(Some(self.deadline), |(_, waiting)| waiting.end())
     }
 
     fn cancelled(&self) -> Error {

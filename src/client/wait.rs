@@ -144,7 +144,17 @@ impl Waiting {
         self.polls += 1;
         Ok(match activation.client().status_once(activation.id(), give_up).map(Answer::into_value) {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
-            Ok(status) => Seen::Status(status),
+            Ok(status) => {
+                if let Status::Other(text) = &status {
+                    // What stands behind the word may be a code.
+                    let word = text.split(':').next().unwrap_or_default();
+                    let what = format!("the service answered {word:?}, a status that is not known");
+                    let error = Error::new(ErrorKind::Protocol, &self.doing(), what);
+                    log::warn!("{error}");
+                    self.last_error = Some(error);
+                }
+                Seen::Status(status)
+            }
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 let (now, mut life) = (activation.client().now(), activation.life());
                 if error.phase() >= Phase::Send {

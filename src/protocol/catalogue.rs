@@ -41,8 +41,7 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
     if raw.body.len() <= LONGEST_ERROR {
         read(raw, Salvage::No)?;
     }
-    let text = std::str::from_utf8(raw.body).unwrap_or_default();
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    let text = json_of(raw.body);
     if text.len() > LONGEST_SEEN && is_too_deep(text) {
         return Err(raw.unreadable("B10", "JSON that nests too deep"));
     }
@@ -60,6 +59,12 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
         Some(_) if whole || answer.object().is_some_and(|object| object.is_empty()) => Ok(T::default()),
         _ => Err(answer.unexpected()),
     }
+}
+
+/// The text of a reply that is a catalogue. Where entries were decoded from it, it is JSON, and whole.
+pub(crate) fn json_of(reply: &[u8]) -> &str {
+    let text = std::str::from_utf8(reply).unwrap_or_default();
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
 /// Reads every entry of a map or list into a sink. What is neither is passed over.

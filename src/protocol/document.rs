@@ -4,6 +4,7 @@
 //! milliseconds (`…_ms`), `null` for what is not known, words in snake case. The service's own reply stands beside it under
 //! `raw`, so that a field the service adds is there before this library knows it.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
@@ -16,14 +17,20 @@ pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
 
 /// Puts the reply that an object was read from beside its fields.
 pub(crate) fn with_reply(object: String, reply: &[u8]) -> String {
+    // Replies are UTF-8, and this checks it faster.
+    let reply = std::str::from_utf8(reply).map_or_else(|_| String::from_utf8_lossy(reply), Cow::Borrowed);
+    match json_in(&reply) {
+        Some(raw) => with_raw(object, raw.get()),
+        None => with_raw(object, &fields(&*reply)),
+    }
+}
+
+/// Puts a reply that is JSON beside the fields of an object.
+pub(crate) fn with_raw(object: String, raw: &str) -> String {
     let mut text = object;
     text.pop();
     text.push_str(if text == "{" { "\"raw\":" } else { ",\"raw\":" });
-    let reply = String::from_utf8_lossy(reply);
-    match json_in(&reply) {
-        Some(raw) => text.push_str(raw.get()),
-        None => text.push_str(&fields(&*reply)),
-    }
+    text.push_str(raw);
     text.push('}');
     text
 }

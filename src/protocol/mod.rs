@@ -5,7 +5,7 @@
 //! prove is not claimed.
 
 mod balance;
-mod catalogue;
+pub(crate) mod catalogue;
 mod code;
 mod countries;
 pub(crate) mod document;

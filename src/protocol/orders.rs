@@ -20,6 +20,10 @@ pub struct OrderPage {
     pub orders: Vec<Order>,
     /// How many there are on all pages, where the service says so.
     pub total: Option<u64>,
+    /// The activations on this page that may be a purchase of this client made twice: bought in the last ten minutes, the
+    /// same as one of its own, and not by it. Something on the way may have sent a request again, or another program has
+    /// the same key.
+    pub extra_orders: Vec<String>,
     /// The reply as it came.
     #[serde(serialize_with = "document::raw")]
     pub raw: String,
@@ -142,7 +146,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     if !known_shape {
         return Err(answer.unexpected());
     }
-    Ok(OrderPage { orders, total, raw: text() })
+    Ok(OrderPage { orders, total, extra_orders: Vec::new(), raw: text() })
 }
 
 /// Reads an order. The key of a map counts where the order names no id itself: beside one, it may be a mere position.

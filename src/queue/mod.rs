@@ -9,6 +9,8 @@
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
 
 mod bell;
+#[cfg(any(test, feature = "sandbox"))]
+mod by_hand;
 mod lateness;
 mod operation;
 mod read;
@@ -24,6 +26,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "sandbox")]
+pub use by_hand::Step;
 pub use operation::{Number, Operation};
 
 use bell::Bell;
@@ -44,6 +48,9 @@ const STACK: usize = 256 * 1024;
 const IDLE: Duration = Duration::from_secs(5);
 /// How long the watch sleeps at most: a machine that slept is noticed this soon.
 const WATCH: Duration = Duration::from_secs(1);
+
+/// Rests that end close together share a wake-up: each is over at the next of these steps.
+const GRAIN: Duration = Duration::from_millis(2);
 
 /// The number of an operation in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,12 +126,16 @@ impl Queue {
     /// Makes a queue with so many workers at most, 1 to 512: so many requests are under way at once. With fewer workers
     /// than that takes, the pause between polls is `waits × time of a reply / workers`.
     pub fn with_workers(client: &Client, most: usize) -> Result<Self> {
+        Self::made(client, most.clamp(1, Self::MOST_WORKERS))
+    }
+
+    fn made(client: &Client, most_workers: usize) -> Result<Self> {
         let refused = |error: std::io::Error| {
             Error::new(ErrorKind::Connection, "making a queue", format!("the machine refused: {}", error.kind()))
         };
         let shared = Shared {
             client: client.without_cancel(),
-            most_workers: most.clamp(1, Self::MOST_WORKERS),
+            most_workers,
             state: Mutex::default(),
             bell: Bell::new().map_err(refused)?,
             watch: Condvar::new(),
@@ -138,7 +149,7 @@ impl Queue {
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
         let mut state = self.shared.lock();
         let ticket = state.submit(&self.shared.client, operation)?;
-        self.shared.wake(&mut state);
+        self.shared.wake(state);
         Ok(ticket)
     }
 
@@ -174,7 +185,7 @@ impl Queue {
         let cancelled = state.cancel(&self.shared.client, ticket);
         self.shared.announce(&state);
         if cancelled == Some(true) {
-            self.shared.wake(&mut state);
+            self.shared.wake(state);
         }
         cancelled.is_some()
     }
@@ -222,6 +233,12 @@ impl fmt::Debug for Queue {
     }
 }
 
+/// The end of the step that a time is in.
+fn grained(at: Duration) -> Duration {
+    let step = GRAIN.as_nanos();
+    Duration::from_nanos(u64::try_from(at.as_nanos().div_ceil(step) * step).unwrap_or(u64::MAX))
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Its methods leave it whole: what may panic runs outside of the lock.
@@ -248,18 +265,20 @@ impl Shared {
         }
     }
 
-    /// Sees to it that somebody looks at what is due.
-    fn wake(self: &Arc<Self>, state: &mut State) {
+    /// Sees to it that somebody looks at what is due. Gives the lock up first: whoever is woken wants it.
+    fn wake(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.is_one_coming {
             return;
         }
         if state.watched_until.is_some() {
+            drop(state);
             self.watch.notify_one();
         } else if let Some(worker) = state.idle.pop() {
             state.is_one_coming = true;
+            drop(state);
             worker.unpark();
         } else if state.workers < self.most_workers {
-            self.start(state);
+            self.start(&mut state);
         }
     }
 
@@ -287,24 +306,24 @@ impl Shared {
     /// The life of a worker.
     fn work(self: &Arc<Self>) {
         let mut token = Cancel::new();
-        let mut handle = self.client.with_cancel(&token);
         let mut task_first = false;
         let mut state = self.lock();
         state.is_one_coming = false;
         while !state.closed {
             match state.pick(&self.client, task_first) {
                 Pick::Run(ticket, due) => {
-                    // Before this worker is busy, somebody else must watch.
-                    if state.is_unwatched() {
-                        self.wake(&mut state);
-                    }
-                    let Some(job) = state.begin(&self.client, ticket, &token) else {
+                    let Some((job, handle)) = state.begin(&self.client, ticket, &token) else {
                         self.announce(&state);
                         continue;
                     };
                     // One call, one task in turn: neither waits for more than one of the other at each worker.
                     task_first = matches!(job, Job::Call(_) | Job::Buy(..));
-                    drop(state);
+                    // While this worker is busy, somebody else must watch.
+                    if state.is_unwatched() {
+                        self.wake(state);
+                    } else {
+                        drop(state);
+                    }
                     if let Some(due) = due {
                         self.lateness.note(self.client.now().monotonic.saturating_sub(due));
                     }
@@ -312,12 +331,11 @@ impl Shared {
                     state = self.lock();
                     if token.is_cancelled() {
                         token = Cancel::new();
-                        handle = self.client.with_cancel(&token);
                     }
                 }
                 Pick::Until(at) if state.watched_until.is_none() => {
                     state.watched_until = Some(at);
-                    let pause = at.saturating_sub(self.client.now().monotonic).min(WATCH);
+                    let pause = grained(at).saturating_sub(self.client.now().monotonic).min(WATCH);
                     state = self.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
                     state.watched_until = None;
                 }
@@ -388,7 +406,10 @@ impl Shared {
             Turn::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
             Turn::Rest(until) => {
                 let mut state = self.lock();
-                if state.rest(ticket, back(task), until) && state.watched_until.is_some_and(|watched| until < watched) {
+                let is_sooner =
+                    state.rest(ticket, back(task), until) && state.watched_until.is_some_and(|watched| until < watched);
+                drop(state);
+                if is_sooner {
                     self.watch.notify_one();
                 }
             }
@@ -405,9 +426,10 @@ impl Shared {
         let is_open = state.set_buyer(ticket, &buyer, patience);
         if is_open && patience.is_some() {
             // Somebody must be there when the time is over.
-            self.wake(&mut state);
+            self.wake(state);
+        } else {
+            drop(state);
         }
-        drop(state);
         if !is_open {
             // It was cancelled before: nothing is to be sent.
             buyer.abandon(&self.client);

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
-use crate::protocol::document::{document, fields, with_reply};
+use crate::protocol::catalogue::json_of;
+use crate::protocol::document::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
 
@@ -108,6 +109,12 @@ pub enum Operation {
         /// Whether the early-cancel period is waited out: [`EarlyCancel::WaitOut`].
         wait_out: bool,
     },
+    /// Lists a number that nobody has any longer in [`Client::unclaimed`]: that of a lease that could not be settled, or of a
+    /// caller that gave up as it was bought. Asks nobody. The next operation on it takes it up again.
+    Leave {
+        /// The activation.
+        id: String,
+    },
     /// [`Client::reconcile`].
     Reconcile {
         /// The purchase that was lost.
@@ -162,7 +169,7 @@ impl Job {
 
 impl Operation {
     /// The names of all operations, as they stand in `op`.
-    pub const NAMES: [&'static str; 21] = [
+    pub const NAMES: [&'static str; 22] = [
         "get_balance",
         "get_services",
         "get_prices",
@@ -181,6 +188,7 @@ impl Operation {
         "complete",
         "cancel",
         "settle",
+        "leave",
         "reconcile",
         "unclaimed",
         "budget_left",
@@ -207,6 +215,7 @@ impl Operation {
             Self::Complete { .. } => "complete",
             Self::Cancel { .. } => "cancel",
             Self::Settle { .. } => "settle",
+            Self::Leave { .. } => "leave",
             Self::Reconcile { .. } => "reconcile",
             Self::Unclaimed { .. } => "unclaimed",
             Self::BudgetLeft { .. } => "budget_left",
@@ -224,10 +233,10 @@ impl Operation {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => {
-                call(move |client| Ok(listed("services", &client.services(service.as_deref())?)))
+                call(move |client| Ok(catalogue("services", &client.services(service.as_deref())?)))
             }
             Self::GetPrices { service, country } => {
-                call(move |client| Ok(listed("prices", &client.prices(service.as_deref(), country.as_deref())?)))
+                call(move |client| Ok(catalogue("prices", &client.prices(service.as_deref(), country.as_deref())?)))
             }
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
             Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
@@ -275,10 +284,17 @@ impl Operation {
                 let early = if wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report };
                 Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
             }
+            Self::Leave { id } => {
+                let it = take_up(&id)?;
+                Job::Look(Box::new(move |_| {
+                    it.leave();
+                    Ok(nothing())
+                }))
+            }
             Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
-            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", &fields(&client.unclaimed()))))),
+            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))),
             Self::BudgetLeft {} => {
-                Job::Look(Box::new(|client| Ok(object("budget_left_micros", &fields(&client.budget_left())))))
+                Job::Look(Box::new(|client| Ok(object("budget_left_micros", fields(&client.budget_left())))))
             }
         })
     }
@@ -318,11 +334,23 @@ fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
 
 /// The document of a list: an object with the list under its name, and the reply.
 fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
-    with_reply(object(name, &fields(&answer.value)), &answer.reply)
+    with_reply(object(name, fields(&answer.value)), &answer.reply)
 }
 
-fn object(name: &str, json: &str) -> String {
-    format!("{{\"{name}\":{json}}}")
+/// The same of a catalogue, whose reply may have millions of bytes: entries prove that it is JSON, and it is not read again.
+fn catalogue<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
+    let list = fields(&answer.value);
+    let is_empty = list == "[]";
+    let object = object(name, list);
+    if is_empty { with_reply(object, &answer.reply) } else { with_raw(object, json_of(&answer.reply)) }
+}
+
+/// In place: the list of all prices has millions of bytes.
+#[inline(never)]
+fn object(name: &str, mut json: String) -> String {
+    json.insert_str(0, &format!("{{\"{name}\":"));
+    json.push('}');
+    json
 }
 
 fn nothing() -> String {

@@ -63,6 +63,7 @@ impl<'a> Members<'a> {
             "complete" => Operation::Complete { id: self.id()? },
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, wait_out: self.flag("wait_out")? },
+            "leave" => Operation::Leave { id: self.id()? },
             "reconcile" => Operation::Reconcile { intent: self.intent()? },
             "unclaimed" => Operation::Unclaimed {},
             "budget_left" => Operation::BudgetLeft {},

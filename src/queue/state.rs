@@ -12,7 +12,7 @@ use super::{Completion, Ticket};
 use crate::client::Buyer;
 use crate::protocol::document::fields;
 use crate::transport::Phase;
-use crate::{Activation, Cancel, Client, Error, Result};
+use crate::{Activation, Cancel, Client, Error, ErrorKind, Result};
 
 /// How many activations are kept that no operation is under way on.
 const KEPT: usize = 16_384;
@@ -48,6 +48,8 @@ pub(super) struct State {
 struct Entry {
     name: &'static str,
     about: About,
+    /// When its caller wants to be back, for what is not a task: counted from when it was asked for, however long it waits.
+    end: Option<Duration>,
     /// `None` while a worker has it.
     job: Option<Job>,
     running: Option<Running>,
@@ -78,6 +80,10 @@ impl State {
             self.take_up(client, id)
         })?;
         let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
+        let end = matches!(job, Job::Call(_) | Job::Buy(..)).then(|| client.deadline());
+        if let Some(end) = end {
+            self.schedule.limit(ticket, end);
+        }
         match &job {
             Job::Call(_) => self.schedule.call(ticket),
             // It needs no leave of the service: its time is now.
@@ -95,12 +101,13 @@ impl State {
                 self.schedule.begin(ticket, client.now().monotonic, job.end());
             }
         }
-        self.entries.insert(ticket, Entry { name, about, job: Some(job), running: None });
+        self.entries.insert(ticket, Entry { name, about, end, job: Some(job), running: None });
         Ok(ticket)
     }
 
     fn take_up(&mut self, client: &Client, id: &str) -> Result<Activation> {
         if let Some(known) = self.activations.get(id) {
+            known.claim();
             return Ok(known.clone());
         }
         let activation = client.activation(id)?;
@@ -138,12 +145,21 @@ impl State {
         self.schedule.next().is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
     }
 
-    /// Gives a job to a worker; `None` where there is nothing more to do.
-    pub(super) fn begin(&mut self, client: &Client, ticket: Ticket, token: &Cancel) -> Option<Job> {
+    /// Gives a job to a worker, with the handle for it; `None` where there is nothing more to do.
+    pub(super) fn begin(&mut self, client: &Client, ticket: Ticket, token: &Cancel) -> Option<(Job, Client)> {
         let entry = self.entries.get_mut(&ticket)?;
+        if let About::Purchase(kind) = &entry.about
+            && self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
+        {
+            let what = "an earlier purchase of the same took all the time: nothing was sent";
+            let error = Error::new(ErrorKind::Timeout, entry.name, what);
+            self.finish(client, ticket, Err(error));
+            return None;
+        }
         if let Some(job) = entry.job.take() {
             entry.running = Some(Running { token: token.clone(), buyer: None });
-            return Some(job);
+            let handle = client.with_cancel(token);
+            return Some((job, if let Some(end) = entry.end { handle.until(end) } else { handle }));
         }
         // A purchase that a worker is at, and the time is over: it runs on to its reply.
         let buyer = entry.running.as_ref().and_then(|running| running.buyer.clone());
@@ -311,7 +327,7 @@ impl State {
 impl Entry {
     /// Ends an operation that nobody waits for any longer; the error is what its ticket is completed with.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, about: _, job: _, running } = self;
+        let Self { name, about: _, end: _, job: _, running } = self;
         let Some(Running { token, buyer }) = running else { return Err(Error::cancelled(name, Phase::Prepare)) };
         token.cancel();
         match buyer {

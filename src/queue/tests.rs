@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::by_hand::Step;
 use super::schedule::Pick;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
@@ -63,10 +64,14 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self::made(false)
+        Self::made(false, 90 * SECOND)
     }
 
-    fn made(panics: bool) -> Self {
+    fn with_timeout(timeout: Duration) -> Self {
+        Self::made(false, timeout)
+    }
+
+    fn made(panics: bool, timeout: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 1_800_000_000 * SECOND));
         let desk = Arc::new(Desk {
             clock: Arc::clone(&clock),
@@ -75,10 +80,10 @@ impl Bench {
             refuse: Mutex::default(),
             panics,
         });
-        let builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1);
+        let builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1).timeout(timeout);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let client = builder.transport(Arc::clone(&desk) as Arc<dyn Transport>).build().unwrap();
-        let queue = Queue::new(&client).unwrap();
+        let queue = Queue::without_workers(&client).unwrap();
         Self { clock, desk, client, queue, task_first: false }
     }
 
@@ -86,9 +91,8 @@ impl Bench {
         self.clock.now().monotonic
     }
 
-    /// Submits, without starting a worker.
     fn submit(&self, json: &str) -> Ticket {
-        self.queue.shared.lock().submit(&self.client, Operation::from_json(json).unwrap()).unwrap()
+        self.queue.submit(Operation::from_json(json).unwrap()).unwrap()
     }
 
     fn wait(&self, id: &str, timeout: Duration) -> Ticket {
@@ -101,22 +105,18 @@ impl Bench {
 
     /// What a worker does next; where that is nothing yet, until when.
     fn work(&mut self) -> Option<Duration> {
-        let shared = Arc::clone(&self.queue.shared);
-        let mut state = shared.lock();
-        let ticket = match state.pick(&self.client, self.task_first) {
-            Pick::Run(ticket, _) => ticket,
-            Pick::Until(at) => {
-                assert!(at > self.now(), "it would spin");
-                return Some(at);
+        match self.queue.step(self.task_first) {
+            Step::Work { is_call, work, .. } => {
+                self.task_first = is_call;
+                work();
+                None
             }
-            Pick::Nothing => return Some(Duration::MAX),
-        };
-        let token = Cancel::new();
-        let job = state.begin(&self.client, ticket, &token).expect("nothing is picked that is over");
-        self.task_first = matches!(job, super::Job::Call(_) | super::Job::Buy(..));
-        drop(state);
-        shared.run(ticket, job, &self.client.with_cancel(&token));
-        None
+            Step::Rest(at) => {
+                assert!(at > self.now(), "it would spin");
+                Some(at)
+            }
+            Step::Nothing => Some(Duration::MAX),
+        }
     }
 
     /// Works until this time of the clock; returns what was finished, and when.
@@ -267,6 +267,32 @@ fn what_asks_nobody_waits_for_no_pause() {
 }
 
 #[test]
+fn a_call_that_a_pause_holds_back_returns_in_its_time() {
+    let mut bench = Bench::with_timeout(20 * SECOND);
+    *bench.desk.refuse.lock().unwrap() = Some(60 * SECOND);
+    bench.wait("1", 900 * SECOND);
+    bench.run(SECOND);
+    let read = bench.submit(r#"{"op":"get_balance"}"#);
+    let (purchase, next) = (bench.buy(), bench.buy());
+    let settle = bench.submit(r#"{"op":"settle","id":"2"}"#);
+    let done = bench.run(70 * SECOND);
+    let mut tickets: Vec<Ticket> = done.iter().map(|(_, finished)| finished.ticket).collect();
+    tickets.sort();
+    assert_eq!(tickets, [read, purchase, next, settle]);
+    for (at, finished) in done {
+        let error = finished.result.unwrap_err();
+        assert!(at >= 21 * SECOND && at <= 22 * SECOND, "{at:?}: {error}");
+        assert!(matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Timeout), "{error}");
+        assert_eq!(error.charge(), Charge::NotCharged);
+    }
+    assert_eq!(*bench.desk.purchases.lock().unwrap(), 0);
+    // Those that ended while they waited for their turn leave the kind free.
+    let later = bench.buy();
+    let done = bench.run(80 * SECOND);
+    assert!(done.iter().any(|(_, finished)| finished.ticket == later && finished.result.is_ok()), "{done:?}");
+}
+
+#[test]
 fn calls_and_tasks_take_turns() {
     let mut bench = Bench::new();
     for wait in 0..100 {
@@ -340,7 +366,7 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     let mut state = shared.lock();
     let mut begun = Vec::new();
     while let Pick::Run(ticket, _) = state.pick(&bench.client, false) {
-        begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap()));
+        begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap().0));
     }
     assert_eq!(begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[2], balance, other]);
     drop(state);
@@ -355,7 +381,7 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
 
 #[test]
 fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
-    let mut bench = Bench::made(true);
+    let mut bench = Bench::made(true, 90 * SECOND);
     let read = bench.submit(r#"{"op":"get_balance"}"#);
     let wait = bench.wait("1", 900 * SECOND);
     let (purchase, next) = (bench.buy(), bench.buy());

@@ -128,6 +128,9 @@ impl Call<'_> {
         if offer.count == 0 {
             return no_numbers(item, country);
         }
+        if let (Some(Twist::SameOrder), Some(before)) = (self.twist, self.namespace.orders().last()) {
+            return number_bought(before);
+        }
         let order = match self.namespace.buy(item, country, price, None, self.twist, self.now) {
             Ok(order) => order,
             Err(why) => return not_bought(&why, price),
@@ -149,7 +152,7 @@ impl Call<'_> {
         let Some(order) = self.namespace.order(id) else {
             return no_activation(id);
         };
-        let (item, country, price, phone) = (order.item, order.country, order.price, order.phone.clone());
+        let (item, country, mut price, phone) = (order.item, order.country, order.price, order.phone.clone());
         if !item.story.multi {
             return Outcome::refusal(
                 "SERVICE_UNAVAILABLE",
@@ -158,6 +161,9 @@ impl Call<'_> {
         }
         if order.received.is_empty() {
             return Outcome::refusal("SERVICE_UNAVAILABLE", "the order has not received an SMS yet");
+        }
+        if self.twist == Some(Twist::Overcharge) {
+            price *= 2;
         }
         match self.namespace.buy(item, country, price, Some(&phone), self.twist, self.now) {
             Err(why) => not_bought(&why, price),
@@ -288,7 +294,12 @@ impl Call<'_> {
             |order: &&Order| order.bought_ms <= seen_until && status.is_none_or(|status| status == order.state.word());
         let orders = || self.namespace.orders().iter().rev().filter(shown);
         let total = orders().count();
-        let listed: Vec<Value> = orders().skip((page - 1).saturating_mul(limit)).take(limit).map(order_json).collect();
+        let shifted = usize::from(self.twist == Some(Twist::PageShift));
+        let first = (page - 1).saturating_mul(limit).saturating_sub(shifted);
+        let mut listed: Vec<Value> = orders().skip(first).take(limit).map(order_json).collect();
+        if self.twist == Some(Twist::Reordered) {
+            listed.reverse();
+        }
         Outcome::json(json!({
             "status": "OK",
             "orders": listed,

@@ -31,6 +31,12 @@ pub(super) enum Twist {
     ColonId,
     /// The order id is lower than those before.
     LowerOrderId,
+    /// The purchase answers with the order before, and buys nothing.
+    SameOrder,
+    /// The history stands in another order than newest first.
+    Reordered,
+    /// Between two pages of the history an order came: the second begins with the end of the first.
+    PageShift,
     /// The number expires before the action.
     Expire,
     /// The provider cancels before the action.
@@ -78,7 +84,7 @@ pub(super) const ERROR_PAGE: &str =
     "<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>";
 
 /// Every fault. What is not here happens on the client's side alone (N17 to N20, S14, S19, S20), or is a service that
-/// tells the story (S02 `zz_stale`, S06 `zz_cancel_race`), or a setting (S12 `orders_lag_ms`).
+/// tells the story (S02 `zz_stale`, S06 `zz_cancel_race`), or a setting (the lag of S12, `orders_lag_ms`).
 #[rustfmt::skip]
 pub(super) static TABLE: &[Row] = {
     use Effect::{Answer, Deliver, Headers, Limited, Redirect};
@@ -198,8 +204,12 @@ pub(super) static TABLE: &[Row] = {
         row("S09", "charged", World(Twist::Overcharge)),
         row("S10", "", Answer(200, TEXT, "NO_BALANCE")),
         row("S11", "", Answer(200, TEXT, "NO_ACTIVATION")),
+        row("S12", "reordered", World(Twist::Reordered)),
+        row("S12", "shifted", World(Twist::PageShift)),
+        row("S12", "bare", Shape(reshape::bare_orders)),
         row("S13", "", World(Twist::Twice)),
-        row("S15", "", World(Twist::LowerOrderId)),
+        row("S15", "lower", World(Twist::LowerOrderId)),
+        row("S15", "same", World(Twist::SameOrder)),
         row("S16", "", World(Twist::SamePhone)),
         row("S17", "", Answer(503, TEXT, MAINTENANCE_PAGE)),
         row("S18", "inactive", Answer(200, TEXT, "KEY_INACTIVE")),

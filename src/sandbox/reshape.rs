@@ -105,6 +105,16 @@ pub(super) fn extra_fields(body: Vec<u8>) -> Vec<u8> {
     with_first(&body, r#""_new":{"nested":[1,null,"x"]},"flag":true"#)
 }
 
+/// Leaves of each order of the history its activation id, its service and its state.
+pub(super) fn bare_orders(body: Vec<u8>) -> Vec<u8> {
+    edited(body, &|name, value| {
+        let (true, Value::Array(orders)) = (name == "orders", value) else { return };
+        for order in orders.iter_mut().filter_map(Value::as_object_mut) {
+            order.retain(|name, _| ["activation_id", "service_code", "status"].contains(&name.as_str()));
+        }
+    })
+}
+
 pub(super) fn price_comma(body: Vec<u8>) -> Vec<u8> {
     priced(body, "\"18,50\"")
 }

@@ -16,7 +16,6 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::reply::RawReply;
 use super::{Cause, Lane, Phase, Request, Timeouts, TransportError};
 use crate::Cancel;
 use crate::transport::SendLatch;
@@ -48,7 +47,6 @@ pub(super) struct Call {
     /// The proxy, while the connection to it is made.
     proxy: RefCell<Option<String>>,
     failure: RefCell<Option<TransportError>>,
-    reply: RefCell<Option<RawReply>>,
 }
 
 /// Takes the call off the thread again, whatever happens.
@@ -81,7 +79,6 @@ impl Call {
             answered: Cell::new(false),
             proxy: RefCell::new(None),
             failure: RefCell::new(None),
-            reply: RefCell::new(None),
         })
     }
 
@@ -161,14 +158,6 @@ impl Call {
 
     pub(super) fn is_answered(&self) -> bool {
         self.answered.get()
-    }
-
-    pub(super) fn set_reply(&self, reply: RawReply) {
-        *self.reply.borrow_mut() = Some(reply);
-    }
-
-    pub(super) fn take_reply(&self) -> Option<RawReply> {
-        self.reply.borrow_mut().take()
     }
 
     pub(super) fn take_failure(&self) -> Option<TransportError> {

@@ -4,7 +4,6 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -23,13 +22,13 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    names: Arc<Names>,
+    names: Names,
     /// Whether a connection that is opened here leads to a proxy.
     proxied: bool,
 }
 
 impl TcpConnector {
-    pub(super) fn new(names: Arc<Names>, proxied: bool) -> Self {
+    pub(super) fn new(names: Names, proxied: bool) -> Self {
         Self { names, proxied }
     }
 }

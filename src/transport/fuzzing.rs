@@ -50,16 +50,11 @@ pub fn exchange(
     reply: &[u8],
     step: usize,
 ) -> (Result<Reply, TransportError>, Vec<u8>) {
-    /// What ureq writes where the call's own request goes out.
-    const ASK: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let result = transport.exchange_by(request, || {
+    let result = transport.exchange_by(request, |call| {
         let buffers = LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER);
-        let mut connection =
-            Http1::over(Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers });
-        connection.buffers().output()[..ASK.len()].copy_from_slice(ASK);
-        connection.transmit_output(ASK.len(), NextTimeout::default())?;
-        connection.await_input(NextTimeout::default()).map(|_| ())
+        let peer = Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers };
+        Ok(Http1::new(Box::new(peer)).exchange(call)?)
     });
     let sent = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));
     (result, sent)

@@ -1,27 +1,21 @@
-//! The transport on ureq: one agent for reads, which keeps connections, and one for charges, which never does.
+//! The transport over HTTPS: what is sent, and what a failure is called.
 
 use std::fmt;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustls::RootCertStore;
-use ureq::Agent;
-use ureq::config::{AutoHeaderValue, Config};
-use ureq::unversioned::transport::{ConnectProxyConnector, Connector};
 use zeroize::Zeroizing;
 
 use super::call::Call;
 use super::config::Base;
-use super::connect::TcpConnector;
-use super::http1::{Http1Connector, Tunnelled};
-use super::resolve::{Later, LookUp, Names};
+use super::connections::Connections;
+use super::reply::RawReply;
+use super::resolve::{LookUp, Names};
 use super::tls::TlsConnector;
 use super::{Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls};
 
-/// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
-/// that dies while a request is on its way leaves nobody knowing whether it arrived.
-const IDLE_AGE: Duration = Duration::from_secs(4);
 const MAX_USER_AGENT: usize = 256;
 /// Far above what the service's calls need; below what servers take.
 const MAX_QUERY: usize = 4096;
@@ -32,14 +26,14 @@ const MAX_QUERY: usize = 4096;
 /// forked child, which gets connections of its own.
 pub struct HttpTransport {
     plan: Plan,
-    /// The process that made the transport, and its agents: the usual case takes no lock.
+    /// The process that made the transport, and its connections: the usual case takes no lock.
     pid: u32,
-    agents: Arc<Agents>,
+    connections: Arc<Connections>,
     /// Those of children that were forked off.
-    forked: Mutex<Vec<(u32, Arc<Agents>)>>,
+    forked: Mutex<Vec<(u32, Arc<Connections>)>>,
 }
 
-/// All that agents are made from.
+/// All that requests and connections are made from.
 struct Plan {
     base: Base,
     peer: Arc<str>,
@@ -52,20 +46,22 @@ struct Plan {
     look_up: Arc<LookUp>,
 }
 
-/// The connections of one process.
-pub(super) struct Agents {
-    reads: Agent,
-    charges: Agent,
-}
-
 impl HttpTransport {
     /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
     pub fn new(config: HttpConfig) -> Result<Self, String> {
-        Self::with_look_up(config, Names::system())
+        Self::build(config, Names::system())
     }
 
-    /// The same with another look-up of names.
-    pub(super) fn with_look_up(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
+    /// The same with another look-up of names, for tests: a resolver that fails, hangs or knows several addresses.
+    #[cfg(any(test, feature = "sandbox"))]
+    pub fn with_look_up(
+        config: HttpConfig,
+        look_up: impl Fn(&str) -> std::io::Result<Vec<std::net::IpAddr>> + Send + Sync + 'static,
+    ) -> Result<Self, String> {
+        Self::build(config, Arc::new(look_up))
+    }
+
+    fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
         let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } = config;
         let base = Base::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -91,44 +87,37 @@ impl HttpTransport {
             max_connections,
             look_up,
         };
-        Ok(Self { pid: std::process::id(), agents: Arc::new(plan.agents()), forked: Mutex::default(), plan })
+        let connections = Arc::new(plan.connections());
+        Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), plan })
     }
 
-    /// The agents of the process `pid`. A fork copies connections, and two processes that use one get each other's
-    /// replies.
-    pub(super) fn agents_of(&self, pid: u32) -> Arc<Agents> {
+    /// The connections of the process `pid`. A fork copies them, and two processes that use one get each other's replies.
+    pub(super) fn connections_of(&self, pid: u32) -> Arc<Connections> {
         if pid == self.pid {
-            return Arc::clone(&self.agents);
+            return Arc::clone(&self.connections);
         }
         let mut forked = self.forked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, agents)) = forked.iter().find(|(owner, _)| *owner == pid) {
-            return Arc::clone(agents);
+        if let Some((_, connections)) = forked.iter().find(|(owner, _)| *owner == pid) {
+            return Arc::clone(connections);
         }
-        let agents = Arc::new(self.plan.agents());
-        forked.push((pid, Arc::clone(&agents)));
-        agents
+        let connections = Arc::new(self.plan.connections());
+        forked.push((pid, Arc::clone(&connections)));
+        connections
     }
 }
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
-        self.exchange_by(request, || {
-            let agents = self.agents_of(std::process::id());
-            let agent = match request.lane {
-                Lane::Read => &agents.reads,
-                Lane::Charge => &agents.charges,
-            };
-            agent.run(self.plan.carrier()).map(|_| ())
-        })
+        self.exchange_by(request, |call| self.connections_of(std::process::id()).exchange(call))
     }
 }
 
 impl HttpTransport {
-    /// The frame of an exchange: `run` has the request sent and the reply left in the call.
+    /// The frame of an exchange: `run` sends the request and reads the reply.
     pub(super) fn exchange_by(
         &self,
         request: &Request<'_>,
-        run: impl FnOnce() -> Result<(), ureq::Error>,
+        run: impl FnOnce(&Call) -> Result<RawReply, ureq::Error>,
     ) -> Result<Reply, TransportError> {
         let prepare = |cause, what: &str| TransportError {
             cause,
@@ -146,12 +135,9 @@ impl HttpTransport {
         }
         let result = {
             let _entered = call.enter();
-            run()
+            run(&call)
         };
-        let raw = match (result, call.take_reply()) {
-            (Ok(()), Some(raw)) => raw,
-            (result, _) => return Err(explain(&call, result.err().as_ref())),
-        };
+        let raw = result.map_err(|error| explain(&call, Some(&error)))?;
         raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {
             call.fail(flaw.cause, flaw.what);
             explain(&call, None)
@@ -177,38 +163,10 @@ fn explain(call: &Call, error: Option<&ureq::Error>) -> TransportError {
 }
 
 impl Plan {
-    fn agents(&self) -> Agents {
-        let names = Arc::new(Names::new(Arc::clone(&self.look_up)));
-        let agent = |keep: usize| {
-            let config = Config::builder()
-                .proxy(self.proxy.clone())
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .http_status_as_error(false)
-                .user_agent(AutoHeaderValue::None)
-                .accept(AutoHeaderValue::None)
-                .accept_encoding(AutoHeaderValue::None)
-                .max_idle_connections(keep)
-                .max_idle_connections_per_host(keep)
-                .max_idle_age(IDLE_AGE)
-                .build();
-            let proxied = self.proxy.is_some();
-            let connector =
-                ().chain(ConnectProxyConnector::default())
-                    .chain(Tunnelled)
-                    .chain(TcpConnector::new(Arc::clone(&names), proxied))
-                    .chain(TlsConnector::new(&self.roots))
-                    .chain(Http1Connector { proxied });
-            Agent::with_parts(config, connector, Later)
-        };
-        Agents { reads: agent(self.max_connections), charges: agent(0) }
-    }
-
-    /// The request that ureq knows of: it opens a connection, or takes a kept one, and says nothing.
-    fn carrier(&self) -> ureq::http::Request<()> {
-        let mut carrier = ureq::http::Request::new(());
-        *carrier.uri_mut() = self.base.root.clone();
-        carrier
+    fn connections(&self) -> Connections {
+        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } = self;
+        let names = Names::new(Arc::clone(look_up));
+        Connections::new(base.root.clone(), proxy.clone(), names, TlsConnector::new(roots), *max_connections)
     }
 
     /// The request that goes out.

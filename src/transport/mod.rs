@@ -3,13 +3,15 @@
 //! [`Transport`] is the door between the client and the network. The crate's own implementation stands on ureq; tests
 //! and simulations pass in others. A transport never repeats a request and never decides what a reply means.
 //!
-//! The layers of [`HttpTransport`], outermost first: `http` (agents, the request), `http1` (one request and its reply),
-//! `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the call they
-//! serve, `reply` and `head` read bytes. ureq keeps the connections and greets proxies; nothing outside this folder knows it.
+//! The layers of [`HttpTransport`], outermost first: `http` (the request), `connections` (which are kept), `http1` (one request
+//! and its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the
+//! call they serve, `reply` and `head` read bytes. ureq chains the layers and greets proxies; nothing outside this folder
+//! knows it.
 
 mod call;
 mod config;
 mod connect;
+mod connections;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;

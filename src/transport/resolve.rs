@@ -156,8 +156,7 @@ impl fmt::Debug for Names {
     }
 }
 
-/// ureq asks for addresses before every request, also when it then takes a kept connection. It gets none:
-/// [`super::connect`] looks up when it really connects.
+/// What ureq's connectors ask for addresses: it has none, for [`super::connect`] looks up when it really connects.
 #[derive(Debug)]
 pub(super) struct Later;
 

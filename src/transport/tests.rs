@@ -11,7 +11,6 @@ use std::time::Instant;
 
 use server::{Authority, Server};
 
-use super::resolve::LookUp;
 use super::*;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
@@ -40,7 +39,6 @@ fn named(
     config.extra_ca_pem = Some(authority.pem());
     config.proxy = ProxyChoice::Direct;
     change(&mut config);
-    let look_up: Arc<LookUp> = Arc::new(look_up);
     (server, HttpTransport::with_look_up(config, look_up).unwrap())
 }
 
@@ -192,9 +190,9 @@ fn a_forked_child_gets_connections_of_its_own() {
     ask();
     ask();
     assert_eq!(server.accepted(), 1);
-    let child = transport.agents_of(std::process::id() + 1);
-    let again = transport.agents_of(std::process::id() + 1);
-    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.agents_of(std::process::id())));
+    let child = transport.connections_of(std::process::id() + 1);
+    let again = transport.connections_of(std::process::id() + 1);
+    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.connections_of(std::process::id())));
 }
 
 #[test]

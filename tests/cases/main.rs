@@ -30,7 +30,8 @@ use sastaotp::{Amount, Client, Operation, Queue};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-const FILES: [(&str, &str); 1] = [("cases.json", include_str!("cases.json"))];
+const FILES: [(&str, &str); 2] =
+    [("cases.json", include_str!("cases.json")), ("faults.json", include_str!("faults.json"))];
 /// Longer than any step takes.
 const SOON: Duration = Duration::from_secs(90);
 

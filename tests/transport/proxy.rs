@@ -35,7 +35,7 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
             assert_eq!(ask(&transport, lane).unwrap().body, b"hello");
         }
     }
-    assert_eq!((proxy.accepted(), service.accepted(), service.resumed()), (3, 3, 1));
+    assert_eq!((proxy.accepted(), service.accepted(), service.resumed()), (3, 3, 2));
     let greeting = &proxy.requests()[0];
     assert!(greeting.starts_with(&format!("CONNECT service.test:{} HTTP/1.1\r\n", service.address.port())));
     assert!(greeting.contains("Proxy-Authorization: Basic dXNlcjpwYSBzcw==\r\n") && !greeting.contains("k3y"));

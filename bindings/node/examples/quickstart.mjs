@@ -1,0 +1,28 @@
+// Buys a number, prints the code that comes to it, and completes the order; without a code it is cancelled for the refund.
+//
+//     SASTAOTP_API_KEY=… node quickstart.mjs [SERVICE] [COUNTRY] [MAX_PRICE]
+//
+// That costs money. Without a key it runs against the sandbox.
+
+import { Client } from 'sastaotp'
+import { Sandbox } from 'sastaotp/testing'
+
+const [service = 'zz_ok', country = '22', maxPrice = '80'] = process.argv.slice(2)
+const options = process.env.SASTAOTP_API_KEY ? {} : { apiKey: 'any', baseUrl: (await Sandbox.start()).url }
+const client = new Client(options)
+
+// Ctrl-C ends the wait, and the order is settled all the same.
+const interrupted = new AbortController()
+process.once('SIGINT', () => interrupted.abort())
+
+const { amount, currency } = await client.getBalance()
+console.log(`balance    ${amount} ${currency}`)
+const number = await client.lease(service, { country, maxPrice, signal: interrupted.signal })
+try {
+  console.log(`number     ${number.phoneNumber} for ${number.price} ${currency}`)
+  const { code } = await number.waitForCode({ timeoutMs: 300_000, signal: interrupted.signal })
+  console.log(`code       ${code}`)
+} finally {
+  const { state } = await number.close()
+  console.log(`order      ${state}`)
+}

@@ -1,0 +1,115 @@
+// The client: a method for each operation of the core's queue.
+
+const { Activation, Lease } = require('./activation.js')
+const { parse, snake, untyped } = require('./json.js')
+const { Queue } = require('./queue.js')
+const results = require('./results.js')
+const { whole, withClient } = require('./settings.js')
+
+const number = (json, client) => new Activation(client, parse(json))
+
+/** Every operation: its arguments that come first, and what it gives. All other arguments are options, `signal` among them. */
+const OPERATIONS = {
+  getBalance: [[], results.balance],
+  getServices: [[], results.services],
+  getPrices: [[], results.prices],
+  getCountries: [[], results.countries],
+  findCountry: [['name'], results.countries],
+  getOrders: [[], results.object],
+  getNumber: [['service'], number],
+  intend: [['service'], results.intent],
+  buy: [['intent'], number],
+  regetNumber: [['id'], number],
+  getStatus: [['id'], results.object],
+  setStatus: [['id', 'status'], results.object],
+  waitForCode: [['id'], results.object],
+  markSmsSent: [['id'], results.nothing],
+  requestNextCode: [['id'], results.nothing],
+  complete: [['id'], results.object],
+  cancel: [['id'], results.object],
+  settle: [['id'], results.object],
+  leave: [['id'], results.nothing],
+  reconcile: [['intent'], results.object],
+  unclaimed: [[], results.unclaimed],
+  budgetLeft: [[], results.object]
+}
+
+/** Ends the queues of clients that nobody has any longer. */
+const forgotten = new FinalizationRegistry((queue) => queue.close())
+
+class Client {
+  #queue
+
+  /** Settings that are not given are SASTAOTP_API_KEY and SASTAOTP_BASE_URL of the environment, or have a default. */
+  constructor({ workers, ...settings } = {}) {
+    settings.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
+    settings.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
+    this.#queue = withClient(
+      settings,
+      (client) => new Queue(client, workers === undefined ? undefined : whole('workers', workers))
+    )
+    forgotten.register(this, this.#queue, this.#queue)
+  }
+
+  static {
+    for (const [name, [, read]] of Object.entries(OPERATIONS)) {
+      const method = {
+        async [name](...args) {
+          return read(await this.#run(name, args), this)
+        }
+      }
+      Object.defineProperty(Client.prototype, name, { value: method[name], writable: true, configurable: true })
+    }
+  }
+
+  /** Runs an operation, and gives its JSON. */
+  #run(name, args) {
+    const [first] = OPERATIONS[name]
+    const { signal, ...options } = args[first.length] ?? {}
+    // The core refuses an option that it does not know: one that is misspelled may cost money.
+    const operation = untyped(options)
+    for (const [index, argument] of first.entries()) operation[argument] = args[index]
+    operation.op = snake(name)
+    return this.#queue.run(operation, signal)
+  }
+
+  /** Buys a number as getNumber does, and settles it when the lease ends. */
+  async lease(service, options) {
+    return new Lease(this, parse(await this.#run('getNumber', [service, options])))
+  }
+
+  /** Takes up an activation by its id. Asks nobody. */
+  activation(id) {
+    return new Activation(this, { id, phone_number: null, price_micros: null, expires_at_ms: null, purchase: null })
+  }
+
+  /** Goes through the order history, newest first. Orders that move to the next page while it is read come once. */
+  async *orders({ status, signal } = {}) {
+    const limit = 100
+    const seen = new Set()
+    for (let page = 1; ; page++) {
+      const { orders } = await this.getOrders({ limit, page, status, signal })
+      const before = seen.size
+      for (const order of orders) {
+        const id = order.orderId ?? order.activationId
+        if (seen.has(id)) continue
+        seen.add(id)
+        yield order
+      }
+      // A server that ignores `page` would send the same one for ever.
+      if (orders.length < limit || seen.size === before) return
+    }
+  }
+
+  /** Cancels what is open, and ends the client. A client that nobody has any longer is ended by itself. */
+  close() {
+    forgotten.unregister(this.#queue)
+    this.#queue.close()
+  }
+
+  [Symbol.dispose]() {
+    this.close()
+  }
+}
+
+module.exports = { Client, OPERATIONS }

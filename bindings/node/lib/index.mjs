@@ -1,0 +1,35 @@
+// The same objects as `require('sastaotp')` gives.
+
+import sastaotp from './index.js'
+
+export const {
+  AbortError,
+  Activation,
+  ActivationCancelledError,
+  AlreadyFinishedError,
+  ApiError,
+  AuthenticationError,
+  BlockedError,
+  BudgetError,
+  Client,
+  ConfigError,
+  ConnectionError,
+  ExpiredError,
+  InsufficientBalanceError,
+  Intent,
+  InternalError,
+  Lease,
+  NoNumbersError,
+  NotFoundError,
+  OutcomeUnknownError,
+  PriceTooHighError,
+  ProtocolError,
+  RateLimitError,
+  SastaotpError,
+  ServerError,
+  ServiceUnavailableError,
+  TimeoutError,
+  TlsError,
+  TooEarlyError,
+  WaitTimeoutError
+} = sastaotp

@@ -1,0 +1,304 @@
+// The client in JavaScript's habits: signals, iterators, leases, one class identity, the life of the process.
+
+import assert from 'node:assert/strict'
+import { getEventListeners, once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { createRequire } from 'node:module'
+import { describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { AbortError, Activation, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
+import { CHECKOUT, NUMBER, quickest, run, sandbox } from './harness.mjs'
+
+const require = createRequire(import.meta.url)
+
+test('ESM and CommonJS give the same objects', async () => {
+  for (const name of ['sastaotp', 'sastaotp/testing']) {
+    const [imported, required] = [await import(name), require(name)]
+    for (const key of Object.keys(required)) assert.equal(imported[key], required[key], key)
+    assert.deepEqual(Object.keys(imported).sort(), Object.keys(required).sort())
+  }
+})
+
+test('the settings come from the environment where they are not given', async () => {
+  const said = await run(`import { Client } from 'sastaotp'; console.log((await new Client().getBalance()).amount)`)
+  assert.equal(said, '1000\n')
+})
+
+describe('signals', () => {
+  test('an aborted call settles at once, with the reason of its signal', async () => {
+    const client = sandbox.client()
+    const number = await client.getNumber('zz_never', NUMBER)
+    const controller = new AbortController()
+    const waiting = number.waitForCode({ timeoutMs: 60_000, signal: controller.signal })
+    await sleep(50)
+    const reason = new Error('the user left')
+    const began = performance.now()
+    controller.abort(reason)
+    const error = await waiting.catch((thrown) => thrown)
+    assert.ok(performance.now() - began < 20)
+    assert.ok(error instanceof AbortError)
+    assert.deepEqual(
+      [error.name, error.code, error.cause, error.charge],
+      ['AbortError', 'ABORT_ERR', reason, 'not_charged']
+    )
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+    // The activation is as it was.
+    assert.equal((await number.cancel()).state, 'cancelled')
+  })
+
+  test('a call whose signal is aborted already sends nothing', async () => {
+    const apiKey = 'signal-before'
+    const error = await sandbox
+      .client({ apiKey })
+      .getNumber('tg', { ...NUMBER, signal: AbortSignal.abort() })
+      .catch((thrown) => thrown)
+    assert.ok(error instanceof AbortError && error.charge === 'not_charged')
+    await sandbox.control(apiKey, 'assert', { charges: 0 })
+  })
+
+  test('a thousand calls on one signal: one listener, no warning, and all settle at once', async () => {
+    const warnings = []
+    const warned = (warning) => warnings.push(warning)
+    process.on('warning', warned)
+    const client = sandbox.client()
+    const { id } = await client.getNumber('zz_never', NUMBER)
+    const round = async () => {
+      const controller = new AbortController()
+      const { signal } = controller
+      const waits = Array.from({ length: 1000 }, () => client.waitForCode(id, { timeoutMs: 60_000, signal }))
+      await sleep(100)
+      assert.equal(getEventListeners(signal, 'abort').length, 1)
+      const began = performance.now()
+      controller.abort()
+      const names = await Promise.all(waits.map((wait) => wait.catch((error) => error.name)))
+      const took = performance.now() - began
+      assert.ok(names.every((name) => name === 'AbortError'))
+      assert.equal(getEventListeners(signal, 'abort').length, 0)
+      return took
+    }
+    await quickest('a thousand aborted waits', 100, round)
+    await sleep(10)
+    process.off('warning', warned)
+    assert.deepEqual(warnings, [])
+  })
+
+  test('a purchase whose call was aborted is listed when its reply comes', async () => {
+    // A slow way to the sandbox: replies arrive half a second late.
+    const way = createServer(async (request, response) => {
+      const reply = await fetch(new URL(request.url, sandbox.url), {
+        headers: { 'X-API-Key': request.headers['x-api-key'] }
+      })
+      const body = await reply.text()
+      await sleep(500)
+      response.writeHead(reply.status, { 'Content-Length': Buffer.byteLength(body) }).end(body)
+    })
+    await once(way.listen(0, '127.0.0.1'), 'listening')
+    const apiKey = 'aborted-purchase'
+    const baseUrl = `http://127.0.0.1:${way.address().port}${new URL(sandbox.url).pathname}`
+    const client = sandbox.client({ apiKey, baseUrl })
+    const controller = new AbortController()
+    // Before it is sent, the newest order is asked for.
+    const buying = client.getNumber('zz_never', { ...NUMBER, signal: controller.signal })
+    while ((await sandbox.control(apiKey, 'ledger')).charges === 0) await sleep(20)
+    controller.abort()
+    const error = await buying.catch((thrown) => thrown)
+    assert.ok(
+      error instanceof OutcomeUnknownError && error.name === 'AbortError' && error.intent instanceof Intent,
+      error
+    )
+    let listed = await client.unclaimed()
+    assert.equal(listed[0].outcome, 'pending')
+    while (listed[0].outcome === 'pending') {
+      await sleep(50)
+      listed = await client.unclaimed()
+    }
+    const [{ outcome, purchase, intent }] = listed
+    assert.equal(outcome, 'bought')
+    assert.equal(JSON.stringify(intent), JSON.stringify(error.intent))
+    assert.equal((await client.cancel(purchase.activationId)).state, 'cancelled')
+    await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 1 })
+    way.close()
+  })
+})
+
+describe('leases', () => {
+  test('a lease completes when a code came', async () => {
+    const client = sandbox.client()
+    const number = await client.lease('zz_ok', NUMBER)
+    assert.ok(number instanceof Lease && number instanceof Activation)
+    await number.waitForCode({ timeoutMs: 30_000 })
+    await number[Symbol.asyncDispose]()
+    const [order] = (await client.getOrders()).orders
+    assert.equal(order.status, 'completed')
+    assert.equal((await number.getStatus()).sms.code, order.code)
+  })
+
+  test('a lease cancels for the refund where no code came, once', async () => {
+    const apiKey = 'lease-refund'
+    const number = await sandbox.client({ apiKey }).lease('zz_never', NUMBER)
+    assert.equal((await number.close()).state, 'cancelled')
+    await number[Symbol.asyncDispose]()
+    await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 1 })
+  })
+
+  test('a lease that is kept leaves the order as it is', async () => {
+    const apiKey = 'lease-kept'
+    const number = await sandbox.client({ apiKey }).lease('zz_never', NUMBER)
+    number.keep()
+    await number[Symbol.asyncDispose]()
+    await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 0 })
+  })
+
+  test('a lease that cannot be settled is listed', async () => {
+    const client = sandbox.client()
+    const number = await client.lease('zz_early_cancel', NUMBER)
+    const error = await number.close({ waitOut: false }).catch((thrown) => thrown)
+    assert.equal(error.status, 'too_early')
+    assert.ok(error.retryAfterMs > 0)
+    const [{ outcome, purchase }] = await client.unclaimed()
+    assert.deepEqual([outcome, purchase.activationId], ['bought', number.id])
+  })
+})
+
+test('the order history is gone through to its end, and each order comes once', async () => {
+  const apiKey = 'history'
+  await sandbox.control(apiKey, 'seed', { wallet: '100000' })
+  const client = sandbox.client({ apiKey })
+  await Promise.all(Array.from({ length: 230 }, () => client.getNumber('zz_never', NUMBER)))
+  const ids = []
+  for await (const { orderId } of client.orders()) ids.push(Number(orderId))
+  assert.equal(new Set(ids).size, 230)
+  assert.deepEqual(
+    ids,
+    ids.toSorted((one, other) => other - one)
+  )
+  for await (const _ of client.orders({ status: 'completed' })) assert.fail('none is completed')
+})
+
+test('amounts are exact beside their numbers, and lists have their reply', async () => {
+  const apiKey = 'amounts'
+  await sandbox.control(apiKey, 'seed', { wallet: '12345678.901234' })
+  const client = sandbox.client({ apiKey, budget: '99.999999' })
+  const { amount, amountMicros } = await client.getBalance()
+  assert.deepEqual([amount, amountMicros], [12345678.901234, 12345678901234])
+  assert.deepEqual(await client.budgetLeft(), { budgetLeft: 99.999999, budgetLeftMicros: 99999999 })
+  for (const list of [await client.getPrices(), await client.getServices(), await client.getCountries()]) {
+    assert.ok(list.length > 5 && Array.isArray(list))
+    assert.ok(JSON.stringify(list.raw).length > 100)
+    assert.ok(!Object.keys(list).includes('raw'))
+  }
+})
+
+test('an order id that no number holds survives in an intent', () => {
+  const saved =
+    '{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":18446744073709551615}'
+  const intent = Intent.fromJSON(saved)
+  assert.equal(intent.watermark, '18446744073709551615')
+  assert.match(JSON.stringify(intent), /"watermark":"18446744073709551615"/)
+})
+
+describe('the process', () => {
+  test('it ends by itself when nothing is open, and stays while something is', async () => {
+    const code = `
+      import { Client } from 'sastaotp'
+      const client = new Client()
+      await client.getBalance()
+      client.getBalance().then(() => console.log('done'))`
+    assert.equal(await run(code), 'done\n')
+    const open = `
+      import { Client } from 'sastaotp'
+      const client = new Client()
+      const { id } = await client.getNumber('zz_never', { country: '22', maxPrice: 100 })
+      client.waitForCode(id, { timeoutMs: 1500 }).catch((error) => console.log(error.name))`
+    assert.equal(await run(open, { key: 'stays' }), 'WaitTimeoutError\n')
+  })
+
+  test('a client that is closed settles what is open, and refuses more', async () => {
+    const client = sandbox.client()
+    const { id } = await client.getNumber('zz_never', NUMBER)
+    const waiting = client.waitForCode(id, { timeoutMs: 60_000 })
+    client.close()
+    client.close()
+    await assert.rejects(waiting, { name: 'AbortError' })
+    await assert.rejects(client.getBalance(), { name: 'ConfigError', message: /closed/ })
+  })
+
+  test('a client that nobody has any longer is ended', async () => {
+    const code = `
+      import { readdirSync } from 'node:fs'
+      import { setTimeout } from 'node:timers/promises'
+      import { Client } from 'sastaotp'
+      const descriptors = () => readdirSync('/proc/self/fd').length
+      const before = descriptors()
+      for (let i = 0; i < 50; i++) await new Client().budgetLeft()
+      const during = descriptors()
+      for (let i = 0; i < 20 && descriptors() > before + 5; i++) { gc(); await setTimeout(50) }
+      console.log(during - before >= 40, descriptors() - before <= 5)`
+    assert.equal(await run(code, { args: ['--expose-gc'] }), 'true true\n')
+  })
+
+  // Each of them leaves a hundred reads and five waits behind, thirty times.
+  const ENDS = {
+    'process.exit': `process.exit(0)`,
+    'an exception that nobody catches': `process.on('uncaughtException', () => process.exit(0)); throw new Error('on purpose')`
+  }
+  const BUSY = `
+    const { Client } = require('sastaotp')
+    const busy = async (key, end) => {
+      const client = new Client({ apiKey: key })
+      const numbers = await Promise.all(Array.from({ length: 5 }, () => client.getNumber('zz_never', { country: '22', maxPrice: 20 })))
+      for (const number of numbers) number.waitForCode({ timeoutMs: 60_000 }).catch(() => {})
+      for (let i = 0; i < 100; i++) client.getBalance().catch(() => {})
+      end()
+    }`
+  for (const [name, end] of Object.entries(ENDS)) {
+    test(`${name} with calls open is clean, 30 of 30`, { timeout: 120_000 }, async () => {
+      const code = `${BUSY}; busy(process.env.SASTAOTP_API_KEY, () => setTimeout(() => { ${end} }, Number(process.argv[1]) % 7))`
+      for (let round = 0; round < 30; round++) {
+        await run(code, { type: 'commonjs', key: `${name.replaceAll(' ', '-')}-${round}`, argument: String(round) })
+      }
+    })
+  }
+  test('worker threads work, and ending them with calls open is clean, 30 of 30', { timeout: 120_000 }, async () => {
+    const code = `
+      const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
+      ${BUSY}
+      const source = ${JSON.stringify(BUSY)} + \`
+        const { parentPort, workerData } = require('node:worker_threads')
+        busy('worker-' + workerData, () => {
+          parentPort.postMessage('busy')
+          if (workerData % 3 === 0) setTimeout(() => process.exit(0), workerData % 7)
+        })\`
+      const one = (round) => new Promise((resolve, reject) => {
+        const worker = new Worker(source, { eval: true, workerData: round })
+        worker.on('error', reject).on('exit', resolve)
+        worker.on('message', () => round % 3 === 0 || setTimeout(() => worker.terminate(), round % 7))
+      })
+      const all = async () => { for (let round = 0; round < 30; round++) await one(round); console.log('clean') }
+      all()`
+    assert.equal(await run(code, { type: 'commonjs', timeout: 100_000 }), 'clean\n')
+  })
+})
+
+test('a thousand waits and a hundred calls do not hold up the event loop', async () => {
+  const client = sandbox.client()
+  const { id } = await client.getNumber('zz_never', NUMBER)
+  await quickest('fs.readFile beside 1,000 waits and 100 calls', 20, async () => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const waits = Array.from({ length: 1000 }, () => client.waitForCode(id, { timeoutMs: 60_000, signal }))
+    const calls = Array.from({ length: 100 }, () => client.getBalance())
+    const took = []
+    while (took.length < 60) {
+      const began = performance.now()
+      await readFile(`${CHECKOUT}/Cargo.toml`)
+      took.push(performance.now() - began)
+      await sleep(5)
+    }
+    await Promise.all(calls)
+    controller.abort()
+    await Promise.allSettled(waits)
+    return Math.max(...took)
+  })
+})

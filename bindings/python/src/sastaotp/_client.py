@@ -1,0 +1,354 @@
+"""The blocking client: a method for each action of the service. Any number of threads may use it at once."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from types import TracebackType
+from typing import Iterator, Optional, Type, Union
+
+from . import _operations
+from ._bought import Bought
+from ._intent import Intent
+from ._lease import interrupted, unsettled
+from ._models import (
+    Balance,
+    Countries,
+    Number,
+    Order,
+    OrderPage,
+    Prices,
+    Reconciliation,
+    Services,
+    Settlement,
+    Sms,
+    Status,
+    StatusChange,
+    Unclaimed,
+)
+from ._operations import Operation, T
+from ._orders import Pages
+from ._session import Owner
+from ._settings import Settings
+from ._units import Money, Seconds
+
+
+class Client(Owner):
+    """A client of the service. Every call blocks until it has its answer, and Ctrl-C ends it.
+
+    The key is ``api_key``, else ``SASTAOTP_API_KEY``; the address ``base_url``, else ``SASTAOTP_BASE_URL``, else the
+    vendor's. In a ``with`` statement the client is closed at its end. A forked child may go on with a client of its parent: it
+    has connections, a budget and a list of unclaimed numbers of its own.
+
+    :param timeout: how long a call may take in all, its retries among it; 90 seconds by default. A wait has its own.
+    :param budget: the total that charges may reach, in rupees; with it every purchase needs a maximum price.
+    :param max_requests_per_minute: a limit of your own; a 429 slows down by itself, either way.
+    :param max_connections: how many requests are under way at once, 1 to 512; 64 by default.
+    :param user_agent: the User-Agent; ``libsastaotp/`` and the version by default.
+    :param ca_pem: certificates to trust besides the public authorities, as PEM.
+    :param key_in: where the key goes in a request; a header by default.
+    """
+
+    def __init__(
+        self,
+        api_key: Optional[str] = None,
+        *,
+        base_url: Optional[str] = None,
+        timeout: Optional[Seconds] = None,
+        budget: Optional[Money] = None,
+        max_requests_per_minute: Optional[int] = None,
+        max_connections: Optional[int] = None,
+        user_agent: Optional[str] = None,
+        ca_pem: Union[str, bytes, None] = None,
+        key_in: Optional[int] = None,
+    ) -> None:
+        settings = Settings.with_key(api_key)
+        # A traceback that shows the locals of what fails below must not show it.
+        del api_key
+        if isinstance(settings, Exception):
+            raise settings
+        settings.add(
+            base_url=base_url,
+            timeout=timeout,
+            budget=budget,
+            max_requests_per_minute=max_requests_per_minute,
+            max_connections=max_connections,
+            user_agent=user_agent,
+            ca_pem=ca_pem,
+            key_in=key_in,
+        )
+        super().__init__(settings)
+
+    def close(self) -> None:
+        """End the client. Calls of other threads fail with ``Cancelled``; a purchase that was sent runs on to its reply."""
+        if self._session is not None:
+            self._session.closed = True
+        self._session = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, operation: Operation[T]) -> T:
+        return self._open().run(operation)
+
+    # What there is, and what it costs.
+
+    def get_balance(self) -> Balance:
+        """The wallet. Action getBalance."""
+        return self._run(_operations.get_balance())
+
+    def get_services(self, service: Optional[str] = None) -> Services:
+        """What is sold: all services, or one with its countries. Action getServicesList."""
+        return self._run(_operations.get_services(service))
+
+    def get_prices(self, service: Optional[str] = None, country: Optional[str] = None) -> Prices:
+        """What services cost in countries; all of them are some eighty thousand. Action getPrices."""
+        return self._run(_operations.get_prices(service, country))
+
+    def get_countries(self) -> Countries:
+        """The countries and their codes, which are not calling codes. Action getCountries."""
+        return self._run(_operations.get_countries())
+
+    def find_country(self, name: str) -> Countries:
+        """The countries of this name in English, whatever its case: there may be several. Action getCountries."""
+        return self._run(_operations.find_country(name))
+
+    # The history.
+
+    def get_orders(self, *, limit: int = 100, page: int = 1, status: Optional[str] = None) -> OrderPage:
+        """One page of the history, newest first, of 1 to 100 orders. Action getOrders."""
+        return self._run(_operations.get_orders(limit, page, status))
+
+    def orders(self, *, status: Optional[str] = None) -> Iterator[Order]:
+        """Every order of the history, newest first; pages are fetched as they are needed. Action getOrders."""
+        pages = Pages()
+        while pages.next is not None:
+            yield from pages.fresh(self.get_orders(limit=pages.LIMIT, page=pages.next, status=status))
+
+    # Buying. What costs money is sent once.
+
+    def get_number(
+        self,
+        service: str,
+        *,
+        country: Optional[str] = None,
+        max_price: Optional[Money] = None,
+        accept_any_price: bool = False,
+        operator: Optional[str] = None,
+        multi_sms: bool = False,
+    ) -> Activation:
+        """Buy a number. **Costs money.** Action getNumber.
+
+        An ``OutcomeUnknownError`` says that it may have been bought: ``reconcile`` its intent before you buy again.
+
+        :param service: the code of the service, such as ``tg``.
+        :param country: the code of the country, which is not its calling code: 22 is India. The service chooses without.
+        :param max_price: rupees at most; this or ``accept_any_price`` must be said.
+        :param operator: the provider.
+        :param multi_sms: a number that can get several codes.
+        """
+        operation = _operations.get_number(
+            service=service,
+            country=country,
+            max_price=max_price,
+            accept_any_price=accept_any_price,
+            operator=operator,
+            multi_sms=multi_sms,
+        )
+        return Activation(self, self._run(operation))
+
+    def lease(
+        self,
+        service: str,
+        *,
+        country: Optional[str] = None,
+        max_price: Optional[Money] = None,
+        accept_any_price: bool = False,
+        operator: Optional[str] = None,
+        multi_sms: bool = False,
+        wait_out: bool = True,
+    ) -> Lease:
+        """Buy a number for a ``with`` statement, and settle it at its end. **Costs money.**
+
+        It is completed when a code came, else cancelled for the refund. An order that is too young to be cancelled is
+        waited for, about two minutes at most, unless ``wait_out`` is False or the block was interrupted.
+
+        The other parameters are those of ``get_number``.
+        """
+        operation = _operations.get_number(
+            service=service,
+            country=country,
+            max_price=max_price,
+            accept_any_price=accept_any_price,
+            operator=operator,
+            multi_sms=multi_sms,
+        )
+        return Lease(self, operation, wait_out)
+
+    def intend(
+        self,
+        service: str,
+        *,
+        country: Optional[str] = None,
+        max_price: Optional[Money] = None,
+        accept_any_price: bool = False,
+        operator: Optional[str] = None,
+        multi_sms: bool = False,
+    ) -> Intent:
+        """Prepare a purchase for ``buy``. Save ``intent.to_json()`` before, and a crash loses nothing: see ``reconcile``.
+
+        The parameters are those of ``get_number``.
+        """
+        operation = _operations.intend(
+            service=service,
+            country=country,
+            max_price=max_price,
+            accept_any_price=accept_any_price,
+            operator=operator,
+            multi_sms=multi_sms,
+        )
+        return self._run(operation)
+
+    def buy(self, intent: Intent) -> Activation:
+        """Make a purchase that was prepared. **Costs money.** Action getNumber. Fails as ``get_number`` does."""
+        return Activation(self, self._run(_operations.buy(intent)))
+
+    def reget_number(self, id: str) -> Activation:
+        """Buy the number of a completed activation again. **Costs money.** Action regetNumber. Fails as ``get_number`` does."""
+        return Activation(self, self._run(_operations.reget_number(id)))
+
+    def reconcile(self, intent: Intent) -> Reconciliation:
+        """Look for a purchase whose reply was lost in the history, 2 to 40 seconds after it. Action getOrders.
+
+        Takes up nothing: give the id of a candidate to ``activation``.
+        """
+        return self._run(_operations.reconcile(intent))
+
+    def unclaimed(self) -> tuple[Unclaimed, ...]:
+        """The purchases that nobody has: their callers gave up before the reply, or they could not be settled.
+
+        An operation on one of them takes it off the list. Asks nobody.
+        """
+        return self._run(_operations.unclaimed())
+
+    def budget_left(self) -> Optional[Decimal]:
+        """What is left of the budget, in rupees; None where there is none. Asks nobody."""
+        return self._run(_operations.budget_left())
+
+    # One number.
+
+    def activation(self, id: str) -> Activation:
+        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody."""
+        return Activation(self, Number(id))
+
+    def get_status(self, id: str) -> Status:
+        """The state of an activation. Action getStatus."""
+        return self._run(_operations.get_status(id))
+
+    def set_status(self, id: str, status: int) -> StatusChange:
+        """Change an activation by the service's own number: see ``SetStatus``. Action setStatus."""
+        return self._run(_operations.set_status(id, status))
+
+
+class Activation(Bought):
+    """A number that was bought. Any number of threads may use it at once. The object may go: the order stays."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: Client, number: Number) -> None:
+        super().__init__(number)
+        self._client = client
+
+    def poll(self) -> Status:
+        """Ask the service once for the state. A code that comes is kept. Action getStatus."""
+        return self._client._run(_operations.get_status(self.id))
+
+    def wait_for_code(
+        self,
+        timeout: Seconds = 300.0,
+        *,
+        interval: Optional[Seconds] = None,
+        accept_same_code: bool = False,
+        cancel_on_timeout: bool = False,
+    ) -> Sms:
+        """Wait for a code, with a poll every 5 seconds and one at the end. Action getStatus.
+
+        Fails with ``WaitTimeout``, ``ExpiredError`` or ``ActivationCancelledError``. A failure that may pass does not end the
+        wait, and a code that came before is returned at once. However it ends, the activation can be waited for again.
+
+        :param timeout: how long at most; the end of the order ends it too.
+        :param interval: a longer pause between polls.
+        :param accept_same_code: after ``request_next_code``, take the code before for the next one.
+        :param cancel_on_timeout: cancel the order for its refund when no code came in time.
+        """
+        operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
+        return self._client._run(operation)
+
+    def mark_sms_sent(self) -> None:
+        """Tell the service that the SMS was sent to the number. Action setStatus, 1."""
+        return self._client._run(_operations.mark_sms_sent(self.id))
+
+    def request_next_code(self) -> None:
+        """Ask for a further code on the same number. ``wait_for_code`` then waits for the new one. Action setStatus, 3."""
+        return self._client._run(_operations.request_next_code(self.id))
+
+    def complete(self) -> Settlement:
+        """Complete the order: its code was used. Action setStatus, 6."""
+        return self._client._run(_operations.complete(self.id))
+
+    def cancel(self) -> Settlement:
+        """Cancel the order for its refund. A code that came first wins: read the settlement. Action setStatus, 8."""
+        return self._client._run(_operations.cancel(self.id))
+
+    def settle(self, *, wait_out: bool = False) -> Settlement:
+        """Complete the order when a code came, else cancel it for the refund.
+
+        :param wait_out: wait until an order that is too young may be cancelled, and take a code that comes meanwhile.
+        """
+        return self._client._run(_operations.settle(self.id, wait_out))
+
+    def leave(self) -> None:
+        """List the number in ``unclaimed`` until somebody takes it up. Asks nobody."""
+        return self._client._run(_operations.leave(self.id))
+
+    def reget(self) -> Activation:
+        """Buy the same number again, after this order was completed. **Costs money.** Action regetNumber."""
+        return self._client.reget_number(self.id)
+
+
+class Lease:
+    """A number for a ``with`` statement: bought as it begins, settled as it ends.
+
+    Where it cannot be settled, ``unclaimed`` lists it, and the statement raises why, unless the block raised already.
+    """
+
+    def __init__(self, client: Client, operation: Operation[Number], wait_out: bool) -> None:
+        self._client = client
+        self._operation = operation
+        self._wait_out = wait_out
+        self._number: Optional[Activation] = None
+        #: How the order was closed, once it is.
+        self.settlement: Optional[Settlement] = None
+
+    def keep(self) -> None:
+        """Leave the order as it is at the end of the statement."""
+        self._number = None
+
+    def __enter__(self) -> Activation:
+        self._number = number = Activation(self._client, self._client._run(self._operation))
+        return number
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], _: Optional[TracebackType]
+    ) -> None:
+        number, self._number = self._number, None
+        if number is None:
+            return
+        try:
+            self.settlement = number.settle(wait_out=self._wait_out and not interrupted(error))
+        except BaseException as failure:
+            self._client._leave(number.id)
+            if unsettled(number.id, failure, error):
+                raise

@@ -1,0 +1,145 @@
+//! The connections of one process to the service: opened through ureq's connectors, which know the way through a proxy,
+//! and kept for the reads to come.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::Uri;
+use ureq::unversioned::resolver::Resolver;
+use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport, time};
+
+use super::call::Call;
+use super::connect::TcpConnector;
+use super::http1::Http1;
+use super::reply::RawReply;
+use super::resolve::{Later, Names};
+use super::tls::TlsConnector;
+use super::{Lane, Phase};
+
+/// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
+/// that dies while a request is on its way leaves nobody knowing whether it arrived.
+const IDLE_AGE: Duration = Duration::from_secs(4);
+
+type Open = dyn Fn(&ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> + Send + Sync;
+
+/// Serves calls: reads on a kept connection where there is one, charges always on one of their own.
+pub(super) struct Connections {
+    /// Scheme, host and port of the service.
+    root: Uri,
+    /// What the connectors ask for; only the proxy is set.
+    config: Config,
+    open: Arc<Open>,
+    kept: Mutex<Kept>,
+}
+
+/// Connections that wait for a request, each with the time since when. The newest stands last and is used first, so that those
+/// that are not needed grow old.
+struct Kept {
+    idle: VecDeque<(Instant, Http1)>,
+    most: usize,
+}
+
+impl Connections {
+    /// Connections to the host of `root`, of which so many are kept at most.
+    pub(super) fn new(root: Uri, proxy: Option<ureq::Proxy>, names: Names, tls: TlsConnector, most: usize) -> Self {
+        let proxied = proxy.is_some();
+        let chain =
+            ().chain(ConnectProxyConnector::default())
+                .chain(Tunnelled)
+                .chain(TcpConnector::new(names, proxied))
+                .chain(tls);
+        let open = move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
+            let connected = chain.connect(details, None)?.ok_or(ureq::Error::ConnectionFailed)?;
+            // The proxy itself is reached in this way too, with the proxy taken out of the settings.
+            if proxied && details.config.proxy().is_none() {
+                Call::current()?.continue_as(Phase::Connect);
+            }
+            Ok(Box::new(connected))
+        };
+        let config = Config::builder().proxy(proxy).user_agent(AutoHeaderValue::None).build();
+        Self { root, config, open: Arc::new(open), kept: Mutex::new(Kept { idle: VecDeque::new(), most }) }
+    }
+
+    /// Sends the request of a call and reads its reply.
+    pub(super) fn exchange(&self, call: &Call) -> Result<RawReply, ureq::Error> {
+        let reusable = call.lane == Lane::Read;
+        let kept = if reusable { self.take() } else { None };
+        let mut connection = kept.map_or_else(|| self.open(), Ok)?;
+        let reply = connection.exchange(call)?;
+        if reusable && reply.keep {
+            self.keep(connection);
+        }
+        Ok(reply)
+    }
+
+    fn open(&self) -> Result<Http1, ureq::Error> {
+        // ureq's timeouts are off: the call keeps time.
+        let details = ConnectionDetails {
+            uri: &self.root,
+            addrs: Later.empty(),
+            config: &self.config,
+            request_level: false,
+            resolver: &Later,
+            now: time::Instant::now(),
+            timeout: NextTimeout::default(),
+            current_time: Arc::new(time::Instant::now),
+            run_connector: Arc::clone(&self.open) as _,
+            register_shutdown: Arc::new(|_| Ok(())),
+        };
+        (self.open)(&details).map(Http1::new)
+    }
+
+    /// The newest of the kept connections that is still open.
+    fn take(&self) -> Option<Http1> {
+        loop {
+            let mut kept = self.lock();
+            let (since, mut connection) = kept.idle.pop_back()?;
+            if since.elapsed() > IDLE_AGE {
+                kept.idle.clear();
+                return None;
+            }
+            drop(kept);
+            if connection.is_open() {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn keep(&self, connection: Http1) {
+        let now = Instant::now();
+        let mut kept = self.lock();
+        let Kept { idle, most } = &mut *kept;
+        while idle.len() >= *most || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE) {
+            idle.pop_front();
+        }
+        idle.push_back((now, connection));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Reports to the call that the tunnel through the proxy stands, before TLS goes through it.
+#[derive(Debug)]
+struct Tunnelled;
+
+impl<In: Transport> Connector<In> for Tunnelled {
+    type Out = In;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+        if chained.is_some() {
+            Call::current()?.set_proxy(None);
+        }
+        Ok(chained)
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").field("kept", &self.lock().idle.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,222 @@
+//! What happened in the runs, counted: a simulation in which something never happens does not test it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use sastaotp::{Charge, Code, Error, ErrorKind};
+use serde_json::Value;
+
+use crate::call::Ask;
+use crate::history::{Answer, Call, Event, Exchange, History};
+use crate::network::FAULTS;
+
+/// How often each of these must happen in 20,000 runs.
+const OUTCOMES: [(&str, u64); 26] = [
+    ("NotSent", 500),
+    ("NotSent, then sent and charged", 100),
+    ("Refused", 500),
+    ("Charged", 5_000),
+    ("Unknown", 1_000),
+    ("Unknown, and bought", 500),
+    ("bought after the client gave up", 100),
+    ("reconciled: found", 500),
+    ("reconciled: none seen", 500),
+    ("left by its caller, listed as unclaimed", 100),
+    ("code delivered by a wait", 2_000),
+    ("code delivered by a poll", 500),
+    ("code came before the cancellation", 200),
+    ("next code delivered", 300),
+    ("wait: no code in time", 1_000),
+    ("wait: expired", 300),
+    ("wait: cancelled by the service", 300),
+    ("settled: completed", 1_000),
+    ("settled: cancelled", 1_000),
+    ("cancelled by its caller", 500),
+    ("crashed", 1_000),
+    ("taken up after a crash", 300),
+    ("suspended", 1_000),
+    ("clock set back", 500),
+    ("clock set ahead", 500),
+    ("429 kept", 500),
+];
+/// How often each fault must, in each class.
+const EACH_FAULT: u64 = 40;
+
+/// The classes that a request can be of, as the fault matrix has them.
+const CLASSES: [&str; 4] = ["read", "charge", "change", "wait"];
+
+#[derive(Default)]
+pub(crate) struct Coverage {
+    runs: u64,
+    calls: u64,
+    requests: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    /// By id; for each class.
+    faults: BTreeMap<&'static str, [u64; 4]>,
+}
+
+impl Coverage {
+    pub(crate) fn count(&mut self, history: &History) {
+        self.runs += 1;
+        self.calls += history.calls.len() as u64;
+        self.requests += history.exchanges.len() as u64;
+        for exchange in &history.exchanges {
+            if let Some(fault) = exchange.fault {
+                self.faults.entry(&fault.id).or_default()[class(history, exchange)] += 1;
+            }
+            if matches!(exchange.end, Some((_, Answer::Reply { status: 429, .. }))) {
+                self.add_one("429 kept");
+            }
+            let gave_up = |(at, _): &(_, Answer)| exchange.arrived.is_some_and(|arrived| arrived > *at);
+            if !exchange.bought.is_empty() && exchange.end.as_ref().is_some_and(gave_up) {
+                self.add_one("bought after the client gave up");
+            }
+        }
+        for (_, event) in &history.events {
+            match event {
+                Event::Crashed { .. } => self.add_one("crashed"),
+                Event::Slept { .. } => self.add_one("suspended"),
+                Event::WallSet { back: true, .. } => self.add_one("clock set back"),
+                Event::WallSet { back: false, .. } => self.add_one("clock set ahead"),
+                Event::Cancelled { .. } => self.add_one("cancelled by its caller"),
+                Event::Started { .. } | Event::Service(_) => {}
+            }
+        }
+        for (number, call) in history.calls.iter().enumerate() {
+            let exchanges: Vec<&Exchange> = history.of(number).collect();
+            let Some(end) = &call.end else { continue };
+            match &end.claim {
+                Ok(value) => self.count_result(history, call, value, &exchanges),
+                Err(error) => self.count_error(call, error, &exchanges),
+            }
+        }
+    }
+
+    fn count_result(&mut self, history: &History, call: &Call, value: &Value, exchanges: &[&Exchange]) {
+        if call.ask.is_charge() {
+            self.add_one("Charged");
+            if exchanges.len() > 1 {
+                self.add_one("NotSent, then sent and charged");
+            }
+        }
+        let is_of_before = || {
+            let of = |exchange: &Exchange| {
+                exchange.process != call.user.process
+                    && exchange.bought.iter().any(|bought| Some(bought.activation.as_str()) == call.ask.id())
+            };
+            history.exchanges.iter().any(of)
+        };
+        match &call.ask {
+            Ask::Wait { .. } => {
+                self.add_one("code delivered by a wait");
+                let is_next = |other: &Call| {
+                    other.user.process == call.user.process
+                        && matches!(&other.ask, Ask::NextCode(id) if Some(id.as_str()) == call.ask.id())
+                        && other.end.as_ref().is_some_and(|end| end.claim.is_ok() && end.at <= call.at)
+                };
+                if history.calls.iter().any(is_next) {
+                    self.add_one("next code delivered");
+                }
+            }
+            Ask::Status(_) if value["status"] == "received" => self.add_one("code delivered by a poll"),
+            Ask::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
+                Some(candidates) if !candidates.is_empty() => "reconciled: found",
+                _ => "reconciled: none seen",
+            }),
+            Ask::Unclaimed if value["unclaimed"].as_array().is_some_and(|list| !list.is_empty()) => {
+                self.add_one("left by its caller, listed as unclaimed");
+            }
+            Ask::Cancel(_) | Ask::Settle { .. } => match value["state"].as_str() {
+                Some("completed") => self.add_one("settled: completed"),
+                Some("cancelled") => self.add_one("settled: cancelled"),
+                Some("code_arrived") => self.add_one("code came before the cancellation"),
+                _ => {}
+            },
+            _ => {}
+        }
+        if matches!(call.ask, Ask::Wait { .. } | Ask::Cancel(_) | Ask::Settle { .. } | Ask::Complete(_))
+            && is_of_before()
+        {
+            self.add_one("taken up after a crash");
+        }
+    }
+
+    fn count_error(&mut self, call: &Call, error: &Error, exchanges: &[&Exchange]) {
+        if call.ask.is_charge() {
+            let is_sent = exchanges.iter().any(|exchange| exchange.is_sent);
+            match error.charge() {
+                Charge::NotCharged if !is_sent => self.add_one("NotSent"),
+                Charge::NotCharged if error.code().map(Code::as_str).is_some() => self.add_one("Refused"),
+                Charge::Unknown => {
+                    self.add_one("Unknown");
+                    if exchanges.iter().any(|exchange| !exchange.bought.is_empty()) {
+                        self.add_one("Unknown, and bought");
+                    }
+                }
+                _ => {}
+            }
+        }
+        if let Ask::Wait { .. } = call.ask {
+            match error.kind() {
+                ErrorKind::WaitTimeout => self.add_one("wait: no code in time"),
+                ErrorKind::Expired => self.add_one("wait: expired"),
+                ErrorKind::ActivationCancelled => self.add_one("wait: cancelled by the service"),
+                _ => {}
+            }
+        }
+    }
+
+    fn add_one(&mut self, outcome: &'static str) {
+        *self.outcomes.entry(outcome).or_default() += 1;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.calls += other.calls;
+        self.requests += other.requests;
+        for (outcome, count) in &other.outcomes {
+            *self.outcomes.entry(outcome).or_default() += count;
+        }
+        for (id, counts) in &other.faults {
+            let sums = self.faults.entry(id).or_default();
+            sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+        }
+    }
+
+    pub(crate) fn table(&self) -> String {
+        let mut text = format!("{} runs, {} calls, {} requests\n\n", self.runs, self.calls, self.requests);
+        for (outcome, _) in OUTCOMES {
+            let _ = writeln!(text, "{outcome:<42}{:>9}", self.outcomes.get(outcome).copied().unwrap_or_default());
+        }
+        let _ = writeln!(text, "\nfault{}", CLASSES.map(|class| format!("{class:>9}")).concat());
+        for (id, counts) in &self.faults {
+            let _ = writeln!(text, "{id:<5}{}", counts.map(|count| format!("{count:>9}")).concat());
+        }
+        text
+    }
+
+    /// What happened less often than it must in so many runs.
+    pub(crate) fn rare(&self, runs: u64) -> Vec<String> {
+        let most = |bar: u64| bar * runs / 20_000;
+        let outcomes = OUTCOMES
+            .iter()
+            .map(|(name, bar)| (*name, self.outcomes.get(name).copied().unwrap_or_default(), most(*bar)));
+        let ids = FAULTS.iter().map(|fault| fault.id.as_str());
+        let faults = ids.flat_map(|id| {
+            let counts = self.faults.get(id).copied().unwrap_or_default();
+            counts.map(|count| (id, count, most(EACH_FAULT)))
+        });
+        let rare = outcomes.chain(faults).filter(|(_, count, bar)| count < bar);
+        rare.map(|(name, count, bar)| format!("{name}: {count} of {bar}")).collect()
+    }
+}
+
+fn class(history: &History, exchange: &Exchange) -> usize {
+    let ask = exchange.call.map(|call| &history.calls[call].ask);
+    match exchange.action.as_str() {
+        "getNumber" | "regetNumber" => 1,
+        "setStatus" => 2,
+        "getStatus" | "getStatusV2" if matches!(ask, Some(Ask::Wait { .. } | Ask::Settle { .. })) => 3,
+        _ => 0,
+    }
+}

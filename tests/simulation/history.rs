@@ -1,0 +1,175 @@
+//! What happened in a run: what was asked, what reached the service, what the library claimed. The invariants are checked
+//! against this alone, and it is what a failing run prints.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use sastaotp::Error;
+use serde_json::Value;
+
+use crate::call::Ask;
+use crate::network::Fault;
+use crate::process::Setup;
+
+/// The number of a call in its run.
+pub(crate) type CallId = usize;
+
+#[derive(Default)]
+pub(crate) struct History {
+    /// How each process is set up.
+    pub(crate) setups: Vec<Setup>,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) exchanges: Vec<Exchange>,
+    /// What happened to processes and in the world.
+    pub(crate) events: Vec<(Duration, Event)>,
+    /// What the library logged, where that is told.
+    pub(crate) logged: Vec<(Duration, String)>,
+    /// Findings that were made on the way.
+    pub(crate) violations: Vec<String>,
+}
+
+/// Something that a user asked of the library.
+pub(crate) struct Call {
+    pub(crate) user: User,
+    pub(crate) ask: Ask,
+    /// By the world.
+    pub(crate) at: Duration,
+    /// By the monotonic clock of the process.
+    pub(crate) began: Duration,
+    /// When somebody cancelled it.
+    pub(crate) cancelled: Option<Duration>,
+    pub(crate) end: Option<End>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    pub(crate) process: usize,
+    pub(crate) number: usize,
+}
+
+/// How a call ended.
+pub(crate) struct End {
+    pub(crate) at: Duration,
+    pub(crate) monotonic: Duration,
+    pub(crate) claim: Result<Value, Error>,
+}
+
+/// A request on its way to the service and back.
+pub(crate) struct Exchange {
+    pub(crate) call: Option<CallId>,
+    pub(crate) process: usize,
+    pub(crate) action: String,
+    pub(crate) id: Option<String>,
+    /// The value of setStatus.
+    pub(crate) status: Option<String>,
+    pub(crate) fault: Option<&'static Fault>,
+    pub(crate) at: Duration,
+    /// Whether a byte left.
+    pub(crate) is_sent: bool,
+    /// When the service was at it.
+    pub(crate) arrived: Option<Duration>,
+    /// What it bought.
+    pub(crate) bought: Vec<Bought>,
+    pub(crate) end: Option<(Duration, Answer)>,
+}
+
+/// An entry of the service's ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Bought {
+    pub(crate) order: String,
+    pub(crate) activation: String,
+    pub(crate) micros: i64,
+}
+
+/// What a client got of an exchange.
+pub(crate) enum Answer {
+    Reply { status: u16, framed: bool, body: String },
+    Failed(String),
+}
+
+pub(crate) enum Event {
+    Crashed { process: usize },
+    Started { process: usize, from: Option<usize> },
+    Slept { process: usize, duration: Duration },
+    WallSet { process: usize, by: Duration, back: bool },
+    Cancelled { call: CallId },
+    Service(String),
+}
+
+impl History {
+    /// The exchanges of a call, in the order they began.
+    pub(crate) fn of(&self, call: CallId) -> impl Iterator<Item = &Exchange> {
+        self.exchanges.iter().filter(move |exchange| exchange.call == Some(call))
+    }
+
+    /// The run in readable lines.
+    pub(crate) fn told(&self) -> String {
+        let mut lines: Vec<(Duration, u8, String)> = Vec::new();
+        for (number, call) in self.calls.iter().enumerate() {
+            let User { process, number: user } = call.user;
+            lines.push((call.at, 1, format!("p{process} u{user}  #{number} asks {}", call.ask.operation())));
+            if let Some(End { at, claim, .. }) = &call.end {
+                let claim = match claim {
+                    Ok(value) => value.to_string(),
+                    Err(error) => {
+                        let fault = error.fault().map(|fault| format!(" {fault}")).unwrap_or_default();
+                        format!("{:?}, {:?}{fault}: {error}", error.kind(), error.charge())
+                    }
+                };
+                lines.push((*at, 5, format!("p{process} u{user}  #{number} claims {claim}")));
+            }
+        }
+        for exchange in &self.exchanges {
+            let Exchange { call, process, action, id, status, fault, at, is_sent, arrived, bought, end } = exchange;
+            let call = call.map(|call| format!("#{call} ")).unwrap_or_default();
+            let name = [Some(action), id.as_ref(), status.as_ref()].into_iter().flatten();
+            let name = name.map(String::as_str).collect::<Vec<_>>().join(" ");
+            let fault = fault.map(|fault| format!(", fault {fault}")).unwrap_or_default();
+            let unsent = if *is_sent { "" } else { ", not sent" };
+            lines.push((*at, 2, format!("p{process}     {call}→ {name}{fault}{unsent}")));
+            if let (Some(at), Some(first)) = (arrived, bought.first()) {
+                let twice = if bought.len() > 1 { ", twice" } else { "" };
+                let Bought { order, activation, micros } = first;
+                let line = format!("ledger {call}charged order {order}, activation {activation}, {micros} µ₹{twice}");
+                lines.push((*at, 3, line));
+            }
+            if let Some((at, answer)) = end {
+                let answer = match answer {
+                    Answer::Reply { status, framed, body } => {
+                        let unframed = if *framed { "" } else { " (unframed)" };
+                        format!("{status}{unframed} {:?}", body.chars().take(160).collect::<String>())
+                    }
+                    Answer::Failed(what) => what.clone(),
+                };
+                lines.push((*at, 4, format!("p{process}     {call}← {name}: {answer}")));
+            }
+        }
+        for (at, event) in &self.events {
+            lines.push((*at, 0, event.told()));
+        }
+        lines.extend(self.logged.iter().map(|(at, line)| (*at, 4, format!("log    {line}"))));
+        lines.sort_by_key(|(at, order, _)| (*at, *order));
+        let mut text = String::new();
+        for (at, _, line) in lines {
+            let _ = writeln!(text, "{:>10.3} s  {line}", at.as_secs_f64());
+        }
+        text
+    }
+}
+
+impl Event {
+    fn told(&self) -> String {
+        match self {
+            Self::Crashed { process } => format!("p{process}     crashes"),
+            Self::Started { process, from: None } => format!("p{process}     starts"),
+            Self::Started { process, from: Some(from) } => format!("p{process}     starts with what p{from} saved"),
+            Self::Slept { process, duration } => format!("p{process}     sleeps for {duration:?}"),
+            Self::WallSet { process, by, back } => {
+                format!("p{process}     has its wall clock set {} by {by:?}", if *back { "back" } else { "ahead" })
+            }
+            Self::Cancelled { call } => format!("       #{call} is cancelled"),
+            Self::Service(what) => format!("service {what}"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Client, queue and service in one thread, from one seed: random programs of users, faults, delays, crashes, clocks that
+//! jump; and after each run the invariants that the library promises.
+//!
+//! ```text
+//! cargo test --profile simulation --features sandbox --test simulation
+//! SASTAOTP_SEEDS=1000000 cargo test --profile simulation --features sandbox --test simulation -- --nocapture
+//! SASTAOTP_SEED=42 cargo test --profile simulation --features sandbox --test simulation -- --nocapture
+//! ```
+//!
+//! The layers: `coroutine` and `clock` (one thread, one time), `network` (the way to the sandbox), `process` with `call` and
+//! `user` (who asks), `scheduler` (what comes next). All of them write `history`; `model` and `coverage` read it.
+
+mod call;
+mod clock;
+mod coroutine;
+mod coverage;
+mod history;
+mod logger;
+mod model;
+mod network;
+mod process;
+mod random;
+mod run;
+mod scheduler;
+mod user;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
+
+use coverage::Coverage;
+use run::run;
+
+/// How many seeds are run where nobody says.
+const SEEDS: u64 = 2_000;
+/// From how many on it is demanded that everything happens often.
+const COVERED: u64 = 20_000;
+
+fn setting(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    Some(value.replace('_', "").parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+/// Runs a seed once more, and tells what happens.
+fn tell(seed: u64) -> Vec<String> {
+    let (mut history, ledger) = run(seed, true);
+    let violations = model::check(&mut history, &ledger);
+    println!("{}", history.told());
+    violations
+}
+
+fn fail(seed: u64, violations: &[String]) -> ! {
+    println!("seed {seed}:");
+    for violation in violations {
+        println!("  {violation}");
+    }
+    println!(
+        "again: SASTAOTP_SEED={seed} cargo test --profile simulation --features sandbox --test simulation -- --nocapture"
+    );
+    panic!("seed {seed} violates what the library promises: {}", violations.join("; "));
+}
+
+#[test]
+fn every_promise_holds_in_every_run() {
+    logger::install();
+    if let Some(seed) = setting("SASTAOTP_SEED") {
+        let violations = tell(seed);
+        if !violations.is_empty() {
+            fail(seed, &violations);
+        }
+        return;
+    }
+    let seeds = setting("SASTAOTP_SEEDS").unwrap_or(SEEDS);
+    let start = Instant::now();
+    let (next, is_broken) = (AtomicU64::new(0), AtomicBool::new(false));
+    let all = Mutex::new((Coverage::default(), None::<u64>));
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut coverage = Coverage::default();
+                let mut broken = None;
+                while !is_broken.load(Relaxed) {
+                    let seed = next.fetch_add(1, Relaxed);
+                    if seed >= seeds {
+                        break;
+                    }
+                    let (mut history, ledger) = run(seed, false);
+                    if !model::check(&mut history, &ledger).is_empty() {
+                        is_broken.store(true, Relaxed);
+                        broken = Some(seed);
+                        break;
+                    }
+                    coverage.count(&history);
+                }
+                let mut all = all.lock().unwrap();
+                all.0.add(&coverage);
+                all.1 = all.1.into_iter().chain(broken).min();
+            });
+        }
+    });
+    let (coverage, broken) = all.into_inner().unwrap();
+    if let Some(seed) = broken {
+        fail(seed, &tell(seed));
+    }
+    let took = start.elapsed();
+    println!("{}", coverage.table());
+    let a_second = u128::from(seeds) * 1_000 / took.as_millis().max(1);
+    println!("{seeds} seeds in {took:.1?}, {a_second} a second, on {threads} threads");
+    if seeds >= COVERED {
+        let rare = coverage.rare(seeds);
+        assert!(rare.is_empty(), "what happens too seldom is not tested: {}", rare.join(", "));
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    logger::install();
+    for seed in 0..50 {
+        let told = || run(seed, false).0.told();
+        assert_eq!(told(), told(), "seed {seed}");
+    }
+}
