@@ -417,3 +417,27 @@ fn a_poll_gets_half_a_minute_and_leaves_the_last_one_its_distance() {
     // The rest up to the poll at the deadline; two seconds where that is near, and what there is where it is nearer.
     assert_eq!([100, 35, 20, 6, 1, 0].map(gives_up), [30_000, 30_000, 15_000, 2_000, 1_900, 900]);
 }
+
+#[test]
+fn who_waits_for_the_poll_of_another_rests_until_it_must_be_over() {
+    let mut life = new(1200);
+    let (mut first, mut second, mut short) =
+        (life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), timeout(3)));
+    let Next::Poll { give_up, .. } = life.step(&mut first, at(0.0), None, 0) else { panic!() };
+    let over = give_up + Duration::from_millis(900);
+    assert_eq!(life.step(&mut second, at(0.0), None, 0), Next::Rest { until: over });
+    // What somebody else saw does not end the poll that is under way.
+    life.step(&mut second, at(0.1), Some(&WAITING), 0);
+    assert_eq!(life.step(&mut second, at(0.2), None, 0), Next::Rest { until: over });
+    // A wait whose own time is over first rests no longer than that.
+    let end = Duration::from_millis(3900);
+    assert_eq!(life.step(&mut short, at(0.3), None, 0), Next::Rest { until: end });
+    assert_eq!(life.step(&mut short, at(3.9), None, 0), Next::Done(Outcome::TimedOut));
+    assert!(matches!(life.step(&mut second, at(over.as_secs_f64()), None, 0), Next::Poll { .. }));
+}
+
+#[test]
+fn a_wait_as_long_as_the_order_times_out() {
+    assert_eq!(run(&mut new(60), 0.0, timeout(60), |_| WAITING).1, Outcome::TimedOut);
+    assert_eq!(run(&mut new(60), 0.0, timeout(61), |_| WAITING).1, Outcome::Ended(End::Expired));
+}

@@ -366,3 +366,19 @@ pub(crate) fn excerpt(text: &str) -> String {
     let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
     if text.trim().chars().count() > LENGTH { line + "…" } else { line }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_excerpt_is_a_line_of_120_characters_at_most() {
+        for (text, shown) in [
+            (" a\tb\r\nc ", "a b  c".to_owned()),
+            (&"\u{e9}".repeat(120), "\u{e9}".repeat(120)),
+            (&"\u{e9}".repeat(121), format!("{}\u{2026}", "\u{e9}".repeat(120))),
+        ] {
+            assert_eq!(excerpt(text), shown);
+        }
+    }
+}
