@@ -23,7 +23,8 @@ pub(crate) struct Fault {
     pub(crate) variant: String,
 }
 
-/// All of the sandbox's faults, as it lists them.
+/// All of the sandbox's faults, as it lists them, but one: an order that is sold a second time has two lives under one id, and
+/// what is promised of one cannot be told from what is promised of the other. The fault matrix has it.
 pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH));
     let listed = MemoryTransport::new(clock).control("list", "faults", "").expect("faults are listed");
@@ -34,7 +35,7 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
         let variants = if named.is_empty() { vec![""] } else { named };
         variants.into_iter().map(|variant| Fault { id: id.clone(), variant: variant.to_owned() })
     });
-    rows.collect()
+    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("S15", "same")).collect()
 });
 
 /// Faults that keep a request from reaching the service.

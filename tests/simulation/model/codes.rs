@@ -2,7 +2,6 @@
 
 use sastaotp::ErrorKind;
 
-use super::money::sells_again;
 use super::{Asked, INTERVAL, Model, SECOND, reported, shown};
 use crate::call::Ask;
 use crate::history::{Answer, Call, Exchange};
@@ -73,8 +72,7 @@ impl Model<'_> {
                 lost.filter(|_| !asked_again)
                     .map(|code| format!("4: the service showed {code:?}, and the wait ended with: {error}"))
             }
-            // An order that was over and is sold again begins anew.
-            Ask::Settle { .. } if !known.is_empty() && !self.of_process(process).any(sells_again) => {
+            Ask::Settle { .. } if !known.is_empty() => {
                 let cancels = |exchange: &Exchange| matches!(exchange.status.as_deref(), Some("8" | "-1"));
                 self.history
                     .of(asked.number)

@@ -48,9 +48,6 @@ impl Model<'_> {
             }
             Ok(value) => {
                 let id = value["id"].as_str().unwrap_or_default();
-                if exchanges().any(sells_again) {
-                    return None;
-                }
                 let Some(entry) = bought().find(|bought| bought.activation == id) else {
                     return Some(format!("3: claims the activation {id}, which the ledger does not have of it"));
                 };
@@ -147,7 +144,7 @@ impl Model<'_> {
         for unclaimed in listed.iter().filter(|unclaimed| unclaimed["outcome"] == "bought") {
             let id = unclaimed["purchase"]["activation_id"].as_str().unwrap_or_default();
             let is_ours = self.of_process(process).flat_map(|exchange| &exchange.bought).any(|it| it.activation == id);
-            if !is_ours && !self.of_process(process).any(sells_again) {
+            if !is_ours {
                 return Some(format!("3: lists {id}, which the process never bought"));
             }
         }
@@ -209,9 +206,4 @@ impl Model<'_> {
         }
         None
     }
-}
-
-/// Whether a purchase was answered with an order that was there before, perhaps another's: then that is what is claimed.
-pub(super) fn sells_again(exchange: &Exchange) -> bool {
-    exchange.fault.is_some_and(|fault| fault.id == "S15" && fault.variant == "same")
 }
