@@ -135,6 +135,8 @@ impl Life {
 
     /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.
     pub fn observe(&mut self, now: Moment, status: &Status, accept_same_code: bool) -> Option<Sms> {
+        // A wait that begins after a suspend must know of it.
+        self.notice_suspend(now);
         self.last_poll = Some(now.monotonic);
         match status {
             Status::Received(sms) => return self.latch(sms, accept_same_code),

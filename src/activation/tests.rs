@@ -441,3 +441,14 @@ fn a_wait_as_long_as_the_order_times_out() {
     assert_eq!(run(&mut new(60), 0.0, timeout(60), |_| WAITING).1, Outcome::TimedOut);
     assert_eq!(run(&mut new(60), 0.0, timeout(61), |_| WAITING).1, Outcome::Ended(End::Expired));
 }
+
+#[test]
+fn a_short_wait_after_a_suspend_polls_at_once() {
+    let mut life = new(1200);
+    life.observe(at(1.0), &Status::Waiting, false);
+    let mut now = at(1.4);
+    now.wall += Duration::from_secs(48);
+    let mut wait = life.begin_wait(now, timeout(3));
+    let next = life.step(&mut wait, now, None, 0);
+    assert!(matches!(next, Next::Poll { at, .. } if at == now.monotonic), "{next:?}");
+}
