@@ -1,10 +1,15 @@
 //! 4 and 5: codes are looked for, kept and told; and a change of an order is the one that was asked for.
 
+use std::time::Duration;
+
 use sastaotp::ErrorKind;
 
 use super::{Asked, INTERVAL, Model, SECOND, reported, shown};
 use crate::call::Ask;
 use crate::history::{Answer, Call, Exchange};
+
+/// How far the wall clock may run ahead before that counts as a suspend.
+const UNNOTICED: Duration = Duration::from_secs(30);
 
 impl Model<'_> {
     /// 5: cancelling never completes; and each call changes an order only in the way that its name says.
@@ -121,7 +126,11 @@ impl Model<'_> {
         }
         let asked_before = self.of_process(process).filter(|exchange| exchange.asks_status()).filter(about);
         let last = asked_before.map(|exchange| exchange.ended().unwrap_or(until).min(until)).max();
-        let gap = until.saturating_sub(last.unwrap_or(call.at));
+        let last = last.unwrap_or(call.at);
+        // A nap that the two clocks do not show as a suspend is no time to those who slept.
+        let naps = self.slept(process, last, until);
+        let unnoticed = if naps <= UNNOTICED { naps } else { Duration::ZERO };
+        let gap = until.saturating_sub(last + unnoticed);
         (gap > INTERVAL + 2 * SECOND).then(|| format!("4: gave up {gap:?} after the last poll: {error}"))
     }
 }

@@ -139,15 +139,19 @@ impl Model<'_> {
 
     /// How many pauses the service asked for that a process keeps within a time. They are kept by the monotonic clock.
     fn pauses(&self, process: usize, from: Duration, to: Duration) -> u32 {
-        let slept = |at: Duration| {
-            let sleeps = self.history.events.iter().filter_map(|(begin, event)| match event {
-                Event::Slept { process: other, duration } if *other == process && *begin >= at => Some(*duration),
-                _ => None,
-            });
-            sleeps.sum::<Duration>()
-        };
-        let is_kept = |exchange: &&Exchange| matches!(&exchange.end, Some((at, Answer::Reply { status: 429, .. })) if *at <= to && *at + LONGEST_PAUSE + slept(*at) >= from);
+        let is_kept = |exchange: &&Exchange| matches!(&exchange.end, Some((at, Answer::Reply { status: 429, .. })) if *at <= to && *at + LONGEST_PAUSE + self.slept(process, *at, Duration::MAX) >= from);
         u32::try_from(self.of_process(process).filter(is_kept).count()).expect("not so many")
+    }
+
+    /// How long a process slept, in sleeps that began within this time.
+    fn slept(&self, process: usize, from: Duration, to: Duration) -> Duration {
+        let sleeps = self.history.events.iter().filter_map(|(begin, event)| match event {
+            Event::Slept { process: other, duration } if *other == process && (from..=to).contains(begin) => {
+                Some(*duration)
+            }
+            _ => None,
+        });
+        sleeps.sum()
     }
 
     /// Calls of a process about an activation that came to their end, and when they did.
