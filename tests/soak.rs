@@ -113,7 +113,8 @@ impl Soak<'_> {
 
     /// Lets a user begin something.
     fn begin(&mut self) {
-        if !self.open {
+        // Of several candidates each is taken up, and each would bring a new user in the end.
+        if !self.open || self.doing.len() >= USERS {
             return;
         }
         match self.random.below(10) {
