@@ -45,6 +45,11 @@ impl Names {
         &self.list[number as usize]
     }
 
+    /// Every name, by its number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|name| &**name)
+    }
+
     fn add(&mut self, name: &str) -> usize {
         let (at, name) = (self.list.len(), Arc::<str>::from(name));
         self.list.push(Arc::clone(&name));

@@ -4,6 +4,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
+use super::document;
 use super::json::{Field, Text};
 use super::names::Names;
 use super::reply::{Failure, RawReply};
@@ -94,6 +95,28 @@ impl Prices {
         Some(self.price(country, row))
     }
 
+    /// What [`Serialize`] writes, in JSON: by hand, in a third of the time, for there are eighty thousand.
+    pub(crate) fn json(&self) -> String {
+        let services: Vec<String> = self.services.iter().map(document::fields).collect();
+        let mut json = String::with_capacity(80 * self.rows.len() + 2);
+        for (index, (code, _)) in self.countries.iter().enumerate() {
+            let begin = format!(",{{\"country\":{},\"service\":", document::fields(code));
+            for row in self.rows_of(index) {
+                json.push_str(&begin);
+                json.push_str(&services[row.service as usize]);
+                json.push_str(",\"cost_micros\":");
+                push_number(&mut json, u64::try_from(row.cost).ok());
+                json.push_str(",\"count\":");
+                push_number(&mut json, (row.count != NO_COUNT).then_some(row.count.into()));
+                json.push('}');
+            }
+        }
+        // The comma before the first entry becomes the bracket.
+        json.replace_range(..json.len().min(1), "[");
+        json.push(']');
+        json
+    }
+
     fn in_country(&self, country: usize) -> impl Iterator<Item = Price<'_>> {
         self.rows_of(country).iter().map(move |row| self.price(country, row))
     }
@@ -111,6 +134,19 @@ impl Prices {
             count: (row.count != NO_COUNT).then_some(row.count),
         }
     }
+}
+
+/// Writes a number, or `null`.
+fn push_number(json: &mut String, number: Option<u64>) {
+    let Some(mut left) = number else { return json.push_str("null") };
+    let mut digits = [b'0'; 20];
+    let mut at = digits.len();
+    while left > 0 || at == digits.len() {
+        at -= 1;
+        digits[at] += u8::try_from(left % 10).unwrap_or_default();
+        left /= 10;
+    }
+    json.push_str(std::str::from_utf8(&digits[at..]).unwrap_or_default());
 }
 
 /// A list of its entries.
@@ -199,5 +235,22 @@ impl<'de> Compound<'de> for RowSeed {
     }
     fn nothing(self) -> Option<Row> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_by_hand_is_that_of_the_serializer() {
+        for body in [
+            "{}",
+            r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
+            r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"1":{"tg":{"cost":0.000001,"count":10}}}"#,
+        ] {
+            let prices = parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() }).unwrap();
+            assert_eq!(prices.json(), serde_json::to_string(&prices).unwrap(), "{body}");
+        }
     }
 }

@@ -232,12 +232,14 @@ impl Operation {
     pub(super) fn job(self, client: &Client, take_up: impl FnOnce(&str) -> Result<Activation>) -> Result<Job> {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
-            Self::GetServices { service } => {
-                call(move |client| Ok(catalogue("services", &client.services(service.as_deref())?)))
-            }
-            Self::GetPrices { service, country } => {
-                call(move |client| Ok(catalogue("prices", &client.prices(service.as_deref(), country.as_deref())?)))
-            }
+            Self::GetServices { service } => call(move |client| {
+                let answer = client.services(service.as_deref())?;
+                Ok(catalogue("services", fields(&answer.value), &answer.reply))
+            }),
+            Self::GetPrices { service, country } => call(move |client| {
+                let answer = client.prices(service.as_deref(), country.as_deref())?;
+                Ok(catalogue("prices", answer.value.json(), &answer.reply))
+            }),
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
             Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
             Self::GetOrders { limit, page, status } => {
@@ -338,11 +340,10 @@ fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
 }
 
 /// The same of a catalogue, whose reply may have millions of bytes: entries prove that it is JSON, and it is not read again.
-fn catalogue<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
-    let list = fields(&answer.value);
+fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
-    if is_empty { with_reply(object, &answer.reply) } else { with_raw(object, json_of(&answer.reply)) }
+    if is_empty { with_reply(object, reply) } else { with_raw(object, json_of(reply)) }
 }
 
 /// In place: the list of all prices has millions of bytes.
