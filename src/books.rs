@@ -26,8 +26,8 @@ pub(crate) struct Books {
     budget: Option<Amount>,
     /// What purchases cost, and those cost that may have been made.
     spent: Amount,
-    /// Purchases without a known outcome, with what is reserved for each.
-    open: HashMap<Ticket, (Intent, Amount)>,
+    /// Purchases without a known outcome.
+    open: HashMap<Ticket, Open>,
     next_ticket: u64,
     highest_order: Option<u64>,
     known: HashMap<String, Known>,
@@ -44,6 +44,15 @@ pub(crate) struct Books {
 /// The number of one purchase in the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ticket(u64);
+
+/// A purchase without a known outcome.
+#[derive(Debug)]
+struct Open {
+    intent: Intent,
+    reserved: Amount,
+    /// Whether its reply may still come.
+    under_way: bool,
+}
 
 /// What is known of an activation.
 #[derive(Clone, Debug, Default)]
@@ -148,8 +157,15 @@ impl Books {
         self.spent = add(self.spent, amount);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.open.insert(ticket, (intent.clone(), amount));
+        self.open.insert(ticket, Open { intent: intent.clone(), reserved: amount, under_way: false });
         Ok(ticket)
+    }
+
+    /// The purchase is about to be sent: from now on an order may be its.
+    pub(crate) fn sending(&mut self, ticket: Ticket) {
+        if let Some(open) = self.open.get_mut(&ticket) {
+            open.under_way = true;
+        }
     }
 
     /// Nothing was charged: the reservation is given back.
@@ -163,7 +179,22 @@ impl Books {
         if self.budget.is_none() {
             let reserved = self.close(ticket);
             self.spent = subtract(self.spent, reserved);
+        } else if let Some(open) = self.open.get_mut(&ticket) {
+            open.under_way = false;
         }
+    }
+
+    /// The purchases under way, other than `intent`, that may have made one of the orders.
+    pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order], may_be: fn(&Order, &Intent) -> bool) -> Vec<Ticket> {
+        let is_rival = |open: &Open| {
+            open.under_way && open.intent != *intent && orders.iter().any(|order| may_be(order, &open.intent))
+        };
+        self.open.iter().filter(|(_, open)| is_rival(open)).map(|(ticket, _)| *ticket).collect()
+    }
+
+    /// Whether the reply to one of these purchases may still come.
+    pub(crate) fn is_under_way(&self, tickets: &[Ticket]) -> bool {
+        tickets.iter().any(|ticket| self.open.get(ticket).is_some_and(|open| open.under_way))
     }
 
     /// The caller is told at `now` that the outcome is not known.
@@ -178,7 +209,7 @@ impl Books {
 
     /// A number was bought. Says whether its id was seen before.
     pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
-        let (intent, reserved) = self.open.remove(&ticket).unzip();
+        let (intent, reserved) = self.open.remove(&ticket).map(|open| (open.intent, open.reserved)).unzip();
         let reserved = reserved.unwrap_or_default();
         let sequence = purchase.order_id.as_ref().and_then(|id| id.parse().ok());
         if let Some(intent) = intent.and_then(|intent| intent.after(sequence)) {
@@ -214,7 +245,7 @@ impl Books {
 
     /// Ends a reservation and returns it.
     fn close(&mut self, ticket: Ticket) -> Amount {
-        self.open.remove(&ticket).map(|(_, reserved)| reserved).unwrap_or_default()
+        self.open.remove(&ticket).map(|open| open.reserved).unwrap_or_default()
     }
 
     /// What is left of the budget.
@@ -257,7 +288,7 @@ impl Books {
                 && self.known.get(id).is_none_or(|known| known.bought.is_none())
                 && one_may_be(&self.made, order)
                 && !one_may_be(&self.lost, order)
-                && !self.open.values().any(|(intent, _)| may_be(order, intent))
+                && !self.open.values().any(|open| may_be(order, &open.intent))
         };
         let ids = orders.iter().filter_map(|order| Some((order, order.activation_id.as_deref()?)));
         ids.filter(|(order, id)| is_extra(order, id)).map(|(_, id)| id.to_owned()).collect()
@@ -272,9 +303,10 @@ impl Books {
         self.highest_order = self.highest_order.max(sequence);
     }
 
-    /// Whether this client bought the activation with another purchase than `intent`, or its caller has it already. What
-    /// is listed as unclaimed is what the caller of its intent looks for.
-    pub(crate) fn is_of_another(&self, id: &str, intent: &Intent) -> bool {
+    /// Whether this client made the order with another purchase than `intent`, or its caller has it already. What is
+    /// listed as unclaimed is what the caller of its intent looks for.
+    pub(crate) fn is_of_another(&self, order: &Order, intent: &Intent) -> bool {
+        let Some(id) = order.activation_id.as_deref() else { return false };
         let is_looked_for = |unclaimed: &Unclaimed| {
             unclaimed.intent == *intent
                 && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
@@ -371,7 +403,7 @@ impl Books {
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
         // Several, where the same was bought twice within a millisecond.
         let tickets: Vec<Ticket> =
-            self.open.iter().filter(|(_, (open, _))| open == intent).map(|(ticket, _)| *ticket).collect();
+            self.open.iter().filter(|(_, open)| open.intent == *intent).map(|(ticket, _)| *ticket).collect();
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });

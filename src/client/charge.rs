@@ -194,6 +194,7 @@ impl Purchasing {
             };
             error.with_intent(self.intent.clone())
         })?;
+        client.books().sending(self.ticket);
         for attempt in 1.. {
             client.admit(&doing, self.deadline).map_err(|error| error.with_intent(self.intent.clone()))?;
             let left = client.left(self.deadline);

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::task::{Task, Turn};
 use super::{Client, OrderQuery};
+use crate::books::Ticket;
 use crate::protocol::Order;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
@@ -24,6 +25,8 @@ const LOOKS: [Duration; 5] = [
 const PAGES: u32 = 10;
 /// How far the service's clock may be behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
+/// How soon the end of another purchase is noticed that may have made what a look showed.
+const SLICE: Duration = Duration::from_millis(100);
 /// How long one look may take.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -42,7 +45,9 @@ impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
     /// Looks 2, 5, 10, 20 and 40 seconds after the reply was lost (for an intent of another run: after it was made), and
-    /// only once more after something was found; at once where the first of these times is past. Takes up nothing: pass the id of a candidate to [`Client::activation`].
+    /// only once more after something was found; at once where the first of these times is past. What this client bought
+    /// with another purchase is no candidate: where one of the same kind is under way, its reply is awaited. Takes up
+    /// nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         self.run(Reconciling::begin(self, intent.clone()), |_| {})
     }
@@ -57,8 +62,7 @@ impl Client {
             let reached = orders.iter().any(|order| is_before(order, intent));
             let end = orders.len() < query.limit as usize;
             for order in orders {
-                let of_another =
-                    order.activation_id.as_deref().is_some_and(|id| self.books().is_of_another(id, intent));
+                let of_another = self.books().is_of_another(&order, intent);
                 let known = found
                     .candidates
                     .iter()
@@ -87,6 +91,8 @@ pub(crate) struct Reconciling {
     /// When to look, by the monotonic clock.
     looks: VecDeque<Duration>,
     found: Option<Reconciliation>,
+    /// The last look, and other purchases that may have made what it shows.
+    looked: Option<(Reconciliation, Vec<Ticket>)>,
     last_error: Option<Error>,
 }
 
@@ -102,7 +108,7 @@ impl Reconciling {
         // Looks that are past already are made as one, now.
         let late = (age > LOOKS[0]).then_some(Duration::ZERO);
         let due = late.into_iter().chain(LOOKS.iter().filter_map(|look| look.checked_sub(age)));
-        Self { intent, looks: due.map(|due| now.monotonic + due).collect(), found: None, last_error: None }
+        Self { intent, looks: due.map(|due| now.monotonic + due).collect(), found: None, looked: None, last_error: None }
     }
 
     fn doing(&self) -> String {
@@ -143,16 +149,26 @@ impl Task for Reconciling {
     type Output = Reconciliation;
 
     fn turn(&mut self, client: &Client) -> Turn<Reconciliation> {
-        while let Some(due) = self.looks.front().copied() {
+        loop {
+            if let Some((mut now, rivals)) = self.looked.take() {
+                if client.books().is_under_way(&rivals) {
+                    self.looked = Some((now, rivals));
+                    return Turn::Rest(client.now().monotonic + SLICE);
+                }
+                now.candidates.retain(|order| !client.books().is_of_another(order, &self.intent));
+                if self.take(now) {
+                    break;
+                }
+            }
+            let Some(due) = self.looks.front().copied() else { break };
             if client.now().monotonic < due {
                 return Turn::Rest(due);
             }
             self.looks.pop_front();
             match client.look(&self.intent) {
                 Ok(now) => {
-                    if self.take(now) {
-                        break;
-                    }
+                    let rivals = client.books().rivals(&self.intent, &now.candidates, may_be);
+                    self.looked = Some((now, rivals));
                 }
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
                     return Turn::Done(Err(error.with_intent(self.intent.clone())));

@@ -55,6 +55,24 @@ fn lose_a_purchase(variant: &str, warm: bool) {
 }
 
 #[test]
+fn a_purchase_under_way_is_not_taken_for_one_whose_reply_was_lost() {
+    let sandbox = Sandbox::start("two");
+    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"fault":"N06","variant":"rst","times":1}"#);
+    // A reply that is still dripping in when the history is looked at for the second time.
+    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"nth":2,"fault":"N11","every_ms":13,"times":1}"#);
+    let client = sandbox.client();
+    let lost = client.get_number(request("zz_ok")).unwrap_err();
+    assert_unknown(&lost, "lost");
+    let (found, slow) = std::thread::scope(|scope| {
+        let slow = scope.spawn(|| client.get_number(request("zz_ok")).unwrap());
+        (client.reconcile(lost.intent().unwrap()).unwrap(), slow.join().unwrap())
+    });
+    sandbox.control("assert", r#"{"charges":2}"#);
+    let ids: Vec<_> = found.candidates.iter().map(|order| order.activation_id.as_deref().unwrap()).collect();
+    assert!(ids.len() == 1 && ids[0] != slow.id(), "{ids:?}, {}", slow.id());
+}
+
+#[test]
 fn a_bare_server_sees_one_request_on_one_connection() {
     for reset in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
