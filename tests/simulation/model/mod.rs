@@ -35,6 +35,7 @@ pub(crate) fn check(history: &mut History, ledger: &[Value]) -> Vec<String> {
         say(model.polls_at_the_deadline(&call));
         say(model.settles_as_it_claims(&call));
         say(model.finds_what_was_lost(&call));
+        say(model.finds_nothing_of_others(&call));
         say(model.lists_what_was_left(&call));
         read_for_key(&call);
     }

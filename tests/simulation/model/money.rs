@@ -134,6 +134,21 @@ impl Model<'_> {
         None
     }
 
+    /// 3: what the same process bought with another purchase is no candidate.
+    pub(super) fn finds_nothing_of_others(&self, asked: &Asked<'_>) -> Option<String> {
+        if !matches!(asked.call.ask, Ask::Reconcile(_)) {
+            return None;
+        }
+        let candidates = asked.value()?["candidates"].as_array()?;
+        let of_another = self.history.calls.iter().enumerate().find(|(_, call)| {
+            let bought = call.end.as_ref().and_then(|end| end.claim.as_ref().ok()).map(|value| &value["id"]);
+            call.ask.is_charge()
+                && call.user.process == asked.call.user.process
+                && candidates.iter().any(|order| Some(&order["activation_id"]) == bought)
+        });
+        of_another.map(|(number, _)| format!("3: what #{number} bought is among the candidates"))
+    }
+
     /// 3: what was bought after its caller left is listed, until somebody takes it up or asks for it.
     pub(super) fn lists_what_was_left(&self, asked: &Asked<'_>) -> Option<String> {
         if !matches!(asked.call.ask, Ask::Unclaimed) {
