@@ -40,6 +40,9 @@ impl Transport for Desk {
         if request.lane == Lane::Charge {
             let mut purchases = self.purchases.lock().unwrap();
             *purchases += 1;
+            if request.query.contains("service=again") {
+                return reply(200, "ACCESS_NUMBER:again_12000:91900000000".to_owned());
+            }
             return reply(200, format!("ACCESS_NUMBER:bought_{purchases}:9190000000{purchases}"));
         }
         let Some(id) = request.query.split('&').find_map(|part| part.strip_prefix("id=")) else {
@@ -352,6 +355,23 @@ fn two_waits_for_one_code_share_their_polls_and_end_together() {
     assert_eq!(tickets, [first, second, third]);
     assert!(done.iter().all(|(at, finished)| finished.result.is_ok() && *at <= done[0].0 + 10 * MS), "{done:?}");
     assert!(done[0].0 <= 17_500 * MS, "{done:?}");
+}
+
+#[test]
+fn a_number_that_is_sold_again_while_it_is_waited_for_is_not_polled_twice() {
+    let mut bench = Bench::new();
+    let buy = r#"{"op":"get_number","service":"again","max_price":"9"}"#;
+    bench.submit(buy);
+    bench.run(SECOND);
+    bench.wait("again_12000", 60 * SECOND);
+    bench.run(2 * SECOND);
+    bench.submit(buy);
+    bench.run(3 * SECOND);
+    bench.wait("again_12000", 60 * SECOND);
+    let done = bench.run(30 * SECOND);
+    assert!(done.len() == 2 && done.iter().all(|(_, finished)| finished.result.is_ok()), "{done:?}");
+    let polls = times(&bench.polls());
+    assert!(polls.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{polls:?}");
 }
 
 #[test]
