@@ -108,7 +108,13 @@ impl Reconciling {
         // Looks that are past already are made as one, now.
         let late = (age > LOOKS[0]).then_some(Duration::ZERO);
         let due = late.into_iter().chain(LOOKS.iter().filter_map(|look| look.checked_sub(age)));
-        Self { intent, looks: due.map(|due| now.monotonic + due).collect(), found: None, looked: None, last_error: None }
+        Self {
+            intent,
+            looks: due.map(|due| now.monotonic + due).collect(),
+            found: None,
+            looked: None,
+            last_error: None,
+        }
     }
 
     fn doing(&self) -> String {

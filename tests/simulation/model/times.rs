@@ -26,16 +26,27 @@ impl Model<'_> {
             // The early-cancel period may be waited out twice, and each try has a time of its own.
             Ask::Settle { wait_out: true, .. } => 3 * timeout + 2 * Duration::from_secs(121),
             // The last look is made after 40 s, or when those before it are over; in the queue they wait for the pauses that the
-            // service asks for.
+            // service asks for. Purchases that may have made what was seen come to their end first.
             Ask::Reconcile(_) => {
                 let pauses = self.pauses(call.user.process, call.at, end.at);
-                Duration::from_secs(40) + 5 * timeout.min(Duration::from_secs(30)) + pauses * Duration::from_secs(60)
+                Duration::from_secs(40)
+                    + 5 * timeout.min(Duration::from_secs(30))
+                    + pauses * Duration::from_secs(60)
+                    + self.buying(call.user.process, call.at, end.at)
             }
             Ask::Unclaimed | Ask::BudgetLeft => Duration::ZERO,
             _ => timeout,
         };
         let took = end.monotonic.saturating_sub(call.began);
         (took > most + SECOND).then(|| format!("6: took {took:?} of {most:?}"))
+    }
+
+    /// For how long purchases of a process were under way within a time.
+    fn buying(&self, process: usize, from: Duration, to: Duration) -> Duration {
+        let charges = self.of_process(process).filter(|exchange| exchange.is_charge());
+        let within =
+            |charge: &Exchange| charge.ended().unwrap_or(Duration::MAX).min(to).saturating_sub(charge.at.max(from));
+        charges.map(within).sum()
     }
 
     /// 7: no poll of a wait comes closer than the interval after the one before.
