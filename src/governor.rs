@@ -2,8 +2,10 @@
 //!
 //! Pure: the time is an argument. A 429 stops everything on the key for the pause that the server asks for, and halves
 //! the rate that led to it, once for all that were under way; while no further one comes, the rate recovers by a quarter a
-//! second. Its invariant: no request is admitted during a pause, and two never come closer than the gap.
+//! second. Its invariants: no request is admitted during a pause, two never come closer than the gap, and those who wait
+//! are admitted in the order they came.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The pause after a 429 that names none.
@@ -18,6 +20,8 @@ const SHORTEST_GAP: Duration = Duration::from_micros(100);
 const STEP: Duration = Duration::from_secs(1);
 /// How many requests the rate is measured over.
 const MEASURED: u32 = 16;
+/// How soon somebody asks again whose turn comes at once.
+const SOON: Duration = Duration::from_millis(1);
 
 /// Admits the requests of one key.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +39,22 @@ pub(crate) struct Governor {
     pace: Duration,
     /// When the rate was last halved.
     halved: Option<Duration>,
+    /// Those who wait to be admitted.
+    line: VecDeque<Place>,
+    next_place: u64,
+}
+
+/// The place of one who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place(u64);
+
+/// Why a request is not admitted yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NotYet {
+    /// Nobody is admitted before.
+    pub(crate) next: Duration,
+    /// When to ask again, given those who came before.
+    pub(crate) again: Duration,
 }
 
 impl Governor {
@@ -49,11 +69,24 @@ impl Governor {
         (self.next > now).then_some(self.next)
     }
 
-    /// Admits a request, or says when to ask again.
-    pub(crate) fn admit(&mut self, now: Duration) -> Result<(), Duration> {
-        if let Some(next) = self.ready_at(now) {
-            return Err(next);
+    /// Admits a request, or gives it a place among those who wait, which it keeps until it is admitted or leaves.
+    pub(crate) fn admit(&mut self, now: Duration, place: &mut Option<Place>) -> Result<(), NotYet> {
+        let before = place.map_or(self.line.len(), |place| {
+            self.line.iter().position(|other| *other == place).expect("a place is kept until it is left")
+        });
+        if self.next > now || (before > 0 && !self.gap.is_zero()) {
+            place.get_or_insert_with(|| {
+                self.next_place += 1;
+                self.line.push_back(Place(self.next_place));
+                Place(self.next_place)
+            });
+            let next = self.next.max(now);
+            let before = u32::try_from(before).unwrap_or(u32::MAX);
+            // The rate recovers meanwhile, and those before may leave.
+            let turn = self.gap.saturating_mul(before).min(STEP);
+            return Err(NotYet { next, again: next.saturating_add(turn).max(now + SOON) });
         }
+        self.leave(place);
         self.recover(now);
         if let Some(last) = self.last.replace(now) {
             let gap = now.saturating_sub(last).min(LONGEST_GAP);
@@ -63,6 +96,18 @@ impl Governor {
             self.next = now + self.gap;
         }
         Ok(())
+    }
+
+    /// Gives up a place.
+    pub(crate) fn leave(&mut self, place: &mut Option<Place>) {
+        if let Some(place) = place.take() {
+            self.line.retain(|other| *other != place);
+        }
+    }
+
+    /// Whether it is the service that holds requests back, not the caller's own limit alone.
+    pub(crate) fn is_slowed(&self) -> bool {
+        self.gap > self.least || self.last.is_none()
     }
 
     /// Slows down after a 429 to a request that was sent at `sent`; it may have asked for a pause.
@@ -100,13 +145,15 @@ mod tests {
     fn send(governor: &mut Governor, now: &mut Duration, end: Duration) -> u32 {
         let mut sent = 0;
         while *now < end {
-            match governor.admit(*now) {
+            let mut place = None;
+            match governor.admit(*now, &mut place) {
                 Ok(()) => {
                     sent += 1;
                     *now += MS;
                 }
-                Err(next) => *now = next,
+                Err(NotYet { next, .. }) => *now = next,
             }
+            governor.leave(&mut place);
         }
         sent
     }
@@ -171,6 +218,27 @@ mod tests {
             "a quarter of the first rate, not a hundredth: {:?}",
             governor.gap
         );
+    }
+
+    #[test]
+    fn those_who_wait_are_admitted_in_the_order_they_came() {
+        let mut governor = Governor::new(Some(10.0));
+        let gap = 100 * MS;
+        governor.admit(Duration::ZERO, &mut None).unwrap();
+        let (mut first, mut second, mut third, mut late) = (None, None, None, None);
+        for (place, before) in [(&mut first, 0), (&mut second, 1), (&mut third, 2)] {
+            assert_eq!(governor.admit(MS, place), Err(NotYet { next: gap, again: gap + gap * before }));
+        }
+        // Whoever asks first when the time has come, and whoever comes only then, waits for those before.
+        for place in [&mut late, &mut third, &mut second] {
+            assert!(governor.admit(gap, place).is_err());
+        }
+        assert_eq!(governor.admit(gap, &mut first), Ok(()));
+        governor.leave(&mut second);
+        assert!(governor.admit(2 * gap, &mut late).is_err());
+        assert_eq!(governor.admit(2 * gap, &mut third), Ok(()));
+        assert_eq!(governor.admit(3 * gap, &mut late), Ok(()));
+        assert!(governor.line.is_empty());
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub use wait::{Progress, WaitOptions};
 
 use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
-use crate::governor::Governor;
+use crate::governor::{Governor, Place};
 use crate::protocol::{
     Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Status, StatusChange, find_countries,
     parse_balance, parse_countries, parse_prices, parse_services,
@@ -321,15 +321,34 @@ impl Client {
 
     /// Waits until the service may be asked, as fast as it allows.
     fn admit(&self, doing: &str, deadline: Duration) -> Result<()> {
+        let mut place = None;
+        let admitted = self.wait_for_admission(doing, deadline, &mut place);
+        if place.is_some() {
+            self.shared.governor().leave(&mut place);
+        }
+        admitted
+    }
+
+    fn wait_for_admission(&self, doing: &str, deadline: Duration, place: &mut Option<Place>) -> Result<()> {
         loop {
             let now = self.now().monotonic;
-            let Err(next) = self.shared.governor().admit(now) else { return Ok(()) };
-            let pause = next.saturating_sub(now);
-            if pause >= self.left(deadline) {
-                let what = "the service asked to slow down, for longer than the call may take";
+            let (not_yet, is_slowed) = {
+                let mut governor = self.shared.governor();
+                match governor.admit(now, place) {
+                    Ok(()) => return Ok(()),
+                    Err(not_yet) => (not_yet, governor.is_slowed()),
+                }
+            };
+            let (pause, left) = (not_yet.next.saturating_sub(now), self.left(deadline));
+            if pause >= left {
+                let what = if is_slowed {
+                    "the service asked to slow down, for longer than the call may take"
+                } else {
+                    "the client's own limit of requests a second left no room within the time of the call"
+                };
                 return Err(Error::new(ErrorKind::RateLimited, doing, what).with_retry(Retry::After(pause)));
             }
-            if !self.sleep(pause) {
+            if !self.sleep(not_yet.again.saturating_sub(now).min(left)) {
                 return Err(Error::cancelled(doing, Phase::Prepare));
             }
         }
