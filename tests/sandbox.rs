@@ -335,7 +335,7 @@ fn what_is_no_request_of_the_service_is_refused() {
     let mut connection = Connection::open(me.port);
     for (request, status) in [
         ("HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
-        ("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
+        ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
         ("POST /stubs/handler_api.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 405),
         ("GET /_sandbox/ledger HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
         ("GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),

@@ -15,7 +15,8 @@ Usage: sastaotp-sandbox [--port PORT]
   --help       print this
 
 When it is ready it prints one line, SASTAOTP_URL=http://127.0.0.1:PORT/stubs/handler_api.php, and
-serves until it is ended. Any API key works; each has a wallet and orders of its own.
+serves until it is ended. Any API key works; each has a wallet and orders of its own. A browser shows
+them at http://127.0.0.1:PORT/, and sends SMS by hand.
 ";
 
 fn main() -> ExitCode {

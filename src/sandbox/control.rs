@@ -65,7 +65,7 @@ pub(super) fn run(
             Ok(json!({"ok": true, "faults": run.namespace.rules.list(), "known": faults::known()}))
         }
         ("faults", "DELETE") => {
-            run.namespace.rules.clear();
+            run.namespace.rules.clear(None);
             Ok(json!({"ok": true}))
         }
         ("seed", "POST") => run.seed(),
@@ -96,7 +96,7 @@ fn example(call: &str) -> String {
         "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
         "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
         "faults" => {
-            r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","fault":"N06"} or {"clear":true}"#
+            r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","fault":"N06"}, {"clear":true} or {"clear":true,"fault":"N06"}"#
         }
         "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
         _ => "{}",
@@ -211,8 +211,9 @@ impl Call<'_> {
 
     fn faults(&mut self) -> Answer {
         if self.fields.get("clear") == Some(&Value::Bool(true)) {
-            self.only("faults", &["clear"])?;
-            self.namespace.rules.clear();
+            self.only("faults", &["clear", "fault"])?;
+            let id = text(&self.fields, "fault").map_err(|sentence| bad("faults", &sentence))?;
+            self.namespace.rules.clear(id);
             return Ok(json!({"ok": true}));
         }
         let added = self.namespace.rules.add(&self.fields, self.in_memory);
@@ -261,7 +262,7 @@ impl Call<'_> {
     }
 
     fn log(&self) -> Value {
-        json!({"ok": true, "log": self.namespace.log.iter().map(line_json).collect::<Value>()})
+        json!({"ok": true, "log": self.namespace.log().iter().map(line_json).collect::<Value>()})
     }
 }
 
@@ -269,7 +270,7 @@ fn bad(call: &str, sentence: &str) -> (u16, String) {
     (400, format!("{call}: {sentence}; {}", example(call)))
 }
 
-fn rupees(micros: i64) -> String {
+pub(super) fn rupees(micros: i64) -> String {
     Amount::from_micros(micros).to_string()
 }
 
@@ -296,7 +297,7 @@ fn code_in(text: &str) -> Box<str> {
     runs.find(|run| run.len() >= 4).unwrap_or(text).into()
 }
 
-fn entry_json(entry: &Entry) -> Value {
+pub(super) fn entry_json(entry: &Entry) -> Value {
     let Entry { kind, order_id, activation_id, micros, at_ms } = entry;
     json!({
         "kind": if *kind == Kind::Charge { "charge" } else { "refund" },
@@ -307,7 +308,7 @@ fn entry_json(entry: &Entry) -> Value {
     })
 }
 
-fn line_json(line: &Line) -> Value {
+pub(super) fn line_json(line: &Line) -> Value {
     let Line { at_ms, action, request, status, reply, fault, reason } = line;
     json!({
         "at_ms": at_ms,

@@ -61,8 +61,9 @@ pub(super) struct Subject<'a> {
 pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// Clears the rules of a fault, or all.
+    pub(super) fn clear(&mut self, id: Option<&str>) {
+        self.0.retain(|rule| id.is_some_and(|id| rule.row.id != id));
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::inbox::{self, Inbox, Watch};
 use super::input::{Arrived, Input, MAX_HEADERS};
 use super::reply::{Reply, Request};
 use super::service::{PATH, Service};
@@ -45,6 +46,8 @@ struct Shared {
     stopping: AtomicBool,
     open: Mutex<Open>,
     left: Condvar,
+    /// How many pages of the inbox are open.
+    pages: AtomicUsize,
 }
 
 /// Time that never goes back: the wall clock at the start, and what has passed since.
@@ -77,12 +80,15 @@ impl Server {
         // The standard library's 128 overflow when many tests connect at once, and a connect then takes a second longer.
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
+        let mut service = Service::new();
+        service.show(Inbox::new());
         let shared = Arc::new(Shared {
-            service: Mutex::new(Service::new()),
+            service: Mutex::new(service),
             time: Anchor::new(),
             stopping: AtomicBool::new(false),
             open: Mutex::default(),
             left: Condvar::new(),
+            pages: AtomicUsize::new(0),
         });
         let for_acceptor = Arc::clone(&shared);
         let acceptor = thread::Builder::new()
@@ -249,6 +255,7 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
                 return stall(connection, shared);
             }
             Then::Drip(every_ms) => return drip(stream, &bytes, every_ms, shared),
+            Then::Events(namespace) => return events(stream, &bytes, namespace, shared),
             Then::Repeat(more) => {
                 stream.write_all(&bytes)?;
                 return repeat(stream, more, shared);
@@ -282,6 +289,9 @@ pub(super) fn answer(
         host: header("host"),
         authorization: header("authorization"),
         api_key: header("x-api-key"),
+        origin: header("origin"),
+        fetch_site: header("sec-fetch-site"),
+        page_token: header("x-sandbox-token"),
         body: &bytes[head..head + body],
     };
     let asked = header("connection").unwrap_or("");
@@ -321,6 +331,27 @@ fn stall(connection: &Connection, shared: &Shared) -> io::Result<()> {
     let mut buffer = [0; 256];
     while stream.read(&mut buffer)? > 0 {}
     Ok(())
+}
+
+/// Serves a page of the inbox until it is closed.
+fn events(mut stream: &TcpStream, head: &[u8], namespace: u64, shared: &Shared) -> io::Result<()> {
+    let _place = PageClosed(&shared.pages);
+    if shared.pages.fetch_add(1, Ordering::Relaxed) >= inbox::MAX_PAGES {
+        stream.write_all(&plan(Reply::text(503, inbox::TOO_MANY), false, false).bytes)?;
+        return close(stream);
+    }
+    stream.write_all(head)?;
+    let mut watch = Watch::new(namespace);
+    inbox::carry(stream, &shared.stopping, || watch.news(&mut lock(&shared.service), shared.time.now()))
+}
+
+/// Gives the place of a page back.
+struct PageClosed<'a>(&'a AtomicUsize);
+
+impl Drop for PageClosed<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 fn drip(mut stream: &TcpStream, bytes: &[u8], every_ms: u32, shared: &Shared) -> io::Result<()> {

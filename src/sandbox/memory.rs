@@ -113,7 +113,7 @@ impl Transport for MemoryTransport {
             host: Some("127.0.0.1"),
             authorization,
             api_key,
-            body: b"",
+            ..Request::default()
         };
         if request.cancel.is_cancelled() {
             return Err(cancelled(Phase::Connect, false));
@@ -150,7 +150,7 @@ impl MemoryTransport {
         let mut framed = true;
         match delivery {
             Delivery::Whole | Delivery::Chunked | Delivery::Informed(_) | Delivery::Http10 => {}
-            Delivery::Unframed => framed = false,
+            Delivery::Unframed | Delivery::Events(_) => framed = false,
             Delivery::UnframedCut => {
                 framed = false;
                 body.truncate(body.len().saturating_sub(2));

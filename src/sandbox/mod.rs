@@ -29,6 +29,7 @@ mod faults;
 pub mod fuzzing;
 mod gzip;
 mod http;
+mod inbox;
 mod input;
 mod memory;
 mod namespace;

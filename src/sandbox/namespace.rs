@@ -30,7 +30,13 @@ pub(super) struct Namespace {
     pub(super) wallet: Wallet,
     pub(super) time: Time,
     pub(super) rules: Rules,
-    pub(super) log: VecDeque<Line>,
+    log: VecDeque<Line>,
+    /// How many lines there ever were.
+    pub(super) logged: u64,
+    /// The namespace's number in the order of first use, and the turns of the service at its beginning and last use.
+    pub(super) number: u64,
+    pub(super) born: u64,
+    pub(super) used: u64,
     /// Whether ordinary services get their SMS from control calls only.
     pub(super) manual: bool,
     /// How long an order stays out of `getOrders`, in milliseconds.
@@ -70,6 +76,10 @@ impl Namespace {
             time: Time::REAL,
             rules: Rules::default(),
             log: VecDeque::new(),
+            logged: 0,
+            number: 0,
+            born: 0,
+            used: 0,
             manual: false,
             orders_lag: 0,
             orders: Vec::new(),
@@ -82,6 +92,20 @@ impl Namespace {
 
     pub(super) fn set_random(&mut self, seed: u64) {
         self.random = Random(seed);
+    }
+
+    /// Writes a line, and forgets the oldest beyond `limit`.
+    pub(super) fn enter(&mut self, line: Line, limit: usize) {
+        while self.log.len() >= limit {
+            self.log.pop_front();
+        }
+        self.log.push_back(line);
+        self.logged += 1;
+    }
+
+    /// The lines that are kept, oldest first.
+    pub(super) fn log(&self) -> &VecDeque<Line> {
+        &self.log
     }
 
     /// Lets expiries happen that are due; with `all`, SMS too.

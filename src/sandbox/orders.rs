@@ -36,6 +36,8 @@ pub(super) struct Order {
     pub(super) expires_ms: u64,
     pub(super) state: State,
     pub(super) received: Vec<Sms>,
+    /// How often its state or its SMS changed, so that a page need not be sent what it has.
+    pub(super) changes: u32,
     /// How many SMS had come when the next one was asked for.
     asked_after: usize,
     asked_ms: u64,
@@ -100,6 +102,7 @@ impl Order {
             expires_ms: now.saturating_add(item.story.lives),
             state: State::Pending,
             received: Vec::new(),
+            changes: 0,
             asked_after: 0,
             asked_ms: now,
             polls: 0,
@@ -108,7 +111,7 @@ impl Order {
     }
 
     /// Whether the code that is waited for is there.
-    fn has_new(&self) -> bool {
+    pub(super) fn has_new(&self) -> bool {
         self.received.len() > self.asked_after
     }
 
@@ -187,6 +190,7 @@ impl Order {
             self.asked_after = self.received.len();
             self.asked_ms = now;
             self.polls = 0;
+            self.changes += 1;
         }
         may
     }
@@ -196,6 +200,7 @@ impl Order {
         if self.state != State::Pending {
             return 0;
         }
+        self.changes += 1;
         let paid_for = !self.received.is_empty() || state == State::Completed;
         self.state = if paid_for { State::Completed } else { state };
         if paid_for { 0 } else { self.price }
@@ -204,12 +209,16 @@ impl Order {
     /// Brings an SMS.
     pub(super) fn receive(&mut self, sms: Sms) {
         self.received.push(sms);
+        self.changes += 1;
     }
 
     /// Puts an SMS in the place of the last one; where none came, it comes now.
     pub(super) fn replace_last(&mut self, sms: Sms) {
         match self.received.last_mut() {
-            Some(last) => *last = sms,
+            Some(last) => {
+                *last = sms;
+                self.changes += 1;
+            }
             None if self.state == State::Pending => self.receive(sms),
             None => {}
         }

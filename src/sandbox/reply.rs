@@ -18,6 +18,12 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// The `X-API-Key` header.
     pub api_key: Option<&'a str>,
+    /// The `Origin` and `Sec-Fetch-Site` headers, which browsers send and programs do not.
+    pub origin: Option<&'a str>,
+    /// See `origin`.
+    pub fetch_site: Option<&'a str>,
+    /// The `X-Sandbox-Token` header, with which the inbox's page shows that a call is its own.
+    pub page_token: Option<&'a str>,
     /// The body; control calls have one.
     pub body: &'a [u8],
 }
@@ -45,6 +51,8 @@ pub enum Delivery {
     Whole,
     /// Whole, in chunks.
     Chunked,
+    /// Only the header; the news of this namespace follow as they come, for the inbox's page. 0 is the one used last.
+    Events(u64),
     /// The connection is closed without a byte (FIN).
     Close,
     /// The connection is reset without a byte (RST).

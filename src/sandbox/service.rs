@@ -11,6 +11,7 @@ use super::actions::Outcome;
 use super::apply::{meet, respond};
 use super::control;
 use super::fault_table::{Effect, Unreachable};
+use super::inbox::{self, Inbox};
 use super::namespace::{Line, Namespace};
 use super::reply::{Params, Reply, Request};
 
@@ -45,6 +46,12 @@ pub struct Service {
     oldest: VecDeque<Box<str>>,
     /// Whether requests come through the in-memory transport, which has faults that come before a connection.
     in_memory: bool,
+    /// The page, where there is a server to show it.
+    inbox: Option<Inbox>,
+    /// How many calls there were: what has changed since is known by it.
+    turns: u64,
+    /// How many keys there ever were.
+    first_uses: u64,
 }
 
 impl std::fmt::Debug for Service {
@@ -65,11 +72,19 @@ impl Service {
         self.in_memory = true;
     }
 
+    /// Shows the page from now on.
+    pub(super) fn show(&mut self, inbox: Inbox) {
+        self.inbox = Some(inbox);
+    }
+
     /// Answers a request at `now`, in milliseconds since 1970.
     pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Reply {
         if !request.host.is_some_and(is_loopback) {
             let sentence = "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
             return Reply::text(403, sentence);
+        }
+        if let Some(reply) = inbox::handle(self, request, now) {
+            return reply;
         }
         if let Some(call) = request.path.strip_prefix(CONTROL) {
             return self.control(call, request, now);
@@ -133,10 +148,7 @@ impl Service {
         };
         let (total, most, least) = LOG_LINES;
         let limit = (total / keys.max(1)).clamp(least, most);
-        while namespace.log.len() >= limit {
-            namespace.log.pop_front();
-        }
-        namespace.log.push_back(Line {
+        let line = Line {
             at_ms: now,
             action: shown(action, 40),
             request: shown_request(&params),
@@ -144,11 +156,12 @@ impl Service {
             reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
             fault,
             reason: reason.map(|reason| shown(&reason, 200)),
-        });
+        };
+        namespace.enter(line, limit);
         reply
     }
 
-    fn control(&mut self, call: &str, request: &Request<'_>, now: u64) -> Reply {
+    pub(super) fn control(&mut self, call: &str, request: &Request<'_>, now: u64) -> Reply {
         if call == "health" {
             return control::health();
         }
@@ -160,10 +173,10 @@ impl Service {
         };
         let in_memory = self.in_memory;
         if call == "reset" && request.method == "POST" {
-            self.namespaces
-                .insert(key.into(), Namespace::new(key))
-                .is_none()
-                .then(|| self.oldest.push_back(key.into()));
+            let namespace = self.namespace(key);
+            let (number, used) = (namespace.number, namespace.used);
+            *namespace = Namespace::new(key);
+            (namespace.number, namespace.born, namespace.used) = (number, used, used);
             return control::done();
         }
         control::run(self.namespace(key), call, request, now, in_memory)
@@ -176,9 +189,20 @@ impl Service {
                 self.namespaces.remove(&oldest);
             }
             self.oldest.push_back(key.into());
-            self.namespaces.insert(key.into(), Namespace::new(key));
+            self.first_uses += 1;
+            let mut namespace = Namespace::new(key);
+            (namespace.number, namespace.born) = (self.first_uses, self.turns + 1);
+            self.namespaces.insert(key.into(), namespace);
         }
-        self.namespaces.get_mut(key).expect("inserted above")
+        let namespace = self.namespaces.get_mut(key).expect("inserted above");
+        self.turns += 1;
+        namespace.used = self.turns;
+        namespace
+    }
+
+    /// What the inbox shows: the page, all namespaces, and how many calls there were.
+    pub(super) fn inbox(&mut self) -> (Option<&mut Inbox>, &mut HashMap<Box<str>, Namespace>, u64) {
+        (self.inbox.as_mut(), &mut self.namespaces, self.turns)
     }
 }
 

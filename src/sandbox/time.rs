@@ -3,7 +3,7 @@
 //! Owns no clock of its own; the time of a namespace never depends on anything but its settings and that argument.
 
 /// How the time of a namespace follows the time outside, both in milliseconds since 1970.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
     /// The moment outside at which `inside` was right.
     outside: u64,

@@ -26,6 +26,8 @@ pub(super) enum Then {
     Stall,
     /// The bytes are written one by one, so many milliseconds apart; then it is closed.
     Drip(u32),
+    /// The news of this namespace follow.
+    Events(u64),
     /// These bytes are written again and again.
     Repeat(&'static [u8]),
 }
@@ -101,6 +103,10 @@ fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
     match delivery {
         Delivery::Reset => silent(Then::Reset),
         Delivery::Stall => silent(Then::Stall),
+        Delivery::Events(namespace) => {
+            head.add("Connection", "close");
+            Plan { bytes: head.with(b""), then: Then::Events(namespace) }
+        }
         // A settings frame of HTTP/2 with nothing in it.
         Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
         Delivery::HalfHeader => {

@@ -1,0 +1,184 @@
+//! The inbox: a page at `/` that shows what happens in the sandbox, and sends SMS by hand.
+//!
+//! Owns its routes and who may use them. The page sees keys as numbers only, and what it changes goes through the same
+//! control calls that programs make.
+
+mod browser;
+mod events;
+mod meanings;
+mod state;
+
+use std::hash::{BuildHasher, RandomState};
+
+use serde_json::json;
+
+use super::control;
+use super::fault_table::{Effect, TABLE};
+use super::reply::{Delivery, Params, Reply, Request};
+use super::service::Service;
+
+pub(super) use events::{MAX_PAGES, TOO_MANY, carry};
+pub(super) use state::Watch;
+
+/// The path that the calls of the page begin with.
+const CALLS: &str = "/_inbox/";
+/// The control calls that the page may make.
+const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel", "faults"];
+
+/// The page in its parts; `page` joins them.
+const HTML: &str = include_str!("page.html");
+const CSS: &str = include_str!("page.css");
+const SCRIPTS: [&str; 3] = [include_str!("calls.js"), include_str!("list.js"), include_str!("page.js")];
+
+/// What a page needs besides the service: secrets of this process.
+pub(super) struct Inbox {
+    /// Keyed at random by the standard library, so that nobody can guess what it makes of a number.
+    secret: RandomState,
+    /// Shows that a call was made by the page: no other page can read it.
+    token: String,
+    /// How often the page was served; the styles and scripts of each have a nonce of their own.
+    served: u64,
+}
+
+impl Inbox {
+    pub(super) fn new() -> Self {
+        let secret = RandomState::new();
+        let token = drawn(&secret, 0);
+        Self { secret, token, served: 0 }
+    }
+
+    fn page(&mut self) -> Reply {
+        self.served += 1;
+        let nonce = drawn(&self.secret, self.served);
+        // Data in a script element: nothing of it may end the element.
+        let faults = faults().to_string().replace('<', "\\u003c");
+        let page = HTML
+            .replace("{css}", CSS)
+            .replace("{js}", &SCRIPTS.concat())
+            .replace("{faults}", &faults)
+            .replace("{token}", &self.token)
+            .replace("{nonce}", &nonce)
+            .replace("{version}", env!("CARGO_PKG_VERSION"));
+        let mut reply = Reply::new(200, "text/html; charset=utf-8", page);
+        reply.headers = vec![
+            (
+                "Content-Security-Policy",
+                format!(
+                    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+                     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                     require-trusted-types-for 'script'"
+                ),
+            ),
+            ("Referrer-Policy", "no-referrer".into()),
+            ("Cross-Origin-Opener-Policy", "same-origin".into()),
+        ];
+        reply
+    }
+}
+
+/// 128 bits that only the holder of the secret can foretell, in hex.
+fn drawn(secret: &RandomState, count: u64) -> String {
+    format!("{:016x}{:016x}", secret.hash_one((count, 0)), secret.hash_one((count, 1)))
+}
+
+/// The faults that a server can carry out, with their variants and meanings.
+fn faults() -> serde_json::Value {
+    let mut faults: Vec<serde_json::Value> = Vec::new();
+    for row in TABLE.iter().filter(|row| !matches!(row.effect, Effect::Unreachable(_))) {
+        match faults.last_mut() {
+            Some(last) if last["id"] == row.id => {
+                if let Some(variants) = last["variants"].as_array_mut() {
+                    variants.push(row.variant.into());
+                }
+            }
+            _ => faults.push(json!({"id": row.id, "variants": [row.variant], "meaning": meanings::of(row.id)})),
+        }
+    }
+    faults.into()
+}
+
+/// Answers what is the page's, and refuses what a browser may not ask; `None` is for the service.
+pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> Option<Reply> {
+    let inbox = service.inbox().0?;
+    if let Some(sentence) = browser::refused(request, &inbox.token) {
+        return Some(Reply::text(403, sentence));
+    }
+    let mut reply = match (request.path, request.method) {
+        ("/", "GET" | "HEAD") => inbox.page(),
+        ("/", _) => {
+            let mut reply = Reply::text(405, "The page is read with GET.\n");
+            reply.headers.push(("Allow", "GET, HEAD".into()));
+            reply
+        }
+        (path, method) => match (path.strip_prefix(CALLS)?, method) {
+            ("events", "GET") => {
+                let mut reply = Reply::new(200, "text/event-stream", "");
+                reply.delivery = Delivery::Events(namespace_of(request).unwrap_or(0));
+                reply
+            }
+            (call, "POST") if ALLOWED.contains(&call) => {
+                let has_token = request.page_token == Some(&*inbox.token);
+                if has_token { run(service, call, request, now) } else { Reply::text(403, browser::NO_TOKEN) }
+            }
+            _ => Reply::text(404, "The inbox has no such call.\n"),
+        },
+    };
+    // Nobody else's page may hold any of it, nor take it for something that it is not.
+    reply.headers.extend([
+        ("Cache-Control", "no-store".into()),
+        ("X-Content-Type-Options", "nosniff".into()),
+        ("Cross-Origin-Resource-Policy", "same-origin".into()),
+    ]);
+    Some(reply)
+}
+
+/// The namespace that a call names.
+fn namespace_of(request: &Request<'_>) -> Option<u64> {
+    Params::parse(request.query).get("namespace")?.parse().ok()
+}
+
+/// Makes a control call on the namespace of a number.
+fn run(service: &mut Service, call: &str, request: &Request<'_>, now: u64) -> Reply {
+    let (_, namespaces, _) = service.inbox();
+    let number = namespace_of(request);
+    let key = namespaces.iter().find(|(_, namespace)| Some(namespace.number) == number).map(|(key, _)| key.clone());
+    match key {
+        Some(key) => {
+            service.control(call, &Request { query: "", authorization: None, api_key: Some(&key), ..*request }, now)
+        }
+        None => control::refusal(404, "the sandbox has no such namespace any longer"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_small_and_names_no_place_outside() {
+        let page = Inbox::new().page();
+        let text = String::from_utf8(page.body).unwrap();
+        assert!(text.len() <= 60_000, "{} bytes", text.len());
+        for foreign in
+            ["https:", "src=\"", "url(", "@import", "innerHTML", "{css}", "{js}", "{faults}", "{token}", "{nonce}"]
+        {
+            assert!(!text.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn secrets_differ_from_process_to_process_and_nonces_from_page_to_page() {
+        let (mut one, other) = (Inbox::new(), Inbox::new());
+        assert!(one.token.len() == 32 && one.token != other.token);
+        assert_ne!(one.page().headers[0], one.page().headers[0]);
+    }
+
+    #[test]
+    fn every_fault_that_a_server_has_is_explained() {
+        let faults = faults();
+        assert!(faults.as_array().unwrap().len() > 40);
+        for fault in faults.as_array().unwrap() {
+            assert_ne!(fault["meaning"], "", "{fault}");
+        }
+    }
+}

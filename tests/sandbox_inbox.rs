@@ -1,0 +1,183 @@
+//! The sandbox's page over real sockets: what it is served with, its events, and the places that it takes.
+
+#[path = "sandbox/http.rs"]
+#[allow(dead_code)] // shared with the other tests of the sandbox
+mod http;
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use http::{Account, Connection, Reply};
+use sastaotp::sandbox::Server;
+use serde_json::{Value, json};
+
+fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let length = body.len();
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    Connection::open(port).ask(&request).expect("a whole reply")
+}
+
+/// An event stream that is read line by line.
+struct Events(BufReader<TcpStream>);
+
+impl Events {
+    fn open(port: u16, namespace: u64) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        write!(stream, "GET /_inbox/events?namespace={namespace} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// The lines up to an empty one.
+    fn block(&mut self) -> String {
+        let mut block = String::new();
+        while !block.ends_with("\n\n") && !block.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut block).expect("an event in time"), 0, "the stream ended: {block}");
+        }
+        block
+    }
+
+    fn next(&mut self) -> Value {
+        let block = self.block();
+        serde_json::from_str(block.strip_prefix("data: ").expect(&block)).expect(&block)
+    }
+}
+
+fn token(page: &str) -> &str {
+    page.split("data-token=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page has a token")
+}
+
+#[test]
+fn the_page_keeps_everything_out_that_is_not_its_own() {
+    let server = Server::start(0).unwrap();
+    let page = ask(server.port(), "GET", "/", "", "");
+    assert_eq!(page.status, 200);
+    for header in [
+        "Content-Type: text/html; charset=utf-8",
+        "Content-Security-Policy: default-src 'none'; script-src 'nonce-",
+        "frame-ancestors 'none'",
+        "X-Content-Type-Options: nosniff",
+        "Referrer-Policy: no-referrer",
+        "Cross-Origin-Opener-Policy: same-origin",
+        "Cross-Origin-Resource-Policy: same-origin",
+        "Cache-Control: no-store",
+    ] {
+        assert!(page.head.contains(header), "{header} is not in {}", page.head);
+    }
+    assert!(!page.head.contains("Access-Control"));
+    let nonce = page.head.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
+    assert_eq!(page.body.matches(&format!("nonce=\"{nonce}\"")).count(), 2, "one style and one script");
+    assert_ne!(token(&page.body), nonce);
+    assert_eq!(ask(server.port(), "POST", "/", "", "").status, 405);
+    assert_eq!(ask(server.port(), "GET", "/", "Sec-Fetch-Site: cross-site\r\n", "").status, 200);
+    assert_eq!(ask(server.port(), "GET", "/_inbox/events", "Sec-Fetch-Site: cross-site\r\n", "").status, 403);
+}
+
+#[test]
+fn a_foreign_page_buys_nothing_through_the_service() {
+    let server = Server::start(0).unwrap();
+    let me = Account::new(server.port(), "k");
+    me.plain("action=getBalance");
+    let buy = "/stubs/handler_api.php?action=getNumber&service=zz_ok&api_key=k";
+    for headers in ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: http://example.com\r\n"]
+    {
+        assert_eq!(ask(server.port(), "GET", buy, headers, "").status, 403, "{headers}");
+        let seed = ask(server.port(), "POST", "/_sandbox/seed?api_key=k", headers, r#"{"wallet":"1"}"#);
+        assert_eq!(seed.status, 403, "{headers}");
+    }
+    me.must("assert", r#"{"charges":0,"balance":"1000.00"}"#);
+}
+
+#[test]
+fn a_call_of_the_page_needs_its_token_and_acts_on_the_namespace_of_its_number() {
+    let server = Server::start(0).unwrap();
+    let me = Account::new(server.port(), "k");
+    let id = me.buy("zz_never");
+    let page = ask(server.port(), "GET", "/", "", "").body;
+    let with_token = format!("X-Sandbox-Token: {}\r\n", token(&page));
+    let sms = json!({"id": id, "text": "Your code is 4711"}).to_string();
+    let path = "/_inbox/sms?namespace=1";
+    assert_eq!(ask(server.port(), "POST", path, "", &sms).status, 403);
+    assert_eq!(ask(server.port(), "POST", path, "X-Sandbox-Token: 0\r\n", &sms).status, 403);
+    assert_eq!(ask(server.port(), "POST", "/_inbox/sms?namespace=2", &with_token, &sms).status, 404);
+    assert_eq!(ask(server.port(), "POST", "/_inbox/reset?namespace=1", &with_token, "{}").status, 404);
+    assert_eq!(me.status(&id), "STATUS_WAIT_CODE");
+    assert_eq!(ask(server.port(), "POST", path, &with_token, &sms).status, 200);
+    assert_eq!(me.status(&id), "STATUS_OK:4711");
+    let wrong = ask(server.port(), "POST", "/_inbox/faults?namespace=1", &with_token, r#"{"fault":"N99"}"#);
+    assert!(wrong.status == 400 && wrong.body.contains("N99"), "{}", wrong.body);
+}
+
+#[test]
+fn one_fault_is_disarmed_and_the_others_stay() {
+    let server = Server::start(0).unwrap();
+    let me = Account::new(server.port(), "k");
+    for fault in ["N06", "H07", "N06"] {
+        me.must("faults", &json!({"fault": fault, "times": 0}).to_string());
+    }
+    me.must("faults", r#"{"clear":true,"fault":"N06"}"#);
+    let left = me.must("faults", "")["faults"].take();
+    assert_eq!((left.as_array().unwrap().len(), &left[0]["fault"]), (1, &json!("H07")));
+}
+
+#[test]
+fn what_happens_is_told_within_the_second() {
+    let server = Server::start(0).unwrap();
+    let mut events = Events::open(server.port(), 0);
+    let head = events.block();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{head}");
+    assert!(!head.contains("Content-Length"), "{head}");
+    assert_eq!(events.next(), json!({}), "no key was used yet");
+    let me = Account::new(server.port(), "canary-key");
+    let started = Instant::now();
+    let id = me.buy("zz_never");
+    let all = events.next();
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!((&all["orders"][0]["id"], &all["log"][0]["action"]), (&json!(id), &json!("getNumber")));
+    assert!(!all.to_string().contains("canary"), "{all}");
+    me.must("clock", r#"{"advance_ms":1200000}"#);
+    let more = events.next();
+    assert_eq!((&more["orders"][0]["state"], &more["wallet"]["balance"]), (&json!("expired"), &json!("1000.00")));
+}
+
+#[test]
+fn pages_take_sixteen_places_and_give_them_back_when_they_close() {
+    let server = Server::start(0).unwrap();
+    let pages: Vec<Events> = (0..16)
+        .map(|_| {
+            let mut events = Events::open(server.port(), 0);
+            events.block();
+            events
+        })
+        .collect();
+    let refused = ask(server.port(), "GET", "/_inbox/events", "", "");
+    assert!(refused.status == 503 && refused.body.contains("close one"), "{}", refused.body);
+    let me = Account::new(server.port(), "k");
+    assert_eq!(me.plain("action=getBalance"), "ACCESS_BALANCE:1000.00");
+    drop(pages);
+    let closed = Instant::now();
+    loop {
+        let mut events = Events::open(server.port(), 0);
+        if events.block().starts_with("HTTP/1.1 200") {
+            break;
+        }
+        assert!(closed.elapsed() < Duration::from_secs(5), "the places do not come back");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(server);
+}
+
+#[test]
+fn a_server_ends_at_once_though_a_page_is_open() {
+    let server = Server::start(0).unwrap();
+    let mut events = Events::open(server.port(), 0);
+    events.block();
+    events.next();
+    let started = Instant::now();
+    drop(server);
+    let mut rest = String::new();
+    assert_eq!(events.0.read_line(&mut rest).unwrap_or(0), 0, "{rest}");
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+}
