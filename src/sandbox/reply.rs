@@ -18,11 +18,11 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// The `X-API-Key` header.
     pub api_key: Option<&'a str>,
-    /// The `Origin` and `Sec-Fetch-Site` headers, which browsers send and programs do not.
+    /// The `Origin` header. Browsers send it, or `Sec-Fetch-Site`, or both; programs send neither.
     pub origin: Option<&'a str>,
-    /// See `origin`.
+    /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<&'a str>,
-    /// The `X-Sandbox-Token` header, with which the inbox's page shows that a call is its own.
+    /// The `X-Sandbox-Token` header, with which the sandbox's page shows that a call is its own.
     pub page_token: Option<&'a str>,
     /// The body; control calls have one.
     pub body: &'a [u8],

@@ -30,18 +30,25 @@ class List {
     this.#height = Number.parseFloat(getComputedStyle(this.#window).getPropertyValue('--row'))
   }
 
-  /** Shows these items. Who has scrolled down keeps seeing the same rows when others come on top. */
+  /** Shows these items. What is read or has the focus stays where it is when others come before it. */
   show(items) {
-    const anchor = this.#window.scrollTop > 0 && this.#items[Math.floor(this.#window.scrollTop / this.#height)]
-    const moved = anchor ? items.findIndex((item) => item.key === anchor.key) : -1
-    const before = anchor ? this.#items.indexOf(anchor) : 0
+    const rowsAbove = Math.floor(this.#window.scrollTop / this.#height)
+    const anchor = this.#focused ?? (rowsAbove > 0 ? this.#items[rowsAbove] : undefined)
+    const place = (list) => list.findIndex(({ key }) => key === anchor.key)
+    const [before, after] = anchor ? [place(this.#items), place(items)] : [0, 0]
     this.#items = items
-    this.#body.style.height = `${items.length * this.#height}px`
-    if (moved > before) this.#window.scrollTop += (moved - before) * this.#height
-    this.draw()
+    this.draw(after >= 0 ? (after - before) * this.#height : 0)
   }
 
-  draw() {
+  /** The item whose row has the focus. */
+  get #focused() {
+    if (!this.#body.contains(document.activeElement)) return undefined
+    for (const { node, item } of this.#rows.values()) if (node.contains(document.activeElement)) return item
+  }
+
+  draw(moved = 0) {
+    this.#body.style.height = `${this.#items.length * this.#height}px`
+    if (moved !== 0) this.#window.scrollTop += moved
     const { scrollTop, clientHeight } = this.#window
     const first = Math.max(0, Math.floor(scrollTop / this.#height) - 4)
     const last = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / this.#height) + 4)
@@ -51,8 +58,8 @@ class List {
     for (const [key, row] of this.#rows) {
       if (wanted.has(key)) continue
       this.#rows.delete(key)
-      // The row that has the focus goes only with its item.
-      if (row.node.contains(document.activeElement)) document.activeElement.blur()
+      // Out of the way: a row that has the focus would lose it by being moved.
+      row.node.remove()
       spare.push(row)
     }
     let previous = null
@@ -83,7 +90,6 @@ class List {
       if (row.node !== place) this.#body.insertBefore(row.node, place)
       previous = row.node
     }
-    for (const row of spare) row.node.remove()
   }
 
   /** The rows that exist, with their items. */

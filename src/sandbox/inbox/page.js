@@ -36,11 +36,10 @@ function take(news) {
     state.names = news.namespaces
     draw('names')
   }
-  if (news.gone) return connect(0)
-  if (news.namespace) {
+  if (news.namespace || news.gone) {
     const { names } = state
     clear()
-    Object.assign(state, { names, namespace: news.namespace })
+    Object.assign(state, { names, namespace: news.namespace ?? 0 })
     draw('names', 'orders', 'wallet', 'ledger', 'faults', 'log')
   }
   for (const order of news.orders ?? []) {
@@ -148,6 +147,8 @@ function drawAll() {
 }
 
 function drawNames() {
+  // A list that is open must not change under the eyes.
+  if (document.activeElement === $('namespaces') && state.namespace) return
   const recent = state.names?.recent ?? []
   const shown = state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
   const options = shown.map((number) => {
@@ -160,6 +161,7 @@ function drawNames() {
   if (options.length) $('namespaces').replaceChildren(...options)
 }
 $('namespaces').onchange = ({ target }) => connect(target.value)
+$('namespaces').onblur = () => draw('names')
 
 // The words of a row's state, and its colour.
 function words(order) {
@@ -198,6 +200,7 @@ const numbers = new List(
     const [phone, service, price, condition, until, acts] = row.children
     const [text, className] = words(order)
     put(phone, order.phone)
+    phone.title = order.phone
     put(service, `${order.service} · ${order.country}`)
     put(price, `₹${order.price}`)
     put(condition, text)

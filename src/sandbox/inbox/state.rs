@@ -67,7 +67,8 @@ impl Watch {
         match self.key.as_ref().and_then(|key| namespaces.get_mut(key)) {
             Some(namespace) => self.tell(namespace, now, &mut news),
             None if self.key.take().is_some() => {
-                self.told = None;
+                // The next look finds another.
+                (self.told, self.turns) = (None, None);
                 news.insert("gone".into(), true.into());
             }
             None => {}
@@ -77,16 +78,16 @@ impl Watch {
 
     /// Finds the namespace, and those that there are.
     fn find(&mut self, namespaces: &HashMap<Box<str>, Namespace>, news: &mut Map<String, Value>) {
-        let mut by_use: Vec<_> =
-            namespaces.iter().map(|(key, namespace)| (namespace.used, namespace.number, key)).collect();
+        let mut by_use: Vec<_> = namespaces.values().map(|namespace| (namespace.used, namespace.number)).collect();
         by_use.sort_unstable_by(|one, other| other.cmp(one));
         if self.key.is_none() {
-            let found = by_use.iter().find(|(_, number, _)| self.number == 0 || self.number == *number);
-            self.key = found.map(|(_, _, key)| (*key).clone());
-            // One that is gone is gone for good; the page is shown the next that comes.
+            let last = by_use.first().map_or(0, |(_, number)| *number);
+            let wanted = if self.number == 0 { last } else { self.number };
+            self.key = namespaces.iter().find(|(_, namespace)| namespace.number == wanted).map(|(key, _)| key.clone());
+            // One that is gone is gone for good; the page is shown the next that is used.
             self.number = 0;
         }
-        let names: Vec<u64> = by_use.iter().take(NAMES).map(|(_, number, _)| *number).collect();
+        let names: Vec<u64> = by_use.into_iter().take(NAMES).map(|(_, number)| number).collect();
         if names != self.names {
             news.insert("namespaces".into(), json!({"recent": names, "total": namespaces.len()}));
             self.names = names;
@@ -264,6 +265,20 @@ mod tests {
             (&anew["namespace"], &anew["wallet"]["charges"], &anew["orders"]),
             (&json!(1), &json!(0), &Value::Null)
         );
+    }
+
+    #[test]
+    fn a_namespace_that_made_place_for_others_is_followed_by_the_one_used_last() {
+        let mut service = Service::new();
+        ask(&mut service, "first", "action=getBalance", 0);
+        let mut watch = Watch::new(1);
+        assert_eq!(news(&mut watch, &mut service, 0)["namespace"], 1);
+        for other in 0..5_000 {
+            ask(&mut service, &format!("other-{other}"), "action=getBalance", 0);
+        }
+        let gone = news(&mut watch, &mut service, 0);
+        assert_eq!((&gone["gone"], &gone["namespaces"]["total"]), (&json!(true), &json!(5_000)));
+        assert_eq!(news(&mut watch, &mut service, 0)["namespace"], 5_001);
     }
 
     #[test]
