@@ -127,6 +127,7 @@ test('each key has a view of its own, chosen by its number', { timeout: 60_000 }
 
 test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   const { client, page } = await open(t)
+  await many(40, () => client.getBalance())
   const number = await client.getNumber('zz_never', NUMBER)
   await page.locator('#numbers-window li').waitFor()
   const focused = () =>
@@ -173,6 +174,15 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   assert.match(await page.locator('#call-text').innerText(), /client\.get_number/)
   await page.keyboard.press('Escape')
   assert.match((await focused()).name, /^getNumber at/)
+  // Requests that come meanwhile take nothing away from under the focus.
+  const { name } = await focused()
+  const top = () => page.evaluate(() => document.activeElement.getBoundingClientRect().top)
+  const before = await top()
+  await many(60, () => client.getBalance())
+  await page.waitForFunction(() => Number(document.querySelector('#log-count').textContent) > 100)
+  await page.waitForTimeout(100)
+  assert.equal((await focused()).name, name)
+  assert.ok(Math.abs((await top()) - before) <= 1, 'the row stays where it is')
   assert.ok(number.id)
 })
 
