@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let terminal = stdout().is_terminal();
     let mut polls = 0;
     let mut progress = |progress: &sastaotp::Progress<'_>| {
-        let line = format!("waiting   {} s, {} polls", progress.elapsed.as_secs(), progress.polls);
+        let line = format!("waiting   {} s, {} s left", progress.elapsed.as_secs(), progress.remaining.as_secs());
         if terminal {
             print!("\r{line} ");
             let _ = stdout().flush();

@@ -15,9 +15,10 @@ use crate::{Amount, Error};
 
 /// How many activations are remembered, and as many of this client's own; the oldest are forgotten first.
 const REMEMBERED: usize = 16_384;
-/// How many lost replies are remembered, the newest, and as many purchases.
-const LOST: usize = 1024;
-/// For how long after a purchase an order that looks like it may be the same request, sent again on its way.
+/// How many lost replies are remembered at most, the newest, and as many purchases.
+const LATELY: usize = 1024;
+/// For how long after a purchase an order that looks like it may be the same request, sent again on its way. Neither what
+/// was made nor what was lost is remembered for longer.
 const SENT_AGAIN: Duration = Duration::from_secs(600);
 
 /// The books of one client.
@@ -418,9 +419,9 @@ impl Books {
     }
 }
 
-/// Remembers a purchase, and forgets the oldest for it.
+/// Remembers a purchase, and forgets those of long ago.
 fn note(list: &mut VecDeque<(Intent, Duration)>, intent: Intent, at: Duration) {
-    if list.len() >= LOST {
+    while list.len() >= LATELY || list.front().is_some_and(|(_, oldest)| *oldest + SENT_AGAIN <= at) {
         list.pop_front();
     }
     list.push_back((intent, at));

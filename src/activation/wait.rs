@@ -156,6 +156,11 @@ impl Life {
         }
     }
 
+    /// A poll is about to be sent: what its reply says is newer than a suspend until now.
+    pub fn polling(&mut self, now: Moment) {
+        self.notice_suspend(now);
+    }
+
     /// Goes one step in a wait: takes in what the poll that was due brought, or nothing when only time passed.
     ///
     /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only. A poll that is due at once is

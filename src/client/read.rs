@@ -101,12 +101,25 @@ impl Client {
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
+        self.attempt_and_tell(request, doing, deadline, understand, || {})
+    }
+
+    /// The same; `sending` is called as the request is about to leave, which may be long after it was asked for.
+    fn attempt_and_tell<T>(
+        &self,
+        request: &Request<'_>,
+        doing: &str,
+        deadline: Duration,
+        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        sending: impl FnOnce(),
+    ) -> Result<Answer<T>> {
         let query = request.query().map_err(|error| Error::invalid(doing, error))?;
         let left = self.left(deadline);
         if left.is_zero() {
             return Err(Error::new(ErrorKind::Timeout, doing, "the time for the call was over"));
         }
         self.admit(doing, deadline)?;
+        sending();
         let left = self.left(deadline);
         let reply = self
             .shared
@@ -123,9 +136,9 @@ impl Client {
         self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_status))
     }
 
-    /// The same, sent once: a wait repeats it by itself.
-    pub(super) fn status_once(&self, id: &str, deadline: Duration) -> Result<Answer<Status>> {
-        self.read_status(id, |request, doing| self.attempt(request, doing, deadline, parse_status))
+    /// The same, sent once: a wait repeats it by itself. `sending` is called as it is about to leave.
+    pub(super) fn status_once(&self, id: &str, deadline: Duration, sending: impl Fn()) -> Result<Answer<Status>> {
+        self.read_status(id, |request, doing| self.attempt_and_tell(request, doing, deadline, parse_status, &sending))
     }
 
     fn read_status(

@@ -142,7 +142,10 @@ impl Waiting {
     /// Asks the service; an error is one that ends the wait at once.
     fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<Seen> {
         self.polls += 1;
-        Ok(match activation.client().status_once(activation.id(), give_up).map(Answer::into_value) {
+        let client = activation.client();
+        // A suspend before this very poll asks for none beside it.
+        let sending = || activation.life().polling(client.now());
+        Ok(match client.status_once(activation.id(), give_up, sending).map(Answer::into_value) {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
             Ok(status) => {
                 if let Status::Other(text) = &status {

@@ -175,13 +175,11 @@ impl RawReply<'_> {
     /// A failure named after the HTTP status, or after `otherwise` where the status is a success.
     fn by_status(&self, otherwise: &'static str, problem: &'static str) -> Failure {
         let (fault, problem) = match self.status {
-            403 | 503 if problem == "an HTML page" && self.status == 403 => {
-                ("H04", "a firewall's page instead of an answer")
-            }
+            403 if problem == "an HTML page" => ("H04", "a firewall's page instead of an answer"),
             408 => ("H05", "a time-out of the server"),
-            429 => ("H06", "too many requests"),
-            520..=530 => ("H08", "the front server cannot reach the service"),
-            500..=599 => ("H07", "the server failed"),
+            429 => ("H06", "that there were too many requests"),
+            520..=530 => ("H08", "that its front server cannot reach it"),
+            500..=599 => ("H07", "a failure of the server"),
             400..=499 => ("H02", "an HTTP error without a code of the service"),
             _ => (otherwise, problem),
         };
@@ -258,7 +256,7 @@ impl RawReply<'_> {
     fn service(&self, error: ServiceError) -> Failure {
         // The rate limit of a proxy says so in a sentence, not in a code of the service.
         if self.status == 429 && !error.code.is_known() {
-            return self.by_status("H06", "too many requests");
+            return self.by_status("H06", "that there were too many requests");
         }
         Failure::Service(Box::new(error))
     }

@@ -17,7 +17,13 @@ const SHOWN: usize = 60;
 
 /// Reads an operation.
 pub(super) fn operation(text: &str) -> Result<Operation> {
-    let object = serde_json::from_str::<Object>(text).map_err(|error| Error::config(DOING, error.to_string()))?;
+    let object = serde_json::from_str::<Object>(text).map_err(|error| {
+        // Of another type, the error would repeat all of it.
+        let is_object = text.trim_start().starts_with('{');
+        let what =
+            if is_object { error.to_string() } else { r#"it is no JSON object such as {"op":"get_balance"}"#.into() };
+        Error::config(DOING, what)
+    })?;
     let mut members = Members { left: object.into_fields(), known: Vec::new() };
     let Some(op) = members.text("op")? else { return Err(members.missing("op")) };
     let read = members.operation(&op)?;
@@ -238,10 +244,14 @@ mod tests {
     #[test]
     fn a_wrong_operation_says_what_is_wrong() {
         let long = format!(r#"{{"op":"{}"}}"#, "a".repeat(1 << 20));
+        let text = format!("{:?}", "a".repeat(1 << 20));
         for (json, says) in [
-            ("", "EOF"),
-            ("tg", "line 1 column"),
-            ("[]", "object"),
+            ("", "no JSON object"),
+            ("tg", "no JSON object"),
+            ("[]", "no JSON object"),
+            (&text, "no JSON object"),
+            (r#"{"op""#, "EOF"),
+            (r#"{"op" 7}"#, "line 1 column"),
             ("{}", "`op` is missing"),
             (r#"{"op":7}"#, "`op` is 7"),
             (r#"{"op":"get_balance"} x"#, "trailing"),

@@ -17,7 +17,7 @@ use crate::{Activation, Cancel, Client, Error, ErrorKind, Result};
 /// How many activations are kept that no operation is under way on, as long as they are not over.
 const KEPT: usize = 16_384;
 /// How many there may be before those that are over are looked for.
-const FEW: usize = 1024;
+const FEW: usize = 128;
 /// The next ticket of all queues: one queue must not take the ticket of another for its own.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 

@@ -9,8 +9,9 @@
 #include <sastaotp.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
 
-enum { SECOND_MS = 1000, LONGEST_WAIT_S = 300 };
+enum { SECOND_MS = 1000, LONGEST_WAIT_S = 300, PLAIN_LINE_S = 10 };
 
 static void print_rupees(const char *label, int64_t micros)
 {
@@ -41,17 +42,20 @@ static bool find_price(const sastaotp_client *client, const char *service, const
 }
 
 /* Waits a second at a time, to show that it waits. The service is still asked only every five seconds. */
-static sastaotp_status wait_with_dots(const sastaotp_activation *number, sastaotp_sms **sms, sastaotp_error **error)
+static sastaotp_status wait_aloud(const sastaotp_activation *number, sastaotp_sms **sms, sastaotp_error **error)
 {
+    bool terminal = isatty(STDOUT_FILENO) == 1;
     sastaotp_status status = SASTAOTP_WAIT_TIMEOUT;
-    printf("waiting   ");
     for (int second = 0; second < LONGEST_WAIT_S && status == SASTAOTP_WAIT_TIMEOUT; second++) {
         sastaotp_error_free(*error); /* "no code yet", of the second before */
-        putchar('.');
-        fflush(stdout);
+        if (terminal || second % PLAIN_LINE_S == 0) {
+            const char *line = terminal ? "\rwaiting   %d s, %d s left " : "waiting   %d s, %d s left\n";
+            printf(line, second, LONGEST_WAIT_S - second);
+            fflush(stdout);
+        }
         status = sastaotp_activation_wait_for_code(number, SECOND_MS, NULL, sms, error);
     }
-    putchar('\n');
+    if (terminal) putchar('\n');
     return status;
 }
 
@@ -88,7 +92,7 @@ int main(void)
     const sastaotp_activation *number = sastaotp_lease_activation(lease);
     printf("number    %s\n", sastaotp_activation_phone_number(number));
 
-    if (wait_with_dots(number, &sms, &error) != SASTAOTP_OK) goto end;
+    if (wait_aloud(number, &sms, &error) != SASTAOTP_OK) goto end;
     const char *text = sastaotp_sms_text(sms);
     printf("code      %s\n", sastaotp_sms_code(sms));
     printf("SMS       %s\n", text != NULL ? text : "the service gave no text");

@@ -18,11 +18,32 @@ process.once('SIGINT', () => interrupted.abort())
 const { amount, currency } = await client.getBalance()
 console.log(`balance    ${amount} ${currency}`)
 const number = await client.lease(service, { country, maxPrice, signal: interrupted.signal })
+const ticking = showTime(300)
 try {
   console.log(`number     ${number.phoneNumber} for ${number.price} ${currency}`)
   const { code } = await number.waitForCode({ timeoutMs: 300_000, signal: interrupted.signal })
+  ticking.end()
   console.log(`code       ${code}`)
 } finally {
+  ticking.end()
   const { state } = await number.close()
   console.log(`order      ${state}`)
+}
+
+// Shows how long a wait has lasted and may last: in one line on a terminal, elsewhere in a line every ten seconds.
+function showTime(longest) {
+  let second = 0
+  const { isTTY: terminal } = process.stdout
+  const timer = setInterval(() => {
+    second += 1
+    const line = `waiting    ${second} s, ${Math.max(longest - second, 0)} s left`
+    if (terminal) process.stdout.write(`\r${line} `)
+    else if (second % 10 === 0) console.log(line)
+  }, 1000)
+  const end = () => {
+    clearInterval(timer)
+    if (terminal && second > 0) process.stdout.write('\n')
+    second = 0
+  }
+  return { end }
 }

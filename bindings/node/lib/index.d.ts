@@ -333,7 +333,10 @@ export class Client {
   settle(id: string, options?: SettleOptions): Promise<Settlement>
   /** Lists a number that nobody has any longer in `unclaimed`. */
   leave(id: string, options?: CallOptions): Promise<void>
-  /** Looks for a purchase without a known outcome in the order history, 2 to 40 seconds after it. Takes up nothing. */
+  /**
+   * Looks for a purchase without a known outcome in the order history, 2 to 40 seconds after it. Waits for another purchase of
+   * the kind that is under way: its reply tells whose an order is. Takes up nothing.
+   */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
   /** The purchases whose caller gave up, until somebody takes them up. */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>

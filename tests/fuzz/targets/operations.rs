@@ -6,7 +6,7 @@ use sastaotp::{Amount, Error, ErrorKind, Intent, Operation};
 use sastaotp_fuzz::Object;
 
 /// The fields of each operation, written down a second time.
-const FIELDS: [(&str, &[&str]); 21] = [
+const FIELDS: [(&str, &[&str]); 22] = [
     ("get_balance", &[]),
     ("get_services", &["service"]),
     ("get_prices", &["service", "country"]),
@@ -25,6 +25,7 @@ const FIELDS: [(&str, &[&str]); 21] = [
     ("complete", &["id"]),
     ("cancel", &["id"]),
     ("settle", &["id", "wait_out"]),
+    ("leave", &["id"]),
     ("reconcile", &["intent"]),
     ("unclaimed", &[]),
     ("budget_left", &[]),

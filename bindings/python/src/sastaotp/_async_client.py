@@ -224,7 +224,8 @@ class AsyncClient(Owner):
     async def reconcile(self, intent: Intent) -> Reconciliation:
         """Look for a purchase whose reply was lost in the history, 2 to 40 seconds after it. Action getOrders.
 
-        Takes up nothing: give the id of a candidate to ``activation``.
+        Waits for another purchase of the kind that is under way: its reply tells whose an order is. Takes up nothing: give the
+        id of a candidate to ``activation``.
         """
         return await self._run(_operations.reconcile(intent))
 
