@@ -8,6 +8,8 @@
 //! that run at once share one server, each with a key of its own. The keys `sandbox_bad`, `sandbox_inactive`,
 //! `sandbox_banned` and `sandbox_poor` answer as their names say. Services whose code begins with `zz_` tell a story.
 //!
+//! A [`Server`] also shows a page at `/` to a browser on this machine: what happens, and SMS by hand.
+//!
 //! ```
 //! use sastaotp::sandbox::Server;
 //!

@@ -1,7 +1,8 @@
 //! The service without sockets: a request and a time in, a reply out.
 //!
 //! Owns the namespaces, says who may ask, applies faults and writes the log. Nothing here reads a clock or draws a random
-//! number that is not a function of the key, so the same requests at the same times always get the same replies.
+//! number that is not a function of the key, so the same requests at the same times always get the same replies. The page
+//! alone has secrets, and they are given to it.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -60,7 +60,7 @@ function take(news) {
   }
   if (news.clock) {
     state.clock = { ...news.clock, at: performance.now() }
-    draw('clock', 'orders')
+    draw('clock')
   }
   if (news.log) {
     const first = news.logged - news.log.length
@@ -74,7 +74,9 @@ function take(news) {
 
 /** The time in the namespace. */
 const now = () => (state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0)
-const time = (ms) => new Date(ms).toISOString().slice(11, 19)
+/** A clock may be set beyond what a date can be. */
+const date = (ms) => new Date(Math.min(ms, 8.64e15)).toISOString().slice(0, -5).replace('T', ' ')
+const time = (ms) => date(ms).slice(-8)
 const left = (order) => {
   const seconds = Math.max(0, Math.ceil((order.expires_ms - now()) / 1000))
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
@@ -93,7 +95,7 @@ async function call(name, body, done) {
     if (!reply.ok) throw new Error(answer.startsWith('{') ? JSON.parse(answer).error : answer)
     say(done, false)
   } catch (error) {
-    say(error.message === 'Failed to fetch' ? 'The sandbox does not answer.' : error.message, true)
+    say(error instanceof TypeError ? 'The sandbox does not answer.' : error.message, true)
   }
 }
 
@@ -267,8 +269,9 @@ function drawClock() {
   if (!state.clock) return
   const { mode, speed } = state.clock
   const ran = speed === 0 ? 'stands still' : speed === 1 ? (mode === 'real' ? 'real time' : 'ahead') : `× ${speed}`
-  put($('now'), new Date(now()).toISOString().slice(0, 19).replace('T', ' '))
+  put($('now'), date(now()))
   put($('mode'), `UTC, ${ran}`)
+  for (const { node, item } of numbers.rows) if (item?.state === 'pending') put(node.children[4], left(item))
 }
 for (const button of document.querySelectorAll('[data-clock]'))
   button.onclick = () => call('clock', JSON.parse(button.dataset.clock))
@@ -276,10 +279,7 @@ $('speed-form').onsubmit = (event) => {
   event.preventDefault()
   call('clock', { speed: $('speed').valueAsNumber })
 }
-setInterval(() => {
-  drawClock()
-  for (const { node, item } of numbers.rows) if (item?.state === 'pending') put(node.children[4], left(item))
-}, 250)
+setInterval(drawClock, 250)
 
 // Faults.
 
@@ -430,7 +430,7 @@ function showCall(name) {
 function openCall(line) {
   put($('call-title'), line.action || 'No action')
   const facts = {
-    Time: new Date(line.at_ms).toISOString().slice(0, 19).replace('T', ' '),
+    Time: date(line.at_ms),
     Request: line.request,
     Reply: `${line.status} ${line.reply}`,
     Why: line.reason,
