@@ -4,6 +4,7 @@
 //! proved that it was not charged or confirmed a refund.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -31,10 +32,10 @@ pub(crate) struct Books {
     open: HashMap<Ticket, Open>,
     next_ticket: u64,
     highest_order: Option<u64>,
-    known: HashMap<String, Known>,
-    oldest: VecDeque<String>,
+    known: HashMap<Arc<str>, Known>,
+    oldest: VecDeque<Arc<str>>,
     /// Those that were the oldest once, and are this client's own: a long history does not push them out.
-    oldest_own: VecDeque<String>,
+    oldest_own: VecDeque<Arc<str>>,
     unclaimed: Vec<(Ticket, Unclaimed)>,
     /// When the replies of purchases were lost, by the monotonic clock.
     lost: VecDeque<(Intent, Duration)>,
@@ -327,25 +328,32 @@ impl Books {
     }
 
     fn remember(&mut self, id: &str) -> &mut Known {
-        if !self.known.contains_key(id) {
-            while self.oldest.len() >= REMEMBERED
-                && let Some(oldest) = self.oldest.pop_front()
-            {
-                let is_ours = |known: &Known| known.bought.is_some() || !known.candidate_of.is_empty();
-                if self.known.get(&oldest).is_some_and(is_ours) {
-                    self.oldest_own.push_back(oldest);
-                } else {
-                    self.known.remove(&oldest);
-                }
+        let id = match self.known.get_key_value(id) {
+            Some((known, _)) => Arc::clone(known),
+            None => self.make_room_for(id.into()),
+        };
+        self.known.entry(id).or_default()
+    }
+
+    /// Forgets the oldest where there are too many.
+    fn make_room_for(&mut self, id: Arc<str>) -> Arc<str> {
+        while self.oldest.len() >= REMEMBERED
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            let is_ours = |known: &Known| known.bought.is_some() || !known.candidate_of.is_empty();
+            if self.known.get(&oldest).is_some_and(is_ours) {
+                self.oldest_own.push_back(oldest);
+            } else {
+                self.known.remove(&oldest);
             }
-            if self.oldest_own.len() > REMEMBERED
-                && let Some(forgotten) = self.oldest_own.pop_front()
-            {
-                self.known.remove(&forgotten);
-            }
-            self.oldest.push_back(id.to_owned());
         }
-        self.known.entry(id.to_owned()).or_default()
+        if self.oldest_own.len() > REMEMBERED
+            && let Some(forgotten) = self.oldest_own.pop_front()
+        {
+            self.known.remove(&forgotten);
+        }
+        self.oldest.push_back(Arc::clone(&id));
+        id
     }
 
     /// The caller gave up: the purchase is listed from now on.
@@ -361,7 +369,7 @@ impl Books {
     /// What became of a purchase that is listed.
     pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
         if let UnclaimedOutcome::Bought(purchase) = &outcome
-            && self.known.get(&purchase.activation_id).is_some_and(|known| known.taken_up)
+            && self.known.get(&*purchase.activation_id).is_some_and(|known| known.taken_up)
         {
             return self.unlist(ticket);
         }

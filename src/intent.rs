@@ -1,5 +1,6 @@
 //! What a caller wants to buy, and the record of it that outlives a lost reply.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde::Serialize;
@@ -92,7 +93,7 @@ impl NumberRequest {
         let doing = self.doing();
         let NumberRequest { service, country, price: _, operator, multi_sms } = self;
         let intent = Intent {
-            what: What::Number { service, country, operator, multi_sms },
+            what: Arc::new(What::Number { service, country, operator, multi_sms }),
             max_price,
             started_ms: millis_since_1970(started),
             watermark,
@@ -109,8 +110,9 @@ impl NumberRequest {
 /// `Client::intend` and saves [`Intent::to_json`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
+    /// Shared: an intent is in the books, with whoever waits, and in errors.
     #[serde(flatten)]
-    what: What,
+    what: Arc<What>,
     /// In micro-rupees; none means any price.
     #[serde(rename = "max_price_micros")]
     max_price: Option<i64>,
@@ -138,7 +140,7 @@ impl Intent {
         watermark: Option<u64>,
     ) -> Result<Self> {
         let intent = Self {
-            what: What::Reget { id: id.to_owned(), phone_number },
+            what: Arc::new(What::Reget { id: id.to_owned(), phone_number }),
             max_price: price.map(Amount::micros),
             started_ms: millis_since_1970(started),
             watermark,
@@ -182,12 +184,17 @@ impl Intent {
             Some(micros) => Some(i64::try_from(micros).ok()?),
             None => None,
         };
-        Some(Self { what, max_price, started_ms: whole("started_ms")??, watermark: whole("watermark")? })
+        Some(Self {
+            what: Arc::new(what),
+            max_price,
+            started_ms: whole("started_ms")??,
+            watermark: whole("watermark")?,
+        })
     }
 
     /// The code of the service, unless a number is bought again.
     pub fn service(&self) -> Option<&str> {
-        match &self.what {
+        match &*self.what {
             What::Number { service, .. } => Some(service),
             What::Reget { .. } => None,
         }
@@ -195,7 +202,7 @@ impl Intent {
 
     /// The code of the country, where one was asked for.
     pub fn country(&self) -> Option<&str> {
-        match &self.what {
+        match &*self.what {
             What::Number { country, .. } => country.as_deref(),
             What::Reget { .. } => None,
         }
@@ -203,7 +210,7 @@ impl Intent {
 
     /// The activation whose number is bought again.
     pub fn reget_of(&self) -> Option<&str> {
-        match &self.what {
+        match &*self.what {
             What::Number { .. } => None,
             What::Reget { id, .. } => Some(id),
         }
@@ -231,14 +238,14 @@ impl Intent {
     }
 
     pub(crate) fn phone_number(&self) -> Option<&str> {
-        match &self.what {
+        match &*self.what {
             What::Number { .. } => None,
             What::Reget { phone_number, .. } => phone_number.as_deref(),
         }
     }
 
     pub(crate) fn doing(&self) -> String {
-        match &self.what {
+        match &*self.what {
             What::Number { service, country: Some(country), .. } => format!("buying {service} in {country}"),
             What::Number { service, .. } => format!("buying {service} in any country"),
             What::Reget { id, .. } => format!("buying the number of activation {id} again"),
@@ -246,7 +253,7 @@ impl Intent {
     }
 
     pub(crate) fn request(&self) -> Request<'_> {
-        match &self.what {
+        match &*self.what {
             What::Number { service, country, operator, multi_sms } => Request::GetNumber {
                 service,
                 country: country.as_deref(),
