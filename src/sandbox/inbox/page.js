@@ -85,6 +85,7 @@ const left = (order) => {
 // Calls.
 
 async function call(name, body, done) {
+  if (!state.namespace) return say('No key was used yet: make a request first.', true)
   try {
     const reply = await fetch(`/_inbox/${name}?namespace=${state.namespace}`, {
       method: 'POST',
