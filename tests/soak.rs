@@ -1,8 +1,8 @@
 //! A long run of many users on a bad network, through the queue: memory and descriptors stay as they are, the ledger is
 //! balanced, and no code is lost. Alone in its process, for it measures that.
 //!
-//! `tests/soak` runs it for twenty minutes. `SASTAOTP_SOAK` is for how long users begin anew, in seconds; what they began is
-//! ended after that, within a minute. `SASTAOTP_SEED` decides what they do and what goes wrong.
+//! `tests/soak` runs it for twenty minutes, and ten before to warm up. `SASTAOTP_SOAK` is for how long users begin anew, in
+//! seconds; what they began is ended after that, within a minute. `SASTAOTP_SEED` decides what they do and what goes wrong.
 
 #[path = "sandbox/http.rs"]
 #[allow(dead_code, reason = "shared with the tests of the sandbox")]
@@ -19,6 +19,9 @@ use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary_of_the_soak";
 const USERS: usize = 24;
+/// For how long users come and go before the measuring begins, in seconds: what a client remembers of its purchases and of
+/// what was lost goes back ten minutes.
+const WARM_UP: u64 = 600;
 /// Below this many seconds the memory is shown and not judged: it takes a while to settle.
 const LONG: u64 = 300;
 /// What is bought: a code on the second poll, after a while, twice, never, and with the cancellation.
@@ -333,9 +336,9 @@ fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
         in_vain: HashSet::with_capacity(1 << 9),
         counts: [0; 7],
     };
-    soak.run(Duration::from_secs(seconds / 5));
+    soak.run(Duration::from_secs(WARM_UP.min(seconds / 2)));
     let (warm, strings) = (resident(), soak.taken.len() + soak.codes.len());
-    soak.run(Duration::from_secs(seconds - seconds / 5));
+    soak.run(Duration::from_secs(seconds));
     // The ids and codes in the two sets above, and their heap blocks.
     let own = i64::try_from(soak.taken.len() + soak.codes.len() - strings).unwrap() * 64;
     let growth = resident() - warm - own;
