@@ -49,8 +49,8 @@ pub use amount::{Amount, ParseAmountError};
 pub use books::{Unclaimed, UnclaimedOutcome};
 pub use cancel::Cancel;
 pub use client::{
-    Activation, Client, ClientBuilder, EarlyCancel, KeyIn, Lease, OrderQuery, Orders, Progress, Reconciliation,
-    Settled, Settlement, WaitOptions,
+    Activation, BASE_URL, Client, ClientBuilder, EarlyCancel, KeyIn, Lease, OrderQuery, Orders, Progress,
+    Reconciliation, Settled, Settlement, WaitOptions,
 };
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
 pub use intent::{Intent, NumberRequest};

@@ -13,7 +13,7 @@ use crate::transport::{HttpConfig, HttpTransport, Transport};
 use crate::{Amount, Error, Result};
 
 /// The service's documented address, for clients that are given no other.
-const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
+pub const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
 /// How long a call may take where the client is not told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(90);
 const BUILDING: &str = "making a client";

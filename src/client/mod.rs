@@ -24,7 +24,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use activation::Activation;
-pub use builder::{ClientBuilder, KeyIn};
+pub use builder::{BASE_URL, ClientBuilder, KeyIn};
 pub use lease::Lease;
 pub use orders::{OrderQuery, Orders};
 pub use reconcile::Reconciliation;

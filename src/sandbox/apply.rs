@@ -2,7 +2,7 @@
 
 use super::actions::{Call, Outcome};
 use super::fault_table::{Effect, Twist};
-use super::faults::{Rule, Subject, When};
+use super::faults::{Origin, Rule, Subject, When};
 use super::namespace::Namespace;
 use super::orders::{Sms, State};
 use super::reply::{Delivery, JSON, Params, Reply, TEXT};
@@ -12,7 +12,12 @@ use super::service::PATH;
 const DRIP_MS: u32 = 200;
 
 /// The rule that a request meets.
-pub(super) fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_connect: bool) -> Option<&'a Rule> {
+pub(super) fn meet<'a>(
+    namespace: &'a mut Namespace,
+    params: &Params,
+    origin: Origin<'_>,
+    before_connect: bool,
+) -> Option<&'a Rule> {
     if namespace.rules.is_empty() {
         return None;
     }
@@ -20,7 +25,7 @@ pub(super) fn meet<'a>(namespace: &'a mut Namespace, params: &Params, before_con
     // An action with an id is about the service of its order.
     let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
     let subject =
-        Subject { action: params.get("action").unwrap_or(""), service: params.get("service").or(of_order), id };
+        Subject { action: params.get("action").unwrap_or(""), service: params.get("service").or(of_order), id, origin };
     namespace.rules.meet(subject, before_connect)
 }
 
@@ -94,10 +99,11 @@ pub(super) fn respond(
     namespace: &mut Namespace,
     action: &str,
     params: &Params,
+    origin: Origin<'_>,
     json: bool,
     now: u64,
 ) -> (Reply, Option<&'static str>, Option<String>) {
-    let fault = meet(namespace, params, false).map(Fault::of);
+    let fault = meet(namespace, params, origin, false).map(Fault::of);
     let twist = match &fault {
         Some(Fault { effect: Effect::Twist(twist), .. }) => Some(*twist),
         _ => None,

@@ -33,6 +33,8 @@ pub(super) struct Rule {
     action: Option<String>,
     service: Option<String>,
     id: Option<String>,
+    key_in: Option<String>,
+    agent: Option<String>,
     nth: u64,
     /// 0 is for ever.
     times: u64,
@@ -54,6 +56,15 @@ pub(super) struct Subject<'a> {
     pub(super) action: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    pub(super) origin: Origin<'a>,
+}
+
+/// How a request presents itself.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Origin<'a> {
+    /// Where its key stood: `query`, `bearer` or `header`.
+    pub(super) key_in: &'static str,
+    pub(super) agent: Option<&'a str>,
 }
 
 /// The rules of a namespace, oldest first.
@@ -131,8 +142,12 @@ impl Rule {
             Some(Value::Object(subject)) => subject,
             Some(_) => return Err("\"match\" is an object like {\"action\":\"getNumber\"}".into()),
         };
-        known_fields(subject, &["action", "service", "id"])?;
+        known_fields(subject, &["action", "service", "id", "key_in", "agent"])?;
         let owned = |name| Ok::<_, String>(text(subject, name)?.map(str::to_string));
+        let key_in = owned("key_in")?;
+        if key_in.as_deref().is_some_and(|place| !matches!(place, "query" | "bearer" | "header")) {
+            return Err("\"key_in\" is query, bearer or header".into());
+        }
         let when = match text(fields, "when")? {
             None => row.when(),
             Some("before_commit") => When::Before,
@@ -159,6 +174,8 @@ impl Rule {
             action: owned("action")?,
             service: owned("service")?,
             id: owned("id")?,
+            key_in,
+            agent: owned("agent")?,
             nth: number(fields, "nth")?.unwrap_or(1).max(1),
             times: number(fields, "times")?.unwrap_or(1),
             matched: 0,
@@ -174,20 +191,29 @@ impl Rule {
     }
 
     fn matches(&self, subject: Subject<'_>) -> bool {
-        let Subject { action, service, id } = subject;
+        let Subject { action, service, id, origin: Origin { key_in, agent } } = subject;
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
         // The aliases are the same action.
         let wanted = self.action.as_deref().map(super::actions::canonical);
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
+            && is(&self.key_in, Some(key_in))
+            // An agent is known by how its name begins: the version behind it changes.
+            && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
     }
 
     fn to_json(&self) -> Value {
         json!({
             "fault": self.row.id,
             "variant": self.row.variant,
-            "match": {"action": self.action, "service": self.service, "id": self.id},
+            "match": {
+                "action": self.action,
+                "service": self.service,
+                "id": self.id,
+                "key_in": self.key_in,
+                "agent": self.agent,
+            },
             "nth": self.nth,
             "times": self.times,
             "when": if self.when == When::Before { "before_commit" } else { "after_commit" },
@@ -262,7 +288,12 @@ mod tests {
         Ok(rules)
     }
 
-    const BUY: Subject<'_> = Subject { action: "getNumber", service: Some("tg"), id: None };
+    const BUY: Subject<'_> = Subject {
+        action: "getNumber",
+        service: Some("tg"),
+        id: None,
+        origin: Origin { key_in: "header", agent: Some("libsastaotp/0.1.0") },
+    };
 
     #[test]
     fn a_rule_hits_times_requests_from_the_nth_on() {
@@ -271,6 +302,19 @@ mod tests {
         let other = Subject { action: "getBalance", ..BUY };
         let met: Vec<bool> = [BUY, other, BUY, BUY, BUY].map(|subject| rules.meet(subject, false).is_some()).into();
         assert_eq!(met, [false, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_rule_may_be_about_the_place_of_the_key_or_the_agent() {
+        for (subject, met) in [
+            (json!({"key_in": "header"}), true),
+            (json!({"key_in": "bearer"}), false),
+            (json!({"agent": "libsastaotp/"}), true),
+            (json!({"agent": "Mozilla"}), false),
+        ] {
+            let mut rules = rules(&json!({"fault": "H04", "match": subject})).unwrap();
+            assert_eq!(rules.meet(BUY, false).is_some(), met, "{subject}");
+        }
     }
 
     #[test]
@@ -291,6 +335,7 @@ mod tests {
             (json!({"fault": "N06", "nht": 2}), "nht"),
             (json!({"fault": "N06", "match": {"servcie": "tg"}}), "servcie"),
             (json!({"fault": "N06", "match": []}), "object"),
+            (json!({"fault": "N06", "match": {"key_in": "cookie"}}), "bearer"),
             (json!({"fault": "N06", "when": "later"}), "before_commit"),
             (json!({"fault": "N05", "when": "after_commit"}), "N06"),
             (json!({"fault": "H07", "status": 99}), "599"),

@@ -289,6 +289,7 @@ pub(super) fn answer(
         host: header("host"),
         authorization: header("authorization"),
         api_key: header("x-api-key"),
+        user_agent: header("user-agent"),
         origin: header("origin"),
         fetch_site: header("sec-fetch-site"),
         page_token: header("x-sandbox-token"),

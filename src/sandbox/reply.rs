@@ -18,6 +18,8 @@ pub struct Request<'a> {
     pub authorization: Option<&'a str>,
     /// The `X-API-Key` header.
     pub api_key: Option<&'a str>,
+    /// The `User-Agent` header.
+    pub user_agent: Option<&'a str>,
     /// The `Origin` header. Browsers send it, or `Sec-Fetch-Site`, or both; programs send neither.
     pub origin: Option<&'a str>,
     /// The `Sec-Fetch-Site` header.

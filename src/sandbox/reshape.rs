@@ -4,7 +4,7 @@
 
 #![allow(clippy::needless_pass_by_value)] // the table needs one signature for all
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Bends a body.
 pub(super) type Reshape = fn(Vec<u8>) -> Vec<u8>;
@@ -115,6 +115,35 @@ pub(super) fn bare_orders(body: Vec<u8>) -> Vec<u8> {
     })
 }
 
+/// The history without an envelope.
+pub(super) fn orders_list(body: Vec<u8>) -> Vec<u8> {
+    match field_of(&body, "orders") {
+        Some(orders) => orders.to_string().into(),
+        None => body,
+    }
+}
+
+/// The history as an object keyed by order id, one envelope deeper.
+pub(super) fn orders_map(body: Vec<u8>) -> Vec<u8> {
+    let Some(Value::Array(orders)) = field_of(&body, "orders") else {
+        return body;
+    };
+    let keyed: Map<_, _> = orders.into_iter().map(|order| (order["order_id"].to_string(), order)).collect();
+    json!({"status": "OK", "data": {"orders": keyed}}).to_string().into()
+}
+
+/// The countries in the form of the vendor's page.
+pub(super) fn countries_list(body: Vec<u8>) -> Vec<u8> {
+    let Some(Value::Object(countries)) = field_of(&body, "countries") else {
+        return body;
+    };
+    let listed: Vec<Value> = countries
+        .iter()
+        .map(|(code, country)| json!({"id": code.parse::<u64>().ok(), "eng": country["name"], "code": code}))
+        .collect();
+    json!({"status": "OK", "countries": listed, "total": listed.len()}).to_string().into()
+}
+
 pub(super) fn price_comma(body: Vec<u8>) -> Vec<u8> {
     priced(body, "\"18,50\"")
 }
@@ -155,6 +184,14 @@ fn around(before: &[u8], mut body: Vec<u8>, after: &[u8]) -> Vec<u8> {
     body.splice(0..0, before.iter().copied());
     body.extend_from_slice(after);
     body
+}
+
+/// A field of a JSON object.
+fn field_of(body: &[u8], name: &str) -> Option<Value> {
+    let Ok(Value::Object(mut fields)) = serde_json::from_slice(body) else {
+        return None;
+    };
+    fields.remove(name)
 }
 
 /// Puts fields in front of those of an object; what is no object gets them around it in one.
@@ -210,6 +247,19 @@ mod tests {
         ];
         for (bend, bent) in cases {
             assert_eq!(String::from_utf8(bend(BODY.into())).unwrap(), bent);
+        }
+        let orders = r#"{"orders":[{"order_id":7}],"status":"OK"}"#;
+        let map = r#"{"data":{"orders":{"7":{"order_id":7}}},"status":"OK"}"#;
+        let countries = r#"{"countries":{"22":{"code":"22","name":"India"}}}"#;
+        let list = r#"{"countries":[{"code":"22","eng":"India","id":22}],"status":"OK","total":1}"#;
+        let cases: [(Reshape, &str, &str); 4] = [
+            (orders_list, orders, r#"[{"order_id":7}]"#),
+            (orders_map, orders, map),
+            (countries_list, countries, list),
+            (countries_list, BODY, BODY),
+        ];
+        for (bend, body, bent) in cases {
+            assert_eq!(String::from_utf8(bend(body.into())).unwrap(), bent);
         }
         assert!(String::from_utf8(invalid_utf8(BODY.into())).is_err());
         assert_eq!(edited(b"NO_BALANCE".to_vec(), &|_, _| unreachable!()), b"NO_BALANCE");

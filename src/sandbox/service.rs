@@ -12,6 +12,7 @@ use super::actions::Outcome;
 use super::apply::{meet, respond};
 use super::control;
 use super::fault_table::{Effect, Unreachable};
+use super::faults::Origin;
 use super::inbox::{self, Inbox};
 use super::namespace::{Line, Namespace};
 use super::reply::{Params, Reply, Request};
@@ -121,8 +122,9 @@ impl Service {
     /// What keeps this request from reaching the service at all, where a fault says so.
     pub(super) fn unreachable(&mut self, request: &Request<'_>) -> Option<Unreachable> {
         let params = Params::parse(request.query);
-        let namespace = self.namespaces.get_mut(key_of(request, &params)?)?;
-        let rule = meet(namespace, &params, true)?;
+        let (key, origin) = key_of(request, &params)?;
+        let namespace = self.namespaces.get_mut(key)?;
+        let rule = meet(namespace, &params, origin, true)?;
         match rule.row.effect {
             Effect::Unreachable(unreachable) => Some(unreachable),
             _ => None,
@@ -132,7 +134,7 @@ impl Service {
     fn act(&mut self, request: &Request<'_>, now: u64) -> Reply {
         let params = Params::parse(request.query);
         let json = params.get("format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-        let Some(key) = key_of(request, &params) else {
+        let Some((key, origin)) = key_of(request, &params) else {
             return Outcome::refusal("BAD_KEY", "").reply(json);
         };
         let keys = self.namespaces.len();
@@ -145,7 +147,7 @@ impl Service {
                 let reason = "the parameter \"action\" is missing".to_string();
                 (Outcome::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
             }
-            (None, action) => respond(namespace, action, &params, json, now),
+            (None, action) => respond(namespace, action, &params, origin, json, now),
         };
         let (total, most, least) = LOG_LINES;
         let limit = (total / keys.max(1)).clamp(least, most);
@@ -167,7 +169,7 @@ impl Service {
             return control::health();
         }
         let params = Params::parse(request.query);
-        let Some(key) = key_of(request, &params) else {
+        let Some((key, _)) = key_of(request, &params) else {
             let sentence =
                 "Send the key whose namespace is meant: ?api_key=KEY, Authorization: Bearer KEY, or X-API-Key: KEY.";
             return control::refusal(401, sentence);
@@ -207,12 +209,17 @@ impl Service {
     }
 }
 
-/// The key of a request: of the query, else of `Authorization`, else of `X-API-Key`.
-fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<&'a str> {
+/// The key of a request, of the query, else of `Authorization`, else of `X-API-Key`; and how the request presents itself.
+fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, Origin<'a>)> {
     let bearer = || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let key = params.get("api_key").or_else(bearer).or(request.api_key)?;
+    let (key, key_in) = params
+        .get("api_key")
+        .map(|key| (key, "query"))
+        .or_else(|| Some((bearer()?, "bearer")))
+        .or_else(|| Some((request.api_key?, "header")))?;
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-    (visible && (1..=256).contains(&key.len())).then_some(key)
+    let origin = Origin { key_in, agent: request.user_agent };
+    (visible && (1..=256).contains(&key.len())).then_some((key, origin))
 }
 
 /// The keys that are never served, and why.

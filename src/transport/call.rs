@@ -47,6 +47,8 @@ pub(super) struct Call {
     /// The proxy, while the connection to it is made.
     proxy: RefCell<Option<String>>,
     failure: RefCell<Option<TransportError>>,
+    #[cfg(feature = "doctor")]
+    pub(super) watch: super::timings::Stopwatch,
 }
 
 /// Takes the call off the thread again, whatever happens.
@@ -79,6 +81,8 @@ impl Call {
             answered: Cell::new(false),
             proxy: RefCell::new(None),
             failure: RefCell::new(None),
+            #[cfg(feature = "doctor")]
+            watch: super::timings::Stopwatch::new(),
         })
     }
 
@@ -95,6 +99,8 @@ impl Call {
 
     /// Begins a phase, and its time.
     pub(super) fn begin(&self, phase: Phase) {
+        #[cfg(feature = "doctor")]
+        self.watch.enter(phase);
         let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } = self.timeouts;
         let limit = match (phase, self.lane) {
             (Phase::Resolve, _) => resolve,
@@ -121,6 +127,8 @@ impl Call {
 
     /// Goes on in another phase within the same time.
     pub(super) fn continue_as(&self, phase: Phase) {
+        #[cfg(feature = "doctor")]
+        self.watch.enter(phase);
         self.phase.set(phase);
     }
 
@@ -153,6 +161,8 @@ impl Call {
 
     /// Notes that bytes of the reply came.
     pub(super) fn set_answered(&self) {
+        #[cfg(feature = "doctor")]
+        self.watch.answered();
         self.answered.set(true);
     }
 

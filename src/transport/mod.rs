@@ -24,6 +24,8 @@ mod resolve;
 mod socket;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "doctor")]
+mod timings;
 mod tls;
 
 use std::fmt;
@@ -35,6 +37,9 @@ use crate::Cancel;
 
 pub use config::{HttpConfig, ProxyChoice, Timeouts};
 pub use http::HttpTransport;
+#[cfg(feature = "doctor")]
+#[doc(hidden)]
+pub use timings::Timings;
 
 /// Makes HTTP exchanges with the service.
 pub trait Transport: Send + Sync + fmt::Debug {

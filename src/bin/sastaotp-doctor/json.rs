@@ -1,0 +1,148 @@
+//! JSON as it stood in a reply: the order of fields, repeated fields and the text of numbers are kept, for they are what a
+//! capture is to show.
+
+use std::fmt;
+
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The deepest nesting that is read; what nests deeper is no reply of the service.
+const MAX_DEPTH: usize = 32;
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Json {
+    Text(String),
+    /// A number, as it was written.
+    Number(String),
+    /// `true`, `false` or `null`.
+    Word(&'static str),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads one value; `None` for what is not JSON.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let raw = serde_json::from_str::<&RawValue>(text).ok()?;
+        Self::of(raw, 0)
+    }
+
+    fn of(raw: &RawValue, depth: usize) -> Option<Self> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let text = raw.get();
+        Some(match text.as_bytes().first()? {
+            b'"' => Self::Text(serde_json::from_str(text).ok()?),
+            b't' => Self::Word("true"),
+            b'f' => Self::Word("false"),
+            b'n' => Self::Word("null"),
+            b'[' => {
+                let members: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+                Self::List(members.into_iter().map(|member| Self::of(member, depth + 1)).collect::<Option<_>>()?)
+            }
+            b'{' => {
+                let fields = serde_json::Deserializer::from_str(text).deserialize_map(Fields).ok()?;
+                let read = |(name, raw): (String, &RawValue)| Some((name, Self::of(raw, depth + 1)?));
+                Self::Object(fields.into_iter().map(read).collect::<Option<_>>()?)
+            }
+            _ => Self::Number(text.to_owned()),
+        })
+    }
+
+    /// The value of a field of an object.
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.fields().iter().find(|(found, _)| found == name).map(|(_, value)| value)
+    }
+
+    /// The fields of an object; none for another value.
+    pub(crate) fn fields(&self) -> &[(String, Self)] {
+        if let Self::Object(fields) = self { fields } else { &[] }
+    }
+
+    /// How many members a list or an object has.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::List(members) => members.len(),
+            Self::Object(fields) => fields.len(),
+            _ => 0,
+        }
+    }
+
+    /// What kind of value it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Number(_) => "number",
+            Self::Word("null") => "null",
+            Self::Word(_) => "yes or no",
+            Self::List(_) => "list",
+            Self::Object(_) => "object",
+        }
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = |text: &str| serde_json::to_string(text).map_err(|_| fmt::Error);
+        match self {
+            Self::Text(text) => f.write_str(&quoted(text)?),
+            Self::Number(text) => f.write_str(text),
+            Self::Word(word) => f.write_str(word),
+            Self::List(members) => {
+                for (at, member) in members.iter().enumerate() {
+                    write!(f, "{}{member}", if at == 0 { "[" } else { "," })?;
+                }
+                f.write_str(if members.is_empty() { "[]" } else { "]" })
+            }
+            Self::Object(fields) => {
+                for (at, (name, value)) in fields.iter().enumerate() {
+                    write!(f, "{}{}:{value}", if at == 0 { "{" } else { "," }, quoted(name)?)?;
+                }
+                f.write_str(if fields.is_empty() { "{}" } else { "}" })
+            }
+        }
+    }
+}
+
+/// Reads the fields of an object in their order.
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::new();
+        while let Some(field) = map.next_entry()? {
+            if fields.len() == 100_000 {
+                return Err(A::Error::custom("too many fields"));
+            }
+            fields.push(field);
+        }
+        Ok(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_written_again() {
+        for text in
+            [r#"{"b":18.50,"a":[1e400,null,true],"b":"x\"\\"}"#, "[]", "{}", r#""é""#, r#"{"":{"c":[{}]}}"#, "-0.10"]
+        {
+            assert_eq!(Json::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "{", "NO_BALANCE", "{}{}", "<html>", &"[".repeat(10_000)] {
+            assert_eq!(Json::parse(text), None, "{text:.10}");
+        }
+        let deep = format!("{}{}", "[".repeat(100), "]".repeat(100));
+        assert_eq!(Json::parse(&deep), None);
+    }
+}

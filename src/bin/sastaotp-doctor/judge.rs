@@ -1,0 +1,434 @@
+//! What replies say about a question, and whether that is what the vendor's page says, what the family does, or news.
+//!
+//! The library's own parsers read the replies: what they cannot read, no program can use. Where a question is about the form,
+//! the JSON itself is looked at.
+
+use std::fmt;
+
+use sastaotp::protocol::{self, Code, Failure, OrderStatus, RawReply};
+
+use crate::ask::{Agent, Format, Got, Key, Read};
+use crate::json::Json;
+use crate::probes::Probe;
+
+/// How what was observed stands to what is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// As the vendor's page says.
+    Documented,
+    /// As the family does, or as users have seen it.
+    Family,
+    /// Known from nobody yet, and the library reads it.
+    New,
+    /// The library cannot read it.
+    Unreadable,
+    /// There was nothing to see: no order, no price.
+    Unseen,
+    /// No reply came, or the question was not put.
+    Unanswered,
+}
+
+/// What was observed, and how it stands to what is said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) observed: String,
+    pub(crate) verdict: Verdict,
+}
+
+/// Judges a question by the replies so far; the row is that of the question.
+pub(crate) type Judge = fn(&Seen<'_>, &Probe) -> Result<Finding, Finding>;
+
+/// The replies so far.
+pub(crate) struct Seen<'a>(pub(crate) &'a [(&'static str, Got)]);
+
+impl Verdict {
+    /// The word in the table.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Family => "family",
+            Self::New => "new",
+            Self::Unreadable => "unreadable",
+            Self::Unseen => "not seen",
+            Self::Unanswered => "no answer",
+        }
+    }
+}
+
+fn found(verdict: Verdict, observed: impl fmt::Display) -> Finding {
+    Finding { observed: observed.to_string(), verdict }
+}
+
+/// A finding by which of two holds, or neither.
+fn either(documented: bool, family: bool, observed: impl fmt::Display) -> Finding {
+    let verdict = match (documented, family) {
+        (true, _) => Verdict::Documented,
+        (_, true) => Verdict::Family,
+        _ => Verdict::New,
+    };
+    found(verdict, observed)
+}
+
+impl Seen<'_> {
+    /// The reply to a question.
+    pub(crate) fn got(&self, name: &str) -> Result<&Got, Finding> {
+        let unseen = || found(Verdict::Unseen, "not asked: nothing to ask about");
+        let got = self.0.iter().find(|(found, _)| *found == name).map(|(_, got)| got).ok_or_else(unseen)?;
+        match &got.result {
+            Ok(_) => Ok(got),
+            Err(error) => Err(found(Verdict::Unanswered, &error.message)),
+        }
+    }
+
+    /// The reply to a question, read by a parser of the library; and its JSON.
+    fn read<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+    ) -> Result<(T, Option<Json>), Finding> {
+        let got = self.got(name)?;
+        let raw = got.raw().ok_or_else(|| found(Verdict::Unanswered, "no reply"))?;
+        match parse(raw) {
+            Ok(value) => Ok((value, json_of(got))),
+            Err(failure) => Err(refused(&failure)),
+        }
+    }
+
+    /// The balance that was read as JSON: by whichever agent was let through.
+    pub(crate) fn balance_name(&self) -> &'static str {
+        let works = |name: &&&str| self.got(name).is_ok_and(|got| got.failure().is_none());
+        ["agent-library", "agent-other", "key-query", "key-bearer"]
+            .iter()
+            .find(works)
+            .copied()
+            .unwrap_or("agent-library")
+    }
+}
+
+/// The JSON of a reply.
+pub(crate) fn json_of(got: &Got) -> Option<Json> {
+    Json::parse(got.body().trim_start_matches('\u{feff}').trim())
+}
+
+/// A code of the service; a sentence in its place may hold anything.
+fn word_of(code: &Code) -> &str {
+    let is_word = code.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_word { code.as_str() } else { "a sentence for a code" }
+}
+
+/// What a reply is that is no answer.
+fn refused(failure: &Failure) -> Finding {
+    match failure {
+        Failure::Service(error) => {
+            found(Verdict::New, format_args!("{}, HTTP {}", word_of(&error.code), error.http_status))
+        }
+        Failure::Unreadable(bad) => {
+            found(Verdict::Unreadable, format_args!("{} (HTTP {}, {})", bad.problem, bad.http_status, bad.fault))
+        }
+    }
+}
+
+/// The fields of a value, by name.
+fn fields_of(value: &Json) -> String {
+    let names: Vec<&str> = value.fields().iter().map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
+}
+
+pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    let is_library = got.ask.agent == Agent::Library;
+    Ok(match got.failure() {
+        Some(Failure::Unreadable(bad)) if bad.fault == "H04" => {
+            let observed = format_args!("refused: {} (HTTP {})", bad.problem, bad.http_status);
+            either(false, is_library, observed)
+        }
+        Some(Failure::Unreadable(bad)) => return Err(refused(&Failure::Unreadable(bad))),
+        // A refused key was let through.
+        _ => either(false, !is_library, "let through"),
+    })
+}
+
+pub(crate) fn key_in_header(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let library = seen.got("agent-library")?;
+    let got = if library.fault() == Some("H04") { seen.got("agent-other")? } else { library };
+    key_of(got, false)
+}
+
+pub(crate) fn key(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    key_of(got, got.ask.key == Key::Bearer)
+}
+
+fn key_of(got: &Got, may_be_dropped: bool) -> Result<Finding, Finding> {
+    match got.failure() {
+        None => Ok(found(Verdict::Documented, "accepted")),
+        Some(Failure::Service(error)) => {
+            Ok(either(false, may_be_dropped, format_args!("refused: {}", word_of(&error.code))))
+        }
+        Some(unreadable) => Err(refused(&unreadable)),
+    }
+}
+
+pub(crate) fn latency(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let ms = |time: std::time::Duration| time.as_secs_f64() * 1_000.0;
+    let answered = || seen.0.iter().map(|(_, got)| got).filter(|got| got.result.is_ok());
+    let opened = answered().map(|got| got.timings).find(|timings| !timings.connect.is_zero());
+    let Some(opened) = opened else { return Err(found(Verdict::Unanswered, "no reply")) };
+    let mut replies: Vec<f64> = answered().map(|got| ms(got.timings.first_byte)).collect();
+    replies.sort_by(f64::total_cmp);
+    let median = replies.get(replies.len() / 2).copied().unwrap_or_default();
+    let tls = if opened.tls.is_zero() { "no TLS".to_owned() } else { format!("TLS {:.1} ms", ms(opened.tls)) };
+    Ok(found(Verdict::New, format_args!("connect {:.1} ms, {tls}, reply {median:.1} ms", ms(opened.connect))))
+}
+
+pub(crate) fn framing(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got("balance-plain")?;
+    let framed = got.raw().is_some_and(|raw| raw.framed);
+    let all = seen.0.iter().filter_map(|(_, got)| got.raw());
+    let (unframed, replies) = all.fold((0, 0), |(unframed, all), raw| (unframed + u32::from(!raw.framed), all + 1));
+    Ok(match (framed, unframed) {
+        (true, 0) => found(Verdict::New, "framed: a cut would show"),
+        _ => found(Verdict::Family, format_args!("not framed: {unframed} of {replies} so far end with the connection")),
+    })
+}
+
+pub(crate) fn balance(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (_, json) = seen.read(seen.balance_name(), protocol::parse_balance)?;
+    let json = json.ok_or_else(|| found(Verdict::New, "plain text"))?;
+    let documented = ["status", "balance", "currency"].iter().all(|name| json.get(name).is_some());
+    let kind = json.get("balance").map_or("elsewhere", Json::kind);
+    Ok(either(documented, false, format_args!("{}; balance is a {kind}", fields_of(&json))))
+}
+
+pub(crate) fn balance_plain(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    let body = got.body();
+    // What ends with the connection is not taken for an amount; its form is told all the same.
+    let form = body.trim().strip_prefix("ACCESS_BALANCE:");
+    match form {
+        Some(amount) => {
+            let decimals = amount.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+            Ok(found(Verdict::Documented, format_args!("ACCESS_BALANCE, {decimals} decimals")))
+        }
+        None => seen.read(row.name, protocol::parse_balance).map(|_| found(Verdict::New, "JSON")),
+    }
+}
+
+pub(crate) fn countries(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (countries, json) = seen.read(row.name, protocol::parse_countries)?;
+    let json = json.ok_or_else(|| found(Verdict::New, "plain text"))?;
+    let inner = json.get("countries").or_else(|| json.get("data")).unwrap_or(&json);
+    let first = match inner {
+        Json::List(members) => members.first(),
+        _ => inner.fields().first().map(|(_, value)| value),
+    };
+    let names = first.map(fields_of).unwrap_or_default();
+    let (kind, has) = (inner.kind(), |name: &str| first.is_some_and(|first| first.get(name).is_some()));
+    let form = if kind == "list" { "list" } else { "map" };
+    let documented = form == "list" && has("id") && has("eng") && has("code");
+    let family = form == "map" && has("name");
+    Ok(either(documented, family, format_args!("{form} of {}: {names}", countries.len())))
+}
+
+pub(crate) fn india(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (countries, _) = seen.read("countries", protocol::parse_countries)?;
+    let found_ones = protocol::find_countries(&countries, "India");
+    let Some(india) = found_ones.first() else {
+        return Ok(found(Verdict::Unseen, "no country has this name"));
+    };
+    Ok(either(india.code == "91", india.code == "22", &india.code))
+}
+
+/// Whether a reply without `format=json` is the same as the one with it.
+pub(crate) fn same_as_json(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    let observed = match (json_of(got), got.code()) {
+        (_, Some(code)) => format!("{}, HTTP {}", word_of(&code), got.raw().map_or(0, |raw| raw.status)),
+        (Some(_), None) => "JSON all the same".to_owned(),
+        (None, None) => format!("plain text of {} bytes", got.body().len()),
+    };
+    Ok(found(Verdict::New, observed))
+}
+
+pub(crate) fn services(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (services, json) = seen.read(row.name, protocol::parse_services)?;
+    let inner = json.as_ref().and_then(|json| json.get("services").or_else(|| json.get("data"))).or(json.as_ref());
+    let form = if inner.is_some_and(|inner| inner.kind() == "list") { "list" } else { "map" };
+    Ok(either(form == "map", false, format_args!("{form} of {}", services.len())))
+}
+
+pub(crate) fn services_countries(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (services, _) = seen.read("services", protocol::parse_services)?;
+    let with = services.iter().filter(|service| !service.countries.is_empty()).count();
+    Ok(either(with > 0, with == 0, format_args!("{with} of {} have some", services.len())))
+}
+
+pub(crate) fn services_of(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (services, _) = seen.read(row.name, protocol::parse_services)?;
+    let countries = services.first().map_or(0, |service| service.countries.len());
+    let observed = format!("{} service, {countries} countries", services.len());
+    Ok(either(services.len() == 1 && countries > 0, false, observed))
+}
+
+pub(crate) fn prices(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (prices, json) = seen.read(row.name, protocol::parse_prices)?;
+    let bytes = seen.got(row.name)?.body().len();
+    let has_envelope = json.as_ref().is_some_and(|json| json.get("data").is_some());
+    let envelope = if has_envelope { "in data" } else { "without envelope" };
+    Ok(either(false, has_envelope, format_args!("{} prices {envelope}, {bytes} bytes", prices.len())))
+}
+
+pub(crate) fn prices_any(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (prices, _) = seen.read("prices", protocol::parse_prices)?;
+    let any = ["*", "any"].into_iter().filter(|wanted| prices.iter().any(|price| price.country == *wanted));
+    let any: Vec<&str> = any.collect();
+    let observed = if any.is_empty() { "neither".to_owned() } else { any.join(", ") };
+    Ok(either(false, !any.is_empty(), observed))
+}
+
+pub(crate) fn prices_india(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (prices, _) = seen.read("prices", protocol::parse_prices)?;
+    let (countries, _) = seen.read("countries", protocol::parse_countries)?;
+    let found_ones = protocol::find_countries(&countries, "India");
+    let code =
+        found_ones.iter().map(|country| country.code.as_str()).find(|code| prices.iter().any(|p| p.country == *code));
+    Ok(match code {
+        Some(code) => either(code == "91", code == "22", format_args!("{code}, as in getCountries")),
+        None => found(Verdict::Unseen, "no price is under its code"),
+    })
+}
+
+pub(crate) fn prices_of(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (prices, _) = seen.read(row.name, protocol::parse_prices)?;
+    match prices.len() {
+        0 => Ok(found(Verdict::Unseen, "no price")),
+        1 => Ok(found(Verdict::Family, "one price")),
+        more => Ok(found(Verdict::New, format_args!("{more} prices"))),
+    }
+}
+
+/// Where the orders of a reply stand: the names on the way, and the orders themselves. The names are those that the parser knows.
+fn envelope(json: &Json) -> (Vec<&'static str>, &Json) {
+    const NAMES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
+    let (mut path, mut inner) = (Vec::new(), json);
+    while let Some((name, value)) = NAMES.iter().find_map(|name| Some((*name, inner.get(name)?))) {
+        path.push(name);
+        inner = value;
+    }
+    (path, inner)
+}
+
+/// The first order of a reply.
+fn first_order(json: &Json) -> Option<&Json> {
+    match envelope(json).1 {
+        Json::List(members) => members.first(),
+        map => map.fields().first().map(|(_, value)| value),
+    }
+}
+
+pub(crate) fn orders(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (page, json) = seen.read(row.name, protocol::parse_orders)?;
+    let json = json.ok_or_else(|| found(Verdict::New, "plain text"))?;
+    let (path, inner) = envelope(&json);
+    let form = if inner.kind() == "list" { "list" } else { "map by id" };
+    let place = if path.is_empty() { "without envelope".to_owned() } else { format!("in {}", path.join(".")) };
+    let total = page.total.map_or(String::new(), |_| ", with a total".to_owned());
+    Ok(found(Verdict::New, format_args!("{form} {place}{total}; {} read", page.orders.len())))
+}
+
+pub(crate) fn orders_fields(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (page, json) = seen.read("orders", protocol::parse_orders)?;
+    let json = json.ok_or_else(|| found(Verdict::New, "plain text"))?;
+    let (Some(order), Some(read)) = (first_order(&json), page.orders.first()) else {
+        return Ok(found(Verdict::Unseen, "no order yet"));
+    };
+    let missing: Vec<&str> = [
+        ("order id", read.order_id.is_none()),
+        ("activation id", read.activation_id.is_none()),
+        ("number", read.phone_number.is_none()),
+        ("service", read.service.is_none()),
+        ("price", read.price.is_none()),
+        ("status", read.status.is_none()),
+        ("time", read.created_at.is_none()),
+    ]
+    .into_iter()
+    .filter_map(|(name, missing)| missing.then_some(name))
+    .collect();
+    let names = fields_of(order);
+    Ok(match missing.as_slice() {
+        [] => found(Verdict::New, names),
+        missing => found(Verdict::New, format_args!("{names}; without {}", missing.join(", "))),
+    })
+}
+
+pub(crate) fn orders_order(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (page, _) = seen.read("orders", protocol::parse_orders)?;
+    let ids: Vec<u64> = page.orders.iter().filter_map(sastaotp::Order::sequence).collect();
+    Ok(match ids.as_slice() {
+        [] | [_] => found(Verdict::Unseen, "fewer than two orders"),
+        ids if ids.is_sorted_by(|a, b| a > b) => found(Verdict::New, "newest first"),
+        ids if ids.is_sorted() => found(Verdict::New, "oldest first: reconciling needs the newest"),
+        _ => found(Verdict::New, "in no order of their ids"),
+    })
+}
+
+pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
+    let (page, _) = seen.read("orders", protocol::parse_orders)?;
+    let Some(order) = page.orders.first() else {
+        return Ok(found(Verdict::Unseen, "no order yet"));
+    };
+    let Some(time) = &order.created_at else {
+        return Ok(found(Verdict::New, "nothing that the library knows"));
+    };
+    // Without its digits, which would be hidden like those of a number.
+    let form: String = time.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    let zone = if order.created.is_some() { "seconds since 1970" } else { "no zone is known" };
+    Ok(found(Verdict::New, format_args!("{form}: {zone}")))
+}
+
+pub(crate) fn orders_status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let (page, _) = seen.read(row.name, protocol::parse_orders)?;
+    let others = page.orders.iter().filter(|order| order.status != Some(OrderStatus::Completed)).count();
+    Ok(match (page.orders.len(), others) {
+        (0, _) => found(Verdict::Unseen, "none are completed"),
+        (_, 0) => found(Verdict::Documented, "only those"),
+        (all, others) => found(Verdict::New, format_args!("{others} of {all} are in another state")),
+    })
+}
+
+pub(crate) fn status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    let is_v2 = matches!(got.ask.read, Read::StatusV2(_));
+    let Some(json) = json_of(got) else {
+        let body = got.body();
+        let token = body.trim().split(':').next().unwrap_or_default();
+        if token.starts_with("STATUS_") || token.starts_with("ACCESS_") {
+            // The parser takes no code from a reply that ends with the connection; the word is told all the same.
+            return Ok(either(!is_v2 && got.ask.format == Format::Plain, true, token));
+        }
+        return seen.read(row.name, protocol::parse_status).map(|_| found(Verdict::New, "plain text"));
+    };
+    seen.read(row.name, protocol::parse_status)?;
+    let has = |name: &str| json.get(name).is_some();
+    let documented = is_v2 && has("verificationType") && has("sms");
+    Ok(either(documented, has("sms") || !is_v2 && has("raw"), fields_of(&json)))
+}
+
+/// An error that was asked for: its code, and the form it has.
+pub(crate) fn error(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
+    let got = seen.got(row.name)?;
+    let status = got.raw().map_or(0, |raw| raw.status);
+    let form = match json_of(got) {
+        Some(json) => format!("in JSON: {}", fields_of(&json)),
+        None => "as text".to_owned(),
+    };
+    Ok(match got.failure() {
+        None => found(Verdict::New, "no error"),
+        Some(Failure::Service(error)) => {
+            let code = word_of(&error.code);
+            let observed = format!("{code} {form}; HTTP {status}");
+            either(code == row.documented, error.code.meaning().as_str() == row.documented, observed)
+        }
+        Some(Failure::Unreadable(_)) => found(Verdict::Unreadable, format_args!("no code, {form}; HTTP {status}")),
+    })
+}

@@ -1,0 +1,385 @@
+//! What may leave the machine of the user: everything but the key, phone numbers, codes, texts of messages and ids.
+//!
+//! A value is hidden for one of three reasons: the name of its field, that it was hidden elsewhere, or how it looks. In replies
+//! about the account the first is turned round: what is not known to be harmless is hidden, so that a schema that nobody has
+//! seen shows nothing. What is hidden has a stand-in of the same shape, always the same for the same value.
+
+use std::collections::HashMap;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::json::Json;
+
+/// What replaces the key.
+const KEY: &str = "<the API key>";
+
+/// What a harmless field holds; anything else in it is hidden all the same.
+#[derive(Clone, Copy)]
+enum Holds {
+    /// One word without digits: `pending`.
+    Word,
+    /// The name or the code of a country or a service.
+    Name,
+    /// An amount or a count.
+    Figure,
+}
+
+/// Names of fields that say nothing about a person, in lower case and without `_`.
+#[rustfmt::skip]
+const HARMLESS: [(&str, Holds); 21] = [
+    ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure), ("expiresin", Holds::Figure),
+    ("limit", Holds::Figure), ("minactivationtime", Holds::Figure), ("multisms", Holds::Figure), ("page", Holds::Figure),
+    ("pages", Holds::Figure), ("perpage", Holds::Figure), ("price", Holds::Figure), ("total", Holds::Figure),
+    ("verificationtype", Holds::Figure), ("country", Holds::Name), ("countrycode", Holds::Name),
+    ("countryname", Holds::Name), ("service", Holds::Name), ("servicecode", Holds::Name), ("servicename", Holds::Name),
+    ("currency", Holds::Word), ("status", Holds::Word),
+];
+
+/// Whose a reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// The catalogue, the same for everybody: only what looks private is hidden.
+    Everybody,
+    /// The account: only what is known to be harmless is shown.
+    Account,
+}
+
+/// Hides what is private, and remembers it.
+pub(crate) struct Redactor {
+    /// The key as it is, and as it stands in a query.
+    key: Vec<String>,
+    stand_ins: HashMap<String, String>,
+    /// How many stand-ins there are of each shape.
+    shapes: HashMap<String, u64>,
+}
+
+impl Redactor {
+    pub(crate) fn new(key: &str) -> Self {
+        let encoded = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
+        Self { key: vec![key.to_owned(), encoded], stand_ins: HashMap::new(), shapes: HashMap::new() }
+    }
+
+    /// A JSON value with what is private hidden.
+    pub(crate) fn json(&mut self, value: &Json, about: About) -> Json {
+        self.value("", value, about)
+    }
+
+    fn value(&mut self, name: &str, value: &Json, about: About) -> Json {
+        match value {
+            Json::Word(word) => Json::Word(word),
+            Json::List(members) => Json::List(members.iter().map(|member| self.value(name, member, about)).collect()),
+            Json::Object(fields) => Json::Object(
+                fields
+                    .iter()
+                    .map(|(field, value)| (self.name(field, about), self.value(field, value, about)))
+                    .collect(),
+            ),
+            Json::Text(text) => Json::Text(self.leaf(name, text, about)),
+            Json::Number(number) => Json::Number(self.leaf(name, number, about)),
+        }
+    }
+
+    /// A field's name. A map may be keyed by an id or a number, and those are no names.
+    fn name(&mut self, name: &str, about: About) -> String {
+        if about == About::Account && !is_name(name) { self.hide(name) } else { self.text(name) }
+    }
+
+    fn leaf(&mut self, name: &str, text: &str, about: About) -> String {
+        if about == About::Everybody {
+            return self.text(text);
+        }
+        if let Some(shown) = self.token(text) {
+            return shown;
+        }
+        let name: String = name.chars().filter(|c| *c != '_' && *c != '-').collect::<String>().to_ascii_lowercase();
+        let holds = HARMLESS.iter().find(|(harmless, _)| *harmless == name).map(|(_, holds)| *holds);
+        if holds.is_some_and(|holds| holds.fits(text)) { self.text(text) } else { self.hide(text) }
+    }
+
+    /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
+    fn token(&mut self, text: &str) -> Option<String> {
+        let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
+        let is_token = (5..=40).contains(&token.len())
+            && token.contains('_')
+            && token.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let hidden = rest.map(|rest| format!(":{}", self.hide(rest))).unwrap_or_default();
+        is_token.then(|| format!("{token}{hidden}"))
+    }
+
+    /// A body that is not JSON.
+    pub(crate) fn plain(&mut self, body: &str, about: About) -> String {
+        let trimmed = body.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        if let Some(shown) = self.token(trimmed) {
+            return body.replacen(trimmed, &shown, 1);
+        }
+        // A page is the same for everybody; what merely begins like one is not.
+        let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
+        if about == About::Everybody || is_page || trimmed.is_empty() { self.text(body) } else { self.hide(body) }
+    }
+
+    /// Text for a person or a file: without the key, without what was hidden elsewhere, and without what looks private.
+    pub(crate) fn text(&mut self, text: &str) -> String {
+        let text = self.without_known(text);
+        let mut shown = String::with_capacity(text.len());
+        let mut rest = text.as_str();
+        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '+') {
+            let (before, from) = rest.split_at(start);
+            shown.push_str(before);
+            let length = private_length(from);
+            let length = if length > 0 {
+                shown.push_str(&self.hide(&from[..length]));
+                length
+            } else {
+                let word = from.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(from.len()).max(1);
+                shown.push_str(&from[..word]);
+                word
+            };
+            rest = &from[length..];
+        }
+        shown.push_str(rest);
+        shown
+    }
+
+    /// Replaces the key and what has a stand-in.
+    fn without_known(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        for key in &self.key {
+            text = replaced(&text, key, KEY);
+        }
+        let telling =
+            |value: &&String| value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit());
+        let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
+        known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
+        for value in known {
+            text = replaced(&text, value, &self.stand_ins[value]);
+        }
+        text
+    }
+
+    /// The stand-in of a value.
+    pub(crate) fn hide(&mut self, value: &str) -> String {
+        if let Some(known) = self.stand_ins.get(value) {
+            return known.clone();
+        }
+        if !value.chars().any(char::is_alphanumeric) || self.stand_ins.values().any(|stand_in| stand_in == value) {
+            return value.to_owned();
+        }
+        let shape: String = value.chars().map(blank).collect();
+        let count = self.shapes.entry(shape.clone()).or_default();
+        *count += 1;
+        let stand_in = nth(&shape, *count);
+        self.stand_ins.insert(value.to_owned(), stand_in.clone());
+        stand_in
+    }
+}
+
+/// A character of a shape: digits stay digits, letters stay letters of their case.
+fn blank(c: char) -> char {
+    match c {
+        '0'..='9' => '0',
+        'A'..='Z' => 'A',
+        'a'..='z' => 'a',
+        // Another script, or a sign that may be one: it says as much as a letter.
+        _ if !c.is_ascii() => 'a',
+        _ => c,
+    }
+}
+
+/// The n-th text of a shape: a number written into its last places. Letters stay hexadecimal digits.
+fn nth(shape: &str, mut n: u64) -> String {
+    let mut places: Vec<char> = shape.chars().collect();
+    let is_number = places.iter().all(|c| *c == '0' || !c.is_alphanumeric());
+    let first = places.iter().position(|c| *c == '0');
+    for (at, place) in places.iter_mut().enumerate().rev() {
+        // The first digit is for the rule below: a JSON number does not begin with 0.
+        let base: u8 = match *place {
+            _ if is_number && Some(at) == first => continue,
+            '0' => 10,
+            'a' | 'A' => 6,
+            _ => continue,
+        };
+        let digit = u8::try_from(n % u64::from(base)).unwrap_or_default();
+        *place = char::from(*place as u8 + digit);
+        n /= u64::from(base);
+    }
+    if let (true, Some(first)) = (is_number, first) {
+        places[first] = '1';
+    }
+    places.into_iter().collect()
+}
+
+/// Replaces a value where it stands by itself: in the middle of a longer word or number it is another one.
+fn replaced(text: &str, value: &str, by: &str) -> String {
+    let is_long = value.len() >= 16;
+    let mut result = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, _) in text.match_indices(value) {
+        let alone = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        let end = at + value.len();
+        if at >= from && (is_long || alone(text[..at].chars().next_back()) && alone(text[end..].chars().next())) {
+            result.push_str(&text[from..at]);
+            result.push_str(by);
+            from = end;
+        }
+    }
+    result.push_str(&text[from..]);
+    result
+}
+
+/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `STATUS`.
+fn is_name(name: &str) -> bool {
+    let words: Vec<&str> = name.split(['_', '-']).collect();
+    let is_word = |word: &&str| {
+        let rest = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
+        let humps = word.len() - rest.len();
+        !word.is_empty()
+            && word.bytes().all(|b| b.is_ascii_alphabetic())
+            && (rest.is_empty() || humps <= 1 && has_humps(rest))
+    };
+    name.len() <= 40 && words.iter().all(is_word)
+}
+
+/// Whether capitals stand alone, each with small letters behind it: `expiresIn`, not `LwASdrXY`.
+fn has_humps(word: &str) -> bool {
+    let mut before = 'x';
+    let fits = word.chars().all(|c| {
+        let fits = !(c.is_ascii_uppercase() && before.is_ascii_uppercase());
+        before = c;
+        fits
+    });
+    fits && before.is_ascii_lowercase()
+}
+
+impl Holds {
+    fn fits(self, text: &str) -> bool {
+        let is_figure = text.len() <= 9
+            && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && (text.len() <= 4 || text.contains('.'));
+        let is_code = text.len() <= 3 && text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let has_digits = text.bytes().any(|b| b.is_ascii_digit());
+        match self {
+            Self::Figure => is_figure,
+            Self::Name => is_code || !has_digits && text.chars().count() <= 40 && text.split_whitespace().count() <= 3,
+            Self::Word => text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphabetic()),
+        }
+    }
+}
+
+/// How many bytes at the beginning of a text look private: a long run of digits with what may separate them, an address of a
+/// machine or a mailbox, a key or a token. 0 where nothing does.
+fn private_length(text: &str) -> usize {
+    let word = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+_.-@".contains(c))).unwrap_or(text.len());
+    let word = &text[..word];
+    if word.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.')) {
+        return word.len();
+    }
+    let alphanumeric = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let token = &text[..alphanumeric];
+    let digits = token.bytes().filter(u8::is_ascii_digit).count();
+    let is_token = token.len() >= 16 && digits >= 3 && token.bytes().any(|b| b.is_ascii_alphabetic());
+    if token.starts_with("stp_") || is_token {
+        return token.len();
+    }
+    let (mut digits, mut end) = (0, 0);
+    for (at, c) in text.char_indices() {
+        match c {
+            '0'..='9' => (digits, end) = (digits + 1, at + 1),
+            '+' if at == 0 => {}
+            ' ' | '-' | '(' | ')' | '.' if end == at && at > 0 => {}
+            _ => break,
+        }
+    }
+    // What goes on in letters is a word with digits in it.
+    let goes_on = text[end..].starts_with(|c: char| c.is_ascii_alphabetic());
+    if digits >= 7 && !goes_on { end } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(json: &str, about: About) -> String {
+        Redactor::new("stp_canary").json(&Json::parse(json).unwrap(), about).to_string()
+    }
+
+    #[test]
+    fn an_account_shows_nothing_but_what_is_known_to_be_harmless() {
+        for (json, redacted) in [
+            (r#"{"order_id":1234,"price":18.50}"#, r#"{"order_id":1001,"price":18.50}"#),
+            (r#"{"number":"917991234567","status":"pending"}"#, r#"{"number":"100000000001","status":"pending"}"#),
+            (r#"{"phone":"+91 79912 34567"}"#, r#"{"phone":"+10 00000 00001"}"#),
+            (r#"{"activation_id":"Lw4S1r37abcXYZ"}"#, r#"{"activation_id":"Aa0A0a00aaaAAB"}"#),
+            (r#"{"new_thing":{"deep":["Ключ 4821 🔑"]}}"#, r#"{"new_thing":{"deep":["aaaa 0000 b"]}}"#),
+            (r#"{"status":"Your code is 4821 now"}"#, r#"{"status":"Aaaa aaaa aa 0000 aab"}"#),
+            (r#"{"raw":"STATUS_OK:4821"}"#, r#"{"raw":"STATUS_OK:1001"}"#),
+            (r#"{"error":"NO_ACTIVATION"}"#, r#"{"error":"NO_ACTIVATION"}"#),
+            (r#"{"38496653":{"Lw4S1r37abcXYZ":1}}"#, r#"{"10000001":{"Aa0A0a00aaaAAB":1}}"#),
+            (r#"{"created_at":"2026-11-25 06:17:24"}"#, r#"{"created_at":"1000-00-00 00:00:01"}"#),
+            (r#"{"count":4821137,"total":42}"#, r#"{"count":1000001,"total":42}"#),
+            (r#"{"a":null,"b":true,"c":[]}"#, r#"{"a":null,"b":true,"c":[]}"#),
+        ] {
+            assert_eq!(shown(json, About::Account), redacted);
+        }
+    }
+
+    #[test]
+    fn the_same_value_has_the_same_stand_in_and_others_have_others() {
+        let mut redactor = Redactor::new("stp_canary");
+        let numbers: Vec<String> = (0..300).map(|n| redactor.hide(&format!("9179912{n:05}"))).collect();
+        for (at, number) in numbers.iter().enumerate() {
+            assert!(!numbers[at + 1..].contains(number));
+            assert_eq!(*number, redactor.hide(&format!("9179912{at:05}")));
+        }
+        assert_eq!(redactor.hide(&numbers[7]), numbers[7], "a stand-in stands for itself");
+    }
+
+    #[test]
+    fn what_was_hidden_once_is_hidden_everywhere() {
+        let mut redactor = Redactor::new("k/1");
+        let stand_in = redactor.hide("482113");
+        assert_eq!(
+            redactor.text("the code 482113, not 4821137 or x482113"),
+            format!("the code {stand_in}, not 1000001 or x482113")
+        );
+        assert_eq!(redactor.text("?api_key=k%2F1&x, k/1, ak/1"), format!("?api_key={KEY}&x, {KEY}, ak/1"));
+    }
+
+    #[test]
+    fn what_looks_private_is_hidden_in_any_text() {
+        let mut redactor = Redactor::new("stp_canary");
+        for (text, redacted) in [
+            ("call +91 79912 34567 now", "call +10 00000 00001 now"),
+            ("Ray ID: 8f2ab1c07dd3e9a1 from 203.0.113.195", "Ray ID: 0a0aa0a00aa0a0a1 from 100.0.000.001"),
+            ("mail rahul@example.com", "mail aaaaa@aaaaaaa.aab"),
+            ("stp_0123456789abcdef", "aaa_0000000000aaaaab"),
+            ("price 76.94, 1200 s, count 999", "price 76.94, 1200 s, count 999"),
+            ("{\"22\":{\"tg\":{\"cost\":76.94}}}", "{\"22\":{\"tg\":{\"cost\":76.94}}}"),
+        ] {
+            assert_eq!(redactor.text(text), redacted);
+        }
+    }
+
+    #[test]
+    fn plain_bodies_keep_their_word() {
+        let mut redactor = Redactor::new("stp_canary");
+        for (body, redacted) in [
+            ("STATUS_OK:12:34", "STATUS_OK:10:01"),
+            ("\u{feff}NO_ACTIVATION\r\n", "\u{feff}NO_ACTIVATION\r\n"),
+            ("ACCESS_BALANCE:125.50", "ACCESS_BALANCE:100.01"),
+            ("{\"sms\":\"4821 is", "{\"aaa\":\"0000 ab"),
+            ("<html><b>403</b></html>", "<html><b>403</b></html>"),
+        ] {
+            assert_eq!(redactor.plain(body, About::Account), redacted);
+        }
+    }
+
+    #[test]
+    fn names_are_made_of_words() {
+        for name in ["order_id", "expiresIn", "STATUS", "verificationType", "can_get_another_sms", "orders"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"] {
+            assert!(!is_name(name), "{name}");
+        }
+    }
+}
