@@ -10,6 +10,8 @@
 //!
 //! A [`Server`] also shows a page at `/` to a browser on this machine: what happens, and SMS by hand.
 //!
+//! How far the live service is known to do the same is in `src/sandbox/PARITY.md`.
+//!
 //! ```
 //! use sastaotp::sandbox::Server;
 //!

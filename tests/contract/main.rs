@@ -1,0 +1,105 @@
+//! The contract: what the library takes for granted of a service, checked against whatever service there is.
+//!
+//! By itself it runs against a sandbox. `tests/contract/run --live --max-inr N` runs it against the service that
+//! `SASTAOTP_API_KEY` is for: then what differs is news of the live service, and reads are free while rows that may cost
+//! something keep to the budget and settle what they buy. The same table is the sandbox's parity page,
+//! `src/sandbox/PARITY.md`; `SASTAOTP_BLESS=1` writes it anew.
+
+mod money;
+mod reads;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sastaotp::sandbox::Server;
+use sastaotp::{Amount, Client, ClientBuilder};
+
+use table::{Check, ROWS};
+
+/// Between two rows, where the service is another's.
+const PAUSE: Duration = Duration::from_secs(1);
+/// What rows may spend in the sandbox.
+const RUPEES: i32 = 200;
+
+/// What a row is checked against.
+struct Service {
+    builder: ClientBuilder,
+    /// Of one budget for all rows.
+    client: Client,
+    /// Whether a row may cost something.
+    pays: bool,
+    live: bool,
+}
+
+impl Service {
+    fn new(builder: ClientBuilder, budget: Option<Amount>, live: bool) -> Result<Self, sastaotp::Error> {
+        let paying = budget.map_or_else(|| builder.clone(), |budget| builder.clone().budget(budget));
+        Ok(Self { client: paying.build()?, builder, pays: budget.is_some(), live })
+    }
+
+    fn check(&self, check: &Check) -> Result<(), Failed> {
+        if self.live {
+            thread::sleep(PAUSE);
+        }
+        match check {
+            Check::Read(check) => Ok(check(self)?),
+            Check::Money(check) if self.pays => Ok(check(&self.client)?),
+            Check::Money(_) | Check::Elsewhere(_) => Ok(()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let live = std::env::var_os("SASTAOTP_CONTRACT_LIVE").is_some();
+    // A service of one's own, and rows that look at the wallet: one after the other.
+    arguments.test_threads = Some(1);
+    let server = (!live).then(|| Server::start(0).expect("a port is free"));
+    let service = match &server {
+        Some(server) => {
+            let builder = Client::builder().api_key("stp_canary_of_the_contract").base_url(server.url());
+            Service::new(builder, Some(Amount::from_rupees(RUPEES)), false)
+        }
+        None => live_service(),
+    };
+    let service = match service {
+        Ok(service) => Arc::new(Mutex::new(service)),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut trials: Vec<Trial> = ROWS
+        .iter()
+        .filter(|row| !matches!(row.check, Check::Elsewhere(_)))
+        .map(|row| {
+            let service = Arc::clone(&service);
+            let name = format!("{}: {}", row.action, row.promise);
+            Trial::test(name, move || service.lock().unwrap_or_else(PoisonError::into_inner).check(&row.check))
+                .with_kind(row.grade.word())
+        })
+        .collect();
+    if !live {
+        trials.push(Trial::test("the parity page is that of the table", table::page_is_up_to_date));
+        trials.push(Trial::test("the tests that the table names are there", table::tests_are_there));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The service of the environment. Without a budget nothing is bought.
+fn live_service() -> Result<Service, sastaotp::Error> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let mut builder = Client::builder();
+    if let Some(key) = set("SASTAOTP_API_KEY") {
+        builder = builder.api_key(&key);
+    }
+    if let Some(url) = set("SASTAOTP_BASE_URL") {
+        builder = builder.base_url(&url);
+    }
+    let budget = set("SASTAOTP_CONTRACT_MAX_INR").map(|text| text.parse().expect("a budget in rupees, like 25"));
+    Service::new(builder, budget, true)
+}

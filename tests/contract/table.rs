@@ -1,0 +1,138 @@
+//! What the sandbox does and how far it is known that the live service does the same: a row each, with its check.
+
+use std::fmt::Write as _;
+
+use libtest_mimic::Failed;
+use sastaotp::Client;
+
+use super::{Service, money, reads};
+
+/// A promise of the service, and who says so.
+pub(crate) struct Row {
+    pub(crate) action: &'static str,
+    pub(crate) promise: &'static str,
+    pub(crate) grade: Grade,
+    /// Where the grade leaves something open, or where the documentation says another thing.
+    pub(crate) note: &'static str,
+    pub(crate) check: Check,
+}
+
+/// How far it is known of the live service.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Grade {
+    /// The vendor's page says so.
+    Documented,
+    /// Users of the live service have seen it.
+    Observed,
+    /// Services of this protocol do so; nobody has seen it here.
+    Guessed,
+}
+
+pub(crate) enum Check {
+    /// It reads, and costs nothing.
+    Read(fn(&Service) -> Result<(), String>),
+    /// It may cost something, and settles what it buys.
+    Money(fn(&Client) -> Result<(), String>),
+    /// It needs an SMS, or a service that fails: the test that has it, against the sandbox alone.
+    Elsewhere(&'static str),
+}
+
+impl Grade {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Documented => "documented",
+            Self::Observed => "observed",
+            Self::Guessed => "guessed",
+        }
+    }
+}
+
+use Check::{Elsewhere, Money, Read};
+use Grade::{Documented, Guessed, Observed};
+
+const fn row(action: &'static str, promise: &'static str, grade: Grade, note: &'static str, check: Check) -> Row {
+    Row { action, promise, grade, note, check }
+}
+
+#[rustfmt::skip]
+pub(crate) static ROWS: &[Row] = &[
+    row("every action", "a key in X-API-Key is accepted", Documented, "", Read(reads::key_in_header)),
+    row("every action", "a key as `api_key` is accepted", Documented, "", Read(reads::key_in_query)),
+    row("every action", "a key in Authorization is accepted", Documented, "front servers of its kind often drop the header", Read(reads::key_in_bearer)),
+    row("every action", "a wrong key is refused by BAD_KEY", Documented, "", Read(reads::wrong_key)),
+    row("every action", "the library's User-Agent is let through", Guessed, "unknown agents were answered a firewall's 403", Read(reads::library_agent)),
+    row("getBalance", "an amount in INR", Documented, "", Read(reads::balance)),
+    row("getCountries", "countries with codes of their own", Documented, "the page has a list, users saw an object by code: both are read", Read(reads::countries)),
+    row("getCountries", "India is 22", Observed, "the page has 91, its calling code", Read(reads::india)),
+    row("getServicesList", "services by code, with a price in INR", Documented, "", Read(reads::services)),
+    row("getServicesList", "one service with its countries", Documented, "", Read(reads::service_with_countries)),
+    row("getServicesList", "all services come without their countries", Observed, "the page shows them", Read(reads::services_without_countries)),
+    row("getPrices", "prices by country and service", Observed, "", Read(reads::prices)),
+    row("getPrices", "one service in one country", Guessed, "", Read(reads::price_of_one)),
+    row("getPrices", "the price of one is that of the list", Guessed, "prices may change in between", Read(reads::prices_agree)),
+    row("getOrders", "`limit` bounds a page", Documented, "no reply has been published: five shapes are read", Read(reads::orders_limit)),
+    row("getOrders", "newest orders first", Guessed, "reconciling needs it", Read(reads::orders_newest_first)),
+    row("getOrders", "`status` filters", Documented, "", Read(reads::orders_filtered)),
+    row("getStatus", "an unknown id is NO_ACTIVATION", Documented, "", Read(reads::unknown_id)),
+    row("getNumber", "a price above maxPrice is refused by MAX_PRICE_EXCEEDED, and nothing is charged", Documented, "", Money(money::too_dear)),
+    row("getNumber", "an id, a number and a price that is not above maxPrice; the wallet pays that price", Documented, "", Money(money::purchase)),
+    row("getNumber", "the order is in the history at once, under the same id", Guessed, "reconciling waits up to 40 seconds for it", Money(money::in_the_history)),
+    row("getStatus", "a new order waits", Documented, "", Money(money::waits)),
+    row("setStatus", "8 cancels, and the wallet has its money back", Documented, "refused for about two minutes after the purchase, as seen: then it is waited out", Money(money::refund)),
+    row("setStatus", "a second cancellation refunds nothing", Guessed, "", Money(money::second_cancel)),
+    row("getStatus", "a cancelled order is STATUS_CANCEL", Documented, "also the word for one that expired or, in the family, was completed", Money(money::cancelled)),
+    row("setStatus", "6 completes", Documented, "the help of BAD_STATUS calls it a cancellation: the reply decides", Elsewhere("client/settling.rs")),
+    row("setStatus", "3 asks for the next code, and the old one may show until then", Observed, "", Elsewhere("client/waits.rs")),
+    row("setStatus", "EARLY_CANCEL_DENIED for about two minutes", Observed, "not on the page", Elsewhere("client/settling.rs")),
+    row("getStatus", "a code is all that stands behind the first colon", Guessed, "", Elsewhere("protocol.rs")),
+    row("getStatus", "STATUS_WAIT_RETRY shows the old code, and still waits", Guessed, "", Elsewhere("client/waits.rs")),
+    row("getNumber", "an order ends after `expires_in`, and is refunded", Documented, "when the refund is made is not said", Elsewhere("client/waits.rs")),
+    row("regetNumber", "a new order on the number of a completed one, for the same price", Documented, "", Elsewhere("client/charges.rs")),
+    row("every action", "errors in JSON are `{status, error}` with HTTP 200", Guessed, "six forms are read; a code in the body beats the HTTP status", Elsewhere("protocol.rs")),
+    row("every action", "replies say how long they are", Guessed, "plain ones that do not are no proof", Elsewhere("faults/")),
+    row("every action", "429 where too many requests are made", Observed, "which rate that is, is not known", Elsewhere("sandbox.rs")),
+];
+
+/// The page, from the table.
+fn page() -> String {
+    let mut page = String::from(
+        "# What the sandbox does, and how far the live service is known to do the same\n\n\
+         Made from the table of `tests/contract/table.rs`, whose checks hold of the sandbox. *Documented* is what the vendor's page \
+         says, *observed* what users\nof the live service have seen, and *guessed* what services of this protocol do. \
+         `tests/contract/run --live --max-inr N` checks the rows marked\n*live* against the service that your key is for, and \
+         `sastaotp-doctor` shows more of it: what they find is welcome.\n\n\
+         | action | the sandbox | the live service | checked |\n|---|---|---|---|\n",
+    );
+    for Row { action, promise, grade, note, check } in ROWS {
+        let known = if note.is_empty() { grade.word().to_owned() } else { format!("{}; {note}", grade.word()) };
+        let checked = match check {
+            Check::Read(_) => "live, reading".to_owned(),
+            Check::Money(_) => "live, within a budget".to_owned(),
+            Check::Elsewhere(test) => format!("`{test}`"),
+        };
+        let _ = writeln!(page, "| {action} | {promise} | {known} | {checked} |");
+    }
+    page
+}
+
+/// The tests that rows name are there.
+pub(crate) fn tests_are_there() -> Result<(), Failed> {
+    for row in ROWS {
+        if let Check::Elsewhere(test) = row.check
+            && !std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(test).exists()
+        {
+            return Err(format!("{}: there is no tests/{test}", row.promise).into());
+        }
+    }
+    Ok(())
+}
+
+/// Compares the committed page, or writes it.
+pub(crate) fn page_is_up_to_date() -> Result<(), Failed> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/PARITY.md");
+    if std::env::var_os("SASTAOTP_BLESS").is_some() {
+        std::fs::write(path, page())?;
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    if committed == page() { Ok(()) } else { Err("run again with SASTAOTP_BLESS=1, and look at the difference".into()) }
+}
