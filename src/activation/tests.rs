@@ -452,3 +452,25 @@ fn a_short_wait_after_a_suspend_polls_at_once() {
     let next = life.step(&mut wait, now, None, 0);
     assert!(matches!(next, Next::Poll { at, .. } if at == now.monotonic), "{next:?}");
 }
+
+#[test]
+fn a_suspend_before_a_poll_was_sent_asks_for_no_other_and_one_after_it_does() {
+    // Held back by a pause, the poll of 0 s is sent at 10 s and fails at 12 s; the machine sleeps for an hour before or after.
+    for (slept_before, next) in [(true, 17), (false, 12)] {
+        let mut life = Life::bought(at(0.0), Some(Duration::from_secs(86_400)));
+        let mut wait = life.begin_wait(at(0.0), timeout(600));
+        assert!(matches!(life.step(&mut wait, at(0.0), None, 0), Next::Poll { .. }));
+        let hour = Duration::from_secs(3600);
+        let after = |seconds, slept: bool| {
+            let now = at(seconds);
+            Moment { wall: now.wall + if slept { hour } else { Duration::ZERO }, ..now }
+        };
+        life.polling(after(10.0, slept_before));
+        let Next::Poll { at, .. } =
+            life.step(&mut wait, after(12.0, true), Some(&Seen::Trouble(Trouble::Transient)), 0)
+        else {
+            panic!("the wait goes on")
+        };
+        assert_eq!(at.as_secs(), next, "{slept_before}");
+    }
+}
