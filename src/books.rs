@@ -186,12 +186,16 @@ impl Books {
         }
     }
 
-    /// The purchases under way, other than `intent`, that may have made one of the orders.
+    /// The purchases under way, other than that of `intent`, that may have made one of the orders.
     pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order], may_be: fn(&Order, &Intent) -> bool) -> Vec<Ticket> {
-        let is_rival = |open: &Open| {
-            open.under_way && open.intent != *intent && orders.iter().any(|order| may_be(order, &open.intent))
+        // Who asks for the outcome of a purchase has given it up; one of the same millisecond has an intent that looks the same.
+        let is_given_up = |ticket| self.unclaimed.iter().any(|(listed, _)| *listed == ticket);
+        let is_rival = |ticket, open: &Open| {
+            open.under_way
+                && !(open.intent == *intent && is_given_up(ticket))
+                && orders.iter().any(|order| may_be(order, &open.intent))
         };
-        self.open.iter().filter(|(_, open)| is_rival(open)).map(|(ticket, _)| *ticket).collect()
+        self.open.iter().filter(|(ticket, open)| is_rival(**ticket, open)).map(|(ticket, _)| *ticket).collect()
     }
 
     /// Whether the reply to one of these purchases may still come.

@@ -56,15 +56,26 @@ fn lose_a_purchase(variant: &str, warm: bool) {
 
 #[test]
 fn a_purchase_under_way_is_not_taken_for_one_whose_reply_was_lost() {
-    let sandbox = Sandbox::start("two");
+    std::thread::scope(|scope| {
+        for same_millisecond in [false, true] {
+            scope.spawn(move || buy_beside_a_lost_purchase(same_millisecond));
+        }
+    });
+}
+
+fn buy_beside_a_lost_purchase(same_millisecond: bool) {
+    let sandbox = Sandbox::start(&format!("two_{same_millisecond}"));
     sandbox.control("faults", r#"{"match":{"action":"getNumber"},"fault":"N06","variant":"rst","times":1}"#);
     // A reply that is still dripping in when the history is looked at for the second time.
     sandbox.control("faults", r#"{"match":{"action":"getNumber"},"nth":2,"fault":"N11","every_ms":13,"times":1}"#);
     let client = sandbox.client();
-    let lost = client.get_number(request("zz_ok")).unwrap_err();
+    let intent = client.intend(request("zz_ok")).unwrap();
+    let lost = client.buy(intent.clone()).unwrap_err();
     assert_unknown(&lost, "lost");
+    // What is bought in one millisecond has intents that look the same.
+    let intent = if same_millisecond { intent } else { client.intend(request("zz_ok").operator("any")).unwrap() };
     let (found, slow) = std::thread::scope(|scope| {
-        let slow = scope.spawn(|| client.get_number(request("zz_ok")).unwrap());
+        let slow = scope.spawn(|| client.buy(intent).unwrap());
         (client.reconcile(lost.intent().unwrap()).unwrap(), slow.join().unwrap())
     });
     sandbox.control("assert", r#"{"charges":2}"#);
