@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::time::Duration;
 
 use crate::front::{Charge, Error, ErrorKind, Retry};
 
@@ -73,7 +74,12 @@ fn buy_beside_a_lost_purchase(same_millisecond: bool) {
     let lost = client.buy(intent.clone()).unwrap_err();
     assert_unknown(&lost, "lost");
     // What is bought in one millisecond has intents that look the same.
-    let intent = if same_millisecond { intent } else { client.intend(request("zz_ok").operator("any")).unwrap() };
+    let intent = if same_millisecond {
+        intent
+    } else {
+        std::thread::sleep(Duration::from_millis(2));
+        client.intend(request("zz_ok")).unwrap()
+    };
     let (found, slow) = std::thread::scope(|scope| {
         let slow = scope.spawn(|| client.buy(intent).unwrap());
         (client.reconcile(lost.intent().unwrap()).unwrap(), slow.join().unwrap())
