@@ -344,9 +344,9 @@ void what_is_no_operation_is_refused(void) {
     static const struct {
         const char *operation, *says;
     } rows[] = {
-        {"", "EOF"},
+        {"", "no JSON object"},
         {"tg", "line 1"},
-        {"{\"op\":\"get_balance\"", "EOF"},
+        {"{\"op\":\"get_balance\"", "no JSON object"},
         {"{\"op\":\"get_balance\"}}", "trailing"},
         {"[]", "object"},
         {"\"get_balance\"", "object"},
