@@ -309,6 +309,32 @@ fn captures_are_what_came_without_what_is_private() {
 }
 
 #[test]
+fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
+    // Letters alone, as some codes are: nothing about it looks private.
+    const WORD: &str = "ZQXWVK";
+    for (action, body) in [
+        ("getCountries", format!("<html><b>Fatal error</b> in /x.php?api_key={KEY}&format=json, {KEY}x</html>")),
+        ("getOrders", format!(r#"{{"status":"ERROR","error":"bad request: api_key={KEY}"}}"#)),
+        ("getPrices", format!(r#"{{"status":"OK","data":{{}},"debug":"\u0073{}"}}"#, &KEY[1..])),
+        ("getStatus", format!(r#"{{"status":"ERROR","error":"{WORD}"}}"#)),
+        ("getStatus", format!(r#"{{"status":"{WORD}"}}"#)),
+        ("getStatus", format!("STATUS_OK:{WORD}")),
+        ("getStatus", format!("Your code is {WORD}")),
+        ("getStatusV2", format!(r#"{{"unheard_of":[{{"{WORD}":"{WORD}"}}]}}"#)),
+        ("getOrders", format!(r#"{{"orders":[{{"code":"{WORD}","cut":"#)),
+    ] {
+        let mut bench = Bench::new();
+        bench.private.push(WORD.to_owned());
+        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        for arguments in [&[][..], &["--json"]] {
+            let (code, shown) = bench.run(arguments);
+            assert!(code == 0 || code == 1, "{body}: {code}, {shown}");
+            assert!(bench.captured().iter().any(|line| line["action"] == action), "{body}");
+        }
+    }
+}
+
+#[test]
 fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
     let bench = Bench::new();
     let balance = bench.control("ledger", &Value::Null)["balance"].clone();

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use sastaotp::protocol::{self, Code, Failure, OrderStatus, RawReply};
+use sastaotp::protocol::{self, Code, CodeClass, Failure, OrderStatus, RawReply};
 
 use crate::ask::{Agent, Format, Got, Key, Read};
 use crate::json::Json;
@@ -110,10 +110,12 @@ pub(crate) fn json_of(got: &Got) -> Option<Json> {
     Json::parse(got.body().trim_start_matches('\u{feff}').trim())
 }
 
-/// A code of the service; a sentence in its place may hold anything.
+/// A code of the service. What stands in its place may be anything, the code of a message too: it is shown where the library
+/// knows it, or where it has the form of the protocol's words.
 fn word_of(code: &Code) -> &str {
-    let is_word = code.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if is_word { code.as_str() } else { "a sentence for a code" }
+    let word = code.as_str();
+    let is_token = word.contains('_') && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    if is_token || code.class() != CodeClass::Unknown { word } else { "an error that is no code" }
 }
 
 /// What a reply is that is no answer.

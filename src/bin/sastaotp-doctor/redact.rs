@@ -16,7 +16,7 @@ const KEY: &str = "<the API key>";
 /// What a harmless field holds; anything else in it is hidden all the same.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// One word without digits: `pending`.
+    /// A state or a currency: `pending`, `OK`. In capitals only what is known, for a code may be a word of capitals.
     Word,
     /// The name or the code of a country or a service.
     Name,
@@ -226,7 +226,7 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
     result
 }
 
-/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `STATUS`.
+/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `ORDER_ID`. One word of capitals may be a code.
 fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
@@ -236,7 +236,8 @@ fn is_name(name: &str) -> bool {
             && word.bytes().all(|b| b.is_ascii_alphabetic())
             && (rest.is_empty() || humps <= 1 && has_humps(rest))
     };
-    name.len() <= 40 && words.iter().all(is_word)
+    let is_capitals = words.len() == 1 && name.bytes().all(|b| b.is_ascii_uppercase());
+    name.len() <= 40 && !is_capitals && words.iter().all(is_word)
 }
 
 /// Whether capitals stand alone, each with small letters behind it: `expiresIn`, not `LwASdrXY`.
@@ -260,7 +261,11 @@ impl Holds {
         match self {
             Self::Figure => is_figure,
             Self::Name => is_code || !has_digits && text.chars().count() <= 40 && text.split_whitespace().count() <= 3,
-            Self::Word => text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphabetic()),
+            Self::Word => {
+                let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(text);
+                let is_state = text.len() <= 20 && rest.bytes().all(|b| b.is_ascii_lowercase());
+                is_state || matches!(text, "OK" | "ERROR" | "SUCCESS" | "INR" | "USD" | "RUB")
+            }
         }
     }
 }
@@ -312,6 +317,8 @@ mod tests {
             (r#"{"new_thing":{"deep":["Ключ 4821 🔑"]}}"#, r#"{"new_thing":{"deep":["aaaa 0000 b"]}}"#),
             (r#"{"status":"Your code is 4821 now"}"#, r#"{"status":"Aaaa aaaa aa 0000 aab"}"#),
             (r#"{"raw":"STATUS_OK:4821"}"#, r#"{"raw":"STATUS_OK:1001"}"#),
+            (r#"{"status":"OK","error":"ZQXWVK"}"#, r#"{"status":"OK","error":"AAAAAB"}"#),
+            (r#"{"status":"ZQXWVK","currency":"INR"}"#, r#"{"status":"AAAAAB","currency":"INR"}"#),
             (r#"{"error":"NO_ACTIVATION"}"#, r#"{"error":"NO_ACTIVATION"}"#),
             (r#"{"38496653":{"Lw4S1r37abcXYZ":1}}"#, r#"{"10000001":{"Aa0A0a00aaaAAB":1}}"#),
             (r#"{"created_at":"2026-11-25 06:17:24"}"#, r#"{"created_at":"1000-00-00 00:00:01"}"#),
@@ -375,10 +382,11 @@ mod tests {
 
     #[test]
     fn names_are_made_of_words() {
-        for name in ["order_id", "expiresIn", "STATUS", "verificationType", "can_get_another_sms", "orders"] {
+        for name in ["order_id", "expiresIn", "ORDER_ID", "verificationType", "can_get_another_sms", "orders"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"] {
+        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "ZQXWVK", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"]
+        {
             assert!(!is_name(name), "{name}");
         }
     }
