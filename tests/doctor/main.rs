@@ -320,7 +320,10 @@ fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
         ("getStatus", format!(r#"{{"status":"{WORD}"}}"#)),
         ("getStatus", format!("STATUS_OK:{WORD}")),
         ("getStatus", format!("Your code is {WORD}")),
+        ("getStatus", format!("STATUS_OK {WORD}: is your code")),
         ("getStatusV2", format!(r#"{{"unheard_of":[{{"{WORD}":"{WORD}"}}]}}"#)),
+        ("getStatusV2", format!(r#"{{"verificationType":2,"sms":null,"{WORD}":1}}"#)),
+        ("getOrders", format!(r#"{{"orders":[{{"order_id":7,"created_at":"at {WORD}"}}]}}"#)),
         ("getOrders", format!(r#"{{"orders":[{{"code":"{WORD}","cut":"#)),
     ] {
         let mut bench = Bench::new();
@@ -332,6 +335,41 @@ fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
             assert!(bench.captured().iter().any(|line| line["action"] == action), "{body}");
         }
     }
+}
+
+#[test]
+fn a_message_in_place_of_a_state_shows_nothing_of_itself_while_a_number_is_bought() {
+    for (action, body) in [
+        ("getStatus", "Your code is ZQXWVK"),
+        ("getStatus", "STATUS_OK ZQXWVK: 48 21"),
+        ("getStatusV2", r#"{"ZQXWVK":"4821","sms":null}"#),
+    ] {
+        let mut bench = Bench::new();
+        bench.private.push("ZQXWVK".to_owned());
+        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        let (_, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+        assert!(shown.contains(&format!("{action}: ")), "{body}: {shown}");
+    }
+}
+
+#[test]
+fn a_refusal_that_is_a_message_shows_nothing_of_itself() {
+    let mut bench = Bench::new();
+    bench.private.push("ZQXWVK".to_owned());
+    let body = r#"{"status":"ERROR","error":"ZQXWVK"}"#;
+    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getBalance"}, "body": body, "times": 0}));
+    let (code, shown) = bench.run(&[]);
+    assert!(code == 3 && shown.contains("refused the key: an error that is no code"), "{code}: {shown}");
+}
+
+#[test]
+fn what_a_reply_holds_commands_no_terminal() {
+    let bench = Bench::new();
+    let body = r#"{"orders":[{"order_id":7,"created_at":"2026\u001b[2J","\u001b]0;x":1}]}"#;
+    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getOrders"}, "body": body, "times": 0}));
+    let (_, shown) = bench.run(&[]);
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+    assert!(shown.contains("####?[#a"), "{shown}");
 }
 
 #[test]

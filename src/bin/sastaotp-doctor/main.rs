@@ -134,9 +134,9 @@ fn run(options: &Options) -> u8 {
         survey.replies.iter().filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)).collect();
     let mut rows = findings(&survey);
     for (_, finding) in &mut rows {
-        finding.observed = redactor.text(&finding.observed);
+        finding.observed = redactor.line(&finding.observed);
     }
-    let stop = survey.stop.as_ref().map(|stop| redactor.text(&words(stop)));
+    let stop = survey.stop.as_ref().map(|stop| redactor.line(&words(stop)));
     let mut report = Report { host: host_of(&options.base_url), rows, captures: Vec::new(), life: Vec::new(), stop };
     if !options.json {
         let _ = print(&head(&report));

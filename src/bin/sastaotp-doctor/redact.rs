@@ -99,11 +99,8 @@ impl Redactor {
     /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
     fn token(&mut self, text: &str) -> Option<String> {
         let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
-        let is_token = (5..=40).contains(&token.len())
-            && token.contains('_')
-            && token.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         let hidden = rest.map(|rest| format!(":{}", self.hide(rest))).unwrap_or_default();
-        is_token.then(|| format!("{token}{hidden}"))
+        is_token(token).then(|| format!("{token}{hidden}"))
     }
 
     /// A body that is not JSON.
@@ -115,6 +112,11 @@ impl Redactor {
         // A page is the same for everybody; what merely begins like one is not.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
         if about == About::Everybody || is_page || trimmed.is_empty() { self.text(body) } else { self.hide(body) }
+    }
+
+    /// Text for a terminal, which control characters would command: [`Self::text`] without those.
+    pub(crate) fn line(&mut self, text: &str) -> String {
+        self.text(text).replace(char::is_control, "?")
     }
 
     /// Text for a person or a file: without the key, without what was hidden elsewhere, and without what looks private.
@@ -226,8 +228,15 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
     result
 }
 
+/// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
+pub(crate) fn is_token(word: &str) -> bool {
+    (5..=40).contains(&word.len())
+        && word.contains('_')
+        && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
 /// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `ORDER_ID`. One word of capitals may be a code.
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
         let rest = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
@@ -360,10 +369,12 @@ mod tests {
             ("mail rahul@example.com", "mail aaaaa@aaaaaaa.aab"),
             ("stp_0123456789abcdef", "aaa_0000000000aaaaab"),
             ("price 76.94, 1200 s, count 999", "price 76.94, 1200 s, count 999"),
+            ("\u{1b}[2J and\r", "\u{1b}[2J and\r"),
             ("{\"22\":{\"tg\":{\"cost\":76.94}}}", "{\"22\":{\"tg\":{\"cost\":76.94}}}"),
         ] {
             assert_eq!(redactor.text(text), redacted);
         }
+        assert_eq!(redactor.line("\u{1b}[2J and\r"), "?[2J and?", "a terminal does nothing of it");
     }
 
     #[test]
