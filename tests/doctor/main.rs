@@ -384,6 +384,18 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     bench.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
+    // The wallet is the true one, though its amount is hidden in the captures.
+    assert!(shown.contains(&format!("wallet {}, as before", balance.as_str().unwrap())), "{shown}");
+    let captured = std::fs::read_to_string(&bench.captures).unwrap();
+    let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
+    let orders = client.get_orders(&sastaotp::OrderQuery::default()).unwrap().orders;
+    assert_eq!(orders.len(), 4);
+    for order in orders {
+        for private in [order.phone_number.unwrap(), order.activation_id.unwrap()] {
+            let private = private.trim_start_matches('+');
+            assert!(!shown.contains(private) && !captured.contains(private), "{private}: {shown}");
+        }
+    }
     assert!(bench.captured().iter().any(|line| line["note"].as_str().unwrap().starts_with("life-")));
 }
 

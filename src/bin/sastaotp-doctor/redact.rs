@@ -148,8 +148,10 @@ impl Redactor {
         for key in &self.key {
             text = replaced(&text, key, KEY);
         }
-        let telling =
-            |value: &&String| value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit());
+        // A wallet's amount is hidden where it stands alone: elsewhere it may be a price, and must stay the figure that it is.
+        let telling = |value: &&String| {
+            value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit()) && !is_amount(value)
+        };
         let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
         known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
         for value in known {
@@ -226,6 +228,13 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
     }
     result.push_str(&text[from..]);
     result
+}
+
+/// Whether a text is an amount as the library writes it: digits, a point, and two to six decimals.
+fn is_amount(text: &str) -> bool {
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('.')
+        .is_some_and(|(whole, decimals)| all_digits(whole) && all_digits(decimals) && (2..=6).contains(&decimals.len()))
 }
 
 /// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
@@ -357,6 +366,8 @@ mod tests {
             redactor.text("the code 482113, not 4821137 or x482113"),
             format!("the code {stand_in}, not 1000001 or x482113")
         );
+        assert_eq!(redactor.plain("ACCESS_BALANCE:1000.00", About::Account), "ACCESS_BALANCE:1000.01");
+        assert_eq!(redactor.text("wallet 1000.00"), "wallet 1000.00", "an amount is no name of anybody");
         assert_eq!(redactor.text("?api_key=k%2F1&x, k/1, ak/1"), format!("?api_key={KEY}&x, {KEY}, ak/1"));
     }
 
