@@ -309,6 +309,16 @@ fn captures_are_what_came_without_what_is_private() {
 }
 
 #[test]
+fn captures_that_cannot_be_written_are_no_surprise_after_a_purchase() {
+    let mut bench = Bench::new();
+    let before = bench.actions().len();
+    bench.captures = bench.captures.with_extension("missing").join("captures.jsonl");
+    let (code, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+    assert!(code == 2 && shown.contains("is no folder"), "{code}: {shown}");
+    assert_eq!(bench.actions().len(), before, "nothing was asked");
+}
+
+#[test]
 fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
     // Letters alone, as some codes are: nothing about it looks private.
     const WORD: &str = "ZQXWVK";

@@ -99,6 +99,14 @@ fn run(options: &Options) -> u8 {
             &format!("{} is there already: give another --captures", options.captures.display()),
         );
     }
+    // Found out before anything is asked or bought, not at the end.
+    let folder = options.captures.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return fail(
+            WRONG_ARGUMENTS,
+            &format!("{} is no folder that captures could be written to: give another --captures", folder.display()),
+        );
+    }
     if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal() {
         return fail(WRONG_ARGUMENTS, "nobody is there to be asked before the purchase: give --yes");
     }
