@@ -309,6 +309,80 @@ fn captures_are_what_came_without_what_is_private() {
 }
 
 #[test]
+fn captures_that_cannot_be_written_are_no_surprise_after_a_purchase() {
+    let mut bench = Bench::new();
+    let before = bench.actions().len();
+    bench.captures = bench.captures.with_extension("missing").join("captures.jsonl");
+    let (code, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+    assert!(code == 2 && shown.contains("is no folder"), "{code}: {shown}");
+    assert_eq!(bench.actions().len(), before, "nothing was asked");
+}
+
+#[test]
+fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
+    // Letters alone, as some codes are: nothing about it looks private.
+    const WORD: &str = "ZQXWVK";
+    for (action, body) in [
+        ("getCountries", format!("<html><b>Fatal error</b> in /x.php?api_key={KEY}&format=json, {KEY}x</html>")),
+        ("getOrders", format!(r#"{{"status":"ERROR","error":"bad request: api_key={KEY}"}}"#)),
+        ("getPrices", format!(r#"{{"status":"OK","data":{{}},"debug":"\u0073{}"}}"#, &KEY[1..])),
+        ("getStatus", format!(r#"{{"status":"ERROR","error":"{WORD}"}}"#)),
+        ("getStatus", format!(r#"{{"status":"{WORD}"}}"#)),
+        ("getStatus", format!("STATUS_OK:{WORD}")),
+        ("getStatus", format!("Your code is {WORD}")),
+        ("getStatus", format!("STATUS_OK {WORD}: is your code")),
+        ("getStatusV2", format!(r#"{{"unheard_of":[{{"{WORD}":"{WORD}"}}]}}"#)),
+        ("getStatusV2", format!(r#"{{"verificationType":2,"sms":null,"{WORD}":1}}"#)),
+        ("getOrders", format!(r#"{{"orders":[{{"order_id":7,"created_at":"at {WORD}"}}]}}"#)),
+        ("getOrders", format!(r#"{{"orders":[{{"code":"{WORD}","cut":"#)),
+    ] {
+        let mut bench = Bench::new();
+        bench.private.push(WORD.to_owned());
+        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        for arguments in [&[][..], &["--json"]] {
+            let (code, shown) = bench.run(arguments);
+            assert!(code == 0 || code == 1, "{body}: {code}, {shown}");
+            assert!(bench.captured().iter().any(|line| line["action"] == action), "{body}");
+        }
+    }
+}
+
+#[test]
+fn a_message_in_place_of_a_state_shows_nothing_of_itself_while_a_number_is_bought() {
+    for (action, body) in [
+        ("getStatus", "Your code is ZQXWVK"),
+        ("getStatus", "STATUS_OK ZQXWVK: 48 21"),
+        ("getStatusV2", r#"{"ZQXWVK":"4821","sms":null}"#),
+    ] {
+        let mut bench = Bench::new();
+        bench.private.push("ZQXWVK".to_owned());
+        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        let (_, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+        assert!(shown.contains(&format!("{action}: ")), "{body}: {shown}");
+    }
+}
+
+#[test]
+fn a_refusal_that_is_a_message_shows_nothing_of_itself() {
+    let mut bench = Bench::new();
+    bench.private.push("ZQXWVK".to_owned());
+    let body = r#"{"status":"ERROR","error":"ZQXWVK"}"#;
+    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getBalance"}, "body": body, "times": 0}));
+    let (code, shown) = bench.run(&[]);
+    assert!(code == 3 && shown.contains("refused the key: an error that is no code"), "{code}: {shown}");
+}
+
+#[test]
+fn what_a_reply_holds_commands_no_terminal() {
+    let bench = Bench::new();
+    let body = r#"{"orders":[{"order_id":7,"created_at":"2026\u001b[2J","\u001b]0;x":1}]}"#;
+    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getOrders"}, "body": body, "times": 0}));
+    let (_, shown) = bench.run(&[]);
+    assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
+    assert!(shown.contains("####?[#a"), "{shown}");
+}
+
+#[test]
 fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
     let bench = Bench::new();
     let balance = bench.control("ledger", &Value::Null)["balance"].clone();
@@ -320,6 +394,18 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     bench.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
+    // The wallet is the true one, though its amount is hidden in the captures.
+    assert!(shown.contains(&format!("wallet {}, as before", balance.as_str().unwrap())), "{shown}");
+    let captured = std::fs::read_to_string(&bench.captures).unwrap();
+    let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
+    let orders = client.get_orders(&sastaotp::OrderQuery::default()).unwrap().orders;
+    assert_eq!(orders.len(), 4);
+    for order in orders {
+        for private in [order.phone_number.unwrap(), order.activation_id.unwrap()] {
+            let private = private.trim_start_matches('+');
+            assert!(!shown.contains(private) && !captured.contains(private), "{private}: {shown}");
+        }
+    }
     assert!(bench.captured().iter().any(|line| line["note"].as_str().unwrap().starts_with("life-")));
 }
 

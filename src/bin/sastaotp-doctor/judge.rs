@@ -5,11 +5,12 @@
 
 use std::fmt;
 
-use sastaotp::protocol::{self, Code, Failure, OrderStatus, RawReply};
+use sastaotp::protocol::{self, Code, CodeClass, Failure, OrderStatus, RawReply};
 
 use crate::ask::{Agent, Format, Got, Key, Read};
 use crate::json::Json;
 use crate::probes::Probe;
+use crate::redact::{is_name, is_token};
 
 /// How what was observed stands to what is said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +111,17 @@ pub(crate) fn json_of(got: &Got) -> Option<Json> {
     Json::parse(got.body().trim_start_matches('\u{feff}').trim())
 }
 
-/// A code of the service; a sentence in its place may hold anything.
-fn word_of(code: &Code) -> &str {
-    let is_word = code.as_str().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-    if is_word { code.as_str() } else { "a sentence for a code" }
+/// A code of the service. What stands in its place may be anything, the code of a message too: it is shown where the library
+/// knows it, or where it has the form of the protocol's words.
+pub(crate) fn word_of(code: &Code) -> &str {
+    let word = code.as_str();
+    if is_token(word) || code.class() != CodeClass::Unknown { word } else { "an error that is no code" }
+}
+
+/// The word that a plain reply begins with, where it has the form of the protocol's words.
+pub(crate) fn first_word(body: &str) -> Option<&str> {
+    let word = body.trim().split(':').next().unwrap_or_default();
+    is_token(word).then_some(word)
 }
 
 /// What a reply is that is no answer.
@@ -128,10 +136,10 @@ fn refused(failure: &Failure) -> Finding {
     }
 }
 
-/// The fields of a value, by name.
-fn fields_of(value: &Json) -> String {
-    let names: Vec<&str> = value.fields().iter().map(|(name, _)| name.as_str()).collect();
-    names.join(", ")
+/// The fields of a value, by name. What does not look like a name may be an id, a number or a code.
+pub(crate) fn fields_of(value: &Json) -> String {
+    let names = value.fields().iter().map(|(name, _)| if is_name(name) { name.as_str() } else { "(no name)" });
+    names.collect::<Vec<_>>().join(", ")
 }
 
 pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
@@ -380,8 +388,16 @@ pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding
     let Some(time) = &order.created_at else {
         return Ok(found(Verdict::New, "nothing that the library knows"));
     };
-    // Without its digits, which would be hidden like those of a number.
-    let form: String = time.chars().map(|c| if c.is_ascii_digit() { '#' } else { c }).collect();
+    // Its form alone: digits would be hidden like those of a number, and a word may be anything. T and Z are of ISO 8601.
+    let form: String = time
+        .chars()
+        .map(|c| match c {
+            '0'..='9' => '#',
+            'T' | 'Z' => c,
+            _ if c.is_alphabetic() => 'a',
+            _ => c,
+        })
+        .collect();
     let zone = if order.created.is_some() { "seconds since 1970" } else { "no zone is known" };
     Ok(found(Verdict::New, format_args!("{form}: {zone}")))
 }
@@ -401,8 +417,8 @@ pub(crate) fn status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let is_v2 = matches!(got.ask.read, Read::StatusV2(_));
     let Some(json) = json_of(got) else {
         let body = got.body();
-        let token = body.trim().split(':').next().unwrap_or_default();
-        if token.starts_with("STATUS_") || token.starts_with("ACCESS_") {
+        let token = first_word(&body).filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"));
+        if let Some(token) = token {
             // The parser takes no code from a reply that ends with the connection; the word is told all the same.
             return Ok(either(!is_v2 && got.ask.format == Format::Plain, true, token));
         }

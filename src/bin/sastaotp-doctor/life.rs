@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use sastaotp::{Amount, Cancel, Charge, Client, EarlyCancel, Error, ErrorKind, Lease, NumberRequest, Retry, Settled};
 
 use crate::ask::{Agent, Ask, Asker, Format, Got, Key, Read, Whose};
-use crate::judge::json_of;
+use crate::judge::{fields_of, first_word, json_of};
 use crate::redact::Redactor;
 
 /// How long the end of an interrupted life may take.
@@ -47,7 +47,7 @@ impl<'a> Diary<'a> {
     }
 
     fn say(&mut self, text: &str) {
-        let text = self.redactor.text(text);
+        let text = self.redactor.line(text);
         self.write(&text);
     }
 
@@ -59,7 +59,7 @@ impl<'a> Diary<'a> {
 
     /// A line with an id in it that its reader must have: what is left open is named as the service knows it.
     fn say_open(&mut self, before: &str, id: &str, after: &str) {
-        let (before, after) = (self.redactor.text(before), self.redactor.text(after));
+        let (before, after) = (self.redactor.line(before), self.redactor.line(after));
         self.write(&format!("{before}{id}{after}"));
     }
 
@@ -179,11 +179,9 @@ fn look(asker: &mut Asker, id: &str, cancel: &Cancel, replies: &mut Vec<(&'stati
                 let ids = json.to_string().matches(id).count();
                 format!("the order {} in the history", if ids > 0 { "is" } else { "is not yet" })
             }
-            (Ok(_), Some(json)) => {
-                let fields: Vec<&str> = json.fields().iter().map(|(name, _)| name.as_str()).collect();
-                format!("JSON: {}", fields.join(", "))
-            }
-            (Ok(_), None) => got.body().split(':').next().unwrap_or_default().trim().chars().take(40).collect(),
+            (Ok(_), Some(json)) => format!("JSON: {}", fields_of(&json)),
+            // What is no word of the protocol may be a message.
+            (Ok(_), None) => first_word(&got.body()).unwrap_or("text that is no word of the protocol").to_owned(),
         };
         diary.say(&format!("{}: {said}", read.action()));
         replies.push((name, got));

@@ -99,6 +99,14 @@ fn run(options: &Options) -> u8 {
             &format!("{} is there already: give another --captures", options.captures.display()),
         );
     }
+    // Found out before anything is asked or bought, not at the end.
+    let folder = options.captures.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return fail(
+            WRONG_ARGUMENTS,
+            &format!("{} is no folder that captures could be written to: give another --captures", folder.display()),
+        );
+    }
     if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal() {
         return fail(WRONG_ARGUMENTS, "nobody is there to be asked before the purchase: give --yes");
     }
@@ -134,9 +142,9 @@ fn run(options: &Options) -> u8 {
         survey.replies.iter().filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)).collect();
     let mut rows = findings(&survey);
     for (_, finding) in &mut rows {
-        finding.observed = redactor.text(&finding.observed);
+        finding.observed = redactor.line(&finding.observed);
     }
-    let stop = survey.stop.as_ref().map(|stop| redactor.text(&words(stop)));
+    let stop = survey.stop.as_ref().map(|stop| redactor.line(&words(stop)));
     let mut report = Report { host: host_of(&options.base_url), rows, captures: Vec::new(), life: Vec::new(), stop };
     if !options.json {
         let _ = print(&head(&report));

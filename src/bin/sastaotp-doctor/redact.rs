@@ -16,7 +16,7 @@ const KEY: &str = "<the API key>";
 /// What a harmless field holds; anything else in it is hidden all the same.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// One word without digits: `pending`.
+    /// A state or a currency: `pending`, `OK`. In capitals only what is known, for a code may be a word of capitals.
     Word,
     /// The name or the code of a country or a service.
     Name,
@@ -99,11 +99,8 @@ impl Redactor {
     /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
     fn token(&mut self, text: &str) -> Option<String> {
         let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
-        let is_token = (5..=40).contains(&token.len())
-            && token.contains('_')
-            && token.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
         let hidden = rest.map(|rest| format!(":{}", self.hide(rest))).unwrap_or_default();
-        is_token.then(|| format!("{token}{hidden}"))
+        is_token(token).then(|| format!("{token}{hidden}"))
     }
 
     /// A body that is not JSON.
@@ -115,6 +112,11 @@ impl Redactor {
         // A page is the same for everybody; what merely begins like one is not.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
         if about == About::Everybody || is_page || trimmed.is_empty() { self.text(body) } else { self.hide(body) }
+    }
+
+    /// Text for a terminal, which control characters would command: [`Self::text`] without those.
+    pub(crate) fn line(&mut self, text: &str) -> String {
+        self.text(text).replace(char::is_control, "?")
     }
 
     /// Text for a person or a file: without the key, without what was hidden elsewhere, and without what looks private.
@@ -146,8 +148,10 @@ impl Redactor {
         for key in &self.key {
             text = replaced(&text, key, KEY);
         }
-        let telling =
-            |value: &&String| value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit());
+        // A wallet's amount is hidden where it stands alone: elsewhere it may be a price, and must stay the figure that it is.
+        let telling = |value: &&String| {
+            value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit()) && !is_amount(value)
+        };
         let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
         known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
         for value in known {
@@ -226,8 +230,22 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
     result
 }
 
-/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `STATUS`.
-fn is_name(name: &str) -> bool {
+/// Whether a text is an amount as the library writes it: digits, a point, and two to six decimals.
+fn is_amount(text: &str) -> bool {
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('.')
+        .is_some_and(|(whole, decimals)| all_digits(whole) && all_digits(decimals) && (2..=6).contains(&decimals.len()))
+}
+
+/// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
+pub(crate) fn is_token(word: &str) -> bool {
+    (5..=40).contains(&word.len())
+        && word.contains('_')
+        && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+}
+
+/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `ORDER_ID`. One word of capitals may be a code.
+pub(crate) fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
         let rest = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
@@ -236,7 +254,8 @@ fn is_name(name: &str) -> bool {
             && word.bytes().all(|b| b.is_ascii_alphabetic())
             && (rest.is_empty() || humps <= 1 && has_humps(rest))
     };
-    name.len() <= 40 && words.iter().all(is_word)
+    let is_capitals = words.len() == 1 && name.bytes().all(|b| b.is_ascii_uppercase());
+    name.len() <= 40 && !is_capitals && words.iter().all(is_word)
 }
 
 /// Whether capitals stand alone, each with small letters behind it: `expiresIn`, not `LwASdrXY`.
@@ -260,7 +279,11 @@ impl Holds {
         match self {
             Self::Figure => is_figure,
             Self::Name => is_code || !has_digits && text.chars().count() <= 40 && text.split_whitespace().count() <= 3,
-            Self::Word => text.len() <= 20 && text.bytes().all(|b| b.is_ascii_alphabetic()),
+            Self::Word => {
+                let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(text);
+                let is_state = text.len() <= 20 && rest.bytes().all(|b| b.is_ascii_lowercase());
+                is_state || matches!(text, "OK" | "ERROR" | "SUCCESS" | "INR" | "USD" | "RUB")
+            }
         }
     }
 }
@@ -312,6 +335,8 @@ mod tests {
             (r#"{"new_thing":{"deep":["Ключ 4821 🔑"]}}"#, r#"{"new_thing":{"deep":["aaaa 0000 b"]}}"#),
             (r#"{"status":"Your code is 4821 now"}"#, r#"{"status":"Aaaa aaaa aa 0000 aab"}"#),
             (r#"{"raw":"STATUS_OK:4821"}"#, r#"{"raw":"STATUS_OK:1001"}"#),
+            (r#"{"status":"OK","error":"ZQXWVK"}"#, r#"{"status":"OK","error":"AAAAAB"}"#),
+            (r#"{"status":"ZQXWVK","currency":"INR"}"#, r#"{"status":"AAAAAB","currency":"INR"}"#),
             (r#"{"error":"NO_ACTIVATION"}"#, r#"{"error":"NO_ACTIVATION"}"#),
             (r#"{"38496653":{"Lw4S1r37abcXYZ":1}}"#, r#"{"10000001":{"Aa0A0a00aaaAAB":1}}"#),
             (r#"{"created_at":"2026-11-25 06:17:24"}"#, r#"{"created_at":"1000-00-00 00:00:01"}"#),
@@ -341,6 +366,8 @@ mod tests {
             redactor.text("the code 482113, not 4821137 or x482113"),
             format!("the code {stand_in}, not 1000001 or x482113")
         );
+        assert_eq!(redactor.plain("ACCESS_BALANCE:1000.00", About::Account), "ACCESS_BALANCE:1000.01");
+        assert_eq!(redactor.text("wallet 1000.00"), "wallet 1000.00", "an amount is no name of anybody");
         assert_eq!(redactor.text("?api_key=k%2F1&x, k/1, ak/1"), format!("?api_key={KEY}&x, {KEY}, ak/1"));
     }
 
@@ -353,10 +380,12 @@ mod tests {
             ("mail rahul@example.com", "mail aaaaa@aaaaaaa.aab"),
             ("stp_0123456789abcdef", "aaa_0000000000aaaaab"),
             ("price 76.94, 1200 s, count 999", "price 76.94, 1200 s, count 999"),
+            ("\u{1b}[2J and\r", "\u{1b}[2J and\r"),
             ("{\"22\":{\"tg\":{\"cost\":76.94}}}", "{\"22\":{\"tg\":{\"cost\":76.94}}}"),
         ] {
             assert_eq!(redactor.text(text), redacted);
         }
+        assert_eq!(redactor.line("\u{1b}[2J and\r"), "?[2J and?", "a terminal does nothing of it");
     }
 
     #[test]
@@ -375,10 +404,11 @@ mod tests {
 
     #[test]
     fn names_are_made_of_words() {
-        for name in ["order_id", "expiresIn", "STATUS", "verificationType", "can_get_another_sms", "orders"] {
+        for name in ["order_id", "expiresIn", "ORDER_ID", "verificationType", "can_get_another_sms", "orders"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"] {
+        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "ZQXWVK", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"]
+        {
             assert!(!is_name(name), "{name}");
         }
     }

@@ -4,7 +4,7 @@ use sastaotp::Cancel;
 use sastaotp::protocol::{self, OrderStatus};
 
 use crate::ask::{Agent, Asker, Got, Key, Read, Stop, Whose};
-use crate::judge::{Finding, Seen};
+use crate::judge::{Finding, Seen, word_of};
 use crate::probes::{PROBES, Probe};
 
 /// After so many failures in a row nothing further is asked.
@@ -73,7 +73,7 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
                 // Where the service did not answer at all, the next question may be luckier.
                 None => {
                     if let Some(code) = seen.got(header).ok().and_then(Got::code) {
-                        return Err(Stop::Refused(code.to_string()));
+                        return Err(Stop::Refused(word_of(&code).to_owned()));
                     }
                 }
             }
