@@ -345,8 +345,8 @@ void what_is_no_operation_is_refused(void) {
         const char *operation, *says;
     } rows[] = {
         {"", "no JSON object"},
-        {"tg", "line 1"},
-        {"{\"op\":\"get_balance\"", "no JSON object"},
+        {"tg", "no JSON object"},
+        {"{\"op\":\"get_balance\"", "EOF"},
         {"{\"op\":\"get_balance\"}}", "trailing"},
         {"[]", "object"},
         {"\"get_balance\"", "object"},
