@@ -97,9 +97,9 @@ pub(crate) static ROWS: &[Row] = &[
 fn page() -> String {
     let mut page = String::from(
         "# What the sandbox does, and how far the live service is known to do the same\n\n\
-         Made from the table of `tests/contract/table.rs`, whose checks hold of the sandbox. *Documented* is what the vendor's page \
-         says, *observed* what users\nof the live service have seen, and *guessed* what services of this protocol do. \
-         `tests/contract/run --live --max-inr N` checks the rows marked\n*live* against the service that your key is for, and \
+         Made from the table of `tests/contract/table.rs`, whose checks hold of the sandbox. *Documented* is what the vendor's page\n\
+         says, *observed* what users of the live service have seen, and *guessed* what services of this protocol do.\n\
+         `tests/contract/run --live --max-inr N` checks the rows marked *live* against the service that your key is for, and\n\
          `sastaotp-doctor` shows more of it: what they find is welcome.\n\n\
          | action | the sandbox | the live service | checked |\n|---|---|---|---|\n",
     );

@@ -243,9 +243,9 @@ const ROWS: &[Row] = &[
         &[("orders", "unreadable", "HTTP 502"), ("balance", "documented", "balance")],
     ),
     (
-        "a status of another form",
+        "a warning of PHP before the balance",
         r#"{"fault":"B04","variant":"","match":{"action":"getBalance"}}"#,
-        &[("countries", "family", "map of")],
+        &[("balance", "unreadable", "B04"), ("countries", "family", "map of")],
     ),
 ];
 
