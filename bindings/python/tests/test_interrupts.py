@@ -24,6 +24,14 @@ KEY = "stp_0123456789abcdef"
 SOON = 0.150
 
 
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Whoever runs tests in the background may have them ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def press(after: float) -> List[float]:
     """Presses Ctrl-C in a while; the list gets the time when."""
     pressed: List[float] = []
