@@ -57,7 +57,10 @@ def test_a_snippet_of_the_readme_runs(at: int, tmp_path: Path, sastaotp_sandbox:
 @pytest.mark.parametrize(
     ("example", "prints"),
     [
-        ("quickstart.py", r"bought \d+ for 10.00\n(waiting \d+ s, \d+ s left\n)+the code is \d+\nthe order is completed\n$"),
+        (
+            "quickstart.py",
+            r"bought \d+ for 10.00\n(waiting \d+ s, \d+ s left\n)+the code is \d+\nthe order is completed\n$",
+        ),
         ("hundred.py", r"^100 codes of 100 numbers in [56]\.\d s\nleft of the budget: 7000.00\n$"),
     ],
 )
