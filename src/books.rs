@@ -32,7 +32,8 @@ pub(crate) struct Books {
     open: HashMap<Ticket, Open>,
     next_ticket: u64,
     highest_order: Option<u64>,
-    known: HashMap<Arc<str>, Known>,
+    /// Boxed, for they are the most of what a client remembers: its table stays small, also when it grows.
+    known: HashMap<Arc<str>, Box<Known>>,
     oldest: VecDeque<Arc<str>>,
     /// Those that were the oldest once, and are this client's own: a long history does not push them out.
     oldest_own: VecDeque<Arc<str>>,
@@ -54,6 +55,8 @@ struct Open {
     reserved: Amount,
     /// Whether its reply may still come.
     under_way: bool,
+    /// The activations that it may have bought, as the history showed.
+    candidates: Vec<String>,
 }
 
 /// What is known of an activation.
@@ -65,10 +68,8 @@ struct Known {
     taken_up: bool,
     /// What it counts for in `spent`.
     counted: Amount,
-    /// The purchases without a known outcome that it may be.
-    candidate_of: Vec<Ticket>,
     price: Option<Amount>,
-    phone_number: Option<String>,
+    phone_number: Option<Box<str>>,
 }
 
 /// A purchase whose caller gave up before its reply.
@@ -159,7 +160,8 @@ impl Books {
         self.spent = add(self.spent, amount);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.open.insert(ticket, Open { intent: intent.clone(), reserved: amount, under_way: false });
+        let open = Open { intent: intent.clone(), reserved: amount, under_way: false, candidates: Vec::new() };
+        self.open.insert(ticket, open);
         Ok(ticket)
     }
 
@@ -231,21 +233,25 @@ impl Books {
         let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
         known.counted = add(known.counted, counted);
         known.price = purchase.price.or(known.price);
-        known.phone_number = Some(purchase.phone_number.clone());
+        known.phone_number = Some(purchase.phone_number.as_str().into());
         self.spent = add(subtract(self.spent, reserved), counted);
         seen_before
     }
 
     /// A cancellation was confirmed: what the activation counted for is given back.
     pub(crate) fn refunded(&mut self, id: &str) {
-        let Some(known) = self.known.get_mut(id) else { return };
-        let mut amount = std::mem::take(&mut known.counted);
-        for ticket in std::mem::take(&mut known.candidate_of) {
+        let counted = self.known.get_mut(id).map(|known| std::mem::take(&mut known.counted));
+        let mut amount = counted.unwrap_or_default();
+        self.open.retain(|_, open| {
+            let Some(place) = open.candidates.iter().position(|candidate| candidate == id) else { return true };
+            open.candidates.swap_remove(place);
             // While another order may be the purchase too, this one's refund proves nothing about it.
-            if !self.known.values().any(|known| known.candidate_of.contains(&ticket)) {
-                amount = add(amount, self.close(ticket));
+            let is_refunded = open.candidates.is_empty();
+            if is_refunded {
+                amount = add(amount, open.reserved);
             }
-        }
+            !is_refunded
+        });
         self.spent = subtract(self.spent, amount);
     }
 
@@ -271,7 +277,7 @@ impl Books {
             if let Some(id) = &order.activation_id {
                 let known = self.remember(id);
                 known.price = order.price.or(known.price);
-                known.phone_number = order.phone_number.clone().or(known.phone_number.take());
+                known.phone_number = order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
             }
         }
     }
@@ -328,7 +334,8 @@ impl Books {
 
     /// What the activation cost and its number, as far as they are known.
     pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
-        self.known.get(id).map(|known| (known.price, known.phone_number.clone())).unwrap_or_default()
+        let Some(known) = self.known.get(id) else { return (None, None) };
+        (known.price, known.phone_number.as_deref().map(str::to_owned))
     }
 
     fn remember(&mut self, id: &str) -> &mut Known {
@@ -344,8 +351,7 @@ impl Books {
         while self.oldest.len() >= REMEMBERED
             && let Some(oldest) = self.oldest.pop_front()
         {
-            let is_ours = |known: &Known| known.bought.is_some() || !known.candidate_of.is_empty();
-            if self.known.get(&oldest).is_some_and(is_ours) {
+            if self.known.get(&oldest).is_some_and(|known| known.bought.is_some()) {
                 self.oldest_own.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
@@ -414,17 +420,14 @@ impl Books {
 
     /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
-        // Several, where the same was bought twice within a millisecond.
-        let tickets: Vec<Ticket> =
-            self.open.iter().filter(|(_, open)| open.intent == *intent).map(|(ticket, _)| *ticket).collect();
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
-        for id in candidates.iter().filter_map(|order| order.activation_id.as_deref()) {
-            let known = self.remember(id);
-            for ticket in &tickets {
-                if !known.candidate_of.contains(ticket) {
-                    known.candidate_of.push(*ticket);
+        // Several, where the same was bought twice within a millisecond.
+        for open in self.open.values_mut().filter(|open| open.intent == *intent) {
+            for id in candidates.iter().filter_map(|order| order.activation_id.as_ref()) {
+                if !open.candidates.contains(id) {
+                    open.candidates.push(id.clone());
                 }
             }
         }
