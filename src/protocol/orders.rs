@@ -139,7 +139,8 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
         }
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
-    let orders: Vec<Order> = members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)).collect();
+    let mut orders = Vec::with_capacity(members.len());
+    orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
     // An object without an envelope and without orders is some other reply.
     let known_shape =
         !orders.is_empty() || field.list().is_some() || total.is_some() || field.object().is_some_and(|o| o.is_empty());
