@@ -105,16 +105,8 @@ impl Reconciling {
             Some(lost) => now.monotonic.saturating_sub(lost),
             None => now.wall.duration_since(intent.started()).unwrap_or_default(),
         };
-        // Looks that are past already are made as one, now.
-        let late = (age > LOOKS[0]).then_some(Duration::ZERO);
-        let due = late.into_iter().chain(LOOKS.iter().filter_map(|look| look.checked_sub(age)));
-        Self {
-            intent,
-            looks: due.map(|due| now.monotonic + due).collect(),
-            found: None,
-            looked: None,
-            last_error: None,
-        }
+        let looks = LOOKS.iter().map(|look| (now.monotonic + *look).saturating_sub(age)).collect();
+        Self { intent, looks, found: None, looked: None, last_error: None }
     }
 
     fn doing(&self) -> String {
@@ -166,8 +158,13 @@ impl Task for Reconciling {
                     break;
                 }
             }
+            let time = client.now().monotonic;
+            // Looks that are past are made as one.
+            while self.looks.get(1).is_some_and(|next| *next <= time) {
+                self.looks.pop_front();
+            }
             let Some(due) = self.looks.front().copied() else { break };
-            if client.now().monotonic < due {
+            if time < due {
                 return Turn::Rest(due);
             }
             self.looks.pop_front();

@@ -303,6 +303,17 @@ fn a_reconciliation_that_begins_late_makes_up_for_the_looks_that_are_past_with_o
 }
 
 #[test]
+fn a_look_that_takes_long_stands_for_those_that_fell_due_meanwhile() {
+    let bench = Bench::new();
+    let error = bench.fail("zz_lost_reply");
+    let lost = bench.now();
+    arm(&bench, "getOrders", "N10", r#","times":0"#);
+    bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+    let looks: Vec<u128> = bench.times("getOrders").iter().map(|at| at - lost).collect();
+    assert_eq!(looks, [2_000, 32_000, 62_000]);
+}
+
+#[test]
 fn a_failed_reconciliation_says_what_it_was_for() {
     let bench = Bench::new();
     bench.buy("zz_ok");
