@@ -40,6 +40,26 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
 }
 
 #[test]
+fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_that_alone() {
+    let (old, again) = ("the order id 9 is not above 9, which was there before", "had sold before");
+    for (first, second, warning) in [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))] {
+        let bench = Bench::new();
+        let buy = |order_id: &str| {
+            let body =
+                format!(r#"{{"status":"success","activation_id":"a","phone_number":"919","order_id":{order_id}}}"#);
+            arm(&bench, "getNumber", "H09", &format!(r#","body":"{}""#, body.replace('"', "\\\"")));
+            bench.buy("zz_ok")
+        };
+        first.map(buy);
+        arm(&bench, "getOrders", "H09", r#","body":"[{\"order_id\":9,\"activation_id\":\"old\"}]""#);
+        bench.client.get_orders(&OrderQuery::default()).unwrap();
+        let warnings = buy(second).purchase().unwrap().warnings.clone();
+        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{first:?} {second}: {warnings:?}");
+        assert!(warning.is_none_or(|warning| warnings[0].contains(warning)), "{first:?} {second}: {warnings:?}");
+    }
+}
+
+#[test]
 fn every_documented_refusal_is_refused_and_never_repeated() {
     for code in [
         "NO_BALANCE",

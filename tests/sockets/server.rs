@@ -22,6 +22,10 @@ impl Sandbox {
         client(&self.server.url(), &self.key)
     }
 
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        builder(&self.server.url(), &self.key)
+    }
+
     pub(crate) fn control(&self, call: &str, body: &str) -> Value {
         let answer =
             self.server.control(&self.key, call, body).unwrap_or_else(|error| panic!("{call} {body}: {error}"));
@@ -36,7 +40,11 @@ impl Sandbox {
 }
 
 pub(crate) fn client(url: &str, key: &str) -> Client {
-    front::build(ClientBuilder::default().api_key(key).base_url(url)).expect("the settings are right")
+    front::build(builder(url, key)).expect("the settings are right")
+}
+
+fn builder(url: &str, key: &str) -> ClientBuilder {
+    ClientBuilder::default().api_key(key).base_url(url)
 }
 
 pub(crate) fn request(service: &str) -> NumberRequest {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::front::{Cancel, Charge, ErrorKind, OrderQuery, UnclaimedOutcome};
+use crate::front::{self, Cancel, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome};
 
 use crate::server::{Sandbox, eventually, request};
 
@@ -43,20 +43,26 @@ fn a_cancelled_purchase_is_listed_when_its_reply_comes() {
 
 #[test]
 fn a_purchase_that_outlasts_its_time_is_listed_too() {
-    let sandbox = Sandbox::start("impatient");
-    sandbox.control("faults", SLOW);
-    let client = sandbox.client();
-    let start = Instant::now();
-    let error = client.with_timeout(Duration::from_millis(300)).get_number(request("zz_ok")).unwrap_err();
-    assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
-    assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
-    let bought = || client.unclaimed().iter().any(|unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_)));
-    eventually("the reply", bought);
-    // The caller who got the error follows it, and must not be told that nothing was bought.
-    let found = client.reconcile(error.intent().unwrap()).unwrap();
-    assert_eq!(found.candidates.len(), 1, "{found:?}");
-    let number = client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
-    assert!(number.phone_number().is_some() && client.unclaimed().is_empty(), "it is the one that was listed");
+    const SHORT: Duration = Duration::from_millis(300);
+    for cancellable in [false, true] {
+        let sandbox = Sandbox::start("impatient");
+        sandbox.control("faults", SLOW);
+        let builder = sandbox.builder();
+        let client = front::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
+        let hasty = if cancellable { client.with_cancel(&Cancel::new()) } else { client.with_timeout(SHORT) };
+        let start = Instant::now();
+        let error = hasty.get_number(request("zz_ok")).unwrap_err();
+        assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
+        let bought = |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_));
+        eventually("the reply", || client.unclaimed().iter().any(bought));
+        // The caller who got the error follows it, and must not be told that nothing was bought.
+        let client = client.with_timeout(Duration::from_secs(30));
+        let found = client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(found.candidates.len(), 1, "{found:?}");
+        let number = client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
+        assert!(number.phone_number().is_some() && client.unclaimed().is_empty(), "it is the one that was listed");
+    }
 }
 
 #[test]
