@@ -45,6 +45,15 @@ fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
 }
 
 #[test]
+fn a_token_that_nobody_triggers_delays_nothing() {
+    let sandbox = Sandbox::start("untouched");
+    let start = Instant::now();
+    let client = sandbox.client().with_cancel(&Cancel::new());
+    client.get_number(request("zz_ok")).unwrap().cancel().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[test]
 fn while_connecting() {
     let (url, _full, _listener) = blackhole();
     let client = client(&url, "stp_canary_connect");
