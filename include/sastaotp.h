@@ -1193,9 +1193,9 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
 /**
  * Finds out what became of a purchase, from the order history. Action getOrders.
  *
- * Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; at once where the first
- * of these times is past. Where the client has another purchase of the kind under way, waits for its reply, which tells
- * whose the order is. Takes up nothing: give the id of a candidate to sastaotp_client_activation.
+ * Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; those that are past
+ * already are made as one, at once. Where the client has another purchase of the kind under way, waits for its reply, which
+ * tells whose the order is. Takes up nothing: give the id of a candidate to sastaotp_client_activation.
  *
  * `*reconciliation` is yours: sastaotp_reconciliation_free. Fails with an error of a read. NULL arguments are refused with
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.

@@ -1459,8 +1459,8 @@ public:
 
     /// Finds out what became of a purchase, from the order history. Action getOrders. Throws an error of a read.
     ///
-    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; at once
-    /// where the first of these times is past. Where the client has another purchase of the kind under way, waits for its
+    /// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; those that are
+    /// past already are made as one, at once. Where the client has another purchase of the kind under way, waits for its
     /// reply, which tells whose the order is. Takes up nothing: give the id of a candidate to activation().
     reconciliation reconcile(const intent_view &lost) const {
         return detail::make<reconciliation>(sastaotp_client_reconcile, object_, lost.c_object());

@@ -45,9 +45,9 @@ impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
     /// Looks 2, 5, 10, 20 and 40 seconds after the reply was lost (for an intent of another run: after it was made), and
-    /// only once more after something was found; at once where the first of these times is past. What this client bought
-    /// with another purchase is no candidate: where one of the same kind is under way, its reply is awaited. Takes up
-    /// nothing: pass the id of a candidate to [`Client::activation`].
+    /// only once more after something was found; those that are past already are made as one, at once. What this client
+    /// bought with another purchase is no candidate: where one of the same kind is under way, its reply is awaited.
+    /// Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         self.run(Reconciling::begin(self, intent.clone()), |_| {})
     }
