@@ -139,7 +139,8 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
         }
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
-    let mut orders = Vec::with_capacity(members.len());
+    // The service sends a hundred at most; what is longer may be a list of anything, and gets no room before it is seen.
+    let mut orders = Vec::with_capacity(members.len().min(100));
     orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
     // An object without an envelope and without orders is some other reply.
     let known_shape =
