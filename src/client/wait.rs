@@ -1,5 +1,6 @@
 //! Waiting for a code: how, how far it is, and the wait itself as a task.
 
+use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -143,8 +144,12 @@ impl Waiting {
     fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<Seen> {
         self.polls += 1;
         let client = activation.client();
-        // A suspend before this very poll asks for none beside it.
-        let sending = || activation.life().polling(client.now());
+        let asked = Cell::new(0_u32);
+        let sending = || {
+            asked.set(asked.get() + 1);
+            // A suspend before this very poll asks for none beside it.
+            activation.life().polling(client.now());
+        };
         Ok(match client.status_once(activation.id(), give_up, sending).map(Answer::into_value) {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
             Ok(status) => {
@@ -160,7 +165,8 @@ impl Waiting {
             }
             Err(error) if error.kind() == ErrorKind::Cancelled => {
                 let (now, mut life) = (activation.client().now(), activation.life());
-                if error.phase() >= Phase::Send {
+                // Where a second form was about to be asked for, the first was answered.
+                if error.phase() >= Phase::Send || asked.get() > 1 {
                     // The service was asked: the next poll, whoever makes it, keeps its distance.
                     life.step(&mut self.wait, now, Some(&Seen::Trouble(Trouble::Transient)), 0);
                 }
@@ -257,5 +263,52 @@ fn trouble(error: &Error) -> Trouble {
             Trouble::Http
         }
         _ => Trouble::Transient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::Cancel;
+    use crate::clock::{Clock as _, ManualClock};
+    use crate::transport::{Cause, Reply, Request, Transport, TransportError};
+
+    /// A service that answers without framing at first; by then the caller has given up.
+    #[derive(Debug)]
+    struct Unframed {
+        clock: Arc<ManualClock>,
+        cancel: Cancel,
+        polls: Mutex<Vec<Duration>>,
+    }
+
+    impl Transport for Unframed {
+        fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
+            if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
+                let message = "the caller gave up".to_owned();
+                return Err(TransportError { cause: Cause::Cancelled, phase: Phase::Connect, sent: false, message });
+            }
+            self.polls.lock().unwrap().push(self.clock.now().monotonic);
+            self.cancel.cancel();
+            Ok(Reply { status: 200, framed: false, retry_after: None, body: b"STATUS_OK:12:".to_vec() })
+        }
+    }
+
+    #[test]
+    fn a_wait_keeps_its_distance_from_one_that_was_cancelled_between_the_two_forms_of_a_poll() {
+        let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let cancel = Cancel::new();
+        let service = Arc::new(Unframed { clock: Arc::clone(&clock), cancel: cancel.clone(), polls: Mutex::default() });
+        let clocked = Client::builder().api_key("k").clock(clock);
+        let client = clocked.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
+        let number = client.activation("7").unwrap();
+        let wait = Duration::from_secs(12);
+        let error = number.with_cancel(&cancel).wait_for_code(wait).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        number.wait_for_code(wait).unwrap_err();
+        let polls = service.polls.lock().unwrap();
+        assert!(polls[1] - polls[0] >= POLL_INTERVAL, "{polls:?}");
     }
 }
