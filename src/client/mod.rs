@@ -321,20 +321,12 @@ impl Client {
 
     /// Waits until the service may be asked, as fast as it allows.
     fn admit(&self, doing: &str, deadline: Duration) -> Result<()> {
-        let mut place = None;
-        let admitted = self.wait_for_admission(doing, deadline, &mut place);
-        if place.is_some() {
-            self.shared.governor().leave(&mut place);
-        }
-        admitted
-    }
-
-    fn wait_for_admission(&self, doing: &str, deadline: Duration, place: &mut Option<Place>) -> Result<()> {
+        let mut line = InLine { shared: &self.shared, place: None };
         loop {
             let now = self.now().monotonic;
             let (not_yet, is_slowed) = {
                 let mut governor = self.shared.governor();
-                match governor.admit(now, place) {
+                match governor.admit(now, &mut line.place) {
                     Ok(()) => return Ok(()),
                     Err(not_yet) => (not_yet, governor.is_slowed()),
                 }
@@ -366,6 +358,20 @@ impl Client {
     /// Sleeps, but not past a cancellation; says whether it slept to the end.
     fn sleep(&self, duration: Duration) -> bool {
         self.shared.clock.sleep(duration, self.token())
+    }
+}
+
+/// Somebody who waits to be admitted; leaves the line when dropped.
+struct InLine<'a> {
+    shared: &'a Shared,
+    place: Option<Place>,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            self.shared.governor().leave(&mut self.place);
+        }
     }
 }
 
@@ -471,5 +477,46 @@ impl fmt::Debug for Client {
             .field("transport", &self.shared.transport)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::transport::{Reply, Request, TransportError};
+
+    /// A caller's clock whose first sleep panics, and a service that has money.
+    #[derive(Debug)]
+    struct Caller(ManualClock, AtomicBool);
+
+    impl Clock for Caller {
+        fn now(&self) -> Moment {
+            self.0.now()
+        }
+
+        fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+            assert!(self.1.swap(true, Ordering::Relaxed), "the caller's own");
+            self.0.sleep(duration, cancel)
+        }
+    }
+
+    impl Transport for Caller {
+        fn exchange(&self, _: &Request<'_>) -> std::result::Result<Reply, TransportError> {
+            Ok(Reply { status: 200, framed: true, retry_after: None, body: b"ACCESS_BALANCE:1".to_vec() })
+        }
+    }
+
+    #[test]
+    fn a_call_that_panics_in_its_sleep_leaves_the_line() {
+        let caller = Arc::new(Caller(ManualClock::new(SystemTime::UNIX_EPOCH), AtomicBool::new(false)));
+        let built = Client::builder().api_key("k").clock(Arc::clone(&caller) as _).transport(caller as _);
+        let client = built.max_requests_per_second(1.0).build().unwrap();
+        client.get_balance().unwrap();
+        catch_unwind(AssertUnwindSafe(|| client.get_balance())).unwrap_err();
+        client.get_balance().unwrap();
     }
 }
