@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 const KEY: &str = "stp_canary/secrets+key=1";
 /// How the key looks in a query.
 const ENCODED: &str = "stp_canary%2Fsecrets%2Bkey%3D1";
+/// How it may look in JSON; PHP escapes every slash.
+const ESCAPED: [&str; 2] = [r"stp_canary\/secrets+key=1", r"\u0073tp_canary\u002fsecrets+key=1"];
 
 /// Everything that was logged or printed.
 struct Paper(Mutex<String>);
@@ -115,7 +117,17 @@ fn the_key_is_shown_nowhere() {
     assert!(runs > 200, "{runs} runs");
 
     let server = Server::start(0).unwrap();
-    let echo = format!("<html>{KEY} {ENCODED}</html>");
+    let page = format!("<html>{KEY} {ENCODED}</html>");
+    let refusals =
+        ESCAPED.map(|key| format!(r#"{{"status":"ERROR","error":"BAD_KEY","message":"no such key: {key}"}}"#));
+    let redirect = format!("http://127.0.0.1/?api_key={KEY}");
+    let echoes = [
+        (200, &page, None),
+        (403, &page, None),
+        (302, &page, Some(redirect)),
+        (200, &refusals[0], None),
+        (200, &refusals[1], None),
+    ];
     for place in [KeyIn::Header, KeyIn::Query] {
         let client = builder(place).base_url(server.url()).build().unwrap().with_timeout(Duration::from_millis(100));
         call_all(&client);
@@ -126,7 +138,7 @@ fn the_key_is_shown_nowhere() {
             call_all(&client);
             server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
         }
-        for (status, location) in [(200, None), (403, None), (302, Some(format!("http://127.0.0.1/?api_key={KEY}")))] {
+        for (status, echo, location) in &echoes {
             let mut rule = json!({"fault": if location.is_some() { "H01" } else { "H09" }, "times": 0, "status": status, "body": echo});
             if let Some(location) = location {
                 rule["location"] = json!(location);

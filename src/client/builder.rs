@@ -74,15 +74,6 @@ impl ApiKey {
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
-
-    /// Every way the key may be written in a reply that repeats it.
-    pub(super) fn spellings(&self) -> Vec<Zeroizing<String>> {
-        let parameter = Zeroizing::new(key_parameter(&self.0));
-        let encoded = Zeroizing::new(parameter.trim_start_matches("api_key=").to_owned());
-        let mut spellings = vec![Zeroizing::new(self.0.to_string())];
-        spellings.extend((*encoded != *self.0).then_some(encoded));
-        spellings
-    }
 }
 
 impl fmt::Debug for ApiKey {

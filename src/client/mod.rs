@@ -10,6 +10,7 @@ mod lease;
 mod orders;
 mod read;
 mod reconcile;
+mod redact;
 mod settle;
 mod task;
 mod transition;
@@ -89,8 +90,6 @@ pub struct Client {
 /// What all clones of a client share.
 struct Shared {
     key: ApiKey,
-    /// The key, and how it looks in a query: what a reply may repeat. Empty for a key that may be a word of a reply.
-    spellings: Vec<Zeroizing<String>>,
     credential: Credential,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
@@ -388,7 +387,6 @@ impl Shared {
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self {
             credential: Credential::new(&key, place),
-            spellings: if key.expose().len() < SHORTEST_REDACTED { Vec::new() } else { key.spellings() },
             key,
             transport,
             clock,
@@ -443,8 +441,9 @@ impl Shared {
             Err(error) => log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent),
         }
         outcome.map(|mut reply| {
-            for spelling in &self.spellings {
-                redact(&mut reply.body, spelling);
+            let key = self.key.expose().as_bytes();
+            if key.len() >= SHORTEST_REDACTED {
+                redact::redact(&mut reply.body, key);
             }
             reply
         })
@@ -456,17 +455,6 @@ impl Shared {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default()
-    }
-}
-
-/// Replaces the key where a server repeats it. What of a body is not UTF-8 stays so, and does not hide the key beside it:
-/// messages show the beginning of such a body too.
-fn redact(body: &mut Vec<u8>, key: &str) {
-    if body.utf8_chunks().any(|part| part.valid().contains(key)) {
-        let parts = body.utf8_chunks();
-        let redacted: Vec<_> =
-            parts.map(|part| [part.valid().replace(key, "***").as_bytes(), part.invalid()].concat()).collect();
-        *body = redacted.concat();
     }
 }
 
