@@ -43,6 +43,10 @@ const ROWS: &[Row] = &[
     Row { name: "millions of keys: prices", call: "prices", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
     Row { name: "millions of keys: services", call: "services", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
     Row { name: "millions of keys: countries", call: "countries", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
+    Row { name: "a list of millions: prices", call: "prices", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
+    Row { name: "a list of millions: services", call: "services", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
+    Row { name: "a list of millions: countries", call: "countries", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
+    Row { name: "16 MB behind text, in many objects", call: "prices", reply: |conn| body(conn, format!("x{}[{}", "{\"a\":".repeat(31), "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
     Row { name: "16 MB that are no text", call: "prices", reply: |conn| body(conn, vec![0xff; 16_000_000]), kind: ErrorKind::Protocol, fault: "B03" },
     Row { name: "250 KB of opened objects", call: "orders", reply: |conn| body(conn, "{\"a\":".repeat(50_000)), kind: ErrorKind::Protocol, fault: "B10" },
     Row { name: "a purchase in 250 KB of opened lists", call: "number", reply: |conn| body(conn, "[".repeat(250_000)), kind: ErrorKind::Protocol, fault: "B10" },
@@ -115,7 +119,8 @@ fn child() {
     let words: Vec<&str> = row.split(' ').collect();
     let [call, millis, url] = words[..] else { panic!("a call, its time and an address: {row}") };
     let time = Duration::from_millis(millis.parse().expect("a time"));
-    let client = Client::builder().api_key("k").base_url(url).timeout(time).build().unwrap();
+    // Long enough to be looked for in replies.
+    let client = Client::builder().api_key("stp_0123456789abcdef").base_url(url).timeout(time).build().unwrap();
     client.get_countries().unwrap();
     let before = resident("VmRSS");
     let start = Instant::now();

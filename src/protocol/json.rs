@@ -14,8 +14,10 @@ use crate::Amount;
 
 /// The deepest nesting that is accepted.
 const MAX_DEPTH: usize = 32;
-/// The most fields of one object. Each takes ten times what it has in the reply; the longest lists have some hundreds.
+/// The most fields of one object or list. Each takes ten times what it has in the reply; the longest have some hundreds.
 const MAX_FIELDS: usize = 20_000;
+/// No reply that something may stand in front of is longer.
+const LONGEST_EMBEDDED: usize = 256 * 1024;
 
 /// A JSON value, still as its text.
 #[derive(Clone, Copy, Debug)]
@@ -104,7 +106,8 @@ impl<'a> Field<'a> {
         match self.0 {
             "null" | "false" => Some(Object::default()),
             text if text.starts_with('{') => serde_json::from_str(text).ok(),
-            _ => self.list()?.is_empty().then(Object::default),
+            // It may have millions of members.
+            text => text.strip_prefix('[')?.trim_start().starts_with(']').then(Object::default),
         }
     }
 
@@ -199,15 +202,31 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// The one complete JSON object behind text that is not JSON, such as a PHP warning; `None` where there are several.
+/// The one complete JSON object behind text that is not JSON, such as a PHP warning; `None` where there are several, and
+/// where the only complete one is a part of another that was cut.
 pub(crate) fn embedded_object(text: &str) -> Option<&str> {
     // A page may be full of braces; a warning has few.
     const TRIES: usize = 64;
+    if text.len() > LONGEST_EMBEDDED {
+        return None;
+    }
+    let (mut opened, mut closed, mut counted) = (0, 0, 0);
     for (start, _) in text.match_indices('{').take(TRIES) {
+        let before = &text.as_bytes()[counted..start];
+        opened += before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
+        closed += before.iter().filter(|byte| matches!(byte, b'}' | b']')).count();
+        counted = start;
+        if opened > closed {
+            continue;
+        }
         let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<&RawValue>();
-        if let Some(Ok(value)) = values.next() {
-            let end = start + values.byte_offset();
-            return text[end..].trim().is_empty().then_some(value.get());
+        match values.next() {
+            Some(Ok(value)) => {
+                let end = start + values.byte_offset();
+                return text[end..].trim().is_empty().then_some(value.get());
+            }
+            Some(Err(error)) if error.is_eof() => return None,
+            _ => {}
         }
     }
     None
@@ -333,6 +352,9 @@ impl<'de> Deserialize<'de> for List<'de> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
                 while let Some(member) = seq.next_element()? {
+                    if members.len() == MAX_FIELDS {
+                        return Err(serde::de::Error::invalid_length(MAX_FIELDS, &self));
+                    }
                     members.push(member);
                 }
                 Ok(List(members))
