@@ -8,13 +8,13 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{Text, is_too_deep};
-use super::reply::{Failure, RawReply, Salvage, read};
+use super::json::{Field, Text, is_too_deep};
+use super::reply::{Failure, RawReply, Salvage, is_success, read};
 
 /// A table that takes in entries of a catalogue, wherever the reply keeps them.
 pub(super) trait Sink: Default {
-    /// Whether a key of the reply holds the entries rather than being one.
-    fn is_envelope(key: &str) -> bool;
+    /// The keys of the reply that hold the entries rather than being one.
+    const ENVELOPES: [&str; 2];
 
     /// Takes in the entry under `key`, or that of a list without keys.
     fn entry<'de, A: Source<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error>;
@@ -29,8 +29,10 @@ pub(super) trait Source<'de> {
     fn read<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Self::Error>;
 }
 
-/// No error is longer than this.
+/// No error is longer than this, but for one that brings along what the server was doing.
 const LONGEST_ERROR: usize = 4096;
+/// No catalogue without entries is longer than this.
+const LONGEST_EMPTY: usize = 64 * 1024;
 /// No catalogue that was seen is longer than this. One that is longer is looked through for its depth first, because passing
 /// over nested values takes a byte for each level.
 const LONGEST_SEEN: usize = 4 << 20;
@@ -45,20 +47,48 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
     if text.len() > LONGEST_SEEN && is_too_deep(text) {
         return Err(raw.unreadable("B10", "JSON that nests too deep"));
     }
-    let mut table = T::default();
+    let (mut table, mut speaks) = (T::default(), false);
     let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {
         let mut deserializer = serde_json::Deserializer::from_str(text);
-        Entries { sink: &mut table, top: true }.deserialize(&mut deserializer).and_then(|()| deserializer.end()).is_ok()
+        Entries { sink: &mut table, top: true, speaks: &mut speaks }
+            .deserialize(&mut deserializer)
+            .and_then(|()| deserializer.end())
+            .is_ok()
     };
+    if whole && !table.is_empty() && !speaks {
+        return Ok(table);
+    }
+    // An error, a damaged reply, or an empty catalogue.
+    let answer = read(raw, Salvage::No)?;
     if whole && !table.is_empty() {
         return Ok(table);
     }
-    // Nothing in it: an error, a damaged reply, or an empty catalogue.
-    let answer = read(raw, Salvage::No)?;
-    match answer.object() {
-        Some(_) if whole || answer.object().is_some_and(|object| object.is_empty()) => Ok(T::default()),
-        _ => Err(answer.unexpected()),
+    let object = answer.object().filter(|_| raw.body.len() <= LONGEST_EMPTY).ok_or_else(|| answer.unexpected())?;
+    let is_empty = if object.has(&T::ENVELOPES) {
+        object.get(&T::ENVELOPES).is_none_or(holds_nothing)
+    } else {
+        !speaks && object.into_fields().into_iter().all(|(key, field)| is_word(&key) || holds_nothing(field))
+    };
+    if is_empty { Ok(T::default()) } else { Err(answer.unexpected()) }
+}
+
+/// Whether a key at the top of a reply is no entry's but says how the call went.
+fn is_word(key: &str) -> bool {
+    matches!(key, "status" | "success" | "error" | "error_code" | "errorCode" | "title" | "message" | "msg")
+}
+
+/// Whether such a word may speak of an error.
+fn speaks_of_error(key: &str, field: Field<'_>) -> bool {
+    match key {
+        "status" | "success" => !field.text().is_some_and(|word| is_success(word.trim())),
+        "error" => !field.is_null() && field.flag() != Some(false),
+        _ => !field.is_null(),
     }
+}
+
+/// Whether a value holds no entry, only what holds none either: `{"22":[]}` is a country where nothing is sold.
+fn holds_nothing(field: Field<'_>) -> bool {
+    field.members().is_some_and(|members| members.into_iter().all(|(_, member)| holds_nothing(member)))
 }
 
 /// The text of a reply that is a catalogue. Where entries were decoded from it, it is JSON, and whole.
@@ -71,6 +101,8 @@ pub(crate) fn json_of(reply: &[u8]) -> &str {
 struct Entries<'s, T> {
     sink: &'s mut T,
     top: bool,
+    /// Set where the top has a word that may speak of an error.
+    speaks: &'s mut bool,
 }
 
 impl<'de, T: Sink> DeserializeSeed<'de> for Entries<'_, T> {
@@ -84,8 +116,10 @@ impl<'de, T: Sink> Compound<'de> for Entries<'_, T> {
     type Value = ();
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
-            if self.top && T::is_envelope(&key) {
-                map.next_value_seed(Entries { sink: &mut *self.sink, top: false })?;
+            if self.top && T::ENVELOPES.contains(&&*key) {
+                map.next_value_seed(Entries { sink: &mut *self.sink, top: false, speaks: &mut *self.speaks })?;
+            } else if self.top && is_word(&key) {
+                *self.speaks |= speaks_of_error(&key, map.next_value()?);
             } else {
                 self.sink.entry(&key, MapSource(&mut map, PhantomData))?;
             }

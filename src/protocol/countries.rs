@@ -21,19 +21,25 @@ pub struct Country {
 
 /// Reads a reply of getCountries: a list, or an object keyed by code; bare or in an envelope.
 pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
+    const ENVELOPES: [&str; 2] = ["countries", "data"];
     let answer = read(raw, Salvage::No)?;
     let field = match &answer.body {
         super::reply::Body::Json(field) => *field,
         _ if answer.object().is_some() => return Ok(Vec::new()),
         _ => return Err(answer.unexpected()),
     };
-    let envelope = field.object().and_then(|object| object.get(&["countries", "data"]));
-    let members = envelope.unwrap_or(field).members().ok_or_else(|| answer.unexpected())?;
+    let inner = match field.object().filter(|object| object.has(&ENVELOPES)) {
+        Some(object) => object.get(&ENVELOPES),
+        None => Some(field),
+    };
+    // `"countries": null`
+    let Some(inner) = inner else { return Ok(Vec::new()) };
+    let members = inner.members().ok_or_else(|| answer.unexpected())?;
+    // What has members and no country among them is some other reply.
+    let is_empty = members.is_empty();
     let countries: Vec<Country> =
         members.into_iter().filter_map(|(key, field)| country(key.as_deref(), field)).collect();
-    // An object without an envelope and without countries is some other reply.
-    let other = field.object().is_some_and(|object| !object.is_empty() && !object.has(&["countries", "data"]));
-    if countries.is_empty() && other { Err(answer.unexpected()) } else { Ok(countries) }
+    if countries.is_empty() && !is_empty { Err(answer.unexpected()) } else { Ok(countries) }
 }
 
 /// The countries with this name; case and blanks around do not count.

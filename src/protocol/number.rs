@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::document;
 use super::json::{Field, Object};
-use super::reply::{Answer, Body, Failure, IDENTITY, RawReply, Salvage, ServiceError, is_success, read};
+use super::reply::{
+    ACTIVATION_IDS, Answer, Body, Failure, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply, Salvage,
+    ServiceError, is_success, read,
+};
 use super::request::is_id;
 use crate::Amount;
 
@@ -128,7 +131,7 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     let unexpected = || answer.unexpected();
     let object = answer.object().ok_or_else(unexpected)?;
     let object = match object.get(&["data"]).and_then(Field::object) {
-        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", "new_activation_id"]) => inner,
+        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", NEW_ACTIVATION_ID]) => inner,
         _ => object,
     };
     // What stood behind a warning must say OK by itself.
@@ -147,19 +150,16 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         warnings.push(format!("the price cannot be read: {}", super::reply::excerpt(price.raw())));
     }
     // A regetNumber reply may name the old id too: where there is a field for the new one, only that counts.
-    let ids: &[&str] =
-        if object.has(&["new_activation_id"]) { &["new_activation_id"] } else { &["activation_id", "activationId"] };
+    let ids: &[&str] = if object.has(&[NEW_ACTIVATION_ID]) { &[NEW_ACTIVATION_ID] } else { &ACTIVATION_IDS };
     // The id alone proves the charge, and lets it be cancelled.
-    let phone_number = object
-        .word(&["phone_number", "number", "phoneNumber", "phone"])
-        .filter(|phone| phone.contains(|c: char| c.is_ascii_digit()))
-        .unwrap_or_default();
+    let phone_number =
+        object.word(&PHONE_NUMBERS).filter(|phone| phone.contains(|c: char| c.is_ascii_digit())).unwrap_or_default();
     if phone_number.is_empty() {
         warnings.push("the reply names no phone number".to_owned());
     }
     Ok(Purchase {
         activation_id: object.word(ids).ok_or_else(unexpected)?,
-        order_id: object.word(&["new_order_id", "order_id", "orderId"]),
+        order_id: object.word(&ORDER_IDS),
         phone_number,
         service: object.word(&["service_code"]),
         service_name: object.word(&["service"]),

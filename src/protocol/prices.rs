@@ -81,9 +81,10 @@ impl Prices {
 
     /// The index, in the order of [`Self::iter`], of the entry of one service in one country.
     pub fn find(&self, country: &str, service: &str) -> Option<usize> {
-        let country = self.countries.iter().position(|(code, _)| **code == *country)?;
+        // Of what stands there twice, the last counts.
+        let country = self.countries.iter().rposition(|(code, _)| **code == *country)?;
         let service = self.services.find(service)?;
-        let row = self.rows_of(country).iter().position(|row| row.service == service)?;
+        let row = self.rows_of(country).iter().rposition(|row| row.service == service)?;
         Some(self.countries[country].1 + row)
     }
 
@@ -157,9 +158,7 @@ impl Serialize for Prices {
 }
 
 impl Sink for Prices {
-    fn is_envelope(key: &str) -> bool {
-        matches!(key, "data" | "prices")
-    }
+    const ENVELOPES: [&str; 2] = ["data", "prices"];
 
     fn entry<'de, A: Source<'de>>(&mut self, country: &str, value: A) -> Result<(), A::Error> {
         self.countries.push((country.into(), self.rows.len()));
@@ -251,6 +250,17 @@ mod tests {
         ] {
             let prices = parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() }).unwrap();
             assert_eq!(prices.json(), serde_json::to_string(&prices).unwrap(), "{body}");
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_stands_there_twice_the_last_counts() {
+        for body in [
+            r#"{"22":{"tg":{"cost":1},"tg":{"cost":2}}}"#,
+            r#"{"22":{"tg":{"cost":1}},"22":{"wa":{"cost":3},"tg":{"cost":2}}}"#,
+        ] {
+            let prices = parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() }).unwrap();
+            assert_eq!(prices.get("22", "tg").unwrap().cost, Some(Amount::from_rupees(2)), "{body}");
         }
     }
 }

@@ -94,6 +94,12 @@ pub(crate) enum Salvage {
 /// The fields that decide what a reply means: where one stands twice, nothing says which of the two is meant.
 pub(super) const IDENTITY: [&str; 5] = ["status", "id", "activation_id", "activationId", "new_activation_id"];
 
+/// The names of an activation's id, and of what was bought beside it: a reply that has one of them names an order.
+pub(super) const ACTIVATION_IDS: [&str; 2] = ["activation_id", "activationId"];
+pub(super) const NEW_ACTIVATION_ID: &str = "new_activation_id";
+pub(super) const ORDER_IDS: [&str; 3] = ["new_order_id", "order_id", "orderId"];
+pub(super) const PHONE_NUMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
+
 /// Reads the shape of a reply and takes an error code out of it.
 pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
     let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
@@ -313,7 +319,10 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
     // A refusal that says "success", names an order or names a second code contradicts itself, and proves nothing.
     let is_order = |object: &Object<'_>| {
-        object.has(&["activation_id", "activationId", "new_activation_id", "order_id", "number", "phone_number"])
+        object.has(&[NEW_ACTIVATION_ID])
+            || object.has(&ACTIVATION_IDS)
+            || object.has(&ORDER_IDS)
+            || object.has(&PHONE_NUMBERS)
     };
     let is_another = |word: &String| {
         let other = Code::read(word.split(':').next().unwrap_or_default());

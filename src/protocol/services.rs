@@ -64,9 +64,7 @@ struct Services {
 }
 
 impl Sink for Services {
-    fn is_envelope(key: &str) -> bool {
-        matches!(key, "services" | "data")
-    }
+    const ENVELOPES: [&str; 2] = ["services", "data"];
 
     fn entry<'de, A: Source<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error> {
         if let Some(mut service) = value.read(ServiceSeed(self))? {
