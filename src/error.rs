@@ -294,6 +294,20 @@ impl Error {
         self
     }
 
+    /// The failure as a line of the log has it: without the words of a reply, which may be a code or a number of the caller.
+    pub(crate) fn logged(&self) -> String {
+        let Facts { doing, what, code, http_status, phase, fault, .. } = &*self.0;
+        let status = http_status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
+        match phase {
+            Phase::Service => {
+                let code = code.as_ref().filter(|code| code.is_known()).map_or("an unknown code", Code::as_str);
+                format!("{doing}: the service answered {code}{status}")
+            }
+            Phase::Decode => format!("{doing}: the reply cannot be used: {}{status}", fault.unwrap_or_default()),
+            _ => format!("{doing}: {what}"),
+        }
+    }
+
     /// What kind of failure it is.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

@@ -233,7 +233,7 @@ impl Activation {
                 Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
             }
             Transition::CodeArrived(messages, error) => {
-                log::debug!("{error}");
+                log::debug!("{}", error.logged());
                 self.keep_late_code(messages, deadline)?;
                 let raw = error.raw().unwrap_or_default().to_owned();
                 Ok(Settlement { state: Settled::CodeArrived, code: self.code(), raw })

@@ -55,7 +55,7 @@ impl Drop for Lease {
         // A token that ended the wait is why most leases are dropped; it must not keep the refund from being asked for.
         let activation = self.activation.without_cancel().with_timeout(DROP_TIMEOUT);
         if let Err(error) = activation.settle(EarlyCancel::Report) {
-            log::warn!("{error}; the number is listed as unclaimed");
+            log::warn!("{}; the number is listed as unclaimed", error.logged());
             self.activation.leave();
         }
     }

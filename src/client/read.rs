@@ -64,7 +64,7 @@ impl Client {
             if attempt == ATTEMPTS || pause >= self.left(deadline) {
                 return Err(error);
             }
-            log::debug!("{error}; trying again in {pause:?}");
+            log::debug!("{}; trying again in {pause:?}", error.logged());
             if !self.sleep(pause) {
                 return Err(Error::cancelled(doing, Phase::Prepare));
             }

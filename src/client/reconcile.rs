@@ -177,7 +177,7 @@ impl Task for Reconciling {
                     return Turn::Done(Err(error.with_intent(self.intent.clone())));
                 }
                 Err(error) => {
-                    log::debug!("{}: {error}", self.doing());
+                    log::debug!("{}: {}", self.doing(), error.logged());
                     self.last_error = Some(error);
                 }
             }

@@ -131,7 +131,7 @@ impl Client {
         let hint = "whether it applied is not known: read the status, and try again";
         let answer = self.status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
         // The state without its code: codes do not belong in logs.
-        log::debug!("{lost}; the service now shows: {}", answer.value.as_str());
+        log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.as_str());
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),

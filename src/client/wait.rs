@@ -158,7 +158,8 @@ impl Waiting {
                     let word = text.split(':').next().unwrap_or_default();
                     let what = format!("the service answered {word:?}, a status that is not known");
                     let error = Error::new(ErrorKind::Protocol, &self.doing(), what);
-                    log::warn!("{error}");
+                    // And so may the word itself.
+                    log::warn!("{}: the service answered a status that is not known", self.doing());
                     self.last_error = Some(error);
                 }
                 Seen::Status(status)
@@ -175,7 +176,7 @@ impl Waiting {
             }
             Err(error) => {
                 let trouble = trouble(&error);
-                log::debug!("{}: {error}", self.doing());
+                log::debug!("{}: {}", self.doing(), error.logged());
                 self.last_error = Some(error);
                 Seen::Trouble(trouble)
             }
