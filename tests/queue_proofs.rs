@@ -357,3 +357,31 @@ fn a_purchase_that_had_to_wait_is_made_at_once_though_others_are_slow() {
     queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
     assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
 }
+
+#[test]
+fn what_is_over_ends_in_time_though_every_worker_hangs() {
+    let _alone = alone();
+    let server = Server::start(0).unwrap();
+    let client = client(&server.url(), "busy", |builder| builder.timeout(2 * SECOND));
+    let queue = Queue::with_workers(&client, 2).unwrap();
+    server.control(&key("busy"), "faults", r#"{"fault":"N10","times":0}"#).unwrap();
+    let wait =
+        |id: u32, seconds: u64| json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": seconds * 1000});
+    for id in 1..=2 {
+        submit(&queue, wait(id, 60));
+    }
+    soon("the workers hang", 10 * SECOND, || queue.workers() == 2);
+    thread::sleep(100 * MS);
+    let start = Instant::now();
+    let late = [wait(3, 1), json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
+    let look = submit(&queue, json!({"op": "unclaimed"}));
+    queue.join(look, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
+    let ends = [ErrorKind::WaitTimeout, ErrorKind::Timeout, ErrorKind::Timeout];
+    for ((ticket, kind), seconds) in late.into_iter().zip(ends).zip([1, 2, 2]) {
+        let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (kind, sastaotp::Charge::NotCharged), "{error}");
+        assert!(start.elapsed() < (seconds + 1) * SECOND, "{error}: {:?}", start.elapsed());
+    }
+    assert_eq!((queue.open(), queue.workers()), (2, 2));
+}

@@ -3,7 +3,8 @@
 //! [`Queue::submit`] gives a [`Ticket`] and returns at once; [`Queue::take`] gives what is finished. A task that rests, such
 //! as a wait between two polls, costs an entry in a table and no thread. Elastic workers make the requests: one starts when
 //! something is due and none is idle, and ends when it was idle for a while. One idle worker, the watch, sleeps until
-//! the next rest is over; before it goes to work itself, it sees to it that another takes over.
+//! the next rest is over; before it goes to work itself, it sees to it that another takes over. Where all there may be are at
+//! requests, one thread more, the keeper, ends what is over.
 //!
 //! The invariants: every ticket that was submitted is completed exactly once; [`Queue::fd`] is readable exactly while a
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
@@ -108,6 +109,8 @@ struct Shared {
     bell: Bell,
     /// Wakes the watch.
     watch: Condvar,
+    /// Wakes the keeper.
+    keeper: Condvar,
     /// Wakes those who wait for completions.
     completed: Condvar,
     lateness: Lateness,
@@ -139,6 +142,7 @@ impl Queue {
             state: Mutex::default(),
             bell: Bell::new().map_err(refused)?,
             watch: Condvar::new(),
+            keeper: Condvar::new(),
             completed: Condvar::new(),
             lateness: Lateness::default(),
         };
@@ -223,6 +227,7 @@ impl Drop for Queue {
         }
         drop(state);
         self.shared.watch.notify_all();
+        self.shared.keeper.notify_all();
         self.shared.completed.notify_all();
     }
 }
@@ -279,7 +284,54 @@ impl Shared {
             worker.unpark();
         } else if state.workers < self.most_workers {
             self.start(&mut state);
+        } else if let Some(until) = state.kept_until {
+            if state.next_end().is_some_and(|end| end < until) {
+                drop(state);
+                self.keeper.notify_one();
+            }
+        } else {
+            self.start_keeper(&mut state);
         }
+    }
+
+    fn start_keeper(self: &Arc<Self>, state: &mut State) {
+        let shared = Arc::clone(self);
+        let builder = thread::Builder::new().name("sastaotp-keeper".to_owned()).stack_size(STACK);
+        match builder.spawn(move || shared.keep()) {
+            Ok(_) => state.kept_until = Some(Duration::ZERO),
+            Err(error) => log::debug!("what is over may end late: no thread could be started: {}", error.kind()),
+        }
+    }
+
+    /// The life of the keeper: while every worker is at a request, it ends what is over, and does what asks nobody.
+    fn keep(self: &Arc<Self>) {
+        let token = Cancel::new();
+        let mut state = self.lock();
+        let mut busy = self.client.now().monotonic;
+        while !state.closed {
+            let now = self.client.now().monotonic;
+            if state.is_busy() {
+                busy = now;
+                if let Some(ticket) = state.pick_over(&self.client) {
+                    state.kept_until = Some(Duration::ZERO);
+                    let begun = state.begin(&self.client, ticket, &token);
+                    self.announce(&state);
+                    drop(state);
+                    if let Some((job, handle)) = begun {
+                        self.run(ticket, job, &handle);
+                    }
+                    state = self.lock();
+                    continue;
+                }
+            } else if now > busy + IDLE {
+                break;
+            }
+            let until = state.next_end().unwrap_or(Duration::MAX).min(now + WATCH);
+            state.kept_until = Some(until);
+            let pause = grained(until).saturating_sub(now);
+            state = self.keeper.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.kept_until = None;
     }
 
     fn start(self: &Arc<Self>, state: &mut State) {

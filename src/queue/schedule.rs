@@ -144,6 +144,18 @@ impl Schedule {
         Pick::Run(ticket, was_due)
     }
 
+    /// When the time of the next is over.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    /// Picks only what is over, and takes it out.
+    pub(super) fn pick_over(&mut self, now: Duration) -> Option<Ticket> {
+        let (_, ticket) = self.ends.first().copied().filter(|(end, _)| *end <= now)?;
+        self.remove(ticket);
+        Some(ticket)
+    }
+
     /// After a suspend every task is due, for it may have missed something; not all in one burst.
     fn notice_suspend(&mut self, now: Moment) {
         let Some(before) = self.moment.replace(now) else { return };

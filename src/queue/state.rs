@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) is_one_coming: bool,
     /// Until when the watch sleeps, while there is one.
     pub(super) watched_until: Option<Duration>,
+    /// Until when the keeper sleeps, while there is one; zero while it is at work.
+    pub(super) kept_until: Option<Duration>,
     pub(super) closed: bool,
 }
 
@@ -133,6 +135,21 @@ impl State {
     pub(super) fn pick(&mut self, client: &Client, task_first: bool) -> Pick {
         let now = client.now();
         self.schedule.pick(now, task_first, client.ready_at(now))
+    }
+
+    /// Picks only what is over; `None` where nothing is.
+    pub(super) fn pick_over(&mut self, client: &Client) -> Option<Ticket> {
+        self.schedule.pick_over(client.now().monotonic)
+    }
+
+    /// When the next operation is over, or one that asks nobody is to be done.
+    pub(super) fn next_end(&self) -> Option<Duration> {
+        self.schedule.next_end()
+    }
+
+    /// Whether no worker is free to look at what is due.
+    pub(super) fn is_busy(&self) -> bool {
+        self.idle.is_empty() && self.watched_until.is_none() && !self.is_one_coming
     }
 
     /// Whether there is anything that somebody must watch.
