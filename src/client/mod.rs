@@ -239,6 +239,8 @@ impl Client {
     pub(crate) fn reget_intent(&self, id: &str) -> Result<Intent> {
         let books = self.books();
         let (price, phone_number) = books.price_and_number(id);
+        // A history that says nothing of a price may say 0.
+        let price = price.filter(|price| *price > Amount::ZERO);
         Intent::reget(id, phone_number, price, self.now().wall, books.watermark())
     }
 

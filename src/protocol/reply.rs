@@ -296,7 +296,9 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     // `{"error": {"code": …}}` holds the code one level deeper.
     let deeper =
         object.get(&["error"]).and_then(Field::object).and_then(|error| error.word(&["code", "name", "message"]));
-    let named = word(&["title", "error", "error_code", "errorCode"]);
+    // Of what succeeded, a title names what it is about: the service that a number is for.
+    let is_error = |title: &String| !(succeeded && ok) || Code::read(title).is_known();
+    let named = word(&["title"]).filter(is_error).or_else(|| word(&["error", "error_code", "errorCode"]));
     let said = word(&["message", "msg", "details", "detail"]);
     let code = if let Some(named) = deeper.clone().or(named) {
         named

@@ -486,12 +486,14 @@ fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
 
 #[test]
 fn a_history_with_odd_prices_does_not_widen_the_budget() {
-    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
-    let order = r#"{\"orders\":[{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"-500.00\"}]}"#;
-    arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
-    assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, None);
-    assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
-    assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+    for (price, read) in [("-500.00", None), ("0", Some(Amount::ZERO))] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
+        let order = format!(r#"{{\"orders\":[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]}}"#);
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
+        assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, read);
+        assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+        assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+    }
 }
 
 #[test]
