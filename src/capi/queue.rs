@@ -192,7 +192,8 @@ pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue)
 }
 
 /// Frees a queue and ends what it does, without waiting for that: waits and reads within a second, without completions, and
-/// activations stay as they are. A purchase that was sent runs on to its reply, and sastaotp_client_unclaimed lists it.
+/// activations stay as they are. A purchase that was sent runs on to its reply, and sastaotp_client_unclaimed lists it, as it
+/// does one that is finished and was not taken.
 ///
 /// NULL does nothing. Since 0.1.0.
 #[unsafe(no_mangle)]

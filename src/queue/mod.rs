@@ -82,8 +82,8 @@ pub struct Completion {
 /// Runs operations beside their callers.
 ///
 /// Any thread may use it; share it in an [`Arc`]. Dropping it ends what it does: waits and reads within a second, without
-/// completions, and activations stay as they are. A purchase that was sent runs on to its reply, and is listed by
-/// [`Client::unclaimed`].
+/// completions, and activations stay as they are. A purchase that was sent runs on to its reply, and
+/// [`Client::unclaimed`] lists it, as it does one that is finished and was not taken.
 ///
 /// ```no_run
 /// use std::time::Duration;

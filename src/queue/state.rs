@@ -1,6 +1,6 @@
 //! What a queue knows: its tickets, what is due, and what is finished. Changed under one lock; nothing here blocks.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
@@ -28,6 +28,8 @@ pub(super) struct State {
     done: HashMap<Ticket, Result<String>>,
     /// The tickets of `done` in the order they were finished in; those that were joined are passed over.
     order: VecDeque<Ticket>,
+    /// What purchases bought whose completions nobody has taken yet, and that no later operation took up.
+    untaken: BTreeMap<Ticket, Activation>,
     /// The activations that operations speak of: their codes, and the distance of their polls.
     activations: HashMap<Box<str>, Activation>,
     /// How many there may be before those that nobody needs are let go; at least [`FEW`].
@@ -110,6 +112,7 @@ impl State {
     }
 
     fn take_up(&mut self, client: &Client, id: &str) -> Result<Activation> {
+        self.untaken.retain(|_, bought| bought.id() != id);
         if let Some(known) = self.activations.get(id) {
             known.claim();
             return Ok(known.clone());
@@ -217,8 +220,9 @@ impl State {
             // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
             let is_known = self.activations.get(activation.id()).is_some_and(|known| known.end().is_none());
             if !is_known {
-                self.keep(activation);
+                self.keep(activation.clone());
             }
+            self.untaken.insert(ticket, activation);
             json
         });
         self.finish(client, ticket, result);
@@ -297,6 +301,9 @@ impl State {
             // What became of a purchase is in the books.
             let _ = entry.end(client);
         }
+        for bought in std::mem::take(&mut self.untaken).into_values() {
+            bought.leave();
+        }
         self.schedule = Schedule::default();
         self.buying.clear();
         self.activations.clear();
@@ -328,19 +335,26 @@ impl State {
     pub(super) fn take(&mut self) -> Option<Completion> {
         loop {
             let ticket = self.order.pop_front()?;
-            if let Some(result) = self.done.remove(&ticket) {
-                return Some(Completion { ticket, result });
+            if let Some(completion) = self.hand_over(ticket) {
+                return Some(completion);
             }
         }
     }
 
     pub(super) fn take_one(&mut self, ticket: Ticket) -> Option<Completion> {
-        let result = self.done.remove(&ticket)?;
+        let completion = self.hand_over(ticket)?;
         // A host that only joins never goes through the order.
         if self.order.len() > 2 * self.done.len() + 16 {
             let done = &self.done;
             self.order.retain(|ticket| done.contains_key(ticket));
         }
+        Some(completion)
+    }
+
+    /// Gives a completion away; what was bought is its taker's from now on.
+    fn hand_over(&mut self, ticket: Ticket) -> Option<Completion> {
+        let result = self.done.remove(&ticket)?;
+        self.untaken.remove(&ticket);
         Some(Completion { ticket, result })
     }
 }

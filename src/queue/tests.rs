@@ -479,3 +479,29 @@ fn a_wait_that_is_cancelled_and_begun_anew_keeps_its_distance() {
     let polls = times(&bench.polls());
     assert!(polls.len() >= 2 && polls[0] + 5 * SECOND <= polls[1], "{polls:?}");
 }
+
+#[test]
+fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
+    for (what, listed) in
+        [("nothing", true), ("take", false), ("join", false), ("wait", false), ("wait elsewhere", true)]
+    {
+        let mut bench = Bench::new();
+        let ticket = bench.buy();
+        // The bench takes what is finished as it goes on.
+        while bench.queue.open() > 0 {
+            bench.work();
+        }
+        match what {
+            "take" => drop(bench.queue.take(1, Duration::ZERO)),
+            "join" => drop(bench.queue.join(ticket, Duration::ZERO)),
+            "wait" => drop(bench.wait("bought_1", SECOND)),
+            "wait elsewhere" => drop(bench.wait("bought_2", SECOND)),
+            _ => {}
+        }
+        drop(bench.queue);
+        let unclaimed = bench.client.unclaimed();
+        let ids: Vec<_> =
+            unclaimed.iter().filter_map(|left| left.outcome.purchase()).map(|it| &it.activation_id).collect();
+        assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{what}");
+    }
+}
