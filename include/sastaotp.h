@@ -1180,6 +1180,9 @@ sastaotp_status sastaotp_client_get_status(const sastaotp_client *client,
  *
  * Sent once; where the reply is lost, the state is read back, and the request repeated only if it did not apply.
  *
+ * No sastaotp_activation learns of it: its own functions are the ones that keep the codes of an order apart, and know how it
+ * ended.
+ *
  * `*change` is yours: sastaotp_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
  * SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or SASTAOTP_REJECTED. NULL arguments and a status that is no constant are refused with
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.

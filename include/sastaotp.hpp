@@ -1452,6 +1452,9 @@ public:
     /// Changes an activation and gives what the service says that it did. Action setStatus. Sent once; where the reply
     /// is lost, the state is read back, and the request repeated only if it did not apply. Throws an error of a read,
     /// status::not_found, already_finished, too_early or rejected.
+    ///
+    /// No activation learns of it: its own functions are the ones that keep the codes of an order apart, and know how it
+    /// ended.
     change set_status(std::string_view id, sastaotp::set_status to) const {
         return detail::make<change>(sastaotp_client_set_status, object_, detail::terminated("id", id).c_str(),
                                     static_cast<sastaotp_set_status>(to));

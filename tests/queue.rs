@@ -72,6 +72,27 @@ fn a_number_is_bought_waited_for_and_settled() {
 }
 
 #[test]
+fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
+    let bench = Bench::start("values");
+    let codes_and_end = |service, status| {
+        let id = &bench.buy(service)["id"];
+        let wait = || bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}))["code"].clone();
+        let code = (service == "zz_multi").then(wait);
+        let change = bench.done(json!({"op": "set_status", "id": id, "status": status}));
+        let is_next = (status == 3).then(|| Some(wait()) != code);
+        (change["change"].clone(), is_next, bench.done(json!({"op": "settle", "id": id}))["state"].clone())
+    };
+    for (service, status, change, is_next, state) in [
+        ("zz_multi", 3, "waiting_for_next", Some(true), "completed"),
+        ("zz_multi", 6, "completed", None, "already_over"),
+        ("zz_never", 8, "cancelled", None, "already_over"),
+        ("zz_never", -1, "cancelled", None, "already_over"),
+    ] {
+        assert_eq!(codes_and_end(service, status), (json!(change), is_next, json!(state)), "{service} {status}");
+    }
+}
+
+#[test]
 fn a_cancelled_ticket_is_settled_at_once_and_leaves_the_activation_alone() {
     let bench = Bench::start("cancel");
     let number = bench.buy("zz_never");

@@ -12,7 +12,7 @@ use super::wait::{WaitOptions, Waiting};
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life};
 use crate::protocol::document::millis_since_1970;
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long the look for a refund may take.
@@ -191,33 +191,28 @@ impl Activation {
         }
     }
 
+    /// Changes the order by a value of setStatus, and returns what the service says it did.
+    pub(crate) fn set_status(&self, status: SetStatus) -> Result<Answer<StatusChange>> {
+        self.change(status)?.into_change()
+    }
+
     /// Tells the service that the SMS was sent to the number. Action `setStatus`, 1.
     pub fn mark_sms_sent(&self) -> Result<()> {
-        self.client.set_status(self.id(), SetStatus::SmsSent).map(drop)
+        self.set_status(SetStatus::SmsSent).map(drop)
     }
 
     /// Asks for a further code on the same number, for services that allow it. Action `setStatus`, 3.
     ///
     /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`].
     pub fn request_next_code(&self) -> Result<()> {
-        let deadline = self.client.deadline();
-        let codes = self.codes();
-        // Taken up by its id, an activation does not know its codes.
-        let is_known = |code: &str| codes.is_empty() || codes.iter().any(|sms| sms.code == code);
-        let transition = self.client.transition(self.id(), SetStatus::NextCode, is_known)?;
-        self.life().next_code_requested();
-        match transition {
-            Transition::Changed(_) => Ok(()),
-            Transition::CodeArrived(messages, _) => self.keep_late_code(messages, deadline),
-        }
+        self.set_status(SetStatus::NextCode).map(drop)
     }
 
     /// Completes the order: its code was used. Action `setStatus`, 6.
     ///
     /// Read the settlement: a service that takes 6 for a cancellation says so there.
     pub fn complete(&self) -> Result<Settlement> {
-        let Answer { value: change, reply } = self.client.change(self.id(), SetStatus::Complete)?;
-        Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
+        Ok(self.settled(self.set_status(SetStatus::Complete)?))
     }
 
     /// Cancels the order for its refund. Action `setStatus`, 8.
@@ -226,34 +221,75 @@ impl Activation {
     /// [`ErrorKind::TooEarly`] where the order is too young; the error's retry says how long to wait.
     pub fn cancel(&self) -> Result<Settlement> {
         let deadline = self.client.deadline();
-        let transition = self.client.transition(self.id(), SetStatus::Cancel, |_| true);
-        let transition = transition.map_err(|error| self.too_early(error))?;
-        match transition {
-            Transition::Changed(Answer { value: change, reply }) => {
-                Ok(self.settled(if change.is_cancelled() { End::Cancelled } else { End::Completed }, &reply))
-            }
+        match self.change(SetStatus::Cancel)? {
+            Transition::Changed(change) => Ok(self.settled(change)),
             Transition::CodeArrived(messages, error) => {
                 log::debug!("{}", error.logged());
-                self.keep_late_code(messages, deadline)?;
+                if messages.is_empty() {
+                    let deadline = self.poll_end(deadline);
+                    self.keep(self.client.status(self.id(), deadline)?.value, deadline);
+                }
                 let raw = error.raw().unwrap_or_default().to_owned();
                 Ok(Settlement { state: Settled::CodeArrived, code: self.code(), raw })
             }
         }
     }
 
-    /// Keeps the code that a change ran into.
-    fn keep_late_code(&self, messages: Vec<Sms>, deadline: Duration) -> Result<()> {
-        let deadline = deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT));
-        let status = match messages.into_iter().next_back() {
-            Some(sms) => Status::Received(sms),
-            None => self.client.status(self.id(), deadline)?.value,
-        };
+    /// Changes the order, and notes in its life what became of that: every change of a handle goes through here.
+    fn change(&self, wanted: SetStatus) -> Result<Transition> {
+        let deadline = self.client.deadline();
+        let codes = self.codes();
+        // Taken up by its id, an activation does not know its codes.
+        let is_known = |code: &str| codes.is_empty() || codes.iter().any(|sms| sms.code == code);
+        let transition = self.client.transition(self.id(), wanted, is_known).map_err(|error| self.too_early(error))?;
+        Ok(match transition {
+            Transition::Changed(change) => {
+                self.note(wanted, &change.value);
+                Transition::Changed(change)
+            }
+            // It came before the reply to the request for it.
+            Transition::CodeArrived(messages, _) if wanted == SetStatus::NextCode => {
+                self.note(wanted, &StatusChange::WaitingForNext);
+                self.keep_newest(&messages, deadline);
+                Transition::Changed(Answer { value: StatusChange::WaitingForNext, reply: Vec::new() })
+            }
+            Transition::CodeArrived(messages, error) => {
+                self.keep_newest(&messages, deadline);
+                Transition::CodeArrived(messages, error)
+            }
+        })
+    }
+
+    /// Notes a change that applied.
+    fn note(&self, wanted: SetStatus, change: &StatusChange) {
+        let mut life = self.life();
+        match wanted {
+            _ if change.is_cancelled() => life.set_end(End::Cancelled),
+            SetStatus::SmsSent => {}
+            SetStatus::NextCode => life.next_code_requested(),
+            SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => life.set_end(End::Completed),
+        }
+    }
+
+    /// Keeps the code that a change ran into, where the service named it.
+    fn keep_newest(&self, messages: &[Sms], deadline: Duration) {
+        if let Some(sms) = messages.last() {
+            self.keep(Status::Received(sms.clone()), self.poll_end(deadline));
+        }
+    }
+
+    /// When a poll that is made beside a change is given up.
+    fn poll_end(&self, deadline: Duration) -> Duration {
+        deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT))
+    }
+
+    /// Keeps the status that a change ran into, with the text of its code.
+    fn keep(&self, status: Status, deadline: Duration) {
         let status = match status {
             Status::Received(sms) => Status::Received(self.full(sms, deadline)),
             other => other,
         };
         self.life().observe(self.client.now(), &status, false);
-        Ok(())
     }
 
     /// Adds to an error that the order is too young when it may be cancelled.
@@ -269,16 +305,14 @@ impl Activation {
         error.with_retry(Retry::After(pause))
     }
 
-    fn settled(&self, end: End, reply: &[u8]) -> Settlement {
-        let mut life = self.life();
-        life.set_end(end);
-        let code = life.code().or(life.codes().last()).cloned();
-        drop(life);
-        let state = match end {
-            End::Cancelled => Settled::Cancelled,
-            _ => Settled::Completed,
-        };
-        Settlement { state, code, raw: String::from_utf8_lossy(reply).into_owned() }
+    fn settled(&self, change: Answer<StatusChange>) -> Settlement {
+        let Answer { value: change, reply } = change;
+        let life = self.life();
+        Settlement {
+            state: if change.is_cancelled() { Settled::Cancelled } else { Settled::Completed },
+            code: life.code().or(life.codes().last()).cloned(),
+            raw: String::from_utf8_lossy(&reply).into_owned(),
+        }
     }
 
     pub(super) fn already_over(&self) -> Settlement {

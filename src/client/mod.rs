@@ -272,6 +272,8 @@ impl Client {
     /// Changes an activation and returns what the service says it did. Action `setStatus`.
     ///
     /// Sent once; where the reply is lost, the state is read back, and the request repeated only if it did not apply.
+    ///
+    /// No [`Activation`] learns of it: its own methods are the ones that keep the codes of an order apart, and know how it ended.
     pub fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
         self.change(id, status).map(Answer::into_value)
     }

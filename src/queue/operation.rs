@@ -62,7 +62,7 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Client::set_status`].
+    /// [`Client::set_status`], with what became of it kept as [`Activation::request_next_code`] and its sisters do.
     SetStatus {
         /// The activation.
         id: String,
@@ -266,7 +266,7 @@ impl Operation {
                     let what = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
                     Error::config("reading an operation", what)
                 })?;
-                call(move |client| client.change(&id, status).map(|answer| answered(&answer)))
+                on(take_up(&id)?, move |it| it.set_status(status).map(|answer| answered(&answer)))
             }
             Self::WaitForCode { id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout } => {
                 let mut options = WaitOptions::new(Duration::from_millis(timeout_ms));
