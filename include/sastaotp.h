@@ -2150,7 +2150,8 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
                                            sastaotp_error **error);
 
 /**
- * Closes the order: completes it when a code came, else cancels it for the refund. Action setStatus, 6 or 8.
+ * Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be read is an
+ * error, and the order stays open. Action setStatus, 6 or 8.
  *
  * `*settlement` is yours: sastaotp_settlement_free. Fails as sastaotp_activation_cancel does. NULL arguments and a value of
  * `early` that is no constant are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.

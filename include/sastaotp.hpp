@@ -1223,7 +1223,8 @@ public:
     /// Cancels the order for its refund. A code that came first wins: then the settlement is settled::code_arrived and
     /// holds the code, and the order stays open to be completed. Action setStatus, 8.
     settlement cancel() const { return detail::make<settlement>(sastaotp_activation_cancel, object_); }
-    /// Closes the order: completes it when a code came, else cancels it for the refund. Action setStatus, 6 or 8.
+    /// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be
+    /// read is an error, and the order stays open. Action setStatus, 6 or 8.
     settlement settle(early_cancel early) const {
         return detail::make<settlement>(sastaotp_activation_settle, object_, static_cast<sastaotp_early_cancel>(early));
     }

@@ -158,7 +158,8 @@ impl Activation {
         })
     }
 
-    /// Closes the order: completes it when a code came, else cancels it for the refund.
+    /// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be read is
+    /// an error, and the order stays open.
     pub fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
         self.client.run(Settling::begin(self, early), |_| {})
     }

@@ -103,7 +103,11 @@ impl Task for Settling {
                 match (why, waited) {
                     (_, Err(error)) if error.kind() == ErrorKind::Cancelled => return Turn::Done(Err(error)),
                     (Why::LateCode, Err(_)) if activation.is_over() => {}
-                    // Where none came, nothing is left but to complete.
+                    // Completing would lose a code that could not be read.
+                    (Why::LateCode, Err(error)) if error.kind() != ErrorKind::WaitTimeout || !waiting.is_answered() => {
+                        return Turn::Done(Err(not_read(error)));
+                    }
+                    // Where the service shows none, nothing is left but to complete.
                     (Why::LateCode, _) => {
                         return Turn::Done(activation.with_timeout(client.left(self.deadline)).complete());
                     }
@@ -147,4 +151,12 @@ impl Task for Settling {
     fn cancelled(&self) -> Error {
         Error::cancelled(&format!("settling {}", self.activation.id()), Phase::Prepare)
     }
+}
+
+/// The error of a code that the service spoke of, and that could not be read.
+fn not_read(error: Error) -> Error {
+    if error.kind() != ErrorKind::WaitTimeout {
+        return error;
+    }
+    error.with_hint("the order is not cancelled because a code came, and the code could not be read: settle again")
 }

@@ -109,6 +109,8 @@ pub(crate) struct Waiting {
     timeout: Duration,
     cancel_on_timeout: bool,
     polls: u32,
+    /// Whether the last poll brought a status that is known.
+    is_answered: bool,
     last_error: Option<Error>,
 }
 
@@ -122,6 +124,7 @@ impl Waiting {
             timeout: plan.timeout,
             cancel_on_timeout,
             polls: 0,
+            is_answered: false,
             last_error: None,
         }
     }
@@ -136,6 +139,11 @@ impl Waiting {
         }
     }
 
+    /// Whether the service answered the last poll, so that no code is one that did not come.
+    pub(super) fn is_answered(&self) -> bool {
+        self.is_answered
+    }
+
     fn doing(&self) -> String {
         format!("waiting for the code of {}", self.activation.id())
     }
@@ -143,6 +151,7 @@ impl Waiting {
     /// Asks the service; an error is one that ends the wait at once.
     fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<Seen> {
         self.polls += 1;
+        self.is_answered = false;
         let client = activation.client();
         let asked = Cell::new(0_u32);
         let sending = || {
@@ -153,6 +162,7 @@ impl Waiting {
         Ok(match client.status_once(activation.id(), give_up, sending).map(Answer::into_value) {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
             Ok(status) => {
+                self.is_answered = !matches!(status, Status::Other(_));
                 if let Status::Other(text) = &status {
                     // What stands behind the word may be a code.
                     let word = text.split(':').next().unwrap_or_default();

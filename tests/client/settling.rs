@@ -113,6 +113,25 @@ fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_co
 }
 
 #[test]
+fn an_order_whose_code_came_and_cannot_be_read_is_not_completed() {
+    let bench = Bench::new();
+    let lease = bench.client.lease(request("zz_never")).unwrap();
+    let id = lease.id().to_owned();
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"S03","times":1}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","nth":2,"times":0}"#);
+    bench.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
+    let error = lease.close(EarlyCancel::Report).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
+    assert!(error.to_string().contains("could not be read"), "{error}");
+    assert_eq!(statuses(&bench), ["8"]);
+    assert_eq!(bench.client.unclaimed().len(), 1);
+    bench.fault(r#"{"clear":true}"#);
+    let settlement = bench.client.activation(&id).unwrap().settle(EarlyCancel::Report).unwrap();
+    assert_eq!((settlement.state, settlement.code.unwrap().code.as_str()), (Settled::Completed, "4821"));
+}
+
+#[test]
 fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
     let bench = Bench::new();
     let number = bench.buy("zz_early_cancel");

@@ -329,7 +329,10 @@ export class Client {
   complete(id: string, options?: CallOptions): Promise<Settlement>
   /** Cancels an order for its refund, unless a code came first. */
   cancel(id: string, options?: CallOptions): Promise<Settlement>
-  /** Completes an order when a code came, else cancels it. */
+  /**
+   * Completes an order when a code came, else cancels it. A code that came and cannot be read is an error, and the order
+   * stays open.
+   */
   settle(id: string, options?: SettleOptions): Promise<Settlement>
   /** Lists a number that nobody has any longer in `unclaimed`. */
   leave(id: string, options?: CallOptions): Promise<void>

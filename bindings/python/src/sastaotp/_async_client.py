@@ -308,6 +308,8 @@ class AsyncActivation(Bought):
     async def settle(self, *, wait_out: bool = False) -> Settlement:
         """Complete the order when a code came, else cancel it for the refund.
 
+        A code that came and cannot be read is an error, and the order stays open.
+
         :param wait_out: wait until an order that is too young may be cancelled, and take a code that comes meanwhile.
         """
         return await self._client._run(_operations.settle(self.id, wait_out))
