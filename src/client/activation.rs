@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::settle::{EarlyCancel, Settled, Settlement, Settling};
-use super::transition::Transition;
+use super::transition::{Known, Transition};
 use super::wait::{WaitOptions, Waiting};
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life};
@@ -240,9 +240,8 @@ impl Activation {
     fn change(&self, wanted: SetStatus) -> Result<Transition> {
         let deadline = self.client.deadline();
         let codes = self.codes();
-        // Taken up by its id, an activation does not know its codes.
-        let is_known = |code: &str| codes.is_empty() || codes.iter().any(|sms| sms.code == code);
-        let transition = self.client.transition(self.id(), wanted, is_known).map_err(|error| self.too_early(error))?;
+        let known = Known { codes: &codes, is_completed: self.end() == Some(End::Completed) };
+        let transition = self.client.transition(self.id(), wanted, &known).map_err(|error| self.too_early(error))?;
         Ok(match transition {
             Transition::Changed(change) => {
                 self.note(wanted, &change.value);

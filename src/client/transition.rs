@@ -32,6 +32,21 @@ impl Transition {
     }
 }
 
+/// What is known of an order before it is changed.
+#[derive(Debug, Default)]
+pub(super) struct Known<'a> {
+    /// The codes that came; none where that is not known. Another one shows that a request for the next code applied.
+    pub(super) codes: &'a [Sms],
+    /// Whether it was completed: such orders show as cancelled too, and are not refunded.
+    pub(super) is_completed: bool,
+}
+
+impl Known<'_> {
+    fn has(&self, code: &str) -> bool {
+        self.codes.is_empty() || self.codes.iter().any(|sms| sms.code == code)
+    }
+}
+
 /// What reading the state back shows of a change whose reply was lost.
 enum Shows {
     Applied(Answer<StatusChange>),
@@ -40,15 +55,9 @@ enum Shows {
 }
 
 impl Client {
-    /// Changes an order; a refund that comes of it is in the books. `is_known` tells codes that came before from a new one,
-    /// which shows that a request for the next code applied.
-    pub(super) fn transition(
-        &self,
-        id: &str,
-        wanted: SetStatus,
-        is_known: impl Fn(&str) -> bool,
-    ) -> Result<Transition> {
-        let transition = self.send_change(id, wanted, &is_known)?;
+    /// Changes an order; a refund that comes of it is in the books.
+    pub(super) fn transition(&self, id: &str, wanted: SetStatus, known: &Known<'_>) -> Result<Transition> {
+        let transition = self.send_change(id, wanted, known)?;
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
         {
@@ -57,7 +66,7 @@ impl Client {
         Ok(transition)
     }
 
-    fn send_change(&self, id: &str, wanted: SetStatus, is_known: &impl Fn(&str) -> bool) -> Result<Transition> {
+    fn send_change(&self, id: &str, wanted: SetStatus, known: &Known<'_>) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
@@ -107,9 +116,9 @@ impl Client {
                     },
                 };
             if uncertain {
-                match self.read_back(id, wanted, deadline, &error)? {
+                match self.read_back(id, wanted, known, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
-                    Shows::Code(sms) if wanted == SetStatus::NextCode && is_known(&sms.code) => {}
+                    Shows::Code(sms) if wanted == SetStatus::NextCode && known.has(&sms.code) => {}
                     Shows::Code(sms) => return Ok(Transition::CodeArrived(vec![sms], error)),
                     Shows::NotApplied => {}
                 }
@@ -126,7 +135,14 @@ impl Client {
     }
 
     /// Asks what became of a change; `lost` is the error it ended with.
-    fn read_back(&self, id: &str, wanted: SetStatus, deadline: Duration, lost: &Error) -> Result<Shows> {
+    fn read_back(
+        &self,
+        id: &str,
+        wanted: SetStatus,
+        known: &Known<'_>,
+        deadline: Duration,
+        lost: &Error,
+    ) -> Result<Shows> {
         let finished = lost.kind() == ErrorKind::AlreadyFinished;
         let hint = "whether it applied is not known: read the status, and try again";
         let answer = self.status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
@@ -134,6 +150,10 @@ impl Client {
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.as_str());
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value) {
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) if known.is_completed => {
+                let what = "the order is over, and was completed before";
+                return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
+            }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
             (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(sms)) => {
                 Shows::Code(sms)

@@ -1,7 +1,8 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
 use crate::bench::{Bench, request, seconds};
-use crate::front::{Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+use crate::front::activation::End;
+use crate::front::{Amount, Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {
@@ -49,6 +50,20 @@ fn a_change_whose_reply_is_lost_is_read_back() {
             assert_eq!(statuses(&bench).iter().any(|status| status == "6"), complete, "cancelling never sends a 6");
             bench.ledger(1, u64::from(!complete));
         }
+    }
+}
+
+#[test]
+fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
+    for when in ["before_commit", "after_commit"] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = bench.buy("zz_never");
+        number.complete().unwrap();
+        let left = bench.client.budget_left();
+        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"N06","when":"{when}"}}"#));
+        assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
+        assert_eq!((number.end(), bench.client.budget_left()), (Some(End::Completed), left), "{when}");
+        bench.ledger(1, 0);
     }
 }
 
