@@ -1,6 +1,7 @@
 //! One number: its state, its codes, and how it is settled.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -35,6 +36,21 @@ struct Shared {
     /// The purchase and what its reply said; none for an activation that was taken up by its id.
     purchase: Option<Box<(Intent, Purchase)>>,
     life: Mutex<Life>,
+    /// Whether a cancellation may have applied: its reply was lost, and nothing has shown it since.
+    may_be_cancelled: AtomicBool,
+    /// The same of a completion.
+    may_be_completed: AtomicBool,
+}
+
+impl Shared {
+    /// Where it is kept whether a change may have applied, of those that end the order.
+    fn unsure_of(&self, wanted: SetStatus) -> Option<&AtomicBool> {
+        match wanted {
+            SetStatus::Cancel | SetStatus::CancelLegacy => Some(&self.may_be_cancelled),
+            SetStatus::Complete => Some(&self.may_be_completed),
+            SetStatus::SmsSent | SetStatus::NextCode => None,
+        }
+    }
 }
 
 impl Activation {
@@ -55,7 +71,14 @@ impl Activation {
     }
 
     fn new(client: Client, id: String, purchase: Option<(Intent, Purchase)>, life: Life) -> Self {
-        Self { client, shared: Arc::new(Shared { id, purchase: purchase.map(Box::new), life: Mutex::new(life) }) }
+        let shared = Shared {
+            id,
+            purchase: purchase.map(Box::new),
+            life: Mutex::new(life),
+            may_be_cancelled: AtomicBool::new(false),
+            may_be_completed: AtomicBool::new(false),
+        };
+        Self { client, shared: Arc::new(shared) }
     }
 
     /// The same activation, with the calls of another handle of its client.
@@ -240,8 +263,18 @@ impl Activation {
     fn change(&self, wanted: SetStatus) -> Result<Transition> {
         let deadline = self.client.deadline();
         let codes = self.codes();
-        let known = Known { codes: &codes, is_completed: self.end() == Some(End::Completed) };
-        let transition = self.client.transition(self.id(), wanted, &known).map_err(|error| self.too_early(error))?;
+        let unsure = self.shared.unsure_of(wanted);
+        let mut known = Known {
+            codes: &codes,
+            is_completed: self.end() == Some(End::Completed) || self.shared.may_be_completed.load(Ordering::Relaxed),
+            may_have_applied: unsure.is_some_and(|unsure| unsure.load(Ordering::Relaxed)),
+        };
+        let transition = self.client.transition(self.id(), wanted, &mut known);
+        if let Some(unsure) = unsure {
+            // An answer, whatever it says, settles the question.
+            unsure.store(transition.is_err() && known.may_have_applied, Ordering::Relaxed);
+        }
+        let transition = transition.map_err(|error| self.too_early(error))?;
         Ok(match transition {
             Transition::Changed(change) => {
                 self.note(wanted, &change.value);
@@ -319,10 +352,14 @@ impl Activation {
         Settlement { state: Settled::AlreadyOver, code: self.codes().pop(), raw: String::new() }
     }
 
-    /// Whether the service said that the order is over. An expiry is what our clock says: the service is asked for the
-    /// refund all the same.
+    /// Whether the service said that the order is over, and nothing is left to be settled. An expiry is what our clock says: the
+    /// service is asked for the refund all the same. So it is where our own cancellation may be what ended the order.
     pub(super) fn is_over(&self) -> bool {
-        self.end().is_some_and(|end| end != End::Expired)
+        match self.end() {
+            None | Some(End::Expired) => false,
+            Some(End::Cancelled) => !self.shared.may_be_cancelled.load(Ordering::Relaxed),
+            Some(End::Completed) => true,
+        }
     }
 
     /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the

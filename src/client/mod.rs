@@ -279,7 +279,7 @@ impl Client {
     }
 
     pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
-        self.transition(id, status, &transition::Known::default()).and_then(transition::Transition::into_change)
+        self.transition(id, status, &mut transition::Known::default()).and_then(transition::Transition::into_change)
     }
 
     /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with

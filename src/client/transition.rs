@@ -37,8 +37,11 @@ impl Transition {
 pub(super) struct Known<'a> {
     /// The codes that came; none where that is not known. Another one shows that a request for the next code applied.
     pub(super) codes: &'a [Sms],
-    /// Whether it was completed: such orders show as cancelled too, and are not refunded.
+    /// Whether it was completed, or may have been: such orders show as cancelled too, and are not refunded.
     pub(super) is_completed: bool,
+    /// Whether the change may have applied, by an earlier call or by this one: what the service then calls finished was
+    /// finished by us.
+    pub(super) may_have_applied: bool,
 }
 
 impl Known<'_> {
@@ -56,7 +59,7 @@ enum Shows {
 
 impl Client {
     /// Changes an order; a refund that comes of it is in the books.
-    pub(super) fn transition(&self, id: &str, wanted: SetStatus, known: &Known<'_>) -> Result<Transition> {
+    pub(super) fn transition(&self, id: &str, wanted: SetStatus, known: &mut Known<'_>) -> Result<Transition> {
         let transition = self.send_change(id, wanted, known)?;
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
@@ -66,20 +69,18 @@ impl Client {
         Ok(transition)
     }
 
-    fn send_change(&self, id: &str, wanted: SetStatus, known: &Known<'_>) -> Result<Transition> {
+    fn send_change(&self, id: &str, wanted: SetStatus, known: &mut Known<'_>) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
         let deadline = self.deadline();
-        // Set once an attempt may have applied: what the service then calls finished was finished by us.
-        let mut uncertain = false;
         for attempt in 1.. {
             self.admit(&doing, deadline)?;
             let left = self.left(deadline);
             let error =
                 match self.shared.exchange(&request, &query, Lane::Read, left, self.token(), &SendLatch::default()) {
                     Err(error) => {
-                        uncertain |= error.sent;
+                        known.may_have_applied |= error.sent;
                         let sent = error.sent;
                         let error = Error::transport(&doing, error);
                         if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
@@ -89,7 +90,7 @@ impl Client {
                     }
                     Ok(reply) => match parse_status_change(raw(&reply)) {
                         Ok(change) if !says_what_became(wanted, &change) => {
-                            uncertain = true;
+                            known.may_have_applied = true;
                             let what = match change {
                                 StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
                                 other => format!("the service answered something else: {other:?}"),
@@ -107,15 +108,15 @@ impl Client {
                         Err(failure) => {
                             let error = failed(&doing, failure, &reply);
                             let finished = error.kind() == ErrorKind::AlreadyFinished;
-                            if !(finished && uncertain) && is_definite(&error) {
+                            if !(finished && known.may_have_applied) && is_definite(&error) {
                                 return Err(error);
                             }
-                            uncertain = true;
+                            known.may_have_applied = true;
                             error
                         }
                     },
                 };
-            if uncertain {
+            if known.may_have_applied {
                 match self.read_back(id, wanted, known, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
                     Shows::Code(sms) if wanted == SetStatus::NextCode && known.has(&sms.code) => {}
@@ -151,7 +152,7 @@ impl Client {
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) if known.is_completed => {
-                let what = "the order is over, and was completed before";
+                let what = "the order is over, and was completed as far as is known";
                 return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
             }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),

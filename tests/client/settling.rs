@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::activation::End;
-use crate::front::{Amount, Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+use crate::front::{Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {
@@ -64,6 +64,29 @@ fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
         assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
         assert_eq!((number.end(), bench.client.budget_left()), (Some(End::Completed), left), "{when}");
         bench.ledger(1, 0);
+    }
+}
+
+#[test]
+fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_budget() {
+    type Next = fn(&Activation) -> Settled;
+    let cancel: Next = |number| number.cancel().unwrap().state;
+    let settle: Next = |number| number.settle(EarlyCancel::Report).unwrap().state;
+    let after_a_look: Next = |number| {
+        number.poll().unwrap();
+        number.settle(EarlyCancel::Report).unwrap().state
+    };
+    for (name, next) in [("cancel", cancel), ("settle", settle), ("settle after a look", after_a_look)] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = bench.buy("zz_never");
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06"}"#);
+        bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":3}"#);
+        let error = number.cancel().unwrap_err();
+        assert!(error.to_string().contains("not known"), "{name}: {error}");
+        assert_eq!(next(&number), Settled::Cancelled, "{name}");
+        assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
+        assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver, "{name}");
+        bench.ledger(1, 1);
     }
 }
 
