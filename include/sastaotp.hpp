@@ -756,7 +756,7 @@ public:
     wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
     wait_options accept_same_code() && { return std::move(accept_same_code()); }
 
-    /// Cancels the order for its refund when no code came in time.
+    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
     wait_options &cancel_on_timeout() & { return set(sastaotp_wait_options_cancel_on_timeout); }
     wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
 

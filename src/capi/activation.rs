@@ -301,7 +301,7 @@ pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
     })
 }
 
-/// Cancels the order for its refund when no code came in time.
+/// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
 ///
 /// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -1,13 +1,10 @@
 //! A number that settles itself.
 
 use std::ops::Deref;
-use std::time::Duration;
 
+use super::settle::LATE_TIMEOUT;
 use super::{Activation, EarlyCancel, Settlement};
 use crate::Result;
-
-/// How long a drop may take.
-const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A number that is settled when the lease ends: completed when a code came, else cancelled for its refund.
 ///
@@ -53,7 +50,7 @@ impl Drop for Lease {
             return;
         }
         // A token that ended the wait is why most leases are dropped; it must not keep the refund from being asked for.
-        let activation = self.activation.without_cancel().with_timeout(DROP_TIMEOUT);
+        let activation = self.activation.without_cancel().with_timeout(LATE_TIMEOUT);
         if let Err(error) = activation.settle(EarlyCancel::Report) {
             log::warn!("{}; the number is listed as unclaimed", error.logged());
             self.activation.leave();

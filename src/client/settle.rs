@@ -14,6 +14,8 @@ use crate::{Error, ErrorKind, Retry};
 
 /// How often the early-cancel period is waited out: the service may have named it too short.
 const TRIES: u32 = 3;
+/// How long closing an order may take where its caller waits for nothing more: as a lease is dropped, and after a wait.
+pub(super) const LATE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a code that the service spoke of may take to show.
 const LATE_CODE: Duration = Duration::from_secs(15);
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::activation::Activation;
-use super::settle::{Settled, Settlement};
+use super::settle::{LATE_TIMEOUT, Settled, Settlement};
 use super::task::{Task, Turn};
 use super::{Answer, Client};
 use crate::activation::{End, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
@@ -78,7 +78,7 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Cancels the order for its refund when no code came in time.
+    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
@@ -252,7 +252,7 @@ impl Task for Waiting {
 
 /// Cancels the order that no code came for; a code that came at the last moment beats the cancellation.
 fn cancel_late(activation: &Activation, error: Error) -> Result<Sms> {
-    let Settlement { state, .. } = activation.cancel()?;
+    let Settlement { state, .. } = activation.with_timeout(LATE_TIMEOUT).cancel()?;
     // The settlement's code may be the one before.
     activation.code().ok_or_else(|| match state {
         Settled::Cancelled => error.with_hint("the order was cancelled").with_retry(Retry::Never),

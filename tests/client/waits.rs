@@ -221,6 +221,18 @@ fn a_timeout_cancels_only_where_that_was_asked_for() {
 }
 
 #[test]
+fn a_timeout_that_cancels_takes_ten_seconds_more_at_most() {
+    for hanging in ["setStatus", "getStatus"] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N10","times":0}"#);
+        bench.fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+        number.wait_for_code(WaitOptions::new(seconds(30)).cancel_on_timeout()).unwrap_err();
+        assert!((30_000..=41_000).contains(&bench.now()), "{hanging}: {}", bench.now());
+    }
+}
+
+#[test]
 fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
     for (answer, cancelled) in [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)] {
         for next in [false, true] {

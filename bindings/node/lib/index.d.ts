@@ -59,7 +59,7 @@ export interface WaitOptions extends CallOptions {
   intervalMs?: number | undefined
   /** Takes a code that equals the one before it for a new one. */
   acceptSameCode?: boolean | undefined
-  /** Cancels the order for its refund when no code came. */
+  /** Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. */
   cancelOnTimeout?: boolean | undefined
 }
 

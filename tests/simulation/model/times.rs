@@ -6,6 +6,8 @@ use super::{Asked, INTERVAL, Model, SECOND};
 use crate::call::Ask;
 use crate::history::{Answer, Event, Exchange};
 
+/// How long the cancellation after a wait may take.
+const LATE: Duration = Duration::from_secs(10);
 /// How soon a call is back that was cancelled.
 const CANCELLED: Duration = Duration::from_millis(100);
 
@@ -22,7 +24,7 @@ impl Model<'_> {
         }
         let timeout = setup.timeout;
         let most = match &call.ask {
-            Ask::Wait { timeout: wait, cancel, .. } => *wait + if *cancel { timeout } else { Duration::ZERO },
+            Ask::Wait { timeout: wait, cancel, .. } => *wait + if *cancel { LATE } else { Duration::ZERO },
             // The early-cancel period may be waited out twice, and each try has a time of its own.
             Ask::Settle { wait_out: true, .. } => 3 * timeout + 2 * Duration::from_secs(121),
             // The last look is made after 40 s, or when those before it are over; in the queue they wait for the pauses that the
