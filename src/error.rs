@@ -39,6 +39,8 @@ struct Facts {
     retry: Retry,
     /// The pause that a `Retry-After` header asked for.
     told: Option<Duration>,
+    /// How old the order must be for what was refused, where the service said that and not how long to wait.
+    least_age: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
     raw: Option<String>,
@@ -136,6 +138,7 @@ impl Error {
             charge: Charge::NotCharged,
             retry: Retry::Never,
             told: None,
+            least_age: None,
             fault: None,
             intent: None,
             raw: None,
@@ -218,7 +221,8 @@ impl Error {
         error.0.hint = hint;
         error.0.phase = Phase::Service;
         error.0.http_status = Some(service.http_status);
-        error.0.retry = match (service.code.class(), service.retry_after) {
+        error.0.least_age = service.least_age.filter(|_| service.retry_after.is_none());
+        error.0.retry = match (service.code.class(), service.retry_after.or(service.least_age)) {
             (_, Some(pause)) => Retry::After(pause),
             (CodeClass::Transient, None) => Retry::After(retry_after.unwrap_or(Duration::from_secs(5))),
             _ => Retry::Never,
@@ -328,6 +332,11 @@ impl Error {
         self.0.told
     }
 
+    /// How old the order must be for what was refused, where its retry counts from the purchase on.
+    pub(crate) fn least_age(&self) -> Option<Duration> {
+        self.0.least_age
+    }
+
     /// The error code of the service, where it sent one.
     pub fn code(&self) -> Option<&Code> {
         self.0.code.as_ref()
@@ -386,6 +395,7 @@ impl fmt::Debug for Error {
             what: _,
             hint: _,
             told: _,
+            least_age: _,
             raw: _,
         } = &*self.0;
         f.debug_struct("Error")
@@ -436,6 +446,7 @@ impl Serialize for Error {
             intent,
             raw,
             told: _,
+            least_age: _,
         } = &*self.0;
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),

@@ -228,6 +228,7 @@ fn facts(error: &ServiceError) -> String {
     let mut text = String::new();
     put(&mut text, "min", error.min_price);
     put(&mut text, "after", error.retry_after.map(|wait| wait.as_secs()));
+    put(&mut text, "age", error.least_age.map(|age| age.as_secs()));
     put(&mut text, "detail", error.detail.as_deref().map(quoted));
     for sms in &error.messages {
         let _ = write!(text, " with {}", message(sms));

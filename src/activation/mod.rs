@@ -20,6 +20,8 @@ use crate::protocol::{Sms, Status};
 pub(crate) const SUSPEND: Duration = Duration::from_secs(30);
 /// How long after a purchase a cancellation may be refused, where the service does not say.
 const EARLY_CANCEL: Duration = Duration::from_secs(120);
+/// The least pause before it is tried again.
+const EARLY_CANCEL_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of one activation.
 #[derive(Clone, Debug, Default)]
@@ -125,12 +127,12 @@ impl Life {
         self.next = Some(AwaitedNext { previous: previous.map(|sms| sms.code), waiting_seen: false });
     }
 
-    /// How long from `now` until the service lets the order be cancelled, after it refused once.
-    pub fn cancel_allowed_in(&self, now: Moment, told: Option<Duration>) -> Duration {
-        told.unwrap_or_else(|| match self.bought {
-            Some(bought) => (bought.monotonic + EARLY_CANCEL).saturating_sub(now.monotonic),
-            None => EARLY_CANCEL,
-        })
+    /// How long from `now` until the service lets the order be cancelled, after it refused once and may have said how old the
+    /// order must be. Never nothing: the order may be younger than we think.
+    pub fn cancel_allowed_in(&self, now: Moment, least_age: Option<Duration>) -> Duration {
+        let least_age = least_age.unwrap_or(EARLY_CANCEL);
+        let age = self.bought.map_or(Duration::ZERO, |bought| now.monotonic.saturating_sub(bought.monotonic));
+        least_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 
     /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.

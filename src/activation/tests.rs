@@ -312,12 +312,23 @@ fn jitter_only_delays() {
 }
 
 #[test]
-fn an_early_cancel_is_allowed_two_minutes_after_the_purchase() {
-    let life = new(1200);
-    assert_eq!(life.cancel_allowed_in(at(30.0), None), Duration::from_secs(90));
-    assert_eq!(life.cancel_allowed_in(at(300.0), None), Duration::ZERO);
-    assert_eq!(life.cancel_allowed_in(at(30.0), Some(Duration::from_secs(7))), Duration::from_secs(7));
-    assert_eq!(Life::default().cancel_allowed_in(at(0.0), None), Duration::from_secs(120));
+fn an_early_cancel_is_allowed_at_the_age_that_the_service_names_or_after_two_minutes() {
+    let bought = new(1200);
+    let taken_up = Life::default();
+    for (life, now, least_age, allowed) in [
+        (&bought, 30, None, 90),
+        (&bought, 300, None, 1),
+        (&bought, 100, Some(120), 20),
+        (&bought, 100, Some(100), 1),
+        (&bought, 100, Some(90), 1),
+        (&bought, 100, Some(u64::MAX), u64::MAX - 100),
+        (&taken_up, 100, None, 120),
+        (&taken_up, 100, Some(90), 90),
+    ] {
+        let least_age = least_age.map(Duration::from_secs);
+        let pause = life.cancel_allowed_in(at(f64::from(now)), least_age);
+        assert_eq!(pause, Duration::from_secs(allowed), "{now} {least_age:?}");
+    }
 }
 
 #[test]

@@ -330,11 +330,10 @@ impl Activation {
         if error.kind() != ErrorKind::TooEarly {
             return error;
         }
-        let told = match error.retry() {
-            Retry::After(pause) => Some(pause),
-            _ => None,
+        let pause = match (error.least_age(), error.retry()) {
+            (None, Retry::After(pause)) => pause,
+            (least_age, _) => self.life().cancel_allowed_in(self.client.now(), least_age),
         };
-        let pause = self.life().cancel_allowed_in(self.client.now(), told);
         error.with_retry(Retry::After(pause))
     }
 

@@ -45,6 +45,8 @@ pub struct ServiceError {
     pub min_price: Option<Amount>,
     /// How long to wait before the action is allowed.
     pub retry_after: Option<Duration>,
+    /// How old the order must be before the action is allowed.
+    pub least_age: Option<Duration>,
     /// Messages that the refusal of a cancellation carries.
     pub messages: Vec<Sms>,
 }
@@ -270,7 +272,16 @@ impl RawReply<'_> {
 
 impl ServiceError {
     pub(crate) fn new(code: Code, http_status: u16) -> Self {
-        Self { code, exact: false, http_status, detail: None, min_price: None, retry_after: None, messages: Vec::new() }
+        Self {
+            code,
+            exact: false,
+            http_status,
+            detail: None,
+            min_price: None,
+            retry_after: None,
+            least_age: None,
+            messages: Vec::new(),
+        }
     }
 }
 
@@ -336,6 +347,10 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         || status.as_ref().filter(|_| !status_failed).is_some_and(is_another)
         || said.as_ref().is_some_and(is_another);
     let direct = deeper.is_none() && !flagged;
+    let seconds = |names: &[&str]| {
+        let mut counts = names.iter().filter_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count());
+        counts.next().map(Duration::from_secs)
+    };
     Some(ServiceError {
         exact: direct && rest.is_none() && known.as_str() == code && !contradicted,
         detail: said.map(|said| excerpt(&said)).filter(|said| said != token),
@@ -343,10 +358,8 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
             .get(&["min"])
             .and_then(Field::amount)
             .or_else(|| rest.filter(|_| names_minimum(&known)).and_then(Amount::from_wire)),
-        retry_after: ["minActivationTime", "retry_after", "retryAfter"]
-            .iter()
-            .find_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count())
-            .map(Duration::from_secs),
+        retry_after: seconds(&["retry_after", "retryAfter"]),
+        least_age: seconds(&["minActivationTime"]),
         messages: info.get(&["data"]).map(super::status::messages).unwrap_or_default(),
         ..ServiceError::new(known, http_status)
     })

@@ -183,6 +183,21 @@ fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
 }
 
 #[test]
+fn the_age_that_an_order_must_have_is_not_waited_for_a_second_time() {
+    for (named, pause) in [("minActivationTime", 20), ("retry_after", 120)] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.clock.advance(seconds(100));
+        let body = format!(r#"{{\"title\":\"EARLY_CANCEL_DENIED\",\"info\":{{\"{named}\":120}}}}"#);
+        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{body}","times":2}}"#));
+        assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{named}");
+        assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled, "{named}");
+        let end = u128::from(100 + pause) * 1000;
+        assert!((end..end + 1500).contains(&bench.now()), "{named}: {}", bench.now());
+    }
+}
+
+#[test]
 fn a_service_that_takes_completing_for_cancelling_is_believed() {
     let bench = Bench::new();
     let number = bench.buy("zz_never");
