@@ -2110,7 +2110,8 @@ sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *act
 /**
  * Tells the service that the SMS was sent to the number. Action setStatus, 1.
  *
- * Fails as sastaotp_client_set_status does. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+ * Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
+ * cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_mark_sms_sent(const sastaotp_activation *activation,
                                                   sastaotp_error **error);
@@ -2119,7 +2120,8 @@ sastaotp_status sastaotp_activation_mark_sms_sent(const sastaotp_activation *act
  * Asks for a further code on the same number, for services that allow it. Action setStatus, 3.
  *
  * The next sastaotp_activation_wait_for_code waits for the new code; the one before is kept in sastaotp_activation_code_at.
- * Fails as sastaotp_client_set_status does. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+ * Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
+ * cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_request_next_code(const sastaotp_activation *activation,
                                                       sastaotp_error **error);

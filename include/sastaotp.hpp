@@ -1148,7 +1148,8 @@ class activation;
 /// A number that was bought. Any number of threads may use it at once.
 ///
 /// Changes throw as client::set_status does: an error of a read, status::not_found, already_finished, too_early or
-/// rejected.
+/// rejected; mark_sms_sent and request_next_code also status::activation_cancelled where the service answers that the
+/// order is cancelled.
 class activation_view : public detail::view<const sastaotp_activation> {
 public:
     using view::view;

@@ -353,7 +353,8 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
 
 /// Tells the service that the SMS was sent to the number. Action setStatus, 1.
 ///
-/// Fails as sastaotp_client_set_status does. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
+/// cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
     activation: *const sastaotp_activation,
@@ -365,7 +366,8 @@ pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
 /// Asks for a further code on the same number, for services that allow it. Action setStatus, 3.
 ///
 /// The next sastaotp_activation_wait_for_code waits for the new code; the one before is kept in sastaotp_activation_code_at.
-/// Fails as sastaotp_client_set_status does. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
+/// cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_request_next_code(
     activation: *const sastaotp_activation,

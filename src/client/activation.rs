@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::settle::{EarlyCancel, Settled, Settlement, Settling};
-use super::transition::{Known, Transition};
+use super::transition::{Known, Transition, doing};
 use super::wait::{WaitOptions, Waiting};
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life};
@@ -221,15 +221,29 @@ impl Activation {
     }
 
     /// Tells the service that the SMS was sent to the number. Action `setStatus`, 1.
+    ///
+    /// Fails with [`ErrorKind::ActivationCancelled`] where the service answers that the order is cancelled.
     pub fn mark_sms_sent(&self) -> Result<()> {
-        self.set_status(SetStatus::SmsSent).map(drop)
+        self.go_on(SetStatus::SmsSent)
     }
 
     /// Asks for a further code on the same number, for services that allow it. Action `setStatus`, 3.
     ///
-    /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`].
+    /// The next [`Activation::wait_for_code`] waits for the new code; the one before is kept in [`Activation::codes`]. Fails with
+    /// [`ErrorKind::ActivationCancelled`] where the service answers that the order is cancelled.
     pub fn request_next_code(&self) -> Result<()> {
-        self.set_status(SetStatus::NextCode).map(drop)
+        self.go_on(SetStatus::NextCode)
+    }
+
+    /// Makes a change that leaves the order open; an error where the service cancelled it instead.
+    fn go_on(&self, wanted: SetStatus) -> Result<()> {
+        let Answer { value: change, reply } = self.set_status(wanted)?;
+        if !change.is_cancelled() {
+            return Ok(());
+        }
+        let error =
+            Error::new(ErrorKind::ActivationCancelled, &doing(self.id(), wanted), "the service cancelled the order");
+        Err(error.with_raw(&reply))
     }
 
     /// Completes the order: its code was used. Action `setStatus`, 6.

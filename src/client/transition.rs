@@ -193,7 +193,8 @@ fn is_cancel(wanted: SetStatus) -> bool {
     matches!(wanted, SetStatus::Cancel | SetStatus::CancelLegacy)
 }
 
-fn doing(id: &str, wanted: SetStatus) -> String {
+/// What a change does, in words.
+pub(super) fn doing(id: &str, wanted: SetStatus) -> String {
     match wanted {
         SetStatus::Cancel | SetStatus::CancelLegacy => format!("cancelling {id}"),
         SetStatus::SmsSent => format!("telling that the SMS was sent to {id}"),

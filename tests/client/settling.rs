@@ -206,6 +206,23 @@ fn a_service_that_takes_completing_for_cancelling_is_believed() {
 }
 
 #[test]
+fn a_service_that_cancels_where_the_order_should_go_on_is_believed() {
+    let calls: [fn(&Activation) -> Option<ErrorKind>; 2] = [
+        |number| number.mark_sms_sent().err().map(|error| error.kind()),
+        |number| number.request_next_code().err().map(|error| error.kind()),
+    ];
+    for (answer, failed) in [("ACCESS_CANCEL", true), ("ACCESS_CANCEL_ALREADY", true), ("ACCESS_READY", false)] {
+        for call in calls {
+            let bench = Bench::new();
+            let number = bench.buy("zz_never");
+            bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}"}}"#));
+            assert_eq!(call(&number), failed.then_some(ErrorKind::ActivationCancelled), "{answer}");
+            assert_eq!(number.end(), failed.then_some(End::Cancelled), "{answer}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
     for (answer, completed) in [
         ("ACCESS_ACTIVATION", true),

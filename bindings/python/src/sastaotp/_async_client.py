@@ -290,11 +290,17 @@ class AsyncActivation(Bought):
         return await self._client._run(operation)
 
     async def mark_sms_sent(self) -> None:
-        """Tell the service that the SMS was sent to the number. Action setStatus, 1."""
+        """Tell the service that the SMS was sent to the number. Action setStatus, 1.
+
+        Fails with ``ActivationCancelledError`` where the service answers that the order is cancelled.
+        """
         return await self._client._run(_operations.mark_sms_sent(self.id))
 
     async def request_next_code(self) -> None:
-        """Ask for a further code on the same number. ``wait_for_code`` then waits for the new one. Action setStatus, 3."""
+        """Ask for a further code on the same number. ``wait_for_code`` then waits for the new one. Action setStatus, 3.
+
+        Fails with ``ActivationCancelledError`` where the service answers that the order is cancelled.
+        """
         return await self._client._run(_operations.request_next_code(self.id))
 
     async def complete(self) -> Settlement:
