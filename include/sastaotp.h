@@ -2108,7 +2108,8 @@ sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *act
                                                   sastaotp_error **error);
 
 /**
- * Tells the service that the SMS was sent to the number. Action setStatus, 1.
+ * Tells the service that the SMS was sent to the number. Action setStatus, 1. Sent once, for no status shows whether it
+ * applied.
  *
  * Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
  * cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.

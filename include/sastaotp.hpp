@@ -1213,7 +1213,8 @@ public:
         return try_wait(time, options.c_object());
     }
 
-    /// Tells the service that the SMS was sent to the number. Action setStatus, 1.
+    /// Tells the service that the SMS was sent to the number. Action setStatus, 1. Sent once, for no status shows whether
+    /// it applied.
     void mark_sms_sent() const { detail::call(sastaotp_activation_mark_sms_sent, object_); }
     /// Asks for a further code on the same number, for services that allow it. The next wait_for_code waits for it; the
     /// one before is kept in codes(). Action setStatus, 3.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::read::{Answer, failed, raw};
 use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
-use crate::transport::Phase;
+use crate::protocol::{Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
+use crate::transport::{Phase, Reply};
 use crate::{Code, CodeClass, Error, ErrorKind, Result};
 
 /// How often a change is sent at most.
@@ -88,7 +88,7 @@ impl Client {
                         }
                         error
                     }
-                    Ok(reply) => match parse_status_change(raw(&reply)) {
+                    Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
                         Ok(change) if !says_what_became(wanted, &change) => {
                             known.may_have_applied = true;
                             let what = match change {
@@ -117,6 +117,9 @@ impl Client {
                     },
                 };
             if known.may_have_applied {
+                if wanted == SetStatus::SmsSent {
+                    return Err(error.with_hint("whether it applied is not known, and no status shows it"));
+                }
                 match self.read_back(id, wanted, known, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
                     Shows::Code(sms) if wanted == SetStatus::NextCode && known.has(&sms.code) => {}
@@ -168,6 +171,13 @@ impl Client {
             _ => Shows::NotApplied,
         })
     }
+}
+
+/// A reply as it is read. The whole answer to a 1 is one word, and no other begins with it: it needs no framing.
+fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
+    let read = raw(reply);
+    let is_whole = wanted == SetStatus::SmsSent && reply.body.trim_ascii() == b"ACCESS_READY";
+    RawReply { framed: read.framed || is_whole, ..read }
 }
 
 /// Whether the service said no in a way that rules out that the change applied.

@@ -91,6 +91,23 @@ fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_
 }
 
 #[test]
+fn that_the_sms_was_sent_is_told_once_whatever_becomes_of_the_reply() {
+    for (fault, is_told) in [
+        (r#""fault":"N09","variant":"whole""#, true),
+        (r#""fault":"N06""#, false),
+        (r#""fault":"H07""#, false),
+        (r#""fault":"N03""#, true),
+    ] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_never");
+        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
+        let failed = number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
+        assert_eq!(failed, (!is_told).then_some(true), "{fault}");
+        assert_eq!((bench.count("setStatus"), bench.count("getStatus")), (1, 0), "{fault}");
+    }
+}
+
+#[test]
 fn a_change_is_not_repeated_before_the_server_allows_it() {
     for (fault, told, settled, sent) in [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)] {
         let bench = Bench::new();
