@@ -2375,7 +2375,8 @@ sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue,
  * Settles a ticket at once: its completion is SASTAOTP_CANCELLED. Returns whether the ticket was open.
  *
  * Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: its completion says
- * SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists what was bought.
+ * SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists what was bought. A change of an order that is under way may be
+ * done all the same: its completion says SASTAOTP_PHASE_RECEIVE, and the status of the order what is so.
  *
  * NULL gives false, and so does a queue of a parent process. Any thread. Since 0.1.0.
  */

@@ -1548,7 +1548,8 @@ public:
     /// Settles a ticket at once: its completion is status::cancelled. Returns whether the ticket was open.
     ///
     /// Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: the
-    /// completion says charge::unknown, and client::unclaimed lists what was bought.
+    /// completion says charge::unknown, and client::unclaimed lists what was bought. A change of an order that is under
+    /// way may be done all the same: its completion says phase::receive, and the status of the order what is so.
     bool cancel(sastaotp::ticket of) const noexcept {
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(of));
     }

@@ -183,7 +183,8 @@ impl Queue {
     /// Settles a ticket at once: its completion is an [`ErrorKind::Cancelled`]. Says whether it was open.
     ///
     /// Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: its completion
-    /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought.
+    /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought. A change of an order that is under way
+    /// may be done all the same: its completion says [`crate::Phase::Receive`], and the status of the order what is so.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
         let cancelled = state.cancel(&self.shared.client, ticket);

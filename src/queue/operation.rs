@@ -222,6 +222,20 @@ impl Operation {
         }
     }
 
+    /// Whether it may change an order that exists.
+    pub(super) fn is_change(&self) -> bool {
+        match self {
+            Self::SetStatus { .. }
+            | Self::MarkSmsSent { .. }
+            | Self::RequestNextCode { .. }
+            | Self::Complete { .. }
+            | Self::Cancel { .. }
+            | Self::Settle { .. } => true,
+            Self::WaitForCode { cancel_on_timeout, .. } => *cancel_on_timeout,
+            _ => false,
+        }
+    }
+
     /// Reads an operation from JSON. The error says which field is wrong.
     pub fn from_json(text: &str) -> Result<Self> {
         super::read::operation(text)

@@ -53,6 +53,8 @@ pub(super) struct State {
 /// An operation that is open.
 struct Entry {
     name: &'static str,
+    /// Whether it may change an order.
+    is_change: bool,
     about: About,
     /// When its caller wants to be back, for what is not a task: counted from when it was asked for, however long it waits.
     end: Option<Duration>,
@@ -79,7 +81,7 @@ struct Running {
 
 impl State {
     pub(super) fn submit(&mut self, client: &Client, operation: Operation) -> Result<Ticket> {
-        let name = operation.name();
+        let (name, is_change) = (operation.name(), operation.is_change());
         let mut about = About::Account;
         let job = operation.job(client, |id| {
             about = About::Activation(id.into());
@@ -107,7 +109,7 @@ impl State {
                 self.schedule.begin(ticket, client.now().monotonic, job.end());
             }
         }
-        self.entries.insert(ticket, Entry { name, about, end, job: Some(job), running: None });
+        self.entries.insert(ticket, Entry { name, is_change, about, end, job: Some(job), running: None });
         Ok(ticket)
     }
 
@@ -362,11 +364,14 @@ impl State {
 impl Entry {
     /// Ends an operation that nobody waits for any longer; the error is what its ticket is completed with.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, about: _, end: _, job: _, running } = self;
+        let Self { name, is_change, about: _, end: _, job: _, running } = self;
         let Some(Running { token, buyer }) = running else { return Err(Error::cancelled(name, Phase::Prepare)) };
         token.cancel();
         match buyer {
             Some(buyer) => Err(buyer.abandon(client)),
+            None if is_change => {
+                Err(Error::cancelled(name, Phase::Receive).with_hint("what it changes may be done: read the status"))
+            }
             None => Err(Error::cancelled(name, Phase::Prepare)),
         }
     }

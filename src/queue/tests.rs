@@ -8,7 +8,7 @@ use super::by_hand::Step;
 use super::schedule::Pick;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
-use crate::transport::{Lane, Reply, Request, Transport, TransportError};
+use crate::transport::{Lane, Phase, Reply, Request, Transport, TransportError};
 use crate::{Cancel, Charge, Client, ErrorKind};
 
 const MS: Duration = Duration::from_millis(1);
@@ -503,5 +503,31 @@ fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
         let ids: Vec<_> =
             unclaimed.iter().filter_map(|left| left.outcome.purchase()).map(|it| &it.activation_id).collect();
         assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{what}");
+    }
+}
+
+#[test]
+fn a_change_that_is_cancelled_under_way_does_not_say_that_nothing_went_out() {
+    for (operation, is_change) in [
+        (r#"{"op":"get_status","id":"1"}"#, false),
+        (r#"{"op":"wait_for_code","id":"1","timeout_ms":1}"#, false),
+        (r#"{"op":"wait_for_code","id":"1","timeout_ms":1,"cancel_on_timeout":true}"#, true),
+        (r#"{"op":"set_status","id":"1","status":8}"#, true),
+        (r#"{"op":"mark_sms_sent","id":"1"}"#, true),
+        (r#"{"op":"request_next_code","id":"1"}"#, true),
+        (r#"{"op":"complete","id":"1"}"#, true),
+        (r#"{"op":"cancel","id":"1"}"#, true),
+        (r#"{"op":"settle","id":"1"}"#, true),
+    ] {
+        for is_begun in [false, true] {
+            let bench = Bench::new();
+            let ticket = bench.submit(operation);
+            let _work = is_begun.then(|| bench.queue.step(false));
+            assert!(bench.queue.cancel(ticket));
+            let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            let expected = if is_change && is_begun { Phase::Receive } else { Phase::Prepare };
+            assert_eq!((error.kind(), error.phase()), (ErrorKind::Cancelled, expected), "{operation} {is_begun}");
+            assert_eq!(error.hint().contains("read the status"), is_change && is_begun, "{error}");
+        }
     }
 }
