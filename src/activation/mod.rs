@@ -34,7 +34,10 @@ pub struct Life {
     latched: Option<Box<Sms>>,
     /// Set while the next code is awaited.
     next: Option<AwaitedNext>,
+    /// What the service said.
     end: Option<End>,
+    /// Whether a wait ended by the order's expiry: what our clock says, so that the next one asks all the same.
+    lapsed: bool,
     last_poll: Option<Duration>,
     /// Until when a poll of one of the waits may take. The others leave it to that one.
     asking: Option<Duration>,
@@ -61,12 +64,19 @@ struct Expiry {
     monotonic: Duration,
     /// How much of the order's time went by in suspends, which the monotonic clock did not count.
     suspended: Duration,
+    /// Whether the service was asked and did not say that it is over, where suspends alone make it due.
+    is_doubted: bool,
 }
 
 impl Expiry {
     /// When the order expires, by the monotonic clock as it runs now.
     fn due(self) -> Duration {
         self.monotonic.saturating_sub(self.suspended)
+    }
+
+    /// When it ends a wait. A wall clock that was set looks like a suspend: alone, it ends none.
+    fn ends_waits(self) -> Duration {
+        if self.is_doubted { self.monotonic } else { self.due() }
     }
 }
 
@@ -86,6 +96,7 @@ impl Life {
                 wall: now.wall.checked_add(expires_in)?,
                 monotonic: now.monotonic.checked_add(expires_in)?,
                 suspended: Duration::ZERO,
+                is_doubted: false,
             })
         });
         Self { bought: Some(now), expiry, ..Self::default() }
@@ -103,7 +114,7 @@ impl Life {
 
     /// How the activation ended, as far as it is known.
     pub fn end(&self) -> Option<End> {
-        self.end
+        self.end.or(self.lapsed.then_some(End::Expired))
     }
 
     /// When the order expires, by the wall clock.
@@ -116,7 +127,7 @@ impl Life {
         self.went_backwards
     }
 
-    /// Notes that the activation ended.
+    /// Notes that the service ended the activation.
     pub fn set_end(&mut self, end: End) {
         self.end = Some(end);
     }
@@ -193,17 +204,21 @@ impl Life {
         }
         if let Some(expiry) = &mut self.expiry {
             expiry.suspended += ahead;
+            expiry.is_doubted = false;
         }
         true
     }
 
-    /// A service that still waits for an order which the wall clock calls expired shows that the clock was merely set.
-    fn doubt_suspend(&mut self, now: Moment, status: &Status) {
+    /// A poll for an order which the wall clock calls expired did not bring its end: the clock may merely have been set. A
+    /// service that still waits shows that it was; where the poll failed, the next one is asked.
+    fn doubt_suspend(&mut self, now: Moment, seen: &Seen) {
         if let Some(expiry) = &mut self.expiry
             && now.monotonic >= expiry.due()
-            && matches!(status, Status::Waiting | Status::WaitingForNext { .. })
         {
-            expiry.suspended = Duration::ZERO;
+            expiry.is_doubted = true;
+            if matches!(seen, Seen::Status(Status::Waiting | Status::WaitingForNext { .. })) {
+                expiry.suspended = Duration::ZERO;
+            }
         }
     }
 }

@@ -17,7 +17,18 @@ const WAITING: Seen = Seen::Status(Status::Waiting);
 
 /// Runs a wait against a service that answers at once with what `seen` says for the time of the poll; returns
 /// the times of the polls in milliseconds and how it ended, and when.
-fn run(life: &mut Life, start: f64, plan: Plan, mut seen: impl FnMut(f64) -> Seen) -> (Vec<u128>, Outcome, u128) {
+fn run(life: &mut Life, start: f64, plan: Plan, seen: impl FnMut(f64) -> Seen) -> (Vec<u128>, Outcome, u128) {
+    run_on(at, life, start, plan, seen)
+}
+
+/// The same, on other clocks.
+fn run_on(
+    at: impl Fn(f64) -> Moment,
+    life: &mut Life,
+    start: f64,
+    plan: Plan,
+    mut seen: impl FnMut(f64) -> Seen,
+) -> (Vec<u128>, Outcome, u128) {
     let mut now = at(start);
     let mut wait = life.begin_wait(now, plan);
     let (mut polls, mut brought) = (Vec::new(), None);
@@ -25,15 +36,15 @@ fn run(life: &mut Life, start: f64, plan: Plan, mut seen: impl FnMut(f64) -> See
         let until = match life.step(&mut wait, now, brought.take().as_ref(), 0) {
             Next::Done(outcome) => return (polls, outcome, now.monotonic.as_millis()),
             Next::Rest { until } => until,
-            Next::Poll { at, give_up } => {
-                assert!(give_up > at, "a poll needs time");
-                polls.push(at.as_millis());
-                brought = Some(seen(at.as_secs_f64()));
-                at
+            Next::Poll { at: due, give_up } => {
+                assert!(give_up > due, "a poll needs time");
+                polls.push(due.as_millis());
+                brought = Some(seen(due.as_secs_f64()));
+                due
             }
         };
         assert!(until >= now.monotonic, "time only goes forward");
-        now = self::at(until.as_secs_f64());
+        now = at(until.as_secs_f64());
     }
     panic!("the wait does not end");
 }
@@ -267,6 +278,70 @@ fn a_clock_that_was_set_changes_nothing() {
         assert_eq!(outcome, Outcome::Ended(End::Expired));
         assert!((230..=240).contains(&polls), "{polls} polls in 20 minutes");
     }
+}
+
+#[test]
+fn failed_polls_after_the_clock_was_set_do_not_make_the_order_expire() {
+    let set_at_10 = |seconds: f64| {
+        let now = at(seconds);
+        Moment { wall: now.wall + Duration::from_secs(if seconds < 10.0 { 0 } else { 3600 }), ..now }
+    };
+    for (answer, outcome) in [
+        (WAITING, Outcome::TimedOut),
+        (code("7"), Outcome::Code(Sms::new("7"))),
+        (Seen::Status(Status::Cancelled), Outcome::Ended(End::Expired)),
+        (Seen::Trouble(Trouble::Transient), Outcome::TimedOut),
+    ] {
+        let seen = |now: f64| match now {
+            ..10.0 => WAITING,
+            ..30.0 => Seen::Trouble(Trouble::Transient),
+            _ => answer.clone(),
+        };
+        let (polls, ended, _) = run_on(set_at_10, &mut new(1200), 0.0, timeout(600), seen);
+        // The second at 10 s is the one at once: the clock was set while the first was under way.
+        assert!(polls[3..].windows(2).all(|pair| pair[1] >= pair[0] + 5000), "{polls:?}");
+        assert_eq!(ended, outcome, "{answer:?}");
+    }
+}
+
+#[test]
+fn an_order_that_only_our_clock_calls_over_is_asked_for_by_the_next_wait_too() {
+    let transient = Seen::Trouble(Trouble::Transient);
+    let cancelled = Seen::Status(Status::Cancelled);
+    // The next wait keeps its distance; what the service said of the end stands.
+    for (answer, polls) in [(WAITING, vec![25_000]), (transient, vec![25_000]), (cancelled, vec![])] {
+        let mut life = new(20);
+        let seen = |now: f64| if now < 20.0 { WAITING } else { answer.clone() };
+        assert_eq!(run(&mut life, 0.0, PLAN, seen).1, Outcome::Ended(End::Expired));
+        assert_eq!(life.end(), Some(End::Expired));
+        let (made, outcome, _) = run(&mut life, 21.0, PLAN, |_| code("7"));
+        let expected = if polls.is_empty() { Outcome::Ended(End::Expired) } else { Outcome::Code(Sms::new("7")) };
+        assert_eq!((made, outcome), (polls, expected), "{answer:?}");
+    }
+}
+
+#[test]
+fn the_poll_at_the_expiry_has_the_time_that_the_wait_has() {
+    for (seconds, gives_up) in [(21, 21_900), (40, 40_900), (600, 50_000)] {
+        let (mut life, mut last) = (new(20), None);
+        let mut wait = life.begin_wait(at(0.0), timeout(seconds));
+        life.observe(at(10.0), &Status::Waiting, false);
+        if let Next::Poll { at, give_up } = life.step(&mut wait, at(11.0), None, 0) {
+            last = Some((at.as_millis(), give_up.as_millis()));
+        }
+        assert_eq!(last, Some((20_000, gives_up)), "{seconds} s");
+    }
+}
+
+#[test]
+fn who_waits_for_the_poll_of_another_at_the_expiry_gets_its_code() {
+    let mut life = new(20);
+    life.observe(at(10.0), &Status::Waiting, false);
+    let (mut first, mut second) = (life.begin_wait(at(11.0), PLAN), life.begin_wait(at(11.0), PLAN));
+    assert!(matches!(life.step(&mut first, at(20.0), None, 0), Next::Poll { .. }));
+    assert!(matches!(life.step(&mut second, at(22.0), None, 0), Next::Rest { .. }));
+    life.step(&mut first, at(23.0), Some(&code("7")), 0);
+    assert_eq!(life.step(&mut second, at(23.0), None, 0), Next::Done(Outcome::Code(Sms::new("7"))));
 }
 
 #[test]

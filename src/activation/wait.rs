@@ -45,7 +45,8 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Wait {
     plan: Plan,
-    started: Duration,
+    /// When it may poll first.
+    first: Duration,
     until: Duration,
     due: Duration,
     /// Whether the poll that is due is the one at the deadline.
@@ -122,7 +123,7 @@ pub enum Outcome {
 impl Wait {
     /// After a suspend: what the service says now may be much newer. An order that is over by now is still asked for once.
     fn poll_at_once(&mut self, now: Moment) {
-        (self.started, self.due) = (now.monotonic, now.monotonic);
+        (self.first, self.due) = (now.monotonic, now.monotonic);
         (self.last, self.polled_out) = (false, false);
     }
 }
@@ -135,7 +136,7 @@ impl Life {
         let timeout = plan.timeout.min(LONGEST_WAIT);
         let mut wait = Wait {
             plan: Plan { interval, ..plan },
-            started: now.monotonic,
+            first: self.last_poll.map_or(now.monotonic, |last| now.monotonic.max(last + POLL_INTERVAL)),
             until: now.monotonic + timeout,
             due: now.monotonic,
             last: false,
@@ -170,18 +171,20 @@ impl Life {
             self.asking = None;
         }
         let next = self.decide(wait, now, seen, jitter);
-        if let Next::Poll { at, give_up } = next
-            && at <= now.monotonic
-        {
-            wait.asking = true;
-            self.asking = Some(give_up + GRACE);
+        match next {
+            Next::Poll { at, give_up } if at <= now.monotonic => {
+                wait.asking = true;
+                self.asking = Some(give_up + GRACE);
+            }
+            Next::Done(Outcome::Ended(End::Expired)) => self.lapsed = true,
+            _ => {}
         }
         next
     }
 
     fn decide(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
         let slept = self.notice_suspend(now);
-        if seen.is_none() {
+        let Some(seen) = seen else {
             if let Some(done) = self.standing() {
                 return Next::Done(done);
             }
@@ -195,13 +198,13 @@ impl Life {
                 && !wait.asking
                 && now.monotonic < until
             {
-                let end = self.limit(wait) + GRACE;
+                let end = wait.until + GRACE;
                 let rest = Next::Rest { until: until.min(end) };
                 return if now.monotonic < end { rest } else { Next::Done(self.over(wait)) };
             }
             return self.next(wait, now);
-        }
-        if slept && seen == Some(&Seen::Trouble(Trouble::Transient)) && now.monotonic < wait.until {
+        };
+        if slept && *seen == Seen::Trouble(Trouble::Transient) && now.monotonic < wait.until {
             // The machine slept while the poll was under way, and its connection did not live through that.
             self.last_poll = Some(now.monotonic);
             wait.poll_at_once(now);
@@ -209,7 +212,7 @@ impl Life {
         }
         let was_last = wait.last;
         let pause = match seen {
-            Some(Seen::Status(status)) => {
+            Seen::Status(status) => {
                 (wait.rate_limits, wait.certificates, wait.http_errors) = (0, 0, 0);
                 if let Some(sms) = self.observe(now, status, wait.plan.accept_same_code) {
                     return Next::Done(Outcome::Code(sms));
@@ -217,10 +220,9 @@ impl Life {
                 if let Some(done) = self.standing() {
                     return Next::Done(done);
                 }
-                self.doubt_suspend(now, status);
                 wait.plan.interval
             }
-            Some(Seen::Trouble(trouble)) => {
+            Seen::Trouble(trouble) => {
                 // Before this wait may end by it: the next one keeps its distance too.
                 self.last_poll = Some(now.monotonic);
                 match self.pause_after(wait, now, *trouble) {
@@ -228,8 +230,8 @@ impl Life {
                     None => return Next::Done(Outcome::Failed),
                 }
             }
-            None => wait.plan.interval,
         };
+        self.doubt_suspend(now, seen);
         if was_last && now.monotonic >= self.limit(wait) {
             return Next::Done(self.over(wait));
         }
@@ -283,7 +285,7 @@ impl Life {
     /// When the wait ends: at its own time or at the order's, whichever is first. A wait for an order that is over
     /// already still asks once.
     pub(crate) fn limit(&self, wait: &Wait) -> Duration {
-        self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.due().max(wait.started)))
+        self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.ends_waits().max(wait.first)))
     }
 
     /// Moves the poll that is due away from the one before, whoever made that.
@@ -313,8 +315,9 @@ impl Life {
         if wait.polled_out || (wait.due > limit && !wait.last) {
             return if now.monotonic >= limit { Next::Done(self.over(wait)) } else { Next::Rest { until: limit } };
         }
-        let give_up = if wait.last {
-            limit + GRACE
+        let give_up = if wait.last || wait.due >= limit {
+            // An order that is over ends no request: its reply may still bring the code.
+            wait.until + GRACE
         } else {
             // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
             limit.saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
@@ -325,7 +328,7 @@ impl Life {
 
     fn over(&self, wait: &Wait) -> Outcome {
         match self.expiry {
-            Some(expiry) if expiry.due() < wait.until => Outcome::Ended(End::Expired),
+            Some(expiry) if expiry.ends_waits() < wait.until => Outcome::Ended(End::Expired),
             _ => Outcome::TimedOut,
         }
     }

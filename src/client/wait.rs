@@ -207,11 +207,8 @@ impl Waiting {
                     .with_retry(Retry::After(Duration::ZERO));
                 return if self.cancel_on_timeout { cancel_late(activation, error) } else { Err(error) };
             }
-            Outcome::Ended(End::Expired) => {
-                activation.life().set_end(End::Expired);
-                error(ErrorKind::Expired, "the order expired without a code")
-                    .with_hint(activation.refund_seen(call_end))
-            }
+            Outcome::Ended(End::Expired) => error(ErrorKind::Expired, "the order expired without a code")
+                .with_hint(activation.refund_seen(call_end)),
             Outcome::Ended(End::Cancelled) => error(ErrorKind::ActivationCancelled, "the order is cancelled")
                 .with_hint(activation.refund_seen(call_end)),
             Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::front::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 
@@ -52,6 +52,15 @@ impl Bench {
     /// Buys a number of a story.
     pub(crate) fn buy(&self, service: &str) -> Activation {
         self.client.get_number(request(service)).expect(service)
+    }
+
+    /// Buys a number of which the reply says that it expires after some seconds; to the service it is one of 20 minutes.
+    pub(crate) fn buy_for(&self, service: &str, expires_in: u32) -> Activation {
+        let number = self.another_client().get_number(request(service)).expect(service);
+        let id = number.id();
+        let reply = json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in}).to_string();
+        self.fault(&json!({"match": {"action": "getNumber"}, "fault": "H09", "body": reply}).to_string());
+        self.buy(service)
     }
 
     /// The error of a purchase that must fail.

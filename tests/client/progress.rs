@@ -1,7 +1,9 @@
 //! What a wait tells while it goes on. C has no callbacks, so these are not part of what `tests/capi/` runs.
 
+use std::time::Duration;
+
 use sastaotp::clock::{Clock as _, Moment};
-use sastaotp::{EarlyCancel, ErrorKind, Settled, WaitOptions};
+use sastaotp::{EarlyCancel, ErrorKind, Progress, Settled, WaitOptions};
 
 use crate::bench::{Bench, seconds};
 
@@ -28,6 +30,29 @@ fn a_suspend_polls_at_once() {
 }
 
 #[test]
+fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
+    for (latency, faults) in [(0, 1), (0, 5), (1000, 0), (3000, 0), (3000, 1)] {
+        let bench = Bench::with_latency(Duration::from_millis(latency));
+        let number = bench.buy("zz_never");
+        let (mut set, mut came) = (false, false);
+        let mut tell = |progress: &Progress<'_>| {
+            if progress.elapsed >= seconds(7) && !std::mem::replace(&mut set, true) {
+                bench.clock.set_wall(bench.clock.now().wall + seconds(3600));
+                if faults > 0 {
+                    bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"H07","times":{faults}}}"#));
+                }
+            }
+            if progress.elapsed >= seconds(100) && !std::mem::replace(&mut came, true) {
+                bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+            }
+        };
+        let wait = WaitOptions::new(seconds(1100)).on_progress(&mut tell);
+        let sms = number.wait_for_code(wait).unwrap_or_else(|error| panic!("{latency} ms, {faults} faults: {error}"));
+        assert_eq!(sms.code, "4821");
+    }
+}
+
+#[test]
 fn progress_is_told_about_once_a_second() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
@@ -45,19 +70,9 @@ fn progress_is_told_about_once_a_second() {
 #[test]
 fn an_order_that_only_our_clock_calls_expired_is_cancelled_all_the_same() {
     let bench = Bench::new();
-    let number = bench.buy("zz_never");
-    // The network is away while somebody sets the clock: nobody can say that it was no suspend.
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"N03","times":0}"#);
-    let mut set = false;
-    let clock = bench.clock.clone();
-    let error = number
-        .wait_for_code(WaitOptions::new(seconds(300)).on_progress(&mut |_| {
-            if !std::mem::replace(&mut set, true) {
-                clock.set_wall(clock.now().wall + seconds(7200));
-            }
-        }))
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
+    let number = bench.buy_for("zz_never", 20);
+    let error = number.wait_for_code(seconds(300)).unwrap_err();
+    assert_eq!((error.kind(), bench.now()), (ErrorKind::Expired, 20_000), "{error}");
     bench.fault(r#"{"match":{"action":"setStatus"},"fault":"S08"}"#);
     assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled);
     bench.ledger(1, 1);

@@ -137,6 +137,20 @@ fn an_expiry_ends_the_wait_after_a_last_poll() {
 }
 
 #[test]
+fn an_order_that_lives_longer_than_it_was_said_to_can_be_waited_for_again() {
+    for said in [0, 20] {
+        let bench = Bench::new();
+        let number = bench.buy_for("zz_never", said);
+        assert_eq!(number.wait_for_code(seconds(600)).unwrap_err().kind(), ErrorKind::Expired);
+        assert_eq!((bench.now(), number.end()), (u128::from(said) * 1000, Some(End::Expired)));
+        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        assert_eq!(number.wait_for_code(seconds(600)).unwrap().code, "4821", "{said} s");
+        let times = bench.times("getStatus");
+        assert!(pauses(&times).iter().all(|pause| *pause >= 5_000), "{times:?}");
+    }
+}
+
+#[test]
 fn the_next_code_is_not_the_old_one() {
     for service in ["zz_multi", "zz_stale"] {
         let bench = Bench::new();
