@@ -1195,8 +1195,8 @@ public:
 
     /// Waits for a code, `time` at most. Actions getStatus, and getStatusV2 for the text of the message.
     ///
-    /// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry. A failure that
-    /// may pass does not end the wait. A code that came before is given at once.
+    /// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry; before it where
+    /// replies are slow. A failure that may pass does not end the wait. A code that came before is given at once.
     ///
     /// Throws status::wait_timeout when no code came in time, status::expired or status::activation_cancelled when the
     /// order is over, status::cancelled, or what the service refused. The activation stays as it is, and can be waited

@@ -3,7 +3,8 @@
 //! Pure: the time is an argument, nothing sleeps and nothing knows sockets, so hours of waiting are tested in a
 //! millisecond. [`Life`] holds what is known; a [`Wait`] goes through [`Life::step`], which says what to do next. The
 //! invariants: a code that came once is never lost or hidden; no poll comes closer than the interval after the end of
-//! the one before; the last poll stands at the deadline; a fault that may pass never ends a wait that was paid for.
+//! the one before; the last poll stands at the deadline, or so long before it that a slow reply is in time; a fault that
+//! may pass never ends a wait that was paid for.
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,8 @@ pub struct Life {
     last_poll: Option<Duration>,
     /// Until when a poll of one of the waits may take. The others leave it to that one.
     asking: Option<Duration>,
+    /// How long the last poll took that was answered.
+    took: Duration,
     last_moment: Option<Moment>,
     went_backwards: bool,
 }

@@ -86,6 +86,27 @@ fn a_wait_that_goes_on_has_its_last_poll_at_the_deadline_too() {
     }
 }
 
+#[test]
+fn the_last_poll_is_made_as_much_earlier_as_slow_replies_take() {
+    // The latency, the time of the wait, the polls, in milliseconds.
+    for (latency, millis, expected) in [
+        (100, 30_000, vec![0, 5100, 10_200, 15_300, 20_400, 30_000]),
+        (600, 30_000, vec![0, 5600, 11_200, 16_800, 22_400, 30_000]),
+        (1000, 30_000, vec![0, 6000, 12_000, 18_000, 29_400]),
+        (2000, 30_000, vec![0, 7000, 14_000, 27_900]),
+        (3000, 30_000, vec![0, 8000, 16_000, 26_400]),
+        // Never closer than the interval, and a service that is slower still gets no more.
+        (1000, 6500, vec![0, 6000]),
+        (2000, 7500, vec![0, 7000]),
+        (9000, 34_000, vec![0, 14_000, 29_900]),
+    ] {
+        let plan = Plan { timeout: Duration::from_millis(millis), ..PLAN };
+        let (polls, ended) = run_together(latency, u128::MAX, &[(0, plan)]);
+        let made: Vec<u128> = polls.iter().map(|poll| poll.0).collect();
+        assert_eq!((made, &ended[0].0), (expected, &Outcome::TimedOut), "{latency} ms of {millis} ms");
+    }
+}
+
 /// The beginnings and ends of polls, and how each wait ended, and when.
 type Together = (Vec<(u128, u128)>, Vec<(Outcome, u128)>);
 

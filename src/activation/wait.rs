@@ -23,6 +23,8 @@ const BLOCKED_PAUSE: Duration = Duration::from_secs(30);
 const SHORTEST_POLL: Duration = Duration::from_secs(2);
 /// The most time that a poll gets: one that hangs must not keep the next ones from being made.
 const LONGEST_POLL: Duration = Duration::from_secs(30);
+/// The most time before its end that the last poll is made for slow replies: no more than the interval.
+const LONGEST_REPLY: Duration = POLL_INTERVAL;
 /// How long the last poll may run past the deadline.
 const GRACE: Duration = Duration::from_millis(900);
 /// In a row, so many untrusted certificates end a wait.
@@ -53,8 +55,8 @@ pub struct Wait {
     last: bool,
     /// Whether no further poll fits in.
     polled_out: bool,
-    /// Whether the poll under way is this wait's.
-    asking: bool,
+    /// When the poll that is under way was asked for, where it is this wait's.
+    asked: Option<Duration>,
     rate_limits: u32,
     certificates: u32,
     http_errors: u32,
@@ -141,7 +143,7 @@ impl Life {
             due: now.monotonic,
             last: false,
             polled_out: false,
-            asking: false,
+            asked: None,
             rate_limits: 0,
             certificates: 0,
             http_errors: 0,
@@ -152,7 +154,7 @@ impl Life {
 
     /// Ends a wait without what its poll brings: the other waits on the activation may poll again.
     pub fn give_up(&mut self, wait: &Wait) {
-        if wait.asking {
+        if wait.asked.is_some() {
             self.asking = None;
         }
     }
@@ -167,13 +169,18 @@ impl Life {
     /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only. A poll that is due at once is
     /// this wait's to make: until it is stepped with what came, or given up, the other waits on the activation rest.
     pub fn step(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
-        if seen.is_some() && std::mem::take(&mut wait.asking) {
+        if let Some(seen) = seen
+            && let Some(asked) = wait.asked.take()
+        {
             self.asking = None;
+            if matches!(seen, Seen::Status(_)) {
+                self.took = now.monotonic.saturating_sub(asked);
+            }
         }
         let next = self.decide(wait, now, seen, jitter);
         match next {
             Next::Poll { at, give_up } if at <= now.monotonic => {
-                wait.asking = true;
+                wait.asked = Some(now.monotonic);
                 self.asking = Some(give_up + GRACE);
             }
             Next::Done(Outcome::Ended(End::Expired)) => self.lapsed = true,
@@ -195,7 +202,7 @@ impl Life {
                 self.keep_distance(wait, now);
             }
             if let Some(until) = self.asking
-                && !wait.asking
+                && wait.asked.is_none()
                 && now.monotonic < until
             {
                 let end = wait.until + GRACE;
@@ -297,15 +304,22 @@ impl Life {
         }
     }
 
-    /// Moves the poll that is due to the deadline where another would not fit between the two.
+    /// Where the last poll stands: at the deadline, or as much earlier as a reply like the last one, and half as long again,
+    /// comes in time.
+    fn last_place(&self, wait: &Wait) -> Duration {
+        let reply = (self.took + self.took / 2).min(LONGEST_REPLY);
+        self.limit(wait).min((wait.until + GRACE).saturating_sub(reply))
+    }
+
+    /// Makes the poll that is due the last one where another would not fit between the two.
     fn fit(&self, wait: &mut Wait, now: Moment) {
-        let limit = self.limit(wait);
-        if wait.due + SHORTEST_POLL + wait.plan.interval > limit {
+        let (limit, last) = (self.limit(wait), self.last_place(wait));
+        if wait.due + SHORTEST_POLL + wait.plan.interval > last {
             // Here the service's interval counts: the caller's may be longer than the wait.
             let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
             // A wait shorter than the interval polls once, at its start.
             wait.polled_out = limit < earliest;
-            wait.due = limit.max(now.monotonic);
+            wait.due = last.max(earliest).min(limit).max(now.monotonic);
             wait.last = true;
         }
     }
@@ -320,7 +334,7 @@ impl Life {
             wait.until + GRACE
         } else {
             // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
-            limit.saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
+            self.last_place(wait).saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
         };
         let give_up = give_up.min(wait.due + LONGEST_POLL).max(now.monotonic + GRACE);
         Next::Poll { at: wait.due, give_up }

@@ -326,9 +326,9 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 /// Waits for a code, `timeout_ms` at most; `options` may be NULL. Actions getStatus, and getStatusV2 for the text of the
 /// message.
 ///
-/// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry. A failure that may pass
-/// does not end the wait. A code that came before is given at once. To show progress, wait a second at a time: the distance
-/// between polls is kept from one wait to the next.
+/// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry; before it where replies
+/// are slow. A failure that may pass does not end the wait. A code that came before is given at once. To show progress, wait
+/// a second at a time: the distance between polls is kept from one wait to the next.
 ///
 /// `*sms` is yours: sastaotp_sms_free. Fails with SASTAOTP_WAIT_TIMEOUT when no code came in time, SASTAOTP_EXPIRED or
 /// SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. The

@@ -165,8 +165,8 @@ impl Activation {
 
     /// Waits for a code.
     ///
-    /// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry. A failure that
-    /// may pass does not end the wait. A code that came before is returned at once.
+    /// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry; before it where
+    /// replies are slow. A failure that may pass does not end the wait. A code that came before is returned at once.
     ///
     /// Fails with [`ErrorKind::WaitTimeout`] when no code came in time, [`ErrorKind::Expired`] or
     /// [`ErrorKind::ActivationCancelled`] when the order is over, [`ErrorKind::Cancelled`], or with what the service

@@ -53,6 +53,29 @@ fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
 }
 
 #[test]
+fn a_code_that_came_seconds_before_the_deadline_is_returned_by_a_slow_service_too() {
+    for (latency, came) in
+        [(0, 29_900), (500, 29_000), (800, 29_000), (1000, 19_500), (1000, 28_000), (2000, 23_000), (3000, 20_000)]
+    {
+        let bench = Bench::with_latency(Duration::from_millis(latency));
+        let number = bench.buy("zz_never");
+        let (start, mut sent) = (bench.now(), false);
+        let mut tell = |progress: &Progress<'_>| {
+            if progress.elapsed.as_millis() + 1000 > came && !std::mem::replace(&mut sent, true) {
+                bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+            }
+        };
+        let wait = WaitOptions::new(seconds(30)).on_progress(&mut tell);
+        let sms = number.wait_for_code(wait).unwrap_or_else(|error| panic!("{latency} ms, {came} ms: {error}"));
+        assert_eq!(sms.code, "4821");
+        assert!(bench.now() - start <= 31_000, "{latency} ms, {came} ms: {}", bench.now() - start);
+        let times = bench.times("getStatus");
+        let apart = 5_000 + u128::from(latency);
+        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= apart), "{latency} ms, {came} ms: {times:?}");
+    }
+}
+
+#[test]
 fn progress_is_told_about_once_a_second() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
