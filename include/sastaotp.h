@@ -1864,7 +1864,7 @@ const char *sastaotp_sms_sender(const sastaotp_sms *sms);
 const char *sastaotp_sms_received_at(const sastaotp_sms *sms);
 
 /**
- * Says whether the code equals the one before it.
+ * Says whether the same code came for the order before.
  *
  * NULL gives false. Any thread. Since 0.1.0.
  */
@@ -2068,7 +2068,7 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
                                                       sastaotp_error **error);
 
 /**
- * After a request for the next code, takes the code before for it even if the service showed no waiting in between.
+ * After a request for the next code, takes one that came before for it even if the service showed no waiting in between.
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */

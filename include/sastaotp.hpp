@@ -751,7 +751,7 @@ public:
     }
     wait_options interval(std::chrono::milliseconds pause) && { return std::move(interval(pause)); }
 
-    /// After a request for the next code, takes the code before for it even if the service showed no waiting in
+    /// After a request for the next code, takes one that came before for it even if the service showed no waiting in
     /// between.
     wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
     wait_options accept_same_code() && { return std::move(accept_same_code()); }
@@ -1039,7 +1039,7 @@ public:
     std::optional<std::string_view> received_at() const noexcept {
         return detail::lent_some(sastaotp_sms_received_at(object_));
     }
-    /// Says whether the code equals the one before it.
+    /// Says whether the same code came for the order before.
     bool is_repeat() const noexcept { return sastaotp_sms_is_repeat(object_); }
     /// Returns the message as JSON: code, text, sender, received_at, is_repeat, raw.
     std::string_view json() const noexcept { return detail::lent(sastaotp_sms_json(object_)); }

@@ -83,10 +83,9 @@ impl Expiry {
     }
 }
 
-/// The guard against taking the old code for the next one.
+/// The guard against taking an old code for the next one.
 #[derive(Clone, Debug)]
 struct AwaitedNext {
-    previous: Option<String>,
     /// Whether the service showed a waiting state since: then even the same code is a new one.
     waiting_seen: bool,
 }
@@ -137,8 +136,8 @@ impl Life {
 
     /// Notes that the service accepted the request for the next code.
     pub fn next_code_requested(&mut self) {
-        let previous = self.latched.take().map(|sms| *sms).or_else(|| self.codes.last().cloned());
-        self.next = Some(AwaitedNext { previous: previous.map(|sms| sms.code), waiting_seen: false });
+        self.latched = None;
+        self.next = Some(AwaitedNext { waiting_seen: false });
     }
 
     /// How long from `now` until the service lets the order be cancelled, after it refused once and may have said how old the
@@ -175,8 +174,9 @@ impl Life {
 
     fn latch(&mut self, sms: &Sms, accept_same_code: bool) -> Option<Sms> {
         let mut sms = sms.clone();
+        let is_known = self.codes.iter().any(|known| known.code == sms.code);
         if let Some(next) = &self.next {
-            sms.is_repeat = next.previous.as_ref() == Some(&sms.code);
+            sms.is_repeat = is_known;
             if sms.is_repeat && !next.waiting_seen && !accept_same_code {
                 return None;
             }
@@ -184,7 +184,7 @@ impl Life {
         } else if let Some(latched) = &self.latched {
             // Already there. Another code that nobody asked for is kept beside it.
             let latched = Sms::clone(latched);
-            if !self.codes.iter().any(|known| known.code == sms.code) {
+            if !is_known {
                 self.codes.push(sms);
             }
             return Some(latched);

@@ -260,6 +260,23 @@ fn the_old_code_is_not_the_next_one() {
 }
 
 #[test]
+fn a_code_before_the_last_one_is_not_the_next_one_either() {
+    let three = |shown: &[Status], accept_same_code| {
+        let mut life = new(1200);
+        for text in ["1", "2"] {
+            life.observe(at(1.0), &Status::Received(Sms::new(text)), false).unwrap();
+            life.next_code_requested();
+        }
+        shown.iter().map(|status| life.observe(at(6.0), status, accept_same_code)).collect::<Vec<_>>()
+    };
+    let shows = |text| Status::Received(Sms::new(text));
+    let repeat = |text| Some(Sms { is_repeat: true, ..Sms::new(text) });
+    assert_eq!(three(&[shows("1"), shows("2"), shows("3")], false), [None, None, Some(Sms::new("3"))]);
+    assert_eq!(three(&[Status::Waiting, shows("1")], false), [None, repeat("1")]);
+    assert_eq!(three(&[shows("1")], true), [repeat("1")]);
+}
+
+#[test]
 fn a_suspend_polls_at_once_and_expires_by_the_wall_clock() {
     let mut life = new(1200);
     let mut now = at(0.0);

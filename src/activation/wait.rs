@@ -39,7 +39,7 @@ pub struct Plan {
     pub interval: Duration,
     /// How long to wait at most; thirty days are the end.
     pub timeout: Duration,
-    /// Take the code before for the next one, without a waiting state in between.
+    /// Take a code that came before for the next one, without a waiting state in between.
     pub accept_same_code: bool,
 }
 

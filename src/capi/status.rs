@@ -133,7 +133,7 @@ pub unsafe extern "C" fn sastaotp_sms_received_at(sms: *const sastaotp_sms) -> *
     look(sms, null(), |it| it.0.lend_some(it.0.received_at.as_deref()))
 }
 
-/// Says whether the code equals the one before it.
+/// Says whether the same code came for the order before.
 ///
 /// NULL gives false. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]

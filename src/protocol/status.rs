@@ -37,7 +37,7 @@ pub struct Sms {
     pub sender: Option<String>,
     /// When it came, in the words of the service: the zone of that time is not known.
     pub received_at: Option<String>,
-    /// Whether this code equals the one before it.
+    /// Whether the same code came for this order before.
     pub is_repeat: bool,
     /// The message as it stood in the reply.
     #[serde(serialize_with = "document::raw")]

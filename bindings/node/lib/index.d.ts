@@ -57,7 +57,7 @@ export interface WaitOptions extends CallOptions {
   timeoutMs: number
   /** The pause between two polls, 5,000 or more. */
   intervalMs?: number | undefined
-  /** Takes a code that equals the one before it for a new one. */
+  /** Takes a code that came before for a new one. */
   acceptSameCode?: boolean | undefined
   /** Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. */
   cancelOnTimeout?: boolean | undefined
@@ -172,7 +172,7 @@ export interface Sms extends Reply {
   sender: string | null
   /** In the words of the service. */
   receivedAt: string | null
-  /** Whether this code equals the one before it. */
+  /** Whether the same code came for this order before. */
   isRepeat: boolean
 }
 

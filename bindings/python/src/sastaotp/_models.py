@@ -285,7 +285,7 @@ class Sms(_Reply, frozen=True):
     sender: Optional[str] = None
     #: When it came, in the words of the service: the zone of that time is not known.
     received_at: Optional[str] = None
-    #: Whether this code equals the one before it.
+    #: Whether the same code came for this order before.
     is_repeat: bool = False
 
 
