@@ -288,18 +288,20 @@ impl Books {
         &self,
         orders: &[Order],
         now: Duration,
+        looks_like: fn(&Order, &Intent) -> bool,
         may_be: fn(&Order, &Intent) -> bool,
     ) -> Vec<String> {
-        let one_may_be = |list: &VecDeque<(Intent, Duration)>, order: &Order| {
+        type List = VecDeque<(Intent, Duration)>;
+        let is_one_of = |list: &List, is: fn(&Order, &Intent) -> bool, order: &Order| {
             let mut of_late = list.iter().rev().take_while(|(_, at)| now < *at + SENT_AGAIN);
-            of_late.any(|(intent, _)| may_be(order, intent))
+            of_late.any(|(intent, _)| is(order, intent))
         };
         let is_extra = |order: &Order, id: &str| {
             // Without its number nothing tells an order from those of last year.
             order.sequence().is_some()
                 && self.known.get(id).is_none_or(|known| known.bought.is_none())
-                && one_may_be(&self.made, order)
-                && !one_may_be(&self.lost, order)
+                && is_one_of(&self.made, looks_like, order)
+                && !is_one_of(&self.lost, may_be, order)
                 && !self.open.values().any(|open| may_be(order, &open.intent))
         };
         let ids = orders.iter().filter_map(|order| Some((order, order.activation_id.as_deref()?)));

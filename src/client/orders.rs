@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::Client;
-use super::reconcile::may_be;
+use super::reconcile::{looks_like, may_be};
 use crate::Result;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
 
@@ -40,7 +40,7 @@ impl Client {
         }
         let mut books = self.books();
         books.saw_orders(&page.orders);
-        page.extra_orders = books.extra_orders(&page.orders, self.now().monotonic, may_be);
+        page.extra_orders = books.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
         drop(books);
         if !page.extra_orders.is_empty() {
             log::warn!("reading the orders: {} may be a purchase made twice", page.extra_orders.join(", "));

@@ -9,6 +9,7 @@ use super::task::{Task, Turn};
 use super::{Client, OrderQuery};
 use crate::books::Ticket;
 use crate::protocol::Order;
+use crate::protocol::json::is_number;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
 
@@ -197,22 +198,43 @@ fn is_before(order: &Order, intent: &Intent) -> bool {
     by_id.or(by_time).unwrap_or(false)
 }
 
-/// Whether an order may be the purchase: newer, and of the same service and country as far as the history names them.
+/// Whether an order may be the purchase: newer, and nothing proves that it is another. Nothing is taken up without the
+/// caller's word, so one order too many does less harm than the purchase left out.
 pub(super) fn may_be(order: &Order, intent: &Intent) -> bool {
-    // A history that gives no codes gives names instead, and those prove no difference.
-    let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
-        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),
-        _ => true,
-    };
     let same_number = match (intent.phone_number(), &order.phone_number) {
         (Some(ours), Some(theirs)) => digits(ours) == digits(theirs),
         _ => true,
     };
     !is_before(order, intent)
-        && agrees(intent.service(), &order.service)
-        && agrees(intent.country(), &order.country)
+        && !is_of_other_service(order, intent)
+        && !is_of_other_country(order, intent)
         && same_number
         && order.activation_id.as_deref().is_none_or(|id| Some(id) != intent.reget_of())
+}
+
+/// Whether an order looks like the purchase made once more: it may be it, and is called the same where codes are given.
+pub(super) fn looks_like(order: &Order, intent: &Intent) -> bool {
+    let agrees = |ours: Option<&str>, theirs: &Option<String>| match (ours, theirs) {
+        (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),
+        _ => true,
+    };
+    may_be(order, intent) && agrees(intent.service(), &order.service) && agrees(intent.country(), &order.country)
+}
+
+/// Whether the codes prove that an order is of another service. A history that gives none gives names instead, and those
+/// prove nothing; where either may stand, a code is two or three characters.
+fn is_of_other_service(order: &Order, intent: &Intent) -> bool {
+    let (Some(ours), Some(theirs)) = (intent.service(), &order.service) else { return false };
+    let is_code = order.is_service_code || ((2..=3).contains(&theirs.len()) && !is_number(theirs));
+    is_code && !is_name(theirs) && !ours.eq_ignore_ascii_case(theirs)
+}
+
+/// Whether the codes prove that an order is of another country. The history may give a calling code instead, with which
+/// the order's own number begins: 91 for a number of India, which is 22.
+fn is_of_other_country(order: &Order, intent: &Intent) -> bool {
+    let (Some(ours), Some(theirs)) = (intent.country(), &order.country) else { return false };
+    let is_calling_code = order.phone_number.as_deref().is_some_and(|number| digits(number).starts_with(theirs));
+    is_number(ours) && is_number(theirs) && ours != theirs && !is_calling_code
 }
 
 /// Whether a text is the name of a service or country, such as `Telegram`: codes hold no capitals and no blanks.
@@ -273,17 +295,44 @@ mod tests {
 
     #[test]
     fn a_name_in_the_place_of_a_code_proves_no_difference() {
-        for (service, may) in [
-            (None, true),
-            (Some("tg"), true),
-            (Some("TG"), true),
-            (Some("wa"), false),
-            (Some("Telegram"), true),
-            (Some("tele gram"), true),
-            (Some("\u{442}\u{433}"), true),
+        for (service, is_code, may) in [
+            (None, false, true),
+            (Some("tg"), false, true),
+            (Some("TG"), false, true),
+            (Some("wa"), false, false),
+            (Some("Telegram"), false, true),
+            (Some("Telegram"), true, true),
+            (Some("telegram"), false, true),
+            (Some("telegram"), true, false),
+            (Some("tele gram"), false, true),
+            (Some("12"), false, true),
+            (Some("\u{442}\u{433}"), false, true),
         ] {
-            let order = Order { service: service.map(str::to_owned), ..order(Some("8"), None) };
-            assert_eq!(may_be(&order, &intent(Some(7))), may, "{service:?}");
+            let order =
+                Order { service: service.map(str::to_owned), is_service_code: is_code, ..order(Some("8"), None) };
+            assert_eq!(may_be(&order, &intent(Some(7))), may, "{service:?} {is_code}");
+        }
+    }
+
+    #[test]
+    fn only_a_code_of_the_protocol_proves_another_country() {
+        for (ours, theirs, number, may) in [
+            ("22", "22", None, true),
+            ("22", "7", None, false),
+            ("22", "91", Some("919812345678"), true),
+            ("22", "91", Some("+91 98123 45678"), true),
+            ("22", "91", Some("67071234567"), false),
+            ("91", "22", Some("919812345678"), false),
+            ("22", "in", None, true),
+            ("22", "india", None, true),
+            ("22", "any", None, true),
+            ("any", "22", None, true),
+        ] {
+            let request = NumberRequest::new("tg").country(ours).accept_any_price();
+            let (country, phone_number) = (Some(theirs.to_owned()), number.map(str::to_owned));
+            let order = Order { country, phone_number, ..order(Some("8"), None) };
+            let intent = request.into_intent(start(), Some(7)).unwrap();
+            assert_eq!(may_be(&order, &intent), may, "{ours} {theirs} {number:?}");
         }
     }
 

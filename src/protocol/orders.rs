@@ -41,6 +41,9 @@ pub struct Order {
     pub phone_number: Option<String>,
     /// The code of the service, or its name where the reply has no code.
     pub service: Option<String>,
+    /// Whether the service stood in a field that holds codes alone.
+    #[serde(skip)]
+    pub(crate) is_service_code: bool,
     /// The code of the country, or its name where the reply has no code.
     pub country: Option<String>,
     /// What was charged.
@@ -162,11 +165,13 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
         object.word(&["created_at", "createdAt", "created", "date", "time", "purchased_at", "activationTime"]);
     let activation_id = object.word(&["activation_id", "activationId"]);
     let key = key.filter(|key| activation_id.is_none() && is_number(key));
+    let service_code = object.word(&["service_code", "serviceCode"]);
     let order = Order {
         order_id: object.word(&["order_id", "orderId", "id"]).or_else(|| key.map(str::to_owned)),
         activation_id,
         phone_number: object.word(&["phone_number", "number", "phone", "phoneNumber"]),
-        service: object.word(&["service_code", "serviceCode", "service", "service_name"]),
+        is_service_code: service_code.is_some(),
+        service: service_code.or_else(|| object.word(&["service", "service_name"])),
         country: object.word(&["country_code", "countryCode", "country", "country_name"]),
         // A debit, written as a negative amount, is no price: what it would reserve is a gain.
         price: object

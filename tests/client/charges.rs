@@ -240,7 +240,10 @@ fn a_history_that_writes_differently_hides_no_purchase() {
     for (error, fields, is_candidate) in [
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
         (&bought, r#""service":"Lost reply","country":"India""#.to_owned(), true),
+        (&bought, r#""service":"lost-reply","country":"india""#.to_owned(), true),
+        (&bought, r#""service_code":"zz_lost_reply","country_code":"91","number":"917991234567""#.to_owned(), true),
         (&bought, r#""service":"tg","country":"22""#.to_owned(), false),
+        (&bought, r#""service_code":"zz_ok","country_code":"22""#.to_owned(), false),
         (&bought, r#""service":"zz_lost_reply","country":"7""#.to_owned(), false),
         (&again, format!(r#""number":"+{} {}""#, &digits[..2], &digits[2..]), true),
         (&again, r#""number":"919000000000""#.to_owned(), false),

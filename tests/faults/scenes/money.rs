@@ -45,6 +45,21 @@ pub(super) fn a_purchase_made_twice_shows_in_the_history() {
     bench.buy(|client| client.get_number(request("zz_ok"))).unwrap_err();
     let page = bench.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
     assert_eq!((page.orders.len(), page.extra_orders.len()), (2, 0), "{page:?}");
+    // What the history names in other codes may be anybody's.
+    let bench = Bench::memory();
+    bench.number("zz_ok");
+    for (fields, extra_orders) in [
+        (r#""service_code":"zz_ok","country_code":"22""#, 1),
+        (r#""service":"All is well","country":"India""#, 1),
+        (r#""service_code":"zz_ok","country_code":"91","number":"917991234567""#, 0),
+        (r#""service":"all-is-well","country":"22""#, 0),
+    ] {
+        let orders = format!(r#"[{{"order_id":99999999,"activation_id":"new",{fields}}}]"#);
+        let rule = serde_json::json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders});
+        bench.control("faults", &rule.to_string());
+        let page = bench.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
+        assert_eq!(page.extra_orders.len(), extra_orders, "{fields}");
+    }
 }
 
 pub(super) fn a_cancel_that_lost_is_read_back() {
