@@ -1,5 +1,6 @@
 //! What became of a purchase whose reply was lost: the order history tells.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use super::task::{Task, Turn};
 use super::{Client, OrderQuery};
-use crate::books::Ticket;
+use crate::books::{Books, Ticket};
 use crate::protocol::Order;
 use crate::protocol::json::is_number;
 use crate::transport::Phase;
@@ -42,6 +43,14 @@ pub struct Reconciliation {
     pub complete: bool,
 }
 
+impl Reconciliation {
+    /// Whether an order is among the candidates. Of two that share an id, either may be it.
+    fn has(&self, order: &Order) -> bool {
+        let is_same = |other: &Order| other.order_id == order.order_id && other.activation_id == order.activation_id;
+        self.candidates.iter().any(is_same)
+    }
+}
+
 impl Client {
     /// Finds out what became of a purchase, from the order history. Action `getOrders`.
     ///
@@ -64,11 +73,7 @@ impl Client {
             let end = orders.len() < query.limit as usize;
             for order in orders {
                 let of_another = self.books().is_of_another(&order, intent);
-                let known = found
-                    .candidates
-                    .iter()
-                    .any(|other| other.order_id == order.order_id && other.activation_id == order.activation_id);
-                if !of_another && !known && may_be(&order, intent) {
+                if !of_another && !found.has(&order) && may_be(&order, intent) {
                     found.candidates.push(order);
                 }
             }
@@ -114,18 +119,22 @@ impl Reconciling {
         format!("{}: looking for it in the order history", self.intent.doing())
     }
 
-    /// Takes in what a look showed; says whether that is enough.
-    fn take(&mut self, now: Reconciliation) -> bool {
+    /// Takes in what a look showed, beside what those before it did; says whether that is enough.
+    fn take(&mut self, books: &Books, mut now: Reconciliation) -> bool {
         self.last_error = None;
-        let before = self.found.as_ref().is_some_and(|before| !before.candidates.is_empty());
-        match (before, now.candidates.is_empty()) {
-            // A history that shows less than before is one that lags.
-            (true, true) => false,
-            (before, _) => {
-                self.found = Some(now);
-                before
-            }
+        let mut before = self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
+        for found in [&mut before, &mut now] {
+            found.candidates.retain(|order| !books.is_of_another(order, &self.intent));
         }
+        let was_found = !before.candidates.is_empty();
+        before.candidates.retain(|order| !now.has(order));
+        // A history that shows less than before is one that lags: it is not at its end where an earlier look was not.
+        let lags = !before.candidates.is_empty();
+        now.complete &= before.complete || !lags;
+        now.candidates.append(&mut before.candidates);
+        now.candidates.sort_by_key(|order| Reverse(order.sequence()));
+        self.found = Some(now);
+        was_found && !lags
     }
 
     fn conclude(&mut self, client: &Client) -> Result<Reconciliation> {
@@ -149,13 +158,12 @@ impl Task for Reconciling {
 
     fn turn(&mut self, client: &Client) -> Turn<Reconciliation> {
         loop {
-            if let Some((mut now, rivals)) = self.looked.take() {
+            if let Some((now, rivals)) = self.looked.take() {
                 if client.books().is_under_way(&rivals) {
                     self.looked = Some((now, rivals));
                     return Turn::Rest(client.now().monotonic + SLICE);
                 }
-                now.candidates.retain(|order| !client.books().is_of_another(order, &self.intent));
-                if self.take(now) {
+                if self.take(&client.books(), now) {
                     break;
                 }
             }
@@ -333,6 +341,31 @@ mod tests {
             let order = Order { country, phone_number, ..order(Some("8"), None) };
             let intent = request.into_intent(start(), Some(7)).unwrap();
             assert_eq!(may_be(&order, &intent), may, "{ours} {theirs} {number:?}");
+        }
+    }
+
+    #[test]
+    fn what_looks_showed_is_put_together_and_whole_where_one_that_shows_it_all_was() {
+        type Look = (&'static [&'static str], bool);
+        let looks: [(Look, Look, Look, bool); 7] = [
+            ((&[], true), (&[], true), (&[], true), false),
+            ((&[], false), (&["8"], true), (&["8"], true), false),
+            ((&["8"], true), (&["8"], true), (&["8"], true), true),
+            ((&["8"], true), (&["9", "8"], false), (&["9", "8"], false), true),
+            ((&["8"], false), (&["9", "8"], true), (&["9", "8"], true), true),
+            ((&["9", "7"], true), (&["10", "8"], true), (&["10", "9", "8", "7"], true), false),
+            ((&["8"], false), (&[], true), (&["8"], false), false),
+        ];
+        for (before, now, after, is_enough) in looks {
+            let look = |(ids, complete): Look| Reconciliation {
+                candidates: ids.iter().map(|id| order(Some(id), None)).collect(),
+                complete,
+            };
+            let (intent, found) = (intent(Some(6)), Some(look(before)));
+            let mut looking = Reconciling { intent, looks: VecDeque::new(), found, looked: None, last_error: None };
+            assert_eq!(looking.take(&Books::default(), look(now)), is_enough, "{before:?} {now:?}");
+            let found = looking.found.unwrap();
+            assert_eq!((found.candidates, found.complete), (look(after).candidates, after.1), "{before:?} {now:?}");
         }
     }
 

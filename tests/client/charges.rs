@@ -299,6 +299,20 @@ fn what_a_look_found_stands_though_the_next_one_fails() {
 }
 
 #[test]
+fn what_a_look_found_stands_though_the_next_one_shows_another_order_alone() {
+    let bench = Bench::new();
+    bench.buy("zz_ok");
+    let error = bench.fail("zz_html");
+    for (nth, id) in [(1, "99999998"), (2, "99999999")] {
+        let order = format!(r#"[{{\"order_id\":{id},\"activation_id\":\"{id}\"}}]"#);
+        arm(&bench, "getOrders", "H09", &format!(r#","nth":{nth},"times":1,"body":"{order}""#));
+    }
+    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    let ids: Vec<_> = found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
+    assert_eq!((ids, found.complete), (vec!["99999999", "99999998"], true), "{found:?}");
+}
+
+#[test]
 fn a_lost_purchase_is_found_behind_a_hundred_newer_ones() {
     let bench = Bench::new();
     bench.control("seed", r#"{"wallet":"100000"}"#);
