@@ -1,7 +1,7 @@
 //! What a client knows about its money: the budget, the orders it made, and purchases nobody has taken yet.
 //!
 //! Pure bookkeeping. Its invariant: money is reserved before a request leaves, and comes back only when the service
-//! proved that it was not charged or confirmed a refund.
+//! proved that it was not charged or confirmed a refund: one reservation for one refund.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct Books {
 }
 
 /// The number of one purchase in the books.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(u64);
 
 /// A purchase without a known outcome.
@@ -68,6 +68,8 @@ struct Known {
     taken_up: bool,
     /// What it counts for in `spent`.
     counted: Amount,
+    /// Its price came back, and may be that of a purchase before this one.
+    refund_before: Option<Ticket>,
     price: Option<Amount>,
     phone_number: Option<Box<str>>,
 }
@@ -232,27 +234,51 @@ impl Books {
         // One activation is one charge, however often the service answers with it; a refunded one may be sold again.
         let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
         known.counted = add(known.counted, counted);
+        known.refund_before = None;
         known.price = purchase.price.or(known.price);
         known.phone_number = Some(purchase.phone_number.as_str().into());
         self.spent = add(subtract(self.spent, reserved), counted);
         seen_before
     }
 
-    /// A cancellation was confirmed: what the activation counted for is given back.
+    /// A cancellation was confirmed: what the activation counted for is given back, or else what a purchase reserved that it
+    /// may have been.
     pub(crate) fn refunded(&mut self, id: &str) {
-        let counted = self.known.get_mut(id).map(|known| std::mem::take(&mut known.counted));
-        let mut amount = counted.unwrap_or_default();
-        self.open.retain(|_, open| {
-            let Some(place) = open.candidates.iter().position(|candidate| candidate == id) else { return true };
-            open.candidates.swap_remove(place);
-            // While another order may be the purchase too, this one's refund proves nothing about it.
-            let is_refunded = open.candidates.is_empty();
-            if is_refunded {
-                amount = add(amount, open.reserved);
-            }
-            !is_refunded
-        });
-        self.spent = subtract(self.spent, amount);
+        let next = Ticket(self.next_ticket);
+        let known = self.remember(id);
+        known.refund_before.get_or_insert(next);
+        let (counted, is_own) = (std::mem::take(&mut known.counted), known.bought.is_some());
+        self.spent = subtract(self.spent, counted);
+        if is_own {
+            self.use_up(id);
+        }
+        self.give_back();
+    }
+
+    /// Gives back what purchases reserved whose candidates are all refunded: one reservation for each refund, for the other
+    /// purchases may have bought what the history does not show yet.
+    fn give_back(&mut self) {
+        while let Some((ticket, id)) = self.refunded_purchase() {
+            let reserved = self.close(ticket);
+            self.spent = subtract(self.spent, reserved);
+            self.use_up(&id);
+        }
+    }
+
+    /// A purchase whose candidates are all refunded, and one of these: while another order may be the purchase too, a refund
+    /// proves nothing about it. Which of several purchases a refund is of is not known, so it is the one that reserved least.
+    fn refunded_purchase(&self) -> Option<(Ticket, String)> {
+        let is_refunded = |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
+        let refunded = self.open.iter().filter(|(_, open)| open.candidates.iter().all(is_refunded));
+        let by_candidate = refunded.filter_map(|(ticket, open)| Some((ticket, open, open.candidates.first()?)));
+        let least = by_candidate.min_by_key(|(ticket, open, _)| (open.candidates.len(), open.reserved, **ticket));
+        least.map(|(ticket, _, id)| (*ticket, id.clone()))
+    }
+
+    /// The refund of this activation gives nothing back any more.
+    fn use_up(&mut self, id: &str) {
+        self.remember(id).refund_before = Some(Ticket(0));
+        self.open.values_mut().for_each(|open| open.candidates.retain(|candidate| candidate != id));
     }
 
     /// Ends a reservation and returns it.
@@ -425,14 +451,19 @@ impl Books {
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
+        let may_be = |ticket: &Ticket, id: &str| {
+            let refund_before = self.known.get(id).and_then(|known| known.refund_before);
+            refund_before.is_none_or(|before| *ticket < before)
+        };
         // Several, where the same was bought twice within a millisecond.
-        for open in self.open.values_mut().filter(|open| open.intent == *intent) {
+        for (ticket, open) in self.open.iter_mut().filter(|(_, open)| open.intent == *intent) {
             for id in candidates.iter().filter_map(|order| order.activation_id.as_ref()) {
-                if !open.candidates.contains(id) {
+                if may_be(ticket, id) && !open.candidates.contains(id) {
                     open.candidates.push(id.clone());
                 }
             }
         }
+        self.give_back();
     }
 }
 

@@ -570,6 +570,38 @@ fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancell
 }
 
 #[test]
+fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_been() {
+    for maximums in [[60, 100], [100, 60]] {
+        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
+        let left = |rupees| assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(rupees)), "{maximums:?}");
+        // Both are lost, and the history shows the order of the second late.
+        let errors = maximums.map(|rupees| {
+            let request = NumberRequest::new("zz_lost_reply").country("22").max_price(Amount::from_rupees(rupees));
+            let error = bench.client.get_number(request).unwrap_err();
+            arm(&bench, "getNumber", "N05", "");
+            error
+        });
+        bench.fault(r#"{"clear":true}"#);
+        let find = |error: &Error| {
+            let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+            found.candidates.into_iter().map(|order| order.activation_id.unwrap()).collect::<Vec<_>>()
+        };
+        let [first, second] = errors.each_ref().map(find);
+        assert_eq!((first.len(), &first), (1, &second));
+        let cancel = |id: &String| bench.client.activation(id).unwrap().cancel();
+        cancel(&first[0]).unwrap();
+        left(200);
+        let _ = cancel(&first[0]);
+        left(200);
+        bench.another_client().get_number(request("zz_lost_reply")).unwrap_err();
+        for id in errors.iter().flat_map(find) {
+            let _ = cancel(&id);
+        }
+        left(300);
+    }
+}
+
+#[test]
 fn the_keys_that_are_refused_are_refused() {
     for (key, kind) in [
         ("sandbox_bad", ErrorKind::Authentication),
