@@ -1,6 +1,6 @@
 //! Charges: sent once, and again only where it is proved that no byte of the request left.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -93,7 +93,9 @@ impl Buyer {
         let outcome = outcome.unwrap_or_else(|| {
             let unsent = self.latch.try_abandon();
             if unsent {
-                client.books().unlist(self.ticket);
+                let mut books = client.books();
+                books.unlist(self.ticket);
+                books.not_charged(self.ticket);
             }
             let phase = if unsent { Phase::Connect } else { Phase::Receive };
             let doing = self.intent.doing();
@@ -182,7 +184,8 @@ impl Purchasing {
         let cancel = client.token();
         let request = self.intent.request();
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
-        let _pass = client.shared.gates.pass(&doing, || client.left(self.deadline), cancel).ok_or_else(|| {
+        let pass = client.shared.gates.pass(&doing, &self.latch, || client.left(self.deadline), cancel);
+        let _pass = pass.ok_or_else(|| {
             let error = if cancel.is_cancelled() {
                 Error::cancelled(&doing, Phase::Prepare)
             } else {
@@ -196,6 +199,9 @@ impl Purchasing {
         })?;
         client.books().sending(self.ticket);
         for attempt in 1.. {
+            if self.latch.is_abandoned() {
+                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone()));
+            }
             client.admit(&doing, self.deadline).map_err(|error| error.with_intent(self.intent.clone()))?;
             let left = client.left(self.deadline);
             let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
@@ -292,10 +298,11 @@ impl Desk {
     }
 }
 
-/// Lets one purchase of a kind through at a time: two at once could not be told apart in the history.
+/// Lets one purchase of a kind through at a time: two at once could not be told apart in the history. One that was given up
+/// unsent is in nobody's way.
 #[derive(Default)]
 pub(super) struct Gates {
-    taken: Mutex<HashSet<String>>,
+    taken: Mutex<HashMap<String, Arc<SendLatch>>>,
     freed: Condvar,
 }
 
@@ -303,30 +310,46 @@ pub(super) struct Gates {
 struct Pass<'a> {
     gates: &'a Gates,
     kind: String,
+    latch: Arc<SendLatch>,
 }
 
 impl Gates {
-    /// Waits for the right; `None` when the time is over or the call was cancelled.
-    fn pass(&self, kind: &str, left: impl Fn() -> Duration, cancel: &Cancel) -> Option<Pass<'_>> {
+    /// Waits for the right; `None` when the time is over, or the call was cancelled or given up.
+    fn pass(
+        &self,
+        kind: &str,
+        latch: &Arc<SendLatch>,
+        left: impl Fn() -> Duration,
+        cancel: &Cancel,
+    ) -> Option<Pass<'_>> {
         /// How soon a cancellation is noticed.
         const SLICE: Duration = Duration::from_millis(20);
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while taken.contains(kind) {
+        let mut taken = self.lock();
+        while taken.get(kind).is_some_and(|holder| !holder.is_abandoned()) {
             let left = left();
-            if cancel.is_cancelled() || left.is_zero() {
+            if cancel.is_cancelled() || latch.is_abandoned() || left.is_zero() {
                 return None;
             }
             // Wakes with the end of any purchase, so the slice says nothing about the time that went by.
             taken = self.freed.wait_timeout(taken, left.min(SLICE)).unwrap_or_else(PoisonError::into_inner).0;
         }
-        taken.insert(kind.to_owned());
-        Some(Pass { gates: self, kind: kind.to_owned() })
+        taken.insert(kind.to_owned(), Arc::clone(latch));
+        Some(Pass { gates: self, kind: kind.to_owned(), latch: Arc::clone(latch) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<SendLatch>>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.gates.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.kind);
+        let mut taken = self.gates.lock();
+        // After it was given up, another may be through.
+        if taken.get(&self.kind).is_some_and(|holder| Arc::ptr_eq(holder, &self.latch)) {
+            taken.remove(&self.kind);
+        }
+        drop(taken);
         self.gates.freed.notify_all();
     }
 }
@@ -338,8 +361,8 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::NumberRequest;
     use crate::transport::{Request as Sent, Transport, TransportError};
+    use crate::{Amount, NumberRequest};
 
     /// A transport that fails, and says of the request what is not so.
     #[derive(Debug)]
@@ -382,12 +405,66 @@ mod tests {
     #[test]
     fn a_purchase_waits_for_one_of_its_kind_until_its_time_is_over_or_it_is_cancelled() {
         let (gates, open, cancelled) = (Gates::default(), Cancel::new(), Cancel::new());
+        let [first, second, given_up] = std::array::from_fn(|_| Arc::new(SendLatch::default()));
         cancelled.cancel();
-        let held = gates.pass("tg", || Duration::MAX, &open).unwrap();
-        assert!(gates.pass("tg", || Duration::ZERO, &open).is_none());
-        assert!(gates.pass("tg", || Duration::MAX, &cancelled).is_none());
+        assert!(given_up.try_abandon());
+        let held = gates.pass("tg", &first, || Duration::MAX, &open).unwrap();
+        assert!(gates.pass("tg", &second, || Duration::ZERO, &open).is_none());
+        assert!(gates.pass("tg", &second, || Duration::MAX, &cancelled).is_none());
+        assert!(gates.pass("tg", &given_up, || Duration::MAX, &open).is_none());
         drop(held);
-        assert!(gates.pass("tg", || Duration::ZERO, &open).is_some());
+        let held = gates.pass("tg", &first, || Duration::ZERO, &open).unwrap();
+        assert!(first.try_abandon());
+        let next = gates.pass("tg", &second, || Duration::ZERO, &open).unwrap();
+        drop(held);
+        assert!(gates.pass("tg", &Arc::default(), || Duration::ZERO, &open).is_none(), "the next one holds it");
+        drop(next);
+        assert!(gates.pass("tg", &Arc::default(), || Duration::ZERO, &open).is_some());
+    }
+
+    /// A service that sells a number, but whose first connection is not made before the test is over.
+    #[derive(Debug)]
+    struct Hanging {
+        over: Cancel,
+        exchanges: AtomicU32,
+    }
+
+    impl Transport for Hanging {
+        fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
+            if self.exchanges.fetch_add(1, Ordering::Relaxed) == 0 {
+                self.over.wait(Duration::from_secs(60));
+                let message = "no connection was made".to_owned();
+                return Err(TransportError {
+                    cause: Cause::ConnectTimeout,
+                    phase: Phase::Connect,
+                    sent: false,
+                    message,
+                });
+            }
+            assert!(request.latch.try_send());
+            let body = r#"{"status":"OK","activation_id":"1","phone_number":"919812345678","price":"18.50"}"#;
+            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+        }
+    }
+
+    #[test]
+    fn a_purchase_that_was_given_up_unsent_holds_neither_money_nor_the_next_one() {
+        let transport = Arc::new(Hanging { over: Cancel::new(), exchanges: AtomicU32::new(0) });
+        let builder = Client::builder().api_key("k").budget(Amount::from_rupees(100));
+        let client = builder.transport(Arc::clone(&transport) as _).build().unwrap();
+        let request = NumberRequest::new("tg").max_price(Amount::from_rupees(80));
+        let error = client.with_timeout(Duration::from_millis(50)).get_number(request.clone()).unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::NotCharged), "{error}");
+        assert_eq!(client.budget_left(), Some(Amount::from_rupees(100)));
+        let number = client.with_timeout(Duration::from_secs(10)).get_number(request).unwrap();
+        assert_eq!(client.budget_left(), Some(Amount::from_micros(81_500_000)));
+        drop(number);
+        transport.over.cancel();
+        while Arc::strong_count(&client.shared) > 1 {
+            thread::yield_now();
+        }
+        assert_eq!(transport.exchanges.load(Ordering::Relaxed), 2, "it is not tried again");
+        assert_eq!(client.budget_left(), Some(Amount::from_micros(81_500_000)));
     }
 
     #[test]
@@ -395,12 +472,12 @@ mod tests {
         let (gates, cancel) = (Gates::default(), Cancel::new());
         let start = Instant::now();
         let left = || Duration::from_secs(10).saturating_sub(start.elapsed());
-        let held = gates.pass("tg", left, &cancel).unwrap();
+        let held = gates.pass("tg", &Arc::default(), left, &cancel).unwrap();
         thread::scope(|scope| {
-            let waits = scope.spawn(|| gates.pass("tg", left, &cancel).is_some());
+            let waits = scope.spawn(|| gates.pass("tg", &Arc::default(), left, &cancel).is_some());
             // Each end of one of these wakes the one that waits.
             for _ in 0..1000 {
-                drop(gates.pass("wa", left, &cancel).unwrap());
+                drop(gates.pass("wa", &Arc::default(), left, &cancel).unwrap());
                 thread::sleep(Duration::from_micros(500));
             }
             drop(held);

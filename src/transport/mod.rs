@@ -231,6 +231,11 @@ impl SendLatch {
         }
     }
 
+    /// Says whether the request was given up.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.0.load(Ordering::Acquire) == ABANDONED
+    }
+
     /// Says whether a byte was handed over.
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Acquire) == SENT
