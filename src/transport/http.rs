@@ -137,22 +137,18 @@ impl HttpTransport {
             let _entered = call.enter();
             run(&call)
         };
-        let raw = result.map_err(|error| explain(&call, Some(&error)))?;
-        raw.decode(request.body_limit, SystemTime::now()).map_err(|flaw| {
-            call.fail(flaw.cause, flaw.what);
-            explain(&call, None)
-        })
+        result.map(|raw| raw.into_reply(SystemTime::now())).map_err(|error| explain(&call, &error))
     }
 }
 
 /// Turns the end of a call without a reply into words.
-fn explain(call: &Call, error: Option<&ureq::Error>) -> TransportError {
+fn explain(call: &Call, error: &ureq::Error) -> TransportError {
     use ureq::Error;
     // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
     match error {
-        Some(Error::ConnectProxyFailed(_)) => call.fail(Cause::Proxy, "the proxy refused to connect to the service"),
-        Some(Error::Protocol(_)) => call.fail(Cause::Proxy, "the proxy's answer is not proper HTTP"),
-        Some(Error::Io(_)) => call.fail(Cause::Proxy, "the proxy ended the connection"),
+        Error::ConnectProxyFailed(_) => call.fail(Cause::Proxy, "the proxy refused to connect to the service"),
+        Error::Protocol(_) => call.fail(Cause::Proxy, "the proxy's answer is not proper HTTP"),
+        Error::Io(_) => call.fail(Cause::Proxy, "the proxy ended the connection"),
         _ => call.fail(Cause::Local, "the request could not be made"),
     };
     let failure = call.take_failure().unwrap_or_else(|| unreachable!("recorded above"));

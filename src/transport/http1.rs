@@ -85,6 +85,6 @@ impl Http1 {
                 call.begin_body();
             }
         }
-        Ok(reader.into_reply())
+        reader.into_reply().map_err(refuse)
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! The layers of [`HttpTransport`], outermost first: `http` (the request), `connections` (which are kept), `http1` (one request
 //! and its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the
-//! call they serve, `reply` and `head` read bytes. ureq chains the layers and greets proxies; nothing outside this folder
+//! call they serve, `reply`, `head` and `gzip` read bytes. ureq chains the layers and greets proxies; nothing outside this folder
 //! knows it.
 
 mod call;
@@ -15,6 +15,7 @@ mod connections;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gzip;
 mod head;
 mod http;
 mod http1;

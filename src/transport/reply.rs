@@ -4,13 +4,13 @@
 //! plain text looks whole. ureq is not given replies to read, because it logs them, and a server's redirect or error
 //! page may repeat the address, key included.
 
-use std::io::Read;
 use std::time::SystemTime;
 
+use super::gzip::Gunzip;
 use super::head::{Coding, Flaw, Framing, Head};
 use super::{Cause, Reply, retry_after};
 
-const BODY_TOO_LARGE: Flaw = Flaw::new(Cause::TooLarge, "the body is larger than the limit");
+pub(super) const BODY_TOO_LARGE: Flaw = Flaw::new(Cause::TooLarge, "the body is larger than the limit");
 const GARBLED_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is garbled");
 
 /// The largest head, interim replies and trailers counted in.
@@ -18,12 +18,11 @@ const MAX_HEAD: usize = 16 * 1024;
 /// The longest line that gives a chunk's size; ours need twenty bytes.
 const MAX_CHUNK_LINE: usize = 256;
 
-/// A whole reply, not yet decompressed.
+/// A whole reply, its body decompressed.
 #[derive(Debug)]
 pub(super) struct RawReply {
     status: u16,
     framed: bool,
-    gzip: bool,
     retry_after: Option<String>,
     body: Vec<u8>,
     /// Whether the connection can serve another request.
@@ -40,6 +39,10 @@ pub(super) struct ReplyReader {
     line: Vec<u8>,
     /// Bytes that were not body.
     overhead: usize,
+    /// Bytes of the body as it came.
+    received: usize,
+    /// What makes the body of a compressed one.
+    gunzip: Option<Gunzip>,
     reply: RawReply,
 }
 
@@ -63,7 +66,9 @@ impl ReplyReader {
             state: State::Head,
             line: Vec::new(),
             overhead: 0,
-            reply: RawReply { status: 0, framed: true, gzip: false, retry_after: None, body: Vec::new(), keep: true },
+            received: 0,
+            gunzip: None,
+            reply: RawReply { status: 0, framed: true, retry_after: None, body: Vec::new(), keep: true },
         }
     }
 
@@ -118,17 +123,26 @@ impl ReplyReader {
     }
 
     /// The reply, after [`Self::push`] or [`Self::end`] said that it is whole.
-    pub(super) fn into_reply(self) -> RawReply {
+    pub(super) fn into_reply(self) -> Result<RawReply, Flaw> {
         debug_assert_eq!(self.state, State::Done);
-        self.reply
+        let mut reply = self.reply;
+        if let Some(gunzip) = self.gunzip {
+            reply.body = gunzip.finish()?;
+        }
+        Ok(reply)
     }
 
     fn push_body(&mut self, input: &[u8], left: usize) -> Result<usize, Flaw> {
         let taken = input.len().min(left);
-        if taken > self.body_limit - self.reply.body.len() {
+        // What is too large compressed is too large decoded.
+        if taken > self.body_limit - self.received {
             return Err(BODY_TOO_LARGE);
         }
-        self.reply.body.extend_from_slice(&input[..taken]);
+        self.received += taken;
+        match &mut self.gunzip {
+            Some(gunzip) => gunzip.push(&input[..taken])?,
+            None => self.reply.body.extend_from_slice(&input[..taken]),
+        }
         Ok(taken)
     }
 
@@ -174,7 +188,7 @@ impl ReplyReader {
         }
         match coding {
             Coding::Identity => {}
-            Coding::Gzip if self.gzip_wanted => reply.gzip = true,
+            Coding::Gzip if self.gzip_wanted => self.gunzip = Some(Gunzip::new(self.body_limit)),
             Coding::Gzip | Coding::Other => {
                 return Err(Flaw::new(Cause::Encoding, "it is compressed in a way that was not asked for"));
             }
@@ -182,11 +196,12 @@ impl ReplyReader {
         match framing {
             Framing::Empty => Ok(State::Done),
             Framing::Chunked => Ok(State::ChunkSize),
-            // What is too large compressed is too large decoded.
             Framing::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= self.body_limit => {
-                    // At once: a body that grows is copied, and what it leaves behind is as large again.
-                    reply.body.reserve_exact(length);
+                    if self.gunzip.is_none() {
+                        // At once: a body that grows is copied, and what it leaves behind is as large again.
+                        reply.body.reserve_exact(length);
+                    }
                     Ok(State::Length(length))
                 }
                 _ => Err(BODY_TOO_LARGE),
@@ -241,29 +256,10 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 }
 
 impl RawReply {
-    /// Decompresses the body, if it is compressed, up to `limit` bytes.
-    pub(super) fn decode(self, limit: usize, now: SystemTime) -> Result<Reply, Flaw> {
-        let body = if self.gzip {
-            let mut body = Vec::new();
-            // One byte more than the limit tells "as large" from "larger".
-            let most = (limit as u64).saturating_add(1);
-            let decoder = flate2::read::MultiGzDecoder::new(self.body.as_slice());
-            if decoder.take(most).read_to_end(&mut body).is_err() {
-                return Err(Flaw::new(Cause::Encoding, "its gzip data is damaged or cut"));
-            }
-            if body.len() > limit {
-                return Err(BODY_TOO_LARGE);
-            }
-            body
-        } else {
-            self.body
-        };
-        Ok(Reply {
-            status: self.status,
-            framed: self.framed,
-            retry_after: self.retry_after.and_then(|value| retry_after(&value, now)),
-            body,
-        })
+    /// The reply as it is passed on; `now` is what a date in it is compared with.
+    pub(super) fn into_reply(self, now: SystemTime) -> Reply {
+        let Self { status, framed, retry_after: wait, body, keep: _ } = self;
+        Reply { status, framed, retry_after: wait.and_then(|value| retry_after(&value, now)), body }
     }
 }
 
@@ -276,11 +272,11 @@ mod tests {
         let mut reader = ReplyReader::new(32, true);
         for piece in bytes.chunks(step) {
             if reader.push(piece).map_err(|flaw| flaw.cause)? {
-                return Ok(reader.into_reply());
+                return reader.into_reply().map_err(|flaw| flaw.cause);
             }
         }
         reader.end().map_err(|flaw| flaw.cause)?;
-        Ok(reader.into_reply())
+        reader.into_reply().map_err(|flaw| flaw.cause)
     }
 
     #[test]

@@ -1,0 +1,138 @@
+//! Decompresses a body as its bytes come: no compressed copy is kept, and the call looks at its clock between two reads.
+
+use std::io::{self, ErrorKind, Write};
+
+use flate2::write::GzDecoder;
+
+use super::Cause;
+use super::head::Flaw;
+use super::reply::BODY_TOO_LARGE;
+
+/// The most members of one body. Servers send one; each costs as much as kilobytes of text, and twenty bytes make one.
+const MAX_MEMBERS: usize = 32;
+
+/// Takes gzip data, and keeps what comes out.
+#[derive(Debug)]
+pub(super) struct Gunzip {
+    member: GzDecoder<Output>,
+    members: usize,
+}
+
+/// What came out so far.
+#[derive(Debug, Default)]
+struct Output {
+    bytes: Vec<u8>,
+    limit: usize,
+}
+
+impl Gunzip {
+    /// Ready for data that becomes `limit` bytes at most.
+    pub(super) fn new(limit: usize) -> Self {
+        let mut bytes = Vec::new();
+        // Address space only, until bytes come: a body that grows is copied, and what it leaves behind is as large again.
+        let _ = bytes.try_reserve_exact(limit);
+        Self { member: GzDecoder::new(Output { bytes, limit }), members: 1 }
+    }
+
+    pub(super) fn push(&mut self, mut input: &[u8]) -> Result<(), Flaw> {
+        while !input.is_empty() {
+            let taken = self.member.write(input).map_err(|error| refused(&error))?;
+            if taken == 0 {
+                self.begin_member()?;
+            }
+            input = &input[taken..];
+        }
+        Ok(())
+    }
+
+    /// The whole body; an error where the data is cut.
+    pub(super) fn finish(self) -> Result<Vec<u8>, Flaw> {
+        let mut body = self.member.finish().map_err(|error| refused(&error))?.bytes;
+        body.shrink_to_fit();
+        Ok(body)
+    }
+
+    /// Goes on with the next member behind one that ended.
+    fn begin_member(&mut self) -> Result<(), Flaw> {
+        self.members += 1;
+        if self.members > MAX_MEMBERS {
+            return Err(Flaw::new(Cause::TooLarge, "its gzip data has too many members"));
+        }
+        let ended = std::mem::replace(&mut self.member, GzDecoder::new(Output::default()));
+        *self.member.get_mut() = ended.finish().map_err(|error| refused(&error))?;
+        Ok(())
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() > self.limit - self.bytes.len() {
+            return Err(ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn refused(error: &io::Error) -> Flaw {
+    match error.kind() {
+        ErrorKind::FileTooLarge => BODY_TOO_LARGE,
+        _ => Flaw::new(Cause::Encoding, "its gzip data is damaged or cut"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn gunzip(data: &[u8], step: usize) -> Result<Vec<u8>, Cause> {
+        let mut gunzip = Gunzip::new(1000);
+        for piece in data.chunks(step) {
+            gunzip.push(piece).map_err(|flaw| flaw.cause)?;
+        }
+        gunzip.finish().map_err(|flaw| flaw.cause)
+    }
+
+    #[test]
+    fn what_comes_out_is_the_same_whatever_the_pieces() {
+        let (hello, full) = (member(b"hello"), vec![b'x'; 1000]);
+        let mut damaged = hello.clone();
+        damaged[hello.len() - 8] ^= 1;
+        #[rustfmt::skip]
+        let rows: &[(&str, Vec<u8>, Result<&[u8], Cause>)] = &[
+            ("one member", hello.clone(), Ok(b"hello")),
+            ("two", hello.repeat(2), Ok(b"hellohello")),
+            ("an empty one among them", [member(b""), hello.clone(), member(b"")].concat(), Ok(b"hello")),
+            ("as many as may be", member(b"").repeat(MAX_MEMBERS), Ok(b"")),
+            ("one more", member(b"").repeat(MAX_MEMBERS + 1), Err(Cause::TooLarge)),
+            ("as large as may be", member(&full), Ok(&full)),
+            ("larger", member(&[b'x'; 1001]), Err(Cause::TooLarge)),
+            ("larger in the second", [member(&full), hello.clone()].concat(), Err(Cause::TooLarge)),
+            ("nothing", Vec::new(), Err(Cause::Encoding)),
+            ("cut in the header", hello[..7].to_vec(), Err(Cause::Encoding)),
+            ("cut in the data", hello[..12].to_vec(), Err(Cause::Encoding)),
+            ("cut in the check sum", hello[..hello.len() - 3].to_vec(), Err(Cause::Encoding)),
+            ("cut in the second", [&hello, &hello[..12]].concat(), Err(Cause::Encoding)),
+            ("a wrong check sum", damaged.clone(), Err(Cause::Encoding)),
+            ("a wrong check sum in the first", [damaged, hello.clone()].concat(), Err(Cause::Encoding)),
+            ("junk behind it", [&hello[..], b"junk"].concat(), Err(Cause::Encoding)),
+            ("no gzip", b"hello".to_vec(), Err(Cause::Encoding)),
+        ];
+        for (name, data, expected) in rows {
+            for step in [1, 2, 3, 7, 10_000] {
+                let result = gunzip(data, step);
+                assert_eq!(result.as_deref(), expected.as_deref(), "{name}, in steps of {step}");
+            }
+        }
+    }
+}
