@@ -1,6 +1,7 @@
 //! The transport over HTTPS: what is sent, and what a failure is called.
 
 use std::fmt;
+use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -146,9 +147,9 @@ fn explain(call: &Call, error: &ureq::Error) -> TransportError {
     use ureq::Error;
     // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
     match error {
-        Error::ConnectProxyFailed(_) => call.fail(Cause::Proxy, "the proxy refused to connect to the service"),
-        Error::Protocol(_) => call.fail(Cause::Proxy, "the proxy's answer is not proper HTTP"),
-        Error::Io(_) => call.fail(Cause::Proxy, "the proxy ended the connection"),
+        Error::ConnectProxyFailed(answer) => refused_by_proxy(call, answer),
+        Error::Protocol(_) => call.fail(Cause::Refused, "the proxy's answer is not proper HTTP"),
+        Error::Io(_) => call.fail(Cause::Refused, "the proxy ended the connection"),
         _ => call.fail(Cause::Local, "the request could not be made"),
     };
     let failure = call.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
@@ -156,6 +157,20 @@ fn explain(call: &Call, error: &ureq::Error) -> TransportError {
         call.abandon();
     }
     failure
+}
+
+/// Says what a proxy's answer to CONNECT means. A 4xx is a no, to the host or to the credentials; anything else may pass.
+fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
+    // In ureq's words: "proxy server responded 407/407", or that it did not.
+    let status = answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok());
+    match status {
+        Some(407) => call.fail(Cause::Proxy, "the proxy wants a user name and a password, or others: status 407"),
+        Some(status @ 400..=499) if !matches!(status, 408 | 429) => {
+            call.fail(Cause::Proxy, format_args!("the proxy refused to connect to the service: status {status}"))
+        }
+        Some(status) => call.fail(Cause::Refused, format_args!("the proxy could not connect: status {status}")),
+        None => call.fail(Cause::Refused, "the proxy ended the connection without an answer"),
+    }
 }
 
 impl Plan {

@@ -140,7 +140,7 @@ pub enum Cause {
     Resolve,
     /// The look-up did not end in time.
     ResolveTimeout,
-    /// The connection was refused, or there is no route.
+    /// The connection was refused, there is no route, or a proxy could not make it this time.
     Refused,
     /// Nobody answered the connect in time.
     ConnectTimeout,
@@ -148,7 +148,7 @@ pub enum Cause {
     Certificate,
     /// The TLS handshake broke for another reason.
     Handshake,
-    /// The proxy refused to connect.
+    /// The proxy refused to connect, with a 4xx: to this host, or with these credentials.
     Proxy,
     /// The connection ended before any byte of the reply.
     Closed,

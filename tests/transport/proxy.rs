@@ -44,15 +44,27 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
 #[test]
 fn a_proxy_that_refuses_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    for answer in
-        ["HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 502 No\r\n\r\n", "what?\r\n\r\n", ""]
-    {
+    #[rustfmt::skip]
+    let rows = [
+        ("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", Cause::Proxy, "status 407"),
+        ("HTTP/1.1 403 No\r\n\r\n", Cause::Proxy, "status 403"),
+        ("HTTP/1.1 429 Later\r\n\r\n", Cause::Refused, "status 429"),
+        ("HTTP/1.1 302 Log in\r\n\r\n", Cause::Refused, "status 302"),
+        ("HTTP/1.1 503 Not now\r\n\r\n", Cause::Refused, "status 503"),
+        ("what?\r\n\r\n", Cause::Refused, "proper HTTP"),
+        ("HTTP/1.1 200", Cause::Refused, "without an answer"),
+        ("", Cause::Refused, "without an answer"),
+    ];
+    for (answer, cause, what) in rows {
         let proxy = proxy(answer, nowhere);
         let transport = with("https://service.test/", |config| {
             config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
         });
         for lane in BOTH {
-            check(ask(&transport, lane), Cause::Proxy, Phase::Connect, false);
+            let result = ask(&transport, lane);
+            let message = &result.as_ref().unwrap_err().message;
+            assert!(message.starts_with("connecting to the proxy 127.0.0.1:") && message.contains(what), "{message}");
+            check(result, cause, Phase::Connect, false);
         }
     }
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
