@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::io::{self, PipeReader};
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,7 +42,7 @@ enum Entry {
     Running { task: Arc<Task>, since: Instant },
 }
 
-/// A look-up that runs. Its thread holds the other end of `done` and closes it when `outcome` is set.
+/// A look-up that runs. Its thread holds the [`Bell`] of `done`, and drops it when `outcome` is set.
 struct Task {
     done: PipeReader,
     outcome: Mutex<Option<io::Result<Arc<[IpAddr]>>>>,
@@ -113,14 +113,15 @@ impl Names {
 
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
-        let (done, running) = io::pipe()?;
+        let (done, bell) = io::pipe()?;
+        let bell = Bell(bell);
         let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) = (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
         thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
             let outcome = look_up(&host).map(Into::into);
             *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             drop(slot);
-            drop(running);
+            drop(bell);
         })?;
         Ok(task)
     }
@@ -147,6 +148,17 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Tells those who wait for a look-up that it ended, a panic included. With a byte that nobody reads: a child that was forked
+/// meanwhile has a copy of this end, and closing it would tell nothing.
+struct Bell(PipeWriter);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        // It cannot block: the pipe is empty.
+        let _ = self.0.write_all(&[1]);
     }
 }
 
@@ -182,5 +194,24 @@ mod tests {
         assert!(Slot::take(&hanging).is_err() && Slot::take(&hanging).is_err());
         taken.pop();
         assert!(Slot::take(&hanging).is_ok());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_call_learns_that_its_look_up_ended_though_a_child_was_forked_meanwhile() {
+        use std::os::fd::AsRawFd;
+
+        use rustix::event::{PollFd, Timespec, poll};
+        let names = Names::new(Arc::new(|_| {
+            thread::sleep(Duration::from_millis(50));
+            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+        }));
+        let task = names.start("service.test").unwrap();
+        // What the child has: the same pipe's other end once more.
+        let pipe = format!("/proc/self/fd/{}", task.done.as_raw_fd());
+        let _in_the_child = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
+        assert_eq!(poll(&mut [PollFd::new(&task.done, PollFlags::IN)], Some(&timeout)), Ok(1));
+        assert!(task.outcome.lock().unwrap().is_some());
     }
 }
