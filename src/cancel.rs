@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 ///
 /// Clones are the same token. [`Cancel::cancel`] ends every call that was started with it, within 100 ms, whatever
 /// the call is blocked in: connecting, the TLS handshake, reading a reply, or sleeping between two polls. A token that was
-/// triggered stays so; calls that start with it return at once.
+/// triggered stays so; calls that start with it return at once. A forked child has a token of its own: triggering it ends the
+/// child's calls, not the parent's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -33,10 +34,39 @@ struct Shared {
 #[derive(Default)]
 struct State {
     cancelled: bool,
-    /// Made when the first call polls sockets under this token. A byte that nobody reads makes it readable for good when
-    /// the token is triggered; closing the write end would not do while a forked child has a copy of it.
+    /// Made when the first call polls sockets under this token.
     #[cfg(unix)]
-    wake: Option<(Arc<PipeReader>, Option<PipeWriter>)>,
+    wake: Option<Wake>,
+}
+
+/// A descriptor that becomes readable for good when the token is triggered, by a byte that nobody reads. Closing the write end
+/// would not do while a forked child has a copy of it.
+#[cfg(unix)]
+struct Wake {
+    /// The process that made it. A child shares the pipe with its parent, whose calls are none of its business.
+    pid: u32,
+    reader: Arc<PipeReader>,
+    /// Until it was triggered.
+    writer: Option<PipeWriter>,
+}
+
+#[cfg(unix)]
+impl Wake {
+    fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        Ok(Self { pid: std::process::id(), reader: Arc::new(reader), writer: Some(writer) })
+    }
+
+    fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    fn trigger(&mut self) {
+        if let Some(mut writer) = self.writer.take() {
+            // It cannot block or fail: the pipe is empty, and its other end is open beside it.
+            let _ = writer.write_all(&[1]);
+        }
+    }
 }
 
 impl Cancel {
@@ -50,11 +80,8 @@ impl Cancel {
         let mut state = self.lock();
         state.cancelled = true;
         #[cfg(unix)]
-        if let Some((_, writer)) = &mut state.wake
-            && let Some(mut writer) = writer.take()
-        {
-            // It cannot block or fail: the pipe is empty, and its other end is open beside it.
-            let _ = writer.write_all(&[1]);
+        if let Some(wake) = state.wake.as_mut().filter(|wake| wake.is_ours()) {
+            wake.trigger();
         }
         drop(state);
         self.0.changed.notify_all();
@@ -98,12 +125,15 @@ impl Cancel {
     #[cfg(unix)]
     pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {
         let mut state = self.lock();
-        if state.wake.is_none() {
-            let (reader, writer) = io::pipe()?;
-            let writer = (!state.cancelled).then_some(writer);
-            state.wake = Some((Arc::new(reader), writer));
+        let State { cancelled, wake } = &mut *state;
+        let wake = match wake {
+            Some(wake) if wake.is_ours() => wake,
+            other => other.insert(Wake::new()?),
+        };
+        if *cancelled {
+            wake.trigger();
         }
-        Ok(Arc::clone(&state.wake.as_ref().expect("made above").0))
+        Ok(Arc::clone(&wake.reader))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -132,7 +162,7 @@ mod tests {
     fn a_call_wakes_though_a_forked_child_has_the_write_end_too() {
         let cancel = Cancel::new();
         let wake = cancel.wake_fd().unwrap();
-        let in_the_child = cancel.lock().wake.as_ref().unwrap().1.as_ref().unwrap().try_clone().unwrap();
+        let in_the_child = cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
         assert!(!is_readable(&wake));
         cancel.cancel();
         assert!(is_readable(&wake));
@@ -141,5 +171,21 @@ mod tests {
         let early = Cancel::new();
         early.cancel();
         assert!(is_readable(&early.wake_fd().unwrap()), "triggered before there was a pipe");
+    }
+
+    #[test]
+    fn a_token_that_a_forked_child_triggers_ends_its_own_calls_and_none_of_its_parent() {
+        for calls_before in [true, false] {
+            let cancel = Cancel::new();
+            let of_the_parent = cancel.wake_fd().unwrap();
+            // As the child sees it: another process made the pipe, and has its ends.
+            let _ends = cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
+            cancel.lock().wake.as_mut().unwrap().pid = std::process::id() + 1;
+            let of_the_child = calls_before.then(|| cancel.wake_fd().unwrap());
+            cancel.cancel();
+            assert!(of_the_child.is_none_or(|wake| is_readable(&wake)));
+            assert!(is_readable(&cancel.wake_fd().unwrap()));
+            assert!(!is_readable(&of_the_parent));
+        }
     }
 }
