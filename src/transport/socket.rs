@@ -66,8 +66,10 @@ impl Transport for Socket {
         }
     }
 
-    /// A kept connection with anything to read is of no use: it was closed, or carries bytes of no request.
+    /// A kept connection with anything to read is of no use: it was closed, or carries bytes of no request. They may be here
+    /// already, where the layer above read less than had come.
     fn is_open(&mut self) -> bool {
-        matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+        self.buffers.input().is_empty()
+            && matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
     }
 }

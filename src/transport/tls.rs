@@ -142,6 +142,7 @@ impl Transport for Tls {
         // What was decrypted and not asked for would be taken for the next request's reply.
         let state = self.stream.conn.process_new_packets();
         state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
+            && self.buffers.input().is_empty()
             && self.stream.sock.get_mut().is_open()
     }
 

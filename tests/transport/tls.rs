@@ -63,6 +63,35 @@ fn a_connection_that_said_farewell_is_not_used_again() {
 }
 
 #[test]
+fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
+    // The first reply fills a record to the byte. Its last part is read together with what stands behind it.
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 16342\r\n\r\n";
+    let first = format!("{head}{}", "x".repeat(16_342));
+    assert_eq!(first.len(), 16_384);
+    for length in [10, 1000, 2500, 3900] {
+        let burst = format!("{first}HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "s".repeat(length));
+        let authority = Authority::new();
+        let server = Server::start_tls(authority.server("localhost"), move |conn| {
+            if conn.number == 0 {
+                conn.request();
+                conn.send(&burst);
+            }
+            conn.serve(OK);
+        });
+        let transport = with(&server.https("localhost"), |config| {
+            config.extra_ca_pem = Some(authority.pem());
+        });
+        let ask = || ask_with(&transport, Lane::Read, |ask| ask.body_limit = 20_000);
+        match ask() {
+            Ok(reply) => assert_eq!(reply.body.len(), 16_342),
+            Err(error) => assert_eq!(error.cause, Cause::Malformed, "{error:?}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+        assert!(ask().unwrap().body == b"hello", "{length} bytes behind it");
+    }
+}
+
+#[test]
 fn large_replies_come_whole_through_tls() {
     let authority = Authority::new();
     let body = "0123456789abcdef".repeat(20_000);
