@@ -218,7 +218,9 @@ impl ReplyReader {
         let end = input.iter().position(|&byte| byte == b'\n');
         let taken = end.map_or(input.len(), |end| end + 1);
         self.line.extend_from_slice(&input[..taken]);
-        if self.line.len() > MAX_CHUNK_LINE {
+        if self.state == State::Trailer {
+            self.count_overhead(taken)?;
+        } else if self.line.len() > MAX_CHUNK_LINE {
             return Err(GARBLED_CHUNK);
         }
         if end.is_none() {
@@ -236,10 +238,7 @@ impl ReplyReader {
                 None => return Err(GARBLED_CHUNK),
             },
             State::Trailer if line.is_empty() => State::Done,
-            State::Trailer => {
-                self.count_overhead(taken)?;
-                State::Trailer
-            }
+            State::Trailer => State::Trailer,
             _ => return Err(GARBLED_CHUNK),
         };
         Ok(taken)
@@ -281,6 +280,8 @@ mod tests {
 
     #[test]
     fn whole_replies_are_read_whatever_the_pieces() {
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
+        let long_trailer = format!("{chunked}Server-Timing: {}\r\n\r\n", "y".repeat(16_000));
         #[rustfmt::skip]
         let rows: &[(&str, u16, bool, bool, &str)] = &[
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true, true, "hello"),
@@ -288,6 +289,7 @@ mod tests {
             ("HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n", 503, true, true, ""),
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, true, true, ""),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n", 200, true, true, "hello"),
+            (&long_trailer, 200, true, true, "hello"),
             ("HTTP/1.1 200 OK\r\nConnection: Keep-Alive, close\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
             ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
             ("HTTP/1.1 200 OK\r\n\r\nhello", 200, false, false, "hello"),
@@ -310,6 +312,10 @@ mod tests {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(17_000));
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
         let interim = "HTTP/1.1 103 Hints\r\n\r\n".repeat(1000);
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
+        let long_trailer = format!("{chunked}T: {}\r\n\r\n", "y".repeat(17_000));
+        let many_trailers = format!("{chunked}{}\r\n", "T: y\r\n".repeat(3000));
+        let long_size = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}\r\n", "y".repeat(300));
         #[rustfmt::skip]
         let rows: &[(&str, Cause)] = &[
             ("NOT HTTP", Cause::Malformed),
@@ -339,6 +345,7 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
             ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
             (&long, Cause::TooLarge), (&many, Cause::TooLarge), (&interim, Cause::TooLarge),
+            (&long_trailer, Cause::TooLarge), (&many_trailers, Cause::TooLarge), (&long_size, Cause::Malformed),
         ];
         for (bytes, cause) in rows {
             for step in [1, 5, 100_000] {
