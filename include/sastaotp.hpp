@@ -33,8 +33,9 @@
  *    Keep it in a variable; `auto country = client.get_countries()[0];` is left with nothing. An sms that is not kept
  *    gives a std::string.
  * 4. Texts that go in are copied, and need no NUL at their end; one that holds a NUL is refused with status::config.
- * 5. A duration is std::chrono::milliseconds, any coarser unit too. One that is negative counts as none, one of more
- *    than 49 days as 49 days. Money is an amount. What may be absent is a std::optional.
+ * 5. A duration that goes in is one of std::chrono, of any unit, cut to whole milliseconds: one that is negative counts
+ *    as none, one of more than 49 days as 49 days. One that comes out is std::chrono::milliseconds. Money is an amount.
+ *    What may be absent is a std::optional.
  * 6. Enumerations may hold values that are not named here: those of a newer library. Write a `default`.
  * 7. A constructor that takes a pointer of C becomes its owner, or in a view borrows it; c_object() lends it back.
  */
@@ -409,12 +410,25 @@ std::optional<Value> told(bool (*tell)(const T *, std::size_t, Raw *), const T *
     return tell(object, index, &raw) ? std::optional<Value>(value<Value>(raw)) : std::nullopt;
 }
 
-/// A duration for C.
-inline std::uint32_t millis(std::chrono::milliseconds duration) noexcept {
-    constexpr std::int64_t most = std::numeric_limits<std::uint32_t>::max();
-    const std::int64_t count = duration.count();
-    return static_cast<std::uint32_t>(count < 0 ? 0 : count > most ? most : count);
-}
+/// A duration that goes in, of whatever unit and number, as C takes it: whole milliseconds, and what fits of them.
+class duration {
+public:
+    // By way of double, in which no unit overflows and every millisecond that C can hold is exact.
+    template <class Rep, class Period>
+    constexpr duration(std::chrono::duration<Rep, Period> time) noexcept
+        : millis_(fitting(std::chrono::duration<double, std::milli>(time).count())) {}
+
+    constexpr std::uint32_t millis() const noexcept { return millis_; }
+
+private:
+    static constexpr std::uint32_t fitting(double count) noexcept {
+        constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+        if (!(count > 0)) return 0;  // none, less, or not a number
+        return count < most ? static_cast<std::uint32_t>(count) : most;
+    }
+
+    std::uint32_t millis_;
+};
 
 }  // namespace detail
 
@@ -673,10 +687,8 @@ public:
     config budget(amount total) && { return std::move(budget(total)); }
 
     /// Sets how long a call may take in all, its retries among it; 90 seconds by default. A wait has a time of its own.
-    config &timeout(std::chrono::milliseconds time) & {
-        return set(sastaotp_config_set_timeout_ms, detail::millis(time));
-    }
-    config timeout(std::chrono::milliseconds time) && { return std::move(timeout(time)); }
+    config &timeout(detail::duration time) & { return set(sastaotp_config_set_timeout_ms, time.millis()); }
+    config timeout(detail::duration time) && { return std::move(timeout(time)); }
 
     /// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the
     /// service takes by default. A 429 slows down by itself, either way. Throws status::config for 0.
@@ -746,10 +758,8 @@ public:
     wait_options() noexcept : owned(sastaotp_wait_options_new()) {}
 
     /// Polls less often than every 5 seconds; more often is not possible, and an hour is the longest pause.
-    wait_options &interval(std::chrono::milliseconds pause) & {
-        return set(sastaotp_wait_options_set_interval_ms, detail::millis(pause));
-    }
-    wait_options interval(std::chrono::milliseconds pause) && { return std::move(interval(pause)); }
+    wait_options &interval(detail::duration pause) & { return set(sastaotp_wait_options_set_interval_ms, pause.millis()); }
+    wait_options interval(detail::duration pause) && { return std::move(interval(pause)); }
 
     /// After a request for the next code, takes one that came before for it even if the service showed no waiting in
     /// between.
@@ -1187,7 +1197,7 @@ public:
     /// Makes a handle of the same activation whose calls `token` ends. The handle may outlive both.
     activation with_cancel(const sastaotp::cancel &token) const;
     /// Makes a handle of the same activation whose calls return within a time. A wait has a time of its own.
-    activation with_timeout(std::chrono::milliseconds time) const;
+    activation with_timeout(detail::duration time) const;
 
     /// Asks the service once for the state. A code that comes back is kept. Action getStatus. Throws an error of a
     /// read, or status::not_found.
@@ -1201,15 +1211,15 @@ public:
     /// Throws status::wait_timeout when no code came in time, status::expired or status::activation_cancelled when the
     /// order is over, status::cancelled, or what the service refused. The activation stays as it is, and can be waited
     /// for again.
-    sms wait_for_code(std::chrono::milliseconds time) const { return wait(time, nullptr); }
-    sms wait_for_code(std::chrono::milliseconds time, const wait_options &options) const {
+    sms wait_for_code(detail::duration time) const { return wait(time, nullptr); }
+    sms wait_for_code(detail::duration time, const wait_options &options) const {
         return wait(time, options.c_object());
     }
 
     /// Waits for a code, and gives none when none came in time; otherwise as wait_for_code. To show progress, wait a
     /// second at a time: the distance between polls is kept from one wait to the next.
-    std::optional<sms> try_wait_for_code(std::chrono::milliseconds time) const { return try_wait(time, nullptr); }
-    std::optional<sms> try_wait_for_code(std::chrono::milliseconds time, const wait_options &options) const {
+    std::optional<sms> try_wait_for_code(detail::duration time) const { return try_wait(time, nullptr); }
+    std::optional<sms> try_wait_for_code(detail::duration time, const wait_options &options) const {
         return try_wait(time, options.c_object());
     }
 
@@ -1235,14 +1245,14 @@ public:
     activation reget() const;
 
 private:
-    sms wait(std::chrono::milliseconds time, const sastaotp_wait_options *options) const {
-        return detail::make<sms>(sastaotp_activation_wait_for_code, object_, detail::millis(time), options);
+    sms wait(detail::duration time, const sastaotp_wait_options *options) const {
+        return detail::make<sms>(sastaotp_activation_wait_for_code, object_, time.millis(), options);
     }
-    std::optional<sms> try_wait(std::chrono::milliseconds time, const sastaotp_wait_options *options) const {
+    std::optional<sms> try_wait(detail::duration time, const sastaotp_wait_options *options) const {
         sastaotp_sms *found = nullptr;
         sastaotp_error *object = nullptr;
         const sastaotp_status status =
-            sastaotp_activation_wait_for_code(object_, detail::millis(time), options, &found, &object);
+            sastaotp_activation_wait_for_code(object_, time.millis(), options, &found, &object);
         if (status == SASTAOTP_OK) return std::optional<sms>(found);
         if (status != SASTAOTP_WAIT_TIMEOUT) detail::fail(object);
         sastaotp_error_free(object);
@@ -1261,8 +1271,8 @@ inline activation activation_view::with_cancel(const sastaotp::cancel &token) co
     return detail::make<activation>(sastaotp_activation_with_cancel, object_, token.c_object());
 }
 
-inline activation activation_view::with_timeout(std::chrono::milliseconds time) const {
-    return detail::make<activation>(sastaotp_activation_with_timeout_ms, object_, detail::millis(time));
+inline activation activation_view::with_timeout(detail::duration time) const {
+    return detail::make<activation>(sastaotp_activation_with_timeout_ms, object_, time.millis());
 }
 
 inline activation activation_view::reget() const {
@@ -1366,8 +1376,8 @@ public:
     }
     /// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it
     /// is cancelled.
-    client with_timeout(std::chrono::milliseconds time) const {
-        return detail::make<client>(sastaotp_client_with_timeout_ms, object_, detail::millis(time));
+    client with_timeout(detail::duration time) const {
+        return detail::make<client>(sastaotp_client_with_timeout_ms, object_, time.millis());
     }
 
     /// Returns what is left of the budget; absent where there is none. Sends nothing.
@@ -1555,14 +1565,14 @@ public:
     }
     /// Takes up to `most` completions, oldest first, and makes room for so many; waits up to a time for the first. Zero
     /// never waits. Each completion is given once.
-    std::vector<completion> take(std::size_t most, std::chrono::milliseconds time) const {
+    std::vector<completion> take(std::size_t most, detail::duration time) const {
         std::vector<completion> taken;
         taken.reserve(most);
         std::vector<sastaotp_completion *> objects(most);
         std::size_t count = 0;
         // Of an empty vector there may be no address.
         sastaotp_completion *none = nullptr;
-        detail::call(sastaotp_queue_take, object_, most ? objects.data() : &none, most, detail::millis(time), &count);
+        detail::call(sastaotp_queue_take, object_, most ? objects.data() : &none, most, time.millis(), &count);
         std::size_t next = 0;
         try {
             while (next < count) taken.emplace_back(objects[next++]);
@@ -1574,9 +1584,9 @@ public:
     }
     /// Waits up to a time for the completion of one ticket; absent while it is not finished. Throws status::config for
     /// a ticket that is not of this queue, or whose completion was given already.
-    std::optional<completion> join(sastaotp::ticket of, std::chrono::milliseconds time) const {
+    std::optional<completion> join(sastaotp::ticket of, detail::duration time) const {
         sastaotp_completion *object = nullptr;
-        detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(of), detail::millis(time), &object);
+        detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(of), time.millis(), &object);
         return object ? std::optional<completion>(std::in_place, object) : std::nullopt;
     }
 

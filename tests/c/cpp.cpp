@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -62,6 +63,17 @@ template <class Number>
 constexpr bool makes_rupees<Number, std::void_t<decltype(amount::from_rupees(Number()))>> = true;
 static_assert(makes_rupees<int> && makes_rupees<std::int64_t> && makes_rupees<unsigned> && !makes_rupees<double>);
 static_assert(amount::from_rupees(18) + amount::from_micros(500000) == amount::from_micros(18500000));
+
+// A duration of any unit keeps its milliseconds, and one that C cannot hold is the longest, not the remainder of it.
+constexpr bool lasts(sastaotp::detail::duration time, std::uint32_t millis) { return time.millis() == millis; }
+static_assert(lasts(5s, 5000) && lasts(1h, 3600000) && lasts(1999us, 1) && lasts(0.25s, 250) && lasts(-1h, 0));
+static_assert(lasts(std::chrono::milliseconds(UINT32_MAX), UINT32_MAX) && lasts(4294967294ms, UINT32_MAX - 1));
+static_assert(lasts(std::chrono::duration<std::int8_t>(100), 100000) && lasts(1193h, 4294800000));
+static_assert(lasts(std::chrono::milliseconds::max(), UINT32_MAX) && lasts(std::chrono::seconds::max(), UINT32_MAX));
+static_assert(lasts(std::chrono::minutes::max(), UINT32_MAX) && lasts(std::chrono::hours::max(), UINT32_MAX));
+static_assert(lasts(std::chrono::hours::min(), 0) && lasts(std::chrono::nanoseconds::max(), UINT32_MAX));
+using real_seconds = std::chrono::duration<double>;
+static_assert(lasts(real_seconds(HUGE_VAL), UINT32_MAX) && lasts(real_seconds(-HUGE_VAL), 0));
 
 #if defined(__cpp_lib_ranges)
 static_assert(std::ranges::random_access_range<sastaotp::prices> && std::ranges::sized_range<sastaotp::countries>);
@@ -346,6 +358,12 @@ void two_codes() {
     FAILURE(status::wait_timeout, same.wait_for_code(-5s));
     FAILURE(status::wait_timeout, same.wait_for_code(1s, sastaotp::wait_options().cancel_on_timeout()));
     CHECK(same.ending() == sastaotp::ending::cancelled);
+    CHECK(lasts(real_seconds(std::nan("")), 0) && lasts(real_seconds(1e308), UINT32_MAX));
+    // Waiting for ever is not waiting for no time at all, and cancels nothing.
+    const auto patient = shop.get_number(request("zz_ok"));
+    const auto cancelling = sastaotp::wait_options().interval(std::chrono::hours::min()).cancel_on_timeout();
+    CHECK(!patient.wait_for_code(std::chrono::seconds::max(), cancelling).code().empty());
+    CHECK(patient.complete().state() == sastaotp::settled::completed);
     FAILURE(status::already_finished, shop.set_status(silent.id(), sastaotp::set_status::cancel_legacy));
     FAILURE(status::not_found, shop.get_status("424242"));
     FAILURE(status::config, shop.set_status(silent.id(), sastaotp::set_status(99)));
