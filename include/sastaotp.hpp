@@ -30,8 +30,8 @@
  * 2. Objects own what they hold, move, and do not copy. One that was moved from may be assigned to, destroyed and
  *    asked: it answers as if nothing were there, and calls that would send something throw status::config.
  * 3. A "..._view", an element of a list and a std::string_view are lent: valid while the object that was asked lives.
- *    Keep it in a variable; `auto country = client.get_countries()[0];` is left with nothing. An sms that is not kept
- *    gives a std::string.
+ *    Keep it in a variable; `auto country = client.get_countries()[0];` is left with nothing. An sms, which is what a
+ *    wait gives, is no view: its texts are copies, a std::string each.
  * 4. Texts that go in are copied, and need no NUL at their end; one that holds a NUL is refused with status::config.
  * 5. A duration that goes in is one of std::chrono, of any unit, cut to whole milliseconds: one that is negative counts
  *    as none, one of more than 49 days as 49 days. One that comes out is std::chrono::milliseconds. Money is an amount.
@@ -1055,16 +1055,17 @@ public:
     std::string_view json() const noexcept { return detail::lent(sastaotp_sms_json(object_)); }
 };
 
-/// A message of one's own. One that is not kept in a variable gives its code and text as copies, so that
-/// `auto code = number->wait_for_code(5min).code();` is right.
+/// A message of one's own. It gives its texts as copies, which stay when it ends: `number->code()->code()` is right
+/// wherever the message was.
 class sms : public detail::owned<sms_view, sastaotp_sms_free> {
 public:
     using owned::owned;
 
-    std::string_view code() const & noexcept { return sms_view::code(); }
-    std::string code() && { return std::string(sms_view::code()); }
-    std::optional<std::string_view> text() const & noexcept { return sms_view::text(); }
-    std::optional<std::string> text() && { return std::optional<std::string>(sms_view::text()); }
+    std::string code() const { return std::string(sms_view::code()); }
+    std::optional<std::string> text() const { return std::optional<std::string>(sms_view::text()); }
+    std::optional<std::string> sender() const { return std::optional<std::string>(sms_view::sender()); }
+    std::optional<std::string> received_at() const { return std::optional<std::string>(sms_view::received_at()); }
+    std::string json() const { return std::string(sms_view::json()); }
 };
 
 /// What the service says about an activation. Any thread.
