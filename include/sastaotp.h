@@ -2412,7 +2412,7 @@ sastaotp_status sastaotp_queue_join(const sastaotp_queue *queue,
 
 /**
  * Returns a descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to
- * be read from or closed; valid until sastaotp_queue_free.
+ * be read from or closed; valid until sastaotp_queue_free. Take it out of the loop before that.
  *
  * NULL gives -1, and so does a queue of a parent process. Any thread. Since 0.1.0.
  */

@@ -1592,7 +1592,7 @@ public:
     }
 
     /// Returns a descriptor that is readable exactly while there is a completion to take: for poll, epoll and event
-    /// loops. Not to be read from or closed; valid until the queue ends.
+    /// loops. Not to be read from or closed; valid until the queue ends. Take it out of the loop before that.
     int fd() const noexcept { return sastaotp_queue_fd(object_); }
     /// Returns how many tickets are open: submitted, and not finished.
     std::size_t open_count() const noexcept { return sastaotp_queue_open_count(object_); }

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -42,9 +43,12 @@ fn purchase() -> Value {
 
 /// Waits until the queue's descriptor is readable, and says whether it is.
 fn readable(queue: &Queue, time: Duration) -> bool {
-    let fd = queue.fd();
+    is_readable(&queue.fd(), time)
+}
+
+fn is_readable(fd: &impl AsFd, time: Duration) -> bool {
     let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
-    poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&time)).unwrap() == 1
+    poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&time)).unwrap() == 1
 }
 
 fn workers() -> usize {
@@ -285,6 +289,26 @@ fn dropping_the_queue_lists_a_purchase_that_was_sent_and_concludes_it() {
         }
         server.control(&key("sent"), "assert", r#"{"charges":1}"#).unwrap();
     }
+}
+
+#[test]
+fn a_loop_that_still_watches_a_dropped_queue_is_not_woken() {
+    let _alone = alone();
+    let server = Server::start(0).unwrap();
+    let client = client(&server.url(), "watched", |builder| builder);
+    let rule = r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#;
+    server.control(&key("watched"), "faults", rule).unwrap();
+    let queue = Queue::new(&client).unwrap();
+    submit(&queue, json!({"op": "budget_left"}));
+    assert!(readable(&queue, SECOND), "one completion is not taken");
+    submit(&queue, purchase());
+    thread::sleep(300 * MS);
+    let watched = queue.fd().try_clone_to_owned().unwrap();
+    drop(queue);
+    assert!(!is_readable(&watched, Duration::ZERO));
+    soon("the purchase ends", 8 * SECOND, || workers() == 0);
+    assert!(!is_readable(&watched, Duration::ZERO));
+    assert_eq!(client.unclaimed().len(), 1);
 }
 
 #[test]

@@ -176,7 +176,7 @@ pub unsafe extern "C" fn sastaotp_queue_join(
 }
 
 /// Returns a descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to
-/// be read from or closed; valid until sastaotp_queue_free.
+/// be read from or closed; valid until sastaotp_queue_free. Take it out of the loop before that.
 ///
 /// NULL gives -1, and so does a queue of a parent process. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -213,7 +213,7 @@ impl Queue {
     }
 
     /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
-    /// read from.
+    /// read from. Take it out of the loop before the queue is dropped.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.shared.bell.fd()
     }
@@ -223,6 +223,8 @@ impl Drop for Queue {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
         state.close(&self.shared.client);
+        // What was not taken is nobody's any longer. The descriptor stays open while a worker is at a purchase.
+        self.shared.bell.set(false);
         for worker in state.idle.drain(..) {
             worker.unpark();
         }
@@ -265,7 +267,7 @@ impl Shared {
 
     /// Tells those who wait, and the descriptor, that there are completions.
     fn announce(&self, state: &State) {
-        if state.has_completions() {
+        if state.has_completions() && !state.closed {
             self.bell.set(true);
             self.completed.notify_all();
         }

@@ -240,9 +240,10 @@ end:
     for (size_t i = 0; i < BUCKETS; i++) {
         while (shop.jobs[i] != NULL) free(end(&shop, shop.jobs[i]->ticket));
     }
+    /* Before the queue, whose descriptor it watches. */
+    if (loop >= 0) close(loop);
     sastaotp_queue_free(shop.queue);
     sastaotp_client_free(client);
     if (clock >= 0) close(clock);
-    if (loop >= 0) close(loop);
     return exit_code;
 }
