@@ -61,4 +61,7 @@
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
  * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
+ * 10. The library has threads of its own, which a call may start. It installs no signal handlers, and such a thread blocks the
+ *     signals that the calling thread blocked. A program that waits for signals, with signalfd or sigwait, blocks them in all
+ *     its threads before the first call: otherwise a thread of the library takes them.
  */

@@ -85,6 +85,9 @@ pub struct Completion {
 /// completions, and activations stay as they are. A purchase that was sent runs on to its reply, and
 /// [`Client::unclaimed`] lists it, as it does one that is finished and was not taken.
 ///
+/// Its workers block the signals that the thread blocked which started them. A program that waits for signals, with signalfd
+/// or sigwait, blocks them before its first call.
+///
 /// ```no_run
 /// use std::time::Duration;
 ///
