@@ -57,7 +57,8 @@
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
  *    anything is sent. A defect within the library fails with SASTAOTP_INTERNAL and ends no process. A client, activation,
  *    lease, iterator, queue or token that a fork copied is of no use in the child, which makes its own: it fails with
- *    SASTAOTP_CONFIG, what may change about it reads as for NULL, and freeing it does nothing.
+ *    SASTAOTP_CONFIG, what may change about it reads as for NULL, and freeing it does nothing. Results may be read there, but
+ *    for one whose text or "_json" another thread was asking for as the process forked: a child that asks it may wait for ever.
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
  * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
