@@ -1,6 +1,7 @@
 //! What a caller wants to buy, and the record of it that outlives a lost reply.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -148,6 +149,13 @@ impl Intent {
         };
         intent.request().query().map_err(|error| Error::invalid(&intent.doing(), error))?;
         Ok(intent)
+    }
+
+    /// Makes the purchase. Where the library itself fails meanwhile, nobody knows whether it was made: the error says so.
+    pub(crate) fn carry_out<T>(self, purchase: impl FnOnce(Self) -> Result<T>) -> Result<T> {
+        let intent = self.clone();
+        catch_unwind(AssertUnwindSafe(|| purchase(self)))
+            .unwrap_or_else(|_| Err(Error::panicked(&intent.doing()).unknown_charge(intent)))
     }
 
     /// The intent as JSON text, to be saved before the purchase.
@@ -308,8 +316,48 @@ fn cut(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::{Clock, Moment, SystemClock};
+    use crate::transport::{Cause, Phase, Reply, Request as Sent, Transport, TransportError};
+    use crate::{Cancel, Client};
+
+    /// A clock that panics once a purchase was sent, whose reply is lost: a defect that nothing between here and the caller
+    /// knows of.
+    #[derive(Debug, Default)]
+    struct Defect {
+        clock: SystemClock,
+        is_due: AtomicBool,
+    }
+
+    impl Clock for Defect {
+        fn now(&self) -> Moment {
+            assert!(!self.is_due.swap(false, Ordering::Relaxed), "on purpose");
+            self.clock.now()
+        }
+
+        fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+            self.clock.sleep(duration, cancel)
+        }
+    }
+
+    impl Transport for Defect {
+        fn exchange(&self, request: &Sent<'_>) -> Result<Reply, TransportError> {
+            assert!(request.latch.try_send());
+            self.is_due.store(true, Ordering::Relaxed);
+            let message = "the connection ended".to_owned();
+            Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message })
+        }
+    }
+
+    /// A client that panics whenever it has sent a purchase.
+    pub(crate) fn defective_client() -> Client {
+        let defect = Arc::new(Defect::default());
+        Client::builder().api_key("k").clock(Arc::clone(&defect) as _).transport(defect).build().unwrap()
+    }
 
     #[test]
     fn an_intent_survives_being_saved() {

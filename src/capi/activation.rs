@@ -436,7 +436,10 @@ pub unsafe extern "C" fn sastaotp_activation_reget(
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(again, error, || Ok(sastaotp_activation::new(self::activation(activation)?.reget()?)))
+    make(again, error, || {
+        let (client, id) = (self::activation(activation)?.client(), self::activation(activation)?.id());
+        client.reget_intent(id)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+    })
 }
 
 /// Frees an activation or a handle of one. The order stays as it is.

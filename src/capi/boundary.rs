@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
 use super::pointer;
 use crate::protocol::document::{in_millis, millis_since_1970};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 pub(super) const CALLING: &str = "calling the library";
 
@@ -131,9 +131,7 @@ pub(super) fn null(name: &str) -> Error {
 }
 
 fn panicked() -> Error {
-    let what = "the library failed in a way that it should not: please report it";
-    Error::new(ErrorKind::Internal, CALLING, what)
-        .with_hint("what was asked for may have been done: look before you repeat it")
+    Error::panicked(CALLING)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use super::reconcile::sastaotp_reconciliation;
 use super::services::sastaotp_services;
 use super::status::{sastaotp_change, sastaotp_set_status, sastaotp_state};
 use super::unclaimed::sastaotp_unclaimed_list;
-use crate::{Amount, Client, OrderQuery, OrderStatus, Result};
+use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 
 /// A client of the service: connections, budget and bookkeeping. Any number of threads may call at once.
 ///
@@ -256,8 +256,8 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(activation, error, || {
-        let request = given(request)?.0.clone();
-        Ok(sastaotp_activation::new(self::client(client)?.get_number(request)?))
+        let (client, request) = (self::client(client)?, given(request)?.0.clone());
+        client.intent(request)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -292,8 +292,8 @@ pub unsafe extern "C" fn sastaotp_client_buy(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(activation, error, || {
-        let intent = given(intent)?.intent().clone();
-        Ok(sastaotp_activation::new(self::client(client)?.buy(intent)?))
+        let (client, intent) = (self::client(client)?, given(intent)?.intent().clone());
+        intent.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -309,8 +309,8 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(activation, error, || {
-        let id = text(id, "id")?;
-        Ok(sastaotp_activation::new(self::client(client)?.reget_number(id)?))
+        let (client, id) = (self::client(client)?, text(id, "id")?);
+        client.reget_intent(id)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -326,8 +326,8 @@ pub unsafe extern "C" fn sastaotp_client_lease(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(lease, error, || {
-        let request = given(request)?.0.clone();
-        Ok(sastaotp_lease::new(self::client(client)?.lease(request)?))
+        let (client, request) = (self::client(client)?, given(request)?.0.clone());
+        client.intent(request)?.carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
     })
 }
 
@@ -422,4 +422,44 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(list, error, || Ok(sastaotp_unclaimed_list::new(self::client(client)?.unclaimed())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ptr::null_mut;
+
+    use super::*;
+    use crate::NumberRequest;
+    use crate::capi::*;
+    use crate::intent::tests::defective_client;
+
+    #[test]
+    fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
+        let request = NumberRequest::new("tg").accept_any_price();
+        let intent = request.clone().into_intent(std::time::SystemTime::now(), None).unwrap();
+        let (request, intent) = (sastaotp_number_request(request), sastaotp_intent::new(intent));
+        let client = defective_client();
+        let activation = sastaotp_activation::new(client.activation("1").unwrap());
+        let client = sastaotp_client::new(client);
+        let (mut bought, mut leased, mut error) = (null_mut(), null_mut(), null_mut());
+        let (place, lease, failure) = (&raw mut bought, &raw mut leased, &raw mut error);
+        let calls: [(&str, &dyn Fn() -> sastaotp_status); 5] = unsafe {
+            [
+                ("get_number", &|| sastaotp_client_get_number(&raw const client, &raw const request, place, failure)),
+                ("buy", &|| sastaotp_client_buy(&raw const client, &raw const intent, place, failure)),
+                ("reget_number", &|| sastaotp_client_reget_number(&raw const client, c"1".as_ptr(), place, failure)),
+                ("lease", &|| sastaotp_client_lease(&raw const client, &raw const request, lease, failure)),
+                ("reget", &|| sastaotp_activation_reget(&raw const activation, place, failure)),
+            ]
+        };
+        for (name, call) in calls {
+            assert_eq!(call(), SASTAOTP_INTERNAL, "{name}");
+            unsafe {
+                assert!((*place).is_null() && (*lease).is_null(), "{name}");
+                assert_eq!(sastaotp_error_charge(*failure), SASTAOTP_CHARGE_UNKNOWN, "{name}");
+                assert!(!sastaotp_error_intent(*failure).is_null(), "{name}");
+                sastaotp_error_free(*failure);
+            }
+        }
+    }
 }

@@ -91,7 +91,7 @@ impl Activation {
         Arc::strong_count(&self.shared) > 1
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 

@@ -19,7 +19,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(activation: Activation) -> Self {
+    pub(crate) fn new(activation: Activation) -> Self {
         Self { activation, ended: false }
     }
 

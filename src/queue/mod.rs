@@ -438,7 +438,8 @@ impl Shared {
         match job {
             Job::Call(call) | Job::Look(call) => self.finish(ticket, guarded(|| call(handle))),
             Job::Buy(kind, intent) => {
-                if let Err(error) = guarded(|| self.buy(ticket, intent(handle)?, handle)) {
+                let buy = |intent| self.buy(ticket, intent, handle);
+                if let Err(error) = guarded(|| intent(handle)?.carry_out(buy)) {
                     self.finish(ticket, Err(error));
                 }
                 // This worker looks for what is next at once.

@@ -8,6 +8,7 @@ use super::by_hand::Step;
 use super::schedule::Pick;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
+use crate::intent::tests::defective_client;
 use crate::transport::{Lane, Phase, Reply, Request, Transport, TransportError};
 use crate::{Cancel, Charge, Client, ErrorKind};
 
@@ -398,6 +399,19 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     assert_eq!(done, [tickets[1], tickets[0], tickets[2], balance, other, tickets[3], tickets[4]]);
     assert_eq!(*bench.desk.purchases.lock().unwrap(), 4);
     assert_eq!(shared.lock().load(), 0);
+}
+
+#[test]
+fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
+    let queue = Queue::new(&defective_client()).unwrap();
+    for operation in
+        [r#"{"op":"get_number","service":"tg","accept_any_price":true}"#, r#"{"op":"reget_number","id":"1"}"#]
+    {
+        let ticket = queue.submit(Operation::from_json(operation).unwrap()).unwrap();
+        let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, Charge::Unknown), "{error}");
+        assert!(error.intent().is_some(), "{error}");
+    }
 }
 
 #[test]
