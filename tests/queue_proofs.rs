@@ -397,12 +397,13 @@ fn what_is_over_ends_in_time_though_every_worker_hangs() {
     soon("the workers hang", 10 * SECOND, || queue.workers() == 2);
     thread::sleep(100 * MS);
     let start = Instant::now();
-    let late = [wait(3, 1), json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
+    let waits: Vec<Ticket> = (3..100).map(|id| submit(&queue, wait(id, 1))).collect();
+    let late = [json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
     let look = submit(&queue, json!({"op": "unclaimed"}));
     queue.join(look, 10 * SECOND).unwrap().unwrap().result.unwrap();
     assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
-    let ends = [ErrorKind::WaitTimeout, ErrorKind::Timeout, ErrorKind::Timeout];
-    for ((ticket, kind), seconds) in late.into_iter().zip(ends).zip([1, 2, 2]) {
+    let ends = waits.into_iter().map(|ticket| (ticket, ErrorKind::WaitTimeout, 1));
+    for (ticket, kind, seconds) in ends.chain(late.map(|ticket| (ticket, ErrorKind::Timeout, 2))) {
         let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
         assert_eq!((error.kind(), error.charge()), (kind, sastaotp::Charge::NotCharged), "{error}");
         assert!(start.elapsed() < (seconds + 1) * SECOND, "{error}: {:?}", start.elapsed());

@@ -340,7 +340,8 @@ impl Life {
         Next::Poll { at: wait.due, give_up }
     }
 
-    fn over(&self, wait: &Wait) -> Outcome {
+    /// How a wait ends whose time is over.
+    pub(crate) fn over(&self, wait: &Wait) -> Outcome {
         match self.expiry {
             Some(expiry) if expiry.ends_waits() < wait.until => Outcome::Ended(End::Expired),
             _ => Outcome::TimedOut,

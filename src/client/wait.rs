@@ -144,6 +144,24 @@ impl Waiting {
         self.is_answered
     }
 
+    /// Whether its last poll would come too late, and nothing else is left to be done than to end it.
+    pub(crate) fn is_late(&self, now: Duration) -> bool {
+        /// How late a poll may be made.
+        const LATE: Duration = Duration::from_millis(100);
+        !self.cancel_on_timeout && now > self.activation.life().limit(&self.wait).saturating_add(LATE)
+    }
+
+    /// Ends it without its last poll, for which nobody had the time.
+    pub(crate) fn end_unasked(&mut self, client: &Client) -> Result<Sms> {
+        let activation = self.activation.of(client);
+        let what = "every worker was at a request: give the queue more of them";
+        if self.last_error.is_none() {
+            self.last_error = Some(Error::new(ErrorKind::Timeout, &self.doing(), what));
+        }
+        let outcome = activation.life().over(&self.wait);
+        self.conclude(&activation, outcome)
+    }
+
     fn doing(&self) -> String {
         format!("waiting for the code of {}", self.activation.id())
     }

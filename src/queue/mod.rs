@@ -323,8 +323,13 @@ impl Shared {
                     let begun = state.begin(&self.client, ticket, &token);
                     self.announce(&state);
                     drop(state);
-                    if let Some((job, handle)) = begun {
-                        self.run(ticket, job, &handle);
+                    match begun {
+                        // Many may be over at once: where each was asked for once more, the others would end late.
+                        Some((Job::Wait(mut waiting), handle)) if waiting.is_late(now) => {
+                            self.finish(ticket, guarded(|| waiting.end_unasked(&handle)).map(|sms| fields(&sms)));
+                        }
+                        Some((job, handle)) => self.run(ticket, job, &handle),
+                        None => {}
                     }
                     state = self.lock();
                     continue;
