@@ -222,7 +222,8 @@ impl Activation {
 
     /// Tells the service that the SMS was sent to the number. Action `setStatus`, 1.
     ///
-    /// Sent once, for no status shows whether it applied. Fails with [`ErrorKind::ActivationCancelled`] where the service answers that the order is cancelled.
+    /// Sent once, for no status shows whether it applied. Fails with [`ErrorKind::ActivationCancelled`] where the service
+    /// answers that the order is cancelled.
     pub fn mark_sms_sent(&self) -> Result<()> {
         self.go_on(SetStatus::SmsSent)
     }

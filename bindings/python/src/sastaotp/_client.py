@@ -290,7 +290,8 @@ class Activation(Bought):
     def mark_sms_sent(self) -> None:
         """Tell the service that the SMS was sent to the number. Action setStatus, 1.
 
-        Sent once, for no status shows whether it applied. Fails with ``ActivationCancelledError`` where the service answers that the order is cancelled.
+        Sent once, for no status shows whether it applied. Fails with ``ActivationCancelledError`` where the service answers
+        that the order is cancelled.
         """
         return self._client._run(_operations.mark_sms_sent(self.id))
 
