@@ -295,7 +295,7 @@ impl Shared {
                 drop(state);
                 self.keeper.notify_one();
             }
-        } else {
+        } else if self.most_workers > 0 {
             self.start_keeper(&mut state);
         }
     }

@@ -376,6 +376,15 @@ fn a_number_that_is_sold_again_while_it_is_waited_for_is_not_polled_twice() {
 }
 
 #[test]
+fn a_queue_that_is_worked_by_hand_starts_no_thread() {
+    let bench = Bench::new();
+    bench.wait("1", SECOND);
+    bench.submit(r#"{"op":"get_balance"}"#);
+    let state = bench.queue.shared.lock();
+    assert_eq!((state.workers, state.kept_until), (0, None));
+}
+
+#[test]
 fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     let mut bench = Bench::new();
     let tickets: Vec<Ticket> = (0..5).map(|_| bench.buy()).collect();
