@@ -423,6 +423,16 @@ impl Books {
         self.unclaimed.push((ticket, Unclaimed { intent, outcome: UnclaimedOutcome::Bought(Box::new(purchase)) }));
     }
 
+    /// Lists a purchase of unknown outcome that its caller never learned of, unless it is listed.
+    pub(crate) fn leave_unknown(&mut self, intent: &Intent, error: &Error) {
+        if !self.unclaimed.iter().any(|(_, unclaimed)| unclaimed.intent == *intent) {
+            let ticket = Ticket(self.next_ticket);
+            self.next_ticket += 1;
+            self.abandon(ticket, intent.clone());
+            self.conclude(ticket, UnclaimedOutcome::Unknown(error.clone()));
+        }
+    }
+
     pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
         self.unclaimed.iter().map(|(_, unclaimed)| unclaimed.clone()).collect()
     }

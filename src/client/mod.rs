@@ -40,7 +40,7 @@ use crate::protocol::{
     parse_balance, parse_countries, parse_prices, parse_services,
 };
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
-use crate::{Amount, Cancel, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
+use crate::{Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
 pub(crate) use charge::Buyer;
 pub(crate) use read::Answer;
 pub(crate) use reconcile::Reconciling;
@@ -286,6 +286,13 @@ impl Client {
     /// [`Client::activation`] or reconciled.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         self.books().unclaimed()
+    }
+
+    /// Lists the purchase of an error that nobody was told, where its outcome is unknown.
+    pub(crate) fn leave_unknown(&self, error: &Error) {
+        if let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) {
+            self.books().leave_unknown(intent, error);
+        }
     }
 
     /// What is left of the budget; `None` where there is none.

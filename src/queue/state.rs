@@ -306,6 +306,11 @@ impl State {
         for bought in std::mem::take(&mut self.untaken).into_values() {
             bought.leave();
         }
+        for ticket in self.order.drain(..) {
+            if let Some(Err(error)) = self.done.get(&ticket) {
+                client.leave_unknown(error);
+            }
+        }
         self.schedule = Schedule::default();
         self.buying.clear();
         self.activations.clear();

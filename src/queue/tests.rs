@@ -554,3 +554,22 @@ fn a_change_that_is_cancelled_under_way_does_not_say_that_nothing_went_out() {
         }
     }
 }
+
+#[test]
+fn a_purchase_whose_unknown_outcome_nobody_took_is_listed_once_when_the_queue_is_dropped() {
+    for (is_taken, listed) in [(false, 1), (true, 0)] {
+        let mut bench = Bench::made(true, 90 * SECOND);
+        let ticket = bench.buy();
+        while bench.queue.open() > 0 {
+            bench.work();
+        }
+        if is_taken {
+            bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+        }
+        drop(bench.queue);
+        let unclaimed = bench.client.unclaimed();
+        let unknown =
+            unclaimed.iter().filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));
+        assert_eq!((unclaimed.len(), unknown.count()), (listed, listed), "{is_taken}");
+    }
+}
