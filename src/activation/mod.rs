@@ -148,6 +148,27 @@ impl Life {
         least_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 
+    /// Of the messages of one reply, oldest first: the newest whose code did not come before, else the newest. Those before it
+    /// are kept among the codes.
+    pub(crate) fn choose(&mut self, mut messages: Vec<Sms>) -> Option<Sms> {
+        let is_new = |sms: &Sms| !self.codes.iter().any(|known| known.code == sms.code);
+        let newest = messages.len().checked_sub(1)?;
+        let at = messages.iter().rposition(is_new).unwrap_or(newest);
+        let chosen = messages.swap_remove(at);
+        messages.truncate(at);
+        self.keep(messages, &chosen);
+        Some(chosen)
+    }
+
+    /// Keeps messages that came before one among the codes.
+    pub(crate) fn keep(&mut self, messages: Vec<Sms>, newer: &Sms) {
+        for sms in messages {
+            if sms.code != newer.code && !self.codes.iter().any(|known| known.code == sms.code) {
+                self.codes.push(sms);
+            }
+        }
+    }
+
     /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.
     pub fn observe(&mut self, now: Moment, status: &Status, accept_same_code: bool) -> Option<Sms> {
         // A wait that begins after a suspend must know of it.

@@ -277,6 +277,33 @@ fn a_code_before_the_last_one_is_not_the_next_one_either() {
 }
 
 #[test]
+fn of_several_messages_in_one_reply_the_newest_new_one_counts_and_none_is_lost() {
+    for (known, shown, chosen, kept) in [
+        ("", "1", "1", "1"),
+        ("", "12", "2", "12"),
+        ("", "122", "2", "12"),
+        ("1", "12", "2", "12"),
+        ("1", "123", "3", "123"),
+        // Newest first, as no list is known to be: what is new comes all the same.
+        ("1", "21", "2", "12"),
+        ("12", "12", "2", "122"),
+        ("2", "12", "1", "21"),
+    ] {
+        let mut life = new(1200);
+        for code in known.chars() {
+            life.observe(at(1.0), &Status::Received(Sms::new(code)), false);
+        }
+        life.next_code_requested();
+        let sms = life.choose(shown.chars().map(Sms::new).collect()).unwrap();
+        assert_eq!(sms.code, chosen, "{known} {shown}");
+        life.observe(at(6.0), &Status::Received(sms), true);
+        let codes: String = life.codes().iter().map(|sms| sms.code.as_str()).collect();
+        assert_eq!(codes, kept, "{known} {shown}");
+    }
+    assert_eq!(new(1200).choose(Vec::new()), None);
+}
+
+#[test]
 fn a_suspend_polls_at_once_and_expires_by_the_wall_clock() {
     let mut life = new(1200);
     let mut now = at(0.0);

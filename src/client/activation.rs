@@ -13,7 +13,7 @@ use super::wait::{WaitOptions, Waiting};
 use super::{Answer, Client, OrderQuery};
 use crate::activation::{End, Life};
 use crate::protocol::document::millis_since_1970;
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange};
+use crate::protocol::{OrderStatus, Purchase, SetStatus, Shown, Sms, Status, StatusChange};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long the look for a refund may take.
@@ -158,7 +158,7 @@ impl Activation {
     }
 
     pub(crate) fn state(&self) -> Result<Answer<Status>> {
-        let answer = self.client.state(self.id())?;
+        let answer = self.client.state(self.id())?.map(|shown| self.chosen(shown));
         self.life().observe(self.client.now(), &answer.value, false);
         Ok(answer)
     }
@@ -187,6 +187,11 @@ impl Activation {
         self.client.run(Settling::begin(self, early), |_| {})
     }
 
+    /// What a reply shows, with the message that is new where it holds several; those before it are kept.
+    pub(super) fn chosen(&self, Shown { status, messages }: Shown) -> Status {
+        self.life().choose(messages).map_or(status, Status::Received)
+    }
+
     /// The message with its text, unless it is one that is known already.
     pub(super) fn full(&self, sms: Sms, deadline: Duration) -> Sms {
         let known = self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
@@ -194,7 +199,11 @@ impl Activation {
         match known {
             Some(known) => Sms { is_repeat: false, ..known },
             None => match self.client.text_of(self.id(), &sms, deadline) {
-                Some(full) => full.value,
+                Some(Answer { value: Shown { mut messages, .. }, .. }) => {
+                    let full = messages.pop().unwrap_or(sms);
+                    self.life().keep(messages, &full);
+                    full
+                }
                 None => sms,
             },
         }
@@ -298,11 +307,11 @@ impl Activation {
             // It came before the reply to the request for it.
             Transition::CodeArrived(messages, _) if wanted == SetStatus::NextCode => {
                 self.note(wanted, &StatusChange::WaitingForNext);
-                self.keep_newest(&messages, deadline);
+                self.keep_named(&messages, deadline);
                 Transition::Changed(Answer { value: StatusChange::WaitingForNext, reply: Vec::new() })
             }
             Transition::CodeArrived(messages, error) => {
-                self.keep_newest(&messages, deadline);
+                self.keep_named(&messages, deadline);
                 Transition::CodeArrived(messages, error)
             }
         })
@@ -319,10 +328,10 @@ impl Activation {
         }
     }
 
-    /// Keeps the code that a change ran into, where the service named it.
-    fn keep_newest(&self, messages: &[Sms], deadline: Duration) {
-        if let Some(sms) = messages.last() {
-            self.keep(Status::Received(sms.clone()), self.poll_end(deadline));
+    /// Keeps the codes that a change ran into, where the service named them.
+    fn keep_named(&self, messages: &[Sms], deadline: Duration) {
+        if let Some(shown) = Shown::received(messages.to_vec()) {
+            self.keep(shown, self.poll_end(deadline));
         }
     }
 
@@ -331,9 +340,9 @@ impl Activation {
         deadline.min(self.client.now().monotonic.saturating_add(POLL_TIMEOUT))
     }
 
-    /// Keeps the status that a change ran into, with the text of its code.
-    fn keep(&self, status: Status, deadline: Duration) {
-        let status = match status {
+    /// Keeps what a change ran into, with the text of its code.
+    fn keep(&self, shown: Shown, deadline: Duration) {
+        let status = match self.chosen(shown) {
             Status::Received(sms) => Status::Received(self.full(sms, deadline)),
             other => other,
         };

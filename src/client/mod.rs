@@ -36,8 +36,8 @@ use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
 use crate::governor::{Governor, Place};
 use crate::protocol::{
-    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Status, StatusChange, find_countries,
-    parse_balance, parse_countries, parse_prices, parse_services,
+    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Shown, Status, StatusChange,
+    find_countries, parse_balance, parse_countries, parse_prices, parse_services,
 };
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
@@ -256,17 +256,17 @@ impl Client {
 
     /// The state of an activation. Action `getStatus`, and `getStatusV2` for the text of a message.
     pub fn get_status(&self, id: &str) -> Result<Status> {
-        self.state(id).map(Answer::into_value)
+        self.state(id).map(|answer| answer.value.status)
     }
 
-    pub(crate) fn state(&self, id: &str) -> Result<Answer<Status>> {
+    pub(crate) fn state(&self, id: &str) -> Result<Answer<Shown>> {
         let deadline = self.deadline();
         let answer = self.status(id, deadline)?;
-        let full = match &answer.value {
+        let full = match &answer.value.status {
             Status::Received(sms) => self.text_of(id, sms, deadline),
             _ => None,
         };
-        Ok(full.map_or(answer, |full| full.map(Status::Received)))
+        Ok(full.unwrap_or(answer))
     }
 
     /// Changes an activation and returns what the service says it did. Action `setStatus`.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, RawReply, Request, Sms, Status, parse_status};
+use crate::protocol::{Failure, RawReply, Request, Shown, Sms, parse_shown};
 use crate::transport::{Phase, Reply};
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -132,20 +132,20 @@ impl Client {
     }
 
     /// The state of an activation, from whichever form of reply is known to be whole.
-    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<Status>> {
-        self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_status))
+    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<Shown>> {
+        self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_shown))
     }
 
     /// The same, sent once: a wait repeats it by itself. `sending` is called as it is about to leave.
-    pub(super) fn status_once(&self, id: &str, deadline: Duration, sending: impl Fn()) -> Result<Answer<Status>> {
-        self.read_status(id, |request, doing| self.attempt_and_tell(request, doing, deadline, parse_status, &sending))
+    pub(super) fn status_once(&self, id: &str, deadline: Duration, sending: impl Fn()) -> Result<Answer<Shown>> {
+        self.read_status(id, |request, doing| self.attempt_and_tell(request, doing, deadline, parse_shown, &sending))
     }
 
     fn read_status(
         &self,
         id: &str,
-        send: impl Fn(&Request<'_>, &str) -> Result<Answer<Status>>,
-    ) -> Result<Answer<Status>> {
+        send: impl Fn(&Request<'_>, &str) -> Result<Answer<Shown>>,
+    ) -> Result<Answer<Shown>> {
         let doing = format!("reading the status of {id}");
         let unframed = &self.shared.unframed;
         if !unframed.load(Ordering::Relaxed) {
@@ -157,20 +157,19 @@ impl Client {
         send(&Request::GetStatusV2 { id }, &doing)
     }
 
-    /// The message that brought a code, with its text, where that was not there yet. A failure costs only the text.
-    pub(super) fn text_of(&self, id: &str, sms: &Sms, deadline: Duration) -> Option<Answer<Sms>> {
+    /// The message that brought a code, with its text, where that was not there yet, and those before it. A failure costs only
+    /// the text.
+    pub(super) fn text_of(&self, id: &str, sms: &Sms, deadline: Duration) -> Option<Answer<Shown>> {
         if sms.text.is_some() {
             return None;
         }
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
-        let answer = self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_status).ok()?;
-        match answer.value {
-            Status::Received(full) if full.code == sms.code => {
-                Some(Answer { value: Sms { is_repeat: sms.is_repeat, ..full }, reply: answer.reply })
-            }
-            _ => None,
-        }
+        let answer = self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown).ok()?;
+        let Answer { value: Shown { mut messages, .. }, reply } = answer;
+        let at = messages.iter().rposition(|full| full.code == sms.code)?;
+        messages.truncate(at + 1);
+        Shown::received(messages).map(|value| Answer { value, reply })
     }
 }
 

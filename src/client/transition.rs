@@ -54,7 +54,7 @@ impl Known<'_> {
 enum Shows {
     Applied(Answer<StatusChange>),
     NotApplied,
-    Code(Sms),
+    Codes(Vec<Sms>),
 }
 
 impl Client {
@@ -122,8 +122,9 @@ impl Client {
                 }
                 match self.read_back(id, wanted, known, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
-                    Shows::Code(sms) if wanted == SetStatus::NextCode && known.has(&sms.code) => {}
-                    Shows::Code(sms) => return Ok(Transition::CodeArrived(vec![sms], error)),
+                    Shows::Codes(messages)
+                        if wanted == SetStatus::NextCode && messages.iter().all(|sms| known.has(&sms.code)) => {}
+                    Shows::Codes(messages) => return Ok(Transition::CodeArrived(messages, error)),
                     Shows::NotApplied => {}
                 }
             }
@@ -151,16 +152,16 @@ impl Client {
         let hint = "whether it applied is not known: read the status, and try again";
         let answer = self.status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
         // The state without its code: codes do not belong in logs.
-        log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.as_str());
+        log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
-        Ok(match (wanted, answer.value) {
+        Ok(match (wanted, answer.value.status) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) if known.is_completed => {
                 let what = "the order is over, and was completed as far as is known";
                 return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
             }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
-            (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(sms)) => {
-                Shows::Code(sms)
+            (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(_)) => {
+                Shows::Codes(answer.value.messages)
             }
             // Completed orders show as cancelled in this family; so does one that we finished.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),

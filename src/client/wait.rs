@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
+use super::Client;
 use super::activation::Activation;
 use super::settle::{LATE_TIMEOUT, Settled, Settlement};
 use super::task::{Task, Turn};
-use super::{Answer, Client};
 use crate::activation::{End, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
 use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
@@ -177,7 +177,7 @@ impl Waiting {
             // A suspend before this very poll asks for none beside it.
             activation.life().polling(client.now());
         };
-        Ok(match client.status_once(activation.id(), give_up, sending).map(Answer::into_value) {
+        Ok(match client.status_once(activation.id(), give_up, sending).map(|answer| activation.chosen(answer.value)) {
             Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
             Ok(status) => {
                 self.is_answered = !matches!(status, Status::Other(_));

@@ -31,3 +31,4 @@ pub use services::{Offer, Service, parse_services};
 pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
 
 pub(crate) use request::key_parameter;
+pub(crate) use status::{Shown, parse_shown};

@@ -44,6 +44,14 @@ pub struct Sms {
     pub raw: String,
 }
 
+/// What a reply says about an activation, with every message in it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    pub(crate) status: Status,
+    /// Oldest first; the last is that of the status.
+    pub(crate) messages: Vec<Sms>,
+}
+
 /// What setStatus says it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -67,6 +75,23 @@ pub enum StatusChange {
 impl Sms {
     pub(crate) fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), ..Self::default() }
+    }
+}
+
+impl Shown {
+    /// A status with messages; `None` without any.
+    pub(crate) fn received(messages: Vec<Sms>) -> Option<Self> {
+        messages.last().cloned().map(|newest| Self { status: Status::Received(newest), messages })
+    }
+}
+
+impl From<Status> for Shown {
+    fn from(status: Status) -> Self {
+        let messages = match &status {
+            Status::Received(sms) => vec![sms.clone()],
+            _ => Vec::new(),
+        };
+        Self { status, messages }
     }
 }
 
@@ -142,13 +167,18 @@ impl StatusChange {
 
 /// Reads a reply of getStatus or getStatusV2: plain or JSON, for either action.
 pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
+    parse_shown(raw).map(|shown| shown.status)
+}
+
+/// The same, with every message.
+pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<Shown, Failure> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
-        Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting),
+        Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
         Body::Plain { text, .. } if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) => {
             Err(answer.unframed())
         }
-        Body::Plain { text, .. } => Ok(status_in_text(text)),
+        Body::Plain { text, .. } => Ok(status_in_text(text).into()),
         Body::Json(field) => status_in_json(*field).ok_or_else(|| answer.unexpected()),
         Body::Empty => Err(answer.unexpected()),
     }
@@ -187,7 +217,7 @@ fn is_no_code(text: &str) -> bool {
     text == "Нет кода"
 }
 
-fn status_in_json(field: Field<'_>) -> Option<Status> {
+fn status_in_json(field: Field<'_>) -> Option<Shown> {
     let object = field.object()?;
     for name in ["raw", "status", "data"] {
         let word = object.word(&[name]);
@@ -195,34 +225,55 @@ fn status_in_json(field: Field<'_>) -> Option<Status> {
             return Some(match status_in_text(&text) {
                 // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
                 Status::Waiting if text.starts_with("STATUS_OK") => {
-                    newest(&object, field).map_or(Status::Waiting, Status::Received)
+                    Shown::received(all_messages(&object, field)).unwrap_or(Status::Waiting.into())
                 }
-                status => status,
+                status => status.into(),
             });
         }
     }
-    if let Some(sms) = newest(&object, field) {
-        return Some(Status::Received(sms));
+    if let Some(received) = Shown::received(all_messages(&object, field)) {
+        return Some(received);
     }
     let waiting = object.is_empty()
         || object.has(&["sms", "call", "data", "code", "verificationType"])
         || object.word(&["status"]).as_deref().is_some_and(is_success);
     match object.word(&["status"]) {
-        Some(word) if !is_success(&word) => Some(Status::Other(word)),
-        _ => waiting.then_some(Status::Waiting),
+        Some(word) if !is_success(&word) => Some(Status::Other(word).into()),
+        _ => waiting.then(|| Status::Waiting.into()),
     }
 }
 
-/// The newest message of an object, which `field` is, wherever it keeps them.
-fn newest(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
-    let mut found: Vec<Sms> =
-        ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).flat_map(messages).collect();
-    // Beside an `sms` that is empty, a `code` is that of the reply: 200.
-    if found.is_empty() && !object.has(&["sms"]) {
-        found.extend(message(object, field));
+/// The messages of an object, which `field` is; those of the list with the newest, where it keeps them in several.
+fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
+    let lists = ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).map(messages);
+    let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_at.clone());
+    let found = lists
+        .map(oldest_first)
+        .filter(|list| !list.is_empty())
+        .reduce(|best, next| if newest(&next) >= newest(&best) { next } else { best });
+    match found {
+        Some(found) => found,
+        // Beside an `sms` that is empty, a `code` is that of the reply: 200.
+        None if object.has(&["sms"]) => Vec::new(),
+        None => message(object, field).into_iter().collect(),
     }
-    // Lists are oldest first unless their times say otherwise; the last of equals wins.
-    found.into_iter().reduce(|best, next| if next.received_at >= best.received_at { next } else { best })
+}
+
+/// Lists are in this order unless their times say otherwise.
+fn oldest_first(mut list: Vec<Sms>) -> Vec<Sms> {
+    let mut forms = list.iter().filter_map(|sms| sms.received_at.as_deref()).map(form_of_time);
+    let first = forms.next().unwrap_or_default();
+    if first.starts_with("0000") && forms.all(|form| form == first) {
+        list.sort_by(|a, b| a.received_at.cmp(&b.received_at));
+    } else {
+        list.sort_by_key(|sms| sms.received_at.is_some());
+    }
+    list
+}
+
+/// A time with every digit as `0`: times of one form sort as text where they begin with the year, or are numbers.
+fn form_of_time(time: &str) -> String {
+    time.chars().map(|character| if character.is_ascii_digit() { '0' } else { character }).collect()
 }
 
 /// The messages with a code in a field: one object, a list of them, or the bare code.

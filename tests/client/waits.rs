@@ -167,6 +167,34 @@ fn the_next_code_is_not_the_old_one() {
 }
 
 #[test]
+fn two_codes_that_come_at_once_are_both_kept() {
+    let both = r#"{"sms":[{"code":"111111","text":"a"},{"code":"222222","text":"b"}]}"#;
+    let answers = |bench: &Bench, action: &str, body: &str| {
+        let fault = serde_json::json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
+        bench.fault(&fault.to_string());
+    };
+    // The list beside the plain code, or in its place.
+    for plain in ["STATUS_OK:222222", both] {
+        let bench = Bench::new();
+        let number = bench.buy("zz_multi");
+        answers(&bench, "getStatus", plain);
+        answers(&bench, "getStatusV2", both);
+        answers(&bench, "setStatus", "ACCESS_RETRY_GET");
+        let sms = number.wait_for_code(seconds(60)).unwrap();
+        assert_eq!((sms.code.as_str(), sms.text.as_deref()), ("222222", Some("b")), "{plain}");
+        let codes = || number.codes().into_iter().map(|sms| sms.code).collect::<Vec<_>>();
+        assert_eq!(codes(), ["111111", "222222"], "{plain}");
+        number.request_next_code().unwrap();
+        assert_eq!(
+            number.wait_for_code(seconds(20)).unwrap_err().kind(),
+            ErrorKind::WaitTimeout,
+            "{plain}: both are old"
+        );
+        assert_eq!(codes(), ["111111", "222222"], "{plain}");
+    }
+}
+
+#[test]
 fn a_code_that_came_before_the_lost_reply_to_the_request_for_it_is_kept() {
     let bench = Bench::new();
     let number = bench.buy("zz_multi");
