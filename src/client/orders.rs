@@ -26,6 +26,19 @@ impl Default for OrderQuery {
     }
 }
 
+impl OrderQuery {
+    /// Whether a page that lists so many orders is the last one, with which so many were seen. One that lists fewer than were
+    /// asked for is not where the service says that there are more: it may send as few as it likes.
+    pub(super) fn is_last(&self, listed: usize, seen: usize, total: Option<u64>) -> bool {
+        listed == 0 || (listed < self.limit as usize && total.is_none_or(|total| seen as u64 >= total))
+    }
+}
+
+/// What tells an order from the others of the history.
+pub(super) fn id(order: &Order) -> String {
+    order.order_id.clone().or_else(|| order.activation_id.clone()).unwrap_or_default()
+}
+
 impl Client {
     pub(super) fn order_page(&self, query: &OrderQuery, deadline: Duration) -> Result<OrderPage> {
         let OrderQuery { limit, page, status } = query;
@@ -68,16 +81,10 @@ impl Orders {
 
     fn fetch(&mut self) -> Result<()> {
         let page = self.client.get_orders(&self.query)?;
-        let full = page.orders.len() >= self.query.limit as usize;
-        let before = self.fetched.len();
-        for order in page.orders {
-            let id = order.order_id.clone().or_else(|| order.activation_id.clone()).unwrap_or_default();
-            if self.seen.insert(id) {
-                self.fetched.push_back(order);
-            }
-        }
+        let (listed, before) = (page.orders.len(), self.seen.len());
+        self.fetched.extend(page.orders.into_iter().filter(|order| self.seen.insert(id(order))));
         // A server that ignores `page` would send the same one for ever.
-        self.ended = !full || self.fetched.len() == before;
+        self.ended = self.query.is_last(listed, self.seen.len(), page.total) || self.seen.len() == before;
         self.query.page += 1;
         Ok(())
     }

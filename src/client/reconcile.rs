@@ -1,11 +1,12 @@
 //! What became of a purchase whose reply was lost: the order history tells.
 
 use std::cmp::Reverse;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::orders::id;
 use super::task::{Task, Turn};
 use super::{Client, OrderQuery};
 use crate::books::{Books, Ticket};
@@ -66,12 +67,15 @@ impl Client {
     fn look(&self, intent: &Intent) -> Result<Reconciliation> {
         let deadline = self.now().monotonic + LOOK_TIMEOUT.min(self.timeout);
         let mut found = Reconciliation { candidates: Vec::new(), complete: false };
+        let mut seen = HashSet::new();
         for page in 1..=PAGES {
             let query = OrderQuery { page, ..OrderQuery::default() };
-            let orders = self.order_page(&query, deadline)?.orders;
-            let reached = orders.iter().any(|order| is_before(order, intent));
-            let end = orders.len() < query.limit as usize;
-            for order in orders {
+            let page = self.order_page(&query, deadline)?;
+            let reached = page.orders.iter().any(|order| is_before(order, intent));
+            let seen_before = seen.len();
+            seen.extend(page.orders.iter().map(id));
+            let end = query.is_last(page.orders.len(), seen.len(), page.total);
+            for order in page.orders {
                 let of_another = self.books().is_of_another(&order, intent);
                 if !of_another && !found.has(&order) && may_be(&order, intent) {
                     found.candidates.push(order);
@@ -81,8 +85,9 @@ impl Client {
                 found.complete = intent.watermark().is_some();
                 break;
             }
-            // Without a watermark nothing says where to stop: the newest page is what a purchase of now is on.
-            if intent.watermark().is_none() {
+            // Without a watermark nothing says where to stop: the newest page is what a purchase of now is on. And a server
+            // that ignores `page` sends the same one again.
+            if intent.watermark().is_none() || seen.len() == seen_before {
                 break;
             }
         }
@@ -381,6 +386,39 @@ mod tests {
         }
     }
 
+    fn client(pages: impl IntoIterator<Item = String>) -> Client {
+        let pages = Pages(Mutex::new(pages.into_iter().collect()));
+        let builder = Client::builder().api_key("k").clock(Arc::new(ManualClock::new(start())));
+        builder.transport(Arc::new(pages)).build().unwrap()
+    }
+
+    #[test]
+    fn a_page_that_is_shorter_than_asked_is_the_last_only_where_no_more_are_stated() {
+        type Page = &'static [u32];
+        let tables: [(&[Page], Option<u32>, Page, bool); 6] = [
+            (&[&[9, 8], &[7, 6], &[5]], Some(5), &[9, 8, 7, 6, 5], true),
+            (&[&[9, 8], &[7, 6], &[5]], None, &[9, 8], true),
+            (&[&[9, 8], &[8, 7]], Some(3), &[9, 8, 7], true),
+            (&[&[9, 8], &[7]], Some(5), &[9, 8, 7], true),
+            (&[&[9, 8], &[9, 8], &[7]], Some(5), &[9, 8], false),
+            (&[&[9, 8], &[7]], Some(2), &[9, 8], true),
+        ];
+        for (pages, total, expected, complete) in tables {
+            let page = |ids: &Page| {
+                let total = total.map(|total| format!(r#""total":{total},"#)).unwrap_or_default();
+                let orders: Vec<String> = ids.iter().map(|id| format!(r#"{{"order_id":{id}}}"#)).collect();
+                format!(r#"{{{total}"orders":[{}]}}"#, orders.join(","))
+            };
+            let found = client(pages.iter().map(page)).look(&intent(Some(0))).unwrap();
+            let ids =
+                |orders: Vec<Order>| orders.iter().map(|order| order.order_id.clone().unwrap()).collect::<Vec<_>>();
+            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+            assert_eq!((ids(found.candidates), found.complete), (expected.clone(), complete), "{pages:?} {total:?}");
+            let all = client(pages.iter().map(page)).orders(OrderQuery::default());
+            assert_eq!(ids(all.map(Result::unwrap).collect()), expected, "{pages:?} {total:?}");
+        }
+    }
+
     #[test]
     fn an_order_that_a_shifted_page_shows_again_is_one_candidate() {
         let orders = |ids: &[(u32, &str)]| {
@@ -392,13 +430,7 @@ mod tests {
         // Of two that share an id, either may be it.
         first.extend([(300, "a"), (300, "b"), (200, "c")]);
         let pages = [orders(&first), orders(&[(200, "c"), (100, "c"), (1, "old")])];
-        let client = Client::builder()
-            .api_key("k")
-            .clock(Arc::new(ManualClock::new(start())))
-            .transport(Arc::new(Pages(Mutex::new(pages.into()))))
-            .build()
-            .unwrap();
-        let found = client.look(&intent(Some(50))).unwrap();
+        let found = client(pages).look(&intent(Some(50))).unwrap();
         let ids: Vec<_> = found.candidates[97..]
             .iter()
             .map(|order| (order.order_id.as_deref().unwrap(), order.activation_id.as_deref().unwrap()))

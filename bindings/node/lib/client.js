@@ -88,7 +88,7 @@ class Client {
     const limit = 100
     const seen = new Set()
     for (let page = 1; ; page++) {
-      const { orders } = await this.getOrders({ limit, page, status, signal })
+      const { orders, total } = await this.getOrders({ limit, page, status, signal })
       const before = seen.size
       for (const order of orders) {
         const id = order.orderId ?? order.activationId
@@ -96,8 +96,10 @@ class Client {
         seen.add(id)
         yield order
       }
+      // A page may have fewer orders than were asked for and not be the last, where the service says that there are more.
+      const more = orders.length >= limit || (total !== null && seen.size < total)
       // A server that ignores `page` would send the same one for ever.
-      if (orders.length < limit || seen.size === before) return
+      if (!more || seen.size === before) return
     }
   }
 

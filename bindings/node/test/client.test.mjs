@@ -176,6 +176,24 @@ test('the order history is gone through to its end, and each order comes once', 
   for await (const _ of client.orders({ status: 'completed' })) assert.fail('none is completed')
 })
 
+test('pages that are shorter than asked do not end the order history', async () => {
+  const server = createServer((request, response) => {
+    const first = 45 - 20 * (new URL(request.url, sandbox.url).searchParams.get('page') - 1)
+    const orders = Array.from({ length: Math.min(first, 20) }, (_, at) => ({ order_id: first - at }))
+    const body = JSON.stringify({ total: 45, orders })
+    response.writeHead(200, { 'Content-Length': Buffer.byteLength(body) }).end(body)
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const ids = []
+  const client = sandbox.client({ apiKey: 'pages', baseUrl: `http://127.0.0.1:${server.address().port}/` })
+  for await (const { orderId } of client.orders()) ids.push(Number(orderId))
+  assert.deepEqual(
+    ids,
+    Array.from({ length: 45 }, (_, at) => 45 - at)
+  )
+  server.close()
+})
+
 test('amounts are exact beside their numbers, and lists have their reply', async () => {
   const apiKey = 'amounts'
   await sandbox.control(apiKey, 'seed', { wallet: '12345678.901234' })

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Dict, List, Tuple
 
 import pytest
+from server import Server
 
 from sastaotp import AsyncClient, StatusKind
 from sastaotp.testing import Sandbox
@@ -127,3 +128,14 @@ async def test_the_history_is_gone_through_page_by_page(sastaotp_sandbox: Sandbo
         assert [order async for order in client.orders(status="cancelled")] == []
     with sastaotp_sandbox.client(key) as blocking:
         assert [order.order_id for order in blocking.orders()] == [order.order_id for order in orders]
+
+
+async def test_pages_that_are_shorter_than_asked_do_not_end_the_history() -> None:
+    def page(query: Dict[str, str]) -> Tuple[int, object]:
+        first = 45 - 20 * (int(query["page"]) - 1)
+        return 200, {"total": 45, "orders": [{"order_id": number} for number in range(first, max(first - 20, 0), -1)]}
+
+    with Server(page) as server:
+        async with AsyncClient("stp_pages", base_url=server.url) as client:
+            assert [int(order.order_id or "") async for order in client.orders()] == list(range(45, 0, -1))
+        assert len(server.seen) == 3

@@ -21,7 +21,8 @@ class Pages:
         """The orders of a page that were not there before."""
         new = [order for order in page if (order.order_id or order.activation_id) not in self._seen]
         self._seen.update(order.order_id or order.activation_id for order in new)
+        # A page may have fewer orders than were asked for and not be the last, where the service says that there are more.
+        more = len(page) >= self.LIMIT or (page.total is not None and len(self._seen) < page.total)
         # A server that ignores the number of the page would send the same one for ever.
-        full = len(page) >= self.LIMIT and bool(new)
-        self.next = self.next + 1 if full and self.next is not None else None
+        self.next = self.next + 1 if more and new and self.next is not None else None
         return iter(new)
