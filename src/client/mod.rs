@@ -214,7 +214,7 @@ impl Client {
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
         if self.books().watermark().is_none() {
             let newest = self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
-            if newest.orders.is_empty() {
+            if newest.says_none() {
                 self.books().saw_empty_history();
             }
         }

@@ -27,6 +27,9 @@ pub struct OrderPage {
     /// The reply as it came.
     #[serde(serialize_with = "document::raw")]
     pub raw: String,
+    /// Whether there is a list, and nothing in it: `null` or `false` in its place may be of a service that did not look.
+    #[serde(skip)]
+    pub(crate) is_empty_list: bool,
 }
 
 /// An order of the history. Every field that the reply does not give is `None`.
@@ -108,6 +111,13 @@ impl Serialize for OrderStatus {
     }
 }
 
+impl OrderPage {
+    /// Whether the service says that it has no orders.
+    pub(crate) fn says_none(&self) -> bool {
+        self.orders.is_empty() && self.total.map_or(self.is_empty_list, |total| total == 0)
+    }
+}
+
 impl Order {
     /// The order's id as a number, for comparing which is newer.
     pub fn sequence(&self) -> Option<u64> {
@@ -142,6 +152,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
         }
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
+    let is_empty_list = members.is_empty() && field.raw().starts_with(['[', '{']);
     // The service sends a hundred at most; what is longer may be a list of anything, and gets no room before it is seen.
     let mut orders = Vec::with_capacity(members.len().min(100));
     orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
@@ -151,7 +162,7 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     if !known_shape {
         return Err(answer.unexpected());
     }
-    Ok(OrderPage { orders, total, extra_orders: Vec::new(), raw: text() })
+    Ok(OrderPage { orders, total, extra_orders: Vec::new(), raw: text(), is_empty_list })
 }
 
 /// Reads an order. The key of a map counts where the order names no id itself: beside one, it may be a mere position.

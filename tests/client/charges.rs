@@ -397,6 +397,28 @@ fn a_saved_intent_finds_the_purchase_of_a_process_that_was_killed() {
 }
 
 #[test]
+fn a_history_that_does_not_say_that_it_is_empty_does_not_make_every_order_newer() {
+    for (body, watermark) in [
+        ("[]", Some(0)),
+        (r#"{"orders":[]}"#, Some(0)),
+        (r#"{"orders":{},"total":0}"#, Some(0)),
+        (r#"{"orders":null,"total":0}"#, Some(0)),
+        ("null", None),
+        ("false", None),
+        (r#"{"orders":null}"#, None),
+        (r#"{"orders":[],"total":3}"#, None),
+        (r#"[{"phone_number":"917991234567"}]"#, None),
+    ] {
+        let bench = Bench::new();
+        arm(&bench, "getOrders", "H09", &format!(r#","body":"{}""#, body.replace('"', "\\\"")));
+        let intent = bench.client.intend(request("zz_html")).unwrap();
+        assert_eq!(intent.watermark(), watermark, "{body}");
+        bench.client.buy(intent.clone()).unwrap_err();
+        assert_eq!(bench.client.reconcile(&intent).unwrap().complete, watermark.is_some(), "{body}");
+    }
+}
+
+#[test]
 fn the_number_of_a_completed_order_is_bought_again_once() {
     let bench = Bench::new();
     let number = bench.buy("zz_multi");
