@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
@@ -22,13 +23,13 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    names: Names,
+    names: Arc<Names>,
     /// Whether a connection that is opened here leads to a proxy.
     proxied: bool,
 }
 
 impl TcpConnector {
-    pub(super) fn new(names: Names, proxied: bool) -> Self {
+    pub(super) fn new(names: Arc<Names>, proxied: bool) -> Self {
         Self { names, proxied }
     }
 }
@@ -48,14 +49,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
         call.begin(Phase::Resolve);
         let addresses = self.names.look_up(&call, host, port)?;
         call.begin(Phase::Connect);
-        match race(&call, &addresses) {
-            Ok(stream) => Ok(Some(Either::B(Socket::new(stream)))),
-            Err(error) => {
-                // The host may have moved.
-                self.names.forget(host);
-                Err(error.into())
-            }
-        }
+        Ok(Some(Either::B(Socket::new(race(&call, &addresses)?))))
     }
 }
 

@@ -46,13 +46,18 @@ impl Connections {
     /// Connections to the host of `root`, of which so many are kept at most.
     pub(super) fn new(root: Uri, proxy: Option<ureq::Proxy>, names: Names, tls: TlsConnector, most: usize) -> Self {
         let proxied = proxy.is_some();
+        let names = Arc::new(names);
         let chain =
             ().chain(ConnectProxyConnector::default())
                 .chain(Tunnelled)
-                .chain(TcpConnector::new(names, proxied))
+                .chain(TcpConnector::new(Arc::clone(&names), proxied))
                 .chain(tls);
         let open = move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
-            let connected = chain.connect(details, None)?.ok_or(ureq::Error::ConnectionFailed)?;
+            let connected = chain.connect(details, None).inspect_err(|_| {
+                // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
+                names.forget(details.uri.host().unwrap_or_default());
+            });
+            let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
             // The proxy itself is reached in this way too, with the proxy taken out of the settings.
             if proxied && details.config.proxy().is_none() {
                 Call::current()?.continue_as(Phase::Connect);

@@ -85,6 +85,32 @@ fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
 }
 
 #[test]
+fn a_captive_portals_address_is_not_kept() {
+    // It answers on another address of this machine, for as long as it is asked for; once with a certificate, once without TLS.
+    for secured in [true, false] {
+        let asked = AtomicUsize::new(0);
+        let (server, transport) = named(
+            move |_| Ok(vec![IpAddr::from([127, 0, 0, if asked.fetch_add(1, Ordering::SeqCst) == 0 { 2 } else { 1 }])]),
+            |_| {},
+        );
+        let portal = TcpListener::bind(("127.0.0.2", server.address.port())).unwrap();
+        thread::spawn(move || {
+            let (mut tcp, _) = portal.accept().unwrap();
+            if secured {
+                let mut session = rustls::ServerConnection::new(server::self_signed("portal.test")).unwrap();
+                while session.complete_io(&mut tcp).is_ok() {}
+            } else {
+                std::io::Write::write_all(&mut tcp, b"HTTP/1.1 302 Log in\r\n\r\n").unwrap();
+            }
+        });
+        let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+        let cause = if secured { Cause::Certificate } else { Cause::Handshake };
+        assert_eq!((error.cause, error.sent), (cause, false), "{error:?}");
+        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+    }
+}
+
+#[test]
 fn a_name_that_is_unknown_is_proved_unsent() {
     for outcome in [|| Err(std::io::ErrorKind::NotFound.into()), || Ok(Vec::new())] {
         let outcome: fn() -> std::io::Result<Vec<IpAddr>> = outcome;
