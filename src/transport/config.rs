@@ -140,9 +140,9 @@ impl Base {
         };
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => default_port,
-            _ => match authority.port_u16() {
-                Some(port) if port != 0 => port,
-                _ => return no("has no valid port"),
+            rest => match rest.and_then(|rest| rest.strip_prefix(':')).and_then(parse_port) {
+                Some(port) => port,
+                None => return no("has no valid port"),
             },
         };
         let mut root = uri.clone().into_parts();
@@ -162,6 +162,12 @@ impl Base {
     pub(super) fn peer(&self) -> String {
         format!("{}:{}", self.host, self.port)
     }
+}
+
+/// Reads the port of a URL.
+pub(super) fn parse_port(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&port| is_number && port != 0)
 }
 
 /// An address or name that cannot lead off this machine.
@@ -198,7 +204,7 @@ mod tests {
         let bad = [
             "", "/x", "sastaotp.com", "ftp://x/", "http://sastaotp.com/", "http://localhost.evil.com/",
             "http://127.0.0.1.evil.com/", "http://0.0.0.0/", "http://[::2]/", "https://u:p@x/", "https://u@x/",
-            "https://x/?a=1", "https://x/#f", "https://x:0/", "https://x:99999/", "https://x:/", "https:///x", "https://x y/",
+            "https://x/?a=1", "https://x/#f", "https://x:0/", "https://x:+80/", "https://x:99999/", "https://x:/", "https:///x", "https://x y/",
         ];
         for url in bad {
             assert!(Base::parse(url).is_err(), "{url} was accepted");

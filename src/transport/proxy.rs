@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ureq::http::Uri;
 
 use super::ProxyChoice;
-use super::config::Base;
+use super::config::{Base, parse_port};
 
 /// What curl connects to when a proxy's URL names no port.
 const DEFAULT_PORT: u16 = 1080;
@@ -50,56 +50,51 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
         _ => return Err(bad()),
     }
     let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
-    let port = match (authority.port_u16(), uri.scheme_str()) {
-        (Some(port), _) => port,
-        (None, Some("https")) => 443,
-        (None, _) => DEFAULT_PORT,
+    let (scheme, host) = (uri.scheme_str().unwrap_or("http"), authority.host());
+    let (credentials, address) = match authority.as_str().rsplit_once('@') {
+        Some((user, address)) => (format!("{user}@"), address),
+        None => (String::new(), authority.as_str()),
     };
-    let credentials = authority.as_str().rsplit_once('@').map(|(user, _)| format!("{user}@"));
-    let full = format!(
-        "{}://{}{}:{port}",
-        uri.scheme_str().unwrap_or("http"),
-        credentials.unwrap_or_default(),
-        authority.host()
-    );
-    ureq::Proxy::new(&full).map_err(|_| bad())
+    let port = match address.strip_prefix(host).unwrap_or_default().trim_start_matches(':') {
+        "" if scheme == "https" => 443,
+        "" => DEFAULT_PORT,
+        port => parse_port(port).ok_or_else(|| format!("{which} has no valid port"))?,
+    };
+    ureq::Proxy::new(&format!("{scheme}://{credentials}{host}:{port}")).map_err(|_| bad())
 }
 
-/// Whether `host` is among the exceptions of `NO_PROXY`: names (and all below them), addresses, networks, or `*`.
+/// Whether `host` is among the exceptions of `NO_PROXY`: names (and all below them), addresses, networks, or `*` for all.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
+    if exceptions == "*" {
+        return true;
+    }
     let bare = host.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
     let ip: Option<IpAddr> = bare.parse().ok();
     exceptions.split([',', ' ', '\t']).filter(|item| !item.is_empty()).any(|item| {
-        let item = item.trim_end_matches('.').to_ascii_lowercase();
-        if item == "*" {
-            return true;
-        }
-        let item = item.trim_start_matches('[').trim_end_matches(']');
         if let Some(ip) = ip {
-            return is_in_network(ip, item);
+            return is_in_network(ip, item.trim_start_matches('[').trim_end_matches(']'));
         }
-        let name = item.trim_start_matches('.');
-        bare.strip_suffix(name).is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
+        let name = item.trim_matches('.').to_ascii_lowercase();
+        bare.strip_suffix(&name).is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
     })
 }
 
 /// Whether `ip` is the address, or in the network `address/bits`.
 fn is_in_network(ip: IpAddr, network: &str) -> bool {
+    let width: u32 = if ip.is_ipv4() { 32 } else { 128 };
     let (address, bits) = match network.split_once('/') {
         Some((address, bits)) => (address, bits.parse().ok()),
-        None => (network, Some(128)),
+        None => (network, Some(width)),
     };
-    let (Ok(address), Some(bits)) = (address.parse::<IpAddr>(), bits) else {
+    // What more bits than an address has would mean is unknown.
+    let (Ok(address), Some(shift)) = (address.parse(), bits.and_then(|bits| width.checked_sub(bits))) else {
         return false;
     };
-    let bits: u32 = bits;
     match (ip, address) {
         (IpAddr::V4(ip), IpAddr::V4(address)) => {
-            let shift = 32 - bits.min(32);
-            (u64::from(ip.to_bits()) >> shift) == (u64::from(address.to_bits()) >> shift)
+            ip.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
         }
         (IpAddr::V6(ip), IpAddr::V6(address)) => {
-            let shift = 128 - bits.min(128);
             ip.to_bits().checked_shr(shift) == address.to_bits().checked_shr(shift)
         }
         _ => false,
@@ -133,11 +128,18 @@ mod tests {
             (https, &[("HTTPS_PROXY", "https://u:p%40@p/")], Some("p:443")),
             (https, &[("HTTPS_PROXY", "p"), ("NO_PROXY", "example.com")], None),
             (https, &[("HTTPS_PROXY", "p"), ("NO_PROXY", ".Example.com.")], None),
-            (https, &[("HTTPS_PROXY", "p"), ("no_proxy", "other, *")], None),
+            (https, &[("HTTPS_PROXY", "p"), ("no_proxy", "*")], None),
+            (https, &[("HTTPS_PROXY", "p"), ("no_proxy", "other, *")], Some("p:1080")),
+            (https, &[("HTTPS_PROXY", "p:/")], Some("p:1080")),
+            (https, &[("HTTPS_PROXY", "u:99999@p:65535")], Some("p:65535")),
             (https, &[("HTTPS_PROXY", "p"), ("NO_PROXY", "ample.com pi.example.com")], Some("p:1080")),
             ("https://10.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/8")], None),
             ("https://11.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/8")], Some("p:1080")),
             ("https://11.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/0")], None),
+            ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1/32")], None),
+            ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1/33")], Some("p:1080")),
+            ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1. *")], Some("p:1080")),
+            ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::1/129")], Some("p:1080")),
             ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::/32")], None),
             ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "[2001:db8::1]")], None),
             ("https://127.0.0.1/", &[("HTTPS_PROXY", "p")], None),
@@ -151,11 +153,15 @@ mod tests {
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_an_error_and_is_not_repeated() {
-        let rows: [Variables; 4] = [
+        let rows: [Variables; 8] = [
             &[("ALL_PROXY", "socks5://u:secret@p:1")],
             &[("ALL_PROXY", "ftp://secret")],
             &[("HTTPS_PROXY", "http://")],
             &[("HTTPS_PROXY", "http://secret secret")],
+            &[("HTTPS_PROXY", "http://secret:99999")],
+            &[("HTTPS_PROXY", "http://u:secret@p:abc")],
+            &[("HTTPS_PROXY", "http://secret:+80")],
+            &[("HTTPS_PROXY", "http://secret:0")],
         ];
         for env in rows {
             let error = chosen("https://x/", env).unwrap_err();
