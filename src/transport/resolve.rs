@@ -34,6 +34,8 @@ pub(super) type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 pub(super) struct Names {
     look_up: Arc<LookUp>,
     entries: Mutex<HashMap<String, Entry>>,
+    /// How often addresses led to no connection: the next attempt begins with another of them.
+    failed: AtomicUsize,
     hanging: Arc<AtomicUsize>,
 }
 
@@ -50,7 +52,7 @@ struct Task {
 
 impl Names {
     pub(super) fn new(look_up: Arc<LookUp>) -> Self {
-        Self { look_up, entries: Mutex::default(), hanging: Arc::default() }
+        Self { look_up, entries: Mutex::default(), failed: AtomicUsize::new(0), hanging: Arc::default() }
     }
 
     /// The system's look-up.
@@ -60,7 +62,11 @@ impl Names {
 
     /// The addresses of `host`, an IP address (as a URL writes it) or a name.
     pub(super) fn look_up(&self, call: &Call, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        let with_port = |addresses: &[IpAddr]| addresses.iter().map(|&ip| SocketAddr::new(ip, port)).collect();
+        let with_port = |addresses: &[IpAddr]| {
+            let failed = self.failed.load(Ordering::Relaxed) % addresses.len().max(1);
+            let (later, sooner) = addresses.split_at(failed);
+            sooner.iter().chain(later).map(|&ip| SocketAddr::new(ip, port)).collect()
+        };
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         if let Ok(ip) = bare.unwrap_or(host).parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
@@ -103,11 +109,12 @@ impl Names {
         Err(call.fail(Cause::Resolve, "the name is unknown, or nobody could be asked"))
     }
 
-    /// Drops what is known of `host`.
+    /// Drops what is known of `host`, whose addresses led to no connection. Calls that fail at the same time count as one.
     pub(super) fn forget(&self, host: &str) {
         let mut entries = self.lock();
         if matches!(entries.get(host), Some(Entry::Known { .. })) {
             entries.remove(host);
+            self.failed.fetch_add(1, Ordering::Relaxed);
         }
     }
 

@@ -200,6 +200,22 @@ fn an_address_that_does_not_answer_costs_a_quarter_of_a_second() {
     }
 }
 
+#[test]
+fn an_address_that_never_shakes_hands_costs_one_attempt() {
+    // It accepts, as a machine does whose program hangs.
+    let silent = IpAddr::from([127, 0, 0, 2]);
+    let (server, transport) = named(
+        move |_| Ok([vec![silent], here()].concat()),
+        |config| config.timeouts.connect = Duration::from_millis(300),
+    );
+    let _listener = TcpListener::bind((silent, server.address.port())).unwrap();
+    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    assert_eq!((error.cause, error.phase, error.sent), (Cause::ConnectTimeout, Phase::Tls, false), "{error:?}");
+    for _ in 0..3 {
+        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+    }
+}
+
 fn full_listener(address: std::net::SocketAddr) -> (TcpListener, Vec<TcpStream>) {
     use rustix::net::{AddressFamily, SocketType};
     let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
