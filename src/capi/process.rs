@@ -1,8 +1,10 @@
 //! What belongs to the process that made it. A fork copies it in whatever state other threads of the parent had it.
 
+use std::ffi::c_int;
 use std::mem;
 #[cfg(not(fuzzing))]
 use std::process::id as process_id;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::boundary::{CALLING, Object};
 #[cfg(fuzzing)]
@@ -14,16 +16,51 @@ use crate::{Error, Result};
 pub(super) struct Ours<T> {
     /// `None` only while it is dropped.
     value: Option<T>,
-    pid: u32,
+    process: Process,
+}
+
+/// A process. Its id alone does not tell a child from its parent where both are the first of a namespace, as in containers;
+/// the count of forks alone does not where one was made without the C library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Process {
+    id: u32,
+    forks: u32,
+}
+
+/// How many forks lie between the process that first asked and this one: counted in each child before it goes on.
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+impl Process {
+    fn this() -> Self {
+        Self { id: process_id(), forks: FORKS.load(Ordering::Relaxed) }
+    }
+
+    /// Has forks counted from here on.
+    fn count_forks() {
+        type Handler = Option<extern "C" fn()>;
+        unsafe extern "C" {
+            fn pthread_atfork(before: Handler, parent: Handler, child: Handler) -> c_int;
+        }
+        extern "C" fn forked() {
+            FORKS.fetch_add(1, Ordering::Relaxed);
+        }
+        static ARE_COUNTED: AtomicBool = AtomicBool::new(false);
+        if !ARE_COUNTED.swap(true, Ordering::Relaxed) {
+            // SAFETY: the handler is there for as long as the library, and may run in a child: it does nothing but count.
+            // Without memory for it the ids alone must do.
+            unsafe { pthread_atfork(None, None, Some(forked)) };
+        }
+    }
 }
 
 impl<T> Ours<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { value: Some(value), pid: process_id() }
+        Process::count_forks();
+        Self { value: Some(value), process: Process::this() }
     }
 
     fn is_ours(&self) -> bool {
-        self.pid == process_id()
+        self.process == Process::this()
     }
 
     /// The value; `None` in a forked child.
@@ -72,10 +109,14 @@ mod tests {
         assert!(ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok());
         drop(ours);
         assert_eq!(Rc::strong_count(&value), 1);
-        let mut parents = Ours { value: Some(Rc::clone(&value)), pid: std::process::id() + 1 };
-        assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
-        assert!(parents.given::<()>().unwrap_err().to_string().contains("this thing is of the parent process"));
-        drop(parents);
-        assert_eq!(Rc::strong_count(&value), 2, "it was left as it is");
+        let Process { id, forks } = Process::this();
+        for process in [Process { id: id + 1, forks }, Process { id, forks: forks + 1 }] {
+            let before = Rc::strong_count(&value);
+            let mut parents = Ours { value: Some(Rc::clone(&value)), process };
+            assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
+            assert!(parents.given::<()>().unwrap_err().to_string().contains("this thing is of the parent process"));
+            drop(parents);
+            assert_eq!(Rc::strong_count(&value), before + 1, "it was left as it is");
+        }
     }
 }

@@ -17,6 +17,7 @@ static const struct {
     {"a_forked_child_makes_its_own", a_forked_child_makes_its_own},
     {"a_token_whose_process_forked", a_token_whose_process_forked},
     {"forks_while_a_thread_holds_a_lock", forks_while_a_thread_holds_a_lock},
+    {"a_forked_child_with_the_id_of_its_parent", a_forked_child_with_the_id_of_its_parent},
     {"a_server_that_hangs_up", a_server_that_hangs_up},
     {"eight_threads_and_a_token", eight_threads_and_a_token},
     {"every_order_of_freeing", every_order_of_freeing},

@@ -1,7 +1,8 @@
 /* What a fork copies is of no use in the child, and of no harm. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -297,4 +298,46 @@ void forks_while_a_thread_holds_a_lock(void) {
     counter_add(&ended, 1);
     CHECK_INT(pthread_join(thread, NULL), 0);
     inherited_free(&of);
+}
+
+/* The first process of a namespace, as in a container, whose child is the first of another: both have the id 1. */
+static void a_first_process(void) {
+    int status = 0;
+    CHECK_INT(getpid(), 1);
+    sastaotp_error *error = NULL;
+    inherited of = {.client = sandbox_client(), .request = sandbox_request("zz_never")};
+    WORKS(sastaotp_client_lease(of.client, of.request, &of.lease, &error));
+    CHECK(unshare(CLONE_NEWPID) == 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        sastaotp_balance *balance = NULL;
+        CHECK_INT(getpid(), 1);
+        OF_THE_PARENT("client", sastaotp_client_get_balance(of.client, &balance, &error));
+        inherited_free(&of);
+        end_child();
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
+    inherited_free(&of);
+    sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
+}
+
+void a_forked_child_with_the_id_of_its_parent(void) {
+    int status = 0;
+    fflush(NULL);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        /* Namespaces take privileges, which not every machine gives. */
+        pid_t first = unshare(CLONE_NEWPID) == 0 ? fork() : -1;
+        if (first == 0) {
+            a_first_process();
+            end_child();
+        }
+        CHECK(first < 0 || (waitpid(first, &status, 0) == first && WIFEXITED(status) && WEXITSTATUS(status) == 0));
+        end_child();
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
