@@ -2345,12 +2345,15 @@ const sastaotp_purchase *sastaotp_unclaimed_purchase(const sastaotp_unclaimed *u
 const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaimed);
 
 /**
- * Makes a queue on a client, with 64 workers at most: so many requests are under way at once. Starts no thread yet.
+ * Makes a queue on a client, with 64 workers at most: so many requests are under way at once. Starts no thread yet. A token
+ * of the client does not reach it: cancel its tickets.
  *
  * `*queue` is yours: sastaotp_queue_free. Fails with SASTAOTP_CONNECTION where the machine has no descriptor left. NULL
  * arguments are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
-sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue **queue, sastaotp_error **error);
+sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
+                                   sastaotp_queue **queue,
+                                   sastaotp_error **error);
 
 /**
  * Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is

@@ -1542,8 +1542,9 @@ class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_
 public:
     using owned::owned;
 
-    /// Makes a queue with 64 workers at most: so many requests are under way at once. Starts no thread yet. Throws
-    /// status::connection where the machine has no descriptor left.
+    /// Makes a queue with 64 workers at most: so many requests are under way at once. Starts no thread yet. A token of
+    /// the client does not reach it: cancel its tickets. Throws status::connection where the machine has no descriptor
+    /// left.
     explicit queue(const client &on) : queue(detail::make<queue>(sastaotp_queue_new, on.c_object())) {}
     /// Makes a queue with so many workers at most, 1 to 512. Throws as above, and status::config for another number.
     queue(const client &on, std::uint32_t workers)

@@ -51,7 +51,8 @@ unsafe fn queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
     given(argument)?.0.given::<sastaotp_queue>()
 }
 
-/// Makes a queue on a client, with 64 workers at most: so many requests are under way at once. Starts no thread yet.
+/// Makes a queue on a client, with 64 workers at most: so many requests are under way at once. Starts no thread yet. A token
+/// of the client does not reach it: cancel its tickets.
 ///
 /// `*queue` is yours: sastaotp_queue_free. Fails with SASTAOTP_CONNECTION where the machine has no descriptor left. NULL
 /// arguments are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.

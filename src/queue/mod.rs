@@ -123,8 +123,8 @@ impl Queue {
     /// The most workers that can be asked for.
     pub const MOST_WORKERS: usize = 512;
 
-    /// Makes a queue on a client, with 64 workers at most. Starts no thread yet. Fails where the machine has no descriptor
-    /// left.
+    /// Makes a queue on a client, with 64 workers at most. Starts no thread yet. A token of [`Client::with_cancel`] does not
+    /// reach it: cancel its tickets. Fails where the machine has no descriptor left.
     pub fn new(client: &Client) -> Result<Self> {
         Self::with_workers(client, WORKERS)
     }
