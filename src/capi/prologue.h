@@ -52,6 +52,7 @@
  * 5. Builders (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterators and leases are for one thread at
  *    a time. Clients, activations, queues and tokens are for any number of threads at once. Results never change: any
  *    number of threads may read one. "_free(NULL)" does nothing; an object must not be freed while another thread uses it.
+ *    pthread_cancel of a thread that is in a call ends the process: end the call with a sastaotp_cancel.
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
