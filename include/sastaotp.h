@@ -961,7 +961,8 @@ void sastaotp_cancel_free(sastaotp_cancel *cancel);
  * Makes a client from settings. Sends nothing.
  *
  * `*client` is yours: sastaotp_client_free. Fails with SASTAOTP_CONFIG where a setting is wrong, no API key is set, or an
- * argument is NULL. Any thread. Since 0.1.0.
+ * argument is NULL. Any thread, while none changes the environment: HTTPS_PROXY, ALL_PROXY and NO_PROXY are read, as curl
+ * reads them. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_new(const sastaotp_config *config,
                                     sastaotp_client **client,
@@ -971,7 +972,8 @@ sastaotp_status sastaotp_client_new(const sastaotp_config *config,
  * Makes a client from SASTAOTP_API_KEY and, where it is set, SASTAOTP_BASE_URL. Sends nothing.
  *
  * `*client` is yours: sastaotp_client_free. Fails with SASTAOTP_CONFIG where a variable is wrong or the key is missing, or
- * the place is NULL. Any thread, while none changes the environment. Since 0.1.0.
+ * the place is NULL. Any thread, while none changes the environment; see sastaotp_client_new for what else is read of it.
+ * Since 0.1.0.
  */
 sastaotp_status sastaotp_client_from_env(sastaotp_client **client,
                                          sastaotp_error **error);

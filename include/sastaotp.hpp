@@ -1362,11 +1362,12 @@ class client : public detail::owned<detail::view<sastaotp_client>, sastaotp_clie
 public:
     using owned::owned;
 
-    /// Makes a client from settings. Sends nothing. Throws status::config where one is wrong or no API key is set.
+    /// Makes a client from settings. Sends nothing. Throws status::config where one is wrong or no API key is set. Any
+    /// thread, while none changes the environment: HTTPS_PROXY, ALL_PROXY and NO_PROXY are read, as curl reads them.
     explicit client(const config &settings) : client(detail::make<client>(sastaotp_client_new, settings.c_object())) {}
 
     /// Makes a client from SASTAOTP_API_KEY and, where it is set, SASTAOTP_BASE_URL. Sends nothing. Throws
-    /// status::config where a variable is wrong or the key is missing.
+    /// status::config where a variable is wrong or the key is missing. Any thread, while none changes the environment.
     static client from_env() { return detail::make<client>(sastaotp_client_from_env); }
 
     /// Makes a handle of the same client whose calls `token` ends. The handle may outlive both. A purchase that was
