@@ -431,7 +431,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_CANCELLED 19
 
 /**
- * No code came in the time given. The activation is as it was.
+ * No code came in the time given. The activation is as it was, unless the wait was to cancel it.
  */
 #define SASTAOTP_WAIT_TIMEOUT 20
 
@@ -2082,11 +2082,13 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
 sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options, sastaotp_error **error);
 
 /**
- * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
+ * Cancels the order for its refund when no code came in time. The wait fails with SASTAOTP_WAIT_TIMEOUT all the same, and the
+ * hint of its error says whether the order was cancelled. That takes 10 seconds more at most.
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options, sastaotp_error **error);
+sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options,
+                                                        sastaotp_error **error);
 
 /**
  * Frees options.
@@ -2104,9 +2106,9 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  * a second at a time: the distance between polls is kept from one wait to the next.
  *
  * `*sms` is yours: sastaotp_sms_free. Fails with SASTAOTP_WAIT_TIMEOUT when no code came in time, SASTAOTP_EXPIRED or
- * SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. The
- * activation stays as it is, and can be waited for again. Other NULL arguments are refused with SASTAOTP_CONFIG. Any
- * thread. Since 0.1.0.
+ * SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. Unless the
+ * options are to cancel it, the activation stays as it is, and can be waited for again. Other NULL arguments are refused with
+ * SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *activation,
                                                   uint32_t timeout_ms,

@@ -766,7 +766,8 @@ public:
     wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
     wait_options accept_same_code() && { return std::move(accept_same_code()); }
 
-    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
+    /// Cancels the order for its refund when no code came in time. The wait throws status::wait_timeout all the same,
+    /// and its hint says whether the order was cancelled. That takes 10 seconds more at most.
     wait_options &cancel_on_timeout() & { return set(sastaotp_wait_options_cancel_on_timeout); }
     wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
 
@@ -1210,15 +1211,16 @@ public:
     /// replies are slow. A failure that may pass does not end the wait. A code that came before is given at once.
     ///
     /// Throws status::wait_timeout when no code came in time, status::expired or status::activation_cancelled when the
-    /// order is over, status::cancelled, or what the service refused. The activation stays as it is, and can be waited
-    /// for again.
+    /// order is over, status::cancelled, or what the service refused. Unless the options are to cancel it, the
+    /// activation stays as it is, and can be waited for again.
     sms wait_for_code(detail::duration time) const { return wait(time, nullptr); }
     sms wait_for_code(detail::duration time, const wait_options &options) const {
         return wait(time, options.c_object());
     }
 
     /// Waits for a code, and gives none when none came in time; otherwise as wait_for_code. To show progress, wait a
-    /// second at a time: the distance between polls is kept from one wait to the next.
+    /// second at a time: the distance between polls is kept from one wait to the next. With cancel_on_timeout the first
+    /// that gives none has cancelled the order: ending() tells.
     std::optional<sms> try_wait_for_code(detail::duration time) const { return try_wait(time, nullptr); }
     std::optional<sms> try_wait_for_code(detail::duration time, const wait_options &options) const {
         return try_wait(time, options.c_object());

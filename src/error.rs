@@ -89,7 +89,7 @@ pub enum ErrorKind {
     Timeout,
     /// The call was cancelled.
     Cancelled,
-    /// No code came in the time given. The activation is as it was.
+    /// No code came in the time given. The activation is as it was, unless the wait was to cancel it.
     WaitTimeout,
     /// The order expired without a code.
     Expired,

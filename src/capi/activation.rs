@@ -301,7 +301,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
     })
 }
 
-/// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
+/// Cancels the order for its refund when no code came in time. The wait fails with SASTAOTP_WAIT_TIMEOUT all the same, and the
+/// hint of its error says whether the order was cancelled. That takes 10 seconds more at most.
 ///
 /// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -331,9 +332,9 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 /// a second at a time: the distance between polls is kept from one wait to the next.
 ///
 /// `*sms` is yours: sastaotp_sms_free. Fails with SASTAOTP_WAIT_TIMEOUT when no code came in time, SASTAOTP_EXPIRED or
-/// SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. The
-/// activation stays as it is, and can be waited for again. Other NULL arguments are refused with SASTAOTP_CONFIG. Any
-/// thread. Since 0.1.0.
+/// SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. Unless the
+/// options are to cancel it, the activation stays as it is, and can be waited for again. Other NULL arguments are refused with
+/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     activation: *const sastaotp_activation,

@@ -53,7 +53,7 @@ pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(17);
 pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(18);
 /// The call was ended by its token.
 pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(19);
-/// No code came in the time given. The activation is as it was.
+/// No code came in the time given. The activation is as it was, unless the wait was to cancel it.
 pub const SASTAOTP_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(20);
 /// The order expired without a code.
 pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);

@@ -170,7 +170,7 @@ impl Activation {
     ///
     /// Fails with [`ErrorKind::WaitTimeout`] when no code came in time, [`ErrorKind::Expired`] or
     /// [`ErrorKind::ActivationCancelled`] when the order is over, [`ErrorKind::Cancelled`], or with what the service
-    /// refused. The activation stays as it is, and can be waited for again.
+    /// refused. Unless the options are to cancel it, the activation stays as it is, and can be waited for again.
     pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
         let WaitOptions { plan, cancel_on_timeout, mut progress } = options.into();
         let waiting = Waiting::begin(self, plan, cancel_on_timeout);

@@ -78,7 +78,8 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most.
+    /// Cancels the order for its refund when no code came in time. The wait fails with [`ErrorKind::WaitTimeout`] all the same,
+    /// and its hint says whether the order was cancelled. That takes 10 seconds more at most.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self

@@ -59,7 +59,7 @@ export interface WaitOptions extends CallOptions {
   intervalMs?: number | undefined
   /** Takes a code that came before for a new one. */
   acceptSameCode?: boolean | undefined
-  /** Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. */
+  /** Cancels the order for its refund when no code came: the wait ends with a `WaitTimeoutError` all the same. That takes 10 seconds more at most. */
   cancelOnTimeout?: boolean | undefined
 }
 
@@ -321,7 +321,7 @@ export class Client {
   getStatus(id: string, options?: CallOptions): Promise<Status>
   /** -1 or 8 cancels, 1 says that the SMS was sent, 3 asks for the next code, 6 completes. */
   setStatus(id: string, status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
-  /** Polls until a code comes. Ends with a `WaitTimeoutError` when none did; the order is as it was. */
+  /** Polls until a code comes. Ends with a `WaitTimeoutError` when none did; without `cancelOnTimeout` the order is as it was. */
   waitForCode(id: string, options: WaitOptions): Promise<Sms>
   markSmsSent(id: string, options?: CallOptions): Promise<void>
   /** The code that came is not taken for the next one. */
@@ -435,7 +435,7 @@ export class ConnectionError extends SastaotpError {}
 export class TlsError extends ConnectionError {}
 /** Something did not happen in time. */
 export class TimeoutError extends SastaotpError {}
-/** No code came in the time given. The activation is as it was. */
+/** No code came in the time given. The activation is as it was, unless the wait was to cancel it. */
 export class WaitTimeoutError extends SastaotpError {}
 /** The order expired without a code. */
 export class ExpiredError extends SastaotpError {}

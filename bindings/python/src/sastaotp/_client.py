@@ -277,12 +277,14 @@ class Activation(Bought):
         """Wait for a code, with a poll every 5 seconds and one at the end. Action getStatus.
 
         Fails with ``WaitTimeout``, ``ExpiredError`` or ``ActivationCancelledError``. A failure that may pass does not end the
-        wait, and a code that came before is returned at once. However it ends, the activation can be waited for again.
+        wait, and a code that came before is returned at once. However it ends, the activation can be waited for again, unless
+        it was to cancel the order.
 
         :param timeout: how long at most; the end of the order ends it too.
         :param interval: a longer pause between polls.
         :param accept_same_code: after ``request_next_code``, take one that came before for the next one.
-        :param cancel_on_timeout: cancel the order for its refund when no code came in time. That takes 10 seconds more at most.
+        :param cancel_on_timeout: cancel the order for its refund when no code came in time. The wait fails with ``WaitTimeout``
+            all the same, and its hint says whether the order was cancelled. That takes 10 seconds more at most.
         """
         operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
         return self._client._run(operation)

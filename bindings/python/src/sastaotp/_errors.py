@@ -144,7 +144,7 @@ class Cancelled(SastaotpError):
 
 
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
-    """No code came in the time given. The activation is as it was: wait again, or cancel it for the refund."""
+    """No code came in the time given. The activation is as it was, unless the wait was to cancel it."""
 
 
 class ExpiredError(SastaotpError):
