@@ -906,7 +906,8 @@ sastaotp_status sastaotp_config_set_budget(sastaotp_config *config,
                                            sastaotp_error **error);
 
 /**
- * Sets how long a call may take in all, its retries among it; 90,000 ms by default. A wait has a time of its own.
+ * Sets how long a call may take in all, its retries among it; 90,000 ms by default. A wait, a reconcile and a
+ * settle that waits out have times of their own.
  *
  * NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
@@ -994,7 +995,7 @@ sastaotp_status sastaotp_client_with_cancel(const sastaotp_client *client,
 
 /**
  * Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it is
- * cancelled.
+ * cancelled. A wait, a reconcile and a settle that waits out have times of their own.
  *
  * `*handle` is yours: sastaotp_client_free, in any order with the client. NULL arguments are refused with SASTAOTP_CONFIG.
  * Any thread. Since 0.1.0.
@@ -2038,7 +2039,8 @@ sastaotp_status sastaotp_activation_with_cancel(const sastaotp_activation *activ
                                                 sastaotp_error **error);
 
 /**
- * Makes a handle of the same activation whose calls return within a time. A wait has a time of its own.
+ * Makes a handle of the same activation whose calls return within a time. A wait, and a settle that waits out,
+ * have times of their own.
  *
  * `*handle` is yours: sastaotp_activation_free, in any order with the activation. NULL arguments are refused with
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.

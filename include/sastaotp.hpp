@@ -686,7 +686,8 @@ public:
     config &budget(amount total) & { return set(sastaotp_config_set_budget, total.micros()); }
     config budget(amount total) && { return std::move(budget(total)); }
 
-    /// Sets how long a call may take in all, its retries among it; 90 seconds by default. A wait has a time of its own.
+    /// Sets how long a call may take in all, its retries among it; 90 seconds by default. A wait, a reconcile
+    /// and a settle that waits out have times of their own.
     config &timeout(detail::duration time) & { return set(sastaotp_config_set_timeout_ms, time.millis()); }
     config timeout(detail::duration time) && { return std::move(timeout(time)); }
 
@@ -1198,7 +1199,8 @@ public:
 
     /// Makes a handle of the same activation whose calls `token` ends. The handle may outlive both.
     activation with_cancel(const sastaotp::cancel &token) const;
-    /// Makes a handle of the same activation whose calls return within a time. A wait has a time of its own.
+    /// Makes a handle of the same activation whose calls return within a time. A wait, and a settle that waits
+    /// out, have times of their own.
     activation with_timeout(detail::duration time) const;
 
     /// Asks the service once for the state. A code that comes back is kept. Action getStatus. Throws an error of a
@@ -1379,7 +1381,7 @@ public:
         return detail::make<client>(sastaotp_client_with_cancel, object_, token.c_object());
     }
     /// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it
-    /// is cancelled.
+    /// is cancelled. A wait, a reconcile and a settle that waits out have times of their own.
     client with_timeout(detail::duration time) const {
         return detail::make<client>(sastaotp_client_with_timeout_ms, object_, time.millis());
     }

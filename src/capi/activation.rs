@@ -237,7 +237,8 @@ pub unsafe extern "C" fn sastaotp_activation_with_cancel(
     make(handle, error, || Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(token(cancel)?))))
 }
 
-/// Makes a handle of the same activation whose calls return within a time. A wait has a time of its own.
+/// Makes a handle of the same activation whose calls return within a time. A wait, and a settle that waits out,
+/// have times of their own.
 ///
 /// `*handle` is yours: sastaotp_activation_free, in any order with the activation. NULL arguments are refused with
 /// SASTAOTP_CONFIG. Any thread. Since 0.1.0.

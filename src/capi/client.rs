@@ -94,7 +94,7 @@ pub unsafe extern "C" fn sastaotp_client_with_cancel(
 }
 
 /// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it is
-/// cancelled.
+/// cancelled. A wait, a reconcile and a settle that waits out have times of their own.
 ///
 /// `*handle` is yours: sastaotp_client_free, in any order with the client. NULL arguments are refused with SASTAOTP_CONFIG.
 /// Any thread. Since 0.1.0.

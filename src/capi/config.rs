@@ -179,7 +179,8 @@ pub unsafe extern "C" fn sastaotp_config_set_budget(
     })
 }
 
-/// Sets how long a call may take in all, its retries among it; 90,000 ms by default. A wait has a time of its own.
+/// Sets how long a call may take in all, its retries among it; 90,000 ms by default. A wait, a reconcile and a
+/// settle that waits out have times of their own.
 ///
 /// NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -141,7 +141,8 @@ impl Activation {
         Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
     }
 
-    /// The same activation, with calls that return within `timeout`. A wait has a time of its own.
+    /// The same activation, with calls that return within `timeout`. A wait, and a settle that waits out, have times of their
+    /// own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }

@@ -142,7 +142,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long a call may take in all, its retries among it; 90 seconds by default. A wait has a time of its own.
+    /// How long a call may take in all, its retries among it; 90 seconds by default. A wait, a reconcile and a settle
+    /// that waits out have times of their own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -132,7 +132,8 @@ impl Client {
         Self { cancel: None, ..self.clone() }
     }
 
-    /// The same client, with calls that return within `timeout`. A purchase that was sent runs on, as when it is cancelled.
+    /// The same client, with calls that return within `timeout`. A purchase that was sent runs on, as when it is cancelled. A
+    /// wait, a reconcile and a settle that waits out have times of their own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, impatient: true, ..self.clone() }

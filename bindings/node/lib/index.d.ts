@@ -28,7 +28,9 @@ export interface ClientOptions {
   budget?: Rupees | undefined
   /** The same in millionths of a rupee. */
   budgetMicros?: number | undefined
-  /** How long a call may take in all, its retries among it; 90,000 by default. A wait has a time of its own. */
+  /** How long a call may take in all, its retries among it; 90,000 by default. A wait, a reconcile and a settle that waits out
+   * have times of their own.
+   */
   timeoutMs?: number | undefined
   /** Requests a minute at most; as many as the service takes by default. */
   maxRequestsPerMinute?: number | undefined

@@ -39,7 +39,8 @@ class Client(Owner):
     vendor's. In a ``with`` statement the client is closed at its end. A forked child may go on with a client of its parent: it
     has connections, a budget and a list of unclaimed numbers of its own.
 
-    :param timeout: how long a call may take in all, its retries among it; 90 seconds by default. A wait has its own.
+    :param timeout: how long a call may take in all, its retries among it; 90 seconds by default. A wait, a reconcile and a settle
+        that waits out have times of their own.
     :param budget: the total that charges may reach, in rupees; with it every purchase needs a maximum price.
     :param max_requests_per_minute: a limit of your own; a 429 slows down by itself, either way.
     :param max_connections: how many requests are under way at once, 1 to 512; 64 by default.
