@@ -1458,7 +1458,7 @@ public:
     }
 
     /// Takes up an activation that exists: of an earlier run, from the history, or from unclaimed(). Sends nothing.
-    /// Throws status::config for an id that cannot be one (1 to 64 letters, digits and "_.-").
+    /// Throws status::config for an id that cannot be one (1 to 64 letters, digits and "_.:-").
     sastaotp::activation activation(std::string_view id) const {
         return detail::make<sastaotp::activation>(sastaotp_client_activation, object_,
                                                   detail::terminated("id", id).c_str());

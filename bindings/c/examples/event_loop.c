@@ -76,7 +76,7 @@ static struct job *end(struct shop *shop, uint64_t ticket)
     return job;
 }
 
-/* The service is checked by main, and an id is letters, digits and "_.-": nothing to be escaped. */
+/* The service is checked by main, and an id is letters, digits and "_.:-": nothing to be escaped. */
 static bool buy(struct shop *shop, const char *service, sastaotp_error **error)
 {
     char operation[256];
