@@ -981,7 +981,8 @@ public:
     std::optional<std::uint64_t> total() const noexcept {
         return detail::told<std::uint64_t>(sastaotp_orders_total, object_);
     }
-    /// Returns the page as JSON: orders, each as order_view::json writes it; total; raw.
+    /// Returns the page as JSON: orders, each as order_view::json writes it; total; extra_orders, the activations on the
+    /// page that may be a purchase of this client made twice; raw.
     std::string_view json() const noexcept { return detail::lent(sastaotp_orders_json(object_)); }
 };
 
