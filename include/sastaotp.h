@@ -917,7 +917,7 @@ sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t
  * Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
  * takes by default. A 429 slows down by itself, either way.
  *
- * NULL as config, and 0, are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+ * NULL as config, 0, and more than 60,000,000 are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
 sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
                                                             uint32_t count,

@@ -692,7 +692,8 @@ public:
     config timeout(detail::duration time) && { return std::move(timeout(time)); }
 
     /// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the
-    /// service takes by default. A 429 slows down by itself, either way. Throws status::config for 0.
+    /// service takes by default. A 429 slows down by itself, either way. Throws status::config for 0 and
+    /// for more than 60,000,000.
     config &max_requests_per_minute(std::uint32_t count) & {
         return set(sastaotp_config_set_max_requests_per_minute, count);
     }

@@ -198,7 +198,7 @@ pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
 /// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
 /// takes by default. A 429 slows down by itself, either way.
 ///
-/// NULL as config, and 0, are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// NULL as config, 0, and more than 60,000,000 are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
     config: *mut sastaotp_config,
@@ -206,8 +206,9 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        if count == 0 {
-            return Err(Error::config("setting the requests per minute", "0 would send none: give 1 or more"));
+        if !(1..=60_000_000).contains(&count) {
+            let what = format!("{count} are none or too many: give 1 to 60,000,000");
+            return Err(Error::config("setting the requests per minute", what));
         }
         given_mut(config)?.change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
         Ok(())

@@ -178,7 +178,10 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let ClientBuilder { key, key_in, http, budget, timeout, seed, requests_per_second, clock, transport } = self;
         if requests_per_second.is_some_and(|rate| !(0.001..=1e6).contains(&rate)) {
-            return Err(Error::config(BUILDING, "the requests per second are none: give 0.001 to 1,000,000"));
+            return Err(Error::config(
+                BUILDING,
+                "the requests per second are none or too many: give 0.001 to 1,000,000",
+            ));
         }
         let Some(key) = key else {
             return Err(Error::config(

@@ -225,9 +225,12 @@ void values_out_of_range(void) {
         CHECK_HOLDS(sastaotp_error_message(error), "workers");
         sastaotp_error_free(error);
     }
-    FAILS(sastaotp_config_set_max_requests_per_minute(on.config, 0, &error), SASTAOTP_CONFIG);
-    CHECK_HOLDS(sastaotp_error_message(error), "requests per minute");
-    sastaotp_error_free(error);
+    static const uint32_t no_rates[] = {0, 60000001, UINT32_MAX};
+    for (size_t at = 0; at < sizeof no_rates / sizeof *no_rates; at++) {
+        FAILS(sastaotp_config_set_max_requests_per_minute(on.config, no_rates[at], &error), SASTAOTP_CONFIG);
+        CHECK_HOLDS(sastaotp_error_message(error), "requests per minute");
+        sastaotp_error_free(error);
+    }
     error = NULL;
     sastaotp_client *client = NULL;
     WORKS(sastaotp_config_set_max_connections(on.config, 0, &error));
@@ -248,7 +251,13 @@ void values_out_of_range(void) {
         sastaotp_completion_free(completion);
         sastaotp_queue_free(queue);
     }
-    WORKS(sastaotp_config_set_max_requests_per_minute(on.config, UINT32_MAX, &error));
+    static const uint32_t rates[] = {1, 60000000};
+    WORKS(sastaotp_config_set_max_connections(on.config, 1, &error));
+    for (size_t at = 0; at < sizeof rates / sizeof *rates; at++) {
+        WORKS(sastaotp_config_set_max_requests_per_minute(on.config, rates[at], &error));
+        WORKS(sastaotp_client_new(on.config, &client, &error));
+        sastaotp_client_free(client);
+    }
     sastaotp_wait_options *options = sastaotp_wait_options_new();
     sastaotp_sms *sms = NULL;
     WORKS(sastaotp_wait_options_set_interval_ms(options, UINT32_MAX, &error));
