@@ -343,7 +343,7 @@ mod tests {
         ] {
             let request = NumberRequest::new("tg").country(ours).accept_any_price();
             let (country, phone_number) = (Some(theirs.to_owned()), number.map(str::to_owned));
-            let order = Order { country, phone_number, ..order(Some("8"), None) };
+            let order = Order { phone_number, country, ..order(Some("8"), None) };
             let intent = request.into_intent(start(), Some(7)).unwrap();
             assert_eq!(may_be(&order, &intent), may, "{ours} {theirs} {number:?}");
         }
