@@ -95,6 +95,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    type Row<'a> = (&'a str, Vec<u8>, Result<&'a [u8], Cause>);
+
     fn gunzip(data: &[u8], step: usize) -> Result<Vec<u8>, Cause> {
         let mut gunzip = Gunzip::new(1000);
         for piece in data.chunks(step) {
@@ -109,7 +111,7 @@ mod tests {
         let mut damaged = hello.clone();
         damaged[hello.len() - 8] ^= 1;
         #[rustfmt::skip]
-        let rows: &[(&str, Vec<u8>, Result<&[u8], Cause>)] = &[
+        let rows: &[Row<'_>] = &[
             ("one member", hello.clone(), Ok(b"hello")),
             ("two", hello.repeat(2), Ok(b"hellohello")),
             ("an empty one among them", [member(b""), hello.clone(), member(b"")].concat(), Ok(b"hello")),
