@@ -363,7 +363,7 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
 ) -> sastaotp_status {
     make(state, error, || {
         let id = text(id, "id")?;
-        Ok(sastaotp_state::new(self::client(client)?.state(id)?))
+        Ok(sastaotp_state::new(self::client(client)?.state(id)?.map(|shown| shown.status)))
     })
 }
 

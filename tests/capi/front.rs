@@ -814,6 +814,10 @@ impl Activation {
         Ok(Sms::read(sms.0).unwrap())
     }
 
+    pub(crate) fn mark_sms_sent(&self) -> Result<()> {
+        checked(|error| unsafe { sastaotp_activation_mark_sms_sent(self.get, error) })
+    }
+
     pub(crate) fn request_next_code(&self) -> Result<()> {
         checked(|error| unsafe { sastaotp_activation_request_next_code(self.get, error) })
     }
