@@ -2081,11 +2081,13 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options, sastaotp_error **error);
+sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options,
+                                                       sastaotp_error **error);
 
 /**
- * Cancels the order for its refund when no code came in time. The wait fails with SASTAOTP_WAIT_TIMEOUT all the same, and the
- * hint of its error says whether the order was cancelled. That takes 10 seconds more at most.
+ * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
+ * SASTAOTP_WAIT_TIMEOUT all the same, where the hint of the error says whether the order was cancelled, or with what the
+ * cancellation failed with.
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */

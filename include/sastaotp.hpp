@@ -768,8 +768,9 @@ public:
     wait_options &accept_same_code() & { return set(sastaotp_wait_options_accept_same_code); }
     wait_options accept_same_code() && { return std::move(accept_same_code()); }
 
-    /// Cancels the order for its refund when no code came in time. The wait throws status::wait_timeout all the same,
-    /// and its hint says whether the order was cancelled. That takes 10 seconds more at most.
+    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait throws
+    /// status::wait_timeout all the same, whose hint says whether the order was cancelled, or what the cancellation
+    /// failed with.
     wait_options &cancel_on_timeout() & { return set(sastaotp_wait_options_cancel_on_timeout); }
     wait_options cancel_on_timeout() && { return std::move(cancel_on_timeout()); }
 

@@ -78,8 +78,9 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Cancels the order for its refund when no code came in time. The wait fails with [`ErrorKind::WaitTimeout`] all the same,
-    /// and its hint says whether the order was cancelled. That takes 10 seconds more at most.
+    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
+    /// [`ErrorKind::WaitTimeout`] all the same, whose hint says whether the order was cancelled, or with what the cancellation
+    /// failed with.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self

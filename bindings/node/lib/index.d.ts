@@ -61,7 +61,10 @@ export interface WaitOptions extends CallOptions {
   intervalMs?: number | undefined
   /** Takes a code that came before for a new one. */
   acceptSameCode?: boolean | undefined
-  /** Cancels the order for its refund when no code came: the wait ends with a `WaitTimeoutError` all the same. That takes 10 seconds more at most. */
+  /**
+   * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait ends with a
+   * `WaitTimeoutError` all the same, or with what the cancellation failed with.
+   */
   cancelOnTimeout?: boolean | undefined
 }
 

@@ -285,8 +285,9 @@ class AsyncActivation(Bought):
         :param timeout: how long at most; the end of the order ends it too.
         :param interval: a longer pause between polls.
         :param accept_same_code: after ``request_next_code``, take one that came before for the next one.
-        :param cancel_on_timeout: cancel the order for its refund when no code came in time. The wait fails with ``WaitTimeout``
-            all the same, and its hint says whether the order was cancelled. That takes 10 seconds more at most.
+        :param cancel_on_timeout: cancel the order for its refund when no code came in time. That takes 10 seconds more at most.
+            The wait fails with ``WaitTimeout`` all the same, whose hint says whether the order was cancelled, or with what the
+            cancellation failed with.
         """
         operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
         return await self._client._run(operation)
