@@ -2077,7 +2077,8 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
                                                       sastaotp_error **error);
 
 /**
- * After a request for the next code, takes one that came before for it even if the service showed no waiting in between.
+ * After a request for the next code, takes one that came before for it even if the service showed no waiting in
+ * between.
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */

@@ -288,7 +288,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_set_interval_ms(
     })
 }
 
-/// After a request for the next code, takes one that came before for it even if the service showed no waiting in between.
+/// After a request for the next code, takes one that came before for it even if the service showed no waiting in
+/// between.
 ///
 /// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -72,7 +72,8 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// After a request for the next code, takes one that came before for it even if the service showed no waiting in between.
+    /// After a request for the next code, takes one that came before for it even if the service showed no waiting in
+    /// between.
     pub fn accept_same_code(mut self) -> Self {
         self.plan.accept_same_code = true;
         self
