@@ -2082,8 +2082,7 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options,
-                                                       sastaotp_error **error);
+sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options, sastaotp_error **error);
 
 /**
  * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
