@@ -39,22 +39,40 @@ class Activation {
 
 /** A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. */
 class Lease extends Activation {
+  /** What it settles on, also when the client was closed meanwhile. */
+  #hold
   #isEnded = false
+
+  constructor(client, document, hold) {
+    super(client, document)
+    this.#hold = hold
+  }
 
   /** Ends the lease. Where the order cannot be settled the error is thrown, and the number listed by `unclaimed`. */
   async close({ waitOut = true, ...options } = {}) {
     this.#isEnded = true
     try {
-      return await this.settle({ waitOut, ...options })
+      const settlement = await this.#hold.run('settle', this.id, { waitOut, ...options })
+      this.#hold.release()
+      return settlement
     } catch (error) {
-      await this.leave().catch(() => {})
+      await this.#leave(error)
       throw error
     }
+  }
+
+  /** Sees to it that somebody finds the number, which could not be settled. */
+  async #leave({ message }) {
+    if (this.#hold.isClosed()) {
+      // Nobody can ask the client, and the error is lost where it is one of several: Promise.all throws the first.
+      process.emitWarning(`the order ${this.id} is open: ${message}`, 'SastaotpWarning')
+    } else await this.#hold.run('leave', this.id).catch(() => {})
   }
 
   /** Ends the lease and leaves the order as it is. */
   keep() {
     this.#isEnded = true
+    this.#hold.release()
     return this
   }
 

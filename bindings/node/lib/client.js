@@ -35,7 +35,7 @@ const OPERATIONS = {
 }
 
 /** Ends the queues of clients that nobody has any longer. */
-const forgotten = new FinalizationRegistry((queue) => queue.close())
+const forgotten = new FinalizationRegistry((queue) => queue.free())
 
 class Client {
   #queue
@@ -48,7 +48,7 @@ class Client {
       settings,
       (client) => new Queue(client, workers === undefined ? undefined : whole('workers', workers))
     )
-    forgotten.register(this, this.#queue, this.#queue)
+    forgotten.register(this, this.#queue)
   }
 
   static {
@@ -63,19 +63,29 @@ class Client {
   }
 
   /** Runs an operation, and gives its JSON. */
-  #run(name, args) {
+  #run(name, args, queue = this.#queue) {
     const [first] = OPERATIONS[name]
     const { signal, ...options } = args[first.length] ?? {}
     // The core refuses an option that it does not know: one that is misspelled may cost money.
     const operation = untyped(options)
     for (const [index, argument] of first.entries()) operation[argument] = args[index]
     operation.op = snake(name)
-    return this.#queue.run(operation, signal)
+    return queue.run(operation, signal)
   }
 
   /** Buys a number as getNumber does, and settles it when the lease ends. */
   async lease(service, options) {
-    return new Lease(this, parse(await this.#run('getNumber', [service, options])))
+    // Held before there is a number: the client may be closed as it is bought.
+    const hold = this.#queue.hold()
+    try {
+      return new Lease(this, parse(await this.#run('getNumber', [service, options])), {
+        ...hold,
+        run: async (name, ...args) => OPERATIONS[name][1](await this.#run(name, args, hold), this)
+      })
+    } catch (error) {
+      hold.release()
+      throw error
+    }
   }
 
   /** Takes up an activation by its id. Asks nobody. */
@@ -103,9 +113,11 @@ class Client {
     }
   }
 
-  /** Cancels what is open, and ends the client. A client that nobody has any longer is ended by itself. */
+  /**
+   * Cancels what is open, and ends the client. Its leases settle all the same as they end. A client that nobody has any longer
+   * is ended by itself.
+   */
   close() {
-    forgotten.unregister(this.#queue)
     this.#queue.close()
   }
 

@@ -349,7 +349,10 @@ export class Client {
   /** The purchases whose caller gave up, until somebody takes them up. */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
-  /** Cancels what is open, and ends the client. One that nobody has any longer ends by itself. */
+  /**
+   * Cancels what is open, and ends the client. Its leases settle all the same as they end; where one cannot be, the process
+   * emits a warning with its id. A client that nobody has any longer ends by itself.
+   */
   close(): void
   [Symbol.dispose](): void
 }

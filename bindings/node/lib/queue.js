@@ -26,6 +26,9 @@ class Queue {
   #open = new Map()
   /** From signals to their tickets: one listener each, whatever the number of calls. */
   #signals = new Map()
+  #isClosed = false
+  /** How many leases there are that may settle on it yet. */
+  #holds = 0
 
   /** Makes the queue of a client. */
   constructor(client, workers) {
@@ -37,25 +40,48 @@ class Queue {
   }
 
   /** Begins an operation. Gives its JSON, or throws its error. */
-  async run(operation, signal) {
+  run(operation, signal) {
+    return this.#run(operation, signal, false)
+  }
+
+  /** Keeps the queue for a lease: until it is released, `close` neither refuses nor cancels what it runs. */
+  hold() {
+    this.#holds++
+    let isHeld = true
+    return {
+      run: (operation, signal) => this.#run(operation, signal, isHeld),
+      /** Whether the client was closed. */
+      isClosed: () => this.#isClosed,
+      release: () => {
+        if (!isHeld) return
+        isHeld = false
+        this.#holds--
+        if (this.#isClosed && this.#holds === 0) this.free()
+      }
+    }
+  }
+
+  async #run(operation, signal, isHeld) {
     const doing = operation.op.replaceAll('_', ' ')
-    if (!this.#queue) throw new ConfigError(`${doing}: the client is closed: make another one`)
+    if (!this.#queue || (this.#isClosed && !isHeld)) {
+      throw new ConfigError(`${doing}: the client is closed: make another one`)
+    }
     if (signal && typeof signal.addEventListener !== 'function') {
       throw new ConfigError(`${doing}: signal must be an AbortSignal`)
     }
     if (signal?.aborted) throw new AbortError(`${doing}: cancelled before it began`, { cause: signal.reason })
-    const { json, error } = await this.#submit(JSON.stringify(operation), signal)
+    const { json, error } = await this.#submit(JSON.stringify(operation), signal, isHeld)
     // Made here and not where the completion is taken: so its stack names the caller.
     if (error) throw errorOf(error, signal?.reason)
     return json
   }
 
-  #submit(text, signal) {
+  #submit(text, signal, isHeld) {
     check('queue_submit', this.#queue, text, place)
     const ticket = Number(place[0])
     this.#watch.start()
     if (signal) this.#heed(signal, ticket)
-    return new Promise((resolve) => this.#open.set(ticket, { resolve, signal }))
+    return new Promise((resolve) => this.#open.set(ticket, { resolve, signal, isHeld }))
   }
 
   #heed(signal, ticket) {
@@ -101,11 +127,12 @@ class Queue {
     return Number(count[0])
   }
 
-  /** Cancels what is open, and ends the queue. */
+  /** Refuses what comes, cancels what is open, and ends the queue when the leases on it are over. */
   close() {
+    this.#isClosed = true
     if (!this.#queue) return
-    this.#cancel(this.#open.keys())
-    this.free()
+    this.#cancel([...this.#open].flatMap(([ticket, { isHeld }]) => (isHeld ? [] : ticket)))
+    if (this.#holds === 0) this.free()
   }
 
   /** Ends the queue; what is open is left unsettled. */

@@ -159,6 +159,60 @@ describe('leases', () => {
     const [{ outcome, purchase }] = await client.unclaimed()
     assert.deepEqual([outcome, purchase.activationId], ['bought', number.id])
   })
+
+  test('one of several fails and the client is closed: the numbers of the others are refunded', async () => {
+    const code = `
+      import { setTimeout } from 'node:timers/promises'
+      import { Client } from 'sastaotp'
+      const client = new Client()
+      let bought = 0
+      async function one(service) {
+        const number = await client.lease(service, { country: '22', maxPrice: 80 })
+        bought++
+        try {
+          return await number.waitForCode({ timeoutMs: 300_000 })
+        } finally {
+          await number.close()
+        }
+      }
+      async function last() {
+        while (bought < 2) await setTimeout(5)
+        await one('zz_nonumbers')
+      }
+      try {
+        await Promise.all([one('zz_never'), one('zz_never'), last()])
+      } catch (error) {
+        console.log(error.name)
+      } finally {
+        client.close()
+      }`
+    assert.equal(await run(code, { key: 'lease-of-several', timeout: 20_000 }), 'NoNumbersError\n')
+    await sandbox.control('lease-of-several', 'assert', { charges: 2, refunds: 2 })
+  })
+
+  test('closing a client does not cancel a lease that settles, and lets those that are open settle later', async () => {
+    const apiKey = 'lease-closing'
+    const client = sandbox.client({ apiKey })
+    const [first, second, kept] = await Promise.all(Array.from({ length: 3 }, () => client.lease('zz_never', NUMBER)))
+    const closing = first.close()
+    client.close()
+    assert.equal((await closing).state, 'cancelled')
+    await assert.rejects(second.getStatus(), { name: 'ConfigError', message: /closed/ })
+    kept.keep()
+    assert.equal((await second.close()).state, 'cancelled')
+    await sandbox.control(apiKey, 'assert', { charges: 3, refunds: 2 })
+  })
+
+  test('a lease that cannot be settled after its client was closed is told by its id', async () => {
+    const client = sandbox.client()
+    const number = await client.lease('zz_early_cancel', NUMBER)
+    client.close()
+    const warned = once(process, 'warning')
+    await assert.rejects(number.close({ waitOut: false }), { name: 'TooEarlyError' })
+    const [{ name, message }] = await warned
+    assert.equal(name, 'SastaotpWarning')
+    assert.match(message, new RegExp(`the order ${number.id} is open: cancelling ${number.id}: `))
+  })
 })
 
 test('the order history is gone through to its end, and each order comes once', async () => {
