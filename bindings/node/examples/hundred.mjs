@@ -16,6 +16,11 @@ async function one() {
   const number = await client.lease(service, { country, maxPrice })
   try {
     return await number.waitForCode({ timeoutMs: 300_000 })
+  } catch (error) {
+    // Cancels, unless a code comes first.
+    const { code } = await number.close()
+    if (code) return code
+    throw error
   } finally {
     await number.close()
   }

@@ -26,8 +26,9 @@ try {
   console.log(`code       ${code}`)
 } finally {
   ticking.end()
-  const { state } = await number.close()
-  console.log(`order      ${state}`)
+  const { state, code } = await number.close()
+  // It may have come at the last moment, as the order was to be cancelled.
+  console.log(`order      ${state}${code ? ` with the code ${code.code}` : ''}`)
 }
 
 // Shows how long a wait has lasted and may last: in one line on a terminal, elsewhere in a line every ten seconds.

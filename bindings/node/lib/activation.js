@@ -42,31 +42,50 @@ class Lease extends Activation {
   /** What it settles on, also when the client was closed meanwhile. */
   #hold
   #isEnded = false
+  /** What became of the order, or comes of it: a promise. */
+  #settlement
 
   constructor(client, document, hold) {
     super(client, document)
     this.#hold = hold
   }
 
-  /** Ends the lease. Where the order cannot be settled the error is thrown, and the number listed by `unclaimed`. */
-  async close({ waitOut = true, ...options } = {}) {
+  /**
+   * Ends the lease; once it is settled, gives the same again. Where the order cannot be settled the error is thrown, and the
+   * number listed by `unclaimed`. Not thrown where a code is there: an error would hide what was paid for.
+   */
+  async close(options) {
     this.#isEnded = true
+    this.#settlement ??= this.#settle(options)
+    try {
+      return await this.#settlement
+    } catch (error) {
+      this.#settlement = undefined
+      throw error
+    }
+  }
+
+  async #settle({ waitOut = true, ...options } = {}) {
     try {
       const settlement = await this.#hold.run('settle', this.id, { waitOut, ...options })
       this.#hold.release()
       return settlement
     } catch (error) {
-      await this.#leave(error)
+      const code = error.status === 'cancelled' ? null : await this.#lateCode()
+      // Nobody can ask a closed client, and the error is lost where it is one of several: Promise.all throws the first.
+      if (code || this.#hold.isClosed()) {
+        // Without the message: it may show a part of a reply, and so a code.
+        process.emitWarning(`the order ${this.id} could not be settled (${error.name}): it is open`, 'SastaotpWarning')
+      }
+      await this.#hold.run('leave', this.id).catch(() => {})
+      if (code) return { state: 'code_arrived', code, raw: null }
       throw error
     }
   }
 
-  /** Sees to it that somebody finds the number, which could not be settled. */
-  async #leave({ message }) {
-    if (this.#hold.isClosed()) {
-      // Nobody can ask the client, and the error is lost where it is one of several: Promise.all throws the first.
-      process.emitWarning(`the order ${this.id} is open: ${message}`, 'SastaotpWarning')
-    } else await this.#hold.run('leave', this.id).catch(() => {})
+  /** The code that the core knows, or that shows in a last look; null where there is none. Within a second. */
+  #lateCode() {
+    return this.#hold.run('waitForCode', this.id, { timeoutMs: 0 }).catch(() => null)
   }
 
   /** Ends the lease and leaves the order as it is. */

@@ -287,8 +287,11 @@ export class Activation {
 /** A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. */
 export class Lease extends Activation {
   /**
-   * Ends the lease and settles the order. The early-cancel period is waited out, unless `waitOut` is false. Where it fails,
-   * `unclaimed` lists the number.
+   * Ends the lease and settles the order; of a lease that is settled, gives the same again. The early-cancel period is waited
+   * out, unless `waitOut` is false. A code may come as the order is to be cancelled: the settlement has it.
+   *
+   * Where it fails, `unclaimed` lists the number. Where it fails although a code is there, nothing is thrown that would hide the
+   * code: the state is `code_arrived`, and the process emits a warning.
    */
   close(options?: SettleOptions): Promise<Settlement>
   /** Ends the lease and leaves the order as it is. */

@@ -211,8 +211,42 @@ describe('leases', () => {
     await assert.rejects(number.close({ waitOut: false }), { name: 'TooEarlyError' })
     const [{ name, message }] = await warned
     assert.equal(name, 'SastaotpWarning')
-    assert.match(message, new RegExp(`the order ${number.id} is open: cancelling ${number.id}: `))
+    assert.equal(message, `the order ${number.id} could not be settled (TooEarlyError): it is open`)
   })
+
+  test('a code that comes as the order is cancelled is in the settlement, which is given again', async () => {
+    const number = await sandbox.client().lease('zz_cancel_race', NUMBER)
+    await assert.rejects(number.waitForCode({ timeoutMs: 0 }), { name: 'WaitTimeoutError' })
+    const settlement = await number.close()
+    assert.equal(settlement.state, 'completed')
+    assert.match(settlement.code.code, /^\d{6}$/)
+    assert.equal(await number.close(), settlement)
+  })
+
+  // The first setStatus of each that fails: of the second story, the one before is the cancellation.
+  for (const [service, timeoutMs, nth] of [
+    ['zz_ok', 30_000, 1],
+    ['zz_cancel_race', 0, 2]
+  ]) {
+    test(`completing fails: the code of ${service} is returned all the same, and the number listed`, async () => {
+      const apiKey = `lease-code-${service}`
+      const client = sandbox.client({ apiKey, timeoutMs: 2000 })
+      await sandbox.control(apiKey, 'faults', { match: { action: 'setStatus' }, nth, fault: 'H07', times: 0 })
+      const number = await client.lease(service, NUMBER)
+      const sms = await number.waitForCode({ timeoutMs }).catch((error) => error.name)
+      const warned = once(process, 'warning')
+      const { state, code } = await number.close()
+      const [order] = (await client.getOrders()).orders
+      assert.deepEqual([state, code.code, order.status], ['code_arrived', order.code, 'pending'])
+      assert.equal(timeoutMs === 0 ? 'WaitTimeoutError' : code.code, sms.code ?? sms)
+      assert.deepEqual(
+        (await client.unclaimed()).map(({ purchase }) => purchase.activationId),
+        [number.id]
+      )
+      const [{ message }] = await warned
+      assert.equal(message, `the order ${number.id} could not be settled (ServerError): it is open`)
+    })
+  }
 })
 
 test('the order history is gone through to its end, and each order comes once', async () => {

@@ -15,7 +15,7 @@ const snippets = [...readFileSync(path.join(HERE, 'README.md'), 'utf8').matchAll
 
 /** What each snippet prints, in their order. */
 const PRINTS = [
-  /^send the SMS to \d+\nthe code is \d+\n$/,
+  /^send the SMS to \d+\nthe code is (\d+)\ncompleted: \1\n$/,
   /^20 codes\n$/,
   /^another country, perhaps: buying zz_nonumbers in 22: the service answered NO_NUMBERS: /,
   /^buying zz_lost_reply in 22: .*\nmay be it: \w+ \d+\n$/,
@@ -43,7 +43,8 @@ describe('snippets', { concurrency: true }, () => {
 
 /** The examples, without a key: against a sandbox of their own. */
 const EXAMPLES = {
-  'quickstart.mjs': /^balance {4}1000 INR\nnumber {5}\d+ for 10 INR\ncode {7}\d+\norder {6}completed\n$/,
+  'quickstart.mjs':
+    /^balance {4}1000 INR\nnumber {5}\d+ for 10 INR\ncode {7}(\d+)\norder {6}completed with the code \1\n$/,
   'hundred.mjs': /^100 codes in [\d.]+ s\n$/
 }
 
