@@ -88,10 +88,13 @@ class Lease extends Activation {
     return this.#hold.run('waitForCode', this.id, { timeoutMs: 0 }).catch(() => null)
   }
 
-  /** Ends the lease and leaves the order as it is. */
+  /** Ends the lease and leaves the order as it is. A `close` that comes later, as in a `finally`, does nothing. */
   keep() {
     this.#isEnded = true
-    this.#hold.release()
+    if (!this.#settlement) {
+      this.#settlement = Promise.resolve({ state: 'kept', code: null, raw: null })
+      this.#hold.release()
+    }
     return this
   }
 

@@ -197,8 +197,11 @@ export interface StatusChange extends Reply {
 }
 
 export interface Settlement extends Reply {
-  /** `code_arrived`: not cancelled, for a code came first; complete it. `already_over`: it was over before. */
-  state: 'completed' | 'cancelled' | 'code_arrived' | 'already_over'
+  /**
+   * `code_arrived`: not cancelled, for a code came first; complete it. `already_over`: it was over before. `kept`: a lease that
+   * was kept; nothing was asked for.
+   */
+  state: 'completed' | 'cancelled' | 'code_arrived' | 'already_over' | 'kept'
   code: Sms | null
 }
 
@@ -294,7 +297,7 @@ export class Lease extends Activation {
    * code: the state is `code_arrived`, and the process emits a warning.
    */
   close(options?: SettleOptions): Promise<Settlement>
-  /** Ends the lease and leaves the order as it is. */
+  /** Ends the lease and leaves the order as it is. A `close` that comes later does nothing; its state is `kept`. */
   keep(): this
   [Symbol.asyncDispose](): Promise<void>
 }

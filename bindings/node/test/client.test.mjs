@@ -145,7 +145,11 @@ describe('leases', () => {
   test('a lease that is kept leaves the order as it is', async () => {
     const apiKey = 'lease-kept'
     const number = await sandbox.client({ apiKey }).lease('zz_never', NUMBER)
-    number.keep()
+    try {
+      number.keep()
+    } finally {
+      assert.equal((await number.close()).state, 'kept')
+    }
     await number[Symbol.asyncDispose]()
     await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 0 })
   })
