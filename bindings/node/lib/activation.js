@@ -71,15 +71,19 @@ class Lease extends Activation {
       this.#hold.release()
       return settlement
     } catch (error) {
-      const code = error.status === 'cancelled' ? null : await this.#lateCode()
+      const isAborted = error.status === 'cancelled'
+      const code = isAborted ? null : await this.#lateCode()
       // Nobody can ask a closed client, and the error is lost where it is one of several: Promise.all throws the first.
       if (code || this.#hold.isClosed()) {
         // Without the message: it may show a part of a reply, and so a code.
         process.emitWarning(`the order ${this.id} could not be settled (${error.name}): it is open`, 'SastaotpWarning')
       }
-      await this.#hold.run('leave', this.id).catch(() => {})
-      if (code) return { state: 'code_arrived', code, raw: null }
-      throw error
+      const leaving = this.#hold.run('leave', this.id).catch(() => {})
+      // Whoever aborted does not wait for a worker, of which all may be busy.
+      if (!isAborted) await leaving
+      if (!code) throw error
+      this.#hold.release()
+      return { state: 'code_arrived', code, raw: null }
     }
   }
 

@@ -218,6 +218,29 @@ describe('leases', () => {
     assert.equal(message, `the order ${number.id} could not be settled (TooEarlyError): it is open`)
   })
 
+  test('a lease whose close is aborted ends at once, also while all workers are busy', async () => {
+    const bought = JSON.stringify({ status: 'OK', activation_id: '7', phone_number: '919876543210', expires_in: 1200 })
+    const hung = []
+    const service = createServer((request, response) => {
+      const asked = new URL(request.url, 'http://any').searchParams
+      if (asked.get('service') === 'hangs') hung.push(response)
+      else response.end(asked.get('action') === 'getNumber' ? bought : '[]')
+    })
+    await once(service.listen(0, '127.0.0.1'), 'listening')
+    const client = sandbox.client({ baseUrl: `http://127.0.0.1:${service.address().port}/`, workers: 2 })
+    const number = await client.lease('tg', NUMBER)
+    const purchases = ['1', '2'].map((country) => client.getNumber('hangs', { ...NUMBER, country }).catch(() => {}))
+    while (hung.length < 2) await sleep(10)
+    const began = performance.now()
+    await assert.rejects(number.close({ signal: AbortSignal.timeout(100) }), { name: 'AbortError' })
+    assert.ok(performance.now() - began < 1000)
+    service.close()
+    service.closeAllConnections()
+    await Promise.all(purchases)
+    while (!(await client.unclaimed()).some(({ purchase }) => purchase?.activationId === '7')) await sleep(10)
+    client.close()
+  })
+
   test('a code that comes as the order is cancelled is in the settlement, which is given again', async () => {
     const number = await sandbox.client().lease('zz_cancel_race', NUMBER)
     await assert.rejects(number.waitForCode({ timeoutMs: 0 }), { name: 'WaitTimeoutError' })
