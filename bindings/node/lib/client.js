@@ -1,7 +1,8 @@
 // The client: a method for each operation of the core's queue.
 
 const { Activation, Lease } = require('./activation.js')
-const { parse, snake, untyped } = require('./json.js')
+const { parse } = require('./json.js')
+const { operation } = require('./operation.js')
 const { Queue } = require('./queue.js')
 const results = require('./results.js')
 const { whole, withClient } = require('./settings.js')
@@ -66,11 +67,9 @@ class Client {
   #run(name, args, queue = this.#queue) {
     const [first] = OPERATIONS[name]
     const { signal, ...options } = args[first.length] ?? {}
+    const named = Object.fromEntries(first.map((argument, index) => [argument, args[index]]))
     // The core refuses an option that it does not know: one that is misspelled may cost money.
-    const operation = untyped(options)
-    for (const [index, argument] of first.entries()) operation[argument] = args[index]
-    operation.op = snake(name)
-    return queue.run(operation, signal)
+    return queue.run(operation(name, named, options), signal)
   }
 
   /** Buys a number as getNumber does, and settles it when the lease ends. */

@@ -45,13 +45,4 @@ function typed(value) {
   return result
 }
 
-/** The arguments of an operation as the core takes them: a price as text, for it is read exactly. */
-function untyped(options) {
-  const result = {}
-  for (const [name, value] of Object.entries(options)) {
-    result[snake(name)] = name === 'maxPrice' && typeof value === 'number' ? String(value) : value
-  }
-  return result
-}
-
-module.exports = { camel, exact, parse, rupees, snake, typed, untyped }
+module.exports = { camel, exact, parse, rupees, snake, typed }

@@ -97,7 +97,7 @@ test('arguments and settings that are wrong are refused, by name and without the
     assert.throws(made, (error) => error instanceof sastaotp.ConfigError && says.test(error.message), inspect(settings))
     assert.throws(made, (error) => !inspect(error).includes(CANARY))
   }
-  const client = sandbox.client()
+  const client = sandbox.client({ apiKey: 'refused' })
   const CALLS = [
     [() => client.getNumber('tg', { country: '22' }), /maximum price/],
     [() => client.getNumber('tg', { country: '22', maxPirce: 5 }), /max_pirce/],
@@ -109,6 +109,17 @@ test('arguments and settings that are wrong are refused, by name and without the
     [() => client.getStatus(5), /`id` is 5/],
     [() => client.getStatus('\ud800'), /reading an operation/],
     [() => client.getStatus('1\0'), /id/],
+    [() => client.getNumber('tg', { ...NUMBER, country: Number.NaN }), /^get number: country is NaN: /],
+    [() => client.lease('tg', { ...NUMBER, country: Symbol('22') }), /country is of the type symbol/],
+    [() => client.intend('tg', { ...NUMBER, operator: () => '22' }), /operator is of the type function/],
+    [() => client.getNumber('tg', { ...NUMBER, country: { toJSON() {} } }), /country is of the type object/],
+    [() => client.getNumber('tg', { country: '22', maxPrice: Number.NaN }), /maxPrice is NaN/],
+    [
+      () => client.getNumber('tg', { country: '22', maxPriceMicros: 80_000_000n }),
+      /maxPriceMicros is of the type bigint/
+    ],
+    [() => client.waitForCode('1', { timeoutMs: Number.POSITIVE_INFINITY }), /timeoutMs is Infinity/],
+    [() => client.getStatus(5n), /id is of the type bigint/],
     [() => client.getBalance({ signal: 5 }), /AbortSignal/],
     [() => client.buy({}), /intent/]
   ]
@@ -117,6 +128,7 @@ test('arguments and settings that are wrong are refused, by name and without the
     assert.ok(error instanceof sastaotp.ConfigError && error.charge === 'not_charged', inspect(error))
     assert.match(error.message, says)
   }
+  await sandbox.control('refused', 'assert', { charges: 0 })
 })
 
 test('no object and no error shows the key', async () => {
