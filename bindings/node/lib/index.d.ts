@@ -246,6 +246,7 @@ export interface BudgetLeft {
 /** A purchase that is about to be made. Save `JSON.stringify(intent)`, and read it with `Intent.fromJSON`. */
 export class Intent {
   private constructor()
+  /** Reads what was saved. Throws a `ConfigError` where it is no intent. */
   static fromJSON(saved: string | object): Intent
   readonly action: 'getNumber' | 'regetNumber'
   readonly service?: string

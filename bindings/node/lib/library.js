@@ -37,6 +37,8 @@ bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 sastaotp_status sastaotp_queue_take(const sastaotp_queue *queue, sastaotp_completion **completions, size_t capacity, uint32_t timeout_ms, size_t *count, sastaotp_error **error);
 int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
 void sastaotp_queue_free(sastaotp_queue *queue);
+sastaotp_status sastaotp_intent_from_json(const char *json, sastaotp_intent **intent, sastaotp_error **error);
+void sastaotp_intent_free(sastaotp_intent *intent);
 uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
 const char *sastaotp_completion_json(const sastaotp_completion *completion);
 const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *completion);

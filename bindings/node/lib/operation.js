@@ -1,6 +1,7 @@
 // An operation of the core's queue, made of the arguments of a method.
 
 const { ConfigError } = require('./errors.js')
+const { Intent } = require('./intent.js')
 const { snake } = require('./json.js')
 
 /**
@@ -8,9 +9,9 @@ const { snake } = require('./json.js')
  * the core would take it for one that is not given, and buy in any country.
  */
 function plain(doing, name, value) {
+  if (name === 'intent') return value instanceof Intent ? value : Intent.fromJSON(value)
   if (typeof value === 'number' && Number.isFinite(value)) return name === 'maxPrice' ? String(value) : value
   if (value === undefined || value === null || typeof value === 'string' || typeof value === 'boolean') return value
-  if (name === 'intent' && typeof value === 'object') return value
   const what = typeof value === 'number' ? value : `of the type ${typeof value}`
   throw new ConfigError(`${doing}: ${name} is ${what}: give text or a number, or leave it out`)
 }

@@ -121,7 +121,12 @@ test('arguments and settings that are wrong are refused, by name and without the
     [() => client.waitForCode('1', { timeoutMs: Number.POSITIVE_INFINITY }), /timeoutMs is Infinity/],
     [() => client.getStatus(5n), /id is of the type bigint/],
     [() => client.getBalance({ signal: 5 }), /AbortSignal/],
-    [() => client.buy({}), /intent/]
+    [() => client.buy({}), /saved intent/],
+    [() => client.buy(), /saved intent/],
+    [
+      async () => client.buy({ ...(await client.intend('tg', NUMBER)).toJSON(), max_price_micros: Number.NaN }),
+      /saved intent/
+    ]
   ]
   for (const [call, says] of CALLS) {
     const error = await thrown(call())
@@ -129,6 +134,17 @@ test('arguments and settings that are wrong are refused, by name and without the
     assert.match(error.message, says)
   }
   await sandbox.control('refused', 'assert', { charges: 0 })
+})
+
+test('what is no saved intent is refused as an argument is', () => {
+  const NONE = ['x', '', '{}', 'null', '[]', '{"action":"getNumber"}\0', null, undefined, 5, {}, Symbol('intent')]
+  for (const saved of NONE) {
+    assert.throws(
+      () => sastaotp.Intent.fromJSON(saved),
+      { name: 'ConfigError', message: /^reading a saved intent: .*: give / },
+      inspect(saved)
+    )
+  }
 })
 
 test('no object and no error shows the key', async () => {
