@@ -2,6 +2,16 @@
 
 const { parse, typed } = require('./json.js')
 
+/**
+ * An order id as JSON.stringify writes it as a number, which is what all languages read. Where it is more than a number of
+ * JavaScript holds, Node 20 has text alone.
+ */
+function number(digits) {
+  const value = Number(digits)
+  if (Number.isSafeInteger(value)) return value
+  return JSON.rawJSON ? JSON.rawJSON(digits) : digits
+}
+
 /** The JSON of a text; null, which is no intent, where it has none. */
 function parsed(text) {
   try {
@@ -22,9 +32,10 @@ class Intent {
   #document
 
   constructor(document) {
-    this.#document = document
     const { watermark, ...rest } = document
-    Object.assign(this, typed(rest), { watermark: watermark === null ? null : String(watermark) })
+    const id = watermark == null ? null : String(watermark.rawJSON ?? watermark)
+    this.#document = { ...rest, watermark: id === null ? null : number(id) }
+    Object.assign(this, typed(rest), { watermark: id })
   }
 
   /** Reads an intent that was saved, as text or as what JSON.parse made of it. The core says whether it is one. */
