@@ -97,11 +97,29 @@ const classes = Object.fromEntries(
 const rename = (error, value) => Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
 for (const each of Object.values(classes)) rename(each.prototype, each.name)
 
+/** What the core's sentences call by names that are others here. */
+const NAMES = [
+  ['call max_price, or accept_any_price to pay', 'give maxPrice, or acceptAnyPrice: true to pay'],
+  [/\bget_(services|prices|orders|status)\b/g, camel],
+  [/(?<=^reading an operation: .*)`([a-z_]+)`/g, (_, name) => `\`${camel(name)}\``],
+  ['this operation has `op`, ', 'there are '],
+  ['this operation has `op`', 'there are none']
+]
+const named = (sentence) => NAMES.reduce((text, [theirs, ours]) => text.replace(theirs, ours), sentence)
+
+/** A message with the names of here. What it says of a reply stays as it came; the hint is at its end. */
+function messageOf(kind, message, hint) {
+  if (kind === 'config' || kind === 'budget') return named(message)
+  return message.slice(0, message.length - hint.length) + named(hint)
+}
+
 /** The error of the core's JSON, or of its text. `cause` is the reason of the signal, of a call that it ended. */
 function errorOf(json, cause) {
-  const { kind, message, intent, ...rest } = typeof json === 'string' ? parse(json) : json
+  const { kind, message: sentence, hint, intent, ...rest } = typeof json === 'string' ? parse(json) : json
   const facts = { status: kind, intent: intent && new Intent(intent), cause: kind === 'cancelled' ? cause : undefined }
   for (const [name, value] of Object.entries(rest)) facts[camel(name)] = value
+  facts.hint = named(hint)
+  const message = messageOf(kind, sentence, hint)
   if (facts.charge === 'unknown') {
     const error = new OutcomeUnknownError(message, facts)
     // Whoever looks for a cancellation as the platform names it finds this one too.

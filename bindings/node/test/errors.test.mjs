@@ -62,6 +62,7 @@ for (const [code, name, call, apiKey] of CODES) {
     assert.equal(error.httpStatus, 200)
     assert.match(error.raw, new RegExp(code))
     assert.ok(error.hint.length > 10 && error.message.endsWith(error.hint), error.message)
+    assert.doesNotMatch(error.message, /get_/)
     assert.equal(error instanceof sastaotp.ApiError, name !== 'OutcomeUnknownError')
   })
 }
@@ -99,13 +100,17 @@ test('arguments and settings that are wrong are refused, by name and without the
   }
   const client = sandbox.client({ apiKey: 'refused' })
   const CALLS = [
-    [() => client.getNumber('tg', { country: '22' }), /maximum price/],
-    [() => client.getNumber('tg', { country: '22', maxPirce: 5 }), /max_pirce/],
+    [() => client.getNumber('tg', { country: '22' }), /give maxPrice, or acceptAnyPrice: true to pay/],
+    [
+      () => client.getNumber('tg', { country: '22', maxPirce: 5 }),
+      /no field `maxPirce`: there are `service`, .*`maxPriceMicros`/
+    ],
+    [() => client.getBalance({ service: 'tg' }), /no field `service`: there are none$/],
     [() => client.getNumber('tg', { country: 22, maxPrice: 5 }), /`country` is 22/],
     [() => client.getNumber('tg', { ...NUMBER, maxPrice: '18,50' }), /18\.50/],
     [() => client.getNumber(undefined, NUMBER), /`service` is missing/],
-    [() => client.waitForCode('1', {}), /timeout_ms/],
-    [() => client.waitForCode('1', { timeoutMs: 1.5 }), /timeout_ms/],
+    [() => client.waitForCode('1', {}), /`timeoutMs` is missing/],
+    [() => client.waitForCode('1', { timeoutMs: 1.5 }), /`timeoutMs` is 1\.5/],
     [() => client.getStatus(5), /`id` is 5/],
     [() => client.getStatus('\ud800'), /reading an operation/],
     [() => client.getStatus('1\0'), /id/],
@@ -133,6 +138,8 @@ test('arguments and settings that are wrong are refused, by name and without the
     assert.ok(error instanceof sastaotp.ConfigError && error.charge === 'not_charged', inspect(error))
     assert.match(error.message, says)
   }
+  const limited = sandbox.client({ apiKey: 'refused', budget: 100 })
+  assert.match((await thrown(limited.regetNumber('1'))).message, /call getOrders first/)
   await sandbox.control('refused', 'assert', { charges: 0 })
 })
 
