@@ -77,21 +77,29 @@ class Queue {
   }
 
   #submit(text, signal, isHeld) {
-    check('queue_submit', this.#queue, text, place)
+    // The signal first: it may be one of another library, and fail. Nothing is begun then.
+    const tickets = signal && this.#heed(signal)
+    try {
+      check('queue_submit', this.#queue, text, place)
+    } catch (error) {
+      if (signal) this.#heedNoLonger(signal)
+      throw error
+    }
     const ticket = Number(place[0])
+    tickets?.add(ticket)
     this.#watch.start()
-    if (signal) this.#heed(signal, ticket)
     return new Promise((resolve) => this.#open.set(ticket, { resolve, signal, isHeld }))
   }
 
-  #heed(signal, ticket) {
+  /** Gives the tickets that are cancelled when it is aborted. */
+  #heed(signal) {
     let heeded = this.#signals.get(signal)
     if (!heeded) {
       heeded = { tickets: new Set(), listener: () => this.#cancel(heeded.tickets) }
-      this.#signals.set(signal, heeded)
       signal.addEventListener('abort', heeded.listener)
+      this.#signals.set(signal, heeded)
     }
-    heeded.tickets.add(ticket)
+    return heeded.tickets
   }
 
   #heedNoLonger(signal, ticket) {

@@ -57,6 +57,24 @@ describe('signals', () => {
     await sandbox.control(apiKey, 'assert', { charges: 0 })
   })
 
+  test('a signal that cannot be listened to ends its call alone, and nothing is sent', async () => {
+    const apiKey = 'signal-broken'
+    const client = sandbox.client({ apiKey })
+    const addEventListener = () => {
+      throw new Error('not today')
+    }
+    const signal = { aborted: false, addEventListener, removeEventListener() {} }
+    await assert.rejects(client.getNumber('tg', { ...NUMBER, signal }), { message: 'not today' })
+    assert.equal((await client.getBalance()).amount, 1000)
+    await sandbox.control(apiKey, 'assert', { charges: 0 })
+  })
+
+  test('an operation that is refused leaves no listener on its signal', async () => {
+    const { signal } = new AbortController()
+    await assert.rejects(sandbox.client().getStatus('1', { sigal: 1, signal }), { name: 'ConfigError' })
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
   test('a thousand calls on one signal: one listener, no warning, and all settle at once', async () => {
     const warnings = []
     const warned = (warning) => warnings.push(warning)
