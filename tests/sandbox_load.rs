@@ -140,6 +140,20 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
 }
 
 #[test]
+fn the_program_ends_with_the_one_that_holds_its_input() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox"));
+    let mut child =
+        command.arg("--until-eof").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let input = child.stdin.take();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    thread::sleep(Duration::from_millis(100));
+    assert!(child.try_wait().unwrap().is_none(), "it serves while the input is open");
+    drop(input);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn the_program_says_what_is_wrong_with_its_arguments() {
     for (arguments, code, part) in [
         (&["--port", "x"][..], 2, "65535"),

@@ -1,16 +1,18 @@
 //! The program `sastaotp-sandbox`: the sandbox on a port of 127.0.0.1, until it is ended.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
+use std::thread;
 
 use sastaotp::sandbox::Server;
 
 const HELP: &str = "\
 The SastaOTP service for tests and first steps, on 127.0.0.1: no account, no money.
 
-Usage: sastaotp-sandbox [--port PORT]
+Usage: sastaotp-sandbox [--port PORT] [--until-eof]
 
   --port PORT  listen on this port; 0, the default, takes a free one
+  --until-eof  end when the standard input does: with the program that holds its other end
   --version    print the version
   --help       print this
 
@@ -30,11 +32,15 @@ fn main() -> ExitCode {
 }
 
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> {
-    let mut port = 0;
+    let (mut port, mut until_eof) = (0, false);
     while let Some(argument) = arguments.next() {
         let value = match argument.as_str() {
             "--help" | "-h" => return print(HELP),
             "--version" | "-V" => return print(concat!("sastaotp-sandbox ", env!("CARGO_PKG_VERSION"), "\n")),
+            "--until-eof" => {
+                until_eof = true;
+                continue;
+            }
             "--port" => arguments.next().unwrap_or_default(),
             other => match other.strip_prefix("--port=") {
                 Some(value) => value.to_string(),
@@ -47,6 +53,13 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
     }
     let server = Server::start(port).map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
     print(&format!("SASTAOTP_URL={}\n", server.url()))?;
+    if until_eof {
+        thread::spawn(|| {
+            // An input that cannot be read has no other end.
+            let _ = io::copy(&mut io::stdin(), &mut io::sink());
+            process::exit(0);
+        });
+    }
     server.join();
     Ok(())
 }

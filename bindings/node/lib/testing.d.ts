@@ -3,7 +3,7 @@ import { type Client, type ClientOptions } from './index.js'
 /** The service itself, small and deterministic, in a process of its own: no account, no money. */
 export class Sandbox {
   private constructor()
-  /** Starts one on 127.0.0.1. It does not keep the process alive, and ends with it. */
+  /** Starts one on 127.0.0.1. It does not keep the process alive, and ends with it, however that ends. */
   static start(options?: { port?: number | undefined }): Promise<Sandbox>
   /** For `baseUrl`. */
   readonly url: string

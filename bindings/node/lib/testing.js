@@ -23,7 +23,8 @@ class Sandbox {
 
   static async start({ port = 0 } = {}) {
     const program = locateSandbox()
-    const child = spawn(program, ['--port', String(port)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // Whatever ends this process closes the pipe to the program, and that ends the program.
+    const child = spawn(program, ['--port', String(port), '--until-eof'], { stdio: 'pipe' })
     running.add(child)
     child.once('exit', () => running.delete(child))
     const complaint = []
@@ -36,7 +37,7 @@ class Sandbox {
       })
     ])
     lines.close()
-    for (const handle of [child, child.stdout, child.stderr]) handle.unref()
+    for (const handle of [child, ...child.stdio]) handle.unref()
     return new Sandbox(child, line.replace('SASTAOTP_URL=', ''))
   }
 

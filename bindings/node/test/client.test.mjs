@@ -1,10 +1,12 @@
 // The client in JavaScript's habits: signals, iterators, leases, one class identity, the life of the process.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { getEventListeners, once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
+import { createInterface } from 'node:readline'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AbortError, Activation, Intent, Lease, OutcomeUnknownError } from 'sastaotp'
@@ -380,6 +382,22 @@ describe('the process', () => {
     client.close()
     await assert.rejects(waiting, { name: 'AbortError' })
     await assert.rejects(client.getBalance(), { name: 'ConfigError', message: /closed/ })
+  })
+
+  test('a process that is killed takes its sandbox along', async () => {
+    const code = `
+      import { Sandbox } from 'sastaotp/testing'
+      console.log((await Sandbox.start()).url)
+      setInterval(() => {}, 1000)`
+    for (const signal of ['SIGTERM', 'SIGKILL']) {
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd: import.meta.dirname })
+      const [url] = await once(createInterface(child.stdout), 'line')
+      const health = () => fetch(new URL('/_sandbox/health', url))
+      assert.ok((await health()).ok)
+      child.kill(signal)
+      await once(child, 'exit')
+      while (await health().catch(() => null)) await sleep(20)
+    }
   })
 
   test('a client that nobody has any longer is ended', async () => {
