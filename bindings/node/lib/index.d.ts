@@ -1,7 +1,21 @@
-/// <reference types="node" />
+declare global {
+  // As TypeScript's library esnext.disposable and the types of Node have them: needed here where a program has neither.
+  interface SymbolConstructor {
+    readonly dispose: unique symbol
+    readonly asyncDispose: unique symbol
+  }
+}
 
 /** Rupees: a number, or the text of one, which is read exactly. */
 export type Rupees = number | string
+
+/** An `AbortSignal`, as far as it is needed here: whichever types of it a program has, or none. */
+export interface AbortSignalLike {
+  readonly aborted: boolean
+  readonly reason?: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
 
 /** What every call takes besides its arguments. */
 export interface CallOptions {
@@ -9,7 +23,7 @@ export interface CallOptions {
    * Ends the call at once, with an error named `AbortError`. A purchase that was sent already runs on to its reply: the error
    * is an `OutcomeUnknownError` too, and `unclaimed` lists what was bought.
    */
-  signal?: AbortSignal | undefined
+  signal?: AbortSignalLike | undefined
 }
 
 export interface ClientOptions {
