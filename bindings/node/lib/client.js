@@ -87,7 +87,7 @@ class Client {
     }
   }
 
-  /** Takes up an activation by its id. Asks nobody. */
+  /** An activation by its id. Asks nobody; the first call on it takes it up. */
   activation(id) {
     return new Activation(this, { id, phone_number: null, price_micros: null, expires_at_ms: null, purchase: null })
   }

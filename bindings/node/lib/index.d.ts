@@ -342,7 +342,7 @@ export class Client {
   buy(intent: Intent, options?: CallOptions): Promise<Activation>
   /** Buys the number of a completed activation again. **Costs money.** */
   regetNumber(id: string, options?: CallOptions): Promise<Activation>
-  /** Takes up an activation by its id. Asks nobody. */
+  /** An activation by its id. Asks nobody; the first call on it takes it up, and off the list of `unclaimed`. */
   activation(id: string): Activation
   getStatus(id: string, options?: CallOptions): Promise<Status>
   /** -1 or 8 cancels, 1 says that the SMS was sent, 3 asks for the next code, 6 completes. */
@@ -367,7 +367,7 @@ export class Client {
    * the kind that is under way: its reply tells whose an order is. Takes up nothing.
    */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
-  /** The purchases whose caller gave up, until somebody takes them up. */
+  /** The purchases whose caller gave up, until a call on their number takes it up. */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**

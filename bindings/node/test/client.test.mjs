@@ -296,6 +296,16 @@ describe('leases', () => {
   }
 })
 
+test('a number is listed as unclaimed until the first call on it', async () => {
+  const client = sandbox.client()
+  const { id } = await client.getNumber('zz_never', NUMBER)
+  await client.leave(id)
+  const number = client.activation(id)
+  assert.equal((await client.unclaimed()).length, 1)
+  await number.getStatus()
+  assert.equal((await client.unclaimed()).length, 0)
+})
+
 test('the order history is gone through to its end, and each order comes once', async () => {
   const apiKey = 'history'
   await sandbox.control(apiKey, 'seed', { wallet: '100000' })
