@@ -25,6 +25,12 @@ const rupees = (micros) => (micros === null ? null : micros / 1e6)
 /** Micro-rupees; null where no number holds them exactly, above 9 billion rupees. */
 const exact = (micros) => (Number.isSafeInteger(micros) ? micros : null)
 
+/** A time; null where no Date reaches it, in 275,000 years. */
+function date(millis) {
+  const result = new Date(millis)
+  return millis === null || Number.isNaN(result.getTime()) ? null : result
+}
+
 /**
  * The same value under names and in types of JavaScript: `price_micros` becomes `price` beside `priceMicros`, a time a Date.
  * The service's own reply, `raw`, stays as it is. A member that the core adds shows without a change here.
@@ -39,7 +45,7 @@ function typed(value) {
     else if (name.endsWith('_micros')) {
       result[camel(name.slice(0, -7))] = rupees(member)
       result[camel(name)] = exact(member)
-    } else if (TIMES.has(name)) result[camel(name.slice(0, -3))] = member === null ? null : new Date(member)
+    } else if (TIMES.has(name)) result[camel(name.slice(0, -3))] = date(member)
     else result[camel(name)] = typed(member)
   }
   return result

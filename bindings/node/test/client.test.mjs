@@ -353,6 +353,19 @@ test('amounts are exact beside their numbers, and lists have their reply', async
   }
 })
 
+test('a time that no Date reaches is null', async () => {
+  const bought = { status: 'OK', activation_id: '7', phone_number: '919876543210', expires_in: 1e17 }
+  const service = createServer((request, response) => {
+    response.end(request.url.includes('action=getNumber') ? JSON.stringify(bought) : '[]')
+  })
+  await once(service.listen(0, '127.0.0.1'), 'listening')
+  const client = sandbox.client({ baseUrl: `http://127.0.0.1:${service.address().port}/` })
+  const number = await client.getNumber('tg', NUMBER)
+  assert.deepEqual([number.id, number.expiresAt], ['7', null])
+  service.close()
+  service.closeAllConnections()
+})
+
 test('an intent is saved as other languages read it, its order id as a number', () => {
   // The second and the third are as earlier versions saved them, and the last is more than a number holds.
   for (const saved of ['0', '"7"', '"9007199254740991"', '9007199254740991', '18446744073709551615', 'null']) {
