@@ -1,5 +1,6 @@
 // The client: a method for each operation of the core's queue.
 
+const { setTimeout: sleep } = require('node:timers/promises')
 const { Activation, Lease } = require('./activation.js')
 const { parse } = require('./json.js')
 const { operation } = require('./operation.js')
@@ -35,8 +36,31 @@ const OPERATIONS = {
   budgetLeft: [[], results.object]
 }
 
+/** Milliseconds between two looks for the reply to a purchase. */
+const LOOK = 100
+
 /** Ends the queues of clients that nobody has any longer. */
 const forgotten = new FinalizationRegistry((queue) => queue.free())
+
+/** Settles what was bought for a lease whose client was closed before the reply came. Nobody can ask it for `unclaimed`. */
+async function settleLate(hold, { intent, name }) {
+  const wanted = JSON.stringify(intent)
+  try {
+    for (;;) {
+      const found = (await hold.run('unclaimed')).find((one) => JSON.stringify(one.intent) === wanted)
+      if (found?.outcome === 'bought') {
+        await hold.run('settle', found.purchase.activationId, { waitOut: true })
+        break
+      }
+      if (found?.outcome !== 'pending') throw found?.error
+      await sleep(LOOK)
+    }
+  } catch {
+    const what = `the purchase of ${intent.service} for a lease may have been made (${name}), and its client is closed`
+    process.emitWarning(`${what}: look at the order history`, 'SastaotpWarning')
+  }
+  hold.release()
+}
 
 class Client {
   #queue
@@ -75,14 +99,16 @@ class Client {
   /** Buys a number as getNumber does, and settles it when the lease ends. */
   async lease(service, options) {
     // Held before there is a number: the client may be closed as it is bought.
-    const hold = this.#queue.hold()
+    const queue = this.#queue.hold()
+    const hold = {
+      ...queue,
+      run: async (name, ...args) => OPERATIONS[name][1](await this.#run(name, args, queue), this)
+    }
     try {
-      return new Lease(this, parse(await this.#run('getNumber', [service, options])), {
-        ...hold,
-        run: async (name, ...args) => OPERATIONS[name][1](await this.#run(name, args, hold), this)
-      })
+      return new Lease(this, parse(await this.#run('getNumber', [service, options])), hold)
     } catch (error) {
-      hold.release()
+      if (error.charge === 'unknown' && hold.isClosed()) settleLate(hold, error)
+      else hold.release()
       throw error
     }
   }

@@ -371,8 +371,8 @@ export class Client {
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
-   * Cancels what is open, and ends the client. Its leases settle all the same as they end; where one cannot be, the process
-   * emits a warning with its id. A client that nobody has any longer ends by itself.
+   * Cancels what is open, and ends the client. Its leases settle all the same as they end, and so does what is being bought for
+   * one; where that fails, the process emits a warning. A client that nobody has any longer ends by itself.
    */
   close(): void
   [Symbol.dispose](): void

@@ -27,6 +27,20 @@ test('the settings come from the environment where they are not given', async ()
   assert.equal(said, '1000\n')
 })
 
+/** A slow way to the sandbox: replies arrive half a second late. */
+async function slowWay() {
+  const way = createServer(async (request, response) => {
+    const reply = await fetch(new URL(request.url, sandbox.url), {
+      headers: { 'X-API-Key': request.headers['x-api-key'] }
+    })
+    const body = await reply.text()
+    await sleep(500)
+    response.writeHead(reply.status, { 'Content-Length': Buffer.byteLength(body) }).end(body)
+  })
+  await once(way.listen(0, '127.0.0.1'), 'listening')
+  return { way, baseUrl: `http://127.0.0.1:${way.address().port}${new URL(sandbox.url).pathname}` }
+}
+
 describe('signals', () => {
   test('an aborted call settles at once, with the reason of its signal', async () => {
     const client = sandbox.client()
@@ -104,18 +118,8 @@ describe('signals', () => {
   })
 
   test('a purchase whose call was aborted is listed when its reply comes', async () => {
-    // A slow way to the sandbox: replies arrive half a second late.
-    const way = createServer(async (request, response) => {
-      const reply = await fetch(new URL(request.url, sandbox.url), {
-        headers: { 'X-API-Key': request.headers['x-api-key'] }
-      })
-      const body = await reply.text()
-      await sleep(500)
-      response.writeHead(reply.status, { 'Content-Length': Buffer.byteLength(body) }).end(body)
-    })
-    await once(way.listen(0, '127.0.0.1'), 'listening')
+    const { way, baseUrl } = await slowWay()
     const apiKey = 'aborted-purchase'
-    const baseUrl = `http://127.0.0.1:${way.address().port}${new URL(sandbox.url).pathname}`
     const client = sandbox.client({ apiKey, baseUrl })
     const controller = new AbortController()
     // Before it is sent, the newest order is asked for.
@@ -225,6 +229,20 @@ describe('leases', () => {
     kept.keep()
     assert.equal((await second.close()).state, 'cancelled')
     await sandbox.control(apiKey, 'assert', { charges: 3, refunds: 2 })
+  })
+
+  test('what was being bought for a lease as its client was closed is refunded when the reply comes', async () => {
+    const { way, baseUrl } = await slowWay()
+    const apiKey = 'lease-bought-late'
+    const client = sandbox.client({ apiKey, baseUrl })
+    const buying = client.lease('zz_never', NUMBER)
+    const refused = assert.rejects(buying, OutcomeUnknownError)
+    while ((await sandbox.control(apiKey, 'ledger')).charges === 0) await sleep(20)
+    client.close()
+    await refused
+    while ((await sandbox.control(apiKey, 'ledger')).refunds === 0) await sleep(20)
+    await sandbox.control(apiKey, 'assert', { charges: 1, refunds: 1 })
+    way.close()
   })
 
   test('a lease that cannot be settled after its client was closed is told by its id', async () => {
