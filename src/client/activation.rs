@@ -10,14 +10,12 @@ use serde::{Serialize, Serializer};
 use super::settle::{EarlyCancel, Settled, Settlement, Settling};
 use super::transition::{Known, Transition, doing};
 use super::wait::{WaitOptions, Waiting};
-use super::{Answer, Client, OrderQuery};
+use super::{Answer, Client};
 use crate::activation::{End, Life};
 use crate::protocol::document::millis_since_1970;
-use crate::protocol::{OrderStatus, Purchase, SetStatus, Shown, Sms, Status, StatusChange};
+use crate::protocol::{Purchase, SetStatus, Shown, Sms, Status, StatusChange};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
-/// How long the look for a refund may take.
-const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a poll outside of a wait may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -212,17 +210,11 @@ impl Activation {
 
     /// What the history says about the refund of an order that is over, in words.
     pub(super) fn refund_seen(&self, call_end: Duration) -> &'static str {
-        let unknown = "the service refunds such orders; the balance tells";
-        let deadline = call_end.min(self.client.now().monotonic + REFUND_TIMEOUT);
-        let Ok(page) = self.client.order_page(&OrderQuery::default(), deadline) else { return unknown };
-        let order = page.orders.iter().find(|order| order.activation_id.as_deref() == Some(self.id()));
-        match order.and_then(|order| order.status.as_ref()) {
-            Some(OrderStatus::Expired | OrderStatus::Cancelled) => {
-                self.client.books().refunded(self.id());
-                "the order history shows it closed without a charge"
-            }
-            _ => unknown,
+        if self.client.shows_refund(self.id(), call_end) {
+            self.client.books().refunded(self.id());
+            return "the order history shows it closed without a charge";
         }
+        "the service refunds such orders; the balance tells"
     }
 
     /// Changes the order by a value of setStatus, and returns what the service says it did.

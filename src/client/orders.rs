@@ -8,6 +8,9 @@ use super::reconcile::{looks_like, may_be};
 use crate::Result;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
 
+/// How long the look for a refund may take.
+const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Which orders are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderQuery {
@@ -40,6 +43,17 @@ pub(super) fn id(order: &Order) -> String {
 }
 
 impl Client {
+    /// Whether the newest orders show that this activation is over without a charge.
+    pub(super) fn shows_refund(&self, id: &str, deadline: Duration) -> bool {
+        let deadline = deadline.min(self.now().monotonic + REFUND_TIMEOUT);
+        let Ok(page) = self.order_page(&OrderQuery::default(), deadline) else { return false };
+        let is_refunded = |order: &Order| {
+            order.activation_id.as_deref() == Some(id)
+                && matches!(order.status, Some(OrderStatus::Expired | OrderStatus::Cancelled))
+        };
+        page.orders.iter().any(is_refunded)
+    }
+
     pub(super) fn order_page(&self, query: &OrderQuery, deadline: Duration) -> Result<OrderPage> {
         let OrderQuery { limit, page, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);

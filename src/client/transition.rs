@@ -74,13 +74,15 @@ impl Client {
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
         let deadline = self.deadline();
+        // Whether it is this call whose change may have applied.
+        let mut is_recent = false;
         for attempt in 1.. {
             self.admit(&doing, deadline)?;
             let left = self.left(deadline);
             let error =
                 match self.shared.exchange(&request, &query, Lane::Read, left, self.token(), &SendLatch::default()) {
                     Err(error) => {
-                        known.may_have_applied |= error.sent;
+                        is_recent |= error.sent;
                         let sent = error.sent;
                         let error = Error::transport(&doing, error);
                         if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
@@ -90,7 +92,7 @@ impl Client {
                     }
                     Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
                         Ok(change) if !says_what_became(wanted, &change) => {
-                            known.may_have_applied = true;
+                            is_recent = true;
                             let what = match change {
                                 StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
                                 other => format!("the service answered something else: {other:?}"),
@@ -108,19 +110,21 @@ impl Client {
                         Err(failure) => {
                             let error = failed(&doing, failure, &reply);
                             let finished = error.kind() == ErrorKind::AlreadyFinished;
-                            if !(finished && known.may_have_applied) && is_definite(&error) {
+                            let by_us = finished && (is_recent || known.may_have_applied);
+                            if !by_us && is_definite(&error) {
                                 return Err(error);
                             }
-                            known.may_have_applied = true;
+                            is_recent |= !finished;
                             error
                         }
                     },
                 };
+            known.may_have_applied |= is_recent;
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
                     return Err(error.with_hint("whether it applied is not known, and no status shows it"));
                 }
-                match self.read_back(id, wanted, known, deadline, &error)? {
+                match self.read_back(id, wanted, known, is_recent, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
                     Shows::Codes(messages)
                         if wanted == SetStatus::NextCode && messages.iter().all(|sms| known.has(&sms.code)) => {}
@@ -139,12 +143,14 @@ impl Client {
         unreachable!("the loop ends at the last attempt")
     }
 
-    /// Asks what became of a change; `lost` is the error it ended with.
+    /// Asks what became of a change; `lost` is the error it ended with. Somebody else may have completed the order since an
+    /// earlier call, and that shows as a cancellation too: without a recent attempt, the history must show the refund.
     fn read_back(
         &self,
         id: &str,
         wanted: SetStatus,
         known: &Known<'_>,
+        is_recent: bool,
         deadline: Duration,
         lost: &Error,
     ) -> Result<Shows> {
@@ -155,8 +161,10 @@ impl Client {
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
         let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value.status) {
-            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) if known.is_completed => {
-                let what = "the order is over, and was completed as far as is known";
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled)
+                if known.is_completed || !(is_recent || self.shows_refund(id, deadline)) =>
+            {
+                let what = "the order is over, and nothing shows that it was cancelled";
                 return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
             }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::activation::End;
-use crate::front::{Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, Settled, UnclaimedOutcome};
+use crate::front::{Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, SetStatus, Settled, UnclaimedOutcome};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {
@@ -88,6 +88,22 @@ fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_
         assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver, "{name}");
         bench.ledger(1, 1);
     }
+}
+
+#[test]
+fn an_order_that_somebody_else_completed_since_is_not_taken_for_cancelled() {
+    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = bench.buy("zz_never");
+    let left = bench.client.budget_left();
+    // It never arrived, and nobody can know.
+    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N05"}"#);
+    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":3}"#);
+    assert!(number.cancel().is_err());
+    bench.client.set_status(number.id(), SetStatus::Complete).unwrap();
+    assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished);
+    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    assert_eq!(bench.client.budget_left(), left);
+    bench.ledger(1, 0);
 }
 
 #[test]
