@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import builtins
 import pickle
-from typing import Any, Dict, Type
+import re
+from typing import Any, Callable, Dict, List, Tuple, Type, cast
 
 import pytest
 from server import Server
@@ -84,6 +85,7 @@ def test_timeouts_and_connections_are_those_of_the_language_too() -> None:
     assert issubclass(sastaotp.WaitTimeout, builtins.TimeoutError)
     assert issubclass(sastaotp.ConnectionError, builtins.ConnectionError)
     assert issubclass(sastaotp.ConfigError, ValueError)
+    assert issubclass(sastaotp.UsageError, RuntimeError)
     with (
         Client(KEY, base_url="http://127.0.0.1:9/", timeout=1) as client,
         pytest.raises(builtins.ConnectionError) as no,
@@ -151,11 +153,47 @@ def test_a_price_that_is_none_buys_nothing(client: Client, price: Any) -> None:
     assert len(client.get_orders()) == 0
 
 
+#: Calls with an argument that is none, and what the error names.
+ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
+    # What JSON has no text for would be null, and the service would choose.
+    ("country is nan", lambda client: client.get_number("tg", country=cast(str, float("nan")), max_price=80)),
+    # Not the service tg1, and not "dGcx", which is how JSON has its bytes.
+    ("service is b'tg1'", lambda client: client.get_number(cast(str, b"tg1"), country="22", max_price=80)),
+    ("service cannot be written", lambda client: client.get_number("\ud800", country="22", max_price=80)),
+    ("`service` is missing", lambda client: client.get_number(cast(str, None), max_price=80)),
+    ("operator is inf", lambda client: client.intend("tg", operator=cast(str, float("inf")), max_price=80)),
+    ("country` is 22", lambda client: client.get_prices("tg", cast(str, 22))),
+    ("id is b'1'", lambda client: client.activation(cast(str, b"1")).poll()),
+    ("max_price is 1.5", lambda client: client.get_number("tg", max_price=cast(int, 1.5))),
+    ("max_price cannot be written", lambda client: client.get_number("tg", max_price="\ud800")),
+    ("multi_sms is nan", lambda client: client.intend("tg", multi_sms=cast(bool, float("nan")), max_price=80)),
+    ("limit is inf", lambda client: client.get_orders(limit=cast(int, float("inf")))),
+    ("page is 1000", lambda client: client.get_orders(page=10**30)),
+    ("status is 'x'", lambda client: client.set_status("1", cast(int, "x"))),
+    ("timeout is -1", lambda client: client.activation("1").wait_for_code(-1)),
+    ("timeout is nan", lambda client: client.activation("1").wait_for_code(float("nan"))),
+    ("interval is inf", lambda client: client.activation("1").wait_for_code(interval=float("inf"))),
+    ("intent is None", lambda client: client.buy(cast(sastaotp.Intent, None))),
+    ("intent is 'x'", lambda client: client.reconcile(cast(sastaotp.Intent, "x"))),
+    ("saved intent", lambda client: sastaotp.Intent.from_json("x")),
+    ("saved intent", lambda client: sastaotp.Intent.from_json(cast(str, None))),
+]
+
+
+@pytest.mark.parametrize(("says", "call"), ARGUMENTS)
+def test_an_argument_that_is_wrong_is_named_and_nothing_is_sent(says: str, call: Callable[[Client], object]) -> None:
+    with Server((200, "ACCESS_NUMBER:1:919876543210")) as server, Client(KEY, base_url=server.url) as client:
+        with pytest.raises(sastaotp.ConfigError, match=re.escape(says)) as caught:
+            call(client)
+        assert server.seen == []
+        assert (caught.value.kind, caught.value.charge) == ("config", Charge.NOT_CHARGED)
+
+
 def test_a_client_that_is_closed_says_so(sastaotp_sandbox: Sandbox) -> None:
     client = sastaotp_sandbox.client()
     client.close()
     client.close()
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(sastaotp.UsageError, match="closed"):
         client.get_balance()
 
 

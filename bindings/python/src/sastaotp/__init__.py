@@ -34,6 +34,7 @@ from ._errors import (
     Timeout,
     TlsError,
     TooEarlyError,
+    UsageError,
     WaitTimeout,
 )
 from ._intent import Intent
@@ -120,5 +121,6 @@ __all__ = [
     "TlsError",
     "TooEarlyError",
     "Unclaimed",
+    "UsageError",
     "WaitTimeout",
 ]

@@ -9,6 +9,7 @@ from typing import AsyncIterator, Optional, Type, Union
 
 from . import _operations
 from ._bought import Bought
+from ._errors import UsageError
 from ._intent import Intent
 from ._lease import interrupted, unsettled
 from ._models import (
@@ -89,7 +90,7 @@ class AsyncClient(Owner):
         if pump is None or pump.session is not session or pump.loop is not loop:
             if pump is not None and pump.session is session:
                 if pump.is_busy:
-                    raise RuntimeError("the client is in use by another event loop: make one for each loop")
+                    raise UsageError("the client is in use by another event loop: make one for each loop")
                 pump.abandon()
             self._pump = pump = Pump(session, loop)
         return await pump.run(operation)

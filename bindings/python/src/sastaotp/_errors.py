@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 import msgspec
 
-from ._intent import Intent
 from ._words import Charge, Phase, Retry
+
+if TYPE_CHECKING:
+    from ._intent import Intent
 
 
 class SastaotpError(Exception):
@@ -65,6 +67,14 @@ class OutcomeUnknownError(SastaotpError):
 
 class ConfigError(SastaotpError, ValueError):
     """An argument or a setting is wrong. Nothing was sent."""
+
+    kind = "config"
+
+
+class UsageError(SastaotpError, RuntimeError):
+    """A client or a lease cannot be used so: it is closed, entered already, or of another event loop. Nothing was sent."""
+
+    kind = "config"
 
 
 class BudgetError(SastaotpError):
@@ -142,6 +152,8 @@ class Timeout(SastaotpError, builtins.TimeoutError):
 class Cancelled(SastaotpError):
     """The call was ended: its client was closed."""
 
+    kind = "cancelled"
+
 
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
     """No code came in the time given. The activation is as it was, unless the wait was to cancel it."""
@@ -212,6 +224,9 @@ _decode = msgspec.json.Decoder(_Facts).decode
 
 def error_from_json(text: bytes) -> SastaotpError:
     """The error of the library's JSON."""
+    # An intent that cannot be read is an error of these.
+    from ._intent import Intent
+
     facts = _decode(text)
     kind = OutcomeUnknownError if facts.charge == Charge.UNKNOWN else CLASSES.get(facts.kind, SastaotpError)
     error = kind(facts.message)

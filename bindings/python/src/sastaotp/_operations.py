@@ -10,6 +10,7 @@ from typing import Any, Callable, Generic, Optional, TypeVar
 
 import msgspec
 
+from ._errors import ConfigError
 from ._intent import Intent
 from ._models import (
     Balance,
@@ -25,7 +26,7 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._units import Money, Seconds, millis, money_text, rupees
+from ._units import Money, Seconds, flag, millis, money_text, rupees, text, whole
 
 T = TypeVar("T")
 
@@ -46,8 +47,20 @@ class Operation(Generic[T]):
 
     def request(self) -> bytes:
         """The JSON that begins it; arguments that are None are not given."""
-        given = {key: value for key, value in self.arguments.items() if value is not None}
+        given = {name: _argument(value, name) for name, value in self.arguments.items() if value is not None}
         return msgspec.json.encode({"op": self.name, **given})
+
+
+def _argument(value: Any, name: str) -> Any:
+    """An argument as JSON has it. What is no text would become one that means something else, or null: not given."""
+    return value if isinstance(value, (int, msgspec.Raw)) else text(value, name)
+
+
+def _saved(intent: Intent) -> msgspec.Raw:
+    """An intent as an argument."""
+    if not isinstance(intent, Intent):
+        raise ConfigError(f"intent is {intent!r}: give an Intent, of intend, of an error or of Intent.from_json")
+    return msgspec.Raw(intent.to_json().encode())
 
 
 class _Unclaimed(msgspec.Struct, frozen=True):
@@ -100,9 +113,7 @@ def find_country(name: str) -> Operation[Countries]:
 
 
 def get_orders(limit: int, page: int, status: Optional[str]) -> Operation[OrderPage]:
-    # An enumeration's member is more than the text it is equal to.
-    status = None if status is None else str(status)
-    return Operation("get_orders", _orders, limit=limit, page=page, status=status)
+    return Operation("get_orders", _orders, limit=whole(limit, "limit"), page=whole(page, "page"), status=status)
 
 
 def get_number(**request: Any) -> Operation[Number]:
@@ -117,14 +128,14 @@ def _number(max_price: Optional[Money], accept_any_price: bool, multi_sms: bool,
     """The arguments of a purchase; flags that are not set are not sent."""
     return {
         "max_price": None if max_price is None else money_text(max_price, "max_price"),
-        "accept_any_price": accept_any_price or None,
-        "multi_sms": multi_sms or None,
+        "accept_any_price": flag(accept_any_price, "accept_any_price") or None,
+        "multi_sms": flag(multi_sms, "multi_sms") or None,
         **request,
     }
 
 
 def buy(intent: Intent) -> Operation[Number]:
-    return Operation("buy", read_number, intent=msgspec.Raw(intent.to_json().encode()))
+    return Operation("buy", read_number, intent=_saved(intent))
 
 
 def reget_number(id: str) -> Operation[Number]:
@@ -136,7 +147,7 @@ def get_status(id: str) -> Operation[Status]:
 
 
 def set_status(id: str, status: int) -> Operation[StatusChange]:
-    return Operation("set_status", _change, id=id, status=int(status))
+    return Operation("set_status", _change, id=id, status=whole(status, "status", -(2**31), 2**31 - 1))
 
 
 def wait_for_code(
@@ -148,8 +159,8 @@ def wait_for_code(
         id=id,
         timeout_ms=millis(timeout, "timeout"),
         interval_ms=None if interval is None else millis(interval, "interval"),
-        accept_same_code=accept_same_code or None,
-        cancel_on_timeout=cancel_on_timeout or None,
+        accept_same_code=flag(accept_same_code, "accept_same_code") or None,
+        cancel_on_timeout=flag(cancel_on_timeout, "cancel_on_timeout") or None,
     )
 
 
@@ -170,7 +181,7 @@ def cancel(id: str) -> Operation[Settlement]:
 
 
 def settle(id: str, wait_out: bool) -> Operation[Settlement]:
-    return Operation("settle", _settlement, id=id, wait_out=wait_out)
+    return Operation("settle", _settlement, id=id, wait_out=flag(wait_out, "wait_out"))
 
 
 def leave(id: str) -> Operation[None]:
@@ -178,7 +189,7 @@ def leave(id: str) -> Operation[None]:
 
 
 def reconcile(intent: Intent) -> Operation[Reconciliation]:
-    return Operation("reconcile", _reconciliation, intent=msgspec.Raw(intent.to_json().encode()))
+    return Operation("reconcile", _reconciliation, intent=_saved(intent))
 
 
 def unclaimed() -> Operation[tuple[Unclaimed, ...]]:

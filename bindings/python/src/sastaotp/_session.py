@@ -12,7 +12,7 @@ from ctypes import byref, c_size_t, c_uint64
 from typing import Any, NamedTuple, Optional, TypeVar
 
 from . import _native, _operations
-from ._errors import SastaotpError, error_from_json
+from ._errors import SastaotpError, UsageError, error_from_json
 from ._operations import Operation
 from ._settings import Settings, call
 
@@ -162,7 +162,7 @@ class Owner:
     def _open(self) -> Session:
         session = self._session
         if session is None:
-            raise RuntimeError("the client is closed: make a new one")
+            raise UsageError("the client is closed: make a new one")
         if session.pid != os.getpid():
             # What a fork copied is of no use to the child.
             session = self._session = Session(self._settings)

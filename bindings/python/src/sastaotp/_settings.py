@@ -7,8 +7,8 @@ from ctypes import byref, c_int64, c_uint8
 from typing import Any, Optional, Union
 
 from . import _native
-from ._errors import SastaotpError, error_from_json
-from ._units import Money, Seconds, millis, money_text, uint32
+from ._errors import ConfigError, SastaotpError, error_from_json
+from ._units import LARGEST_UINT32, Money, Seconds, millis, money_text, text, whole
 
 #: Requests that are under way at once, where nothing else is said.
 _CONNECTIONS = 64
@@ -33,7 +33,7 @@ class Settings:
         try:
             settings = cls()
             if api_key is not None:
-                settings._call("sastaotp_config_set_api_key", settings.config, text(api_key, "api_key", shown=False))
+                settings._call("sastaotp_config_set_api_key", settings.config, c_text(api_key, "api_key", shown=False))
         except Exception as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -53,28 +53,28 @@ class Settings:
     ) -> None:
         """Takes what is given; the library's defaults are for the rest."""
         if base_url is not None:
-            self._set("base_url", text(base_url, "base_url"))
+            self._set("base_url", c_text(base_url, "base_url"))
         if timeout is not None:
-            self._set("timeout_ms", millis(timeout, "timeout", most=2**32 - 1))
+            self._set("timeout_ms", millis(timeout, "timeout", most=LARGEST_UINT32))
         if budget is not None:
             self._set("budget", self._micros(budget))
         if max_requests_per_minute is not None:
-            self._set("max_requests_per_minute", uint32(max_requests_per_minute, "max_requests_per_minute"))
+            self._set("max_requests_per_minute", whole(max_requests_per_minute, "max_requests_per_minute"))
         if max_connections is not None:
-            self.workers = uint32(max_connections, "max_connections")
+            self.workers = whole(max_connections, "max_connections")
             self._set("max_connections", self.workers)
         if user_agent is not None:
-            self._set("user_agent", text(user_agent, "user_agent"))
+            self._set("user_agent", c_text(user_agent, "user_agent"))
         if ca_pem is not None:
-            pem = ca_pem.encode() if isinstance(ca_pem, str) else bytes(ca_pem)
+            pem = ca_pem if isinstance(ca_pem, bytes) else text(ca_pem, "ca_pem").encode()
             place = (c_uint8 * len(pem)).from_buffer_copy(pem)
             self._call("sastaotp_config_add_ca_pem", self.config, place, len(pem))
         if key_in is not None:
-            self._set("key_in", int(key_in))
+            self._set("key_in", whole(key_in, "key_in"))
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()
-        self._call("sastaotp_amount_parse", text(money_text(amount, "budget"), "budget"), byref(micros))
+        self._call("sastaotp_amount_parse", c_text(money_text(amount, "budget"), "budget"), byref(micros))
         return micros.value
 
     def _set(self, name: str, value: Union[bytes, int]) -> None:
@@ -103,13 +103,9 @@ def read_error(lib: ctypes.CDLL, error: Any) -> SastaotpError:
         lib.sastaotp_error_free(error)
 
 
-def text(value: str, name: str, *, shown: bool = True) -> bytes:
+def c_text(value: str, name: str, *, shown: bool = True) -> bytes:
     """A text for the library, which would end at a NUL."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is {value!r}: give text" if shown else f"{name} is no text: give text")
-    if "\0" in value:
-        raise ValueError(f"{name} holds a NUL: give text without")
-    try:
-        return value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{name} cannot be written as UTF-8") from None
+    given = text(value, name, shown=shown)
+    if "\0" in given:
+        raise ConfigError(f"{name} holds a NUL: give text without")
+    return given.encode()
