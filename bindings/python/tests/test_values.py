@@ -57,6 +57,15 @@ def test_a_wait_is_never_shorter_than_asked(given: Any, expected: int) -> None:
     assert millis(given, "timeout") == expected
 
 
+@pytest.mark.parametrize("seconds", [10**14, 2**63])
+def test_a_number_that_never_expires_is_shown(seconds: int) -> None:
+    with Server((200, {**number(), "expires_in": seconds})) as server, Client(KEY, base_url=server.url) as client:
+        purchase = client.get_number("tg", country="22", max_price=80).purchase
+    assert purchase is not None
+    assert purchase.expires_in in (None, timedelta.max)
+    assert "38496653" in repr(purchase)
+
+
 def test_times_are_aware() -> None:
     assert moment(1_500) == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=timezone.utc)
     assert moment(2**62) == datetime.max.replace(tzinfo=timezone.utc)
@@ -131,6 +140,19 @@ def test_an_intent_is_saved_and_read_again(client: Client) -> None:
     for text in ("", "[]", "{}", '{"action":1}', "\ud800"):
         with pytest.raises(ValueError, match="saved intent"):
             Intent.from_json(text)
+
+
+@pytest.mark.parametrize("watermark", [2**53 + 1, 2**64 - 1])
+def test_an_intent_that_node_saved_with_a_large_watermark_is_read_and_written_as_the_library_does(
+    client: Client, watermark: int
+) -> None:
+    saved = json.loads(client.intend("tg", country="22", max_price=80).to_json())
+    number = Intent.from_json(json.dumps({**saved, "watermark": watermark}))
+    text = Intent.from_json(json.dumps({**saved, "watermark": str(watermark)}))
+    assert text.watermark == watermark
+    assert (text, hash(text)) == (number, hash(number))
+    assert json.loads(text.to_json())["watermark"] == watermark
+    assert client.buy(text).phone_number
 
 
 def test_a_number_is_bought_again(client: Client) -> None:

@@ -8,6 +8,7 @@ from typing import Optional, Union
 
 import msgspec
 
+from ._errors import ConfigError
 from ._units import moment, rupees
 
 
@@ -25,6 +26,18 @@ class _Fields(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Fields).decode
+#: What a language without large integers saves as text.
+_LARGE = ("max_price_micros", "watermark")
+
+
+def _with_numbers(text: str) -> str:
+    """The text of an intent with the numbers that the library writes."""
+    saved = msgspec.json.decode(text)
+    numbers = {
+        name: int(saved[name]) for name in _LARGE if isinstance(saved, dict) and isinstance(saved.get(name), str)
+    }
+    # Otherwise as it came.
+    return msgspec.json.encode({**saved, **numbers}).decode() if numbers else text
 
 
 class Intent:
@@ -40,13 +53,13 @@ class Intent:
 
     def __init__(self, text: Union[str, bytes]) -> None:
         try:
-            self._fields = _decode(text)
-        except (msgspec.DecodeError, UnicodeError) as error:
-            raise ValueError(
+            # What a later version adds to it is not lost.
+            self._json = _with_numbers(text if isinstance(text, str) else text.decode())
+            self._fields = _decode(self._json)
+        except (msgspec.MsgspecError, AttributeError, TypeError, ValueError) as error:
+            raise ConfigError(
                 f"reading a saved intent: the text is not the JSON of an intent ({error}): give it as it was saved"
             ) from None
-        # As it came: what a later version adds to it is not lost.
-        self._json = text if isinstance(text, str) else text.decode()
 
     @classmethod
     def from_json(cls, text: Union[str, bytes]) -> Intent:
