@@ -41,7 +41,8 @@ def main() -> None:
         else:
             client = stack.enter_context(stack.enter_context(Sandbox()).client())
             service = "zz_ok"
-        (india,) = client.find_country("India")
+        # Names repeat: each code has prices of its own.
+        india = client.find_country("India")[0]
         print("the wallet has", client.get_balance().amount)
         lease = client.lease(service, country=india.code, max_price=80)
         with lease as number:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
 from typing import AsyncIterator, Callable, Iterator, List
 
@@ -37,3 +39,19 @@ def client(sastaotp_sandbox: Sandbox) -> Iterator[Client]:
 async def async_client(sastaotp_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
     async with sastaotp_sandbox.async_client() as client:
         yield client
+
+
+def fork(body: Callable[[], None]) -> int:
+    """Runs something in a child that ends with 0 where it succeeds."""
+    with warnings.catch_warnings():
+        # Python 3.12 warns of forks beside threads: that they work is what is shown here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            body()
+            code = 0
+        finally:
+            os._exit(code)
+    return child

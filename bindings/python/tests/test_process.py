@@ -8,12 +8,12 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Callable
 
 import pytest
+from conftest import fork
 
 import sastaotp
 from sastaotp import Client
@@ -67,22 +67,6 @@ def test_a_forked_child_goes_on_with_the_client_of_its_parent(sastaotp_sandbox: 
             one.result()
     assert client.get_balance().amount == 990
     assert number.cancel().state == "cancelled"
-
-
-def fork(body: Callable[[], None]) -> int:
-    """Runs something in a child that ends with 0 where it succeeds."""
-    with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: that they work is what is shown here.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        finally:
-            os._exit(code)
-    return child
 
 
 @pytest.mark.parametrize("program", ["growth_blocking.py", "growth_async.py"])

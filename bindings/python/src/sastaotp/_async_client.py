@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
-from typing import AsyncIterator, Optional, Type, Union
+from typing import AsyncIterator, Callable, Optional, Type, Union
 
 from . import _operations
 from ._bought import Bought
 from ._errors import UsageError
 from ._intent import Intent
-from ._lease import interrupted, unsettled
+from ._lease import Leased
 from ._models import (
     Balance,
     Countries,
@@ -30,7 +32,7 @@ from ._models import (
 from ._operations import Operation, T
 from ._orders import Pages
 from ._pump import Pump
-from ._session import Owner
+from ._session import SOON, Owner, R, same
 from ._settings import Settings
 from ._units import Money, Seconds
 
@@ -74,10 +76,29 @@ class AsyncClient(Owner):
         self._pump: Optional[Pump] = None
 
     async def close(self) -> None:
-        """End the client. Calls of other tasks fail with ``Cancelled``; a purchase that was sent runs on to its reply."""
-        if self._pump is not None:
-            self._pump.end()
+        """End the client. Calls of other tasks fail with ``Cancelled``; a purchase that was sent runs on to its reply.
+
+        Waits for leases that are being settled. The log then says what ``unclaimed`` would list.
+        """
+        session, pump = self._session, self._pump
         self._session = self._pump = None
+        if session is None or not session.is_ours:
+            return
+        loop = asyncio.get_running_loop()
+        if pump is None or pump.session is not session:
+            pump = Pump(session, loop)
+        elif pump.loop is not loop:
+            if pump.loop.is_closed():
+                pump.abandon()
+            else:
+                pump.loop.call_soon_threadsafe(pump.end)
+            pump = Pump(session, loop)
+        pump.end()
+        await pump.rest()
+        listed: Optional[tuple[Unclaimed, ...]] = None
+        with suppress(asyncio.TimeoutError):
+            listed = await asyncio.wait_for(pump.run(_operations.unclaimed(), same), SOON)
+        session.report(listed)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -85,7 +106,8 @@ class AsyncClient(Owner):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, operation: Operation[T]) -> T:
+    def _here(self) -> Pump:
+        """The pump of the loop that runs."""
         session, loop, pump = self._open(), asyncio.get_running_loop(), self._pump
         if pump is None or pump.session is not session or pump.loop is not loop:
             if pump is not None and pump.session is session:
@@ -93,7 +115,13 @@ class AsyncClient(Owner):
                     raise UsageError("the client is in use by another event loop: make one for each loop")
                 pump.abandon()
             self._pump = pump = Pump(session, loop)
-        return await pump.run(operation)
+        return pump
+
+    async def _run(self, operation: Operation[T]) -> T:
+        return await self._make(operation, same)
+
+    async def _make(self, operation: Operation[T], made: Callable[[T], R]) -> R:
+        return await self._here().run(operation, made)
 
     # What there is, and what it costs.
 
@@ -160,7 +188,7 @@ class AsyncClient(Owner):
             operator=operator,
             multi_sms=multi_sms,
         )
-        return AsyncActivation(self, await self._run(operation))
+        return await self._make(operation, partial(AsyncActivation, self))
 
     def lease(
         self,
@@ -176,7 +204,7 @@ class AsyncClient(Owner):
         """Buy a number for an ``async with`` statement, and settle it at its end. **Costs money.**
 
         It is completed when a code came, else cancelled for the refund. An order that is too young to be cancelled is
-        waited for, about two minutes at most, unless ``wait_out`` is False or the block was interrupted.
+        waited for as long as the service asks, usually two minutes, unless ``wait_out`` is False or the block was interrupted.
 
         The other parameters are those of ``get_number``.
         """
@@ -216,11 +244,11 @@ class AsyncClient(Owner):
 
     async def buy(self, intent: Intent) -> AsyncActivation:
         """Make a purchase that was prepared. **Costs money.** Action getNumber. Fails as ``get_number`` does."""
-        return AsyncActivation(self, await self._run(_operations.buy(intent)))
+        return await self._make(_operations.buy(intent), partial(AsyncActivation, self))
 
     async def reget_number(self, id: str) -> AsyncActivation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber. Fails as ``get_number`` does."""
-        return AsyncActivation(self, await self._run(_operations.reget_number(id)))
+        return await self._make(_operations.reget_number(id), partial(AsyncActivation, self))
 
     async def reconcile(self, intent: Intent) -> Reconciliation:
         """Look for a purchase whose reply was lost in the history, 2 to 40 seconds after it. Action getOrders.
@@ -228,14 +256,18 @@ class AsyncClient(Owner):
         Waits for another purchase of the kind that is under way: its reply tells whose an order is. Takes up nothing: give the
         id of a candidate to ``activation``.
         """
-        return await self._run(_operations.reconcile(intent))
+        session = self._open()
+        found = await self._run(_operations.reconcile(intent))
+        session.looked_for(intent)
+        return found
 
     async def unclaimed(self) -> tuple[Unclaimed, ...]:
         """The purchases that nobody has: their callers gave up before the reply, or they could not be settled.
 
         An operation on one of them takes it off the list. Asks nobody.
         """
-        return await self._run(_operations.unclaimed())
+        await self._here().left()
+        return await self._run(_operations.unclaimed()) + self._open().untold()
 
     async def budget_left(self) -> Optional[Decimal]:
         """What is left of the budget, in rupees; None where there is none. Asks nobody."""
@@ -244,7 +276,7 @@ class AsyncClient(Owner):
     # One number.
 
     def activation(self, id: str) -> AsyncActivation:
-        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody."""
+        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``, which lists it until it is used. Asks nobody."""
         return AsyncActivation(self, Number(id))
 
     async def get_status(self, id: str) -> Status:
@@ -267,7 +299,7 @@ class AsyncActivation(Bought):
 
     async def poll(self) -> Status:
         """Ask the service once for the state. A code that comes is kept. Action getStatus."""
-        return await self._client._run(_operations.get_status(self.id))
+        return await self._client._make(_operations.get_status(self.id), self._polled)
 
     async def wait_for_code(
         self,
@@ -291,7 +323,7 @@ class AsyncActivation(Bought):
             cancellation failed with.
         """
         operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
-        return await self._client._run(operation)
+        return await self._client._make(operation, self._received)
 
     async def mark_sms_sent(self) -> None:
         """Tell the service that the SMS was sent to the number. Action setStatus, 1.
@@ -310,11 +342,11 @@ class AsyncActivation(Bought):
 
     async def complete(self) -> Settlement:
         """Complete the order: its code was used. Action setStatus, 6."""
-        return await self._client._run(_operations.complete(self.id))
+        return await self._client._make(_operations.complete(self.id), self._closed)
 
     async def cancel(self) -> Settlement:
         """Cancel the order for its refund. A code that came first wins: read the settlement. Action setStatus, 8."""
-        return await self._client._run(_operations.cancel(self.id))
+        return await self._client._make(_operations.cancel(self.id), self._closed)
 
     async def settle(self, *, wait_out: bool = False) -> Settlement:
         """Complete the order when a code came, else cancel it for the refund.
@@ -323,10 +355,13 @@ class AsyncActivation(Bought):
 
         :param wait_out: wait until an order that is too young may be cancelled, and take a code that comes meanwhile.
         """
-        return await self._client._run(_operations.settle(self.id, wait_out))
+        return await self._client._make(_operations.settle(self.id, wait_out), self._closed)
 
     async def leave(self) -> None:
-        """List the number in ``unclaimed`` until somebody takes it up. Asks nobody."""
+        """List the number in ``unclaimed`` until an operation takes it up. Asks nobody.
+
+        Does nothing for an activation of another run: nothing is known of its purchase.
+        """
         return await self._client._run(_operations.leave(self.id))
 
     async def reget(self) -> AsyncActivation:
@@ -334,37 +369,34 @@ class AsyncActivation(Bought):
         return await self._client.reget_number(self.id)
 
 
-class AsyncLease:
-    """A number for an ``async with`` statement: bought as it begins, settled as it ends.
+class AsyncLease(Leased[AsyncActivation]):
+    """A number for an ``async with`` statement: bought as it begins, settled as it ends, also where the client was closed.
 
-    Where it cannot be settled, ``unclaimed`` lists it, and the statement raises why, unless the block raised already.
+    Where it cannot be settled, ``unclaimed`` lists it, the log says why, and the statement raises it, unless the block raised
+    already or had a code. It is entered once; what a forked child does leaves the order as it is.
     """
 
     def __init__(self, client: AsyncClient, operation: Operation[Number], wait_out: bool) -> None:
+        super().__init__(operation, wait_out)
         self._client = client
-        self._operation = operation
-        self._wait_out = wait_out
-        self._number: Optional[AsyncActivation] = None
-        #: How the order was closed, once it is.
-        self.settlement: Optional[Settlement] = None
-
-    def keep(self) -> None:
-        """Leave the order as it is at the end of the statement."""
-        self._number = None
 
     async def __aenter__(self) -> AsyncActivation:
-        self._number = number = AsyncActivation(self._client, await self._client._run(self._operation))
-        return number
+        self._enter()
+        self._pump = self._client._here()
+        return await self._pump.run(self._operation, self._bought)
+
+    def _bought(self, number: Number) -> AsyncActivation:
+        return self._hold(AsyncActivation(self._client, number))
 
     async def __aexit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], _: Optional[TracebackType]
     ) -> None:
-        number, self._number = self._number, None
+        number = self._release()
         if number is None:
             return
         try:
-            self.settlement = await number.settle(wait_out=self._wait_out and not interrupted(error))
+            await self._pump.run(self._settling(number, error), partial(self._settled, number), lasting=True)
         except BaseException as failure:
-            self._client._leave(number.id)
-            if unsettled(number.id, failure, error):
+            self._pump.leave(number.id)
+            if self._raises(number, failure, error):
                 raise

@@ -6,16 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Optional
 
-from ._models import Number, Purchase
+from ._models import Number, Purchase, Settlement, Sms, Status
 
 
 class Bought:
     """A number that was bought, or was taken up by its id."""
 
-    __slots__ = ("_number",)
+    __slots__ = ("_code", "_number")
 
     def __init__(self, number: Number) -> None:
         self._number = number
+        self._code: Optional[Sms] = None
 
     @property
     def id(self) -> str:
@@ -41,6 +42,23 @@ class Bought:
     def purchase(self) -> Optional[Purchase]:
         """What the reply to the purchase said."""
         return self._number.purchase
+
+    @property
+    def code(self) -> Optional[Sms]:
+        """The last code that came to this object: by a wait, a look, or as its order was closed. Asks nobody."""
+        return self._code
+
+    def _received(self, sms: Sms) -> Sms:
+        self._code = sms
+        return sms
+
+    def _polled(self, status: Status) -> Status:
+        self._code = status.sms or self._code
+        return status
+
+    def _closed(self, settlement: Settlement) -> Settlement:
+        self._code = settlement.code or self._code
+        return settlement
 
     def __repr__(self) -> str:
         shown = self.id if self.phone_number is None else f"{self.id} {self.phone_number}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from types import TracebackType
-from typing import Iterator, Optional, Type, Union
+from typing import Callable, Iterator, Optional, Type, Union
 
 from . import _operations
 from ._bought import Bought
 from ._intent import Intent
-from ._lease import interrupted, unsettled
+from ._lease import Leased
 from ._models import (
     Balance,
     Countries,
@@ -27,7 +28,7 @@ from ._models import (
 )
 from ._operations import Operation, T
 from ._orders import Pages
-from ._session import Owner
+from ._session import Owner, R, same
 from ._settings import Settings
 from ._units import Money, Seconds
 
@@ -80,10 +81,16 @@ class Client(Owner):
         super().__init__(settings)
 
     def close(self) -> None:
-        """End the client. Calls of other threads fail with ``Cancelled``; a purchase that was sent runs on to its reply."""
-        if self._session is not None:
-            self._session.closed = True
-        self._session = None
+        """End the client. Calls of other threads fail with ``Cancelled``; a purchase that was sent runs on to its reply.
+
+        The log then says what ``unclaimed`` would list. Leases can still be settled.
+        """
+        session, self._session = self._session, None
+        if session is None:
+            return
+        session.closed = True
+        if session.is_ours:
+            session.report(session.look(_operations.unclaimed()))
 
     def __enter__(self) -> Client:
         return self
@@ -92,7 +99,10 @@ class Client(Owner):
         self.close()
 
     def _run(self, operation: Operation[T]) -> T:
-        return self._open().run(operation)
+        return self._make(operation, same)
+
+    def _make(self, operation: Operation[T], made: Callable[[T], R]) -> R:
+        return self._open().run(operation, made)
 
     # What there is, and what it costs.
 
@@ -158,7 +168,7 @@ class Client(Owner):
             operator=operator,
             multi_sms=multi_sms,
         )
-        return Activation(self, self._run(operation))
+        return self._make(operation, partial(Activation, self))
 
     def lease(
         self,
@@ -174,7 +184,7 @@ class Client(Owner):
         """Buy a number for a ``with`` statement, and settle it at its end. **Costs money.**
 
         It is completed when a code came, else cancelled for the refund. An order that is too young to be cancelled is
-        waited for, about two minutes at most, unless ``wait_out`` is False or the block was interrupted.
+        waited for as long as the service asks, usually two minutes, unless ``wait_out`` is False or the block was interrupted.
 
         The other parameters are those of ``get_number``.
         """
@@ -214,11 +224,11 @@ class Client(Owner):
 
     def buy(self, intent: Intent) -> Activation:
         """Make a purchase that was prepared. **Costs money.** Action getNumber. Fails as ``get_number`` does."""
-        return Activation(self, self._run(_operations.buy(intent)))
+        return self._make(_operations.buy(intent), partial(Activation, self))
 
     def reget_number(self, id: str) -> Activation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber. Fails as ``get_number`` does."""
-        return Activation(self, self._run(_operations.reget_number(id)))
+        return self._make(_operations.reget_number(id), partial(Activation, self))
 
     def reconcile(self, intent: Intent) -> Reconciliation:
         """Look for a purchase whose reply was lost in the history, 2 to 40 seconds after it. Action getOrders.
@@ -226,14 +236,17 @@ class Client(Owner):
         Waits for another purchase of the kind that is under way: its reply tells whose an order is. Takes up nothing: give the
         id of a candidate to ``activation``.
         """
-        return self._run(_operations.reconcile(intent))
+        session = self._open()
+        found = self._run(_operations.reconcile(intent))
+        session.looked_for(intent)
+        return found
 
     def unclaimed(self) -> tuple[Unclaimed, ...]:
         """The purchases that nobody has: their callers gave up before the reply, or they could not be settled.
 
         An operation on one of them takes it off the list. Asks nobody.
         """
-        return self._run(_operations.unclaimed())
+        return self._run(_operations.unclaimed()) + self._open().untold()
 
     def budget_left(self) -> Optional[Decimal]:
         """What is left of the budget, in rupees; None where there is none. Asks nobody."""
@@ -242,7 +255,7 @@ class Client(Owner):
     # One number.
 
     def activation(self, id: str) -> Activation:
-        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody."""
+        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``, which lists it until it is used. Asks nobody."""
         return Activation(self, Number(id))
 
     def get_status(self, id: str) -> Status:
@@ -265,7 +278,7 @@ class Activation(Bought):
 
     def poll(self) -> Status:
         """Ask the service once for the state. A code that comes is kept. Action getStatus."""
-        return self._client._run(_operations.get_status(self.id))
+        return self._client._make(_operations.get_status(self.id), self._polled)
 
     def wait_for_code(
         self,
@@ -289,7 +302,7 @@ class Activation(Bought):
             cancellation failed with.
         """
         operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
-        return self._client._run(operation)
+        return self._client._make(operation, self._received)
 
     def mark_sms_sent(self) -> None:
         """Tell the service that the SMS was sent to the number. Action setStatus, 1.
@@ -308,11 +321,11 @@ class Activation(Bought):
 
     def complete(self) -> Settlement:
         """Complete the order: its code was used. Action setStatus, 6."""
-        return self._client._run(_operations.complete(self.id))
+        return self._client._make(_operations.complete(self.id), self._closed)
 
     def cancel(self) -> Settlement:
         """Cancel the order for its refund. A code that came first wins: read the settlement. Action setStatus, 8."""
-        return self._client._run(_operations.cancel(self.id))
+        return self._client._make(_operations.cancel(self.id), self._closed)
 
     def settle(self, *, wait_out: bool = False) -> Settlement:
         """Complete the order when a code came, else cancel it for the refund.
@@ -321,10 +334,13 @@ class Activation(Bought):
 
         :param wait_out: wait until an order that is too young may be cancelled, and take a code that comes meanwhile.
         """
-        return self._client._run(_operations.settle(self.id, wait_out))
+        return self._client._make(_operations.settle(self.id, wait_out), self._closed)
 
     def leave(self) -> None:
-        """List the number in ``unclaimed`` until somebody takes it up. Asks nobody."""
+        """List the number in ``unclaimed`` until an operation takes it up. Asks nobody.
+
+        Does nothing for an activation of another run: nothing is known of its purchase.
+        """
         return self._client._run(_operations.leave(self.id))
 
     def reget(self) -> Activation:
@@ -332,37 +348,34 @@ class Activation(Bought):
         return self._client.reget_number(self.id)
 
 
-class Lease:
-    """A number for a ``with`` statement: bought as it begins, settled as it ends.
+class Lease(Leased[Activation]):
+    """A number for a ``with`` statement: bought as it begins, settled as it ends, also where the client was closed.
 
-    Where it cannot be settled, ``unclaimed`` lists it, and the statement raises why, unless the block raised already.
+    Where it cannot be settled, ``unclaimed`` lists it, the log says why, and the statement raises it, unless the block raised
+    already or had a code. It is entered once; what a forked child does leaves the order as it is.
     """
 
     def __init__(self, client: Client, operation: Operation[Number], wait_out: bool) -> None:
+        super().__init__(operation, wait_out)
         self._client = client
-        self._operation = operation
-        self._wait_out = wait_out
-        self._number: Optional[Activation] = None
-        #: How the order was closed, once it is.
-        self.settlement: Optional[Settlement] = None
-
-    def keep(self) -> None:
-        """Leave the order as it is at the end of the statement."""
-        self._number = None
 
     def __enter__(self) -> Activation:
-        self._number = number = Activation(self._client, self._client._run(self._operation))
-        return number
+        self._enter()
+        self._session = self._client._open()
+        return self._session.run(self._operation, self._bought)
+
+    def _bought(self, number: Number) -> Activation:
+        return self._hold(Activation(self._client, number))
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], _: Optional[TracebackType]
     ) -> None:
-        number, self._number = self._number, None
+        number = self._release()
         if number is None:
             return
         try:
-            self.settlement = number.settle(wait_out=self._wait_out and not interrupted(error))
+            self._session.run(self._settling(number, error), partial(self._settled, number), lasting=True)
         except BaseException as failure:
-            self._client._leave(number.id)
-            if unsettled(number.id, failure, error):
+            self._session.leave(number.id)
+            if self._raises(number, failure, error):
                 raise

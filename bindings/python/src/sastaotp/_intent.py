@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 import msgspec
 
@@ -26,18 +26,24 @@ class _Fields(msgspec.Struct, frozen=True):
 
 
 _decode = msgspec.json.Decoder(_Fields).decode
-#: What a language without large integers saves as text.
-_LARGE = ("max_price_micros", "watermark")
+
+
+class _Large(msgspec.Struct):
+    """What a language without large integers saves as text."""
+
+    max_price_micros: Any = None
+    watermark: Any = None
+
+
+_decode_large = msgspec.json.Decoder(_Large).decode
 
 
 def _with_numbers(text: str) -> str:
     """The text of an intent with the numbers that the library writes."""
-    saved = msgspec.json.decode(text)
-    numbers = {
-        name: int(saved[name]) for name in _LARGE if isinstance(saved, dict) and isinstance(saved.get(name), str)
-    }
+    large = msgspec.structs.asdict(_decode_large(text))
+    numbers = {name: int(value) for name, value in large.items() if isinstance(value, str)}
     # Otherwise as it came.
-    return msgspec.json.encode({**saved, **numbers}).decode() if numbers else text
+    return msgspec.json.encode({**msgspec.json.decode(text), **numbers}).decode() if numbers else text
 
 
 class Intent:
@@ -69,6 +75,12 @@ class Intent:
     def to_json(self) -> str:
         """The intent as JSON text."""
         return self._json
+
+    def without_phone_number(self) -> str:
+        """The intent as JSON text for a log: it can be reconciled, and shows nobody's number."""
+        if self._fields.phone_number is None:
+            return self._json
+        return msgspec.json.encode({**msgspec.json.decode(self._json), "phone_number": None}).decode()
 
     @property
     def service(self) -> Optional[str]:

@@ -332,7 +332,7 @@ class Unclaimed(_Result, frozen=True):
 
     outcome: Outcome
     intent_json: msgspec.Raw = msgspec.field(name="intent")
-    #: What was bought: take it up with ``client.activation(purchase.activation_id)``.
+    #: What was bought: an operation on ``client.activation(purchase.activation_id)`` takes it up.
     purchase: Optional[Purchase] = None
     error_json: msgspec.Raw = msgspec.field(default=_NOTHING, name="error")
 

@@ -112,7 +112,7 @@ class Outcome(Word):
 
     #: The reply is still awaited.
     PENDING = "pending"
-    #: A number was bought: take it up with ``activation``.
+    #: A number was bought: an operation on its ``activation`` takes it up.
     BOUGHT = "bought"
     #: It is not known whether a number was bought: reconcile the intent.
     UNKNOWN = "unknown"
