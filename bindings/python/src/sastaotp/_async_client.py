@@ -276,7 +276,7 @@ class AsyncClient(Owner):
     # One number.
 
     def activation(self, id: str) -> AsyncActivation:
-        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``, which lists it until it is used. Asks nobody."""
+        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody, takes up nothing."""
         return AsyncActivation(self, Number(id))
 
     async def get_status(self, id: str) -> Status:

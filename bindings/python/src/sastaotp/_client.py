@@ -255,7 +255,7 @@ class Client(Owner):
     # One number.
 
     def activation(self, id: str) -> Activation:
-        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``, which lists it until it is used. Asks nobody."""
+        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody, takes up nothing."""
         return Activation(self, Number(id))
 
     def get_status(self, id: str) -> Status:
