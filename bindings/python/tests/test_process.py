@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -101,3 +102,20 @@ def test_a_process_ends_with_waits_open(sastaotp_sandbox: Sandbox, figure: Calla
         ends = list(pool.map(end, range(EXITS)))
     figure(f"{ends.count('clean')} of {EXITS} ends were clean")
     assert set(ends) == {"clean"}
+
+
+def test_a_sandbox_ends_with_a_program_that_is_killed() -> None:
+    program = "import time; from sastaotp.testing import Sandbox; print(Sandbox().url, flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as started:
+        assert started.stdout is not None
+        host, port = started.stdout.readline().decode().split("/")[2].split(":")
+        socket.create_connection((host, int(port)), 5).close()
+        started.kill()
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        try:
+            socket.create_connection((host, int(port)), 5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the sandbox lives on")

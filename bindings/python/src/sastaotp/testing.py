@@ -30,8 +30,9 @@ class Sandbox:
 
     def __init__(self, *, port: int = 0) -> None:
         program = find_sandbox()
+        # It ends with this process, also where that is killed.
         self._program = subprocess.Popen(
-            [str(program), "--port", str(port)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            [str(program), "--port", str(port), "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         # Ends it with the interpreter too; never from a forked child.
         self._end = weakref.finalize(self, _end, self._program, os.getpid())
@@ -93,5 +94,6 @@ def _end(program: subprocess.Popen[bytes], pid: int) -> None:
         return
     program.kill()
     program.wait()
-    if program.stdout is not None:
-        program.stdout.close()
+    for pipe in (program.stdin, program.stdout):
+        if pipe is not None:
+            pipe.close()
