@@ -105,7 +105,9 @@ def test_a_process_ends_with_waits_open(sastaotp_sandbox: Sandbox, figure: Calla
 
 
 def test_a_sandbox_ends_with_a_program_that_is_killed() -> None:
-    program = "import time; from sastaotp.testing import Sandbox; print(Sandbox().url, flush=True); time.sleep(60)"
+    program = (
+        "import time; from sastaotp.testing import Sandbox; it = Sandbox(); print(it.url, flush=True); time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as started:
         assert started.stdout is not None
         host, port = started.stdout.readline().decode().split("/")[2].split(":")
