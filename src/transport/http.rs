@@ -159,16 +159,14 @@ fn explain(call: &Call, error: &ureq::Error) -> TransportError {
     failure
 }
 
-/// Says what a proxy's answer to CONNECT means. A 4xx is a no, to the host or to the credentials; anything else may pass.
+/// Says what a proxy's answer to CONNECT means. A status is its word; without one, it may have been a hiccup.
 fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
-    let status = answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok());
-    match status {
+    match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
         Some(407) => call.fail(Cause::Proxy, "the proxy wants a user name and a password, or others: status 407"),
-        Some(status @ 400..=499) if !matches!(status, 408 | 429) => {
+        Some(status) => {
             call.fail(Cause::Proxy, format_args!("the proxy refused to connect to the service: status {status}"))
         }
-        Some(status) => call.fail(Cause::Refused, format_args!("the proxy could not connect: status {status}")),
         None => call.fail(Cause::Refused, "the proxy ended the connection without an answer"),
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! The layers of [`HttpTransport`], outermost first: `http` (the request), `connections` (which are kept), `http1` (one request
 //! and its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, `socket`. `call` is what they know of the
-//! call they serve, `reply`, `head` and `gzip` read bytes. ureq chains the layers and greets proxies; nothing outside this folder
-//! knows it.
+//! call they serve, `reply`, `head` and `gzip` read bytes. ureq chains the layers and greets proxies; nothing outside this
+//! folder knows it.
 
 mod call;
 mod config;
@@ -140,7 +140,7 @@ pub enum Cause {
     Resolve,
     /// The look-up did not end in time.
     ResolveTimeout,
-    /// The connection was refused, there is no route, or a proxy could not make it this time.
+    /// The connection was refused, there is no route, or a proxy ended it without an answer.
     Refused,
     /// Nobody answered the connect in time.
     ConnectTimeout,
@@ -148,7 +148,7 @@ pub enum Cause {
     Certificate,
     /// The TLS handshake broke for another reason.
     Handshake,
-    /// The proxy refused to connect, with a 4xx: to this host, or with these credentials.
+    /// The proxy answered that it does not connect: to this host, or with these credentials.
     Proxy,
     /// The connection ended before any byte of the reply.
     Closed,

@@ -45,8 +45,7 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Retried(Timeout)), Some(NotSent(Timeout, 3)), Some(Kept)),
     row("N03", "connect_refused", &[At(Place::Refused), Rule("N03", "", "")],
         Some(Retried(Connection)), Some(NotSent(Connection, 3)), Some(Kept)),
-    row("N03", "proxy_cannot_connect_now", &[
-        At(Place::Proxy("HTTP/1.1 502 No\r\n\r\n")), At(Place::Proxy("what?\r\n\r\n")), At(Place::Proxy(""))],
+    row("N03", "proxy_does_not_answer", &[At(Place::Proxy("what?\r\n\r\n")), At(Place::Proxy(""))],
         Some(Retried(Connection)), Some(NotSent(Connection, 3)), Some(Kept)),
     row("N04", "connect_unanswered", &[At(Place::Blackhole), Rule("N04", "", "")],
         Some(Retried(Timeout)), Some(NotSent(Timeout, 3)), Some(Kept)),
@@ -80,7 +79,7 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("N16", "proxy_refuses", &[
         At(Place::Proxy("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")),
-        At(Place::Proxy("HTTP/1.1 403 No\r\n\r\n")), Rule("N16", "", "")],
+        At(Place::Proxy("HTTP/1.1 403 No\r\n\r\n")), At(Place::Proxy("HTTP/1.1 502 No\r\n\r\n")), Rule("N16", "", "")],
         Some(Fails(Connection)), Some(NotSent(Connection, 1)), Some(Aborted(Connection, 1))),
 
     row("H01", "redirect", &[

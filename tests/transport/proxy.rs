@@ -48,9 +48,9 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
     let rows = [
         ("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", Cause::Proxy, "status 407"),
         ("HTTP/1.1 403 No\r\n\r\n", Cause::Proxy, "status 403"),
-        ("HTTP/1.1 429 Later\r\n\r\n", Cause::Refused, "status 429"),
-        ("HTTP/1.1 302 Log in\r\n\r\n", Cause::Refused, "status 302"),
-        ("HTTP/1.1 503 Not now\r\n\r\n", Cause::Refused, "status 503"),
+        ("HTTP/1.1 429 Later\r\n\r\n", Cause::Proxy, "status 429"),
+        ("HTTP/1.1 302 Log in\r\n\r\n", Cause::Proxy, "status 302"),
+        ("HTTP/1.1 503 Not now\r\n\r\n", Cause::Proxy, "status 503"),
         ("what?\r\n\r\n", Cause::Refused, "proper HTTP"),
         ("HTTP/1.1 200", Cause::Refused, "without an answer"),
         ("", Cause::Refused, "without an answer"),
