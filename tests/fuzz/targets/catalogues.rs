@@ -45,13 +45,13 @@ fn check_prices(prices: Prices) {
     assert_eq!(prices.at(prices.len()), None);
     for (index, price) in prices.iter().enumerate().take(64) {
         assert_eq!(prices.at(index), Some(price));
-        // Where a reply names a country or a service twice, the first is found.
-        let found = prices.find(price.country, price.service).map(|first| (first, prices.at(first)));
-        let same = |first: usize, entry: sastaotp::Price<'_>| {
-            first <= index && (entry.country, entry.service) == (price.country, price.service)
+        // Where a reply names a country or a service twice, the last is found.
+        let found = prices.find(price.country, price.service).map(|last| (last, prices.at(last)));
+        let same = |last: usize, entry: sastaotp::Price<'_>| {
+            last >= index && (entry.country, entry.service) == (price.country, price.service)
         };
         assert!(
-            found.is_none_or(|(first, entry)| entry.is_some_and(|entry| same(first, entry))),
+            found.is_none_or(|(last, entry)| entry.is_some_and(|entry| same(last, entry))),
             "{price:?} is found as {found:?}"
         );
         assert_eq!(prices.get(price.country, price.service), found.and_then(|(_, entry)| entry));
