@@ -350,6 +350,25 @@ mod tests {
     }
 
     #[test]
+    fn an_order_looks_like_the_purchase_made_once_more_where_it_is_called_the_same() {
+        for (id, service, country, looks) in [
+            ("8", None, None, true),
+            ("8", Some("TG"), Some("22"), true),
+            ("8", Some("Telegram"), Some("India"), true),
+            ("8", Some("tele gram"), Some("\u{92d}"), true),
+            ("8", Some("telegram"), Some("22"), false),
+            ("8", Some("tg"), Some("in"), false),
+            ("8", Some("wa"), Some("22"), false),
+            ("8", Some("tg"), Some("7"), false),
+            ("7", Some("tg"), Some("22"), false),
+        ] {
+            let [service, country] = [service, country].map(|code| code.map(str::to_owned));
+            let order = Order { service, country, ..order(Some(id), None) };
+            assert_eq!(looks_like(&order, &intent(Some(7))), looks, "{order:?}");
+        }
+    }
+
+    #[test]
     fn what_looks_showed_is_put_together_and_whole_where_one_that_shows_it_all_was() {
         type Look = (&'static [&'static str], bool);
         let looks: [(Look, Look, Look, bool); 7] = [
