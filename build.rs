@@ -38,7 +38,8 @@ mod header {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let capi = Path::new(&root).join("src/capi");
         println!("cargo::rerun-if-changed={}", capi.display());
-        let prologue = fs::read_to_string(capi.join("prologue.h")).expect("the opening of the header");
+        let prologue =
+            fs::read_to_string(capi.join("prologue.h")).expect("the opening of the header");
         let version = |part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it");
         let config = cbindgen::Config {
             language: cbindgen::Language::C,
@@ -66,9 +67,10 @@ mod header {
             line_length: 120,
             ..cbindgen::Config::default()
         };
-        let builder = FILES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| {
-            builder.with_src(capi.join(file).with_extension("rs"))
-        });
+        let builder =
+            FILES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| {
+                builder.with_src(capi.join(file).with_extension("rs"))
+            });
         let header = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("sastaotp.h");
         builder.generate().expect("src/capi is what cbindgen understands").write_to_file(header);
     }

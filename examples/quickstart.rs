@@ -11,7 +11,8 @@ use sastaotp::sandbox::Server;
 use sastaotp::{Amount, Client, EarlyCancel, NumberRequest, WaitOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let elsewhere = std::env::var_os("SASTAOTP_BASE_URL").is_some() || std::env::var_os("SASTAOTP_API_KEY").is_some();
+    let elsewhere = std::env::var_os("SASTAOTP_BASE_URL").is_some()
+        || std::env::var_os("SASTAOTP_API_KEY").is_some();
     let sandbox = if elsewhere { None } else { Some(Server::start(0)?) };
     let client = match &sandbox {
         Some(sandbox) => Client::builder().api_key("quickstart").base_url(sandbox.url()).build()?,
@@ -21,7 +22,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("balance   {}", client.get_balance()?.amount);
     // 22 is India: country codes of this service are not calling codes.
     let prices = client.get_prices(Some("tg"), Some("22"))?;
-    let price = prices.get("22", "tg").and_then(|price| price.cost).ok_or("tg is not sold in country 22")?;
+    let price = prices
+        .get("22", "tg")
+        .and_then(|price| price.cost)
+        .ok_or("tg is not sold in country 22")?;
     println!("price     {price}");
 
     let max_price = price.checked_add(Amount::from_rupees(5)).unwrap_or(price);
@@ -31,7 +35,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let terminal = stdout().is_terminal();
     let mut polls = 0;
     let mut progress = |progress: &sastaotp::Progress<'_>| {
-        let line = format!("waiting   {} s, {} s left", progress.elapsed.as_secs(), progress.remaining.as_secs());
+        let line = format!(
+            "waiting   {} s, {} s left",
+            progress.elapsed.as_secs(),
+            progress.remaining.as_secs()
+        );
         if terminal {
             print!("\r{line} ");
             let _ = stdout().flush();
@@ -40,7 +48,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         polls = progress.polls;
     };
-    let sms = number.wait_for_code(WaitOptions::new(Duration::from_secs(300)).on_progress(&mut progress))?;
+    let sms = number
+        .wait_for_code(WaitOptions::new(Duration::from_secs(300)).on_progress(&mut progress))?;
     if terminal {
         println!();
     }

@@ -105,7 +105,11 @@ impl fmt::Display for Amount {
 
 impl fmt::Display for ParseAmountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50", self.0)
+        write!(
+            f,
+            "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50",
+            self.0
+        )
     }
 }
 
@@ -119,7 +123,9 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
     };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         // No amount needs an exponent of more than a few digits; a longer one is an overflow or a zero.
-        Some((mantissa, exponent)) if exponent.len() <= 4 => (mantissa, exponent.parse::<i32>().ok()?),
+        Some((mantissa, exponent)) if exponent.len() <= 4 => {
+            (mantissa, exponent.parse::<i32>().ok()?)
+        }
         Some(_) => return None,
         None => (text, 0),
     };
@@ -243,10 +249,19 @@ mod tests {
     #[test]
     fn the_short_way_reads_what_the_long_one_does() {
         let ends = ["", "0", "7", "10", "007", "999999999999", "a", "-1", "1e2"];
-        for (whole, fraction) in ends.iter().flat_map(|whole| ends.map(|fraction| (whole, fraction))) {
-            for text in [format!("{whole}.{fraction}"), format!("{whole}{fraction}"), format!("{whole}.{fraction}.1")] {
+        for (whole, fraction) in
+            ends.iter().flat_map(|whole| ends.map(|fraction| (whole, fraction)))
+        {
+            for text in [
+                format!("{whole}.{fraction}"),
+                format!("{whole}{fraction}"),
+                format!("{whole}.{fraction}.1"),
+            ] {
                 let long = read_decimal(&text).map(|(amount, _)| amount);
-                assert!(read_plain(text.as_bytes()).is_none_or(|short| Some(short) == long), "{text}");
+                assert!(
+                    read_plain(text.as_bytes()).is_none_or(|short| Some(short) == long),
+                    "{text}"
+                );
             }
         }
     }

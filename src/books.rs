@@ -133,8 +133,13 @@ impl Serialize for Unclaimed {
             error: Option<&'a Error>,
         }
         let Self { intent, outcome } = self;
-        Fields { intent, outcome: outcome.as_str(), purchase: outcome.purchase(), error: outcome.error() }
-            .serialize(serializer)
+        Fields {
+            intent,
+            outcome: outcome.as_str(),
+            purchase: outcome.purchase(),
+            error: outcome.error(),
+        }
+        .serialize(serializer)
     }
 }
 
@@ -150,11 +155,15 @@ impl Books {
             (Some(_), None) if intent.reget_of().is_some() => {
                 return Err("the budget cannot cover a price that is not known: call get_orders first, it tells what the number cost".to_owned());
             }
-            (Some(_), None) => return Err("the budget cannot cover any price: give a maximum price".to_owned()),
+            (Some(_), None) => {
+                return Err("the budget cannot cover any price: give a maximum price".to_owned());
+            }
             (Some(budget), Some(price)) => {
                 let left = budget.checked_sub(self.spent).unwrap_or_default();
                 if price > left {
-                    return Err(format!("it may cost {price}, and {left} of the budget of {budget} are left"));
+                    return Err(format!(
+                        "it may cost {price}, and {left} of the budget of {budget} are left"
+                    ));
                 }
                 price
             }
@@ -162,7 +171,12 @@ impl Books {
         self.spent = add(self.spent, amount);
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        let open = Open { intent: intent.clone(), reserved: amount, under_way: false, candidates: Vec::new() };
+        let open = Open {
+            intent: intent.clone(),
+            reserved: amount,
+            under_way: false,
+            candidates: Vec::new(),
+        };
         self.open.insert(ticket, open);
         Ok(ticket)
     }
@@ -191,7 +205,12 @@ impl Books {
     }
 
     /// The purchases under way, other than that of `intent`, that may have made one of the orders.
-    pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order], may_be: fn(&Order, &Intent) -> bool) -> Vec<Ticket> {
+    pub(crate) fn rivals(
+        &self,
+        intent: &Intent,
+        orders: &[Order],
+        may_be: fn(&Order, &Intent) -> bool,
+    ) -> Vec<Ticket> {
         // Who asks for the outcome of a purchase has given it up; one of the same millisecond has an intent that looks the same.
         let is_given_up = |ticket| self.unclaimed.iter().any(|(listed, _)| *listed == ticket);
         let is_rival = |ticket, open: &Open| {
@@ -199,7 +218,11 @@ impl Books {
                 && !(open.intent == *intent && is_given_up(ticket))
                 && orders.iter().any(|order| may_be(order, &open.intent))
         };
-        self.open.iter().filter(|(ticket, open)| is_rival(**ticket, open)).map(|(ticket, _)| *ticket).collect()
+        self.open
+            .iter()
+            .filter(|(ticket, open)| is_rival(**ticket, open))
+            .map(|(ticket, _)| *ticket)
+            .collect()
     }
 
     /// Whether the reply to one of these purchases may still come.
@@ -219,7 +242,8 @@ impl Books {
 
     /// A number was bought. Says whether its id was seen before.
     pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
-        let (intent, reserved) = self.open.remove(&ticket).map(|open| (open.intent, open.reserved)).unzip();
+        let (intent, reserved) =
+            self.open.remove(&ticket).map(|open| (open.intent, open.reserved)).unzip();
         let reserved = reserved.unwrap_or_default();
         let sequence = purchase.order_id.as_ref().and_then(|id| id.parse().ok());
         if let Some(intent) = intent.and_then(|intent| intent.after(sequence)) {
@@ -268,10 +292,13 @@ impl Books {
     /// A purchase whose candidates are all refunded, and one of these: while another order may be the purchase too, a refund
     /// proves nothing about it. Which of several purchases a refund is of is not known, so it is the one that reserved least.
     fn refunded_purchase(&self) -> Option<(Ticket, String)> {
-        let is_refunded = |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
+        let is_refunded =
+            |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
         let refunded = self.open.iter().filter(|(_, open)| open.candidates.iter().all(is_refunded));
-        let by_candidate = refunded.filter_map(|(ticket, open)| Some((ticket, open, open.candidates.first()?)));
-        let least = by_candidate.min_by_key(|(ticket, open, _)| (open.candidates.len(), open.reserved, **ticket));
+        let by_candidate =
+            refunded.filter_map(|(ticket, open)| Some((ticket, open, open.candidates.first()?)));
+        let least = by_candidate
+            .min_by_key(|(ticket, open, _)| (open.candidates.len(), open.reserved, **ticket));
         least.map(|(ticket, _, id)| (*ticket, id.clone()))
     }
 
@@ -303,7 +330,8 @@ impl Books {
             if let Some(id) = &order.activation_id {
                 let known = self.remember(id);
                 known.price = order.price.or(known.price);
-                known.phone_number = order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
+                known.phone_number =
+                    order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
             }
         }
     }
@@ -411,7 +439,8 @@ impl Books {
         {
             return self.unlist(ticket);
         }
-        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket) {
+        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket)
+        {
             unclaimed.outcome = outcome;
         }
     }
@@ -420,7 +449,10 @@ impl Books {
     pub(crate) fn leave(&mut self, intent: Intent, purchase: Purchase) {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
-        self.unclaimed.push((ticket, Unclaimed { intent, outcome: UnclaimedOutcome::Bought(Box::new(purchase)) }));
+        self.unclaimed.push((
+            ticket,
+            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(Box::new(purchase)) },
+        ));
     }
 
     /// Lists a purchase of unknown outcome that its caller never learned of, unless it is listed.
@@ -444,14 +476,17 @@ impl Books {
             _ => false,
         };
         let Some(place) = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed)) else {
-            let is_pending = |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
+            let is_pending =
+                |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
             if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
                 self.remember(id).taken_up = true;
             }
             return None;
         };
         match self.unclaimed.remove(place).1 {
-            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => Some((intent, *purchase)),
+            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => {
+                Some((intent, *purchase))
+            }
             _ => None,
         }
     }
@@ -459,7 +494,8 @@ impl Books {
     /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
         self.unclaimed.retain(|(_, unclaimed)| {
-            unclaimed.intent != *intent || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
+            unclaimed.intent != *intent
+                || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
         let may_be = |ticket: &Ticket, id: &str| {
             let refund_before = self.known.get(id).and_then(|known| known.refund_before);
@@ -479,7 +515,8 @@ impl Books {
 
 /// Remembers a purchase, and forgets those of long ago.
 fn note(list: &mut VecDeque<(Intent, Duration)>, intent: Intent, at: Duration) {
-    while list.len() >= LATELY || list.front().is_some_and(|(_, oldest)| *oldest + SENT_AGAIN <= at) {
+    while list.len() >= LATELY || list.front().is_some_and(|(_, oldest)| *oldest + SENT_AGAIN <= at)
+    {
         list.pop_front();
     }
     list.push_back((intent, at));

@@ -162,7 +162,8 @@ mod tests {
     fn a_call_wakes_though_a_forked_child_has_the_write_end_too() {
         let cancel = Cancel::new();
         let wake = cancel.wake_fd().unwrap();
-        let in_the_child = cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
+        let in_the_child =
+            cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
         assert!(!is_readable(&wake));
         cancel.cancel();
         assert!(is_readable(&wake));
@@ -179,7 +180,8 @@ mod tests {
             let cancel = Cancel::new();
             let of_the_parent = cancel.wake_fd().unwrap();
             // As the child sees it: another process made the pipe, and has its ends.
-            let _ends = cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
+            let _ends =
+                cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
             cancel.lock().wake.as_mut().unwrap().pid = std::process::id() + 1;
             let of_the_child = calls_before.then(|| cancel.wake_fd().unwrap());
             cancel.cancel();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
-use crate::protocol::{Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, document};
+use crate::protocol::{
+    Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, document,
+};
 use crate::transport::{Cause, Phase, TransportError};
 
 /// How much of a reply an error keeps, in characters: an error page may be long, and the codes come first.
@@ -178,7 +180,9 @@ impl Error {
             | Cause::BodyTimeout
             | Cause::SendTimeout
             | Cause::Deadline => ErrorKind::Timeout,
-            Cause::TooLarge | Cause::Malformed | Cause::Encoding | Cause::Truncated => ErrorKind::Protocol,
+            Cause::TooLarge | Cause::Malformed | Cause::Encoding | Cause::Truncated => {
+                ErrorKind::Protocol
+            }
             _ => ErrorKind::Connection,
         };
         let passes = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
@@ -224,7 +228,9 @@ impl Error {
         error.0.least_age = service.least_age.filter(|_| service.retry_after.is_none());
         error.0.retry = match (service.code.class(), service.retry_after.or(service.least_age)) {
             (_, Some(pause)) => Retry::After(pause),
-            (CodeClass::Transient, None) => Retry::After(retry_after.unwrap_or(Duration::from_secs(5))),
+            (CodeClass::Transient, None) => {
+                Retry::After(retry_after.unwrap_or(Duration::from_secs(5)))
+            }
             _ => Retry::Never,
         };
         error.0.code = Some(service.code);
@@ -240,7 +246,9 @@ impl Error {
                 Some(Duration::from_secs(30)),
             ),
             "H06" => (ErrorKind::RateLimited, "make fewer requests", Some(Duration::from_secs(10))),
-            "H07" | "H08" | "H05" => (ErrorKind::Server, "try again later", Some(Duration::from_secs(5))),
+            "H07" | "H08" | "H05" => {
+                (ErrorKind::Server, "try again later", Some(Duration::from_secs(5)))
+            }
             "H01" => (
                 ErrorKind::Protocol,
                 "check the base URL: redirects are not followed, they would take the key along",
@@ -301,13 +309,19 @@ impl Error {
     /// The failure as a line of the log has it: without the words of a reply, which may be a code or a number of the caller.
     pub(crate) fn logged(&self) -> String {
         let Facts { doing, what, code, http_status, phase, fault, .. } = &*self.0;
-        let status = http_status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
+        let status =
+            http_status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
         match phase {
             Phase::Service => {
-                let code = code.as_ref().filter(|code| code.is_known()).map_or("an unknown code", Code::as_str);
+                let code = code
+                    .as_ref()
+                    .filter(|code| code.is_known())
+                    .map_or("an unknown code", Code::as_str);
                 format!("{doing}: the service answered {code}{status}")
             }
-            Phase::Decode => format!("{doing}: the reply cannot be used: {}{status}", fault.unwrap_or_default()),
+            Phase::Decode => {
+                format!("{doing}: the reply cannot be used: {}{status}", fault.unwrap_or_default())
+            }
             _ => format!("{doing}: {what}"),
         }
     }

@@ -60,7 +60,8 @@ pub(crate) struct NotYet {
 impl Governor {
     /// Admits at most so many requests a second; `None` as many as come.
     pub(crate) fn new(requests_per_second: Option<f64>) -> Self {
-        let least = requests_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
+        let least =
+            requests_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
         Self { least, gap: least, ..Self::default() }
     }
 
@@ -72,7 +73,10 @@ impl Governor {
     /// Admits a request, or gives it a place among those who wait, which it keeps until it is admitted or leaves.
     pub(crate) fn admit(&mut self, now: Duration, place: &mut Option<Place>) -> Result<(), NotYet> {
         let before = place.map_or(self.line.len(), |place| {
-            self.line.iter().position(|other| *other == place).expect("a place is kept until it is left")
+            self.line
+                .iter()
+                .position(|other| *other == place)
+                .expect("a place is kept until it is left")
         });
         if self.next > now || (before > 0 && !self.gap.is_zero()) {
             place.get_or_insert_with(|| {
@@ -166,9 +170,14 @@ mod tests {
         for late in 1..=100 {
             governor.slow(now + late * MS, now.saturating_sub(late * MS), None);
         }
-        assert_eq!(governor.ready_at(now), Some(8000 * MS), "late 429s of the same burst change nothing");
+        assert_eq!(
+            governor.ready_at(now),
+            Some(8000 * MS),
+            "late 429s of the same burst change nothing"
+        );
         now = 8000 * MS;
-        let rates: Vec<u32> = (9..14).map(|second| send(&mut governor, &mut now, second * 1000 * MS)).collect();
+        let rates: Vec<u32> =
+            (9..14).map(|second| send(&mut governor, &mut now, second * 1000 * MS)).collect();
         assert!((450..=650).contains(&rates[0]), "{rates:?}");
         assert!(rates.windows(2).all(|pair| pair[0] <= pair[1]) && rates[4] == 1000, "{rates:?}");
     }
@@ -227,7 +236,10 @@ mod tests {
         governor.admit(Duration::ZERO, &mut None).unwrap();
         let (mut first, mut second, mut third, mut late) = (None, None, None, None);
         for (place, before) in [(&mut first, 0), (&mut second, 1), (&mut third, 2)] {
-            assert_eq!(governor.admit(MS, place), Err(NotYet { next: gap, again: gap + gap * before }));
+            assert_eq!(
+                governor.admit(MS, place),
+                Err(NotYet { next: gap, again: gap + gap * before })
+            );
         }
         // Whoever asks first when the time has come, and whoever comes only then, waits for those before.
         for place in [&mut late, &mut third, &mut second] {

@@ -41,7 +41,13 @@ enum PriceLimit {
 impl NumberRequest {
     /// Asks for a number for this service: a code from `get_services`, such as `tg`.
     pub fn new(service: impl Into<String>) -> Self {
-        Self { service: service.into(), country: None, price: PriceLimit::Unsaid, operator: None, multi_sms: false }
+        Self {
+            service: service.into(),
+            country: None,
+            price: PriceLimit::Unsaid,
+            operator: None,
+            multi_sms: false,
+        }
     }
 
     /// From this country: a code from `get_countries`, which is not a calling code. India is `22`. Without a country the
@@ -168,15 +174,17 @@ impl Intent {
     /// maximum price, it would buy at any.
     pub fn from_json(text: &str) -> Result<Self> {
         let doing = "reading a saved intent";
-        let intent = Self::read(text)
-            .map_err(|what| Error::config(doing, format!("{what}: give the intent as it was saved")))?;
+        let intent = Self::read(text).map_err(|what| {
+            Error::config(doing, format!("{what}: give the intent as it was saved"))
+        })?;
         intent.request().query().map_err(|error| Error::invalid(doing, error))?;
         Ok(intent)
     }
 
     /// The error says what is wrong with the text.
     fn read(text: &str) -> std::result::Result<Self, String> {
-        let object: Object<'_> = serde_json::from_str(text).map_err(|_| "the text is not the JSON of an intent")?;
+        let object: Object<'_> =
+            serde_json::from_str(text).map_err(|_| "the text is not the JSON of an intent")?;
         let mut fields = Fields(object.into_fields());
         let action = fields.needed("action", Some)?;
         let what = match quoted(action).as_deref() {
@@ -186,14 +194,16 @@ impl Intent {
                 operator: fields.take("operator", quoted)?,
                 multi_sms: fields.needed("multi_sms", |field| field.raw().parse().ok())?,
             },
-            Some("regetNumber") => {
-                What::Reget { id: fields.needed("id", quoted)?, phone_number: fields.take("phone_number", quoted)? }
-            }
+            Some("regetNumber") => What::Reget {
+                id: fields.needed("id", quoted)?,
+                phone_number: fields.take("phone_number", quoted)?,
+            },
             _ => return Err(wrong("action", action)),
         };
         let intent = Self {
             what: Arc::new(what),
-            max_price: fields.take("max_price_micros", |field| field.raw().parse().ok().filter(|it| *it >= 0))?,
+            max_price: fields
+                .take("max_price_micros", |field| field.raw().parse().ok().filter(|it| *it >= 0))?,
             started_ms: fields.needed("started_ms", |field| field.raw().parse().ok())?,
             // Where a number holds no more than 53 bits, it is written as text.
             watermark: fields.take("watermark", |field| field.text()?.parse().ok())?,
@@ -258,7 +268,9 @@ impl Intent {
 
     pub(crate) fn doing(&self) -> String {
         match &*self.what {
-            What::Number { service, country: Some(country), .. } => format!("buying {service} in {country}"),
+            What::Number { service, country: Some(country), .. } => {
+                format!("buying {service} in {country}")
+            }
             What::Number { service, .. } => format!("buying {service} in any country"),
             What::Reget { id, .. } => format!("buying the number of activation {id} again"),
         }
@@ -289,14 +301,23 @@ impl<'a> Fields<'a> {
         read: impl FnOnce(Field<'a>) -> Option<T>,
     ) -> std::result::Result<Option<T>, String> {
         let at = self.0.iter().position(|(key, _)| key == name);
-        let (_, field) = self.0.swap_remove(at.ok_or_else(|| format!("the field `{name}` is missing"))?);
+        let (_, field) =
+            self.0.swap_remove(at.ok_or_else(|| format!("the field `{name}` is missing"))?);
         if self.0.iter().any(|(key, _)| key == name) {
             return Err(format!("the field `{name}` is there twice"));
         }
-        if field.is_null() { Ok(None) } else { read(field).map(Some).ok_or_else(|| wrong(name, field)) }
+        if field.is_null() {
+            Ok(None)
+        } else {
+            read(field).map(Some).ok_or_else(|| wrong(name, field))
+        }
     }
 
-    fn needed<T>(&mut self, name: &str, read: impl FnOnce(Field<'a>) -> Option<T>) -> std::result::Result<T, String> {
+    fn needed<T>(
+        &mut self,
+        name: &str,
+        read: impl FnOnce(Field<'a>) -> Option<T>,
+    ) -> std::result::Result<T, String> {
         self.take(name, read)?.ok_or_else(|| format!("the field `{name}` is null"))
     }
 }
@@ -356,12 +377,18 @@ pub(crate) mod tests {
     /// A client that panics whenever it has sent a purchase.
     pub(crate) fn defective_client() -> Client {
         let defect = Arc::new(Defect::default());
-        Client::builder().api_key("k").clock(Arc::clone(&defect) as _).transport(defect).build().unwrap()
+        Client::builder()
+            .api_key("k")
+            .clock(Arc::clone(&defect) as _)
+            .transport(defect)
+            .build()
+            .unwrap()
     }
 
     #[test]
     fn an_intent_survives_being_saved() {
-        let request = NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
+        let request =
+            NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
         let intent = request.into_intent(SystemTime::now(), Some(7)).unwrap();
         let reget = Intent::reget("abc", Some("91".into()), None, SystemTime::now(), None).unwrap();
         for intent in [intent, reget] {
@@ -379,31 +406,45 @@ pub(crate) mod tests {
             r#"{"action":"get_number","service":"ab","multi_sms":false,"started_ms":0}"#,
             r#"{"action":"getNumber","service":"a&b","country":null,"operator":null,"multi_sms":false,"max_price_micros":null,"started_ms":0,"watermark":null}"#,
         ] {
-            assert_eq!(Intent::from_json(text).unwrap_err().kind(), crate::ErrorKind::Config, "{text}");
+            assert_eq!(
+                Intent::from_json(text).unwrap_err().kind(),
+                crate::ErrorKind::Config,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_saved_intent_that_changed_is_refused_by_the_name_of_what_changed() {
-        let number = NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
+        let number =
+            NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
         let number = number.into_intent(SystemTime::now(), Some(7)).unwrap();
-        let reget = Intent::reget("abc", Some("91".into()), Some(1.into()), SystemTime::now(), Some(7)).unwrap();
+        let reget =
+            Intent::reget("abc", Some("91".into()), Some(1.into()), SystemTime::now(), Some(7))
+                .unwrap();
         for saved in [number.to_json(), reget.to_json()] {
             let refused = |name: &str, text: &str| {
                 let error = Intent::from_json(text).unwrap_err();
                 let named = error.to_string().contains(&format!("`{name}`"));
                 assert!(named && error.kind() == crate::ErrorKind::Config, "{text}: {error}");
             };
-            let whole: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&saved).unwrap();
+            let whole: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(&saved).unwrap();
             for (name, value) in &whole {
                 let mut less = whole.clone();
                 less.remove(name);
                 refused(name, &serde_json::to_string(&less).unwrap());
                 refused(name, &saved.replace('}', &format!(r#","{name}":{value}}}"#)));
-                for other in ["{}", "[]", "[1]", r#"["22"]"#, "1.0", "-1", "2e3", r#""x""#, r#""1.0""#] {
-                    let is_of_its_type = name != "action" && value.is_string() && other.starts_with('"');
+                for other in
+                    ["{}", "[]", "[1]", r#"["22"]"#, "1.0", "-1", "2e3", r#""x""#, r#""1.0""#]
+                {
+                    let is_of_its_type =
+                        name != "action" && value.is_string() && other.starts_with('"');
                     if !is_of_its_type {
-                        let changed = saved.replace(&format!(r#""{name}":{value}"#), &format!(r#""{name}":{other}"#));
+                        let changed = saved.replace(
+                            &format!(r#""{name}":{value}"#),
+                            &format!(r#""{name}":{other}"#),
+                        );
                         refused(name, &changed);
                     }
                 }
@@ -411,8 +452,15 @@ pub(crate) mod tests {
             refused("max_price", &saved.replace('}', r#","max_price":"80"}"#));
         }
         let text = number.to_json().replace(r#""watermark":7"#, r#""watermark":"7""#);
-        assert_eq!(Intent::from_json(&text).unwrap(), number, "as JavaScript writes what is more than a number holds");
-        assert!(Intent::from_json(&number.to_json().replace(r#""22""#, r#""""#)).is_err(), "no country is not any");
+        assert_eq!(
+            Intent::from_json(&text).unwrap(),
+            number,
+            "as JavaScript writes what is more than a number holds"
+        );
+        assert!(
+            Intent::from_json(&number.to_json().replace(r#""22""#, r#""""#)).is_err(),
+            "no country is not any"
+        );
     }
 
     #[test]

@@ -49,14 +49,14 @@ pub use amount::{Amount, ParseAmountError};
 pub use books::{Unclaimed, UnclaimedOutcome};
 pub use cancel::Cancel;
 pub use client::{
-    Activation, BASE_URL, Client, ClientBuilder, EarlyCancel, KeyIn, Lease, OrderQuery, Orders, Progress,
-    Reconciliation, Settled, Settlement, WaitOptions,
+    Activation, BASE_URL, Client, ClientBuilder, EarlyCancel, KeyIn, Lease, OrderQuery, Orders,
+    Progress, Reconciliation, Settled, Settlement, WaitOptions,
 };
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
 pub use intent::{Intent, NumberRequest};
 pub use protocol::{
-    Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices, Purchase, Service,
-    SetStatus, Sms, Status, StatusChange,
+    Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices,
+    Purchase, Service, SetStatus, Sms, Status, StatusChange,
 };
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]

@@ -65,10 +65,15 @@ const ROWS: &[Row] = &[
 #[test]
 fn no_reply_takes_more_than_20_mb_or_the_time_of_the_call() {
     // A cancellation has to be obeyed within 100 ms: these rows have the machine to themselves.
-    let (alone, together): (Vec<_>, Vec<_>) = ROWS.iter().partition(|row| row.kind == ErrorKind::Cancelled);
+    let (alone, together): (Vec<_>, Vec<_>) =
+        ROWS.iter().partition(|row| row.kind == ErrorKind::Cancelled);
     let mut results: Vec<(&Row, Result<u64, String>)> = thread::scope(|scope| {
-        let running: Vec<_> = together.into_iter().map(|row| (row, scope.spawn(|| measure(row)))).collect();
-        running.into_iter().map(|(row, result)| (row, result.join().expect("measuring does not panic"))).collect()
+        let running: Vec<_> =
+            together.into_iter().map(|row| (row, scope.spawn(|| measure(row)))).collect();
+        running
+            .into_iter()
+            .map(|(row, result)| (row, result.join().expect("measuring does not panic")))
+            .collect()
     });
     results.extend(alone.into_iter().map(|row| (row, measure(row))));
     let mut wrong = Vec::new();
@@ -96,14 +101,16 @@ fn measure(row: &Row) -> Result<u64, String> {
     let program = std::env::current_exe().map_err(|error| error.to_string())?;
     let output = Command::new(program)
         .args(["--exact", "child", "--nocapture"])
-        .env("SASTAOTP_LIMITS", format!("{} {:?} {} {}", row.call, row.kind, timeout(row), server.url()))
+        .env(
+            "SASTAOTP_LIMITS",
+            format!("{} {:?} {} {}", row.call, row.kind, timeout(row), server.url()),
+        )
         .output()
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
-    let line = text
-        .lines()
-        .find_map(|line| line.split_once("RESULT "))
-        .ok_or_else(|| format!("the child says nothing: {text}{}", String::from_utf8_lossy(&output.stderr)))?;
+    let line = text.lines().find_map(|line| line.split_once("RESULT ")).ok_or_else(|| {
+        format!("the child says nothing: {text}{}", String::from_utf8_lossy(&output.stderr))
+    })?;
     let words: Vec<&str> = line.1.split(' ').collect();
     let [growth, millis, kind, fault] = words[..] else { return Err(line.1.to_owned()) };
     let growth: u64 = growth.parse().map_err(|_| "no number".to_owned())?;
@@ -111,7 +118,8 @@ fn measure(row: &Row) -> Result<u64, String> {
     if (kind, fault) != (format!("{:?}", row.kind).as_str(), row.fault) {
         return Err(format!("it ended with {kind} {fault} after {growth} bytes and {millis} ms"));
     }
-    let latest = if row.kind == ErrorKind::Cancelled { CANCELLED_AFTER + 100 } else { timeout(row) + 1000 };
+    let latest =
+        if row.kind == ErrorKind::Cancelled { CANCELLED_AFTER + 100 } else { timeout(row) + 1000 };
     if growth > MOST || millis > latest {
         return Err(format!("it took {growth} bytes and {millis} ms"));
     }
@@ -128,10 +136,17 @@ fn timeout(row: &Row) -> u64 {
 fn child() {
     let Ok(row) = std::env::var("SASTAOTP_LIMITS") else { return };
     let words: Vec<&str> = row.split(' ').collect();
-    let [call, kind, millis, url] = words[..] else { panic!("a call, its end, its time and an address: {row}") };
+    let [call, kind, millis, url] = words[..] else {
+        panic!("a call, its end, its time and an address: {row}")
+    };
     let time = Duration::from_millis(millis.parse().expect("a time"));
     // Long enough to be looked for in replies.
-    let mut client = Client::builder().api_key("stp_0123456789abcdef").base_url(url).timeout(time).build().unwrap();
+    let mut client = Client::builder()
+        .api_key("stp_0123456789abcdef")
+        .base_url(url)
+        .timeout(time)
+        .build()
+        .unwrap();
     client.get_countries().unwrap();
     let before = resident("VmRSS");
     let start = Instant::now();
@@ -149,7 +164,9 @@ fn child() {
         "countries" => client.get_countries().map(|_| ()),
         "orders" => client.get_orders(&OrderQuery::default()).map(|_| ()),
         "balance" => client.get_balance().map(|_| ()),
-        _ => client.get_number(NumberRequest::new("tg").max_price(Amount::from_rupees(1))).map(|_| ()),
+        _ => client
+            .get_number(NumberRequest::new("tg").max_price(Amount::from_rupees(1)))
+            .map(|_| ()),
     };
     let error = error.expect_err("no reply of these is an answer");
     assert_eq!(error.charge() == Charge::Unknown, call == "number", "{error:?}");
@@ -162,7 +179,10 @@ fn child() {
 /// Memory of this process in bytes, as the system counts it.
 fn resident(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix(what)?.strip_prefix(':')).expect("it is counted");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))
+        .expect("it is counted");
     1024 * line.trim().strip_suffix(" kB").and_then(|kib| kib.parse::<u64>().ok()).expect("in KiB")
 }
 
@@ -197,7 +217,11 @@ fn endless_interim(conn: &mut Conn) {
 }
 
 fn endless_trailers(conn: &mut Conn) {
-    endless(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n", "X-Trailer: y\r\n");
+    endless(
+        conn,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\n",
+        "X-Trailer: y\r\n",
+    );
 }
 
 fn endless_extension(conn: &mut Conn) {
@@ -233,7 +257,10 @@ fn empty_members(conn: &mut Conn) {
 /// As large as what it becomes, and both at once would be twice the limit. The check sum, at its end, is wrong.
 fn stored_gzip(conn: &mut Conn) {
     let block = [&[0, 0, 0x20, 0xff, 0xdf][..], &[b' '; 0x2000]].concat();
-    gzipped_body(conn, &[&GZIP_HEADER[..], &block.repeat(16_000_000 / block.len()), &[3, 0], &[0; 8]].concat());
+    gzipped_body(
+        conn,
+        &[&GZIP_HEADER[..], &block.repeat(16_000_000 / block.len()), &[3, 0], &[0; 8]].concat(),
+    );
 }
 
 /// Blocks that hold nothing but the table that they are written with, which takes long to read: eight of them are 90 bytes.
@@ -244,8 +271,14 @@ fn empty_blocks(conn: &mut Conn) {
         + "1 1111111 1 1101011 0 0 0";
     let bits: Vec<u8> = bits.bytes().filter(|bit| *bit != b' ').map(|bit| bit - b'0').collect();
     let eight = bits.repeat(8);
-    let eight: Vec<u8> = eight.chunks(8).map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit)).collect();
-    gzipped_body(conn, &[&GZIP_HEADER[..], &eight.repeat(16_000_000 / eight.len()), &[3, 0], &[0; 8]].concat());
+    let eight: Vec<u8> = eight
+        .chunks(8)
+        .map(|bits| bits.iter().rev().fold(0, |byte, bit| byte << 1 | bit))
+        .collect();
+    gzipped_body(
+        conn,
+        &[&GZIP_HEADER[..], &eight.repeat(16_000_000 / eight.len()), &[3, 0], &[0; 8]].concat(),
+    );
 }
 
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
@@ -257,6 +290,9 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 }
 
 fn gzipped_body(conn: &mut Conn, body: &[u8]) {
-    conn.send(format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()));
+    conn.send(format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    ));
     conn.send(body);
 }

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use sastaotp::protocol::{
-    ChargeReply, Country, Failure, Order, OrderPage, Prices, Purchase, RawReply, Service, ServiceError, Sms, Status,
-    StatusChange, parse_balance, parse_countries, parse_number, parse_orders, parse_prices, parse_reget,
-    parse_services, parse_status, parse_status_change,
+    ChargeReply, Country, Failure, Order, OrderPage, Prices, Purchase, RawReply, Service,
+    ServiceError, Sms, Status, StatusChange, parse_balance, parse_countries, parse_number,
+    parse_orders, parse_prices, parse_reget, parse_services, parse_status, parse_status_change,
 };
 use serde::Deserialize;
 
@@ -78,10 +78,13 @@ impl Body {
     fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.clone().into_bytes(),
-            Self::Hex { hex } => {
-                hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits")).collect()
+            Self::Hex { hex } => hex
+                .split_whitespace()
+                .map(|byte| u8::from_str_radix(byte, 16).expect("two hex digits"))
+                .collect(),
+            Self::Long { before, unit, times, after } => {
+                format!("{before}{}{after}", unit.repeat(*times)).into_bytes()
             }
-            Self::Long { before, unit, times, after } => format!("{before}{}{after}", unit.repeat(*times)).into_bytes(),
         }
     }
 }
@@ -115,7 +118,8 @@ impl Row {
 
 fn rows(file: &str) -> impl Iterator<Item = (usize, Row)> {
     file.lines().enumerate().map(|(index, line)| {
-        let row = serde_json::from_str(line).unwrap_or_else(|error| panic!("line {}: {error}: {line}", index + 1));
+        let row = serde_json::from_str(line)
+            .unwrap_or_else(|error| panic!("line {}: {error}: {line}", index + 1));
         (index + 1, row)
     })
 }
@@ -130,8 +134,11 @@ fn check(name: &str, file: &str, at_least: usize) {
         for action in row.actions() {
             let (found, expected) = (meaning(action, row.reply(&body)), row.expected(action));
             if found != expected {
-                let _ =
-                    writeln!(wrong, "{name}:{line} {action}: {}\n  expected {expected}\n  found    {found}", row.note);
+                let _ = writeln!(
+                    wrong,
+                    "{name}:{line} {action}: {}\n  expected {expected}\n  found    {found}",
+                    row.note
+                );
             }
         }
     }
@@ -164,7 +171,9 @@ fn a_damaged_reply_breaks_no_parser_and_proves_nothing_without_a_length() {
                 body[place] ^= bits;
                 body
             };
-            for damaged in [body[..place].to_vec(), flipped(0x01), flipped(0x20), flipped(0x80), flipped(0xff)] {
+            for damaged in
+                [body[..place].to_vec(), flipped(0x01), flipped(0x20), flipped(0x80), flipped(0xff)]
+            {
                 for action in row.actions() {
                     let reply = row.reply(&damaged);
                     meaning(action, RawReply { framed: true, ..reply });
@@ -187,9 +196,9 @@ fn meaning(action: &str, raw: RawReply<'_>) -> String {
         "regetNumber" => charge(&parse_reget(raw)),
         "setStatus" => or_failure(parse_status_change(raw), change),
         "getStatus" => or_failure(parse_status(raw), status),
-        "getBalance" => {
-            or_failure(parse_balance(raw), |balance| format!("balance {} {}", balance.amount, balance.currency))
-        }
+        "getBalance" => or_failure(parse_balance(raw), |balance| {
+            format!("balance {} {}", balance.amount, balance.currency)
+        }),
         "getServicesList" => or_failure(parse_services(raw), |list| services(&list)),
         "getPrices" => or_failure(parse_prices(raw), |table| prices(&table)),
         "getCountries" => or_failure(parse_countries(raw), |list| countries(&list)),
@@ -213,7 +222,9 @@ fn charge(reply: &ChargeReply) -> String {
     match reply {
         ChargeReply::Charged(bought) => purchase(bought),
         ChargeReply::Refused(error) => format!("refused {}{}", code(error), facts(error)),
-        ChargeReply::Unknown(Failure::Service(error)) => format!("unknown {}{}", code(error), facts(error)),
+        ChargeReply::Unknown(Failure::Service(error)) => {
+            format!("unknown {}{}", code(error), facts(error))
+        }
         ChargeReply::Unknown(Failure::Unreadable(what)) => format!("unknown {}", what.fault),
     }
 }
@@ -317,7 +328,14 @@ fn services(list: &[Service]) -> String {
 fn prices(table: &Prices) -> String {
     let mut text = format!("prices {}:", table.len());
     for price in table.iter() {
-        let _ = write!(text, " {}/{}={}x{}", price.country, price.service, figure(price.cost), figure(price.count));
+        let _ = write!(
+            text,
+            " {}/{}={}x{}",
+            price.country,
+            price.service,
+            figure(price.cost),
+            figure(price.count)
+        );
     }
     text
 }
@@ -352,7 +370,9 @@ fn history(order: &Order) -> String {
     put(&mut text, "status", order.status.as_ref().map(sastaotp::OrderStatus::as_str));
     put(&mut text, "code", order.code.as_deref().map(quoted));
     put(&mut text, "at", order.created_at.as_deref().map(quoted));
-    let seconds = |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = |at: SystemTime| {
+        at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    };
     put(&mut text, "unix", order.created.map(seconds));
     format!(" [{}]", text.trim_start())
 }

@@ -1,6 +1,9 @@
 //! The queue against a sandbox on a socket.
 
-#![allow(clippy::needless_pass_by_value, reason = "operations are written where they are submitted")]
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "operations are written where they are submitted"
+)]
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd as _;
@@ -37,12 +40,15 @@ impl Bench {
     }
 
     fn done(&self, operation: Value) -> Value {
-        let completion = self.queue.join(self.submit(operation), SOON).unwrap().expect("it is finished soon");
+        let completion =
+            self.queue.join(self.submit(operation), SOON).unwrap().expect("it is finished soon");
         serde_json::from_str(&completion.result.unwrap()).unwrap()
     }
 
     fn buy(&self, service: &str) -> Value {
-        self.done(json!({"op": "get_number", "service": service, "country": "22", "max_price": "100"}))
+        self.done(
+            json!({"op": "get_number", "service": service, "country": "22", "max_price": "100"}),
+        )
     }
 }
 
@@ -76,11 +82,18 @@ fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
     let bench = Bench::start("values");
     let codes_and_end = |service, status| {
         let id = &bench.buy(service)["id"];
-        let wait = || bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}))["code"].clone();
+        let wait = || {
+            bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}))["code"]
+                .clone()
+        };
         let code = (service == "zz_multi").then(wait);
         let change = bench.done(json!({"op": "set_status", "id": id, "status": status}));
         let is_next = (status == 3).then(|| Some(wait()) != code);
-        (change["change"].clone(), is_next, bench.done(json!({"op": "settle", "id": id}))["state"].clone())
+        (
+            change["change"].clone(),
+            is_next,
+            bench.done(json!({"op": "settle", "id": id}))["state"].clone(),
+        )
     };
     for (service, status, change, is_next, state) in [
         ("zz_multi", 3, "waiting_for_next", Some(true), "completed"),
@@ -88,7 +101,11 @@ fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
         ("zz_never", 8, "cancelled", None, "already_over"),
         ("zz_never", -1, "cancelled", None, "already_over"),
     ] {
-        assert_eq!(codes_and_end(service, status), (json!(change), is_next, json!(state)), "{service} {status}");
+        assert_eq!(
+            codes_and_end(service, status),
+            (json!(change), is_next, json!(state)),
+            "{service} {status}"
+        );
     }
 }
 
@@ -96,7 +113,8 @@ fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
 fn a_cancelled_ticket_is_settled_at_once_and_leaves_the_activation_alone() {
     let bench = Bench::start("cancel");
     let number = bench.buy("zz_never");
-    let wait = bench.submit(json!({"op": "wait_for_code", "id": number["id"], "timeout_ms": 60_000}));
+    let wait =
+        bench.submit(json!({"op": "wait_for_code", "id": number["id"], "timeout_ms": 60_000}));
     std::thread::sleep(Duration::from_millis(100));
     let start = Instant::now();
     assert!(bench.queue.cancel(wait));
@@ -111,19 +129,31 @@ fn a_cancelled_ticket_is_settled_at_once_and_leaves_the_activation_alone() {
 #[test]
 fn a_cancelled_purchase_is_finished_beside_and_listed() {
     let bench = Bench::start("abandoned");
-    bench.control("faults", r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#);
+    bench.control(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#,
+    );
     let ticket = bench.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
     std::thread::sleep(Duration::from_millis(300));
     assert!(bench.queue.cancel(ticket));
     let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
-    assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, sastaotp::Charge::Unknown), "{error}");
+    assert_eq!(
+        (error.kind(), error.charge()),
+        (ErrorKind::Cancelled, sastaotp::Charge::Unknown),
+        "{error}"
+    );
     // Another waits for its end; one that never began costs nothing.
     let ticket = bench.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
     assert!(bench.queue.cancel(ticket));
     let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
-    assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, sastaotp::Charge::NotCharged), "{error}");
+    assert_eq!(
+        (error.kind(), error.charge()),
+        (ErrorKind::Cancelled, sastaotp::Charge::NotCharged),
+        "{error}"
+    );
     let start = Instant::now();
-    let bought = || bench.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some());
+    let bought =
+        || bench.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some());
     while !bought() {
         assert!(start.elapsed() < SOON);
         std::thread::sleep(Duration::from_millis(10));
@@ -135,7 +165,8 @@ fn a_cancelled_purchase_is_finished_beside_and_listed() {
 fn the_descriptor_is_readable_while_there_is_something_to_take() {
     let bench = Bench::start("fd");
     assert!(bench.queue.fd().as_raw_fd() >= 0 && !readable(&bench.queue));
-    let tickets: HashSet<Ticket> = (0..10).map(|_| bench.submit(json!({"op": "get_balance"}))).collect();
+    let tickets: HashSet<Ticket> =
+        (0..10).map(|_| bench.submit(json!({"op": "get_balance"}))).collect();
     let mut taken = HashSet::new();
     while taken.len() < 10 {
         let some = bench.queue.take(3, SOON);
@@ -160,7 +191,9 @@ fn dropping_the_queue_ends_its_workers_though_connections_hang() {
     let start = Instant::now();
     let workers = || {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+        let names = tasks.map(|task| {
+            std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
+        });
         // Other tests of this process have workers of their own: those that were here are what counts.
         names.filter(|name| name.starts_with("sastaotp-queue")).count()
     };

@@ -47,13 +47,15 @@ fn readable(queue: &Queue, time: Duration) -> bool {
 }
 
 fn is_readable(fd: &impl AsFd, time: Duration) -> bool {
-    let time = Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
+    let time =
+        Timespec { tv_sec: time.as_secs().cast_signed(), tv_nsec: time.subsec_nanos().into() };
     poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&time)).unwrap() == 1
 }
 
 fn workers() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+    let names = tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
     names.filter(|name| name.starts_with("sastaotp-")).count()
 }
 
@@ -76,9 +78,12 @@ fn random(state: &mut u64, end: usize) -> usize {
 #[test]
 fn the_descriptor_agrees_with_a_model_whatever_is_done() {
     let _alone = alone();
-    let operations = std::env::var("SASTAOTP_FD_OPERATIONS").map_or(100_000, |count| count.parse().unwrap());
+    let operations =
+        std::env::var("SASTAOTP_FD_OPERATIONS").map_or(100_000, |count| count.parse().unwrap());
     // Nothing of this asks the network.
-    let client = client("http://127.0.0.1:9/", "model", |builder| builder.budget(sastaotp::Amount::from_rupees(5)));
+    let client = client("http://127.0.0.1:9/", "model", |builder| {
+        builder.budget(sastaotp::Amount::from_rupees(5))
+    });
     let queue = Queue::with_workers(&client, 3).unwrap();
     let (mut seed, mut checked) = (1, 0);
     let mut there: Vec<Ticket> = Vec::new();
@@ -90,14 +95,18 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
                 there.push(submit(&queue, json!({ "op": name })));
             }
             4 => {
-                let ticket = submit(&queue, json!({"op": "wait_for_code", "id": "x", "timeout_ms": 60_000}));
+                let ticket =
+                    submit(&queue, json!({"op": "wait_for_code", "id": "x", "timeout_ms": 60_000}));
                 assert!(queue.cancel(ticket));
                 there.push(ticket);
             }
             5 if !there.is_empty() => drop(queue.cancel(there[random(&mut seed, there.len())])),
             6 => {
-                let taken: HashSet<Ticket> =
-                    queue.take(random(&mut seed, 4), Duration::ZERO).iter().map(|given| given.ticket).collect();
+                let taken: HashSet<Ticket> = queue
+                    .take(random(&mut seed, 4), Duration::ZERO)
+                    .iter()
+                    .map(|given| given.ticket)
+                    .collect();
                 there.retain(|ticket| !taken.contains(ticket));
             }
             7 | 8 if !there.is_empty() => {
@@ -106,7 +115,8 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
                 assert_eq!(queue.join(ticket, SECOND).unwrap_err().kind(), ErrorKind::Config);
             }
             _ => {
-                let taken: HashSet<Ticket> = queue.take(100, Duration::ZERO).iter().map(|given| given.ticket).collect();
+                let taken: HashSet<Ticket> =
+                    queue.take(100, Duration::ZERO).iter().map(|given| given.ticket).collect();
                 there.retain(|ticket| !taken.contains(ticket));
             }
         }
@@ -118,7 +128,11 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
         }
         if queue.open() == 0 {
             checked += 1;
-            assert_eq!(readable(&queue, Duration::ZERO), !there.is_empty(), "after {operation} operations");
+            assert_eq!(
+                readable(&queue, Duration::ZERO),
+                !there.is_empty(),
+                "after {operation} operations"
+            );
         }
     }
     println!("{operations} operations, {checked} checked, in {:?}", start.elapsed());
@@ -149,7 +163,11 @@ fn who_polls_the_descriptor_misses_nothing_and_never_spins() {
             });
         }
         while given < threads * each {
-            assert!(readable(&queue, 10 * SECOND), "a wake-up was lost: {given} of {}", threads * each);
+            assert!(
+                readable(&queue, 10 * SECOND),
+                "a wake-up was lost: {given} of {}",
+                threads * each
+            );
             let taken = queue.take(1 + given % 7, Duration::ZERO);
             assert!(!taken.is_empty(), "it woke up for nothing");
             (wakes, given) = (wakes + 1, given + taken.len());
@@ -186,7 +204,8 @@ fn the_rate_holds_for_blocking_calls_and_the_queue_together() {
     // The first may go at once.
     let least = 99 * 20 * MS;
     assert!(start.elapsed() >= least && start.elapsed() < least * 2, "{:?}", start.elapsed());
-    let log: Value = serde_json::from_str(&server.control(&key("rate"), "log", "").unwrap()).unwrap();
+    let log: Value =
+        serde_json::from_str(&server.control(&key("rate"), "log", "").unwrap()).unwrap();
     let mut times: Vec<u64> =
         log["log"].as_array().unwrap().iter().map(|line| line["at_ms"].as_u64().unwrap()).collect();
     times.sort_unstable();
@@ -247,7 +266,10 @@ fn dropping_the_queue_ends_all_that_hangs_before_a_purchase_is_sent() {
         let queue = Queue::new(&client).unwrap();
         for id in 0..10 {
             submit(&queue, json!({"op": "get_balance"}));
-            submit(&queue, json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": 60_000}));
+            submit(
+                &queue,
+                json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": 60_000}),
+            );
             submit(&queue, purchase());
         }
         soon("all of them hang", 5 * SECOND, || queue.workers() >= 21);
@@ -284,7 +306,9 @@ fn dropping_the_queue_lists_a_purchase_that_was_sent_and_concludes_it() {
         let unclaimed = client.unclaimed();
         match &unclaimed[0].outcome {
             UnclaimedOutcome::Bought(_) => assert!(bought),
-            UnclaimedOutcome::Unknown(error) => assert!(!bought && error.intent().is_some(), "{error}"),
+            UnclaimedOutcome::Unknown(error) => {
+                assert!(!bought && error.intent().is_some(), "{error}")
+            }
             other => panic!("{other:?}"),
         }
         server.control(&key("sent"), "assert", r#"{"charges":1}"#).unwrap();
@@ -319,7 +343,9 @@ fn a_text_that_does_not_come_holds_nobody_up() {
     let queue = Queue::new(&client).unwrap();
     let rule = r#"{"match":{"action":"getStatusV2"},"fault":"N10","times":0}"#;
     server.control(&key("text"), "faults", rule).unwrap();
-    let number = client.get_number(sastaotp::NumberRequest::new("zz_multi").country("22").accept_any_price()).unwrap();
+    let number = client
+        .get_number(sastaotp::NumberRequest::new("zz_multi").country("22").accept_any_price())
+        .unwrap();
     let wait = json!({"op": "wait_for_code", "id": number.id(), "timeout_ms": 30_000});
     let first = submit(&queue, wait.clone());
     thread::sleep(500 * MS);
@@ -347,8 +373,14 @@ fn a_purchase_outlasts_the_time_of_an_impatient_client() {
     let slow = submit(&queue, purchase());
     let error = queue.join(slow, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
     assert!((450 * MS..900 * MS).contains(&start.elapsed()), "{:?}", start.elapsed());
-    assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, sastaotp::Charge::Unknown), "{error}");
-    soon("it runs on", 10 * SECOND, || client.unclaimed().iter().any(|left| left.outcome.purchase().is_some()));
+    assert_eq!(
+        (error.kind(), error.charge()),
+        (ErrorKind::Timeout, sastaotp::Charge::Unknown),
+        "{error}"
+    );
+    soon("it runs on", 10 * SECOND, || {
+        client.unclaimed().iter().any(|left| left.outcome.purchase().is_some())
+    });
     // The next of its kind is as fast as ever, and nothing is left of the time it did not need.
     let next = submit(&queue, purchase());
     queue.join(next, 10 * SECOND).unwrap().unwrap().result.unwrap();
@@ -375,7 +407,11 @@ fn a_purchase_that_had_to_wait_is_made_at_once_though_others_are_slow() {
         submit(&queue, json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": 60_000}));
     }
     thread::sleep(50 * MS);
-    assert!(queue.workers() <= 40, "a hundred purchases of one kind hold one worker: {}", queue.workers());
+    assert!(
+        queue.workers() <= 40,
+        "a hundred purchases of one kind hold one worker: {}",
+        queue.workers()
+    );
     queue.join(first, 10 * SECOND).unwrap().unwrap().result.unwrap();
     let start = Instant::now();
     queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
@@ -389,8 +425,7 @@ fn what_is_over_ends_in_time_though_every_worker_hangs() {
     let client = client(&server.url(), "busy", |builder| builder.timeout(2 * SECOND));
     let queue = Queue::with_workers(&client, 2).unwrap();
     server.control(&key("busy"), "faults", r#"{"fault":"N10","times":0}"#).unwrap();
-    let wait =
-        |id: u32, seconds: u64| json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": seconds * 1000});
+    let wait = |id: u32, seconds: u64| json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": seconds * 1000});
     for id in 1..=2 {
         submit(&queue, wait(id, 60));
     }
@@ -398,7 +433,8 @@ fn what_is_over_ends_in_time_though_every_worker_hangs() {
     thread::sleep(100 * MS);
     let start = Instant::now();
     let waits: Vec<Ticket> = (3..100).map(|id| submit(&queue, wait(id, 1))).collect();
-    let late = [json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
+    let late =
+        [json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
     let look = submit(&queue, json!({"op": "unclaimed"}));
     queue.join(look, 10 * SECOND).unwrap().unwrap().result.unwrap();
     assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());

@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Charge, Client, Completion, ErrorKind, Operation, OrderQuery, Queue, Ticket, UnclaimedOutcome};
+use sastaotp::{
+    Charge, Client, Completion, ErrorKind, Operation, OrderQuery, Queue, Ticket, UnclaimedOutcome,
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary_queue_stress";
@@ -48,7 +50,9 @@ impl Stress<'_> {
             40..70 => json!({"op": "budget_left"}),
             70..85 => json!({"op": "get_balance"}),
             85..90 => json!({"op": "get_status", "id": self.id}),
-            90..96 => json!({"op": "wait_for_code", "id": self.id, "timeout_ms": random.below(2000)}),
+            90..96 => {
+                json!({"op": "wait_for_code", "id": self.id, "timeout_ms": random.below(2000)})
+            }
             96 => json!({"op": "set_status", "id": self.id, "status": 1}),
             _ if self.purchases.fetch_add(1, Ordering::Relaxed) < MOST_PURCHASES => {
                 let service = services[random.below(services.len())];
@@ -85,8 +89,9 @@ impl Stress<'_> {
                     }
                 }
                 3 => {
-                    for completion in
-                        self.queue.take(1 + random.below(20), Duration::from_millis(random.below(3) as u64))
+                    for completion in self
+                        .queue
+                        .take(1 + random.below(20), Duration::from_millis(random.below(3) as u64))
                     {
                         self.give(completion);
                     }
@@ -105,7 +110,8 @@ impl Stress<'_> {
 
 fn threads() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
+    let names = tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default());
     names.filter(|name| name.starts_with("sastaotp-")).count()
 }
 
@@ -168,7 +174,9 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     server.control(KEY, "seed", r#"{"wallet":"10000000"}"#).unwrap();
     let client = Client::builder().api_key(KEY).base_url(server.url()).build().unwrap();
     let queue = Queue::new(&client).unwrap();
-    let number = client.get_number(sastaotp::NumberRequest::new("zz_never").country("22").accept_any_price()).unwrap();
+    let number = client
+        .get_number(sastaotp::NumberRequest::new("zz_never").country("22").accept_any_price())
+        .unwrap();
     let stress = Stress {
         queue: &queue,
         id: number.id(),
@@ -209,7 +217,8 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     let given = stress.given.into_inner().unwrap();
     assert_eq!(given.len(), most, "every ticket was given once");
     // What was given up runs on to its reply, and then is listed.
-    let pending = || client.unclaimed().iter().any(|left| matches!(left.outcome, UnclaimedOutcome::Pending));
+    let pending =
+        || client.unclaimed().iter().any(|left| matches!(left.outcome, UnclaimedOutcome::Pending));
     soon("purchases that were given up end", Duration::from_secs(30), || !pending());
 
     let id_of = |completion: &Completion| {
@@ -219,14 +228,18 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     let mut bought: Vec<String> = given.values().filter_map(id_of).collect();
     bought.push(number.id().to_owned());
     let unclaimed = client.unclaimed();
-    bought.extend(unclaimed.iter().filter_map(|left| Some(left.outcome.purchase()?.activation_id.clone())));
+    bought.extend(
+        unclaimed.iter().filter_map(|left| Some(left.outcome.purchase()?.activation_id.clone())),
+    );
     let known: HashSet<&String> = bought.iter().collect();
     assert_eq!(known.len(), bought.len(), "no number is given to two");
 
     // Which replies were lost: those of completions, and of purchases whose ticket was cancelled.
     let errors = given.values().filter_map(|completion| completion.result.as_ref().err());
-    let told = errors.filter(|error| error.kind() != ErrorKind::Cancelled && error.charge() == Charge::Unknown);
-    let unknown: Vec<_> = told.chain(unclaimed.iter().filter_map(|left| left.outcome.error())).collect();
+    let told = errors
+        .filter(|error| error.kind() != ErrorKind::Cancelled && error.charge() == Charge::Unknown);
+    let unknown: Vec<_> =
+        told.chain(unclaimed.iter().filter_map(|left| left.outcome.error())).collect();
     assert!(unknown.iter().all(|error| error.intent().is_some()));
     let ledger: Value = serde_json::from_str(&server.control(KEY, "ledger", "").unwrap()).unwrap();
     let entries = ledger["entries"].as_array().unwrap();
@@ -244,14 +257,20 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     assert!(missing.len() <= lost, "{} of {lost}", missing.len());
     // And those of a service are found by the oldest of its intents.
     let orders: Vec<_> = client.orders(OrderQuery::default()).map(Result::unwrap).collect();
-    let newest = orders.iter().find(|order| order.activation_id.as_ref().is_some_and(|id| missing.contains(&id)));
+    let newest = orders
+        .iter()
+        .find(|order| order.activation_id.as_ref().is_some_and(|id| missing.contains(&id)));
     if let Some(newest) = newest {
         let intents = unknown.iter().filter_map(|error| error.intent());
         let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
         let oldest = intents.min_by_key(|intent| intent.started()).expect("one of them is it");
         let found = client.reconcile(oldest).unwrap();
-        let ids: Vec<_> = found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
-        assert!(ids.contains(&newest.activation_id.as_ref().unwrap()), "{newest:?} is none of {ids:?}");
+        let ids: Vec<_> =
+            found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
+        assert!(
+            ids.contains(&newest.activation_id.as_ref().unwrap()),
+            "{newest:?} is none of {ids:?}"
+        );
         assert!(ids.iter().all(|id| missing.contains(id)), "what is ours is no candidate: {ids:?}");
     }
 
@@ -266,5 +285,7 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
         most_workers.into_inner(),
     );
     drop((number, client, server));
-    soon("the descriptors are closed", Duration::from_secs(5), || descriptors() <= descriptors_before);
+    soon("the descriptors are closed", Duration::from_secs(5), || {
+        descriptors() <= descriptors_before
+    });
 }

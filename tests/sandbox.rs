@@ -29,7 +29,10 @@ fn buying_waiting_and_completing_a_number() {
     assert_eq!(bought, expected);
     let id = bought["activation_id"].as_str().unwrap();
     assert_eq!(me.status(id), "STATUS_WAIT_CODE");
-    assert_eq!(me.json(&format!("action=getStatusV2&id={id}")), json!({"verificationType": 2, "sms": null}));
+    assert_eq!(
+        me.json(&format!("action=getStatusV2&id={id}")),
+        json!({"verificationType": 2, "sms": null})
+    );
     assert_eq!(me.set(id, "1"), "ACCESS_READY");
     me.must("clock", r#"{"advance_ms":8000}"#);
     let code = me.status(id).strip_prefix("STATUS_OK:").expect("a code").to_string();
@@ -39,7 +42,10 @@ fn buying_waiting_and_completing_a_number() {
     assert_eq!(me.set(id, "6"), "ACCESS_ACTIVATION");
     assert_eq!(me.set(id, "6"), "ALREADY_FINISHED");
     assert_eq!(me.plain("action=getBalance"), "ACCESS_BALANCE:923.06");
-    assert_eq!(me.json("action=getBalance"), json!({"status": "OK", "balance": 923.06, "currency": "INR"}));
+    assert_eq!(
+        me.json("action=getBalance"),
+        json!({"status": "OK", "balance": 923.06, "currency": "INR"})
+    );
 }
 
 #[test]
@@ -88,11 +94,15 @@ fn every_documented_refusal_can_be_had() {
     ] {
         assert_eq!(answer, code);
     }
-    assert_eq!(me.json("action=getStatus&id=1"), json!({"status": "ERROR", "error": "NO_ACTIVATION"}));
+    assert_eq!(
+        me.json("action=getStatus&id=1"),
+        json!({"status": "ERROR", "error": "NO_ACTIVATION"})
+    );
     // The three that hide a purchase did buy.
     me.must("assert", r#"{"charges":6,"refunds":0}"#);
     let log = me.must("log", "");
-    let reasons = log["log"].as_array().unwrap().iter().filter(|line| line["reason"].is_string()).count();
+    let reasons =
+        log["log"].as_array().unwrap().iter().filter(|line| line["reason"].is_string()).count();
     assert!(reasons >= 18, "each refusal has its reason: {log}");
     assert!(!log.to_string().contains("api_key"));
 }
@@ -111,9 +121,10 @@ fn stories_are_told_without_a_control_call() {
     me.status(&colon);
     assert_eq!(me.status(&colon), "STATUS_OK:12:34");
 
-    for (service, then) in
-        [("zz_multi", ["STATUS_WAIT_RETRY", "STATUS_OK"]), ("zz_stale", ["STATUS_OK", "STATUS_WAIT_RETRY"])]
-    {
+    for (service, then) in [
+        ("zz_multi", ["STATUS_WAIT_RETRY", "STATUS_OK"]),
+        ("zz_stale", ["STATUS_OK", "STATUS_WAIT_RETRY"]),
+    ] {
         let id = me.buy(service);
         let old = me.status(&id).split_off("STATUS_OK:".len());
         assert_eq!(me.set(&id, "3"), "ACCESS_RETRY_GET");
@@ -146,7 +157,10 @@ fn a_lost_reply_and_a_page_differ_in_what_was_bought() {
     assert!(me.reply("action=getNumber&service=zz_lost_reply").is_none());
     me.must("assert", r#"{"charges":1,"charged":"10.00"}"#);
     let orders = me.json("action=getOrders");
-    assert_eq!((&orders["total"], &orders["orders"][0]["service_code"]), (&json!(1), &json!("zz_lost_reply")));
+    assert_eq!(
+        (&orders["total"], &orders["orders"][0]["service_code"]),
+        (&json!(1), &json!("zz_lost_reply"))
+    );
     let page = me.reply("action=getNumber&service=zz_html&format=json").unwrap();
     assert!(page.status == 200 && page.body.starts_with("<html>"));
     let up = me.json("action=getNumber&service=zz_price_up");
@@ -164,7 +178,12 @@ fn orders_are_paged_newest_first() {
     me.set(&id, "6");
     let ids = |query: &str| -> Vec<u64> {
         let orders = me.json(&format!("action=getOrders&{query}"));
-        orders["orders"].as_array().unwrap().iter().map(|order| order["order_id"].as_u64().unwrap()).collect()
+        orders["orders"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|order| order["order_id"].as_u64().unwrap())
+            .collect()
     };
     assert_eq!(ids(""), [1006, 1005, 1004, 1003, 1002, 1001]);
     assert_eq!(ids("limit=2&page=2"), [1004, 1003]);
@@ -182,10 +201,19 @@ fn orders_are_paged_newest_first() {
 fn the_catalogue_has_the_shapes_of_the_live_one() {
     let (_server, me) = start("k");
     let prices = me.json("action=getPrices&service=tg&country=22");
-    assert_eq!(prices, json!({"status": "OK", "data": {"22": {"tg": {"cost": 76.94, "count": 999}}}}));
-    assert_eq!(prices.to_string(), me.plain("action=getPrices&service=tg&country=22"), "there is no plain form");
+    assert_eq!(
+        prices,
+        json!({"status": "OK", "data": {"22": {"tg": {"cost": 76.94, "count": 999}}}})
+    );
+    assert_eq!(
+        prices.to_string(),
+        me.plain("action=getPrices&service=tg&country=22"),
+        "there is no plain form"
+    );
     let all = me.json("action=getPrices");
-    assert!(all["data"]["*"]["tg"]["cost"].is_number() && all["data"].as_object().unwrap().len() > 30);
+    assert!(
+        all["data"]["*"]["tg"]["cost"].is_number() && all["data"].as_object().unwrap().len() > 30
+    );
     let countries = me.json("action=getCountries");
     assert_eq!(
         (&countries["countries"]["22"]["name"], &countries["countries"]["91"]["name"]),
@@ -200,7 +228,8 @@ fn the_catalogue_has_the_shapes_of_the_live_one() {
     let india = countries.iter().find(|country| country["country_code"] == "22").unwrap();
     assert_eq!((&india["price"], &india["qty"]), (&json!(76.94), &json!(999)));
     // Where no country is named, the cheapest is taken; `operator` pins one.
-    let cheapest = countries.iter().map(|country| country["price"].as_f64().unwrap()).fold(f64::MAX, f64::min);
+    let cheapest =
+        countries.iter().map(|country| country["price"].as_f64().unwrap()).fold(f64::MAX, f64::min);
     assert_eq!(me.json("action=getNumber&service=tg")["price"], cheapest);
     assert_eq!(me.json("action=getNumber&service=tg&country=0&operator=22")["country_code"], "22");
 }
@@ -214,7 +243,10 @@ fn a_number_is_had_again_only_where_it_may_be() {
     me.status(&id);
     me.set(&id, "6");
     let again = me.json(&query);
-    assert_eq!((&again["status"], &again["price"], &again["currency"]), (&json!("OK"), &json!(10.0), &json!("INR")));
+    assert_eq!(
+        (&again["status"], &again["price"], &again["currency"]),
+        (&json!("OK"), &json!(10.0), &json!("INR"))
+    );
     let new = again["new_activation_id"].as_str().unwrap();
     assert!(new != id && me.status(new).starts_with("STATUS_OK:"));
     assert!(me.plain(&query).starts_with("REGET_NUMBER_OK:"));
@@ -235,8 +267,10 @@ fn keys_do_not_see_each_other() {
     other.must("assert", r#"{"charges":0}"#);
     assert_eq!(other.must("clock", "")["mode"], "real");
     assert_eq!(other.must("faults", "")["faults"], json!([]));
-    let by_query =
-        format!("GET /stubs/handler_api.php?action=getBalance&api_key=b HTTP/1.1\r\nHost: [::1]:{}\r\n\r\n", me.port);
+    let by_query = format!(
+        "GET /stubs/handler_api.php?action=getBalance&api_key=b HTTP/1.1\r\nHost: [::1]:{}\r\n\r\n",
+        me.port
+    );
     assert_eq!(Connection::open(me.port).ask(&by_query).unwrap().body, "ACCESS_BALANCE:1000.00");
 }
 
@@ -259,7 +293,10 @@ fn control_calls_cause_and_show_what_they_say() {
     assert_eq!(code, 409);
     assert_eq!(differences["differences"], json!({"refunds": {"expected": 1, "actual": 2}}));
     let ledger = me.must("ledger", "");
-    assert_eq!((ledger["entries"].as_array().unwrap().len(), &ledger["opening"]), (5, &json!("50.00")));
+    assert_eq!(
+        (ledger["entries"].as_array().unwrap().len(), &ledger["opening"]),
+        (5, &json!("50.00"))
+    );
     assert_eq!(me.control("sms", &json!({"id": never, "code": "1"}).to_string()).0, 409);
     assert_eq!(me.control("nothing", "{}").0, 404);
     assert_eq!(me.control("seed", "{").0, 400);
@@ -276,19 +313,29 @@ fn control_calls_cause_and_show_what_they_say() {
 #[test]
 fn faults_hit_the_requests_they_are_meant_for() {
     let (_server, me) = start("k");
-    me.must("faults", r#"{"match":{"action":"getNumber","service":"zz_ok"},"nth":2,"fault":"N06"}"#);
+    me.must(
+        "faults",
+        r#"{"match":{"action":"getNumber","service":"zz_ok"},"nth":2,"fault":"N06"}"#,
+    );
     me.buy("zz_ok");
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
     me.buy("zz_ok");
     me.must("assert", r#"{"charges":3}"#);
-    me.must("faults", r#"{"match":{"action":"getNumber"},"when":"before_commit","fault":"N06","variant":"rst"}"#);
+    me.must(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"when":"before_commit","fault":"N06","variant":"rst"}"#,
+    );
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
     me.must("faults", r#"{"match":{"action":"getNumber"},"fault":"N21"}"#);
     me.buy("zz_ok");
     me.must("assert", r#"{"charges":5}"#);
     me.must("faults", r#"{"fault":"H06","retry_after":"7"}"#);
     let limited = me.reply("action=getBalance").unwrap();
-    assert!(limited.status == 429 && limited.head.contains("Retry-After: 7\r\n"), "{}", limited.head);
+    assert!(
+        limited.status == 429 && limited.head.contains("Retry-After: 7\r\n"),
+        "{}",
+        limited.head
+    );
     me.must("faults", r#"{"fault":"H07","status":504,"body":"{\"message\":\"slow\"}"}"#);
     let slow = me.reply("action=getBalance").unwrap();
     assert_eq!((slow.status, slow.body.as_str()), (504, r#"{"message":"slow"}"#));
@@ -318,14 +365,25 @@ fn every_fault_leaves_the_sandbox_answering() {
                 continue;
             }
             count += 1;
-            let id = me.json("action=getNumber&service=zz_ok")["activation_id"].as_str().unwrap().to_string();
+            let id = me.json("action=getNumber&service=zz_ok")["activation_id"]
+                .as_str()
+                .unwrap()
+                .to_string();
             let request = get("k", &format!("action=getStatus&id={id}&format=json"));
             Connection::open(me.port).raw(request.as_bytes(), Duration::from_millis(40));
-            assert!(me.plain("action=getBalance").starts_with("ACCESS_BALANCE:"), "{fault} {variant}");
+            assert!(
+                me.plain("action=getBalance").starts_with("ACCESS_BALANCE:"),
+                "{fault} {variant}"
+            );
         }
     }
     assert!(count > 90, "{count}");
-    let hits = me.must("faults", "")["faults"].as_array().unwrap().iter().filter(|rule| rule["hits"] == 1).count();
+    let hits = me.must("faults", "")["faults"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|rule| rule["hits"] == 1)
+        .count();
     assert!(hits > 90, "{hits}");
 }
 
@@ -334,9 +392,15 @@ fn what_is_no_request_of_the_service_is_refused() {
     let (_server, me) = start("k");
     let mut connection = Connection::open(me.port);
     for (request, status) in [
-        ("HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
+        (
+            "HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            200,
+        ),
         ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
-        ("POST /stubs/handler_api.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc", 405),
+        (
+            "POST /stubs/handler_api.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+            405,
+        ),
         ("GET /_sandbox/ledger HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
         ("GET /_sandbox/health HTTP/1.1\r\nHost: localhost\r\n\r\n", 200),
         ("GET /_sandbox/health HTTP/1.1\r\nHost: example.com\r\n\r\n", 403),
@@ -344,10 +408,15 @@ fn what_is_no_request_of_the_service_is_refused() {
     ] {
         if request.starts_with("HEAD") {
             // Its length is that of a body which does not come.
-            let reply = Connection::open(me.port).raw(request.as_bytes(), Duration::from_millis(50));
+            let reply =
+                Connection::open(me.port).raw(request.as_bytes(), Duration::from_millis(50));
             assert!(reply.ends_with(b"\r\n\r\n"), "no body");
             continue;
         }
-        assert_eq!(connection.ask(request).expect("the connection is kept").status, status, "{request}");
+        assert_eq!(
+            connection.ask(request).expect("the connection is kept").status,
+            status,
+            "{request}"
+        );
     }
 }

@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 
 fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Reply {
     let length = body.len();
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{headers}\r\n{body}");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+    );
     Connection::open(port).ask(&request).expect("a whole reply")
 }
 
@@ -26,7 +27,11 @@ impl Events {
     fn open(port: u16, namespace: u64) -> Self {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        write!(stream, "GET /_inbox/events?namespace={namespace} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET /_inbox/events?namespace={namespace} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        )
+        .unwrap();
         Self(BufReader::new(stream))
     }
 
@@ -34,7 +39,11 @@ impl Events {
     fn block(&mut self) -> String {
         let mut block = String::new();
         while !block.ends_with("\n\n") && !block.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut block).expect("an event in time"), 0, "the stream ended: {block}");
+            assert_ne!(
+                self.0.read_line(&mut block).expect("an event in time"),
+                0,
+                "the stream ended: {block}"
+            );
         }
         block
     }
@@ -46,7 +55,10 @@ impl Events {
 }
 
 fn token(page: &str) -> &str {
-    page.split("data-token=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("the page has a token")
+    page.split("data-token=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("the page has a token")
 }
 
 #[test]
@@ -68,11 +80,18 @@ fn the_page_keeps_everything_out_that_is_not_its_own() {
     }
     assert!(!page.head.contains("Access-Control"));
     let nonce = page.head.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
-    assert_eq!(page.body.matches(&format!("nonce=\"{nonce}\"")).count(), 2, "one style and one script");
+    assert_eq!(
+        page.body.matches(&format!("nonce=\"{nonce}\"")).count(),
+        2,
+        "one style and one script"
+    );
     assert_ne!(token(&page.body), nonce);
     assert_eq!(ask(server.port(), "POST", "/", "", "").status, 405);
     assert_eq!(ask(server.port(), "GET", "/", "Sec-Fetch-Site: cross-site\r\n", "").status, 200);
-    assert_eq!(ask(server.port(), "GET", "/_inbox/events", "Sec-Fetch-Site: cross-site\r\n", "").status, 403);
+    assert_eq!(
+        ask(server.port(), "GET", "/_inbox/events", "Sec-Fetch-Site: cross-site\r\n", "").status,
+        403
+    );
 }
 
 #[test]
@@ -81,10 +100,14 @@ fn a_foreign_page_buys_nothing_through_the_service() {
     let me = Account::new(server.port(), "k");
     me.plain("action=getBalance");
     let buy = "/stubs/handler_api.php?action=getNumber&service=zz_ok&api_key=k";
-    for headers in ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: same-site\r\n", "Origin: http://example.com\r\n"]
-    {
+    for headers in [
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Sec-Fetch-Site: same-site\r\n",
+        "Origin: http://example.com\r\n",
+    ] {
         assert_eq!(ask(server.port(), "GET", buy, headers, "").status, 403, "{headers}");
-        let seed = ask(server.port(), "POST", "/_sandbox/seed?api_key=k", headers, r#"{"wallet":"1"}"#);
+        let seed =
+            ask(server.port(), "POST", "/_sandbox/seed?api_key=k", headers, r#"{"wallet":"1"}"#);
         assert_eq!(seed.status, 403, "{headers}");
     }
     me.must("assert", r#"{"charges":0,"balance":"1000.00"}"#);
@@ -101,12 +124,19 @@ fn a_call_of_the_page_needs_its_token_and_acts_on_the_namespace_of_its_number() 
     let path = "/_inbox/sms?namespace=1";
     assert_eq!(ask(server.port(), "POST", path, "", &sms).status, 403);
     assert_eq!(ask(server.port(), "POST", path, "X-Sandbox-Token: 0\r\n", &sms).status, 403);
-    assert_eq!(ask(server.port(), "POST", "/_inbox/sms?namespace=2", &with_token, &sms).status, 404);
-    assert_eq!(ask(server.port(), "POST", "/_inbox/reset?namespace=1", &with_token, "{}").status, 404);
+    assert_eq!(
+        ask(server.port(), "POST", "/_inbox/sms?namespace=2", &with_token, &sms).status,
+        404
+    );
+    assert_eq!(
+        ask(server.port(), "POST", "/_inbox/reset?namespace=1", &with_token, "{}").status,
+        404
+    );
     assert_eq!(me.status(&id), "STATUS_WAIT_CODE");
     assert_eq!(ask(server.port(), "POST", path, &with_token, &sms).status, 200);
     assert_eq!(me.status(&id), "STATUS_OK:4711");
-    let wrong = ask(server.port(), "POST", "/_inbox/faults?namespace=1", &with_token, r#"{"fault":"N99"}"#);
+    let wrong =
+        ask(server.port(), "POST", "/_inbox/faults?namespace=1", &with_token, r#"{"fault":"N99"}"#);
     assert!(wrong.status == 400 && wrong.body.contains("N99"), "{}", wrong.body);
 }
 
@@ -135,11 +165,17 @@ fn what_happens_is_told_within_the_second() {
     let id = me.buy("zz_never");
     let all = events.next();
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
-    assert_eq!((&all["orders"][0]["id"], &all["log"][0]["action"]), (&json!(id), &json!("getNumber")));
+    assert_eq!(
+        (&all["orders"][0]["id"], &all["log"][0]["action"]),
+        (&json!(id), &json!("getNumber"))
+    );
     assert!(!all.to_string().contains("canary"), "{all}");
     me.must("clock", r#"{"advance_ms":1200000}"#);
     let more = events.next();
-    assert_eq!((&more["orders"][0]["state"], &more["wallet"]["balance"]), (&json!("expired"), &json!("1000.00")));
+    assert_eq!(
+        (&more["orders"][0]["state"], &more["wallet"]["balance"]),
+        (&json!("expired"), &json!("1000.00"))
+    );
 }
 
 #[test]

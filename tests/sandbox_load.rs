@@ -24,7 +24,10 @@ struct Program {
 impl Program {
     fn start() -> Self {
         let started = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let ready = started.elapsed();
@@ -36,7 +39,9 @@ impl Program {
     /// Resident memory in KiB, where the system tells.
     fn resident_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok())
     }
 }
 
@@ -69,7 +74,10 @@ fn the_program_is_ready_fast_and_stays_small_under_load() {
     assert_eq!(connection.ask(&get("load", "action=getPrices")).unwrap().status, 200);
     if let Some(resident) = program.resident_kib() {
         assert!(resident < 20 << 10, "{resident} KiB");
-        println!("ready {:?}, {rate:.0} requests/s on one connection, {resident} KiB", program.ready);
+        println!(
+            "ready {:?}, {rate:.0} requests/s on one connection, {resident} KiB",
+            program.ready
+        );
     }
     me.must("assert", r#"{"charges":2000}"#);
 }
@@ -142,8 +150,12 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
 #[test]
 fn the_program_ends_with_the_one_that_holds_its_input() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox"));
-    let mut child =
-        command.arg("--until-eof").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command
+        .arg("--until-eof")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     let input = child.stdin.take();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -162,7 +174,8 @@ fn the_program_says_what_is_wrong_with_its_arguments() {
         (&["--help"], 0, "Usage:"),
         (&["--version"], 0, env!("CARGO_PKG_VERSION")),
     ] {
-        let output = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox")).args(arguments).output().unwrap();
+        let output =
+            Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox")).args(arguments).output().unwrap();
         let said = [output.stdout, output.stderr].concat();
         let said = String::from_utf8(said).unwrap();
         assert!(output.status.code() == Some(code) && said.contains(part), "{arguments:?}: {said}");

@@ -66,7 +66,9 @@ fn call_all(client: &Client) {
     print(&client.get_prices(Some("tg"), Some("22")).map(|prices| format!("{prices:?}")));
     print(&client.get_countries());
     print(&client.get_orders(&OrderQuery::default()));
-    let number = client.get_number(NumberRequest::new("zz_multi").country("22").max_price(Amount::from_rupees(100)));
+    let number = client.get_number(
+        NumberRequest::new("zz_multi").country("22").max_price(Amount::from_rupees(100)),
+    );
     print(&number);
     PAPER.write(&format!("{:?}", client.unclaimed()));
     if let Ok(number) = number {
@@ -87,7 +89,9 @@ fn faults(known: &Value) -> Vec<(String, Option<String>)> {
     let mut all = Vec::new();
     for (id, variants) in known.as_object().expect("faults with their variants") {
         let variants = variants.as_array().expect("a list of variants");
-        all.extend(variants.iter().map(|variant| (id.clone(), variant.as_str().map(str::to_owned))));
+        all.extend(
+            variants.iter().map(|variant| (id.clone(), variant.as_str().map(str::to_owned))),
+        );
         if variants.is_empty() {
             all.push((id.clone(), None));
         }
@@ -115,10 +119,13 @@ fn the_key_is_shown_nowhere() {
 
     let mut runs = 0;
     for place in [KeyIn::Header, KeyIn::Bearer, KeyIn::Query] {
-        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let clock: Arc<dyn Clock> =
+            Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let memory = MemoryTransport::new(Arc::clone(&clock));
-        let known: Value = serde_json::from_str(&memory.control(KEY, "faults", "").unwrap()).unwrap();
-        let client = builder(place).clock(clock).transport(Arc::new(memory.clone())).build().unwrap();
+        let known: Value =
+            serde_json::from_str(&memory.control(KEY, "faults", "").unwrap()).unwrap();
+        let client =
+            builder(place).clock(clock).transport(Arc::new(memory.clone())).build().unwrap();
         call_all(&client);
         for fault in faults(&known["known"]) {
             memory.control(KEY, "reset", "{}").unwrap();
@@ -131,8 +138,9 @@ fn the_key_is_shown_nowhere() {
 
     let server = Server::start(0).unwrap();
     let page = format!("<html>{KEY} {ENCODED}</html>");
-    let refusals =
-        ESCAPED.map(|key| format!(r#"{{"status":"ERROR","error":"BAD_KEY","message":"no such key: {key}"}}"#));
+    let refusals = ESCAPED.map(|key| {
+        format!(r#"{{"status":"ERROR","error":"BAD_KEY","message":"no such key: {key}"}}"#)
+    });
     let redirect = format!("http://127.0.0.1/?api_key={KEY}");
     let echoes = [
         (200, &page, None),
@@ -142,12 +150,19 @@ fn the_key_is_shown_nowhere() {
         (200, &refusals[1], None),
     ];
     for place in [KeyIn::Header, KeyIn::Query] {
-        let client = builder(place).base_url(server.url()).build().unwrap().with_timeout(Duration::from_millis(100));
+        let client = builder(place)
+            .base_url(server.url())
+            .build()
+            .unwrap()
+            .with_timeout(Duration::from_millis(100));
         call_all(&client);
-        for fault in
-            ["N06", "N08", "N09", "N10", "N12", "H01", "H02", "H04", "H06", "H07", "H12", "H13", "H14", "B01", "B03"]
-        {
-            server.control(KEY, "faults", &json!({"fault": fault, "times": 0}).to_string()).unwrap();
+        for fault in [
+            "N06", "N08", "N09", "N10", "N12", "H01", "H02", "H04", "H06", "H07", "H12", "H13",
+            "H14", "B01", "B03",
+        ] {
+            server
+                .control(KEY, "faults", &json!({"fault": fault, "times": 0}).to_string())
+                .unwrap();
             call_all(&client);
             server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
         }
@@ -162,7 +177,13 @@ fn the_key_is_shown_nowhere() {
         }
     }
     for url in ["https://127.0.0.1:9/", "https://no-such-host.invalid/"] {
-        call_all(&builder(KeyIn::Query).base_url(url).build().unwrap().with_timeout(Duration::from_millis(200)));
+        call_all(
+            &builder(KeyIn::Query)
+                .base_url(url)
+                .build()
+                .unwrap()
+                .with_timeout(Duration::from_millis(200)),
+        );
     }
 
     let paper = PAPER.0.lock().unwrap();

@@ -26,7 +26,8 @@ const WARM_UP: u64 = 600;
 /// Below this many seconds the memory is shown and not judged: it takes a while to settle.
 const LONG: u64 = 300;
 /// What is bought: a code on the second poll, after a while, twice, never, and with the cancellation.
-const SERVICES: [&str; 7] = ["zz_ok", "zz_ok", "tg", "zz_multi", "zz_never", "zz_cancel_race", "zz_lost_reply"];
+const SERVICES: [&str; 7] =
+    ["zz_ok", "zz_ok", "tg", "zz_multi", "zz_never", "zz_cancel_race", "zz_lost_reply"];
 /// What goes wrong: the action, the fault and its variant.
 #[rustfmt::skip]
 const FAULTS: [(&str, &str, &str); 36] = [
@@ -107,11 +108,13 @@ struct Soak<'a> {
     counts: [u64; 7],
 }
 
-const COUNTED: [&str; 7] = ["bought", "refused", "unknown", "codes", "settled", "faults", "taken up as another's"];
+const COUNTED: [&str; 7] =
+    ["bought", "refused", "unknown", "codes", "settled", "faults", "taken up as another's"];
 
 impl Soak<'_> {
     fn submit(&mut self, operation: &Value, doing: Doing) {
-        let ticket = self.queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap();
+        let ticket =
+            self.queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap();
         self.doing.insert(ticket, doing);
     }
 
@@ -142,7 +145,10 @@ impl Soak<'_> {
     }
 
     fn settle(&mut self, id: String, tries: u32) {
-        self.submit(&json!({"op": "settle", "id": id, "wait_out": true}), Doing::Settling { id, tries });
+        self.submit(
+            &json!({"op": "settle", "id": id, "wait_out": true}),
+            Doing::Settling { id, tries },
+        );
     }
 
     /// Takes up a number that was bought; `false` where somebody has it.
@@ -177,7 +183,8 @@ impl Soak<'_> {
             }
             (Doing::Buying, Err(error)) if error.charge() == Charge::Unknown => {
                 self.counts[2] += 1;
-                let intent: Value = serde_json::from_str(&error.intent().unwrap().to_json()).unwrap();
+                let intent: Value =
+                    serde_json::from_str(&error.intent().unwrap().to_json()).unwrap();
                 self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::Reconciling);
             }
             (Doing::Reconciling, Ok(found)) => {
@@ -191,13 +198,17 @@ impl Soak<'_> {
                 }
             }
             (Doing::Reconciling, Err(error)) => {
-                let intent: Value = serde_json::from_str(&error.intent().expect("it is kept").to_json()).unwrap();
+                let intent: Value =
+                    serde_json::from_str(&error.intent().expect("it is kept").to_json()).unwrap();
                 self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::Reconciling);
             }
             (Doing::Waiting { id, more, .. }, Ok(sms)) => {
                 self.report(&id, &sms["code"]);
                 if more {
-                    self.submit(&json!({"op": "request_next_code", "id": id}), Doing::Asking { id });
+                    self.submit(
+                        &json!({"op": "request_next_code", "id": id}),
+                        Doing::Asking { id },
+                    );
                 } else {
                     self.settle(id, 1);
                 }
@@ -235,7 +246,8 @@ impl Soak<'_> {
         }
         let (action, fault, variant) = *self.random.pick(&FAULTS);
         let (nth, times) = (1 + self.random.below(3), 1 + self.random.below(2));
-        let mut rule = json!({"match": {"action": action}, "fault": fault, "nth": nth, "times": times});
+        let mut rule =
+            json!({"match": {"action": action}, "fault": fault, "nth": nth, "times": times});
         if !variant.is_empty() {
             rule["variant"] = json!(variant);
         }
@@ -263,7 +275,11 @@ impl Soak<'_> {
                 self.open = false;
                 self.account.must("faults", r#"{"clear":true}"#);
             }
-            assert!(start.elapsed() < time + Duration::from_secs(240), "left undone: {:?}", self.doing);
+            assert!(
+                start.elapsed() < time + Duration::from_secs(240),
+                "left undone: {:?}",
+                self.doing
+            );
         }
     }
 
@@ -287,14 +303,22 @@ impl Soak<'_> {
     /// Compares what the service did with what was reported.
     fn check(&self) {
         let ledger = self.account.must("ledger", "");
-        let micros = |name: &str| ledger[name].as_str().unwrap().parse::<sastaotp::Amount>().unwrap().micros();
-        assert_eq!(micros("opening") - micros("charged") + micros("refunded"), micros("balance"), "{ledger}");
+        let micros = |name: &str| {
+            ledger[name].as_str().unwrap().parse::<sastaotp::Amount>().unwrap().micros()
+        };
+        assert_eq!(
+            micros("opening") - micros("charged") + micros("refunded"),
+            micros("balance"),
+            "{ledger}"
+        );
         assert_eq!(ledger["charges"], self.counts[0], "what was charged is what was taken up");
         let (mut spent, mut unasked) = (0, 0);
         for page in 1.. {
-            let text = self.account.plain(&format!("action=getOrders&limit=100&page={page}&format=json"));
+            let text =
+                self.account.plain(&format!("action=getOrders&limit=100&page={page}&format=json"));
             let found: Value = serde_json::from_str(&text).unwrap();
-            let orders = found["orders"].as_array().or_else(|| found["data"].as_array()).expect(&text);
+            let orders =
+                found["orders"].as_array().or_else(|| found["data"].as_array()).expect(&text);
             for order in orders {
                 let id = order["activation_id"].as_str().unwrap();
                 assert!(self.taken.contains(id), "{order} was bought, and nobody knows");
@@ -302,7 +326,10 @@ impl Soak<'_> {
                 let code = ["code", "sms", "otp"].iter().find_map(|name| order[*name].as_str());
                 if let Some(code) = code.filter(|code| !code.is_empty()) {
                     let reported = self.codes.contains(&(id.to_owned(), code.to_owned()));
-                    assert!(reported || self.in_vain.contains(id), "{order} has a code that was not reported");
+                    assert!(
+                        reported || self.in_vain.contains(id),
+                        "{order} has a code that was not reported"
+                    );
                     unasked += u64::from(!reported);
                     spent += 1;
                 }
@@ -312,10 +339,15 @@ impl Soak<'_> {
             }
         }
         assert!(spent > 0, "no order has a code: what was compared?");
-        println!("{unasked} of {spent} codes came as their number was completed after a wait in vain");
+        println!(
+            "{unasked} of {spent} codes came as their number was completed after a wait in vain"
+        );
         assert!(unasked * 100 <= spent, "too many for a chance");
         let kept = ledger["charges"].as_u64().unwrap() - ledger["refunds"].as_u64().unwrap();
-        assert_eq!(kept, spent, "what brought a code is paid for, and all else is refunded: {ledger}");
+        assert_eq!(
+            kept, spent,
+            "what brought a code is paid for, and all else is refunded: {ledger}"
+        );
     }
 }
 
@@ -332,7 +364,9 @@ fn descriptors() -> usize {
 #[test]
 #[ignore = "takes minutes: tests/soak"]
 fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
-    let number = |name: &str, otherwise| std::env::var(name).map_or(otherwise, |text| text.parse::<u64>().unwrap());
+    let number = |name: &str, otherwise| {
+        std::env::var(name).map_or(otherwise, |text| text.parse::<u64>().unwrap())
+    };
     let (seconds, seed) = (number("SASTAOTP_SOAK", 10), number("SASTAOTP_SEED", 7));
     let descriptors_before = descriptors();
     let (sandbox, port) = Sandbox::start();
@@ -361,7 +395,8 @@ fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
     // The ids and codes in the two sets above, and their heap blocks.
     let own = i64::try_from(soak.taken.len() + soak.codes.len() - strings).unwrap() * 64;
     let growth = resident() - warm - own;
-    let counts: Vec<String> = COUNTED.iter().zip(soak.counts).map(|(name, count)| format!("{count} {name}")).collect();
+    let counts: Vec<String> =
+        COUNTED.iter().zip(soak.counts).map(|(name, count)| format!("{count} {name}")).collect();
     println!("{seconds} s, seed {seed}: {}; {growth} bytes grown from {warm}", counts.join(", "));
     soak.check();
     drop((queue, client, sandbox));

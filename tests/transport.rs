@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use sastaotp::Cancel;
 use sastaotp::transport::{
-    Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch, Transport, TransportError,
+    Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch,
+    Transport, TransportError,
 };
 use server::{Authority, Server};
 
@@ -36,7 +37,11 @@ fn ask(transport: &HttpTransport, lane: Lane) -> Result<Reply, TransportError> {
     ask_with(transport, lane, |_| {})
 }
 
-fn ask_with(transport: &HttpTransport, lane: Lane, change: impl FnOnce(&mut Ask)) -> Result<Reply, TransportError> {
+fn ask_with(
+    transport: &HttpTransport,
+    lane: Lane,
+    change: impl FnOnce(&mut Ask),
+) -> Result<Reply, TransportError> {
     let mut ask = Ask {
         lane,
         gzip: false,
@@ -199,7 +204,8 @@ fn a_charge_whose_connection_ends_is_sent_exactly_once() {
                 ask(&transport, Lane::Read).unwrap();
             }
             check(ask(&transport, Lane::Charge), Cause::Closed, Phase::Receive, true);
-            let charges = server.requests().iter().filter(|request| request.contains("close")).count();
+            let charges =
+                server.requests().iter().filter(|request| request.contains("close")).count();
             assert_eq!(charges, 1);
             assert_eq!(server.accepted(), 1 + usize::from(warm));
         }

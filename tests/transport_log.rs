@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use sastaotp::Cancel;
-use sastaotp::transport::{HttpConfig, HttpTransport, Lane, ProxyChoice, Request, SendLatch, Transport};
+use sastaotp::transport::{
+    HttpConfig, HttpTransport, Lane, ProxyChoice, Request, SendLatch, Transport,
+};
 use server::{Authority, Server};
 
 const KEY: &str = "QzXw9KvJy7GqUb3NhT5mRd";
@@ -62,14 +64,19 @@ fn the_key_is_in_no_log_line_and_no_error() {
             conn.send(&text);
         }
     };
-    let with_body = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let with_body = |head: &str, body: &str| {
+        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    };
     let echo = format!("<a href=\"/stubs/handler_api.php?api_key={KEY}\">");
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain: Vec<Server> = [
         with_body("200 OK", "ACCESS_BALANCE:1"),
         with_body(&format!("302 Found\r\nLocation: /?api_key={KEY}"), &echo),
         format!("HTTP/1.1 500 Oops\r\nX-Seen: {KEY}\r\n\r\n{echo}"),
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{echo}\r\n0\r\n\r\n", echo.len()),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{echo}\r\n0\r\n\r\n",
+            echo.len()
+        ),
         format!("{KEY}\r\n\r\n"),
         format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{echo}"),
         format!("HTTP/1.1 200 OK\r\nContent-Encoding: {KEY}\r\nContent-Length: 1\r\n\r\nx"),
@@ -88,7 +95,8 @@ fn the_key_is_in_no_log_line_and_no_error() {
     let bad_tls = Server::start_tls(server::self_signed("localhost"), server::Conn::hold);
     let proxy = Server::start(reply("HTTP/1.1 407 No\r\n\r\n".to_owned()));
 
-    let mut urls: Vec<(String, ProxyChoice)> = plain.iter().map(|server| (server.url(), ProxyChoice::Direct)).collect();
+    let mut urls: Vec<(String, ProxyChoice)> =
+        plain.iter().map(|server| (server.url(), ProxyChoice::Direct)).collect();
     let with_password = ProxyChoice::Url(format!("http://user:{PASSWORD}@{}", proxy.address));
     urls.extend([
         (mute.url(), ProxyChoice::Direct),
@@ -107,7 +115,9 @@ fn the_key_is_in_no_log_line_and_no_error() {
         let query = format!("api_key={KEY}&action=getBalance");
         let requests = [("action=getBalance", Some(("X-Api-Key", KEY))), (query.as_str(), None)];
         for (query, key_header) in requests {
-            for (lane, cancelled) in [(Lane::Read, false), (Lane::Read, true), (Lane::Charge, false)] {
+            for (lane, cancelled) in
+                [(Lane::Read, false), (Lane::Read, true), (Lane::Charge, false)]
+            {
                 let cancel = Cancel::new();
                 let trigger = cancel.clone();
                 let latch = SendLatch::default();

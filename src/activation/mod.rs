@@ -144,7 +144,9 @@ impl Life {
     /// order must be. Never nothing: the order may be younger than we think.
     pub fn cancel_allowed_in(&self, now: Moment, least_age: Option<Duration>) -> Duration {
         let least_age = least_age.unwrap_or(EARLY_CANCEL);
-        let age = self.bought.map_or(Duration::ZERO, |bought| now.monotonic.saturating_sub(bought.monotonic));
+        let age = self
+            .bought
+            .map_or(Duration::ZERO, |bought| now.monotonic.saturating_sub(bought.monotonic));
         least_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 

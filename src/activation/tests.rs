@@ -2,11 +2,15 @@
 
 use super::*;
 
-const PLAN: Plan = Plan { interval: POLL_INTERVAL, timeout: Duration::from_secs(60), accept_same_code: false };
+const PLAN: Plan =
+    Plan { interval: POLL_INTERVAL, timeout: Duration::from_secs(60), accept_same_code: false };
 
 fn at(seconds: f64) -> Moment {
     let since = Duration::from_secs_f64(seconds);
-    Moment { monotonic: since, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + since }
+    Moment {
+        monotonic: since,
+        wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + since,
+    }
 }
 
 fn code(text: &str) -> Seen {
@@ -17,7 +21,12 @@ const WAITING: Seen = Seen::Status(Status::Waiting);
 
 /// Runs a wait against a service that answers at once with what `seen` says for the time of the poll; returns
 /// the times of the polls in milliseconds and how it ended, and when.
-fn run(life: &mut Life, start: f64, plan: Plan, seen: impl FnMut(f64) -> Seen) -> (Vec<u128>, Outcome, u128) {
+fn run(
+    life: &mut Life,
+    start: f64,
+    plan: Plan,
+    seen: impl FnMut(f64) -> Seen,
+) -> (Vec<u128>, Outcome, u128) {
     run_on(at, life, start, plan, seen)
 }
 
@@ -76,13 +85,20 @@ fn the_last_poll_stands_at_the_deadline_and_none_is_too_close() {
 
 #[test]
 fn a_wait_that_goes_on_has_its_last_poll_at_the_deadline_too() {
-    for (seconds, expected) in
-        [(3, vec![]), (4, vec![5000]), (6, vec![7000]), (10, vec![11_000]), (13, vec![5000, 14_000])]
-    {
+    for (seconds, expected) in [
+        (3, vec![]),
+        (4, vec![5000]),
+        (6, vec![7000]),
+        (10, vec![11_000]),
+        (13, vec![5000, 14_000]),
+    ] {
         let mut life = new(1200);
         run(&mut life, 0.0, timeout(0), |_| WAITING);
         let (polls, outcome, end) = run(&mut life, 1.0, timeout(seconds), |_| WAITING);
-        assert_eq!((polls, outcome, end), (expected, Outcome::TimedOut, (1 + u128::from(seconds)) * 1000));
+        assert_eq!(
+            (polls, outcome, end),
+            (expected, Outcome::TimedOut, (1 + u128::from(seconds)) * 1000)
+        );
     }
 }
 
@@ -103,7 +119,11 @@ fn the_last_poll_is_made_as_much_earlier_as_slow_replies_take() {
         let plan = Plan { timeout: Duration::from_millis(millis), ..PLAN };
         let (polls, ended) = run_together(latency, u128::MAX, &[(0, plan)]);
         let made: Vec<u128> = polls.iter().map(|poll| poll.0).collect();
-        assert_eq!((made, &ended[0].0), (expected, &Outcome::TimedOut), "{latency} ms of {millis} ms");
+        assert_eq!(
+            (made, &ended[0].0),
+            (expected, &Outcome::TimedOut),
+            "{latency} ms of {millis} ms"
+        );
     }
 }
 
@@ -115,14 +135,16 @@ type Together = (Vec<(u128, u128)>, Vec<(Outcome, u128)>);
 fn run_together(latency: u128, code_at: u128, plans: &[(u64, Plan)]) -> Together {
     type Running = (Wait, Option<u128>);
     let mut life = new(1200);
-    let (mut polls, mut running, mut ended) = (Vec::new(), vec![None::<Running>; plans.len()], vec![None; plans.len()]);
+    let (mut polls, mut running, mut ended) =
+        (Vec::new(), vec![None::<Running>; plans.len()], vec![None; plans.len()]);
     for tick in (0..100_000).step_by(100) {
         let now = at(Duration::from_millis(tick).as_secs_f64());
         for (index, &(start, plan)) in plans.iter().enumerate() {
             if tick < start || ended[index].is_some() {
                 continue;
             }
-            let (wait, asked) = running[index].get_or_insert_with(|| (life.begin_wait(now, plan), None));
+            let (wait, asked) =
+                running[index].get_or_insert_with(|| (life.begin_wait(now, plan), None));
             let tick = u128::from(tick);
             let seen = match *asked {
                 Some(since) if tick < since + latency => continue,
@@ -149,7 +171,8 @@ fn waits_on_one_activation_share_their_polls() {
     for latency in [0, 100, 700, 3000] {
         for code_at in [0, 12_000, 31_000, never] {
             for starts in [[0_u64, 0, 0], [0, 100, 2500], [0, 7000, 9900]] {
-                let plans = [(starts[0], timeout(60)), (starts[1], timeout(17)), (starts[2], timeout(33))];
+                let plans =
+                    [(starts[0], timeout(60)), (starts[1], timeout(17)), (starts[2], timeout(33))];
                 let (polls, ended) = run_together(latency, code_at, &plans);
                 let what = format!("{latency} {code_at} {starts:?}: {polls:?} {ended:?}");
                 assert!(polls.windows(2).all(|pair| pair[1].0 >= pair[0].1 + 5000), "{what}");
@@ -159,7 +182,11 @@ fn waits_on_one_activation_share_their_polls() {
                     match outcome {
                         Outcome::Code(sms) => assert_eq!(sms.code, "7"),
                         other => {
-                            assert_eq!((other, code_at + 5000 + latency > limit), (&Outcome::TimedOut, true), "{what}");
+                            assert_eq!(
+                                (other, code_at + 5000 + latency > limit),
+                                (&Outcome::TimedOut, true),
+                                "{what}"
+                            );
                         }
                     }
                 }
@@ -172,7 +199,9 @@ fn waits_on_one_activation_share_their_polls() {
 fn a_wait_that_is_given_up_leaves_its_poll_to_the_others() {
     let mut life = new(1200);
     let (mut first, mut second) = (life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), PLAN));
-    assert!(matches!(life.step(&mut first, at(0.0), None, 0), Next::Poll { at, .. } if at.is_zero()));
+    assert!(
+        matches!(life.step(&mut first, at(0.0), None, 0), Next::Poll { at, .. } if at.is_zero())
+    );
     assert!(matches!(life.step(&mut second, at(0.0), None, 0), Next::Rest { .. }));
     life.give_up(&first);
     assert!(matches!(life.step(&mut second, at(1.0), None, 0), Next::Poll { .. }));
@@ -186,7 +215,8 @@ fn a_code_is_returned_when_it_is_seen_and_kept_after() {
     assert_eq!(polls, [0, 5000, 10_000, 15_000]);
     assert_eq!(outcome, Outcome::Code(Sms::new("12:34")));
     life.set_end(End::Cancelled);
-    let (polls, outcome, _) = run(&mut life, 20.0, PLAN, |_| panic!("nothing is asked for what is there"));
+    let (polls, outcome, _) =
+        run(&mut life, 20.0, PLAN, |_| panic!("nothing is asked for what is there"));
     assert_eq!((polls.len(), outcome), (0, Outcome::Code(Sms::new("12:34"))));
 }
 
@@ -198,7 +228,11 @@ fn only_an_order_that_is_over_ends_a_wait_early() {
     let (polls, outcome, end) = run(&mut new(20), 0.0, PLAN, |_| WAITING);
     assert_eq!((polls, outcome, end), (vec![0, 5000, 10_000, 20_000], ended(End::Expired), 20_000));
     let (polls, outcome, _) = run(&mut new(20), 100.0, PLAN, |_| code("7"));
-    assert_eq!((polls.len(), outcome), (1, Outcome::Code(Sms::new("7"))), "an expired order is asked once more");
+    assert_eq!(
+        (polls.len(), outcome),
+        (1, Outcome::Code(Sms::new("7"))),
+        "an expired order is asked once more"
+    );
     let odd = |_| Seen::Status(Status::Other("STATUS_NEW".to_owned()));
     assert_eq!(run(&mut new(1200), 0.0, PLAN, odd).1, Outcome::TimedOut);
 }
@@ -250,9 +284,15 @@ fn the_old_code_is_not_the_next_one() {
         assert_eq!(life.code(), None);
         life
     };
-    let (polls, outcome, _) = run(&mut asked_again(), 0.0, PLAN, |now| if now < 12.0 { code("1") } else { code("2") });
-    assert_eq!((polls.len(), outcome), (3, Outcome::Code(Sms::new("2"))), "the stale code is passed over");
-    let (_, outcome, _) = run(&mut asked_again(), 0.0, PLAN, |now| if now < 8.0 { retry() } else { code("1") });
+    let (polls, outcome, _) =
+        run(&mut asked_again(), 0.0, PLAN, |now| if now < 12.0 { code("1") } else { code("2") });
+    assert_eq!(
+        (polls.len(), outcome),
+        (3, Outcome::Code(Sms::new("2"))),
+        "the stale code is passed over"
+    );
+    let (_, outcome, _) =
+        run(&mut asked_again(), 0.0, PLAN, |now| if now < 8.0 { retry() } else { code("1") });
     assert_eq!(outcome, repeat(), "after a waiting state the same code is a new one");
     assert_eq!(run(&mut asked_again(), 0.0, PLAN, |_| code("1")).1, Outcome::TimedOut);
     let any = Plan { accept_same_code: true, ..PLAN };
@@ -267,11 +307,17 @@ fn a_code_before_the_last_one_is_not_the_next_one_either() {
             life.observe(at(1.0), &Status::Received(Sms::new(text)), false).unwrap();
             life.next_code_requested();
         }
-        shown.iter().map(|status| life.observe(at(6.0), status, accept_same_code)).collect::<Vec<_>>()
+        shown
+            .iter()
+            .map(|status| life.observe(at(6.0), status, accept_same_code))
+            .collect::<Vec<_>>()
     };
     let shows = |text| Status::Received(Sms::new(text));
     let repeat = |text| Some(Sms { is_repeat: true, ..Sms::new(text) });
-    assert_eq!(three(&[shows("1"), shows("2"), shows("3")], false), [None, None, Some(Sms::new("3"))]);
+    assert_eq!(
+        three(&[shows("1"), shows("2"), shows("3")], false),
+        [None, None, Some(Sms::new("3"))]
+    );
     assert_eq!(three(&[Status::Waiting, shows("1")], false), [None, repeat("1")]);
     assert_eq!(three(&[shows("1")], true), [repeat("1")]);
 }
@@ -312,9 +358,14 @@ fn a_suspend_polls_at_once_and_expires_by_the_wall_clock() {
     life.step(&mut wait, now, Some(&WAITING), 0);
     now = at(1.0);
     now.wall += Duration::from_secs(1800);
-    assert!(matches!(life.step(&mut wait, now, None, 0), Next::Poll { at, .. } if at == now.monotonic));
+    assert!(
+        matches!(life.step(&mut wait, now, None, 0), Next::Poll { at, .. } if at == now.monotonic)
+    );
     let cancelled = Seen::Status(Status::Cancelled);
-    assert_eq!(life.step(&mut wait, now, Some(&cancelled), 0), Next::Done(Outcome::Ended(End::Expired)));
+    assert_eq!(
+        life.step(&mut wait, now, Some(&cancelled), 0),
+        Next::Done(Outcome::Ended(End::Expired))
+    );
 }
 
 #[test]
@@ -349,7 +400,10 @@ fn a_clock_that_was_set_changes_nothing() {
 fn failed_polls_after_the_clock_was_set_do_not_make_the_order_expire() {
     let set_at_10 = |seconds: f64| {
         let now = at(seconds);
-        Moment { wall: now.wall + Duration::from_secs(if seconds < 10.0 { 0 } else { 3600 }), ..now }
+        Moment {
+            wall: now.wall + Duration::from_secs(if seconds < 10.0 { 0 } else { 3600 }),
+            ..now
+        }
     };
     for (answer, outcome) in [
         (WAITING, Outcome::TimedOut),
@@ -374,13 +428,18 @@ fn an_order_that_only_our_clock_calls_over_is_asked_for_by_the_next_wait_too() {
     let transient = Seen::Trouble(Trouble::Transient);
     let cancelled = Seen::Status(Status::Cancelled);
     // The next wait keeps its distance; what the service said of the end stands.
-    for (answer, polls) in [(WAITING, vec![25_000]), (transient, vec![25_000]), (cancelled, vec![])] {
+    for (answer, polls) in [(WAITING, vec![25_000]), (transient, vec![25_000]), (cancelled, vec![])]
+    {
         let mut life = new(20);
         let seen = |now: f64| if now < 20.0 { WAITING } else { answer.clone() };
         assert_eq!(run(&mut life, 0.0, PLAN, seen).1, Outcome::Ended(End::Expired));
         assert_eq!(life.end(), Some(End::Expired));
         let (made, outcome, _) = run(&mut life, 21.0, PLAN, |_| code("7"));
-        let expected = if polls.is_empty() { Outcome::Ended(End::Expired) } else { Outcome::Code(Sms::new("7")) };
+        let expected = if polls.is_empty() {
+            Outcome::Ended(End::Expired)
+        } else {
+            Outcome::Code(Sms::new("7"))
+        };
         assert_eq!((made, outcome), (polls, expected), "{answer:?}");
     }
 }
@@ -402,7 +461,8 @@ fn the_poll_at_the_expiry_has_the_time_that_the_wait_has() {
 fn who_waits_for_the_poll_of_another_at_the_expiry_gets_its_code() {
     let mut life = new(20);
     life.observe(at(10.0), &Status::Waiting, false);
-    let (mut first, mut second) = (life.begin_wait(at(11.0), PLAN), life.begin_wait(at(11.0), PLAN));
+    let (mut first, mut second) =
+        (life.begin_wait(at(11.0), PLAN), life.begin_wait(at(11.0), PLAN));
     assert!(matches!(life.step(&mut first, at(20.0), None, 0), Next::Poll { .. }));
     assert!(matches!(life.step(&mut second, at(22.0), None, 0), Next::Rest { .. }));
     life.step(&mut first, at(23.0), Some(&code("7")), 0);
@@ -413,7 +473,11 @@ fn who_waits_for_the_poll_of_another_at_the_expiry_gets_its_code() {
 fn settings_without_measure_are_bounded() {
     let plan = Plan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
     let (polls, outcome, _) = run(&mut new(7200), 0.0, plan, |_| WAITING);
-    assert_eq!((polls.len(), outcome), (2, Outcome::Ended(End::Expired)), "at once and at the expiry");
+    assert_eq!(
+        (polls.len(), outcome),
+        (2, Outcome::Ended(End::Expired)),
+        "at once and at the expiry"
+    );
     let mut forever = Life::bought(at(0.0), Some(Duration::MAX));
     assert_eq!(run(&mut forever, 0.0, timeout(13), |_| WAITING).1, Outcome::TimedOut);
     let plan = Plan { interval: Duration::ZERO, ..timeout(13) };
@@ -423,9 +487,12 @@ fn settings_without_measure_are_bounded() {
 #[test]
 fn a_long_interval_does_not_cost_the_poll_at_the_deadline() {
     let slow = |seconds| Plan { interval: Duration::from_secs(60), ..timeout(seconds) };
-    for (seconds, expected) in
-        [(50, vec![0, 50_000]), (90, vec![0, 90_000]), (4, vec![0]), (130, vec![0, 60_000, 130_000])]
-    {
+    for (seconds, expected) in [
+        (50, vec![0, 50_000]),
+        (90, vec![0, 90_000]),
+        (4, vec![0]),
+        (130, vec![0, 60_000, 130_000]),
+    ] {
         assert_eq!(run(&mut new(1200), 0.0, slow(seconds), |_| WAITING).0, expected, "{seconds} s");
     }
     let mut life = new(1200);
@@ -446,7 +513,10 @@ fn jitter_only_delays() {
     for (jitter, due) in [(0, 5000), (u32::MAX, 5500)] {
         let mut life = new(1200);
         let mut wait = life.begin_wait(at(0.0), PLAN);
-        let Next::Poll { at: next, .. } = life.step(&mut wait, at(0.0), Some(&WAITING), jitter) else { panic!() };
+        let Next::Poll { at: next, .. } = life.step(&mut wait, at(0.0), Some(&WAITING), jitter)
+        else {
+            panic!()
+        };
         assert_eq!(next.as_millis(), due);
     }
 }
@@ -551,7 +621,10 @@ fn a_wall_clock_half_a_minute_ahead_is_no_suspend() {
         now.wall += Duration::from_secs_f64(ahead);
         let next = life.step(&mut wait, now, None, 0);
         let due = if polls_at_once { 1 } else { 5 };
-        assert!(matches!(next, Next::Poll { at, .. } if at == Duration::from_secs(due)), "{ahead}: {next:?}");
+        assert!(
+            matches!(next, Next::Poll { at, .. } if at == Duration::from_secs(due)),
+            "{ahead}: {next:?}"
+        );
     }
 }
 
@@ -572,8 +645,11 @@ fn a_poll_gets_half_a_minute_and_leaves_the_last_one_its_distance() {
 #[test]
 fn who_waits_for_the_poll_of_another_rests_until_it_must_be_over() {
     let mut life = new(1200);
-    let (mut first, mut second, mut short) =
-        (life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), PLAN), life.begin_wait(at(0.0), timeout(3)));
+    let (mut first, mut second, mut short) = (
+        life.begin_wait(at(0.0), PLAN),
+        life.begin_wait(at(0.0), PLAN),
+        life.begin_wait(at(0.0), timeout(3)),
+    );
     let Next::Poll { give_up, .. } = life.step(&mut first, at(0.0), None, 0) else { panic!() };
     let over = give_up + Duration::from_millis(900);
     assert_eq!(life.step(&mut second, at(0.0), None, 0), Next::Rest { until: over });

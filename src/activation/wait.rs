@@ -138,7 +138,9 @@ impl Life {
         let timeout = plan.timeout.min(LONGEST_WAIT);
         let mut wait = Wait {
             plan: Plan { interval, ..plan },
-            first: self.last_poll.map_or(now.monotonic, |last| now.monotonic.max(last + POLL_INTERVAL)),
+            first: self
+                .last_poll
+                .map_or(now.monotonic, |last| now.monotonic.max(last + POLL_INTERVAL)),
             until: now.monotonic + timeout,
             due: now.monotonic,
             last: false,
@@ -327,14 +329,20 @@ impl Life {
     fn next(&self, wait: &Wait, now: Moment) -> Next {
         let limit = self.limit(wait);
         if wait.polled_out || (wait.due > limit && !wait.last) {
-            return if now.monotonic >= limit { Next::Done(self.over(wait)) } else { Next::Rest { until: limit } };
+            return if now.monotonic >= limit {
+                Next::Done(self.over(wait))
+            } else {
+                Next::Rest { until: limit }
+            };
         }
         let give_up = if wait.last || wait.due >= limit {
             // An order that is over ends no request: its reply may still bring the code.
             wait.until + GRACE
         } else {
             // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
-            self.last_place(wait).saturating_sub(wait.plan.interval).max((wait.due + SHORTEST_POLL).min(limit + GRACE))
+            self.last_place(wait)
+                .saturating_sub(wait.plan.interval)
+                .max((wait.due + SHORTEST_POLL).min(limit + GRACE))
         };
         let give_up = give_up.min(wait.due + LONGEST_POLL).max(now.monotonic + GRACE);
         Next::Poll { at: wait.due, give_up }

@@ -36,7 +36,9 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
     while let Some(argument) = arguments.next() {
         let value = match argument.as_str() {
             "--help" | "-h" => return print(HELP),
-            "--version" | "-V" => return print(concat!("sastaotp-sandbox ", env!("CARGO_PKG_VERSION"), "\n")),
+            "--version" | "-V" => {
+                return print(concat!("sastaotp-sandbox ", env!("CARGO_PKG_VERSION"), "\n"));
+            }
             "--until-eof" => {
                 until_eof = true;
                 continue;
@@ -45,13 +47,21 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
             other => match other.strip_prefix("--port=") {
                 Some(value) => value.to_string(),
                 None => {
-                    return Err((2, format!("the argument {other:?} is unknown; --help lists those that are known")));
+                    return Err((
+                        2,
+                        format!(
+                            "the argument {other:?} is unknown; --help lists those that are known"
+                        ),
+                    ));
                 }
             },
         };
-        port = value.parse().map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
+        port = value
+            .parse()
+            .map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
     }
-    let server = Server::start(port).map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
+    let server = Server::start(port)
+        .map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
     print(&format!("SASTAOTP_URL={}\n", server.url()))?;
     if until_eof {
         thread::spawn(|| {

@@ -5,7 +5,8 @@ use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use super::boundary::{
-    Object, call, free, given, given_mut, look, look_into, make, millis as duration, new, no_constant, time,
+    Object, call, free, given, given_mut, look, look_into, make, millis as duration, new,
+    no_constant, time,
 };
 use super::cancel::{sastaotp_cancel, token};
 use super::error::{sastaotp_error, sastaotp_status};
@@ -36,7 +37,10 @@ impl sastaotp_activation {
         Self {
             id: c_string(activation.id().to_owned()),
             phone_number: activation.phone_number().map(|number| c_string(number.to_owned())),
-            purchase: activation.purchase().cloned().map(|purchase| sastaotp_purchase(Held::new(purchase))),
+            purchase: activation
+                .purchase()
+                .cloned()
+                .map(|purchase| sastaotp_purchase(Held::new(purchase))),
             activation: Ours::new(activation),
         }
     }
@@ -114,7 +118,10 @@ pub struct sastaotp_settlement {
 
 impl sastaotp_settlement {
     pub(super) fn new(settlement: Settlement) -> Self {
-        Self { code: settlement.code.clone().map(sastaotp_sms::new), settlement: Held::new(settlement) }
+        Self {
+            code: settlement.code.clone().map(sastaotp_sms::new),
+            settlement: Held::new(settlement),
+        }
     }
 }
 
@@ -136,7 +143,9 @@ pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(3);
 ///
 /// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_id(activation: *const sastaotp_activation) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_activation_id(
+    activation: *const sastaotp_activation,
+) -> *const c_char {
     look(activation, null(), |it| it.id.as_ptr())
 }
 
@@ -144,7 +153,9 @@ pub unsafe extern "C" fn sastaotp_activation_id(activation: *const sastaotp_acti
 ///
 /// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_phone_number(activation: *const sastaotp_activation) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_activation_phone_number(
+    activation: *const sastaotp_activation,
+) -> *const c_char {
     look(activation, null(), |it| it.phone_number.as_ref().map_or(null(), |number| number.as_ptr()))
 }
 
@@ -152,7 +163,10 @@ pub unsafe extern "C" fn sastaotp_activation_phone_number(activation: *const sas
 ///
 /// NULL as activation gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_price(activation: *const sastaotp_activation, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_activation_price(
+    activation: *const sastaotp_activation,
+    micros: *mut i64,
+) -> bool {
     look_into(activation, micros, |it| it.purchase.as_ref()?.0.price.map(Amount::micros))
 }
 
@@ -181,7 +195,9 @@ pub unsafe extern "C" fn sastaotp_activation_purchase(
 ///
 /// The message is yours: sastaotp_sms_free. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_code(activation: *const sastaotp_activation) -> *mut sastaotp_sms {
+pub unsafe extern "C" fn sastaotp_activation_code(
+    activation: *const sastaotp_activation,
+) -> *mut sastaotp_sms {
     look(activation, null_mut(), |it| {
         let sms = it.activation.get().and_then(Activation::code);
         sms.map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
@@ -192,7 +208,9 @@ pub unsafe extern "C" fn sastaotp_activation_code(activation: *const sastaotp_ac
 ///
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_code_count(activation: *const sastaotp_activation) -> usize {
+pub unsafe extern "C" fn sastaotp_activation_code_count(
+    activation: *const sastaotp_activation,
+) -> usize {
     look(activation, 0, |it| it.activation.get().map_or(0, |it| it.codes().len()))
 }
 
@@ -214,7 +232,9 @@ pub unsafe extern "C" fn sastaotp_activation_code_at(
 ///
 /// NULL gives SASTAOTP_END_NONE. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_end(activation: *const sastaotp_activation) -> sastaotp_end {
+pub unsafe extern "C" fn sastaotp_activation_end(
+    activation: *const sastaotp_activation,
+) -> sastaotp_end {
     look(activation, SASTAOTP_END_NONE, |it| match it.activation.get().and_then(Activation::end) {
         None => SASTAOTP_END_NONE,
         Some(End::Completed) => SASTAOTP_END_COMPLETED,
@@ -234,7 +254,9 @@ pub unsafe extern "C" fn sastaotp_activation_with_cancel(
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(token(cancel)?))))
+    make(handle, error, || {
+        Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(token(cancel)?)))
+    })
 }
 
 /// Makes a handle of the same activation whose calls return within a time. A wait, and a settle that waits out,
@@ -249,7 +271,9 @@ pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_activation::new(self::activation(activation)?.with_timeout(duration(millis)))))
+    make(handle, error, || {
+        Ok(sastaotp_activation::new(self::activation(activation)?.with_timeout(duration(millis))))
+    })
 }
 
 /// Asks the service once for the state. A code that comes back is kept. Action getStatus.
@@ -393,7 +417,9 @@ pub unsafe extern "C" fn sastaotp_activation_complete(
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(settlement, error, || Ok(sastaotp_settlement::new(self::activation(activation)?.complete()?)))
+    make(settlement, error, || {
+        Ok(sastaotp_settlement::new(self::activation(activation)?.complete()?))
+    })
 }
 
 /// Cancels the order for its refund. Action setStatus, 8.
@@ -409,7 +435,9 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(settlement, error, || Ok(sastaotp_settlement::new(self::activation(activation)?.cancel()?)))
+    make(settlement, error, || {
+        Ok(sastaotp_settlement::new(self::activation(activation)?.cancel()?))
+    })
 }
 
 /// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be read is an
@@ -441,8 +469,11 @@ pub unsafe extern "C" fn sastaotp_activation_reget(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(again, error, || {
-        let (client, id) = (self::activation(activation)?.client(), self::activation(activation)?.id());
-        client.reget_intent(id)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        let (client, id) =
+            (self::activation(activation)?.client(), self::activation(activation)?.id());
+        client
+            .reget_intent(id)?
+            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -458,7 +489,9 @@ pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_acti
 ///
 /// NULL gives SASTAOTP_SETTLED_ALREADY_OVER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_state(settlement: *const sastaotp_settlement) -> sastaotp_settled {
+pub unsafe extern "C" fn sastaotp_settlement_state(
+    settlement: *const sastaotp_settlement,
+) -> sastaotp_settled {
     look(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |it| match it.settlement.state {
         Settled::Completed => SASTAOTP_SETTLED_COMPLETED,
         Settled::Cancelled => SASTAOTP_SETTLED_CANCELLED,
@@ -471,7 +504,9 @@ pub unsafe extern "C" fn sastaotp_settlement_state(settlement: *const sastaotp_s
 ///
 /// The message is the settlement's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_code(settlement: *const sastaotp_settlement) -> *const sastaotp_sms {
+pub unsafe extern "C" fn sastaotp_settlement_code(
+    settlement: *const sastaotp_settlement,
+) -> *const sastaotp_sms {
     look(settlement, null(), |it| it.code.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
@@ -479,7 +514,9 @@ pub unsafe extern "C" fn sastaotp_settlement_code(settlement: *const sastaotp_se
 ///
 /// NULL gives NULL. The text is the settlement's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_settlement_json(settlement: *const sastaotp_settlement) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_settlement_json(
+    settlement: *const sastaotp_settlement,
+) -> *const c_char {
     look(settlement, null(), |it| it.settlement.json())
 }
 

@@ -12,7 +12,11 @@ use crate::{Amount, Error, ParseAmountError};
 /// Returns how many bytes the text has, without the NUL, as snprintf does: where `size` is not larger, the text was cut
 /// to fit. 32 are always enough. NULL as buffer, or a size of 0, only counts. Cannot fail. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_amount_format(micros: i64, buffer: *mut c_char, size: usize) -> usize {
+pub unsafe extern "C" fn sastaotp_amount_format(
+    micros: i64,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
     write_text(buffer, size, || Amount::from_micros(micros).to_string())
 }
 
@@ -28,7 +32,11 @@ pub unsafe extern "C" fn sastaotp_amount_parse(
 ) -> sastaotp_status {
     call(error, || {
         let amount: Amount = text(rupees, "rupees")?.parse().map_err(no_amount)?;
-        if pointer::put(micros, amount.micros()) { Ok(()) } else { Err(super::boundary::null("micros")) }
+        if pointer::put(micros, amount.micros()) {
+            Ok(())
+        } else {
+            Err(super::boundary::null("micros"))
+        }
     })
 }
 

@@ -22,7 +22,9 @@ pub unsafe extern "C" fn sastaotp_balance_amount(balance: *const sastaotp_balanc
 ///
 /// NULL gives NULL. The text is the balance's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_balance_currency(balance: *const sastaotp_balance) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_balance_currency(
+    balance: *const sastaotp_balance,
+) -> *const c_char {
     look(balance, null(), |it| it.0.lend(&it.0.currency))
 }
 

@@ -18,7 +18,10 @@ pub(super) trait Object {
 }
 
 /// Runs a call that may fail. The error, if any, goes to `error`, or away where that is NULL.
-pub(super) unsafe fn call(error: *mut *mut sastaotp_error, body: impl FnOnce() -> Result<()>) -> sastaotp_status {
+pub(super) unsafe fn call(
+    error: *mut *mut sastaotp_error,
+    body: impl FnOnce() -> Result<()>,
+) -> sastaotp_status {
     let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()));
     let (status, object) = match outcome {
         Ok(()) => (SASTAOTP_OK, null_mut()),
@@ -59,12 +62,20 @@ pub(super) unsafe fn look<T, R>(object: *const T, otherwise: R, body: impl FnOnc
 }
 
 /// Reads something that may not be there: writes it to `place`, which may be NULL, and says whether it was.
-pub(super) unsafe fn look_into<T, R>(object: *const T, place: *mut R, body: impl FnOnce(&T) -> Option<R>) -> bool {
+pub(super) unsafe fn look_into<T, R>(
+    object: *const T,
+    place: *mut R,
+    body: impl FnOnce(&T) -> Option<R>,
+) -> bool {
     look(object, None, body).map(|found| pointer::put(place, found)).is_some()
 }
 
 /// Writes a text to a buffer of the caller, cut to fit, with a NUL; returns its whole length.
-pub(super) unsafe fn write_text(buffer: *mut c_char, size: usize, text: impl FnOnce() -> String) -> usize {
+pub(super) unsafe fn write_text(
+    buffer: *mut c_char,
+    size: usize,
+    text: impl FnOnce() -> String,
+) -> usize {
     let text = catch_unwind(AssertUnwindSafe(text)).unwrap_or_default();
     pointer::fill(buffer, size, text.as_bytes());
     text.len()
@@ -96,9 +107,14 @@ pub(super) unsafe fn text<'a>(argument: *const c_char, name: &str) -> Result<&'a
 }
 
 /// A text that may be left out.
-pub(super) unsafe fn text_or_null<'a>(argument: *const c_char, name: &str) -> Result<Option<&'a str>> {
+pub(super) unsafe fn text_or_null<'a>(
+    argument: *const c_char,
+    name: &str,
+) -> Result<Option<&'a str>> {
     let text = pointer::text(argument).map(std::ffi::CStr::to_str).transpose();
-    text.map_err(|_| Error::config(CALLING, format!("the argument {name} is not UTF-8: convert it")))
+    text.map_err(|_| {
+        Error::config(CALLING, format!("the argument {name} is not UTF-8: convert it"))
+    })
 }
 
 /// Bytes that must be given.
@@ -108,7 +124,10 @@ pub(super) unsafe fn bytes<'a>(argument: *const u8, length: usize, name: &str) -
 
 /// The error of a value that is none of a type's constants.
 pub(super) fn no_constant(name: &str, value: i32) -> Error {
-    Error::config(CALLING, format!("the argument {name} is {value}: give one of the constants of its type"))
+    Error::config(
+        CALLING,
+        format!("the argument {name} is {value}: give one of the constants of its type"),
+    )
 }
 
 /// A duration of C.
@@ -149,7 +168,10 @@ mod tests {
         }
         unsafe {
             let (mut error, mut object) = (null_mut(), null_mut::<i32>());
-            assert_eq!(make(&raw mut object, &raw mut error, || panic!("on purpose")), SASTAOTP_INTERNAL);
+            assert_eq!(
+                make(&raw mut object, &raw mut error, || panic!("on purpose")),
+                SASTAOTP_INTERNAL
+            );
             assert!(object.is_null());
             assert_eq!(sastaotp_error_status(error), SASTAOTP_INTERNAL);
             sastaotp_error_free(error);

@@ -4,7 +4,9 @@ use std::ffi::c_char;
 
 use super::activation::sastaotp_activation;
 use super::balance::sastaotp_balance;
-use super::boundary::{Object, free, given, look_into, make, millis as duration, text, text_or_null};
+use super::boundary::{
+    Object, free, given, look_into, make, millis as duration, text, text_or_null,
+};
 use super::cancel::{sastaotp_cancel, token};
 use super::config::sastaotp_config;
 use super::countries::sastaotp_countries;
@@ -90,7 +92,9 @@ pub unsafe extern "C" fn sastaotp_client_with_cancel(
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_client::new(self::client(client)?.with_cancel(token(cancel)?))))
+    make(handle, error, || {
+        Ok(sastaotp_client::new(self::client(client)?.with_cancel(token(cancel)?)))
+    })
 }
 
 /// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it is
@@ -105,7 +109,9 @@ pub unsafe extern "C" fn sastaotp_client_with_timeout_ms(
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || Ok(sastaotp_client::new(self::client(client)?.with_timeout(duration(millis)))))
+    make(handle, error, || {
+        Ok(sastaotp_client::new(self::client(client)?.with_timeout(duration(millis))))
+    })
 }
 
 /// Frees a client or a handle of one. Its activations, leases and results go on. A purchase that is under way on another
@@ -122,7 +128,10 @@ pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
 ///
 /// NULL as client gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_client_budget_left(client: *const sastaotp_client, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_client_budget_left(
+    client: *const sastaotp_client,
+    micros: *mut i64,
+) -> bool {
     look_into(client, micros, |it| it.0.get()?.budget_left().map(Amount::micros))
 }
 
@@ -169,7 +178,8 @@ pub unsafe extern "C" fn sastaotp_client_get_prices(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(prices, error, || {
-        let (service, country) = (text_or_null(service, "service")?, text_or_null(country, "country")?);
+        let (service, country) =
+            (text_or_null(service, "service")?, text_or_null(country, "country")?);
         Ok(sastaotp_prices::new(self::client(client)?.prices(service, country)?))
     })
 }
@@ -220,7 +230,11 @@ pub unsafe extern "C" fn sastaotp_client_get_orders(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(orders, error, || {
-        let query = OrderQuery { limit, page, status: text_or_null(status, "status")?.map(OrderStatus::read) };
+        let query = OrderQuery {
+            limit,
+            page,
+            status: text_or_null(status, "status")?.map(OrderStatus::read),
+        };
         Ok(sastaotp_orders::new(self::client(client)?.get_orders(&query)?))
     })
 }
@@ -259,7 +273,9 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
 ) -> sastaotp_status {
     make(activation, error, || {
         let (client, request) = (self::client(client)?, given(request)?.0.clone());
-        client.intent(request)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        client
+            .intent(request)?
+            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -312,7 +328,9 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
 ) -> sastaotp_status {
     make(activation, error, || {
         let (client, id) = (self::client(client)?, text(id, "id")?);
-        client.reget_intent(id)?.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        client
+            .reget_intent(id)?
+            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
@@ -329,7 +347,9 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 ) -> sastaotp_status {
     make(lease, error, || {
         let (client, request) = (self::client(client)?, given(request)?.0.clone());
-        client.intent(request)?.carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
+        client
+            .intent(request)?
+            .carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
     })
 }
 
@@ -447,10 +467,23 @@ mod tests {
         let (place, lease, failure) = (&raw mut bought, &raw mut leased, &raw mut error);
         let calls: [(&str, &dyn Fn() -> sastaotp_status); 5] = unsafe {
             [
-                ("get_number", &|| sastaotp_client_get_number(&raw const client, &raw const request, place, failure)),
-                ("buy", &|| sastaotp_client_buy(&raw const client, &raw const intent, place, failure)),
-                ("reget_number", &|| sastaotp_client_reget_number(&raw const client, c"1".as_ptr(), place, failure)),
-                ("lease", &|| sastaotp_client_lease(&raw const client, &raw const request, lease, failure)),
+                ("get_number", &|| {
+                    sastaotp_client_get_number(
+                        &raw const client,
+                        &raw const request,
+                        place,
+                        failure,
+                    )
+                }),
+                ("buy", &|| {
+                    sastaotp_client_buy(&raw const client, &raw const intent, place, failure)
+                }),
+                ("reget_number", &|| {
+                    sastaotp_client_reget_number(&raw const client, c"1".as_ptr(), place, failure)
+                }),
+                ("lease", &|| {
+                    sastaotp_client_lease(&raw const client, &raw const request, lease, failure)
+                }),
                 ("reget", &|| sastaotp_activation_reget(&raw const activation, place, failure)),
             ]
         };

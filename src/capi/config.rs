@@ -2,7 +2,9 @@
 
 use std::ffi::c_char;
 
-use super::boundary::{Object, bytes, call, free, given_mut, make, millis as duration, new, no_constant, text};
+use super::boundary::{
+    Object, bytes, call, free, given_mut, make, millis as duration, new, no_constant, text,
+};
 use super::error::{sastaotp_error, sastaotp_status};
 use crate::{Amount, ClientBuilder, Error, KeyIn};
 
@@ -210,7 +212,8 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
             let what = format!("{count} are none or too many: give 1 to 60,000,000");
             return Err(Error::config("setting the requests per minute", what));
         }
-        given_mut(config)?.change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
+        given_mut(config)?
+            .change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
         Ok(())
     })
 }

@@ -25,7 +25,9 @@ pub struct sastaotp_country(Held<Country>);
 
 impl sastaotp_countries {
     pub(super) fn new(answer: Answer<Vec<Country>>) -> Self {
-        let list = |countries: Vec<Country>| countries.into_iter().map(|it| sastaotp_country(Held::new(it))).collect();
+        let list = |countries: Vec<Country>| {
+            countries.into_iter().map(|it| sastaotp_country(Held::new(it))).collect()
+        };
         Self(Held::answer(answer.map(|countries| Countries { countries: list(countries) })))
     }
 }
@@ -53,7 +55,9 @@ pub unsafe extern "C" fn sastaotp_countries_get(
 ///
 /// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_countries_json(countries: *const sastaotp_countries) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_countries_json(
+    countries: *const sastaotp_countries,
+) -> *const c_char {
     look(countries, null(), |it| it.0.json())
 }
 

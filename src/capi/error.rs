@@ -67,7 +67,11 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     (ErrorKind::Config, SASTAOTP_CONFIG, c"SASTAOTP_CONFIG"),
     (ErrorKind::Budget, SASTAOTP_BUDGET, c"SASTAOTP_BUDGET"),
     (ErrorKind::Authentication, SASTAOTP_AUTHENTICATION, c"SASTAOTP_AUTHENTICATION"),
-    (ErrorKind::InsufficientBalance, SASTAOTP_INSUFFICIENT_BALANCE, c"SASTAOTP_INSUFFICIENT_BALANCE"),
+    (
+        ErrorKind::InsufficientBalance,
+        SASTAOTP_INSUFFICIENT_BALANCE,
+        c"SASTAOTP_INSUFFICIENT_BALANCE",
+    ),
     (ErrorKind::NoNumbers, SASTAOTP_NO_NUMBERS, c"SASTAOTP_NO_NUMBERS"),
     (ErrorKind::PriceTooHigh, SASTAOTP_PRICE_TOO_HIGH, c"SASTAOTP_PRICE_TOO_HIGH"),
     (ErrorKind::ServiceUnavailable, SASTAOTP_SERVICE_UNAVAILABLE, c"SASTAOTP_SERVICE_UNAVAILABLE"),
@@ -85,7 +89,11 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     (ErrorKind::Cancelled, SASTAOTP_CANCELLED, c"SASTAOTP_CANCELLED"),
     (ErrorKind::WaitTimeout, SASTAOTP_WAIT_TIMEOUT, c"SASTAOTP_WAIT_TIMEOUT"),
     (ErrorKind::Expired, SASTAOTP_EXPIRED, c"SASTAOTP_EXPIRED"),
-    (ErrorKind::ActivationCancelled, SASTAOTP_ACTIVATION_CANCELLED, c"SASTAOTP_ACTIVATION_CANCELLED"),
+    (
+        ErrorKind::ActivationCancelled,
+        SASTAOTP_ACTIVATION_CANCELLED,
+        c"SASTAOTP_ACTIVATION_CANCELLED",
+    ),
     (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
 ];
 
@@ -156,7 +164,10 @@ impl sastaotp_error {
 
 /// The status of a kind of failure.
 pub(super) fn status_of(kind: ErrorKind) -> sastaotp_status {
-    STATUSES.iter().find(|(of, _, _)| *of == kind).map_or(SASTAOTP_INTERNAL, |(_, status, _)| *status)
+    STATUSES
+        .iter()
+        .find(|(of, _, _)| *of == kind)
+        .map_or(SASTAOTP_INTERNAL, |(_, status, _)| *status)
 }
 
 /// Returns the name of a status, such as "SASTAOTP_NO_NUMBERS"; NULL for a number that is none.
@@ -258,7 +269,10 @@ pub unsafe extern "C" fn sastaotp_error_retry(error: *const sastaotp_error) -> s
 ///
 /// NULL as error gives false; NULL as millis only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_retry_after_ms(error: *const sastaotp_error, millis: *mut u32) -> bool {
+pub unsafe extern "C" fn sastaotp_error_retry_after_ms(
+    error: *const sastaotp_error,
+    millis: *mut u32,
+) -> bool {
     look_into(error, millis, |it| match it.error.retry() {
         Retry::After(pause) => Some(short_millis(pause)),
         _ => None,
@@ -286,7 +300,9 @@ pub unsafe extern "C" fn sastaotp_error_raw(error: *const sastaotp_error) -> *co
 /// The intent is the error's: do not free it, and do not use it after the error was freed. NULL gives NULL. Any thread.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_intent(error: *const sastaotp_error) -> *const sastaotp_intent {
+pub unsafe extern "C" fn sastaotp_error_intent(
+    error: *const sastaotp_error,
+) -> *const sastaotp_intent {
     look(error, null(), |it| it.intent.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
@@ -318,7 +334,10 @@ mod tests {
             assert_eq!(status_of(*kind), *status, "{name:?}");
             // `no_numbers` of the JSON is `SASTAOTP_NO_NUMBERS` here.
             let word = crate::protocol::document::fields(kind);
-            assert_eq!(*name.to_str().unwrap(), format!("SASTAOTP_{}", word.trim_matches('"').to_uppercase()));
+            assert_eq!(
+                *name.to_str().unwrap(),
+                format!("SASTAOTP_{}", word.trim_matches('"').to_uppercase())
+            );
         }
         // A kind that is added and forgotten here would come out as this one.
         assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);

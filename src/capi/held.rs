@@ -110,7 +110,10 @@ mod tests {
         assert_eq!(held.lend(&held[0]), first);
         // SAFETY: lent by an object that lives.
         let read = |pointer| unsafe { CStr::from_ptr(pointer) }.to_str().unwrap();
-        assert_eq!((read(first), read(held.lend(&held[1])), read(held.lend(&held[2]))), ("4821", "a\u{fffd}b", ""));
+        assert_eq!(
+            (read(first), read(held.lend(&held[1])), read(held.lend(&held[2]))),
+            ("4821", "a\u{fffd}b", "")
+        );
         assert!(held.lend_some(None).is_null());
     }
 }

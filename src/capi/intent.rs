@@ -80,7 +80,10 @@ pub unsafe extern "C" fn sastaotp_intent_reget_of(intent: *const sastaotp_intent
 ///
 /// NULL as intent gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_max_price(intent: *const sastaotp_intent, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_intent_max_price(
+    intent: *const sastaotp_intent,
+    micros: *mut i64,
+) -> bool {
     look_into(intent, micros, |it| it.intent.max_price().map(Amount::micros))
 }
 
@@ -89,7 +92,10 @@ pub unsafe extern "C" fn sastaotp_intent_max_price(intent: *const sastaotp_inten
 ///
 /// NULL as intent gives false; NULL as order_id only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_watermark(intent: *const sastaotp_intent, order_id: *mut u64) -> bool {
+pub unsafe extern "C" fn sastaotp_intent_watermark(
+    intent: *const sastaotp_intent,
+    order_id: *mut u64,
+) -> bool {
     look_into(intent, order_id, |it| it.intent.watermark())
 }
 
@@ -105,7 +111,9 @@ pub unsafe extern "C" fn sastaotp_intent_started_ms(intent: *const sastaotp_inte
 ///
 /// Returns an object that is yours: sastaotp_intent_free. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_copy(intent: *const sastaotp_intent) -> *mut sastaotp_intent {
+pub unsafe extern "C" fn sastaotp_intent_copy(
+    intent: *const sastaotp_intent,
+) -> *mut sastaotp_intent {
     look(intent, null_mut(), |it| pointer::hand_over(sastaotp_intent::new(it.intent.clone())))
 }
 

@@ -22,12 +22,18 @@ impl Object for sastaotp_lease {
 
 impl sastaotp_lease {
     pub(super) fn new(lease: Lease) -> Self {
-        Self { activation: sastaotp_activation::new((*lease).clone()), lease: Ours::new(Some(lease)) }
+        Self {
+            activation: sastaotp_activation::new((*lease).clone()),
+            lease: Ours::new(Some(lease)),
+        }
     }
 
     fn end(&mut self) -> Result<Lease> {
         self.lease.given_mut::<Self>()?.take().ok_or_else(|| {
-            Error::config("ending a lease", "it ended before: it can be closed or kept once, and then only freed")
+            Error::config(
+                "ending a lease",
+                "it ended before: it can be closed or kept once, and then only freed",
+            )
         })
     }
 }
@@ -37,7 +43,9 @@ impl sastaotp_lease {
 /// The activation is the lease's: do not free it, and do not use it after the lease was freed. NULL gives NULL. Any thread.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_lease_activation(lease: *const sastaotp_lease) -> *const sastaotp_activation {
+pub unsafe extern "C" fn sastaotp_lease_activation(
+    lease: *const sastaotp_lease,
+) -> *const sastaotp_activation {
     look(lease, null(), |it| &raw const it.activation)
 }
 

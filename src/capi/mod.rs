@@ -7,8 +7,14 @@
 //! The header is made from these files and their comments, in the order of `build.rs`.
 
 #![allow(unsafe_code, reason = "a C interface takes pointers")]
-#![allow(unsafe_op_in_unsafe_fn, reason = "the whole of an entry depends on the pointers that its caller gives")]
-#![allow(clippy::missing_safety_doc, reason = "what every caller owes is said once, in `prologue.h`")]
+#![allow(
+    unsafe_op_in_unsafe_fn,
+    reason = "the whole of an entry depends on the pointers that its caller gives"
+)]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "what every caller owes is said once, in `prologue.h`"
+)]
 #![allow(clippy::doc_markdown, reason = "the comments are those of the C header")]
 #![allow(non_camel_case_types, reason = "the types have the names that C sees")]
 

@@ -44,7 +44,9 @@ pub unsafe extern "C" fn sastaotp_number_request_new(
     request: *mut *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(request, error, || Ok(sastaotp_number_request(NumberRequest::new(text(service, "service")?))))
+    make(request, error, || {
+        Ok(sastaotp_number_request(NumberRequest::new(text(service, "service")?)))
+    })
 }
 
 /// Asks for a country: a code from sastaotp_client_get_countries, which is not a calling code. India is "22". Without a
@@ -118,7 +120,9 @@ pub unsafe extern "C" fn sastaotp_number_request_free(request: *mut sastaotp_num
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_activation_id(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_activation_id(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend(&it.0.activation_id))
 }
 
@@ -126,7 +130,9 @@ pub unsafe extern "C" fn sastaotp_purchase_activation_id(purchase: *const sastao
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_order_id(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_order_id(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend_some(it.0.order_id.as_deref()))
 }
 
@@ -134,7 +140,9 @@ pub unsafe extern "C" fn sastaotp_purchase_order_id(purchase: *const sastaotp_pu
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_phone_number(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_phone_number(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend(&it.0.phone_number))
 }
 
@@ -142,7 +150,9 @@ pub unsafe extern "C" fn sastaotp_purchase_phone_number(purchase: *const sastaot
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_service(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_service(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend_some(it.0.service.as_deref()))
 }
 
@@ -150,7 +160,9 @@ pub unsafe extern "C" fn sastaotp_purchase_service(purchase: *const sastaotp_pur
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_country(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_country(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend_some(it.0.country.as_deref()))
 }
 
@@ -158,7 +170,10 @@ pub unsafe extern "C" fn sastaotp_purchase_country(purchase: *const sastaotp_pur
 ///
 /// NULL as purchase gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_price(purchase: *const sastaotp_purchase, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_purchase_price(
+    purchase: *const sastaotp_purchase,
+    micros: *mut i64,
+) -> bool {
     look_into(purchase, micros, |it| it.0.price.map(Amount::micros))
 }
 
@@ -167,7 +182,10 @@ pub unsafe extern "C" fn sastaotp_purchase_price(purchase: *const sastaotp_purch
 ///
 /// NULL as purchase gives false; NULL as multi_sms only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_multi_sms(purchase: *const sastaotp_purchase, multi_sms: *mut bool) -> bool {
+pub unsafe extern "C" fn sastaotp_purchase_multi_sms(
+    purchase: *const sastaotp_purchase,
+    multi_sms: *mut bool,
+) -> bool {
     look_into(purchase, multi_sms, |it| it.0.multi_sms)
 }
 
@@ -176,7 +194,10 @@ pub unsafe extern "C" fn sastaotp_purchase_multi_sms(purchase: *const sastaotp_p
 ///
 /// NULL as purchase gives false; NULL as millis only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_expires_in_ms(purchase: *const sastaotp_purchase, millis: *mut u32) -> bool {
+pub unsafe extern "C" fn sastaotp_purchase_expires_in_ms(
+    purchase: *const sastaotp_purchase,
+    millis: *mut u32,
+) -> bool {
     look_into(purchase, millis, |it| it.0.expires_in.map(short_millis))
 }
 
@@ -185,7 +206,9 @@ pub unsafe extern "C" fn sastaotp_purchase_expires_in_ms(purchase: *const sastao
 ///
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_warning_count(purchase: *const sastaotp_purchase) -> usize {
+pub unsafe extern "C" fn sastaotp_purchase_warning_count(
+    purchase: *const sastaotp_purchase,
+) -> usize {
     look(purchase, 0, |it| it.0.warnings.len())
 }
 
@@ -193,7 +216,10 @@ pub unsafe extern "C" fn sastaotp_purchase_warning_count(purchase: *const sastao
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_warning(purchase: *const sastaotp_purchase, index: usize) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_warning(
+    purchase: *const sastaotp_purchase,
+    index: usize,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.lend_some(it.0.warnings.get(index).map(String::as_str)))
 }
 
@@ -202,6 +228,8 @@ pub unsafe extern "C" fn sastaotp_purchase_warning(purchase: *const sastaotp_pur
 ///
 /// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_purchase_json(purchase: *const sastaotp_purchase) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_purchase_json(
+    purchase: *const sastaotp_purchase,
+) -> *const c_char {
     look(purchase, null(), |it| it.0.json())
 }

@@ -69,7 +69,10 @@ pub unsafe extern "C" fn sastaotp_orders_count(orders: *const sastaotp_orders) -
 ///
 /// The order is the page's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_orders_get(orders: *const sastaotp_orders, index: usize) -> *const sastaotp_order {
+pub unsafe extern "C" fn sastaotp_orders_get(
+    orders: *const sastaotp_orders,
+    index: usize,
+) -> *const sastaotp_order {
     look(orders, null(), |it| it.0.orders.get(index).map_or(null(), std::ptr::from_ref))
 }
 
@@ -77,7 +80,10 @@ pub unsafe extern "C" fn sastaotp_orders_get(orders: *const sastaotp_orders, ind
 ///
 /// NULL as orders gives false; NULL as count only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_orders_total(orders: *const sastaotp_orders, count: *mut u64) -> bool {
+pub unsafe extern "C" fn sastaotp_orders_total(
+    orders: *const sastaotp_orders,
+    count: *mut u64,
+) -> bool {
     look_into(orders, count, |it| it.0.total)
 }
 
@@ -110,7 +116,9 @@ pub unsafe extern "C" fn sastaotp_order_id(order: *const sastaotp_order) -> *con
 ///
 /// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_activation_id(order: *const sastaotp_order) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_order_activation_id(
+    order: *const sastaotp_order,
+) -> *const c_char {
     look(order, null(), |it| it.0.lend_some(it.0.activation_id.as_deref()))
 }
 
@@ -118,7 +126,9 @@ pub unsafe extern "C" fn sastaotp_order_activation_id(order: *const sastaotp_ord
 ///
 /// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_phone_number(order: *const sastaotp_order) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_order_phone_number(
+    order: *const sastaotp_order,
+) -> *const c_char {
     look(order, null(), |it| it.0.lend_some(it.0.phone_number.as_deref()))
 }
 
@@ -168,7 +178,10 @@ pub unsafe extern "C" fn sastaotp_order_created_at(order: *const sastaotp_order)
 ///
 /// NULL as order gives false; NULL as millis only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_created_ms(order: *const sastaotp_order, millis: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_order_created_ms(
+    order: *const sastaotp_order,
+    millis: *mut i64,
+) -> bool {
     look_into(order, millis, |it| it.0.created.map(time))
 }
 
@@ -176,7 +189,10 @@ pub unsafe extern "C" fn sastaotp_order_created_ms(order: *const sastaotp_order,
 ///
 /// NULL as order gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_price(order: *const sastaotp_order, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_order_price(
+    order: *const sastaotp_order,
+    micros: *mut i64,
+) -> bool {
     look_into(order, micros, |it| it.0.price.map(Amount::micros))
 }
 

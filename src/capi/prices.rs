@@ -58,7 +58,10 @@ pub unsafe extern "C" fn sastaotp_prices_find(
 ///
 /// NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_prices_country(prices: *const sastaotp_prices, index: usize) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_prices_country(
+    prices: *const sastaotp_prices,
+    index: usize,
+) -> *const c_char {
     look(prices, null(), |it| it.0.lend_some(it.at(index).map(|price| price.country)))
 }
 
@@ -66,7 +69,10 @@ pub unsafe extern "C" fn sastaotp_prices_country(prices: *const sastaotp_prices,
 ///
 /// NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_prices_service(prices: *const sastaotp_prices, index: usize) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_prices_service(
+    prices: *const sastaotp_prices,
+    index: usize,
+) -> *const c_char {
     look(prices, null(), |it| it.0.lend_some(it.at(index).map(|price| price.service)))
 }
 
@@ -75,7 +81,11 @@ pub unsafe extern "C" fn sastaotp_prices_service(prices: *const sastaotp_prices,
 ///
 /// NULL as prices gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_prices_cost(prices: *const sastaotp_prices, index: usize, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_prices_cost(
+    prices: *const sastaotp_prices,
+    index: usize,
+    micros: *mut i64,
+) -> bool {
     look_into(prices, micros, |it| it.at(index)?.cost.map(Amount::micros))
 }
 

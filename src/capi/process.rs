@@ -89,7 +89,10 @@ impl<T> Drop for Ours<T> {
 }
 
 fn of_the_parent<O: Object>() -> Error {
-    Error::config(CALLING, format!("this {} is of the parent process: make a new one after the fork", O::NAME))
+    Error::config(
+        CALLING,
+        format!("this {} is of the parent process: make a new one after the fork", O::NAME),
+    )
 }
 
 #[cfg(test)]
@@ -106,7 +109,9 @@ mod tests {
     fn a_child_neither_sees_nor_drops_what_is_its_parents() {
         let value = Rc::new(());
         let mut ours = Ours::new(Rc::clone(&value));
-        assert!(ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok());
+        assert!(
+            ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok()
+        );
         drop(ours);
         assert_eq!(Rc::strong_count(&value), 1);
         let Process { id, forks } = Process::this();
@@ -114,7 +119,13 @@ mod tests {
             let before = Rc::strong_count(&value);
             let mut parents = Ours { value: Some(Rc::clone(&value)), process };
             assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
-            assert!(parents.given::<()>().unwrap_err().to_string().contains("this thing is of the parent process"));
+            assert!(
+                parents
+                    .given::<()>()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("this thing is of the parent process")
+            );
             drop(parents);
             assert_eq!(Rc::strong_count(&value), before + 1, "it was left as it is");
         }

@@ -4,7 +4,9 @@ use std::ffi::{CString, c_char};
 use std::os::fd::AsRawFd;
 use std::ptr::null;
 
-use super::boundary::{Object, call, empty, free, given, look, make, millis as duration, null as missing, text};
+use super::boundary::{
+    Object, call, empty, free, given, look, make, millis as duration, null as missing, text,
+};
 use super::client::{client, sastaotp_client};
 use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
 use super::held::c_string;
@@ -42,7 +44,11 @@ impl sastaotp_completion {
     fn new(completion: Completion) -> Self {
         let Completion { ticket, result } = completion;
         let status = result.as_ref().err().map_or(SASTAOTP_OK, |error| status_of(error.kind()));
-        Self { ticket: ticket.number(), outcome: result.map(c_string).map_err(sastaotp_error::new), status }
+        Self {
+            ticket: ticket.number(),
+            outcome: result.map(c_string).map_err(sastaotp_error::new),
+            status,
+        }
     }
 }
 
@@ -62,7 +68,9 @@ pub unsafe extern "C" fn sastaotp_queue_new(
     queue: *mut *mut sastaotp_queue,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(queue, error, || Queue::new(self::client(client)?).map(|made| sastaotp_queue(Ours::new(made))))
+    make(queue, error, || {
+        Queue::new(self::client(client)?).map(|made| sastaotp_queue(Ours::new(made)))
+    })
 }
 
 /// Makes a queue with so many workers at most, 1 to 512. With fewer than are needed the pause between the polls of a wait is
@@ -148,7 +156,10 @@ pub unsafe extern "C" fn sastaotp_queue_take(
         let taken = self::queue(queue)?.take(capacity, duration(timeout_ms));
         pointer::put(count, taken.len());
         for (index, completion) in taken.into_iter().enumerate() {
-            pointer::put(completions.add(index), pointer::hand_over(sastaotp_completion::new(completion)));
+            pointer::put(
+                completions.add(index),
+                pointer::hand_over(sastaotp_completion::new(completion)),
+            );
         }
         Ok(())
     })
@@ -169,7 +180,9 @@ pub unsafe extern "C" fn sastaotp_queue_join(
 ) -> sastaotp_status {
     call(error, || {
         empty(completion)?;
-        if let Some(joined) = self::queue(queue)?.join(Ticket::from_number(ticket), duration(timeout_ms))? {
+        if let Some(joined) =
+            self::queue(queue)?.join(Ticket::from_number(ticket), duration(timeout_ms))?
+        {
             pointer::put(completion, pointer::hand_over(sastaotp_completion::new(joined)));
         }
         Ok(())
@@ -215,7 +228,9 @@ pub unsafe extern "C" fn sastaotp_completion_ticket(completion: *const sastaotp_
 ///
 /// NULL gives SASTAOTP_OK. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_status(completion: *const sastaotp_completion) -> sastaotp_status {
+pub unsafe extern "C" fn sastaotp_completion_status(
+    completion: *const sastaotp_completion,
+) -> sastaotp_status {
     look(completion, SASTAOTP_OK, |it| it.status)
 }
 
@@ -223,7 +238,9 @@ pub unsafe extern "C" fn sastaotp_completion_status(completion: *const sastaotp_
 ///
 /// NULL gives NULL. The text is the completion's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_json(completion: *const sastaotp_completion) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_completion_json(
+    completion: *const sastaotp_completion,
+) -> *const c_char {
     look(completion, null(), |it| it.outcome.as_ref().map_or(null(), |json| json.as_ptr()))
 }
 
@@ -231,7 +248,9 @@ pub unsafe extern "C" fn sastaotp_completion_json(completion: *const sastaotp_co
 ///
 /// The error is the completion's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_completion_error(completion: *const sastaotp_completion) -> *const sastaotp_error {
+pub unsafe extern "C" fn sastaotp_completion_error(
+    completion: *const sastaotp_completion,
+) -> *const sastaotp_error {
     look(completion, null(), |it| it.outcome.as_ref().map_or_else(std::ptr::from_ref, |_| null()))
 }
 

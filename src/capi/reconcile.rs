@@ -31,7 +31,9 @@ impl sastaotp_reconciliation {
 ///
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_reconciliation_count(reconciliation: *const sastaotp_reconciliation) -> usize {
+pub unsafe extern "C" fn sastaotp_reconciliation_count(
+    reconciliation: *const sastaotp_reconciliation,
+) -> usize {
     look(reconciliation, 0, |it| it.0.candidates.len())
 }
 
@@ -50,7 +52,9 @@ pub unsafe extern "C" fn sastaotp_reconciliation_get(
 ///
 /// NULL gives false. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(reconciliation: *const sastaotp_reconciliation) -> bool {
+pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(
+    reconciliation: *const sastaotp_reconciliation,
+) -> bool {
     look(reconciliation, false, |it| it.0.complete)
 }
 
@@ -58,7 +62,9 @@ pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(reconciliation: *co
 ///
 /// NULL gives NULL. The text is the reconciliation's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_reconciliation_json(reconciliation: *const sastaotp_reconciliation) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_reconciliation_json(
+    reconciliation: *const sastaotp_reconciliation,
+) -> *const c_char {
     look(reconciliation, null(), |it| it.0.json())
 }
 
@@ -66,6 +72,8 @@ pub unsafe extern "C" fn sastaotp_reconciliation_json(reconciliation: *const sas
 ///
 /// NULL does nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_reconciliation_free(reconciliation: *mut sastaotp_reconciliation) {
+pub unsafe extern "C" fn sastaotp_reconciliation_free(
+    reconciliation: *mut sastaotp_reconciliation,
+) {
     free(reconciliation);
 }

@@ -34,7 +34,9 @@ pub struct sastaotp_offer(Held<Offer>);
 
 impl sastaotp_services {
     pub(super) fn new(answer: Answer<Vec<Service>>) -> Self {
-        let services = answer.map(|list| Services { services: list.into_iter().map(sastaotp_service::new).collect() });
+        let services = answer.map(|list| Services {
+            services: list.into_iter().map(sastaotp_service::new).collect(),
+        });
         Self(Held::answer(services))
     }
 }
@@ -73,7 +75,9 @@ pub unsafe extern "C" fn sastaotp_services_get(
 ///
 /// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_services_json(services: *const sastaotp_services) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_services_json(
+    services: *const sastaotp_services,
+) -> *const c_char {
     look(services, null(), |it| it.0.json())
 }
 
@@ -106,7 +110,10 @@ pub unsafe extern "C" fn sastaotp_service_name(service: *const sastaotp_service)
 ///
 /// NULL as service gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_price(service: *const sastaotp_service, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_service_price(
+    service: *const sastaotp_service,
+    micros: *mut i64,
+) -> bool {
     look_into(service, micros, |it| it.service.price.map(crate::Amount::micros))
 }
 
@@ -114,7 +121,10 @@ pub unsafe extern "C" fn sastaotp_service_price(service: *const sastaotp_service
 ///
 /// NULL as service gives false; NULL as count only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_available(service: *const sastaotp_service, count: *mut u64) -> bool {
+pub unsafe extern "C" fn sastaotp_service_available(
+    service: *const sastaotp_service,
+    count: *mut u64,
+) -> bool {
     look_into(service, count, |it| it.service.available)
 }
 
@@ -122,7 +132,10 @@ pub unsafe extern "C" fn sastaotp_service_available(service: *const sastaotp_ser
 ///
 /// NULL as service gives false; NULL as multi_sms only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_multi_sms(service: *const sastaotp_service, multi_sms: *mut bool) -> bool {
+pub unsafe extern "C" fn sastaotp_service_multi_sms(
+    service: *const sastaotp_service,
+    multi_sms: *mut bool,
+) -> bool {
     look_into(service, multi_sms, |it| it.service.multi_sms)
 }
 
@@ -131,7 +144,10 @@ pub unsafe extern "C" fn sastaotp_service_multi_sms(service: *const sastaotp_ser
 ///
 /// NULL as service gives false; NULL as millis only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_service_expires_in_ms(service: *const sastaotp_service, millis: *mut u32) -> bool {
+pub unsafe extern "C" fn sastaotp_service_expires_in_ms(
+    service: *const sastaotp_service,
+    millis: *mut u32,
+) -> bool {
     look_into(service, millis, |it| it.service.expires_in.map(short_millis))
 }
 
@@ -166,7 +182,9 @@ pub unsafe extern "C" fn sastaotp_offer_country(offer: *const sastaotp_offer) ->
 ///
 /// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_offer_country_name(offer: *const sastaotp_offer) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_offer_country_name(
+    offer: *const sastaotp_offer,
+) -> *const c_char {
     look(offer, null(), |it| it.0.lend(&it.0.country_name))
 }
 
@@ -174,7 +192,10 @@ pub unsafe extern "C" fn sastaotp_offer_country_name(offer: *const sastaotp_offe
 ///
 /// NULL as offer gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_offer_price(offer: *const sastaotp_offer, micros: *mut i64) -> bool {
+pub unsafe extern "C" fn sastaotp_offer_price(
+    offer: *const sastaotp_offer,
+    micros: *mut i64,
+) -> bool {
     look_into(offer, micros, |it| it.0.price.map(crate::Amount::micros))
 }
 
@@ -182,6 +203,9 @@ pub unsafe extern "C" fn sastaotp_offer_price(offer: *const sastaotp_offer, micr
 ///
 /// NULL as offer gives false; NULL as count only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_offer_available(offer: *const sastaotp_offer, count: *mut u64) -> bool {
+pub unsafe extern "C" fn sastaotp_offer_available(
+    offer: *const sastaotp_offer,
+    count: *mut u64,
+) -> bool {
     look_into(offer, count, |it| it.0.available)
 }

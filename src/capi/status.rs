@@ -161,7 +161,9 @@ pub unsafe extern "C" fn sastaotp_sms_free(sms: *mut sastaotp_sms) {
 ///
 /// NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_kind(state: *const sastaotp_state) -> sastaotp_kind_of_state {
+pub unsafe extern "C" fn sastaotp_state_kind(
+    state: *const sastaotp_state,
+) -> sastaotp_kind_of_state {
     look(state, SASTAOTP_STATE_OTHER, |it| match &*it.state {
         Status::Waiting => SASTAOTP_STATE_WAITING,
         Status::WaitingForNext { .. } => SASTAOTP_STATE_WAITING_FOR_NEXT,
@@ -221,7 +223,9 @@ pub unsafe extern "C" fn sastaotp_state_free(state: *mut sastaotp_state) {
 ///
 /// NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_kind(change: *const sastaotp_change) -> sastaotp_kind_of_change {
+pub unsafe extern "C" fn sastaotp_change_kind(
+    change: *const sastaotp_change,
+) -> sastaotp_kind_of_change {
     look(change, SASTAOTP_CHANGE_OTHER, |it| match &*it.0 {
         StatusChange::Cancelled => SASTAOTP_CHANGE_CANCELLED,
         StatusChange::AlreadyCancelled => SASTAOTP_CHANGE_ALREADY_CANCELLED,

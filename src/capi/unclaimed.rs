@@ -56,7 +56,11 @@ impl sastaotp_unclaimed {
     fn new(unclaimed: Unclaimed) -> Self {
         Self {
             intent: sastaotp_intent::new(unclaimed.intent.clone()),
-            purchase: unclaimed.outcome.purchase().cloned().map(|purchase| sastaotp_purchase(Held::new(purchase))),
+            purchase: unclaimed
+                .outcome
+                .purchase()
+                .cloned()
+                .map(|purchase| sastaotp_purchase(Held::new(purchase))),
             error: unclaimed.outcome.error().cloned().map(sastaotp_error::new),
             unclaimed: Held::new(unclaimed),
         }
@@ -67,7 +71,9 @@ impl sastaotp_unclaimed {
 ///
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_list_count(list: *const sastaotp_unclaimed_list) -> usize {
+pub unsafe extern "C" fn sastaotp_unclaimed_list_count(
+    list: *const sastaotp_unclaimed_list,
+) -> usize {
     look(list, 0, |it| it.0.unclaimed.len())
 }
 
@@ -86,7 +92,9 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_get(
 ///
 /// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_list_json(list: *const sastaotp_unclaimed_list) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_unclaimed_list_json(
+    list: *const sastaotp_unclaimed_list,
+) -> *const c_char {
     look(list, null(), |it| it.0.json())
 }
 
@@ -102,7 +110,9 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_free(list: *mut sastaotp_unclai
 ///
 /// NULL gives SASTAOTP_UNCLAIMED_UNKNOWN. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_outcome(unclaimed: *const sastaotp_unclaimed) -> sastaotp_outcome {
+pub unsafe extern "C" fn sastaotp_unclaimed_outcome(
+    unclaimed: *const sastaotp_unclaimed,
+) -> sastaotp_outcome {
     look(unclaimed, SASTAOTP_UNCLAIMED_UNKNOWN, |it| match it.unclaimed.outcome {
         UnclaimedOutcome::Pending => SASTAOTP_UNCLAIMED_PENDING,
         UnclaimedOutcome::Bought(_) => SASTAOTP_UNCLAIMED_BOUGHT,
@@ -114,7 +124,9 @@ pub unsafe extern "C" fn sastaotp_unclaimed_outcome(unclaimed: *const sastaotp_u
 ///
 /// The intent is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_intent(unclaimed: *const sastaotp_unclaimed) -> *const sastaotp_intent {
+pub unsafe extern "C" fn sastaotp_unclaimed_intent(
+    unclaimed: *const sastaotp_unclaimed,
+) -> *const sastaotp_intent {
     look(unclaimed, null(), |it| &raw const it.intent)
 }
 
@@ -122,7 +134,9 @@ pub unsafe extern "C" fn sastaotp_unclaimed_intent(unclaimed: *const sastaotp_un
 ///
 /// The purchase is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_purchase(unclaimed: *const sastaotp_unclaimed) -> *const sastaotp_purchase {
+pub unsafe extern "C" fn sastaotp_unclaimed_purchase(
+    unclaimed: *const sastaotp_unclaimed,
+) -> *const sastaotp_purchase {
     look(unclaimed, null(), |it| it.purchase.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
@@ -130,6 +144,8 @@ pub unsafe extern "C" fn sastaotp_unclaimed_purchase(unclaimed: *const sastaotp_
 ///
 /// The error is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_unclaimed_error(unclaimed: *const sastaotp_unclaimed) -> *const sastaotp_error {
+pub unsafe extern "C" fn sastaotp_unclaimed_error(
+    unclaimed: *const sastaotp_unclaimed,
+) -> *const sastaotp_error {
     look(unclaimed, null(), |it| it.error.as_ref().map_or(null(), std::ptr::from_ref))
 }

@@ -64,7 +64,8 @@ impl Activation {
             let mut books = client.books();
             (books.claim(id), books.bought(id))
         };
-        let life = bought.map_or_else(Life::default, |(at, expires_in)| Life::bought(at, expires_in));
+        let life =
+            bought.map_or_else(Life::default, |(at, expires_in)| Life::bought(at, expires_in));
         Ok(Self::new(client, id.to_owned(), purchase, life))
     }
 
@@ -193,7 +194,8 @@ impl Activation {
 
     /// The message with its text, unless it is one that is known already.
     pub(super) fn full(&self, sms: Sms, deadline: Duration) -> Sms {
-        let known = self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
+        let known =
+            self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
         // Asked without the lock: others, the whole queue among them, must not wait for the network.
         match known {
             Some(known) => Sms { is_repeat: false, ..known },
@@ -244,8 +246,11 @@ impl Activation {
         if !change.is_cancelled() {
             return Ok(());
         }
-        let error =
-            Error::new(ErrorKind::ActivationCancelled, &doing(self.id(), wanted), "the service cancelled the order");
+        let error = Error::new(
+            ErrorKind::ActivationCancelled,
+            &doing(self.id(), wanted),
+            "the service cancelled the order",
+        );
         Err(error.with_raw(&reply))
     }
 
@@ -283,7 +288,8 @@ impl Activation {
         let unsure = self.shared.unsure_of(wanted);
         let mut known = Known {
             codes: &codes,
-            is_completed: self.end() == Some(End::Completed) || self.shared.may_be_completed.load(Ordering::Relaxed),
+            is_completed: self.end() == Some(End::Completed)
+                || self.shared.may_be_completed.load(Ordering::Relaxed),
             may_have_applied: unsure.is_some_and(|unsure| unsure.load(Ordering::Relaxed)),
         };
         let transition = self.client.transition(self.id(), wanted, &mut known);
@@ -301,7 +307,10 @@ impl Activation {
             Transition::CodeArrived(messages, _) if wanted == SetStatus::NextCode => {
                 self.note(wanted, &StatusChange::WaitingForNext);
                 self.keep_named(&messages, deadline);
-                Transition::Changed(Answer { value: StatusChange::WaitingForNext, reply: Vec::new() })
+                Transition::Changed(Answer {
+                    value: StatusChange::WaitingForNext,
+                    reply: Vec::new(),
+                })
             }
             Transition::CodeArrived(messages, error) => {
                 self.keep_named(&messages, deadline);
@@ -317,7 +326,9 @@ impl Activation {
             _ if change.is_cancelled() => life.set_end(End::Cancelled),
             SetStatus::SmsSent => {}
             SetStatus::NextCode => life.next_code_requested(),
-            SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => life.set_end(End::Completed),
+            SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => {
+                life.set_end(End::Completed)
+            }
         }
     }
 

@@ -64,8 +64,7 @@ pub(super) struct ApiKey(Zeroizing<String>);
 impl ApiKey {
     fn new(text: &str) -> Result<Self> {
         if text.is_empty() || text.len() > 256 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            let what =
-                "the API key is empty, too long, or holds blanks: copy it again, 1 to 256 visible ASCII characters";
+            let what = "the API key is empty, too long, or holds blanks: copy it again, 1 to 256 visible ASCII characters";
             return Err(Error::config(BUILDING, what));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
@@ -176,7 +175,17 @@ impl ClientBuilder {
 
     /// Makes the client. Sends nothing.
     pub fn build(self) -> Result<Client> {
-        let ClientBuilder { key, key_in, http, budget, timeout, seed, requests_per_second, clock, transport } = self;
+        let ClientBuilder {
+            key,
+            key_in,
+            http,
+            budget,
+            timeout,
+            seed,
+            requests_per_second,
+            clock,
+            transport,
+        } = self;
         if requests_per_second.is_some_and(|rate| !(0.001..=1e6).contains(&rate)) {
             return Err(Error::config(
                 BUILDING,
@@ -192,9 +201,14 @@ impl ClientBuilder {
         let key = ApiKey::new(key.expose())?;
         let transport = match transport {
             Some(transport) => transport,
-            None => Arc::new(HttpTransport::new(http).map_err(|what| Error::config(BUILDING, what))?),
+            None => {
+                Arc::new(HttpTransport::new(http).map_err(|what| Error::config(BUILDING, what))?)
+            }
         };
-        Ok(Client::new(Shared::new(key, key_in, transport, clock, budget, seed, requests_per_second), timeout))
+        Ok(Client::new(
+            Shared::new(key, key_in, transport, clock, budget, seed, requests_per_second),
+            timeout,
+        ))
     }
 
     /// Takes `SASTAOTP_API_KEY` and `SASTAOTP_BASE_URL` from the environment, where they are set.
@@ -202,9 +216,10 @@ impl ClientBuilder {
         let read = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
             Err(std::env::VarError::NotPresent) => Ok(None),
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(Error::config(BUILDING, format!("the environment variable {name} is not UTF-8")))
-            }
+            Err(std::env::VarError::NotUnicode(_)) => Err(Error::config(
+                BUILDING,
+                format!("the environment variable {name} is not UTF-8"),
+            )),
         };
         let mut builder = Self::default();
         if let Some(key) = read("SASTAOTP_API_KEY")? {

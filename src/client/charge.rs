@@ -33,14 +33,16 @@ impl Client {
         let desk = Arc::clone(&buyer.desk);
         let deadline = self.deadline();
         let beside = Purchasing { deadline: self.now().monotonic + RUN_ON, ..purchasing };
-        let thread = std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
-            beside.run();
-            waiter.nudge();
-        });
+        let thread =
+            std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
+                beside.run();
+                waiter.nudge();
+            });
         if let Err(error) = thread {
             self.books().not_charged(buyer.ticket);
             let what = format!("no thread could be started ({}): nothing was sent", error.kind());
-            return Err(Error::new(ErrorKind::Connection, &intent.doing(), what).with_intent(intent.clone()));
+            return Err(Error::new(ErrorKind::Connection, &intent.doing(), what)
+                .with_intent(intent.clone()));
         }
         let token = self.token();
         token.wait_or(self.left(deadline), || desk.is_done());
@@ -49,10 +51,16 @@ impl Client {
 
     /// Reserves the money for a purchase, and gives its two sides: who makes it, and who waits for it.
     pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(Purchasing, Buyer)> {
-        let refused = |what| Error::new(ErrorKind::Budget, &intent.doing(), what).with_intent(intent.clone());
+        let refused =
+            |what| Error::new(ErrorKind::Budget, &intent.doing(), what).with_intent(intent.clone());
         let ticket = self.books().reserve(&intent).map_err(refused)?;
         let (latch, desk) = (Arc::default(), Arc::default());
-        let buyer = Buyer { intent: intent.clone(), ticket, latch: Arc::clone(&latch), desk: Arc::clone(&desk) };
+        let buyer = Buyer {
+            intent: intent.clone(),
+            ticket,
+            latch: Arc::clone(&latch),
+            desk: Arc::clone(&desk),
+        };
         // Its caller may be back before; what was sent runs on.
         let deadline = if self.impatient { self.now().monotonic + RUN_ON } else { self.deadline() };
         let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline, latch, desk };
@@ -120,7 +128,8 @@ impl Buyer {
             Err(error) => error,
             Ok(purchase) => {
                 client.books().leave(self.intent.clone(), purchase);
-                Error::cancelled(&self.intent.doing(), Phase::Receive).unknown_charge(self.intent.clone())
+                Error::cancelled(&self.intent.doing(), Phase::Receive)
+                    .unknown_charge(self.intent.clone())
             }
         }
     }
@@ -164,7 +173,8 @@ impl Purchasing {
             }
             Ok((ChargeReply::Unknown(failure), reply)) => {
                 books.unknown(self.ticket);
-                Err(failed(&self.intent.doing(), failure, &reply).unknown_charge(self.intent.clone()))
+                Err(failed(&self.intent.doing(), failure, &reply)
+                    .unknown_charge(self.intent.clone()))
             }
             Err(error) => {
                 if error.charge() == Charge::Unknown {
@@ -184,7 +194,8 @@ impl Purchasing {
         let cancel = client.token();
         let request = self.intent.request();
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
-        let pass = client.shared.gates.pass(&doing, &self.latch, || client.left(self.deadline), cancel);
+        let pass =
+            client.shared.gates.pass(&doing, &self.latch, || client.left(self.deadline), cancel);
         let _pass = pass.ok_or_else(|| {
             let error = if cancel.is_cancelled() {
                 Error::cancelled(&doing, Phase::Prepare)
@@ -200,11 +211,16 @@ impl Purchasing {
         client.books().sending(self.ticket);
         for attempt in 1.. {
             if self.latch.is_abandoned() {
-                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone()));
+                return Err(
+                    Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone())
+                );
             }
-            client.admit(&doing, self.deadline).map_err(|error| error.with_intent(self.intent.clone()))?;
+            client
+                .admit(&doing, self.deadline)
+                .map_err(|error| error.with_intent(self.intent.clone()))?;
             let left = client.left(self.deadline);
-            let outcome = client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
+            let outcome =
+                client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
             let error = match outcome {
                 Ok(reply) => {
                     let understood = match request {
@@ -221,7 +237,11 @@ impl Purchasing {
             }
             let hopeless = matches!(
                 error.cause,
-                Cause::Certificate | Cause::Proxy | Cause::Cancelled | Cause::Local | Cause::Deadline
+                Cause::Certificate
+                    | Cause::Proxy
+                    | Cause::Cancelled
+                    | Cause::Local
+                    | Cause::Deadline
             );
             let pause = PAUSE.mul_f64(f64::from(client.shared.random()) / f64::from(u32::MAX));
             let error = Error::transport(&doing, error).with_intent(self.intent.clone());
@@ -230,7 +250,9 @@ impl Purchasing {
             }
             log::debug!("{error}; nothing was sent, trying again in {pause:?}");
             if !client.sleep(pause) {
-                return Err(Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone()));
+                return Err(
+                    Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone())
+                );
             }
         }
         unreachable!("the loop ends at the last attempt")
@@ -241,7 +263,9 @@ impl Purchasing {
         if let (Some(price), Some(max)) = (purchase.price, self.intent.max_price())
             && price > max
         {
-            purchase.warnings.push(format!("overcharged: {price} were charged, and {max} were the maximum"));
+            purchase
+                .warnings
+                .push(format!("overcharged: {price} were charged, and {max} were the maximum"));
         }
         let sequence = purchase.order_id.as_ref().and_then(|id| id.parse::<u64>().ok());
         if let (Some(sequence), Some(highest)) = (sequence, self.intent.watermark())
@@ -249,10 +273,14 @@ impl Purchasing {
             && !seen_before
         {
             // Reconciling goes by ids that grow.
-            purchase.warnings.push(format!("the order id {sequence} is not above {highest}, which was there before"));
+            purchase.warnings.push(format!(
+                "the order id {sequence} is not above {highest}, which was there before"
+            ));
         }
         if seen_before {
-            purchase.warnings.push("the service returned an activation that it had sold before".to_owned());
+            purchase
+                .warnings
+                .push("the service returned an activation that it had sold before".to_owned());
         }
         for warning in &purchase.warnings {
             log::warn!("{}: {warning}", self.intent.doing());
@@ -292,7 +320,9 @@ impl Desk {
         }
         match outcome {
             Err(error) if error.charge() == Charge::NotCharged => client.books().unlist(ticket),
-            Ok(purchase) => client.books().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase))),
+            Ok(purchase) => {
+                client.books().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase)))
+            }
             Err(error) => client.books().conclude(ticket, UnclaimedOutcome::Unknown(error)),
         }
     }
@@ -331,7 +361,11 @@ impl Gates {
                 return None;
             }
             // Wakes with the end of any purchase, so the slice says nothing about the time that went by.
-            taken = self.freed.wait_timeout(taken, left.min(SLICE)).unwrap_or_else(PoisonError::into_inner).0;
+            taken = self
+                .freed
+                .wait_timeout(taken, left.min(SLICE))
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
         taken.insert(kind.to_owned(), Arc::clone(latch));
         Some(Pass { gates: self, kind: kind.to_owned(), latch: Arc::clone(latch) })
@@ -383,7 +417,12 @@ mod tests {
                 assert!(request.latch.try_send());
             }
             let message = "the connection was refused".to_owned();
-            Err(TransportError { cause: Cause::Refused, phase: Phase::Connect, sent: self.says_sent, message })
+            Err(TransportError {
+                cause: Cause::Refused,
+                phase: Phase::Connect,
+                sent: self.says_sent,
+                message,
+            })
         }
     }
 
@@ -395,10 +434,19 @@ mod tests {
             (false, true, Charge::Unknown, 1),
             (true, true, Charge::Unknown, 1),
         ] {
-            let transport = Arc::new(Contradictory { latched, says_sent, exchanges: AtomicU32::new(0) });
-            let client = Client::builder().api_key("k").transport(Arc::clone(&transport) as _).build().unwrap();
+            let transport =
+                Arc::new(Contradictory { latched, says_sent, exchanges: AtomicU32::new(0) });
+            let client = Client::builder()
+                .api_key("k")
+                .transport(Arc::clone(&transport) as _)
+                .build()
+                .unwrap();
             let error = client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
-            assert_eq!((error.charge(), transport.exchanges.load(Ordering::Relaxed)), (charge, exchanges), "{error}");
+            assert_eq!(
+                (error.charge(), transport.exchanges.load(Ordering::Relaxed)),
+                (charge, exchanges),
+                "{error}"
+            );
         }
     }
 
@@ -417,7 +465,10 @@ mod tests {
         assert!(first.try_abandon());
         let next = gates.pass("tg", &second, || Duration::ZERO, &open).unwrap();
         drop(held);
-        assert!(gates.pass("tg", &Arc::default(), || Duration::ZERO, &open).is_none(), "the next one holds it");
+        assert!(
+            gates.pass("tg", &Arc::default(), || Duration::ZERO, &open).is_none(),
+            "the next one holds it"
+        );
         drop(next);
         assert!(gates.pass("tg", &Arc::default(), || Duration::ZERO, &open).is_some());
     }
@@ -453,8 +504,13 @@ mod tests {
         let builder = Client::builder().api_key("k").budget(Amount::from_rupees(100));
         let client = builder.transport(Arc::clone(&transport) as _).build().unwrap();
         let request = NumberRequest::new("tg").max_price(Amount::from_rupees(80));
-        let error = client.with_timeout(Duration::from_millis(50)).get_number(request.clone()).unwrap_err();
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::NotCharged), "{error}");
+        let error =
+            client.with_timeout(Duration::from_millis(50)).get_number(request.clone()).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Timeout, Charge::NotCharged),
+            "{error}"
+        );
         assert_eq!(client.budget_left(), Some(Amount::from_rupees(100)));
         let number = client.with_timeout(Duration::from_secs(10)).get_number(request).unwrap();
         assert_eq!(client.budget_left(), Some(Amount::from_micros(81_500_000)));

@@ -36,8 +36,8 @@ use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
 use crate::governor::{Governor, Place};
 use crate::protocol::{
-    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Shown, Status, StatusChange,
-    find_countries, parse_balance, parse_countries, parse_prices, parse_services,
+    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Shown, Status,
+    StatusChange, find_countries, parse_balance, parse_countries, parse_prices, parse_services,
 };
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
@@ -162,7 +162,11 @@ impl Client {
         self.prices(service, country).map(Answer::into_value)
     }
 
-    pub(crate) fn prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Answer<Prices>> {
+    pub(crate) fn prices(
+        &self,
+        service: Option<&str>,
+        country: Option<&str>,
+    ) -> Result<Answer<Prices>> {
         self.read(&Request::GetPrices { service, country }, "reading the prices", parse_prices)
     }
 
@@ -181,7 +185,9 @@ impl Client {
     }
 
     pub(crate) fn countries_named(&self, name: &str) -> Result<Answer<Vec<Country>>> {
-        let named = |countries: Vec<Country>| find_countries(&countries, name).into_iter().cloned().collect();
+        let named = |countries: Vec<Country>| {
+            find_countries(&countries, name).into_iter().cloned().collect()
+        };
         Ok(self.countries()?.map(named))
     }
 
@@ -280,7 +286,8 @@ impl Client {
     }
 
     pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
-        self.transition(id, status, &mut transition::Known::default()).and_then(transition::Transition::into_change)
+        self.transition(id, status, &mut transition::Known::default())
+            .and_then(transition::Transition::into_change)
     }
 
     /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with
@@ -348,7 +355,9 @@ impl Client {
                 } else {
                     "the client's own limit of requests a second left no room within the time of the call"
                 };
-                return Err(Error::new(ErrorKind::RateLimited, doing, what).with_retry(Retry::After(pause)));
+                return Err(
+                    Error::new(ErrorKind::RateLimited, doing, what).with_retry(Retry::After(pause))
+                );
             }
             if !self.sleep(not_yet.again.saturating_sub(now).min(left)) {
                 return Err(Error::cancelled(doing, Phase::Prepare));
@@ -426,8 +435,12 @@ impl Shared {
     ) -> Result<Reply, TransportError> {
         let catalogue = request.is_catalogue();
         let (query, key_header) = match &self.credential {
-            Credential::Header(name, value) => (Zeroizing::new(query.to_owned()), Some((*name, value.as_str()))),
-            Credential::Parameter(parameter) => (Zeroizing::new(format!("{}&{query}", parameter.as_str())), None),
+            Credential::Header(name, value) => {
+                (Zeroizing::new(query.to_owned()), Some((*name, value.as_str())))
+            }
+            Credential::Parameter(parameter) => {
+                (Zeroizing::new(format!("{}&{query}", parameter.as_str())), None)
+            }
         };
         let sent = self.clock.now().monotonic;
         let outcome = self.transport.exchange(&transport::Request {
@@ -448,8 +461,12 @@ impl Shared {
         }
         let action = request.action();
         match &outcome {
-            Ok(reply) => log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len()),
-            Err(error) => log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent),
+            Ok(reply) => {
+                log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len())
+            }
+            Err(error) => {
+                log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent)
+            }
         }
         outcome.map(|mut reply| {
             let key = self.key.expose().as_bytes();
@@ -505,14 +522,21 @@ mod tests {
 
     impl Transport for Caller {
         fn exchange(&self, _: &Request<'_>) -> std::result::Result<Reply, TransportError> {
-            Ok(Reply { status: 200, framed: true, retry_after: None, body: b"ACCESS_BALANCE:1".to_vec() })
+            Ok(Reply {
+                status: 200,
+                framed: true,
+                retry_after: None,
+                body: b"ACCESS_BALANCE:1".to_vec(),
+            })
         }
     }
 
     #[test]
     fn a_call_that_panics_in_its_sleep_leaves_the_line() {
-        let caller = Arc::new(Caller(ManualClock::new(SystemTime::UNIX_EPOCH), AtomicBool::new(false)));
-        let built = Client::builder().api_key("k").clock(Arc::clone(&caller) as _).transport(caller as _);
+        let caller =
+            Arc::new(Caller(ManualClock::new(SystemTime::UNIX_EPOCH), AtomicBool::new(false)));
+        let built =
+            Client::builder().api_key("k").clock(Arc::clone(&caller) as _).transport(caller as _);
         let client = built.max_requests_per_second(1.0).build().unwrap();
         client.get_balance().unwrap();
         catch_unwind(AssertUnwindSafe(|| client.get_balance())).unwrap_err();

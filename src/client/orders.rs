@@ -33,7 +33,8 @@ impl OrderQuery {
     /// Whether a page that lists so many orders is the last one, with which so many were seen. One that lists fewer than were
     /// asked for is not where the service says that there are more: it may send as few as it likes.
     pub(super) fn is_last(&self, listed: usize, seen: usize, total: Option<u64>) -> bool {
-        listed == 0 || (listed < self.limit as usize && total.is_none_or(|total| seen as u64 >= total))
+        listed == 0
+            || (listed < self.limit as usize && total.is_none_or(|total| seen as u64 >= total))
     }
 }
 
@@ -58,7 +59,8 @@ impl Client {
         let OrderQuery { limit, page, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);
         let request = Request::GetOrders { limit: *limit, page: *page, status };
-        let mut page = self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
+        let mut page =
+            self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
         let mut ids = HashSet::new();
         for id in page.orders.iter().filter_map(|order| order.activation_id.as_deref()) {
             if !ids.insert(id) {
@@ -67,10 +69,14 @@ impl Client {
         }
         let mut books = self.books();
         books.saw_orders(&page.orders);
-        page.extra_orders = books.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
+        page.extra_orders =
+            books.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
         drop(books);
         if !page.extra_orders.is_empty() {
-            log::warn!("reading the orders: {} may be a purchase made twice", page.extra_orders.join(", "));
+            log::warn!(
+                "reading the orders: {} may be a purchase made twice",
+                page.extra_orders.join(", ")
+            );
         }
         Ok(page)
     }
@@ -98,7 +104,8 @@ impl Orders {
         let (listed, before) = (page.orders.len(), self.seen.len());
         self.fetched.extend(page.orders.into_iter().filter(|order| self.seen.insert(id(order))));
         // A server that ignores `page` would send the same one for ever.
-        self.ended = self.query.is_last(listed, self.seen.len(), page.total) || self.seen.len() == before;
+        self.ended =
+            self.query.is_last(listed, self.seen.len(), page.total) || self.seen.len() == before;
         self.query.page += 1;
         Ok(())
     }

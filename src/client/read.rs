@@ -90,7 +90,8 @@ impl Client {
             _ => false,
         };
         let most = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(LONGEST_PAUSE);
-        passes.then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(told))
+        passes
+            .then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(told))
     }
 
     /// Sends a read once.
@@ -133,12 +134,21 @@ impl Client {
 
     /// The state of an activation, from whichever form of reply is known to be whole.
     pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<Shown>> {
-        self.read_status(id, |request, doing| self.read_until(request, doing, deadline, parse_shown))
+        self.read_status(id, |request, doing| {
+            self.read_until(request, doing, deadline, parse_shown)
+        })
     }
 
     /// The same, sent once: a wait repeats it by itself. `sending` is called as it is about to leave.
-    pub(super) fn status_once(&self, id: &str, deadline: Duration, sending: impl Fn()) -> Result<Answer<Shown>> {
-        self.read_status(id, |request, doing| self.attempt_and_tell(request, doing, deadline, parse_shown, &sending))
+    pub(super) fn status_once(
+        &self,
+        id: &str,
+        deadline: Duration,
+        sending: impl Fn(),
+    ) -> Result<Answer<Shown>> {
+        self.read_status(id, |request, doing| {
+            self.attempt_and_tell(request, doing, deadline, parse_shown, &sending)
+        })
     }
 
     fn read_status(
@@ -150,7 +160,9 @@ impl Client {
         let unframed = &self.shared.unframed;
         if !unframed.load(Ordering::Relaxed) {
             match send(&Request::GetStatus { id }, &doing) {
-                Err(error) if error.fault() == Some("N09") => unframed.store(true, Ordering::Relaxed),
+                Err(error) if error.fault() == Some("N09") => {
+                    unframed.store(true, Ordering::Relaxed)
+                }
                 other => return other,
             }
         }
@@ -165,7 +177,9 @@ impl Client {
         }
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
-        let answer = self.attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown).ok()?;
+        let answer = self
+            .attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown)
+            .ok()?;
         let Answer { value: Shown { mut messages, .. }, reply } = answer;
         let at = messages.iter().rposition(|full| full.code == sms.code)?;
         messages.truncate(at + 1);

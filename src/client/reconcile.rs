@@ -47,7 +47,9 @@ pub struct Reconciliation {
 impl Reconciliation {
     /// Whether an order is among the candidates. Of two that share an id, either may be it.
     fn has(&self, order: &Order) -> bool {
-        let is_same = |other: &Order| other.order_id == order.order_id && other.activation_id == order.activation_id;
+        let is_same = |other: &Order| {
+            other.order_id == order.order_id && other.activation_id == order.activation_id
+        };
         self.candidates.iter().any(is_same)
     }
 }
@@ -127,7 +129,8 @@ impl Reconciling {
     /// Takes in what a look showed, beside what those before it did; says whether that is enough.
     fn take(&mut self, books: &Books, mut now: Reconciliation) -> bool {
         self.last_error = None;
-        let mut before = self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
+        let mut before =
+            self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
         for found in [&mut before, &mut now] {
             found.candidates.retain(|order| !books.is_of_another(order, &self.intent));
         }
@@ -206,7 +209,8 @@ impl Task for Reconciling {
 
 /// Whether an order is older than the purchase, as far as its id or time tells.
 fn is_before(order: &Order, intent: &Intent) -> bool {
-    let by_id = intent.watermark().zip(order.sequence()).map(|(watermark, sequence)| sequence <= watermark);
+    let by_id =
+        intent.watermark().zip(order.sequence()).map(|(watermark, sequence)| sequence <= watermark);
     let by_time = order.created.map(|created| created + CLOCK_SKEW < intent.started());
     by_id.or(by_time).unwrap_or(false)
 }
@@ -231,7 +235,9 @@ pub(super) fn looks_like(order: &Order, intent: &Intent) -> bool {
         (Some(ours), Some(theirs)) => ours.eq_ignore_ascii_case(theirs) || is_name(theirs),
         _ => true,
     };
-    may_be(order, intent) && agrees(intent.service(), &order.service) && agrees(intent.country(), &order.country)
+    may_be(order, intent)
+        && agrees(intent.service(), &order.service)
+        && agrees(intent.country(), &order.country)
 }
 
 /// Whether the codes prove that an order is of another service. A history that gives none gives names instead, and those
@@ -246,7 +252,8 @@ fn is_of_other_service(order: &Order, intent: &Intent) -> bool {
 /// the order's own number begins: 91 for a number of India, which is 22.
 fn is_of_other_country(order: &Order, intent: &Intent) -> bool {
     let (Some(ours), Some(theirs)) = (intent.country(), &order.country) else { return false };
-    let is_calling_code = order.phone_number.as_deref().is_some_and(|number| digits(number).starts_with(theirs));
+    let is_calling_code =
+        order.phone_number.as_deref().is_some_and(|number| digits(number).starts_with(theirs));
     is_number(ours) && is_number(theirs) && ours != theirs && !is_calling_code
 }
 
@@ -276,7 +283,11 @@ mod tests {
     }
 
     fn intent(watermark: Option<u64>) -> Intent {
-        NumberRequest::new("tg").country("22").accept_any_price().into_intent(start(), watermark).unwrap()
+        NumberRequest::new("tg")
+            .country("22")
+            .accept_any_price()
+            .into_intent(start(), watermark)
+            .unwrap()
     }
 
     /// An order by its id and by how many seconds after the purchase it was made.
@@ -302,7 +313,11 @@ mod tests {
             (None, Some("6"), Some(60), false),
             (None, None, None, false),
         ] {
-            assert_eq!(is_before(&order(id, seconds), &intent(watermark)), before, "{watermark:?} {id:?} {seconds:?}");
+            assert_eq!(
+                is_before(&order(id, seconds), &intent(watermark)),
+                before,
+                "{watermark:?} {id:?} {seconds:?}"
+            );
         }
     }
 
@@ -321,8 +336,11 @@ mod tests {
             (Some("12"), false, true),
             (Some("\u{442}\u{433}"), false, true),
         ] {
-            let order =
-                Order { service: service.map(str::to_owned), is_service_code: is_code, ..order(Some("8"), None) };
+            let order = Order {
+                service: service.map(str::to_owned),
+                is_service_code: is_code,
+                ..order(Some("8"), None)
+            };
             assert_eq!(may_be(&order, &intent(Some(7))), may, "{service:?} {is_code}");
         }
     }
@@ -386,10 +404,20 @@ mod tests {
                 complete,
             };
             let (intent, found) = (intent(Some(6)), Some(look(before)));
-            let mut looking = Reconciling { intent, looks: VecDeque::new(), found, looked: None, last_error: None };
+            let mut looking = Reconciling {
+                intent,
+                looks: VecDeque::new(),
+                found,
+                looked: None,
+                last_error: None,
+            };
             assert_eq!(looking.take(&Books::default(), look(now)), is_enough, "{before:?} {now:?}");
             let found = looking.found.unwrap();
-            assert_eq!((found.candidates, found.complete), (look(after).candidates, after.1), "{before:?} {now:?}");
+            assert_eq!(
+                (found.candidates, found.complete),
+                (look(after).candidates, after.1),
+                "{before:?} {now:?}"
+            );
         }
     }
 
@@ -398,8 +426,15 @@ mod tests {
     struct Pages(Mutex<VecDeque<String>>);
 
     impl transport::Transport for Pages {
-        fn exchange(&self, request: &transport::Request<'_>) -> std::result::Result<Reply, TransportError> {
-            assert!(request.query.starts_with("action=getOrders&limit=100&page="), "{}", request.query);
+        fn exchange(
+            &self,
+            request: &transport::Request<'_>,
+        ) -> std::result::Result<Reply, TransportError> {
+            assert!(
+                request.query.starts_with("action=getOrders&limit=100&page="),
+                "{}",
+                request.query
+            );
             let body = self.0.lock().unwrap().pop_front().unwrap_or_else(|| "[]".to_owned());
             Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into_bytes() })
         }
@@ -425,14 +460,20 @@ mod tests {
         for (pages, total, expected, complete) in tables {
             let page = |ids: &Page| {
                 let total = total.map(|total| format!(r#""total":{total},"#)).unwrap_or_default();
-                let orders: Vec<String> = ids.iter().map(|id| format!(r#"{{"order_id":{id}}}"#)).collect();
+                let orders: Vec<String> =
+                    ids.iter().map(|id| format!(r#"{{"order_id":{id}}}"#)).collect();
                 format!(r#"{{{total}"orders":[{}]}}"#, orders.join(","))
             };
             let found = client(pages.iter().map(page)).look(&intent(Some(0))).unwrap();
-            let ids =
-                |orders: Vec<Order>| orders.iter().map(|order| order.order_id.clone().unwrap()).collect::<Vec<_>>();
+            let ids = |orders: Vec<Order>| {
+                orders.iter().map(|order| order.order_id.clone().unwrap()).collect::<Vec<_>>()
+            };
             let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-            assert_eq!((ids(found.candidates), found.complete), (expected.clone(), complete), "{pages:?} {total:?}");
+            assert_eq!(
+                (ids(found.candidates), found.complete),
+                (expected.clone(), complete),
+                "{pages:?} {total:?}"
+            );
             let all = client(pages.iter().map(page)).orders(OrderQuery::default());
             assert_eq!(ids(all.map(Result::unwrap).collect()), expected, "{pages:?} {total:?}");
         }
@@ -441,8 +482,10 @@ mod tests {
     #[test]
     fn an_order_that_a_shifted_page_shows_again_is_one_candidate() {
         let orders = |ids: &[(u32, &str)]| {
-            let orders: Vec<String> =
-                ids.iter().map(|(order, id)| format!(r#"{{"order_id":{order},"activation_id":"{id}"}}"#)).collect();
+            let orders: Vec<String> = ids
+                .iter()
+                .map(|(order, id)| format!(r#"{{"order_id":{order},"activation_id":"{id}"}}"#))
+                .collect();
             format!("[{}]", orders.join(","))
         };
         let mut first: Vec<(u32, &str)> = (0..97).map(|at| (3000 - at, "same")).collect();
@@ -452,7 +495,9 @@ mod tests {
         let found = client(pages).look(&intent(Some(50))).unwrap();
         let ids: Vec<_> = found.candidates[97..]
             .iter()
-            .map(|order| (order.order_id.as_deref().unwrap(), order.activation_id.as_deref().unwrap()))
+            .map(|order| {
+                (order.order_id.as_deref().unwrap(), order.activation_id.as_deref().unwrap())
+            })
             .collect();
         assert_eq!(ids, [("300", "a"), ("300", "b"), ("200", "c"), ("100", "c")]);
         assert!(found.complete);

@@ -37,7 +37,8 @@ fn spelling(text: &[u8], key: &[u8]) -> Option<usize> {
 /// How much of the beginning of a text spells one byte.
 fn letter(text: &[u8], byte: u8) -> Option<usize> {
     let is_hex = |digits: &[u8]| {
-        std::str::from_utf8(digits).is_ok_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(|value| value == byte))
+        std::str::from_utf8(digits)
+            .is_ok_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(|value| value == byte))
     };
     match text {
         [b'\\', b'u', b'0', b'0', high, low, ..] if is_hex(&[*high, *low]) => Some(6),

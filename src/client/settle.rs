@@ -103,15 +103,21 @@ impl Task for Settling {
                     }
                 };
                 match (why, waited) {
-                    (_, Err(error)) if error.kind() == ErrorKind::Cancelled => return Turn::Done(Err(error)),
+                    (_, Err(error)) if error.kind() == ErrorKind::Cancelled => {
+                        return Turn::Done(Err(error));
+                    }
                     (Why::LateCode, Err(_)) if activation.is_over() => {}
                     // Completing would lose a code that could not be read.
-                    (Why::LateCode, Err(error)) if error.kind() != ErrorKind::WaitTimeout || !waiting.is_answered() => {
+                    (Why::LateCode, Err(error))
+                        if error.kind() != ErrorKind::WaitTimeout || !waiting.is_answered() =>
+                    {
                         return Turn::Done(Err(not_read(error)));
                     }
                     // Where the service shows none, nothing is left but to complete.
                     (Why::LateCode, _) => {
-                        return Turn::Done(activation.with_timeout(client.left(self.deadline)).complete());
+                        return Turn::Done(
+                            activation.with_timeout(client.left(self.deadline)).complete(),
+                        );
                     }
                     // A code: it is completed. Nothing: it is cancelled. Over: that is told.
                     (Why::TooEarly, _) => self.deadline = client.deadline(),

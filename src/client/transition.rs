@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::read::{Answer, failed, raw};
 use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change};
+use crate::protocol::{
+    Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
+};
 use crate::transport::{Phase, Reply};
 use crate::{Code, CodeClass, Error, ErrorKind, Result};
 
@@ -59,7 +61,12 @@ enum Shows {
 
 impl Client {
     /// Changes an order; a refund that comes of it is in the books.
-    pub(super) fn transition(&self, id: &str, wanted: SetStatus, known: &mut Known<'_>) -> Result<Transition> {
+    pub(super) fn transition(
+        &self,
+        id: &str,
+        wanted: SetStatus,
+        known: &mut Known<'_>,
+    ) -> Result<Transition> {
         let transition = self.send_change(id, wanted, known)?;
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
@@ -69,7 +76,12 @@ impl Client {
         Ok(transition)
     }
 
-    fn send_change(&self, id: &str, wanted: SetStatus, known: &mut Known<'_>) -> Result<Transition> {
+    fn send_change(
+        &self,
+        id: &str,
+        wanted: SetStatus,
+        known: &mut Known<'_>,
+    ) -> Result<Transition> {
         let doing = doing(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
@@ -79,55 +91,70 @@ impl Client {
         for attempt in 1.. {
             self.admit(&doing, deadline)?;
             let left = self.left(deadline);
-            let error =
-                match self.shared.exchange(&request, &query, Lane::Read, left, self.token(), &SendLatch::default()) {
-                    Err(error) => {
-                        is_recent |= error.sent;
-                        let sent = error.sent;
-                        let error = Error::transport(&doing, error);
-                        if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
+            let error = match self.shared.exchange(
+                &request,
+                &query,
+                Lane::Read,
+                left,
+                self.token(),
+                &SendLatch::default(),
+            ) {
+                Err(error) => {
+                    is_recent |= error.sent;
+                    let sent = error.sent;
+                    let error = Error::transport(&doing, error);
+                    if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
+                        return Err(error);
+                    }
+                    error
+                }
+                Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
+                    Ok(change) if !says_what_became(wanted, &change) => {
+                        is_recent = true;
+                        let what = match change {
+                            StatusChange::Accepted => {
+                                "the service accepted without saying what it did".to_owned()
+                            }
+                            other => format!("the service answered something else: {other:?}"),
+                        };
+                        Error::new(ErrorKind::Protocol, &doing, what)
+                            .with_hint("read the status before anything else")
+                            .with_raw(&reply.body)
+                    }
+                    Ok(value) => {
+                        return Ok(Transition::Changed(Answer { value, reply: reply.body }));
+                    }
+                    Err(Failure::Service(error))
+                        if is_cancel(wanted) && error.says_code_arrived() =>
+                    {
+                        let messages = error.messages.clone();
+                        let error = failed(&doing, Failure::Service(error), &reply);
+                        return Ok(Transition::CodeArrived(messages, error));
+                    }
+                    Err(failure) => {
+                        let error = failed(&doing, failure, &reply);
+                        let finished = error.kind() == ErrorKind::AlreadyFinished;
+                        let by_us = finished && (is_recent || known.may_have_applied);
+                        if !by_us && is_definite(&error) {
                             return Err(error);
                         }
+                        is_recent |= !finished;
                         error
                     }
-                    Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
-                        Ok(change) if !says_what_became(wanted, &change) => {
-                            is_recent = true;
-                            let what = match change {
-                                StatusChange::Accepted => "the service accepted without saying what it did".to_owned(),
-                                other => format!("the service answered something else: {other:?}"),
-                            };
-                            Error::new(ErrorKind::Protocol, &doing, what)
-                                .with_hint("read the status before anything else")
-                                .with_raw(&reply.body)
-                        }
-                        Ok(value) => return Ok(Transition::Changed(Answer { value, reply: reply.body })),
-                        Err(Failure::Service(error)) if is_cancel(wanted) && error.says_code_arrived() => {
-                            let messages = error.messages.clone();
-                            let error = failed(&doing, Failure::Service(error), &reply);
-                            return Ok(Transition::CodeArrived(messages, error));
-                        }
-                        Err(failure) => {
-                            let error = failed(&doing, failure, &reply);
-                            let finished = error.kind() == ErrorKind::AlreadyFinished;
-                            let by_us = finished && (is_recent || known.may_have_applied);
-                            if !by_us && is_definite(&error) {
-                                return Err(error);
-                            }
-                            is_recent |= !finished;
-                            error
-                        }
-                    },
-                };
+                },
+            };
             known.may_have_applied |= is_recent;
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
-                    return Err(error.with_hint("whether it applied is not known, and no status shows it"));
+                    return Err(
+                        error.with_hint("whether it applied is not known, and no status shows it")
+                    );
                 }
                 match self.read_back(id, wanted, known, is_recent, deadline, &error)? {
                     Shows::Applied(change) => return Ok(Transition::Changed(change)),
                     Shows::Codes(messages)
-                        if wanted == SetStatus::NextCode && messages.iter().all(|sms| known.has(&sms.code)) => {}
+                        if wanted == SetStatus::NextCode
+                            && messages.iter().all(|sms| known.has(&sms.code)) => {}
                     Shows::Codes(messages) => return Ok(Transition::CodeArrived(messages, error)),
                     Shows::NotApplied => {}
                 }
@@ -167,10 +194,13 @@ impl Client {
                 let what = "the order is over, and nothing shows that it was cancelled";
                 return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
             }
-            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => applied(StatusChange::Cancelled),
-            (SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode, Status::Received(_)) => {
-                Shows::Codes(answer.value.messages)
+            (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => {
+                applied(StatusChange::Cancelled)
             }
+            (
+                SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode,
+                Status::Received(_),
+            ) => Shows::Codes(answer.value.messages),
             // Completed orders show as cancelled in this family; so does one that we finished.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
             (SetStatus::Complete, _) if finished => applied(StatusChange::Completed),
@@ -193,16 +223,20 @@ fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
 fn is_definite(error: &Error) -> bool {
     error.code().map(Code::meaning).is_some_and(|code| {
         // CANCEL_FAILED, "could not be recorded": the order may be over already.
-        !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown) && *code != Code::CancelFailed
+        !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown)
+            && *code != Code::CancelFailed
     })
 }
 
 /// Whether an answer tells what became of the order: where it ends it, nothing else will do.
 fn says_what_became(wanted: SetStatus, change: &StatusChange) -> bool {
     match wanted {
-        SetStatus::Cancel | SetStatus::CancelLegacy => change.is_cancelled() || *change == StatusChange::Completed,
+        SetStatus::Cancel | SetStatus::CancelLegacy => {
+            change.is_cancelled() || *change == StatusChange::Completed
+        }
         SetStatus::Complete => {
-            change.is_cancelled() || matches!(change, StatusChange::Completed | StatusChange::Accepted)
+            change.is_cancelled()
+                || matches!(change, StatusChange::Completed | StatusChange::Accepted)
         }
         SetStatus::SmsSent | SetStatus::NextCode => true,
     }

@@ -151,7 +151,8 @@ impl Waiting {
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         /// How late a poll may be made.
         const LATE: Duration = Duration::from_millis(100);
-        !self.cancel_on_timeout && now > self.activation.life().limit(&self.wait).saturating_add(LATE)
+        !self.cancel_on_timeout
+            && now > self.activation.life().limit(&self.wait).saturating_add(LATE)
     }
 
     /// Ends it without its last poll, for which nobody had the time.
@@ -180,43 +181,57 @@ impl Waiting {
             // A suspend before this very poll asks for none beside it.
             activation.life().polling(client.now());
         };
-        Ok(match client.status_once(activation.id(), give_up, sending).map(|answer| activation.chosen(answer.value)) {
-            Ok(Status::Received(sms)) => Seen::Status(Status::Received(activation.full(sms, give_up))),
-            Ok(status) => {
-                self.is_answered = !matches!(status, Status::Other(_));
-                if let Status::Other(text) = &status {
-                    // What stands behind the word may be a code.
-                    let word = text.split(':').next().unwrap_or_default();
-                    let what = format!("the service answered {word:?}, a status that is not known");
-                    let error = Error::new(ErrorKind::Protocol, &self.doing(), what);
-                    // And so may the word itself.
-                    log::warn!("{}: the service answered a status that is not known", self.doing());
+        Ok(
+            match client
+                .status_once(activation.id(), give_up, sending)
+                .map(|answer| activation.chosen(answer.value))
+            {
+                Ok(Status::Received(sms)) => {
+                    Seen::Status(Status::Received(activation.full(sms, give_up)))
+                }
+                Ok(status) => {
+                    self.is_answered = !matches!(status, Status::Other(_));
+                    if let Status::Other(text) = &status {
+                        // What stands behind the word may be a code.
+                        let word = text.split(':').next().unwrap_or_default();
+                        let what =
+                            format!("the service answered {word:?}, a status that is not known");
+                        let error = Error::new(ErrorKind::Protocol, &self.doing(), what);
+                        // And so may the word itself.
+                        log::warn!(
+                            "{}: the service answered a status that is not known",
+                            self.doing()
+                        );
+                        self.last_error = Some(error);
+                    }
+                    Seen::Status(status)
+                }
+                Err(error) if error.kind() == ErrorKind::Cancelled => {
+                    let (now, mut life) = (activation.client().now(), activation.life());
+                    // Where a second form was about to be asked for, the first was answered.
+                    if error.phase() >= Phase::Send || asked.get() > 1 {
+                        // The service was asked: the next poll, whoever makes it, keeps its distance.
+                        life.step(&mut self.wait, now, Some(&Seen::Trouble(Trouble::Transient)), 0);
+                    }
+                    life.give_up(&self.wait);
+                    return Err(error);
+                }
+                Err(error) => {
+                    let trouble = trouble(&error);
+                    log::debug!("{}: {}", self.doing(), error.logged());
                     self.last_error = Some(error);
+                    Seen::Trouble(trouble)
                 }
-                Seen::Status(status)
-            }
-            Err(error) if error.kind() == ErrorKind::Cancelled => {
-                let (now, mut life) = (activation.client().now(), activation.life());
-                // Where a second form was about to be asked for, the first was answered.
-                if error.phase() >= Phase::Send || asked.get() > 1 {
-                    // The service was asked: the next poll, whoever makes it, keeps its distance.
-                    life.step(&mut self.wait, now, Some(&Seen::Trouble(Trouble::Transient)), 0);
-                }
-                life.give_up(&self.wait);
-                return Err(error);
-            }
-            Err(error) => {
-                let trouble = trouble(&error);
-                log::debug!("{}: {}", self.doing(), error.logged());
-                self.last_error = Some(error);
-                Seen::Trouble(trouble)
-            }
-        })
+            },
+        )
     }
 
     fn conclude(&mut self, activation: &Activation, outcome: Outcome) -> Result<Sms> {
         let last_error = self.last_error.take();
-        let because = last_error.as_ref().map(|error| format!(" (the last poll failed: {error})")).unwrap_or_default();
+        let because = last_error
+            .as_ref()
+            .map(|error| format!(" (the last poll failed: {error})"))
+            .unwrap_or_default();
         let error = |kind, what: &str| Error::new(kind, &self.doing(), format!("{what}{because}"));
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
@@ -226,13 +241,23 @@ impl Waiting {
                 let error = error(ErrorKind::WaitTimeout, "no code came in time")
                     .with_hint("wait again, or cancel the order for its refund")
                     .with_retry(Retry::After(Duration::ZERO));
-                return if self.cancel_on_timeout { cancel_late(activation, error) } else { Err(error) };
+                return if self.cancel_on_timeout {
+                    cancel_late(activation, error)
+                } else {
+                    Err(error)
+                };
             }
-            Outcome::Ended(End::Expired) => error(ErrorKind::Expired, "the order expired without a code")
-                .with_hint(activation.refund_seen(call_end)),
-            Outcome::Ended(End::Cancelled) => error(ErrorKind::ActivationCancelled, "the order is cancelled")
-                .with_hint(activation.refund_seen(call_end)),
-            Outcome::Ended(End::Completed) => error(ErrorKind::AlreadyFinished, "the order is completed"),
+            Outcome::Ended(End::Expired) => {
+                error(ErrorKind::Expired, "the order expired without a code")
+                    .with_hint(activation.refund_seen(call_end))
+            }
+            Outcome::Ended(End::Cancelled) => {
+                error(ErrorKind::ActivationCancelled, "the order is cancelled")
+                    .with_hint(activation.refund_seen(call_end))
+            }
+            Outcome::Ended(End::Completed) => {
+                error(ErrorKind::AlreadyFinished, "the order is completed")
+            }
         })
     }
 }
@@ -245,13 +270,16 @@ impl Task for Waiting {
         let mut seen = None;
         loop {
             let now = client.now();
-            let next = activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
+            let next =
+                activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
             match next {
                 Next::Done(outcome) => return Turn::Done(self.conclude(&activation, outcome)),
-                Next::Poll { at, give_up } if at <= now.monotonic => match self.poll(&activation, give_up) {
-                    Ok(came) => seen = Some(came),
-                    Err(error) => return Turn::Done(Err(error)),
-                },
+                Next::Poll { at, give_up } if at <= now.monotonic => {
+                    match self.poll(&activation, give_up) {
+                        Ok(came) => seen = Some(came),
+                        Err(error) => return Turn::Done(Err(error)),
+                    }
+                }
                 Next::Poll { at: until, .. } => return Turn::Rest(until),
                 // For another's poll: that may end long before its time is over, or be given up.
                 Next::Rest { until } => return Turn::Rest(until.min(now.monotonic + LOOK)),
@@ -288,7 +316,9 @@ fn trouble(error: &Error) -> Trouble {
         ErrorKind::RateLimited => Trouble::RateLimited(error.told()),
         ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
         ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
-        ErrorKind::Rejected if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) => {
+        ErrorKind::Rejected
+            if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) =>
+        {
             Trouble::Http
         }
         _ => Trouble::Transient,
@@ -317,19 +347,34 @@ mod tests {
         fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
             if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
                 let message = "the caller gave up".to_owned();
-                return Err(TransportError { cause: Cause::Cancelled, phase: Phase::Connect, sent: false, message });
+                return Err(TransportError {
+                    cause: Cause::Cancelled,
+                    phase: Phase::Connect,
+                    sent: false,
+                    message,
+                });
             }
             self.polls.lock().unwrap().push(self.clock.now().monotonic);
             self.cancel.cancel();
-            Ok(Reply { status: 200, framed: false, retry_after: None, body: b"STATUS_OK:12:".to_vec() })
+            Ok(Reply {
+                status: 200,
+                framed: false,
+                retry_after: None,
+                body: b"STATUS_OK:12:".to_vec(),
+            })
         }
     }
 
     #[test]
     fn a_wait_keeps_its_distance_from_one_that_was_cancelled_between_the_two_forms_of_a_poll() {
-        let clock = Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+        let clock =
+            Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let cancel = Cancel::new();
-        let service = Arc::new(Unframed { clock: Arc::clone(&clock), cancel: cancel.clone(), polls: Mutex::default() });
+        let service = Arc::new(Unframed {
+            clock: Arc::clone(&clock),
+            cancel: cancel.clone(),
+            polls: Mutex::default(),
+        });
         let clocked = Client::builder().api_key("k").clock(clock);
         let client = clocked.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
         let number = client.activation("7").unwrap();

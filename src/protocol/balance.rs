@@ -29,11 +29,17 @@ pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, Failure> {
         }
         _ => {
             let object = answer.object().ok_or_else(|| answer.unexpected())?;
-            let inner = object.get(&["data"]).and_then(Field::object).filter(|inner| !inner.is_empty());
+            let inner =
+                object.get(&["data"]).and_then(Field::object).filter(|inner| !inner.is_empty());
             let object = inner.unwrap_or(object);
-            let amount =
-                object.get(&["balance", "amount"]).and_then(Field::amount).ok_or_else(|| answer.unexpected())?;
-            Ok(Balance { amount, currency: object.word(&["currency"]).unwrap_or_else(|| "INR".to_owned()) })
+            let amount = object
+                .get(&["balance", "amount"])
+                .and_then(Field::amount)
+                .ok_or_else(|| answer.unexpected())?;
+            Ok(Balance {
+                amount,
+                currency: object.word(&["currency"]).unwrap_or_else(|| "INR".to_owned()),
+            })
         }
     }
 }

@@ -63,18 +63,28 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
     if whole && !table.is_empty() {
         return Ok(table);
     }
-    let object = answer.object().filter(|_| raw.body.len() <= LONGEST_EMPTY).ok_or_else(|| answer.unexpected())?;
+    let object = answer
+        .object()
+        .filter(|_| raw.body.len() <= LONGEST_EMPTY)
+        .ok_or_else(|| answer.unexpected())?;
     let is_empty = if object.has(&T::ENVELOPES) {
         object.get(&T::ENVELOPES).is_none_or(holds_nothing)
     } else {
-        !speaks && object.into_fields().into_iter().all(|(key, field)| is_word(&key) || holds_nothing(field))
+        !speaks
+            && object
+                .into_fields()
+                .into_iter()
+                .all(|(key, field)| is_word(&key) || holds_nothing(field))
     };
     if is_empty { Ok(T::default()) } else { Err(answer.unexpected()) }
 }
 
 /// Whether a key at the top of a reply is no entry's but says how the call went.
 fn is_word(key: &str) -> bool {
-    matches!(key, "status" | "success" | "error" | "error_code" | "errorCode" | "title" | "message" | "msg")
+    matches!(
+        key,
+        "status" | "success" | "error" | "error_code" | "errorCode" | "title" | "message" | "msg"
+    )
 }
 
 /// Whether such a word may speak of an error.
@@ -88,7 +98,9 @@ fn speaks_of_error(key: &str, field: Field<'_>) -> bool {
 
 /// Whether a value holds no entry, only what holds none either: `{"22":[]}` is a country where nothing is sold.
 fn holds_nothing(field: Field<'_>) -> bool {
-    field.members().is_some_and(|members| members.into_iter().all(|(_, member)| holds_nothing(member)))
+    field
+        .members()
+        .is_some_and(|members| members.into_iter().all(|(_, member)| holds_nothing(member)))
 }
 
 /// The text of a reply that is a catalogue. Where entries were decoded from it, it is JSON, and whole.
@@ -117,7 +129,11 @@ impl<'de, T: Sink> Compound<'de> for Entries<'_, T> {
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(key)) = map.next_key()? {
             if self.top && T::ENVELOPES.contains(&&*key) {
-                map.next_value_seed(Entries { sink: &mut *self.sink, top: false, speaks: &mut *self.speaks })?;
+                map.next_value_seed(Entries {
+                    sink: &mut *self.sink,
+                    top: false,
+                    speaks: &mut *self.speaks,
+                })?;
             } else if self.top && is_word(&key) {
                 *self.speaks |= speaks_of_error(&key, map.next_value()?);
             } else {

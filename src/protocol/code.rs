@@ -209,7 +209,10 @@ mod tests {
         for (token, code) in FAMILY {
             assert_eq!(Code::read(token), Code::Other((*token).to_owned()));
             assert_eq!(Code::read(token).meaning(), code);
-            assert!(!Code::read(token).refuses_charge(), "{token} is not documented: it proves nothing");
+            assert!(
+                !Code::read(token).refuses_charge(),
+                "{token} is not documented: it proves nothing"
+            );
         }
     }
 

@@ -18,7 +18,8 @@ pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
 /// Puts the reply that an object was read from beside its fields.
 pub(crate) fn with_reply(object: String, reply: &[u8]) -> String {
     // Replies are UTF-8, and this checks it faster.
-    let reply = std::str::from_utf8(reply).map_or_else(|_| String::from_utf8_lossy(reply), Cow::Borrowed);
+    let reply =
+        std::str::from_utf8(reply).map_or_else(|_| String::from_utf8_lossy(reply), Cow::Borrowed);
     match json_in(&reply) {
         Some(raw) => with_raw(object, raw.get()),
         None => with_raw(object, &fields(&*reply)),
@@ -56,13 +57,19 @@ pub(crate) fn raw<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S:
 
 /// Writes a duration in milliseconds.
 #[allow(clippy::ref_option, reason = "serde gives it so")]
-pub(crate) fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn millis<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     duration.map(in_millis).serialize(serializer)
 }
 
 /// Writes a time in milliseconds since 1970.
 #[allow(clippy::ref_option, reason = "serde gives it so")]
-pub(crate) fn since_1970<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn since_1970<S: Serializer>(
+    time: &Option<SystemTime>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     time.map(millis_since_1970).serialize(serializer)
 }
 

@@ -60,7 +60,9 @@ impl<'a> Field<'a> {
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first()? {
             // Without an escape, and with what else it may hold checked already, the text is what stands between the quotes.
-            b'"' if !self.0.as_bytes().contains(&b'\\') => Some(Cow::Borrowed(&self.0[1..self.0.len() - 1])),
+            b'"' if !self.0.as_bytes().contains(&b'\\') => {
+                Some(Cow::Borrowed(&self.0[1..self.0.len() - 1]))
+            }
             b'"' => serde_json::from_str::<Text<'a>>(self.0).ok().map(|text| text.0),
             b'{' | b'[' | b'n' => None,
             _ => Some(Cow::Borrowed(self.0)),
@@ -85,10 +87,9 @@ impl<'a> Field<'a> {
         if let Ok(count) = text.parse() {
             return Some(count);
         }
-        let whole = text
-            .trim()
-            .split_once('.')
-            .map_or(text.trim(), |(whole, zeros)| if zeros.bytes().all(|b| b == b'0') { whole } else { "" });
+        let whole = text.trim().split_once('.').map_or(text.trim(), |(whole, zeros)| {
+            if zeros.bytes().all(|b| b == b'0') { whole } else { "" }
+        });
         whole.parse().ok()
     }
 
@@ -153,7 +154,8 @@ impl<'a> Object<'a> {
 
     /// A field of these that stands there twice.
     pub(crate) fn repeated(&self, names: &[&'static str]) -> Option<&'static str> {
-        let twice = |name: &&&'static str| self.0.iter().filter(|(key, _)| key == **name).count() > 1;
+        let twice =
+            |name: &&&'static str| self.0.iter().filter(|(key, _)| key == **name).count() > 1;
         names.iter().find(twice).copied()
     }
 
@@ -219,7 +221,8 @@ pub(crate) fn embedded_object(text: &str) -> Option<&str> {
         if opened > closed {
             continue;
         }
-        let mut values = serde_json::Deserializer::from_str(&text[start..]).into_iter::<&RawValue>();
+        let mut values =
+            serde_json::Deserializer::from_str(&text[start..]).into_iter::<&RawValue>();
         match values.next() {
             Some(Ok(value)) => {
                 let end = start + values.byte_offset();
@@ -383,14 +386,23 @@ mod tests {
         ] {
             assert_eq!(field(json).text().as_deref(), text, "{json}");
         }
-        for (json, count) in
-            [("12", Some(12)), (r#"" 12 ""#, Some(12)), ("12.0", Some(12)), ("12.5", None), ("-1", None), ("1e3", None)]
-        {
+        for (json, count) in [
+            ("12", Some(12)),
+            (r#"" 12 ""#, Some(12)),
+            ("12.0", Some(12)),
+            ("12.5", None),
+            ("-1", None),
+            ("1e3", None),
+        ] {
             assert_eq!(field(json).count(), count, "{json}");
         }
-        for (json, flag) in
-            [("true", Some(true)), (r#""1""#, Some(true)), ("0", Some(false)), (r#""""#, Some(false)), ("7", None)]
-        {
+        for (json, flag) in [
+            ("true", Some(true)),
+            (r#""1""#, Some(true)),
+            ("0", Some(false)),
+            (r#""""#, Some(false)),
+            ("7", None),
+        ] {
             assert_eq!(field(json).flag(), flag, "{json}");
         }
         for (json, empty) in [
@@ -455,7 +467,8 @@ mod tests {
 
     #[test]
     fn one_object_behind_a_warning_is_found_and_two_are_not() {
-        let warning = "<br />\n<b>Warning</b>: Undefined {key} in <b>x.php</b> on line <b>3</b><br />\n";
+        let warning =
+            "<br />\n<b>Warning</b>: Undefined {key} in <b>x.php</b> on line <b>3</b><br />\n";
         assert_eq!(embedded_object(&format!("{warning}{{\"a\":1}}\n")), Some(r#"{"a":1}"#));
         assert_eq!(embedded_object(&format!("{warning}{{\"a\":1}}{{\"b\":1}}")), None);
         assert_eq!(embedded_object(&format!("{warning}{{\"a\":1")), None);

@@ -65,7 +65,8 @@ mod tests {
     #[test]
     fn a_name_has_one_number_whatever_the_order() {
         let mut names = Names::default();
-        let numbers: Vec<u32> = ["a", "b", "c", "a", "b", "c", "c", "a", "a", ""].map(|name| names.number(name)).into();
+        let numbers: Vec<u32> =
+            ["a", "b", "c", "a", "b", "c", "c", "a", "a", ""].map(|name| names.number(name)).into();
         assert_eq!(numbers, [0, 1, 2, 0, 1, 2, 2, 0, 0, 3]);
         assert_eq!((names.find("c"), names.find("d"), names.name(1)), (Some(2), None, "b"));
         assert!(Arc::ptr_eq(&names.shared("b"), &names.shared("b")));

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::document;
 use super::json::{Field, Object};
 use super::reply::{
-    ACTIVATION_IDS, Answer, Body, Failure, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply, Salvage,
-    ServiceError, is_success, read,
+    ACTIVATION_IDS, Answer, Body, Failure, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS,
+    RawReply, Salvage, ServiceError, is_success, read,
 };
 use super::request::is_id;
 use crate::Amount;
@@ -83,7 +83,9 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     match read(raw, Salvage::Object) {
-        Err(Failure::Service(error)) if error.exact && error.code.refuses_charge() => ChargeReply::Refused(error),
+        Err(Failure::Service(error)) if error.exact && error.code.refuses_charge() => {
+            ChargeReply::Refused(error)
+        }
         Err(failure) => ChargeReply::Unknown(failure),
         Ok(answer) => match purchase(&answer, token) {
             Ok(purchase) => ChargeReply::Charged(Box::new(purchase)),
@@ -98,9 +100,15 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
         Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
             // An id may hold colons, a phone number cannot: the last part is the number.
-            let (id, phone) =
-                rest.rsplit_once(':').filter(|(_, phone)| is_phone(phone)).ok_or_else(|| answer.unexpected())?;
-            Purchase { activation_id: id.trim().to_owned(), phone_number: phone.trim().to_owned(), ..Purchase::empty() }
+            let (id, phone) = rest
+                .rsplit_once(':')
+                .filter(|(_, phone)| is_phone(phone))
+                .ok_or_else(|| answer.unexpected())?;
+            Purchase {
+                activation_id: id.trim().to_owned(),
+                phone_number: phone.trim().to_owned(),
+                ..Purchase::empty()
+            }
         }
         Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
     };
@@ -131,11 +139,15 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     let unexpected = || answer.unexpected();
     let object = answer.object().ok_or_else(unexpected)?;
     let object = match object.get(&["data"]).and_then(Field::object) {
-        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", NEW_ACTIVATION_ID]) => inner,
+        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", NEW_ACTIVATION_ID]) => {
+            inner
+        }
         _ => object,
     };
     // What stood behind a warning must say OK by itself.
-    let family = !answer.salvaged && object.has(&["activationId"]) && object.word(&["phoneNumber"]).is_some();
+    let family = !answer.salvaged
+        && object.has(&["activationId"])
+        && object.word(&["phoneNumber"]).is_some();
     let status = object.word(&["status"]);
     if !status.as_deref().map_or(family, is_success) {
         return Err(unexpected());
@@ -150,10 +162,13 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         warnings.push(format!("the price cannot be read: {}", super::reply::excerpt(price.raw())));
     }
     // A regetNumber reply may name the old id too: where there is a field for the new one, only that counts.
-    let ids: &[&str] = if object.has(&[NEW_ACTIVATION_ID]) { &[NEW_ACTIVATION_ID] } else { &ACTIVATION_IDS };
+    let ids: &[&str] =
+        if object.has(&[NEW_ACTIVATION_ID]) { &[NEW_ACTIVATION_ID] } else { &ACTIVATION_IDS };
     // The id alone proves the charge, and lets it be cancelled.
-    let phone_number =
-        object.word(&PHONE_NUMBERS).filter(|phone| phone.contains(|c: char| c.is_ascii_digit())).unwrap_or_default();
+    let phone_number = object
+        .word(&PHONE_NUMBERS)
+        .filter(|phone| phone.contains(|c: char| c.is_ascii_digit()))
+        .unwrap_or_default();
     if phone_number.is_empty() {
         warnings.push("the reply names no phone number".to_owned());
     }

@@ -157,8 +157,10 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     let mut orders = Vec::with_capacity(members.len().min(100));
     orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
     // An object without an envelope and without orders is some other reply.
-    let known_shape =
-        !orders.is_empty() || field.list().is_some() || total.is_some() || field.object().is_some_and(|o| o.is_empty());
+    let known_shape = !orders.is_empty()
+        || field.list().is_some()
+        || total.is_some()
+        || field.object().is_some_and(|o| o.is_empty());
     if !known_shape {
         return Err(answer.unexpected());
     }
@@ -172,8 +174,15 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
     } else {
         return None;
     };
-    let created_at =
-        object.word(&["created_at", "createdAt", "created", "date", "time", "purchased_at", "activationTime"]);
+    let created_at = object.word(&[
+        "created_at",
+        "createdAt",
+        "created",
+        "date",
+        "time",
+        "purchased_at",
+        "activationTime",
+    ]);
     let activation_id = object.word(&["activation_id", "activationId"]);
     let key = key.filter(|key| activation_id.is_none() && is_number(key));
     let service_code = object.word(&["service_code", "serviceCode"]);
@@ -200,12 +209,19 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
 
 fn code(object: &Object<'_>) -> Option<String> {
     let newest = |name: &&str| super::status::messages(object.get(&[name])?).pop();
-    ["code", "otp", "sms_code", "smsCode", "sms", "messages"].iter().find_map(newest).map(|sms| sms.code)
+    ["code", "otp", "sms_code", "smsCode", "sms", "messages"]
+        .iter()
+        .find_map(newest)
+        .map(|sms| sms.code)
 }
 
 /// Seconds or milliseconds since 1970.
 fn unix_time(text: &str) -> Option<SystemTime> {
     let number: u64 = text.parse().ok()?;
-    let since = if number > 100_000_000_000 { Duration::from_millis(number) } else { Duration::from_secs(number) };
+    let since = if number > 100_000_000_000 {
+        Duration::from_millis(number)
+    } else {
+        Duration::from_secs(number)
+    };
     (number > 1_000_000_000).then(|| SystemTime::UNIX_EPOCH + since)
 }

@@ -92,7 +92,8 @@ impl Prices {
     pub fn at(&self, index: usize) -> Option<Price<'_>> {
         let row = self.rows.get(index)?;
         // The country whose rows begin last before it.
-        let country = self.countries.partition_point(|(_, start)| *start <= index).checked_sub(1)?;
+        let country =
+            self.countries.partition_point(|(_, start)| *start <= index).checked_sub(1)?;
         Some(self.price(country, row))
     }
 
@@ -221,7 +222,8 @@ impl<'de> Compound<'de> for RowSeed {
                     row.cost = cost.map_or(NO_COST, Amount::micros);
                 }
                 "count" => {
-                    let count = field.count().map(|count| u32::try_from(count).unwrap_or(NO_COUNT - 1));
+                    let count =
+                        field.count().map(|count| u32::try_from(count).unwrap_or(NO_COUNT - 1));
                     row.count = count.map_or(NO_COUNT, |count| count.min(NO_COUNT - 1));
                 }
                 _ => {}
@@ -248,7 +250,9 @@ mod tests {
             r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
             r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"1":{"tg":{"cost":0.000001,"count":10}}}"#,
         ] {
-            let prices = parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() }).unwrap();
+            let prices =
+                parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() })
+                    .unwrap();
             assert_eq!(prices.json(), serde_json::to_string(&prices).unwrap(), "{body}");
         }
     }
@@ -259,8 +263,14 @@ mod tests {
             r#"{"22":{"tg":{"cost":1},"tg":{"cost":2}}}"#,
             r#"{"22":{"tg":{"cost":1}},"22":{"wa":{"cost":3},"tg":{"cost":2}}}"#,
         ] {
-            let prices = parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() }).unwrap();
-            assert_eq!(prices.get("22", "tg").unwrap().cost, Some(Amount::from_rupees(2)), "{body}");
+            let prices =
+                parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() })
+                    .unwrap();
+            assert_eq!(
+                prices.get("22", "tg").unwrap().cost,
+                Some(Amount::from_rupees(2)),
+                "{body}"
+            );
         }
     }
 }

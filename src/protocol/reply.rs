@@ -94,7 +94,8 @@ pub(crate) enum Salvage {
 }
 
 /// The fields that decide what a reply means: where one stands twice, nothing says which of the two is meant.
-pub(super) const IDENTITY: [&str; 5] = ["status", "id", "activation_id", "activationId", "new_activation_id"];
+pub(super) const IDENTITY: [&str; 5] =
+    ["status", "id", "activation_id", "activationId", "new_activation_id"];
 
 /// The names of an activation's id, and of what was bought beside it: a reply that has one of them names an order.
 pub(super) const ACTIVATION_IDS: [&str; 2] = ["activation_id", "activationId"];
@@ -127,7 +128,9 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
         },
         Some(_) => match embedded(text) {
             Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
-            Some(_) => return Err(raw.by_status("B04", "JSON behind text that does not belong to it")),
+            Some(_) => {
+                return Err(raw.by_status("B04", "JSON behind text that does not belong to it"));
+            }
             None if text.starts_with('<') => return Err(raw.by_status("H09", "an HTML page")),
             None => (plain(text), false),
         },
@@ -223,17 +226,25 @@ impl<'a> Answer<'a> {
         match &self.body {
             Body::Empty if self.raw.status == 204 => None,
             Body::Empty => Some(self.raw.by_status("H10", "an empty body")),
-            Body::Json(field) => match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
-                // A warning in front of a code is more than the code.
-                Some(error) => Some(self.raw.service(ServiceError { exact: error.exact && !self.salvaged, ..error })),
-                None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
-                    Some(self.raw.by_status("H07", "an HTTP error"))
+            Body::Json(field) => {
+                match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
+                    // A warning in front of a code is more than the code.
+                    Some(error) => {
+                        Some(self.raw.service(ServiceError {
+                            exact: error.exact && !self.salvaged,
+                            ..error
+                        }))
+                    }
+                    None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
+                        Some(self.raw.by_status("H07", "an HTTP error"))
+                    }
+                    None => None,
                 }
-                None => None,
-            },
+            }
             Body::Plain { token, rest, text } => {
-                let answer =
-                    token.starts_with("STATUS_") || token.starts_with("ACCESS_") || token.starts_with("REGET_");
+                let answer = token.starts_with("STATUS_")
+                    || token.starts_with("ACCESS_")
+                    || token.starts_with("REGET_");
                 if answer && ok {
                     return None;
                 }
@@ -247,10 +258,14 @@ impl<'a> Answer<'a> {
                 match token {
                     // A proxy's page in plain text, `error code: 1020`, is no code of the service.
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
-                        Some(self.raw.unreadable("H04", "a firewall's refusal instead of an answer"))
+                        Some(
+                            self.raw.unreadable("H04", "a firewall's refusal instead of an answer"),
+                        )
                     }
                     // `NO_BALANCE` may be the beginning of `NO_BALANCE_FORWARD`.
-                    _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => Some(self.unframed()),
+                    _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => {
+                        Some(self.unframed())
+                    }
                     _ if error.code.is_known() || is_token(token) => Some(self.raw.service(error)),
                     _ if !ok => Some(self.raw.by_status("H02", "an HTTP error")),
                     _ => None,
@@ -295,7 +310,9 @@ pub(crate) fn is_success(word: &str) -> bool {
 fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
     let status = object.word(&["status"]);
-    let status_failed = status.as_ref().is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
+    let status_failed = status
+        .as_ref()
+        .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
     let succeeded = status.as_deref().is_some_and(is_success);
     // `{"error": true, "message": …}` says that it failed, and elsewhere why.
     let flagged = object.get(&["error"]).and_then(Field::flag) == Some(true);
@@ -305,11 +322,14 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     let says = |word: &String| !["false", "0", "true", "1"].contains(&word.as_str());
     let word = |names: &[&str]| names.iter().find_map(|name| object.word(&[name]).filter(says));
     // `{"error": {"code": …}}` holds the code one level deeper.
-    let deeper =
-        object.get(&["error"]).and_then(Field::object).and_then(|error| error.word(&["code", "name", "message"]));
+    let deeper = object
+        .get(&["error"])
+        .and_then(Field::object)
+        .and_then(|error| error.word(&["code", "name", "message"]));
     // Of what succeeded, a title names what it is about: the service that a number is for.
     let is_error = |title: &String| !(succeeded && ok) || Code::read(title).is_known();
-    let named = word(&["title"]).filter(is_error).or_else(|| word(&["error", "error_code", "errorCode"]));
+    let named =
+        word(&["title"]).filter(is_error).or_else(|| word(&["error", "error_code", "errorCode"]));
     let said = word(&["message", "msg", "details", "detail"]);
     let code = if let Some(named) = deeper.clone().or(named) {
         named
@@ -319,7 +339,9 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         !succeeded && !failed && !state && is_error_token(status)
     }) {
         code.to_owned()
-    } else if let Some(said) = said.as_ref().filter(|said| failed || !ok || Code::read(said).is_known()) {
+    } else if let Some(said) =
+        said.as_ref().filter(|said| failed || !ok || Code::read(said).is_known())
+    {
         said.clone()
     } else if failed {
         status.clone().filter(|_| status_failed).unwrap_or_else(|| "error".to_owned())
@@ -327,7 +349,8 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         return None;
     };
     let code = code.trim();
-    let (token, rest) = code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
+    let (token, rest) =
+        code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
     let known = Code::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
     // A refusal that says "success", names an order or names a second code contradicts itself, and proves nothing.
@@ -348,7 +371,9 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         || said.as_ref().is_some_and(is_another);
     let direct = deeper.is_none() && !flagged;
     let seconds = |names: &[&str]| {
-        let mut counts = names.iter().filter_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count());
+        let mut counts = names
+            .iter()
+            .filter_map(|name| info.get(&[name]).or_else(|| object.get(&[name]))?.count());
         counts.next().map(Duration::from_secs)
     };
     Some(ServiceError {
@@ -372,7 +397,9 @@ fn names_minimum(code: &Code) -> bool {
 
 /// A `status` that is an error rather than the state of an order.
 fn is_error_token(word: &str) -> bool {
-    !word.starts_with("STATUS_") && !word.starts_with("ACCESS_") && (Code::read(word).is_known() || is_token(word))
+    !word.starts_with("STATUS_")
+        && !word.starts_with("ACCESS_")
+        && (Code::read(word).is_known() || is_token(word))
 }
 
 /// Whether a word has the form of the protocol's codes: capitals, digits and underscores.
@@ -385,7 +412,8 @@ fn is_token(word: &str) -> bool {
 /// The beginning of a text on one line, for messages.
 pub(crate) fn excerpt(text: &str) -> String {
     const LENGTH: usize = 120;
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
+    let line: String =
+        text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(LENGTH).collect();
     if text.trim().chars().count() > LENGTH { line + "…" } else { line }
 }
 

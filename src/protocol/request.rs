@@ -200,7 +200,9 @@ impl Request<'_> {
                 optional(&mut push, "country", country)?;
                 if let Some(price) = max_price {
                     if price <= Amount::ZERO {
-                        return Err(InvalidRequest(format!("maximum price {price}: it must be above 0")));
+                        return Err(InvalidRequest(format!(
+                            "maximum price {price}: it must be above 0"
+                        )));
                     }
                     push("maxPrice", &price.to_string());
                 }
@@ -217,7 +219,11 @@ impl Request<'_> {
     }
 }
 
-fn optional(push: &mut impl FnMut(&str, &str), name: &str, value: Option<&str>) -> Result<(), InvalidRequest> {
+fn optional(
+    push: &mut impl FnMut(&str, &str),
+    name: &str,
+    value: Option<&str>,
+) -> Result<(), InvalidRequest> {
     if let Some(value) = value {
         push(name, valid(name, value)?);
     }
@@ -229,12 +235,15 @@ fn valid<'a>(name: &str, value: &'a str) -> Result<&'a str, InvalidRequest> {
         return Ok(value);
     }
     let shown: String = value.chars().take(LONGEST).collect();
-    Err(InvalidRequest(format!("{name} {shown:?}: it must be 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -")))
+    Err(InvalidRequest(format!(
+        "{name} {shown:?}: it must be 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -"
+    )))
 }
 
 /// Whether a text may be an id or a code: what the service accepts, and nothing that could end a parameter.
 pub(crate) fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
+    (1..=LONGEST).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
 }
 
 /// The parameter for a key in the query.
@@ -274,7 +283,11 @@ mod tests {
             (Request::GetStatus { id: "a:b" }, Read, "action=getStatus&id=a%3Ab"),
             (Request::GetStatusV2 { id: "1" }, Read, "action=getStatusV2&id=1&format=json"),
             (cancel, Transition, "action=setStatus&id=Lw4S1r37abcXYZ&status=8"),
-            (number("tg"), Charge, "action=getNumber&service=tg&country=22&maxPrice=20.00&format=json"),
+            (
+                number("tg"),
+                Charge,
+                "action=getNumber&service=tg&country=22&maxPrice=20.00&format=json",
+            ),
             (Request::RegetNumber { id: "7" }, Charge, "action=regetNumber&id=7&format=json"),
         ] {
             assert_eq!(request.query().as_deref(), Ok(query));

@@ -173,7 +173,9 @@ impl<'de> Compound<'de> for OfferSeed<'_, '_> {
                 "country_code" | "code" => country = Some(name(map.next_value()?)),
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
                 "price" | "cost" => cost = price(map.next_value()?),
-                "qty" | "count" | "available" => available = map.next_value::<Field<'de>>()?.count(),
+                "qty" | "count" | "available" => {
+                    available = map.next_value::<Field<'de>>()?.count()
+                }
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }
         }

@@ -108,7 +108,9 @@ impl Serialize for Status {
         let fields = Fields { status: self.as_str(), ..Fields::default() };
         match self {
             Self::Waiting | Self::Cancelled => fields,
-            Self::WaitingForNext { last_code } => Fields { last_code: last_code.as_deref(), ..fields },
+            Self::WaitingForNext { last_code } => {
+                Fields { last_code: last_code.as_deref(), ..fields }
+            }
             Self::Received(sms) => Fields { sms: Some(sms), ..fields },
             Self::Other(text) => Fields { text: Some(text), ..fields },
         }
@@ -175,7 +177,9 @@ pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<Shown, Failure> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
-        Body::Plain { text, .. } if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) => {
+        Body::Plain { text, .. }
+            if !raw.framed && !["STATUS_WAIT_CODE", "STATUS_CANCEL"].contains(text) =>
+        {
             Err(answer.unframed())
         }
         Body::Plain { text, .. } => Ok(status_in_text(text).into()),
@@ -186,14 +190,20 @@ pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<Shown, Failure> {
 
 /// Reads `STATUS_OK:12:34`: the code is everything behind the first colon.
 fn status_in_text(text: &str) -> Status {
-    let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
+    let (token, rest) =
+        text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
     match (token.trim(), rest) {
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => {
             Status::Received(Sms { raw: text.to_owned(), ..Sms::new(code) })
         }
-        ("STATUS_OK" | "STATUS_OK_AND_INFORMING" | "STATUS_WAIT_CODE" | "STATUS_WAIT_RESEND" | "ACCESS_WAITING", _) => {
-            Status::Waiting
-        }
+        (
+            "STATUS_OK"
+            | "STATUS_OK_AND_INFORMING"
+            | "STATUS_WAIT_CODE"
+            | "STATUS_WAIT_RESEND"
+            | "ACCESS_WAITING",
+            _,
+        ) => Status::Waiting,
         ("STATUS_WAIT_RETRY", last_code) => Status::WaitingForNext { last_code },
         ("STATUS_CANCEL", None) => Status::Cancelled,
         (word, _) if is_no_code(word) => Status::Waiting,
@@ -221,7 +231,9 @@ fn status_in_json(field: Field<'_>) -> Option<Shown> {
     let object = field.object()?;
     for name in ["raw", "status", "data"] {
         let word = object.word(&[name]);
-        if let Some(text) = word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_")) {
+        if let Some(text) =
+            word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"))
+        {
             return Some(match status_in_text(&text) {
                 // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
                 Status::Waiting if text.starts_with("STATUS_OK") => {
@@ -245,7 +257,10 @@ fn status_in_json(field: Field<'_>) -> Option<Shown> {
 
 /// The messages of an object, which `field` is; those of the list with the newest, where it keeps them in several.
 fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
-    let lists = ["sms", "call", "data", "messages"].iter().filter_map(|name| object.get(&[name])).map(messages);
+    let lists = ["sms", "call", "data", "messages"]
+        .iter()
+        .filter_map(|name| object.get(&[name]))
+        .map(messages);
     let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_at.clone());
     let found = lists
         .map(oldest_first)
@@ -318,7 +333,8 @@ pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
     let answer = match read(raw, Salvage::Object) {
         // It is an error by its form, but says that what was asked for is so.
         Err(Failure::Service(error))
-            if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"].contains(&error.code.as_str()) =>
+            if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"]
+                .contains(&error.code.as_str()) =>
         {
             return Ok(StatusChange::AlreadyCancelled);
         }
@@ -359,7 +375,9 @@ fn change_in_word(word: &str) -> Option<StatusChange> {
         "ACCESS_READY" => StatusChange::Ready,
         "ACCESS_RETRY_GET" => StatusChange::WaitingForNext,
         "ACCESS_ACTIVATION" | "ACCESS_APPROVED" => StatusChange::Completed,
-        word if word.starts_with("ACCESS_") || word.starts_with("STATUS_") => StatusChange::Other(word.to_owned()),
+        word if word.starts_with("ACCESS_") || word.starts_with("STATUS_") => {
+            StatusChange::Other(word.to_owned())
+        }
         _ => return None,
     })
 }
@@ -367,6 +385,7 @@ fn change_in_word(word: &str) -> Option<StatusChange> {
 impl ServiceError {
     /// Whether it refuses a cancellation because a code came meanwhile.
     pub(crate) fn says_code_arrived(&self) -> bool {
-        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED") || !self.messages.is_empty()
+        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED")
+            || !self.messages.is_empty()
     }
 }

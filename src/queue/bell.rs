@@ -23,7 +23,11 @@ impl Bell {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self { reader: reader.into(), writer: Some(writer.into()), is_set: AtomicBool::new(false) })
+        Ok(Self {
+            reader: reader.into(),
+            writer: Some(writer.into()),
+            is_set: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -26,7 +26,11 @@ impl Lateness {
     /// The counts so far, each with the time that its step ends at; begins anew.
     pub(super) fn take(&self) -> Vec<(Duration, u64)> {
         let counts = self.0.iter().map(|count| u64::from(count.swap(0, Ordering::Relaxed)));
-        counts.enumerate().filter(|(_, count)| *count > 0).map(|(step, count)| (end_of(step), count)).collect()
+        counts
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+            .map(|(step, count)| (end_of(step), count))
+            .collect()
     }
 }
 
@@ -38,7 +42,8 @@ fn step_of(late: Duration) -> usize {
 }
 
 fn end_of(step: usize) -> Duration {
-    let (doubling, within) = if step < 2 * STEPS { (0, step) } else { (step / STEPS - 1, STEPS + step % STEPS) };
+    let (doubling, within) =
+        if step < 2 * STEPS { (0, step) } else { (step / STEPS - 1, STEPS + step % STEPS) };
     Duration::from_micros(((within as u64 + 1) << doubling) - 1)
 }
 
@@ -48,7 +53,8 @@ mod tests {
 
     #[test]
     fn each_time_falls_in_the_step_that_ends_at_or_after_it() {
-        let micros = (0..2000).chain((11..26).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]));
+        let micros = (0..2000)
+            .chain((11..26).flat_map(|bits| [(1 << bits) - 1, 1 << bits, (1 << bits) + 1]));
         for late in micros.map(Duration::from_micros) {
             let step = step_of(late);
             assert!(late <= end_of(step), "{late:?} in {step}");
@@ -63,7 +69,10 @@ mod tests {
         lateness.note(Duration::from_micros(5));
         lateness.note(Duration::from_micros(5));
         lateness.note(Duration::from_millis(3));
-        assert_eq!(lateness.take(), [(Duration::from_micros(5), 2), (Duration::from_micros(3071), 1)]);
+        assert_eq!(
+            lateness.take(),
+            [(Duration::from_micros(5), 2), (Duration::from_micros(3071), 1)]
+        );
         assert_eq!(lateness.take(), []);
     }
 }

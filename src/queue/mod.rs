@@ -137,7 +137,11 @@ impl Queue {
 
     fn made(client: &Client, most_workers: usize) -> Result<Self> {
         let refused = |error: std::io::Error| {
-            Error::new(ErrorKind::Connection, "making a queue", format!("the machine refused: {}", error.kind()))
+            Error::new(
+                ErrorKind::Connection,
+                "making a queue",
+                format!("the machine refused: {}", error.kind()),
+            )
         };
         let shared = Shared {
             client: client.without_cancel(),
@@ -173,7 +177,8 @@ impl Queue {
     /// Waits up to `timeout` for the completion of one ticket; `None` while it is not finished. Fails with
     /// [`ErrorKind::Config`] for a ticket that is not of this queue, or whose completion was given already.
     pub fn join(&self, ticket: Ticket, timeout: Duration) -> Result<Option<Completion>> {
-        let mut state = self.shared.wait_completed(self.shared.lock(), timeout, |state| state.is_open(ticket));
+        let mut state =
+            self.shared.wait_completed(self.shared.lock(), timeout, |state| state.is_open(ticket));
         let taken = state.take_one(ticket);
         self.shared.bell.set(state.has_completions());
         if taken.is_none() && !state.is_open(ticket) {
@@ -240,7 +245,10 @@ impl Drop for Queue {
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue").field("client", &self.shared.client).field("open", &self.open()).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("client", &self.shared.client)
+            .field("open", &self.open())
+            .finish_non_exhaustive()
     }
 }
 
@@ -265,7 +273,10 @@ impl Shared {
     ) -> MutexGuard<'a, State> {
         // The standard library adds the time to its clock, and must not overflow.
         let timeout = timeout.min(Duration::from_secs(1 << 32));
-        self.completed.wait_timeout_while(state, timeout, wanting).unwrap_or_else(PoisonError::into_inner).0
+        self.completed
+            .wait_timeout_while(state, timeout, wanting)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     /// Tells those who wait, and the descriptor, that there are completions.
@@ -305,7 +316,10 @@ impl Shared {
         let builder = thread::Builder::new().name("sastaotp-keeper".to_owned()).stack_size(STACK);
         match builder.spawn(move || shared.keep()) {
             Ok(_) => state.kept_until = Some(Duration::ZERO),
-            Err(error) => log::debug!("what is over may end late: no thread could be started: {}", error.kind()),
+            Err(error) => log::debug!(
+                "what is over may end late: no thread could be started: {}",
+                error.kind()
+            ),
         }
     }
 
@@ -326,7 +340,10 @@ impl Shared {
                     match begun {
                         // Many may be over at once: where each was asked for once more, the others would end late.
                         Some((Job::Wait(mut waiting), handle)) if waiting.is_late(now) => {
-                            self.finish(ticket, guarded(|| waiting.end_unasked(&handle)).map(|sms| fields(&sms)));
+                            self.finish(
+                                ticket,
+                                guarded(|| waiting.end_unasked(&handle)).map(|sms| fields(&sms)),
+                            );
                         }
                         Some((job, handle)) => self.run(ticket, job, &handle),
                         None => {}
@@ -340,7 +357,8 @@ impl Shared {
             let until = state.next_end().unwrap_or(Duration::MAX).min(now + WATCH);
             state.kept_until = Some(until);
             let pause = grained(until).saturating_sub(now);
-            state = self.keeper.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+            state =
+                self.keeper.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.kept_until = None;
     }
@@ -357,7 +375,11 @@ impl Shared {
                 // Nobody would ever do it: that is better said than kept for ever.
                 log::warn!("no worker could be started: {}", error.kind());
                 state.fail_all(|doing| {
-                    Error::new(ErrorKind::Connection, doing, format!("no thread could be started ({})", error.kind()))
+                    Error::new(
+                        ErrorKind::Connection,
+                        doing,
+                        format!("no thread could be started ({})", error.kind()),
+                    )
                 });
                 self.announce(state);
             }
@@ -399,7 +421,11 @@ impl Shared {
                 Pick::Until(at) if state.watched_until.is_none() => {
                     state.watched_until = Some(at);
                     let pause = grained(at).saturating_sub(self.client.now().monotonic).min(WATCH);
-                    state = self.watch.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0;
+                    state = self
+                        .watch
+                        .wait_timeout(state, pause)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0;
                     state.watched_until = None;
                 }
                 Pick::Until(_) | Pick::Nothing => {
@@ -470,8 +496,8 @@ impl Shared {
             Turn::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
             Turn::Rest(until) => {
                 let mut state = self.lock();
-                let is_sooner =
-                    state.rest(ticket, back(task), until) && state.watched_until.is_some_and(|watched| until < watched);
+                let is_sooner = state.rest(ticket, back(task), until)
+                    && state.watched_until.is_some_and(|watched| until < watched);
                 drop(state);
                 if is_sooner {
                     self.watch.notify_one();

@@ -6,7 +6,10 @@ use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
 use crate::protocol::catalogue::json_of;
 use crate::protocol::document::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
-use crate::{Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result, WaitOptions};
+use crate::{
+    Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result,
+    WaitOptions,
+};
 
 /// Something that a queue can do. In JSON, an object with the method's name as `op` beside its arguments:
 /// `{"op":"get_number","service":"tg","country":"22","max_price":"20"}`.
@@ -243,7 +246,11 @@ impl Operation {
 
     /// Makes the work of it. `take_up` gives the activation of an id: one for all operations, so that its codes and the
     /// distance of its polls are kept from one to the next.
-    pub(super) fn job(self, client: &Client, take_up: impl FnOnce(&str) -> Result<Activation>) -> Result<Job> {
+    pub(super) fn job(
+        self,
+        client: &Client,
+        take_up: impl FnOnce(&str) -> Result<Activation>,
+    ) -> Result<Job> {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => call(move |client| {
@@ -255,7 +262,9 @@ impl Operation {
                 Ok(catalogue("prices", answer.value.json(), &answer.reply))
             }),
             Self::GetCountries {} => call(|client| Ok(listed("countries", &client.countries()?))),
-            Self::FindCountry { name } => call(move |client| Ok(listed("countries", &client.countries_named(&name)?))),
+            Self::FindCountry { name } => {
+                call(move |client| Ok(listed("countries", &client.countries_named(&name)?)))
+            }
             Self::GetOrders { limit, page, status } => {
                 let all = OrderQuery::default();
                 let query = OrderQuery {
@@ -269,12 +278,17 @@ impl Operation {
                 let request = number.request();
                 Job::Buy(request.doing().into(), Box::new(move |client| client.intent(request)))
             }
-            Self::Intend(number) => call(move |client| client.intend(number.request()).map(|intent| intent.to_json())),
-            Self::Buy { intent } => Job::Buy(intent.doing().into(), Box::new(move |_| Ok(intent))),
-            Self::RegetNumber { id } => {
-                Job::Buy(format!("again {id}").into(), Box::new(move |client| client.reget_intent(&id)))
+            Self::Intend(number) => {
+                call(move |client| client.intend(number.request()).map(|intent| intent.to_json()))
             }
-            Self::GetStatus { id } => on(take_up(&id)?, |it| it.state().map(|answer| answered(&answer))),
+            Self::Buy { intent } => Job::Buy(intent.doing().into(), Box::new(move |_| Ok(intent))),
+            Self::RegetNumber { id } => Job::Buy(
+                format!("again {id}").into(),
+                Box::new(move |client| client.reget_intent(&id)),
+            ),
+            Self::GetStatus { id } => {
+                on(take_up(&id)?, |it| it.state().map(|answer| answered(&answer)))
+            }
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
                     let what = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
@@ -282,7 +296,13 @@ impl Operation {
                 })?;
                 on(take_up(&id)?, move |it| it.set_status(status).map(|answer| answered(&answer)))
             }
-            Self::WaitForCode { id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout } => {
+            Self::WaitForCode {
+                id,
+                timeout_ms,
+                interval_ms,
+                accept_same_code,
+                cancel_on_timeout,
+            } => {
                 let mut options = WaitOptions::new(Duration::from_millis(timeout_ms));
                 if let Some(interval) = interval_ms {
                     options = options.interval(Duration::from_millis(interval));
@@ -290,12 +310,24 @@ impl Operation {
                 if accept_same_code {
                     options = options.accept_same_code();
                 }
-                Job::Wait(Box::new(Waiting::begin(&take_up(&id)?, options.plan(), cancel_on_timeout)))
+                Job::Wait(Box::new(Waiting::begin(
+                    &take_up(&id)?,
+                    options.plan(),
+                    cancel_on_timeout,
+                )))
             }
-            Self::MarkSmsSent { id } => on(take_up(&id)?, |it| it.mark_sms_sent().map(|()| nothing())),
-            Self::RequestNextCode { id } => on(take_up(&id)?, |it| it.request_next_code().map(|()| nothing())),
-            Self::Complete { id } => on(take_up(&id)?, |it| it.complete().map(|settlement| fields(&settlement))),
-            Self::Cancel { id } => on(take_up(&id)?, |it| it.cancel().map(|settlement| fields(&settlement))),
+            Self::MarkSmsSent { id } => {
+                on(take_up(&id)?, |it| it.mark_sms_sent().map(|()| nothing()))
+            }
+            Self::RequestNextCode { id } => {
+                on(take_up(&id)?, |it| it.request_next_code().map(|()| nothing()))
+            }
+            Self::Complete { id } => {
+                on(take_up(&id)?, |it| it.complete().map(|settlement| fields(&settlement)))
+            }
+            Self::Cancel { id } => {
+                on(take_up(&id)?, |it| it.cancel().map(|settlement| fields(&settlement)))
+            }
             Self::Settle { id, wait_out } => {
                 let early = if wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report };
                 Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
@@ -307,18 +339,30 @@ impl Operation {
                     Ok(nothing())
                 }))
             }
-            Self::Reconcile { intent } => Job::Reconcile(Box::new(Reconciling::begin(client, intent))),
-            Self::Unclaimed {} => Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))),
-            Self::BudgetLeft {} => {
-                Job::Look(Box::new(|client| Ok(object("budget_left_micros", fields(&client.budget_left())))))
+            Self::Reconcile { intent } => {
+                Job::Reconcile(Box::new(Reconciling::begin(client, intent)))
             }
+            Self::Unclaimed {} => {
+                Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))
+            }
+            Self::BudgetLeft {} => Job::Look(Box::new(|client| {
+                Ok(object("budget_left_micros", fields(&client.budget_left())))
+            })),
         })
     }
 }
 
 impl Number {
     fn request(self) -> NumberRequest {
-        let Self { service, country, max_price, max_price_micros, accept_any_price, operator, multi_sms } = self;
+        let Self {
+            service,
+            country,
+            max_price,
+            max_price_micros,
+            accept_any_price,
+            operator,
+            multi_sms,
+        } = self;
         let mut request = NumberRequest::new(service);
         if let Some(country) = country {
             request = request.country(country);
@@ -340,7 +384,10 @@ fn call(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
 }
 
 /// A call on an activation, with the handle of whoever makes it.
-fn on(activation: Activation, body: impl FnOnce(Activation) -> Result<String> + Send + 'static) -> Job {
+fn on(
+    activation: Activation,
+    body: impl FnOnce(Activation) -> Result<String> + Send + 'static,
+) -> Job {
     call(move |client| body(activation.of(client)))
 }
 

@@ -20,8 +20,11 @@ pub(super) fn operation(text: &str) -> Result<Operation> {
     let object = serde_json::from_str::<Object>(text).map_err(|error| {
         // Of another type, the error would repeat all of it.
         let is_object = text.trim_start().starts_with('{');
-        let what =
-            if is_object { error.to_string() } else { r#"it is no JSON object such as {"op":"get_balance"}"#.into() };
+        let what = if is_object {
+            error.to_string()
+        } else {
+            r#"it is no JSON object such as {"op":"get_balance"}"#.into()
+        };
         Error::config(DOING, what)
     })?;
     let mut members = Members { left: object.into_fields(), known: Vec::new() };
@@ -43,7 +46,10 @@ impl<'a> Members<'a> {
         Ok(match op {
             "get_balance" => Operation::GetBalance {},
             "get_services" => Operation::GetServices { service: self.text("service")? },
-            "get_prices" => Operation::GetPrices { service: self.text("service")?, country: self.text("country")? },
+            "get_prices" => Operation::GetPrices {
+                service: self.text("service")?,
+                country: self.text("country")?,
+            },
             "get_countries" => Operation::GetCountries {},
             "find_country" => Operation::FindCountry { name: self.needed_text("name")? },
             "get_orders" => Operation::GetOrders {
@@ -56,7 +62,9 @@ impl<'a> Members<'a> {
             "buy" => Operation::Buy { intent: self.intent()? },
             "reget_number" => Operation::RegetNumber { id: self.id()? },
             "get_status" => Operation::GetStatus { id: self.id()? },
-            "set_status" => Operation::SetStatus { id: self.id()?, status: self.needed_whole("status")? },
+            "set_status" => {
+                Operation::SetStatus { id: self.id()?, status: self.needed_whole("status")? }
+            }
             "wait_for_code" => Operation::WaitForCode {
                 id: self.id()?,
                 timeout_ms: self.needed_whole("timeout_ms")?,
@@ -98,7 +106,10 @@ impl<'a> Members<'a> {
         let Some(at) = self.left.iter().position(|(key, _)| key == name) else { return Ok(None) };
         let (_, field) = self.left.swap_remove(at);
         if self.left.iter().any(|(key, _)| key == name) {
-            return Err(Error::config(DOING, format!("the field `{name}` is there twice: which one counts?")));
+            return Err(Error::config(
+                DOING,
+                format!("the field `{name}` is there twice: which one counts?"),
+            ));
         }
         Ok(Some(field).filter(|field| !field.is_null()))
     }
@@ -162,7 +173,11 @@ impl<'a> Members<'a> {
     /// Refuses what nobody asked for.
     fn end(self) -> Result<()> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
-        let what = format!("there is no field `{}`: this operation has {}", cut(name), listed(&self.known));
+        let what = format!(
+            "there is no field `{}`: this operation has {}",
+            cut(name),
+            listed(&self.known)
+        );
         Err(Error::config(DOING, what))
     }
 }
@@ -207,8 +222,10 @@ mod tests {
             for _ in 0..3 {
                 let Err(error) = operation(&text) else { break };
                 let error = error.to_string();
-                let (field, value) =
-                    takes.iter().find(|(field, _)| error.contains(&format!("`{field}` is missing"))).expect(&error);
+                let (field, value) = takes
+                    .iter()
+                    .find(|(field, _)| error.contains(&format!("`{field}` is missing")))
+                    .expect(&error);
                 text = format!(r#"{},"{field}":{value}}}"#, text.strip_suffix('}').unwrap());
             }
             assert_eq!(operation(&text).map(|it| it.name()).unwrap(), name, "{text}");
@@ -223,13 +240,25 @@ mod tests {
         );
         let Ok(Operation::GetNumber(number)) = number else { panic!("{number:?}") };
         assert_eq!((number.service.as_str(), number.country.as_deref()), ("tg", Some("22")));
-        assert_eq!((number.max_price, number.max_price_micros), (Some(Amount::from_micros(18_500_000)), None));
-        assert_eq!((number.operator.as_deref(), number.accept_any_price, number.multi_sms), (Some("ab"), false, true));
+        assert_eq!(
+            (number.max_price, number.max_price_micros),
+            (Some(Amount::from_micros(18_500_000)), None)
+        );
+        assert_eq!(
+            (number.operator.as_deref(), number.accept_any_price, number.multi_sms),
+            (Some("ab"), false, true)
+        );
         let wait = operation(
             r#" {"op":"wait_for_code","id":"1","timeout_ms":18446744073709551615,"interval_ms":6000,
                 "accept_same_code":true,"cancel_on_timeout":true} "#,
         );
-        let Ok(Operation::WaitForCode { id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout }) = wait
+        let Ok(Operation::WaitForCode {
+            id,
+            timeout_ms,
+            interval_ms,
+            accept_same_code,
+            cancel_on_timeout,
+        }) = wait
         else {
             panic!("{wait:?}")
         };
@@ -262,18 +291,33 @@ mod tests {
             (r#"{"op":"get_number","service":"tg","max_price":20}"#, "`max_price` is 20"),
             (r#"{"op":"get_number","service":"tg","max_price":18.5}"#, "`max_price` is 18.5"),
             (r#"{"op":"get_number","service":"tg","max_price":"18,50"}"#, "18.50"),
-            (r#"{"op":"get_number","service":"tg","max_price_micros":1.5}"#, "`max_price_micros` is 1.5"),
-            (r#"{"op":"get_number","service":"tg","max_price_micros":"1"}"#, "`max_price_micros` is \"1\""),
-            (r#"{"op":"get_number","service":"tg","accept_any_price":"true"}"#, "`accept_any_price`"),
+            (
+                r#"{"op":"get_number","service":"tg","max_price_micros":1.5}"#,
+                "`max_price_micros` is 1.5",
+            ),
+            (
+                r#"{"op":"get_number","service":"tg","max_price_micros":"1"}"#,
+                "`max_price_micros` is \"1\"",
+            ),
+            (
+                r#"{"op":"get_number","service":"tg","accept_any_price":"true"}"#,
+                "`accept_any_price`",
+            ),
             (r#"{"op":"get_number","service":"tg","accept_any_price":1}"#, "`accept_any_price`"),
-            (r#"{"op":"get_number","service":"tg","max_price":"1","max_price":"9"}"#, "`max_price` is there twice"),
+            (
+                r#"{"op":"get_number","service":"tg","max_price":"1","max_price":"9"}"#,
+                "`max_price` is there twice",
+            ),
             (r#"{"op":"get_balance","op":"cancel","id":"1"}"#, "`op` is there twice"),
             (r#"{"op":"get_balance","id":"1"}"#, "no field `id`"),
             (r#"{"op":"get_number","service":"tg","contry":"22"}"#, "no field `contry`"),
             (r#"{"op":"wait_for_code","id":"1"}"#, "`timeout_ms` is missing"),
             (r#"{"op":"wait_for_code","id":1,"timeout_ms":1}"#, "`id` is 1"),
             (r#"{"op":"wait_for_code","id":"1","timeout_ms":-1}"#, "`timeout_ms` is -1"),
-            (r#"{"op":"wait_for_code","id":"1","timeout_ms":18446744073709551616}"#, "`timeout_ms`"),
+            (
+                r#"{"op":"wait_for_code","id":"1","timeout_ms":18446744073709551616}"#,
+                "`timeout_ms`",
+            ),
             (r#"{"op":"get_orders","limit":[1]}"#, "`limit` is [1]"),
             (r#"{"op":"buy"}"#, "`intent` is missing"),
             (r#"{"op":"buy","intent":{}}"#, "intent"),

@@ -117,15 +117,21 @@ impl Schedule {
 
     /// Picks what is due, and takes it out. Calls come first, unless `task_first` says that it is a task's turn. `ready_at`
     /// is when the service may be asked again, where that is later than now: only a task whose time is over comes before.
-    pub(super) fn pick(&mut self, now: Moment, task_first: bool, ready_at: Option<Duration>) -> Pick {
+    pub(super) fn pick(
+        &mut self,
+        now: Moment,
+        task_first: bool,
+        ready_at: Option<Duration>,
+    ) -> Pick {
         self.notice_suspend(now);
         let now = now.monotonic;
         self.notice_pause(now, ready_at);
         let end = self.ends.first().copied();
         let due = self.rests.first().copied();
         let call = self.calls.first().map(|call| (*call, None));
-        let is_past =
-            |next: Option<(Duration, Ticket)>| next.filter(|(at, _)| *at <= now).map(|(at, ticket)| (ticket, Some(at)));
+        let is_past = |next: Option<(Duration, Ticket)>| {
+            next.filter(|(at, _)| *at <= now).map(|(at, ticket)| (ticket, Some(at)))
+        };
         let picked = if let Some(over) = is_past(end) {
             Some(over)
         } else if ready_at.is_some() {
@@ -138,7 +144,11 @@ impl Schedule {
         let Some((ticket, was_due)) = picked else {
             let next = if call.is_some() { Some(now) } else { due.map(|(at, _)| at) };
             let next = next.map(|at| at.max(ready_at.unwrap_or_default()));
-            return next.into_iter().chain(end.map(|(at, _)| at)).min().map_or(Pick::Nothing, Pick::Until);
+            return next
+                .into_iter()
+                .chain(end.map(|(at, _)| at))
+                .min()
+                .map_or(Pick::Nothing, Pick::Until);
         };
         self.remove(ticket);
         Pick::Run(ticket, was_due)
@@ -178,7 +188,8 @@ impl Schedule {
     /// Changes when rests are over, given the time that each would have if they came one after the other from now on.
     fn spread(&mut self, now: Duration, change: impl Fn(Duration, Duration) -> Duration) {
         // Very many come closer together, but all of them within the interval.
-        let pace = PACE.min(POLL_INTERVAL / u32::try_from(self.rests.len().max(1)).unwrap_or(u32::MAX));
+        let pace =
+            PACE.min(POLL_INTERVAL / u32::try_from(self.rests.len().max(1)).unwrap_or(u32::MAX));
         let mut at = now;
         for (until, ticket) in std::mem::take(&mut self.rests) {
             let until = change(until, at);

@@ -109,7 +109,8 @@ impl State {
                 self.schedule.begin(ticket, client.now().monotonic, job.end());
             }
         }
-        self.entries.insert(ticket, Entry { name, is_change, about, end, job: Some(job), running: None });
+        self.entries
+            .insert(ticket, Entry { name, is_change, about, end, job: Some(job), running: None });
         Ok(ticket)
     }
 
@@ -164,11 +165,18 @@ impl State {
 
     /// Whether there is anything that the watch does not know of, or that nobody watches.
     pub(super) fn is_unwatched(&self) -> bool {
-        self.schedule.next().is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
+        self.schedule
+            .next()
+            .is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
     }
 
     /// Gives a job to a worker, with the handle for it; `None` where there is nothing more to do.
-    pub(super) fn begin(&mut self, client: &Client, ticket: Ticket, token: &Cancel) -> Option<(Job, Client)> {
+    pub(super) fn begin(
+        &mut self,
+        client: &Client,
+        ticket: Ticket,
+        token: &Cancel,
+    ) -> Option<(Job, Client)> {
         let entry = self.entries.get_mut(&ticket)?;
         if let About::Purchase(kind) = &entry.about
             && self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
@@ -201,7 +209,12 @@ impl State {
     }
 
     /// Notes who waits for a purchase, and how long; `false` where its ticket was cancelled.
-    pub(super) fn set_buyer(&mut self, ticket: Ticket, buyer: &Arc<Buyer>, patience: Option<Duration>) -> bool {
+    pub(super) fn set_buyer(
+        &mut self,
+        ticket: Ticket,
+        buyer: &Arc<Buyer>,
+        patience: Option<Duration>,
+    ) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
         let Some(running) = running else { return false };
         running.buyer = Some(Arc::clone(buyer));
@@ -220,7 +233,8 @@ impl State {
             let activation = client.bought(buyer.intent().clone(), purchase);
             let json = fields(&activation);
             // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
-            let is_known = self.activations.get(activation.id()).is_some_and(|known| known.end().is_none());
+            let is_known =
+                self.activations.get(activation.id()).is_some_and(|known| known.end().is_none());
             if !is_known {
                 self.keep(activation.clone());
             }
@@ -252,7 +266,9 @@ impl State {
 
     /// What an operation learned of an activation ends the waits for it now, not with their next polls.
     fn tell_waits(&mut self, client: &Client, id: &str) {
-        let tells = |known: &Activation| known.is_shared() && (known.code().is_some() || known.end().is_some());
+        let tells = |known: &Activation| {
+            known.is_shared() && (known.code().is_some() || known.end().is_some())
+        };
         if !self.activations.get(id).is_some_and(tells) {
             return;
         }
@@ -319,7 +335,9 @@ impl State {
     /// How much there is in here that an open ticket needs.
     #[cfg(test)]
     pub(super) fn load(&self) -> usize {
-        self.schedule.load() + self.entries.len() + self.buying.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
+        self.schedule.load()
+            + self.entries.len()
+            + self.buying.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
     }
 
     #[cfg(test)]
@@ -370,13 +388,14 @@ impl Entry {
     /// Ends an operation that nobody waits for any longer; the error is what its ticket is completed with.
     fn end(self, client: &Client) -> Result<String> {
         let Self { name, is_change, about: _, end: _, job: _, running } = self;
-        let Some(Running { token, buyer }) = running else { return Err(Error::cancelled(name, Phase::Prepare)) };
+        let Some(Running { token, buyer }) = running else {
+            return Err(Error::cancelled(name, Phase::Prepare));
+        };
         token.cancel();
         match buyer {
             Some(buyer) => Err(buyer.abandon(client)),
-            None if is_change => {
-                Err(Error::cancelled(name, Phase::Receive).with_hint("what it changes may be done: read the status"))
-            }
+            None if is_change => Err(Error::cancelled(name, Phase::Receive)
+                .with_hint("what it changes may be done: read the status")),
             None => Err(Error::cancelled(name, Phase::Prepare)),
         }
     }

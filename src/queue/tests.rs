@@ -33,10 +33,16 @@ impl Transport for Desk {
         assert!(!self.panics, "a transport that fails so");
         assert!(request.latch.try_send());
         let now = self.clock.now().monotonic;
-        let reply =
-            |status, body: String| Ok(Reply { status, framed: true, retry_after: None, body: body.into_bytes() });
+        let reply = |status, body: String| {
+            Ok(Reply { status, framed: true, retry_after: None, body: body.into_bytes() })
+        };
         if let Some(pause) = self.refuse.lock().unwrap().take() {
-            return Ok(Reply { status: 429, framed: true, retry_after: Some(pause), body: Vec::new() });
+            return Ok(Reply {
+                status: 429,
+                framed: true,
+                retry_after: Some(pause),
+                body: Vec::new(),
+            });
         }
         if request.lane == Lane::Charge {
             let mut purchases = self.purchases.lock().unwrap();
@@ -52,8 +58,11 @@ impl Transport for Desk {
         if !request.query.contains("getStatusV2") {
             self.polls.lock().unwrap().push((id.to_owned(), now));
         }
-        let comes =
-            id.split('_').nth(1).and_then(|millis| millis.parse().ok()).map_or(Duration::MAX, Duration::from_millis);
+        let comes = id
+            .split('_')
+            .nth(1)
+            .and_then(|millis| millis.parse().ok())
+            .map_or(Duration::MAX, Duration::from_millis);
         reply(200, if comes <= now { "STATUS_OK:123456" } else { "STATUS_WAIT_CODE" }.to_owned())
     }
 }
@@ -84,7 +93,8 @@ impl Bench {
             refuse: Mutex::default(),
             panics,
         });
-        let builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1).timeout(timeout);
+        let builder =
+            Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1).timeout(timeout);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let client = builder.transport(Arc::clone(&desk) as Arc<dyn Transport>).build().unwrap();
         let queue = Queue::without_workers(&client).unwrap();
@@ -100,7 +110,10 @@ impl Bench {
     }
 
     fn wait(&self, id: &str, timeout: Duration) -> Ticket {
-        self.submit(&format!(r#"{{"op":"wait_for_code","id":"{id}","timeout_ms":{}}}"#, timeout.as_millis()))
+        self.submit(&format!(
+            r#"{{"op":"wait_for_code","id":"{id}","timeout_ms":{}}}"#,
+            timeout.as_millis()
+        ))
     }
 
     fn buy(&self) -> Ticket {
@@ -130,7 +143,12 @@ impl Bench {
             if let Some(until) = self.work() {
                 self.clock.advance(until.min(end).saturating_sub(self.now()));
             }
-            done.extend(self.queue.take(usize::MAX, Duration::ZERO).into_iter().map(|finished| (self.now(), finished)));
+            done.extend(
+                self.queue
+                    .take(usize::MAX, Duration::ZERO)
+                    .into_iter()
+                    .map(|finished| (self.now(), finished)),
+            );
         }
         done
     }
@@ -169,7 +187,8 @@ fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
     let mut bench = Bench::new();
     let timeout = 60 * SECOND;
     let comes = |wait: usize| (wait * 7919) % 90_000;
-    let tickets: Vec<Ticket> = (0..MANY).map(|wait| bench.wait(&format!("{wait}_{}", comes(wait)), timeout)).collect();
+    let tickets: Vec<Ticket> =
+        (0..MANY).map(|wait| bench.wait(&format!("{wait}_{}", comes(wait)), timeout)).collect();
     let done = bench.run(62 * SECOND);
     let polls = bench.polls();
     assert!(densest(&times(&polls[..MANY]), 10 * MS) <= 25, "the first polls are spread");
@@ -186,7 +205,8 @@ fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
             assert!(apart >= 5 * SECOND && apart <= most * MS, "{id}: {times:?}");
         }
     }
-    let finished: HashMap<Ticket, Duration> = done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
+    let finished: HashMap<Ticket, Duration> =
+        done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
     assert_eq!((finished.len(), done.len(), bench.queue.open()), (MANY, MANY, 0));
     let mut late = 0;
     for (wait, ticket) in tickets.iter().enumerate() {
@@ -293,7 +313,10 @@ fn a_call_that_a_pause_holds_back_returns_in_its_time() {
     // Those that ended while they waited for their turn leave the kind free.
     let later = bench.buy();
     let done = bench.run(80 * SECOND);
-    assert!(done.iter().any(|(_, finished)| finished.ticket == later && finished.result.is_ok()), "{done:?}");
+    assert!(
+        done.iter().any(|(_, finished)| finished.ticket == later && finished.result.is_ok()),
+        "{done:?}"
+    );
 }
 
 #[test]
@@ -310,7 +333,11 @@ fn calls_and_tasks_take_turns() {
     for worked in 1..=200 {
         assert_eq!(bench.work(), None);
         let calls = bench.queue.shared.lock().open();
-        assert_eq!((200 - calls, bench.polls().len()), (worked - worked / 2, worked / 2), "one after the other");
+        assert_eq!(
+            (200 - calls, bench.polls().len()),
+            (worked - worked / 2, worked / 2),
+            "one after the other"
+        );
     }
 }
 
@@ -346,7 +373,10 @@ fn two_waits_for_one_code_share_their_polls_and_end_together() {
     let first = bench.wait("same_12000", 60 * SECOND);
     bench.run(2 * SECOND);
     let second = bench.wait("same_12000", 60 * SECOND);
-    let long = format!(r#"{{"op":"wait_for_code","id":"same_12000","timeout_ms":{0},"interval_ms":{0}}}"#, u64::MAX);
+    let long = format!(
+        r#"{{"op":"wait_for_code","id":"same_12000","timeout_ms":{0},"interval_ms":{0}}}"#,
+        u64::MAX
+    );
     let third = bench.submit(&long);
     let done = bench.run(30 * SECOND);
     let polls = times(&bench.polls());
@@ -354,7 +384,10 @@ fn two_waits_for_one_code_share_their_polls_and_end_together() {
     let mut tickets: Vec<Ticket> = done.iter().map(|(_, finished)| finished.ticket).collect();
     tickets.sort();
     assert_eq!(tickets, [first, second, third]);
-    assert!(done.iter().all(|(at, finished)| finished.result.is_ok() && *at <= done[0].0 + 10 * MS), "{done:?}");
+    assert!(
+        done.iter().all(|(at, finished)| finished.result.is_ok() && *at <= done[0].0 + 10 * MS),
+        "{done:?}"
+    );
     assert!(done[0].0 <= 17_500 * MS, "{done:?}");
 }
 
@@ -370,7 +403,10 @@ fn a_number_that_is_sold_again_while_it_is_waited_for_is_not_polled_twice() {
     bench.run(3 * SECOND);
     bench.wait("again_12000", 60 * SECOND);
     let done = bench.run(30 * SECOND);
-    assert!(done.len() == 2 && done.iter().all(|(_, finished)| finished.result.is_ok()), "{done:?}");
+    assert!(
+        done.len() == 2 && done.iter().all(|(_, finished)| finished.result.is_ok()),
+        "{done:?}"
+    );
     let polls = times(&bench.polls());
     assert!(polls.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{polls:?}");
 }
@@ -394,12 +430,19 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     let shared = Arc::clone(&bench.queue.shared);
     let mut state = shared.lock();
     // Not through the queue, which would wake a worker to take what is looked at here.
-    assert!([tickets[1], tickets[0]].iter().all(|ticket| state.cancel(&bench.client, *ticket).is_some()));
+    assert!(
+        [tickets[1], tickets[0]]
+            .iter()
+            .all(|ticket| state.cancel(&bench.client, *ticket).is_some())
+    );
     let mut begun = Vec::new();
     while let Pick::Run(ticket, _) = state.pick(&bench.client, false) {
         begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap().0));
     }
-    assert_eq!(begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(), [tickets[2], balance, other]);
+    assert_eq!(
+        begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
+        [tickets[2], balance, other]
+    );
     drop(state);
     for (ticket, job) in begun {
         shared.run(ticket, job, &bench.client);
@@ -413,12 +456,17 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
 #[test]
 fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
     let queue = Queue::new(&defective_client()).unwrap();
-    for operation in
-        [r#"{"op":"get_number","service":"tg","accept_any_price":true}"#, r#"{"op":"reget_number","id":"1"}"#]
-    {
+    for operation in [
+        r#"{"op":"get_number","service":"tg","accept_any_price":true}"#,
+        r#"{"op":"reget_number","id":"1"}"#,
+    ] {
         let ticket = queue.submit(Operation::from_json(operation).unwrap()).unwrap();
         let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, Charge::Unknown), "{error}");
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Internal, Charge::Unknown),
+            "{error}"
+        );
         assert!(error.intent().is_some(), "{error}");
     }
 }
@@ -431,9 +479,12 @@ fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
     let (purchase, next) = (bench.buy(), bench.buy());
     let done: HashMap<Ticket, Completion> =
         bench.run(SECOND).into_iter().map(|(_, finished)| (finished.ticket, finished)).collect();
-    for (ticket, charge) in
-        [(read, Charge::NotCharged), (wait, Charge::NotCharged), (purchase, Charge::Unknown), (next, Charge::Unknown)]
-    {
+    for (ticket, charge) in [
+        (read, Charge::NotCharged),
+        (wait, Charge::NotCharged),
+        (purchase, Charge::Unknown),
+        (next, Charge::Unknown),
+    ] {
         let error = done[&ticket].result.as_ref().unwrap_err();
         assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, charge), "{error}");
         assert_eq!(error.intent().is_some(), charge == Charge::Unknown);
@@ -444,7 +495,11 @@ fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
     for client in [bench.client.clone(), bench.client.with_cancel(&Cancel::new())] {
         let request = crate::NumberRequest::new("tg").accept_any_price();
         let error = client.get_number(request).unwrap_err();
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, Charge::Unknown), "{error}");
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Internal, Charge::Unknown),
+            "{error}"
+        );
     }
 }
 
@@ -485,7 +540,11 @@ fn a_ticket_of_another_queue_is_none_of_this_one() {
     let bench = Bench::new();
     let other = Queue::new(&bench.client).unwrap();
     let ticket = bench.submit(r#"{"op":"get_balance"}"#);
-    other.shared.lock().submit(&bench.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap()).unwrap();
+    other
+        .shared
+        .lock()
+        .submit(&bench.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap())
+        .unwrap();
     assert!(!other.cancel(ticket));
     assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
     assert_eq!((bench.queue.open(), other.open()), (1, 1));
@@ -505,9 +564,13 @@ fn a_wait_that_is_cancelled_and_begun_anew_keeps_its_distance() {
 
 #[test]
 fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
-    for (what, listed) in
-        [("nothing", true), ("take", false), ("join", false), ("wait", false), ("wait elsewhere", true)]
-    {
+    for (what, listed) in [
+        ("nothing", true),
+        ("take", false),
+        ("join", false),
+        ("wait", false),
+        ("wait elsewhere", true),
+    ] {
         let mut bench = Bench::new();
         let ticket = bench.buy();
         // The bench takes what is finished as it goes on.
@@ -523,8 +586,11 @@ fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
         }
         drop(bench.queue);
         let unclaimed = bench.client.unclaimed();
-        let ids: Vec<_> =
-            unclaimed.iter().filter_map(|left| left.outcome.purchase()).map(|it| &it.activation_id).collect();
+        let ids: Vec<_> = unclaimed
+            .iter()
+            .filter_map(|left| left.outcome.purchase())
+            .map(|it| &it.activation_id)
+            .collect();
         assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{what}");
     }
 }
@@ -547,9 +613,14 @@ fn a_change_that_is_cancelled_under_way_does_not_say_that_nothing_went_out() {
             let ticket = bench.submit(operation);
             let _work = is_begun.then(|| bench.queue.step(false));
             assert!(bench.queue.cancel(ticket));
-            let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            let error =
+                bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
             let expected = if is_change && is_begun { Phase::Receive } else { Phase::Prepare };
-            assert_eq!((error.kind(), error.phase()), (ErrorKind::Cancelled, expected), "{operation} {is_begun}");
+            assert_eq!(
+                (error.kind(), error.phase()),
+                (ErrorKind::Cancelled, expected),
+                "{operation} {is_begun}"
+            );
             assert_eq!(error.hint().contains("read the status"), is_change && is_begun, "{error}");
         }
     }
@@ -568,8 +639,9 @@ fn a_purchase_whose_unknown_outcome_nobody_took_is_listed_once_when_the_queue_is
         }
         drop(bench.queue);
         let unclaimed = bench.client.unclaimed();
-        let unknown =
-            unclaimed.iter().filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));
+        let unknown = unclaimed
+            .iter()
+            .filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));
         assert_eq!((unclaimed.len(), unknown.count()), (listed, listed), "{is_taken}");
     }
 }

@@ -56,7 +56,10 @@ impl Outcome {
 
     /// A refusal with one of the service's codes; the reason goes to the log alone.
     pub(super) fn refusal(code: &str, reason: impl Into<String>) -> Self {
-        Self { reason: Some(reason.into()), ..Self::new(Some(code.into()), json!({"status": "ERROR", "error": code})) }
+        Self {
+            reason: Some(reason.into()),
+            ..Self::new(Some(code.into()), json!({"status": "ERROR", "error": code}))
+        }
     }
 
     pub(super) fn reply(self, json: bool) -> Reply {
@@ -111,7 +114,10 @@ impl Call<'_> {
             let limit = limit.parse::<Amount>().unwrap_or(Amount::ZERO).micros();
             if price > limit && self.twist != Some(Twist::Overcharge) {
                 let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
-                return Outcome::refusal("MAX_PRICE_EXCEEDED", format!("{code} costs {price} and maxPrice is {limit}"));
+                return Outcome::refusal(
+                    "MAX_PRICE_EXCEEDED",
+                    format!("{code} costs {price} and maxPrice is {limit}"),
+                );
             }
         }
         if self.twist == Some(Twist::Overcharge) {
@@ -121,14 +127,19 @@ impl Call<'_> {
             Buy::NoNumbers => return no_numbers(item, country),
             Buy::Html => {
                 let reason = "the story of this service: a page, and nothing is bought".to_string();
-                return Outcome { page: Some(ERROR_PAGE), reason: Some(reason), ..Outcome::json(Value::Null) };
+                return Outcome {
+                    page: Some(ERROR_PAGE),
+                    reason: Some(reason),
+                    ..Outcome::json(Value::Null)
+                };
             }
             Buy::Answered | Buy::LostReply | Buy::Hidden(_) => {}
         }
         if offer.count == 0 {
             return no_numbers(item, country);
         }
-        if let (Some(Twist::SameOrder), Some(before)) = (self.twist, self.namespace.orders().last()) {
+        if let (Some(Twist::SameOrder), Some(before)) = (self.twist, self.namespace.orders().last())
+        {
             return number_bought(before);
         }
         let order = match self.namespace.buy(item, country, price, None, self.twist, self.now) {
@@ -136,9 +147,10 @@ impl Call<'_> {
             Err(why) => return not_bought(&why, price),
         };
         match item.story.buy {
-            Buy::Hidden(error) => {
-                Outcome::refusal(error, format!("the story of this service: order {} was bought", order.order_id))
-            }
+            Buy::Hidden(error) => Outcome::refusal(
+                error,
+                format!("the story of this service: order {} was bought", order.order_id),
+            ),
             Buy::LostReply => Outcome { delivery: Delivery::Reset, ..number_bought(order) },
             _ => number_bought(order),
         }
@@ -152,7 +164,8 @@ impl Call<'_> {
         let Some(order) = self.namespace.order(id) else {
             return no_activation(id);
         };
-        let (item, country, mut price, phone) = (order.item, order.country, order.price, order.phone.clone());
+        let (item, country, mut price, phone) =
+            (order.item, order.country, order.price, order.phone.clone());
         if !item.story.multi {
             return Outcome::refusal(
                 "SERVICE_UNAVAILABLE",
@@ -160,7 +173,10 @@ impl Call<'_> {
             );
         }
         if order.received.is_empty() {
-            return Outcome::refusal("SERVICE_UNAVAILABLE", "the order has not received an SMS yet");
+            return Outcome::refusal(
+                "SERVICE_UNAVAILABLE",
+                "the order has not received an SMS yet",
+            );
         }
         if self.twist == Some(Twist::Overcharge) {
             price *= 2;
@@ -218,7 +234,10 @@ impl Call<'_> {
         let (plain, sms) = match seen {
             None => return no_activation(id),
             Some(Seen::Unknown) => {
-                return Outcome::refusal("NO_ACTIVATION", "the story of this service: the id is not known yet");
+                return Outcome::refusal(
+                    "NO_ACTIVATION",
+                    "the story of this service: the id is not known yet",
+                );
             }
             Some(Seen::Waiting) => ("STATUS_WAIT_CODE".into(), None),
             Some(Seen::WaitingAgain(last)) => (format!("STATUS_WAIT_RETRY:{}", last.code), None),
@@ -249,16 +268,23 @@ impl Call<'_> {
 
     fn get_services(&self) -> Outcome {
         let wanted = self.params.get("service");
-        let items = catalogue::items().iter().filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
+        let items = catalogue::items()
+            .iter()
+            .filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
         // Unfiltered, the live service leaves every list of countries empty.
-        let services: Map<_, _> =
-            items.map(|item| (item.code.to_string(), service_json(item, wanted.is_some()))).collect();
+        let services: Map<_, _> = items
+            .map(|item| (item.code.to_string(), service_json(item, wanted.is_some())))
+            .collect();
         Outcome::json(json!({"status": "OK", "total": services.len(), "services": services}))
     }
 
     fn get_prices(&self) -> Outcome {
         let (service, country) = (self.params.get("service"), self.params.get("country"));
-        let items = || catalogue::items().iter().filter(|item| service.is_none_or(|wanted| wanted == item.code));
+        let items = || {
+            catalogue::items()
+                .iter()
+                .filter(|item| service.is_none_or(|wanted| wanted == item.code))
+        };
         let mut data = Map::new();
         let mut put = |code: &str, item: &Item, offer: Offer| {
             if country.is_none_or(|wanted| wanted == code) {
@@ -278,20 +304,27 @@ impl Call<'_> {
     }
 
     fn get_orders(&mut self) -> Outcome {
-        let number =
-            |name| self.params.get(name).and_then(|value| value.parse::<usize>().ok()).filter(|value| *value > 0);
+        let number = |name| {
+            self.params
+                .get(name)
+                .and_then(|value| value.parse::<usize>().ok())
+                .filter(|value| *value > 0)
+        };
         let (limit, page) = (number("limit").unwrap_or(20).min(100), number("page").unwrap_or(1));
         let status = self.params.get("status");
-        if let Some(status) =
-            status.filter(|status| !matches!(*status, "pending" | "completed" | "cancelled" | "expired"))
+        if let Some(status) = status
+            .filter(|status| !matches!(*status, "pending" | "completed" | "cancelled" | "expired"))
         {
-            let reason = format!("status={status} is none of pending, completed, cancelled and expired");
+            let reason =
+                format!("status={status} is none of pending, completed, cancelled and expired");
             return Outcome::refusal("BAD_STATUS", reason);
         }
         self.namespace.settle(self.now, true);
         let seen_until = self.now.saturating_sub(self.namespace.orders_lag);
-        let shown =
-            |order: &&Order| order.bought_ms <= seen_until && status.is_none_or(|status| status == order.state.word());
+        let shown = |order: &&Order| {
+            order.bought_ms <= seen_until
+                && status.is_none_or(|status| status == order.state.word())
+        };
         let orders = || self.namespace.orders().iter().rev().filter(shown);
         let total = orders().count();
         let shifted = usize::from(self.twist == Some(Twist::PageShift));
@@ -316,14 +349,20 @@ fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer)
     let code = item.code;
     let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
         let cheapest = item.cheapest();
-        return cheapest.ok_or_else(|| Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}")));
+        return cheapest.ok_or_else(|| {
+            Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}"))
+        });
     };
     let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
     let country = catalogue::country_of(wanted).ok_or_else(|| {
-        unavailable(format!("there is no country {wanted:?}; codes are not calling codes: getCountries has them"))
+        unavailable(format!(
+            "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
+        ))
     })?;
     let offer = item.offer(country);
-    offer.map(|offer| (country, offer)).ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
+    offer
+        .map(|offer| (country, offer))
+        .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
 }
 
 fn get_countries() -> Outcome {
@@ -350,12 +389,14 @@ fn no_numbers(item: &Item, country: &Country) -> Outcome {
 
 fn not_bought(why: &NotBought, price: i64) -> Outcome {
     match why {
-        NotBought::Balance => {
-            Outcome::refusal("NO_BALANCE", format!("it costs {} and the wallet has less", Amount::from_micros(price)))
-        }
-        NotBought::Full => {
-            Outcome::refusal("NO_NUMBERS", "this key has as many orders as the sandbox keeps: POST /_sandbox/reset")
-        }
+        NotBought::Balance => Outcome::refusal(
+            "NO_BALANCE",
+            format!("it costs {} and the wallet has less", Amount::from_micros(price)),
+        ),
+        NotBought::Full => Outcome::refusal(
+            "NO_NUMBERS",
+            "this key has as many orders as the sandbox keeps: POST /_sandbox/reset",
+        ),
     }
 }
 
@@ -390,9 +431,10 @@ fn cancel_refused(refused: &Cancelled) -> Outcome {
                 ..Outcome::json(json!({"title": "OTP_RECEIVED", "details": details}))
             }
         }
-        Cancelled::HasCode | Cancelled::Refund(_) => {
-            Outcome::refusal("CANCEL_FAILED", "the order has received a code: complete it with status=6")
-        }
+        Cancelled::HasCode | Cancelled::Refund(_) => Outcome::refusal(
+            "CANCEL_FAILED",
+            "the order has received a code: complete it with status=6",
+        ),
     }
 }
 

@@ -24,8 +24,12 @@ pub(super) fn meet<'a>(
     let id = params.get("id");
     // An action with an id is about the service of its order.
     let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
-    let subject =
-        Subject { action: params.get("action").unwrap_or(""), service: params.get("service").or(of_order), id, origin };
+    let subject = Subject {
+        action: params.get("action").unwrap_or(""),
+        service: params.get("service").or(of_order),
+        id,
+        origin,
+    };
     namespace.rules.meet(subject, before_connect)
 }
 
@@ -58,7 +62,9 @@ impl Fault {
     /// What the fault makes of the true reply.
     fn apply(self, mut reply: Reply) -> Reply {
         match self.effect {
-            Effect::Deliver(Delivery::Drip(_)) => reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS)),
+            Effect::Deliver(Delivery::Drip(_)) => {
+                reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS))
+            }
             Effect::Deliver(delivery) => reply.delivery = delivery,
             Effect::Answer(status, content_type, body) => {
                 reply = Reply::new(status, content_type, body);
@@ -69,13 +75,19 @@ impl Fault {
                 reply.headers.push(("Location", location));
             }
             Effect::Limited(after) => {
-                reply = Reply::new(429, TEXT, "<html><body><h1>429 Too Many Requests</h1></body></html>");
+                reply = Reply::new(
+                    429,
+                    TEXT,
+                    "<html><body><h1>429 Too Many Requests</h1></body></html>",
+                );
                 if !after.is_empty() && self.retry_after.is_none() {
                     reply.headers.push(("Retry-After", after.into()));
                 }
             }
             Effect::Headers(headers) => {
-                reply.headers.extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
+                reply
+                    .headers
+                    .extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
             }
             Effect::Reshape(reshape) => reply.body = reshape(reply.body),
             Effect::Twist(_) | Effect::Unreachable(_) => {}

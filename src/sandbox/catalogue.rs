@@ -52,7 +52,12 @@ pub(super) struct Offer {
     pub(super) count: u32,
 }
 
-const fn country(code: &'static str, name: &'static str, flag: &'static str, calling: &'static str) -> Country {
+const fn country(
+    code: &'static str,
+    name: &'static str,
+    flag: &'static str,
+    calling: &'static str,
+) -> Country {
     Country { code, name, flag, calling }
 }
 
@@ -145,7 +150,8 @@ static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
         base: Some(paise * PAISA),
         story: Story { arrives: Arrival::After(seconds * 1_000), multi, ..ORDINARY },
     });
-    let stories = STORIES.iter().map(|&(code, name, ids, story)| Item { code, name, ids, base: None, story });
+    let stories =
+        STORIES.iter().map(|&(code, name, ids, story)| Item { code, name, ids, base: None, story });
     ordinary.chain(stories).collect()
 });
 
@@ -167,7 +173,9 @@ pub(super) fn country_of(code: &str) -> Option<&'static Country> {
 /// FNV-1a: the same number everywhere, which the hash of the standard library does not promise.
 pub(super) fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl Item {
@@ -219,12 +227,18 @@ mod tests {
     #[test]
     fn codes_are_unique_and_follow_the_numbering_of_the_service() {
         for (at, country) in COUNTRIES.iter().enumerate() {
-            assert!(COUNTRIES[at + 1..].iter().all(|other| other.code != country.code), "{}", country.code);
+            assert!(
+                COUNTRIES[at + 1..].iter().all(|other| other.code != country.code),
+                "{}",
+                country.code
+            );
         }
         for (at, item) in items().iter().enumerate() {
             assert!(items()[at + 1..].iter().all(|other| other.code != item.code), "{}", item.code);
         }
-        for (code, name) in [("22", "India"), ("91", "Timor-Leste"), ("187", "USA"), ("0", "Russia")] {
+        for (code, name) in
+            [("22", "India"), ("91", "Timor-Leste"), ("187", "USA"), ("0", "Russia")]
+        {
             assert_eq!(country_of(code).unwrap().name, name);
         }
     }
@@ -233,7 +247,12 @@ mod tests {
     fn prices_have_two_decimals_and_are_above_zero() {
         for item in items() {
             for (country, offer) in item.offers() {
-                assert!(offer.price > 0 && offer.price % PAISA == 0, "{} in {}", item.code, country.code);
+                assert!(
+                    offer.price > 0 && offer.price % PAISA == 0,
+                    "{} in {}",
+                    item.code,
+                    country.code
+                );
             }
             assert!(item.cheapest().is_some(), "{}", item.code);
         }

@@ -14,7 +14,8 @@ use super::wallet::{Entry, Kind};
 use crate::Amount;
 
 /// Every control call with what it is sent; the text of refusals.
-const CALLS: &str = "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
+const CALLS: &str =
+    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
 
 /// One call on one namespace.
 struct Call<'a> {
@@ -78,9 +79,10 @@ pub(super) fn run(
             return run.assert().unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
         }
         ("ledger" | "log", _) => Err((405, format!("{call} is read with GET"))),
-        ("reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert", _) => {
-            Err((405, format!("{call} is sent with POST; {}", example(call))))
-        }
+        (
+            "reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert",
+            _,
+        ) => Err((405, format!("{call} is sent with POST; {}", example(call)))),
         _ => Err((404, format!("there is no control call {call:?}; there are {CALLS}"))),
     };
     match answer {
@@ -92,7 +94,9 @@ pub(super) fn run(
 fn example(call: &str) -> String {
     let body = match call {
         "seed" => r#"{"wallet":"50.00","rng":7,"delivery":"manual","orders_lag_ms":0}"#,
-        "clock" => r#"{"mode":"real"}, {"mode":"manual","now_ms":0}, {"speed":60} or {"advance_ms":5000}"#,
+        "clock" => {
+            r#"{"mode":"real"}, {"mode":"manual","now_ms":0}, {"speed":60} or {"advance_ms":5000}"#
+        }
         "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
         "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
         "faults" => {
@@ -147,11 +151,16 @@ impl Call<'_> {
         let set = number(&self.fields, "now_ms").map_err(read)?;
         let speed = match self.fields.get("speed") {
             None => None,
-            Some(value) => Some(speed(value).ok_or_else(|| read("\"speed\" is a factor from 0 to 1000000".into()))?),
+            Some(value) => Some(
+                speed(value)
+                    .ok_or_else(|| read("\"speed\" is a factor from 0 to 1000000".into()))?,
+            ),
         };
         let time = self.namespace.time;
         let time = match text(&self.fields, "mode").map_err(read)? {
-            None if set.is_some() => return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into())),
+            None if set.is_some() => {
+                return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into()));
+            }
             None => time,
             Some("real") => Time::REAL,
             Some("manual") => Time::manual(set.unwrap_or(self.now)),
@@ -186,7 +195,9 @@ impl Call<'_> {
         });
         match done {
             Some(Ok(())) => Ok(json!({"ok": true})),
-            Some(Err(state)) => Err((409, format!("{call}: the order is {} already", state.word()))),
+            Some(Err(state)) => {
+                Err((409, format!("{call}: the order is {} already", state.word())))
+            }
             None => Err((404, format!("{call}: no order of this key has that id"))),
         }
     }
@@ -194,8 +205,10 @@ impl Call<'_> {
     fn sms(&mut self) -> Answer {
         self.only("sms", &["id", "text", "code"])?;
         let read = |sentence: String| bad("sms", &sentence);
-        let (code, body) = (text(&self.fields, "code").map_err(read)?, text(&self.fields, "text").map_err(read)?);
-        let body: Box<str> = body.or(code).ok_or_else(|| read("\"text\" or \"code\" is missing".into()))?.into();
+        let (code, body) =
+            (text(&self.fields, "code").map_err(read)?, text(&self.fields, "text").map_err(read)?);
+        let body: Box<str> =
+            body.or(code).ok_or_else(|| read("\"text\" or \"code\" is missing".into()))?.into();
         let code: Box<str> = code.map_or_else(|| code_in(&body), Into::into);
         self.on_pending("sms", |order| {
             order.receive(Sms { code, text: body });
@@ -237,7 +250,8 @@ impl Call<'_> {
 
     /// Compares the ledger with what a test expects.
     fn assert(&self) -> Result<Reply, (u16, String)> {
-        const KNOWN: [&str; 6] = ["charges", "refunds", "balance", "charged", "refunded", "opening"];
+        const KNOWN: [&str; 6] =
+            ["charges", "refunds", "balance", "charged", "refunded", "opening"];
         self.only("assert", &KNOWN)?;
         if self.fields.is_empty() {
             return Err(bad("assert", "nothing is asserted"));
@@ -247,11 +261,14 @@ impl Call<'_> {
         for (name, expected) in &self.fields {
             // Money may be written 981.5 or "981.50"; counts are numbers.
             let same = match &actual[name] {
-                Value::String(text) => text.parse::<Amount>().ok().map(Amount::micros) == amount(expected),
+                Value::String(text) => {
+                    text.parse::<Amount>().ok().map(Amount::micros) == amount(expected)
+                }
                 count => count == expected,
             };
             if !same {
-                differences.insert(name.clone(), json!({"expected": expected, "actual": actual[name]}));
+                differences
+                    .insert(name.clone(), json!({"expected": expected, "actual": actual[name]}));
             }
         }
         if differences.is_empty() {

@@ -79,7 +79,8 @@ const fn row(id: &'static str, variant: &'static str, effect: Effect) -> Row {
 
 const LOGIN_PAGE: &str = "<html><head><title>Wi-Fi login</title></head><body><form action=\"/login\"><input name=\"room\"></form></body></html>";
 const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser before accessing the site.</body></html>";
-const MAINTENANCE_PAGE: &str = "<html><body><h1>We are under maintenance</h1>Back in a few minutes.</body></html>";
+const MAINTENANCE_PAGE: &str =
+    "<html><body><h1>We are under maintenance</h1>Back in a few minutes.</body></html>";
 pub(super) const ERROR_PAGE: &str =
     "<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>";
 

@@ -22,8 +22,13 @@ impl Row {
         match self.effect {
             // Before the request was read, or on a connection that was dead already: there is nothing to commit.
             _ if matches!(self.id, "N05" | "N07") => When::Before,
-            Effect::Unreachable(_) | Effect::Answer(..) | Effect::Redirect(_) | Effect::Limited(_) => When::Before,
-            Effect::Deliver(_) | Effect::Reshape(_) | Effect::Headers(_) | Effect::Twist(_) => When::After,
+            Effect::Unreachable(_)
+            | Effect::Answer(..)
+            | Effect::Redirect(_)
+            | Effect::Limited(_) => When::Before,
+            Effect::Deliver(_) | Effect::Reshape(_) | Effect::Headers(_) | Effect::Twist(_) => {
+                When::After
+            }
         }
     }
 }
@@ -82,9 +87,15 @@ impl Rules {
     }
 
     /// Adds a rule from its JSON, or says in a sentence what is wrong with it.
-    pub(super) fn add(&mut self, fields: &Map<String, Value>, in_memory: bool) -> Result<(), String> {
+    pub(super) fn add(
+        &mut self,
+        fields: &Map<String, Value>,
+        in_memory: bool,
+    ) -> Result<(), String> {
         if self.0.len() == MAX_RULES {
-            return Err(format!("there are {MAX_RULES} faults already: clear them first with {{\"clear\":true}}"));
+            return Err(format!(
+                "there are {MAX_RULES} faults already: clear them first with {{\"clear\":true}}"
+            ));
         }
         self.0.push(Rule::read(fields, in_memory)?);
         Ok(())
@@ -95,7 +106,9 @@ impl Rules {
     pub(super) fn meet(&mut self, subject: Subject<'_>, before_connect: bool) -> Option<&Rule> {
         let mut met = None;
         for (at, rule) in self.0.iter_mut().enumerate() {
-            if matches!(rule.row.effect, Effect::Unreachable(_)) != before_connect || !rule.matches(subject) {
+            if matches!(rule.row.effect, Effect::Unreachable(_)) != before_connect
+                || !rule.matches(subject)
+            {
                 continue;
             }
             rule.matched += 1;
@@ -186,13 +199,16 @@ impl Rule {
             body: text(fields, "body")?.map(str::to_string),
             location: header("location")?,
             retry_after: header("retry_after")?,
-            every_ms: number(fields, "every_ms")?.map(|ms| u32::try_from(ms).unwrap_or(60_000).clamp(1, 60_000)),
+            every_ms: number(fields, "every_ms")?
+                .map(|ms| u32::try_from(ms).unwrap_or(60_000).clamp(1, 60_000)),
         })
     }
 
     fn matches(&self, subject: Subject<'_>) -> bool {
         let Subject { action, service, id, origin: Origin { key_in, agent } } = subject;
-        let is = |wanted: &Option<String>, found: Option<&str>| wanted.is_none() || wanted.as_deref() == found;
+        let is = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.is_none() || wanted.as_deref() == found
+        };
         // The aliases are the same action.
         let wanted = self.action.as_deref().map(super::actions::canonical);
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
@@ -225,11 +241,15 @@ impl Rule {
 
 fn find_row(id: Option<&str>, variant: Option<&str>) -> Result<&'static Row, String> {
     let Some(id) = id else {
-        return Err("\"fault\" is missing: send an id of the fault matrix, like {\"fault\":\"N06\"}".into());
+        return Err(
+            "\"fault\" is missing: send an id of the fault matrix, like {\"fault\":\"N06\"}".into(),
+        );
     };
     let mut rows = TABLE.iter().filter(|row| row.id == id).peekable();
     if rows.peek().is_none() {
-        return Err(format!("{id:?} is not a fault of the sandbox; GET /_sandbox/faults lists those that are"));
+        return Err(format!(
+            "{id:?} is not a fault of the sandbox; GET /_sandbox/faults lists those that are"
+        ));
     }
     let names: Vec<_> = TABLE.iter().filter(|row| row.id == id).map(|row| row.variant).collect();
     match variant {
@@ -260,7 +280,10 @@ pub(super) fn known_fields(fields: &Map<String, Value>, known: &[&str]) -> Resul
 }
 
 /// A text field, where it is there.
-pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, String> {
+pub(super) fn text<'a>(
+    fields: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a str>, String> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
@@ -272,9 +295,10 @@ pub(super) fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Opt
 pub(super) fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            value.as_u64().map(Some).ok_or_else(|| format!("{name:?} is a whole number that is not negative"))
-        }
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| format!("{name:?} is a whole number that is not negative")),
     }
 }
 
@@ -297,10 +321,13 @@ mod tests {
 
     #[test]
     fn a_rule_hits_times_requests_from_the_nth_on() {
-        let mut rules =
-            rules(&json!({"fault": "N06", "match": {"action": "getNumberV2"}, "nth": 2, "times": 2})).unwrap();
+        let mut rules = rules(
+            &json!({"fault": "N06", "match": {"action": "getNumberV2"}, "nth": 2, "times": 2}),
+        )
+        .unwrap();
         let other = Subject { action: "getBalance", ..BUY };
-        let met: Vec<bool> = [BUY, other, BUY, BUY, BUY].map(|subject| rules.meet(subject, false).is_some()).into();
+        let met: Vec<bool> =
+            [BUY, other, BUY, BUY, BUY].map(|subject| rules.meet(subject, false).is_some()).into();
         assert_eq!(met, [false, false, true, true, false]);
     }
 

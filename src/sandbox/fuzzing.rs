@@ -13,8 +13,12 @@ pub fn serve(service: &mut Service, mut input: &[u8], mut now: u64) -> Vec<u8> {
         let (reply, consumed, head_only, keep) = match look(input) {
             Looked::Partial => break,
             Looked::Head { head, body, .. } if input.len() < head + body => break,
-            Looked::Head { head, body, .. } => answer(input, head, body, |request| service.handle(request, now)),
-            Looked::Refuse(status, sentence) => (Reply::text(status, sentence), input.len(), false, false),
+            Looked::Head { head, body, .. } => {
+                answer(input, head, body, |request| service.handle(request, now))
+            }
+            Looked::Refuse(status, sentence) => {
+                (Reply::text(status, sentence), input.len(), false, false)
+            }
         };
         let plan = plan(reply, head_only, keep);
         output.extend_from_slice(&plan.bytes);

@@ -195,11 +195,13 @@ fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     open.connections.insert(id, Arc::clone(&connection));
     drop(open);
     let for_thread = Arc::clone(shared);
-    let started = thread::Builder::new().name("sandbox-connection".into()).stack_size(STACK).spawn(move || {
-        let place = Place { shared: for_thread, id };
-        // An error is a client that left; there is nobody to tell.
-        let _ = serve(&connection, &place.shared);
-    });
+    let started = thread::Builder::new().name("sandbox-connection".into()).stack_size(STACK).spawn(
+        move || {
+            let place = Place { shared: for_thread, id };
+            // An error is a client that left; there is nobody to tell.
+            let _ = serve(&connection, &place.shared);
+        },
+    );
     if started.is_err() {
         lock(&shared.open).connections.remove(&id);
     }
@@ -234,10 +236,14 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
         connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
         let (reply, consumed, head_only, keep) = match input.request()? {
             Arrived::Nothing => return Ok(()),
-            Arrived::Refused(status, sentence) => (Reply::text(status, sentence), input.bytes.len(), false, false),
+            Arrived::Refused(status, sentence) => {
+                (Reply::text(status, sentence), input.bytes.len(), false, false)
+            }
             Arrived::Whole { head, body } => {
                 connection.idle_since.store(BUSY, Ordering::Relaxed);
-                answer(&input.bytes, head, body, |request| lock(&shared.service).handle(request, shared.time.now()))
+                answer(&input.bytes, head, body, |request| {
+                    lock(&shared.service).handle(request, shared.time.now())
+                })
             }
         };
         let Plan { bytes, then } = plan(reply, head_only, keep);
@@ -343,7 +349,9 @@ fn events(mut stream: &TcpStream, head: &[u8], namespace: u64, shared: &Shared) 
     }
     stream.write_all(head)?;
     let mut watch = Watch::new(namespace);
-    inbox::carry(stream, &shared.stopping, || watch.news(&mut lock(&shared.service), shared.time.now()))
+    inbox::carry(stream, &shared.stopping, || {
+        watch.news(&mut lock(&shared.service), shared.time.now())
+    })
 }
 
 /// Gives the place of a page back.

@@ -40,7 +40,9 @@ impl<'a> Input<'a> {
         loop {
             if !self.bytes.is_empty() {
                 match look(&self.bytes) {
-                    Looked::Refuse(status, sentence) => return Ok(Arrived::Refused(status, sentence)),
+                    Looked::Refuse(status, sentence) => {
+                        return Ok(Arrived::Refused(status, sentence));
+                    }
                     Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
                         return Ok(Arrived::Whole { head, body });
                     }
@@ -77,7 +79,11 @@ impl<'a> Input<'a> {
                     Ok(count)
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) =>
+                {
+                    Ok(0)
+                }
                 Err(error) => Err(error),
             };
         }
@@ -109,12 +115,16 @@ pub(super) fn look(bytes: &[u8]) -> Looked {
     let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
     match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Err(httparse::Error::TooManyHeaders) => too_large,
-        Err(_) => Looked::Refuse(400, "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n"),
+        Err(_) => Looked::Refuse(
+            400,
+            "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n",
+        ),
         Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
         Ok(httparse::Status::Partial) => Looked::Partial,
         Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
             Ok(body) => {
-                let expects = request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
+                let expects =
+                    request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
                 Looked::Head { head, body, expects }
             }
             Err((status, sentence)) => Looked::Refuse(status, sentence),
@@ -124,7 +134,9 @@ pub(super) fn look(bytes: &[u8]) -> Looked {
 
 /// How long the body is, by headers that leave no doubt.
 fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
-    let named = |name: &'static str| headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+    let named = |name: &'static str| {
+        headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
+    };
     if named("transfer-encoding").next().is_some() {
         return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
     }

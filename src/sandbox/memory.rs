@@ -99,10 +99,15 @@ impl MemoryTransport {
 }
 
 impl Transport for MemoryTransport {
-    fn exchange(&self, request: &transport::Request<'_>) -> Result<transport::Reply, TransportError> {
+    fn exchange(
+        &self,
+        request: &transport::Request<'_>,
+    ) -> Result<transport::Reply, TransportError> {
         let (mut authorization, mut api_key) = (None, None);
         match request.key_header {
-            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => authorization = Some(value),
+            Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
+                authorization = Some(value)
+            }
             Some((name, value)) if name.eq_ignore_ascii_case("x-api-key") => api_key = Some(value),
             _ => {}
         }
@@ -145,7 +150,11 @@ impl Transport for MemoryTransport {
 
 impl MemoryTransport {
     /// What a client's transport makes of a reply that is delivered like this.
-    fn deliver(&self, request: &transport::Request<'_>, reply: Reply) -> Result<transport::Reply, TransportError> {
+    fn deliver(
+        &self,
+        request: &transport::Request<'_>,
+        reply: Reply,
+    ) -> Result<transport::Reply, TransportError> {
         let Reply { status, headers, mut body, delivery, .. } = reply;
         let mut framed = true;
         match delivery {
@@ -158,7 +167,10 @@ impl MemoryTransport {
             // The length that is too short cuts the body, and nothing shows it.
             Delivery::LengthTooShort => body.truncate(body.len().saturating_sub(2)),
             Delivery::Close | Delivery::Reset => {
-                return Err(received(Cause::Closed, "the connection ended before any byte of the reply"));
+                return Err(received(
+                    Cause::Closed,
+                    "the connection ended before any byte of the reply",
+                ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
                 return Err(received(Cause::Truncated, "the connection ended within the reply"));
@@ -184,31 +196,45 @@ impl MemoryTransport {
             }
             Delivery::Gzip if request.gzip => {}
             Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-                return Err(received(Cause::Encoding, "the reply is compressed in a way that was not asked for"));
+                return Err(received(
+                    Cause::Encoding,
+                    "the reply is compressed in a way that was not asked for",
+                ));
             }
             Delivery::Http2
             | Delivery::GarbledStatus
             | Delivery::TwoLengths
             | Delivery::LengthAndChunks
-            | Delivery::BadChunk => return Err(received(Cause::Malformed, "the reply is not proper HTTP")),
+            | Delivery::BadChunk => {
+                return Err(received(Cause::Malformed, "the reply is not proper HTTP"));
+            }
         }
         if body.len() > request.body_limit {
             return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
         }
         let asked_to_wait = headers.iter().find(|(name, _)| *name == "Retry-After");
-        let retry_after = asked_to_wait.and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
+        let retry_after = asked_to_wait
+            .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
         Ok(transport::Reply { status, framed, retry_after, body })
     }
 
     /// The error of a connection that was never made.
-    fn not_reached(&self, request: &transport::Request<'_>, unreachable: Unreachable) -> TransportError {
+    fn not_reached(
+        &self,
+        request: &transport::Request<'_>,
+        unreachable: Unreachable,
+    ) -> TransportError {
         let (cause, phase, message) = match unreachable {
-            Unreachable::Unresolved => (Cause::Resolve, Phase::Resolve, "the host's name is unknown"),
+            Unreachable::Unresolved => {
+                (Cause::Resolve, Phase::Resolve, "the host's name is unknown")
+            }
             Unreachable::ResolveHangs => {
                 (Cause::ResolveTimeout, Phase::Resolve, "the name look-up did not end in time")
             }
             Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
-            Unreachable::ConnectHangs => (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time"),
+            Unreachable::ConnectHangs => {
+                (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time")
+            }
             Unreachable::Certificate => {
                 (Cause::Certificate, Phase::Tls, "the server's certificate is not to be trusted")
             }
@@ -243,7 +269,9 @@ impl MemoryTransport {
 
 impl fmt::Debug for MemoryTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryTransport").field("sent", &lock(&self.sent).len()).finish_non_exhaustive()
+        f.debug_struct("MemoryTransport")
+            .field("sent", &lock(&self.sent).len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -260,7 +288,12 @@ fn received(cause: Cause, message: &str) -> TransportError {
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError { cause: Cause::Cancelled, phase, sent, message: "the request was cancelled".into() }
+    TransportError {
+        cause: Cause::Cancelled,
+        phase,
+        sent,
+        message: "the request was cancelled".into(),
+    }
 }
 
 #[cfg(test)]
@@ -333,14 +366,20 @@ mod tests {
         bench.clock.set_wall(SystemTime::UNIX_EPOCH);
         assert!(bench.body(&status).starts_with("STATUS_OK:"));
         let sent = bench.transport.sent();
-        assert_eq!((sent.len(), sent[1].action.as_str(), sent[1].id.as_deref()), (4, "getStatus", Some(id.as_str())));
+        assert_eq!(
+            (sent.len(), sent[1].action.as_str(), sent[1].id.as_deref()),
+            (4, "getStatus", Some(id.as_str()))
+        );
         assert_eq!(sent[2].at.monotonic, Duration::from_secs(8));
         assert!(sent.iter().all(|sent| sent.params.iter().all(|(name, _)| name != "api_key")));
     }
 
     #[test]
     fn faults_come_out_as_a_network_gives_them() {
-        use Cause::{Closed, Encoding, Handshake, Malformed, Refused, ReplyTimeout, Resolve, TooLarge, Truncated};
+        use Cause::{
+            Closed, Encoding, Handshake, Malformed, Refused, ReplyTimeout, Resolve, TooLarge,
+            Truncated,
+        };
         use Phase::{Connect, Receive, Tls};
         for (fault, variant, cause, phase, sent) in [
             ("N01", "", Resolve, Phase::Resolve, false),
@@ -364,11 +403,18 @@ mod tests {
             let bench = Bench::new();
             bench.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
             let error = bench.ask("action=getNumber&service=zz_ok&format=json").expect_err(fault);
-            assert_eq!((error.cause, error.phase, error.sent), (cause, phase, sent), "{fault} {variant}");
+            assert_eq!(
+                (error.cause, error.phase, error.sent),
+                (cause, phase, sent),
+                "{fault} {variant}"
+            );
             // What was never sent was never seen; N05 hits before the commit, all others after it.
             let charges = u8::from(sent && fault != "N05");
             assert_eq!(bench.transport.sent().len(), usize::from(sent), "{fault}");
-            bench.transport.control("k", "assert", &format!(r#"{{"charges":{charges}}}"#)).expect(fault);
+            bench
+                .transport
+                .control("k", "assert", &format!(r#"{{"charges":{charges}}}"#))
+                .expect(fault);
         }
     }
 
@@ -403,7 +449,8 @@ mod tests {
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
         let cancel = Cancel::new();
         cancel.cancel();
-        let error = bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
+        let error =
+            bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
         assert!(bench.transport.sent().is_empty());
     }

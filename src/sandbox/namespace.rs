@@ -183,7 +183,14 @@ impl Namespace {
         if !self.wallet.charge(price, order_id, &activation_id, now) {
             return Err(NotBought::Balance);
         }
-        let purchase = Purchase { order_id, activation_id: activation_id.clone(), phone, item, country, price };
+        let purchase = Purchase {
+            order_id,
+            activation_id: activation_id.clone(),
+            phone,
+            item,
+            country,
+            price,
+        };
         let order = Order::new(purchase, now);
         self.next_expiry = self.next_expiry.min(order.expires_ms);
         self.by_id.insert(activation_id, self.orders.len());
@@ -199,7 +206,9 @@ impl Namespace {
                     self.next_number += 1 + self.random.draw() % 9;
                     self.next_number.to_string()
                 }
-                Ids::Letters => (0..14).map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize])).collect(),
+                Ids::Letters => (0..14)
+                    .map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize]))
+                    .collect(),
                 Ids::Hex => format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32),
             };
             if colon {

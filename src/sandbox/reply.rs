@@ -111,7 +111,13 @@ pub(super) const JSON: &str = "application/json";
 impl Reply {
     /// A reply that arrives whole.
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, content_type, headers: Vec::new(), body: body.into(), delivery: Delivery::Whole }
+        Self {
+            status,
+            content_type,
+            headers: Vec::new(),
+            body: body.into(),
+            delivery: Delivery::Whole,
+        }
     }
 
     pub(super) fn text(status: u16, sentence: impl Into<String>) -> Self {

@@ -110,7 +110,9 @@ pub(super) fn bare_orders(body: Vec<u8>) -> Vec<u8> {
     edited(body, &|name, value| {
         let (true, Value::Array(orders)) = (name == "orders", value) else { return };
         for order in orders.iter_mut().filter_map(Value::as_object_mut) {
-            order.retain(|name, _| ["activation_id", "service_code", "status"].contains(&name.as_str()));
+            order.retain(|name, _| {
+                ["activation_id", "service_code", "status"].contains(&name.as_str())
+            });
         }
     })
 }
@@ -128,7 +130,8 @@ pub(super) fn orders_map(body: Vec<u8>) -> Vec<u8> {
     let Some(Value::Array(orders)) = field_of(&body, "orders") else {
         return body;
     };
-    let keyed: Map<_, _> = orders.into_iter().map(|order| (order["order_id"].to_string(), order)).collect();
+    let keyed: Map<_, _> =
+        orders.into_iter().map(|order| (order["order_id"].to_string(), order)).collect();
     json!({"status": "OK", "data": {"orders": keyed}}).to_string().into()
 }
 
@@ -241,8 +244,14 @@ mod tests {
             (other_types, r#"{"activation_id":38496653,"multi":0,"price":"18.5","status":"OK"}"#),
             (without_id, r#"{"multi":false,"price":18.5,"status":"OK"}"#),
             (null_id, r#"{"activation_id":null,"multi":false,"price":18.5,"status":"OK"}"#),
-            (price_comma, r#"{"activation_id":"38496653","multi":false,"price":"18,50","status":"OK"}"#),
-            (price_huge, r#"{"activation_id":"38496653","multi":false,"price":1e400,"status":"OK"}"#),
+            (
+                price_comma,
+                r#"{"activation_id":"38496653","multi":false,"price":"18,50","status":"OK"}"#,
+            ),
+            (
+                price_huge,
+                r#"{"activation_id":"38496653","multi":false,"price":1e400,"status":"OK"}"#,
+            ),
             (duplicate_keys, &format!(r#"{{"status":"ERROR","activation_id":"1",{}"#, &BODY[1..])),
         ];
         for (bend, bent) in cases {

@@ -59,7 +59,9 @@ pub struct Service {
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The keys of the map stay out of it.
-        f.debug_struct("Service").field("namespaces", &self.namespaces.len()).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("namespaces", &self.namespaces.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,7 +84,8 @@ impl Service {
     /// Answers a request at `now`, in milliseconds since 1970.
     pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Reply {
         if !request.host.is_some_and(is_loopback) {
-            let sentence = "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
+            let sentence =
+                "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
             return Reply::text(403, sentence);
         }
         if let Some(reply) = inbox::handle(self, request, now) {
@@ -94,7 +97,9 @@ impl Service {
         if request.path != PATH {
             return Reply::text(
                 404,
-                format!("Nothing is here: the service is at {PATH}, its control calls under {CONTROL}.\n"),
+                format!(
+                    "Nothing is here: the service is at {PATH}, its control calls under {CONTROL}.\n"
+                ),
             );
         }
         if !matches!(request.method, "GET" | "HEAD") {
@@ -106,7 +111,13 @@ impl Service {
     }
 
     /// Makes a control call without HTTP; an empty body reads, except for `reset`.
-    pub(super) fn control_call(&mut self, key: &str, call: &str, body: &str, now: u64) -> Result<String, String> {
+    pub(super) fn control_call(
+        &mut self,
+        key: &str,
+        call: &str,
+        body: &str,
+        now: u64,
+    ) -> Result<String, String> {
         let reads = body.is_empty() && call != "reset";
         let request = Request {
             method: if reads { "GET" } else { "POST" },
@@ -142,7 +153,9 @@ impl Service {
         let now = namespace.time.now(now);
         let action = params.get("action").unwrap_or("");
         let (reply, fault, reason) = match (refused_key(key), action) {
-            (Some((code, reason)), _) => (Outcome::refusal(code, reason).reply(json), None, Some(reason.to_string())),
+            (Some((code, reason)), _) => {
+                (Outcome::refusal(code, reason).reply(json), None, Some(reason.to_string()))
+            }
             (None, "") => {
                 let reason = "the parameter \"action\" is missing".to_string();
                 (Outcome::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
@@ -170,8 +183,7 @@ impl Service {
         }
         let params = Params::parse(request.query);
         let Some((key, _)) = key_of(request, &params) else {
-            let sentence =
-                "Send the key whose namespace is meant: ?api_key=KEY, Authorization: Bearer KEY, or X-API-Key: KEY.";
+            let sentence = "Send the key whose namespace is meant: ?api_key=KEY, Authorization: Bearer KEY, or X-API-Key: KEY.";
             return control::refusal(401, sentence);
         };
         let in_memory = self.in_memory;
@@ -211,7 +223,8 @@ impl Service {
 
 /// The key of a request, of the query, else of `Authorization`, else of `X-API-Key`; and how the request presents itself.
 fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, Origin<'a>)> {
-    let bearer = || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let bearer =
+        || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let (key, key_in) = params
         .get("api_key")
         .map(|key| (key, "query"))
@@ -227,7 +240,9 @@ fn refused_key(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "sandbox_bad" => Some(("BAD_KEY", "the key sandbox_bad is never valid")),
         "sandbox_inactive" => Some(("KEY_INACTIVE", "the key sandbox_inactive is always inactive")),
-        "sandbox_banned" => Some(("ACCOUNT_BANNED", "the account of the key sandbox_banned is always banned")),
+        "sandbox_banned" => {
+            Some(("ACCOUNT_BANNED", "the account of the key sandbox_banned is always banned"))
+        }
         _ => None,
     }
 }
@@ -275,12 +290,19 @@ mod tests {
 
     #[test]
     fn only_loopback_hosts_are_served() {
-        for host in ["127.0.0.1", "127.0.0.1:80", "LOCALHOST:1", "[::1]", "[::1]:8080", "127.9.9.9"] {
+        for host in ["127.0.0.1", "127.0.0.1:80", "LOCALHOST:1", "[::1]", "[::1]:8080", "127.9.9.9"]
+        {
             assert!(is_loopback(host), "{host}");
         }
-        for host in
-            ["", "example.com", "127.0.0.1.example.com", "localhost.example:80", "::1", "10.0.0.1", "localhost:80@x"]
-        {
+        for host in [
+            "",
+            "example.com",
+            "127.0.0.1.example.com",
+            "localhost.example:80",
+            "::1",
+            "10.0.0.1",
+            "localhost:80@x",
+        ] {
             assert!(!is_loopback(host), "{host}");
         }
     }
@@ -307,7 +329,11 @@ mod tests {
             (get("api_key=k"), "MISSING_PARAMS"),
             (get("api_key=k&action=getbalance"), "BAD_ACTION"),
         ] {
-            assert_eq!(String::from_utf8(service.handle(&request, 0).body).unwrap(), body, "{request:?}");
+            assert_eq!(
+                String::from_utf8(service.handle(&request, 0).body).unwrap(),
+                body,
+                "{request:?}"
+            );
         }
     }
 
@@ -317,7 +343,10 @@ mod tests {
         for key in 0..MAX_NAMESPACES + 10 {
             service.handle(&get(&format!("api_key=k{key}&action=getBalance")), 0);
         }
-        assert_eq!((service.namespaces.len(), service.oldest.len()), (MAX_NAMESPACES, MAX_NAMESPACES));
+        assert_eq!(
+            (service.namespaces.len(), service.oldest.len()),
+            (MAX_NAMESPACES, MAX_NAMESPACES)
+        );
         assert!(!service.namespaces.contains_key("k9") && service.namespaces.contains_key("k10"));
     }
 }

@@ -18,7 +18,8 @@ impl Time {
 
     /// The time inside.
     pub(super) fn now(&self, outside: u64) -> u64 {
-        let passed = u128::from(outside.saturating_sub(self.outside)) * u128::from(self.speed) / 1_000;
+        let passed =
+            u128::from(outside.saturating_sub(self.outside)) * u128::from(self.speed) / 1_000;
         self.inside.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
@@ -59,7 +60,8 @@ pub(super) fn date_text(ms: u64) -> String {
     // Civil date of a day count; years begin in March, so that the leap day is the last of a year.
     let shifted = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;

@@ -38,7 +38,15 @@ pub(super) struct Wallet {
 
 impl Wallet {
     pub(super) fn new(opening: i64) -> Self {
-        Self { opening, balance: opening, charges: 0, refunds: 0, charged: 0, refunded: 0, entries: VecDeque::new() }
+        Self {
+            opening,
+            balance: opening,
+            charges: 0,
+            refunds: 0,
+            charged: 0,
+            refunded: 0,
+            entries: VecDeque::new(),
+        }
     }
 
     /// Sets the balance; the ledger goes on as if the difference had been there from the start.
@@ -48,7 +56,13 @@ impl Wallet {
     }
 
     /// Takes the money of an order, or says that there is not enough.
-    pub(super) fn charge(&mut self, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) -> bool {
+    pub(super) fn charge(
+        &mut self,
+        micros: i64,
+        order_id: u64,
+        activation_id: &str,
+        at_ms: u64,
+    ) -> bool {
         if micros > self.balance {
             return false;
         }
@@ -71,7 +85,13 @@ impl Wallet {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry { kind, order_id, activation_id: activation_id.into(), micros, at_ms });
+        self.entries.push_back(Entry {
+            kind,
+            order_id,
+            activation_id: activation_id.into(),
+            micros,
+            at_ms,
+        });
     }
 }
 

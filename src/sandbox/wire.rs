@@ -74,7 +74,10 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
         head.add(name, value);
     }
     match delivery {
-        Delivery::Whole | Delivery::HugeHeaders | Delivery::Informed(_) | Delivery::GarbledStatus => {
+        Delivery::Whole
+        | Delivery::HugeHeaders
+        | Delivery::Informed(_)
+        | Delivery::GarbledStatus => {
             if delivery == Delivery::HugeHeaders {
                 (0..16).for_each(|_| head.add("X-Huge", &"x".repeat(HUGE / 16)));
             }
@@ -122,7 +125,9 @@ fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
             head.add("Transfer-Encoding", "chunked");
             Plan { bytes: head.with(b""), then: Then::Repeat(&ENDLESS_CHUNK) }
         }
-        Delivery::EndlessHeaders => Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) },
+        Delivery::EndlessHeaders => {
+            Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) }
+        }
         Delivery::Unframed => ended(head, body, false),
         Delivery::UnframedCut => ended(head, cut, false),
         Delivery::Drip(every_ms) => {
@@ -261,14 +266,27 @@ mod tests {
             (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", Then::Close),
             (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", Then::Close),
             (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", Then::Close),
-            (Delivery::TwoLengths, "Content-Length: 12\r\nContent-Length: 13\r\n", "ACCESS_READY", Then::Close),
+            (
+                Delivery::TwoLengths,
+                "Content-Length: 12\r\nContent-Length: 13\r\n",
+                "ACCESS_READY",
+                Then::Close,
+            ),
             (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", Then::Close),
-            (Delivery::Informed(103), "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK", "ACCESS_READY", Then::Keep),
+            (
+                Delivery::Informed(103),
+                "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK",
+                "ACCESS_READY",
+                Then::Keep,
+            ),
             (Delivery::Reset, "", "", Then::Reset),
             (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", Then::Drip(200)),
         ] {
             let (text, after) = planned(delivery);
-            assert!(text.contains(part) && text.ends_with(ends) && after == then, "{delivery:?}: {text:?}");
+            assert!(
+                text.contains(part) && text.ends_with(ends) && after == then,
+                "{delivery:?}: {text:?}"
+            );
         }
         assert!(!planned(Delivery::Unframed).0.contains("Content-Length"));
     }

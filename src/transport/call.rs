@@ -63,7 +63,8 @@ impl Call {
     ) -> io::Result<Self> {
         let now = Instant::now();
         // A timeout that no clock can reach still needs an end: a day is longer than every phase together.
-        let deadline = now.checked_add(request.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400));
+        let deadline =
+            now.checked_add(request.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Ok(Self {
             lane: request.lane,
             head,
@@ -94,14 +95,17 @@ impl Call {
 
     /// The call of this thread.
     pub(super) fn current() -> io::Result<Rc<Self>> {
-        CURRENT.with_borrow(|call| call.clone().ok_or_else(|| io::Error::other("no call on this thread")))
+        CURRENT.with_borrow(|call| {
+            call.clone().ok_or_else(|| io::Error::other("no call on this thread"))
+        })
     }
 
     /// Begins a phase, and its time.
     pub(super) fn begin(&self, phase: Phase) {
         #[cfg(feature = "doctor")]
         self.watch.enter(phase);
-        let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } = self.timeouts;
+        let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } =
+            self.timeouts;
         let limit = match (phase, self.lane) {
             (Phase::Resolve, _) => resolve,
             (Phase::Connect, _) => connect,
@@ -199,12 +203,18 @@ impl Call {
 
     /// Waits until `fd` is ready for `flags`.
     pub(super) fn wait(&self, fd: BorrowedFd<'_>, flags: PollFlags) -> io::Result<()> {
-        let mut fds = [PollFd::from_borrowed_fd(fd, flags), PollFd::new(&*self.wake, PollFlags::IN)];
+        let mut fds =
+            [PollFd::from_borrowed_fd(fd, flags), PollFd::new(&*self.wake, PollFlags::IN)];
         self.poll(&mut fds, self.phase_end.get()).map(|_| ())
     }
 
     /// Waits until some of `fds` are ready for `flags`, or `until`; says which are.
-    pub(super) fn wait_any(&self, fds: &[OwnedFd], flags: PollFlags, until: Option<Instant>) -> io::Result<Vec<bool>> {
+    pub(super) fn wait_any(
+        &self,
+        fds: &[OwnedFd],
+        flags: PollFlags,
+        until: Option<Instant>,
+    ) -> io::Result<Vec<bool>> {
         let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::new(fd, flags)).collect();
         polled.push(PollFd::new(&*self.wake, PollFlags::IN));
         let any = self.poll(&mut polled, until.unwrap_or_else(|| self.phase_end.get()))?;
@@ -224,13 +234,20 @@ impl Call {
             let now = Instant::now();
             let left = until.min(self.phase_end.get()).saturating_duration_since(now);
             if left.is_zero() {
-                return if now < self.phase_end.get() { Ok(false) } else { Err(self.timed_out(now)) };
+                return if now < self.phase_end.get() {
+                    Ok(false)
+                } else {
+                    Err(self.timed_out(now))
+                };
             }
             let timeout = Timespec::try_from(left).ok();
             match rustix::event::poll(fds, timeout.as_ref()) {
                 // Time is up, or a signal came: the clock says which, and how much is left.
                 Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) if self.obeys_cancel() && fds.last().is_some_and(|wake| !wake.revents().is_empty()) => {
+                Ok(_)
+                    if self.obeys_cancel()
+                        && fds.last().is_some_and(|wake| !wake.revents().is_empty()) =>
+                {
                     return Err(self.cancelled());
                 }
                 Ok(_) => return Ok(true),
@@ -256,7 +273,9 @@ impl Call {
         let (cause, what) = match self.phase.get() {
             Phase::Resolve => (Cause::ResolveTimeout, "no answer in time"),
             Phase::Send => (Cause::SendTimeout, "the peer did not take it in time"),
-            Phase::Receive if self.answered.get() => (Cause::BodyTimeout, "the reply began, and did not end in time"),
+            Phase::Receive if self.answered.get() => {
+                (Cause::BodyTimeout, "the reply began, and did not end in time")
+            }
             Phase::Receive => (Cause::ReplyTimeout, "no reply in time"),
             _ => (Cause::ConnectTimeout, "no answer in time"),
         };

@@ -116,7 +116,9 @@ pub(super) struct Base {
 
 impl Base {
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let uri: Uri = url.parse().map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
+        let uri: Uri = url
+            .parse()
+            .map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
         let no = |what: &str| Err(format!("the base URL {what}"));
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return no("has no scheme or no host: write https://host/path");

@@ -37,7 +37,11 @@ impl TcpConnector {
 impl<In: Transport> Connector<In> for TcpConnector {
     type Out = Either<In, Socket>;
 
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
@@ -114,7 +118,12 @@ fn start(address: SocketAddr) -> Result<Start, Errno> {
 #[cfg(not(target_vendor = "apple"))]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     use rustix::net::SocketFlags;
-    rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)
+    rustix::net::socket_with(
+        family,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )
 }
 
 /// Opens a socket that is non-blocking, closed on exec, and raises no signal when the peer is gone.
@@ -138,9 +147,12 @@ fn refused(call: &Call, error: Errno) -> io::Error {
     match error {
         Errno::CONNREFUSED => call.fail(Cause::Refused, "the connection was refused"),
         Errno::TIMEDOUT => call.fail(Cause::ConnectTimeout, "no answer in time"),
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ACCESS | Errno::PERM => {
-            call.fail_local(&error.into())
-        }
+        Errno::MFILE
+        | Errno::NFILE
+        | Errno::NOBUFS
+        | Errno::NOMEM
+        | Errno::ACCESS
+        | Errno::PERM => call.fail_local(&error.into()),
         _ => call.fail(Cause::Refused, "it cannot be reached"),
     }
 }
@@ -148,7 +160,8 @@ fn refused(call: &Call, error: Errno) -> io::Error {
 /// Puts the families in turns, so that a broken one costs one head start and not one for each of its addresses.
 fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
-    let (mut one, mut other): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(|a| a.is_ipv6() == first_is_v6);
+    let (mut one, mut other): (Vec<_>, Vec<_>) =
+        addresses.iter().copied().partition(|a| a.is_ipv6() == first_is_v6);
     one.reverse();
     other.reverse();
     let mut ordered = Vec::with_capacity(addresses.len());
@@ -165,7 +178,9 @@ mod tests {
 
     #[test]
     fn families_take_turns() {
-        let parse = |list: &str| -> Vec<SocketAddr> { list.split(' ').map(|a| a.parse().unwrap()).collect() };
+        let parse = |list: &str| -> Vec<SocketAddr> {
+            list.split(' ').map(|a| a.parse().unwrap()).collect()
+        };
         assert_eq!(
             alternate(&parse("[::1]:1 [::2]:1 [::3]:1 1.1.1.1:1 2.2.2.2:1")),
             parse("[::1]:1 1.1.1.1:1 [::2]:1 2.2.2.2:1 [::3]:1")

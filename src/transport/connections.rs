@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::Uri;
 use ureq::unversioned::resolver::Resolver;
-use ureq::unversioned::transport::{ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport, time};
+use ureq::unversioned::transport::{
+    ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport, time,
+};
 
 use super::call::Call;
 use super::connect::TcpConnector;
@@ -44,7 +46,13 @@ struct Kept {
 
 impl Connections {
     /// Connections to the host of `root`, of which so many are kept at most.
-    pub(super) fn new(root: Uri, proxy: Option<ureq::Proxy>, names: Names, tls: TlsConnector, most: usize) -> Self {
+    pub(super) fn new(
+        root: Uri,
+        proxy: Option<ureq::Proxy>,
+        names: Names,
+        tls: TlsConnector,
+        most: usize,
+    ) -> Self {
         let proxied = proxy.is_some();
         let names = Arc::new(names);
         let chain =
@@ -52,20 +60,26 @@ impl Connections {
                 .chain(Tunnelled)
                 .chain(TcpConnector::new(Arc::clone(&names), proxied))
                 .chain(tls);
-        let open = move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
-            let connected = chain.connect(details, None).inspect_err(|_| {
-                // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
-                names.forget(details.uri.host().unwrap_or_default());
-            });
-            let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
-            // The proxy itself is reached in this way too, with the proxy taken out of the settings.
-            if proxied && details.config.proxy().is_none() {
-                Call::current()?.continue_as(Phase::Connect);
-            }
-            Ok(Box::new(connected))
-        };
+        let open =
+            move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
+                let connected = chain.connect(details, None).inspect_err(|_| {
+                    // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
+                    names.forget(details.uri.host().unwrap_or_default());
+                });
+                let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
+                // The proxy itself is reached in this way too, with the proxy taken out of the settings.
+                if proxied && details.config.proxy().is_none() {
+                    Call::current()?.continue_as(Phase::Connect);
+                }
+                Ok(Box::new(connected))
+            };
         let config = Config::builder().proxy(proxy).user_agent(AutoHeaderValue::None).build();
-        Self { root, config, open: Arc::new(open), kept: Mutex::new(Kept { idle: VecDeque::new(), most }) }
+        Self {
+            root,
+            config,
+            open: Arc::new(open),
+            kept: Mutex::new(Kept { idle: VecDeque::new(), most }),
+        }
     }
 
     /// Sends the request of a call and reads its reply.
@@ -117,7 +131,9 @@ impl Connections {
         let now = Instant::now();
         let mut kept = self.lock();
         let Kept { idle, most } = &mut *kept;
-        while idle.len() >= *most || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE) {
+        while idle.len() >= *most
+            || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE)
+        {
             idle.pop_front();
         }
         idle.push_back((now, connection));
@@ -135,7 +151,11 @@ struct Tunnelled;
 impl<In: Transport> Connector<In> for Tunnelled {
     type Out = In;
 
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, ureq::Error> {
+    fn connect(
+        &self,
+        _: &ConnectionDetails<'_>,
+        chained: Option<In>,
+    ) -> Result<Option<In>, ureq::Error> {
         if chained.is_some() {
             Call::current()?.set_proxy(None);
         }

@@ -53,7 +53,8 @@ pub fn exchange(
     let sent = Arc::new(Mutex::new(Vec::new()));
     let result = transport.exchange_by(request, |call| {
         let buffers = LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER);
-        let peer = Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers };
+        let peer =
+            Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers };
         Ok(Http1::new(Box::new(peer)).exchange(call)?)
     });
     let sent = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));

@@ -79,7 +79,9 @@ impl Head {
         }
         let Facts { length, chunked, close, coding, retry_after } = facts;
         let framing = match (length, chunked) {
-            (Some(_), true) => return malformed("two headers contradict each other about its length"),
+            (Some(_), true) => {
+                return malformed("two headers contradict each other about its length");
+            }
             (None, true) if is_old => return malformed("HTTP/1.0 knows no chunks"),
             _ if matches!(status, 204 | 304) => Framing::Empty,
             (Some(0), false) => Framing::Empty,
@@ -109,7 +111,9 @@ impl Facts {
             for item in items() {
                 let length = std::str::from_utf8(item)
                     .ok()
-                    .filter(|item| !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit()))
+                    .filter(|item| {
+                        !item.is_empty() && item.bytes().all(|byte| byte.is_ascii_digit())
+                    })
                     .and_then(|item| item.parse().ok());
                 if length.is_none() || self.length.is_some() && self.length != length {
                     return malformed("its Content-Length is garbled, or there are two");

@@ -15,7 +15,9 @@ use super::connections::Connections;
 use super::reply::RawReply;
 use super::resolve::{LookUp, Names};
 use super::tls::TlsConnector;
-use super::{Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls};
+use super::{
+    Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls,
+};
 
 const MAX_USER_AGENT: usize = 256;
 /// Far above what the service's calls need; below what servers take.
@@ -63,7 +65,8 @@ impl HttpTransport {
     }
 
     fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
-        let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } = config;
+        let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } =
+            config;
         let base = Base::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
@@ -163,31 +166,47 @@ fn explain(call: &Call, error: &ureq::Error) -> TransportError {
 fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        Some(407) => call.fail(Cause::Proxy, "the proxy wants a user name and a password, or others: status 407"),
-        Some(status) => {
-            call.fail(Cause::Proxy, format_args!("the proxy refused to connect to the service: status {status}"))
-        }
+        Some(407) => call.fail(
+            Cause::Proxy,
+            "the proxy wants a user name and a password, or others: status 407",
+        ),
+        Some(status) => call.fail(
+            Cause::Proxy,
+            format_args!("the proxy refused to connect to the service: status {status}"),
+        ),
         None => call.fail(Cause::Refused, "the proxy ended the connection without an answer"),
     }
 }
 
 impl Plan {
     fn connections(&self) -> Connections {
-        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } = self;
+        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } =
+            self;
         let names = Names::new(Arc::clone(look_up));
-        Connections::new(base.root.clone(), proxy.clone(), names, TlsConnector::new(roots), *max_connections)
+        Connections::new(
+            base.root.clone(),
+            proxy.clone(),
+            names,
+            TlsConnector::new(roots),
+            *max_connections,
+        )
     }
 
     /// The request that goes out.
     fn head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let Request { lane, query, key_header, gzip, .. } = *request;
         // Whoever could put a space or a line end in here could write a request of their own.
-        if query.len() > MAX_QUERY || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#') {
+        if query.len() > MAX_QUERY
+            || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#')
+        {
             return Err("the query is not an encoded one");
         }
         let (name, value) = key_header.unwrap_or_default();
         let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if !is_token || value.len() > MAX_QUERY || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        if !is_token
+            || value.len() > MAX_QUERY
+            || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
+        {
             return Err("the key is not a header's value");
         }
         let Self { base, headers, .. } = self;
@@ -206,7 +225,8 @@ impl Plan {
             if name.is_empty() { "\r\n" } else { "\r\n\r\n" },
         ];
         // Sized at once: a vector that grows leaves copies behind that nobody wipes.
-        let mut head = Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
+        let mut head =
+            Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         for part in parts {
             head.extend_from_slice(part.as_bytes());
         }

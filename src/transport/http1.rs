@@ -46,7 +46,9 @@ impl Http1 {
             // A kept connection must not keep the key.
             self.0.buffers().output()[..amount].fill(0);
         }
-        result.map_err(|_| call.fail(Cause::Closed, "the connection ended before the request was through"))
+        result.map_err(|_| {
+            call.fail(Cause::Closed, "the connection ended before the request was through")
+        })
     }
 
     fn receive(&mut self, call: &Call) -> io::Result<RawReply> {
@@ -57,7 +59,9 @@ impl Http1 {
         loop {
             let ended = match self.0.await_input(NextTimeout::default()) {
                 Ok(more) => !more,
-                Err(_) if call.has_failed() => return Err(io::Error::other("recorded in the call")),
+                Err(_) if call.has_failed() => {
+                    return Err(io::Error::other("recorded in the call"));
+                }
                 // TLS without its farewell; whether that is an end depends on the reply, as for an end without TLS.
                 Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => true,
                 Err(_) if call.is_answered() => {

@@ -17,7 +17,8 @@ pub(super) fn choose(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<ureq::Proxy>, String> {
     // An empty variable is an unset one.
-    let first = |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
+    let first =
+        |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
     if base.is_loopback() {
         return Ok(None);
     }
@@ -49,7 +50,8 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
         }
         _ => return Err(bad()),
     }
-    let authority = uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
+    let authority =
+        uri.authority().filter(|authority| !authority.host().is_empty()).ok_or_else(bad)?;
     let (scheme, host) = (uri.scheme_str().unwrap_or("http"), authority.host());
     let (credentials, address) = match authority.as_str().rsplit_once('@') {
         Some((user, address)) => (format!("{user}@"), address),
@@ -75,7 +77,8 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
             return is_in_network(ip, item.trim_start_matches('[').trim_end_matches(']'));
         }
         let name = item.trim_matches('.').to_ascii_lowercase();
-        bare.strip_suffix(&name).is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
+        bare.strip_suffix(&name)
+            .is_some_and(|rest| !name.is_empty() && (rest.is_empty() || rest.ends_with('.')))
     })
 }
 
@@ -87,7 +90,9 @@ fn is_in_network(ip: IpAddr, network: &str) -> bool {
         None => (network, Some(width)),
     };
     // What more bits than an address has would mean is unknown.
-    let (Ok(address), Some(shift)) = (address.parse(), bits.and_then(|bits| width.checked_sub(bits))) else {
+    let (Ok(address), Some(shift)) =
+        (address.parse(), bits.and_then(|bits| width.checked_sub(bits)))
+    else {
         return false;
     };
     match (ip, address) {
@@ -109,7 +114,9 @@ mod tests {
 
     fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
         let base = Base::parse(url).unwrap();
-        let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let env = |name: &str| {
+            env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        };
         let proxy = choose(&ProxyChoice::Environment, &base, env)?;
         Ok(proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port())))
     }

@@ -10,7 +10,8 @@ use super::gzip::Gunzip;
 use super::head::{Coding, Flaw, Framing, Head};
 use super::{Cause, Reply, retry_after};
 
-pub(super) const BODY_TOO_LARGE: Flaw = Flaw::new(Cause::TooLarge, "the body is larger than the limit");
+pub(super) const BODY_TOO_LARGE: Flaw =
+    Flaw::new(Cause::TooLarge, "the body is larger than the limit");
 const GARBLED_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is garbled");
 
 /// The largest head, interim replies and trailers counted in.
@@ -68,7 +69,13 @@ impl ReplyReader {
             overhead: 0,
             received: 0,
             gunzip: None,
-            reply: RawReply { status: 0, framed: true, retry_after: None, body: Vec::new(), keep: true },
+            reply: RawReply {
+                status: 0,
+                framed: true,
+                retry_after: None,
+                body: Vec::new(),
+                keep: true,
+            },
         }
     }
 
@@ -79,12 +86,14 @@ impl ReplyReader {
                 State::Head => self.push_head(input)?,
                 State::Length(left) => {
                     let taken = self.push_body(input, left)?;
-                    self.state = if taken == left { State::Done } else { State::Length(left - taken) };
+                    self.state =
+                        if taken == left { State::Done } else { State::Length(left - taken) };
                     taken
                 }
                 State::Chunk(left) => {
                     let taken = self.push_body(input, left)?;
-                    self.state = if taken == left { State::ChunkEnd } else { State::Chunk(left - taken) };
+                    self.state =
+                        if taken == left { State::ChunkEnd } else { State::Chunk(left - taken) };
                     taken
                 }
                 State::Closed => self.push_body(input, input.len())?,
@@ -157,9 +166,14 @@ impl ReplyReader {
     fn push_head(&mut self, input: &[u8]) -> Result<usize, Flaw> {
         // The blank line may lie across two reads: look from three bytes before the new ones.
         let old = self.line.len();
-        self.line.extend_from_slice(&input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))]);
+        self.line.extend_from_slice(
+            &input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))],
+        );
         let from = old.saturating_sub(3);
-        let end = self.line[from..].windows(4).position(|window| window == b"\r\n\r\n").map(|at| from + at + 4);
+        let end = self.line[from..]
+            .windows(4)
+            .position(|window| window == b"\r\n\r\n")
+            .map(|at| from + at + 4);
         let beginning = b"HTTP/1.";
         let compared = beginning.len().min(self.line.len());
         if self.line[..compared] != beginning[..compared] {
@@ -190,7 +204,10 @@ impl ReplyReader {
             Coding::Identity => {}
             Coding::Gzip if self.gzip_wanted => self.gunzip = Some(Gunzip::new(self.body_limit)),
             Coding::Gzip | Coding::Other => {
-                return Err(Flaw::new(Cause::Encoding, "it is compressed in a way that was not asked for"));
+                return Err(Flaw::new(
+                    Cause::Encoding,
+                    "it is compressed in a way that was not asked for",
+                ));
             }
         }
         match framing {
@@ -297,7 +314,8 @@ mod tests {
         ];
         for (bytes, status, framed, keep, body) in rows {
             for step in [1, 2, 3, 7, 1000] {
-                let reply = read(bytes.as_bytes(), step).unwrap_or_else(|cause| panic!("{cause:?}: {bytes}"));
+                let reply = read(bytes.as_bytes(), step)
+                    .unwrap_or_else(|cause| panic!("{cause:?}: {bytes}"));
                 assert_eq!(
                     (reply.status, reply.framed, reply.keep, reply.body.as_slice()),
                     (*status, *framed, *keep, body.as_bytes()),
@@ -315,7 +333,10 @@ mod tests {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
         let long_trailer = format!("{chunked}T: {}\r\n\r\n", "y".repeat(17_000));
         let many_trailers = format!("{chunked}{}\r\n", "T: y\r\n".repeat(3000));
-        let long_size = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}\r\n", "y".repeat(300));
+        let long_size = format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}\r\n",
+            "y".repeat(300)
+        );
         #[rustfmt::skip]
         let rows: &[(&str, Cause)] = &[
             ("NOT HTTP", Cause::Malformed),
@@ -349,7 +370,11 @@ mod tests {
         ];
         for (bytes, cause) in rows {
             for step in [1, 5, 100_000] {
-                assert_eq!(read(bytes.as_bytes(), step).unwrap_err(), *cause, "{bytes} in steps of {step}");
+                assert_eq!(
+                    read(bytes.as_bytes(), step).unwrap_err(),
+                    *cause,
+                    "{bytes} in steps of {step}"
+                );
             }
         }
     }

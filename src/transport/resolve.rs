@@ -52,7 +52,12 @@ struct Task {
 
 impl Names {
     pub(super) fn new(look_up: Arc<LookUp>) -> Self {
-        Self { look_up, entries: Mutex::default(), failed: AtomicUsize::new(0), hanging: Arc::default() }
+        Self {
+            look_up,
+            entries: Mutex::default(),
+            failed: AtomicUsize::new(0),
+            hanging: Arc::default(),
+        }
     }
 
     /// The system's look-up.
@@ -61,7 +66,12 @@ impl Names {
     }
 
     /// The addresses of `host`, an IP address (as a URL writes it) or a name.
-    pub(super) fn look_up(&self, call: &Call, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    pub(super) fn look_up(
+        &self,
+        call: &Call,
+        host: &str,
+        port: u16,
+    ) -> io::Result<Vec<SocketAddr>> {
         let with_port = |addresses: &[IpAddr]| {
             let failed = self.failed.load(Ordering::Relaxed) % addresses.len().max(1);
             let (later, sooner) = addresses.split_at(failed);
@@ -79,7 +89,9 @@ impl Names {
             let mut entries = self.lock();
             let now = Instant::now();
             match entries.get(host) {
-                Some(Entry::Known { addresses, until }) if now < *until => return Ok(with_port(addresses)),
+                Some(Entry::Known { addresses, until }) if now < *until => {
+                    return Ok(with_port(addresses));
+                }
                 Some(Entry::Running { task, since }) if now < *since + STUCK => Arc::clone(task),
                 _ => {
                     let task = self.start(host).map_err(|error| call.fail_local(&error))?;
@@ -92,13 +104,13 @@ impl Names {
         call.wait(task.done.as_fd(), PollFlags::IN)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
-        let is_ours =
-            matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
+        let is_ours = matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
         if let Some(Ok(addresses)) = &*outcome
             && !addresses.is_empty()
         {
             if is_ours {
-                let known = Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + KEPT };
+                let known =
+                    Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + KEPT };
                 entries.insert(host.to_owned(), known);
             }
             return Ok(with_port(addresses));
@@ -123,7 +135,8 @@ impl Names {
         let (done, bell) = io::pipe()?;
         let bell = Bell(bell);
         let task = Arc::new(Task { done, outcome: Mutex::default() });
-        let (shared, look_up, host) = (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
+        let (shared, look_up, host) =
+            (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
         thread::Builder::new().name("sastaotp-dns".to_owned()).spawn(move || {
             let outcome = look_up(&host).map(Into::into);
             *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);

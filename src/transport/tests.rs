@@ -71,7 +71,12 @@ fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
         named(
             move |_| {
                 count.fetch_add(1, Ordering::SeqCst);
-                Ok(vec![IpAddr::from([127, 0, 0, if gone.load(Ordering::SeqCst) == 0 { 1 } else { 9 }])])
+                Ok(vec![IpAddr::from([
+                    127,
+                    0,
+                    0,
+                    if gone.load(Ordering::SeqCst) == 0 { 1 } else { 9 },
+                ])])
             },
             |_| {},
         )
@@ -90,14 +95,22 @@ fn a_captive_portals_address_is_not_kept() {
     for secured in [true, false] {
         let asked = AtomicUsize::new(0);
         let (server, transport) = named(
-            move |_| Ok(vec![IpAddr::from([127, 0, 0, if asked.fetch_add(1, Ordering::SeqCst) == 0 { 2 } else { 1 }])]),
+            move |_| {
+                Ok(vec![IpAddr::from([
+                    127,
+                    0,
+                    0,
+                    if asked.fetch_add(1, Ordering::SeqCst) == 0 { 2 } else { 1 },
+                ])])
+            },
             |_| {},
         );
         let portal = TcpListener::bind(("127.0.0.2", server.address.port())).unwrap();
         thread::spawn(move || {
             let (mut tcp, _) = portal.accept().unwrap();
             if secured {
-                let mut session = rustls::ServerConnection::new(server::self_signed("portal.test")).unwrap();
+                let mut session =
+                    rustls::ServerConnection::new(server::self_signed("portal.test")).unwrap();
                 while session.complete_io(&mut tcp).is_ok() {}
             } else {
                 std::io::Write::write_all(&mut tcp, b"HTTP/1.1 302 Log in\r\n\r\n").unwrap();
@@ -117,7 +130,10 @@ fn a_name_that_is_unknown_is_proved_unsent() {
         let (_server, transport) = named(move |_| outcome(), |_| {});
         for lane in [Lane::Read, Lane::Charge] {
             let error = ask(&transport, lane, &Cancel::new()).unwrap_err();
-            assert_eq!((error.cause, error.phase, error.sent), (Cause::Resolve, Phase::Resolve, false));
+            assert_eq!(
+                (error.cause, error.phase, error.sent),
+                (Cause::Resolve, Phase::Resolve, false)
+            );
             assert!(error.message.starts_with("looking up service.test: "), "{error:?}");
         }
     }
@@ -156,10 +172,15 @@ impl Hanging {
 fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
     let hanging = Hanging::default();
     let inner = hanging.clone();
-    let (_server, transport) =
-        named(move |_| Ok(inner.look_up()), |config| config.timeouts.resolve = Duration::from_millis(150));
+    let (_server, transport) = named(
+        move |_| Ok(inner.look_up()),
+        |config| config.timeouts.resolve = Duration::from_millis(150),
+    );
     let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
-    assert_eq!((error.cause, error.phase, error.sent), (Cause::ResolveTimeout, Phase::Resolve, false));
+    assert_eq!(
+        (error.cause, error.phase, error.sent),
+        (Cause::ResolveTimeout, Phase::Resolve, false)
+    );
 
     let cancel = Cancel::new();
     thread::scope(|scope| {
@@ -176,7 +197,8 @@ fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
     });
 
     thread::scope(|scope| {
-        let waiting: Vec<_> = (0..4).map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new()))).collect();
+        let waiting: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new()))).collect();
         thread::sleep(Duration::from_millis(50));
         hanging.let_go();
         for call in waiting {
@@ -210,7 +232,11 @@ fn an_address_that_never_shakes_hands_costs_one_attempt() {
     );
     let _listener = TcpListener::bind((silent, server.address.port())).unwrap();
     let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
-    assert_eq!((error.cause, error.phase, error.sent), (Cause::ConnectTimeout, Phase::Tls, false), "{error:?}");
+    assert_eq!(
+        (error.cause, error.phase, error.sent),
+        (Cause::ConnectTimeout, Phase::Tls, false),
+        "{error:?}"
+    );
     for _ in 0..3 {
         ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
     }
@@ -234,7 +260,10 @@ fn a_forked_child_gets_connections_of_its_own() {
     assert_eq!(server.accepted(), 1);
     let child = transport.connections_of(std::process::id() + 1);
     let again = transport.connections_of(std::process::id() + 1);
-    assert!(Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.connections_of(std::process::id())));
+    assert!(
+        Arc::ptr_eq(&child, &again)
+            && !Arc::ptr_eq(&child, &transport.connections_of(std::process::id()))
+    );
 }
 
 #[test]

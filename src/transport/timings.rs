@@ -65,7 +65,10 @@ impl Stopwatch {
 impl HttpTransport {
     /// An exchange, and how long its steps took.
     #[doc(hidden)]
-    pub fn exchange_timed(&self, request: &Request<'_>) -> (Result<Reply, TransportError>, Timings) {
+    pub fn exchange_timed(
+        &self,
+        request: &Request<'_>,
+    ) -> (Result<Reply, TransportError>, Timings) {
         let mut timings = Timings::default();
         let result = self.exchange_by(request, |call| {
             let result = self.connections_of(std::process::id()).exchange(call);

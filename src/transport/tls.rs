@@ -13,7 +13,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::SigningKey;
 use rustls::{ClientConnection, RootCertStore, StreamOwned};
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
+    Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+    TransportAdapter,
 };
 
 use super::call::Call;
@@ -42,7 +43,10 @@ pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, Stri
 struct NoKeys;
 
 impl KeyProvider for NoKeys {
-    fn load_private_key(&self, _: PrivateKeyDer<'static>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
         Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
     }
 }
@@ -53,7 +57,8 @@ pub(super) struct TlsConnector(Arc<ClientConfig>);
 impl TlsConnector {
     pub(super) fn new(roots: &Arc<RootCertStore>) -> Self {
         // Named, not the process's default: a host that installs another provider must not change what is tested.
-        let provider = CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
+        let provider =
+            CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .expect("ring speaks both versions")
@@ -66,7 +71,11 @@ impl TlsConnector {
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = Either<In, Tls>;
 
-    fn connect(&self, details: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, ureq::Error> {
         let Some(inner) = chained else { return Ok(None) };
         if !details.needs_tls() || inner.is_tls() {
             return Ok(Some(Either::A(inner)));
@@ -75,8 +84,9 @@ impl<In: Transport> Connector<In> for TlsConnector {
         call.continue_as(Phase::Tls);
         let host = details.uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        let name = ServerName::try_from(host.to_owned())
-            .map_err(|_| call.fail(Cause::Certificate, "no certificate can be made out to such a host"))?;
+        let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+            call.fail(Cause::Certificate, "no certificate can be made out to such a host")
+        })?;
         let mut session = ClientConnection::new(Arc::clone(&self.0), name)
             .map_err(|_| call.fail(Cause::Handshake, "the handshake could not begin"))?;
         let mut socket = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
@@ -96,9 +106,15 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
         Some(Error::InvalidCertificate(bad)) => {
             let what = match bad {
                 Bad::Expired | Bad::ExpiredContext { .. } => "has expired",
-                Bad::NotValidYet | Bad::NotValidYetContext { .. } => "is not valid yet: is the clock right?",
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "is made out to another host",
-                Bad::UnknownIssuer => "is signed by nobody known: self-signed, or of a private authority",
+                Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
+                    "is not valid yet: is the clock right?"
+                }
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
+                    "is made out to another host"
+                }
+                Bad::UnknownIssuer => {
+                    "is signed by nobody known: self-signed, or of a private authority"
+                }
                 Bad::Revoked => "was revoked",
                 _ => "is not to be trusted",
             };
@@ -108,7 +124,9 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
             return call.fail(Cause::Certificate, "the server showed no certificate");
         }
         Some(Error::AlertReceived(_)) => "the server refused the handshake",
-        Some(Error::PeerIncompatible(_)) => "the server speaks no TLS version or cipher that is allowed here",
+        Some(Error::PeerIncompatible(_)) => {
+            "the server speaks no TLS version or cipher that is allowed here"
+        }
         Some(_) => "the server does not speak TLS",
         None => "the connection ended in the handshake",
     };

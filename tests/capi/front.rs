@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sastaotp::capi::*;
 pub(crate) use sastaotp::{
-    Amount, Charge, ClientBuilder, EarlyCancel, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Settled,
-    StatusChange, activation,
+    Amount, Charge, ClientBuilder, EarlyCancel, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry,
+    SetStatus, Settled, StatusChange, activation,
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -57,7 +57,8 @@ fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Re
 }
 
 fn text(lent: *const c_char) -> Option<String> {
-    (!lent.is_null()).then(|| unsafe { CStr::from_ptr(lent) }.to_str().expect("texts are UTF-8").to_owned())
+    (!lent.is_null())
+        .then(|| unsafe { CStr::from_ptr(lent) }.to_str().expect("texts are UTF-8").to_owned())
 }
 
 fn word(lent: *const c_char) -> String {
@@ -154,7 +155,9 @@ impl Error {
         let after = optional(|place| unsafe { sastaotp_error_retry_after_ms(self.get(), place) });
         match (unsafe { sastaotp_error_retry(self.get()) }, after) {
             (SASTAOTP_RETRY_NEVER, None) => Retry::Never,
-            (SASTAOTP_RETRY_AFTER, Some(pause)) => Retry::After(Duration::from_millis(pause.into())),
+            (SASTAOTP_RETRY_AFTER, Some(pause)) => {
+                Retry::After(Duration::from_millis(pause.into()))
+            }
             (SASTAOTP_RETRY_AFTER_RECONCILE, None) => Retry::AfterReconcile,
             other => panic!("{other:?}"),
         }
@@ -228,8 +231,10 @@ impl Intent {
 
     pub(crate) fn from_json(json: &str) -> Result<Self> {
         let json = c(json);
-        make(sastaotp_intent_free, |place, error| unsafe { sastaotp_intent_from_json(json.as_ptr(), place, error) })
-            .map(Self::own)
+        make(sastaotp_intent_free, |place, error| unsafe {
+            sastaotp_intent_from_json(json.as_ptr(), place, error)
+        })
+        .map(Self::own)
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -272,10 +277,14 @@ impl NumberRequest {
             sastaotp_number_request_new(service.as_ptr(), place, error)
         })?;
         if let Some(country) = self.country.as_deref().map(c) {
-            checked(|error| unsafe { sastaotp_number_request_set_country(request.0, country.as_ptr(), error) })?;
+            checked(|error| unsafe {
+                sastaotp_number_request_set_country(request.0, country.as_ptr(), error)
+            })?;
         }
         if let Some(price) = self.max_price {
-            checked(|error| unsafe { sastaotp_number_request_set_max_price(request.0, price.micros(), error) })?;
+            checked(|error| unsafe {
+                sastaotp_number_request_set_max_price(request.0, price.micros(), error)
+            })?;
         }
         if self.any_price {
             checked(|error| unsafe { sastaotp_number_request_accept_any_price(request.0, error) })?;
@@ -321,9 +330,9 @@ impl Status {
         match unsafe { sastaotp_state_kind(state.0) } {
             SASTAOTP_STATE_WAITING => Self::Waiting,
             SASTAOTP_STATE_WAITING_FOR_NEXT => Self::WaitingForNext,
-            SASTAOTP_STATE_RECEIVED => {
-                Self::Received(Sms::read(unsafe { sastaotp_state_sms(state.0) }).expect("a code is there"))
-            }
+            SASTAOTP_STATE_RECEIVED => Self::Received(
+                Sms::read(unsafe { sastaotp_state_sms(state.0) }).expect("a code is there"),
+            ),
             SASTAOTP_STATE_CANCELLED => Self::Cancelled,
             _ => Self::Other,
         }
@@ -343,7 +352,9 @@ impl Purchase {
             let warnings = 0..sastaotp_purchase_warning_count(purchase);
             Self {
                 activation_id: word(sastaotp_purchase_activation_id(purchase)),
-                warnings: warnings.map(|index| word(sastaotp_purchase_warning(purchase, index))).collect(),
+                warnings: warnings
+                    .map(|index| word(sastaotp_purchase_warning(purchase, index)))
+                    .collect(),
                 phone_number: word(sastaotp_purchase_phone_number(purchase)),
             }
         })
@@ -387,7 +398,8 @@ impl Order {
             Self {
                 activation_id: text(sastaotp_order_activation_id(order)),
                 service: text(sastaotp_order_service(order)),
-                price: optional(|place| sastaotp_order_price(order, place)).map(Amount::from_micros),
+                price: optional(|place| sastaotp_order_price(order, place))
+                    .map(Amount::from_micros),
                 number: text(sastaotp_order_id(order)),
             }
         }
@@ -462,7 +474,9 @@ impl Prices {
 
     pub(crate) fn get(&self, country: &str, service: &str) -> Option<Price> {
         let (country, service) = (c(country), c(service));
-        let find = |place| unsafe { sastaotp_prices_find(self.0.0, country.as_ptr(), service.as_ptr(), place) };
+        let find = |place| unsafe {
+            sastaotp_prices_find(self.0.0, country.as_ptr(), service.as_ptr(), place)
+        };
         optional(find).map(|index| self.at(index))
     }
 
@@ -492,8 +506,10 @@ pub(crate) struct Client(Arc<Object<sastaotp_client>>);
 /// Makes a client of settings that only Rust can make: a clock, a transport.
 pub(crate) fn build(settings: ClientBuilder) -> Result<Client> {
     let config = sastaotp_config::from(settings);
-    make(sastaotp_client_free, |place, error| unsafe { sastaotp_client_new(&raw const config, place, error) })
-        .map(Client::of)
+    make(sastaotp_client_free, |place, error| unsafe {
+        sastaotp_client_new(&raw const config, place, error)
+    })
+    .map(Client::of)
 }
 
 impl Client {
@@ -520,7 +536,8 @@ impl Client {
     }
 
     pub(crate) fn budget_left(&self) -> Option<Amount> {
-        optional(|place| unsafe { sastaotp_client_budget_left(self.get(), place) }).map(Amount::from_micros)
+        optional(|place| unsafe { sastaotp_client_budget_left(self.get(), place) })
+            .map(Amount::from_micros)
     }
 
     pub(crate) fn get_balance(&self) -> Result<Balance> {
@@ -538,21 +555,36 @@ impl Client {
         let offer = |offer| unsafe {
             Offer {
                 country: word(sastaotp_offer_country(offer)),
-                price: optional(|place| sastaotp_offer_price(offer, place)).map(Amount::from_micros),
+                price: optional(|place| sastaotp_offer_price(offer, place))
+                    .map(Amount::from_micros),
             }
         };
         let service = |index| unsafe {
             let service = sastaotp_services_get(services.0, index);
             let offers = 0..sastaotp_service_offer_count(service);
-            Service { countries: offers.map(|index| offer(sastaotp_service_offer(service, index))).collect() }
+            Service {
+                countries: offers
+                    .map(|index| offer(sastaotp_service_offer(service, index)))
+                    .collect(),
+            }
         };
         Ok((0..unsafe { sastaotp_services_count(services.0) }).map(service).collect())
     }
 
-    pub(crate) fn get_prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Prices> {
+    pub(crate) fn get_prices(
+        &self,
+        service: Option<&str>,
+        country: Option<&str>,
+    ) -> Result<Prices> {
         let (service, country) = (service.map(c), country.map(c));
         let prices = make(sastaotp_prices_free, |place, error| unsafe {
-            sastaotp_client_get_prices(self.get(), maybe(service.as_ref()), maybe(country.as_ref()), place, error)
+            sastaotp_client_get_prices(
+                self.get(),
+                maybe(service.as_ref()),
+                maybe(country.as_ref()),
+                place,
+                error,
+            )
         });
         prices.map(Prices)
     }
@@ -563,7 +595,9 @@ impl Client {
             sastaotp_client_find_country(self.get(), name.as_ptr(), place, error)
         })?;
         let country = |index| unsafe {
-            Country { code: word(sastaotp_country_code(sastaotp_countries_get(countries.0, index))) }
+            Country {
+                code: word(sastaotp_country_code(sastaotp_countries_get(countries.0, index))),
+            }
         };
         Ok((0..unsafe { sastaotp_countries_count(countries.0) }).map(country).collect())
     }
@@ -572,11 +606,20 @@ impl Client {
         let OrderQuery { limit, page, status } = query;
         let status = status.as_ref().map(|status| c(status.as_str()));
         let orders = make(sastaotp_orders_free, |place, error| unsafe {
-            sastaotp_client_get_orders(self.get(), *limit, *page, maybe(status.as_ref()), place, error)
+            sastaotp_client_get_orders(
+                self.get(),
+                *limit,
+                *page,
+                maybe(status.as_ref()),
+                place,
+                error,
+            )
         })?;
         let count = unsafe { sastaotp_orders_count(orders.0) };
         Ok(OrderPage {
-            orders: (0..count).map(|index| Order::read(unsafe { sastaotp_orders_get(orders.0, index) })).collect(),
+            orders: (0..count)
+                .map(|index| Order::read(unsafe { sastaotp_orders_get(orders.0, index) }))
+                .collect(),
             total: optional(|place| unsafe { sastaotp_orders_total(orders.0, place) }),
         })
     }
@@ -591,7 +634,9 @@ impl Client {
             // The object moves in here, not its pointer alone.
             let iterator = &iterator;
             let mut order = null_mut();
-            let next = checked(|error| unsafe { sastaotp_order_iterator_next(iterator.0, &raw mut order, error) });
+            let next = checked(|error| unsafe {
+                sastaotp_order_iterator_next(iterator.0, &raw mut order, error)
+            });
             let order = Object(order, sastaotp_order_free);
             match next {
                 Ok(()) if order.0.is_null() => None,
@@ -658,7 +703,13 @@ impl Client {
     pub(crate) fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
         let id = c(id);
         let change = make(sastaotp_change_free, |place, error| unsafe {
-            sastaotp_client_set_status(self.get(), id.as_ptr(), sastaotp_set_status(status.value()), place, error)
+            sastaotp_client_set_status(
+                self.get(),
+                id.as_ptr(),
+                sastaotp_set_status(status.value()),
+                place,
+                error,
+            )
         })?;
         Ok(match unsafe { sastaotp_change_kind(change.0) } {
             SASTAOTP_CHANGE_CANCELLED => StatusChange::Cancelled,
@@ -695,7 +746,9 @@ impl Client {
             Unclaimed {
                 outcome: match (sastaotp_unclaimed_outcome(it), purchase, error) {
                     (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
-                    (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => UnclaimedOutcome::Bought(Box::new(purchase)),
+                    (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => {
+                        UnclaimedOutcome::Bought(Box::new(purchase))
+                    }
                     (SASTAOTP_UNCLAIMED_UNKNOWN, None, Some(_)) => UnclaimedOutcome::Unknown,
                     other => panic!("{other:?}"),
                 },
@@ -752,7 +805,8 @@ impl Activation {
 
     /// An activation that is part of a lease.
     fn lent(get: *const sastaotp_activation) -> Self {
-        let (id, phone_number) = unsafe { (sastaotp_activation_id(get), sastaotp_activation_phone_number(get)) };
+        let (id, phone_number) =
+            unsafe { (sastaotp_activation_id(get), sastaotp_activation_phone_number(get)) };
         Self { own: None, get, id: word(id), phone_number: text(phone_number) }
     }
 
@@ -765,7 +819,8 @@ impl Activation {
     }
 
     pub(crate) fn price(&self) -> Option<Amount> {
-        optional(|place| unsafe { sastaotp_activation_price(self.get, place) }).map(Amount::from_micros)
+        optional(|place| unsafe { sastaotp_activation_price(self.get, place) })
+            .map(Amount::from_micros)
     }
 
     pub(crate) fn expires_at(&self) -> Option<i64> {
@@ -781,7 +836,8 @@ impl Activation {
     }
 
     pub(crate) fn codes(&self) -> Vec<Sms> {
-        let code = |index| Sms::own(unsafe { sastaotp_activation_code_at(self.get, index) }).unwrap();
+        let code =
+            |index| Sms::own(unsafe { sastaotp_activation_code_at(self.get, index) }).unwrap();
         (0..unsafe { sastaotp_activation_code_count(self.get) }).map(code).collect()
     }
 
@@ -796,8 +852,9 @@ impl Activation {
     }
 
     pub(crate) fn poll(&self) -> Result<Status> {
-        let state =
-            make(sastaotp_state_free, |place, error| unsafe { sastaotp_activation_poll(self.get, place, error) })?;
+        let state = make(sastaotp_state_free, |place, error| unsafe {
+            sastaotp_activation_poll(self.get, place, error)
+        })?;
         Ok(Status::read(&state))
     }
 
@@ -823,15 +880,21 @@ impl Activation {
     }
 
     pub(crate) fn complete(&self) -> Result<Settlement> {
-        Self::settlement(|place, error| unsafe { sastaotp_activation_complete(self.get, place, error) })
+        Self::settlement(|place, error| unsafe {
+            sastaotp_activation_complete(self.get, place, error)
+        })
     }
 
     pub(crate) fn cancel(&self) -> Result<Settlement> {
-        Self::settlement(|place, error| unsafe { sastaotp_activation_cancel(self.get, place, error) })
+        Self::settlement(|place, error| unsafe {
+            sastaotp_activation_cancel(self.get, place, error)
+        })
     }
 
     pub(crate) fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
-        Self::settlement(|place, error| unsafe { sastaotp_activation_settle(self.get, constant(early), place, error) })
+        Self::settlement(|place, error| unsafe {
+            sastaotp_activation_settle(self.get, constant(early), place, error)
+        })
     }
 
     fn settlement(
@@ -841,14 +904,19 @@ impl Activation {
     }
 
     pub(crate) fn reget(&self) -> Result<Self> {
-        make(sastaotp_activation_free, |place, error| unsafe { sastaotp_activation_reget(self.get, place, error) })
-            .map(Self::of)
+        make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_activation_reget(self.get, place, error)
+        })
+        .map(Self::of)
     }
 }
 
 impl fmt::Debug for Activation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Activation").field("id", &self.id).field("own", &self.own.is_some()).finish_non_exhaustive()
+        f.debug_struct("Activation")
+            .field("id", &self.id)
+            .field("own", &self.own.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -882,8 +950,9 @@ impl Lease {
     }
 
     pub(crate) fn keep(self) -> Activation {
-        let kept =
-            make(sastaotp_activation_free, |place, error| unsafe { sastaotp_lease_keep(self.0.0, place, error) });
+        let kept = make(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_lease_keep(self.0.0, place, error)
+        });
         Activation::of(kept.unwrap())
     }
 }

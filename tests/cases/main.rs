@@ -128,7 +128,8 @@ fn run(server: &Server, (number, case): (usize, &Case)) -> Result<(), String> {
     let queue = Queue::new(&builder.build().unwrap()).unwrap();
     let mut kept = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
-        take(step, server, &key, &queue, &mut kept).map_err(|why| format!("step {}: {why}", at + 1))?;
+        take(step, server, &key, &queue, &mut kept)
+            .map_err(|why| format!("step {}: {why}", at + 1))?;
     }
     Ok(())
 }
@@ -147,7 +148,8 @@ fn take(
         Step::Works { op, gives, keep } => (op, gives, keep, true),
         Step::Fails { op, fails, keep } => (op, fails, keep, false),
     };
-    let operation = Operation::from_json(&filled(op, kept)?.to_string()).map_err(|error| error.to_string())?;
+    let operation =
+        Operation::from_json(&filled(op, kept)?.to_string()).map_err(|error| error.to_string())?;
     let ticket = queue.submit(operation).map_err(|error| error.to_string())?;
     let completion = queue.join(ticket, SOON).unwrap().ok_or("it is not finished")?;
     let (worked, actual): (bool, Value) = match completion.result {
@@ -155,10 +157,16 @@ fn take(
         Err(error) => (false, json!(error)),
     };
     if worked != works || !holds(&filled(expected, kept)?, &actual) {
-        return Err(format!("{actual:#} is not {}{expected}", if works { "" } else { "the failure " }));
+        return Err(format!(
+            "{actual:#} is not {}{expected}",
+            if works { "" } else { "the failure " }
+        ));
     }
     for (name, member) in keep {
-        kept.insert(name.clone(), if member == "*" { actual.clone() } else { actual[member].clone() });
+        kept.insert(
+            name.clone(),
+            if member == "*" { actual.clone() } else { actual[member].clone() },
+        );
     }
     Ok(())
 }
@@ -171,7 +179,8 @@ fn filled(value: &Value, kept: &HashMap<String, Value>) -> Result<Value, String>
         }
         Value::Array(all) => all.iter().map(|one| filled(one, kept)).collect::<Result<_, _>>()?,
         Value::Object(all) => {
-            let pairs = all.iter().map(|(name, one)| Ok::<_, String>((name.clone(), filled(one, kept)?)));
+            let pairs =
+                all.iter().map(|(name, one)| Ok::<_, String>((name.clone(), filled(one, kept)?)));
             Value::Object(pairs.collect::<Result<_, _>>()?)
         }
         _ => value.clone(),
@@ -181,11 +190,12 @@ fn filled(value: &Value, kept: &HashMap<String, Value>) -> Result<Value, String>
 fn holds(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::String(any), _) if any == "*" => !actual.is_null(),
-        (Value::Object(expected), Value::Object(actual)) => {
-            expected.iter().all(|(name, one)| actual.get(name).is_some_and(|other| holds(one, other)))
-        }
+        (Value::Object(expected), Value::Object(actual)) => expected
+            .iter()
+            .all(|(name, one)| actual.get(name).is_some_and(|other| holds(one, other))),
         (Value::Array(expected), Value::Array(actual)) => {
-            expected.len() == actual.len() && expected.iter().zip(actual).all(|(one, other)| holds(one, other))
+            expected.len() == actual.len()
+                && expected.iter().zip(actual).all(|(one, other)| holds(one, other))
         }
         _ => expected == actual,
     }

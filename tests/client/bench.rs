@@ -45,8 +45,10 @@ impl Bench {
 
     /// Another client with the same key: its purchases are not the first one's.
     pub(crate) fn another_client(&self) -> Client {
-        let builder = ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
-        front::build(builder.transport(Arc::new(self.transport.clone()))).expect("the settings are right")
+        let builder =
+            ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        front::build(builder.transport(Arc::new(self.transport.clone())))
+            .expect("the settings are right")
     }
 
     /// Buys a number of a story.
@@ -58,8 +60,12 @@ impl Bench {
     pub(crate) fn buy_for(&self, service: &str, expires_in: u32) -> Activation {
         let number = self.another_client().get_number(request(service)).expect(service);
         let id = number.id();
-        let reply = json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in}).to_string();
-        self.fault(&json!({"match": {"action": "getNumber"}, "fault": "H09", "body": reply}).to_string());
+        let reply =
+            json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in})
+                .to_string();
+        self.fault(
+            &json!({"match": {"action": "getNumber"}, "fault": "H09", "body": reply}).to_string(),
+        );
         self.buy(service)
     }
 
@@ -69,7 +75,10 @@ impl Bench {
     }
 
     pub(crate) fn control(&self, call: &str, body: &str) -> Value {
-        let answer = self.transport.control(KEY, call, body).unwrap_or_else(|error| panic!("{call} {body}: {error}"));
+        let answer = self
+            .transport
+            .control(KEY, call, body)
+            .unwrap_or_else(|error| panic!("{call} {body}: {error}"));
         serde_json::from_str(&answer).expect("control calls answer in JSON")
     }
 
@@ -91,7 +100,10 @@ impl Bench {
     /// When an action reached the service, in milliseconds of the clock.
     pub(crate) fn times(&self, action: &str) -> Vec<u128> {
         let sent = self.transport.sent();
-        sent.iter().filter(|sent| sent.action == action).map(|sent| sent.at.monotonic.as_millis()).collect()
+        sent.iter()
+            .filter(|sent| sent.action == action)
+            .map(|sent| sent.at.monotonic.as_millis())
+            .collect()
     }
 
     /// What the clock shows, in milliseconds.

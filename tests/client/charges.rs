@@ -4,7 +4,8 @@ use sastaotp::clock::Clock as _;
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::{
-    Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus, StatusChange,
+    Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus,
+    StatusChange,
 };
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
@@ -13,7 +14,11 @@ fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
 
 /// An error that says: it may have been bought, do not repeat, here is how to find out.
 fn assert_unknown(error: &Error, what: &str) {
-    assert_eq!((error.charge(), error.retry()), (Charge::Unknown, Retry::AfterReconcile), "{what}: {error:?}");
+    assert_eq!(
+        (error.charge(), error.retry()),
+        (Charge::Unknown, Retry::AfterReconcile),
+        "{what}: {error:?}"
+    );
     assert!(error.intent().is_some(), "{what}");
     assert!(error.to_string().contains("reconcile"), "{what}: {error}");
 }
@@ -21,7 +26,8 @@ fn assert_unknown(error: &Error, what: &str) {
 #[test]
 fn a_number_is_bought_at_the_price_that_is_listed() {
     let bench = Bench::new();
-    let listed = bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost;
+    let listed =
+        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost;
     let number = bench.buy("tg");
     assert_eq!(number.price(), listed);
     assert!(number.phone_number().is_some_and(|phone| phone.starts_with("91")), "{number:?}");
@@ -33,7 +39,14 @@ fn a_number_is_bought_at_the_price_that_is_listed() {
 #[test]
 fn a_price_that_is_the_maximum_is_no_overcharge() {
     let bench = Bench::new();
-    let listed = bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost.unwrap();
+    let listed = bench
+        .client
+        .get_prices(Some("tg"), Some("22"))
+        .unwrap()
+        .get("22", "tg")
+        .unwrap()
+        .cost
+        .unwrap();
     let request = NumberRequest::new("tg").country("22").max_price(listed);
     let number = bench.client.get_number(request).unwrap();
     assert!(number.purchase().unwrap().warnings.is_empty(), "{number:?}");
@@ -42,20 +55,35 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
 #[test]
 fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_that_alone() {
     let (old, again) = ("the order id 9 is not above 9, which was there before", "had sold before");
-    for (first, second, warning) in [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))] {
+    for (first, second, warning) in
+        [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))]
+    {
         let bench = Bench::new();
         let buy = |order_id: &str| {
-            let body =
-                format!(r#"{{"status":"success","activation_id":"a","phone_number":"919","order_id":{order_id}}}"#);
+            let body = format!(
+                r#"{{"status":"success","activation_id":"a","phone_number":"919","order_id":{order_id}}}"#
+            );
             arm(&bench, "getNumber", "H09", &format!(r#","body":"{}""#, body.replace('"', "\\\"")));
             bench.buy("zz_ok")
         };
         first.map(buy);
-        arm(&bench, "getOrders", "H09", r#","body":"[{\"order_id\":9,\"activation_id\":\"old\"}]""#);
+        arm(
+            &bench,
+            "getOrders",
+            "H09",
+            r#","body":"[{\"order_id\":9,\"activation_id\":\"old\"}]""#,
+        );
         bench.client.get_orders(&OrderQuery::default()).unwrap();
         let warnings = buy(second).purchase().unwrap().warnings.clone();
-        assert_eq!(warnings.len(), usize::from(warning.is_some()), "{first:?} {second}: {warnings:?}");
-        assert!(warning.is_none_or(|warning| warnings[0].contains(warning)), "{first:?} {second}: {warnings:?}");
+        assert_eq!(
+            warnings.len(),
+            usize::from(warning.is_some()),
+            "{first:?} {second}: {warnings:?}"
+        );
+        assert!(
+            warning.is_none_or(|warning| warnings[0].contains(warning)),
+            "{first:?} {second}: {warnings:?}"
+        );
     }
 }
 
@@ -75,7 +103,12 @@ fn every_documented_refusal_is_refused_and_never_repeated() {
         for body in [code.to_owned(), format!(r#"{{\"status\":\"ERROR\",\"error\":\"{code}\"}}"#)] {
             for status in [200, 400, 503] {
                 let bench = Bench::new();
-                arm(&bench, "getNumber", "H09", &format!(r#","body":"{body}","status":{status},"times":0"#));
+                arm(
+                    &bench,
+                    "getNumber",
+                    "H09",
+                    &format!(r#","body":"{body}","status":{status},"times":0"#),
+                );
                 let error = bench.fail("zz_ok");
                 assert_eq!(error.charge(), Charge::NotCharged, "{body} {status}: {error}");
                 assert_eq!(error.code().unwrap().as_str(), code);
@@ -241,14 +274,20 @@ fn a_history_that_writes_differently_hides_no_purchase() {
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
         (&bought, r#""service":"Lost reply","country":"India""#.to_owned(), true),
         (&bought, r#""service":"lost-reply","country":"india""#.to_owned(), true),
-        (&bought, r#""service_code":"zz_lost_reply","country_code":"91","number":"917991234567""#.to_owned(), true),
+        (
+            &bought,
+            r#""service_code":"zz_lost_reply","country_code":"91","number":"917991234567""#
+                .to_owned(),
+            true,
+        ),
         (&bought, r#""service":"tg","country":"22""#.to_owned(), false),
         (&bought, r#""service_code":"zz_ok","country_code":"22""#.to_owned(), false),
         (&bought, r#""service":"zz_lost_reply","country":"7""#.to_owned(), false),
         (&again, format!(r#""number":"+{} {}""#, &digits[..2], &digits[2..]), true),
         (&again, r#""number":"919000000000""#.to_owned(), false),
     ] {
-        let order = format!(r#"{{"orders":[{{"order_id":99999999,"activation_id":"new",{fields}}}]}}"#);
+        let order =
+            format!(r#"{{"orders":[{{"order_id":99999999,"activation_id":"new",{fields}}}]}}"#);
         let order = order.replace('"', "\\\"");
         arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}","times":0"#));
         let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
@@ -308,7 +347,8 @@ fn what_a_look_found_stands_though_the_next_one_shows_another_order_alone() {
         arm(&bench, "getOrders", "H09", &format!(r#","nth":{nth},"times":1,"body":"{order}""#));
     }
     let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
-    let ids: Vec<_> = found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
+    let ids: Vec<_> =
+        found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
     assert_eq!((ids, found.complete), (vec!["99999999", "99999998"], true), "{found:?}");
 }
 
@@ -363,10 +403,14 @@ fn a_failed_reconciliation_says_what_it_was_for() {
     let error = bench.fail("zz_lost_reply");
     let cancel = Cancel::new();
     cancel.cancel();
-    let cancelled = bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
+    let cancelled =
+        bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
     let text = cancelled.to_string();
-    assert!(text.starts_with("buying zz_lost_reply in 22: looking for it in the order history: "), "{text}");
+    assert!(
+        text.starts_with("buying zz_lost_reply in 22: looking for it in the order history: "),
+        "{text}"
+    );
 }
 
 #[test]
@@ -392,7 +436,11 @@ fn a_saved_intent_finds_the_purchase_of_a_process_that_was_killed() {
     bench.client.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
     bench.clock.advance(seconds(600));
     let found = bench.client.reconcile(&Intent::from_json(&saved).unwrap()).unwrap();
-    assert_eq!((found.candidates.len(), found.complete), (1, true), "no order can be older: {found:?}");
+    assert_eq!(
+        (found.candidates.len(), found.complete),
+        (1, true),
+        "no order can be older: {found:?}"
+    );
     assert_eq!(bench.now(), 600_000, "an old purchase is looked up at once");
 }
 
@@ -414,7 +462,11 @@ fn a_history_that_does_not_say_that_it_is_empty_does_not_make_every_order_newer(
         let intent = bench.client.intend(request("zz_html")).unwrap();
         assert_eq!(intent.watermark(), watermark, "{body}");
         bench.client.buy(intent.clone()).unwrap_err();
-        assert_eq!(bench.client.reconcile(&intent).unwrap().complete, watermark.is_some(), "{body}");
+        assert_eq!(
+            bench.client.reconcile(&intent).unwrap().complete,
+            watermark.is_some(),
+            "{body}"
+        );
     }
 }
 
@@ -452,7 +504,11 @@ fn a_price_must_be_named_and_arguments_must_be_sendable() {
         NumberRequest::new("tg").country("22 ").max_price(1),
     ] {
         let error = bench.client.get_number(request.clone()).unwrap_err();
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Config, Charge::NotCharged), "{request:?}: {error}");
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Config, Charge::NotCharged),
+            "{request:?}: {error}"
+        );
     }
     assert_eq!(bench.transport.sent().len(), 0);
 }
@@ -464,18 +520,28 @@ fn a_price_above_the_maximum_is_refused_or_flagged() {
     let error = bench.client.get_number(cheap).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::PriceTooHigh, Charge::NotCharged));
     bench.fault(r#"{"match":{"action":"getNumber"},"fault":"S09","variant":"charged"}"#);
-    let number = bench.client.get_number(NumberRequest::new("tg").country("22").max_price(80)).unwrap();
-    assert!(number.purchase().unwrap().warnings[0].contains("overcharged"), "{:?}", number.purchase());
+    let number =
+        bench.client.get_number(NumberRequest::new("tg").country("22").max_price(80)).unwrap();
+    assert!(
+        number.purchase().unwrap().warnings[0].contains("overcharged"),
+        "{:?}",
+        number.purchase()
+    );
 }
 
 #[test]
 fn an_unreadable_price_or_a_warning_before_the_reply_still_is_a_purchase() {
-    for (fault, variant) in [("B09", "comma"), ("B09", "nan"), ("B09", "huge"), ("B09", "negative"), ("B04", "")] {
+    for (fault, variant) in
+        [("B09", "comma"), ("B09", "nan"), ("B09", "huge"), ("B09", "negative"), ("B04", "")]
+    {
         let bench = Bench::new();
-        let variant = if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
+        let variant =
+            if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
         arm(&bench, "getNumber", fault, &variant);
         match bench.client.get_number(request("zz_ok")) {
-            Ok(number) => assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}"),
+            Ok(number) => {
+                assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}")
+            }
             // `NaN` is no JSON: the reply proves nothing.
             Err(error) => assert_unknown(&error, &variant),
         }
@@ -492,7 +558,11 @@ fn the_budget_is_reserved_before_a_request_leaves_and_comes_back_on_proof() {
 
     let number = bench.client.get_number(ask("zz_never")).unwrap();
     let price = number.price().unwrap();
-    assert_eq!(left(), rupees(200).checked_sub(price).unwrap(), "what was charged counts, not what was allowed");
+    assert_eq!(
+        left(),
+        rupees(200).checked_sub(price).unwrap(),
+        "what was charged counts, not what was allowed"
+    );
     bench.client.get_number(ask("zz_nonumbers")).unwrap_err();
     assert_eq!(left(), rupees(200).checked_sub(price).unwrap(), "a refusal costs nothing");
     number.cancel().unwrap();
@@ -527,11 +597,16 @@ fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
 fn a_history_with_odd_prices_does_not_widen_the_budget() {
     for (price, read) in [("-500.00", None), ("0", Some(Amount::ZERO))] {
         let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
-        let order = format!(r#"{{\"orders\":[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]}}"#);
+        let order = format!(
+            r#"{{\"orders\":[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]}}"#
+        );
         arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
         assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, read);
         assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
-        assert_eq!((bench.count("regetNumber"), bench.client.budget_left()), (0, Some(Amount::from_rupees(10))));
+        assert_eq!(
+            (bench.count("regetNumber"), bench.client.budget_left()),
+            (0, Some(Amount::from_rupees(10)))
+        );
     }
 }
 
@@ -546,7 +621,10 @@ fn a_long_history_does_not_make_the_client_forget_what_it_bought() {
         assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders.len(), 5000);
     }
     let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
-    assert!(found.candidates.iter().all(|order| order.activation_id.as_deref() != Some(number.id())), "{found:?}");
+    assert!(
+        found.candidates.iter().all(|order| order.activation_id.as_deref() != Some(number.id())),
+        "{found:?}"
+    );
     number.cancel().unwrap();
     assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
 }
@@ -572,8 +650,13 @@ fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancell
         for _ in 0..foreign {
             other.get_number(request("zz_lost_reply")).unwrap_err();
         }
-        let left =
-            |expected| assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(expected)), "{lost} {foreign}");
+        let left = |expected| {
+            assert_eq!(
+                bench.client.budget_left(),
+                Some(Amount::from_rupees(expected)),
+                "{lost} {foreign}"
+            )
+        };
         left(300 - 100 * lost);
         let mut ids = Vec::new();
         for error in &errors {
@@ -595,10 +678,18 @@ fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancell
 fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_been() {
     for maximums in [[60, 100], [100, 60]] {
         let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
-        let left = |rupees| assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(rupees)), "{maximums:?}");
+        let left = |rupees| {
+            assert_eq!(
+                bench.client.budget_left(),
+                Some(Amount::from_rupees(rupees)),
+                "{maximums:?}"
+            )
+        };
         // Both are lost, and the history shows the order of the second late.
         let errors = maximums.map(|rupees| {
-            let request = NumberRequest::new("zz_lost_reply").country("22").max_price(Amount::from_rupees(rupees));
+            let request = NumberRequest::new("zz_lost_reply")
+                .country("22")
+                .max_price(Amount::from_rupees(rupees));
             let error = bench.client.get_number(request).unwrap_err();
             arm(&bench, "getNumber", "N05", "");
             error
@@ -606,7 +697,11 @@ fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_bee
         bench.fault(r#"{"clear":true}"#);
         let find = |error: &Error| {
             let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
-            found.candidates.into_iter().map(|order| order.activation_id.unwrap()).collect::<Vec<_>>()
+            found
+                .candidates
+                .into_iter()
+                .map(|order| order.activation_id.unwrap())
+                .collect::<Vec<_>>()
         };
         let [first, second] = errors.each_ref().map(find);
         assert_eq!((first.len(), &first), (1, &second));

@@ -39,7 +39,9 @@ fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
             if progress.elapsed >= seconds(7) && !std::mem::replace(&mut set, true) {
                 bench.clock.set_wall(bench.clock.now().wall + seconds(3600));
                 if faults > 0 {
-                    bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"H07","times":{faults}}}"#));
+                    bench.fault(&format!(
+                        r#"{{"match":{{"action":"getStatus"}},"fault":"H07","times":{faults}}}"#
+                    ));
                 }
             }
             if progress.elapsed >= seconds(100) && !std::mem::replace(&mut came, true) {
@@ -47,16 +49,24 @@ fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
             }
         };
         let wait = WaitOptions::new(seconds(1100)).on_progress(&mut tell);
-        let sms = number.wait_for_code(wait).unwrap_or_else(|error| panic!("{latency} ms, {faults} faults: {error}"));
+        let sms = number
+            .wait_for_code(wait)
+            .unwrap_or_else(|error| panic!("{latency} ms, {faults} faults: {error}"));
         assert_eq!(sms.code, "4821");
     }
 }
 
 #[test]
 fn a_code_that_came_seconds_before_the_deadline_is_returned_by_a_slow_service_too() {
-    for (latency, came) in
-        [(0, 29_900), (500, 29_000), (800, 29_000), (1000, 19_500), (1000, 28_000), (2000, 23_000), (3000, 20_000)]
-    {
+    for (latency, came) in [
+        (0, 29_900),
+        (500, 29_000),
+        (800, 29_000),
+        (1000, 19_500),
+        (1000, 28_000),
+        (2000, 23_000),
+        (3000, 20_000),
+    ] {
         let bench = Bench::with_latency(Duration::from_millis(latency));
         let number = bench.buy("zz_never");
         let (start, mut sent) = (bench.now(), false);
@@ -66,12 +76,17 @@ fn a_code_that_came_seconds_before_the_deadline_is_returned_by_a_slow_service_to
             }
         };
         let wait = WaitOptions::new(seconds(30)).on_progress(&mut tell);
-        let sms = number.wait_for_code(wait).unwrap_or_else(|error| panic!("{latency} ms, {came} ms: {error}"));
+        let sms = number
+            .wait_for_code(wait)
+            .unwrap_or_else(|error| panic!("{latency} ms, {came} ms: {error}"));
         assert_eq!(sms.code, "4821");
         assert!(bench.now() - start <= 31_000, "{latency} ms, {came} ms: {}", bench.now() - start);
         let times = bench.times("getStatus");
         let apart = 5_000 + u128::from(latency);
-        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= apart), "{latency} ms, {came} ms: {times:?}");
+        assert!(
+            times.windows(2).all(|pair| pair[1] - pair[0] >= apart),
+            "{latency} ms, {came} ms: {times:?}"
+        );
     }
 }
 

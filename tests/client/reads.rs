@@ -6,7 +6,9 @@ use std::time::Duration;
 use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
 use crate::bench::{Bench, KEY, request, seconds};
-use crate::front::{Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange};
+use crate::front::{
+    Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange,
+};
 
 #[test]
 fn the_catalogue_is_read() {
@@ -17,7 +19,9 @@ fn the_catalogue_is_read() {
     assert_eq!(india[0].code, "22");
     let services = bench.client.get_services(Some("tg")).unwrap();
     assert_eq!(services.len(), 1);
-    assert!(services[0].countries.iter().any(|offer| &*offer.country == "22" && offer.price.is_some()));
+    assert!(
+        services[0].countries.iter().any(|offer| &*offer.country == "22" && offer.price.is_some())
+    );
     assert!(bench.client.get_services(None).unwrap().len() > 10);
     let prices = bench.client.get_prices(None, None).unwrap();
     assert!(prices.len() > 100 && prices.countries().any(|country| country == "22"));
@@ -49,16 +53,23 @@ fn orders_are_read_page_by_page_each_once() {
     assert_eq!((page.orders.len(), page.total), (10, Some(25)));
     let done = OrderQuery { status: Some(OrderStatus::Completed), ..query };
     assert_eq!(bench.client.orders(done).count(), 0);
-    let error = bench.client.get_orders(&OrderQuery { limit: 101, ..OrderQuery::default() }).unwrap_err();
+    let error =
+        bench.client.get_orders(&OrderQuery { limit: 101, ..OrderQuery::default() }).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
 #[test]
 fn a_read_is_repeated_twice_with_pauses_that_grow() {
-    for fault in ["N01", "N03", "N05", "N06", "N08", "N10", "N14", "H05", "H07", "H08", "H09", "H10", "B01", "S17"] {
+    for fault in [
+        "N01", "N03", "N05", "N06", "N08", "N10", "N14", "H05", "H07", "H08", "H09", "H10", "B01",
+        "S17",
+    ] {
         let bench = Bench::new();
-        let arm =
-            |times| bench.fault(&format!(r#"{{"match":{{"action":"getBalance"}},"fault":"{fault}","times":{times}}}"#));
+        let arm = |times| {
+            bench.fault(&format!(
+                r#"{{"match":{{"action":"getBalance"}},"fault":"{fault}","times":{times}}}"#
+            ))
+        };
         arm(2);
         assert!(bench.client.get_balance().is_ok(), "{fault}");
         arm(3);
@@ -75,7 +86,8 @@ fn a_read_is_repeated_twice_with_pauses_that_grow() {
 fn what_cannot_pass_is_not_repeated() {
     for fault in ["N13", "N16", "H01", "H02", "H03", "H04", "N09", "S18"] {
         let bench = Bench::new();
-        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
+        bench
+            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
         let id = bench.buy("zz_ok").id().to_owned();
         let _ = bench.client.get_status(&id);
         assert!(bench.count("getStatus") <= 1, "{fault}");
@@ -90,17 +102,26 @@ fn a_pause_that_the_server_asks_for_is_kept_unless_it_is_too_long() {
     assert_eq!(bench.now(), 7_000);
     bench.fault(r#"{"match":{"action":"getBalance"},"fault":"H06","retry_after":"86400"}"#);
     let error = bench.client.get_balance().unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::RateLimited, Retry::After(seconds(86_400))));
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::RateLimited, Retry::After(seconds(86_400)))
+    );
     assert_eq!(bench.now(), 7_000, "nobody sleeps a day");
     // Maintenance says so with 503.
-    for (fault, more) in [("H05", ""), ("H07", ""), ("H07", r#","variant":"json""#), ("H08", ""), ("S17", "")] {
+    for (fault, more) in
+        [("H05", ""), ("H07", ""), ("H07", r#","variant":"json""#), ("H08", ""), ("S17", "")]
+    {
         for (told, slept, passes) in [(7, 7_000, true), (0, 0, true), (86_400, 0, false)] {
             let bench = Bench::new();
             bench.fault(&format!(
                 r#"{{"match":{{"action":"getBalance"}},"fault":"{fault}","retry_after":"{told}"{more}}}"#
             ));
             assert_eq!(bench.client.get_balance().is_ok(), passes, "{fault}{more} {told}");
-            assert!((slept..=slept + 500).contains(&bench.now()), "{fault}{more} {told}: {}", bench.now());
+            assert!(
+                (slept..=slept + 500).contains(&bench.now()),
+                "{fault}{more} {told}: {}",
+                bench.now()
+            );
         }
     }
 }
@@ -121,15 +142,23 @@ fn a_call_ends_within_its_time() {
 fn low_level_status_calls_say_what_the_service_says() {
     let bench = Bench::new();
     let id = bench.buy("zz_multi").id().to_owned();
-    let Status::Received(sms) = bench.client.get_status(&id).unwrap() else { panic!("the code is there at once") };
+    let Status::Received(sms) = bench.client.get_status(&id).unwrap() else {
+        panic!("the code is there at once")
+    };
     assert!(sms.text.is_some());
-    assert_eq!(bench.client.set_status(&id, SetStatus::NextCode).unwrap(), StatusChange::WaitingForNext);
+    assert_eq!(
+        bench.client.set_status(&id, SetStatus::NextCode).unwrap(),
+        StatusChange::WaitingForNext
+    );
     assert_eq!(bench.client.set_status(&id, SetStatus::Complete).unwrap(), StatusChange::Completed);
     let error = bench.client.set_status(&id, SetStatus::Cancel).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyFinished);
     let id = bench.buy("zz_never").id().to_owned();
     assert_eq!(bench.client.set_status(&id, SetStatus::SmsSent).unwrap(), StatusChange::Ready);
-    assert_eq!(bench.client.set_status(&id, SetStatus::CancelLegacy).unwrap(), StatusChange::Cancelled);
+    assert_eq!(
+        bench.client.set_status(&id, SetStatus::CancelLegacy).unwrap(),
+        StatusChange::Cancelled
+    );
     assert_eq!(bench.client.get_status(&id).unwrap(), Status::Cancelled);
     assert_eq!(bench.client.get_status("a/b").unwrap_err().kind(), ErrorKind::Config);
 }
@@ -171,9 +200,12 @@ fn a_short_key_does_not_change_what_the_service_says() {
         let bench = Bench::with(|builder| builder.api_key(key));
         let id = bench.buy("zz_never").id().to_owned();
         let body = format!("STATUS_OK:{key}");
-        let fault = serde_json::json!({"match": {"action": "getStatus"}, "fault": "H09", "body": body});
+        let fault =
+            serde_json::json!({"match": {"action": "getStatus"}, "fault": "H09", "body": body});
         bench.transport.control(key, "faults", &fault.to_string()).unwrap();
-        let Status::Received(sms) = bench.client.get_status(&id).unwrap() else { panic!("a code came") };
+        let Status::Received(sms) = bench.client.get_status(&id).unwrap() else {
+            panic!("a code came")
+        };
         assert_eq!(sms.code, key);
     }
 }

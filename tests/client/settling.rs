@@ -2,14 +2,20 @@
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::activation::End;
-use crate::front::{Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, SetStatus, Settled, UnclaimedOutcome};
+use crate::front::{
+    Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, SetStatus, Settled, UnclaimedOutcome,
+};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {
-    let value =
-        |params: &[(String, String)]| params.iter().find(|(name, _)| name == "status").map(|(_, value)| value.clone());
+    let value = |params: &[(String, String)]| {
+        params.iter().find(|(name, _)| name == "status").map(|(_, value)| value.clone())
+    };
     let sent = bench.transport.sent();
-    sent.iter().filter(|sent| sent.action == "setStatus").filter_map(|sent| value(&sent.params)).collect()
+    sent.iter()
+        .filter(|sent| sent.action == "setStatus")
+        .filter_map(|sent| value(&sent.params))
+        .collect()
 }
 
 #[test]
@@ -42,12 +48,19 @@ fn a_change_whose_reply_is_lost_is_read_back() {
             if complete {
                 number.wait_for_code(seconds(60)).unwrap();
             }
-            bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#));
-            let settlement =
-                number.settle(EarlyCancel::Report).unwrap_or_else(|error| panic!("{fault} {when} {complete}: {error}"));
+            bench.fault(&format!(
+                r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#
+            ));
+            let settlement = number
+                .settle(EarlyCancel::Report)
+                .unwrap_or_else(|error| panic!("{fault} {when} {complete}: {error}"));
             let expected = if complete { Settled::Completed } else { Settled::Cancelled };
             assert_eq!(settlement.state, expected, "{fault} {when}");
-            assert_eq!(statuses(&bench).iter().any(|status| status == "6"), complete, "cancelling never sends a 6");
+            assert_eq!(
+                statuses(&bench).iter().any(|status| status == "6"),
+                complete,
+                "cancelling never sends a 6"
+            );
             bench.ledger(1, u64::from(!complete));
         }
     }
@@ -60,9 +73,15 @@ fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
         let number = bench.buy("zz_never");
         number.complete().unwrap();
         let left = bench.client.budget_left();
-        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"N06","when":"{when}"}}"#));
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"N06","when":"{when}"}}"#
+        ));
         assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
-        assert_eq!((number.end(), bench.client.budget_left()), (Some(End::Completed), left), "{when}");
+        assert_eq!(
+            (number.end(), bench.client.budget_left()),
+            (Some(End::Completed), left),
+            "{when}"
+        );
         bench.ledger(1, 0);
     }
 }
@@ -76,7 +95,9 @@ fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_
         number.poll().unwrap();
         number.settle(EarlyCancel::Report).unwrap().state
     };
-    for (name, next) in [("cancel", cancel), ("settle", settle), ("settle after a look", after_a_look)] {
+    for (name, next) in
+        [("cancel", cancel), ("settle", settle), ("settle after a look", after_a_look)]
+    {
         let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
         let number = bench.buy("zz_never");
         bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06"}"#);
@@ -85,7 +106,11 @@ fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_
         assert!(error.to_string().contains("not known"), "{name}: {error}");
         assert_eq!(next(&number), Settled::Cancelled, "{name}");
         assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
-        assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver, "{name}");
+        assert_eq!(
+            number.settle(EarlyCancel::Report).unwrap().state,
+            Settled::AlreadyOver,
+            "{name}"
+        );
         bench.ledger(1, 1);
     }
 }
@@ -117,7 +142,8 @@ fn that_the_sms_was_sent_is_told_once_whatever_becomes_of_the_reply() {
         let bench = Bench::new();
         let number = bench.buy("zz_never");
         bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
-        let failed = number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
+        let failed =
+            number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
         assert_eq!(failed, (!is_told).then_some(true), "{fault}");
         assert_eq!((bench.count("setStatus"), bench.count("getStatus")), (1, 0), "{fault}");
     }
@@ -125,7 +151,9 @@ fn that_the_sms_was_sent_is_told_once_whatever_becomes_of_the_reply() {
 
 #[test]
 fn a_change_is_not_repeated_before_the_server_allows_it() {
-    for (fault, told, settled, sent) in [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)] {
+    for (fault, told, settled, sent) in
+        [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)]
+    {
         let bench = Bench::new();
         let number = bench.buy("zz_never");
         bench.fault(&format!(
@@ -134,7 +162,10 @@ fn a_change_is_not_repeated_before_the_server_allows_it() {
         assert_eq!(number.cancel().is_ok(), settled, "{fault} {told}");
         let times = bench.times("setStatus");
         assert_eq!(times.len(), sent, "{fault} {told}: {times:?}");
-        assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= told * 1000), "{fault} {told}: {times:?}");
+        assert!(
+            times.windows(2).all(|pair| pair[1] - pair[0] >= told * 1000),
+            "{fault} {told}: {times:?}"
+        );
     }
 }
 
@@ -173,11 +204,20 @@ fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_co
         let bench = Bench::new();
         let number = bench.buy("zz_never");
         bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
-        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#));
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#
+        ));
         bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
         let settlement = number.settle(EarlyCancel::Report).unwrap();
-        assert_eq!((settlement.state, settlement.code.is_some()), (Settled::Completed, code), "{lags}");
-        assert!(bench.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{lags}");
+        assert_eq!(
+            (settlement.state, settlement.code.is_some()),
+            (Settled::Completed, code),
+            "{lags}"
+        );
+        assert!(
+            bench.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000),
+            "{lags}"
+        );
         assert!(bench.now() <= 16_000, "{lags}");
         assert_eq!(statuses(&bench), ["8", "6"], "{lags}");
     }
@@ -199,7 +239,10 @@ fn an_order_whose_code_came_and_cannot_be_read_is_not_completed() {
     assert_eq!(bench.client.unclaimed().len(), 1);
     bench.fault(r#"{"clear":true}"#);
     let settlement = bench.client.activation(&id).unwrap().settle(EarlyCancel::Report).unwrap();
-    assert_eq!((settlement.state, settlement.code.unwrap().code.as_str()), (Settled::Completed, "4821"));
+    assert_eq!(
+        (settlement.state, settlement.code.unwrap().code.as_str()),
+        (Settled::Completed, "4821")
+    );
 }
 
 #[test]
@@ -208,7 +251,11 @@ fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
     let number = bench.buy("zz_early_cancel");
     bench.clock.advance(seconds(20));
     let error = number.cancel().unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::TooEarly, Retry::After(seconds(100))), "{error}");
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::TooEarly, Retry::After(seconds(100))),
+        "{error}"
+    );
     let settlement = number.settle(EarlyCancel::WaitOut).unwrap();
     assert_eq!(settlement.state, Settled::Cancelled);
     assert!((120_000..130_000).contains(&bench.now()), "{}", bench.now());
@@ -222,9 +269,15 @@ fn the_age_that_an_order_must_have_is_not_waited_for_a_second_time() {
         let number = bench.buy("zz_never");
         bench.clock.advance(seconds(100));
         let body = format!(r#"{{\"title\":\"EARLY_CANCEL_DENIED\",\"info\":{{\"{named}\":120}}}}"#);
-        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{body}","times":2}}"#));
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{body}","times":2}}"#
+        ));
         assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{named}");
-        assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled, "{named}");
+        assert_eq!(
+            number.settle(EarlyCancel::WaitOut).unwrap().state,
+            Settled::Cancelled,
+            "{named}"
+        );
         let end = u128::from(100 + pause) * 1000;
         assert!((end..end + 1500).contains(&bench.now()), "{named}: {}", bench.now());
     }
@@ -244,11 +297,15 @@ fn a_service_that_cancels_where_the_order_should_go_on_is_believed() {
         |number| number.mark_sms_sent().err().map(|error| error.kind()),
         |number| number.request_next_code().err().map(|error| error.kind()),
     ];
-    for (answer, failed) in [("ACCESS_CANCEL", true), ("ACCESS_CANCEL_ALREADY", true), ("ACCESS_READY", false)] {
+    for (answer, failed) in
+        [("ACCESS_CANCEL", true), ("ACCESS_CANCEL_ALREADY", true), ("ACCESS_READY", false)]
+    {
         for call in calls {
             let bench = Bench::new();
             let number = bench.buy("zz_never");
-            bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}"}}"#));
+            bench.fault(&format!(
+                r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}"}}"#
+            ));
             assert_eq!(call(&number), failed.then_some(ErrorKind::ActivationCancelled), "{answer}");
             assert_eq!(number.end(), failed.then_some(End::Cancelled), "{answer}");
         }
@@ -267,9 +324,15 @@ fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
         let bench = Bench::new();
         let number = bench.buy("zz_multi");
         number.wait_for_code(seconds(60)).unwrap();
-        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}","times":0}}"#));
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}","times":0}}"#
+        ));
         let settlement = number.complete();
-        assert_eq!(settlement.is_ok_and(|settlement| settlement.state == Settled::Completed), completed, "{answer}");
+        assert_eq!(
+            settlement.is_ok_and(|settlement| settlement.state == Settled::Completed),
+            completed,
+            "{answer}"
+        );
         assert_eq!(number.end().is_some(), completed, "{answer}");
         assert!(number.code().is_some(), "{answer}");
         bench.fault(r#"{"clear":true}"#);
@@ -309,13 +372,16 @@ fn a_lease_whose_calls_were_cancelled_settles_all_the_same() {
 
 #[test]
 fn a_drop_takes_ten_seconds_at_most_whatever_the_service_does() {
-    for (hanging, latency) in [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)] {
+    for (hanging, latency) in
+        [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)]
+    {
         let bench = Bench::with_latency(seconds(latency));
         let lease = bench.client.lease(request("zz_cancel_race")).unwrap();
         bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
         bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
         if !hanging.is_empty() {
-            bench.fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+            bench
+                .fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
         }
         let start = bench.now();
         drop(lease);
@@ -332,7 +398,9 @@ fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     drop(lease);
     let unclaimed = bench.client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
-    assert!(matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id));
+    assert!(
+        matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
+    );
     bench.clock.advance(seconds(20));
     let number = bench.client.activation(&id).unwrap();
     assert!(number.expires_at().is_some());

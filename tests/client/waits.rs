@@ -14,7 +14,10 @@ fn the_code_comes_with_its_text_after_some_polls() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
     let sms = number.wait_for_code(seconds(60)).unwrap();
-    assert!(!sms.code.is_empty() && sms.text.as_ref().is_some_and(|text| text.contains(&sms.code)), "{sms:?}");
+    assert!(
+        !sms.code.is_empty() && sms.text.as_ref().is_some_and(|text| text.contains(&sms.code)),
+        "{sms:?}"
+    );
     assert_eq!(bench.count("getStatus"), 2);
     assert_eq!(bench.count("getStatusV2"), 1, "the text is fetched once");
     let again = number.wait_for_code(seconds(60)).unwrap();
@@ -62,13 +65,16 @@ fn a_second_wait_keeps_the_distance_too() {
 #[test]
 fn a_transient_fault_never_ends_a_paid_wait() {
     for fault in [
-        "N01", "N02", "N03", "N04", "N05", "N06", "N08", "N09", "N10", "N11", "N12", "N14", "N15", "H01", "H04", "H05",
-        "H06", "H07", "H08", "H09", "H10", "H12", "H13", "H14", "B01", "B03", "B05", "S01", "S11", "S17",
+        "N01", "N02", "N03", "N04", "N05", "N06", "N08", "N09", "N10", "N11", "N12", "N14", "N15",
+        "H01", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "H12", "H13", "H14", "B01", "B03",
+        "B05", "S01", "S11", "S17",
     ] {
         let bench = Bench::new();
         let number = bench.buy("zz_ok");
-        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
-        let sms = number.wait_for_code(seconds(300)).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        bench
+            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
+        let sms =
+            number.wait_for_code(seconds(300)).unwrap_or_else(|error| panic!("{fault}: {error}"));
         assert!(!sms.code.is_empty(), "{fault}");
         bench.ledger(1, 0);
     }
@@ -84,12 +90,16 @@ fn what_cannot_pass_ends_the_wait_and_keeps_the_activation() {
     ] {
         let bench = Bench::new();
         let number = bench.buy("zz_ok");
-        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
+        bench
+            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
         let error = number.wait_for_code(seconds(300)).unwrap_err();
         assert_eq!(error.kind(), kind, "{fault}: {error}");
         assert_eq!(bench.count("getStatus"), polls, "{fault}");
         bench.fault(r#"{"clear":true}"#);
-        assert!(bench.client.activation(number.id()).unwrap().wait_for_code(seconds(60)).is_ok(), "{fault}");
+        assert!(
+            bench.client.activation(number.id()).unwrap().wait_for_code(seconds(60)).is_ok(),
+            "{fault}"
+        );
     }
 }
 
@@ -109,7 +119,9 @@ fn too_many_requests_stretch_the_pauses() {
     bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","variant":"absent","times":3}"#);
     number.wait_for_code(seconds(300)).unwrap();
     let times = bench.times("getStatus");
-    for (pause, at_least) in times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000]) {
+    for (pause, at_least) in
+        times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000])
+    {
         assert!((at_least..at_least + 1_000).contains(&pause), "{times:?}");
     }
 }
@@ -132,7 +144,10 @@ fn an_expiry_ends_the_wait_after_a_last_poll() {
     assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
     assert_eq!(bench.now(), 30_000);
     assert_eq!(bench.times("getStatus").last(), Some(&30_000));
-    assert!(error.to_string().contains("without a charge"), "the history shows the refund: {error}");
+    assert!(
+        error.to_string().contains("without a charge"),
+        "the history shows the refund: {error}"
+    );
     bench.ledger(1, 1);
 }
 
@@ -220,7 +235,9 @@ fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
         let bench = Bench::new();
         let number = bench.buy("zz_multi");
         let sms = number.wait_for_code(seconds(60)).unwrap();
-        bench.fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"S03","variant":"{variant}"}}"#));
+        bench.fault(&format!(
+            r#"{{"match":{{"action":"getStatus"}},"fault":"S03","variant":"{variant}"}}"#
+        ));
         assert!(!matches!(number.poll().unwrap(), Status::Received(_)));
         assert_eq!(number.wait_for_code(seconds(60)).unwrap(), sms, "{variant}");
     }
@@ -228,8 +245,14 @@ fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
 
 #[test]
 fn codes_of_every_text_arrive_intact() {
-    for code in ["STATUS_CANCEL BAD_KEY", "12:34:56", "<b>4821</b> &amp; more", "🔑 4821 🎉", "000000", "ACCESS_CANCEL"]
-    {
+    for code in [
+        "STATUS_CANCEL BAD_KEY",
+        "12:34:56",
+        "<b>4821</b> &amp; more",
+        "🔑 4821 🎉",
+        "000000",
+        "ACCESS_CANCEL",
+    ] {
         let bench = Bench::new();
         let number = bench.buy("zz_never");
         let sms = serde_json::json!({ "id": number.id(), "code": code, "text": format!("{code}: your code") });
@@ -244,7 +267,11 @@ fn a_number_that_the_service_does_not_know_yet_is_waited_for() {
     let bench = Bench::new();
     assert!(bench.buy("zz_lag").wait_for_code(seconds(60)).is_ok());
     let error = bench.client.activation("999999").unwrap().wait_for_code(seconds(60)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound, "one that was not bought just now is not: {error}");
+    assert_eq!(
+        error.kind(),
+        ErrorKind::NotFound,
+        "one that was not bought just now is not: {error}"
+    );
     assert_eq!(error.code().unwrap().to_string(), "NO_ACTIVATION");
 }
 
@@ -252,7 +279,8 @@ fn a_number_that_the_service_does_not_know_yet_is_waited_for() {
 fn a_timeout_cancels_only_where_that_was_asked_for() {
     let bench = Bench::new();
     let number = bench.buy("zz_never");
-    let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+    let error =
+        number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
     bench.ledger(1, 1);
     // The code that comes as the order is cancelled wins.
@@ -276,7 +304,9 @@ fn a_timeout_that_cancels_takes_ten_seconds_more_at_most() {
 
 #[test]
 fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
-    for (answer, cancelled) in [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)] {
+    for (answer, cancelled) in
+        [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)]
+    {
         for next in [false, true] {
             let bench = Bench::new();
             let number = bench.buy(if next { "zz_stale" } else { "zz_never" });
@@ -284,14 +314,25 @@ fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
                 number.wait_for_code(seconds(60)).unwrap();
                 number.request_next_code().unwrap();
             }
-            let status =
-                if next { "STATUS_OK:".to_owned() + &number.codes()[0].code } else { "STATUS_WAIT_CODE".into() };
+            let status = if next {
+                "STATUS_OK:".to_owned() + &number.codes()[0].code
+            } else {
+                "STATUS_WAIT_CODE".into()
+            };
             for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
-                bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#));
+                bench.fault(&format!(
+                    r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#
+                ));
             }
-            let error = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
+            let error = number
+                .wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout())
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");
-            assert_eq!(error.to_string().contains("the order was cancelled"), cancelled, "{answer} {next}: {error}");
+            assert_eq!(
+                error.to_string().contains("the order was cancelled"),
+                cancelled,
+                "{answer} {next}: {error}"
+            );
             assert_eq!(number.code(), None, "{answer} {next}: no code but the one before");
         }
     }
@@ -304,7 +345,15 @@ fn plain_text_without_a_length_is_asked_for_again_in_json() {
     bench.fault(r#"{"match":{"action":"getStatus"},"fault":"N09","variant":"whole","times":0}"#);
     let sms = number.wait_for_code(seconds(60)).unwrap();
     assert!(!sms.code.is_empty());
-    assert_eq!(bench.count("getStatusV2"), 1, "a bare STATUS_WAIT_CODE is clear enough, a code is not");
+    assert_eq!(
+        bench.count("getStatusV2"),
+        1,
+        "a bare STATUS_WAIT_CODE is clear enough, a code is not"
+    );
     bench.client.get_status(number.id()).unwrap();
-    assert_eq!((bench.count("getStatus"), bench.count("getStatusV2")), (2, 2), "from then on JSON is asked for");
+    assert_eq!(
+        (bench.count("getStatus"), bench.count("getStatusV2")),
+        (2, 2),
+        "from then on JSON is asked for"
+    );
 }

@@ -37,8 +37,14 @@ struct Service {
 
 impl Service {
     fn new(builder: ClientBuilder, budget: Option<Amount>, live: bool) -> Result<Self, String> {
-        let paying = budget.map_or_else(|| builder.clone(), |budget| builder.clone().budget(budget));
-        Ok(Self { client: paying.build().map_err(reads::say)?, builder, pays: budget.is_some(), live })
+        let paying =
+            budget.map_or_else(|| builder.clone(), |budget| builder.clone().budget(budget));
+        Ok(Self {
+            client: paying.build().map_err(reads::say)?,
+            builder,
+            pays: budget.is_some(),
+            live,
+        })
     }
 
     fn check(&self, check: &Check) -> Result<(), Failed> {
@@ -61,7 +67,8 @@ fn main() -> ExitCode {
     let server = (!live).then(|| Server::start(0).expect("a port is free"));
     let service = match &server {
         Some(server) => {
-            let builder = Client::builder().api_key("stp_canary_of_the_contract").base_url(server.url());
+            let builder =
+                Client::builder().api_key("stp_canary_of_the_contract").base_url(server.url());
             Service::new(builder, Some(Amount::from_rupees(RUPEES)), false)
         }
         None => live_service(),
@@ -81,18 +88,26 @@ fn main() -> ExitCode {
     let service = Arc::new(Mutex::new(service));
     let mut trials: Vec<Trial> = ROWS
         .iter()
-        .filter(|row| matches!(row.check, Check::Read(_)) || pays && matches!(row.check, Check::Money(_)))
+        .filter(|row| {
+            matches!(row.check, Check::Read(_)) || pays && matches!(row.check, Check::Money(_))
+        })
         .map(|row| {
             let service = Arc::clone(&service);
             let name = format!("{}: {}", row.action, row.promise);
-            Trial::test(name, move || service.lock().unwrap_or_else(PoisonError::into_inner).check(&row.check))
-                .with_kind(row.grade.word())
+            Trial::test(name, move || {
+                service.lock().unwrap_or_else(PoisonError::into_inner).check(&row.check)
+            })
+            .with_kind(row.grade.word())
         })
         .collect();
     if !live {
         trials.push(Trial::test("the parity page is that of the table", table::page_is_up_to_date));
-        trials.push(Trial::test("a check that fails settles what it bought", money::a_failed_check_settles));
-        trials.push(Trial::test("the tests that the table names are there", table::tests_are_there));
+        trials.push(Trial::test(
+            "a check that fails settles what it bought",
+            money::a_failed_check_settles,
+        ));
+        trials
+            .push(Trial::test("the tests that the table names are there", table::tests_are_there));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }

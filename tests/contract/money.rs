@@ -7,7 +7,10 @@ use std::time::{Duration, UNIX_EPOCH};
 use libtest_mimic::Failed;
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
-use sastaotp::{Amount, Client, EarlyCancel, ErrorKind, Lease, NumberRequest, OrderQuery, SetStatus, Settled, Status};
+use sastaotp::{
+    Amount, Client, EarlyCancel, ErrorKind, Lease, NumberRequest, OrderQuery, SetStatus, Settled,
+    Status,
+};
 
 use super::reads::{must, say};
 
@@ -20,9 +23,12 @@ const TOO_LITTLE: Amount = Amount::from_micros(10_000);
 fn cheapest(client: &Client) -> Result<(String, String, Amount), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let offers = prices.iter().filter(|price| {
-        price.country.parse::<u32>().is_ok() && price.count != Some(0) && !price.service.starts_with("zz_")
+        price.country.parse::<u32>().is_ok()
+            && price.count != Some(0)
+            && !price.service.starts_with("zz_")
     });
-    let offers = offers.filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
+    let offers =
+        offers.filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
     let (cost, offer) = offers.min_by_key(|(cost, _)| *cost).ok_or("nothing is sold")?;
     Ok((offer.service.to_owned(), offer.country.to_owned(), cost))
 }
@@ -39,14 +45,18 @@ fn with_number<T>(
     match (seen, lease.close(EarlyCancel::WaitOut)) {
         (Ok(seen), Ok(settlement)) => Ok((seen, settlement.state)),
         (Err(what), Ok(_)) => Err(what),
-        (seen, Err(error)) => {
-            Err(format!("{}order {id} is not settled: {error}", seen.err().map_or(String::new(), |what| what + "; ")))
-        }
+        (seen, Err(error)) => Err(format!(
+            "{}order {id} is not settled: {error}",
+            seen.err().map_or(String::new(), |what| what + "; ")
+        )),
     }
 }
 
 /// The same with the cheapest number.
-fn with_cheapest<T>(client: &Client, look: impl FnOnce(&Lease) -> Result<T, String>) -> Result<(T, Settled), String> {
+fn with_cheapest<T>(
+    client: &Client,
+    look: impl FnOnce(&Lease) -> Result<T, String>,
+) -> Result<(T, Settled), String> {
     let (service, country, price) = cheapest(client)?;
     with_number(client, NumberRequest::new(service).country(country).max_price(price), look)
 }
@@ -80,15 +90,19 @@ pub(crate) fn purchase(client: &Client) -> Checked {
         let is_number = number.bytes().filter(u8::is_ascii_digit).count() >= 7;
         must(price <= most && is_number, || format!("{price}, {number:?}"))?;
         let after = wallet(client)?;
-        must(before.checked_sub(price) == Some(after), || format!("{before} less {price} is not {after}"))
+        must(before.checked_sub(price) == Some(after), || {
+            format!("{before} less {price} is not {after}")
+        })
     };
     with_number(client, request, look).map(drop)
 }
 
 pub(crate) fn in_the_history(client: &Client) -> Checked {
     let look = |lease: &Lease| {
-        let page = client.get_orders(&OrderQuery { limit: 5, ..OrderQuery::default() }).map_err(say)?;
-        let is_there = page.orders.iter().any(|order| order.activation_id.as_deref() == Some(lease.id()));
+        let page =
+            client.get_orders(&OrderQuery { limit: 5, ..OrderQuery::default() }).map_err(say)?;
+        let is_there =
+            page.orders.iter().any(|order| order.activation_id.as_deref() == Some(lease.id()));
         must(is_there, || format!("not among {} orders", page.orders.len()))
     };
     with_cheapest(client, look).map(drop)
@@ -106,7 +120,9 @@ pub(crate) fn refund(client: &Client) -> Checked {
     let before = wallet(client)?;
     let ((), state) = with_cheapest(client, |_| Ok(()))?;
     let after = wallet(client)?;
-    must(state == Settled::Cancelled && after == before, || format!("{state:?}; {before} before, {after} after"))
+    must(state == Settled::Cancelled && after == before, || {
+        format!("{state:?}; {before} before, {after} after")
+    })
 }
 
 pub(crate) fn second_cancel(client: &Client) -> Checked {
@@ -127,11 +143,16 @@ pub(crate) fn cancelled(client: &Client) -> Checked {
 /// Of the suite itself: what a failed check bought is cancelled too, where the service asks to wait two minutes before.
 pub(crate) fn a_failed_check_settles() -> Result<(), Failed> {
     const KEY: &str = "stp_canary_of_the_contract";
-    let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
+    let clock: Arc<dyn Clock> =
+        Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
     let transport = MemoryTransport::new(Arc::clone(&clock));
-    let builder = Client::builder().api_key(KEY).clock(Arc::clone(&clock)).transport(Arc::new(transport.clone()));
+    let builder = Client::builder()
+        .api_key(KEY)
+        .clock(Arc::clone(&clock))
+        .transport(Arc::new(transport.clone()));
     let client = builder.budget(Amount::from_rupees(100)).build()?;
-    let request = NumberRequest::new("zz_early_cancel").country("22").max_price(Amount::from_rupees(80));
+    let request =
+        NumberRequest::new("zz_early_cancel").country("22").max_price(Amount::from_rupees(80));
     let found = with_number(&client, request, |_| Err::<(), _>("as it must".to_owned()));
     must(found == Err("as it must".to_owned()), || format!("{found:?}"))?;
     let waited = clock.now().monotonic;

@@ -39,7 +39,8 @@ pub(crate) fn wrong_key(service: &Service) -> Checked {
     match client.get_balance() {
         Ok(balance) => Err(format!("it has a balance: {balance:?}")),
         Err(error) => must(
-            error.kind() == ErrorKind::Authentication && error.code().is_some_and(|code| code.as_str() == "BAD_KEY"),
+            error.kind() == ErrorKind::Authentication
+                && error.code().is_some_and(|code| code.as_str() == "BAD_KEY"),
             || error.to_string(),
         ),
     }
@@ -78,16 +79,19 @@ pub(crate) fn services(service: &Service) -> Checked {
 /// A service that is sold: the first of the prices.
 fn sold(client: &Client) -> Result<(Prices, String, String), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
-    let first = prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.cost.is_some());
-    let (country, service) =
-        first.map(|price| (price.country.to_owned(), price.service.to_owned())).ok_or("no price")?;
+    let first =
+        prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.cost.is_some());
+    let (country, service) = first
+        .map(|price| (price.country.to_owned(), price.service.to_owned()))
+        .ok_or("no price")?;
     Ok((prices, country, service))
 }
 
 pub(crate) fn service_with_countries(service: &Service) -> Checked {
     let (_, _, code) = sold(&service.client)?;
     let services = service.client.get_services(Some(&code)).map_err(say)?;
-    let is_it = services.len() == 1 && services[0].code == code && !services[0].countries.is_empty();
+    let is_it =
+        services.len() == 1 && services[0].code == code && !services[0].countries.is_empty();
     must(is_it, || format!("asked for {code}: {} services", services.len()))
 }
 
@@ -104,7 +108,9 @@ pub(crate) fn prices(service: &Service) -> Checked {
 pub(crate) fn price_of_one(service: &Service) -> Checked {
     let (_, country, code) = sold(&service.client)?;
     let prices = service.client.get_prices(Some(&code), Some(&country)).map_err(say)?;
-    must(prices.len() == 1 && prices.get(&country, &code).is_some(), || format!("{} prices", prices.len()))
+    must(prices.len() == 1 && prices.get(&country, &code).is_some(), || {
+        format!("{} prices", prices.len())
+    })
 }
 
 pub(crate) fn prices_agree(service: &Service) -> Checked {
@@ -112,11 +118,16 @@ pub(crate) fn prices_agree(service: &Service) -> Checked {
     let one = service.client.get_prices(Some(&code), Some(&country)).map_err(say)?;
     let (of_all, of_one) = (all.get(&country, &code), one.get(&country, &code));
     let cost = |price: Option<sastaotp::Price<'_>>| price.and_then(|price| price.cost);
-    must(cost(of_all).is_some() && cost(of_all) == cost(of_one), || format!("{:?}, {:?}", cost(of_all), cost(of_one)))
+    must(cost(of_all).is_some() && cost(of_all) == cost(of_one), || {
+        format!("{:?}, {:?}", cost(of_all), cost(of_one))
+    })
 }
 
 pub(crate) fn orders_limit(service: &Service) -> Checked {
-    let page = service.client.get_orders(&OrderQuery { limit: 2, ..OrderQuery::default() }).map_err(say)?;
+    let page = service
+        .client
+        .get_orders(&OrderQuery { limit: 2, ..OrderQuery::default() })
+        .map_err(say)?;
     must(page.orders.len() <= 2, || format!("{} orders on a page of 2", page.orders.len()))
 }
 
@@ -129,7 +140,8 @@ pub(crate) fn orders_newest_first(service: &Service) -> Checked {
 pub(crate) fn orders_filtered(service: &Service) -> Checked {
     let query = OrderQuery { status: Some(OrderStatus::Cancelled), ..OrderQuery::default() };
     let page = service.client.get_orders(&query).map_err(say)?;
-    let others = page.orders.iter().filter(|order| order.status != Some(OrderStatus::Cancelled)).count();
+    let others =
+        page.orders.iter().filter(|order| order.status != Some(OrderStatus::Cancelled)).count();
     must(others == 0, || format!("{others} of {} in another state", page.orders.len()))
 }
 

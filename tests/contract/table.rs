@@ -50,7 +50,13 @@ impl Grade {
 use Check::{Elsewhere, Money, Read};
 use Grade::{Documented, Guessed, Observed};
 
-const fn row(action: &'static str, promise: &'static str, grade: Grade, note: &'static str, check: Check) -> Row {
+const fn row(
+    action: &'static str,
+    promise: &'static str,
+    grade: Grade,
+    note: &'static str,
+    check: Check,
+) -> Row {
     Row { action, promise, grade, note, check }
 }
 
@@ -104,7 +110,11 @@ fn page() -> String {
          | action | the sandbox | the live service | checked |\n|---|---|---|---|\n",
     );
     for Row { action, promise, grade, note, check } in ROWS {
-        let known = if note.is_empty() { grade.word().to_owned() } else { format!("{}; {note}", grade.word()) };
+        let known = if note.is_empty() {
+            grade.word().to_owned()
+        } else {
+            format!("{}; {note}", grade.word())
+        };
         let checked = match check {
             Check::Read(_) => "live, reading".to_owned(),
             Check::Money(_) => "live, within a budget".to_owned(),
@@ -134,5 +144,9 @@ pub(crate) fn page_is_up_to_date() -> Result<(), Failed> {
         std::fs::write(path, page())?;
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    if committed == page() { Ok(()) } else { Err("run again with SASTAOTP_BLESS=1, and look at the difference".into()) }
+    if committed == page() {
+        Ok(())
+    } else {
+        Err("run again with SASTAOTP_BLESS=1, and look at the difference".into())
+    }
 }

@@ -29,7 +29,8 @@ const READS: [&str; 8] = [
 ];
 
 /// A purchase that is allowed; the service goes behind it.
-const BUY: [&str; 7] = ["--allow-charges", "--yes", "--max-inr", "20", "--country", "22", "--service"];
+const BUY: [&str; 7] =
+    ["--allow-charges", "--yes", "--max-inr", "20", "--country", "22", "--service"];
 
 /// A sandbox with an account that has a history: a number with a code, one that waits, one that was cancelled.
 struct Bench {
@@ -48,7 +49,9 @@ impl Bench {
         let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
         let mut private = vec![KEY.to_owned(), CODE.to_owned(), "Canary bank".to_owned()];
         for service in ["zz_never", "zz_multi", "tg"] {
-            let number = client.get_number(NumberRequest::new(service).country("22").accept_any_price()).unwrap();
+            let number = client
+                .get_number(NumberRequest::new(service).country("22").accept_any_price())
+                .unwrap();
             private.push(number.phone_number().unwrap().trim_start_matches('+').to_owned());
             private.push(number.id().to_owned());
             match service {
@@ -67,14 +70,22 @@ impl Bench {
 
     fn control(&self, call: &str, body: &Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.server.control(KEY, call, &body).unwrap_or_else(|error| panic!("{call} {body}: {error}"));
+        let answer = self
+            .server
+            .control(KEY, call, &body)
+            .unwrap_or_else(|error| panic!("{call} {body}: {error}"));
         serde_json::from_str(&answer).unwrap()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sastaotp-doctor"));
-        command.args(["--pause-ms", "0", "--captures", self.captures.to_str().unwrap()]).args(arguments);
-        command.env("SASTAOTP_API_KEY", KEY).env("SASTAOTP_BASE_URL", self.server.url()).stdin(Stdio::null());
+        command
+            .args(["--pause-ms", "0", "--captures", self.captures.to_str().unwrap()])
+            .args(arguments);
+        command
+            .env("SASTAOTP_API_KEY", KEY)
+            .env("SASTAOTP_BASE_URL", self.server.url())
+            .stdin(Stdio::null());
         command
     }
 
@@ -85,7 +96,11 @@ impl Bench {
         let output = self.command(arguments).output().unwrap();
         let shown = self.check_secrets(&output);
         if !arguments.contains(&"--allow-charges") {
-            assert_eq!(self.control("ledger", &Value::Null)["charges"], before, "it was told to read");
+            assert_eq!(
+                self.control("ledger", &Value::Null)["charges"],
+                before,
+                "it was told to read"
+            );
         }
         (output.status.code().expect("it ends by itself"), shown)
     }
@@ -130,11 +145,13 @@ fn findings(rule: &str) -> impl Fn(&str) -> (String, String) {
         bench.control("faults", &rule);
     }
     let (code, shown) = bench.run(&["--json"]);
-    let report: Value = serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
+    let report: Value =
+        serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
     assert_eq!(report["stopped"], Value::Null, "{rule}: {shown}");
     assert!(code == 0 || code == 1, "{rule}: {code}, {shown}");
     move |question| {
-        let found = report["questions"].as_array().unwrap().iter().find(|row| row["name"] == question);
+        let found =
+            report["questions"].as_array().unwrap().iter().find(|row| row["name"] == question);
         let found = found.unwrap_or_else(|| panic!("{question} is not asked"));
         let text = |name: &str| found[name].as_str().unwrap().to_owned();
         (text("verdict"), text("observed"))
@@ -215,7 +232,10 @@ const ROWS: &[Row] = &[
     (
         "orders without an envelope",
         r#"{"fault":"S12","variant":"list","match":{"action":"getOrders"}}"#,
-        &[("orders", "new", "list without envelope; 3 read"), ("orders-order", "new", "newest first")],
+        &[
+            ("orders", "new", "list without envelope; 3 read"),
+            ("orders-order", "new", "newest first"),
+        ],
     ),
     (
         "orders as a map",
@@ -225,7 +245,10 @@ const ROWS: &[Row] = &[
     (
         "orders with less in them",
         r#"{"fault":"S12","variant":"bare","match":{"action":"getOrders"}}"#,
-        &[("orders", "new", "list in orders"), ("orders-time", "new", "nothing that the library knows")],
+        &[
+            ("orders", "new", "list in orders"),
+            ("orders-time", "new", "nothing that the library knows"),
+        ],
     ),
     (
         "replies without a length",
@@ -255,7 +278,10 @@ fn each_unknown_is_told_whichever_way_the_service_has_it() {
         let found = findings(rule);
         for (question, verdict, part) in *expected {
             let (is, observed) = found(question);
-            assert!(is == *verdict && observed.contains(part), "{name}: {question}: {is}, {observed}");
+            assert!(
+                is == *verdict && observed.contains(part),
+                "{name}: {question}: {is}, {observed}"
+            );
         }
     }
 }
@@ -284,7 +310,9 @@ fn captures_are_what_came_without_what_is_private() {
     let captured = bench.captured();
     assert!(captured.len() > 25);
     let body = |note: &str| {
-        let found = captured.iter().find(|line| line["note"].as_str().unwrap().split(';').next() == Some(note));
+        let found = captured
+            .iter()
+            .find(|line| line["note"].as_str().unwrap().split(';').next() == Some(note));
         found.unwrap_or_else(|| panic!("no capture {note}"))["body"].as_str().unwrap()
     };
     let orders: Value = serde_json::from_str(body("orders")).unwrap();
@@ -323,7 +351,10 @@ fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
     // Letters alone, as some codes are: nothing about it looks private.
     const WORD: &str = "ZQXWVK";
     for (action, body) in [
-        ("getCountries", format!("<html><b>Fatal error</b> in /x.php?api_key={KEY}&format=json, {KEY}x</html>")),
+        (
+            "getCountries",
+            format!("<html><b>Fatal error</b> in /x.php?api_key={KEY}&format=json, {KEY}x</html>"),
+        ),
         ("getOrders", format!(r#"{{"status":"ERROR","error":"bad request: api_key={KEY}"}}"#)),
         ("getPrices", format!(r#"{{"status":"OK","data":{{}},"debug":"\u0073{}"}}"#, &KEY[1..])),
         ("getStatus", format!(r#"{{"status":"ERROR","error":"{WORD}"}}"#)),
@@ -338,7 +369,10 @@ fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
     ] {
         let mut bench = Bench::new();
         bench.private.push(WORD.to_owned());
-        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        bench.control(
+            "faults",
+            &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}),
+        );
         for arguments in [&[][..], &["--json"]] {
             let (code, shown) = bench.run(arguments);
             assert!(code == 0 || code == 1, "{body}: {code}, {shown}");
@@ -356,7 +390,10 @@ fn a_message_in_place_of_a_state_shows_nothing_of_itself_while_a_number_is_bough
     ] {
         let mut bench = Bench::new();
         bench.private.push("ZQXWVK".to_owned());
-        bench.control("faults", &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}));
+        bench.control(
+            "faults",
+            &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}),
+        );
         let (_, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
         assert!(shown.contains(&format!("{action}: ")), "{body}: {shown}");
     }
@@ -367,16 +404,25 @@ fn a_refusal_that_is_a_message_shows_nothing_of_itself() {
     let mut bench = Bench::new();
     bench.private.push("ZQXWVK".to_owned());
     let body = r#"{"status":"ERROR","error":"ZQXWVK"}"#;
-    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getBalance"}, "body": body, "times": 0}));
+    bench.control(
+        "faults",
+        &json!({"fault": "H09", "match": {"action": "getBalance"}, "body": body, "times": 0}),
+    );
     let (code, shown) = bench.run(&[]);
-    assert!(code == 3 && shown.contains("refused the key: an error that is no code"), "{code}: {shown}");
+    assert!(
+        code == 3 && shown.contains("refused the key: an error that is no code"),
+        "{code}: {shown}"
+    );
 }
 
 #[test]
 fn what_a_reply_holds_commands_no_terminal() {
     let bench = Bench::new();
     let body = r#"{"orders":[{"order_id":7,"created_at":"2026\u001b[2J","\u001b]0;x":1}]}"#;
-    bench.control("faults", &json!({"fault": "H09", "match": {"action": "getOrders"}, "body": body, "times": 0}));
+    bench.control(
+        "faults",
+        &json!({"fault": "H09", "match": {"action": "getOrders"}, "body": body, "times": 0}),
+    );
     let (_, shown) = bench.run(&[]);
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
     assert!(shown.contains("####?[#a"), "{shown}");
@@ -388,9 +434,13 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
     let balance = bench.control("ledger", &Value::Null)["balance"].clone();
     let (code, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
     assert_eq!(code, 0, "{shown}");
-    for part in
-        ["bought zz_never in 22 for 10.00", "STATUS_WAIT_CODE", "the order is in the history", "cancelled", "as before"]
-    {
+    for part in [
+        "bought zz_never in 22 for 10.00",
+        "STATUS_WAIT_CODE",
+        "the order is in the history",
+        "cancelled",
+        "as before",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     bench.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
@@ -406,19 +456,27 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
             assert!(!shown.contains(private) && !captured.contains(private), "{private}: {shown}");
         }
     }
-    assert!(bench.captured().iter().any(|line| line["note"].as_str().unwrap().starts_with("life-")));
+    assert!(
+        bench.captured().iter().any(|line| line["note"].as_str().unwrap().starts_with("life-"))
+    );
 }
 
 #[test]
 fn an_interrupt_while_a_number_may_not_be_cancelled_yet_names_what_is_left_open() {
     let bench = Bench::new();
-    let mut doctor = bench.command(&[&BUY[..], &["zz_early_cancel"]].concat()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut doctor = bench
+        .command(&[&BUY[..], &["zz_early_cancel"]].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(doctor.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("not yet: ")), "it waits for the two minutes to pass");
     Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().unwrap();
     let rest: Vec<String> = lines.collect();
     assert_eq!(doctor.wait().unwrap().code(), Some(4), "{rest:?}");
-    let open = rest.iter().find_map(|line| line.split("the number is open: settle the activation ").nth(1));
+    let open = rest
+        .iter()
+        .find_map(|line| line.split("the number is open: settle the activation ").nth(1));
     let id = open.unwrap_or_else(|| panic!("{rest:?}")).split(' ').next().unwrap();
     bench.control("clock", &json!({"advance_ms": 125_000}));
     let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
@@ -430,7 +488,11 @@ fn an_interrupt_while_a_number_may_not_be_cancelled_yet_names_what_is_left_open(
 fn what_may_not_be_paid_is_not_asked_for() {
     let bench = Bench::new();
     for (arguments, code, says) in [
-        (&["--allow-charges", "--max-inr", "1", "--yes", "--service", "zz_never"][..], 5, "--max-inr is 1.00"),
+        (
+            &["--allow-charges", "--max-inr", "1", "--yes", "--service", "zz_never"][..],
+            5,
+            "--max-inr is 1.00",
+        ),
         (&["--allow-charges", "--max-inr", "20"], 2, "--yes"),
         (&["--allow-charges", "--yes"], 2, "--max-inr"),
         (&["--max-inr", "20"], 2, "--allow-charges"),
@@ -438,7 +500,11 @@ fn what_may_not_be_paid_is_not_asked_for() {
         let (is, shown) = bench.run(arguments);
         assert!(is == code && shown.contains(says), "{arguments:?}: {is}, {shown}");
     }
-    assert_eq!(bench.actions().iter().filter(|action| *action == "getNumber").count(), 3, "those of the bench");
+    assert_eq!(
+        bench.actions().iter().filter(|action| *action == "getNumber").count(),
+        3,
+        "those of the bench"
+    );
 }
 
 #[test]

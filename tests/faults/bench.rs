@@ -10,7 +10,8 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::{MemoryTransport, Server};
 use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts, Transport};
 use sastaotp::{
-    Activation, Amount, Cancel, Charge, Client, ClientBuilder, Error, NumberRequest, OrderQuery, Result, Retry, Sms,
+    Activation, Amount, Cancel, Charge, Client, ClientBuilder, Error, NumberRequest, OrderQuery,
+    Result, Retry, Sms,
 };
 use serde_json::{Value, json};
 
@@ -85,10 +86,16 @@ impl Bench {
         Self::new(Door::Memory)
     }
 
-    pub(crate) fn with(door: Door, timeouts: Timeouts, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+    pub(crate) fn with(
+        door: Door,
+        timeouts: Timeouts,
+        settings: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Self {
         let clock: Arc<dyn Clock> = match door {
             Door::Socket => Arc::new(SkippingClock::new()),
-            Door::Memory => Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000))),
+            Door::Memory => {
+                Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
+            }
         };
         Self::on(clock, door, timeouts, settings)
     }
@@ -115,7 +122,11 @@ impl Bench {
         };
         let network = Arc::new(Network::new(well, Arc::clone(&clock)));
         let transport: Arc<dyn Transport> = Arc::clone(&network) as Arc<dyn Transport>;
-        let builder = Client::builder().api_key(&key).clock(Arc::clone(&clock)).transport(transport).timeout(TIMEOUT);
+        let builder = Client::builder()
+            .api_key(&key)
+            .clock(Arc::clone(&clock))
+            .transport(transport)
+            .timeout(TIMEOUT);
         let client = settings(builder).build().expect("the settings are right");
         Self { clock, network, client, key, memory }
     }
@@ -127,7 +138,10 @@ impl Bench {
     /// Another client with the same key, as in another process.
     pub(crate) fn another_client(&self) -> Client {
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
-        let builder = Client::builder().api_key(&self.key).clock(Arc::clone(&self.clock)).transport(transport);
+        let builder = Client::builder()
+            .api_key(&self.key)
+            .clock(Arc::clone(&self.clock))
+            .transport(transport);
         builder.build().expect("the settings are right")
     }
 
@@ -144,9 +158,14 @@ impl Bench {
     pub(crate) fn arm(&self, fault: Fault, action: &'static str, times: u32) {
         match fault {
             Fault::Rule(id, variant, more) => {
-                let variant = if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
-                let rule =
-                    format!(r#"{{"match":{{"action":"{action}"}},"fault":"{id}"{variant}{more},"times":{times}}}"#);
+                let variant = if variant.is_empty() {
+                    String::new()
+                } else {
+                    format!(r#","variant":"{variant}""#)
+                };
+                let rule = format!(
+                    r#"{{"match":{{"action":"{action}"}},"fault":"{id}"{variant}{more},"times":{times}}}"#
+                );
                 self.control("faults", &rule);
             }
             Fault::At(place) => self.network.lead_astray(action, times, place.transport()),
@@ -174,7 +193,11 @@ impl Bench {
     }
 
     /// Makes a call that may take this long: it comes back in time, and what it gives shows no key.
-    pub(crate) fn timed<T: Debug>(&self, limit: Duration, call: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn timed<T: Debug>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         let start = self.now();
         let result = call();
         let over = self.since(start).saturating_sub(limit);
@@ -191,7 +214,10 @@ impl Bench {
     }
 
     /// Makes a purchase, and holds its claim against the ledger.
-    pub(crate) fn buy(&self, call: impl FnOnce(&Client) -> Result<Activation>) -> Result<Activation> {
+    pub(crate) fn buy(
+        &self,
+        call: impl FnOnce(&Client) -> Result<Activation>,
+    ) -> Result<Activation> {
         let before = self.ledger();
         let result = self.call(call);
         self.hold(&before, &result);
@@ -262,7 +288,11 @@ impl Bench {
             assert!(pause >= INTERVAL, "a poll {pause:?} after the one before");
         }
         if let Ok(sms) = &result {
-            assert_eq!(Some(&sms.code), self.true_code(number.id()).as_ref(), "the code of this activation, whole");
+            assert_eq!(
+                Some(&sms.code),
+                self.true_code(number.id()).as_ref(),
+                "the code of this activation, whole"
+            );
         }
         result
     }
@@ -270,7 +300,9 @@ impl Bench {
     /// The polls of an activation so far.
     pub(crate) fn polls(&self, number: &Activation) -> Vec<Attempt> {
         let mut polls = self.network.attempts("getStatus");
-        polls.retain(|attempt| attempt.query.split('&').any(|pair| pair == format!("id={}", number.id())));
+        polls.retain(|attempt| {
+            attempt.query.split('&').any(|pair| pair == format!("id={}", number.id()))
+        });
         polls
     }
 

@@ -67,7 +67,10 @@ pub(crate) fn read(row: &Row, fault: Fault, promise: Read) {
             let bench = bench();
             bench.arm(fault, "getBalance", 0);
             let balance = bench.call(Client::get_balance).expect("it answers");
-            assert_eq!((balance.amount, balance.currency.as_str()), (sastaotp::Amount::from_rupees(1000), "INR"));
+            assert_eq!(
+                (balance.amount, balance.currency.as_str()),
+                (sastaotp::Amount::from_rupees(1000), "INR")
+            );
             assert_eq!(bench.network.count("getBalance"), 1);
             return;
         }
@@ -115,20 +118,34 @@ pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
         match (promise, result) {
             (Charge::Charged(warnings), Ok(number)) => {
                 let purchase = number.purchase().expect("it was bought");
-                let warned = warnings.iter().all(|part| purchase.warnings.iter().any(|warning| warning.contains(part)));
-                assert!(warned && purchase.warnings.len() == warnings.len(), "{action}: {:?}", purchase.warnings);
+                let warned = warnings
+                    .iter()
+                    .all(|part| purchase.warnings.iter().any(|warning| warning.contains(part)));
+                assert!(
+                    warned && purchase.warnings.len() == warnings.len(),
+                    "{action}: {:?}",
+                    purchase.warnings
+                );
                 assert!(purchase.digits().len() > 5 || row.id == "B06", "{purchase:?}");
                 assert_eq!(sent, 1);
                 bench.heal();
                 bench.wait(&number, seconds(60)).expect("it is a number like others");
             }
             (Charge::Refused(kind), Err(error)) => {
-                assert_eq!((error.kind(), error.charge()), (kind, Outcome::NotCharged), "{action}: {error:?}");
+                assert_eq!(
+                    (error.kind(), error.charge()),
+                    (kind, Outcome::NotCharged),
+                    "{action}: {error:?}"
+                );
                 assert!(error.code().is_some(), "{error:?}");
                 assert_eq!(sent, 1);
             }
             (Charge::NotSent(kind, most), Err(error)) => {
-                assert_eq!((error.kind(), error.charge()), (kind, Outcome::NotCharged), "{action}: {error:?}");
+                assert_eq!(
+                    (error.kind(), error.charge()),
+                    (kind, Outcome::NotCharged),
+                    "{action}: {error:?}"
+                );
                 assert_eq!((attempts.len(), sent), (most, 0), "{action}: {error:?}");
                 if most > 1 {
                     let (bench, before) = prepared();
@@ -142,7 +159,8 @@ pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
                 bench.heal();
                 let made = bench.ledger().charges - ledger.charges;
                 let intent = error.intent().expect("it can be reconciled");
-                let found = bench.call(|client| client.reconcile(intent)).expect("the history can be read");
+                let found =
+                    bench.call(|client| client.reconcile(intent)).expect("the history can be read");
                 assert_eq!(found.candidates.len(), made, "{action}: {found:?}");
                 assert_eq!(bench.ledger().charges - ledger.charges, made, "looking buys nothing");
                 assert_eq!(bench.network.count(action), earlier + 1);
@@ -168,9 +186,13 @@ pub(crate) fn wait(row: &Row, fault: Fault, promise: Wait) {
         bench.wait(&number, seconds(600)).expect("what passes does not end a wait");
         if let Wait::Slower(least) = promise {
             let polls = bench.polls(&number);
-            let pauses: Vec<_> = polls.windows(2).map(|pair| pair[1].began.saturating_sub(pair[0].ended)).collect();
+            let pauses: Vec<_> =
+                polls.windows(2).map(|pair| pair[1].began.saturating_sub(pair[0].ended)).collect();
             assert!(pauses[..2].iter().all(|pause| *pause >= seconds(least)), "{pauses:?}");
-            assert!(pauses.iter().all(|pause| *pause <= seconds(62)), "a minute is the most: {pauses:?}");
+            assert!(
+                pauses.iter().all(|pause| *pause <= seconds(62)),
+                "a minute is the most: {pauses:?}"
+            );
         }
     }
     let number = bench.number("zz_ok");
@@ -182,7 +204,9 @@ pub(crate) fn wait(row: &Row, fault: Fault, promise: Wait) {
         }
         // The text of a message is asked for in another way, and may bring the code.
         (Wait::Kept | Wait::Slower(_), Ok(_)) if row.id == "N09" => {}
-        (Wait::Kept | Wait::Slower(_), Err(error)) => assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error:?}"),
+        (Wait::Kept | Wait::Slower(_), Err(error)) => {
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error:?}")
+        }
         (promise, result) => panic!("{promise:?} was promised: {result:?}"),
     }
     bench.heal();

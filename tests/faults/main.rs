@@ -33,7 +33,9 @@ fn main() -> ExitCode {
     arguments.test_threads.get_or_insert(THREADS);
     paper::watch();
     let mut trials: Vec<Trial> = ROWS.iter().flat_map(of_row).collect();
-    trials.extend(scenes::SCENES.iter().map(|(id, class, name, run)| trial(id, name, class, "", run)));
+    trials.extend(
+        scenes::SCENES.iter().map(|(id, class, name, run)| trial(id, name, class, "", run)),
+    );
     trials.push(Trial::test("every_row_is_here", || {
         every_row_is_here();
         Ok(())
@@ -49,7 +51,9 @@ fn of_row(row: &'static Row) -> Vec<Trial> {
     let mut trials = Vec::new();
     for &fault in row.faults {
         let variant = variant(row, fault);
-        let mut add = |class, run: Box<dyn Fn() + Send>| trials.push(trial(row.id, row.name, class, &variant, run));
+        let mut add = |class, run: Box<dyn Fn() + Send>| {
+            trials.push(trial(row.id, row.name, class, &variant, run))
+        };
         if let Some(promise) = row.read {
             add("read", Box::new(move || check::read(row, fault, promise)));
         }
@@ -69,7 +73,8 @@ fn variant(row: &Row, fault: Fault) -> String {
         Fault::At(place) => format!("{place:?}"),
         Fault::Rule(id, variant, more) => {
             let by = if id == row.id { "" } else { id };
-            let door = if check::door(row.id, fault) == bench::Door::Memory { "memory" } else { "" };
+            let door =
+                if check::door(row.id, fault) == bench::Door::Memory { "memory" } else { "" };
             format!("{by} {variant} {} {door}", more.chars().take(60).collect::<String>())
         }
     };
@@ -77,7 +82,13 @@ fn variant(row: &Row, fault: Fault) -> String {
     words.collect::<Vec<_>>().join("_")
 }
 
-fn trial(id: &str, name: &str, class: &str, variant: &str, run: impl Fn() + Send + 'static) -> Trial {
+fn trial(
+    id: &str,
+    name: &str,
+    class: &str,
+    variant: &str,
+    run: impl Fn() + Send + 'static,
+) -> Trial {
     let variant = if variant.is_empty() { String::new() } else { format!("::{variant}") };
     Trial::test(format!("{}_{name}::{class}{variant}", id.to_lowercase()), move || {
         run();
@@ -120,13 +131,17 @@ fn every_row_is_here() {
             for number in first.parse::<u32>().unwrap()..=last.parse().unwrap() {
                 rows += 1;
                 let id = format!("{group}{number:02}");
-                for class in ["read", "charge", "wait"].into_iter().filter(|class| classes.contains(&class[..1])) {
+                for class in ["read", "charge", "wait"]
+                    .into_iter()
+                    .filter(|class| classes.contains(&class[..1]))
+                {
                     let by_rows = ROWS.iter().filter(|row| row.id == id).any(|row| match class {
                         "read" => row.read.is_some(),
                         "charge" => row.charge.is_some(),
                         _ => row.wait.is_some(),
                     });
-                    let by_scene = scenes::SCENES.iter().any(|scene| scene.0 == id && scene.1 == class);
+                    let by_scene =
+                        scenes::SCENES.iter().any(|scene| scene.0 == id && scene.1 == class);
                     if !by_rows && !by_scene {
                         missing.push(format!("{id} {class}"));
                     }

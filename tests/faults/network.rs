@@ -42,7 +42,12 @@ impl Network {
     }
 
     /// Leads requests of an action to another transport; 0 times is for ever.
-    pub(crate) fn lead_astray(&self, action: &'static str, times: u32, transport: Arc<dyn Transport>) {
+    pub(crate) fn lead_astray(
+        &self,
+        action: &'static str,
+        times: u32,
+        transport: Arc<dyn Transport>,
+    ) {
         let left = AtomicU32::new(if times == 0 { u32::MAX } else { times });
         *self.ill.lock().unwrap() = Some(Arc::new(Ill { transport, action, left }));
     }
@@ -72,13 +77,20 @@ impl Transport for Network {
         let action = action_of(request.query).to_owned();
         let ill = self.ill.lock().unwrap().clone().filter(|ill| {
             let one_less = |left: u32| left.checked_sub(1);
-            ill.action == action && ill.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+            ill.action == action
+                && ill.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
         });
         let began = self.clock.now().monotonic;
         let outcome = ill.as_ref().map_or(&self.well, |ill| &ill.transport).exchange(request);
         let ended = self.clock.now().monotonic;
         let sent = outcome.as_ref().err().is_none_or(|error| error.sent);
-        self.attempts.lock().unwrap().push(Attempt { action, query: request.query.to_owned(), began, ended, sent });
+        self.attempts.lock().unwrap().push(Attempt {
+            action,
+            query: request.query.to_owned(),
+            began,
+            ended,
+            sent,
+        });
         outcome
     }
 }

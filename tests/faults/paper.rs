@@ -17,8 +17,11 @@ struct Lines {
     warnings: Mutex<Vec<String>>,
 }
 
-static LINES: Lines =
-    Lines { seen: AtomicUsize::new(0), leaked: AtomicUsize::new(0), warnings: Mutex::new(Vec::new()) };
+static LINES: Lines = Lines {
+    seen: AtomicUsize::new(0),
+    leaked: AtomicUsize::new(0),
+    warnings: Mutex::new(Vec::new()),
+};
 
 impl Log for Lines {
     fn enabled(&self, _: &Metadata<'_>) -> bool {

@@ -75,10 +75,15 @@ impl Place {
             config.extra_ca_pem = Some(pem.clone());
             config
         };
-        let secured = |server_config| Server::start_tls(server_config, |conn: &mut Conn| conn.serve(b""));
+        let secured =
+            |server_config| Server::start_tls(server_config, |conn: &mut Conn| conn.serve(b""));
         let made = match self {
-            Self::UnknownName => HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::NotFound.into())),
-            Self::FailingNames => HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::Other.into())),
+            Self::UnknownName => {
+                HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::NotFound.into()))
+            }
+            Self::FailingNames => {
+                HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::Other.into()))
+            }
             Self::SilentNames => HttpTransport::with_look_up(config(NAMED), |_| {
                 thread::sleep(Duration::from_secs(5));
                 Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
@@ -87,8 +92,12 @@ impl Place {
             Self::Refused => to("http://127.0.0.9:9/stubs/handler_api.php"),
             Self::Blackhole => to(&FULL.0),
             Self::ResetOnAccept => to(&Server::start(Conn::reset).url()),
-            Self::ExpiredCertificate => tls(trusting(), &secured(AUTHORITY.server_until("localhost", 2001))),
-            Self::OtherHostsCertificate => tls(trusting(), &secured(AUTHORITY.server("example.com"))),
+            Self::ExpiredCertificate => {
+                tls(trusting(), &secured(AUTHORITY.server_until("localhost", 2001)))
+            }
+            Self::OtherHostsCertificate => {
+                tls(trusting(), &secured(AUTHORITY.server("example.com")))
+            }
             Self::UnknownAuthority => tls(config(NAMED), &secured(AUTHORITY.server("localhost"))),
             Self::SelfSigned => tls(config(NAMED), &secured(self_signed("localhost"))),
             Self::CutHandshake => to(&Server::start(|_| {}).https("localhost")),
@@ -121,13 +130,19 @@ pub(crate) fn patient_blackhole() -> Arc<dyn Transport> {
 }
 
 /// A transport to a server of this machine with a certificate for a name, which has these addresses.
-pub(crate) fn named(addresses: &[&str], handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Arc<dyn Transport> {
+pub(crate) fn named(
+    addresses: &[&str],
+    handler: impl Fn(&mut Conn) + Send + Sync + 'static,
+) -> Arc<dyn Transport> {
     let server = Server::start_tls(AUTHORITY.server("service.test"), handler);
     let mut config = HttpConfig::new(server.https("service.test"));
     config.proxy = ProxyChoice::Direct;
     config.extra_ca_pem = Some(AUTHORITY.pem());
     let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    Arc::new(HttpTransport::with_look_up(config, move |_| Ok(addresses.clone())).expect("the settings are right"))
+    Arc::new(
+        HttpTransport::with_look_up(config, move |_| Ok(addresses.clone()))
+            .expect("the settings are right"),
+    )
 }
 
 /// A listener whose queue is full: further connects are not answered.

@@ -4,8 +4,8 @@
 //! things; what no line can say is a scene.
 
 use sastaotp::ErrorKind::{
-    Authentication, Blocked, Connection, InsufficientBalance, NoNumbers, PriceTooHigh, Protocol, RateLimited, Rejected,
-    Server, Timeout, Tls,
+    Authentication, Blocked, Connection, InsufficientBalance, NoNumbers, PriceTooHigh, Protocol,
+    RateLimited, Rejected, Server, Timeout, Tls,
 };
 
 use crate::bench::Fault::{self, At, Rule};

@@ -36,7 +36,10 @@ impl Connection {
                 && let Some(at) = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n")
             {
                 let head = String::from_utf8_lossy(&self.read[..at]).to_ascii_lowercase();
-                let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+                let length = head
+                    .split("content-length: ")
+                    .nth(1)
+                    .and_then(|rest| rest.lines().next()?.parse().ok());
                 head_end = at + 4;
                 whole = head_end + length.unwrap_or(0);
                 continue;
@@ -71,7 +74,9 @@ impl Connection {
 
 /// The text of a request of the service.
 pub(crate) fn get(key: &str, query: &str) -> String {
-    format!("GET /stubs/handler_api.php?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n")
+    format!(
+        "GET /stubs/handler_api.php?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n"
+    )
 }
 
 /// One namespace of a sandbox.
@@ -104,7 +109,10 @@ impl Account {
     /// Buys a number, and gives its id.
     pub(crate) fn buy(&self, service: &str) -> String {
         let bought = self.json(&format!("action=getNumber&service={service}&country=22"));
-        bought["activation_id"].as_str().unwrap_or_else(|| panic!("{service}: {bought}")).to_string()
+        bought["activation_id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{service}: {bought}"))
+            .to_string()
     }
 
     pub(crate) fn status(&self, id: &str) -> String {
@@ -123,7 +131,10 @@ impl Account {
             "{method} /_sandbox/{call} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         let reply = Connection::open(self.port).ask(&request).expect("a whole reply");
-        (reply.status, serde_json::from_str(&reply.body).unwrap_or_else(|_| panic!("{call}: {}", reply.body)))
+        (
+            reply.status,
+            serde_json::from_str(&reply.body).unwrap_or_else(|_| panic!("{call}: {}", reply.body)),
+        )
     }
 
     /// Makes a control call that must be accepted.

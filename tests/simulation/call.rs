@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use sastaotp::{
-    Activation, Amount, Cancel, Client, EarlyCancel, Intent, NumberRequest, OrderQuery, Result, SetStatus, WaitOptions,
+    Activation, Amount, Cancel, Client, EarlyCancel, Intent, NumberRequest, OrderQuery, Result,
+    SetStatus, WaitOptions,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -58,10 +59,13 @@ fn millis(duration: Duration) -> u64 {
 impl Ask {
     /// The operation of the queue.
     pub(crate) fn operation(&self) -> Value {
-        let saved = |intent: &String| serde_json::from_str::<Value>(intent).expect("an intent is JSON");
+        let saved =
+            |intent: &String| serde_json::from_str::<Value>(intent).expect("an intent is JSON");
         match self {
             Self::Balance => json!({"op": "get_balance"}),
-            Self::Prices(service) => json!({"op": "get_prices", "service": service, "country": "22"}),
+            Self::Prices(service) => {
+                json!({"op": "get_prices", "service": service, "country": "22"})
+            }
             Self::Orders => json!({"op": "get_orders"}),
             Self::Unclaimed => json!({"op": "unclaimed"}),
             Self::BudgetLeft => json!({"op": "budget_left"}),
@@ -83,7 +87,9 @@ impl Ask {
             Self::Complete(id) => json!({"op": "complete", "id": id}),
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
-            Self::Settle { id, wait_out } => json!({"op": "settle", "id": id, "wait_out": wait_out}),
+            Self::Settle { id, wait_out } => {
+                json!({"op": "settle", "id": id, "wait_out": wait_out})
+            }
             Self::Reconcile(intent) => json!({"op": "reconcile", "intent": saved(intent)}),
         }
     }
@@ -112,8 +118,13 @@ impl Ask {
     pub(crate) fn kind(&self) -> Option<String> {
         let operation = self.operation();
         match self {
-            Self::GetNumber(_) => Some(format!("{} {}", operation["service"], operation["country"])),
-            Self::Buy(_) => Some(format!("{} {}", operation["intent"]["service"], operation["intent"]["country"])),
+            Self::GetNumber(_) => {
+                Some(format!("{} {}", operation["service"], operation["country"]))
+            }
+            Self::Buy(_) => Some(format!(
+                "{} {}",
+                operation["intent"]["service"], operation["intent"]["country"]
+            )),
             Self::Reget(id) => Some(id.clone()),
             _ => None,
         }
@@ -168,9 +179,11 @@ impl Ask {
             Self::Complete(_) => text(&on().complete()?),
             Self::Cancel(_) => text(&on().cancel()?),
             Self::CancelLegacy(id) => text(&calling.set_status(id, SetStatus::CancelLegacy)?),
-            Self::Settle { wait_out, .. } => {
-                text(&on().settle(if *wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report })?)
-            }
+            Self::Settle { wait_out, .. } => text(&on().settle(if *wait_out {
+                EarlyCancel::WaitOut
+            } else {
+                EarlyCancel::Report
+            })?),
             Self::Reconcile(intent) => text(&calling.reconcile(&Intent::from_json(intent)?)?),
             Self::GetNumber(_) | Self::Buy(_) | Self::Reget(_) => unreachable!("done above"),
         };

@@ -75,12 +75,14 @@ impl ProcessClock {
     }
 
     pub(crate) fn monotonic(&self) -> Duration {
-        (self.started + self.world.now()).saturating_sub(Duration::from_nanos(self.slept.load(Relaxed)))
+        (self.started + self.world.now())
+            .saturating_sub(Duration::from_nanos(self.slept.load(Relaxed)))
     }
 
     /// When the monotonic clock shows this and the process is awake, by the time of the world.
     pub(crate) fn in_world(&self, monotonic: Duration) -> Duration {
-        let at = (monotonic + Duration::from_nanos(self.slept.load(Relaxed))).saturating_sub(self.started);
+        let at = (monotonic + Duration::from_nanos(self.slept.load(Relaxed)))
+            .saturating_sub(self.started);
         at.max(self.awake_at())
     }
 
@@ -136,7 +138,10 @@ impl Clock for ClientClock {
     fn now(&self) -> Moment {
         let wrong_by = self.0.wrong_by.load(Relaxed);
         let (wall, wrong) = (self.0.world.wall(), Duration::from_nanos(wrong_by.unsigned_abs()));
-        Moment { monotonic: self.0.monotonic(), wall: if wrong_by < 0 { wall - wrong } else { wall + wrong } }
+        Moment {
+            monotonic: self.0.monotonic(),
+            wall: if wrong_by < 0 { wall - wrong } else { wall + wrong },
+        }
     }
 
     fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {

@@ -66,7 +66,10 @@ impl Coroutine {
 }
 
 /// Gives the thread back until the job is resumed.
-#[allow(deprecated, reason = "what replaces it must be handed down, and the library knows nothing of it")]
+#[allow(
+    deprecated,
+    reason = "what replaces it must be handed down, and the library knows nothing of it"
+)]
 pub(crate) fn pause(why: Pause) {
     generator::yield_with(why);
 }

@@ -67,7 +67,8 @@ impl Coverage {
             if matches!(exchange.end, Some((_, Answer::Reply { status: 429, .. }))) {
                 self.add_one("429 kept");
             }
-            let gave_up = |(at, _): &(_, Answer)| exchange.arrived.is_some_and(|arrived| arrived > *at);
+            let gave_up =
+                |(at, _): &(_, Answer)| exchange.arrived.is_some_and(|arrived| arrived > *at);
             if !exchange.bought.is_empty() && exchange.end.as_ref().is_some_and(gave_up) {
                 self.add_one("bought after the client gave up");
             }
@@ -92,7 +93,13 @@ impl Coverage {
         }
     }
 
-    fn count_result(&mut self, history: &History, call: &Call, value: &Value, exchanges: &[&Exchange]) {
+    fn count_result(
+        &mut self,
+        history: &History,
+        call: &Call,
+        value: &Value,
+        exchanges: &[&Exchange],
+    ) {
         if call.ask.is_charge() {
             self.add_one("Charged");
             if exchanges.len() > 1 {
@@ -102,7 +109,10 @@ impl Coverage {
         let is_of_before = || {
             let of = |exchange: &Exchange| {
                 exchange.process != call.user.process
-                    && exchange.bought.iter().any(|bought| Some(bought.activation.as_str()) == call.ask.id())
+                    && exchange
+                        .bought
+                        .iter()
+                        .any(|bought| Some(bought.activation.as_str()) == call.ask.id())
             };
             history.exchanges.iter().any(of)
         };
@@ -112,18 +122,25 @@ impl Coverage {
                 let is_next = |other: &Call| {
                     other.user.process == call.user.process
                         && matches!(&other.ask, Ask::NextCode(id) if Some(id.as_str()) == call.ask.id())
-                        && other.end.as_ref().is_some_and(|end| end.claim.is_ok() && end.at <= call.at)
+                        && other
+                            .end
+                            .as_ref()
+                            .is_some_and(|end| end.claim.is_ok() && end.at <= call.at)
                 };
                 if history.calls.iter().any(is_next) {
                     self.add_one("next code delivered");
                 }
             }
-            Ask::Status(_) if value["status"] == "received" => self.add_one("code delivered by a poll"),
+            Ask::Status(_) if value["status"] == "received" => {
+                self.add_one("code delivered by a poll")
+            }
             Ask::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
                 Some(candidates) if !candidates.is_empty() => "reconciled: found",
                 _ => "reconciled: none seen",
             }),
-            Ask::Unclaimed if value["unclaimed"].as_array().is_some_and(|list| !list.is_empty()) => {
+            Ask::Unclaimed
+                if value["unclaimed"].as_array().is_some_and(|list| !list.is_empty()) =>
+            {
                 self.add_one("left by its caller, listed as unclaimed");
             }
             Ask::Cancel(_) | Ask::Settle { .. } => match value["state"].as_str() {
@@ -134,8 +151,10 @@ impl Coverage {
             },
             _ => {}
         }
-        if matches!(call.ask, Ask::Wait { .. } | Ask::Cancel(_) | Ask::Settle { .. } | Ask::Complete(_))
-            && is_of_before()
+        if matches!(
+            call.ask,
+            Ask::Wait { .. } | Ask::Cancel(_) | Ask::Settle { .. } | Ask::Complete(_)
+        ) && is_of_before()
         {
             self.add_one("taken up after a crash");
         }
@@ -146,7 +165,9 @@ impl Coverage {
             let is_sent = exchanges.iter().any(|exchange| exchange.is_sent);
             match error.charge() {
                 Charge::NotCharged if !is_sent => self.add_one("NotSent"),
-                Charge::NotCharged if error.code().map(Code::as_str).is_some() => self.add_one("Refused"),
+                Charge::NotCharged if error.code().map(Code::as_str).is_some() => {
+                    self.add_one("Refused")
+                }
                 Charge::Unknown => {
                     self.add_one("Unknown");
                     if exchanges.iter().any(|exchange| !exchange.bought.is_empty()) {
@@ -184,9 +205,14 @@ impl Coverage {
     }
 
     pub(crate) fn table(&self) -> String {
-        let mut text = format!("{} runs, {} calls, {} requests\n\n", self.runs, self.calls, self.requests);
+        let mut text =
+            format!("{} runs, {} calls, {} requests\n\n", self.runs, self.calls, self.requests);
         for (outcome, _) in OUTCOMES {
-            let _ = writeln!(text, "{outcome:<42}{:>9}", self.outcomes.get(outcome).copied().unwrap_or_default());
+            let _ = writeln!(
+                text,
+                "{outcome:<42}{:>9}",
+                self.outcomes.get(outcome).copied().unwrap_or_default()
+            );
         }
         let _ = writeln!(text, "\nfault{}", CLASSES.map(|class| format!("{class:>9}")).concat());
         for (id, counts) in &self.faults {
@@ -198,9 +224,9 @@ impl Coverage {
     /// What happened less often than it must in so many runs.
     pub(crate) fn rare(&self, runs: u64) -> Vec<String> {
         let most = |bar: u64| bar * runs / 20_000;
-        let outcomes = OUTCOMES
-            .iter()
-            .map(|(name, bar)| (*name, self.outcomes.get(name).copied().unwrap_or_default(), most(*bar)));
+        let outcomes = OUTCOMES.iter().map(|(name, bar)| {
+            (*name, self.outcomes.get(name).copied().unwrap_or_default(), most(*bar))
+        });
         let ids = FAULTS.iter().map(|fault| fault.id.as_str());
         let faults = ids.flat_map(|id| {
             let counts = self.faults.get(id).copied().unwrap_or_default();
@@ -216,7 +242,11 @@ fn class(history: &History, exchange: &Exchange) -> usize {
     match exchange.action.as_str() {
         "getNumber" | "regetNumber" => 1,
         "setStatus" => 2,
-        "getStatus" | "getStatusV2" if matches!(ask, Some(Ask::Wait { .. } | Ask::Settle { .. })) => 3,
+        "getStatus" | "getStatusV2"
+            if matches!(ask, Some(Ask::Wait { .. } | Ask::Settle { .. })) =>
+        {
+            3
+        }
         _ => 0,
     }
 }

@@ -108,12 +108,17 @@ impl History {
         let mut lines: Vec<(Duration, u8, String)> = Vec::new();
         for (number, call) in self.calls.iter().enumerate() {
             let User { process, number: user } = call.user;
-            lines.push((call.at, 1, format!("p{process} u{user}  #{number} asks {}", call.ask.operation())));
+            lines.push((
+                call.at,
+                1,
+                format!("p{process} u{user}  #{number} asks {}", call.ask.operation()),
+            ));
             if let Some(End { at, claim, .. }) = &call.end {
                 let claim = match claim {
                     Ok(value) => value.to_string(),
                     Err(error) => {
-                        let fault = error.fault().map(|fault| format!(" {fault}")).unwrap_or_default();
+                        let fault =
+                            error.fault().map(|fault| format!(" {fault}")).unwrap_or_default();
                         format!("{:?}, {:?}{fault}: {error}", error.kind(), error.charge())
                     }
                 };
@@ -121,7 +126,19 @@ impl History {
             }
         }
         for exchange in &self.exchanges {
-            let Exchange { call, process, action, id, status, fault, at, is_sent, arrived, bought, end } = exchange;
+            let Exchange {
+                call,
+                process,
+                action,
+                id,
+                status,
+                fault,
+                at,
+                is_sent,
+                arrived,
+                bought,
+                end,
+            } = exchange;
             let call = call.map(|call| format!("#{call} ")).unwrap_or_default();
             let name = [Some(action), id.as_ref(), status.as_ref()].into_iter().flatten();
             let name = name.map(String::as_str).collect::<Vec<_>>().join(" ");
@@ -131,14 +148,19 @@ impl History {
             if let (Some(at), Some(first)) = (arrived, bought.first()) {
                 let twice = if bought.len() > 1 { ", twice" } else { "" };
                 let Bought { order, activation, micros } = first;
-                let line = format!("ledger {call}charged order {order}, activation {activation}, {micros} µ₹{twice}");
+                let line = format!(
+                    "ledger {call}charged order {order}, activation {activation}, {micros} µ₹{twice}"
+                );
                 lines.push((*at, 3, line));
             }
             if let Some((at, answer)) = end {
                 let answer = match answer {
                     Answer::Reply { status, framed, body } => {
                         let unframed = if *framed { "" } else { " (unframed)" };
-                        format!("{status}{unframed} {:?}", body.chars().take(160).collect::<String>())
+                        format!(
+                            "{status}{unframed} {:?}",
+                            body.chars().take(160).collect::<String>()
+                        )
                     }
                     Answer::Failed(what) => what.clone(),
                 };
@@ -163,10 +185,15 @@ impl Event {
         match self {
             Self::Crashed { process } => format!("p{process}     crashes"),
             Self::Started { process, from: None } => format!("p{process}     starts"),
-            Self::Started { process, from: Some(from) } => format!("p{process}     starts with what p{from} saved"),
+            Self::Started { process, from: Some(from) } => {
+                format!("p{process}     starts with what p{from} saved")
+            }
             Self::Slept { process, duration } => format!("p{process}     sleeps for {duration:?}"),
             Self::WallSet { process, by, back } => {
-                format!("p{process}     has its wall clock set {} by {by:?}", if *back { "back" } else { "ahead" })
+                format!(
+                    "p{process}     has its wall clock set {} by {by:?}",
+                    if *back { "back" } else { "ahead" }
+                )
             }
             Self::Cancelled { call } => format!("       #{call} is cancelled"),
             Self::Service(what) => format!("service {what}"),

@@ -7,7 +7,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock, Moment};
 use sastaotp::sandbox::MemoryTransport;
-use sastaotp::transport::{Cause, Lane, Phase, Reply, Request, SendLatch, Transport, TransportError};
+use sastaotp::transport::{
+    Cause, Lane, Phase, Reply, Request, SendLatch, Transport, TransportError,
+};
 use sastaotp::{Amount, Cancel};
 use serde_json::{Value, json};
 
@@ -27,11 +29,13 @@ pub(crate) struct Fault {
 /// what is promised of one cannot be told from what is promised of the other. The fault matrix has it.
 pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH));
-    let listed = MemoryTransport::new(clock).control("list", "faults", "").expect("faults are listed");
+    let listed =
+        MemoryTransport::new(clock).control("list", "faults", "").expect("faults are listed");
     let listed: Value = serde_json::from_str(&listed).expect("control calls answer in JSON");
     let known = listed["known"].as_object().expect("ids with their variants");
     let rows = known.iter().flat_map(|(id, variants)| {
-        let named: Vec<_> = variants.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        let named: Vec<_> =
+            variants.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
         let variants = if named.is_empty() { vec![""] } else { named };
         variants.into_iter().map(|variant| Fault { id: id.clone(), variant: variant.to_owned() })
     });
@@ -41,11 +45,13 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
 /// Faults that keep a request from reaching the service.
 const UNREACHABLE: [&str; 7] = ["N01", "N02", "N03", "N04", "N13", "N14", "N16"];
 /// Replies that say nothing of what became of the request, so that it may as well have taken effect.
-const SILENT: [&str; 12] = ["H01", "H02", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "N15", "S01", "S17"];
+const SILENT: [&str; 12] =
+    ["H01", "H02", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "N15", "S01", "S17"];
 /// Replies that are lost, and may as well be lost before the request took effect.
 const LOST: [&str; 4] = ["N06", "N08", "N10", "N12"];
 /// What goes on for a while.
-const OUTAGES: [&str; 12] = ["N01", "N03", "N04", "N06", "N08", "N10", "N15", "H04", "H06", "H07", "H09", "S17"];
+const OUTAGES: [&str; 12] =
+    ["N01", "N03", "N04", "N06", "N08", "N10", "N15", "H04", "H06", "H07", "H09", "S17"];
 
 impl Fault {
     fn draw(random: &mut Random) -> &'static Self {
@@ -141,7 +147,15 @@ impl Door {
     pub(crate) fn new(key: String, world: Arc<WorldTime>, history: Arc<Mutex<History>>) -> Self {
         let clock = Arc::new(DoorClock { world: Arc::clone(&world), hangs: Mutex::default() });
         let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
-        Self { key, transport, clock, world, history, entries: Mutex::default(), late: Mutex::default() }
+        Self {
+            key,
+            transport,
+            clock,
+            world,
+            history,
+            entries: Mutex::default(),
+            late: Mutex::default(),
+        }
     }
 
     pub(crate) fn control(&self, call: &str, body: &Value) -> Result<Value, String> {
@@ -204,7 +218,8 @@ impl Door {
     /// Lets in the late requests whose time has come.
     pub(crate) fn let_late_in(&self) {
         let now = self.world.now();
-        let due: Vec<Late> = self.late.lock().unwrap().extract_if(.., |late| late.at <= now).collect();
+        let due: Vec<Late> =
+            self.late.lock().unwrap().extract_if(.., |late| late.at <= now).collect();
         for Late { exchange, query, header, .. } in due {
             let request = Request {
                 lane: Lane::Charge,
@@ -253,7 +268,9 @@ impl Line {
         let mut random = self.random.lock().unwrap();
         let weather = &self.weather;
         let now = self.door.world.now();
-        let outage = weather.outage.filter(|(begin, end, _)| (*begin..*end).contains(&now) && random.chance(900));
+        let outage = weather
+            .outage
+            .filter(|(begin, end, _)| (*begin..*end).contains(&now) && random.chance(900));
         let often = if lane == Lane::Charge { weather.charge_faults } else { weather.faults };
         let fault = match outage {
             Some((_, _, fault)) => Some(fault),
@@ -295,11 +312,17 @@ impl Line {
     }
 
     /// Makes the exchange; `sent` is told when a byte leaves.
-    fn carry(&self, number: usize, request: &Request<'_>, fate: Fate) -> Result<Reply, TransportError> {
+    fn carry(
+        &self,
+        number: usize,
+        request: &Request<'_>,
+        fate: Fate,
+    ) -> Result<Reply, TransportError> {
         let Fate { fault, rule, connects_in, arrives_in, returns_in, is_stubborn } = fate;
         let start = self.clock.monotonic();
         let left = || request.timeout.saturating_sub(self.clock.monotonic().saturating_sub(start));
-        let late = |cause, sent| failed(cause, if sent { Phase::Receive } else { Phase::Connect }, sent);
+        let late =
+            |cause, sent| failed(cause, if sent { Phase::Receive } else { Phase::Connect }, sent);
         // Until a byte left a cancellation counts on either lane.
         if connects_in > left() {
             return Err(if self.clock.sleep(left(), Some(request.cancel)) {
@@ -349,7 +372,10 @@ impl Line {
         let takes = hangs + returns_in;
         if takes > left() && reply.is_ok() {
             let is_slept = self.clock.sleep(left(), cancel);
-            return Err(late(if is_slept { Cause::ReplyTimeout } else { Cause::Cancelled }, is_reached));
+            return Err(late(
+                if is_slept { Cause::ReplyTimeout } else { Cause::Cancelled },
+                is_reached,
+            ));
         }
         if !self.clock.sleep(takes.min(left()), cancel) && cancel.is_some() {
             return Err(late(Cause::Cancelled, is_reached));
@@ -403,7 +429,8 @@ impl Transport for Line {
             Err(error) => Answer::Failed(format!("{:?} (sent: {})", error.cause, error.sent)),
         };
         if !self.clock.is_dead() {
-            self.door.history.lock().unwrap().exchanges[number].end = Some((self.door.world.now(), answer));
+            self.door.history.lock().unwrap().exchanges[number].end =
+                Some((self.door.world.now(), answer));
         }
         outcome
     }

@@ -122,7 +122,11 @@ impl Process {
         }
         let client = builder.build().expect("the settings are right");
         let queue = setup.has_queue.then(|| {
-            let client = if setup.is_impatient { client.with_timeout(setup.timeout) } else { client.clone() };
+            let client = if setup.is_impatient {
+                client.with_timeout(setup.timeout)
+            } else {
+                client.clone()
+            };
             Queue::without_workers(&client).expect("there are descriptors")
         });
         Self {
@@ -156,7 +160,14 @@ impl Process {
         let (at, began) = (self.world.now(), self.clock.monotonic());
         let number = {
             let mut history = self.history.lock().unwrap();
-            history.calls.push(Call { user, ask: ask.clone(), at, began, cancelled: None, end: None });
+            history.calls.push(Call {
+                user,
+                ask: ask.clone(),
+                at,
+                began,
+                cancelled: None,
+                end: None,
+            });
             history.calls.len() - 1
         };
         let claim = match &self.queue {
@@ -169,7 +180,8 @@ impl Process {
             return Err(Dead);
         }
         let claim = claim.map(|json| read(&json));
-        let end = End { at: self.world.now(), monotonic: self.clock.monotonic(), claim: claim.clone() };
+        let end =
+            End { at: self.world.now(), monotonic: self.clock.monotonic(), claim: claim.clone() };
         self.history.lock().unwrap().calls[number].end = Some(end);
         Ok(claim)
     }
@@ -198,7 +210,8 @@ impl Process {
         if !ask.is_charge() {
             self.under_way.lock().unwrap().push((number, Handle::Token(token.clone())));
         }
-        let result = self.handle(ask).and_then(|handle| ask.block(&self.client, &token, handle.as_ref()));
+        let result =
+            self.handle(ask).and_then(|handle| ask.block(&self.client, &token, handle.as_ref()));
         scheduler::set_call(None);
         let (activation, json) = result?;
         if let Some(activation) = activation {
@@ -271,7 +284,10 @@ impl Process {
 /// bounds, lists ten thousand deep.
 fn read(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|_| {
-        let json = json.replace("1e400", "null").replace(&"[".repeat(10_000), "[").replace(&"]".repeat(10_000), "]");
+        let json = json
+            .replace("1e400", "null")
+            .replace(&"[".repeat(10_000), "[")
+            .replace(&"]".repeat(10_000), "]");
         serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
     })
 }

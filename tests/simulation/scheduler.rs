@@ -97,7 +97,16 @@ impl Scheduler {
         weather: Weather,
         random: Random,
     ) -> Self {
-        Self { world, history, door, random, weather, processes: Vec::new(), jobs: Vec::new(), plans: Vec::new() }
+        Self {
+            world,
+            history,
+            door,
+            random,
+            weather,
+            processes: Vec::new(),
+            jobs: Vec::new(),
+            plans: Vec::new(),
+        }
     }
 
     pub(crate) fn plan(&mut self, at: Duration, plan: Plan) {
@@ -109,12 +118,28 @@ impl Scheduler {
         let number = self.processes.len();
         self.history.lock().unwrap().setups.push(setup.clone());
         self.tell(Event::Started { process: number, from });
-        let process = Arc::new(Process::new(number, setup, disk, self.weather.clone(), &self.door, &mut self.random));
-        self.processes.push(Running { process: Arc::clone(&process), task_first: false, is_stirred: true, next: None });
+        let process = Arc::new(Process::new(
+            number,
+            setup,
+            disk,
+            self.weather.clone(),
+            &self.door,
+            &mut self.random,
+        ));
+        self.processes.push(Running {
+            process: Arc::clone(&process),
+            task_first: false,
+            is_stirred: true,
+            next: None,
+        });
         for user in 0..process.setup.users {
             let (process, random) = (Arc::clone(&process), self.random.fork());
             let takes_up = from.is_some() && user == 0;
-            self.begin(number, None, Box::new(move || user::live(&process, user, random, takes_up)));
+            self.begin(
+                number,
+                None,
+                Box::new(move || user::live(&process, user, random, takes_up)),
+            );
         }
     }
 
@@ -142,7 +167,8 @@ impl Scheduler {
     }
 
     fn is_over(&self) -> bool {
-        self.jobs.is_empty() && !self.plans.iter().any(|(_, plan)| matches!(plan, Plan::Start { .. }))
+        self.jobs.is_empty()
+            && !self.plans.iter().any(|(_, plan)| matches!(plan, Plan::Start { .. }))
     }
 
     fn begin(&mut self, process: usize, call: Option<CallId>, job: Job) {
@@ -182,7 +208,8 @@ impl Scheduler {
                 self.plan(again, Plan::Start { setup, disk, from: number });
             }
             // A machine that sleeps cannot be sent to sleep.
-            Plan::Sleep(_) if self.processes[number].process.clock.awake_at() > self.world.now() => {}
+            Plan::Sleep(_)
+                if self.processes[number].process.clock.awake_at() > self.world.now() => {}
             Plan::Sleep(duration) => {
                 self.processes[number].process.clock.suspend(duration);
                 self.processes[number].is_stirred = true;
@@ -206,7 +233,9 @@ impl Scheduler {
     /// Lets something happen to an order at the service.
     fn cause(&mut self, call: &'static str) {
         let ledger = self.door.ledger();
-        let Some(entry) = (!ledger.is_empty()).then(|| self.random.one_of(&ledger).clone()) else { return };
+        let Some(entry) = (!ledger.is_empty()).then(|| self.random.one_of(&ledger).clone()) else {
+            return;
+        };
         let mut body = json!({"id": entry["activation_id"]});
         if call == "sms" {
             body["code"] = format!("{:05}", self.random.below(100_000)).into();
@@ -221,9 +250,13 @@ impl Scheduler {
         let now = self.world.now();
         for number in 0..self.processes.len() {
             let running = &mut self.processes[number];
-            let (process, clock) = (Arc::clone(&running.process), Arc::clone(&running.process.clock));
+            let (process, clock) =
+                (Arc::clone(&running.process), Arc::clone(&running.process.clock));
             let is_due = running.is_stirred || running.next.is_some_and(|next| next <= now);
-            let Some(queue) = process.queue.as_ref().filter(|_| is_due && !clock.is_dead() && clock.awake_at() <= now)
+            let Some(queue) = process
+                .queue
+                .as_ref()
+                .filter(|_| is_due && !clock.is_dead() && clock.awake_at() <= now)
             else {
                 continue;
             };
@@ -259,7 +292,8 @@ impl Scheduler {
                 Waits::News(known) => process.news.load(Relaxed) != *known,
             }
         };
-        let ready: Vec<usize> = (0..self.jobs.len()).filter(|at| can_go_on(&self.jobs[*at])).collect();
+        let ready: Vec<usize> =
+            (0..self.jobs.len()).filter(|at| can_go_on(&self.jobs[*at])).collect();
         (!ready.is_empty()).then(|| *self.random.one_of(&ready))
     }
 
@@ -277,8 +311,13 @@ impl Scheduler {
             Pause::Ended(panic) => {
                 if let Some(panic) = panic {
                     let words = panic.downcast_ref::<String>().map(String::as_str);
-                    let words = words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("something");
-                    self.history.lock().unwrap().violations.push(format!("a call panicked: {words}"));
+                    let words =
+                        words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("something");
+                    self.history
+                        .lock()
+                        .unwrap()
+                        .violations
+                        .push(format!("a call panicked: {words}"));
                 }
                 self.jobs.swap_remove(at).coroutine.retire();
             }
@@ -292,14 +331,18 @@ impl Scheduler {
             Waits::Sleep(sleep) => Some(sleep.clock.in_world(sleep.until)),
             // It goes on when its process awakes, or not at all by itself.
             Waits::Turn | Waits::News(_) => {
-                Some(self.processes[entry.process].process.clock.awake_at()).filter(|awake| *awake > now)
+                Some(self.processes[entry.process].process.clock.awake_at())
+                    .filter(|awake| *awake > now)
             }
         });
-        let queues = self.processes.iter().filter(|running| !running.process.clock.is_dead()).filter_map(|running| {
-            let awake = running.process.clock.awake_at();
-            let stirred = Some(awake).filter(|awake| running.is_stirred && *awake > now);
-            running.next.map(|next| next.max(awake)).into_iter().chain(stirred).min()
-        });
+        let queues =
+            self.processes.iter().filter(|running| !running.process.clock.is_dead()).filter_map(
+                |running| {
+                    let awake = running.process.clock.awake_at();
+                    let stirred = Some(awake).filter(|awake| running.is_stirred && *awake > now);
+                    running.next.map(|next| next.max(awake)).into_iter().chain(stirred).min()
+                },
+            );
         let plans = self.plans.iter().map(|(at, _)| *at);
         jobs.chain(queues).chain(plans).chain(self.door.next_late()).min()
     }

@@ -118,7 +118,9 @@ impl User<'_> {
     fn wait(&mut self, id: &str) -> Ask {
         Ask::Wait {
             id: id.to_owned(),
-            timeout: Duration::from_millis(*self.random.one_of(&[3_000, 12_000, 40_000, 90_000, 300_000])),
+            timeout: Duration::from_millis(
+                *self.random.one_of(&[3_000, 12_000, 40_000, 90_000, 300_000]),
+            ),
             interval: self.random.chance(150).then(|| self.random.millis(20_000)),
             accept_same: self.random.chance(100),
             cancel: self.random.chance(200),
@@ -173,7 +175,8 @@ impl User<'_> {
         if self.random.chance(300) {
             let unclaimed = self.call(&Ask::Unclaimed)?.expect("it asks nobody");
             let bought = unclaimed["unclaimed"].as_array().expect("a list").iter();
-            let mut ids = bought.filter_map(|unclaimed| unclaimed["purchase"]["activation_id"].as_str());
+            let mut ids =
+                bought.filter_map(|unclaimed| unclaimed["purchase"]["activation_id"].as_str());
             if let Some(id) = ids.next() {
                 return Ok(Some(id.to_owned()));
             }
@@ -183,7 +186,9 @@ impl User<'_> {
                 Ok(found) => {
                     let candidates = found["candidates"].as_array().expect("a list");
                     // With several, somebody must decide; this user takes none.
-                    let only = (candidates.len() == 1).then(|| candidates[0]["activation_id"].as_str()).flatten();
+                    let only = (candidates.len() == 1)
+                        .then(|| candidates[0]["activation_id"].as_str())
+                        .flatten();
                     return Ok(only.map(str::to_owned));
                 }
                 Err(_) => self.think(30_000)?,
@@ -230,7 +235,9 @@ impl User<'_> {
                 Err(error)
                     if matches!(
                         error.kind(),
-                        ErrorKind::Expired | ErrorKind::ActivationCancelled | ErrorKind::AlreadyFinished
+                        ErrorKind::Expired
+                            | ErrorKind::ActivationCancelled
+                            | ErrorKind::AlreadyFinished
                     ) =>
                 {
                     break;

@@ -58,7 +58,9 @@ fn while_connecting() {
     let (url, _full, _listener) = blackhole();
     let client = client(&url, "stp_canary_connect");
     cancelled_in("a read while connecting", &client, |client| client.get_balance());
-    let error = cancelled_in("a purchase while connecting", &client, |client| client.get_number(request("tg")));
+    let error = cancelled_in("a purchase while connecting", &client, |client| {
+        client.get_number(request("tg"))
+    });
     assert_eq!(error.charge(), Charge::NotCharged);
     assert_eq!(client.unclaimed().len(), 0);
 }
@@ -68,7 +70,9 @@ fn in_the_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = client(&format!("https://{}/", listener.local_addr().unwrap()), "stp_canary_tls");
     cancelled_in("a read in the handshake", &client, |client| client.get_balance());
-    let error = cancelled_in("a purchase in the handshake", &client, |client| client.get_number(request("tg")));
+    let error = cancelled_in("a purchase in the handshake", &client, |client| {
+        client.get_number(request("tg"))
+    });
     assert_eq!(error.charge(), Charge::NotCharged);
 }
 
@@ -79,7 +83,9 @@ fn while_waiting_for_the_reply_and_in_its_body() {
         let client = sandbox.client();
         sandbox.control("faults", &format!(r#"{{"fault":"N10","variant":"{variant}","times":0}}"#));
         cancelled_in(&format!("a read, {variant}"), &client, |client| client.get_balance());
-        let error = cancelled_in(&format!("a purchase, {variant}"), &client, |client| client.get_number(request("tg")));
+        let error = cancelled_in(&format!("a purchase, {variant}"), &client, |client| {
+            client.get_number(request("tg"))
+        });
         assert_eq!(error.charge(), Charge::Unknown, "it was sent");
         assert_eq!(client.unclaimed().len(), 1, "its reply is still awaited");
     }
@@ -93,7 +99,10 @@ fn while_sleeping_between_polls_and_retries() {
     cancelled_in("a wait between polls", &client, |client| {
         client.activation(&id)?.wait_for_code(Duration::from_secs(60))
     });
-    sandbox.control("faults", r#"{"match":{"action":"getBalance"},"fault":"H06","retry_after":"20","times":0}"#);
+    sandbox.control(
+        "faults",
+        r#"{"match":{"action":"getBalance"},"fault":"H06","retry_after":"20","times":0}"#,
+    );
     cancelled_in("a read between attempts", &client, |client| client.get_balance());
     let intent = client.intend(request("zz_never")).unwrap();
     cancelled_in("a search in the history", &client, |client| client.reconcile(&intent));
@@ -108,7 +117,11 @@ fn a_token_that_was_triggered_ends_calls_at_once_and_hurts_no_others() {
     let cancelled = client.with_cancel(&cancel);
     assert_eq!(cancelled.get_balance().unwrap_err().kind(), ErrorKind::Cancelled);
     let error = cancelled.get_number(request("tg")).unwrap_err();
-    assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::NotCharged), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.charge()),
+        (ErrorKind::Cancelled, Charge::NotCharged),
+        "{error:?}"
+    );
     sandbox.control("assert", r#"{"charges":0}"#);
     client.get_balance().unwrap();
 }

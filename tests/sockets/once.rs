@@ -9,7 +9,11 @@ use crate::front::{Charge, Error, ErrorKind, Retry};
 use crate::server::{Sandbox, client, request};
 
 fn assert_unknown(error: &Error, what: &str) {
-    assert_eq!((error.charge(), error.retry()), (Charge::Unknown, Retry::AfterReconcile), "{what}: {error:?}");
+    assert_eq!(
+        (error.charge(), error.retry()),
+        (Charge::Unknown, Retry::AfterReconcile),
+        "{what}: {error:?}"
+    );
     assert!(error.intent().is_some(), "{what}");
 }
 
@@ -37,7 +41,9 @@ fn lose_a_purchase(variant: &str, warm: bool) {
     first.poll().unwrap();
     first.complete().unwrap();
     for action in ["getNumber", "regetNumber"] {
-        let fault = format!(r#"{{"match":{{"action":"{action}"}},"fault":"N06","variant":"{variant}","times":0}}"#);
+        let fault = format!(
+            r#"{{"match":{{"action":"{action}"}},"fault":"N06","variant":"{variant}","times":0}}"#
+        );
         sandbox.control("faults", &fault);
     }
     let bought = client.get_number(request("zz_ok")).unwrap_err();
@@ -52,7 +58,11 @@ fn lose_a_purchase(variant: &str, warm: bool) {
         assert_eq!((found.candidates.len(), found.complete), (1, true), "{name}: {found:?}");
         assert_eq!(found.candidates[0].service.as_deref(), Some(service), "{name}");
     }
-    assert_eq!((sandbox.count("getNumber"), sandbox.count("regetNumber")), (2, 1), "looking buys nothing");
+    assert_eq!(
+        (sandbox.count("getNumber"), sandbox.count("regetNumber")),
+        (2, 1),
+        "looking buys nothing"
+    );
 }
 
 #[test]
@@ -66,9 +76,15 @@ fn a_purchase_under_way_is_not_taken_for_one_whose_reply_was_lost() {
 
 fn buy_beside_a_lost_purchase(same_millisecond: bool) {
     let sandbox = Sandbox::start(&format!("two_{same_millisecond}"));
-    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"fault":"N06","variant":"rst","times":1}"#);
+    sandbox.control(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"fault":"N06","variant":"rst","times":1}"#,
+    );
     // A reply that is still dripping in when the history is looked at for the second time.
-    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"nth":2,"fault":"N11","every_ms":13,"times":1}"#);
+    sandbox.control(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"nth":2,"fault":"N11","every_ms":13,"times":1}"#,
+    );
     let client = sandbox.client();
     let intent = client.intend(request("zz_ok")).unwrap();
     let lost = client.buy(intent.clone()).unwrap_err();
@@ -85,7 +101,8 @@ fn buy_beside_a_lost_purchase(same_millisecond: bool) {
         (client.reconcile(lost.intent().unwrap()).unwrap(), slow.join().unwrap())
     });
     sandbox.control("assert", r#"{"charges":2}"#);
-    let ids: Vec<_> = found.candidates.iter().map(|order| order.activation_id.as_deref().unwrap()).collect();
+    let ids: Vec<_> =
+        found.candidates.iter().map(|order| order.activation_id.as_deref().unwrap()).collect();
     assert!(ids.len() == 1 && ids[0] != slow.id(), "{ids:?}, {}", slow.id());
 }
 
@@ -114,11 +131,16 @@ fn a_bare_server_sees_one_request_on_one_connection() {
         });
         let error = client(&url, "stp_canary_bare").get_number(request("tg")).unwrap_err();
         assert_unknown(&error, "bare");
-        let mut end = std::net::TcpStream::connect(url.trim_start_matches("http://").trim_end_matches('/')).unwrap();
+        let mut end =
+            std::net::TcpStream::connect(url.trim_start_matches("http://").trim_end_matches('/'))
+                .unwrap();
         end.write_all(b"GET /end").unwrap();
         let requests = server.join().unwrap();
         assert_eq!(requests.len(), 1, "{requests:?}");
-        assert!(requests[0].contains("action=getNumber") && !requests[0].contains("api_key"), "the key is in a header");
+        assert!(
+            requests[0].contains("action=getNumber") && !requests[0].contains("api_key"),
+            "the key is in a header"
+        );
         let agent = format!("\r\nUser-Agent: libsastaotp/{}\r\n", env!("CARGO_PKG_VERSION"));
         assert!(requests[0].contains(&agent), "{requests:?}");
     }
@@ -156,7 +178,9 @@ fn what_cannot_be_reached_is_not_charged() {
         assert_eq!((error.charge(), error.kind()), (Charge::NotCharged, kind), "{url}: {error:?}");
         assert!(error.intent().is_some());
     }
-    let mut end = std::net::TcpStream::connect(tls.trim_start_matches("https://").trim_end_matches('/')).unwrap();
+    let mut end =
+        std::net::TcpStream::connect(tls.trim_start_matches("https://").trim_end_matches('/'))
+            .unwrap();
     end.write_all(b"end").unwrap();
     let attempts = attempts.join().unwrap();
     assert_eq!(attempts, 3, "one attempt, and two more because nothing left");
@@ -168,8 +192,9 @@ fn fifty_threads_buy_fifty_numbers() {
     sandbox.control("seed", r#"{"wallet":"100000"}"#);
     let client = sandbox.client();
     let mut ids: Vec<String> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            (0..50).map(|_| scope.spawn(|| client.get_number(request("zz_ok")).unwrap().id().to_owned())).collect();
+        let threads: Vec<_> = (0..50)
+            .map(|_| scope.spawn(|| client.get_number(request("zz_ok")).unwrap().id().to_owned()))
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     ids.sort();

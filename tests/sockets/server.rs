@@ -15,7 +15,10 @@ impl Sandbox {
     /// Starts a server; the name is its only key.
     pub(crate) fn start(name: &str) -> Self {
         let _ = env_logger::try_init();
-        Self { server: Server::start(0).expect("a port is free"), key: format!("stp_canary_{name}") }
+        Self {
+            server: Server::start(0).expect("a port is free"),
+            key: format!("stp_canary_{name}"),
+        }
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -27,8 +30,10 @@ impl Sandbox {
     }
 
     pub(crate) fn control(&self, call: &str, body: &str) -> Value {
-        let answer =
-            self.server.control(&self.key, call, body).unwrap_or_else(|error| panic!("{call} {body}: {error}"));
+        let answer = self
+            .server
+            .control(&self.key, call, body)
+            .unwrap_or_else(|error| panic!("{call} {body}: {error}"));
         serde_json::from_str(&answer).expect("control calls answer in JSON")
     }
 

@@ -48,20 +48,34 @@ fn a_purchase_that_outlasts_its_time_is_listed_too() {
         let sandbox = Sandbox::start("impatient");
         sandbox.control("faults", SLOW);
         let builder = sandbox.builder();
-        let client = front::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
-        let hasty = if cancellable { client.with_cancel(&Cancel::new()) } else { client.with_timeout(SHORT) };
+        let client =
+            front::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
+        let hasty = if cancellable {
+            client.with_cancel(&Cancel::new())
+        } else {
+            client.with_timeout(SHORT)
+        };
         let start = Instant::now();
         let error = hasty.get_number(request("zz_ok")).unwrap_err();
         assert!(start.elapsed() < Duration::from_millis(1300), "{:?}", start.elapsed());
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
-        let bought = |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_));
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Timeout, Charge::Unknown),
+            "{error}"
+        );
+        let bought =
+            |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Bought(_));
         eventually("the reply", || client.unclaimed().iter().any(bought));
         // The caller who got the error follows it, and must not be told that nothing was bought.
         let client = client.with_timeout(Duration::from_secs(30));
         let found = client.reconcile(error.intent().unwrap()).unwrap();
         assert_eq!(found.candidates.len(), 1, "{found:?}");
-        let number = client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
-        assert!(number.phone_number().is_some() && client.unclaimed().is_empty(), "it is the one that was listed");
+        let number =
+            client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
+        assert!(
+            number.phone_number().is_some() && client.unclaimed().is_empty(),
+            "it is the one that was listed"
+        );
     }
 }
 
@@ -70,9 +84,11 @@ fn a_number_taken_up_before_its_reply_comes_is_not_listed_after() {
     let sandbox = Sandbox::start("early");
     sandbox.control("faults", SLOW);
     let client = sandbox.client();
-    let error = client.with_timeout(Duration::from_millis(300)).get_number(request("zz_ok")).unwrap_err();
+    let error =
+        client.with_timeout(Duration::from_millis(300)).get_number(request("zz_ok")).unwrap_err();
     assert_eq!(error.charge(), Charge::Unknown, "{error}");
-    let id = client.get_orders(&OrderQuery::default()).unwrap().orders[0].activation_id.clone().unwrap();
+    let id =
+        client.get_orders(&OrderQuery::default()).unwrap().orders[0].activation_id.clone().unwrap();
     let number = client.activation(&id).unwrap();
     assert_eq!(client.unclaimed().len(), 1, "its reply is still awaited");
     // Whoever settles what is listed must not meet a number that is in use.
@@ -84,9 +100,13 @@ fn a_number_taken_up_before_its_reply_comes_is_not_listed_after() {
 #[test]
 fn a_lost_reply_after_the_caller_left_is_listed_as_unknown_until_it_is_reconciled() {
     let sandbox = Sandbox::start("lost");
-    sandbox.control("faults", r#"{"match":{"action":"getNumber"},"fault":"N10","variant":"silent","times":1}"#);
+    sandbox.control(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"fault":"N10","variant":"silent","times":1}"#,
+    );
     let client = sandbox.client();
-    let error = client.with_timeout(Duration::from_millis(200)).get_number(request("zz_ok")).unwrap_err();
+    let error =
+        client.with_timeout(Duration::from_millis(200)).get_number(request("zz_ok")).unwrap_err();
     assert_eq!(error.charge(), Charge::Unknown);
     let found = client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
@@ -98,7 +118,10 @@ fn a_refusal_that_comes_after_the_caller_left_leaves_nothing_to_take() {
     let sandbox = Sandbox::start("refused");
     sandbox.control("faults", SLOW);
     let client = sandbox.client();
-    let error = client.with_timeout(Duration::from_millis(300)).get_number(request("zz_nonumbers")).unwrap_err();
+    let error = client
+        .with_timeout(Duration::from_millis(300))
+        .get_number(request("zz_nonumbers"))
+        .unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Timeout, Charge::Unknown), "{error}");
     assert_eq!(client.unclaimed().len(), 1, "its reply is still awaited");
     eventually("the reply", || client.unclaimed().is_empty());

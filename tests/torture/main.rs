@@ -37,8 +37,12 @@ fn main() -> ExitCode {
     for (name, call) in CALLS {
         for way in ways(call) {
             let Way { secured, pooled, how, step: _ } = way;
-            let (line, state) = (if secured { "tls" } else { "plain" }, if pooled { "kept" } else { "fresh" });
-            add(format!("{name}::{line}::{state}::{how:?}"), Box::new(move || sockets::torture(call, way)));
+            let (line, state) =
+                (if secured { "tls" } else { "plain" }, if pooled { "kept" } else { "fresh" });
+            add(
+                format!("{name}::{line}::{state}::{how:?}"),
+                Box::new(move || sockets::torture(call, way)),
+            );
         }
     }
     for (name, run) in memory::SCENES {
@@ -46,7 +50,10 @@ fn main() -> ExitCode {
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let (lines, leaked) = paper::lines();
-    println!("{} cases, {lines} lines logged, {leaked} of them with a key", CASES.load(Ordering::Relaxed));
+    println!(
+        "{} cases, {lines} lines logged, {leaked} of them with a key",
+        CASES.load(Ordering::Relaxed)
+    );
     if conclusion.has_failed() || leaked > 0 { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }
 

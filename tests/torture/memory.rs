@@ -9,8 +9,8 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use sastaotp::transport::{Cause, Phase, Reply, Request, Transport, TransportError};
 use sastaotp::{
-    Activation, Amount, Charge, Client, EarlyCancel, Error, ErrorKind, NumberRequest, OrderQuery, OrderStatus, Result,
-    SetStatus, Settled, Status,
+    Activation, Amount, Charge, Client, EarlyCancel, Error, ErrorKind, NumberRequest, OrderQuery,
+    OrderStatus, Result, SetStatus, Settled, Status,
 };
 use serde_json::Value;
 
@@ -63,13 +63,23 @@ impl Transport for Faulty {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let fate = self.schedule.lock().unwrap().next().unwrap_or(Fate::Fine);
         let lost = |message: &str| {
-            Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message: message.to_owned() })
+            Err(TransportError {
+                cause: Cause::Closed,
+                phase: Phase::Receive,
+                sent: true,
+                message: message.to_owned(),
+            })
         };
         match fate {
             Fate::Fine => self.service.exchange(request),
             Fate::NotSent => {
                 let message = "the connection was refused".to_owned();
-                Err(TransportError { cause: Cause::Refused, phase: Phase::Connect, sent: false, message })
+                Err(TransportError {
+                    cause: Cause::Refused,
+                    phase: Phase::Connect,
+                    sent: false,
+                    message,
+                })
             }
             Fate::Before => {
                 assert!(request.latch.try_send(), "nobody gives up here");
@@ -121,7 +131,11 @@ impl Bench {
     }
 
     /// Makes the call whose exchanges fail, in its time.
-    fn faulty<T: Debug>(&self, limit: Duration, call: impl FnOnce(&Client) -> Result<T>) -> Result<T> {
+    fn faulty<T: Debug>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce(&Client) -> Result<T>,
+    ) -> Result<T> {
         *self.transport.schedule.lock().unwrap() = self.schedule.clone().into_iter();
         let start = self.clock.now().monotonic;
         let result = call(&self.client);
@@ -153,22 +167,34 @@ impl Bench {
         let ledger = self.transport.service.control(KEY, "ledger", "").expect("it can be read");
         let ledger: Value = serde_json::from_str(&ledger).expect("it is JSON");
         let entries = ledger["entries"].as_array().expect("a list").iter();
-        let charged = entries.filter(|entry| entry["kind"] == "charge").map(|entry| entry["activation_id"].to_string());
-        (charged.map(|id| id.trim_matches('"').to_owned()).collect(), ledger["refunds"].as_u64().expect("a count"))
+        let charged = entries
+            .filter(|entry| entry["kind"] == "charge")
+            .map(|entry| entry["activation_id"].to_string());
+        (
+            charged.map(|id| id.trim_matches('"').to_owned()).collect(),
+            ledger["refunds"].as_u64().expect("a count"),
+        )
     }
 
     /// The state of an order, as the service has it.
     fn state(&self, id: &str) -> OrderStatus {
         let page = self.well().get_orders(&OrderQuery::default()).expect("nothing fails");
-        let order = page.orders.into_iter().find(|order| order.activation_id.as_deref() == Some(id));
+        let order =
+            page.orders.into_iter().find(|order| order.activation_id.as_deref() == Some(id));
         order.and_then(|order| order.status).expect("it is listed")
     }
 
     /// The values of setStatus that reached the service for an order.
     fn changes(&self, id: &str) -> Vec<String> {
         let sent = self.transport.service.sent();
-        let of_order = sent.into_iter().filter(|sent| sent.action == "setStatus" && sent.id.as_deref() == Some(id));
-        of_order.flat_map(|sent| sent.params).filter(|(name, _)| name == "status").map(|(_, value)| value).collect()
+        let of_order = sent
+            .into_iter()
+            .filter(|sent| sent.action == "setStatus" && sent.id.as_deref() == Some(id));
+        of_order
+            .flat_map(|sent| sent.params)
+            .filter(|(name, _)| name == "status")
+            .map(|(_, value)| value)
+            .collect()
     }
 
     /// Whether so many exchanges in a row fail from the first on.
@@ -199,8 +225,12 @@ impl Bench {
             Err(error) => {
                 assert_eq!(error.charge(), Charge::Unknown, "{error:?}");
                 assert!(new.len() <= 1, "{:?}: {new:?}", self.schedule);
-                let found = self.client.reconcile(error.intent().expect("it has one")).expect("nothing fails");
-                let ids: Vec<_> = found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
+                let found = self
+                    .client
+                    .reconcile(error.intent().expect("it has one"))
+                    .expect("nothing fails");
+                let ids: Vec<_> =
+                    found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
                 assert_eq!(ids, new, "{:?}", self.schedule);
             }
         }
@@ -209,7 +239,8 @@ impl Bench {
 
 fn client(clock: &Arc<ManualClock>, transport: Arc<dyn Transport>) -> Client {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let builder = Client::builder().api_key(KEY).seed(1).clock(clock).transport(transport).timeout(TIMEOUT);
+    let builder =
+        Client::builder().api_key(KEY).seed(1).clock(clock).transport(transport).timeout(TIMEOUT);
     builder.build().expect("the settings are right")
 }
 
@@ -269,12 +300,18 @@ fn hold_change(bench: &Bench, id: &str, wanted: SetStatus, result: Result<()>, m
         }
     }
     assert!(bench.changes(id).iter().all(|value| *value == wanted.value().to_string()));
-    assert_eq!(bench.ledger().1, u64::from(*made == OrderStatus::Cancelled), "{:?}", bench.schedule);
+    assert_eq!(
+        bench.ledger().1,
+        u64::from(*made == OrderStatus::Cancelled),
+        "{:?}",
+        bench.schedule
+    );
 }
 
 /// Whether an error blames what happened to the exchanges, and not the order.
 fn is_honest(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Connection | ErrorKind::Server) && error.charge() == Charge::NotCharged
+    matches!(error.kind(), ErrorKind::Connection | ErrorKind::Server)
+        && error.charge() == Charge::NotCharged
 }
 
 fn cancel(bench: &Bench) {
@@ -285,7 +322,8 @@ fn cancel(bench: &Bench) {
 
 fn complete(bench: &Bench) {
     let number = bench.with_code();
-    let result = bench.faulty(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Complete));
+    let result =
+        bench.faulty(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Complete));
     hold_change(bench, number.id(), SetStatus::Complete, result.map(drop), &OrderStatus::Completed);
 }
 
@@ -305,8 +343,10 @@ fn next_code(bench: &Bench) {
 fn wait(bench: &Bench) {
     let number = bench.number("zz_ok");
     let limit = Duration::from_secs(120);
-    let sms = bench.faulty(limit, |_| number.wait_for_code(limit)).expect("what passes ends no wait");
-    let Status::Received(truth) = bench.well().get_status(number.id()).expect("nothing fails") else {
+    let sms =
+        bench.faulty(limit, |_| number.wait_for_code(limit)).expect("what passes ends no wait");
+    let Status::Received(truth) = bench.well().get_status(number.id()).expect("nothing fails")
+    else {
         panic!("it came")
     };
     assert_eq!(sms.code, truth.code, "{:?}", bench.schedule);
@@ -324,21 +364,36 @@ fn settle(bench: &Bench, number: &Activation, closed: Settled) {
             number.settle(EarlyCancel::WaitOut).expect("nothing fails any more").state
         }
     };
-    assert!(settled == closed || settled == Settled::AlreadyOver, "{:?}: {settled:?}", bench.schedule);
+    assert!(
+        settled == closed || settled == Settled::AlreadyOver,
+        "{:?}: {settled:?}",
+        bench.schedule
+    );
     let state = if refunds == 1 { OrderStatus::Cancelled } else { OrderStatus::Completed };
-    assert_eq!((bench.state(number.id()), bench.ledger().1), (state, refunds), "{:?}", bench.schedule);
+    assert_eq!(
+        (bench.state(number.id()), bench.ledger().1),
+        (state, refunds),
+        "{:?}",
+        bench.schedule
+    );
 }
 
 fn settle_without_a_code(bench: &Bench) {
     let number = bench.number("zz_never");
     settle(bench, &number, Settled::Cancelled);
-    assert!(bench.changes(number.id()).iter().all(|value| value == "8"), "cancelling never completes");
+    assert!(
+        bench.changes(number.id()).iter().all(|value| value == "8"),
+        "cancelling never completes"
+    );
 }
 
 fn settle_with_a_code(bench: &Bench) {
     let number = bench.with_code();
     settle(bench, &number, Settled::Completed);
-    assert!(bench.changes(number.id()).iter().all(|value| value == "6"), "what has a code is not cancelled");
+    assert!(
+        bench.changes(number.id()).iter().all(|value| value == "6"),
+        "what has a code is not cancelled"
+    );
 }
 
 fn settle_in_a_race(bench: &Bench) {
@@ -356,7 +411,8 @@ fn reconcile(bench: &Bench) {
     assert_eq!(charged.len(), 2, "looking buys nothing");
     match result {
         Ok(found) => {
-            let ids: Vec<_> = found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
+            let ids: Vec<_> =
+                found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
             assert_eq!(ids, charged[1..], "{:?}", bench.schedule);
         }
         Err(error) => assert!(error.intent() == Some(intent) && is_honest(&error), "{error:?}"),

@@ -59,7 +59,8 @@ impl Relay {
                 let (Ok(client), line) = (client, Arc::clone(&shared)) else { continue };
                 let pass = move || {
                     // An error is an end that left; the other one is left too.
-                    let _ = TcpStream::connect(target).and_then(|server| pass(client, server, &line));
+                    let _ =
+                        TcpStream::connect(target).and_then(|server| pass(client, server, &line));
                 };
                 thread::Builder::new().stack_size(128 << 10).spawn(pass).expect("a thread starts");
             }
@@ -87,7 +88,9 @@ impl Line {
     /// Of so many bytes, how many may pass; and how the line ends after them.
     fn admit(&mut self, direction: Direction, count: usize) -> (usize, Option<How>) {
         let (passes, end) = match &mut self.cut {
-            Some(cut) if cut.direction == direction && cut.after <= count => (cut.after, Some(cut.how)),
+            Some(cut) if cut.direction == direction && cut.after <= count => {
+                (cut.after, Some(cut.how))
+            }
             Some(cut) if cut.direction == direction => {
                 cut.after -= count;
                 (count, None)
@@ -112,11 +115,13 @@ fn pass(mut client: TcpStream, mut server: TcpStream, line: &Mutex<Line>) -> io:
     let mut buffer = [0; 16 << 10];
     loop {
         let ready = {
-            let mut ends = [PollFd::new(&client, PollFlags::IN), PollFd::new(&server, PollFlags::IN)];
+            let mut ends =
+                [PollFd::new(&client, PollFlags::IN), PollFd::new(&server, PollFlags::IN)];
             poll(&mut ends, None)?;
             ends.map(|end| !end.revents().is_empty())
         };
-        for (direction, ready) in [(Direction::ToServer, ready[0]), (Direction::ToClient, ready[1])] {
+        for (direction, ready) in [(Direction::ToServer, ready[0]), (Direction::ToClient, ready[1])]
+        {
             if !ready {
                 continue;
             }

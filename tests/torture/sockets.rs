@@ -95,8 +95,10 @@ pub(crate) fn torture(call: Call, way: Way) -> usize {
     let offsets = |count: usize| (0..=count).step_by(way.step);
     let to_server = offsets(up).map(|after| (Direction::ToServer, after));
     let to_client = offsets(down).map(|after| (Direction::ToClient, after));
-    let cuts: Vec<Cut> =
-        to_server.chain(to_client).map(|(direction, after)| Cut { direction, after, how: way.how }).collect();
+    let cuts: Vec<Cut> = to_server
+        .chain(to_client)
+        .map(|(direction, after)| Cut { direction, after, how: way.how })
+        .collect();
     let next = AtomicUsize::new(0);
     let made = AtomicUsize::new(0);
     let (seen, failures) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
@@ -122,7 +124,8 @@ pub(crate) fn torture(call: Call, way: Way) -> usize {
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {} cuts: {}", failures.len(), cuts.len(), failures[0]);
     // Both sides of the commit were met.
-    let expected = if call.is_purchase() { vec![Truth::Lost, Truth::NotMade] } else { vec![Truth::Known] };
+    let expected =
+        if call.is_purchase() { vec![Truth::Lost, Truth::NotMade] } else { vec![Truth::Known] };
     let seen = seen.into_inner().unwrap();
     assert!(expected.iter().all(|truth| seen.contains(truth)), "{seen:?}");
     let made = made.into_inner();
@@ -148,7 +151,8 @@ impl Case {
     /// A client whose line goes through the relay.
     fn client(&self, relay: &Relay, way: Way) -> Client {
         let scheme = if way.secured { "https://localhost" } else { "http://127.0.0.1" };
-        let mut config = HttpConfig::new(format!("{scheme}:{}/stubs/handler_api.php", relay.address.port()));
+        let mut config =
+            HttpConfig::new(format!("{scheme}:{}/stubs/handler_api.php", relay.address.port()));
         if way.how == How::Stall {
             config.timeouts = Timeouts {
                 resolve: SHORT,
@@ -171,19 +175,27 @@ impl Case {
         config.proxy = ProxyChoice::Direct;
         let transport = Arc::new(HttpTransport::new(config).expect("the settings are right"));
         let clock = Arc::new(SkippingClock::new());
-        let builder = Client::builder().api_key(&self.key).clock(clock).transport(transport).timeout(TIMEOUT);
+        let builder =
+            Client::builder().api_key(&self.key).clock(clock).transport(transport).timeout(TIMEOUT);
         builder.build().expect("the settings are right")
     }
 
     /// Prepares a call, arms the cut, makes the call, and holds what it says against the service.
-    fn run(&self, call: Call, how: How, client: &Client, arm: impl FnOnce()) -> Result<Truth, String> {
+    fn run(
+        &self,
+        call: Call,
+        how: How,
+        client: &Client,
+        arm: impl FnOnce(),
+    ) -> Result<Truth, String> {
         let direct = || self.client_of(HttpConfig::new(SERVER.url()));
         let story = match call {
             Call::Cancel | Call::Status => Some("zz_never"),
             Call::RegetNumber | Call::Complete | Call::Wait => Some("zz_multi"),
             _ => None,
         };
-        let number = story.map(|story| direct().get_number(request(story)).expect("nothing is cut"));
+        let number =
+            story.map(|story| direct().get_number(request(story)).expect("nothing is cut"));
         if let (Call::RegetNumber | Call::Complete, Some(number)) = (call, &number) {
             number.poll().expect("nothing is cut");
             if call == Call::RegetNumber {
@@ -195,15 +207,23 @@ impl Case {
         arm();
         let clock = SkippingClock::new();
         let result = match call {
-            Call::Balance => client.get_balance().map(|balance| balance.amount == Amount::from_rupees(1000)),
-            Call::Prices => client.get_prices(Some("tg"), Some("22")).map(|prices| prices.len() == 1),
-            Call::Status => client.get_status(id).map(|status| status == Status::Waiting),
-            Call::Cancel => client.set_status(id, SetStatus::Cancel).map(|change| change == StatusChange::Cancelled),
-            Call::Complete => {
-                client.set_status(id, SetStatus::Complete).map(|change| change == StatusChange::Completed)
+            Call::Balance => {
+                client.get_balance().map(|balance| balance.amount == Amount::from_rupees(1000))
             }
+            Call::Prices => {
+                client.get_prices(Some("tg"), Some("22")).map(|prices| prices.len() == 1)
+            }
+            Call::Status => client.get_status(id).map(|status| status == Status::Waiting),
+            Call::Cancel => client
+                .set_status(id, SetStatus::Cancel)
+                .map(|change| change == StatusChange::Cancelled),
+            Call::Complete => client
+                .set_status(id, SetStatus::Complete)
+                .map(|change| change == StatusChange::Completed),
             Call::Wait => {
-                let sms = client.activation(id).and_then(|number| number.wait_for_code(Duration::from_secs(60)));
+                let sms = client
+                    .activation(id)
+                    .and_then(|number| number.wait_for_code(Duration::from_secs(60)));
                 sms.map(|sms| {
                     let told = direct().get_status(id).expect("nothing is cut any more");
                     matches!(told, Status::Received(truth) if truth.code == sms.code)
@@ -241,7 +261,9 @@ impl Case {
             (_, Err(error)) if call.is_purchase() => match error.charge() {
                 Charge::NotCharged => new.is_empty(),
                 Charge::Unknown if new.is_empty() => return Ok(Truth::NotMade),
-                Charge::Unknown if new.len() == 1 && error.intent().is_some() => return Ok(Truth::Lost),
+                Charge::Unknown if new.len() == 1 && error.intent().is_some() => {
+                    return Ok(Truth::Lost);
+                }
                 Charge::Unknown | Charge::Charged => false,
             },
             (Call::Cancel, Ok(says_the_truth)) => *says_the_truth && new == refund,
@@ -249,9 +271,15 @@ impl Case {
             (Call::Cancel, Err(_)) => how == How::Stall && (new.is_empty() || new == refund),
             (_, Ok(says_the_truth)) => *says_the_truth && new.is_empty(),
             // A line that was cut once is no reason for a read to fail; one that fell silent may be, on a busy machine.
-            (_, Err(error)) => how == How::Stall && new.is_empty() && error.charge() == Charge::NotCharged,
+            (_, Err(error)) => {
+                how == How::Stall && new.is_empty() && error.charge() == Charge::NotCharged
+            }
         };
-        if is_true { Ok(Truth::Known) } else { Err(format!("{result:?}, and the ledger has {new:?} more")) }
+        if is_true {
+            Ok(Truth::Known)
+        } else {
+            Err(format!("{result:?}, and the ledger has {new:?} more"))
+        }
     }
 
     /// The entries of the service's ledger.
@@ -276,7 +304,11 @@ fn request(service: &str) -> NumberRequest {
 fn forward(conn: &mut Conn) {
     let Ok(mut service) = TcpStream::connect(("127.0.0.1", SERVER.port())) else { return };
     while let Some(request) = conn.request() {
-        let Ok(reply) = service.write_all(request.as_bytes()).and_then(|()| whole_reply(&mut service)) else { return };
+        let Ok(reply) =
+            service.write_all(request.as_bytes()).and_then(|()| whole_reply(&mut service))
+        else {
+            return;
+        };
         if !conn.send(reply) {
             return;
         }
@@ -296,7 +328,10 @@ fn whole_reply(service: &mut TcpStream) -> std::io::Result<Vec<u8>> {
         let text = String::from_utf8_lossy(&reply);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        if length.and_then(|length| length.parse().ok()).is_none_or(|length: usize| body.len() >= length) {
+        if length
+            .and_then(|length| length.parse().ok())
+            .is_none_or(|length: usize| body.len() >= length)
+        {
             return Ok(reply);
         }
     }

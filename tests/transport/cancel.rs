@@ -155,8 +155,12 @@ fn cancelled_calls_hurt_no_other_call() {
                     random ^= random << 17;
                     let cancel = Cancel::new();
                     if random % 2 == 0 {
-                        let reply = ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());
-                        assert_eq!(reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body, b"hello");
+                        let reply =
+                            ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());
+                        assert_eq!(
+                            reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body,
+                            b"hello"
+                        );
                         continue;
                     }
                     let trigger = cancel.clone();

@@ -37,8 +37,14 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
     }
     assert_eq!((proxy.accepted(), service.accepted(), service.resumed()), (3, 3, 2));
     let greeting = &proxy.requests()[0];
-    assert!(greeting.starts_with(&format!("CONNECT service.test:{} HTTP/1.1\r\n", service.address.port())));
-    assert!(greeting.contains("Proxy-Authorization: Basic dXNlcjpwYSBzcw==\r\n") && !greeting.contains("k3y"));
+    assert!(
+        greeting
+            .starts_with(&format!("CONNECT service.test:{} HTTP/1.1\r\n", service.address.port()))
+    );
+    assert!(
+        greeting.contains("Proxy-Authorization: Basic dXNlcjpwYSBzcw==\r\n")
+            && !greeting.contains("k3y")
+    );
 }
 
 #[test]
@@ -63,7 +69,10 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
         for lane in BOTH {
             let result = ask(&transport, lane);
             let message = &result.as_ref().unwrap_err().message;
-            assert!(message.starts_with("connecting to the proxy 127.0.0.1:") && message.contains(what), "{message}");
+            assert!(
+                message.starts_with("connecting to the proxy 127.0.0.1:") && message.contains(what),
+                "{message}"
+            );
             check(result, cause, Phase::Connect, false);
         }
     }
@@ -72,7 +81,10 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
         config.proxy = ProxyChoice::Url(format!("http://{gone}"));
     });
     let result = ask(&transport, Lane::Charge);
-    assert!(result.as_ref().unwrap_err().message.starts_with("connecting to the proxy 127.0.0.1:"), "{result:?}");
+    assert!(
+        result.as_ref().unwrap_err().message.starts_with("connecting to the proxy 127.0.0.1:"),
+        "{result:?}"
+    );
     check(result, Cause::Refused, Phase::Connect, false);
 
     let mute = Server::start(|conn| {

@@ -18,7 +18,10 @@ fn replies_say_whether_their_end_is_proved() {
         });
         for lane in BOTH {
             let reply = ask(&to(&server.url()), lane).unwrap();
-            assert_eq!((reply.status, reply.framed, reply.body.as_slice()), (200, *framed, b"hello".as_slice()));
+            assert_eq!(
+                (reply.status, reply.framed, reply.body.as_slice()),
+                (200, *framed, b"hello".as_slice())
+            );
         }
     }
 }
@@ -56,7 +59,9 @@ fn endless_headers_and_bodies_are_capped() {
     let endless_head = Server::start(|conn| {
         conn.request();
         conn.send(b"HTTP/1.1 200 OK\r\n");
-        while conn.send(b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n") {}
+        while conn.send(
+            b"X-Filler: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n",
+        ) {}
     });
     check(ask(&to(&endless_head.url()), Lane::Read), Cause::TooLarge, Phase::Receive, true);
     let endless_body = Server::start(|conn| {
@@ -75,8 +80,11 @@ fn gzip(data: &[u8]) -> Vec<u8> {
 }
 
 fn gzipped_reply(body: &[u8]) -> Vec<u8> {
-    let mut reply =
-        format!("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut reply = format!(
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )
+    .into_bytes();
     reply.extend_from_slice(body);
     reply
 }
@@ -97,7 +105,12 @@ fn gzip_is_read_within_the_limit() {
     assert!(bomb.len() < 2000);
     check(ask_gzip(gzipped_reply(&bomb), 999_999), Cause::TooLarge, Phase::Receive, true);
     let cut = gzip(b"hello hello hello");
-    check(ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000), Cause::Encoding, Phase::Receive, true);
+    check(
+        ask_gzip(gzipped_reply(&cut[..cut.len() - 3]), 1000),
+        Cause::Encoding,
+        Phase::Receive,
+        true,
+    );
     check(ask_gzip(gzipped_reply(b"not gzip"), 1000), Cause::Encoding, Phase::Receive, true);
 }
 

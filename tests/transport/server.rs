@@ -53,11 +53,17 @@ impl Server {
     }
 
     /// The same over TLS.
-    pub fn start_tls(config: Arc<ServerConfig>, handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+    pub fn start_tls(
+        config: Arc<ServerConfig>,
+        handler: impl Fn(&mut Conn) + Send + Sync + 'static,
+    ) -> Self {
         Self::run(Some(config), handler)
     }
 
-    fn run(tls: Option<Arc<ServerConfig>>, handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
+    fn run(
+        tls: Option<Arc<ServerConfig>>,
+        handler: impl Fn(&mut Conn) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Seen::default());
@@ -225,7 +231,10 @@ pub fn self_signed(host: &str) -> Arc<ServerConfig> {
     server_config(vec![certificate.der().clone()], &key)
 }
 
-fn server_config(chain: Vec<rustls::pki_types::CertificateDer<'static>>, key: &KeyPair) -> Arc<ServerConfig> {
+fn server_config(
+    chain: Vec<rustls::pki_types::CertificateDer<'static>>,
+    key: &KeyPair,
+) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)

@@ -19,7 +19,11 @@ fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
         });
         for lane in BOTH {
             let result = ask(&transport, lane);
-            assert_eq!(result.as_ref().unwrap_err().cause, Cause::Certificate, "{name}: {result:?}");
+            assert_eq!(
+                result.as_ref().unwrap_err().cause,
+                Cause::Certificate,
+                "{name}: {result:?}"
+            );
             check(result, Cause::Certificate, Phase::Tls, false);
         }
         assert!(server.requests().is_empty());
@@ -69,7 +73,10 @@ fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
     let first = format!("{head}{}", "x".repeat(16_342));
     assert_eq!(first.len(), 16_384);
     for length in [10, 1000, 2500, 3900] {
-        let burst = format!("{first}HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}", "s".repeat(length));
+        let burst = format!(
+            "{first}HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{}",
+            "s".repeat(length)
+        );
         let authority = Authority::new();
         let server = Server::start_tls(authority.server("localhost"), move |conn| {
             if conn.number == 0 {
@@ -95,7 +102,8 @@ fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
 fn large_replies_come_whole_through_tls() {
     let authority = Authority::new();
     let body = "0123456789abcdef".repeat(20_000);
-    let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
+    let reply =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes();
     let server = Server::start_tls(authority.server("localhost"), move |conn| conn.serve(&reply));
     let transport = with(&server.https("localhost"), |config| {
         config.extra_ca_pem = Some(authority.pem());

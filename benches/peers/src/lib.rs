@@ -36,7 +36,8 @@ pub fn reset_peak() {
 
 /// Prints results as one JSON object.
 pub fn report(results: &[(&str, &dyn Display)]) {
-    let fields: Vec<_> = results.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+    let fields: Vec<_> =
+        results.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
     println!("{{{}}}", fields.join(","));
 }
 

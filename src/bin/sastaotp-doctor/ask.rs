@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use sastaotp::Cancel;
 use sastaotp::protocol::{self, Code, Failure, RawReply, Request};
-use sastaotp::transport::{self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError};
+use sastaotp::transport::{
+    self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
+};
 use zeroize::Zeroizing;
 
 /// A key that no account has, and nothing like the user's: a service that locks a key after wrong tries must not lock that one.
@@ -165,10 +167,14 @@ impl Read {
             Self::Prices => Request::GetPrices { service: None, country: None },
             Self::PricesOf => Request::GetPrices { service, country },
             Self::Orders => Request::GetOrders { limit: 20, page: 1, status: None },
-            Self::OrdersCompleted => Request::GetOrders { limit: 5, page: 1, status: Some("completed") },
+            Self::OrdersCompleted => {
+                Request::GetOrders { limit: 5, page: 1, status: Some("completed") }
+            }
             Self::Status(whose) => Request::GetStatus { id: order(whose) },
             Self::StatusV2(whose) => Request::GetStatusV2 { id: order(whose) },
-            Self::ServicesAlias | Self::StatusOfNothing | Self::Unknown | Self::Nothing => return None,
+            Self::ServicesAlias | Self::StatusOfNothing | Self::Unknown | Self::Nothing => {
+                return None;
+            }
         })
     }
 
@@ -202,7 +208,12 @@ impl Read {
     pub(crate) fn is_private(self) -> bool {
         !matches!(
             self,
-            Self::Countries | Self::Services | Self::ServicesAlias | Self::ServicesOf | Self::Prices | Self::PricesOf
+            Self::Countries
+                | Self::Services
+                | Self::ServicesAlias
+                | Self::ServicesOf
+                | Self::Prices
+                | Self::PricesOf
         )
     }
 }
@@ -244,7 +255,12 @@ impl Got {
 
 impl Asker {
     /// Connects to nothing.
-    pub(crate) fn new(base_url: &str, key: &str, other_agent: &str, bounds: Bounds) -> Result<Self, String> {
+    pub(crate) fn new(
+        base_url: &str,
+        key: &str,
+        other_agent: &str,
+        bounds: Bounds,
+    ) -> Result<Self, String> {
         let library = HttpConfig::new(base_url);
         let mut other = library.clone();
         other_agent.clone_into(&mut other.user_agent);
@@ -273,7 +289,8 @@ impl Asker {
             thread::sleep(pause.saturating_sub(last.elapsed()));
         }
         let bearer;
-        let mut query = Zeroizing::new(ask.read.query(ask.format, &self.subject).map_err(Stop::Unreachable)?);
+        let mut query =
+            Zeroizing::new(ask.read.query(ask.format, &self.subject).map_err(Stop::Unreachable)?);
         let key = if ask.key == Key::Accepted { self.accepted } else { ask.key };
         let key_header = match key {
             Key::Header | Key::Accepted => Some(("X-API-Key", self.key.as_str())),
@@ -283,7 +300,10 @@ impl Asker {
                 Some(("Authorization", bearer.as_str()))
             }
             Key::Query => {
-                let encoded = percent_encoding::utf8_percent_encode(&self.key, percent_encoding::NON_ALPHANUMERIC);
+                let encoded = percent_encoding::utf8_percent_encode(
+                    &self.key,
+                    percent_encoding::NON_ALPHANUMERIC,
+                );
                 query = Zeroizing::new(format!("api_key={encoded}&{}", query.as_str()));
                 None
             }
@@ -307,7 +327,9 @@ impl Asker {
         if got.result.as_ref().is_ok_and(|reply| reply.status == 429) {
             return Err(Stop::TooMany);
         }
-        if let (Some(code @ (Code::KeyInactive | Code::AccountBanned)), true) = (got.code(), key != Key::Wrong) {
+        if let (Some(code @ (Code::KeyInactive | Code::AccountBanned)), true) =
+            (got.code(), key != Key::Wrong)
+        {
             return Err(Stop::Refused(code.to_string()));
         }
         Ok(got)
@@ -320,7 +342,8 @@ impl Asker {
             Key::Query => sastaotp::KeyIn::Query,
             _ => sastaotp::KeyIn::Header,
         };
-        let builder = sastaotp::Client::builder().api_key(&self.key).base_url(base_url).key_in(place);
+        let builder =
+            sastaotp::Client::builder().api_key(&self.key).base_url(base_url).key_in(place);
         if self.admitted == Agent::Other { builder.user_agent(other_agent) } else { builder }
     }
 }
@@ -335,7 +358,8 @@ mod tests {
         for read in crate::probes::PROBES.iter().filter_map(|probe| probe.ask).map(|ask| ask.read) {
             for format in [Format::Plain, Format::Json] {
                 let query = read.query(format, &subject).unwrap();
-                let action = query.split('&').find_map(|pair| pair.strip_prefix("action=")).unwrap_or("");
+                let action =
+                    query.split('&').find_map(|pair| pair.strip_prefix("action=")).unwrap_or("");
                 assert!(matches!(
                     action,
                     "" | "getBalance"
@@ -348,7 +372,11 @@ mod tests {
                         | "getStatusV2"
                         | "getNothing"
                 ));
-                assert_eq!(query.matches("&format=json").count(), usize::from(format == Format::Json), "{query}");
+                assert_eq!(
+                    query.matches("&format=json").count(),
+                    usize::from(format == Format::Json),
+                    "{query}"
+                );
             }
             if let Some(request) = read.request(&subject) {
                 assert_eq!(request.class(), protocol::ActionClass::Read);

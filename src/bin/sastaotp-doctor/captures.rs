@@ -33,7 +33,12 @@ pub(crate) struct Capture {
 }
 
 /// The capture of a reply; none where none came.
-pub(crate) fn capture(name: &str, got: &Got, origin: &str, redactor: &mut Redactor) -> Option<Capture> {
+pub(crate) fn capture(
+    name: &str,
+    got: &Got,
+    origin: &str,
+    redactor: &mut Redactor,
+) -> Option<Capture> {
     let Reply { status, framed, .. } = got.result.as_ref().ok()?;
     let about = if got.ask.read.is_private() { About::Account } else { About::Everybody };
     let bytes = got.body().len();
@@ -50,7 +55,9 @@ pub(crate) fn capture(name: &str, got: &Got, origin: &str, redactor: &mut Redact
         notes.push("not framed".to_owned());
     }
     let text = got.body();
-    let body = if let Some((before, json)) = split_json(&text).or_else(|| Some((String::new(), json_of(got)?))) {
+    let body = if let Some((before, json)) =
+        split_json(&text).or_else(|| Some((String::new(), json_of(got)?)))
+    {
         let mut cuts = Vec::new();
         let json = redactor.json(&sampled(json, "the reply", &mut cuts), about);
         if !cuts.is_empty() {
@@ -80,7 +87,8 @@ fn split_json(text: &str) -> Option<(String, Json)> {
         let json = Json::parse(text[start..].trim_end())?;
         let before = &text[..start];
         // Words before it may be part of a message.
-        (before.trim().is_empty() || before.contains('<') || before == "\u{feff}").then(|| (before.to_owned(), json))
+        (before.trim().is_empty() || before.contains('<') || before == "\u{feff}")
+            .then(|| (before.to_owned(), json))
     })
 }
 
@@ -88,7 +96,8 @@ fn split_json(text: &str) -> Option<(String, Json)> {
 fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     let all = value.len();
     // An object with many fields of text is one thing; with many objects it is a map of things.
-    let is_map = value.fields().iter().all(|(_, value)| matches!(value, Json::Object(_) | Json::List(_)));
+    let is_map =
+        value.fields().iter().all(|(_, value)| matches!(value, Json::Object(_) | Json::List(_)));
     let keeps = |at: usize, name: &str| all <= LONG || at < KEPT || TELLING.contains(&name);
     let mut note = |kept: usize| {
         if kept < all && cuts.len() < 4 {
@@ -97,7 +106,8 @@ fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     };
     match value {
         Json::List(members) => {
-            let members: Vec<Json> = members.into_iter().take(if all > KEPT { KEPT } else { all }).collect();
+            let members: Vec<Json> =
+                members.into_iter().take(if all > KEPT { KEPT } else { all }).collect();
             note(members.len());
             Json::List(members.into_iter().map(|member| sampled(member, name, cuts)).collect())
         }
@@ -112,7 +122,10 @@ fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
             Json::Object(fields.into_iter().map(|field| inner(field, cuts)).collect())
         }
         Json::Object(fields) => Json::Object(
-            fields.into_iter().map(|(field, value)| (field.clone(), sampled(value, &field, cuts))).collect(),
+            fields
+                .into_iter()
+                .map(|(field, value)| (field.clone(), sampled(value, &field, cuts)))
+                .collect(),
         ),
         other => other,
     }
@@ -134,12 +147,17 @@ mod tests {
 
     #[test]
     fn a_long_map_is_cut_and_says_so() {
-        let entries: Vec<String> = (10..60).map(|n| format!(r#""{n}":{{"tg":{{"cost":1.50}}}}"#)).collect();
-        let json = Json::parse(&format!(r#"{{"status":"OK","data":{{{}}}}}"#, entries.join(","))).unwrap();
+        let entries: Vec<String> =
+            (10..60).map(|n| format!(r#""{n}":{{"tg":{{"cost":1.50}}}}"#)).collect();
+        let json =
+            Json::parse(&format!(r#"{{"status":"OK","data":{{{}}}}}"#, entries.join(","))).unwrap();
         let mut cuts = Vec::new();
         let sample = sampled(json, "the reply", &mut cuts).to_string();
         assert_eq!(cuts, ["4 of 50 in data"]);
-        assert!(sample.contains(r#""22":{"tg":{"cost":1.50}}"#) && !sample.contains(r#""13""#), "{sample}");
+        assert!(
+            sample.contains(r#""22":{"tg":{"cost":1.50}}"#) && !sample.contains(r#""13""#),
+            "{sample}"
+        );
     }
 
     #[test]

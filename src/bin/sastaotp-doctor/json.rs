@@ -40,11 +40,18 @@ impl Json {
             b'n' => Self::Word("null"),
             b'[' => {
                 let members: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-                Self::List(members.into_iter().map(|member| Self::of(member, depth + 1)).collect::<Option<_>>()?)
+                Self::List(
+                    members
+                        .into_iter()
+                        .map(|member| Self::of(member, depth + 1))
+                        .collect::<Option<_>>()?,
+                )
             }
             b'{' => {
-                let fields = serde_json::Deserializer::from_str(text).deserialize_map(Fields).ok()?;
-                let read = |(name, raw): (String, &RawValue)| Some((name, Self::of(raw, depth + 1)?));
+                let fields =
+                    serde_json::Deserializer::from_str(text).deserialize_map(Fields).ok()?;
+                let read =
+                    |(name, raw): (String, &RawValue)| Some((name, Self::of(raw, depth + 1)?));
                 Self::Object(fields.into_iter().map(read).collect::<Option<_>>()?)
             }
             _ => Self::Number(text.to_owned()),
@@ -134,9 +141,14 @@ mod tests {
 
     #[test]
     fn what_was_read_is_written_again() {
-        for text in
-            [r#"{"b":18.50,"a":[1e400,null,true],"b":"x\"\\"}"#, "[]", "{}", r#""é""#, r#"{"":{"c":[{}]}}"#, "-0.10"]
-        {
+        for text in [
+            r#"{"b":18.50,"a":[1e400,null,true],"b":"x\"\\"}"#,
+            "[]",
+            "{}",
+            r#""é""#,
+            r#"{"":{"c":[{}]}}"#,
+            "-0.10",
+        ] {
             assert_eq!(Json::parse(text).unwrap().to_string(), text);
         }
         for text in ["", "{", "NO_BALANCE", "{}{}", "<html>", &"[".repeat(10_000)] {

@@ -74,7 +74,12 @@ impl Seen<'_> {
     /// The reply to a question.
     pub(crate) fn got(&self, name: &str) -> Result<&Got, Finding> {
         let unseen = || found(Verdict::Unseen, "not asked: nothing to ask about");
-        let got = self.0.iter().find(|(found, _)| *found == name).map(|(_, got)| got).ok_or_else(unseen)?;
+        let got = self
+            .0
+            .iter()
+            .find(|(found, _)| *found == name)
+            .map(|(_, got)| got)
+            .ok_or_else(unseen)?;
         match &got.result {
             Ok(_) => Ok(got),
             Err(error) => Err(found(Verdict::Unanswered, &error.message)),
@@ -115,7 +120,11 @@ pub(crate) fn json_of(got: &Got) -> Option<Json> {
 /// knows it, or where it has the form of the protocol's words.
 pub(crate) fn word_of(code: &Code) -> &str {
     let word = code.as_str();
-    if is_token(word) || code.class() != CodeClass::Unknown { word } else { "an error that is no code" }
+    if is_token(word) || code.class() != CodeClass::Unknown {
+        word
+    } else {
+        "an error that is no code"
+    }
 }
 
 /// The word that a plain reply begins with, where it has the form of the protocol's words.
@@ -127,18 +136,23 @@ pub(crate) fn first_word(body: &str) -> Option<&str> {
 /// What a reply is that is no answer.
 fn refused(failure: &Failure) -> Finding {
     match failure {
-        Failure::Service(error) => {
-            found(Verdict::New, format_args!("{}, HTTP {}", word_of(&error.code), error.http_status))
-        }
-        Failure::Unreadable(bad) => {
-            found(Verdict::Unreadable, format_args!("{} (HTTP {}, {})", bad.problem, bad.http_status, bad.fault))
-        }
+        Failure::Service(error) => found(
+            Verdict::New,
+            format_args!("{}, HTTP {}", word_of(&error.code), error.http_status),
+        ),
+        Failure::Unreadable(bad) => found(
+            Verdict::Unreadable,
+            format_args!("{} (HTTP {}, {})", bad.problem, bad.http_status, bad.fault),
+        ),
     }
 }
 
 /// The fields of a value, by name. What does not look like a name may be an id, a number or a code.
 pub(crate) fn fields_of(value: &Json) -> String {
-    let names = value.fields().iter().map(|(name, _)| if is_name(name) { name.as_str() } else { "(no name)" });
+    let names = value
+        .fields()
+        .iter()
+        .map(|(name, _)| if is_name(name) { name.as_str() } else { "(no name)" });
     names.collect::<Vec<_>>().join(", ")
 }
 
@@ -185,18 +199,29 @@ pub(crate) fn latency(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
     let mut replies: Vec<f64> = answered().map(|got| ms(got.timings.first_byte)).collect();
     replies.sort_by(f64::total_cmp);
     let median = replies.get(replies.len() / 2).copied().unwrap_or_default();
-    let tls = if opened.tls.is_zero() { "no TLS".to_owned() } else { format!("TLS {:.1} ms", ms(opened.tls)) };
-    Ok(found(Verdict::New, format_args!("connect {:.1} ms, {tls}, reply {median:.1} ms", ms(opened.connect))))
+    let tls = if opened.tls.is_zero() {
+        "no TLS".to_owned()
+    } else {
+        format!("TLS {:.1} ms", ms(opened.tls))
+    };
+    Ok(found(
+        Verdict::New,
+        format_args!("connect {:.1} ms, {tls}, reply {median:.1} ms", ms(opened.connect)),
+    ))
 }
 
 pub(crate) fn framing(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
     let got = seen.got("balance-plain")?;
     let framed = got.raw().is_some_and(|raw| raw.framed);
     let all = seen.0.iter().filter_map(|(_, got)| got.raw());
-    let (unframed, replies) = all.fold((0, 0), |(unframed, all), raw| (unframed + u32::from(!raw.framed), all + 1));
+    let (unframed, replies) =
+        all.fold((0, 0), |(unframed, all), raw| (unframed + u32::from(!raw.framed), all + 1));
     Ok(match (framed, unframed) {
         (true, 0) => found(Verdict::New, "framed: a cut would show"),
-        _ => found(Verdict::Family, format_args!("not framed: {unframed} of {replies} so far end with the connection")),
+        _ => found(
+            Verdict::Family,
+            format_args!("not framed: {unframed} of {replies} so far end with the connection"),
+        ),
     })
 }
 
@@ -231,7 +256,8 @@ pub(crate) fn countries(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding
         _ => inner.fields().first().map(|(_, value)| value),
     };
     let names = first.map(fields_of).unwrap_or_default();
-    let (kind, has) = (inner.kind(), |name: &str| first.is_some_and(|first| first.get(name).is_some()));
+    let (kind, has) =
+        (inner.kind(), |name: &str| first.is_some_and(|first| first.get(name).is_some()));
     let form = if kind == "list" { "list" } else { "map" };
     let documented = form == "list" && has("id") && has("eng") && has("code");
     let family = form == "map" && has("name");
@@ -251,7 +277,9 @@ pub(crate) fn india(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
 pub(crate) fn same_as_json(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let observed = match (json_of(got), got.code()) {
-        (_, Some(code)) => format!("{}, HTTP {}", word_of(&code), got.raw().map_or(0, |raw| raw.status)),
+        (_, Some(code)) => {
+            format!("{}, HTTP {}", word_of(&code), got.raw().map_or(0, |raw| raw.status))
+        }
         (Some(_), None) => "JSON all the same".to_owned(),
         (None, None) => format!("plain text of {} bytes", got.body().len()),
     };
@@ -260,7 +288,10 @@ pub(crate) fn same_as_json(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Find
 
 pub(crate) fn services(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let (services, json) = seen.read(row.name, protocol::parse_services)?;
-    let inner = json.as_ref().and_then(|json| json.get("services").or_else(|| json.get("data"))).or(json.as_ref());
+    let inner = json
+        .as_ref()
+        .and_then(|json| json.get("services").or_else(|| json.get("data")))
+        .or(json.as_ref());
     let form = if inner.is_some_and(|inner| inner.kind() == "list") { "list" } else { "map" };
     Ok(either(form == "map", false, format_args!("{form} of {}", services.len())))
 }
@@ -283,12 +314,18 @@ pub(crate) fn prices(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let bytes = seen.got(row.name)?.body().len();
     let has_envelope = json.as_ref().is_some_and(|json| json.get("data").is_some());
     let envelope = if has_envelope { "in data" } else { "without envelope" };
-    Ok(either(false, has_envelope, format_args!("{} prices {envelope}, {bytes} bytes", prices.len())))
+    Ok(either(
+        false,
+        has_envelope,
+        format_args!("{} prices {envelope}, {bytes} bytes", prices.len()),
+    ))
 }
 
 pub(crate) fn prices_any(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
     let (prices, _) = seen.read("prices", protocol::parse_prices)?;
-    let any = ["*", "any"].into_iter().filter(|wanted| prices.iter().any(|price| price.country == *wanted));
+    let any = ["*", "any"]
+        .into_iter()
+        .filter(|wanted| prices.iter().any(|price| price.country == *wanted));
     let any: Vec<&str> = any.collect();
     let observed = if any.is_empty() { "neither".to_owned() } else { any.join(", ") };
     Ok(either(false, !any.is_empty(), observed))
@@ -298,10 +335,14 @@ pub(crate) fn prices_india(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Findin
     let (prices, _) = seen.read("prices", protocol::parse_prices)?;
     let (countries, _) = seen.read("countries", protocol::parse_countries)?;
     let found_ones = protocol::find_countries(&countries, "India");
-    let code =
-        found_ones.iter().map(|country| country.code.as_str()).find(|code| prices.iter().any(|p| p.country == *code));
+    let code = found_ones
+        .iter()
+        .map(|country| country.code.as_str())
+        .find(|code| prices.iter().any(|p| p.country == *code));
     Ok(match code {
-        Some(code) => either(code == "91", code == "22", format_args!("{code}, as in getCountries")),
+        Some(code) => {
+            either(code == "91", code == "22", format_args!("{code}, as in getCountries"))
+        }
         None => found(Verdict::Unseen, "no price is under its code"),
     })
 }
@@ -339,7 +380,11 @@ pub(crate) fn orders(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let json = json.ok_or_else(|| found(Verdict::New, "plain text"))?;
     let (path, inner) = envelope(&json);
     let form = if inner.kind() == "list" { "list" } else { "map by id" };
-    let place = if path.is_empty() { "without envelope".to_owned() } else { format!("in {}", path.join(".")) };
+    let place = if path.is_empty() {
+        "without envelope".to_owned()
+    } else {
+        format!("in {}", path.join("."))
+    };
     let total = page.total.map_or(String::new(), |_| ", with a total".to_owned());
     Ok(found(Verdict::New, format_args!("{form} {place}{total}; {} read", page.orders.len())))
 }
@@ -404,11 +449,14 @@ pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding
 
 pub(crate) fn orders_status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let (page, _) = seen.read(row.name, protocol::parse_orders)?;
-    let others = page.orders.iter().filter(|order| order.status != Some(OrderStatus::Completed)).count();
+    let others =
+        page.orders.iter().filter(|order| order.status != Some(OrderStatus::Completed)).count();
     Ok(match (page.orders.len(), others) {
         (0, _) => found(Verdict::Unseen, "none are completed"),
         (_, 0) => found(Verdict::Documented, "only those"),
-        (all, others) => found(Verdict::New, format_args!("{others} of {all} are in another state")),
+        (all, others) => {
+            found(Verdict::New, format_args!("{others} of {all} are in another state"))
+        }
     })
 }
 
@@ -417,12 +465,15 @@ pub(crate) fn status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let is_v2 = matches!(got.ask.read, Read::StatusV2(_));
     let Some(json) = json_of(got) else {
         let body = got.body();
-        let token = first_word(&body).filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"));
+        let token = first_word(&body)
+            .filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"));
         if let Some(token) = token {
             // The parser takes no code from a reply that ends with the connection; the word is told all the same.
             return Ok(either(!is_v2 && got.ask.format == Format::Plain, true, token));
         }
-        return seen.read(row.name, protocol::parse_status).map(|_| found(Verdict::New, "plain text"));
+        return seen
+            .read(row.name, protocol::parse_status)
+            .map(|_| found(Verdict::New, "plain text"));
     };
     seen.read(row.name, protocol::parse_status)?;
     let has = |name: &str| json.get(name).is_some();
@@ -443,8 +494,14 @@ pub(crate) fn error(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
         Some(Failure::Service(error)) => {
             let code = word_of(&error.code);
             let observed = format!("{code} {form}; HTTP {status}");
-            either(code == row.documented, error.code.meaning().as_str() == row.documented, observed)
+            either(
+                code == row.documented,
+                error.code.meaning().as_str() == row.documented,
+                observed,
+            )
         }
-        Some(Failure::Unreadable(_)) => found(Verdict::Unreadable, format_args!("no code, {form}; HTTP {status}")),
+        Some(Failure::Unreadable(_)) => {
+            found(Verdict::Unreadable, format_args!("no code, {form}; HTTP {status}"))
+        }
     })
 }

@@ -5,7 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use sastaotp::{Amount, Cancel, Charge, Client, EarlyCancel, Error, ErrorKind, Lease, NumberRequest, Retry, Settled};
+use sastaotp::{
+    Amount, Cancel, Charge, Client, EarlyCancel, Error, ErrorKind, Lease, NumberRequest, Retry,
+    Settled,
+};
 
 use crate::ask::{Agent, Ask, Asker, Format, Got, Key, Read, Whose};
 use crate::judge::{fields_of, first_word, json_of};
@@ -89,7 +92,9 @@ pub(crate) fn choose(
         return Err("no number is on sale for this service and country".to_owned());
     };
     if price > most {
-        return Err(format!("the cheapest number costs {price}, and --max-inr is {most}: nothing was bought"));
+        return Err(format!(
+            "the cheapest number costs {price}, and --max-inr is {most}: nothing was bought"
+        ));
     }
     Ok(Purchase { service: offer.service.to_owned(), country: offer.country.to_owned(), price })
 }
@@ -124,7 +129,8 @@ pub(crate) fn live(
         Err(error) => return not_bought(client, &error, diary),
     };
     let charged = lease.price().map_or("an unknown price".to_owned(), |price| price.to_string());
-    let number = lease.phone_number().map_or("no number".to_owned(), |number| diary.redactor.hide(number));
+    let number =
+        lease.phone_number().map_or("no number".to_owned(), |number| diary.redactor.hide(number));
     diary.say(&format!("bought {service} in {country} for {charged}: {number} (a stand-in)"));
     look(asker, lease.id(), cancel, replies, diary);
     let end = settle(&lease, cancel, bought, diary);
@@ -132,7 +138,11 @@ pub(crate) fn live(
     drop(lease.keep());
     if let Ok(balance) = client.get_balance() {
         let after = balance.amount;
-        let all = if after == before { ", as before" } else { ", not as before: look at it again in a few minutes" };
+        let all = if after == before {
+            ", as before"
+        } else {
+            ", not as before: look at it again in a few minutes"
+        };
         diary.say(&format!("wallet {after}{all}"));
     }
     end
@@ -150,8 +160,13 @@ fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
             diary.say("not seen in the history: look at your orders on the service's site");
         }
         Ok(seen) => {
-            let ids: Vec<&str> = seen.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
-            diary.say_open("it may be one of these activations: ", &ids.join(", "), ": cancel it with setStatus 8");
+            let ids: Vec<&str> =
+                seen.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
+            diary.say_open(
+                "it may be one of these activations: ",
+                &ids.join(", "),
+                ": cancel it with setStatus 8",
+            );
         }
         Err(error) => diary.say(&format!("{error}: look at your orders on the service's site")),
     }
@@ -159,7 +174,13 @@ fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
 }
 
 /// Looks at the number while it waits: every form of its state, and the history with it.
-fn look(asker: &mut Asker, id: &str, cancel: &Cancel, replies: &mut Vec<(&'static str, Got)>, diary: &mut Diary<'_>) {
+fn look(
+    asker: &mut Asker,
+    id: &str,
+    cancel: &Cancel,
+    replies: &mut Vec<(&'static str, Got)>,
+    diary: &mut Diary<'_>,
+) {
     asker.subject.order = Some(id.to_owned());
     for (name, read, format) in [
         ("life-status-plain", Read::Status(Whose::Own), Format::Plain),
@@ -170,7 +191,9 @@ fn look(asker: &mut Asker, id: &str, cancel: &Cancel, replies: &mut Vec<(&'stati
         if cancel.is_cancelled() {
             return;
         }
-        let Ok(got) = asker.ask(Ask { read, format, key: Key::Accepted, agent: Agent::Admitted }, cancel) else {
+        let Ok(got) =
+            asker.ask(Ask { read, format, key: Key::Accepted, agent: Agent::Admitted }, cancel)
+        else {
             return;
         };
         let said = match (&got.result, json_of(&got)) {
@@ -181,7 +204,9 @@ fn look(asker: &mut Asker, id: &str, cancel: &Cancel, replies: &mut Vec<(&'stati
             }
             (Ok(_), Some(json)) => format!("JSON: {}", fields_of(&json)),
             // What is no word of the protocol may be a message.
-            (Ok(_), None) => first_word(&got.body()).unwrap_or("text that is no word of the protocol").to_owned(),
+            (Ok(_), None) => {
+                first_word(&got.body()).unwrap_or("text that is no word of the protocol").to_owned()
+            }
         };
         diary.say(&format!("{}: {said}", read.action()));
         replies.push((name, got));
@@ -195,7 +220,10 @@ fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>
         && let (ErrorKind::TooEarly, Retry::After(pause)) = (error.kind(), error.retry())
     {
         let age = bought.elapsed().as_secs();
-        diary.say(&format!("not yet: {age} s old, and it may be cancelled in {} s", pause.as_secs()));
+        diary.say(&format!(
+            "not yet: {age} s old, and it may be cancelled in {} s",
+            pause.as_secs()
+        ));
         result = lease.with_cancel(cancel).settle(EarlyCancel::WaitOut);
     }
     if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
@@ -222,6 +250,10 @@ fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>
 }
 
 fn open(lease: &Lease, diary: &mut Diary<'_>) -> End {
-    diary.say_open("the number is open: settle the activation ", lease.id(), " (setStatus 8 cancels, 6 completes)");
+    diary.say_open(
+        "the number is open: settle the activation ",
+        lease.id(),
+        " (setStatus 8 cancels, 6 completes)",
+    );
     End::Open
 }

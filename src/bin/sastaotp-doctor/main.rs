@@ -70,7 +70,11 @@ fn interruptible() -> io::Result<Cancel> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let (cancel, interrupted) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
-        signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&interrupted))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            INTERRUPTED.into(),
+            Arc::clone(&interrupted),
+        )?;
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
     let token = cancel.clone();
@@ -104,11 +108,18 @@ fn run(options: &Options) -> u8 {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return fail(
             WRONG_ARGUMENTS,
-            &format!("{} is no folder that captures could be written to: give another --captures", folder.display()),
+            &format!(
+                "{} is no folder that captures could be written to: give another --captures",
+                folder.display()
+            ),
         );
     }
-    if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal() {
-        return fail(WRONG_ARGUMENTS, "nobody is there to be asked before the purchase: give --yes");
+    if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal()
+    {
+        return fail(
+            WRONG_ARGUMENTS,
+            "nobody is there to be asked before the purchase: give --yes",
+        );
     }
     let bounds = Bounds { pause: options.pause, total: TOTAL, requests: REQUESTS };
     let mut asker = match Asker::new(&options.base_url, &options.key, &options.user_agent, bounds) {
@@ -138,14 +149,23 @@ fn run(options: &Options) -> u8 {
         httpdate::fmt_http_date(SystemTime::now())
     );
     // First, so that what they hide is hidden in the table too.
-    let mut captured: Vec<Capture> =
-        survey.replies.iter().filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)).collect();
+    let mut captured: Vec<Capture> = survey
+        .replies
+        .iter()
+        .filter_map(|(name, got)| capture(name, got, &origin, &mut redactor))
+        .collect();
     let mut rows = findings(&survey);
     for (_, finding) in &mut rows {
         finding.observed = redactor.line(&finding.observed);
     }
     let stop = survey.stop.as_ref().map(|stop| redactor.line(&words(stop)));
-    let mut report = Report { host: host_of(&options.base_url), rows, captures: Vec::new(), life: Vec::new(), stop };
+    let mut report = Report {
+        host: host_of(&options.base_url),
+        rows,
+        captures: Vec::new(),
+        life: Vec::new(),
+        stop,
+    };
     if !options.json {
         let _ = print(&head(&report));
     }
@@ -173,10 +193,19 @@ fn run(options: &Options) -> u8 {
 }
 
 /// Writes the captures, prints the end of the report, and says how the run went.
-fn finish(options: &Options, report: &Report, end: End, stop: Option<&Stop>, interrupted: bool) -> u8 {
+fn finish(
+    options: &Options,
+    report: &Report,
+    end: End,
+    stop: Option<&Stop>,
+    interrupted: bool,
+) -> u8 {
     let path = options.captures.display();
-    let written =
-        if report.captures.is_empty() { Ok(()) } else { captures::write(&options.captures, &report.captures) };
+    let written = if report.captures.is_empty() {
+        Ok(())
+    } else {
+        captures::write(&options.captures, &report.captures)
+    };
     if options.json {
         let _ = print(&format!("{}\n", document(report, &path.to_string())));
     } else if written.is_ok() && !report.captures.is_empty() {
@@ -188,8 +217,9 @@ fn finish(options: &Options, report: &Report, end: End, stop: Option<&Stop>, int
     if let Err(error) = &written {
         eprintln!("sastaotp-doctor: writing {path}: {error}");
     }
-    let is_answered =
-        |(_, finding): &(_, Finding)| !matches!(finding.verdict, Verdict::Unanswered | Verdict::Unreadable);
+    let is_answered = |(_, finding): &(_, Finding)| {
+        !matches!(finding.verdict, Verdict::Unanswered | Verdict::Unreadable)
+    };
     match (end, stop) {
         (End::Open, _) => OPEN,
         _ if interrupted => INTERRUPTED,
@@ -242,7 +272,11 @@ fn head(report: &Report) -> String {
     if let Some(stop) = &report.stop {
         let _ = write!(text, "\n{stop}\n");
     }
-    if report.rows.iter().any(|(_, finding)| matches!(finding.verdict, Verdict::New | Verdict::Unreadable)) {
+    if report
+        .rows
+        .iter()
+        .any(|(_, finding)| matches!(finding.verdict, Verdict::New | Verdict::Unreadable))
+    {
         text.push_str("\nWhat is new or unreadable is worth an issue: attach the captures.\n");
     }
     text

@@ -35,7 +35,8 @@ Exit codes: 0 all questions are answered. 1 some are not. 2 wrong arguments; not
 5 the purchase was not made, and nothing charged. 130 interrupted, with nothing left open.
 ";
 
-const OTHER_AGENT: &str = concat!("Mozilla/5.0 (compatible; sastaotp-doctor/", env!("CARGO_PKG_VERSION"), ")");
+const OTHER_AGENT: &str =
+    concat!("Mozilla/5.0 (compatible; sastaotp-doctor/", env!("CARGO_PKG_VERSION"), ")");
 /// The shortest pause where the server is not on this machine.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -69,22 +70,39 @@ pub(crate) fn read(
     mut arguments: impl Iterator<Item = String>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Wish, String> {
-    let (mut captures, mut json, mut pause, mut agent) = (None, false, 1_000, OTHER_AGENT.to_owned());
-    let (mut allowed, mut most, mut service, mut country, mut yes) = (false, None, None, None, false);
+    let (mut captures, mut json, mut pause, mut agent) =
+        (None, false, 1_000, OTHER_AGENT.to_owned());
+    let (mut allowed, mut most, mut service, mut country, mut yes) =
+        (false, None, None, None, false);
     while let Some(argument) = arguments.next() {
         let (name, given) = match argument.split_once('=') {
-            Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+            Some((name, value)) if name.starts_with("--") => {
+                (name.to_owned(), Some(value.to_owned()))
+            }
             _ => (argument, None),
         };
-        let takes_none =
-            matches!(name.as_str(), "--json" | "--allow-charges" | "--yes" | "--help" | "-h" | "--version" | "-V");
+        let takes_none = matches!(
+            name.as_str(),
+            "--json" | "--allow-charges" | "--yes" | "--help" | "-h" | "--version" | "-V"
+        );
         if takes_none && given.is_some() {
             return Err(format!("{name} takes no value"));
         }
-        let mut value = || given.clone().or_else(|| arguments.next()).ok_or_else(|| format!("{name} takes a value"));
+        let mut value = || {
+            given
+                .clone()
+                .or_else(|| arguments.next())
+                .ok_or_else(|| format!("{name} takes a value"))
+        };
         match name.as_str() {
             "--help" | "-h" => return Ok(Wish::Print(HELP)),
-            "--version" | "-V" => return Ok(Wish::Print(concat!("sastaotp-doctor ", env!("CARGO_PKG_VERSION"), "\n"))),
+            "--version" | "-V" => {
+                return Ok(Wish::Print(concat!(
+                    "sastaotp-doctor ",
+                    env!("CARGO_PKG_VERSION"),
+                    "\n"
+                )));
+            }
             "--json" => json = true,
             "--allow-charges" => allowed = true,
             "--yes" => yes = true,
@@ -103,16 +121,22 @@ pub(crate) fn read(
             "--max-inr" => {
                 let text = value()?;
                 let amount = text.parse::<Amount>().ok().filter(|amount| *amount > Amount::ZERO);
-                most = Some(
-                    amount.ok_or_else(|| format!("--max-inr takes rupees above 0, like 25 or 18.50, not {text:?}"))?,
-                );
+                most = Some(amount.ok_or_else(|| {
+                    format!("--max-inr takes rupees above 0, like 25 or 18.50, not {text:?}")
+                })?);
             }
-            _ => return Err(format!("the argument {name:?} is unknown; --help lists those that are known")),
+            _ => {
+                return Err(format!(
+                    "the argument {name:?} is unknown; --help lists those that are known"
+                ));
+            }
         }
     }
     let purchase = match (allowed, most) {
         (true, Some(most)) => Some(Charges { most, service, country, yes }),
-        (true, None) => return Err("--allow-charges needs --max-inr: say how much a number may cost".to_owned()),
+        (true, None) => {
+            return Err("--allow-charges needs --max-inr: say how much a number may cost".to_owned());
+        }
         (false, _) if most.is_some() || service.is_some() || country.is_some() || yes => {
             return Err(
                 "--max-inr, --service, --country and --yes are about a purchase: they need --allow-charges".to_owned()
@@ -123,13 +147,18 @@ pub(crate) fn read(
     let set = |name: &str| environment(name).filter(|value| !value.is_empty());
     let key = set("SASTAOTP_API_KEY").ok_or("there is no API key: set SASTAOTP_API_KEY")?;
     if key.len() > 256 || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("the API key in SASTAOTP_API_KEY is too long or holds blanks: copy it again".to_owned());
+        return Err(
+            "the API key in SASTAOTP_API_KEY is too long or holds blanks: copy it again".to_owned()
+        );
     }
     let base_url = set("SASTAOTP_BASE_URL").unwrap_or_else(|| BASE_URL.to_owned());
     let pause = Duration::from_millis(pause);
     // The library takes plain http to this machine alone.
     if pause < SHORTEST_PAUSE && !base_url.starts_with("http://") {
-        return Err(format!("--pause-ms is {} at least, except to this machine", SHORTEST_PAUSE.as_millis()));
+        return Err(format!(
+            "--pause-ms is {} at least, except to this machine",
+            SHORTEST_PAUSE.as_millis()
+        ));
     }
     let captures = captures.unwrap_or_else(|| {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -164,10 +193,17 @@ mod tests {
             ("--pause-ms x", "60000"),
             ("--nothing", "--help"),
         ] {
-            let sentence = read(arguments.split(' ').map(str::to_owned), with_key).err().unwrap_or_default();
+            let sentence =
+                read(arguments.split(' ').map(str::to_owned), with_key).err().unwrap_or_default();
             assert!(sentence.contains(word), "{arguments}: {sentence}");
         }
-        assert!(read(std::iter::empty(), |_| None).err().is_some_and(|sentence| sentence.contains("SASTAOTP_API_KEY")));
-        assert!(read("--allow-charges --max-inr=18.50".split(' ').map(str::to_owned), with_key).is_ok());
+        assert!(
+            read(std::iter::empty(), |_| None)
+                .err()
+                .is_some_and(|sentence| sentence.contains("SASTAOTP_API_KEY"))
+        );
+        assert!(
+            read("--allow-charges --max-inr=18.50".split(' ').map(str::to_owned), with_key).is_ok()
+        );
     }
 }

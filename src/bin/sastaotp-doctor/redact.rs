@@ -56,7 +56,11 @@ pub(crate) struct Redactor {
 impl Redactor {
     pub(crate) fn new(key: &str) -> Self {
         let encoded = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string();
-        Self { key: vec![key.to_owned(), encoded], stand_ins: HashMap::new(), shapes: HashMap::new() }
+        Self {
+            key: vec![key.to_owned(), encoded],
+            stand_ins: HashMap::new(),
+            shapes: HashMap::new(),
+        }
     }
 
     /// A JSON value with what is private hidden.
@@ -67,11 +71,15 @@ impl Redactor {
     fn value(&mut self, name: &str, value: &Json, about: About) -> Json {
         match value {
             Json::Word(word) => Json::Word(word),
-            Json::List(members) => Json::List(members.iter().map(|member| self.value(name, member, about)).collect()),
+            Json::List(members) => {
+                Json::List(members.iter().map(|member| self.value(name, member, about)).collect())
+            }
             Json::Object(fields) => Json::Object(
                 fields
                     .iter()
-                    .map(|(field, value)| (self.name(field, about), self.value(field, value, about)))
+                    .map(|(field, value)| {
+                        (self.name(field, about), self.value(field, value, about))
+                    })
                     .collect(),
             ),
             Json::Text(text) => Json::Text(self.leaf(name, text, about)),
@@ -91,14 +99,20 @@ impl Redactor {
         if let Some(shown) = self.token(text) {
             return shown;
         }
-        let name: String = name.chars().filter(|c| *c != '_' && *c != '-').collect::<String>().to_ascii_lowercase();
-        let holds = HARMLESS.iter().find(|(harmless, _)| *harmless == name).map(|(_, holds)| *holds);
+        let name: String = name
+            .chars()
+            .filter(|c| *c != '_' && *c != '-')
+            .collect::<String>()
+            .to_ascii_lowercase();
+        let holds =
+            HARMLESS.iter().find(|(harmless, _)| *harmless == name).map(|(_, holds)| *holds);
         if holds.is_some_and(|holds| holds.fits(text)) { self.text(text) } else { self.hide(text) }
     }
 
     /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
     fn token(&mut self, text: &str) -> Option<String> {
-        let (token, rest) = text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
+        let (token, rest) =
+            text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
         let hidden = rest.map(|rest| format!(":{}", self.hide(rest))).unwrap_or_default();
         is_token(token).then(|| format!("{token}{hidden}"))
     }
@@ -111,7 +125,11 @@ impl Redactor {
         }
         // A page is the same for everybody; what merely begins like one is not.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
-        if about == About::Everybody || is_page || trimmed.is_empty() { self.text(body) } else { self.hide(body) }
+        if about == About::Everybody || is_page || trimmed.is_empty() {
+            self.text(body)
+        } else {
+            self.hide(body)
+        }
     }
 
     /// Text for a terminal, which control characters would command: [`Self::text`] without those.
@@ -132,7 +150,8 @@ impl Redactor {
                 shown.push_str(&self.hide(&from[..length]));
                 length
             } else {
-                let word = from.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(from.len()).max(1);
+                let word =
+                    from.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(from.len()).max(1);
                 shown.push_str(&from[..word]);
                 word
             };
@@ -150,7 +169,10 @@ impl Redactor {
         }
         // A wallet's amount is hidden where it stands alone: elsewhere it may be a price, and must stay the figure that it is.
         let telling = |value: &&String| {
-            value.len() >= 12 || value.len() >= 4 && value.bytes().any(|b| b.is_ascii_digit()) && !is_amount(value)
+            value.len() >= 12
+                || value.len() >= 4
+                    && value.bytes().any(|b| b.is_ascii_digit())
+                    && !is_amount(value)
         };
         let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
         known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
@@ -165,7 +187,9 @@ impl Redactor {
         if let Some(known) = self.stand_ins.get(value) {
             return known.clone();
         }
-        if !value.chars().any(char::is_alphanumeric) || self.stand_ins.values().any(|stand_in| stand_in == value) {
+        if !value.chars().any(char::is_alphanumeric)
+            || self.stand_ins.values().any(|stand_in| stand_in == value)
+        {
             return value.to_owned();
         }
         let shape: String = value.chars().map(blank).collect();
@@ -220,7 +244,10 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
     for (at, _) in text.match_indices(value) {
         let alone = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
         let end = at + value.len();
-        if at >= from && (is_long || alone(text[..at].chars().next_back()) && alone(text[end..].chars().next())) {
+        if at >= from
+            && (is_long
+                || alone(text[..at].chars().next_back()) && alone(text[end..].chars().next()))
+        {
             result.push_str(&text[from..at]);
             result.push_str(by);
             from = end;
@@ -233,8 +260,9 @@ fn replaced(text: &str, value: &str, by: &str) -> String {
 /// Whether a text is an amount as the library writes it: digits, a point, and two to six decimals.
 fn is_amount(text: &str) -> bool {
     let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    text.split_once('.')
-        .is_some_and(|(whole, decimals)| all_digits(whole) && all_digits(decimals) && (2..=6).contains(&decimals.len()))
+    text.split_once('.').is_some_and(|(whole, decimals)| {
+        all_digits(whole) && all_digits(decimals) && (2..=6).contains(&decimals.len())
+    })
 }
 
 /// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
@@ -278,7 +306,12 @@ impl Holds {
         let has_digits = text.bytes().any(|b| b.is_ascii_digit());
         match self {
             Self::Figure => is_figure,
-            Self::Name => is_code || !has_digits && text.chars().count() <= 40 && text.split_whitespace().count() <= 3,
+            Self::Name => {
+                is_code
+                    || !has_digits
+                        && text.chars().count() <= 40
+                        && text.split_whitespace().count() <= 3
+            }
             Self::Word => {
                 let rest = text.strip_prefix(|c: char| c.is_ascii_alphabetic()).unwrap_or(text);
                 let is_state = text.len() <= 20 && rest.bytes().all(|b| b.is_ascii_lowercase());
@@ -291,15 +324,19 @@ impl Holds {
 /// How many bytes at the beginning of a text look private: a long run of digits with what may separate them, an address of a
 /// machine or a mailbox, a key or a token. 0 where nothing does.
 fn private_length(text: &str) -> usize {
-    let word = text.find(|c: char| !(c.is_ascii_alphanumeric() || "+_.-@".contains(c))).unwrap_or(text.len());
+    let word = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "+_.-@".contains(c)))
+        .unwrap_or(text.len());
     let word = &text[..word];
     if word.split_once('@').is_some_and(|(user, host)| !user.is_empty() && host.contains('.')) {
         return word.len();
     }
-    let alphanumeric = text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
+    let alphanumeric =
+        text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len());
     let token = &text[..alphanumeric];
     let digits = token.bytes().filter(u8::is_ascii_digit).count();
-    let is_token = token.len() >= 16 && digits >= 3 && token.bytes().any(|b| b.is_ascii_alphabetic());
+    let is_token =
+        token.len() >= 16 && digits >= 3 && token.bytes().any(|b| b.is_ascii_alphabetic());
     if token.starts_with("stp_") || is_token {
         return token.len();
     }
@@ -329,10 +366,16 @@ mod tests {
     fn an_account_shows_nothing_but_what_is_known_to_be_harmless() {
         for (json, redacted) in [
             (r#"{"order_id":1234,"price":18.50}"#, r#"{"order_id":1001,"price":18.50}"#),
-            (r#"{"number":"917991234567","status":"pending"}"#, r#"{"number":"100000000001","status":"pending"}"#),
+            (
+                r#"{"number":"917991234567","status":"pending"}"#,
+                r#"{"number":"100000000001","status":"pending"}"#,
+            ),
             (r#"{"phone":"+91 79912 34567"}"#, r#"{"phone":"+10 00000 00001"}"#),
             (r#"{"activation_id":"Lw4S1r37abcXYZ"}"#, r#"{"activation_id":"Aa0A0a00aaaAAB"}"#),
-            (r#"{"new_thing":{"deep":["Ключ 4821 🔑"]}}"#, r#"{"new_thing":{"deep":["aaaa 0000 b"]}}"#),
+            (
+                r#"{"new_thing":{"deep":["Ключ 4821 🔑"]}}"#,
+                r#"{"new_thing":{"deep":["aaaa 0000 b"]}}"#,
+            ),
             (r#"{"status":"Your code is 4821 now"}"#, r#"{"status":"Aaaa aaaa aa 0000 aab"}"#),
             (r#"{"raw":"STATUS_OK:4821"}"#, r#"{"raw":"STATUS_OK:1001"}"#),
             (r#"{"status":"OK","error":"ZQXWVK"}"#, r#"{"status":"OK","error":"AAAAAB"}"#),
@@ -350,7 +393,8 @@ mod tests {
     #[test]
     fn the_same_value_has_the_same_stand_in_and_others_have_others() {
         let mut redactor = Redactor::new("stp_canary");
-        let numbers: Vec<String> = (0..300).map(|n| redactor.hide(&format!("9179912{n:05}"))).collect();
+        let numbers: Vec<String> =
+            (0..300).map(|n| redactor.hide(&format!("9179912{n:05}"))).collect();
         for (at, number) in numbers.iter().enumerate() {
             assert!(!numbers[at + 1..].contains(number));
             assert_eq!(*number, redactor.hide(&format!("9179912{at:05}")));
@@ -366,9 +410,19 @@ mod tests {
             redactor.text("the code 482113, not 4821137 or x482113"),
             format!("the code {stand_in}, not 1000001 or x482113")
         );
-        assert_eq!(redactor.plain("ACCESS_BALANCE:1000.00", About::Account), "ACCESS_BALANCE:1000.01");
-        assert_eq!(redactor.text("wallet 1000.00"), "wallet 1000.00", "an amount is no name of anybody");
-        assert_eq!(redactor.text("?api_key=k%2F1&x, k/1, ak/1"), format!("?api_key={KEY}&x, {KEY}, ak/1"));
+        assert_eq!(
+            redactor.plain("ACCESS_BALANCE:1000.00", About::Account),
+            "ACCESS_BALANCE:1000.01"
+        );
+        assert_eq!(
+            redactor.text("wallet 1000.00"),
+            "wallet 1000.00",
+            "an amount is no name of anybody"
+        );
+        assert_eq!(
+            redactor.text("?api_key=k%2F1&x, k/1, ak/1"),
+            format!("?api_key={KEY}&x, {KEY}, ak/1")
+        );
     }
 
     #[test]
@@ -376,7 +430,10 @@ mod tests {
         let mut redactor = Redactor::new("stp_canary");
         for (text, redacted) in [
             ("call +91 79912 34567 now", "call +10 00000 00001 now"),
-            ("Ray ID: 8f2ab1c07dd3e9a1 from 203.0.113.195", "Ray ID: 0a0aa0a00aa0a0a1 from 100.0.000.001"),
+            (
+                "Ray ID: 8f2ab1c07dd3e9a1 from 203.0.113.195",
+                "Ray ID: 0a0aa0a00aa0a0a1 from 100.0.000.001",
+            ),
             ("mail rahul@example.com", "mail aaaaa@aaaaaaa.aab"),
             ("stp_0123456789abcdef", "aaa_0000000000aaaaab"),
             ("price 76.94, 1200 s, count 999", "price 76.94, 1200 s, count 999"),
@@ -404,11 +461,26 @@ mod tests {
 
     #[test]
     fn names_are_made_of_words() {
-        for name in ["order_id", "expiresIn", "ORDER_ID", "verificationType", "can_get_another_sms", "orders"] {
+        for name in [
+            "order_id",
+            "expiresIn",
+            "ORDER_ID",
+            "verificationType",
+            "can_get_another_sms",
+            "orders",
+        ] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["1234", "Lw4S1r37abcXYZ", "LwASdrabcXYZqq", "ZQXWVK", "a1", "", "+91", "68f2ab1c07dd3e9a1b2c3d4e"]
-        {
+        for name in [
+            "1234",
+            "Lw4S1r37abcXYZ",
+            "LwASdrabcXYZqq",
+            "ZQXWVK",
+            "a1",
+            "",
+            "+91",
+            "68f2ab1c07dd3e9a1b2c3d4e",
+        ] {
             assert!(!is_name(name), "{name}");
         }
     }

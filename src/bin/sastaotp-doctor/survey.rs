@@ -18,9 +18,14 @@ pub(crate) struct Survey {
 }
 
 /// Puts all questions, or as many as it comes to. `progress` hears how many of how many are put.
-pub(crate) fn survey(asker: &mut Asker, cancel: &Cancel, mut progress: impl FnMut(usize, usize)) -> Survey {
+pub(crate) fn survey(
+    asker: &mut Asker,
+    cancel: &Cancel,
+    mut progress: impl FnMut(usize, usize),
+) -> Survey {
     let mut survey = Survey { replies: Vec::new(), stop: None };
-    let questions: Vec<_> = PROBES.iter().filter_map(|probe| Some((probe.name, probe.ask?))).collect();
+    let questions: Vec<_> =
+        PROBES.iter().filter_map(|probe| Some((probe.name, probe.ask?))).collect();
     let mut failures = 0;
     for (at, (name, ask)) in questions.iter().enumerate() {
         progress(at + 1, questions.len());
@@ -65,8 +70,10 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
             }
         }
         "key-query" => {
-            let header = if asker.admitted == Agent::Other { "agent-other" } else { "agent-library" };
-            let ways = [(header, Key::Header), ("key-query", Key::Query), ("key-bearer", Key::Bearer)];
+            let header =
+                if asker.admitted == Agent::Other { "agent-other" } else { "agent-library" };
+            let ways =
+                [(header, Key::Header), ("key-query", Key::Query), ("key-bearer", Key::Bearer)];
             let accepted = |name: &str| seen.got(name).is_ok_and(|got| got.failure().is_none());
             match ways.iter().find(|(name, _)| accepted(name)) {
                 Some((_, way)) => asker.accepted = *way,
@@ -79,20 +86,28 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
             }
         }
         "countries" => {
-            let countries = raw(name).and_then(|raw| protocol::parse_countries(raw).ok()).unwrap_or_default();
-            let india = protocol::find_countries(&countries, "India").first().map(|country| country.code.clone());
-            asker.subject.country = india.or_else(|| countries.first().map(|country| country.code.clone()));
+            let countries =
+                raw(name).and_then(|raw| protocol::parse_countries(raw).ok()).unwrap_or_default();
+            let india = protocol::find_countries(&countries, "India")
+                .first()
+                .map(|country| country.code.clone());
+            asker.subject.country =
+                india.or_else(|| countries.first().map(|country| country.code.clone()));
         }
         "services" => {
-            let services = raw(name).and_then(|raw| protocol::parse_services(raw).ok()).unwrap_or_default();
+            let services =
+                raw(name).and_then(|raw| protocol::parse_services(raw).ok()).unwrap_or_default();
             let telegram = services.iter().find(|service| service.code == "tg");
-            asker.subject.service = telegram.or(services.first()).map(|service| service.code.clone());
+            asker.subject.service =
+                telegram.or(services.first()).map(|service| service.code.clone());
         }
         "orders" => {
-            let page = raw(name).and_then(|raw| protocol::parse_orders(raw).ok()).unwrap_or_default();
+            let page =
+                raw(name).and_then(|raw| protocol::parse_orders(raw).ok()).unwrap_or_default();
             // One that is over, if there is one: another program may be waiting for an open one.
             let over = page.orders.iter().find(|order| order.status != Some(OrderStatus::Pending));
-            asker.subject.order = over.or(page.orders.first()).and_then(|order| order.activation_id.clone());
+            asker.subject.order =
+                over.or(page.orders.first()).and_then(|order| order.activation_id.clone());
         }
         _ => {}
     }
@@ -102,5 +117,8 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
 /// What the replies say about each question.
 pub(crate) fn findings(survey: &Survey) -> Vec<(&'static Probe, Finding)> {
     let seen = Seen(&survey.replies);
-    PROBES.iter().map(|probe| (probe, (probe.judge)(&seen, probe).unwrap_or_else(|finding| finding))).collect()
+    PROBES
+        .iter()
+        .map(|probe| (probe, (probe.judge)(&seen, probe).unwrap_or_else(|finding| finding)))
+        .collect()
 }

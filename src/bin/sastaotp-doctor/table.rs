@@ -12,7 +12,10 @@ const HEADS: [&str; 5] = ["question", "documented", "family", "observed here", "
 /// The whole table; with colour only where somebody looks.
 pub(crate) fn table(rows: &[(&Probe, Finding)], colour: bool) -> String {
     let mut text = lines(&HEADS, None);
-    text.push_str(&lines(&WIDTHS.map(|width| "-".repeat(width)).each_ref().map(String::as_str), None));
+    text.push_str(&lines(
+        &WIDTHS.map(|width| "-".repeat(width)).each_ref().map(String::as_str),
+        None,
+    ));
     for (probe, Finding { observed, verdict }) in rows {
         let cells = [probe.question, probe.documented, probe.family, observed, verdict.word()];
         text.push_str(&lines(&cells, colour.then(|| paint(*verdict))));
@@ -33,7 +36,8 @@ fn paint(verdict: Verdict) -> &'static str {
 
 /// The lines of a row: cells that are too long go on below.
 fn lines(cells: &[&str; 5], paint: Option<&str>) -> String {
-    let columns: Vec<Vec<String>> = cells.iter().zip(WIDTHS).map(|(cell, width)| wrapped(cell, width)).collect();
+    let columns: Vec<Vec<String>> =
+        cells.iter().zip(WIDTHS).map(|(cell, width)| wrapped(cell, width)).collect();
     let height = columns.iter().map(Vec::len).max().unwrap_or(0);
     let mut text = String::new();
     for at in 0..height {
@@ -86,7 +90,8 @@ mod tests {
     #[test]
     fn rows_fit_100_columns_and_lose_nothing() {
         let long = "x".repeat(60);
-        let cells = ["a question of several words that goes on", "-", "-", long.as_str(), "documented"];
+        let cells =
+            ["a question of several words that goes on", "-", "-", long.as_str(), "documented"];
         let text = lines(&cells, None);
         assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
         assert_eq!(text.matches('x').count(), 60);

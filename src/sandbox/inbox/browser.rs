@@ -7,8 +7,7 @@ use super::CALLS;
 use crate::sandbox::reply::Request;
 
 const FOREIGN: &str = "A page of another origin may not use the sandbox.\n";
-pub(super) const NO_TOKEN: &str =
-    "A call from a browser carries the token of the sandbox's page in X-Sandbox-Token; load the page again.\n";
+pub(super) const NO_TOKEN: &str = "A call from a browser carries the token of the sandbox's page in X-Sandbox-Token; load the page again.\n";
 
 /// Why a browser's request is refused.
 pub(super) fn refused(request: &Request<'_>, token: &str) -> Option<&'static str> {
@@ -65,13 +64,49 @@ mod tests {
             ("GET", API, None, Some("same-site"), None, Some(FOREIGN)),
             ("GET", API, Some("http://evil.example"), None, None, Some(FOREIGN)),
             ("GET", "/_inbox/events", None, Some("cross-site"), None, Some(FOREIGN)),
-            ("POST", "/_inbox/sms", Some("http://evil.example"), None, Some("secret"), Some(FOREIGN)),
-            ("POST", "/_inbox/sms", Some("http://127.0.0.1:8001"), Some("same-site"), Some("secret"), Some(FOREIGN)),
-            ("POST", "/_inbox/sms", Some("http://127.0.0.1:8001"), Some("same-origin"), Some("secret"), Some(FOREIGN)),
-            ("POST", "/_sandbox/sms", Some("null"), Some("cross-site"), Some("secret"), Some(FOREIGN)),
+            (
+                "POST",
+                "/_inbox/sms",
+                Some("http://evil.example"),
+                None,
+                Some("secret"),
+                Some(FOREIGN),
+            ),
+            (
+                "POST",
+                "/_inbox/sms",
+                Some("http://127.0.0.1:8001"),
+                Some("same-site"),
+                Some("secret"),
+                Some(FOREIGN),
+            ),
+            (
+                "POST",
+                "/_inbox/sms",
+                Some("http://127.0.0.1:8001"),
+                Some("same-origin"),
+                Some("secret"),
+                Some(FOREIGN),
+            ),
+            (
+                "POST",
+                "/_sandbox/sms",
+                Some("null"),
+                Some("cross-site"),
+                Some("secret"),
+                Some(FOREIGN),
+            ),
         ] {
             let host = Some("127.0.0.1:8000");
-            let request = Request { method, path, host, origin, fetch_site, page_token, ..Request::default() };
+            let request = Request {
+                method,
+                path,
+                host,
+                origin,
+                fetch_site,
+                page_token,
+                ..Request::default()
+            };
             assert_eq!(refused(&request, "secret"), expected, "{request:?}");
         }
     }

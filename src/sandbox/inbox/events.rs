@@ -9,7 +9,8 @@ use std::time::Duration;
 
 /// How many pages are served at once: each holds a connection, and clients need those.
 pub(in crate::sandbox) const MAX_PAGES: usize = 16;
-pub(in crate::sandbox) const TOO_MANY: &str = "As many pages of the sandbox are open as it serves: close one.\n";
+pub(in crate::sandbox) const TOO_MANY: &str =
+    "As many pages of the sandbox are open as it serves: close one.\n";
 
 /// The pause between two looks. What happened in between comes as one event.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -30,7 +31,10 @@ pub(in crate::sandbox) fn carry(
             // A client that goes on sending in place of reading is none of ours.
             Ok(_) => break,
             Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error),
         }
     }

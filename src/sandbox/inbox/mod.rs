@@ -28,7 +28,8 @@ const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel",
 /// The page in its parts; `page` joins them.
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
-const SCRIPTS: [&str; 3] = [include_str!("calls.js"), include_str!("list.js"), include_str!("page.js")];
+const SCRIPTS: [&str; 3] =
+    [include_str!("calls.js"), include_str!("list.js"), include_str!("page.js")];
 
 /// What a page needs besides the service: secrets of this process.
 pub(super) struct Inbox {
@@ -91,7 +92,9 @@ fn faults() -> serde_json::Value {
                     variants.push(row.variant.into());
                 }
             }
-            _ => faults.push(json!({"id": row.id, "variants": [row.variant], "meaning": meanings::of(row.id)})),
+            _ => faults.push(
+                json!({"id": row.id, "variants": [row.variant], "meaning": meanings::of(row.id)}),
+            ),
         }
     }
     faults.into()
@@ -118,7 +121,11 @@ pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> 
             }
             (call, "POST") if ALLOWED.contains(&call) => {
                 let has_token = request.page_token == Some(&*inbox.token);
-                if has_token { run(service, call, request, now) } else { Reply::text(403, browser::NO_TOKEN) }
+                if has_token {
+                    run(service, call, request, now)
+                } else {
+                    Reply::text(403, browser::NO_TOKEN)
+                }
             }
             _ => Reply::text(404, "The inbox has no such call.\n"),
         },
@@ -141,11 +148,16 @@ fn namespace_of(request: &Request<'_>) -> Option<u64> {
 fn run(service: &mut Service, call: &str, request: &Request<'_>, now: u64) -> Reply {
     let (_, namespaces, _) = service.inbox();
     let number = namespace_of(request);
-    let key = namespaces.iter().find(|(_, namespace)| Some(namespace.number) == number).map(|(key, _)| key.clone());
+    let key = namespaces
+        .iter()
+        .find(|(_, namespace)| Some(namespace.number) == number)
+        .map(|(key, _)| key.clone());
     match key {
-        Some(key) => {
-            service.control(call, &Request { query: "", authorization: None, api_key: Some(&key), ..*request }, now)
-        }
+        Some(key) => service.control(
+            call,
+            &Request { query: "", authorization: None, api_key: Some(&key), ..*request },
+            now,
+        ),
         None => control::refusal(404, "the sandbox has no such namespace any longer"),
     }
 }
@@ -159,9 +171,18 @@ mod tests {
         let page = Inbox::new().page();
         let text = String::from_utf8(page.body).unwrap();
         assert!(text.len() <= 60_000, "{} bytes", text.len());
-        for foreign in
-            ["https:", "src=\"", "url(", "@import", "innerHTML", "{css}", "{js}", "{faults}", "{token}", "{nonce}"]
-        {
+        for foreign in [
+            "https:",
+            "src=\"",
+            "url(",
+            "@import",
+            "innerHTML",
+            "{css}",
+            "{js}",
+            "{faults}",
+            "{token}",
+            "{nonce}",
+        ] {
             assert!(!text.contains(foreign), "{foreign}");
         }
     }

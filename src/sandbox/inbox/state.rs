@@ -78,12 +78,16 @@ impl Watch {
 
     /// Finds the namespace, and those that there are.
     fn find(&mut self, namespaces: &HashMap<Box<str>, Namespace>, news: &mut Map<String, Value>) {
-        let mut by_use: Vec<_> = namespaces.values().map(|namespace| (namespace.used, namespace.number)).collect();
+        let mut by_use: Vec<_> =
+            namespaces.values().map(|namespace| (namespace.used, namespace.number)).collect();
         by_use.sort_unstable_by(|one, other| other.cmp(one));
         if self.key.is_none() {
             let last = by_use.first().map_or(0, |(_, number)| *number);
             let wanted = if self.number == 0 { last } else { self.number };
-            self.key = namespaces.iter().find(|(_, namespace)| namespace.number == wanted).map(|(key, _)| key.clone());
+            self.key = namespaces
+                .iter()
+                .find(|(_, namespace)| namespace.number == wanted)
+                .map(|(key, _)| key.clone());
             // One that is gone is gone for good; the page is shown the next that is used.
             self.number = 0;
         }
@@ -108,7 +112,10 @@ impl Watch {
         told.part("faults", namespace.rules.list(), news);
         if told.time.replace(namespace.time) != Some(namespace.time) {
             let time = namespace.time;
-            news.insert("clock".into(), json!({"now_ms": now, "mode": time.mode(), "speed": time.factor()}));
+            news.insert(
+                "clock".into(),
+                json!({"now_ms": now, "mode": time.mode(), "speed": time.factor()}),
+            );
         }
         told.orders(namespace, news);
         told.entries(namespace, news);
@@ -129,7 +136,14 @@ impl Told {
                 None => seen[at] = order.changes,
             }
         }
-        Self { born: namespace.born, orders: seen, entries: 0, lines: 0, time: None, parts: Map::new() }
+        Self {
+            born: namespace.born,
+            orders: seen,
+            entries: 0,
+            lines: 0,
+            time: None,
+            parts: Map::new(),
+        }
     }
 
     fn part(&mut self, name: &str, value: Value, news: &mut Map<String, Value>) {
@@ -218,8 +232,17 @@ mod tests {
 
     fn ask(service: &mut Service, key: &str, query: &str, now: u64) {
         let host = Some("localhost");
-        service
-            .handle(&Request { method: "GET", path: API, query, host, api_key: Some(key), ..Request::default() }, now);
+        service.handle(
+            &Request {
+                method: "GET",
+                path: API,
+                query,
+                host,
+                api_key: Some(key),
+                ..Request::default()
+            },
+            now,
+        );
     }
 
     fn news(watch: &mut Watch, service: &mut Service, now: u64) -> Value {
@@ -230,12 +253,19 @@ mod tests {
     fn a_page_is_told_all_and_then_what_changed() {
         let mut service = Service::new();
         let mut watch = Watch::new(0);
-        assert_eq!(news(&mut watch, &mut service, 0), json!({}), "there is no key yet, and the page learns so");
+        assert_eq!(
+            news(&mut watch, &mut service, 0),
+            json!({}),
+            "there is no key yet, and the page learns so"
+        );
         assert_eq!(news(&mut watch, &mut service, 0), Value::Null);
         ask(&mut service, "secret-key", "action=getNumber&service=zz_expire&country=22", 0);
         let all = news(&mut watch, &mut service, 0);
         assert_eq!((&all["namespace"], &all["namespaces"]["recent"]), (&json!(1), &json!([1])));
-        assert_eq!((&all["orders"][0]["state"], &all["wallet"]["balance"]), (&json!("pending"), &json!("990.00")));
+        assert_eq!(
+            (&all["orders"][0]["state"], &all["wallet"]["balance"]),
+            (&json!("pending"), &json!("990.00"))
+        );
         assert_eq!(all["log"][0]["action"], "getNumber");
         assert!(!all.to_string().contains("secret-key"));
 

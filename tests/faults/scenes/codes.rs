@@ -15,7 +15,10 @@ pub(super) fn the_code_stays_whole() {
     for text in texts() {
         let bench = Bench::memory();
         let number = bench.number("zz_never");
-        bench.control("sms", &serde_json::json!({"id": number.id(), "code": text, "text": text}).to_string());
+        bench.control(
+            "sms",
+            &serde_json::json!({"id": number.id(), "code": text, "text": text}).to_string(),
+        );
         assert_eq!(bench.wait(&number, seconds(30)).unwrap().code, text);
     }
 }
@@ -26,7 +29,9 @@ pub(super) fn an_unknown_status_is_told() {
     bench.arm(Fault::Rule("S01", "status", ""), "getStatus", 0);
     let mut told = 0;
     let mut progress = |progress: &sastaotp::Progress<'_>| {
-        told += u32::from(progress.last_error.is_some_and(|error| error.to_string().contains("STATUS_MYSTERY")));
+        told += u32::from(
+            progress.last_error.is_some_and(|error| error.to_string().contains("STATUS_MYSTERY")),
+        );
     };
     let options = WaitOptions::new(seconds(30)).on_progress(&mut progress);
     let error = bench.timed(seconds(30), || number.wait_for_code(options)).unwrap_err();
@@ -73,7 +78,11 @@ pub(super) fn a_code_that_came_stays() {
         let code = bench.wait(&number, seconds(30)).unwrap();
         bench.arm(Fault::Rule("S03", variant, ""), "getStatus", 0);
         bench.call(|_| number.poll()).unwrap();
-        assert_eq!(bench.timed(seconds(30), || number.wait_for_code(seconds(30))).unwrap(), code, "{variant}");
+        assert_eq!(
+            bench.timed(seconds(30), || number.wait_for_code(seconds(30))).unwrap(),
+            code,
+            "{variant}"
+        );
         assert_eq!(number.code(), Some(code), "{variant}");
         let shown = number.end();
         assert_eq!(shown, (variant == "cancel").then_some(End::Cancelled));
@@ -94,7 +103,10 @@ pub(super) fn an_order_that_expires_is_told() {
     let number = bench.number("zz_never");
     bench.arm(Fault::Rule("S04", "", ""), "getStatus", 1);
     let error = bench.wait(&number, seconds(300)).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Expired | ErrorKind::ActivationCancelled), "{error:?}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Expired | ErrorKind::ActivationCancelled),
+        "{error:?}"
+    );
     assert!(error.hint().contains("without a charge"), "{error}");
 }
 
@@ -117,9 +129,13 @@ pub(super) fn the_code_beats_the_cancellation() {
     let bench = Bench::memory();
     let number = bench.number("zz_cancel_race");
     let options = WaitOptions::new(seconds(8)).cancel_on_timeout();
-    let sms = bench.timed(seconds(8) + TIMEOUT, || number.wait_for_code(options)).expect("the code wins");
+    let sms =
+        bench.timed(seconds(8) + TIMEOUT, || number.wait_for_code(options)).expect("the code wins");
     assert_eq!(Some(&sms), number.code().as_ref());
-    assert_eq!(bench.call(|_| number.settle(EarlyCancel::Report)).unwrap().state, Settled::Completed);
+    assert_eq!(
+        bench.call(|_| number.settle(EarlyCancel::Report)).unwrap().state,
+        Settled::Completed
+    );
     bench.assert_ledger(1, 0);
 }
 
@@ -161,7 +177,11 @@ pub(super) fn both_clocks_are_read() {
         };
         let options = WaitOptions::new(seconds(60)).on_progress(&mut progress);
         let error = bench.timed(seconds(60), || number.wait_for_code(options)).unwrap_err();
-        assert_eq!((error.kind(), bench.since(start)), (ErrorKind::WaitTimeout, seconds(60)), "{back}: {error:?}");
+        assert_eq!(
+            (error.kind(), bench.since(start)),
+            (ErrorKind::WaitTimeout, seconds(60)),
+            "{back}: {error:?}"
+        );
     }
     // The machine was suspended for half an hour: the service's time went on, and the order is over.
     let (clock, bench) = by_hand();
@@ -217,7 +237,9 @@ pub(super) fn fifty_threads_wait_for_themselves() {
     let codes: Vec<(&str, String)> = std::thread::scope(|scope| {
         let threads: Vec<_> = numbers
             .iter()
-            .map(|number| (number.id(), scope.spawn(|| number.wait_for_code(seconds(1000)).unwrap().code)))
+            .map(|number| {
+                (number.id(), scope.spawn(|| number.wait_for_code(seconds(1000)).unwrap().code))
+            })
             .collect();
         threads.into_iter().map(|(id, thread)| (id, thread.join().unwrap())).collect()
     });

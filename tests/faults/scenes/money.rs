@@ -6,7 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::transport::Timeouts;
 use sastaotp::{
-    Amount, Charge, Client, EarlyCancel, ErrorKind, Intent, OrderQuery, Retry, SetStatus, Settled, StatusChange,
+    Amount, Charge, Client, EarlyCancel, ErrorKind, Intent, OrderQuery, Retry, SetStatus, Settled,
+    StatusChange,
 };
 
 use crate::bench::{Bench, Door, Fault, request, seconds};
@@ -55,7 +56,8 @@ pub(super) fn a_purchase_made_twice_shows_in_the_history() {
         (r#""service":"all-is-well","country":"22""#, 0),
     ] {
         let orders = format!(r#"[{{"order_id":99999999,"activation_id":"new",{fields}}}]"#);
-        let rule = serde_json::json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders});
+        let rule =
+            serde_json::json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders});
         bench.control("faults", &rule.to_string());
         let page = bench.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
         assert_eq!(page.extra_orders.len(), extra_orders, "{fields}");
@@ -91,14 +93,22 @@ pub(super) fn an_early_cancel_says_when() {
     let number = bench.number("zz_early_cancel");
     bench.pass(seconds(20));
     let error = bench.call(|_| number.cancel()).unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::TooEarly, Retry::After(seconds(100))), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::TooEarly, Retry::After(seconds(100))),
+        "{error:?}"
+    );
     assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled);
     // Where the service does not say, it is two minutes after the purchase.
     let number = bench.number("zz_never");
     bench.arm(Fault::Rule("S08", "", ""), "setStatus", 1);
     bench.pass(seconds(30));
     let error = bench.call(|_| number.cancel()).unwrap_err();
-    assert_eq!((error.kind(), error.retry()), (ErrorKind::TooEarly, Retry::After(seconds(90))), "{error:?}");
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::TooEarly, Retry::After(seconds(90))),
+        "{error:?}"
+    );
     bench.assert_ledger(2, 1);
 }
 
@@ -133,7 +143,11 @@ pub(super) fn what_another_bought_is_a_candidate_and_no_more() {
     bench.another_client().get_number(request("zz_ok")).unwrap();
     let found = bench.call(|client| client.reconcile(error.intent().unwrap())).unwrap();
     assert_eq!(found.candidates.len(), 2, "{found:?}");
-    assert_eq!((bench.network.count("setStatus"), bench.client.unclaimed().len()), (0, 0), "nothing is taken up");
+    assert_eq!(
+        (bench.network.count("setStatus"), bench.client.unclaimed().len()),
+        (0, 0),
+        "nothing is taken up"
+    );
     bench.assert_ledger(3, 0);
     // What the matrix calls S13 for the service: the same request, committed for two.
     bench.arm(Fault::Rule("S13", "", ""), "getNumber", 1);
@@ -170,8 +184,13 @@ pub(super) fn a_purchase_is_found_by_its_order_id() {
         let wall = clock.now().wall;
         clock.set_wall(if forward { wall + jump } else { wall - jump });
         let found = bench.call(|client| client.reconcile(error.intent().unwrap())).unwrap();
-        let ids: Vec<_> = found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
-        assert_eq!((ids.len(), ids.contains(&before.id()), found.complete), (1, false, true), "{found:?}");
+        let ids: Vec<_> =
+            found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
+        assert_eq!(
+            (ids.len(), ids.contains(&before.id()), found.complete),
+            (1, false, true),
+            "{found:?}"
+        );
     }
 }
 
@@ -186,7 +205,9 @@ pub(super) fn an_activation_listed_twice_is_warned_of() {
 }
 
 pub(super) fn an_activation_sold_twice_counts_once() {
-    let bench = Bench::with(Door::Memory, Timeouts::default(), |builder| builder.budget(Amount::from_rupees(300)));
+    let bench = Bench::with(Door::Memory, Timeouts::default(), |builder| {
+        builder.budget(Amount::from_rupees(300))
+    });
     let first = bench.number("zz_ok");
     let left = bench.client.budget_left();
     bench.arm(Fault::Rule("S15", "same", ""), "getNumber", 1);
@@ -204,13 +225,17 @@ pub(super) fn a_purchase_is_found_after_maintenance() {
     for committed in [false, true] {
         let bench = Bench::memory();
         bench.number("zz_never");
-        let when = if committed { r#","when":"after_commit""# } else { r#","when":"before_commit""# };
+        let when =
+            if committed { r#","when":"after_commit""# } else { r#","when":"before_commit""# };
         bench.arm(Fault::Rule("S17", "", when), "getNumber", 1);
         bench.arm(Fault::Rule("S17", "", ""), "getOrders", 0);
         let error = bench.buy(|client| client.get_number(request("zz_ok"))).unwrap_err();
         assert_eq!(error.charge(), Charge::Unknown, "{error:?}");
         let intent = error.intent().unwrap();
-        assert!(bench.call(|client| client.reconcile(intent)).is_err(), "a history that is away proves nothing");
+        assert!(
+            bench.call(|client| client.reconcile(intent)).is_err(),
+            "a history that is away proves nothing"
+        );
         bench.pass(seconds(600));
         bench.heal();
         let found = bench.call(|client| client.reconcile(intent)).unwrap();
@@ -259,7 +284,8 @@ pub(super) fn fifty_threads_buy_one_each() {
     // The gate lets one purchase of a kind through at a time, and two kinds do not wait for each other.
     let attempts = bench.network.attempts("getNumber");
     for kind in ["service=zz_ok", "service=zz_multi"] {
-        let mut of_kind: Vec<_> = attempts.iter().filter(|attempt| attempt.query.contains(kind)).collect();
+        let mut of_kind: Vec<_> =
+            attempts.iter().filter(|attempt| attempt.query.contains(kind)).collect();
         of_kind.sort_by_key(|attempt| attempt.began);
         assert_eq!(of_kind.len(), 25);
         assert!(of_kind.windows(2).all(|pair| pair[0].ended <= pair[1].began), "{kind}");

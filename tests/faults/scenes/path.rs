@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock, SystemClock};
 use sastaotp::transport::{
-    Cause, HttpConfig, HttpTransport, Phase, ProxyChoice, Reply, Request, Timeouts, Transport, TransportError,
+    Cause, HttpConfig, HttpTransport, Phase, ProxyChoice, Reply, Request, Timeouts, Transport,
+    TransportError,
 };
 use sastaotp::{Cancel, Charge, Client, Error, ErrorKind, Operation, Queue, Result};
 
@@ -100,7 +101,9 @@ pub(super) fn a_drip_ends_with_the_time_of_the_purchase() {
 
 /// Every phase that a call can be blocked in, with whether a byte of it left by then.
 fn phases() -> Vec<(&'static str, bool, Bench)> {
-    let on = |door, timeouts| Bench::on(Arc::new(SystemClock::default()), door, timeouts, |builder| builder);
+    let on = |door, timeouts| {
+        Bench::on(Arc::new(SystemClock::default()), door, timeouts, |builder| builder)
+    };
     let real = || on(Door::Socket, Timeouts::default());
     vec![
         ("resolving", false, real()),
@@ -165,9 +168,13 @@ fn in_each_phase<T: Debug>(
 
 pub(super) fn reads_are_cancelled() {
     in_each_phase("getBalance", |client, _| client.get_balance(), |_, _, _, _| {});
-    let bench = Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| builder);
+    let bench =
+        Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| {
+            builder
+        });
     bench.arm(Fault::Rule("H06", "seconds", r#","retry_after":"20""#), "getBalance", 0);
-    let error = cancelled("between two attempts", |cancel| bench.client.with_cancel(cancel).get_balance());
+    let error =
+        cancelled("between two attempts", |cancel| bench.client.with_cancel(cancel).get_balance());
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
 }
 
@@ -180,7 +187,10 @@ pub(super) fn charges_are_cancelled() {
         assert_eq!(bench.ledger().charges, 1 + usize::from(sent), "{phase}");
     });
     // At the gate: another purchase of the same is under way.
-    let bench = Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| builder);
+    let bench =
+        Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| {
+            builder
+        });
     bench.arm(Fault::Rule("N10", "silent", ""), "getNumber", 1);
     let first = Cancel::new();
     std::thread::scope(|scope| {
@@ -188,8 +198,14 @@ pub(super) fn charges_are_cancelled() {
         while bench.ledger().charges == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
-        let error = cancelled("at the gate", |cancel| bench.client.with_cancel(cancel).get_number(request("zz_ok")));
-        assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, Charge::NotCharged), "{error:?}");
+        let error = cancelled("at the gate", |cancel| {
+            bench.client.with_cancel(cancel).get_number(request("zz_ok"))
+        });
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::Cancelled, Charge::NotCharged),
+            "{error:?}"
+        );
         first.cancel();
         assert_eq!(hanging.join().unwrap().unwrap_err().charge(), Charge::Unknown);
     });
@@ -201,20 +217,36 @@ pub(super) fn waits_are_cancelled() {
     in_each_phase("getStatus", wait, |phase, _, bench, error| {
         let words = error.to_string();
         let charged = bench.ledger().charged;
-        let id = charged.iter().find(|id| words.contains(id.as_str())).unwrap_or_else(|| panic!("{phase}: {words}"));
+        let id = charged
+            .iter()
+            .find(|id| words.contains(id.as_str()))
+            .unwrap_or_else(|| panic!("{phase}: {words}"));
         bench.heal();
-        let sms = bench.client.activation(id).unwrap().wait_for_code(seconds(30)).expect("the order is as it was");
+        let sms = bench
+            .client
+            .activation(id)
+            .unwrap()
+            .wait_for_code(seconds(30))
+            .expect("the order is as it was");
         assert_eq!(Some(sms.code), bench.true_code(id));
     });
-    let bench = Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| builder);
+    let bench =
+        Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| {
+            builder
+        });
     let number = bench.number("zz_never");
-    let error = cancelled("between two polls", |cancel| number.with_cancel(cancel).wait_for_code(seconds(60)));
+    let error = cancelled("between two polls", |cancel| {
+        number.with_cancel(cancel).wait_for_code(seconds(60))
+    });
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
     assert_eq!(number.end(), None);
 }
 
 pub(super) fn a_queue_closes_at_once() {
-    let bench = Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| builder);
+    let bench =
+        Bench::on(Arc::new(SystemClock::default()), Door::Socket, Timeouts::default(), |builder| {
+            builder
+        });
     let id = bench.number("zz_never").id().to_owned();
     for action in ["getBalance", "getNumber"] {
         bench.arm(Fault::Rule("N10", "silent", ""), action, 0);
@@ -253,7 +285,8 @@ fn half_broken(addresses: &[&str]) -> Client {
             }
         }
     };
-    let builder = Client::builder().api_key("stp_canary_of_a_scene").transport(named(addresses, handler));
+    let builder =
+        Client::builder().api_key("stp_canary_of_a_scene").transport(named(addresses, handler));
     builder.build().expect("the settings are right")
 }
 
@@ -262,13 +295,17 @@ const BROKEN: [&[&str]; 2] = [&["2001:db8::1", "127.0.0.1"], &["::1", "127.0.0.9
 
 pub(super) fn a_read_takes_the_next_address() {
     for addresses in BROKEN {
-        half_broken(addresses).with_timeout(seconds(5)).get_balance().expect("the other address answers");
+        half_broken(addresses)
+            .with_timeout(seconds(5))
+            .get_balance()
+            .expect("the other address answers");
     }
 }
 
 pub(super) fn a_charge_takes_the_next_address() {
     for addresses in BROKEN {
-        let number = half_broken(addresses).get_number(request("tg")).expect("the other address answers");
+        let number =
+            half_broken(addresses).get_number(request("tg")).expect("the other address answers");
         assert_eq!(number.id(), "4711");
     }
 }
@@ -276,7 +313,10 @@ pub(super) fn a_charge_takes_the_next_address() {
 pub(super) fn a_wait_takes_the_next_address() {
     for addresses in BROKEN {
         let number = half_broken(addresses).activation("4711").unwrap();
-        assert_eq!(number.wait_for_code(seconds(5)).expect("the other address answers").code, "482911");
+        assert_eq!(
+            number.wait_for_code(seconds(5)).expect("the other address answers").code,
+            "482911"
+        );
     }
 }
 
@@ -342,7 +382,11 @@ fn suspending(action: &'static str) -> Bench {
     let shared = Arc::clone(&clock) as Arc<dyn Clock>;
     let bench = Bench::on(shared, Door::Memory, Timeouts::default(), |builder| builder);
     let under = Arc::clone(bench.network.well());
-    bench.network.lead_astray(action, 0, Arc::new(Suspends { under, clock, action, times: 1.into() }));
+    bench.network.lead_astray(
+        action,
+        0,
+        Arc::new(Suspends { under, clock, action, times: 1.into() }),
+    );
     bench
 }
 
@@ -367,5 +411,8 @@ pub(super) fn a_wait_after_a_suspend_polls_at_once() {
     bench.timed(seconds(60), || number.wait_for_code(seconds(60))).unwrap();
     let polls = bench.polls(&number);
     assert_eq!(polls.len(), 2);
-    assert!(bench.since(before) < seconds(1), "the machine slept: the code may be there since long");
+    assert!(
+        bench.since(before) < seconds(1),
+        "the machine slept: the code may be there since long"
+    );
 }

@@ -8,7 +8,8 @@ use crate::bench::{Bench, Door, Fault, request, seconds};
 
 /// A whole reply in place of the service's.
 fn body(bench: &Bench, action: &str, body: &str) {
-    let rule = serde_json::json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
+    let rule =
+        serde_json::json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
     bench.control("faults", &rule.to_string());
 }
 
@@ -18,9 +19,14 @@ pub(super) fn nobody_follows_a_redirect() {
     let location = format!("http://{}/stubs/handler_api.php", target.local_addr().unwrap());
     for status in [301, 302, 303, 307, 308] {
         let bench = Bench::new(Door::Socket);
-        let rule = serde_json::json!({"fault": "H01", "status": status, "location": location, "times": 0});
+        let rule =
+            serde_json::json!({"fault": "H01", "status": status, "location": location, "times": 0});
         bench.control("faults", &rule.to_string());
-        assert_eq!(bench.call(Client::get_balance).unwrap_err().kind(), ErrorKind::Protocol, "{status}");
+        assert_eq!(
+            bench.call(Client::get_balance).unwrap_err().kind(),
+            ErrorKind::Protocol,
+            "{status}"
+        );
         let error = bench.buy(|client| client.get_number(request("zz_ok"))).unwrap_err();
         assert_eq!(error.http_status(), Some(status), "{error:?}");
     }
@@ -52,14 +58,22 @@ pub(super) fn a_pause_is_kept_up_to_a_minute() {
 }
 
 pub(super) fn nothing_is_an_empty_list() {
-    for nothing in
-        ["[]", "null", "false", "{}", r#"{"status":"OK","data":[],"orders":[],"services":[],"countries":[]}"#]
-    {
+    for nothing in [
+        "[]",
+        "null",
+        "false",
+        "{}",
+        r#"{"status":"OK","data":[],"orders":[],"services":[],"countries":[]}"#,
+    ] {
         let bench = Bench::memory();
         for action in ["getPrices", "getServicesList", "getCountries", "getOrders"] {
             body(&bench, action, nothing);
         }
-        assert_eq!(bench.call(|client| client.get_prices(None, None)).unwrap().len(), 0, "{nothing}");
+        assert_eq!(
+            bench.call(|client| client.get_prices(None, None)).unwrap().len(),
+            0,
+            "{nothing}"
+        );
         assert_eq!(bench.call(|client| client.get_services(None)).unwrap().len(), 0, "{nothing}");
         assert_eq!(bench.call(Client::get_countries).unwrap().len(), 0, "{nothing}");
         assert_eq!(
@@ -79,7 +93,10 @@ pub(super) fn missing_fields_have_defaults() {
     );
     let orders = bench.call(|client| client.get_orders(&OrderQuery::default())).unwrap().orders;
     assert_eq!(orders.len(), 2);
-    assert_eq!((orders[0].order_id.as_deref(), orders[0].activation_id.as_deref()), (Some("7"), None));
+    assert_eq!(
+        (orders[0].order_id.as_deref(), orders[0].activation_id.as_deref()),
+        (Some("7"), None)
+    );
     assert_eq!((orders[1].activation_id.as_deref(), orders[1].price), (Some("a"), None));
     body(&bench, "getBalance", r#"{"status":"OK","balance":"12.5","new":null}"#);
     assert_eq!(bench.call(Client::get_balance).unwrap().currency, "INR");
@@ -88,10 +105,15 @@ pub(super) fn missing_fields_have_defaults() {
 pub(super) fn an_unreadable_price_costs_only_the_price() {
     for price in ["\"NaN\"", "1e400", "-1", "\"18,50\""] {
         let bench = Bench::memory();
-        let order = format!(r#"{{"orders":[{{"order_id":7,"activation_id":"a","price":{price}}}]}}"#);
+        let order =
+            format!(r#"{{"orders":[{{"order_id":7,"activation_id":"a","price":{price}}}]}}"#);
         body(&bench, "getOrders", &order);
         let page = bench.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
-        assert_eq!((page.orders[0].activation_id.as_deref(), page.orders[0].price), (Some("a"), None), "{price}");
+        assert_eq!(
+            (page.orders[0].activation_id.as_deref(), page.orders[0].price),
+            (Some("a"), None),
+            "{price}"
+        );
         assert!(page.orders[0].raw.contains(price), "as it came: {}", page.orders[0].raw);
         body(&bench, "getPrices", &format!(r#"{{"22":{{"tg":{{"cost":{price},"count":5}}}}}}"#));
         let prices = bench.call(|client| client.get_prices(None, None)).unwrap();
@@ -114,7 +136,8 @@ pub(super) fn the_last_of_two_equal_keys_counts() {
 }
 
 pub(super) fn words_are_kept_as_they_are() {
-    for words in ["Your balance is too low", "Недостаточно средств на балансе"] {
+    for words in ["Your balance is too low", "Недостаточно средств на балансе"]
+    {
         let bench = Bench::memory();
         body(&bench, "getBalance", words);
         let error = bench.call(Client::get_balance).unwrap_err();
@@ -145,7 +168,14 @@ pub(super) fn texts() -> [String; 6] {
     let emoji = "🔑 4821 🎉".to_owned();
     let long = "4821 ".repeat(820).trim_end().to_owned();
     let token = |text: &str| text.to_owned();
-    [token("12:34:56"), token("STATUS_CANCEL BAD_KEY"), token("<b>4821</b> &amp; more"), emoji, long, token("000000")]
+    [
+        token("12:34:56"),
+        token("STATUS_CANCEL BAD_KEY"),
+        token("<b>4821</b> &amp; more"),
+        emoji,
+        long,
+        token("000000"),
+    ]
 }
 
 pub(super) fn a_text_full_of_tokens_is_a_text() {
@@ -154,7 +184,8 @@ pub(super) fn a_text_full_of_tokens_is_a_text() {
         let number = bench.number("zz_never");
         let sms = serde_json::json!({"id": number.id(), "code": text, "text": text});
         bench.control("sms", &sms.to_string());
-        let Status::Received(sms) = bench.call(|client| client.get_status(number.id())).unwrap() else {
+        let Status::Received(sms) = bench.call(|client| client.get_status(number.id())).unwrap()
+        else {
             panic!("a code came")
         };
         assert_eq!((&sms.code, sms.text.as_ref()), (&text, Some(&text)));
@@ -165,15 +196,24 @@ pub(super) fn plain_text_that_may_be_cut_is_refused() {
     for variant in ["cut", "whole"] {
         for sends in ["ACCESS_BALANCE:125.50", "NO_BALANCE"] {
             let bench = Bench::new(Door::Socket);
-            bench.arm(Fault::Rule("N09", variant, format!(r#","body":"{sends}""#).leak()), "getBalance", 0);
+            bench.arm(
+                Fault::Rule("N09", variant, format!(r#","body":"{sends}""#).leak()),
+                "getBalance",
+                0,
+            );
             let error = bench.call(Client::get_balance).unwrap_err();
-            assert_eq!((error.kind(), error.fault()), (ErrorKind::Protocol, Some("N09")), "{error:?}");
+            assert_eq!(
+                (error.kind(), error.fault()),
+                (ErrorKind::Protocol, Some("N09")),
+                "{error:?}"
+            );
         }
         // The state is then asked for in a form that shows its end.
         let bench = Bench::new(Door::Socket);
         let number = bench.number("zz_multi");
         bench.arm(Fault::Rule("N09", variant, ""), "getStatus", 0);
-        let Status::Received(sms) = bench.call(|client| client.get_status(number.id())).unwrap() else {
+        let Status::Received(sms) = bench.call(|client| client.get_status(number.id())).unwrap()
+        else {
             panic!("a code came")
         };
         assert_eq!(Some(sms.code), bench.true_code(number.id()));

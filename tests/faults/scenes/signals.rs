@@ -35,7 +35,8 @@ fn interrupted(class: &str, action: &'static str) -> Bench {
     bench.arm(Fault::Rule("N11", "", r#","every_ms":1"#), action, 0);
     let told = format!("{class} {} {} {id}", sandbox_url(), bench.key());
     let program = std::env::current_exe().expect("it is a file");
-    let mut child = Command::new(program).env(TOLD, told).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut child =
+        Command::new(program).env(TOLD, told).stdout(Stdio::piped()).spawn().expect("it starts");
     let pid = Pid::from_child(&child);
     let mut words = BufReader::new(child.stdout.take().expect("it is piped"));
     let mut line = String::new();
@@ -51,7 +52,8 @@ fn interrupted(class: &str, action: &'static str) -> Bench {
     words.read_line(&mut line).expect("it says what came of it");
     assert!(status.success() && line.contains("interrupted: true"), "{class}: {status:?} {line}");
     let log = bench.control("log", "");
-    let sent = log["log"].as_array().unwrap().iter().filter(|line| line["action"] == action).count();
+    let sent =
+        log["log"].as_array().unwrap().iter().filter(|line| line["action"] == action).count();
     assert_eq!(sent, if class == "charge" { 2 } else { 1 }, "{class}: sent once");
     bench
 }
@@ -60,7 +62,8 @@ fn interrupted(class: &str, action: &'static str) -> Bench {
 pub(crate) fn be_interrupted() -> Option<ExitCode> {
     let told = std::env::var(TOLD).ok()?;
     let signalled = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signalled)).expect("a handler");
+    signal_hook::flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signalled))
+        .expect("a handler");
     println!("ready");
     let outcome = call(&told);
     println!("{outcome:?}, interrupted: {}", signalled.load(Ordering::SeqCst));

@@ -7,7 +7,8 @@ use sastaotp::protocol::{Failure, RawReply};
 use serde_json::value::RawValue;
 
 /// The statuses that an input can name.
-pub const STATUSES: [u16; 16] = [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503, 520, 299];
+pub const STATUSES: [u16; 16] =
+    [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503, 520, 299];
 
 /// An input as a reply: its first byte chooses among the parsers of a target, its second says what came around the body.
 pub fn reply(data: &[u8]) -> Option<(u8, RawReply<'_>)> {

@@ -35,9 +35,11 @@ const SERVICES: [&CStr; 16] = [
     c"no service",
 ];
 /// Texts that are odd, and a few that are not.
-const TEXTS: [&CStr; 8] = [c"", c"22", c"tg", c"India", c"pending", c"\xff\xfe", c"a&b=c", c"\xc3\xa9"];
+const TEXTS: [&CStr; 8] =
+    [c"", c"22", c"tg", c"India", c"pending", c"\xff\xfe", c"a&b=c", c"\xc3\xa9"];
 const FAULTS: [&str; 16] = [
-    "N01", "N03", "N05", "N06", "N08", "N09", "N10", "N12", "H04", "H06", "H07", "H10", "B01", "B04", "B06", "B10",
+    "N01", "N03", "N05", "N06", "N08", "N09", "N10", "N12", "H04", "H06", "H07", "H10", "B01",
+    "B04", "B06", "B10",
 ];
 /// Operations; ID stands for that of an activation.
 const OPERATIONS: [&str; 16] = [
@@ -182,12 +184,22 @@ impl Host<'_> {
     }
 
     /// Makes a call that may fail; `bound` says that it takes an object of one process.
-    unsafe fn call(&mut self, bound: bool, call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> bool {
+    unsafe fn call(
+        &mut self,
+        bound: bool,
+        call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status,
+    ) -> bool {
         let mut error = dangling_mut();
         let unasked = self.byte() % 16 == 1;
         let status = call(if unasked { null_mut() } else { &raw mut error });
-        assert!((SASTAOTP_OK.0..=SASTAOTP_INTERNAL.0).contains(&status.0) && status != SASTAOTP_INTERNAL);
-        assert!(!(bound && self.child) || status == SASTAOTP_CONFIG, "a child used what is its parent's");
+        assert!(
+            (SASTAOTP_OK.0..=SASTAOTP_INTERNAL.0).contains(&status.0)
+                && status != SASTAOTP_INTERNAL
+        );
+        assert!(
+            !(bound && self.child) || status == SASTAOTP_CONFIG,
+            "a child used what is its parent's"
+        );
         if !unasked {
             assert_eq!(status == SASTAOTP_OK, error.is_null());
             if !error.is_null() {
@@ -207,7 +219,8 @@ impl Host<'_> {
     ) -> *mut T {
         let mut object = dangling_mut();
         let nowhere = self.byte() % 16 == 1;
-        let made = self.call(bound, |error| call(if nowhere { null_mut() } else { &raw mut object }, error));
+        let made = self
+            .call(bound, |error| call(if nowhere { null_mut() } else { &raw mut object }, error));
         if nowhere {
             assert!(!made, "what has no place is not made");
             return null_mut();
@@ -245,18 +258,24 @@ impl Host<'_> {
         let (fault, commit) = (self.pick(&FAULTS), self.byte() & 1 == 1);
         let when = if commit { "after_commit" } else { "before_commit" };
         // Some faults know no moment: then the rule is refused, and none is set.
-        let _ = self.transport.control(KEY, "faults", &format!(r#"{{"fault":"{fault}","when":"{when}"}}"#));
+        let _ = self.transport.control(
+            KEY,
+            "faults",
+            &format!(r#"{{"fault":"{fault}","when":"{when}"}}"#),
+        );
         let _ = self.transport.control(KEY, "faults", &format!(r#"{{"fault":"{fault}"}}"#));
     }
 
     /// Builders, which belong to no process.
     unsafe fn build(&mut self) {
-        let (which, text, micros) = (self.byte() % 12, self.text(), i64::from(self.byte()) * 1_000_000 - 1_000_000);
+        let (which, text, micros) =
+            (self.byte() % 12, self.text(), i64::from(self.byte()) * 1_000_000 - 1_000_000);
         let (request, options) = (self.request, self.options);
         match which {
             0..=3 => {
                 let service = self.pick(&SERVICES).as_ptr();
-                let made = self.make(false, |it, error| sastaotp_number_request_new(service, it, error));
+                let made =
+                    self.make(false, |it, error| sastaotp_number_request_new(service, it, error));
                 replace!(self.request, sastaotp_number_request_free, made);
                 if self.byte() & 1 == 0 {
                     self.call(false, |error| sastaotp_number_request_accept_any_price(made, error));
@@ -266,10 +285,14 @@ impl Host<'_> {
                 self.call(false, |error| sastaotp_number_request_set_country(request, text, error));
             }
             5 => {
-                self.call(false, |error| sastaotp_number_request_set_max_price(request, micros, error));
+                self.call(false, |error| {
+                    sastaotp_number_request_set_max_price(request, micros, error)
+                });
             }
             6 => {
-                self.call(false, |error| sastaotp_number_request_set_operator(request, text, error));
+                self.call(false, |error| {
+                    sastaotp_number_request_set_operator(request, text, error)
+                });
             }
             7 => {
                 self.call(false, |error| sastaotp_number_request_ask_multi_sms(request, error));
@@ -277,7 +300,9 @@ impl Host<'_> {
             8 => replace!(self.options, sastaotp_wait_options_free, sastaotp_wait_options_new()),
             9 => {
                 let millis = self.millis();
-                self.call(false, |error| sastaotp_wait_options_set_interval_ms(options, millis, error));
+                self.call(false, |error| {
+                    sastaotp_wait_options_set_interval_ms(options, millis, error)
+                });
             }
             10 => {
                 self.call(false, |error| sastaotp_wait_options_accept_same_code(options, error));
@@ -296,7 +321,9 @@ impl Host<'_> {
         match which {
             0 | 1 => replace!(self.config, sastaotp_config_free, sastaotp_config_new()),
             2 => {
-                self.call(false, |error| sastaotp_config_set_key_in(config, sastaotp_key_in(small), error));
+                self.call(false, |error| {
+                    sastaotp_config_set_key_in(config, sastaotp_key_in(small), error)
+                });
             }
             3 => {
                 self.call(false, |error| sastaotp_config_set_base_url(config, text, error));
@@ -305,24 +332,32 @@ impl Host<'_> {
                 self.call(false, |error| sastaotp_config_set_user_agent(config, text, error));
             }
             5 => {
-                let (place, length) = if small < 0 { (null(), 7) } else { (pem.as_ptr(), pem.len()) };
+                let (place, length) =
+                    if small < 0 { (null(), 7) } else { (pem.as_ptr(), pem.len()) };
                 self.call(false, |error| sastaotp_config_add_ca_pem(config, place, length, error));
             }
             6 => {
-                self.call(false, |error| sastaotp_config_set_max_connections(config, small.unsigned_abs(), error));
+                self.call(false, |error| {
+                    sastaotp_config_set_max_connections(config, small.unsigned_abs(), error)
+                });
             }
             7 => {
                 self.call(false, |error| sastaotp_config_set_budget(config, small.into(), error));
             }
             8 => {
-                self.call(false, |error| sastaotp_config_set_timeout_ms(config, small.unsigned_abs(), error));
+                self.call(false, |error| {
+                    sastaotp_config_set_timeout_ms(config, small.unsigned_abs(), error)
+                });
             }
             9 => {
                 let count = small.unsigned_abs();
-                self.call(false, |error| sastaotp_config_set_max_requests_per_minute(config, count, error));
+                self.call(false, |error| {
+                    sastaotp_config_set_max_requests_per_minute(config, count, error)
+                });
             }
             10 => {
-                let odd = [c"".as_ptr(), c"\xff".as_ptr(), c"a b".as_ptr(), null()][(small & 3) as usize];
+                let odd =
+                    [c"".as_ptr(), c"\xff".as_ptr(), c"a b".as_ptr(), null()][(small & 3) as usize];
                 self.call(false, |error| sastaotp_config_set_api_key(config, odd, error));
             }
             _ => {
@@ -336,8 +371,11 @@ impl Host<'_> {
         let (client, cancel, which) = (self.client(), self.cancel, self.byte());
         let millis = self.millis();
         let made = match which % 3 {
-            0 => self.make(true, |it, error| sastaotp_client_with_cancel(client, cancel, it, error)),
-            1 => self.make(true, |it, error| sastaotp_client_with_timeout_ms(client, millis, it, error)),
+            0 => {
+                self.make(true, |it, error| sastaotp_client_with_cancel(client, cancel, it, error))
+            }
+            1 => self
+                .make(true, |it, error| sastaotp_client_with_timeout_ms(client, millis, it, error)),
             _ => null_mut(),
         };
         // Freeing it in a child would only leave it behind, as is meant.
@@ -360,20 +398,29 @@ impl Host<'_> {
         values!(client; sastaotp_client_budget_left);
         match which {
             0 | 1 => {
-                let balance = self.make(true, |it, error| sastaotp_client_get_balance(client, it, error));
+                let balance =
+                    self.make(true, |it, error| sastaotp_client_get_balance(client, it, error));
                 read_balance(balance);
                 sastaotp_balance_free(balance);
             }
             // All of a catalogue takes as long as a hundred other calls, so it is rare.
             2 if self.byte() == 1 => {
-                let services = self.make(true, |it, error| sastaotp_client_get_services(client, text, it, error));
+                let services = self
+                    .make(true, |it, error| sastaotp_client_get_services(client, text, it, error));
                 read_services(services);
                 sastaotp_services_free(services);
             }
             3 => {
-                let (service, country) = if text.is_null() { (c"tg", c"\xff") } else { (c"tg", c"22") };
+                let (service, country) =
+                    if text.is_null() { (c"tg", c"\xff") } else { (c"tg", c"22") };
                 let prices = self.make(true, |it, error| {
-                    sastaotp_client_get_prices(client, service.as_ptr(), country.as_ptr(), it, error)
+                    sastaotp_client_get_prices(
+                        client,
+                        service.as_ptr(),
+                        country.as_ptr(),
+                        it,
+                        error,
+                    )
                 });
                 read_prices(prices);
                 sastaotp_prices_free(prices);
@@ -388,13 +435,15 @@ impl Host<'_> {
             }
             5 => {
                 let (limit, page) = (self.byte().into(), self.byte().into());
-                let orders =
-                    self.make(true, |it, error| sastaotp_client_get_orders(client, limit, page, text, it, error));
+                let orders = self.make(true, |it, error| {
+                    sastaotp_client_get_orders(client, limit, page, text, it, error)
+                });
                 read_orders(orders);
                 sastaotp_orders_free(orders);
             }
             6 => {
-                let orders = self.make(true, |it, error| sastaotp_client_orders(client, text, it, error));
+                let orders =
+                    self.make(true, |it, error| sastaotp_client_orders(client, text, it, error));
                 if self.child {
                     assert!(orders.is_null());
                 } else {
@@ -403,32 +452,40 @@ impl Host<'_> {
             }
             7 => {
                 let (iterator, mut order) = (self.orders, dangling_mut());
-                if self.call(true, |error| sastaotp_order_iterator_next(iterator, &raw mut order, error)) {
+                if self.call(true, |error| {
+                    sastaotp_order_iterator_next(iterator, &raw mut order, error)
+                }) {
                     read_order(order);
                 }
                 sastaotp_order_free(order);
             }
             8 => {
-                let list = self.make(true, |it, error| sastaotp_client_unclaimed(client, it, error));
+                let list =
+                    self.make(true, |it, error| sastaotp_client_unclaimed(client, it, error));
                 read_unclaimed(list);
                 sastaotp_unclaimed_list_free(list);
             }
             9 => {
                 let intent = self.intent;
-                let found = self.make(true, |it, error| sastaotp_client_reconcile(client, intent, it, error));
+                let found = self
+                    .make(true, |it, error| sastaotp_client_reconcile(client, intent, it, error));
                 read_reconciliation(found);
                 sastaotp_reconciliation_free(found);
             }
             10 => {
                 let id = self.id();
-                let state = self.make(true, |it, error| sastaotp_client_get_status(client, id.as_ptr(), it, error));
+                let state = self.make(true, |it, error| {
+                    sastaotp_client_get_status(client, id.as_ptr(), it, error)
+                });
                 read_state(state);
                 sastaotp_state_free(state);
             }
             _ => {
-                let (id, status) = (self.id(), sastaotp_set_status(i32::from(self.byte() % 12) - 2));
-                let change =
-                    self.make(true, |it, error| sastaotp_client_set_status(client, id.as_ptr(), status, it, error));
+                let (id, status) =
+                    (self.id(), sastaotp_set_status(i32::from(self.byte() % 12) - 2));
+                let change = self.make(true, |it, error| {
+                    sastaotp_client_set_status(client, id.as_ptr(), status, it, error)
+                });
                 texts!(change; sastaotp_change_text sastaotp_change_json);
                 sastaotp_change_kind(change);
                 sastaotp_change_free(change);
@@ -439,21 +496,32 @@ impl Host<'_> {
     /// The id of the activation that is held, or one that nobody has.
     unsafe fn id(&mut self) -> CString {
         let id = sastaotp_activation_id(self.activation);
-        if id.is_null() || self.byte() % 8 == 1 { c"12345".to_owned() } else { CStr::from_ptr(id).to_owned() }
+        if id.is_null() || self.byte() % 8 == 1 {
+            c"12345".to_owned()
+        } else {
+            CStr::from_ptr(id).to_owned()
+        }
     }
 
     unsafe fn buy(&mut self) {
-        let (which, client, request, intent) = (self.byte() % 8, self.client(), self.request, self.intent);
+        let (which, client, request, intent) =
+            (self.byte() % 8, self.client(), self.request, self.intent);
         let activation = self.activation;
         let id = self.id();
         let bought = match which {
-            0..=2 => self.make(true, |it, error| sastaotp_client_get_number(client, request, it, error)),
+            0..=2 => {
+                self.make(true, |it, error| sastaotp_client_get_number(client, request, it, error))
+            }
             3 => self.make(true, |it, error| sastaotp_client_buy(client, intent, it, error)),
-            4 => self.make(true, |it, error| sastaotp_client_reget_number(client, id.as_ptr(), it, error)),
+            4 => self.make(true, |it, error| {
+                sastaotp_client_reget_number(client, id.as_ptr(), it, error)
+            }),
             5 => self.make(true, |it, error| sastaotp_activation_reget(activation, it, error)),
-            6 => self.make(true, |it, error| sastaotp_client_activation(client, id.as_ptr(), it, error)),
+            6 => self
+                .make(true, |it, error| sastaotp_client_activation(client, id.as_ptr(), it, error)),
             _ => {
-                let lease = self.make(true, |it, error| sastaotp_client_lease(client, request, it, error));
+                let lease =
+                    self.make(true, |it, error| sastaotp_client_lease(client, request, it, error));
                 if !self.child {
                     replace!(self.lease, sastaotp_lease_free, lease);
                 }
@@ -467,7 +535,8 @@ impl Host<'_> {
     }
 
     unsafe fn settle(&mut self) {
-        let (which, millis, options, cancel) = (self.byte() % 14, self.millis(), self.options, self.cancel);
+        let (which, millis, options, cancel) =
+            (self.byte() % 14, self.millis(), self.options, self.cancel);
         let it = match self.byte() % 8 {
             0 => null(),
             1 => sastaotp_lease_activation(self.lease),
@@ -484,7 +553,8 @@ impl Host<'_> {
                 sastaotp_sms_free(sms);
             }
             3 | 4 => {
-                let state = self.make(true, |state, error| sastaotp_activation_poll(it, state, error));
+                let state =
+                    self.make(true, |state, error| sastaotp_activation_poll(it, state, error));
                 read_state(state);
                 sastaotp_state_free(state);
             }
@@ -496,8 +566,12 @@ impl Host<'_> {
             }
             8 => {
                 let made = match millis & 1 {
-                    0 => self.make(true, |again, error| sastaotp_activation_with_cancel(it, cancel, again, error)),
-                    _ => self.make(true, |again, error| sastaotp_activation_with_timeout_ms(it, millis, again, error)),
+                    0 => self.make(true, |again, error| {
+                        sastaotp_activation_with_cancel(it, cancel, again, error)
+                    }),
+                    _ => self.make(true, |again, error| {
+                        sastaotp_activation_with_timeout_ms(it, millis, again, error)
+                    }),
                 };
                 if !made.is_null() {
                     replace!(self.activation, sastaotp_activation_free, made);
@@ -515,7 +589,8 @@ impl Host<'_> {
                 let settlement = match which {
                     10 => self.make(true, |to, error| sastaotp_activation_complete(it, to, error)),
                     11 => self.make(true, |to, error| sastaotp_activation_cancel(it, to, error)),
-                    _ => self.make(true, |to, error| sastaotp_activation_settle(it, early, to, error)),
+                    _ => self
+                        .make(true, |to, error| sastaotp_activation_settle(it, early, to, error)),
                 };
                 read_settlement(settlement);
                 sastaotp_settlement_free(settlement);
@@ -527,7 +602,8 @@ impl Host<'_> {
         let (lease, early) = (self.lease, sastaotp_early_cancel(i32::from(self.byte() % 4) - 1));
         match self.byte() % 3 {
             0 => {
-                let settlement = self.make(true, |it, error| sastaotp_lease_close(lease, early, it, error));
+                let settlement =
+                    self.make(true, |it, error| sastaotp_lease_close(lease, early, it, error));
                 read_settlement(settlement);
                 sastaotp_settlement_free(settlement);
             }
@@ -543,13 +619,16 @@ impl Host<'_> {
     }
 
     unsafe fn enqueue(&mut self) {
-        let (which, client, workers) = (self.byte() % 16, self.client(), u32::from(self.byte() % 4));
+        let (which, client, workers) =
+            (self.byte() % 16, self.client(), u32::from(self.byte() % 4));
         let queue = self.queue;
         match which {
             0 => {
                 let made = match workers {
                     3 => self.make(true, |it, error| sastaotp_queue_new(client, it, error)),
-                    _ => self.make(true, |it, error| sastaotp_queue_new_with_workers(client, workers, it, error)),
+                    _ => self.make(true, |it, error| {
+                        sastaotp_queue_new_with_workers(client, workers, it, error)
+                    }),
                 };
                 if !self.child {
                     replace!(self.queue, sastaotp_queue_free, made);
@@ -558,15 +637,20 @@ impl Host<'_> {
             1..=8 => {
                 let operation = self.pick(&OPERATIONS);
                 let id = self.id();
-                let operation = CString::new(operation.replace("ID", id.to_str().unwrap())).unwrap();
+                let operation =
+                    CString::new(operation.replace("ID", id.to_str().unwrap())).unwrap();
                 let mut ticket = 0;
                 let text = if workers == 3 { null() } else { operation.as_ptr() };
-                if self.call(true, |error| sastaotp_queue_submit(queue, text, &raw mut ticket, error)) {
+                if self
+                    .call(true, |error| sastaotp_queue_submit(queue, text, &raw mut ticket, error))
+                {
                     self.ticket = ticket;
                 }
             }
             9 => {
-                self.call(true, |error| sastaotp_queue_submit(queue, c"{}".as_ptr(), null_mut(), error));
+                self.call(true, |error| {
+                    sastaotp_queue_submit(queue, c"{}".as_ptr(), null_mut(), error)
+                });
             }
             10 => {
                 let ticket = self.ticket.wrapping_sub(self.byte().into());
@@ -577,7 +661,9 @@ impl Host<'_> {
                 let (mut taken, mut count) = ([null_mut(); 4], usize::MAX);
                 let capacity = usize::from(self.byte() % 5);
                 let place = if capacity == 0 { null_mut() } else { taken.as_mut_ptr() };
-                if self.call(true, |error| sastaotp_queue_take(queue, place, capacity, 0, &raw mut count, error)) {
+                if self.call(true, |error| {
+                    sastaotp_queue_take(queue, place, capacity, 0, &raw mut count, error)
+                }) {
                     assert!(count <= capacity);
                     for completion in taken.into_iter().take(count) {
                         read_completion(completion);
@@ -587,7 +673,9 @@ impl Host<'_> {
             }
             14 => {
                 let (ticket, mut completion) = (self.ticket, dangling_mut());
-                if self.call(true, |error| sastaotp_queue_join(queue, ticket, 0, &raw mut completion, error)) {
+                if self.call(true, |error| {
+                    sastaotp_queue_join(queue, ticket, 0, &raw mut completion, error)
+                }) {
                     read_completion(completion);
                 }
                 sastaotp_completion_free(completion);
@@ -605,12 +693,14 @@ impl Host<'_> {
         let (client, request) = (self.client(), self.request);
         match self.byte() % 4 {
             0 | 1 => {
-                let made = self.make(true, |it, error| sastaotp_client_intend(client, request, it, error));
+                let made =
+                    self.make(true, |it, error| sastaotp_client_intend(client, request, it, error));
                 replace!(self.intent, sastaotp_intent_free, made);
             }
             2 => {
                 let saved = sastaotp_intent_json(self.intent);
-                let read = self.make(false, |it, error| sastaotp_intent_from_json(saved, it, error));
+                let read =
+                    self.make(false, |it, error| sastaotp_intent_from_json(saved, it, error));
                 assert!(read.is_null() || !saved.is_null());
                 read_intent(read);
                 sastaotp_intent_free(read);
@@ -685,7 +775,10 @@ unsafe fn read_error(it: *const sastaotp_error) {
     sastaotp_error_retry(it);
     let charge = sastaotp_error_charge(it);
     let intent = sastaotp_error_intent(it);
-    assert!(charge != SASTAOTP_CHARGE_UNKNOWN || !intent.is_null(), "what may be paid for can be looked for");
+    assert!(
+        charge != SASTAOTP_CHARGE_UNKNOWN || !intent.is_null(),
+        "what may be paid for can be looked for"
+    );
     read_intent(intent);
 }
 
@@ -716,7 +809,8 @@ unsafe fn read_services(it: *const sastaotp_services) {
 unsafe fn read_prices(it: *const sastaotp_prices) {
     let count = sastaotp_prices_count(it);
     for index in [0, count.wrapping_sub(1), count, usize::MAX] {
-        let (country, service) = (sastaotp_prices_country(it, index), sastaotp_prices_service(it, index));
+        let (country, service) =
+            (sastaotp_prices_country(it, index), sastaotp_prices_service(it, index));
         check_text(country);
         check_text(service);
         assert_eq!(country.is_null(), index >= count);

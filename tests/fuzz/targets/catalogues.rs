@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{
-    Failure, Prices, RawReply, find_countries, parse_countries, parse_orders, parse_prices, parse_services,
+    Failure, Prices, RawReply, find_countries, parse_countries, parse_orders, parse_prices,
+    parse_services,
 };
 use sastaotp_fuzz::{check_failure, check_json, reply};
 

@@ -4,7 +4,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sastaotp::protocol::{ChargeReply, Purchase, RawReply, ServiceError, parse_number, parse_reget};
+use sastaotp::protocol::{
+    ChargeReply, Purchase, RawReply, ServiceError, parse_number, parse_reget,
+};
 use sastaotp_fuzz::{Object, bare, check_failure, reply};
 
 /// The codes that are documented as refusals of a purchase.
@@ -23,7 +25,8 @@ const REFUSALS: [&str; 9] = [
 const SAYS: [&str; 9] =
     ["status", "error", "title", "error_code", "errorCode", "message", "msg", "details", "detail"];
 /// What only a purchase has.
-const BOUGHT: [&str; 5] = ["activation_id", "activationId", "new_activation_id", "order_id", "phone_number"];
+const BOUGHT: [&str; 5] =
+    ["activation_id", "activationId", "new_activation_id", "order_id", "phone_number"];
 
 fuzz_target!(|data: &[u8]| {
     let Some((parser, raw)) = reply(data) else { return };
@@ -47,7 +50,8 @@ fn check_refused(error: &ServiceError, raw: RawReply<'_>) {
     assert!(!(300..400).contains(&raw.status));
     let text = bare(raw.body).expect("only text refuses");
     if !text.starts_with('{') {
-        let inner = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
+        let inner =
+            text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
         assert_eq!(inner, code, "more than the code");
         assert!(raw.framed, "the beginning of a longer code looks the same");
         return;
@@ -58,7 +62,10 @@ fn check_refused(error: &ServiceError, raw: RawReply<'_>) {
     for other in REFUSALS.iter().filter(|other| **other != code) {
         assert!(!says("status", other) && !says("message", other), "{text} says {other} as well");
     }
-    assert!(!object.word("status").is_some_and(|status| is_success(&status)), "{text} says that it succeeded");
+    assert!(
+        !object.word("status").is_some_and(|status| is_success(&status)),
+        "{text} says that it succeeded"
+    );
     for part in [object.object("data"), Some(object)].into_iter().flatten() {
         assert!(!BOUGHT.iter().any(|name| part.has(name)), "{text} names an order");
     }
@@ -71,12 +78,16 @@ fn is_success(word: &str) -> bool {
 fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
     let id = purchase.activation_id.as_str();
     assert!((1..=64).contains(&id.len()), "{id:?}");
-    assert!(id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)), "{id:?}");
+    assert!(
+        id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)),
+        "{id:?}"
+    );
     assert!(!["0", "null", "false", "true"].contains(&id));
     assert!(purchase.price.is_none_or(|price| price.micros() >= 0));
     assert!(!(300..400).contains(&raw.status));
     let text = bare(raw.body).expect("only text proves a purchase");
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
+    let text =
+        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
     if let Some(rest) = text.strip_prefix(token).and_then(|rest| rest.strip_prefix(':')) {
         assert!(raw.framed, "a number that was cut looks whole");
         let (found, phone) = rest.rsplit_once(':').expect("an id and a number");
@@ -89,15 +100,22 @@ fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
         .find_map(|(start, _)| Object::read(&text[start..]))
         .expect("a whole object at the end");
     let inner = object.object("data");
-    assert!(proves(&object, id) || inner.is_some_and(|inner| proves(&inner, id)), "{text} proves no purchase of {id}");
+    assert!(
+        proves(&object, id) || inner.is_some_and(|inner| proves(&inner, id)),
+        "{text} proves no purchase of {id}"
+    );
 }
 
 /// Whether an object says that it is a purchase of this activation: with a status, or in the family's own names.
 fn proves(object: &Object<'_>, id: &str) -> bool {
-    let is_id = |name: &str| object.word(name).is_some_and(|found| found == id) || object.raw(name) == Some(id);
-    let named = ["new_activation_id", "activation_id", "activationId"].iter().any(|name| is_id(name));
+    let is_id = |name: &str| {
+        object.word(name).is_some_and(|found| found == id) || object.raw(name) == Some(id)
+    };
+    let named =
+        ["new_activation_id", "activation_id", "activationId"].iter().any(|name| is_id(name));
     let status = object.word("status").or_else(|| object.raw("status").map(str::to_owned));
     let says_ok = status.as_deref().is_some_and(is_success);
-    let is_word = status.is_some_and(|status| !status.is_empty() && !status.starts_with(['{', '[']));
+    let is_word =
+        status.is_some_and(|status| !status.is_empty() && !status.starts_with(['{', '[']));
     named && (says_ok || !is_word && object.has("activationId") && object.has("phoneNumber"))
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use sastaotp::Cancel;
 use sastaotp::transport::{
-    Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch, TransportError, fuzzing,
+    Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch,
+    TransportError, fuzzing,
 };
 
 const LIMIT: usize = 1000;
@@ -24,10 +25,14 @@ fuzz_target!(|data: &[u8]| {
     check(&whole, *flags, bytes);
     check(&pieces, *flags, bytes);
     // Bytes behind the end are refused when they are seen, and otherwise with the connection.
-    let unseen = whole.as_ref().is_err_and(|error| error.message.ends_with("bytes came after its end"));
+    let unseen =
+        whole.as_ref().is_err_and(|error| error.message.ends_with("bytes came after its end"));
     match (&whole, &pieces) {
         (Ok(whole), Ok(pieces)) => {
-            assert_eq!((whole.status, whole.framed, &whole.body), (pieces.status, pieces.framed, &pieces.body));
+            assert_eq!(
+                (whole.status, whole.framed, &whole.body),
+                (pieces.status, pieces.framed, &pieces.body)
+            );
             assert_eq!(whole.retry_after, pieces.retry_after);
         }
         (Err(_), Err(_)) => {}
@@ -64,8 +69,13 @@ fn check(result: &Result<Reply, TransportError>, flags: u8, bytes: &[u8]) {
         Ok(reply) => reply,
         Err(error) => {
             assert!(error.sent && error.phase == Phase::Receive, "{error:?}");
-            let expected =
-                [Cause::Closed, Cause::Truncated, Cause::TooLarge, Cause::Malformed, Cause::Encoding];
+            let expected = [
+                Cause::Closed,
+                Cause::Truncated,
+                Cause::TooLarge,
+                Cause::Malformed,
+                Cause::Encoding,
+            ];
             assert!(expected.contains(&error.cause), "{error:?}");
             assert!(error.message.is_ascii() && !error.message.contains(KEY), "{error:?}");
             return;
@@ -76,7 +86,8 @@ fn check(result: &Result<Reply, TransportError>, flags: u8, bytes: &[u8]) {
     // side only.
     let text = bytes.to_ascii_lowercase();
     let has = |name: &[u8]| text.windows(name.len()).any(|window| window == name);
-    if !has(b"content-length") && !has(b"transfer-encoding") && ![204, 304].contains(&reply.status) {
+    if !has(b"content-length") && !has(b"transfer-encoding") && ![204, 304].contains(&reply.status)
+    {
         assert!(!reply.framed, "{reply:?}");
         let compressed = flags & 2 != 0 && has(b"gzip");
         assert!(compressed || bytes.ends_with(&reply.body));

@@ -19,7 +19,10 @@ const FIELDS: [(&str, &[&str]); 22] = [
     ("reget_number", &["id"]),
     ("get_status", &["id"]),
     ("set_status", &["id", "status"]),
-    ("wait_for_code", &["id", "timeout_ms", "interval_ms", "accept_same_code", "cancel_on_timeout"]),
+    (
+        "wait_for_code",
+        &["id", "timeout_ms", "interval_ms", "accept_same_code", "cancel_on_timeout"],
+    ),
     ("mark_sms_sent", &["id"]),
     ("request_next_code", &["id"]),
     ("complete", &["id"]),
@@ -30,8 +33,15 @@ const FIELDS: [(&str, &[&str]); 22] = [
     ("unclaimed", &[]),
     ("budget_left", &[]),
 ];
-const NUMBER: &[&str] =
-    &["service", "country", "max_price", "max_price_micros", "accept_any_price", "operator", "multi_sms"];
+const NUMBER: &[&str] = &[
+    "service",
+    "country",
+    "max_price",
+    "max_price_micros",
+    "accept_any_price",
+    "operator",
+    "multi_sms",
+];
 
 fuzz_target!(|data: &[u8]| {
     let [kind, text @ ..] = data else { return };
@@ -57,15 +67,20 @@ fn operation(text: &str) {
     let object = Object::read(text).expect("an operation is a JSON object");
     let name = object.word("op").expect("`op` is text");
     assert_eq!(name, operation.name());
-    let (_, fields) = FIELDS.iter().find(|(known, _)| *known == name).expect("the name is one of the table");
+    let (_, fields) =
+        FIELDS.iter().find(|(known, _)| *known == name).expect("the name is one of the table");
     for field in object.names() {
         assert!(field == "op" || fields.contains(&field), "{field} is no field of {name}");
     }
     // A price that was given is never forgotten: it would become any price.
     if object.raw("max_price").is_some() {
-        let amount: Amount = object.word("max_price").expect("an amount is text").parse().expect("and can be read");
+        let amount: Amount =
+            object.word("max_price").expect("an amount is text").parse().expect("and can be read");
         let shown = format!("{operation:?}");
-        assert!(shown.contains(&format!("max_price: Some(Amount({}))", amount.micros())), "{shown}");
+        assert!(
+            shown.contains(&format!("max_price: Some(Amount({}))", amount.micros())),
+            "{shown}"
+        );
     }
 }
 
@@ -77,7 +92,10 @@ fn intent(text: &str) {
     assert_eq!(Intent::from_json(&intent.to_json()).unwrap(), intent, "{text}");
     let object = Object::read(text).expect("an intent is a JSON object");
     assert_eq!(object.raw("max_price_micros").is_some(), intent.max_price().is_some(), "{text}");
-    assert!(intent.max_price().is_none_or(|price| price.micros() > 0) || intent.reget_of().is_some(), "{text}");
+    assert!(
+        intent.max_price().is_none_or(|price| price.micros() > 0) || intent.reget_of().is_some(),
+        "{text}"
+    );
     if let (Some(ours), Some(theirs)) = (intent.service(), object.word("service")) {
         assert_eq!(ours, theirs);
     }
@@ -89,7 +107,11 @@ fn amount(text: &str) {
         Ok(amount) => {
             let again: Amount = amount.to_string().parse().unwrap();
             assert_eq!(again, amount, "{text}");
-            assert_eq!(amount.micros() < 0, text.starts_with('-') && amount.micros() != 0, "{text}");
+            assert_eq!(
+                amount.micros() < 0,
+                text.starts_with('-') && amount.micros() != 0,
+                "{text}"
+            );
             // Near enough to a float's reading, which is what everybody else has.
             let float: f64 = text.parse().unwrap_or_else(|_| panic!("{text} is no number"));
             let difference = (float * 1e6 - amount.micros() as f64).abs();

@@ -44,7 +44,13 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         5 => Request::GetStatus { id },
         6 => Request::GetStatusV2 { id },
         7 => Request::SetStatus { id, status },
-        8 => Request::GetNumber { service: id, country: other, max_price, operator: third, multi_sms },
+        8 => Request::GetNumber {
+            service: id,
+            country: other,
+            max_price,
+            operator: third,
+            multi_sms,
+        },
         _ => Request::RegetNumber { id },
     };
     let expected = expected(&request);
@@ -84,7 +90,11 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
         Request::GetOrders { limit, page, status } => {
             let status = word(status);
             valid &= (1..=100).contains(&limit) && page > 0;
-            pairs.extend([("limit", Some(limit.to_string())), ("page", Some(page.to_string())), ("status", status)]);
+            pairs.extend([
+                ("limit", Some(limit.to_string())),
+                ("page", Some(page.to_string())),
+                ("status", status),
+            ]);
         }
         Request::GetStatus { id } => {
             json = false;
@@ -94,7 +104,9 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
             json = false;
             pairs.extend([("id", word(Some(id))), ("status", Some(status.value().to_string()))]);
         }
-        Request::GetStatusV2 { id } | Request::RegetNumber { id } => pairs.push(("id", word(Some(id)))),
+        Request::GetStatusV2 { id } | Request::RegetNumber { id } => {
+            pairs.push(("id", word(Some(id))))
+        }
         Request::GetNumber { service, country, max_price, operator, multi_sms } => {
             let (service, country, operator) = (word(Some(service)), word(country), word(operator));
             valid &= max_price.is_none_or(|price| price.micros() > 0);
@@ -107,7 +119,9 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
     if json {
         pairs.push(("format", Some("json".to_owned())));
     }
-    valid.then(|| pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect())
+    valid.then(|| {
+        pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    })
 }
 
 fn decode(query: &str) -> Vec<(String, String)> {
@@ -153,7 +167,10 @@ fn check_head(query: &str, key: &str) {
         };
         let (result, sent) = fuzzing::exchange(transport, &request, b"", 1);
         let error = result.expect_err("the connection ends without a reply");
-        let plain = |text: &str, most: &str| text.len() <= 4096 && text.chars().all(|c| (' '..='~').contains(&c) && !most.contains(c));
+        let plain = |text: &str, most: &str| {
+            text.len() <= 4096
+                && text.chars().all(|c| (' '..='~').contains(&c) && !most.contains(c))
+        };
         if !(plain(query, " #") && plain(key, "")) {
             assert!(!error.sent && sent.is_empty(), "{query:?} {key:?}: {error:?}");
             return;

@@ -13,7 +13,11 @@ fuzz_target!(|data: &[u8]| {
     let mut service = Service::new();
     if kind % 4 == 0 {
         let output = fuzzing::serve(&mut service, rest, NOW);
-        assert!(output.is_empty() || output.starts_with(b"HTTP/1."), "{:?}", String::from_utf8_lossy(&output));
+        assert!(
+            output.is_empty() || output.starts_with(b"HTTP/1."),
+            "{:?}",
+            String::from_utf8_lossy(&output)
+        );
     } else {
         tell(&mut service, rest);
     }
@@ -32,14 +36,17 @@ fn tell(service: &mut Service, story: &[u8]) {
         now += u64::from(kind >> 4) * 1000;
         let common = Request { host: Some("localhost"), api_key: Some("k"), ..Request::default() };
         let request = match kind & 3 {
-            0 | 1 => Request { method: "GET", path: "/stubs/handler_api.php", query: &text, ..common },
+            0 | 1 => {
+                Request { method: "GET", path: "/stubs/handler_api.php", query: &text, ..common }
+            }
             2 => Request { method: "POST", path: &control, body: body.as_bytes(), ..common },
             _ => Request { method: "GET", path: &control, ..common },
         };
         let reply = service.handle(&request, now);
         assert!((200..=599).contains(&reply.status), "{reply:?}");
         if request.path == control && reply.status != 200 {
-            let error: Value = serde_json::from_slice(&reply.body).expect("control calls answer in JSON");
+            let error: Value =
+                serde_json::from_slice(&reply.body).expect("control calls answer in JSON");
             assert!(error["error"].is_string(), "a refusal says why: {error}");
         }
     }
@@ -56,7 +63,8 @@ fn check_ledger(service: &mut Service) {
     let reply = service.handle(&request, u64::MAX / 2);
     let ledger: Value = serde_json::from_slice(&reply.body).unwrap();
     let amount = |name: &str| ledger[name].as_str().unwrap().parse::<Amount>().unwrap().micros();
-    let sum = i128::from(amount("opening")) - i128::from(amount("charged")) + i128::from(amount("refunded"));
+    let sum = i128::from(amount("opening")) - i128::from(amount("charged"))
+        + i128::from(amount("refunded"));
     assert_eq!(sum, i128::from(amount("balance")), "{ledger}");
     assert!(amount("refunded") <= amount("charged"), "{ledger}");
 }

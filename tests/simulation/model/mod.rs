@@ -26,7 +26,8 @@ pub(crate) fn check(history: &mut History, ledger: &[Value]) -> Vec<String> {
     let model = Model { history, ledger };
     for (number, call) in history.calls.iter().enumerate() {
         let call = Asked { number, call };
-        let mut say = |what: Option<String>| found.extend(what.map(|what| format!("#{number} {what}")));
+        let mut say =
+            |what: Option<String>| found.extend(what.map(|what| format!("#{number} {what}")));
         say(model.buys_once(&call));
         say(model.claims_the_ledger(&call));
         say(model.sends_what_was_asked(&call));
@@ -94,13 +95,19 @@ fn reported(call: &Call) -> Option<&str> {
 
 /// The code that a whole and true reply shows.
 fn shown(exchange: &Exchange) -> Option<String> {
-    let Some((_, Answer::Reply { status: 200, framed: true, body })) = &exchange.end else { return None };
+    let Some((_, Answer::Reply { status: 200, framed: true, body })) = &exchange.end else {
+        return None;
+    };
     if exchange.fault.is_some() {
         return None;
     }
     match exchange.action.as_str() {
-        "getStatus" => body.strip_prefix("STATUS_OK:").filter(|code| !code.is_empty()).map(str::to_owned),
-        "getStatusV2" => serde_json::from_str::<Value>(body).ok()?["sms"]["code"].as_str().map(str::to_owned),
+        "getStatus" => {
+            body.strip_prefix("STATUS_OK:").filter(|code| !code.is_empty()).map(str::to_owned)
+        }
+        "getStatusV2" => {
+            serde_json::from_str::<Value>(body).ok()?["sms"]["code"].as_str().map(str::to_owned)
+        }
         _ => None,
     }
 }
@@ -132,7 +139,9 @@ impl Model<'_> {
     /// Whether something of the clocks happened to a process within a time.
     fn is_disturbed(&self, process: usize, from: Duration, to: Duration) -> bool {
         self.history.events.iter().any(|(at, event)| match event {
-            Event::Slept { process: other, duration } => *other == process && *at <= to && *at + *duration >= from,
+            Event::Slept { process: other, duration } => {
+                *other == process && *at <= to && *at + *duration >= from
+            }
             Event::WallSet { process: other, .. } => *other == process && *at <= to,
             _ => false,
         })
@@ -147,7 +156,9 @@ impl Model<'_> {
     /// How long a process slept, in sleeps that began within this time.
     fn slept(&self, process: usize, from: Duration, to: Duration) -> Duration {
         let sleeps = self.history.events.iter().filter_map(|(begin, event)| match event {
-            Event::Slept { process: other, duration } if *other == process && (from..=to).contains(begin) => {
+            Event::Slept { process: other, duration }
+                if *other == process && (from..=to).contains(begin) =>
+            {
                 Some(*duration)
             }
             _ => None,

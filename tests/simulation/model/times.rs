@@ -20,11 +20,16 @@ impl Model<'_> {
             && end.at > cancelled + CANCELLED
             && !self.is_disturbed(call.user.process, cancelled, end.at)
         {
-            return Some(format!("6: was cancelled, and returned {:?} later", end.at.saturating_sub(cancelled)));
+            return Some(format!(
+                "6: was cancelled, and returned {:?} later",
+                end.at.saturating_sub(cancelled)
+            ));
         }
         let timeout = setup.timeout;
         let most = match &call.ask {
-            Ask::Wait { timeout: wait, cancel, .. } => *wait + if *cancel { LATE } else { Duration::ZERO },
+            Ask::Wait { timeout: wait, cancel, .. } => {
+                *wait + if *cancel { LATE } else { Duration::ZERO }
+            }
             // The early-cancel period may be waited out twice, and each try has a time of its own.
             Ask::Settle { wait_out: true, .. } => 3 * timeout + 2 * Duration::from_secs(121),
             // The last look is made after 40 s, or when those before it are over; in the queue they wait for the pauses that the
@@ -46,24 +51,28 @@ impl Model<'_> {
     /// For how long purchases of a process were under way within a time.
     fn buying(&self, process: usize, from: Duration, to: Duration) -> Duration {
         let charges = self.of_process(process).filter(|exchange| exchange.is_charge());
-        let within =
-            |charge: &Exchange| charge.ended().unwrap_or(Duration::MAX).min(to).saturating_sub(charge.at.max(from));
+        let within = |charge: &Exchange| {
+            charge.ended().unwrap_or(Duration::MAX).min(to).saturating_sub(charge.at.max(from))
+        };
         charges.map(within).sum()
     }
 
     /// 7: no poll of a wait comes closer than the interval after the one before.
     pub(super) fn polls_apart(&self) -> Option<String> {
         let waits = |exchange: &Exchange| {
-            exchange
-                .call
-                .is_some_and(|call| matches!(self.history.calls[call].ask, Ask::Wait { .. } | Ask::Settle { .. }))
+            exchange.call.is_some_and(|call| {
+                matches!(self.history.calls[call].ask, Ask::Wait { .. } | Ask::Settle { .. })
+            })
         };
         for (at, poll) in self.history.exchanges.iter().enumerate() {
             if !poll.is_poll() || !waits(poll) || self.is_follow_up(at) {
                 continue;
             }
             let before = self.history.exchanges[..at].iter().rev().filter(|other| {
-                other.process == poll.process && other.is_poll() && other.id == poll.id && waits(other)
+                other.process == poll.process
+                    && other.is_poll()
+                    && other.id == poll.id
+                    && waits(other)
             });
             for other in before.take(3) {
                 let end = other.ended().unwrap_or(other.at);
@@ -75,7 +84,10 @@ impl Model<'_> {
                 {
                     let call = poll.call.unwrap_or_default();
                     let apart = poll.at.saturating_sub(end);
-                    return Some(format!("#{call} 7: polls {:?} only {apart:?} after the poll before", poll.id));
+                    return Some(format!(
+                        "#{call} 7: polls {:?} only {apart:?} after the poll before",
+                        poll.id
+                    ));
                 }
             }
         }
@@ -100,7 +112,9 @@ impl Model<'_> {
     fn seems_to_have_slept(&self, process: usize, from: Duration, to: Duration) -> bool {
         self.history.events.iter().any(|(at, event)| {
             let of = match event {
-                Event::WallSet { process, back: false, .. } | Event::Slept { process, .. } => *process,
+                Event::WallSet { process, back: false, .. } | Event::Slept { process, .. } => {
+                    *process
+                }
                 _ => return false,
             };
             of == process && (from..=to).contains(at)
@@ -109,8 +123,9 @@ impl Model<'_> {
 
     /// Whether a request reads back what became of a change of the same call.
     fn is_read_back(&self, exchange: &Exchange) -> bool {
-        let changes =
-            |other: &Exchange| other.call == exchange.call && other.action == "setStatus" && other.at <= exchange.at;
+        let changes = |other: &Exchange| {
+            other.call == exchange.call && other.action == "setStatus" && other.at <= exchange.at
+        };
         self.history.exchanges.iter().any(changes)
     }
 }

@@ -24,7 +24,9 @@ fn main() {
             parse_prices(RawReply { status: 200, framed: true, body: &body }).expect("prices").len()
         }),
         "services" => measure_decoding(&arguments[1], number(2), |body| {
-            parse_services(RawReply { status: 200, framed: true, body: &body }).expect("services").len()
+            parse_services(RawReply { status: 200, framed: true, body: &body })
+                .expect("services")
+                .len()
         }),
         "waits" => {
             let mut builder = client(&arguments[1]).max_connections(512);
@@ -44,7 +46,8 @@ fn client(url: &str) -> ClientBuilder {
 fn waits(client: &Client, count: u32, warm_up: u32, measured: u32) {
     let queue = Queue::with_workers(client, 512).expect("a queue");
     for id in 0..count {
-        let operation = format!(r#"{{"op":"wait_for_code","id":"{}","timeout_ms":{DAY_MS}}}"#, 1_000_000 + id);
+        let operation =
+            format!(r#"{{"op":"wait_for_code","id":"{}","timeout_ms":{DAY_MS}}}"#, 1_000_000 + id);
         queue.submit(Operation::from_json(&operation).expect("an operation")).expect("a ticket");
     }
     thread::sleep(Duration::from_secs(warm_up.into()));

@@ -24,11 +24,16 @@ fn main() {
     match arguments[0].as_str() {
         "ureq" => {
             // Without times of its own: with them ureq asks the system for more, and is slower.
-            let agent = Agent::with_parts(Config::default(), DefaultConnector::default(), Cached::default());
+            let agent = Agent::with_parts(
+                Config::default(),
+                DefaultConnector::default(),
+                Cached::default(),
+            );
             poll_ureq(&agent, &format!("{}{query}", arguments[1]), number(2));
         }
         "ureq_default" => {
-            let config = Agent::config_builder().timeout_global(Some(Duration::from_secs(90))).build();
+            let config =
+                Agent::config_builder().timeout_global(Some(Duration::from_secs(90))).build();
             poll_ureq(&config.into(), &format!("{}{query}", arguments[1]), number(2));
         }
         "reqwest" => {
@@ -50,7 +55,12 @@ fn main() {
                 }),
                 ("simd", _) => measure_decoding(path, rounds, |mut body| {
                     use simd_json::prelude::ValueObjectAccess as _;
-                    usize::from(simd_json::to_borrowed_value(&mut body).expect("JSON").get("status").is_some())
+                    usize::from(
+                        simd_json::to_borrowed_value(&mut body)
+                            .expect("JSON")
+                            .get("status")
+                            .is_some(),
+                    )
                 }),
                 ("typed", "prices") => typed(path, rounds, count_prices),
                 ("typed", _) => typed(path, rounds, count_services),
@@ -109,7 +119,10 @@ impl<'de> Deserialize<'de> for Micros {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
         let read = whole.bytes().chain(digits).try_fold(0_i64, |micros, digit| {
-            digit.is_ascii_digit().then(|| micros.checked_mul(10)?.checked_add(i64::from(digit - b'0'))).flatten()
+            digit
+                .is_ascii_digit()
+                .then(|| micros.checked_mul(10)?.checked_add(i64::from(digit - b'0')))
+                .flatten()
         });
         read.map(Self).ok_or_else(|| serde::de::Error::custom("not an amount"))
     }

@@ -38,7 +38,8 @@ struct State {
 
 fn main() {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let number = |index: usize| arguments.get(index).map_or(0, |text| text.parse().expect("a number"));
+    let number =
+        |index: usize| arguments.get(index).map_or(0, |text| text.parse().expect("a number"));
     let state = State {
         delay: Duration::from_millis(number(0)),
         slow_percent: number(1) as u32,
@@ -46,8 +47,11 @@ fn main() {
         ..State::default()
     };
     let tls = arguments.get(3).map(|path| acceptor(path));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(tokio::task::LocalSet::new().run_until(listen(Rc::new(RefCell::new(state)), tls)));
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(
+        tokio::task::LocalSet::new().run_until(listen(Rc::new(RefCell::new(state)), tls)),
+    );
 }
 
 async fn listen(state: Rc<RefCell<State>>, tls: Option<TlsAcceptor>) {
@@ -84,7 +88,8 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &RefCell<
         }
         if request.starts_with(b"GET /stats") {
             let stats = stats(&mut state.borrow_mut());
-            let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{stats}", stats.len());
+            let reply =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{stats}", stats.len());
             if stream.write_all(reply.as_bytes()).await.is_err() {
                 return;
             }
@@ -122,7 +127,9 @@ fn id_of(request: &[u8]) -> u64 {
 fn stats(state: &mut State) -> String {
     let mut gaps = std::mem::take(&mut state.gaps);
     gaps.sort_unstable();
-    let at = |share: f64| gaps.get((gaps.len() as f64 * share) as usize).or(gaps.last()).copied().unwrap_or_default();
+    let at = |share: f64| {
+        gaps.get((gaps.len() as f64 * share) as usize).or(gaps.last()).copied().unwrap_or_default()
+    };
     let polls = std::mem::take(&mut state.polls);
     format!(
         "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\"gap_max_us\":{},\"connections\":{},\
