@@ -19,7 +19,7 @@ LONGEST_HOLD = 60
 
 
 class StubService:
-    """Answers each request with ``reply``, or with what ``reply`` returns for its parameters.
+    """Answers each request with ``reply``, or with the result of ``reply(parameters)``.
 
     If ``hold`` is given, each reply waits until that event is set.
     """

@@ -16,6 +16,7 @@ import sastaotp
 from sastaotp import ApiKeyLocation, AsyncClient, Client
 from sastaotp.testing import Sandbox
 
+FLOAT: Any = 1.5
 CANARY = "stp_canary_0123456789abcdef0123456789abcdef"
 
 
@@ -72,7 +73,7 @@ def test_key_is_never_shown(sastaotp_sandbox: Sandbox, full_log: io.StringIO) ->
             failure_texts(lambda: client.get_number("zz_html", country="22", max_price=80)),
             failure_texts(lambda: client.get_number("zz_nonumbers", country="22", max_price=80)),
             failure_texts(lambda: client.get_number("t g", country="22", max_price=80)),
-            failure_texts(lambda: client.get_number("tg", country="22", max_price=1.5)),  # type: ignore[arg-type]
+            failure_texts(lambda: client.get_number("tg", country="22", max_price=FLOAT)),
             failure_texts(lambda: client.get_status("999999")),
             failure_texts(lambda: client.activation("a b").get_status()),
         ]

@@ -16,7 +16,7 @@ from ._errors import ConfigError
 Money = Union[Decimal, int, str]
 #: A time span: seconds, or a timedelta.
 Seconds = Union[float, timedelta]
-#: What settling does if the order is too young to be cancelled: raise TooEarlyError, or wait.
+#: The reaction to an order that is too young to be cancelled: raise TooEarlyError, or wait.
 OnTooEarly = Literal["fail", "wait"]
 
 #: The largest number of 32 bits. ctypes would truncate a larger one without an error.

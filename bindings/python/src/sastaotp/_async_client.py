@@ -371,14 +371,14 @@ class AsyncActivation(BaseActivation):
 
         Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
         ``ActivationCancelledError`` if it is cancelled. After any end you can wait again, unless
-        the wait was asked to cancel the order.
+        ``cancel_on_timeout`` was set.
 
         :param timeout: the longest wait. The wait also ends when the order expires.
         :param interval: the pause between polls, if 5 seconds are too short.
         :param accept_same_code: after ``request_next_code``, accept an earlier code as the next one
             even if the service never reported that it waits for the next.
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
-            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint says
+            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint states
             whether the order was cancelled, or why the cancellation failed.
         """
         operation = _operations.wait_for_code(

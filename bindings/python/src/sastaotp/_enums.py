@@ -23,7 +23,7 @@ class OpenEnum(str, Enum):
 
 
 class Charge(OpenEnum):
-    """What a failed call did to the wallet."""
+    """The effect of a failed call on the wallet."""
 
     #: Nothing was charged. This is proved, not assumed.
     NOT_CHARGED = "not_charged"
@@ -85,7 +85,7 @@ class StatusChangeKind(OpenEnum):
 
 
 class SettlementState(OpenEnum):
-    """How an order stands after it was settled, completed or cancelled."""
+    """The state of an order after a call that settles, completes or cancels it."""
 
     #: The order is completed and its price is spent.
     COMPLETED = "completed"

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class SastaotpError(Exception):
-    """A failed call. Its text is one sentence: what was being done, what came back, what to do.
+    """A failed call. Its text is one sentence: the operation, the failure, the remedy.
 
     Branch on the class and the fields, not on the text.
     """
 
     #: The kind of failure as one word of the library, also if the class is OutcomeUnknownError.
     kind: str = ""
-    #: What to do about it. Empty if there is no advice.
+    #: The remedy. Empty if there is no advice.
     hint: str = ""
     #: The service's own error code, such as ``NO_BALANCE``, if it sent one.
     code: Optional[str] = None
@@ -28,7 +28,7 @@ class SastaotpError(Exception):
     http_status: Optional[int] = None
     #: How far the call was when it failed.
     phase: Phase = Phase.PREPARE
-    #: What the call did to the wallet.
+    #: The effect of the call on the wallet.
     charge: Charge = Charge.NOT_CHARGED
     #: Whether the same call may succeed later.
     retry: Retry = Retry.NEVER
@@ -165,7 +165,7 @@ class Cancelled(SastaotpError):
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
     """No code arrived in time.
 
-    The activation is unchanged, unless the wait was asked to cancel it.
+    The activation is unchanged, unless ``cancel_on_timeout`` was set.
     """
 
 
