@@ -9,7 +9,9 @@ import { Sandbox } from 'sastaotp/testing'
 
 const COUNT = 100
 const [service = 'zz_ok', country = '22', maxPrice = '10'] = process.argv.slice(2)
-const options = process.env.SASTAOTP_API_KEY ? {} : { apiKey: 'hundred', baseUrl: (await Sandbox.start()).url }
+const options = process.env.SASTAOTP_API_KEY
+  ? {}
+  : { apiKey: 'hundred', baseUrl: (await Sandbox.start()).url }
 const client = new Client({ ...options, budget: COUNT * Number(maxPrice) })
 
 async function one() {
@@ -36,5 +38,7 @@ for (const failure of failures) console.log(`failed: ${failure.message}`)
 // What nobody knows the outcome of is looked for, not bought again.
 for (const { intent } of failures.filter((failure) => failure instanceof OutcomeUnknownError)) {
   const { candidates } = await client.reconcile(intent)
-  console.log(`may be it: ${candidates.map((order) => order.activationId).join(', ') || 'none was seen'}`)
+  console.log(
+    `may be it: ${candidates.map((order) => order.activationId).join(', ') || 'none was seen'}`
+  )
 }

@@ -8,7 +8,9 @@ import { Client } from 'sastaotp'
 import { Sandbox } from 'sastaotp/testing'
 
 const [service = 'zz_ok', country = '22', maxPrice = '80'] = process.argv.slice(2)
-const options = process.env.SASTAOTP_API_KEY ? {} : { apiKey: 'any', baseUrl: (await Sandbox.start()).url }
+const options = process.env.SASTAOTP_API_KEY
+  ? {}
+  : { apiKey: 'any', baseUrl: (await Sandbox.start()).url }
 const client = new Client(options)
 
 // Ctrl-C ends the wait, and the order is settled all the same.

@@ -32,7 +32,11 @@ class Activation {
           return this.#client[name](this.id, ...args)
         }
       }
-      Object.defineProperty(Activation.prototype, name, { value: method[name], writable: true, configurable: true })
+      Object.defineProperty(Activation.prototype, name, {
+        value: method[name],
+        writable: true,
+        configurable: true
+      })
     }
   }
 }
@@ -76,7 +80,10 @@ class Lease extends Activation {
       // Nobody can ask a closed client, and the error is lost where it is one of several: Promise.all throws the first.
       if (code || this.#hold.isClosed()) {
         // Without the message: it may show a part of a reply, and so a code.
-        process.emitWarning(`the order ${this.id} could not be settled (${error.name}): it is open`, 'SastaotpWarning')
+        process.emitWarning(
+          `the order ${this.id} could not be settled (${error.name}): it is open`,
+          'SastaotpWarning'
+        )
       }
       const leaving = this.#hold.run('leave', this.id).catch(() => {})
       // Whoever aborted does not wait for a worker, of which all may be busy.

@@ -47,7 +47,9 @@ async function settleLate(hold, { intent, name }) {
   const wanted = JSON.stringify(intent)
   try {
     for (;;) {
-      const found = (await hold.run('unclaimed')).find((one) => JSON.stringify(one.intent) === wanted)
+      const found = (await hold.run('unclaimed')).find(
+        (one) => JSON.stringify(one.intent) === wanted
+      )
       if (found?.outcome === 'bought') {
         await hold.run('settle', found.purchase.activationId, { waitOut: true })
         break
@@ -83,7 +85,11 @@ class Client {
           return read(await this.#run(name, args), this)
         }
       }
-      Object.defineProperty(Client.prototype, name, { value: method[name], writable: true, configurable: true })
+      Object.defineProperty(Client.prototype, name, {
+        value: method[name],
+        writable: true,
+        configurable: true
+      })
     }
   }
 
@@ -115,7 +121,13 @@ class Client {
 
   /** An activation by its id. Asks nobody; the first call on it takes it up. */
   activation(id) {
-    return new Activation(this, { id, phone_number: null, price_micros: null, expires_at_ms: null, purchase: null })
+    return new Activation(this, {
+      id,
+      phone_number: null,
+      price_micros: null,
+      expires_at_ms: null,
+      purchase: null
+    })
   }
 
   /** Goes through the order history, newest first. Orders that move to the next page while it is read come once. */

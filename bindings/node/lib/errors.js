@@ -92,9 +92,13 @@ const CLASSES = {
 }
 
 const classes = Object.fromEntries(
-  [...new Set([...Object.values(CLASSES), SastaotpError, OutcomeUnknownError])].map((each) => [each.name, each])
+  [...new Set([...Object.values(CLASSES), SastaotpError, OutcomeUnknownError])].map((each) => [
+    each.name,
+    each
+  ])
 )
-const rename = (error, value) => Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
+const rename = (error, value) =>
+  Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
 for (const each of Object.values(classes)) rename(each.prototype, each.name)
 
 /** What the core's sentences call by names that are others here. */
@@ -105,7 +109,8 @@ const NAMES = [
   ['this operation has `op`, ', 'there are '],
   ['this operation has `op`', 'there are none']
 ]
-const named = (sentence) => NAMES.reduce((text, [theirs, ours]) => text.replace(theirs, ours), sentence)
+const named = (sentence) =>
+  NAMES.reduce((text, [theirs, ours]) => text.replace(theirs, ours), sentence)
 
 /** A message with the names of here. What it says of a reply stays as it came; the hint is at its end. */
 function messageOf(kind, message, hint) {
@@ -115,8 +120,18 @@ function messageOf(kind, message, hint) {
 
 /** The error of the core's JSON, or of its text. `cause` is the reason of the signal, of a call that it ended. */
 function errorOf(json, cause) {
-  const { kind, message: sentence, hint, intent, ...rest } = typeof json === 'string' ? parse(json) : json
-  const facts = { status: kind, intent: intent && new Intent(intent), cause: kind === 'cancelled' ? cause : undefined }
+  const {
+    kind,
+    message: sentence,
+    hint,
+    intent,
+    ...rest
+  } = typeof json === 'string' ? parse(json) : json
+  const facts = {
+    status: kind,
+    intent: intent && new Intent(intent),
+    cause: kind === 'cancelled' ? cause : undefined
+  }
   for (const [name, value] of Object.entries(rest)) facts[camel(name)] = value
   facts.hint = named(hint)
   const message = messageOf(kind, sentence, hint)

@@ -205,7 +205,14 @@ export interface Status extends Reply {
 
 export interface StatusChange extends Reply {
   /** What the service says that it did. */
-  change: 'cancelled' | 'already_cancelled' | 'ready' | 'waiting_for_next' | 'completed' | 'accepted' | 'other'
+  change:
+    | 'cancelled'
+    | 'already_cancelled'
+    | 'ready'
+    | 'waiting_for_next'
+    | 'completed'
+    | 'accepted'
+    | 'other'
   /** The service's own word, of `other`. */
   text: string | null
 }
@@ -410,7 +417,15 @@ export class SastaotpError extends Error {
   readonly code: string | null
   readonly httpStatus: number | null
   /** Where the call was. */
-  readonly phase: 'prepare' | 'resolve' | 'connect' | 'tls' | 'send' | 'receive' | 'decode' | 'service'
+  readonly phase:
+    | 'prepare'
+    | 'resolve'
+    | 'connect'
+    | 'tls'
+    | 'send'
+    | 'receive'
+    | 'decode'
+    | 'service'
   /** What it did to the wallet: the first question after a purchase. `not_charged` is proved. */
   readonly charge: 'not_charged' | 'unknown' | 'charged'
   /** Whether the same call may succeed later. */

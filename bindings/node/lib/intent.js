@@ -23,7 +23,9 @@ function parsed(text) {
 
 /** What JSON would leave out or write as null is shown as text, for the core to refuse: no maximum price means any price. */
 function shown(_, value) {
-  return Number.isFinite(value) || ['string', 'boolean', 'object'].includes(typeof value) ? value : String(value)
+  return Number.isFinite(value) || ['string', 'boolean', 'object'].includes(typeof value)
+    ? value
+    : String(value)
 }
 
 /** JSON.stringify(intent) is what to save; Intent.fromJSON reads it, of this language or another. */

@@ -58,9 +58,13 @@ function type(text) {
 
 function declare(library, declaration) {
   const [, result, name, parameters] = declaration.match(/^(.+?[ *])(sastaotp_\w+)\((.*)\);$/)
-  const types = parameters === 'void' ? [] : parameters.split(', ').map((one) => one.replace(/\w+$/, '').trim())
+  const types =
+    parameters === 'void' ? [] : parameters.split(', ').map((one) => one.replace(/\w+$/, '').trim())
   const short = name.replace('sastaotp_', '')
-  return [short, library.func(name, short === LONG ? 'void *' : type(result.trim()), types.map(type))]
+  return [
+    short,
+    library.func(name, short === LONG ? 'void *' : type(result.trim()), types.map(type))
+  ]
 }
 
 let loaded
@@ -83,10 +87,13 @@ function load() {
     )
     functions.strlen = koffi.load(null).func('strlen', 'size_t', ['void *'])
     const version = functions.abi_version()
-    if (version !== ABI_VERSION) throw new Error(`its binary interface is version ${version}, not ${ABI_VERSION}`)
+    if (version !== ABI_VERSION)
+      throw new Error(`its binary interface is version ${version}, not ${ABI_VERSION}`)
     return functions
   } catch (cause) {
-    const what = file ? `${cause.message}: it must be of the same version as this package (${file})` : cause.message
+    const what = file
+      ? `${cause.message}: it must be of the same version as this package (${file})`
+      : cause.message
     throw new ConfigError(`loading the library: ${what}`, { cause })
   }
 }

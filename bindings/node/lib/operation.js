@@ -10,8 +10,15 @@ const { snake } = require('./json.js')
  */
 function plain(doing, name, value) {
   if (name === 'intent') return value instanceof Intent ? value : Intent.fromJSON(value)
-  if (typeof value === 'number' && Number.isFinite(value)) return name === 'maxPrice' ? String(value) : value
-  if (value === undefined || value === null || typeof value === 'string' || typeof value === 'boolean') return value
+  if (typeof value === 'number' && Number.isFinite(value))
+    return name === 'maxPrice' ? String(value) : value
+  if (
+    value === undefined ||
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'boolean'
+  )
+    return value
   const what = typeof value === 'number' ? value : `of the type ${typeof value}`
   throw new ConfigError(`${doing}: ${name} is ${what}: give text or a number, or leave it out`)
 }

@@ -27,7 +27,9 @@ function locate(file, variable) {
   const named = process.env[variable]
   if (named) {
     if (existsSync(named)) return path.resolve(named)
-    throw new Error(`looking for ${file}: ${variable} names ${named}, which is not there: correct it, or unset it`)
+    throw new Error(
+      `looking for ${file}: ${variable} names ${named}, which is not there: correct it, or unset it`
+    )
   }
   const places = packages().map((name) => inPackage(name, file))
   if (existsSync(path.join(CHECKOUT, 'bindings/node/lib/platform.js'))) {

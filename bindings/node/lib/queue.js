@@ -69,7 +69,8 @@ class Queue {
     if (signal && typeof signal.addEventListener !== 'function') {
       throw new ConfigError(`${doing}: signal must be an AbortSignal`)
     }
-    if (signal?.aborted) throw new AbortError(`${doing}: cancelled before it began`, { cause: signal.reason })
+    if (signal?.aborted)
+      throw new AbortError(`${doing}: cancelled before it began`, { cause: signal.reason })
     const { json, error } = await this.#submit(JSON.stringify(operation), signal, isHeld)
     // Made here and not where the completion is taken: so its stack names the caller.
     if (error) throw errorOf(error, signal?.reason)
@@ -119,12 +120,15 @@ class Queue {
 
   /** Settles what is finished, one batch; says how many. The watch comes again for what is left. */
   #take() {
-    const { completion_error, completion_free, completion_json, completion_ticket, error_json } = library()
+    const { completion_error, completion_free, completion_json, completion_ticket, error_json } =
+      library()
     check('queue_take', this.#queue, batch, BATCH, 0, count)
     for (const completion of batch.subarray(0, Number(count[0]))) {
       const ticket = Number(completion_ticket(completion))
       const error = completion_error(completion)
-      const outcome = error ? { error: error_json(error) } : { json: textOf(completion_json(completion)) }
+      const outcome = error
+        ? { error: error_json(error) }
+        : { json: textOf(completion_json(completion)) }
       completion_free(completion)
       const { resolve, signal } = this.#open.get(ticket)
       this.#open.delete(ticket)

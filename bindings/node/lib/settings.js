@@ -16,7 +16,9 @@ function text(name, value) {
 
 function whole(name, value, most = 0xffffffff) {
   if (Number.isInteger(value) && value >= 0 && value <= most) return value
-  throw new ConfigError(`${MAKING}: ${name} is ${String(value)}: give a whole number, up to ${most}`)
+  throw new ConfigError(
+    `${MAKING}: ${name} is ${String(value)}: give a whole number, up to ${most}`
+  )
 }
 
 function place(name, value) {
@@ -27,7 +29,9 @@ function place(name, value) {
 /** Micro-rupees of rupees, which are read as they are written. */
 function micros(name, value) {
   if (typeof value !== 'string' && typeof value !== 'number') {
-    throw new ConfigError(`${MAKING}: ${name} must be rupees, as a number or a text such as '18.50'`)
+    throw new ConfigError(
+      `${MAKING}: ${name} must be rupees, as a number or a text such as '18.50'`
+    )
   }
   const amount = new BigInt64Array(1)
   check('amount_parse', text(name, String(value)), amount)

@@ -43,7 +43,11 @@ class Sandbox {
 
   /** A client with a key of its own, and so a wallet, orders and a clock of its own. */
   client(settings) {
-    return new Client({ apiKey: `test-${randomBytes(8).toString('hex')}`, baseUrl: this.url, ...settings })
+    return new Client({
+      apiKey: `test-${randomBytes(8).toString('hex')}`,
+      baseUrl: this.url,
+      ...settings
+    })
   }
 
   /** Makes a control call, such as `control('key', 'sms', { id, code: '1234' })`. Without a body it reads. */

@@ -11,7 +11,11 @@ const checkout = path.resolve(here, '../..')
 const folder = path.resolve(process.argv[2] ?? path.join(checkout, 'target/node/packages'))
 
 const run = (program, args, options) =>
-  execFileSync(program, args, { cwd: checkout, stdio: ['ignore', 'inherit', 'inherit'], ...options })
+  execFileSync(program, args, {
+    cwd: checkout,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options
+  })
 
 // As bindings/c builds it: a thread that ends after dlclose would run code that is gone, so the library stays.
 const abi = readFileSync(path.join(checkout, 'src/capi/version.rs'), 'utf8').match(
@@ -23,12 +27,24 @@ const [library, links] =
     : ['libsastaotp.so', [`-Wl,-soname,libsastaotp.so.${abi}`, '-Wl,-z,nodelete']]
 const build = ['--release', '--locked', '--quiet']
 const flags = links.map((link) => `-Clink-arg=${link}`)
-run('cargo', ['rustc', ...build, '--lib', '--features', 'capi', '--crate-type', 'cdylib', '--', ...flags])
+run('cargo', [
+  'rustc',
+  ...build,
+  '--lib',
+  '--features',
+  'capi',
+  '--crate-type',
+  'cdylib',
+  '--',
+  ...flags
+])
 run('cargo', ['build', ...build, '--features', 'sandbox', '--bin', 'sastaotp-sandbox'])
 const built = path.join(path.resolve(checkout, process.env.CARGO_TARGET_DIR ?? 'target'), 'release')
 
 const manifest = JSON.parse(readFileSync(path.join(here, 'package.json'), 'utf8'))
-const libc = process.platform === 'linux' && (process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl')
+const libc =
+  process.platform === 'linux' &&
+  (process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl')
 const platform = [process.platform, process.arch, libc].filter(Boolean).join('-')
 
 rmSync(folder, { recursive: true, force: true })
@@ -57,7 +73,9 @@ writeFileSync(
   `The native part of [sastaotp](https://www.npmjs.com/package/sastaotp) for ${platform}. Install \`sastaotp\`: it brings this.\n`
 )
 for (const name of ['sastaotp', platform]) {
-  run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], { cwd: folder })
+  run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], {
+    cwd: folder
+  })
 }
 
 /** Copies files of a package, and the licences, to a folder of its own. */
@@ -65,6 +83,7 @@ function stage(name, from, files) {
   const to = path.join(folder, name)
   mkdirSync(to, { recursive: true })
   for (const file of files) cpSync(path.join(from, file), path.join(to, file), { recursive: true })
-  for (const file of ['LICENSE-MIT', 'LICENSE-APACHE']) cpSync(path.join(checkout, file), path.join(to, file))
+  for (const file of ['LICENSE-MIT', 'LICENSE-APACHE'])
+    cpSync(path.join(checkout, file), path.join(to, file))
   return to
 }

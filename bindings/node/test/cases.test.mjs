@@ -12,7 +12,12 @@ const cases = readdirSync(FOLDER)
   .flatMap((file) => JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')))
 
 /** The arguments that methods take first; all others are options. */
-const FIRST = { find_country: ['name'], get_number: ['service'], intend: ['service'], set_status: ['id', 'status'] }
+const FIRST = {
+  find_country: ['name'],
+  get_number: ['service'],
+  intend: ['service'],
+  set_status: ['id', 'status']
+}
 const first = (op) => FIRST[op.op] ?? ['id', 'intent'].filter((name) => name in op)
 
 /** Puts in what earlier steps kept. */
@@ -22,7 +27,12 @@ function filled(value, kept) {
     return kept.get(value.slice(1))
   }
   if (Array.isArray(value)) return value.map((one) => filled(one, kept))
-  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value
+  if (
+    value === null ||
+    typeof value !== 'object' ||
+    Object.getPrototypeOf(value) !== Object.prototype
+  )
+    return value
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, filled(one, kept)]))
 }
 
@@ -35,7 +45,8 @@ function member(actual, name) {
     return actual
   }
   if (name === 'kind') return actual.status
-  if (name.endsWith('_ms') && !(camel(name) in actual)) return actual[camel(name.slice(0, -3))]?.getTime()
+  if (name.endsWith('_ms') && !(camel(name) in actual))
+    return actual[camel(name.slice(0, -3))]?.getTime()
   return actual[camel(name)]
 }
 
@@ -53,7 +64,9 @@ function holds(expected, actual, where) {
     // What was kept as a whole is compared in the core's own form.
     const plain = typeof expected.toJSON === 'function' ? expected.toJSON() : expected
     const other =
-      actual !== null && typeof actual?.toJSON === 'function' && plain !== expected ? actual.toJSON() : actual
+      actual !== null && typeof actual?.toJSON === 'function' && plain !== expected
+        ? actual.toJSON()
+        : actual
     for (const [name, one] of Object.entries(plain)) {
       holds(one, plain === expected ? member(other, name) : other[name], `${where}.${name}`)
     }
@@ -70,7 +83,10 @@ const failed = (client, method, args) =>
     (error) => error
   )
 
-async function run({ key, client: { timeout_ms: timeoutMs, budget_micros: budgetMicros } = {}, steps }, name) {
+async function run(
+  { key, client: { timeout_ms: timeoutMs, budget_micros: budgetMicros } = {}, steps },
+  name
+) {
   const apiKey = key ?? `stp_canary_${name.replace(/\W/g, '_').slice(0, 200)}`
   const client = sandbox.client({ apiKey, timeoutMs, budgetMicros })
   const kept = new Map()
@@ -87,11 +103,16 @@ async function run({ key, client: { timeout_ms: timeoutMs, budget_micros: budget
       delete options[argument]
       return value
     })
-    args.push(Object.fromEntries(Object.entries(options).map(([option, value]) => [camel(option), value])))
+    args.push(
+      Object.fromEntries(Object.entries(options).map(([option, value]) => [camel(option), value]))
+    )
     const method = camel(op.op)
-    const result = step.fails ? await failed(client, method, args) : ((await client[method](...args)) ?? {})
+    const result = step.fails
+      ? await failed(client, method, args)
+      : ((await client[method](...args)) ?? {})
     holds(filled(step.fails ?? step.gives, kept), result, `${where}: ${method}`)
-    for (const [as, of] of Object.entries(step.keep ?? {})) kept.set(as, of === '*' ? result : member(result, of))
+    for (const [as, of] of Object.entries(step.keep ?? {}))
+      kept.set(as, of === '*' ? result : member(result, of))
   }
   client.close()
 }

@@ -23,7 +23,9 @@ test('ESM and CommonJS give the same objects', async () => {
 })
 
 test('the settings come from the environment where they are not given', async () => {
-  const said = await run(`import { Client } from 'sastaotp'; console.log((await new Client().getBalance()).amount)`)
+  const said = await run(
+    `import { Client } from 'sastaotp'; console.log((await new Client().getBalance()).amount)`
+  )
   assert.equal(said, '1000\n')
 })
 
@@ -87,7 +89,9 @@ describe('signals', () => {
 
   test('an operation that is refused leaves no listener on its signal', async () => {
     const { signal } = new AbortController()
-    await assert.rejects(sandbox.client().getStatus('1', { sigal: 1, signal }), { name: 'ConfigError' })
+    await assert.rejects(sandbox.client().getStatus('1', { sigal: 1, signal }), {
+      name: 'ConfigError'
+    })
     assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
@@ -100,7 +104,9 @@ describe('signals', () => {
     const round = async () => {
       const controller = new AbortController()
       const { signal } = controller
-      const waits = Array.from({ length: 1000 }, () => client.waitForCode(id, { timeoutMs: 60_000, signal }))
+      const waits = Array.from({ length: 1000 }, () =>
+        client.waitForCode(id, { timeoutMs: 60_000, signal })
+      )
       await sleep(100)
       assert.equal(getEventListeners(signal, 'abort').length, 1)
       const began = performance.now()
@@ -128,7 +134,9 @@ describe('signals', () => {
     controller.abort()
     const error = await buying.catch((thrown) => thrown)
     assert.ok(
-      error instanceof OutcomeUnknownError && error.name === 'AbortError' && error.intent instanceof Intent,
+      error instanceof OutcomeUnknownError &&
+        error.name === 'AbortError' &&
+        error.intent instanceof Intent,
       error
     )
     let listed = await client.unclaimed()
@@ -221,7 +229,9 @@ describe('leases', () => {
   test('closing a client does not cancel a lease that settles, and lets those that are open settle later', async () => {
     const apiKey = 'lease-closing'
     const client = sandbox.client({ apiKey })
-    const [first, second, kept] = await Promise.all(Array.from({ length: 3 }, () => client.lease('zz_never', NUMBER)))
+    const [first, second, kept] = await Promise.all(
+      Array.from({ length: 3 }, () => client.lease('zz_never', NUMBER))
+    )
     const closing = first.close()
     client.close()
     assert.equal((await closing).state, 'cancelled')
@@ -257,7 +267,12 @@ describe('leases', () => {
   })
 
   test('a lease whose close is aborted ends at once, also while all workers are busy', async () => {
-    const bought = JSON.stringify({ status: 'OK', activation_id: '7', phone_number: '919876543210', expires_in: 1200 })
+    const bought = JSON.stringify({
+      status: 'OK',
+      activation_id: '7',
+      phone_number: '919876543210',
+      expires_in: 1200
+    })
     const hung = []
     const service = createServer((request, response) => {
       const asked = new URL(request.url, 'http://any').searchParams
@@ -265,9 +280,14 @@ describe('leases', () => {
       else response.end(asked.get('action') === 'getNumber' ? bought : '[]')
     })
     await once(service.listen(0, '127.0.0.1'), 'listening')
-    const client = sandbox.client({ baseUrl: `http://127.0.0.1:${service.address().port}/`, workers: 2 })
+    const client = sandbox.client({
+      baseUrl: `http://127.0.0.1:${service.address().port}/`,
+      workers: 2
+    })
     const number = await client.lease('tg', NUMBER)
-    const purchases = ['1', '2'].map((country) => client.getNumber('hangs', { ...NUMBER, country }).catch(() => {}))
+    const purchases = ['1', '2'].map((country) =>
+      client.getNumber('hangs', { ...NUMBER, country }).catch(() => {})
+    )
     while (hung.length < 2) await sleep(10)
     const began = performance.now()
     await assert.rejects(number.close({ signal: AbortSignal.timeout(100) }), { name: 'AbortError' })
@@ -275,7 +295,8 @@ describe('leases', () => {
     service.close()
     service.closeAllConnections()
     await Promise.all(purchases)
-    while (!(await client.unclaimed()).some(({ purchase }) => purchase?.activationId === '7')) await sleep(10)
+    while (!(await client.unclaimed()).some(({ purchase }) => purchase?.activationId === '7'))
+      await sleep(10)
     client.close()
   })
 
@@ -296,7 +317,12 @@ describe('leases', () => {
     test(`completing fails: the code of ${service} is returned all the same, and the number listed`, async () => {
       const apiKey = `lease-code-${service}`
       const client = sandbox.client({ apiKey, timeoutMs: 2000 })
-      await sandbox.control(apiKey, 'faults', { match: { action: 'setStatus' }, nth, fault: 'H07', times: 0 })
+      await sandbox.control(apiKey, 'faults', {
+        match: { action: 'setStatus' },
+        nth,
+        fault: 'H07',
+        times: 0
+      })
       const number = await client.lease(service, NUMBER)
       const sms = await number.waitForCode({ timeoutMs }).catch((error) => error.name)
       const warned = once(process, 'warning')
@@ -342,13 +368,18 @@ test('the order history is gone through to its end, and each order comes once', 
 test('pages that are shorter than asked do not end the order history', async () => {
   const server = createServer((request, response) => {
     const first = 45 - 20 * (new URL(request.url, sandbox.url).searchParams.get('page') - 1)
-    const orders = Array.from({ length: Math.min(first, 20) }, (_, at) => ({ order_id: first - at }))
+    const orders = Array.from({ length: Math.min(first, 20) }, (_, at) => ({
+      order_id: first - at
+    }))
     const body = JSON.stringify({ total: 45, orders })
     response.writeHead(200, { 'Content-Length': Buffer.byteLength(body) }).end(body)
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const ids = []
-  const client = sandbox.client({ apiKey: 'pages', baseUrl: `http://127.0.0.1:${server.address().port}/` })
+  const client = sandbox.client({
+    apiKey: 'pages',
+    baseUrl: `http://127.0.0.1:${server.address().port}/`
+  })
   for await (const { orderId } of client.orders()) ids.push(Number(orderId))
   assert.deepEqual(
     ids,
@@ -364,7 +395,11 @@ test('amounts are exact beside their numbers, and lists have their reply', async
   const { amount, amountMicros } = await client.getBalance()
   assert.deepEqual([amount, amountMicros], [12345678.901234, 12345678901234])
   assert.deepEqual(await client.budgetLeft(), { budgetLeft: 99.999999, budgetLeftMicros: 99999999 })
-  for (const list of [await client.getPrices(), await client.getServices(), await client.getCountries()]) {
+  for (const list of [
+    await client.getPrices(),
+    await client.getServices(),
+    await client.getCountries()
+  ]) {
     assert.ok(list.length > 5 && Array.isArray(list))
     assert.ok(JSON.stringify(list.raw).length > 100)
     assert.ok(!Object.keys(list).includes('raw'))
@@ -372,7 +407,12 @@ test('amounts are exact beside their numbers, and lists have their reply', async
 })
 
 test('a time that no Date reaches is null', async () => {
-  const bought = { status: 'OK', activation_id: '7', phone_number: '919876543210', expires_in: 1e17 }
+  const bought = {
+    status: 'OK',
+    activation_id: '7',
+    phone_number: '919876543210',
+    expires_in: 1e17
+  }
   const service = createServer((request, response) => {
     response.end(request.url.includes('action=getNumber') ? JSON.stringify(bought) : '[]')
   })
@@ -386,7 +426,14 @@ test('a time that no Date reaches is null', async () => {
 
 test('an intent is saved as other languages read it, its order id as a number', () => {
   // The second and the third are as earlier versions saved them, and the last is more than a number holds.
-  for (const saved of ['0', '"7"', '"9007199254740991"', '9007199254740991', '18446744073709551615', 'null']) {
+  for (const saved of [
+    '0',
+    '"7"',
+    '"9007199254740991"',
+    '9007199254740991',
+    '18446744073709551615',
+    'null'
+  ]) {
     const before =
       '{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":'
     const intent = Intent.fromJSON(`${before}${saved}}`)
@@ -431,7 +478,9 @@ describe('the process', () => {
       console.log((await Sandbox.start()).url)
       setInterval(() => {}, 1000)`
     for (const signal of ['SIGTERM', 'SIGKILL']) {
-      const child = spawn(process.execPath, ['--input-type=module', '-e', code], { cwd: import.meta.dirname })
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+        cwd: import.meta.dirname
+      })
       const [url] = await once(createInterface(child.stdout), 'line')
       const health = () => fetch(new URL('/_sandbox/health', url))
       assert.ok((await health()).ok)
@@ -473,11 +522,17 @@ describe('the process', () => {
     test(`${name} with calls open is clean, 30 of 30`, { timeout: 120_000 }, async () => {
       const code = `${BUSY}; busy(process.env.SASTAOTP_API_KEY, () => setTimeout(() => { ${end} }, Number(process.argv[1]) % 7))`
       for (let round = 0; round < 30; round++) {
-        await run(code, { type: 'commonjs', key: `${name.replaceAll(' ', '-')}-${round}`, argument: String(round) })
+        await run(code, {
+          type: 'commonjs',
+          key: `${name.replaceAll(' ', '-')}-${round}`,
+          argument: String(round)
+        })
       }
     })
   }
-  test('worker threads work, and ending them with calls open is clean, 30 of 30', { timeout: 120_000 }, async () => {
+  test('worker threads work, and ending them with calls open is clean, 30 of 30', {
+    timeout: 120_000
+  }, async () => {
     const code = `
       const { Worker, isMainThread, parentPort, workerData } = require('node:worker_threads')
       ${BUSY}
@@ -504,7 +559,9 @@ test('a thousand waits and a hundred calls do not hold up the event loop', async
   await quickest('fs.readFile beside 1,000 waits and 100 calls', 20, async () => {
     const controller = new AbortController()
     const { signal } = controller
-    const waits = Array.from({ length: 1000 }, () => client.waitForCode(id, { timeoutMs: 60_000, signal }))
+    const waits = Array.from({ length: 1000 }, () =>
+      client.waitForCode(id, { timeoutMs: 60_000, signal })
+    )
     const calls = Array.from({ length: 100 }, () => client.getBalance())
     const took = []
     while (took.length < 60) {

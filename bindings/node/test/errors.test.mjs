@@ -19,7 +19,11 @@ const thrown = (promise) =>
 /** Documented codes of the service: the call, how the sandbox is brought to answer so, and the class. */
 const CODES = [
   ['NO_NUMBERS', 'NoNumbersError', (client) => client.getNumber('zz_nonumbers', NUMBER)],
-  ['MAX_PRICE_EXCEEDED', 'PriceTooHighError', (client) => client.getNumber('zz_price_up', { ...NUMBER, maxPrice: 15 })],
+  [
+    'MAX_PRICE_EXCEEDED',
+    'PriceTooHighError',
+    (client) => client.getNumber('zz_price_up', { ...NUMBER, maxPrice: 15 })
+  ],
   [
     'SERVICE_UNAVAILABLE',
     'ServiceUnavailableError',
@@ -27,7 +31,11 @@ const CODES = [
   ],
   ['ERROR_SQL', 'OutcomeUnknownError', (client) => client.getNumber('zz_sql', NUMBER)],
   ['SERVER_ERROR', 'OutcomeUnknownError', (client) => client.getNumber('zz_server_error', NUMBER)],
-  ['PROVIDER_ERROR', 'OutcomeUnknownError', (client) => client.getNumber('zz_provider_error', NUMBER)],
+  [
+    'PROVIDER_ERROR',
+    'OutcomeUnknownError',
+    (client) => client.getNumber('zz_provider_error', NUMBER)
+  ],
   ['NO_ACTIVATION', 'NotFoundError', (client) => client.complete('999999')],
   [
     'ALREADY_FINISHED',
@@ -47,7 +55,12 @@ const CODES = [
   ['BAD_KEY', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_bad'],
   ['KEY_INACTIVE', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_inactive'],
   ['ACCOUNT_BANNED', 'AuthenticationError', (client) => client.getBalance(), 'sandbox_banned'],
-  ['NO_BALANCE', 'InsufficientBalanceError', (client) => client.getNumber('tg', NUMBER), 'sandbox_poor']
+  [
+    'NO_BALANCE',
+    'InsufficientBalanceError',
+    (client) => client.getNumber('tg', NUMBER),
+    'sandbox_poor'
+  ]
 ]
 
 for (const [code, name, call, apiKey] of CODES) {
@@ -95,12 +108,19 @@ test('arguments and settings that are wrong are refused, by name and without the
   ]
   for (const [settings, says] of SETTINGS) {
     const made = () => new Client(settings)
-    assert.throws(made, (error) => error instanceof sastaotp.ConfigError && says.test(error.message), inspect(settings))
+    assert.throws(
+      made,
+      (error) => error instanceof sastaotp.ConfigError && says.test(error.message),
+      inspect(settings)
+    )
     assert.throws(made, (error) => !inspect(error).includes(CANARY))
   }
   const client = sandbox.client({ apiKey: 'refused' })
   const CALLS = [
-    [() => client.getNumber('tg', { country: '22' }), /give maxPrice, or acceptAnyPrice: true to pay/],
+    [
+      () => client.getNumber('tg', { country: '22' }),
+      /give maxPrice, or acceptAnyPrice: true to pay/
+    ],
     [
       () => client.getNumber('tg', { country: '22', maxPirce: 5 }),
       /no field `maxPirce`: there are `service`, .*`maxPriceMicros`/
@@ -114,28 +134,50 @@ test('arguments and settings that are wrong are refused, by name and without the
     [() => client.getStatus(5), /`id` is 5/],
     [() => client.getStatus('\ud800'), /reading an operation/],
     [() => client.getStatus('1\0'), /id/],
-    [() => client.getNumber('tg', { ...NUMBER, country: Number.NaN }), /^get number: country is NaN: /],
-    [() => client.lease('tg', { ...NUMBER, country: Symbol('22') }), /country is of the type symbol/],
-    [() => client.intend('tg', { ...NUMBER, operator: () => '22' }), /operator is of the type function/],
-    [() => client.getNumber('tg', { ...NUMBER, country: { toJSON() {} } }), /country is of the type object/],
+    [
+      () => client.getNumber('tg', { ...NUMBER, country: Number.NaN }),
+      /^get number: country is NaN: /
+    ],
+    [
+      () => client.lease('tg', { ...NUMBER, country: Symbol('22') }),
+      /country is of the type symbol/
+    ],
+    [
+      () => client.intend('tg', { ...NUMBER, operator: () => '22' }),
+      /operator is of the type function/
+    ],
+    [
+      () => client.getNumber('tg', { ...NUMBER, country: { toJSON() {} } }),
+      /country is of the type object/
+    ],
     [() => client.getNumber('tg', { country: '22', maxPrice: Number.NaN }), /maxPrice is NaN/],
     [
       () => client.getNumber('tg', { country: '22', maxPriceMicros: 80_000_000n }),
       /maxPriceMicros is of the type bigint/
     ],
-    [() => client.waitForCode('1', { timeoutMs: Number.POSITIVE_INFINITY }), /timeoutMs is Infinity/],
+    [
+      () => client.waitForCode('1', { timeoutMs: Number.POSITIVE_INFINITY }),
+      /timeoutMs is Infinity/
+    ],
     [() => client.getStatus(5n), /id is of the type bigint/],
     [() => client.getBalance({ signal: 5 }), /AbortSignal/],
     [() => client.buy({}), /saved intent/],
     [() => client.buy(), /saved intent/],
     [
-      async () => client.buy({ ...(await client.intend('tg', NUMBER)).toJSON(), max_price_micros: Number.NaN }),
+      async () =>
+        client.buy({
+          ...(await client.intend('tg', NUMBER)).toJSON(),
+          max_price_micros: Number.NaN
+        }),
       /saved intent/
     ]
   ]
   for (const [call, says] of CALLS) {
     const error = await thrown(call())
-    assert.ok(error instanceof sastaotp.ConfigError && error.charge === 'not_charged', inspect(error))
+    assert.ok(
+      error instanceof sastaotp.ConfigError && error.charge === 'not_charged',
+      inspect(error)
+    )
     assert.match(error.message, says)
   }
   const limited = sandbox.client({ apiKey: 'refused', budget: 100 })
@@ -144,7 +186,19 @@ test('arguments and settings that are wrong are refused, by name and without the
 })
 
 test('what is no saved intent is refused as an argument is', () => {
-  const NONE = ['x', '', '{}', 'null', '[]', '{"action":"getNumber"}\0', null, undefined, 5, {}, Symbol('intent')]
+  const NONE = [
+    'x',
+    '',
+    '{}',
+    'null',
+    '[]',
+    '{"action":"getNumber"}\0',
+    null,
+    undefined,
+    5,
+    {},
+    Symbol('intent')
+  ]
   for (const saved of NONE) {
     assert.throws(
       () => sastaotp.Intent.fromJSON(saved),
@@ -159,8 +213,17 @@ test('no object and no error shows the key', async () => {
   const number = await client.lease('zz_ok', NUMBER)
   const closed = sandbox.client({ apiKey: CANARY })
   closed.close()
-  const nowhere = new Client({ apiKey: CANARY, baseUrl: 'http://127.0.0.1:9/', keyIn: 'query', timeoutMs: 300 })
-  await sandbox.control(CANARY, 'faults', { match: { action: 'getBalance' }, fault: 'H04', times: 0 })
+  const nowhere = new Client({
+    apiKey: CANARY,
+    baseUrl: 'http://127.0.0.1:9/',
+    keyIn: 'query',
+    timeoutMs: 300
+  })
+  await sandbox.control(CANARY, 'faults', {
+    match: { action: 'getBalance' },
+    fault: 'H04',
+    times: 0
+  })
   const failures = await Promise.all([
     thrown(client.getNumber('zz_lost_reply', NUMBER)),
     thrown(client.getNumber('zz_nonumbers', NUMBER)),
@@ -169,7 +232,11 @@ test('no object and no error shows the key', async () => {
     thrown(nowhere.getBalance()),
     thrown(client.getBalance({ signal: AbortSignal.abort(new Error('why')) }))
   ])
-  const results = [await client.getPrices({ service: 'tg' }), await client.getOrders(), await client.unclaimed()]
+  const results = [
+    await client.getPrices({ service: 'tg' }),
+    await client.getOrders(),
+    await client.unclaimed()
+  ]
   for (const each of [client, number, number.purchase, closed, sandbox, ...failures, ...results]) {
     const shown = [
       inspect(each, { depth: Infinity, showHidden: true, getters: true }),

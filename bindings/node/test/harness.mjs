@@ -20,14 +20,30 @@ export const NUMBER = { country: '22', maxPrice: 100 }
 /** Runs a program of JavaScript against the sandbox, and gives what it printed. Fails where the program does, or hangs. */
 export async function run(
   code,
-  { node = process.execPath, type = 'module', args = [], timeout = 60_000, key = 'run', argument = '' } = {}
+  {
+    node = process.execPath,
+    type = 'module',
+    args = [],
+    timeout = 60_000,
+    key = 'run',
+    argument = ''
+  } = {}
 ) {
-  const { stdout } = await promisify(execFile)(node, [`--input-type=${type}`, ...args, '-e', code, '--', argument], {
-    timeout,
-    killSignal: 'SIGKILL',
-    cwd: import.meta.dirname,
-    env: { ...process.env, SASTAOTP_API_KEY: key, SASTAOTP_BASE_URL: sandbox.url, NODE_TEST_CONTEXT: '' }
-  })
+  const { stdout } = await promisify(execFile)(
+    node,
+    [`--input-type=${type}`, ...args, '-e', code, '--', argument],
+    {
+      timeout,
+      killSignal: 'SIGKILL',
+      cwd: import.meta.dirname,
+      env: {
+        ...process.env,
+        SASTAOTP_API_KEY: key,
+        SASTAOTP_BASE_URL: sandbox.url,
+        NODE_TEST_CONTEXT: ''
+      }
+    }
+  )
   return stdout
 }
 

@@ -15,11 +15,16 @@ const { OPERATIONS } = inside('client.js')
 const { METHODS } = inside('activation.js')
 const { CLASSES } = inside('errors.js')
 
-const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '')
+const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').replace(
+  /\/\*[\s\S]*?\*\//g,
+  ''
+)
 const constant = (name) => Number(header.match(new RegExp(`#define SASTAOTP_${name} (\\d+)`))?.[1])
 
 test('every function that is declared is in the header, word for word', () => {
-  const functions = new Set(header.match(/^[\w *]+sastaotp_\w+\([^)]*\);/gm).map((one) => one.replace(/\s+/g, ' ')))
+  const functions = new Set(
+    header.match(/^[\w *]+sastaotp_\w+\([^)]*\);/gm).map((one) => one.replace(/\s+/g, ' '))
+  )
   const declared = DECLARATIONS.trim().split('\n')
   assert.ok(functions.size > 200 && declared.length > 25)
   assert.deepEqual(
@@ -42,7 +47,9 @@ test('constants are the same', () => {
 
 test('every status has a class', () => {
   const statuses = header.match(/#define SASTAOTP_OK 0[\s\S]*?#define SASTAOTP_INTERNAL \d+/)[0]
-  const names = [...statuses.matchAll(/#define SASTAOTP_(\w+) \d+/g)].map(([, name]) => name.toLowerCase())
+  const names = [...statuses.matchAll(/#define SASTAOTP_(\w+) \d+/g)].map(([, name]) =>
+    name.toLowerCase()
+  )
   assert.deepEqual(Object.keys(CLASSES), names.slice(1))
 })
 
@@ -64,9 +71,15 @@ test('every operation of the core is a method, and those of an activation are it
 
 test('the types declare what there is, and no more', async () => {
   const sastaotp = await import('sastaotp')
-  const types = readFileSync(path.join(path.dirname(require.resolve('sastaotp')), 'index.d.ts'), 'utf8')
+  const types = readFileSync(
+    path.join(path.dirname(require.resolve('sastaotp')), 'index.d.ts'),
+    'utf8'
+  )
   const classes = new Map(
-    [...types.matchAll(/^export class (\w+)[^{]*\{(\}|[\s\S]*?^\})/gm)].map(([, name, body]) => [name, body])
+    [...types.matchAll(/^export class (\w+)[^{]*\{(\}|[\s\S]*?^\})/gm)].map(([, name, body]) => [
+      name,
+      body
+    ])
   )
   assert.deepEqual([...classes.keys()].sort(), Object.keys(sastaotp).sort())
   for (const [name, body] of classes) {

@@ -58,7 +58,8 @@ async function served(use) {
   }
 }
 
-const fetched = (address) => fetch(`${address}?action=getPrices&format=json`).then((response) => response.json())
+const fetched = (address) =>
+  fetch(`${address}?action=getPrices&format=json`).then((response) => response.json())
 
 /** Fails where the list and the reply are not the same. */
 export function compare() {
@@ -91,7 +92,9 @@ function measure(rounds) {
           if (round >= 0) used[name].push((user + system) / 1000)
         }
       }
-      const [fetch, list] = [used.fetched, used.listed].map((all) => all.sort((a, b) => a - b)[all.length >> 1])
+      const [fetch, list] = [used.fetched, used.listed].map(
+        (all) => all.sort((a, b) => a - b)[all.length >> 1]
+      )
       results[path] = { fetched: fetch, listed: list, ratio: Number((list / fetch).toFixed(2)) }
       client.close()
     }

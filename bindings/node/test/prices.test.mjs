@@ -14,7 +14,9 @@ test('a list of all prices costs at most twice the CPU of fetch and JSON.parse',
   const ratios = []
   for (let tries = 0; tries < 3 && !ratios.some((ratio) => ratio <= 2); tries++) {
     // In a process of its own: the test runner's hooks double what fetch costs.
-    const { stdout } = await promisify(execFile)(process.execPath, [path.join(import.meta.dirname, 'prices.mjs')])
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      path.join(import.meta.dirname, 'prices.mjs')
+    ])
     console.log(stdout.trim())
     ratios.push(JSON.parse(stdout).plain.ratio)
   }

@@ -9,9 +9,9 @@ import { promisify } from 'node:util'
 import { CHECKOUT, run } from './harness.mjs'
 
 const HERE = path.join(CHECKOUT, 'bindings/node')
-const snippets = [...readFileSync(path.join(HERE, 'README.md'), 'utf8').matchAll(/```js\n([\s\S]*?)```/g)].map(
-  ([, code]) => code
-)
+const snippets = [
+  ...readFileSync(path.join(HERE, 'README.md'), 'utf8').matchAll(/```js\n([\s\S]*?)```/g)
+].map(([, code]) => code)
 
 /** What each snippet prints, in their order. */
 const PRINTS = [
@@ -25,7 +25,8 @@ const PRINTS = [
 describe('snippets', { concurrency: true }, () => {
   test('all are known here', () => assert.equal(snippets.length, PRINTS.length))
   for (const [index, says] of PRINTS.entries()) {
-    test(`snippet ${index + 1} prints what it says`, async () => assert.match(await run(snippets[index]), says))
+    test(`snippet ${index + 1} prints what it says`, async () =>
+      assert.match(await run(snippets[index]), says))
   }
   test('`await using` settles a lease', async () => {
     const node = process.env.NEWER_NODE
@@ -53,7 +54,10 @@ describe('examples', { concurrency: true }, () => {
     test(file, async () => {
       const environment = { ...process.env, SASTAOTP_API_KEY: '' }
       const example = path.join(import.meta.dirname, '../examples', file)
-      const { stdout } = await promisify(execFile)(process.execPath, [example], { env: environment, timeout: 60_000 })
+      const { stdout } = await promisify(execFile)(process.execPath, [example], {
+        env: environment,
+        timeout: 60_000
+      })
       assert.match(stdout, says)
     })
   }

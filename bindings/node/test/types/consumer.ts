@@ -23,8 +23,11 @@ export async function main(): Promise<void> {
   const activation: Activation = number
   const { code } = await activation.waitForCode({ timeoutMs: 300_000 })
   const settled: Settlement = await number.close()
-  const intent = Intent.fromJSON(JSON.stringify(await client.intend('tg', { acceptAnyPrice: true })))
-  for await (const order of client.orders({ status: 'pending' })) console.log(order.created?.getTime(), code, left)
+  const intent = Intent.fromJSON(
+    JSON.stringify(await client.intend('tg', { acceptAnyPrice: true }))
+  )
+  for await (const order of client.orders({ status: 'pending' }))
+    console.log(order.created?.getTime(), code, left)
   console.log(prices[0]?.cost?.toFixed(2), settled.state)
   try {
     await client.buy(intent)
