@@ -1,6 +1,6 @@
 //! Checks that read. They know no service or country beforehand: what they ask about is what the service names.
 
-use sastaotp::{Client, ErrorKind, KeyIn, OrderQuery, OrderStatus, Prices};
+use sastaotp::{ApiKeyLocation, Client, ErrorKind, OrderQuery, OrderStatus, Prices};
 
 use super::Service;
 
@@ -16,21 +16,21 @@ pub(crate) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn accepted(service: &Service, place: KeyIn) -> Checked {
-    let client = service.builder.clone().key_in(place).build().map_err(say)?;
+fn accepted(service: &Service, place: ApiKeyLocation) -> Checked {
+    let client = service.builder.clone().api_key_location(place).build().map_err(say)?;
     client.get_balance().map(drop).map_err(say)
 }
 
 pub(crate) fn key_in_header(service: &Service) -> Checked {
-    accepted(service, KeyIn::Header)
+    accepted(service, ApiKeyLocation::Header)
 }
 
 pub(crate) fn key_in_query(service: &Service) -> Checked {
-    accepted(service, KeyIn::Query)
+    accepted(service, ApiKeyLocation::Query)
 }
 
 pub(crate) fn key_in_bearer(service: &Service) -> Checked {
-    accepted(service, KeyIn::Bearer)
+    accepted(service, ApiKeyLocation::Bearer)
 }
 
 /// With a key that nobody has, and nothing like the user's.

@@ -229,5 +229,5 @@ pub(super) fn an_unknown_status_is_kept() {
     bench.arm(Fault::Rule("S01", "error", ""), "getStatus", 1);
     let error = bench.call(|client| client.get_status(number.id())).unwrap_err();
     assert_eq!(error.code(), Some(&Code::Other("SOMETHING_NEW".to_owned())), "{error:?}");
-    assert_eq!(number.end(), None, "neither ends the order");
+    assert_eq!(number.ending(), None, "neither ends the order");
 }
