@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sastaotp::capi::*;
 pub(crate) use sastaotp::{
-    Amount, ApiKeyLocation, Charge, ClientBuilder, ErrorKind, OnTooEarly, OrderQuery, OrderStatus,
-    Retry, SetStatus, SettlementState, StatusChange, activation,
+    Amount, ApiKeyLocation, Charge, ClientBuilder, Ending, ErrorKind, OnTooEarly, OrderQuery,
+    OrderStatus, Retry, SetStatus, SettlementState, StatusChange,
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -454,7 +454,7 @@ pub(crate) struct Offer {
 }
 
 pub(crate) struct Price {
-    pub(crate) cost: Option<Amount>,
+    pub(crate) price: Option<Amount>,
     country: String,
 }
 
@@ -482,16 +482,16 @@ impl Prices {
     }
 
     fn at(&self, index: usize) -> Price {
-        let cost = optional(|place| unsafe { sastaotp_prices_price(self.0.0, index, place) });
+        let price = optional(|place| unsafe { sastaotp_prices_price(self.0.0, index, place) });
         let country = word(unsafe { sastaotp_prices_country(self.0.0, index) });
-        Price { cost: cost.map(Amount::from_micros), country }
+        Price { price: price.map(Amount::from_micros), country }
     }
 }
 
 #[derive(Clone)]
 pub(crate) struct CancelToken(Arc<Object<sastaotp_cancel_token>>);
 
-impl Cancel {
+impl CancelToken {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Object(sastaotp_cancel_token_new(), sastaotp_cancel_token_free)))
     }
@@ -842,17 +842,17 @@ impl Activation {
         (0..unsafe { sastaotp_activation_code_count(self.get) }).map(code).collect()
     }
 
-    pub(crate) fn end(&self) -> Option<activation::End> {
+    pub(crate) fn ending(&self) -> Option<Ending> {
         match unsafe { sastaotp_activation_ending(self.get) } {
             SASTAOTP_ENDING_NONE => None,
-            SASTAOTP_ENDING_COMPLETED => Some(activation::Ending::Completed),
-            SASTAOTP_ENDING_CANCELLED => Some(activation::Ending::Cancelled),
-            SASTAOTP_ENDING_EXPIRED => Some(activation::Ending::Expired),
+            SASTAOTP_ENDING_COMPLETED => Some(Ending::Completed),
+            SASTAOTP_ENDING_CANCELLED => Some(Ending::Cancelled),
+            SASTAOTP_ENDING_EXPIRED => Some(Ending::Expired),
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) fn poll(&self) -> Result<Status> {
+    pub(crate) fn get_status(&self) -> Result<Status> {
         let state = make(sastaotp_activation_status_free, |place, error| unsafe {
             sastaotp_activation_get_status(self.get, place, error)
         })?;
@@ -904,7 +904,7 @@ impl Activation {
         make(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
     }
 
-    pub(crate) fn reget(&self) -> Result<Self> {
+    pub(crate) fn reget_number(&self) -> Result<Self> {
         make(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_activation_reget_number(self.get, place, error)
         })

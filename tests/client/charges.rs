@@ -27,7 +27,7 @@ fn assert_unknown(error: &Error, what: &str) {
 fn a_number_is_bought_at_the_price_that_is_listed() {
     let bench = Bench::new();
     let listed =
-        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost;
+        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().price;
     let number = bench.buy("tg");
     assert_eq!(number.price(), listed);
     assert!(number.phone_number().is_some_and(|phone| phone.starts_with("91")), "{number:?}");
@@ -45,7 +45,7 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
         .unwrap()
         .get("22", "tg")
         .unwrap()
-        .cost
+        .price
         .unwrap();
     let request = NumberRequest::new("tg").country("22").max_price(listed);
     let number = bench.client.get_number(request).unwrap();

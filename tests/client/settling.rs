@@ -1,7 +1,7 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
 use crate::bench::{Bench, request, seconds};
-use crate::front::activation::End;
+use crate::front::Ending;
 use crate::front::{
     Activation, Amount, CancelToken, ErrorKind, OnTooEarly, Retry, SetStatus, SettlementState,
     UnclaimedOutcome,
@@ -356,7 +356,7 @@ fn a_lease_settles_itself() {
     assert_eq!(lease.close(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
     let kept = bench.client.lease(request("zz_never")).unwrap().keep();
     bench.ledger(4, 2);
-    assert_eq!(kept.end(), None);
+    assert_eq!(kept.ending(), None);
     assert_eq!(statuses(&bench), ["6", "8", "8"]);
 }
 

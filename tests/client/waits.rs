@@ -1,7 +1,7 @@
 //! Waiting for a code: what ends a wait, what does not, and when the service is asked.
 
 use crate::bench::{Bench, seconds};
-use crate::front::activation::End;
+use crate::front::Ending;
 use crate::front::{ErrorKind, Status, WaitOptions};
 
 /// The pauses between polls, in milliseconds.

@@ -24,11 +24,11 @@ fn cheapest(client: &Client) -> Result<(String, String, Amount), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let offers = prices.iter().filter(|price| {
         price.country.parse::<u32>().is_ok()
-            && price.count != Some(0)
+            && price.available != Some(0)
             && !price.service.starts_with("zz_")
     });
     let offers =
-        offers.filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
+        offers.filter_map(|price| Some((price.price.filter(|cost| *cost > Amount::ZERO)?, price)));
     let (cost, offer) = offers.min_by_key(|(cost, _)| *cost).ok_or("nothing is sold")?;
     Ok((offer.service.to_owned(), offer.country.to_owned(), cost))
 }

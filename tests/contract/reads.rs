@@ -80,7 +80,7 @@ pub(crate) fn services(service: &Service) -> Checked {
 fn sold(client: &Client) -> Result<(Prices, String, String), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let first =
-        prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.cost.is_some());
+        prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.price.is_some());
     let (country, service) = first
         .map(|price| (price.country.to_owned(), price.service.to_owned()))
         .ok_or("no price")?;
@@ -117,7 +117,7 @@ pub(crate) fn prices_agree(service: &Service) -> Checked {
     let (all, country, code) = sold(&service.client)?;
     let one = service.client.get_prices(Some(&code), Some(&country)).map_err(say)?;
     let (of_all, of_one) = (all.get(&country, &code), one.get(&country, &code));
-    let cost = |price: Option<sastaotp::Price<'_>>| price.and_then(|price| price.cost);
+    let cost = |price: Option<sastaotp::Price<'_>>| price.and_then(|price| price.price);
     must(cost(of_all).is_some() && cost(of_all) == cost(of_one), || {
         format!("{:?}, {:?}", cost(of_all), cost(of_one))
     })

@@ -118,7 +118,7 @@ pub(super) fn an_unreadable_price_costs_only_the_price() {
         body(&bench, "getPrices", &format!(r#"{{"22":{{"tg":{{"cost":{price},"count":5}}}}}}"#));
         let prices = bench.call(|client| client.get_prices(None, None)).unwrap();
         let offer = prices.get("22", "tg").expect("it is listed");
-        assert_eq!((offer.cost, offer.count), (None, Some(5)), "{price}");
+        assert_eq!((offer.price, offer.available), (None, Some(5)), "{price}");
         if price != "-1" {
             // A balance is nothing but its amount.
             body(&bench, "getBalance", &format!(r#"{{"status":"OK","balance":{price}}}"#));
