@@ -24,7 +24,7 @@ async function cancelEarly(client) {
   await number.cancel()
 }
 
-/** Documented codes of the service: the error class, a call that makes the sandbox send it, a key. */
+/** Codes of the service: the error class, a call that makes the sandbox send the code, its key. */
 const CODES = [
   ['NO_NUMBERS', 'NoNumbersError', buy('zz_nonumbers')],
   ['MAX_PRICE_EXCEEDED', 'PriceTooHighError', buy('zz_price_up', { maxPrice: 15 })],

@@ -57,15 +57,18 @@ export async function run(
   return stdout
 }
 
-/** Starts an HTTP server on this machine. `stop` also closes its open connections. */
+/** Starts an HTTP server on this machine. `stop` lets pending replies finish, `kill` does not. */
 export async function serve(handler) {
   const server = createServer(handler)
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  const stop = () => {
-    server.close()
-    server.closeAllConnections()
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    stop: () => server.close(),
+    kill: () => {
+      server.close()
+      server.closeAllConnections()
+    }
   }
-  return { url: `http://127.0.0.1:${server.address().port}/`, stop }
 }
 
 /** Returns the error of a promise that must reject. */

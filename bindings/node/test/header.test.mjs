@@ -17,8 +17,7 @@ const header = readFileSync(path.join(CHECKOUT, 'include/sastaotp.h'), 'utf8').r
   /\/\*[\s\S]*?\*\//g,
   ''
 )
-const constant = (name) =>
-  Number(header.match(new RegExp(`#define SASTAOTP_${name} (\\d+)`))?.[1])
+const constant = (name) => Number(header.match(new RegExp(`#define SASTAOTP_${name} (\\d+)`))?.[1])
 
 test('every declaration is in the header verbatim', () => {
   const functions = new Set(

@@ -21,8 +21,7 @@ const OUTPUTS = [
 ]
 
 describe('snippets', { concurrency: true }, () => {
-  test('every snippet has an expected output', () =>
-    assert.equal(snippets.length, OUTPUTS.length))
+  test('every snippet has an expected output', () => assert.equal(snippets.length, OUTPUTS.length))
   for (const [index, output] of OUTPUTS.entries()) {
     test(`snippet ${index + 1} prints its output`, async () =>
       assert.match(await run(snippets[index]), output))
