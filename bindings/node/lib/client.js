@@ -42,7 +42,7 @@ async function settleAfterClose(runner, { intent, name }) {
 class Client {
   #queue
 
-  /** Options that are absent come from SASTAOTP_API_KEY and SASTAOTP_BASE_URL, or have defaults. */
+  /** `apiKey` and `baseUrl` default to SASTAOTP_API_KEY and SASTAOTP_BASE_URL. */
   constructor({ workers, ...options } = {}) {
     options.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
     options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
@@ -120,7 +120,7 @@ class Client {
         seen.add(id)
         yield order
       }
-      // A page may be shorter than `limit` without being the last: then `total` says so.
+      // A page may be shorter than `limit` without being the last, if `total` is higher.
       const hasMore = orders.length >= limit || (total !== null && seen.size < total)
       // A page without a new order ends the loop: a server that ignores `page` repeats one page.
       if (!hasMore || seen.size === seenBefore) return

@@ -1,3 +1,5 @@
+// The types of `sastaotp/testing`.
+
 import { type Client, type ClientOptions } from './index.js'
 
 /** A small deterministic copy of the service in its own process: no account, no money. */

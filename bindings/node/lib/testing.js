@@ -1,4 +1,4 @@
-// The sandbox: a small deterministic copy of the service, in a process of its own.
+// The sandbox: a small deterministic copy of the service, in a separate process.
 
 const { spawn } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
@@ -41,7 +41,7 @@ class Sandbox {
     return new Sandbox(child, line.replace('SASTAOTP_URL=', ''))
   }
 
-  /** A client with a random key, and so with a wallet, orders and a clock of its own. */
+  /** Creates a client with a random key, and so with its own wallet, orders and clock. */
   client(options) {
     const apiKey = `test-${randomBytes(8).toString('hex')}`
     return new Client({ apiKey, baseUrl: this.url, ...options })

@@ -198,7 +198,7 @@ describe('leases', () => {
     assert.deepEqual([outcome, purchase.activationId], ['bought', number.id])
   })
 
-  test('leases settle after another fails and the client closes', async () => {
+  test('a failed sibling and close still settle leases', async () => {
     const code = `
       import { setTimeout } from 'node:timers/promises'
       import { Client } from 'sastaotp'
@@ -293,7 +293,7 @@ describe('leases', () => {
     client.close()
   })
 
-  test('a settlement has the code of a cancel race', async () => {
+  test('a settlement has the cancel race's code', async () => {
     const number = await sandbox.client().lease('zz_cancel_race', NUMBER)
     await assert.rejects(number.waitForCode({ timeoutMs: 0 }), { name: 'WaitTimeoutError' })
     const settlement = await number.close()

@@ -63,7 +63,7 @@ test('every operation of the core is a method', async () => {
   for (const name of Object.keys(OPERATIONS)) assert.equal(typeof client[name], 'function', name)
 })
 
-test('every operation with an id is an activation method', () => {
+test('every id operation is an activation method', () => {
   const withId = Object.keys(OPERATIONS).filter((name) => OPERATIONS[name][0][0] === 'id')
   assert.deepEqual([...METHODS].sort(), withId.sort())
 })

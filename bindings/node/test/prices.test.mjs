@@ -28,7 +28,7 @@ test('a list of all prices equals the reply', async () => {
   assert.deepEqual(prices.raw.data, data)
 })
 
-test('`raw` of a list is parsed on first use', async (context) => {
+test('a list parses `raw` on first use', async (context) => {
   const parse = context.mock.method(JSON, 'parse')
   const prices = await client.getPrices()
   const lengths = parse.mock.calls.map(({ arguments: [text] }) => text.length)
