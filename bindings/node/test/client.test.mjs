@@ -198,7 +198,7 @@ describe('leases', () => {
     assert.deepEqual([outcome, purchase.activationId], ['bought', number.id])
   })
 
-  test('a failed sibling and close still settle leases', async () => {
+  test('leases settle after a failed Promise.all', async () => {
     const code = `
       import { setTimeout } from 'node:timers/promises'
       import { Client } from 'sastaotp'
@@ -293,7 +293,7 @@ describe('leases', () => {
     client.close()
   })
 
-  test('a settlement has the cancel race's code', async () => {
+  test('a cancel race settles with its code', async () => {
     const number = await sandbox.client().lease('zz_cancel_race', NUMBER)
     await assert.rejects(number.waitForCode({ timeoutMs: 0 }), { name: 'WaitTimeoutError' })
     const settlement = await number.close()
