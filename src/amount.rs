@@ -12,8 +12,8 @@ const DECIMALS: i32 = 6;
 
 /// An amount of Indian rupees, exact to one millionth (a micro-rupee).
 ///
-/// Make it from text (`"18.50".parse()`), from whole rupees or from micro-rupees. It is printed with
-/// two to six decimals and serialized as the number of micro-rupees.
+/// Make it from text (`"18.50".parse()`), from whole rupees or from micro-rupees. It is printed
+/// with two to six decimals and serialized as the number of micro-rupees.
 ///
 /// ```
 /// use sastaotp::Amount;
@@ -161,8 +161,8 @@ fn parse_decimal(text: &str) -> Option<(Amount, bool)> {
     Some((Amount(micros), exact))
 }
 
-/// Fast path for `digits[.digits]` with at most 12 characters, which cannot overflow. Every price of
-/// a catalogue has this form, and a catalogue has many thousands.
+/// Fast path for `digits[.digits]` with at most 12 characters, which cannot overflow. Every price
+/// of a catalogue has this form, and a catalogue has many thousands.
 fn parse_plain(text: &[u8]) -> Option<Amount> {
     const MAX_LENGTH: usize = 12;
     if text.len() > MAX_LENGTH {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 /// Ends calls from another thread.
 ///
-/// All clones are the same token. [`CancelToken::cancel`] ends every call that uses the token within
-/// 100 ms, whether the call is connecting, in the TLS handshake, reading a reply or sleeping between
-/// two polls. A triggered token stays triggered: later calls that use it return at once. After a fork
-/// the child has a separate token: triggering it ends the child's calls, not the parent's.
+/// All clones are the same token. [`CancelToken::cancel`] ends every call that uses the token
+/// within 100 ms, whether the call is connecting, in the TLS handshake, reading a reply or sleeping
+/// between two polls. A triggered token stays triggered: later calls that use it return at once.
+/// After a fork the child has a separate token: triggering it ends the child's calls, not the
+/// parent's.
 ///
 /// ```
 /// use std::time::Duration;
@@ -110,8 +111,8 @@ impl CancelToken {
         state.cancelled
     }
 
-    /// Blocks until the token is triggered, `timeout` passes, or `done` returns true. `done` is called
-    /// again after each [`CancelToken::nudge`].
+    /// Blocks until the token is triggered, `timeout` passes, or `done` returns true. `done` is
+    /// called again after each [`CancelToken::nudge`].
     pub(crate) fn wait_or(&self, timeout: Duration, done: impl Fn() -> bool) {
         let waiting = |state: &mut State| !state.cancelled && !done();
         let _ = self.0.changed.wait_timeout_while(self.lock(), timeout, waiting);

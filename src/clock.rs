@@ -1,8 +1,8 @@
 //! The clock of a client as a trait: monotonic time, wall-clock time and the sleep between polls.
 //!
 //! The client takes all its deadlines, pauses and timestamps from a [`Clock`], so a test can run
-//! hours of waiting in a millisecond with [`ManualClock`]. Only the HTTP transport, the queue's idle
-//! workers and [`CancelToken::wait`] use the machine's clock directly.
+//! hours of waiting in a millisecond with [`ManualClock`]. Only the HTTP transport, the queue's
+//! idle workers and [`CancelToken::wait`] use the machine's clock directly.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,8 @@ use crate::CancelToken;
 /// One reading of the monotonic clock and the wall clock, taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// Time on the monotonic clock since an arbitrary start. It stops while the machine is suspended.
+    /// Time on the monotonic clock since an arbitrary start. It stops while the machine is
+    /// suspended.
     pub monotonic: Duration,
     /// The wall clock. It can jump in either direction when it is set.
     pub wall: SystemTime,
@@ -29,14 +30,18 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool;
 }
 
+// Hidden because every builder has one by default.
 /// The clocks of the machine. A new client uses them unless its builder is given another clock.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct SystemClock {
     start: Instant,
 }
 
+// Hidden because only this project's tests need it.
 /// A clock for tests that moves only when it is advanced. A sleep advances it and returns at once.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct ManualClock {
     moment: Mutex<Moment>,
 }

@@ -1,7 +1,7 @@
 //! `Error`, the single error type: fields to branch on and one sentence to show.
 //!
-//! It never contains the text of an error of another library: such texts can contain URLs, and a URL
-//! can contain the API key.
+//! It never contains the text of an error of another library: such texts can contain URLs, and a
+//! URL can contain the API key.
 
 use std::fmt;
 use std::time::Duration;
@@ -80,7 +80,8 @@ pub enum ErrorKind {
     Rejected,
     /// The service or its provider failed.
     Server,
-    /// Too many requests were sent, or the client's own rate limit left no room in the call's timeout.
+    /// Too many requests were sent, or the client's own rate limit left no room in the call's
+    /// timeout.
     RateLimited,
     /// A firewall in front of the service refused the request.
     Blocked,
@@ -109,8 +110,8 @@ pub enum ErrorKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Charge {
-    /// Nothing was charged: no byte of the request was sent, the service refused the purchase, or the
-    /// call costs nothing.
+    /// Nothing was charged: no byte of the request was sent, the service refused the purchase, or
+    /// the call costs nothing.
     NotCharged,
     /// The purchase may have been made. Reconcile its intent before you buy again.
     Unknown,
@@ -125,7 +126,8 @@ pub enum Retry {
     Never,
     /// Yes, after this pause.
     After(Duration),
-    /// Only after [`Client::reconcile`](crate::Client::reconcile) has shown whether the purchase was made.
+    /// Only after [`Client::reconcile`](crate::Client::reconcile) has shown whether the purchase
+    /// was made.
     AfterReconcile,
 }
 
@@ -262,7 +264,7 @@ impl Error {
             }
             "redirected" => (
                 ErrorKind::Protocol,
-                "check the base URL; redirects are not followed because they would leak the API key",
+                "check the base URL; a redirect is not followed because it would leak the API key",
                 None,
             ),
             "http_client_error" => (ErrorKind::Protocol, "check the base URL", None),
@@ -307,7 +309,8 @@ impl Error {
 
     /// Adds the beginning of the reply that caused the error.
     pub(crate) fn with_raw(mut self, reply: &[u8]) -> Self {
-        // Convert no more than needed: a reply can be megabytes, a character has at most four bytes.
+        // Convert no more than needed: a reply can be megabytes, a character has at most four
+        // bytes.
         let beginning = &reply[..reply.len().min(4 * MAX_RAW_CHARS)];
         let mut raw = String::from_utf8_lossy(beginning).into_owned();
         if let Some((end, _)) = raw.char_indices().nth(MAX_RAW_CHARS) {
@@ -317,8 +320,8 @@ impl Error {
         self
     }
 
-    /// The error as text for the log, without any text of the reply, because that can contain a code
-    /// or a phone number.
+    /// The error as text for the log, without any text of the reply, because that can contain a
+    /// code or a phone number.
     pub(crate) fn logged(&self) -> String {
         let Inner { operation, reason, code, http_status, phase, fault, .. } = &*self.0;
         let status =
@@ -343,8 +346,8 @@ impl Error {
         self.0.kind
     }
 
-    /// Returns the effect of the call on the wallet. It is [`Charge::NotCharged`] for calls that cost
-    /// nothing.
+    /// Returns the effect of the call on the wallet. It is [`Charge::NotCharged`] for calls that
+    /// cost nothing.
     pub fn charge(&self) -> Charge {
         self.0.charge
     }
@@ -390,13 +393,14 @@ impl Error {
         self.0.phase
     }
 
-    /// Returns the name of the fault, such as `reply_lost`, if the failure is one of the known faults.
+    /// Returns the name of the fault, such as `reply_lost`, if the failure is one of the known
+    /// faults.
     pub fn fault(&self) -> Option<&'static str> {
         self.0.fault
     }
 
-    /// Returns the purchase that failed. Pass it to [`Client::reconcile`](crate::Client::reconcile) if the
-    /// charge is unknown.
+    /// Returns the purchase that failed. Pass it to [`Client::reconcile`](crate::Client::reconcile)
+    /// if the charge is unknown.
     pub fn intent(&self) -> Option<&Intent> {
         self.0.intent.as_ref()
     }

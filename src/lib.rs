@@ -96,8 +96,8 @@
 //! `tests/faults` for each network fault, such as a lost reply.
 //!
 //! The clock and the transport are passed to the client, so the tests of everything above them need
-//! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small and
-//! deterministic: see the module `sandbox`.
+//! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small
+//! and deterministic: see the module `sandbox`.
 
 #[cfg(not(unix))]
 compile_error!("sastaotp needs a unix system: it interrupts connections with poll(2)");

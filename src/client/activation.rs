@@ -43,7 +43,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// The flag that records whether this change may have applied; `None` if it does not end an order.
+    /// The flag that records whether this change may have applied; `None` if it does not end an
+    /// order.
     fn may_have_applied(&self, wanted: SetStatus) -> Option<&AtomicBool> {
         match wanted {
             SetStatus::Cancel | SetStatus::CancelLegacy => Some(&self.may_be_cancelled),
@@ -115,8 +116,8 @@ impl Activation {
         &self.shared.id
     }
 
-    /// Returns the phone number as the service wrote it. `None` if the activation was claimed by its id
-    /// and was not listed as unclaimed.
+    /// Returns the phone number as the service wrote it. `None` if the activation was claimed by
+    /// its id and was not listed as unclaimed.
     pub fn phone_number(&self) -> Option<&str> {
         self.purchase().map(|purchase| purchase.phone_number.as_str())
     }
@@ -136,8 +137,8 @@ impl Activation {
         self.shared.purchase.as_ref().map(|bought| &bought.1)
     }
 
-    /// Returns the current code: the code that arrived, unless the next code was requested since. Sends
-    /// nothing.
+    /// Returns the current code: the code that arrived, unless the next code was requested since.
+    /// Sends nothing.
     pub fn code(&self) -> Option<Sms> {
         self.state().code().cloned()
     }
@@ -158,8 +159,9 @@ impl Activation {
         Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
     }
 
-    /// Returns a handle of the same activation whose calls return within `timeout`. Waiting for a code,
-    /// and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have time limits of their own.
+    /// Returns a handle of the same activation whose calls return within `timeout`. Waiting for a
+    /// code, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have time limits of
+    /// their own.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
@@ -181,8 +183,8 @@ impl Activation {
         Ok(answer)
     }
 
-    /// Returns the status of a reply. If the reply has several messages, the status has the newest one
-    /// and the older ones are stored.
+    /// Returns the status of a reply. If the reply has several messages, the status has the newest
+    /// one and the older ones are stored.
     pub(super) fn newest_message(&self, StatusReply { status, messages }: StatusReply) -> Status {
         self.state().choose(messages).map_or(status, Status::Received)
     }
@@ -191,7 +193,8 @@ impl Activation {
     pub(super) fn with_text(&self, sms: Sms, deadline: Duration) -> Sms {
         let known =
             self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
-        // Fetch without the lock: other threads, such as the queue's, must not wait for the network.
+        // Fetch without the lock: other threads, such as the queue's, must not wait for the
+        // network.
         match known {
             Some(known) => Sms { is_repeat: false, ..known },
             None => match self.client.fetch_text(self.id(), &sms, deadline) {
@@ -230,8 +233,8 @@ impl Activation {
     /// Requests another code on the same number, for services that allow it. Action `setStatus`, 3.
     ///
     /// The next [`Activation::wait_for_code`] waits for the new code. The previous code stays in
-    /// [`Activation::codes`]. Fails with [`ErrorKind::ActivationCancelled`] if the service answers that
-    /// the order is cancelled.
+    /// [`Activation::codes`]. Fails with [`ErrorKind::ActivationCancelled`] if the service answers
+    /// that the order is cancelled.
     pub fn request_next_code(&self) -> Result<()> {
         self.change_open(SetStatus::NextCode)
     }
@@ -253,16 +256,16 @@ impl Activation {
 
     /// Completes the order, after its code was used. Action `setStatus`, 6.
     ///
-    /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6 as a
-    /// cancellation.
+    /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
+    /// as a cancellation.
     pub fn complete(&self) -> Result<Settlement> {
         Ok(self.settled(self.set_status(SetStatus::Complete)?))
     }
 
     /// Cancels the order for its refund. Action `setStatus`, 8.
     ///
-    /// If a code arrived first, the order stays open and the settlement contains the code: complete the
-    /// order. Fails with [`ErrorKind::TooEarly`] if the order cannot be cancelled yet;
+    /// If a code arrived first, the order stays open and the settlement contains the code: complete
+    /// the order. Fails with [`ErrorKind::TooEarly`] if the order cannot be cancelled yet;
     /// [`Error::retry`] has the waiting time.
     pub fn cancel(&self) -> Result<Settlement> {
         let deadline = self.client.deadline();
@@ -280,7 +283,8 @@ impl Activation {
         }
     }
 
-    /// Changes the order and records the outcome in its state. Every change by an activation uses this.
+    /// Changes the order and records the outcome in its state. Every change by an activation uses
+    /// this.
     fn change(&self, wanted: SetStatus) -> Result<Transition> {
         let deadline = self.client.deadline();
         let codes = self.codes();
@@ -326,7 +330,7 @@ impl Activation {
             SetStatus::SmsSent => {}
             SetStatus::NextCode => state.next_code_requested(),
             SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => {
-                state.set_ending(Ending::Completed)
+                state.set_ending(Ending::Completed);
             }
         }
     }
@@ -386,10 +390,12 @@ impl Activation {
         }
     }
 
-    /// Returns whether the service reported the end of the order, so that nothing is left to settle.
+    /// Returns whether the service reported the end of the order, so that nothing is left to
+    /// settle.
     ///
-    /// False after an expiry, which only the local clock shows, and false if the order may have ended by
-    /// our own cancellation whose reply was lost: in both cases settling still requests the refund.
+    /// False after an expiry, which only the local clock shows, and false if the order may have
+    /// ended by our own cancellation whose reply was lost: in both cases settling still requests
+    /// the refund.
     pub(super) fn is_over(&self) -> bool {
         match self.ending() {
             None | Some(Ending::Expired) => false,

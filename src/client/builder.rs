@@ -83,8 +83,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the address of the service. It must be `https`, or `http` to this machine. The default is
-    /// the vendor's address.
+    /// Sets the address of the service. It must be `https`, or `http` to this machine. The default
+    /// is the vendor's address.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.http.base_url = url.into();
         self
@@ -117,16 +117,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limit of a call, including its retries. The default is 90 seconds. Waiting for a
-    /// code, reconciling, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have time
-    /// limits of their own.
+    /// Sets the time limit of a call, including its retries. The default is 90 seconds. Waiting for
+    /// a code, reconciling, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have
+    /// time limits of their own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// Limits the requests per second that all handles of the client send together. There is no limit
-    /// by default. In both cases an HTTP 429 slows the client down automatically.
+    /// Limits the requests per second that all handles of the client send together. There is no
+    /// limit by default. In both cases an HTTP 429 slows the client down automatically.
     pub fn max_requests_per_second(mut self, rate: f64) -> Self {
         self.requests_per_second = Some(rate);
         self
@@ -138,7 +138,8 @@ impl ClientBuilder {
         self
     }
 
-    // Hidden because the trait is no part of the API: this project's tests send requests through it.
+    // Hidden because the trait is no part of the API: this project's tests send requests through
+    // it.
     /// Sets another transport. The settings of connections do not apply to it.
     #[doc(hidden)]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {

@@ -1,7 +1,8 @@
 //! Sending a purchase: once, and again only if no byte of the request was sent.
 //!
-//! A purchase has two sides. The [`PurchaseTask`] makes it, and the [`PurchaseHandle`] waits for its
-//! outcome. If the caller stops waiting, the task runs on and its outcome is listed as unclaimed.
+//! A purchase has two sides. The [`PurchaseTask`] makes it, and the [`PurchaseHandle`] waits for
+//! its outcome. If the caller stops waiting, the task runs on and its outcome is listed as
+//! unclaimed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -64,16 +65,17 @@ impl Client {
             latch: Arc::clone(&latch),
             slot: Arc::clone(&slot),
         };
-        let deadline = match self.detaches_on_timeout {
-            true => self.now().monotonic + DETACHED_TIMEOUT,
-            false => self.deadline(),
+        let deadline = if self.detaches_on_timeout {
+            self.now().monotonic + DETACHED_TIMEOUT
+        } else {
+            self.deadline()
         };
         let task = PurchaseTask { client: self.clone(), intent, entry, deadline, latch, slot };
         Ok((task, handle))
     }
 
-    /// Returns when the caller of a purchase that starts now stops waiting for it; `None` if it waits
-    /// until the purchase ends.
+    /// Returns when the caller of a purchase that starts now stops waiting for it; `None` if it
+    /// waits until the purchase ends.
     pub(crate) fn detach_deadline(&self) -> Option<Duration> {
         self.detaches_on_timeout.then(|| self.deadline())
     }
@@ -95,8 +97,8 @@ impl PurchaseHandle {
 
     /// Stops waiting and returns the outcome, if there is one.
     ///
-    /// If there is none, the caller was cancelled or timed out. A purchase that was not sent yet is then
-    /// abandoned. Otherwise it runs on, and its outcome is listed as unclaimed.
+    /// If there is none, the caller was cancelled or timed out. A purchase that was not sent yet is
+    /// then abandoned. Otherwise it runs on, and its outcome is listed as unclaimed.
     pub(crate) fn detach(&self, client: &Client, cancelled: bool) -> Result<Purchase> {
         let outcome = {
             let mut slot = self.slot.lock();
@@ -158,8 +160,8 @@ impl PurchaseTask {
     /// Makes the purchase and delivers its outcome.
     pub(crate) fn run(self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make())).unwrap_or_else(|_| {
-            // After a panic it is unknown whether the purchase was made. The ledger and the handle must
-            // still get an outcome.
+            // After a panic it is unknown whether the purchase was made. The ledger and the handle
+            // must still get an outcome.
             self.client.ledger().unknown(self.entry);
             Err(Error::panicked(&self.intent.operation()).unknown_charge(self.intent.clone()))
         });
@@ -335,7 +337,7 @@ impl OutcomeSlot {
         match outcome {
             Err(error) if error.charge() == Charge::NotCharged => client.ledger().unlist(entry),
             Ok(purchase) => {
-                client.ledger().conclude(entry, UnclaimedOutcome::Bought(Box::new(purchase)))
+                client.ledger().conclude(entry, UnclaimedOutcome::Bought(Box::new(purchase)));
             }
             Err(error) => client.ledger().conclude(entry, UnclaimedOutcome::Unknown(error)),
         }
@@ -351,7 +353,8 @@ mod tests {
     use crate::transport::{Request as Sent, Transport, TransportError};
     use crate::{Amount, CancelToken, NumberRequest};
 
-    /// A transport that fails, and whose error and latch can disagree about whether it sent anything.
+    /// A transport that fails, and whose error and latch can disagree about whether it sent
+    /// anything.
     #[derive(Debug)]
     struct Contradictory {
         latched: bool,
@@ -423,7 +426,10 @@ mod tests {
                 });
             }
             assert!(request.latch.try_send());
-            let body = r#"{"status":"OK","activation_id":"1","phone_number":"919812345678","price":"18.50"}"#;
+            let body = concat!(
+                r#"{"status":"OK","activation_id":"1","#,
+                r#""phone_number":"919812345678","price":"18.50"}"#
+            );
             Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
         }
     }

@@ -1,7 +1,8 @@
 //! `Client`: the handle that users hold, and the state that all its clones share.
 //!
-//! This file has what every call needs: deadlines, cancellation, the rate limit, and the exchange of
-//! one request. The calls themselves are in `read`, `buy`, `transition`, `orders` and `reconcile`.
+//! This file has what every call needs: deadlines, cancellation, the rate limit, and the exchange
+//! of one request. The calls themselves are in `read`, `buy`, `transition`, `orders` and
+//! `reconcile`.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -104,9 +105,9 @@ impl Client {
         Self { timeout, detaches_on_timeout: true, ..self.clone() }
     }
 
-    /// Lists the purchases that no caller holds: the caller stopped waiting for the reply, or a lease
-    /// could not be settled. A purchase stays listed until [`Client::activation`] claims it or its
-    /// intent is reconciled. Sends nothing.
+    /// Lists the purchases without an owner: the caller stopped waiting before the reply, or a lease
+    /// could not be settled. A bought number stays listed until [`Client::activation`] claims it, a
+    /// purchase with an unknown outcome until its intent is reconciled. Sends nothing.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         self.ledger().unclaimed()
     }
@@ -118,7 +119,8 @@ impl Client {
         }
     }
 
-    /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends nothing.
+    /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends
+    /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
         self.ledger().budget_left()
     }
@@ -169,7 +171,7 @@ impl Client {
                 let reason = if is_slowed {
                     "the service requested a pause that is longer than the time left for the call"
                 } else {
-                    "the client's limit of requests per second left no room before the call's timeout"
+                    "the client's own limit of requests per second left no room before the timeout"
                 };
                 return Err(Error::new(ErrorKind::RateLimited, operation, reason)
                     .with_retry(Retry::After(pause)));
@@ -180,8 +182,8 @@ impl Client {
         }
     }
 
-    /// Returns the token of this handle, or the shared one that is never triggered. A token for each
-    /// call would open descriptors for each call.
+    /// Returns the token of this handle, or the shared one that is never triggered. A token for
+    /// each call would open descriptors for each call.
     pub(super) fn token(&self) -> &CancelToken {
         self.cancel.as_ref().unwrap_or(&self.shared.never)
     }
@@ -279,10 +281,15 @@ impl Shared {
         let action = request.action();
         match &outcome {
             Ok(reply) => {
-                log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len())
+                log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len());
             }
             Err(error) => {
-                log::debug!("{action}: {} ({:?}, sent: {})", error.message, error.cause, error.sent)
+                log::debug!(
+                    "{action}: {} ({:?}, sent: {})",
+                    error.message,
+                    error.cause,
+                    error.sent
+                );
             }
         }
         outcome.map(|mut reply| {

@@ -1,8 +1,8 @@
-//! `Ledger`: the budget, the purchases of a client, and the purchases that no caller holds.
+//! `Ledger`: the budget, the purchases of a client, and the unclaimed purchases.
 //!
-//! Pure bookkeeping. Invariant: money is reserved before a request is sent. It is returned to the budget
-//! only if nothing was charged or the service confirmed a refund, and each refund returns one
-//! reservation.
+//! Pure bookkeeping. Invariant: money is reserved before a request is sent. It is returned to the
+//! budget only if nothing was charged or the service confirmed a refund, and each refund returns
+//! one reservation.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
 
-/// The number of activations that the ledger keeps, and the number of this client's own activations that
-/// it keeps in addition. The oldest are dropped first.
+/// The number of activations that the ledger keeps, and the number of this client's own activations
+/// that it keeps in addition. The oldest are dropped first.
 const MAX_ACTIVATIONS: usize = 16_384;
 /// The number of recent purchases that the ledger keeps, and the number of lost replies.
 const MAX_RECENT: usize = 1024;
-/// How long after a purchase a similar order can be a duplicate of it: the same request, repeated on its
-/// way to the service. Recent purchases and lost replies are kept for this long.
+/// How long after a purchase a similar order can be a duplicate of it: the same request, repeated
+/// on its way to the service. Recent purchases and lost replies are kept for this long.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 
 /// A list of intents with a time on the monotonic clock, oldest first.
@@ -38,11 +38,12 @@ pub(crate) struct Ledger {
     open: HashMap<EntryId, OpenPurchase>,
     next_entry: u64,
     highest_order: Option<u64>,
-    /// Boxed because there are many: a small table stays small when it grows.
+    /// Boxed so that the table holds only pointers: it has many entries and stays small as it grows.
     known: HashMap<Arc<str>, Box<KnownActivation>>,
     /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,
-    /// This client's own activations that have left `oldest`. A long history does not displace them.
+    /// This client's own activations that have left `oldest`. A long history does not displace
+    /// them.
     oldest_own: VecDeque<Arc<str>>,
     unclaimed: Vec<(EntryId, Unclaimed)>,
     /// The purchases with a lost reply, and when the loss was reported.
@@ -81,7 +82,8 @@ struct KnownActivation {
     phone_number: Option<Box<str>>,
 }
 
-/// A purchase that no caller holds.
+/// A purchase without an owner: its caller stopped waiting before the reply, or a lease could not
+/// settle it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unclaimed {
@@ -91,7 +93,7 @@ pub struct Unclaimed {
     pub outcome: UnclaimedOutcome,
 }
 
-/// The outcome of a purchase that no caller holds.
+/// The outcome of an unclaimed purchase.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UnclaimedOutcome {
@@ -105,7 +107,7 @@ pub enum UnclaimedOutcome {
 
 impl UnclaimedOutcome {
     /// Returns `pending`, `bought` or `unknown`.
-    pub fn as_str(&self) -> &'static str {
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Bought(_) => "bought",
@@ -113,7 +115,9 @@ impl UnclaimedOutcome {
         }
     }
 
+    // Hidden because users match the variants: shortcuts for this project's C functions and tests.
     /// Returns the purchase, if a number was bought.
+    #[doc(hidden)]
     pub fn purchase(&self) -> Option<&Purchase> {
         match self {
             Self::Bought(purchase) => Some(purchase),
@@ -122,6 +126,7 @@ impl UnclaimedOutcome {
     }
 
     /// Returns the error of a purchase with an unknown outcome.
+    #[doc(hidden)]
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::Unknown(error) => Some(error),
@@ -160,8 +165,8 @@ impl Ledger {
         let amount = match (self.budget, intent.max_price()) {
             (None, price) => price.unwrap_or_default(),
             (Some(_), None) if intent.reget_of().is_some() => {
-                let reason = "the budget cannot cover an unknown price: read the order history first, \
-                              it has the price of the number";
+                let reason = "the price is unknown, so the budget cannot cover it: read the order \
+                              history first, it has the price";
                 return Err(reason.to_owned());
             }
             (Some(_), None) => {
@@ -172,7 +177,8 @@ impl Ledger {
                 let left = budget.checked_sub(self.spent).unwrap_or_default();
                 if price > left {
                     return Err(format!(
-                        "the price can be {price}, but only {left} of the budget of {budget} is left"
+                        "the price can be {price}, but {left} of the budget of {budget} is left: \
+                         raise the budget or lower the maximum price"
                     ));
                 }
                 price
@@ -219,10 +225,12 @@ impl Ledger {
         }
     }
 
-    /// Returns the purchases in flight, other than that of `intent`, that may have made one of the orders.
+    /// Returns the purchases in flight, other than that of `intent`, that may have made one of the
+    /// orders.
     pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order]) -> Vec<EntryId> {
         // A caller that reconciles a purchase no longer waits for it, so the purchase is listed as
-        // unclaimed. An equal intent that is not listed is another purchase of the same millisecond.
+        // unclaimed. An equal intent that is not listed is another purchase of the same
+        // millisecond.
         let is_listed = |entry| self.unclaimed.iter().any(|(listed, _)| *listed == entry);
         let is_rival = |entry, open: &OpenPurchase| {
             open.in_flight
@@ -251,7 +259,8 @@ impl Ledger {
         self.lost.iter().rev().find(|(lost, _)| lost == intent).map(|(_, at)| *at)
     }
 
-    /// Records that a number was bought. Returns whether this client had bought its activation before.
+    /// Records that a number was bought. Returns whether this client had bought its activation
+    /// before.
     pub(crate) fn charged(&mut self, entry: EntryId, purchase: &Purchase, now: Moment) -> bool {
         let (intent, reserved) =
             self.open.remove(&entry).map(|open| (open.intent, open.reserved)).unzip();
@@ -266,7 +275,8 @@ impl Ledger {
         let known = self.remember(&purchase.activation_id);
         let bought_before = known.bought.is_some();
         known.bought.get_or_insert((now, purchase.expires_in));
-        // An activation counts once, however often the service returns it. A refunded one can be sold again.
+        // An activation counts once, however often the service returns it. A refunded one can be
+        // sold again.
         let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
         known.counted = add(known.counted, counted);
         known.refund_before = None;
@@ -276,8 +286,8 @@ impl Ledger {
         bought_before
     }
 
-    /// Records a confirmed refund. It returns the price of the activation to the budget or, if this client
-    /// did not buy it knowingly, the reservation of a purchase that may have bought it.
+    /// Records a confirmed refund. It returns the price of the activation to the budget or, if this
+    /// client did not buy it knowingly, the reservation of a purchase that may have bought it.
     pub(crate) fn refunded(&mut self, id: &str) {
         let next = EntryId(self.next_entry);
         let known = self.remember(id);
@@ -290,8 +300,9 @@ impl Ledger {
         self.release_refunded();
     }
 
-    /// Returns the reservations of purchases whose candidates are all refunded. Each refund returns one
-    /// reservation, because another purchase may have bought an order that the history does not show yet.
+    /// Returns the reservations of purchases whose candidates are all refunded. Each refund returns
+    /// one reservation, because another purchase may have bought an order that the history does not
+    /// show yet.
     fn release_refunded(&mut self) {
         while let Some((entry, id)) = self.refunded_purchase() {
             let reserved = self.close(entry);
@@ -302,8 +313,9 @@ impl Ledger {
 
     /// Returns a purchase whose candidates are all refunded, and one of these candidates.
     ///
-    /// While a candidate without a refund is left, the purchase may be that one. If a refund can belong to
-    /// several purchases, it counts for the one with the fewest candidates and the smallest reservation.
+    /// While a candidate without a refund is left, the purchase may be that one. If a refund can
+    /// belong to several purchases, it counts for the one with the fewest candidates and the
+    /// smallest reservation.
     fn refunded_purchase(&self) -> Option<(EntryId, String)> {
         let is_refunded =
             |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
@@ -349,8 +361,9 @@ impl Ledger {
         }
     }
 
-    /// Returns the activation ids of orders that may be duplicates of this client's recent purchases:
-    /// orders that this client did not buy and that cannot belong to a purchase with a lost reply.
+    /// Returns the activation ids of orders that may be duplicates of this client's recent
+    /// purchases: orders that this client did not buy and that cannot belong to a purchase with a
+    /// lost reply.
     pub(crate) fn extra_orders(&self, orders: &[Order], now: Duration) -> Vec<String> {
         let is_extra = |order: &Order, id: &str| {
             // An order without a sequence number could be years old.
@@ -373,13 +386,14 @@ impl Ledger {
         self.highest_order = self.highest_order.max(sequence);
     }
 
-    /// Returns whether this client bought the order, so that it cannot be the order of the lost `intent`.
-    /// False if it is listed as unclaimed under this intent: then it is the order to find.
+    /// Returns whether this client bought the order, so that it cannot be the order of the lost
+    /// `intent`. False if it is listed as unclaimed under this intent: then it is the order to
+    /// find.
     pub(crate) fn is_other_purchase(&self, order: &Order, intent: &Intent) -> bool {
         let Some(id) = order.activation_id.as_deref() else { return false };
         let is_listed_for_intent = |unclaimed: &Unclaimed| {
-            unclaimed.intent == *intent
-                && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
+            let purchase = unclaimed.outcome.purchase();
+            unclaimed.intent == *intent && purchase.is_some_and(|bought| bought.activation_id == id)
         };
         self.known.get(id).is_some_and(|known| known.bought.is_some())
             && !self.unclaimed.iter().any(|(_, unclaimed)| is_listed_for_intent(unclaimed))
@@ -435,7 +449,8 @@ impl Ledger {
         self.unclaimed.retain(|(other, _)| *other != entry);
     }
 
-    /// Sets the outcome of an unclaimed purchase. A number that was claimed by its id meanwhile is removed.
+    /// Sets the outcome of an unclaimed purchase. A number that was claimed by its id meanwhile is
+    /// removed.
     pub(crate) fn conclude(&mut self, entry: EntryId, outcome: UnclaimedOutcome) {
         if let UnclaimedOutcome::Bought(purchase) = &outcome
             && self.known.get(&*purchase.activation_id).is_some_and(|known| known.claimed)
@@ -490,8 +505,8 @@ impl Ledger {
         }
     }
 
-    /// Records the result of a reconciliation that is returned to the caller: the intent's unknown outcome
-    /// is no longer listed as unclaimed.
+    /// Records the result of a reconciliation that is returned to the caller: the intent's unknown
+    /// outcome is no longer listed as unclaimed.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent

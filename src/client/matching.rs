@@ -1,7 +1,7 @@
 //! Matching: whether an order of the history is a given purchase. Pure.
 //!
-//! The history does not name the request that made an order, so all that can be compared is the id, the
-//! time, the service, the country and the phone number, and each of them can be missing.
+//! The history does not name the request that made an order, so all that can be compared is the id,
+//! the time, the service, the country and the phone number, and each of them can be missing.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::protocol::json_input::is_number;
 /// How far the service's clock may be behind.
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
 
-/// Returns whether the order is older than the purchase. Compares the order ids if both are known, else
-/// the times. False if neither is known.
+/// Returns whether the order is older than the purchase. Compares the order ids if both are known,
+/// else the times. False if neither is known.
 pub(super) fn is_before(order: &Order, intent: &Intent) -> bool {
     let by_id =
         intent.watermark().zip(order.sequence()).map(|(watermark, sequence)| sequence <= watermark);
@@ -21,10 +21,11 @@ pub(super) fn is_before(order: &Order, intent: &Intent) -> bool {
     by_id.or(by_time).unwrap_or(false)
 }
 
-/// Returns whether the order may be the purchase: it is newer, and no field proves that it is another.
+/// Returns whether the order may be the purchase: it is newer, and no field proves that it is
+/// another.
 ///
-/// In doubt it returns true. A candidate too many does no harm, because candidates are claimed only by
-/// the user; a missing candidate would hide the purchase.
+/// In doubt it returns true. A candidate too many does no harm, because candidates are claimed only
+/// by the user; a missing candidate would hide the purchase.
 pub(super) fn may_be(order: &Order, intent: &Intent) -> bool {
     let same_number = match (intent.phone_number(), &order.phone_number) {
         (Some(wanted), Some(listed)) => digits(wanted) == digits(listed),
@@ -37,8 +38,8 @@ pub(super) fn may_be(order: &Order, intent: &Intent) -> bool {
         && order.activation_id.as_deref().is_none_or(|id| Some(id) != intent.reget_of())
 }
 
-/// Returns whether the order looks like a duplicate of the purchase: it may be the purchase, and its
-/// service and country are the same if they are given as codes.
+/// Returns whether the order looks like a duplicate of the purchase: it may be the purchase, and
+/// its service and country are the same if they are given as codes.
 pub(super) fn looks_like(order: &Order, intent: &Intent) -> bool {
     let agrees = |wanted: Option<&str>, listed: &Option<String>| match (wanted, listed) {
         (Some(wanted), Some(listed)) => wanted.eq_ignore_ascii_case(listed) || is_name(listed),
@@ -51,8 +52,8 @@ pub(super) fn looks_like(order: &Order, intent: &Intent) -> bool {
 
 /// Returns whether the service codes prove that the order is for another service.
 ///
-/// A history without codes has names instead, and a name proves nothing. If the field can hold either,
-/// a text of two or three characters that is not a number counts as a code.
+/// A history without codes has names instead, and a name proves nothing. If the field can hold
+/// either, a text of two or three characters that is not a number counts as a code.
 fn is_other_service(order: &Order, intent: &Intent) -> bool {
     let (Some(wanted), Some(listed)) = (intent.service(), &order.service) else { return false };
     let is_code = order.is_service_code || ((2..=3).contains(&listed.len()) && !is_number(listed));
@@ -61,8 +62,8 @@ fn is_other_service(order: &Order, intent: &Intent) -> bool {
 
 /// Returns whether the country codes prove that the order is for another country.
 ///
-/// The history can have a calling code instead: 91 for a number of India, whose code is 22. A code that
-/// the order's phone number begins with counts as a calling code and proves nothing.
+/// The history can have a calling code instead: 91 for a number of India, whose code is 22. A code
+/// that the order's phone number begins with counts as a calling code and proves nothing.
 fn is_other_country(order: &Order, intent: &Intent) -> bool {
     let (Some(wanted), Some(listed)) = (intent.country(), &order.country) else { return false };
     let is_calling_code =
@@ -70,8 +71,8 @@ fn is_other_country(order: &Order, intent: &Intent) -> bool {
     is_number(wanted) && is_number(listed) && wanted != listed && !is_calling_code
 }
 
-/// Returns whether the text is a name, such as `Telegram`. Codes have no capitals, spaces or characters
-/// outside ASCII.
+/// Returns whether the text is a name, such as `Telegram`. Codes have no capitals, spaces or
+/// characters outside ASCII.
 fn is_name(text: &str) -> bool {
     text.contains(|c: char| c.is_uppercase() || c.is_whitespace() || !c.is_ascii())
 }

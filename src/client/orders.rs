@@ -32,8 +32,8 @@ impl OrderQuery {
     /// Returns whether a page of `listed` orders is the last one. `seen` counts the orders of all
     /// pages so far.
     ///
-    /// A short page is not the last one if the service states a larger total: it may put fewer orders
-    /// on a page than the query requests.
+    /// A short page is not the last one if the service states a larger total: it may put fewer
+    /// orders on a page than the query requests.
     pub(super) fn is_last(&self, listed: usize, seen: usize, total: Option<u64>) -> bool {
         listed == 0
             || (listed < self.limit as usize && total.is_none_or(|total| seen as u64 >= total))
@@ -51,7 +51,8 @@ impl Client {
         self.order_page(query, self.deadline())
     }
 
-    /// Returns an iterator over all orders that match the query. It fetches a page when it needs one.
+    /// Returns an iterator over all orders that match the query. It fetches a page when it needs
+    /// one.
     pub fn orders(&self, query: OrderQuery) -> Orders {
         Orders::new(self.clone(), query)
     }

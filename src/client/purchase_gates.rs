@@ -27,8 +27,8 @@ pub(super) struct Pass<'a> {
 }
 
 impl Gates {
-    /// Blocks until no other purchase of this kind is in flight. Returns `None` if no time is `left`, or
-    /// if the call is cancelled or the purchase abandoned before.
+    /// Blocks until no other purchase of this kind is in flight. Returns `None` if no time is
+    /// `left`, or if the call is cancelled or the purchase abandoned before.
     pub(super) fn pass(
         &self,
         kind: &str,
@@ -44,7 +44,8 @@ impl Gates {
             if cancel.is_cancelled() || latch.is_abandoned() || left.is_zero() {
                 return None;
             }
-            // The end of any purchase wakes this wait, so the elapsed time is not counted in slices.
+            // The end of any purchase wakes this wait, so the elapsed time is not counted in
+            // slices.
             in_flight = self
                 .freed
                 .wait_timeout(in_flight, left.min(SLICE))

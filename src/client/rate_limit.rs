@@ -1,11 +1,11 @@
 //! `RateLimiter`: when the client may send the next request.
 //!
 //! Pure: the time is an argument. After an HTTP 429 no request is admitted for the pause that the
-//! server requested, and the request rate is halved, once for all requests that were in flight. While
-//! no further 429 arrives, the rate grows by a quarter each second.
+//! server requested, and the request rate is halved, once for all requests that were in flight.
+//! While no further 429 arrives, the rate grows by a quarter each second.
 //!
-//! Invariants: no request is admitted during a pause, two requests are never closer than the gap, and
-//! waiters are admitted in the order of their arrival.
+//! Invariants: no request is admitted during a pause, two requests are never closer than the gap,
+//! and waiters are admitted in the order of their arrival.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -73,8 +73,8 @@ impl RateLimiter {
         (self.next > now).then_some(self.next)
     }
 
-    /// Admits a request, or makes it a waiter and sets `waiter`. It stays a waiter until a later call
-    /// admits it or [`RateLimiter::remove`] removes it.
+    /// Admits a request, or makes it a waiter and sets `waiter`. It stays a waiter until a later
+    /// call admits it or [`RateLimiter::remove`] removes it.
     pub(crate) fn admit(
         &mut self,
         now: Duration,
@@ -94,8 +94,8 @@ impl RateLimiter {
             });
             let earliest = self.next.max(now);
             let before = u32::try_from(before).unwrap_or(u32::MAX);
-            // Ask again after one recovery step at most: the rate recovers, and earlier waiters may be
-            // removed.
+            // Ask again after one recovery step at most: the rate recovers, and earlier waiters may
+            // be removed.
             let turn = self.gap.saturating_mul(before).min(RECOVERY_STEP);
             let ask_again_at = earliest.saturating_add(turn).max(now + MIN_ASK_AGAIN);
             return Err(NotYet { earliest, ask_again_at });
@@ -124,8 +124,8 @@ impl RateLimiter {
         self.gap > self.min_gap || self.last.is_none()
     }
 
-    /// Slows down after a 429 to a request that was sent at `sent_at`. `retry_after` is the pause that
-    /// the server requested.
+    /// Slows down after a 429 to a request that was sent at `sent_at`. `retry_after` is the pause
+    /// that the server requested.
     pub(crate) fn slow(&mut self, now: Duration, sent_at: Duration, retry_after: Option<Duration>) {
         // A 429 to a request from before the last halving does not halve the rate again.
         if self.halved.is_none_or(|halved| sent_at > halved) {

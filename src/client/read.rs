@@ -86,8 +86,8 @@ impl Client {
         self.read(&Request::GetCountries, "reading the countries", parse_countries)
     }
 
-    /// Returns the countries with this name, ignoring case. Several countries can have the same name,
-    /// each with a code and prices of its own.
+    /// Returns the countries with this name, ignoring case. Several countries can have the same
+    /// name, each with a code and prices of its own.
     pub fn find_country(&self, name: &str) -> Result<Vec<Country>> {
         self.countries_named(name).map(Answer::into_value)
     }
@@ -142,12 +142,12 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(pause) = self.pause_before_next(attempt, &error) else { return Err(error) };
-            if attempt == ATTEMPTS || pause >= self.left(deadline) {
+            let Some(delay) = self.pause_before_next(attempt, &error) else { return Err(error) };
+            if attempt == ATTEMPTS || delay >= self.left(deadline) {
                 return Err(error);
             }
-            log::debug!("{}; trying again in {pause:?}", error.logged());
-            if !self.sleep(pause) {
+            log::debug!("{}; trying again in {delay:?}", error.logged());
+            if !self.sleep(delay) {
                 return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }
@@ -212,8 +212,8 @@ impl Client {
         })
     }
 
-    /// Reads the status of an activation without retries, because a wait polls again anyway. `on_send`
-    /// is called right before each request is sent.
+    /// Reads the status of an activation without retries, because a wait polls again anyway.
+    /// `on_send` is called right before each request is sent.
     pub(super) fn poll_status(
         &self,
         id: &str,
@@ -237,7 +237,7 @@ impl Client {
         if !unframed.load(Ordering::Relaxed) {
             match send(&Request::GetStatus { id }, &operation) {
                 Err(error) if error.fault() == Some("unframed_reply") => {
-                    unframed.store(true, Ordering::Relaxed)
+                    unframed.store(true, Ordering::Relaxed);
                 }
                 other => return other,
             }

@@ -15,8 +15,8 @@ use crate::protocol::Order;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
 
-/// When the history is read, counted from the loss of the reply. There are several reads because the
-/// history can lag, and a service that did not answer may still be working on the purchase.
+/// When the history is read, counted from the loss of the reply. There are several reads because
+/// the history can lag, and a service that did not answer may still be working on the purchase.
 const READ_TIMES: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
@@ -35,12 +35,12 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// The orders that may be the purchase, newest first. There can be several if another program buys
-    /// the same with this key. An empty list means the order was not found, not that you were not
-    /// charged.
+    /// The orders that may be the purchase, newest first. There can be several if another program
+    /// buys the same with this key. An empty list means the order was not found, not that you were
+    /// not charged.
     pub candidates: Vec<Order>,
-    /// Whether the history was read back to the orders from before the purchase. If not, a candidate can
-    /// be older than the purchase.
+    /// Whether the history was read back to the orders from before the purchase. If not, a
+    /// candidate can be older than the purchase.
     pub complete: bool,
 }
 
@@ -58,11 +58,12 @@ impl Reconciliation {
 impl Client {
     /// Looks for the order of a purchase in the order history. Action `getOrders`.
     ///
-    /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
-    /// earlier run, after the intent was made. Reads whose time has passed are replaced by one read at
-    /// once. After the first candidate there is only one more read. An order that this client bought with
-    /// another purchase is not a candidate: if a similar purchase is still in flight, this waits for its
-    /// reply. It only looks; pass the id of a candidate to [`Client::activation`] to claim it.
+    /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of
+    /// an earlier run, after the intent was made. Reads whose time has passed are replaced by one
+    /// read at once. After the first candidate there is only one more read. An order that this
+    /// client bought with another purchase is not a candidate: if a similar purchase is still in
+    /// flight, this waits for its reply. It only looks; pass the id of a candidate to
+    /// [`Client::activation`] to claim it.
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }
@@ -89,8 +90,8 @@ impl Client {
                 found.complete = intent.watermark().is_some();
                 break;
             }
-            // Without a watermark there is no end to search for: a purchase of now is on the newest page.
-            // A server that ignores `page` sends the same page again.
+            // Without a watermark there is no end to search for: a purchase of now is on the newest
+            // page. A server that ignores `page` sends the same page again.
             if intent.watermark().is_none() || seen.len() == seen_before {
                 break;
             }
@@ -106,8 +107,8 @@ pub(crate) struct ReconcileTask {
     /// The times of the reads, on the monotonic clock.
     reads: VecDeque<Duration>,
     found: Option<Reconciliation>,
-    /// The result of the last read, and the rivals: other purchases in flight that may have made one of
-    /// its orders.
+    /// The result of the last read, and the rivals: other purchases in flight that may have made
+    /// one of its orders.
     pending: Option<(Reconciliation, Vec<EntryId>)>,
     last_error: Option<Error>,
 }
@@ -115,8 +116,9 @@ pub(crate) struct ReconcileTask {
 impl ReconcileTask {
     pub(crate) fn begin(client: &Client, intent: Intent) -> Self {
         let now = client.now();
-        // Prefer the monotonic clock, because the wall clock may have been set. For an intent of an earlier
-        // run there is only the wall clock. If that was set back, the purchase counts as just made.
+        // Prefer the monotonic clock, because the wall clock may have been set. For an intent of an
+        // earlier run there is only the wall clock. If that was set back, the purchase counts as
+        // just made.
         let age = match client.ledger().lost_at(&intent) {
             Some(lost) => now.monotonic.saturating_sub(lost),
             None => now.wall.duration_since(intent.started_at()).unwrap_or_default(),
@@ -130,7 +132,8 @@ impl ReconcileTask {
         format!("{}: searching the order history", self.intent.operation())
     }
 
-    /// Merges the result of a read with the earlier ones. Returns true if no further read is needed.
+    /// Merges the result of a read with the earlier ones. Returns true if no further read is
+    /// needed.
     fn merge(&mut self, ledger: &Ledger, mut now: Reconciliation) -> bool {
         self.last_error = None;
         let mut before =
@@ -140,7 +143,8 @@ impl ReconcileTask {
         }
         let was_found = !before.candidates.is_empty();
         before.candidates.retain(|order| !now.has(order));
-        // A history that shows fewer orders than before lags, so this read proves no completeness.
+        // A history that no longer shows an earlier candidate lags. Then this read is complete only
+        // if an earlier one was.
         let lags = !before.candidates.is_empty();
         now.complete &= before.complete || !lags;
         now.candidates.append(&mut before.candidates);

@@ -1,7 +1,7 @@
 //! Tasks: work that runs in steps and sleeps between them.
 //!
-//! Between two steps the thread that runs a task is free: a blocking call sleeps, and the queue keeps
-//! the task in a table.
+//! Between two steps the thread that runs a task is free: a blocking call sleeps, and the queue
+//! keeps the task in a table.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(crate) trait Task {
     /// Runs until the task ends or has to sleep. The client's token cancels its requests.
     fn step(&mut self, client: &Client) -> Step<Self::Output>;
 
-    /// Returns the task's deadline on the monotonic clock. At the deadline the task needs a step even
-    /// if it wanted to sleep longer.
+    /// Returns the task's deadline on the monotonic clock. At the deadline the task needs a step
+    /// even if it wanted to sleep longer.
     fn end(&self) -> Option<Duration> {
         None
     }

@@ -1,5 +1,5 @@
-//! Changes of an order (`setStatus`): each is sent once. If its reply is lost, the status is read, and
-//! the change is repeated only if the status shows that it did not apply.
+//! Changes of an order (`setStatus`): each is sent once. If its reply is lost, the status is read,
+//! and the change is repeated only if the status shows that it did not apply.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) enum Transition {
     /// The change applied: its reply or the status read after it shows that.
     Changed(Answer<StatusChange>),
-    /// A code arrived first: before a cancellation, or before the reply to a request for the next code.
-    /// The list is empty if the service mentioned a code without showing a message.
+    /// A code arrived first: before a cancellation, or before the reply to a request for the next
+    /// code. The list is empty if the service mentioned a code without showing a message.
     CodeArrived(Vec<Sms>, Error),
 }
 
@@ -38,8 +38,8 @@ impl Transition {
 /// The state of an order before a change, as far as the client has seen it.
 #[derive(Debug, Default)]
 pub(super) struct KnownState<'a> {
-    /// The codes that arrived; empty if none was seen. A code outside this list shows that a request for
-    /// the next code applied.
+    /// The codes that arrived; empty if none was seen. A code outside this list shows that a
+    /// request for the next code applied.
     pub(super) codes: &'a [Sms],
     /// Whether the order was completed or may have been. The service shows a completed order as
     /// cancelled too, and does not refund it.
@@ -67,9 +67,10 @@ impl Client {
     /// Changes the status of an activation and returns the change that the service reports. Action
     /// `setStatus`.
     ///
-    /// It is sent once. If the reply is lost, the status is read, and the change is repeated only if the
-    /// status shows that it did not apply. No [`Activation`](crate::Activation) records the change: use
-    /// its own methods, which distinguish the codes of an order and record how it ended.
+    /// It is sent once. If the reply is lost, the status is read, and the change is repeated only
+    /// if the status shows that it did not apply. No [`Activation`](crate::Activation) records the
+    /// change: use its own methods, which distinguish the codes of an order and record how it
+    /// ended.
     pub fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
         self.change(id, status).map(Answer::into_value)
     }
@@ -192,8 +193,9 @@ impl Client {
 
     /// Reads the status to find the outcome of a change that ended with the error `lost`.
     ///
-    /// Another program may have completed the order since an earlier call, which shows as cancelled too.
-    /// So a cancellation counts as ours only after a recent attempt, or if the history shows the refund.
+    /// Another program may have completed the order since an earlier call, which shows as cancelled
+    /// too. So a cancellation counts as ours only after a recent attempt, or if the history shows
+    /// the refund.
     fn read_back(
         &self,
         id: &str,
@@ -234,8 +236,8 @@ impl Client {
     }
 }
 
-/// The parts of a reply that the parser reads. `ACCESS_READY`, the answer to a 1, counts as complete even
-/// without a length, because no other answer begins with it.
+/// The parts of a reply that the parser reads. `ACCESS_READY`, the answer to a 1, counts as
+/// complete even without a length, because no other answer begins with it.
 fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
     let read = raw(reply);
     let is_whole = wanted == SetStatus::SmsSent && reply.body.trim_ascii() == b"ACCESS_READY";
@@ -251,8 +253,8 @@ fn is_definite(error: &Error) -> bool {
     })
 }
 
-/// Returns whether a reply shows the outcome. A change that ends an order needs a reply that names the
-/// end.
+/// Returns whether a reply shows the outcome. A change that ends an order needs a reply that names
+/// the end.
 fn shows_outcome(wanted: SetStatus, change: &StatusChange) -> bool {
     match wanted {
         SetStatus::Cancel | SetStatus::CancelLegacy => {

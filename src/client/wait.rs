@@ -76,14 +76,15 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// After a request for the next code, accepts a code that arrived before even if the service showed
-    /// no waiting status in between. Without this such a code is taken for the old one.
+    /// After a request for the next code, accepts a code that arrived before even if the service
+    /// showed no waiting status in between. Without this such a code is taken for the old one.
     pub fn accept_same_code(mut self) -> Self {
         self.plan.accept_same_code = true;
         self
     }
 
-    /// Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds more.
+    /// Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds
+    /// more.
     ///
     /// The wait still fails with [`ErrorKind::WaitTimeout`], whose hint says whether the order was
     /// cancelled. If the cancellation fails, the wait fails with the error of the cancellation.
@@ -111,14 +112,15 @@ impl fmt::Debug for WaitOptions<'_> {
 impl Activation {
     /// Waits for a code and returns it.
     ///
-    /// Polls every 5 seconds and once more at the deadline, which is the timeout or the order's expiry.
-    /// If replies are slow, the last poll is sent early enough for its reply. Transient failures do not
-    /// end the wait. A code that has already arrived is returned at once.
+    /// Polls every 5 seconds and once more at the deadline, which is the timeout or the order's
+    /// expiry. If replies are slow, the last poll is sent early enough for its reply. Transient
+    /// failures do not end the wait. A code that has already arrived is returned at once.
     ///
-    /// Fails with [`ErrorKind::WaitTimeout`] if no code arrives in time, with [`ErrorKind::Expired`],
-    /// [`ErrorKind::ActivationCancelled`] or [`ErrorKind::AlreadyFinished`] if the order has ended, with
-    /// [`ErrorKind::Cancelled`], or with the error of a refusal that repeating cannot change. The order
-    /// stays open, so you can wait again, unless the options cancel it on timeout.
+    /// Fails with [`ErrorKind::WaitTimeout`] if no code arrives in time, with
+    /// [`ErrorKind::Expired`], [`ErrorKind::ActivationCancelled`] or [`ErrorKind::AlreadyFinished`]
+    /// if the order has ended, with [`ErrorKind::Cancelled`], or with the error of a refusal that
+    /// repeating cannot change. The order stays open, so you can wait again, unless the options
+    /// cancel it on timeout.
     pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
         let WaitOptions { plan, cancel_on_timeout, mut progress } = options.into();
         let client = self.client();
@@ -169,13 +171,14 @@ impl WaitTask {
         }
     }
 
-    /// Returns whether the last poll returned a known status. If so, a missing code has not arrived.
+    /// Returns whether the last poll returned a known status. If so, a missing code has not
+    /// arrived.
     pub(super) fn is_answered(&self) -> bool {
         self.is_answered
     }
 
-    /// Returns whether the deadline has passed by so much that the last poll would be too late. False if
-    /// the order still has to be cancelled.
+    /// Returns whether the deadline has passed by so much that the last poll would be too late.
+    /// False if the order still has to be cancelled.
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         /// How late the last poll may be sent.
         const LATE: Duration = Duration::from_millis(100);
@@ -373,8 +376,8 @@ mod tests {
     use crate::clock::{Clock as _, ManualClock};
     use crate::transport::{Cause, Reply, Request, Transport, TransportError};
 
-    /// A service whose first status reply has no length, and that cancels the call with this reply, so
-    /// that the JSON request after it is not sent.
+    /// A service whose first status reply has no length, and that cancels the call with this reply,
+    /// so that the JSON request after it is not sent.
     #[derive(Debug)]
     struct CancelBetweenForms {
         clock: Arc<ManualClock>,
