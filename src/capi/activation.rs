@@ -289,7 +289,7 @@ pub unsafe extern "C" fn sastaotp_activation_get_status(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(state, error, || {
-        Ok(sastaotp_activation_status::new(self::activation(activation)?.state()?))
+        Ok(sastaotp_activation_status::new(self::activation(activation)?.status()?))
     })
 }
 

@@ -386,7 +386,7 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
     make(state, error, || {
         let id = text(id, "id")?;
         Ok(sastaotp_activation_status::new(
-            self::client(client)?.state(id)?.map(|shown| shown.status),
+            self::client(client)?.status(id)?.map(|shown| shown.status),
         ))
     })
 }

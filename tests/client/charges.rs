@@ -54,7 +54,8 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
 
 #[test]
 fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_that_alone() {
-    let (old, again) = ("the order id 9 is not above 9, which was there before", "had sold before");
+    let (old, again) =
+        ("the order id 9 is not above 9, the id of an earlier order", "had already sold");
     for (first, second, warning) in
         [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))]
     {
@@ -408,7 +409,7 @@ fn a_failed_reconciliation_says_what_it_was_for() {
     assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
     let text = cancelled.to_string();
     assert!(
-        text.starts_with("buying zz_lost_reply in 22: looking for it in the order history: "),
+        text.starts_with("buying zz_lost_reply in 22: searching the order history: "),
         "{text}"
     );
 }
