@@ -96,12 +96,12 @@ impl sastaotp_on_too_early {
     }
 }
 
-/// How an activation ended, as far as the library knows.
+/// How an activation ended, as far as is known.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_ending(pub i32);
 
-/// The activation has not ended, as far as the library knows.
+/// The activation has not ended, as far as is known.
 pub const SASTAOTP_ENDING_NONE: sastaotp_ending = sastaotp_ending(0);
 /// The order was completed.
 pub const SASTAOTP_ENDING_COMPLETED: sastaotp_ending = sastaotp_ending(1);
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn sastaotp_activation_code_at(
     })
 }
 
-/// Returns how the order ended, as far as the library knows. Sends nothing. Since 0.1.0.
+/// Returns how the order ended, as far as is known. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_ending(
     activation: *const sastaotp_activation,
@@ -328,8 +328,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
 }
 
 /// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
-/// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint says whether the
-/// order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
+/// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
+/// the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_cancel_on_timeout(
@@ -377,8 +377,8 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     })
 }
 
-/// Tells the service that the SMS was sent to the number. Action setStatus, 1. Sent once, because
-/// no status shows whether the request had an effect.
+/// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
+/// because no status shows whether the request had an effect.
 ///
 /// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED if the service
 /// answers that the order is cancelled. Since 0.1.0.
@@ -405,8 +405,8 @@ pub unsafe extern "C" fn sastaotp_activation_request_next_code(
 
 /// Completes the order after its code was used. Action setStatus, 6.
 ///
-/// Check the settlement: if the service treats 6 as a cancellation, the settlement says so. Fails
-/// as sastaotp_client_set_status does. Since 0.1.0.
+/// Check the settlement: if the service treats 6 as a cancellation, its state is
+/// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_complete(
     activation: *const sastaotp_activation,

@@ -124,7 +124,7 @@ pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
     free(client);
 }
 
-/// Writes the rest of the budget, in micro-rupees. Returns false if the client has no budget. Sends
+/// Writes the remaining budget, in micro-rupees. Returns false if the client has no budget. Sends
 /// nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_budget_left(
@@ -278,8 +278,8 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
 }
 
 /// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
-/// that is killed before the reply can then still find out what it bought. If the client does not
-/// know the newest order yet, the call reads it. Action getOrders.
+/// that is killed before the reply can then still find out what it bought. If the client has not
+/// read the newest order yet, it does so first. Action getOrders.
 ///
 /// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -56,7 +56,7 @@ pub const SASTAOTP_ACTIVATION_STATUS_RECEIVED: sastaotp_status_kind = sastaotp_s
 /// The service reports cancelled. If the order already had its code, the service may also mean
 /// completed or expired.
 pub const SASTAOTP_ACTIVATION_STATUS_CANCELLED: sastaotp_status_kind = sastaotp_status_kind(3);
-/// The library does not know the status: sastaotp_activation_status_text. It does not end the
+/// A status that is unknown to the library: sastaotp_activation_status_text. It does not end the
 /// order.
 pub const SASTAOTP_ACTIVATION_STATUS_OTHER: sastaotp_status_kind = sastaotp_status_kind(4);
 
@@ -80,7 +80,7 @@ pub const SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT: sastaotp_change_kind = sastao
 pub const SASTAOTP_STATUS_CHANGE_COMPLETED: sastaotp_change_kind = sastaotp_change_kind(4);
 /// The service accepted the request without reporting its effect.
 pub const SASTAOTP_STATUS_CHANGE_ACCEPTED: sastaotp_change_kind = sastaotp_change_kind(5);
-/// The library does not know the effect: sastaotp_status_change_text.
+/// An effect that is unknown to the library: sastaotp_status_change_text.
 pub const SASTAOTP_STATUS_CHANGE_OTHER: sastaotp_change_kind = sastaotp_change_kind(6);
 
 impl sastaotp_sms {
@@ -184,8 +184,8 @@ pub unsafe extern "C" fn sastaotp_activation_status_last_code(
     })
 }
 
-/// Returns a status that the library does not know, verbatim. Returns NULL if the library knows it.
-/// Since 0.1.0.
+/// Returns the status verbatim if its kind is SASTAOTP_ACTIVATION_STATUS_OTHER. Otherwise returns
+/// NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_status_text(
     status: *const sastaotp_activation_status,
@@ -228,8 +228,8 @@ pub unsafe extern "C" fn sastaotp_status_change_kind(
     })
 }
 
-/// Returns an effect that the library does not know, verbatim. Returns NULL if the library knows
-/// it. Since 0.1.0.
+/// Returns the effect verbatim if its kind is SASTAOTP_STATUS_CHANGE_OTHER. Otherwise returns NULL.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_status_change_text(
     change: *const sastaotp_status_change,
