@@ -8,13 +8,14 @@
     reason = "the suites are written for the Rust interface, whose methods lend where these give"
 )]
 
+#[path = "c_adapter.rs"]
+mod adapter;
 #[path = "../client/bench.rs"]
 mod bench;
 #[path = "../sockets/cancelling.rs"]
 mod cancelling;
 #[path = "../client/charges.rs"]
 mod charges;
-mod front;
 #[path = "../sockets/once.rs"]
 mod once;
 #[path = "../client/reads.rs"]

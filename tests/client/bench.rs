@@ -7,7 +7,7 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use serde_json::{Value, json};
 
-use crate::front::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
+use crate::adapter::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 
 pub(crate) const KEY: &str = "stp_canary_0123456789abcdef";
 
@@ -39,7 +39,7 @@ impl Bench {
             .seed(1)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .transport(Arc::new(transport.clone()));
-        let client = front::build(settings(builder)).expect("the settings are right");
+        let client = adapter::build(settings(builder)).expect("the settings are right");
         Self { clock, transport, client }
     }
 
@@ -47,7 +47,7 @@ impl Bench {
     pub(crate) fn another_client(&self) -> Client {
         let builder =
             ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
-        front::build(builder.transport(Arc::new(self.transport.clone())))
+        adapter::build(builder.transport(Arc::new(self.transport.clone())))
             .expect("the settings are right")
     }
 

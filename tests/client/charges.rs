@@ -2,11 +2,11 @@
 
 use sastaotp::clock::Clock as _;
 
-use crate::bench::{Bench, request, seconds};
-use crate::front::{
+use crate::adapter::{
     Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
     SetStatus, StatusChange,
 };
+use crate::bench::{Bench, request, seconds};
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
     bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));

@@ -1,8 +1,8 @@
 //! The client against the sandbox in this process, on a clock that the tests move: hours take milliseconds.
 
+mod adapter;
 mod bench;
 mod charges;
-mod front;
 mod progress;
 mod reads;
 mod settling;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
-use crate::bench::{Bench, KEY, request, seconds};
-use crate::front::{
+use crate::adapter::{
     Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, Retry, SetStatus, Status,
     StatusChange,
 };
+use crate::bench::{Bench, KEY, request, seconds};
 
 #[test]
 fn the_catalogue_is_read() {

@@ -1,11 +1,11 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
-use crate::bench::{Bench, request, seconds};
-use crate::front::Ending;
-use crate::front::{
+use crate::adapter::Ending;
+use crate::adapter::{
     Activation, Amount, CancelToken, ErrorKind, OnTooEarly, Retry, SetStatus, SettlementState,
     UnclaimedOutcome,
 };
+use crate::bench::{Bench, request, seconds};
 
 /// The values of setStatus that reached the service.
 fn statuses(bench: &Bench) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! Waiting for a code: what ends a wait, what does not, and when the service is asked.
 
+use crate::adapter::Ending;
+use crate::adapter::{ErrorKind, Status, WaitOptions};
 use crate::bench::{Bench, seconds};
-use crate::front::Ending;
-use crate::front::{ErrorKind, Status, WaitOptions};
 
 /// The pauses between polls, in milliseconds.
 fn pauses(times: &[u128]) -> Vec<u128> {

@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::front::{CancelToken, Charge, Client, ErrorKind};
+use crate::adapter::{CancelToken, Charge, Client, ErrorKind};
 
 use crate::server::{Sandbox, client, request};
 
@@ -14,8 +14,8 @@ const PROMISE: Duration = Duration::from_millis(100);
 fn cancelled_in<T: std::fmt::Debug>(
     what: &str,
     client: &Client,
-    call: impl FnOnce(Client) -> crate::front::Result<T>,
-) -> crate::front::Error {
+    call: impl FnOnce(Client) -> crate::adapter::Result<T>,
+) -> crate::adapter::Error {
     let cancel = CancelToken::new();
     let trigger = cancel.clone();
     let thread = std::thread::spawn(move || {

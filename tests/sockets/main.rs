@@ -1,8 +1,8 @@
 //! The client over real sockets: what only a network can show. Bounded in time, and on loopback alone.
 
+#[path = "../client/adapter.rs"]
+mod adapter;
 mod cancelling;
-#[path = "../client/front.rs"]
-mod front;
 mod once;
 mod server;
 mod unclaimed;

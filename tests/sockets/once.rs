@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::front::{Charge, Error, ErrorKind, Retry};
+use crate::adapter::{Charge, Error, ErrorKind, Retry};
 
 use crate::server::{Sandbox, client, request};
 

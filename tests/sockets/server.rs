@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::front::{self, Amount, Client, ClientBuilder, NumberRequest};
+use crate::adapter::{self, Amount, Client, ClientBuilder, NumberRequest};
 use sastaotp::sandbox::Server;
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Sandbox {
 }
 
 pub(crate) fn client(url: &str, key: &str) -> Client {
-    front::build(builder(url, key)).expect("the settings are right")
+    adapter::build(builder(url, key)).expect("the settings are right")
 }
 
 fn builder(url: &str, key: &str) -> ClientBuilder {

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::front::{self, CancelToken, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome};
+use crate::adapter::{
+    self, CancelToken, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome,
+};
 
 use crate::server::{Sandbox, eventually, request};
 
@@ -49,7 +51,7 @@ fn a_purchase_that_outlasts_its_time_is_listed_too() {
         sandbox.control("faults", SLOW);
         let builder = sandbox.builder();
         let client =
-            front::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
+            adapter::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
         let hasty = if cancellable {
             client.with_cancel(&CancelToken::new())
         } else {
