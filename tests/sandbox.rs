@@ -1,4 +1,5 @@
-//! The sandbox over real sockets: every action, story, control call and fault, as a client sees them.
+//! The sandbox over real sockets: every action, scenario, control call and fault, as a client sees
+//! them.
 
 #[path = "sandbox/http.rs"]
 mod http;
@@ -9,7 +10,7 @@ use http::{Account, Connection, get};
 use sastaotp::sandbox::Server;
 use serde_json::{Value, json};
 
-/// A server and an account with a clock that stands still.
+/// Starts a server and an account whose clock stands still.
 fn start(key: &str) -> (Server, Account) {
     let server = Server::start(0).unwrap();
     let account = Account::new(server.port(), key);
@@ -98,7 +99,7 @@ fn every_documented_refusal_can_be_had() {
         me.json("action=getStatus&id=1"),
         json!({"status": "ERROR", "error": "NO_ACTIVATION"})
     );
-    // The three that hide a purchase did buy.
+    // Three of the refusals hide a purchase.
     me.must("assert", r#"{"charges":6,"refunds":0}"#);
     let log = me.must("log", "");
     let reasons =
@@ -227,7 +228,7 @@ fn the_catalogue_has_the_shapes_of_the_live_one() {
     let countries = telegram["services"]["tg"]["countries"].as_array().unwrap();
     let india = countries.iter().find(|country| country["country_code"] == "22").unwrap();
     assert_eq!((&india["price"], &india["qty"]), (&json!(76.94), &json!(999)));
-    // Where no country is named, the cheapest is taken; `operator` pins one.
+    // Without a country, the cheapest is taken; `operator` pins one.
     let cheapest =
         countries.iter().map(|country| country["price"].as_f64().unwrap()).fold(f64::MAX, f64::min);
     assert_eq!(me.json("action=getNumber&service=tg")["price"], cheapest);
@@ -407,7 +408,7 @@ fn what_is_no_request_of_the_service_is_refused() {
         ("GET /_sandbox/health HTTP/1.1\r\n\r\n", 403),
     ] {
         if request.starts_with("HEAD") {
-            // Its length is that of a body which does not come.
+            // The length describes a body that is not sent.
             let reply =
                 Connection::open(me.port).raw(request.as_bytes(), Duration::from_millis(50));
             assert!(reply.ends_with(b"\r\n\r\n"), "no body");

@@ -1,4 +1,4 @@
-//! The sandbox's page over real sockets: what it is served with, its events, and the places that it takes.
+//! The inbox page over real sockets: its headers, its updates, and the limit on open pages.
 
 #[path = "sandbox/http.rs"]
 #[allow(dead_code)] // shared with the other tests of the sandbox
@@ -20,7 +20,7 @@ fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Reply 
     Connection::open(port).ask(&request).expect("a whole reply")
 }
 
-/// An event stream that is read line by line.
+/// An event stream, read line by line.
 struct Events(BufReader<TcpStream>);
 
 impl Events {
@@ -35,7 +35,7 @@ impl Events {
         Self(BufReader::new(stream))
     }
 
-    /// The lines up to an empty one.
+    /// Reads lines until an empty one.
     fn block(&mut self) -> String {
         let mut block = String::new();
         while !block.ends_with("\n\n") && !block.ends_with("\r\n\r\n") {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use http::{Account, Connection, get};
 
-/// The program, ended with the test.
+/// The program, which ends with the test.
 struct Program {
     child: Child,
     port: u16,
@@ -36,7 +36,7 @@ impl Program {
         Self { child, port, ready }
     }
 
-    /// Resident memory in KiB, where the system tells.
+    /// The resident memory in KiB, if the system reports it.
     fn resident_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         status
@@ -129,7 +129,7 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
             });
         }
     });
-    // Requests that came half are left open while this one is asked.
+    // Half-sent requests stay open while this request is answered.
     let held: Vec<TcpStream> = (0..400)
         .filter_map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;

@@ -1,4 +1,4 @@
-//! The program `sastaotp-sandbox`: the sandbox on a port of 127.0.0.1, until it is ended.
+//! The program `sastaotp-sandbox`: serves the sandbox on a port of 127.0.0.1 until it is stopped.
 
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
@@ -65,7 +65,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
     print(&format!("SASTAOTP_URL={}\n", server.url()))?;
     if until_eof {
         thread::spawn(|| {
-            // An input that cannot be read has no other end.
+            // If the input cannot be read, the other program has already exited.
             let _ = io::copy(&mut io::stdin(), &mut io::sink());
             process::exit(0);
         });

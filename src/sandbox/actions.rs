@@ -1,6 +1,8 @@
-//! The actions of the vendor's page: parameters in, a plain and a JSON answer out.
+//! The service's actions, as the vendor's page documents them: parameters in, a plain and a JSON
+//! answer out.
 //!
-//! Owns what an action means; who may ask, faults and bytes are `service.rs`.
+//! This file owns the meaning of each action. `service.rs` checks the key, `fault_injection.rs`
+//! applies faults, and `reply_encoding.rs` writes bytes.
 
 use serde_json::{Map, Value, json};
 
@@ -14,15 +16,15 @@ use super::shapes::{bought_json, money, order_json, service_json};
 use super::stories::Buy;
 use crate::Amount;
 
-/// What an action came to.
+/// The result of an action.
 pub(super) struct Outcome {
     pub(super) status: u16,
-    /// The plain reply, where the action has one.
+    /// The plain reply; `None` if the action has only a JSON reply.
     plain: Option<String>,
     json: Value,
-    /// Why it was refused, for the log.
+    /// Why the action was refused, for the log.
     pub(super) reason: Option<String>,
-    /// A page in place of both.
+    /// If set, this HTML page replaces both replies.
     page: Option<&'static str>,
     pub(super) delivery: Delivery,
 }
@@ -31,12 +33,12 @@ pub(super) struct Outcome {
 pub(super) struct Call<'a> {
     pub(super) namespace: &'a mut Namespace,
     pub(super) params: &'a Params,
-    /// The time in the namespace.
+    /// The time in the namespace, in milliseconds since 1970.
     pub(super) now: u64,
     pub(super) twist: Option<Twist>,
 }
 
-/// The name of an action, with its alias taken away.
+/// The canonical name of an action, with aliases resolved.
 pub(super) fn canonical(action: &str) -> &str {
     match action {
         "getNumberV2" => "getNumber",
@@ -54,7 +56,7 @@ impl Outcome {
         Self::new(None, json)
     }
 
-    /// A refusal with one of the service's codes; the reason goes to the log alone.
+    /// A refusal with one of the service's error codes. The reason appears only in the log.
     pub(super) fn refusal(code: &str, reason: impl Into<String>) -> Self {
         Self {
             reason: Some(reason.into()),
@@ -102,7 +104,8 @@ impl Call<'_> {
                 format!("there is no service {code:?}; getServicesList has them all"),
             );
         };
-        // `operator` pins a country, by the vendor's page, and so it goes before `country`.
+        // The vendor's page says that `operator` pins a country, so it takes precedence over
+        // `country`.
         let wanted = self.params.get("operator").or(self.params.get("country"));
         let (country, offer) = match select(item, wanted) {
             Ok(found) => found,
@@ -110,7 +113,7 @@ impl Call<'_> {
         };
         let mut price = item.charge(offer);
         if let Some(limit) = self.params.get("maxPrice") {
-            // PHP reads what is no number as zero.
+            // PHP reads text that is not a number as zero.
             let limit = limit.parse::<Amount>().unwrap_or(Amount::ZERO).micros();
             if price > limit && self.twist != Some(Twist::Overcharge) {
                 let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
@@ -271,7 +274,7 @@ impl Call<'_> {
         let items = catalogue::items()
             .iter()
             .filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
-        // Unfiltered, the live service leaves every list of countries empty.
+        // Without a filter, the live service leaves every list of countries empty.
         let services: Map<_, _> = items
             .map(|item| (item.code.to_string(), service_json(item, wanted.is_some())))
             .collect();
@@ -344,7 +347,7 @@ impl Call<'_> {
     }
 }
 
-/// The country that a number is bought in, and its price.
+/// The country that a number is bought in, and its offer.
 fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
     let code = item.code;
     let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {

@@ -1,4 +1,4 @@
-//! What a fault makes of an action and of its reply.
+//! Runs an action and applies the fault that the request matches.
 
 use super::actions::{Call, Outcome};
 use super::fault_table::{Effect, Twist};
@@ -8,10 +8,10 @@ use super::orders::{Sms, State};
 use super::reply::{Delivery, JSON, Params, Reply, TEXT};
 use super::service::PATH;
 
-/// Gap between the bytes of a drip, in milliseconds.
+/// The pause between the bytes of a drip, in milliseconds, unless the rule sets one.
 const DRIP_MS: u32 = 200;
 
-/// The rule that a request meets.
+/// Returns the rule that this request matches, and counts the match.
 pub(super) fn meet<'a>(
     namespace: &'a mut Namespace,
     params: &Params,
@@ -22,7 +22,7 @@ pub(super) fn meet<'a>(
         return None;
     }
     let id = params.get("id");
-    // An action with an id is about the service of its order.
+    // A request with an id concerns the service of that order.
     let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
     let subject = Subject {
         action: params.get("action").unwrap_or(""),
@@ -33,7 +33,7 @@ pub(super) fn meet<'a>(
     namespace.rules.meet(subject, before_connect)
 }
 
-/// The effect of a rule, with its own fields filled in.
+/// The effect of a rule, with the rule's own fields filled in.
 struct Fault {
     id: &'static str,
     before: bool,
@@ -59,7 +59,7 @@ impl Fault {
         }
     }
 
-    /// What the fault makes of the true reply.
+    /// Turns the true reply into the faulty one.
     fn apply(self, mut reply: Reply) -> Reply {
         match self.effect {
             Effect::Deliver(Delivery::Drip(_)) => {
@@ -106,7 +106,8 @@ impl Fault {
     }
 }
 
-/// Carries an action out, with the fault that it meets; returns the reply, the fault's id, and the reason of a refusal.
+/// Carries out an action with the fault that it matches. Returns the reply, the fault's name, and
+/// the reason if the action was refused.
 pub(super) fn respond(
     namespace: &mut Namespace,
     action: &str,
@@ -144,7 +145,7 @@ pub(super) fn respond(
     (reply, id, reason)
 }
 
-/// Does to an order what a fault says happens to it before the action.
+/// Changes an order before the action runs, if the fault says so.
 fn twist_order(namespace: &mut Namespace, id: &str, twist: Twist, now: u64) {
     namespace.with_order(id, now, |order, _| {
         let refund = match twist {

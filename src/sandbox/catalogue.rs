@@ -1,7 +1,8 @@
-//! What the sandbox sells: countries in the service's numbering, services, and a price and a stock for each pair.
+//! The sandbox's catalogue: countries in the service's numbering, services, and a price and a stock
+//! for each pair.
 //!
-//! Owns the static tables. Every price and stock is a function of the two codes, so that two runs, two machines and
-//! two namespaces always see the same catalogue.
+//! This file owns the static tables. Every price and stock is a function of the two codes, so two
+//! runs, two machines and two namespaces always see the same catalogue.
 
 use std::sync::LazyLock;
 
@@ -9,20 +10,21 @@ use super::stories::{Arrival, ORDINARY, STORIES, Story};
 
 /// Micro-rupees in a paisa: prices are listed with two decimals.
 const PAISA: i64 = 10_000;
-/// What a story service is listed at, and the price most of them cost.
+/// The listed price of every scenario service, in micro-rupees.
 const STORY_PRICE: i64 = 1_000 * PAISA;
 
-/// A country in the service's numbering, which is not the calling code: 22 is India and 91 is Timor-Leste.
+/// A country in the service's numbering, which is not the calling code: 22 is India and 91 is
+/// Timor-Leste.
 #[derive(Debug)]
 pub(super) struct Country {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
     pub(super) flag: &'static str,
-    /// What its phone numbers begin with.
+    /// The calling code: the first digits of the country's phone numbers.
     pub(super) calling: &'static str,
 }
 
-/// How a service's activation ids look. Both shapes occur at the live service.
+/// The format of a service's activation ids. All of them occur at the live service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ids {
     /// `38496653`.
@@ -33,13 +35,14 @@ pub(super) enum Ids {
     Hex,
 }
 
-/// A service that numbers are sold for.
+/// A service that the sandbox sells numbers for.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
     pub(super) ids: Ids,
-    /// The price that those of the countries are derived from, in micro-rupees; `None` lists one price everywhere.
+    /// The base of the prices per country, in micro-rupees. `None` lists the scenario price
+    /// everywhere.
     base: Option<i64>,
     pub(super) story: Story,
 }
@@ -61,7 +64,7 @@ const fn country(
     Country { code, name, flag, calling }
 }
 
-/// India first: where all prices are equal, the first country is the one that is selected.
+/// India comes first: if all prices are equal, the first country is selected.
 pub(super) static COUNTRIES: &[Country] = &[
     country("22", "India", "🇮🇳", "91"),
     country("0", "Russia", "🇷🇺", "7"),
@@ -100,10 +103,10 @@ pub(super) static COUNTRIES: &[Country] = &[
     country("187", "USA", "🇺🇸", "1"),
 ];
 
-/// Code, name, base price in paise, seconds until the SMS, several SMS, shape of ids.
+/// Code, name, base price in paise, seconds until the SMS, whether it sends several SMS, id format.
 type Row = (&'static str, &'static str, i64, u64, bool, Ids);
 
-/// The ordinary services; those that tell a story are in `stories.rs`.
+/// The ordinary services; the scenario services are in `scenarios.rs`.
 static ORDINARY_SERVICES: &[Row] = &[
     ("tg", "Telegram", 6_400, 8, false, Ids::Number),
     ("wa", "WhatsApp", 4_850, 10, true, Ids::Letters),
@@ -160,17 +163,18 @@ pub(super) fn items() -> &'static [Item] {
     &ITEMS
 }
 
-/// The service of that code.
+/// Returns the service with this code.
 pub(super) fn item(code: &str) -> Option<&'static Item> {
     ITEMS.iter().find(|item| item.code == code)
 }
 
-/// The country of that code.
+/// Returns the country with this code.
 pub(super) fn country_of(code: &str) -> Option<&'static Country> {
     COUNTRIES.iter().find(|country| country.code == code)
 }
 
-/// FNV-1a: the same number everywhere, which the hash of the standard library does not promise.
+/// FNV-1a. Unlike the standard library's hash, it gives the same number on every platform and
+/// version.
 pub(super) fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -179,7 +183,7 @@ pub(super) fn hash(parts: &[&str]) -> u64 {
 }
 
 impl Item {
-    /// What this service costs in a country and how many numbers there are; `None` where it is not sold.
+    /// Returns the price and stock in a country; `None` if the service is not sold there.
     pub(super) fn offer(&self, country: &Country) -> Option<Offer> {
         let Some(base) = self.base else {
             return Some(Offer { price: STORY_PRICE, count: 999 });
@@ -188,7 +192,7 @@ impl Item {
             ("tg", "22") => {
                 return Some(Offer { price: 7_694 * PAISA, count: 999 });
             }
-            // One pair is always listed with an empty stock.
+            // This pair is always listed with an empty stock.
             ("wa", "91") => return Some(Offer { price: base, count: 0 }),
             _ => {}
         }
@@ -203,18 +207,19 @@ impl Item {
         })
     }
 
-    /// Every country it is sold in.
+    /// Returns every country that the service is sold in, with its offer.
     pub(super) fn offers(&self) -> impl Iterator<Item = (&'static Country, Offer)> + '_ {
         COUNTRIES.iter().filter_map(|country| Some((country, self.offer(country)?)))
     }
 
-    /// The cheapest country that has numbers.
+    /// Returns the cheapest country that has numbers.
     pub(super) fn cheapest(&self) -> Option<(&'static Country, Offer)> {
         let in_stock = self.offers().filter(|(_, offer)| offer.count > 0);
         in_stock.min_by_key(|(_, offer)| offer.price)
     }
 
-    /// What a purchase charges: the listed price, unless the story is about another one.
+    /// Returns the price that a purchase charges: the listed price, unless the scenario sets
+    /// another.
     pub(super) fn charge(&self, offer: Offer) -> i64 {
         self.story.charges.unwrap_or(offer.price)
     }

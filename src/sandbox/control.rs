@@ -1,6 +1,7 @@
-//! The control calls under `/_sandbox/`: what a test sets, causes and asks of its own namespace.
+//! The control API under `/_sandbox/`: a test uses it to set up, change and check its own
+//! namespace.
 //!
-//! Every refusal is one sentence that says what to send instead; a field that nothing reads is refused.
+//! Every refusal is one sentence that says what to send instead. Unknown fields are refused.
 
 use serde_json::{Map, Value, json};
 
@@ -13,21 +14,21 @@ use super::time::Time;
 use super::wallet::{Entry, Kind};
 use crate::Amount;
 
-/// Every control call with what it is sent; the text of refusals.
+/// The names of all control calls, for error messages.
 const CALLS: &str =
     "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
 
-/// One call on one namespace.
+/// A control call on a namespace.
 struct Call<'a> {
     namespace: &'a mut Namespace,
     fields: Map<String, Value>,
-    /// The time outside and in the namespace.
+    /// The current time, real and in the namespace, both in milliseconds since 1970.
     outside: u64,
     now: u64,
     in_memory: bool,
 }
 
-/// What a call came to: its JSON, or the status and the sentence of its refusal.
+/// The result of a call: its JSON, or the HTTP status and the sentence of its refusal.
 type Answer = Result<Value, (u16, String)>;
 
 pub(super) fn health() -> Reply {
@@ -42,7 +43,7 @@ pub(super) fn refusal(status: u16, sentence: &str) -> Reply {
     Reply::json(status, &json!({"ok": false, "error": sentence}))
 }
 
-/// Carries a control call out.
+/// Runs a control call.
 pub(super) fn run(
     namespace: &mut Namespace,
     call: &str,
@@ -178,7 +179,7 @@ impl Call<'_> {
         json!({"ok": true, "now_ms": self.now, "mode": time.mode(), "speed": time.factor()})
     }
 
-    /// The id that a call is about.
+    /// Returns the activation id in the call's `id` field.
     fn id(&self, call: &str) -> Result<String, (u16, String)> {
         match text(&self.fields, "id") {
             Ok(Some(id)) => Ok(id.to_string()),
@@ -186,7 +187,7 @@ impl Call<'_> {
         }
     }
 
-    /// Runs something on an order that is pending.
+    /// Runs `act` on the order with the call's id, if it is pending.
     fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> Answer {
         let id = self.id(call)?;
         let done = self.namespace.with_order(&id, self.now, |order, _| match order.state {
@@ -248,7 +249,7 @@ impl Call<'_> {
         })
     }
 
-    /// Compares the ledger with what a test expects.
+    /// Compares the ledger with the expected values.
     fn assert(&self) -> Result<Reply, (u16, String)> {
         const KNOWN: [&str; 6] =
             ["charges", "refunds", "balance", "charged", "refunded", "opening"];
@@ -291,7 +292,7 @@ pub(super) fn rupees(micros: i64) -> String {
     Amount::from_micros(micros).to_string()
 }
 
-/// Money in a control call: text or a JSON number.
+/// Reads an amount of money from text or a JSON number.
 fn amount(value: &Value) -> Option<i64> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -301,14 +302,14 @@ fn amount(value: &Value) -> Option<i64> {
     text.parse::<Amount>().ok().map(Amount::micros)
 }
 
-/// A factor in thousandths.
+/// Reads a speed factor and returns it in thousandths.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked first
 fn speed(value: &Value) -> Option<u64> {
     let factor = value.as_f64().filter(|factor| (0.0..=1_000_000.0).contains(factor))?;
     Some((factor * 1_000.0).round() as u64)
 }
 
-/// The code in a text: its first run of at least four digits, else the whole text.
+/// Returns the code in a text: its first run of at least four digits, else the whole text.
 fn code_in(text: &str) -> Box<str> {
     let mut runs = text.split(|c: char| !c.is_ascii_digit());
     runs.find(|run| run.len() >= 4).unwrap_or(text).into()

@@ -1,10 +1,11 @@
-//! The faults that a service and the path to it can produce: one table over the ids of the fault matrix. A row is data;
-//! `apply.rs` carries it out.
+//! The table of faults: for each, its id, its name and its effect in the sandbox.
+//!
+//! A row is data; `fault_injection.rs` carries it out.
 
 use super::reply::{Delivery, JSON, TEXT};
 use super::reshape::{self, Reshape};
 
-/// What keeps a connection from being made, and so the service from seeing the request.
+/// A failure to connect. The service never sees the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreachable {
     Unresolved,
@@ -16,52 +17,54 @@ pub(super) enum Unreachable {
     Proxy,
 }
 
-/// What happens in the service itself, before or in place of the ordinary course of the action.
+/// A fault in the service itself: it changes the action or runs in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Twist {
-    /// The action is carried out twice, as when a proxy sends a GET again.
+    /// The action is carried out twice, as if a proxy had repeated the GET.
     Twice,
-    /// The purchase costs twice the price, whatever `maxPrice` says.
+    /// The purchase costs twice the price, even if that is above `maxPrice`.
     Overcharge,
     /// The phone number is written with a plus and spaces.
     SpacedPhone,
-    /// The phone number is that of the order before.
+    /// The phone number is the same as that of the previous order.
     SamePhone,
     /// The activation id contains a colon.
     ColonId,
-    /// The order id is lower than those before.
+    /// The order id is lower than the previous ones.
     LowerOrderId,
-    /// The purchase answers with the order before, and buys nothing.
+    /// The purchase returns the previous order and buys nothing.
     SameOrder,
-    /// The history stands in another order than newest first.
+    /// The page of the history is in reverse: oldest first.
     Reordered,
-    /// Between two pages of the history an order came: the second begins with the end of the first.
+    /// An order arrived between two pages of the history, so the second page repeats the last order
+    /// of the first.
     PageShift,
-    /// The number expires before the action.
+    /// The number expires before the action runs.
     Expire,
-    /// The provider cancels before the action.
+    /// The provider cancels the order before the action runs.
     ProviderCancel,
-    /// The last SMS of the order has this text for a code; an empty one stands for 4 KiB.
+    /// The order's last SMS gets this text, and the text is its code. Empty text stands for 4 KiB
+    /// of text.
     Sms(&'static str),
-    /// The reply is plain where JSON was asked for, and the reverse.
+    /// The reply is plain if JSON was requested, and JSON if plain text was requested.
     OtherFormat,
 }
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     Unreachable(Unreachable),
-    /// The reply is delivered badly.
+    /// The true reply is delivered in a faulty way.
     Deliver(Delivery),
-    /// Another reply is given in its place: status, content type, body.
+    /// Another reply replaces the true one: status, content type, body.
     Answer(u16, &'static str, &'static str),
-    /// A redirect to there; `{path}` is the service's own path.
+    /// A redirect to this location; `{path}` stands for the service's own path.
     Redirect(&'static str),
-    /// 429 with this `Retry-After`; empty is none.
+    /// Status 429 with this `Retry-After` header, or without the header if empty.
     Limited(&'static str),
-    /// Headers are added.
+    /// These headers are added to the true reply.
     Headers(&'static [(&'static str, &'static str)]),
-    /// The reply's body is changed.
+    /// The body of the true reply is edited.
     Reshape(Reshape),
     Twist(Twist),
 }

@@ -1,15 +1,16 @@
-//! The rules that say which request meets which fault of the table.
+//! Fault rules: which request triggers which fault of the table.
 //!
-//! Invariant: a rule counts every request that it matches, and hits exactly `times` of them from the `nth` on.
+//! Invariant: a rule counts every request that it matches, and hits exactly `times` of them,
+//! starting with the `nth`.
 
 use serde_json::{Map, Value, json};
 
 use super::fault_table::{Effect, Row, TABLE};
 
-/// How many rules a namespace may have.
+/// The maximum number of rules in a namespace.
 const MAX_RULES: usize = 100;
 
-/// Whether the action takes effect before the fault hits.
+/// Whether the fault hits before or after the action takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
     Before,
@@ -17,10 +18,12 @@ pub(super) enum When {
 }
 
 impl Row {
-    /// When it hits, unless the rule says: a reply that is lost was first earned, a reply in its place was not.
+    /// The default timing. A lost or damaged reply implies that the action took effect; a replaced
+    /// reply implies that it did not.
     fn when(&self) -> When {
         match self.effect {
-            // Before the request was read, or on a connection that was dead already: there is nothing to commit.
+            // N05 hits before the request is read, and N07 hits a dead connection: the action never
+            // runs.
             _ if matches!(self.id, "N05" | "N07") => When::Before,
             Effect::Unreachable(_)
             | Effect::Answer(..)
@@ -33,7 +36,7 @@ impl Row {
     }
 }
 
-/// A fault that is to hit some requests.
+/// A rule: the requests that it matches, and the fault that it causes.
 pub(super) struct Rule {
     action: Option<String>,
     service: Option<String>,
@@ -41,7 +44,7 @@ pub(super) struct Rule {
     key_in: Option<String>,
     agent: Option<String>,
     nth: u64,
-    /// 0 is for ever.
+    /// The number of hits after which the rule stops; 0 means no limit.
     times: u64,
     matched: u64,
     hits: u64,
@@ -55,7 +58,7 @@ pub(super) struct Rule {
     pub(super) every_ms: Option<u32>,
 }
 
-/// What a rule is matched against.
+/// The properties of a request that rules are matched against.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) action: &'a str,
@@ -64,10 +67,10 @@ pub(super) struct Subject<'a> {
     pub(super) origin: Origin<'a>,
 }
 
-/// How a request presents itself.
+/// How the client identifies itself in a request.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Origin<'a> {
-    /// Where its key stood: `query`, `bearer` or `header`.
+    /// The API key's location: `query`, `bearer` or `header`.
     pub(super) key_in: &'static str,
     pub(super) agent: Option<&'a str>,
 }
@@ -77,7 +80,7 @@ pub(super) struct Origin<'a> {
 pub(super) struct Rules(Vec<Rule>);
 
 impl Rules {
-    /// Clears the rules of a fault, or all.
+    /// Removes the rules of one fault, given by id or name, or all rules.
     pub(super) fn clear(&mut self, id: Option<&str>) {
         self.0.retain(|rule| id.is_some_and(|id| rule.row.id != id));
     }
@@ -86,7 +89,7 @@ impl Rules {
         self.0.is_empty()
     }
 
-    /// Adds a rule from its JSON, or says in a sentence what is wrong with it.
+    /// Adds a rule from its JSON. The error is a sentence that says what is wrong with it.
     pub(super) fn add(
         &mut self,
         fields: &Map<String, Value>,
@@ -101,8 +104,9 @@ impl Rules {
         Ok(())
     }
 
-    /// The rule that this request meets. Rules that make the service unreachable are met before a connection exists,
-    /// all others by the service, so each side asks for its own.
+    /// Returns the rule that hits this request. The transport checks the rules that prevent a
+    /// connection (`before_connect`), and the service checks all others, so that no request is
+    /// counted twice by one rule.
     pub(super) fn meet(&mut self, subject: Subject<'_>, before_connect: bool) -> Option<&Rule> {
         let mut met = None;
         for (at, rule) in self.0.iter_mut().enumerate() {
@@ -209,13 +213,13 @@ impl Rule {
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
         };
-        // The aliases are the same action.
+        // An alias counts as the same action.
         let wanted = self.action.as_deref().map(super::actions::canonical);
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
             && is(&self.key_in, Some(key_in))
-            // An agent is known by how its name begins: the version behind it changes.
+            // The agent matches by prefix, because the version in it changes.
             && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
     }
 
@@ -259,7 +263,7 @@ fn find_row(id: Option<&str>, variant: Option<&str>) -> Result<&'static Row, Str
     .ok_or_else(|| format!("{id} has no such variant; it has {}", names.join(", ")))
 }
 
-/// The ids of the table with their variants.
+/// The faults that the sandbox supports: each name with its variants.
 pub(super) fn known() -> Value {
     let mut known = Map::new();
     for row in TABLE {
@@ -271,7 +275,7 @@ pub(super) fn known() -> Value {
     Value::Object(known)
 }
 
-/// Refuses a field that nothing reads: a misspelt one would be ignored in silence.
+/// Refuses unknown fields, because a misspelt field would otherwise be ignored silently.
 pub(super) fn known_fields(fields: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
@@ -279,7 +283,7 @@ pub(super) fn known_fields(fields: &Map<String, Value>, known: &[&str]) -> Resul
     }
 }
 
-/// A text field, where it is there.
+/// Returns a text field, if it is present.
 pub(super) fn text<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
@@ -291,7 +295,7 @@ pub(super) fn text<'a>(
     }
 }
 
-/// A whole number, where it is there.
+/// Returns a whole number, if it is present.
 pub(super) fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),

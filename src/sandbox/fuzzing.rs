@@ -1,4 +1,5 @@
-//! The door of the fuzz targets to the HTTP shell: the bytes of a connection in, those of the replies out. In no other build.
+//! The entry point of the fuzz targets to the HTTP server: the bytes of a connection in, the bytes
+//! of the replies out. Compiled only for fuzzing.
 
 use super::Service;
 use super::http::answer;
@@ -6,7 +7,7 @@ use super::input::{Looked, look};
 use super::reply::Reply;
 use super::wire::{Then, plan};
 
-/// Serves the requests that `input` holds, a millisecond apart.
+/// Serves the requests in `input`, each one millisecond after the previous one.
 pub fn serve(service: &mut Service, mut input: &[u8], mut now: u64) -> Vec<u8> {
     let mut output = Vec::new();
     while !input.is_empty() {

@@ -1,4 +1,5 @@
-//! How requests come in over a socket: bounded in size and in time, and refused where their length is in doubt.
+//! Reads requests from a socket, with limits on size and time. A request with an ambiguous length
+//! is refused.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,25 +8,26 @@ use std::time::{Duration, Instant};
 const MAX_HEAD: usize = 16 << 10;
 pub(super) const MAX_HEADERS: usize = 100;
 const MAX_BODY: usize = 256 << 10;
-/// How long a connection may be silent between two requests, and how long one request may take to arrive.
+/// How long a connection may be idle between two requests, and how long one request may take to
+/// arrive.
 const IDLE: Duration = Duration::from_secs(60);
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// What came in.
+/// The result of waiting for a request.
 pub(super) enum Arrived {
-    /// The client left, or was silent for too long.
+    /// The client closed the connection, or sent nothing for too long.
     Nothing,
-    /// A head and a body of these lengths are at the start of the buffer.
+    /// A complete request is at the start of the buffer, with a head and a body of these lengths.
     Whole { head: usize, body: usize },
-    /// It is refused, with this status and sentence.
+    /// The request is refused with this status and sentence.
     Refused(u16, &'static str),
 }
 
-/// What a connection has sent and nobody has answered yet.
+/// The bytes of a connection that have not been answered yet.
 pub(super) struct Input<'a> {
     stream: &'a TcpStream,
     pub(super) bytes: Vec<u8>,
-    /// The read timeout that is set: setting it costs a system call.
+    /// The read timeout that is currently set. Setting it costs a system call.
     timeout: Option<Duration>,
 }
 
@@ -65,7 +67,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// Reads once; 0 is the end of the connection or of the wait.
+    /// Reads once. Returns 0 at the end of the connection or of the wait.
     fn fill(&mut self, wait: Duration) -> io::Result<usize> {
         if self.timeout != Some(wait) {
             self.stream.set_read_timeout(Some(wait))?;
@@ -97,10 +99,10 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What the first bytes of a request say.
+/// The result of parsing the head of a request.
 pub(super) enum Looked {
     Partial,
-    /// The head ends there; so much body follows; the client waits for a word before it sends that.
+    /// The lengths of the head and the body, and whether the client waits for `100 Continue`.
     Head {
         head: usize,
         body: usize,
@@ -132,7 +134,7 @@ pub(super) fn look(bytes: &[u8]) -> Looked {
     }
 }
 
-/// How long the body is, by headers that leave no doubt.
+/// Returns the length of the body, or a refusal if the headers are ambiguous.
 fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
     let named = |name: &'static str| {
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))

@@ -1,7 +1,8 @@
-//! The sandbox without sockets: a transport that asks a [`Service`] in the same process and follows the clock it is given.
+//! The sandbox without sockets: a transport that calls a [`Service`] in the same process and
+//! follows the clock that it is given.
 //!
-//! Invariant: a fault comes out as the very result that a real network would give, and a request whose latch was taken
-//! away never reaches the service. With a manual clock, hours of waiting take milliseconds.
+//! Invariant: a fault has the same result as on a real network, and a request whose latch was
+//! abandoned never reaches the service. With a manual clock, hours of waiting take milliseconds.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +15,7 @@ use crate::Cancel;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
 
-/// A transport that asks a [`Service`] in this process.
+/// A transport that calls a [`Service`] in this process.
 ///
 /// Clones share the service and the list of requests.
 #[derive(Clone)]
@@ -22,8 +23,8 @@ pub struct MemoryTransport {
     service: Arc<Mutex<Service>>,
     sent: Arc<Mutex<Vec<Sent>>>,
     clock: Arc<dyn Clock>,
-    /// The service's time at the clock's zero, in milliseconds since 1970: a jump of the client's wall clock is none of
-    /// the service's.
+    /// The service's time when the clock's monotonic time is zero, in milliseconds since 1970. If
+    /// the client's wall clock jumps, the service's time does not.
     started_ms: u64,
     latency: Duration,
 }
@@ -31,23 +32,24 @@ pub struct MemoryTransport {
 /// A request that reached the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// When it was sent.
+    /// When the request was sent.
     pub at: Moment,
-    /// Its action; empty where it had none.
+    /// The action; empty if the request had none.
     pub action: String,
-    /// The activation id it was about.
+    /// The activation id, if the request had one.
     pub id: Option<String>,
-    /// Its parameters in their order, without the key.
+    /// The parameters in the order of the request, without the key.
     pub params: Vec<(String, String)>,
 }
 
 impl MemoryTransport {
-    /// Makes a service of its own and a transport to it.
+    /// Creates a new service and a transport to it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with_service(Arc::new(Mutex::new(Service::new())), clock)
     }
 
-    /// Makes a transport to a service that others use too: a second client, with the same or another clock.
+    /// Creates a transport to a shared service: for a second client, with the same clock or
+    /// another.
     pub fn with_service(service: Arc<Mutex<Service>>, clock: Arc<dyn Clock>) -> Self {
         lock(&service).enter_memory();
         let Moment { monotonic, wall } = clock.now();
@@ -61,14 +63,14 @@ impl MemoryTransport {
         }
     }
 
-    /// Lets every exchange take that long by the clock.
+    /// Makes every exchange take this long on the clock.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// The service, to share it.
+    /// Returns the service, to share it with another transport.
     pub fn service(&self) -> Arc<Mutex<Service>> {
         Arc::clone(&self.service)
     }
@@ -79,7 +81,7 @@ impl MemoryTransport {
         lock(&self.service).control_call(key, call, body, now)
     }
 
-    /// The requests that reached the service through this transport, oldest first.
+    /// Returns the requests that reached the service through this transport, oldest first.
     pub fn sent(&self) -> Vec<Sent> {
         lock(&self.sent).clone()
     }
@@ -88,11 +90,12 @@ impl MemoryTransport {
         self.started_ms.saturating_add(millis(self.clock.now().monotonic))
     }
 
-    /// Pauses by the clock; `false` when the request was cancelled in a way that counts.
+    /// Pauses on the clock. Returns `false` if the request was cancelled and the cancellation
+    /// counts.
     fn pause(&self, request: &transport::Request<'_>, duration: Duration) -> bool {
         match request.lane {
             Lane::Read => self.clock.sleep(duration, request.cancel),
-            // A charge that was sent runs on to its reply.
+            // A charge that was sent continues until its reply.
             Lane::Charge => self.clock.sleep(duration, &Cancel::new()) || request.latch.is_sent(),
         }
     }
@@ -149,7 +152,7 @@ impl Transport for MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// What a client's transport makes of a reply that is delivered like this.
+    /// Converts a reply with this delivery into the result of a network transport.
     fn deliver(
         &self,
         request: &transport::Request<'_>,
@@ -164,7 +167,7 @@ impl MemoryTransport {
                 framed = false;
                 body.truncate(body.len().saturating_sub(2));
             }
-            // The length that is too short cuts the body, and nothing shows it.
+            // A length that is too short cuts the body undetected.
             Delivery::LengthTooShort => body.truncate(body.len().saturating_sub(2)),
             Delivery::Close | Delivery::Reset => {
                 return Err(received(
@@ -178,7 +181,7 @@ impl MemoryTransport {
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
             Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
             Delivery::Drip(every_ms) => {
-                // The header is about 120 bytes, and it drips too.
+                // The head of the reply drips too; it is about 120 bytes.
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
                 let whole = Duration::from_millis(u64::from(bytes) * u64::from(every_ms));
                 if whole > request.timeout {
@@ -218,7 +221,7 @@ impl MemoryTransport {
         Ok(transport::Reply { status, framed, retry_after, body })
     }
 
-    /// The error of a connection that was never made.
+    /// The error if the connection cannot be made.
     fn not_reached(
         &self,
         request: &transport::Request<'_>,
@@ -254,7 +257,8 @@ impl MemoryTransport {
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
-        // A network transport gives up on the first byte, or the body, before the whole call is over.
+        // A network transport times out on the first byte or the body before the whole call times
+        // out.
         let patience = match request.lane {
             Lane::Read => Duration::from_secs(30),
             Lane::Charge => Duration::from_secs(60),
@@ -362,7 +366,7 @@ mod tests {
         assert_eq!(bench.body(&status), "STATUS_WAIT_CODE");
         bench.clock.advance(Duration::from_secs(8));
         assert!(bench.body(&status).starts_with("STATUS_OK:"));
-        // The client's wall clock is none of the service's.
+        // The client's wall clock does not affect the service.
         bench.clock.set_wall(SystemTime::UNIX_EPOCH);
         assert!(bench.body(&status).starts_with("STATUS_OK:"));
         let sent = bench.transport.sent();
@@ -408,7 +412,8 @@ mod tests {
                 (cause, phase, sent),
                 "{fault} {variant}"
             );
-            // What was never sent was never seen; N05 hits before the commit, all others after it.
+            // A request that was not sent was not seen. N05 hits before the commit, all others
+            // after it.
             let charges = u8::from(sent && fault != "N05");
             assert_eq!(bench.transport.sent().len(), usize::from(sent), "{fault}");
             bench

@@ -1,4 +1,5 @@
-//! What belongs to one API key: wallet, orders, clock, faults and log. Nothing in here reaches another key.
+//! The state of one API key: wallet, orders, clock, faults and log. It has no access to any other
+//! key.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,12 +10,13 @@ use super::orders::{Order, Purchase, State, Supply};
 use super::time::Time;
 use super::wallet::Wallet;
 
-/// The wallet of a new key.
+/// The initial balance of a new key, in micro-rupees.
 const OPENING: i64 = 1_000_000_000;
-/// How many orders a key may have; more answers `NO_NUMBERS`, so that a runaway loop does not fill the memory.
+/// The maximum number of orders of a key. If it is reached, purchases answer `NO_NUMBERS`, so that
+/// a runaway loop does not fill the memory.
 const MAX_ORDERS: usize = 20_000;
 
-/// A request, as the log shows it.
+/// A request in the log.
 pub(super) struct Line {
     pub(super) at_ms: u64,
     pub(super) action: Box<str>,
@@ -31,32 +33,33 @@ pub(super) struct Namespace {
     pub(super) time: Time,
     pub(super) rules: Rules,
     log: VecDeque<Line>,
-    /// How many lines there ever were.
+    /// The number of entries ever logged, including discarded ones.
     pub(super) logged: u64,
-    /// The namespace's number in the order of first use, and the turns of the service at its beginning and last use.
+    /// The namespace's number in the order of first use, and the service's call count at its
+    /// creation and last use.
     pub(super) number: u64,
     pub(super) born: u64,
     pub(super) used: u64,
-    /// Whether ordinary services get their SMS from control calls only.
+    /// Whether ordinary services receive SMS only through control calls.
     pub(super) manual: bool,
-    /// How long an order stays out of `getOrders`, in milliseconds.
+    /// How long a new order stays out of `getOrders`, in milliseconds.
     pub(super) orders_lag: u64,
     orders: Vec<Order>,
     by_id: HashMap<Box<str>, usize>,
     random: Random,
     next_number: u64,
-    /// The earliest expiry among the pending orders, so that a request need not look at all of them.
+    /// The earliest expiry of a pending order, so that most requests need not check all orders.
     next_expiry: u64,
 }
 
-/// Why nothing was bought.
+/// Why a purchase was refused.
 #[derive(Debug)]
 pub(super) enum NotBought {
     Full,
     Balance,
 }
 
-/// The `SplitMix64` generator: small, and the same everywhere.
+/// The `SplitMix64` generator: small, and the same on every platform.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -94,7 +97,7 @@ impl Namespace {
         self.random = Random(seed);
     }
 
-    /// Writes a line, and forgets the oldest beyond `limit`.
+    /// Adds an entry to the log, and discards the oldest entries beyond `limit`.
     pub(super) fn enter(&mut self, line: Line, limit: usize) {
         while self.log.len() >= limit {
             self.log.pop_front();
@@ -103,12 +106,12 @@ impl Namespace {
         self.logged += 1;
     }
 
-    /// The lines that are kept, oldest first.
+    /// The kept log entries, oldest first.
     pub(super) fn log(&self) -> &VecDeque<Line> {
         &self.log
     }
 
-    /// Lets expiries happen that are due; with `all`, SMS too.
+    /// Applies the time to the orders: expiries that are due and, with `all`, SMS that are due.
     pub(super) fn settle(&mut self, now: u64, all: bool) {
         if !all && now < self.next_expiry {
             return;
@@ -128,7 +131,7 @@ impl Namespace {
         self.next_expiry = next;
     }
 
-    /// Runs something on an order and books the refund that it returns.
+    /// Runs `act` on an order, and books the refund that it returns.
     pub(super) fn with_order<T>(
         &mut self,
         id: &str,
@@ -156,7 +159,7 @@ impl Namespace {
         &self.orders
     }
 
-    /// Buys a number: charges the wallet and makes the order.
+    /// Buys a number: charges the wallet and creates the order.
     pub(super) fn buy(
         &mut self,
         item: &'static Item,

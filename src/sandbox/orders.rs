@@ -1,12 +1,13 @@
-//! The life of one number: a pure machine of its story, the polls it gets, and the time it is told.
+//! An order as a pure state machine: its inputs are its scenario, the polls and the time.
 //!
-//! Invariant: money goes back at most once, only for an order that ended without a code, and only through the value
-//! that [`Order::advance`], [`Order::poll`], [`Order::cancel`] and [`Order::end`] return.
+//! Invariant: an order is refunded at most once, only if it ended without a code, and only through
+//! the amount that [`Order::advance`], [`Order::poll`], [`Order::cancel`] or [`Order::end`]
+//! returns.
 
 use super::catalogue::{Country, Item};
 use super::stories::Arrival;
 
-/// Where an order is; the words are those of `getOrders`.
+/// The state of an order, in the words of `getOrders`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Pending,
@@ -15,7 +16,7 @@ pub(super) enum State {
     Expired,
 }
 
-/// An SMS that came.
+/// An SMS that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sms {
     pub(super) code: Box<str>,
@@ -36,49 +37,49 @@ pub(super) struct Order {
     pub(super) expires_ms: u64,
     pub(super) state: State,
     pub(super) received: Vec<Sms>,
-    /// How often its state or its SMS changed, so that a page need not be sent what it has.
+    /// How many times the state or the SMS changed, so that a page receives only changed orders.
     pub(super) changes: u32,
-    /// How many SMS had come when the next one was asked for.
+    /// How many SMS had arrived when the next code was requested.
     asked_after: usize,
     asked_ms: u64,
-    /// Polls since then.
+    /// The number of polls since then.
     polls: u32,
     raced: bool,
 }
 
-/// What `getStatus` shows.
+/// The answer of `getStatus`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Seen {
-    /// The id is not known yet.
+    /// The id is not visible yet.
     Unknown,
     Waiting,
-    /// Waiting for the next code; the last one is shown.
+    /// Waiting for the next code; the reply repeats the last one.
     WaitingAgain(Sms),
     Code(Sms),
     Cancelled,
 }
 
-/// What a cancellation came to.
+/// The result of a cancellation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Cancelled {
-    /// It is cancelled, and this is to be refunded.
+    /// The order is cancelled, and this amount is to be refunded.
     Refund(i64),
-    /// Not yet: it may be cancelled so many milliseconds after the purchase.
+    /// Too early: a cancellation is possible this many milliseconds after the purchase.
     TooEarly(u64),
-    /// The code came at this moment.
+    /// The code arrived during the cancellation.
     CodeCame,
-    /// A code was there before.
+    /// A code had already arrived.
     HasCode,
 }
 
-/// Where new codes come from, and whether they come by themselves.
+/// The source of new codes, and whether they arrive automatically.
 pub(super) struct Supply<'a> {
     pub(super) now: u64,
     pub(super) manual: bool,
     pub(super) draw: &'a mut dyn FnMut() -> u64,
 }
 
-/// What an order is made of.
+/// The fields of a new order.
 pub(super) struct Purchase {
     pub(super) order_id: u64,
     pub(super) activation_id: Box<str>,
@@ -110,12 +111,12 @@ impl Order {
         }
     }
 
-    /// Whether the code that is waited for is there.
+    /// Whether the code that the order waits for has arrived.
     pub(super) fn has_new(&self) -> bool {
         self.received.len() > self.asked_after
     }
 
-    /// Lets the time have its effect; returns what is to be refunded.
+    /// Applies the time to the order. Returns the amount to refund.
     pub(super) fn advance(&mut self, supply: &mut Supply<'_>) -> i64 {
         if self.state != State::Pending {
             return 0;
@@ -129,7 +130,7 @@ impl Order {
         if supply.now >= self.expires_ms { self.end(State::Expired) } else { 0 }
     }
 
-    /// Answers a poll; returns what is shown and what is to be refunded.
+    /// Answers a poll. Returns the answer and the amount to refund.
     pub(super) fn poll(&mut self, supply: &mut Supply<'_>) -> (Seen, i64) {
         let story = &self.item.story;
         if supply.now < self.bought_ms.saturating_add(story.lag) {
@@ -152,7 +153,7 @@ impl Order {
         (self.seen(), refund)
     }
 
-    /// What a poll shows of the present state.
+    /// Returns the answer for the current state.
     fn seen(&self) -> Seen {
         let Some(last) = self.received.last() else {
             return if self.state == State::Pending { Seen::Waiting } else { Seen::Cancelled };
@@ -166,7 +167,7 @@ impl Order {
         }
     }
 
-    /// Cancels for the user.
+    /// Cancels the order for the user.
     pub(super) fn cancel(&mut self, supply: &mut Supply<'_>) -> Cancelled {
         let story = &self.item.story;
         if supply.now < self.bought_ms.saturating_add(story.no_cancel) {
@@ -183,7 +184,7 @@ impl Order {
         Cancelled::Refund(self.end(State::Cancelled))
     }
 
-    /// Asks for the next code; `false` where there is none to come.
+    /// Requests the next code. Returns `false` if the order cannot receive one.
     pub(super) fn ask_again(&mut self, now: u64) -> bool {
         let may = self.item.story.multi && self.has_new();
         if may {
@@ -195,7 +196,8 @@ impl Order {
         may
     }
 
-    /// Ends an order that is pending; returns what is to be refunded. With a code it is completed, whatever ended it.
+    /// Ends a pending order and returns the amount to refund. An order that has a code becomes
+    /// completed, whatever ended it.
     pub(super) fn end(&mut self, state: State) -> i64 {
         if self.state != State::Pending {
             return 0;
@@ -206,13 +208,13 @@ impl Order {
         if paid_for { 0 } else { self.price }
     }
 
-    /// Brings an SMS.
+    /// Adds an SMS to the order.
     pub(super) fn receive(&mut self, sms: Sms) {
         self.received.push(sms);
         self.changes += 1;
     }
 
-    /// Puts an SMS in the place of the last one; where none came, it comes now.
+    /// Replaces the last SMS. If there is none and the order is pending, the SMS arrives now.
     pub(super) fn replace_last(&mut self, sms: Sms) {
         match self.received.last_mut() {
             Some(last) => {
@@ -262,7 +264,8 @@ mod tests {
         Order::new(purchase, 0)
     }
 
-    /// Polls at each of the times; W waiting, A waiting again, C a code, X cancelled, U unknown; and the refunds.
+    /// Polls at each of the times. Returns a letter for each poll and the sum of the refunds. W:
+    /// waiting, A: waiting for the next code, C: code, X: cancelled, U: unknown id.
     fn polls(order: &mut Order, times: &[u64], manual: bool) -> (String, i64) {
         let mut drawn = 0;
         let mut refunded = 0;

@@ -19,11 +19,12 @@ use super::reply::{Params, Reply, Request};
 
 /// The path of the service.
 pub(super) const PATH: &str = "/stubs/handler_api.php";
-/// The path that control calls begin with.
+/// The path prefix of control calls.
 const CONTROL: &str = "/_sandbox/";
-/// How many keys are kept; the oldest goes when one more comes. So many with an order each are 12 MB.
+/// How many keys are kept; beyond that, the key with the oldest first use is discarded. This many
+/// keys with one order each take 12 MB.
 const MAX_NAMESPACES: usize = 5_000;
-/// How many lines of log there are for all keys together, and the most and the least for one.
+/// The log limits in entries: for all keys together, and the maximum and minimum for one key.
 const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
 
 /// The service: small, deterministic and without sockets.
@@ -46,19 +47,19 @@ pub struct Service {
     namespaces: HashMap<Box<str>, Namespace>,
     /// The keys in the order of their first use.
     oldest: VecDeque<Box<str>>,
-    /// Whether requests come through the in-memory transport, which has faults that come before a connection.
+    /// Whether requests arrive through the in-memory transport, which can also cause faults before
+    /// a connection.
     in_memory: bool,
-    /// The page, where there is a server to show it.
     inbox: Option<Inbox>,
-    /// How many calls there were: what has changed since is known by it.
+    /// The number of calls so far. The inbox compares it to see whether anything has changed.
     turns: u64,
-    /// How many keys there ever were.
+    /// The number of keys ever seen.
     first_uses: u64,
 }
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The keys of the map stay out of it.
+        // Leaves out the keys of the map, because they are secrets.
         f.debug_struct("Service")
             .field("namespaces", &self.namespaces.len())
             .finish_non_exhaustive()
@@ -66,17 +67,16 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Makes a service that has seen no key.
+    /// Creates a service without any keys.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Allows the faults that come before a connection, which only the in-memory transport can carry out.
+    /// Allows the faults that prevent a connection, which only the in-memory transport can cause.
     pub(super) fn enter_memory(&mut self) {
         self.in_memory = true;
     }
 
-    /// Shows the page from now on.
     pub(super) fn show(&mut self, inbox: Inbox) {
         self.inbox = Some(inbox);
     }
@@ -110,7 +110,7 @@ impl Service {
         self.act(request, now)
     }
 
-    /// Makes a control call without HTTP; an empty body reads, except for `reset`.
+    /// Makes a control call without HTTP. An empty body reads, except for `reset`.
     pub(super) fn control_call(
         &mut self,
         key: &str,
@@ -130,7 +130,7 @@ impl Service {
         if reply.status == 200 { Ok(text) } else { Err(text) }
     }
 
-    /// What keeps this request from reaching the service at all, where a fault says so.
+    /// Returns why the service cannot be reached, if a fault rule says so for this request.
     pub(super) fn unreachable(&mut self, request: &Request<'_>) -> Option<Unreachable> {
         let params = Params::parse(request.query);
         let (key, origin) = key_of(request, &params)?;
@@ -215,13 +215,14 @@ impl Service {
         namespace
     }
 
-    /// What the inbox shows: the page, all namespaces, and how many calls there were.
+    /// Returns all namespaces and the call count, for the inbox.
     pub(super) fn inbox(&mut self) -> (Option<&mut Inbox>, &mut HashMap<Box<str>, Namespace>, u64) {
         (self.inbox.as_mut(), &mut self.namespaces, self.turns)
     }
 }
 
-/// The key of a request, of the query, else of `Authorization`, else of `X-API-Key`; and how the request presents itself.
+/// Returns the API key and how the client identifies itself. The key is taken from the query, else
+/// from `Authorization`, else from `X-API-Key`.
 fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, Origin<'a>)> {
     let bearer =
         || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
@@ -235,7 +236,7 @@ fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, 
     (visible && (1..=256).contains(&key.len())).then_some((key, origin))
 }
 
-/// The keys that are never served, and why.
+/// The keys that are always refused, each with its error code and the reason.
 fn refused_key(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "sandbox_bad" => Some(("BAD_KEY", "the key sandbox_bad is never valid")),
@@ -268,12 +269,12 @@ fn shown_request(params: &Params) -> Box<str> {
     shown(&text, 200)
 }
 
-/// The beginning of a text: a client may send 16 KiB of it, and the log keeps many.
+/// Truncates a text: a client may send 16 KiB of it, and the log keeps many.
 fn shown(text: &str, limit: usize) -> Box<str> {
     text.chars().take(limit).collect::<String>().into()
 }
 
-/// The JSON of a control call's body; an empty one is an empty object.
+/// Parses the JSON body of a control call; an empty body counts as an empty object.
 pub(super) fn body_fields(body: &[u8]) -> Result<serde_json::Map<String, Value>, String> {
     if body.trim_ascii().is_empty() {
         return Ok(serde_json::Map::new());

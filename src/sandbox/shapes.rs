@@ -1,4 +1,5 @@
-//! The JSON that describes services and orders, field by field as the vendor's page and live replies have it.
+//! The JSON of services and orders in replies, with the fields of the vendor's page and of live
+//! replies.
 
 use serde_json::{Number, Value, json};
 
@@ -7,7 +8,7 @@ use super::orders::Order;
 use super::time::date_text;
 use crate::Amount;
 
-/// Micro-rupees as a JSON number.
+/// Converts micro-rupees to a JSON number.
 pub(super) fn money(micros: i64) -> Value {
     let text = Amount::from_micros(micros).to_string();
     text.parse::<Number>().map_or(Value::Null, Value::Number)
@@ -64,7 +65,7 @@ pub(super) fn service_json(item: &Item, with_countries: bool) -> Value {
     })
 }
 
-/// An order in `getOrders`. No public reply shows one; the names are those of the purchase.
+/// An order in `getOrders`. No public reply shows one, so the names are those of a purchase.
 pub(super) fn order_json(order: &Order) -> Value {
     json!({
         "order_id": order.order_id,

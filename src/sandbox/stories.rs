@@ -1,65 +1,65 @@
-//! The services that tell a story: what happens to a number, told by the service's code alone.
+//! Scenarios: services whose code alone determines how their numbers behave.
 //!
-//! Owns one table; a row is data. Everything that differs between two numbers of the sandbox is a field of [`Story`],
-//! and an ordinary service is the story with nothing in it.
+//! This file owns one table, and a row is data. Every difference between two numbers of the sandbox
+//! is a field of [`Scenario`]; ordinary services use [`ORDINARY`] as their base.
 
 use super::catalogue::Ids;
 
-/// When the SMS of a number comes.
+/// When the SMS of a number arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It never does, unless a control call brings it.
+    /// Never, unless a control call delivers it.
     Never,
-    /// So many milliseconds after the purchase, or after the request for the next code.
+    /// This many milliseconds after the purchase, or after the request for the next code.
     After(u64),
-    /// With the n-th poll, 1 being the first.
+    /// With the n-th poll; the first is 1.
     Poll(u32),
 }
 
-/// How a purchase goes.
+/// How a purchase proceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Buy {
-    /// It is made and answered.
+    /// The number is bought, and the reply arrives.
     Answered,
-    /// It is refused: no numbers.
+    /// The purchase is refused with `NO_NUMBERS`.
     NoNumbers,
-    /// It is made, and the connection is reset in place of the reply.
+    /// The number is bought, and the connection is reset instead of a reply.
     LostReply,
-    /// It is not made, and the reply is a page.
+    /// Nothing is bought, and the reply is an HTML page.
     Html,
-    /// It is made, and the reply is this error code.
+    /// The number is bought, but the reply is this error code.
     Hidden(&'static str),
 }
 
-/// What happens to the numbers of a service.
+/// How the numbers of a service behave.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Story {
-    /// How the purchase goes.
+    /// How a purchase proceeds.
     pub(super) buy: Buy,
-    /// What is charged, in micro-rupees, where that is not the listed price.
+    /// The price that is charged, in micro-rupees, if it differs from the listed price.
     pub(super) charges: Option<i64>,
-    /// When the first SMS comes.
+    /// When the first SMS arrives.
     pub(super) arrives: Arrival,
-    /// The code of the first SMS; drawn where `None`.
+    /// The code of the first SMS; random if `None`.
     pub(super) code: Option<&'static str>,
-    /// Whether there may be a next SMS.
+    /// Whether the number can receive another SMS.
     pub(super) multi: bool,
-    /// After a request for the next code: how many polls repeat the old code, and how many then say "waiting". `None`
-    /// lets time decide, as `arrives` says.
+    /// After a request for the next code: how many polls repeat the old code, and how many polls
+    /// after that say "waiting". With `None` the time decides, as in `sms_arrives`.
     pub(super) again: Option<(u32, u32)>,
-    /// How long the number lives, in milliseconds.
+    /// The lifetime of the number, in milliseconds.
     pub(super) lives: u64,
-    /// How long a cancellation is denied, in milliseconds.
+    /// How long cancellations are denied after the purchase, in milliseconds.
     pub(super) no_cancel: u64,
-    /// How long the id is not known yet, in milliseconds.
+    /// How long after the purchase the id is unknown, in milliseconds.
     pub(super) lag: u64,
-    /// Whether the first cancellation meets a code that just came.
+    /// Whether a code arrives during the first cancellation.
     pub(super) race: bool,
-    /// The poll at which the provider cancels; 0 is never.
+    /// The poll at which the provider cancels the order; 0 means never.
     pub(super) provider_cancels: u32,
 }
 
-/// The story of a service that tells none.
+/// The scenario of an ordinary service, without any special behaviour.
 pub(super) const ORDINARY: Story = Story {
     buy: Buy::Answered,
     charges: None,
@@ -74,7 +74,7 @@ pub(super) const ORDINARY: Story = Story {
     provider_cancels: 0,
 };
 
-/// The code of the service, its name, the shape of its ids, and the story.
+/// The service's code and name, its id format, and the scenario.
 type Row = (&'static str, &'static str, Ids, Story);
 
 #[rustfmt::skip]

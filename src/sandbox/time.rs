@@ -1,39 +1,38 @@
-//! The clock of a namespace, as a function of the time that the caller passes in.
-//!
-//! Owns no clock of its own; the time of a namespace never depends on anything but its settings and that argument.
+//! The clock of a namespace: a pure function of its settings and of the real time that the caller
+//! passes in.
 
-/// How the time of a namespace follows the time outside, both in milliseconds since 1970.
+/// How a namespace's time follows the real time. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time {
-    /// The moment outside at which `inside` was right.
+    /// The real time at which the namespace's time was `namespace_ms`.
     outside: u64,
     inside: u64,
-    /// Milliseconds inside per 1,000 outside; 0 stands still.
+    /// Namespace milliseconds per 1,000 real ones; 0 means that the clock stands still.
     speed: u64,
 }
 
 impl Time {
-    /// The time outside.
+    /// A clock that shows the real time.
     pub(super) const REAL: Self = Self { outside: 0, inside: 0, speed: 1_000 };
 
-    /// The time inside.
+    /// Returns the time in the namespace.
     pub(super) fn now(&self, outside: u64) -> u64 {
         let passed =
             u128::from(outside.saturating_sub(self.outside)) * u128::from(self.speed) / 1_000;
         self.inside.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
-    /// Stands still at `inside`, until it is advanced.
+    /// Creates a clock that stands still at `namespace_ms` until it is advanced.
     pub(super) fn manual(inside: u64) -> Self {
         Self { outside: 0, inside, speed: 0 }
     }
 
-    /// Goes on from where it is, so many thousandths of the real speed.
+    /// Continues from the current time at this speed, in thousandths of the real speed.
     pub(super) fn with_speed(&self, speed: u64, outside: u64) -> Self {
         Self { outside, inside: self.now(outside), speed }
     }
 
-    /// Jumps ahead, and goes on as before.
+    /// Jumps ahead and then continues at the same speed.
     pub(super) fn advanced(&self, by: u64, outside: u64) -> Self {
         let now = self.with_speed(self.speed, outside);
         Self { inside: now.inside.saturating_add(by), ..now }
@@ -47,17 +46,18 @@ impl Time {
         }
     }
 
-    /// The speed as a factor, for people.
+    /// The speed as a factor, for display.
     #[allow(clippy::cast_precision_loss)] // settings are small
     pub(super) fn factor(&self) -> f64 {
         self.speed as f64 / 1_000.0
     }
 }
 
-/// Writes a time as the service's pages do, `2026-01-31 09:05:00`, in UTC.
+/// Formats a time as the service does, `2026-01-31 09:05:00`, in UTC.
 pub(super) fn date_text(ms: u64) -> String {
     let seconds = ms / 1_000;
-    // Civil date of a day count; years begin in March, so that the leap day is the last of a year.
+    // Converts a day count to a calendar date. Years start in March, so the leap day is the last
+    // day of a year.
     let shifted = seconds / 86_400 + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era =

@@ -1,20 +1,20 @@
 //! The wallet of a namespace and its ledger, in micro-rupees.
 //!
-//! Invariant: opening balance − charged + refunded = balance, whatever happened.
+//! Invariant: opening balance − charged + refunded = balance.
 
 use std::collections::VecDeque;
 
-/// How many entries the ledger keeps; its sums count all of them.
+/// How many ledger entries are kept; the sums include all of them.
 const MAX_ENTRIES: usize = 5_000;
 
-/// What an entry of the ledger did.
+/// The kind of a ledger entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Charge,
     Refund,
 }
 
-/// One movement of money.
+/// One charge or refund.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) kind: Kind,
@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) at_ms: u64,
 }
 
-/// A balance and how it came about.
+/// The balance and its history.
 #[derive(Debug)]
 pub(super) struct Wallet {
     pub(super) opening: i64,
@@ -49,13 +49,13 @@ impl Wallet {
         }
     }
 
-    /// Sets the balance; the ledger goes on as if the difference had been there from the start.
+    /// Sets the balance, and adjusts the opening balance by the same difference.
     pub(super) fn set_balance(&mut self, balance: i64) {
         self.opening = self.opening.saturating_add(balance.saturating_sub(self.balance));
         self.balance = balance;
     }
 
-    /// Takes the money of an order, or says that there is not enough.
+    /// Charges the price of an order. Returns `false` if the balance is too low.
     pub(super) fn charge(
         &mut self,
         micros: i64,
@@ -73,7 +73,7 @@ impl Wallet {
         true
     }
 
-    /// Gives the money of an order back.
+    /// Refunds the price of an order.
     pub(super) fn refund(&mut self, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
         self.balance += micros;
         self.refunded += micros;

@@ -1,43 +1,45 @@
-//! A reply as bytes, and what happens to the connection after them: pure, so that every fault can be looked at.
+//! Encodes a reply as bytes, and says what happens to the connection afterwards. It is pure, so
+//! every fault can be tested.
 //!
-//! Owns the HTTP/1.1 framing of the sandbox, right and wrong. It writes a reply as one piece, so that a whole reply is
-//! one segment.
+//! This file owns the sandbox's HTTP/1.1 framing, both correct and faulty. A reply is written in
+//! one piece, so that it fits into one segment.
 
 use super::gzip::{gzip_stored, gzip_zeros};
 use super::reply::{Delivery, Reply};
 
-/// Bytes to write, and then this.
+/// The bytes to write, and what happens afterwards.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Plan {
     pub(super) bytes: Vec<u8>,
     pub(super) then: Then,
 }
 
-/// What happens to a connection after the bytes.
+/// What happens to a connection after the bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
-    /// It serves the next request.
+    /// The connection serves the next request.
     Keep,
-    /// It is closed in order (FIN).
+    /// The connection is closed normally (FIN).
     Close,
-    /// It is reset (RST).
+    /// The connection is reset (RST).
     Reset,
-    /// It stays open in silence.
+    /// The connection stays open, and nothing more is sent.
     Stall,
-    /// The bytes are written one by one, so many milliseconds apart; then it is closed.
+    /// The bytes are written one at a time, this many milliseconds apart; then the connection is
+    /// closed.
     Drip(u32),
-    /// The news of this namespace follow.
+    /// The updates of this namespace follow.
     Events(u64),
-    /// These bytes are written again and again.
+    /// These bytes are written repeatedly.
     Repeat(&'static [u8]),
 }
 
-/// A chunk of 1,024 bytes, and a header of about as many.
+/// A chunk of 1,024 bytes, and a header of about the same size.
 static ENDLESS_CHUNK: [u8; 1_031] = endless(*b"400\r\n", *b"\r\n");
 static ENDLESS_HEADER: [u8; 1_031] = endless(*b"X-Y: ", *b"\r\n");
-/// How much `HugeHeaders` adds.
+/// The size of the headers that `HugeHeaders` adds, in bytes.
 const HUGE: usize = 64 << 10;
-/// How large a bomb is when decompressed.
+/// The decompressed size of a gzip bomb, in bytes.
 const BOMB: usize = 32 << 20;
 
 const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
@@ -52,8 +54,8 @@ const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
     bytes
 }
 
-/// Plans the delivery of a reply. `head_only` leaves the body out, as HEAD asks; `keep` says whether the client wants the
-/// connection kept.
+/// Encodes a reply with its delivery. `head_only` omits the body, for a HEAD request; `keep` says
+/// whether the client wants to keep the connection.
 pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
     let Reply { status, content_type, headers, body, delivery } = reply;
     let sized = !matches!(status, 100..=199 | 204 | 304);
@@ -97,7 +99,7 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
     }
 }
 
-/// Plans a delivery that ends the connection.
+/// Encodes a delivery that ends the connection.
 fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
     let length = body.len();
     let half = &body[..length / 2];
@@ -110,7 +112,7 @@ fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
             head.add("Connection", "close");
             Plan { bytes: head.with(b""), then: Then::Events(namespace) }
         }
-        // A settings frame of HTTP/2 with nothing in it.
+        // An empty settings frame of HTTP/2.
         Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
         Delivery::HalfHeader => {
             let half = head.text.len() / 2;
@@ -160,7 +162,7 @@ fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
             head.length(length);
             ended(head, body, false)
         }
-        // `Close`, and those that `plan` has already dealt with.
+        // `Close`, and the deliveries that `encode` handles.
         _ => silent(Then::Close),
     }
 }
@@ -171,7 +173,7 @@ fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> Plan {
     ended(head, encoded, keep)
 }
 
-/// Header lines under way.
+/// The header lines written so far.
 struct Head {
     text: String,
 }

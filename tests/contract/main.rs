@@ -1,9 +1,10 @@
-//! The contract: what the library takes for granted of a service, checked against whatever service there is.
+//! The contract: checks everything that the library assumes about a service.
 //!
-//! By itself it runs against a sandbox. `tests/contract/run --live --max-inr N` runs it against the service that
-//! `SASTAOTP_API_KEY` is for: then what differs is news of the live service, and reads are free while rows that may cost
-//! something keep to the budget and settle what they buy. The same table is the sandbox's parity page,
-//! `src/sandbox/PARITY.md`; `SASTAOTP_BLESS=1` writes it anew.
+//! By default it runs against a sandbox. `tests/contract/run --live --max-inr N` runs it against
+//! the service that accepts the key in `SASTAOTP_API_KEY`, so a failed row is a new fact about the
+//! live service. Rows that only read are free. Rows that may cost money stay within the budget and
+//! settle everything they buy. The same table generates the sandbox's parity page,
+//! `src/sandbox/PARITY.md`; `SASTAOTP_BLESS=1` writes it again.
 
 mod money;
 mod reads;
@@ -20,17 +21,17 @@ use sastaotp::{Amount, Client, ClientBuilder};
 
 use table::{Check, ROWS};
 
-/// Between two rows, where the service is another's.
+/// The pause between two rows on the live service.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What rows may spend in the sandbox.
+/// The budget in the sandbox, in rupees.
 const RUPEES: i32 = 200;
 
-/// What a row is checked against.
+/// The service that the rows check.
 struct Service {
     builder: ClientBuilder,
-    /// Of one budget for all rows.
+    /// One client, so that all rows share its budget.
     client: Client,
-    /// Whether rows may cost something.
+    /// Whether rows may cost money.
     pays: bool,
     live: bool,
 }
@@ -62,7 +63,7 @@ impl Service {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let live = std::env::var_os("SASTAOTP_CONTRACT_LIVE").is_some();
-    // A service of one's own, and rows that look at the wallet: one after the other.
+    // Rows run one at a time, because they share the service and compare balances.
     arguments.test_threads = Some(1);
     let server = (!live).then(|| Server::start(0).expect("a port is free"));
     let service = match &server {
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Left out rather than ignored: `--include-ignored` would buy without a budget.
+    // The rows are removed rather than ignored: `--include-ignored` would buy without a budget.
     let pays = service.pays;
     if !pays {
         eprintln!("reads alone: without a budget (--max-inr) the rows that buy are left out");
@@ -112,7 +113,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The service of the environment. Without a budget nothing is bought.
+/// Builds the client for the service in the environment. Without a budget it buys nothing.
 fn live_service() -> Result<Service, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mut builder = Client::builder();

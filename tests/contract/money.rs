@@ -1,5 +1,5 @@
-//! Checks that may cost something. Each keeps to the budget of its client, buys the cheapest number there is, and cancels it
-//! whatever the check found.
+//! Checks that may cost money. Each stays within the client's budget, buys the cheapest number, and
+//! cancels it even if the check fails.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -16,10 +16,11 @@ use super::reads::{must, say};
 
 type Checked = Result<(), String>;
 
-/// A price that no number has.
+/// A price limit below the price of every number.
 const TOO_LITTLE: Amount = Amount::from_micros(10_000);
 
-/// The cheapest number: its service, its country, and its price. Those of the sandbox that tell a story are none.
+/// Returns the service, country and price of the cheapest number. Scenario services of the sandbox
+/// are left out.
 fn cheapest(client: &Client) -> Result<(String, String, Amount), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let offers = prices.iter().filter(|price| {
@@ -33,7 +34,8 @@ fn cheapest(client: &Client) -> Result<(String, String, Amount), String> {
     Ok((offer.service.to_owned(), offer.country.to_owned(), cost))
 }
 
-/// Buys, looks, and cancels, waiting where it is too early for that: dropping the lease would not wait.
+/// Buys a number, runs `check`, and cancels. It waits if a cancellation is refused as too early,
+/// which dropping the lease would not do.
 fn with_number<T>(
     client: &Client,
     request: NumberRequest,
@@ -52,7 +54,7 @@ fn with_number<T>(
     }
 }
 
-/// The same with the cheapest number.
+/// Runs [`with_number`] with the cheapest number.
 fn with_cheapest<T>(
     client: &Client,
     look: impl FnOnce(&Lease) -> Result<T, String>,
@@ -128,7 +130,7 @@ pub(crate) fn refund(client: &Client) -> Checked {
 pub(crate) fn second_cancel(client: &Client) -> Checked {
     let before = wallet(client)?;
     let (id, _) = with_cheapest(client, |lease| Ok(lease.id().to_owned()))?;
-    // By its id, so that the library does not answer from what it knows.
+    // Cancels by id, so that the request is sent and not answered from the lease's state.
     let again = client.set_status(&id, SetStatus::Cancel);
     let after = wallet(client)?;
     must(after == before, || format!("{before} before, {after} after; {again:?}"))
@@ -140,7 +142,8 @@ pub(crate) fn cancelled(client: &Client) -> Checked {
     must(matches!(status, Status::Cancelled), || format!("{status:?}"))
 }
 
-/// Of the suite itself: what a failed check bought is cancelled too, where the service asks to wait two minutes before.
+/// Checks the suite itself: if a check fails, its number is still cancelled, even if the service
+/// refuses to cancel for two minutes.
 pub(crate) fn a_failed_check_settles() -> Result<(), Failed> {
     const KEY: &str = "stp_canary_of_the_contract";
     let clock: Arc<dyn Clock> =

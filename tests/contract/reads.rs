@@ -1,4 +1,5 @@
-//! Checks that read. They know no service or country beforehand: what they ask about is what the service names.
+//! Checks that only read. They assume no service or country code: they take both from the service's
+//! own replies.
 
 use sastaotp::{Client, ErrorKind, KeyIn, OrderQuery, OrderStatus, Prices};
 
@@ -33,7 +34,7 @@ pub(crate) fn key_in_bearer(service: &Service) -> Checked {
     accepted(service, KeyIn::Bearer)
 }
 
-/// With a key that nobody has, and nothing like the user's.
+/// The key belongs to no account and does not resemble the user's.
 pub(crate) fn wrong_key(service: &Service) -> Checked {
     let client = service.builder.clone().api_key("sandbox_bad").build().map_err(say)?;
     match client.get_balance() {
@@ -76,7 +77,7 @@ pub(crate) fn services(service: &Service) -> Checked {
     must(priced > 0, || format!("{} services, {priced} with a price", services.len()))
 }
 
-/// A service that is sold: the first of the prices.
+/// Returns the prices, and the country and service of the first one.
 fn sold(client: &Client) -> Result<(Prices, String, String), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let first =

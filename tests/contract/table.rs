@@ -1,4 +1,5 @@
-//! What the sandbox does and how far it is known that the live service does the same: a row each, with its check.
+//! The table of assumptions about the service: each row says how well it is known, and how it is
+//! checked.
 
 use std::fmt::Write as _;
 
@@ -7,33 +8,33 @@ use sastaotp::Client;
 
 use super::{Service, money, reads};
 
-/// A promise of the service, and who says so.
+/// An assumption about the service, and its source.
 pub(crate) struct Row {
     pub(crate) action: &'static str,
     pub(crate) promise: &'static str,
     pub(crate) grade: Grade,
-    /// Where the grade leaves something open, or where the documentation says another thing.
+    /// A limit of the grade, or a difference from the documentation.
     pub(crate) note: &'static str,
     pub(crate) check: Check,
 }
 
-/// How far it is known of the live service.
+/// How well the assumption is known for the live service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Grade {
     /// The vendor's page says so.
     Documented,
     /// Users of the live service have seen it.
     Observed,
-    /// Services of this protocol do so; nobody has seen it here.
+    /// Other services of this protocol do so, but it has not been seen on this one.
     Guessed,
 }
 
 pub(crate) enum Check {
-    /// It reads, and costs nothing.
+    /// It only reads, and costs nothing.
     Read(fn(&Service) -> Result<(), String>),
-    /// It may cost something, and settles what it buys.
+    /// It may cost money, and settles everything it buys.
     Money(fn(&Client) -> Result<(), String>),
-    /// It needs an SMS, or a service that fails: the test that has it, against the sandbox alone.
+    /// It needs an SMS or a failing service, so another test checks it, against the sandbox only.
     Elsewhere(&'static str),
 }
 
@@ -99,7 +100,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("every action", "429 where too many requests are made", Observed, "which rate that is, is not known", Elsewhere("sandbox.rs")),
 ];
 
-/// The page, from the table.
+/// Generates the parity page from the table.
 fn page() -> String {
     let mut page = String::from(
         "# What the sandbox does, and how far the live service is known to do the same\n\n\
@@ -125,7 +126,7 @@ fn page() -> String {
     page
 }
 
-/// The tests that rows name are there.
+/// Every test that a row names exists.
 pub(crate) fn tests_are_there() -> Result<(), Failed> {
     for row in ROWS {
         if let Check::Elsewhere(test) = row.check
@@ -137,7 +138,7 @@ pub(crate) fn tests_are_there() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Compares the committed page, or writes it.
+/// Compares the committed page with the table, or writes it.
 pub(crate) fn page_is_up_to_date() -> Result<(), Failed> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sandbox/PARITY.md");
     if std::env::var_os("SASTAOTP_BLESS").is_some() {

@@ -1,6 +1,8 @@
-//! The doctor, as its user runs it: the program itself against a sandbox that does what nobody knows of the live service.
+//! The doctor program as users run it, against sandboxes that behave in ways that are unknown of
+//! the live service.
 //!
-//! A row for each thing that it must tell; what it may show and send is checked in every run.
+//! A table has a row for each behaviour that the doctor must report. Every run also checks that the
+//! doctor shows no private value and sends only allowed requests.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,11 +14,11 @@ use sastaotp::{Client, NumberRequest};
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary_of_the_doctor_7Kq2";
-/// A code that nothing else in a report could be.
+/// A code that cannot occur elsewhere in a report.
 const CODE: &str = "739182";
-/// The text around it, which is as private.
+/// The text of the SMS, which is private too.
 const TEXT: &str = "Canary bank: your code is 739182";
-/// What the doctor asks for when it is not allowed to pay.
+/// The actions that the doctor may send if it may not buy.
 const READS: [&str; 8] = [
     "getBalance",
     "getCountries",
@@ -28,14 +30,15 @@ const READS: [&str; 8] = [
     "getStatusV2",
 ];
 
-/// A purchase that is allowed; the service goes behind it.
+/// Arguments that allow a purchase; the service code follows.
 const BUY: [&str; 7] =
     ["--allow-charges", "--yes", "--max-inr", "20", "--country", "22", "--service"];
 
-/// A sandbox with an account that has a history: a number with a code, one that waits, one that was cancelled.
+/// A sandbox with an account that has a history: one number with a code, one that waits, and one
+/// that was cancelled.
 struct Bench {
     server: Server,
-    /// What must be shown nowhere.
+    /// Values that must not appear in any output.
     private: Vec<String>,
     captures: PathBuf,
 }
@@ -89,7 +92,7 @@ impl Bench {
         command
     }
 
-    /// Runs the doctor, and checks what holds of every run.
+    /// Runs the doctor, and checks the rules that hold for every run.
     fn run(&self, arguments: &[&str]) -> (i32, String) {
         let before = self.control("ledger", &Value::Null)["charges"].clone();
         let _ = std::fs::remove_file(&self.captures);
@@ -122,7 +125,7 @@ impl Bench {
         text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
-    /// The actions that were asked for, as the service saw them.
+    /// The actions that the service received.
     fn actions(&self) -> Vec<String> {
         let log = self.control("log", &Value::Null);
         let lines = log["log"].as_array().unwrap().iter();
@@ -136,7 +139,8 @@ impl Drop for Bench {
     }
 }
 
-/// Runs the doctor against a service of which a rule holds, and gives what it found: verdict and observation by question.
+/// Runs the doctor against a service with this fault rule. Returns its findings: verdict and
+/// observation by question.
 fn findings(rule: &str) -> impl Fn(&str) -> (String, String) {
     let bench = Bench::new();
     if !rule.is_empty() {
@@ -158,7 +162,8 @@ fn findings(rule: &str) -> impl Fn(&str) -> (String, String) {
     }
 }
 
-/// A service, by the fault that makes it so, and what must be said of it: question, verdict, part of the observation.
+/// A service, the fault rule that makes it so, and the expected findings: question, verdict, part
+/// of the observation.
 type Row = (&'static str, &'static str, &'static [(&'static str, &'static str, &'static str)]);
 
 const ROWS: &[Row] = &[
@@ -298,7 +303,7 @@ fn nothing_but_reads_is_asked_and_one_request_after_the_other() {
     let asked = &actions[before..];
     assert!((25..=40).contains(&asked.len()), "{asked:?}");
     let wrong: Vec<_> = asked.iter().filter(|action| !READS.contains(&action.as_str())).collect();
-    // An action that there is none of, and no action, are asked for on purpose.
+    // The doctor sends an unknown action and no action on purpose.
     assert_eq!(wrong, ["getNothing", ""]);
     bench.control("assert", &json!({"charges": 3, "refunds": 1}));
 }
@@ -321,16 +326,16 @@ fn captures_are_what_came_without_what_is_private() {
     for name in ["activation_id", "phone_number", "service_code", "price", "status", "created_at"] {
         assert!(!order[name].is_null(), "the schema is whole: {order}");
     }
-    // The same value has the same stand-in, of the same shape.
+    // Equal values have equal stand-ins of the same shape.
     assert_eq!(order["number"], order["phone_number"]);
     assert_eq!(order["phone_number"].as_str().unwrap().len(), 12);
     assert!(body("status-plain").starts_with("STATUS_"), "{}", body("status-plain"));
-    // Catalogues are samples.
+    // Catalogues are cut to samples.
     assert!(body("prices").len() < 5_000 && body("prices").contains(r#""22""#));
     for line in &captured {
         assert!(line["origin"].as_str().unwrap().starts_with("sastaotp-doctor "), "{line}");
     }
-    // Nothing is overwritten.
+    // An existing file is not overwritten.
     let output = bench.command(&[]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
@@ -348,7 +353,7 @@ fn captures_that_cannot_be_written_are_no_surprise_after_a_purchase() {
 
 #[test]
 fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
-    // Letters alone, as some codes are: nothing about it looks private.
+    // Letters only, like some codes: its form does not look private.
     const WORD: &str = "ZQXWVK";
     for (action, body) in [
         (
@@ -444,7 +449,7 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     bench.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
-    // The wallet is the true one, though its amount is hidden in the captures.
+    // The report shows the true balance, but the captures hide it.
     assert!(shown.contains(&format!("wallet {}, as before", balance.as_str().unwrap())), "{shown}");
     let captured = std::fs::read_to_string(&bench.captures).unwrap();
     let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();

@@ -1,4 +1,5 @@
-// The calls that the page shows for its requests do what they say: each is taken from the page and run.
+// The code samples that the page shows for each request: every sample is taken from the page and
+// run.
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
@@ -12,7 +13,7 @@ const SCRATCH = path.join(CHECKOUT, 'target/inbox/calls')
 mkdirSync(path.join(SCRATCH, 'src'), { recursive: true })
 const run = promisify(execFile)
 
-/** Every action, with and without what may be left out, and what no language has a call for. */
+/** Every action, with and without its optional parameters. */
 const requests = (id) => [
   'action=getBalance',
   'action=getCountries&format=json',
@@ -34,11 +35,11 @@ const requests = (id) => [
   `action=setStatus&id=${id}&status=8`,
   `action=setStatus&id=${id}&status=-1`
 ]
-/** A text with everything that means something to a language. The library refuses it, and curl sends it. */
+/** A text with the special characters of every language. The library refuses it; curl sends it. */
 const ODD = "action=getPrices&service=it's%20%22%3C%24HOME%22%5C"
 const CURL_ALONE = ['action=getEverything', 'action=getStatus', 'action=setStatus&id=1&status=9']
 
-/** What makes two requests the same, however they are written. */
+/** Reduces a request to a form that is equal for equivalent requests. */
 function meaning(request) {
   const params = Object.fromEntries(new URLSearchParams(request))
   const action =
@@ -61,7 +62,7 @@ test('the call of each row, in each language, makes the request of the row', { t
     asked.length + 1
   )
 
-  // From the page, newest first, as a person takes them.
+  // Takes the samples from the page, newest first.
   const languages = ['curl', 'rust', 'c', 'python', 'node']
   const shown = Object.fromEntries(languages.map((language) => [language, []]))
   for (let at = asked.length - 1; at >= 0; at--) {
@@ -108,7 +109,7 @@ test('the call of each row, in each language, makes the request of the row', { t
         `#include <stdio.h>\n#include <sastaotp.h>\nint main(void) {\n${calls.map(block).join('')}return 0; }\n`
       )
       const library = process.env.SASTAOTP_LIBRARY
-      // Linked by its path, whatever its name in itself is.
+      // Linked by its path, so its own name does not matter.
       const found = ['-L', path.dirname(library), '-lsastaotp', `-Wl,-rpath,${SCRATCH}`]
       await run('sh', ['-c', `ln -sf '${library}' '${SCRATCH}/libsastaotp.so.0'`])
       await run('cc', ['-Wall', '-Werror', '-I', path.join(CHECKOUT, 'include'), source, '-o', program, ...found])
@@ -142,7 +143,7 @@ test('the call of each row, in each language, makes the request of the row', { t
     await programs[language](shown[language])
     const made = (await logOf(control)).lines.slice(logged).map(meaning)
     const expected = language === 'curl' ? asked : requests(id)
-    // A client may look for itself in between.
+    // A client may send further requests in between.
     let from = 0
     for (const query of expected) {
       const at = made.indexOf(meaning(query), from)

@@ -1,4 +1,4 @@
-// What the tests of the page share: a sandbox, clients of it, and a browser.
+// The fixture of the page's tests: a sandbox, its clients, and a browser.
 
 import { randomBytes } from 'node:crypto'
 import path from 'node:path'
@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core'
 import { Sandbox } from 'sastaotp/testing'
 
 export const CHECKOUT = process.env.SASTAOTP_CHECKOUT
-/** Where pictures go. */
+/** The folder for screenshots. */
 export const PICTURES = path.join(CHECKOUT, 'target/inbox')
 
 export const browser = await chromium.launch({
@@ -17,14 +17,14 @@ export const browser = await chromium.launch({
 })
 after(() => browser.close())
 
-/** Opens the page of a sandbox of its own, with a client whose key it shows. */
+/** Starts a sandbox and opens its page, with a client whose key the page shows. */
 export async function open(t, options = {}) {
   const sandbox = await Sandbox.start()
   t.after(() => sandbox.stop())
   return { sandbox, ...(await openPage(t, sandbox, options)) }
 }
 
-/** Opens the page of a sandbox, with a client of a new key. */
+/** Opens the page of a sandbox, with a client that has a new key. */
 export async function openPage(t, sandbox, options = {}) {
   const { width = 1280, height = 900, colorScheme = 'light' } = options
   const { key = `canary-${randomBytes(12).toString('hex')}` } = options
@@ -41,11 +41,11 @@ export async function openPage(t, sandbox, options = {}) {
   return { key, client, context, page, url, control, wrong }
 }
 
-/** Asks the service itself, without the client's own pauses. */
+/** Sends a request to the service directly, without a client's pauses. */
 export const ask = async (sandbox, key, query) =>
   (await fetch(`${sandbox.url}?${query}`, { headers: { 'X-API-Key': key } })).text()
 
-/** Runs something many times, a few at once. */
+/** Runs `act` many times, a few at once. */
 export async function many(count, act, at_once = 16) {
   let next = 0
   const worker = async () => {
@@ -54,7 +54,7 @@ export async function many(count, act, at_once = 16) {
   await Promise.all(Array.from({ length: at_once }, worker))
 }
 
-/** A morning's work: numbers in every state, refusals and a fault. */
+/** Fills the page: numbers in every state, refusals and a fault. */
 export async function work(client, control) {
   const buy = (service) => client.getNumber(service, { country: '22', acceptAnyPrice: true })
   await control('seed', { delivery: 'manual' })

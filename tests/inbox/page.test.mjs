@@ -1,4 +1,4 @@
-// What a person does on the page, with a client beside it.
+// The page as a user operates it, with a client beside it.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -143,7 +143,10 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
         visible: (outlineStyle !== 'none' && outlineWidth !== '0px') || (sibling && sibling !== 'none')
       }
     })
-  /** Presses Tab until that has the focus; everything on the way shows that it has it. */
+  /**
+   * Presses Tab until the element with this name has the focus, and checks that its focus is
+   * visible.
+   */
   const walk = async (name) => {
     for (let step = 0; step < 200; step++) {
       await page.keyboard.press('Tab')
@@ -177,7 +180,7 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   assert.match(await page.locator('#call-text').innerText(), /client\.get_number/)
   await page.keyboard.press('Escape')
   assert.match((await focused()).name, /^getNumber at/)
-  // Requests that come meanwhile take nothing away from under the focus.
+  // New requests do not move the row that has the focus.
   const { name } = await focused()
   const top = () => page.evaluate(() => document.activeElement.getBoundingClientRect().top)
   const before = await top()
@@ -201,7 +204,7 @@ test('axe finds nothing serious, and pictures are taken, in light, dark and narr
     await work(client, control)
     await page.locator('#numbers-window li').first().waitFor()
     const check = async (what) => {
-      // The page's own policy keeps scripts out; the driver's way in is not a script of the page.
+      // The page's policy blocks scripts, but the browser driver may run its own.
       await page.evaluate(AXE)
       const { violations } = await page.evaluate(() => globalThis.axe.run())
       const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')

@@ -1,4 +1,5 @@
-// What a page of another origin, and a call without the page's token, cannot do; in a real browser.
+// A page of another origin, and a call without the page's token, are refused. Tested in a real
+// browser.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -6,7 +7,7 @@ import http from 'node:http'
 import { test } from 'node:test'
 import { browser, open } from './harness.mjs'
 
-/** A request with headers of our choice, which fetch would not send. */
+/** Sends a request with headers that fetch would not allow. */
 async function raw(url, { method = 'POST', headers = {}, body = '' } = {}) {
   const request = http.request(url, { method, headers })
   request.end(body)
@@ -70,7 +71,7 @@ test('a page of another origin can neither read, nor send, nor buy, nor frame', 
   )
   assert.deepEqual(outcome, Array(5).fill('refused'))
   await page.evaluate((buy) => fetch(buy, { mode: 'no-cors' }).catch(() => {}), buy)
-  // The frame holds the browser's own page about a refusal, not ours.
+  // The frame shows the browser's error page, not the sandbox.
   for (const frame of page.frames().slice(1)) assert.ok(!(await frame.content().catch(() => '')).includes('data-token'))
   await control('assert', { charges: 0, balance: '1000.00' })
   // A link to the page works.

@@ -1,7 +1,9 @@
-//! How a question is put: the only place of this program that speaks to the service, unless a purchase was allowed.
+//! Sends the doctor's requests. Unless a purchase is allowed, no other part of the program contacts
+//! the service.
 //!
-//! What can be asked is a [`Read`], and each of them changes nothing. There is no way to write the name of an action that buys
-//! or changes an order: it would need a variant here. One request at a time, with a pause before it, and a bound for them all.
+//! A request is a [`ReadAction`], and none of them changes anything. An action that buys or changes
+//! an order cannot be named here, because it has no variant. Requests are sent one at a time with a
+//! pause in between, and their total number and time are limited.
 
 use std::borrow::Cow;
 use std::thread;
@@ -14,23 +16,23 @@ use sastaotp::transport::{
 };
 use zeroize::Zeroizing;
 
-/// A key that no account has, and nothing like the user's: a service that locks a key after wrong tries must not lock that one.
-/// The sandbox refuses it by name.
+/// A key that no account has and that does not resemble the user's: a service that locks a key
+/// after failed attempts must not lock the user's. The sandbox refuses this key by name.
 const WRONG_KEY: &str = "sandbox_bad";
 /// An id that no order has.
 const WRONG_ID: &str = "0";
-/// How long one request may take.
+/// The time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// As large as the library reads a catalogue.
+/// The library's own limit for a catalogue, in bytes.
 const LIMIT: usize = 16 << 20;
 
-/// What is asked. All of it is read, nothing is changed.
+/// The requests that the doctor can send. All of them only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Read {
     Balance,
     Countries,
     Services,
-    /// The other name of the same.
+    /// The alias of the same action.
     ServicesAlias,
     /// One service.
     ServicesOf,
@@ -39,7 +41,7 @@ pub(crate) enum Read {
     PricesOf,
     Orders,
     OrdersCompleted,
-    /// The order that is looked at, or one that is none.
+    /// The status of an order.
     Status(Whose),
     StatusV2(Whose),
     /// getStatus without an id.
@@ -50,41 +52,41 @@ pub(crate) enum Read {
     Nothing,
 }
 
-/// The order that a status is asked of.
+/// The order whose status is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whose {
-    /// One of the account, where there is one.
+    /// An order of the account, if it has one.
     Own,
     /// An id that no order has.
     Nobodys,
 }
 
-/// How a request says which form of reply it wants.
+/// The reply format that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Plain,
     Json,
 }
 
-/// How a request gives the key.
+/// How a request carries the API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Header,
     Bearer,
     Query,
-    /// As the first of these that was accepted.
+    /// The first of these ways that the service accepted.
     Accepted,
     Wrong,
     Missing,
 }
 
-/// What a request calls itself.
+/// The User-Agent of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agent {
-    /// As the library does.
+    /// The library's own.
     Library,
     Other,
-    /// As the first of these that was let through.
+    /// The first of these that the service let through.
     Admitted,
 }
 
@@ -97,7 +99,7 @@ pub(crate) struct Ask {
     pub(crate) agent: Agent,
 }
 
-/// What came of it.
+/// A request and its result.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) ask: Ask,
@@ -105,7 +107,7 @@ pub(crate) struct Got {
     pub(crate) timings: Timings,
 }
 
-/// What later questions are about, learned from earlier replies.
+/// The service, country and order that later requests name, taken from earlier replies.
 #[derive(Debug, Default)]
 pub(crate) struct Subject {
     pub(crate) service: Option<String>,
@@ -114,18 +116,19 @@ pub(crate) struct Subject {
     pub(crate) order: Option<String>,
 }
 
-/// Why no further question is put.
+/// Why no further request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The service asked for fewer requests.
+    /// The service answered 429.
     TooMany,
-    /// Neither agent was let through.
+    /// The service let neither User-Agent through.
     Blocked,
-    /// No way to give the key was accepted, or the account is closed; the service's code.
+    /// The service accepted the key in no location, or the account is closed. The service's error
+    /// code.
     Refused(String),
-    /// The time for the run is over, or as many requests were made as a run may make.
+    /// The run reached its time limit or its request limit.
     Bound,
-    /// Nothing can be reached; the reason.
+    /// The service cannot be reached; the reason.
     Unreachable(String),
 }
 
@@ -137,7 +140,7 @@ pub(crate) struct Bounds {
     pub(crate) requests: u32,
 }
 
-/// Puts questions.
+/// Sends requests within the limits.
 pub(crate) struct Asker {
     library: HttpTransport,
     other: HttpTransport,
@@ -152,7 +155,8 @@ pub(crate) struct Asker {
 }
 
 impl Read {
-    /// The request that the library has for it; `None` for what only a mistake would send.
+    /// Returns the library's request for this action; `None` for the deliberate mistakes, which the
+    /// library cannot send.
     fn request(self, subject: &Subject) -> Option<Request<'_>> {
         let order = |whose| match whose {
             Whose::Own => subject.order.as_deref().unwrap_or(WRONG_ID),
@@ -178,7 +182,7 @@ impl Read {
         })
     }
 
-    /// The query of the request, in this format and without a key.
+    /// Returns the query of the request in this format, without a key.
     fn query(self, format: Format, subject: &Subject) -> Result<String, String> {
         const JSON: &str = "&format=json";
         let query: Cow<'_, str> = match (self, self.request(subject)) {
@@ -188,7 +192,7 @@ impl Read {
             (Self::Unknown, _) => "action=getNothing".into(),
             _ => "check=1".into(),
         };
-        // The library decides the format by the action; here both are asked for.
+        // The library picks the format for each action; the doctor requests both.
         let bare = query.strip_suffix(JSON).unwrap_or(&query);
         Ok(format!("{bare}{}", if format == Format::Json { JSON } else { "" }))
     }
@@ -204,7 +208,7 @@ impl Read {
         }
     }
 
-    /// Whether the reply is about the account.
+    /// Whether the reply contains data of the account.
     pub(crate) fn is_private(self) -> bool {
         !matches!(
             self,
@@ -219,7 +223,7 @@ impl Read {
 }
 
 impl Got {
-    /// The reply as the parsers take it.
+    /// The reply in the form that the parsers take.
     pub(crate) fn raw(&self) -> Option<RawReply<'_>> {
         let Reply { status, framed, body, .. } = self.result.as_ref().ok()?;
         Some(RawReply { status: *status, framed: *framed, body })
@@ -230,9 +234,10 @@ impl Got {
         self.result.as_ref().map_or(Cow::Borrowed(""), |reply| String::from_utf8_lossy(&reply.body))
     }
 
-    /// The error of the reply, if it is one: of the service, or the row of the fault matrix.
+    /// The error of the reply, if it is one: a service error, or an unreadable reply with the name
+    /// of its fault.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        // Any parser of the library tells an error; a balance is never mistaken for one.
+        // Every parser of the library recognizes errors, and a balance cannot be mistaken for one.
         self.raw().and_then(|raw| protocol::parse_balance(raw).err())
     }
 
@@ -244,7 +249,7 @@ impl Got {
         }
     }
 
-    /// The row of the fault matrix that the reply is.
+    /// The name of the fault that made the reply unreadable.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self.failure()? {
             Failure::Service(_) => None,
@@ -254,7 +259,7 @@ impl Got {
 }
 
 impl Asker {
-    /// Connects to nothing.
+    /// Prepares the transports, without connecting.
     pub(crate) fn new(
         base_url: &str,
         key: &str,
@@ -335,7 +340,7 @@ impl Asker {
         Ok(got)
     }
 
-    /// How the library's own client is to be set up for what was learned.
+    /// Sets up the library's own client with the key location and the User-Agent that work.
     pub(crate) fn client(&self, base_url: &str, other_agent: &str) -> sastaotp::ClientBuilder {
         let place = match self.accepted {
             Key::Bearer => sastaotp::KeyIn::Bearer,

@@ -1,5 +1,6 @@
-//! The captures: the replies as they came, without what is private and cut to a sample, in the form of the library's collection of
-//! replies: one JSON object a line, with `action`, `http_status`, `body`, `origin` and `note`.
+//! Captures: the replies of a run, redacted and cut to a sample, in the format of the library's
+//! collection of replies. Each line is a JSON object with `action`, `http_status`, `body`, `origin`
+//! and `note`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -15,9 +16,10 @@ use crate::redact::{About, Redactor};
 
 /// How many members of a long list or map are kept.
 const KEPT: usize = 3;
-/// How many make it long.
+/// A map is long if it has more members than this.
 const LONG: usize = 12;
-/// Members that are kept wherever they stand: the codes that the country numbering is told by, and what stands for any country.
+/// Members that are always kept: the codes that reveal the country numbering, and the codes that
+/// stand for any country.
 const TELLING: [&str; 4] = ["22", "91", "*", "any"];
 /// How much of a body that is not JSON is kept, in characters.
 const TEXT: usize = 1_000;
@@ -32,7 +34,7 @@ pub(crate) struct Capture {
     pub(crate) note: String,
 }
 
-/// The capture of a reply; none where none came.
+/// Creates the capture of a reply; `None` if there was no reply.
 pub(crate) fn capture(
     name: &str,
     got: &Got,
@@ -74,28 +76,28 @@ pub(crate) fn capture(
     Some(Capture {
         action: got.ask.read.action().to_owned(),
         http_status: *status,
-        // A key inside of a longer word, or split by an escape, would be seen here.
+        // This removes a key inside a longer word or behind an escape, which the steps above miss.
         body: redactor.text(&body),
         origin: origin.to_owned(),
         note: redactor.text(&notes.join("; ")),
     })
 }
 
-/// A body that is JSON, also behind something else such as a PHP warning: what stands before it, and the JSON.
+/// Splits a body into JSON and the text before it, such as a PHP warning.
 fn split_json(text: &str) -> Option<(String, Json)> {
     text.match_indices(['{', '[']).take(8).find_map(|(start, _)| {
         let json = Json::parse(text[start..].trim_end())?;
         let before = &text[..start];
-        // Words before it may be part of a message.
+        // Words in front of the JSON may be part of a message.
         (before.trim().is_empty() || before.contains('<') || before == "\u{feff}")
             .then(|| (before.to_owned(), json))
     })
 }
 
-/// A value with the long lists and maps in it cut.
+/// Cuts the long lists and maps in a value.
 fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     let all = value.len();
-    // An object with many fields of text is one thing; with many objects it is a map of things.
+    // An object with text fields is a single record; an object of objects is a map of records.
     let is_map =
         value.fields().iter().all(|(_, value)| matches!(value, Json::Object(_) | Json::List(_)));
     let keeps = |at: usize, name: &str| all <= LONG || at < KEPT || TELLING.contains(&name);
@@ -131,7 +133,7 @@ fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     }
 }
 
-/// Writes the captures to a file that must not be there yet.
+/// Writes the captures to a new file; fails if the file exists.
 pub(crate) fn write(path: &Path, captures: &[Capture]) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create_new(path)?);
     for capture in captures {

@@ -1,7 +1,8 @@
-//! What replies say about a question, and whether that is what the vendor's page says, what the family does, or news.
+//! Turns replies into findings: compares each reply with the vendor's page and with other services
+//! of this protocol.
 //!
-//! The library's own parsers read the replies: what they cannot read, no program can use. Where a question is about the form,
-//! the JSON itself is looked at.
+//! The library's own parsers read the replies, because a program can use only replies that they can
+//! read. If a question is about the format, the JSON itself is inspected.
 
 use std::fmt;
 
@@ -12,34 +13,34 @@ use crate::json::Json;
 use crate::probes::Probe;
 use crate::redact::{is_name, is_token};
 
-/// How what was observed stands to what is said of it.
+/// How the observation compares with the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// As the vendor's page says.
+    /// The vendor's page says the same.
     Documented,
-    /// As the family does, or as users have seen it.
+    /// Services of this protocol do the same, or users have seen it.
     Family,
-    /// Known from nobody yet, and the library reads it.
+    /// It was not known before, and the library can read it.
     New,
     /// The library cannot read it.
     Unreadable,
-    /// There was nothing to see: no order, no price.
+    /// There was no data to observe: no order, or no price.
     Unseen,
-    /// No reply came, or the question was not put.
+    /// There was no reply, or the request was not sent.
     Unanswered,
 }
 
-/// What was observed, and how it stands to what is said of it.
+/// An observation and its verdict.
 #[derive(Clone, Debug)]
 pub(crate) struct Finding {
     pub(crate) observed: String,
     pub(crate) verdict: Verdict,
 }
 
-/// Judges a question by the replies so far; the row is that of the question.
+/// Evaluates a question from the replies so far. The second argument is the question's own row.
 pub(crate) type Judge = fn(&Seen<'_>, &Probe) -> Result<Finding, Finding>;
 
-/// The replies so far.
+/// The replies so far, by the name of their question.
 pub(crate) struct Seen<'a>(pub(crate) &'a [(&'static str, Got)]);
 
 impl Verdict {
@@ -60,7 +61,7 @@ fn found(verdict: Verdict, observed: impl fmt::Display) -> Finding {
     Finding { observed: observed.to_string(), verdict }
 }
 
-/// A finding by which of two holds, or neither.
+/// Picks the verdict from the two comparisons; `New` if both fail.
 fn either(documented: bool, family: bool, observed: impl fmt::Display) -> Finding {
     let verdict = match (documented, family) {
         (true, _) => Verdict::Documented,
@@ -86,7 +87,7 @@ impl Seen<'_> {
         }
     }
 
-    /// The reply to a question, read by a parser of the library; and its JSON.
+    /// The reply to a question, parsed by the library, and its JSON.
     fn read<T>(
         &self,
         name: &str,
@@ -100,7 +101,8 @@ impl Seen<'_> {
         }
     }
 
-    /// The balance that was read as JSON: by whichever agent was let through.
+    /// The name of the question whose reply is a balance as JSON: the first one that was not an
+    /// error.
     pub(crate) fn balance_name(&self) -> &'static str {
         let works = |name: &&&str| self.got(name).is_ok_and(|got| got.failure().is_none());
         ["agent-library", "agent-other", "key-query", "key-bearer"]
@@ -116,8 +118,8 @@ pub(crate) fn json_of(got: &Got) -> Option<Json> {
     Json::parse(got.body().trim_start_matches('\u{feff}').trim())
 }
 
-/// A code of the service. What stands in its place may be anything, the code of a message too: it is shown where the library
-/// knows it, or where it has the form of the protocol's words.
+/// An error code that is safe to show: one that the library knows, or that has the form of the
+/// protocol's words. Any other text may be private, for example the code of an SMS.
 pub(crate) fn word_of(code: &Code) -> &str {
     let word = code.as_str();
     if is_token(word) || code.class() != CodeClass::Unknown {
@@ -127,13 +129,13 @@ pub(crate) fn word_of(code: &Code) -> &str {
     }
 }
 
-/// The word that a plain reply begins with, where it has the form of the protocol's words.
+/// The first word of a plain reply, if it has the form of the protocol's words.
 pub(crate) fn first_word(body: &str) -> Option<&str> {
     let word = body.trim().split(':').next().unwrap_or_default();
     is_token(word).then_some(word)
 }
 
-/// What a reply is that is no answer.
+/// The finding for an error or an unreadable reply.
 fn refused(failure: &Failure) -> Finding {
     match failure {
         Failure::Service(error) => found(
@@ -147,7 +149,8 @@ fn refused(failure: &Failure) -> Finding {
     }
 }
 
-/// The fields of a value, by name. What does not look like a name may be an id, a number or a code.
+/// The names of a value's fields. Text that does not look like a name is left out, because it may
+/// be an id, a phone number or a code.
 pub(crate) fn fields_of(value: &Json) -> String {
     let names = value
         .fields()
@@ -165,7 +168,7 @@ pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
             either(false, is_library, observed)
         }
         Some(Failure::Unreadable(bad)) => return Err(refused(&Failure::Unreadable(bad))),
-        // A refused key was let through.
+        // A key that was refused shows that the request was let through.
         _ => either(false, !is_library, "let through"),
     })
 }
@@ -236,7 +239,7 @@ pub(crate) fn balance(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
 pub(crate) fn balance_plain(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let body = got.body();
-    // What ends with the connection is not taken for an amount; its form is told all the same.
+    // The parser takes no amount from a reply without a length, but its format is still shown.
     let form = body.trim().strip_prefix("ACCESS_BALANCE:");
     match form {
         Some(amount) => {
@@ -273,7 +276,7 @@ pub(crate) fn india(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
     Ok(either(india.code == "91", india.code == "22", &india.code))
 }
 
-/// Whether a reply without `format=json` is the same as the one with it.
+/// Whether a reply without `format=json` is the same as the reply with it.
 pub(crate) fn same_as_json(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let observed = match (json_of(got), got.code()) {
@@ -356,7 +359,7 @@ pub(crate) fn prices_of(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding
     }
 }
 
-/// Where the orders of a reply stand: the names on the way, and the orders themselves. The names are those that the parser knows.
+/// The path to the orders in a reply, and the orders themselves. The parser knows the same names.
 fn envelope(json: &Json) -> (Vec<&'static str>, &Json) {
     const NAMES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
     let (mut path, mut inner) = (Vec::new(), json);
@@ -433,7 +436,8 @@ pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding
     let Some(time) = &order.created_at else {
         return Ok(found(Verdict::New, "nothing that the library knows"));
     };
-    // Its form alone: digits would be hidden like those of a number, and a word may be anything. T and Z are of ISO 8601.
+    // Shows only the format: a word could be private, and digits would be hidden like a phone
+    // number. T and Z belong to ISO 8601.
     let form: String = time
         .chars()
         .map(|c| match c {
@@ -468,7 +472,7 @@ pub(crate) fn status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
         let token = first_word(&body)
             .filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"));
         if let Some(token) = token {
-            // The parser takes no code from a reply that ends with the connection; the word is told all the same.
+            // The parser takes no code from a reply without a length, but the word is still shown.
             return Ok(either(!is_v2 && got.ask.format == Format::Plain, true, token));
         }
         return seen
@@ -481,7 +485,7 @@ pub(crate) fn status(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     Ok(either(documented, has("sms") || !is_v2 && has("raw"), fields_of(&json)))
 }
 
-/// An error that was asked for: its code, and the form it has.
+/// A provoked error: its code and its format.
 pub(crate) fn error(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let status = got.raw().map_or(0, |raw| raw.status);

@@ -1,7 +1,9 @@
-//! The life of a number: one is bought, looked at, and cancelled for its refund. Only where a purchase was allowed.
+//! The trial purchase: buys a number, looks at it, and cancels it for the refund. Runs only if a
+//! purchase is allowed.
 //!
-//! The purchase and the cancellation are the library's: its rules about money, a budget, one purchase at most, and a lease
-//! that settles. What is shown of the state in between is asked as every other question.
+//! The library's own client buys and cancels, so its rules about money apply: a budget, at most one
+//! purchase, and a lease that settles. The status in between is read with the doctor's usual
+//! requests.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,10 @@ use crate::ask::{Agent, Ask, Asker, Format, Got, Key, Read, Whose};
 use crate::judge::{fields_of, first_word, json_of};
 use crate::redact::Redactor;
 
-/// How long the end of an interrupted life may take.
+/// How long the last attempt to cancel may take after an interrupt.
 const LAST: Duration = Duration::from_secs(10);
 
-/// What is bought, and for how much at most.
+/// The number to buy, and its price limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Purchase {
     pub(crate) service: String,
@@ -25,18 +27,18 @@ pub(crate) struct Purchase {
     pub(crate) price: Amount,
 }
 
-/// How a life ended.
+/// How the trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// Settled: nothing is left open.
+    /// The order is settled; nothing is left open.
     Settled,
     /// Nothing was bought.
     NotBought,
-    /// A number is open, or may be: what to do is in the last line.
+    /// A number is open, or may be; the last line says what to do.
     Open,
 }
 
-/// What happens, line by line, as it happens.
+/// The lines of the trial, each shown as soon as it is written.
 pub(crate) struct Diary<'a> {
     began: Instant,
     redactor: &'a mut Redactor,
@@ -54,13 +56,13 @@ impl<'a> Diary<'a> {
         self.write(&text);
     }
 
-    /// Says why nothing was bought.
+    /// Writes why nothing was bought.
     pub(crate) fn nothing(&mut self, why: &str) -> End {
         self.say(why);
         End::NotBought
     }
 
-    /// A line with an id in it that its reader must have: what is left open is named as the service knows it.
+    /// Writes a line with an unredacted id: the user needs the service's id of an open order.
     fn say_open(&mut self, before: &str, id: &str, after: &str) {
         let (before, after) = (self.redactor.line(before), self.redactor.line(after));
         self.write(&format!("{before}{id}{after}"));
@@ -73,7 +75,7 @@ impl<'a> Diary<'a> {
     }
 }
 
-/// The cheapest number that can be had, within what was asked for and what may be spent.
+/// Returns the cheapest number for this service and country, if it costs at most `limit`.
 pub(crate) fn choose(
     client: &Client,
     service: Option<&str>,
@@ -83,7 +85,7 @@ pub(crate) fn choose(
     let prices = client.get_prices(service, country).map_err(|error| error.to_string())?;
     let offers = prices
         .iter()
-        // `*` and `any` leave the country to the service, and a stock of none is none.
+        // `*` and `any` stand for any country.
         .filter(|price| price.country.parse::<u64>().is_ok() && price.count != Some(0))
         .filter(|price| service.is_none_or(|wanted| wanted == price.service))
         .filter(|price| country.is_none_or(|wanted| wanted == price.country))
@@ -99,7 +101,7 @@ pub(crate) fn choose(
     Ok(Purchase { service: offer.service.to_owned(), country: offer.country.to_owned(), price })
 }
 
-/// Buys, looks and cancels. The replies to what was asked in between are added to `replies`.
+/// Buys, looks and cancels. Adds the replies in between to `replies`.
 pub(crate) fn live(
     client: &Client,
     asker: &mut Asker,
@@ -121,7 +123,8 @@ pub(crate) fn live(
         return End::NotBought;
     }
     let Purchase { service, country, price } = purchase;
-    // No token here: a purchase that was sent must be answered, for the answer names what was paid for.
+    // The purchase does not take the token: its reply must be read, because it names the order that
+    // was paid for.
     let request = NumberRequest::new(service.as_str()).country(country.as_str()).max_price(*price);
     let bought = Instant::now();
     let lease = match client.lease(request) {
@@ -134,7 +137,7 @@ pub(crate) fn live(
     diary.say(&format!("bought {service} in {country} for {charged}: {number} (a stand-in)"));
     look(asker, lease.id(), cancel, replies, diary);
     let end = settle(&lease, cancel, bought, diary);
-    // Settled, or told about: the lease must not try again.
+    // The order is settled or reported, so the lease must not settle it again.
     drop(lease.keep());
     if let Ok(balance) = client.get_balance() {
         let after = balance.amount;
@@ -148,7 +151,7 @@ pub(crate) fn live(
     end
 }
 
-/// A purchase without a number: refused, or nobody knows.
+/// Handles a failed purchase: it was refused, or its outcome is unknown.
 fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
     diary.say(&error.to_string());
     let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) else {
@@ -173,7 +176,7 @@ fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
     End::Open
 }
 
-/// Looks at the number while it waits: every form of its state, and the history with it.
+/// Reads the status of the waiting number in every format, and the history.
 fn look(
     asker: &mut Asker,
     id: &str,
@@ -203,7 +206,7 @@ fn look(
                 format!("the order {} in the history", if ids > 0 { "is" } else { "is not yet" })
             }
             (Ok(_), Some(json)) => format!("JSON: {}", fields_of(&json)),
-            // What is no word of the protocol may be a message.
+            // A word that is not in the protocol may belong to a message.
             (Ok(_), None) => {
                 first_word(&got.body()).unwrap_or("text that is no word of the protocol").to_owned()
             }
@@ -213,7 +216,7 @@ fn look(
     }
 }
 
-/// Cancels for the refund; waits where the order is too young for it.
+/// Cancels for the refund, and waits if the order is too young for that.
 fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>) -> End {
     let mut result = lease.settle(EarlyCancel::Report);
     if let Err(error) = &result

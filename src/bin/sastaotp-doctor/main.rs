@@ -1,8 +1,10 @@
-//! The program `sastaotp-doctor`: what the service at hand does where its documentation says nothing, or too much.
+//! The program `sastaotp-doctor`: compares a service with its documentation and finds out what the
+//! documentation leaves open.
 //!
-//! `probes` is the table of questions, `ask` sends them, `judge` compares the replies with what is said, `survey` puts one after
-//! the other. `redact` decides what may be shown, `captures` writes the replies to a file, `table` shows the findings. `life`
-//! buys a number, where that was allowed, with the library's own client.
+//! `questions` is the table of questions, `query` sends requests, `findings` evaluates the replies,
+//! and `survey` runs all questions in order. `redact` hides private data, `captures` writes the
+//! replies to a file, and `report_table` prints the findings. If a purchase is allowed,
+//! `trial_purchase` buys a number with the library's own client.
 
 mod ask;
 mod captures;
@@ -35,7 +37,8 @@ use probes::Probe;
 use redact::Redactor;
 use survey::{findings, survey};
 
-/// How long the questions may take in all, and how many requests they may be; a life of a number asks four more.
+/// The limits of all questions together: total time and number of requests. A trial purchase sends
+/// four more.
 const TOTAL: Duration = Duration::from_secs(300);
 const REQUESTS: u32 = 40;
 
@@ -65,7 +68,7 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// A token that an interrupt triggers. The second one ends the program at once.
+/// Returns a token that an interrupt triggers. A second interrupt ends the program at once.
 fn interruptible() -> io::Result<Cancel> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let (cancel, interrupted) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
@@ -87,7 +90,7 @@ fn interruptible() -> io::Result<Cancel> {
     Ok(cancel)
 }
 
-/// What is printed and written at the end.
+/// The output of a run.
 struct Report {
     host: String,
     rows: Vec<(&'static Probe, Finding)>,
@@ -103,7 +106,7 @@ fn run(options: &Options) -> u8 {
             &format!("{} is there already: give another --captures", options.captures.display()),
         );
     }
-    // Found out before anything is asked or bought, not at the end.
+    // Checked before the first request, so that the run does not fail at the end.
     let folder = options.captures.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return fail(
@@ -148,7 +151,7 @@ fn run(options: &Options) -> u8 {
         host_of(&options.base_url),
         httpdate::fmt_http_date(SystemTime::now())
     );
-    // First, so that what they hide is hidden in the table too.
+    // The captures come first, because values that they hide must be hidden in the table too.
     let mut captured: Vec<Capture> = survey
         .replies
         .iter()
@@ -192,7 +195,7 @@ fn run(options: &Options) -> u8 {
     finish(options, &report, end, survey.stop.as_ref(), cancel.is_cancelled())
 }
 
-/// Writes the captures, prints the end of the report, and says how the run went.
+/// Writes the captures, prints the end of the report, and returns the exit code.
 fn finish(
     options: &Options,
     report: &Report,
@@ -230,7 +233,7 @@ fn finish(
     }
 }
 
-/// Buys a number and shows its life, after asking.
+/// Chooses a number, asks the user, and runs the trial purchase.
 fn buy(
     options: &Options,
     charges: &Charges,
@@ -255,7 +258,7 @@ fn buy(
     life::live(&client, asker, &purchase, cancel, replies, diary)
 }
 
-/// Asks whoever sits there.
+/// Asks the user to confirm the purchase.
 fn confirmed(purchase: &life::Purchase, host: &str) -> bool {
     let life::Purchase { service, country, price } = purchase;
     eprint!(
@@ -265,7 +268,7 @@ fn confirmed(purchase: &life::Purchase, host: &str) -> bool {
     io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// The table, and why it is short where it is.
+/// The table, and the reason if the run was stopped.
 fn head(report: &Report) -> String {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let mut text = format!("{}\n\n{}", report.host, table::table(&report.rows, colour));
@@ -305,7 +308,7 @@ fn document(report: &Report, path: &str) -> serde_json::Value {
     })
 }
 
-/// Why a run ended, and what to do.
+/// Why the run was stopped, and what to do.
 fn words(stop: &Stop) -> String {
     match stop {
         Stop::TooMany => {
@@ -320,7 +323,7 @@ fn words(stop: &Stop) -> String {
     }
 }
 
-/// The host of a URL; whatever else it holds is nobody's business.
+/// The host of a URL; the rest may be private.
 fn host_of(url: &str) -> String {
     let after = url.split_once("://").map_or(url, |(_, after)| after);
     after.split(['/', '?', '#']).next().unwrap_or_default().to_owned()

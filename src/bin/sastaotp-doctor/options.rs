@@ -1,4 +1,4 @@
-//! The arguments and the environment.
+//! The program's options, from its arguments and the environment.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,10 +37,10 @@ Exit codes: 0 all questions are answered. 1 some are not. 2 wrong arguments; not
 
 const OTHER_AGENT: &str =
     concat!("Mozilla/5.0 (compatible; sastaotp-doctor/", env!("CARGO_PKG_VERSION"), ")");
-/// The shortest pause where the server is not on this machine.
+/// The shortest pause, unless the server is on this machine.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// What is to be done.
+/// The options of a run.
 pub(crate) struct Options {
     pub(crate) key: Zeroizing<String>,
     pub(crate) base_url: String,
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     pub(crate) purchase: Option<Charges>,
 }
 
-/// A purchase that is allowed.
+/// The options of an allowed purchase.
 pub(crate) struct Charges {
     pub(crate) most: Amount,
     pub(crate) service: Option<String>,
@@ -59,13 +59,13 @@ pub(crate) struct Charges {
     pub(crate) yes: bool,
 }
 
-/// What the arguments ask for.
+/// The action that the arguments request.
 pub(crate) enum Wish {
     Print(&'static str),
     Run(Box<Options>),
 }
 
-/// Reads the arguments; the error is a sentence.
+/// Parses the arguments. The error is a sentence.
 pub(crate) fn read(
     mut arguments: impl Iterator<Item = String>,
     environment: impl Fn(&str) -> Option<String>,
@@ -153,7 +153,7 @@ pub(crate) fn read(
     }
     let base_url = set("SASTAOTP_BASE_URL").unwrap_or_else(|| BASE_URL.to_owned());
     let pause = Duration::from_millis(pause);
-    // The library takes plain http to this machine alone.
+    // The library allows plain http only to this machine.
     if pause < SHORTEST_PAUSE && !base_url.starts_with("http://") {
         return Err(format!(
             "--pause-ms is {} at least, except to this machine",

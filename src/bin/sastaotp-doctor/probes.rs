@@ -1,8 +1,8 @@
-//! The questions, in the order in which they are put: one row each. A row is data; how its answer is judged is a function of
-//! `judge.rs`.
+//! The doctor's questions about a service, one row each, in the order they are asked. A row is
+//! data; a function of `findings.rs` evaluates its reply.
 //!
-//! `documented` is what the vendor's page says, `family` what services of this protocol do, or users of this one have seen; a
-//! dash is where nobody says anything.
+//! `documented` quotes the vendor's page, and `family` says how other services of this protocol
+//! behave, or how users have seen this one behave. A dash means that nothing is known.
 
 use crate::ask::{Agent, Ask, Format, Key, Read, Whose};
 use crate::judge::{self, Judge};
@@ -14,7 +14,7 @@ pub(crate) struct Probe {
     pub(crate) question: &'static str,
     pub(crate) documented: &'static str,
     pub(crate) family: &'static str,
-    /// The request it needs; none where earlier replies answer it.
+    /// The request that answers it; `None` if earlier replies answer it.
     pub(crate) ask: Option<Ask>,
     pub(crate) judge: Judge,
 }

@@ -1,8 +1,10 @@
-//! What may leave the machine of the user: everything but the key, phone numbers, codes, texts of messages and ids.
+//! Redaction: hides the API key, phone numbers, codes, message texts and ids before anything leaves
+//! the user's machine.
 //!
-//! A value is hidden for one of three reasons: the name of its field, that it was hidden elsewhere, or how it looks. In replies
-//! about the account the first is turned round: what is not known to be harmless is hidden, so that a schema that nobody has
-//! seen shows nothing. What is hidden has a stand-in of the same shape, always the same for the same value.
+//! A value is hidden for one of three reasons: the name of its field, that it was hidden elsewhere,
+//! or its form. In replies about the account the first rule is reversed: a value is shown only if
+//! its field is known to be harmless, so an unknown schema reveals nothing. Each hidden value gets
+//! a stand-in of the same shape, and equal values get equal stand-ins.
 
 use std::collections::HashMap;
 
@@ -10,13 +12,14 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::json::Json;
 
-/// What replaces the key.
+/// The replacement of the API key.
 const KEY: &str = "<the API key>";
 
-/// What a harmless field holds; anything else in it is hidden all the same.
+/// The kind of value that a harmless field may hold. Any other value in it is still hidden.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// A state or a currency: `pending`, `OK`. In capitals only what is known, for a code may be a word of capitals.
+    /// A state or a currency: `pending`, `OK`. Only known words may be in capitals, because a code
+    /// may be a word in capitals.
     Word,
     /// The name or the code of a country or a service.
     Name,
@@ -24,7 +27,7 @@ enum Holds {
     Figure,
 }
 
-/// Names of fields that say nothing about a person, in lower case and without `_`.
+/// Names of harmless fields, in lower case and without `_`.
 #[rustfmt::skip]
 const HARMLESS: [(&str, Holds); 21] = [
     ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure), ("expiresin", Holds::Figure),
@@ -35,21 +38,21 @@ const HARMLESS: [(&str, Holds); 21] = [
     ("currency", Holds::Word), ("status", Holds::Word),
 ];
 
-/// Whose a reply is.
+/// Whose data a reply contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// The catalogue, the same for everybody: only what looks private is hidden.
+    /// The catalogue, which is the same for every user: a value is hidden only if it looks private.
     Everybody,
-    /// The account: only what is known to be harmless is shown.
+    /// The account: a value is shown only if it is known to be harmless.
     Account,
 }
 
-/// Hides what is private, and remembers it.
+/// Hides private values and remembers them.
 pub(crate) struct Redactor {
-    /// The key as it is, and as it stands in a query.
+    /// The key, verbatim and as encoded in a query.
     key: Vec<String>,
     stand_ins: HashMap<String, String>,
-    /// How many stand-ins there are of each shape.
+    /// The number of stand-ins of each shape.
     shapes: HashMap<String, u64>,
 }
 
@@ -63,7 +66,7 @@ impl Redactor {
         }
     }
 
-    /// A JSON value with what is private hidden.
+    /// Returns a JSON value with private parts hidden.
     pub(crate) fn json(&mut self, value: &Json, about: About) -> Json {
         self.value("", value, about)
     }
@@ -87,7 +90,7 @@ impl Redactor {
         }
     }
 
-    /// A field's name. A map may be keyed by an id or a number, and those are no names.
+    /// Redacts a field's name. A map may be keyed by an id or a phone number, which must be hidden.
     fn name(&mut self, name: &str, about: About) -> String {
         if about == About::Account && !is_name(name) { self.hide(name) } else { self.text(name) }
     }
@@ -109,7 +112,8 @@ impl Redactor {
         if holds.is_some_and(|holds| holds.fits(text)) { self.text(text) } else { self.hide(text) }
     }
 
-    /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
+    /// A word of the protocol, such as `STATUS_OK:482113`: only the part before the first colon is
+    /// shown.
     fn token(&mut self, text: &str) -> Option<String> {
         let (token, rest) =
             text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
@@ -117,13 +121,13 @@ impl Redactor {
         is_token(token).then(|| format!("{token}{hidden}"))
     }
 
-    /// A body that is not JSON.
+    /// Redacts a body that is not JSON.
     pub(crate) fn plain(&mut self, body: &str, about: About) -> String {
         let trimmed = body.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if let Some(shown) = self.token(trimmed) {
             return body.replacen(trimmed, &shown, 1);
         }
-        // A page is the same for everybody; what merely begins like one is not.
+        // A page is the same for every user, but text that only starts like a page may be private.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
         if about == About::Everybody || is_page || trimmed.is_empty() {
             self.text(body)
@@ -132,12 +136,12 @@ impl Redactor {
         }
     }
 
-    /// Text for a terminal, which control characters would command: [`Self::text`] without those.
+    /// Like [`Self::text`], but also without control characters, which a terminal would obey.
     pub(crate) fn line(&mut self, text: &str) -> String {
         self.text(text).replace(char::is_control, "?")
     }
 
-    /// Text for a person or a file: without the key, without what was hidden elsewhere, and without what looks private.
+    /// Hides the key, values that were hidden elsewhere, and text that looks private.
     pub(crate) fn text(&mut self, text: &str) -> String {
         let text = self.without_known(text);
         let mut shown = String::with_capacity(text.len());
@@ -161,13 +165,14 @@ impl Redactor {
         shown
     }
 
-    /// Replaces the key and what has a stand-in.
+    /// Replaces the key and every value that has a stand-in.
     fn without_known(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for key in &self.key {
             text = replaced(&text, key, KEY);
         }
-        // A wallet's amount is hidden where it stands alone: elsewhere it may be a price, and must stay the figure that it is.
+        // The wallet's balance is hidden only in its own field. Elsewhere the same figure may be a
+        // price, which must stay correct.
         let telling = |value: &&String| {
             value.len() >= 12
                 || value.len() >= 4
@@ -182,7 +187,7 @@ impl Redactor {
         text
     }
 
-    /// The stand-in of a value.
+    /// Returns the stand-in of a value.
     pub(crate) fn hide(&mut self, value: &str) -> String {
         if let Some(known) = self.stand_ins.get(value) {
             return known.clone();
@@ -201,25 +206,26 @@ impl Redactor {
     }
 }
 
-/// A character of a shape: digits stay digits, letters stay letters of their case.
+/// The shape of a character: a digit stays a digit, a letter stays a letter of the same case.
 fn blank(c: char) -> char {
     match c {
         '0'..='9' => '0',
         'A'..='Z' => 'A',
         'a'..='z' => 'a',
-        // Another script, or a sign that may be one: it says as much as a letter.
+        // Characters of other scripts count as letters, because they reveal as much.
         _ if !c.is_ascii() => 'a',
         _ => c,
     }
 }
 
-/// The n-th text of a shape: a number written into its last places. Letters stay hexadecimal digits.
+/// Returns the n-th text of a shape: writes n into its last places. Letters stay hexadecimal
+/// digits.
 fn nth(shape: &str, mut n: u64) -> String {
     let mut places: Vec<char> = shape.chars().collect();
     let is_number = places.iter().all(|c| *c == '0' || !c.is_alphanumeric());
     let first = places.iter().position(|c| *c == '0');
     for (at, place) in places.iter_mut().enumerate().rev() {
-        // The first digit is for the rule below: a JSON number does not begin with 0.
+        // The first digit is set below, because a JSON number does not start with 0.
         let base: u8 = match *place {
             _ if is_number && Some(at) == first => continue,
             '0' => 10,
@@ -236,7 +242,7 @@ fn nth(shape: &str, mut n: u64) -> String {
     places.into_iter().collect()
 }
 
-/// Replaces a value where it stands by itself: in the middle of a longer word or number it is another one.
+/// Replaces a value only as a whole word: inside a longer word or number it is a different value.
 fn replaced(text: &str, value: &str, by: &str) -> String {
     let is_long = value.len() >= 16;
     let mut result = String::with_capacity(text.len());
@@ -265,14 +271,16 @@ fn is_amount(text: &str) -> bool {
     })
 }
 
-/// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
+/// Whether a word has the form of the protocol's words, such as `STATUS_OK`. A single word in
+/// capitals does not count, because it may be the code of a message.
 pub(crate) fn is_token(word: &str) -> bool {
     (5..=40).contains(&word.len())
         && word.contains('_')
         && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `ORDER_ID`. One word of capitals may be a code.
+/// Whether a field's name consists of words: `order_id`, `expiresIn`, `ORDER_ID`. A single word in
+/// capitals does not count, because it may be a code.
 pub(crate) fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
@@ -286,7 +294,7 @@ pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= 40 && !is_capitals && words.iter().all(is_word)
 }
 
-/// Whether capitals stand alone, each with small letters behind it: `expiresIn`, not `LwASdrXY`.
+/// Whether every capital is followed by a small letter: `expiresIn`, not `LwASdrXY`.
 fn has_humps(word: &str) -> bool {
     let mut before = 'x';
     let fits = word.chars().all(|c| {
@@ -321,8 +329,8 @@ impl Holds {
     }
 }
 
-/// How many bytes at the beginning of a text look private: a long run of digits with what may separate them, an address of a
-/// machine or a mailbox, a key or a token. 0 where nothing does.
+/// Returns how many bytes at the start of a text look private: a long run of digits and separators,
+/// a network or e-mail address, a key or a token. Returns 0 if none do.
 fn private_length(text: &str) -> usize {
     let word = text
         .find(|c: char| !(c.is_ascii_alphanumeric() || "+_.-@".contains(c)))
@@ -349,7 +357,7 @@ fn private_length(text: &str) -> usize {
             _ => break,
         }
     }
-    // What goes on in letters is a word with digits in it.
+    // If letters follow the digits, the text is a word that contains digits.
     let goes_on = text[end..].starts_with(|c: char| c.is_ascii_alphabetic());
     if digits >= 7 && !goes_on { end } else { 0 }
 }

@@ -1,4 +1,5 @@
-//! Puts the questions one after another, and learns from each reply what the next ones are about.
+//! The survey: asks all questions in order, and takes the ids and codes for later questions from
+//! earlier replies.
 
 use sastaotp::Cancel;
 use sastaotp::protocol::{self, OrderStatus};
@@ -7,17 +8,18 @@ use crate::ask::{Agent, Asker, Got, Key, Read, Stop, Whose};
 use crate::judge::{Finding, Seen, word_of};
 use crate::probes::{PROBES, Probe};
 
-/// After so many failures in a row nothing further is asked.
+/// The survey stops after this many consecutive failures.
 const FAILURES: u32 = 3;
 
-/// What a run brought.
+/// The replies of a survey.
 pub(crate) struct Survey {
     pub(crate) replies: Vec<(&'static str, Got)>,
-    /// Why it ended before its end.
+    /// Why the survey stopped early.
     pub(crate) stop: Option<Stop>,
 }
 
-/// Puts all questions, or as many as it comes to. `progress` hears how many of how many are put.
+/// Asks all questions, unless it has to stop. Calls `progress` with the number of the current
+/// question and their total.
 pub(crate) fn survey(
     asker: &mut Asker,
     cancel: &Cancel,
@@ -57,7 +59,7 @@ pub(crate) fn survey(
     survey
 }
 
-/// Learns what the later questions need.
+/// Takes the targets of later questions from this reply.
 fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
     let raw = |name: &str| seen.got(name).ok().and_then(Got::raw);
     match name {
@@ -77,7 +79,7 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
             let accepted = |name: &str| seen.got(name).is_ok_and(|got| got.failure().is_none());
             match ways.iter().find(|(name, _)| accepted(name)) {
                 Some((_, way)) => asker.accepted = *way,
-                // Where the service did not answer at all, the next question may be luckier.
+                // If the service did not answer at all, the next question may still succeed.
                 None => {
                     if let Some(code) = seen.got(header).ok().and_then(Got::code) {
                         return Err(Stop::Refused(word_of(&code).to_owned()));
@@ -104,7 +106,8 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
         "orders" => {
             let page =
                 raw(name).and_then(|raw| protocol::parse_orders(raw).ok()).unwrap_or_default();
-            // One that is over, if there is one: another program may be waiting for an open one.
+            // Prefers an order that has ended, because another program may be waiting for a pending
+            // one.
             let over = page.orders.iter().find(|order| order.status != Some(OrderStatus::Pending));
             asker.subject.order =
                 over.or(page.orders.first()).and_then(|order| order.activation_id.clone());
@@ -114,7 +117,7 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What the replies say about each question.
+/// Evaluates each question.
 pub(crate) fn findings(survey: &Survey) -> Vec<(&'static Probe, Finding)> {
     let seen = Seen(&survey.replies);
     PROBES

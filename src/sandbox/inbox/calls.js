@@ -1,13 +1,14 @@
-// The call that makes a request, in five languages: one table, from the action and its parameters.
+// Code samples for a request in five languages: one table, from an action and its parameters.
 
 const Calls = (() => {
-  // A text in each language. Rust and C write what is no ASCII in their own ways, so it stays as it is.
+  // String literals. Rust and C escape other characters than ASCII differently, so these stay
+  // verbatim.
   const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`
   const single = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`
   const orElse = (value, form, other) => (value === undefined ? other : form(value))
   const some = (value) => orElse(value, (text) => `Some(${quoted(text)})`, 'None')
   const orNull = (value) => orElse(value, quoted, 'NULL')
-  // Arguments with names, of those that are there.
+  // Named arguments, without those that are undefined.
   const named = (pairs, join) =>
     pairs.filter(([, value]) => value !== undefined).map(([name, value]) => name + join + value)
   const inPython = (...pairs) => named(pairs, '=').join(', ')
@@ -25,7 +26,7 @@ const Calls = (() => {
 
   const ORDERS = { pending: 'Pending', completed: 'Completed', cancelled: 'Cancelled', expired: 'Expired' }
 
-  // What C does with each: the type of the result, the name of the call, its arguments.
+  // A call in C: the type of the result, the name of the function, the arguments.
   const c = (type, call, ...args) =>
     `sastaotp_${type} *${type} = NULL;\n` +
     `sastaotp_status status = sastaotp_client_${call}(${['client', ...args, `&${type}`, '&error'].join(', ')});`
@@ -67,7 +68,7 @@ const Calls = (() => {
     node: `const ${result} = await client.${node}()`
   })
 
-  // Each action: the parameters that it needs, and its calls.
+  // Each action: its required parameters and its samples.
   const services = {
     needs: [],
     calls: (p) => ({
@@ -130,7 +131,7 @@ const Calls = (() => {
     }
   }
 
-  // What stands before the calls of a language.
+  // The code before the call, for each language.
   const BEFORE = {
     curl: '',
     rust: 'use sastaotp::*;\n\nlet client = Client::from_env()?;\n',
@@ -139,14 +140,17 @@ const Calls = (() => {
     node: "import { Client } from 'sastaotp'\n\nconst client = new Client()\n"
   }
 
-  /** The parameters of a line of the log, which shows them without the key. */
+  /** Splits a logged request, which has no key, into its parameters. */
   const parameters = (request) =>
     request
       .split('&')
       .filter(Boolean)
       .map((pair) => [pair.split('=', 1)[0], pair.slice(pair.indexOf('=') + 1)])
 
-  /** `{curl, rust, c, python, node}`; null where the library has no such call, and all null where the log cut the request. */
+  /**
+   * Returns `{curl, rust, c, python, node}`: null if the library cannot send the request, and all
+   * null if the log has truncated it.
+   */
   const of = (line, url) => {
     const none = { curl: null, rust: null, c: null, python: null, node: null }
     if (line.request.length >= 200) return none

@@ -1,21 +1,22 @@
-//! Server-sent events over a connection: the news of a namespace, for as long as the page is open.
+//! Server-sent events: the updates of a namespace over one connection, while the page is open.
 //!
-//! Looks for news by itself rather than being woken, so that requests of clients need do nothing for a page.
+//! It polls for updates and is not woken, so that requests of clients do no work for a page.
 
 use std::io::{ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How many pages are served at once: each holds a connection, and clients need those.
+/// The maximum number of pages served at once. Each page holds a connection that clients may need.
 pub(in crate::sandbox) const MAX_PAGES: usize = 16;
 pub(in crate::sandbox) const TOO_MANY: &str =
     "As many pages of the sandbox are open as it serves: close one.\n";
 
-/// The pause between two looks. What happened in between comes as one event.
+/// The pause between two polls. Changes within one pause are sent as one event.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Writes what `news` gives until the page is closed. The pause is spent reading, which shows at once that it is.
+/// Writes the updates that `next_update` returns until the page is closed. It reads during the
+/// pause, so it notices at once when the page is closed.
 pub(in crate::sandbox) fn carry(
     mut stream: &TcpStream,
     stopping: &AtomicBool,
@@ -28,7 +29,7 @@ pub(in crate::sandbox) fn carry(
             stream.write_all(format!("data: {news}\n\n").as_bytes())?;
         }
         match stream.read(&mut unread) {
-            // A client that goes on sending in place of reading is none of ours.
+            // A client that sends data instead of reading is not an inbox page.
             Ok(_) => break,
             Err(error)
                 if matches!(

@@ -1,6 +1,6 @@
-//! What each fault of the table is, in a line for people.
+//! A one-line description of each fault, for the inbox page.
 
-/// The meaning of a fault; empty where the id is none of a server's.
+/// Returns the description of a fault, given its id; empty if a server cannot cause that fault.
 pub(super) fn of(id: &str) -> &'static str {
     MEANINGS.iter().find(|(known, _)| *known == id).map_or("", |(_, meaning)| meaning)
 }

@@ -1,7 +1,7 @@
-//! The inbox: a page at `/` that shows what happens in the sandbox, and sends SMS by hand.
+//! The inbox: a page at `/` that shows the activity of the sandbox and can send SMS.
 //!
-//! Owns its routes and who may use them. The page sees keys as numbers only, and what it changes goes through the same
-//! control calls that programs make.
+//! This module owns the page's routes and decides who may use them. The page sees keys only as
+//! numbers, and it makes changes through the same control calls as programs.
 
 mod browser;
 mod events;
@@ -20,24 +20,24 @@ use super::service::Service;
 pub(super) use events::{MAX_PAGES, TOO_MANY, carry};
 pub(super) use state::Watch;
 
-/// The path that the calls of the page begin with.
+/// The path prefix of the page's calls.
 const CALLS: &str = "/_inbox/";
 /// The control calls that the page may make.
 const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel", "faults"];
 
-/// The page in its parts; `page` joins them.
+/// The parts of the page; [`Inbox::page`] joins them.
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
 const SCRIPTS: [&str; 3] =
     [include_str!("calls.js"), include_str!("list.js"), include_str!("page.js")];
 
-/// What a page needs besides the service: secrets of this process.
+/// The page's own state, apart from the service: the secrets of this process.
 pub(super) struct Inbox {
-    /// Keyed at random by the standard library, so that nobody can guess what it makes of a number.
+    /// The standard library seeds it at random, so its hashes cannot be predicted.
     secret: RandomState,
-    /// Shows that a call was made by the page: no other page can read it.
+    /// Proves that a call was made by the page; no other page can read it.
     token: String,
-    /// How often the page was served; the styles and scripts of each have a nonce of their own.
+    /// How many times the page was served. Each time, its styles and scripts get a new nonce.
     served: u64,
 }
 
@@ -51,7 +51,7 @@ impl Inbox {
     fn page(&mut self) -> Reply {
         self.served += 1;
         let nonce = drawn(&self.secret, self.served);
-        // Data in a script element: nothing of it may end the element.
+        // The JSON stands in a script element, so it must not contain the end of that element.
         let faults = faults().to_string().replace('<', "\\u003c");
         let page = HTML
             .replace("{css}", CSS)
@@ -77,12 +77,12 @@ impl Inbox {
     }
 }
 
-/// 128 bits that only the holder of the secret can foretell, in hex.
+/// Returns 128 bits in hexadecimal that cannot be predicted without the secret.
 fn drawn(secret: &RandomState, count: u64) -> String {
     format!("{:016x}{:016x}", secret.hash_one((count, 0)), secret.hash_one((count, 1)))
 }
 
-/// The faults that a server can carry out, with their variants and meanings.
+/// The faults that a server can cause, with their variants and descriptions.
 fn faults() -> serde_json::Value {
     let mut faults: Vec<serde_json::Value> = Vec::new();
     for row in TABLE.iter().filter(|row| !matches!(row.effect, Effect::Unreachable(_))) {
@@ -100,7 +100,8 @@ fn faults() -> serde_json::Value {
     faults.into()
 }
 
-/// Answers what is the page's, and refuses what a browser may not ask; `None` is for the service.
+/// Answers the page's requests and refuses forbidden requests of browsers. Returns `None` if the
+/// request is for the service.
 pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> Option<Reply> {
     let inbox = service.inbox().0?;
     if let Some(sentence) = browser::refused(request, &inbox.token) {
@@ -130,7 +131,7 @@ pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> 
             _ => Reply::text(404, "The inbox has no such call.\n"),
         },
     };
-    // Nobody else's page may hold any of it, nor take it for something that it is not.
+    // No other page may store this reply, and no browser may guess another content type.
     reply.headers.extend([
         ("Cache-Control", "no-store".into()),
         ("X-Content-Type-Options", "nosniff".into()),
@@ -139,12 +140,12 @@ pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> 
     Some(reply)
 }
 
-/// The namespace that a call names.
+/// The namespace number in the query of a call.
 fn namespace_of(request: &Request<'_>) -> Option<u64> {
     Params::parse(request.query).get("namespace")?.parse().ok()
 }
 
-/// Makes a control call on the namespace of a number.
+/// Makes a control call on the namespace with the number in the query.
 fn run(service: &mut Service, call: &str, request: &Request<'_>, now: u64) -> Reply {
     let (_, namespaces, _) = service.inbox();
     let number = namespace_of(request);

@@ -1,4 +1,5 @@
-// The page: keeps what the sandbox tells it, draws it once a frame, and makes the calls of its buttons.
+// The page: keeps the state that the sandbox sends, draws it once per frame, and makes control
+// calls.
 
 const $ = (id) => document.getElementById(id)
 const element = (tag, className, ...children) => {
@@ -7,24 +8,24 @@ const element = (tag, className, ...children) => {
   node.append(...children)
   return node
 }
-/** Sets a text only where it differs: the layout of what stays as it is costs nothing. */
+/** Sets a text only if it differs, because unchanged text needs no layout. */
 const put = (node, text) => {
   if (node.textContent !== text) node.textContent = text
 }
 
-/** How much the page keeps; the sandbox itself keeps less of the log. */
+/** The limits of the page's state. The sandbox itself keeps fewer log entries. */
 const MOST = { lines: 10_000, ended: 100, entries: 200 }
 const API = `${location.origin}/stubs/handler_api.php`
 const KNOWN = JSON.parse($('known').textContent)
 
-// What was told.
+// State.
 
 let state
 const clear = () => {
   state = { namespace: 0, orders: new Map(), ledger: [], lines: [], logged: 0, rules: [], wallet: null, clock: null }
 }
 clear()
-/** What is to be drawn in the next frame. */
+/** The parts to draw in the next frame. */
 const dirty = new Set()
 const draw = (...parts) => {
   if (dirty.size === 0) requestAnimationFrame(drawAll)
@@ -64,7 +65,7 @@ function take(news) {
   }
   if (news.log) {
     const first = news.logged - news.log.length
-    // Newest last, so that many may come at little cost.
+    // Newest last, because appending many entries is cheap.
     news.log.forEach((line, at) => state.lines.push({ ...line, key: first + at }))
     if (state.lines.length > MOST.lines) state.lines.splice(0, state.lines.length - MOST.lines)
     state.logged = news.logged
@@ -74,7 +75,7 @@ function take(news) {
 
 /** The time in the namespace. */
 const now = () => (state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0)
-/** A clock may be set beyond what a date can be. */
+/** A clock may be set beyond the range of a date. */
 const date = (ms) => new Date(Math.min(ms, 8.64e15)).toISOString().slice(0, -5).replace('T', ' ')
 const time = (ms) => date(ms).slice(-8)
 const left = (order) => {
@@ -119,7 +120,7 @@ function connect(namespace) {
   source.onerror = async () => {
     live('not connected', 'off')
     if (mine.readyState !== EventSource.CLOSED) return
-    // It is refused: ask why, and try again.
+    // The stream was refused: fetch the reason, and try again.
     setTimeout(() => mine === source && connect(state.namespace), 5_000)
     const abort = new AbortController()
     const reply = await fetch(mine.url, { signal: abort.signal }).catch(() => null)
@@ -150,7 +151,7 @@ function drawAll() {
 }
 
 function drawNames() {
-  // A list that is open must not change under the eyes.
+  // An open list must not change while the user reads it.
   if (document.activeElement === $('namespaces') && state.namespace) return
   const recent = state.names?.recent ?? []
   const shown = state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
@@ -166,7 +167,7 @@ function drawNames() {
 $('namespaces').onchange = ({ target }) => connect(target.value)
 $('namespaces').onblur = () => draw('names')
 
-// The words of a row's state, and its colour.
+// The text of a row's state, and the name of its colour.
 function words(order) {
   if (order.state !== 'pending') return [order.code ? `${order.state} ${order.code}` : order.state, order.state]
   if (order.code === null) return ['waiting', 'pending']
@@ -308,7 +309,7 @@ function drawFaults() {
   const ids = new Set(armed.map(({ fault }) => fault))
   for (const { id, toggle, variant } of shownFaults) {
     toggle.setAttribute('aria-checked', String(ids.has(id)))
-    // What is armed is what is chosen.
+    // Shows the variant of the armed fault.
     if (variant && ids.has(id)) variant.value = armed.find(({ fault }) => fault === id).variant
     if (variant) variant.disabled = ids.has(id)
   }
@@ -337,7 +338,7 @@ $('fault-search').oninput = ({ target }) => {
 $('disarm').onclick = () => call('faults', { clear: true }, 'All faults are disarmed.')
 for (const action of Calls.actions) if (!/V2$|^getServices$/.test(action)) $('fault-action').append(new Option(action))
 
-// The log.
+// Log.
 
 const log = new List(
   $('log-window'),
@@ -380,7 +381,7 @@ $('log-window').addEventListener('click', ({ target }) => {
   if (row) openCall(state.lines.find((line) => line.key === key))
 })
 
-// The two dialogs.
+// Dialogs.
 
 let smsTo
 const drawCode = () => {

@@ -1,6 +1,7 @@
-//! What the page is told of a namespace: first all of it, then what has changed.
+//! The updates that a page receives: first the whole state of a namespace, then only the changes.
 //!
-//! Invariant: whoever has read every news of a [`Watch`] has the present state. Nothing in the news names a key.
+//! Invariant: a page that has read every update of its [`UpdateFeed`] has the current state. No
+//! update contains a key.
 
 use std::collections::HashMap;
 
@@ -12,46 +13,47 @@ use crate::sandbox::orders::{Order, State};
 use crate::sandbox::service::Service;
 use crate::sandbox::time::Time;
 
-/// How often the time itself is given its effect, in milliseconds: a number expires without being asked about.
+/// How often the clock is applied to the orders, in milliseconds, so that a number expires on the
+/// page without a request.
 const SETTLE_MS: u64 = 500;
-/// How much the first news tells: pending orders, ended orders, entries of the ledger, namespaces.
+/// The limits of the first update: pending orders, ended orders, ledger entries, namespaces.
 const PENDING: usize = 2_000;
 const ENDED: usize = 100;
 const ENTRIES: usize = 200;
 const NAMES: usize = 50;
 
-/// What one page has been told.
+/// The updates for one page.
 #[derive(Default)]
 pub(in crate::sandbox) struct Watch {
-    /// The number of the namespace; 0 is the one used last, as soon as there is one.
+    /// The number of the namespace; 0 selects the most recently used one, once there is one.
     number: u64,
     key: Option<Box<str>>,
-    /// Of the service, when it was looked at last.
+    /// The service's call count at the last update.
     turns: Option<u64>,
     settle_at: u64,
     names: Vec<u64>,
     told: Option<Told>,
 }
 
-/// What was told of the namespace.
+/// The state that the page has received.
 struct Told {
     born: u64,
-    /// How often each order had changed.
+    /// The change counter of each order.
     orders: Vec<u32>,
     entries: u64,
     lines: u64,
     time: Option<Time>,
-    /// Small parts that are compared whole.
+    /// Small parts, which are compared as a whole.
     parts: Map<String, Value>,
 }
 
 impl Watch {
-    /// Watches the namespace of that number, or the one used last.
+    /// Follows the namespace with this number; 0 selects the most recently used one.
     pub(in crate::sandbox) fn new(number: u64) -> Self {
         Self { number, ..Self::default() }
     }
 
-    /// What is new at `now`.
+    /// Returns the changes since the last update; `None` if there are none.
     pub(in crate::sandbox) fn news(&mut self, service: &mut Service, now: u64) -> Option<String> {
         let (_, namespaces, turns) = service.inbox();
         if self.turns == Some(turns) && now < self.settle_at {
@@ -67,7 +69,7 @@ impl Watch {
         match self.key.as_ref().and_then(|key| namespaces.get_mut(key)) {
             Some(namespace) => self.tell(namespace, now, &mut news),
             None if self.key.take().is_some() => {
-                // The next look finds another.
+                // The next update selects another namespace.
                 (self.told, self.turns) = (None, None);
                 news.insert("gone".into(), true.into());
             }
@@ -76,7 +78,7 @@ impl Watch {
         (first || !news.is_empty()).then(|| Value::Object(news).to_string())
     }
 
-    /// Finds the namespace, and those that there are.
+    /// Selects the namespace, and lists the namespaces if the list has changed.
     fn find(&mut self, namespaces: &HashMap<Box<str>, Namespace>, news: &mut Map<String, Value>) {
         let mut by_use: Vec<_> =
             namespaces.values().map(|namespace| (namespace.used, namespace.number)).collect();
@@ -88,7 +90,8 @@ impl Watch {
                 .iter()
                 .find(|(_, namespace)| namespace.number == wanted)
                 .map(|(key, _)| key.clone());
-            // One that is gone is gone for good; the page is shown the next that is used.
+            // A namespace that is gone never returns: the page then shows the next one that is
+            // used.
             self.number = 0;
         }
         let names: Vec<u64> = by_use.into_iter().take(NAMES).map(|(_, number)| number).collect();
@@ -124,7 +127,7 @@ impl Watch {
 }
 
 impl Told {
-    /// Nothing yet; what is too old to be told counts as told.
+    /// Starts with nothing sent, but marks the orders beyond the limits as sent.
     fn nothing(namespace: &Namespace) -> Self {
         let orders = namespace.orders();
         let mut left = (PENDING, ENDED);
@@ -190,7 +193,7 @@ impl Told {
     }
 }
 
-/// A count, or as much of it as is kept.
+/// Limits a count to the number of kept items.
 fn within(count: u64, kept: usize) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX).min(kept)
 }
