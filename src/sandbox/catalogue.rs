@@ -6,12 +6,12 @@
 
 use std::sync::LazyLock;
 
-use super::stories::{Arrival, ORDINARY, STORIES, Story};
+use super::scenarios::{ORDINARY, SCENARIOS, Scenario, SmsArrival};
 
 /// Micro-rupees in a paisa: prices are listed with two decimals.
 const PAISA: i64 = 10_000;
 /// The listed price of every scenario service, in micro-rupees.
-const STORY_PRICE: i64 = 1_000 * PAISA;
+const SCENARIO_PRICE: i64 = 1_000 * PAISA;
 
 /// A country in the service's numbering, which is not the calling code: 22 is India and 91 is
 /// Timor-Leste.
@@ -26,7 +26,7 @@ pub(super) struct Country {
 
 /// The format of a service's activation ids. All of them occur at the live service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ids {
+pub(super) enum IdFormat {
     /// `38496653`.
     Number,
     /// `Lw4S1r37abcXYZ`.
@@ -40,11 +40,11 @@ pub(super) enum Ids {
 pub(super) struct Item {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
-    pub(super) ids: Ids,
+    pub(super) ids: IdFormat,
     /// The base of the prices per country, in micro-rupees. `None` lists the scenario price
     /// everywhere.
     base: Option<i64>,
-    pub(super) story: Story,
+    pub(super) scenario: Scenario,
 }
 
 /// The price and the stock of a service in a country.
@@ -104,58 +104,68 @@ pub(super) static COUNTRIES: &[Country] = &[
 ];
 
 /// Code, name, base price in paise, seconds until the SMS, whether it sends several SMS, id format.
-type Row = (&'static str, &'static str, i64, u64, bool, Ids);
+type Row = (&'static str, &'static str, i64, u64, bool, IdFormat);
 
 /// The ordinary services; the scenario services are in `scenarios.rs`.
 static ORDINARY_SERVICES: &[Row] = &[
-    ("tg", "Telegram", 6_400, 8, false, Ids::Number),
-    ("wa", "WhatsApp", 4_850, 10, true, Ids::Letters),
-    ("ig", "Instagram", 1_210, 6, false, Ids::Number),
-    ("go", "Google", 1_850, 7, false, Ids::Number),
-    ("fb", "Facebook", 990, 6, true, Ids::Hex),
-    ("tw", "X", 725, 9, false, Ids::Number),
-    ("ds", "Discord", 640, 5, false, Ids::Letters),
-    ("am", "Amazon", 1_075, 6, true, Ids::Number),
-    ("mm", "Microsoft", 560, 5, false, Ids::Number),
-    ("oi", "Tinder", 2_260, 12, false, Ids::Letters),
-    ("ub", "Uber", 845, 6, false, Ids::Number),
-    ("lf", "TikTok", 1_330, 7, true, Ids::Hex),
-    ("vi", "Viber", 1_120, 8, false, Ids::Number),
-    ("vk", "VK", 1_990, 8, false, Ids::Number),
-    ("mt", "Steam", 780, 6, false, Ids::Letters),
-    ("nf", "Netflix", 915, 6, true, Ids::Number),
-    ("sn", "Snapchat", 690, 6, false, Ids::Number),
-    ("tn", "LinkedIn", 1_045, 9, false, Ids::Letters),
-    ("wb", "WeChat", 3_380, 14, false, Ids::Number),
-    ("me", "Line", 1_260, 8, false, Ids::Number),
-    ("kt", "KakaoTalk", 2_115, 11, false, Ids::Hex),
-    ("ts", "PayPal", 2_540, 9, true, Ids::Letters),
-    ("dh", "eBay", 1_155, 7, false, Ids::Number),
-    ("wx", "Apple", 1_470, 7, false, Ids::Number),
-    ("mb", "Yahoo", 530, 6, false, Ids::Number),
-    ("ya", "Yandex", 870, 6, false, Ids::Number),
-    ("zk", "Flipkart", 655, 5, true, Ids::Letters),
-    ("pf", "PhonePe", 1_340, 6, false, Ids::Number),
-    ("jq", "Paytm", 1_285, 6, false, Ids::Number),
-    ("xk", "Swiggy", 495, 5, true, Ids::Number),
-    ("uk", "Airbnb", 1_765, 8, false, Ids::Letters),
-    ("bz", "Blizzard", 1_020, 7, false, Ids::Number),
-    ("qf", "Bumble", 1_610, 8, false, Ids::Number),
-    ("ka", "Shopee", 720, 6, false, Ids::Hex),
-    ("ot", "Any other", 2_400, 15, true, Ids::Number),
+    ("tg", "Telegram", 6_400, 8, false, IdFormat::Number),
+    ("wa", "WhatsApp", 4_850, 10, true, IdFormat::Letters),
+    ("ig", "Instagram", 1_210, 6, false, IdFormat::Number),
+    ("go", "Google", 1_850, 7, false, IdFormat::Number),
+    ("fb", "Facebook", 990, 6, true, IdFormat::Hex),
+    ("tw", "X", 725, 9, false, IdFormat::Number),
+    ("ds", "Discord", 640, 5, false, IdFormat::Letters),
+    ("am", "Amazon", 1_075, 6, true, IdFormat::Number),
+    ("mm", "Microsoft", 560, 5, false, IdFormat::Number),
+    ("oi", "Tinder", 2_260, 12, false, IdFormat::Letters),
+    ("ub", "Uber", 845, 6, false, IdFormat::Number),
+    ("lf", "TikTok", 1_330, 7, true, IdFormat::Hex),
+    ("vi", "Viber", 1_120, 8, false, IdFormat::Number),
+    ("vk", "VK", 1_990, 8, false, IdFormat::Number),
+    ("mt", "Steam", 780, 6, false, IdFormat::Letters),
+    ("nf", "Netflix", 915, 6, true, IdFormat::Number),
+    ("sn", "Snapchat", 690, 6, false, IdFormat::Number),
+    ("tn", "LinkedIn", 1_045, 9, false, IdFormat::Letters),
+    ("wb", "WeChat", 3_380, 14, false, IdFormat::Number),
+    ("me", "Line", 1_260, 8, false, IdFormat::Number),
+    ("kt", "KakaoTalk", 2_115, 11, false, IdFormat::Hex),
+    ("ts", "PayPal", 2_540, 9, true, IdFormat::Letters),
+    ("dh", "eBay", 1_155, 7, false, IdFormat::Number),
+    ("wx", "Apple", 1_470, 7, false, IdFormat::Number),
+    ("mb", "Yahoo", 530, 6, false, IdFormat::Number),
+    ("ya", "Yandex", 870, 6, false, IdFormat::Number),
+    ("zk", "Flipkart", 655, 5, true, IdFormat::Letters),
+    ("pf", "PhonePe", 1_340, 6, false, IdFormat::Number),
+    ("jq", "Paytm", 1_285, 6, false, IdFormat::Number),
+    ("xk", "Swiggy", 495, 5, true, IdFormat::Number),
+    ("uk", "Airbnb", 1_765, 8, false, IdFormat::Letters),
+    ("bz", "Blizzard", 1_020, 7, false, IdFormat::Number),
+    ("qf", "Bumble", 1_610, 8, false, IdFormat::Number),
+    ("ka", "Shopee", 720, 6, false, IdFormat::Hex),
+    ("ot", "Any other", 2_400, 15, true, IdFormat::Number),
 ];
 
 static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
-    let ordinary = ORDINARY_SERVICES.iter().map(|&(code, name, paise, seconds, multi, ids)| Item {
+    let ordinary =
+        ORDINARY_SERVICES.iter().map(|&(code, name, paise, seconds, multi_sms, ids)| Item {
+            code,
+            name,
+            ids,
+            base: Some(paise * PAISA),
+            scenario: Scenario {
+                sms_arrives: SmsArrival::After(seconds * 1_000),
+                multi_sms,
+                ..ORDINARY
+            },
+        });
+    let scenarios = SCENARIOS.iter().map(|&(code, name, ids, scenario)| Item {
         code,
         name,
         ids,
-        base: Some(paise * PAISA),
-        story: Story { arrives: Arrival::After(seconds * 1_000), multi, ..ORDINARY },
+        base: None,
+        scenario,
     });
-    let stories =
-        STORIES.iter().map(|&(code, name, ids, story)| Item { code, name, ids, base: None, story });
-    ordinary.chain(stories).collect()
+    ordinary.chain(scenarios).collect()
 });
 
 /// All services, the ordinary ones first.
@@ -186,7 +196,7 @@ impl Item {
     /// Returns the price and stock in a country; `None` if the service is not sold there.
     pub(super) fn offer(&self, country: &Country) -> Option<Offer> {
         let Some(base) = self.base else {
-            return Some(Offer { price: STORY_PRICE, count: 999 });
+            return Some(Offer { price: SCENARIO_PRICE, count: 999 });
         };
         match (self.code, country.code) {
             ("tg", "22") => {
@@ -218,10 +228,10 @@ impl Item {
         in_stock.min_by_key(|(_, offer)| offer.price)
     }
 
-    /// Returns the price that a purchase charges: the listed price, unless the scenario sets
+    /// Returns the price that a purchase charged_price: the listed price, unless the scenario sets
     /// another.
     pub(super) fn charge(&self, offer: Offer) -> i64 {
-        self.story.charges.unwrap_or(offer.price)
+        self.scenario.charged_price.unwrap_or(offer.price)
     }
 }
 

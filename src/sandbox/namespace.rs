@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::catalogue::{Country, Ids, Item, hash};
-use super::fault_table::Twist;
-use super::faults::Rules;
-use super::orders::{Order, Purchase, State, Supply};
-use super::time::Time;
+use super::catalogue::{Country, IdFormat, Item, hash};
+use super::clock::NamespaceClock;
+use super::fault_rules::FaultRules;
+use super::fault_table::ServiceFault;
+use super::orders::{Order, Purchase, SmsSource, State};
 use super::wallet::Wallet;
 
 /// The initial balance of a new key, in micro-rupees.
@@ -17,7 +17,7 @@ const OPENING: i64 = 1_000_000_000;
 const MAX_ORDERS: usize = 20_000;
 
 /// A request in the log.
-pub(super) struct Line {
+pub(super) struct LogEntry {
     pub(super) at_ms: u64,
     pub(super) action: Box<str>,
     pub(super) request: Box<str>,
@@ -30,15 +30,15 @@ pub(super) struct Line {
 /// The state of one key.
 pub(super) struct Namespace {
     pub(super) wallet: Wallet,
-    pub(super) time: Time,
-    pub(super) rules: Rules,
-    log: VecDeque<Line>,
+    pub(super) time: NamespaceClock,
+    pub(super) rules: FaultRules,
+    log: VecDeque<LogEntry>,
     /// The number of entries ever logged, including discarded ones.
     pub(super) logged: u64,
     /// The namespace's number in the order of first use, and the service's call count at its
     /// creation and last use.
     pub(super) number: u64,
-    pub(super) born: u64,
+    pub(super) created_at_call: u64,
     pub(super) used: u64,
     /// Whether ordinary services receive SMS only through control calls.
     pub(super) manual: bool,
@@ -54,7 +54,7 @@ pub(super) struct Namespace {
 
 /// Why a purchase was refused.
 #[derive(Debug)]
-pub(super) enum NotBought {
+pub(super) enum PurchaseRefusal {
     Full,
     Balance,
 }
@@ -76,12 +76,12 @@ impl Namespace {
         let seed = hash(&[key]);
         Self {
             wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { OPENING }),
-            time: Time::REAL,
-            rules: Rules::default(),
+            time: NamespaceClock::REAL,
+            rules: FaultRules::default(),
             log: VecDeque::new(),
             logged: 0,
             number: 0,
-            born: 0,
+            created_at_call: 0,
             used: 0,
             manual: false,
             orders_lag: 0,
@@ -98,7 +98,7 @@ impl Namespace {
     }
 
     /// Adds an entry to the log, and discards the oldest entries beyond `limit`.
-    pub(super) fn enter(&mut self, line: Line, limit: usize) {
+    pub(super) fn push_log(&mut self, line: LogEntry, limit: usize) {
         while self.log.len() >= limit {
             self.log.pop_front();
         }
@@ -107,12 +107,12 @@ impl Namespace {
     }
 
     /// The kept log entries, oldest first.
-    pub(super) fn log(&self) -> &VecDeque<Line> {
+    pub(super) fn log(&self) -> &VecDeque<LogEntry> {
         &self.log
     }
 
     /// Applies the time to the orders: expiries that are due and, with `all`, SMS that are due.
-    pub(super) fn settle(&mut self, now: u64, all: bool) {
+    pub(super) fn advance_orders(&mut self, now: u64, all: bool) {
         if !all && now < self.next_expiry {
             return;
         }
@@ -120,8 +120,8 @@ impl Namespace {
         let mut next = u64::MAX;
         for order in self.orders.iter_mut().filter(|order| order.state == State::Pending) {
             let mut draw = || random.draw();
-            let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
-            let refund = order.advance(&mut supply);
+            let mut source = SmsSource { now, manual: self.manual, draw: &mut draw };
+            let refund = order.advance(&mut source);
             if order.state == State::Pending {
                 next = next.min(order.expires_ms);
             } else if refund > 0 {
@@ -136,14 +136,14 @@ impl Namespace {
         &mut self,
         id: &str,
         now: u64,
-        act: impl FnOnce(&mut Order, &mut Supply<'_>) -> (T, i64),
+        act: impl FnOnce(&mut Order, &mut SmsSource<'_>) -> (T, i64),
     ) -> Option<T> {
         let order = &mut self.orders[*self.by_id.get(id)?];
         let random = &mut self.random;
         let mut draw = || random.draw();
-        let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
-        let late = order.advance(&mut supply);
-        let (result, refund) = act(order, &mut supply);
+        let mut source = SmsSource { now, manual: self.manual, draw: &mut draw };
+        let late = order.advance(&mut source);
+        let (result, refund) = act(order, &mut source);
         if late + refund > 0 {
             self.wallet.refund(late + refund, order.order_id, &order.activation_id, now);
         }
@@ -166,25 +166,25 @@ impl Namespace {
         country: &'static Country,
         price: i64,
         phone: Option<&str>,
-        twist: Option<Twist>,
+        service_fault: Option<ServiceFault>,
         now: u64,
-    ) -> Result<&Order, NotBought> {
+    ) -> Result<&Order, PurchaseRefusal> {
         if self.orders.len() >= MAX_ORDERS {
-            return Err(NotBought::Full);
+            return Err(PurchaseRefusal::Full);
         }
-        let order_id = match twist {
-            Some(Twist::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
+        let order_id = match service_fault {
+            Some(ServiceFault::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
             _ => 1_001 + self.orders.len() as u64,
         };
-        let ids = if phone.is_some() { Ids::Letters } else { item.ids };
-        let activation_id = self.activation_id(ids, twist == Some(Twist::ColonId));
-        let phone: Box<str> = match (phone, twist, self.orders.last()) {
+        let ids = if phone.is_some() { IdFormat::Letters } else { item.ids };
+        let activation_id = self.activation_id(ids, service_fault == Some(ServiceFault::ColonId));
+        let phone: Box<str> = match (phone, service_fault, self.orders.last()) {
             (Some(phone), ..) => phone.into(),
-            (None, Some(Twist::SamePhone), Some(before)) => before.phone.clone(),
-            _ => self.phone(country, twist == Some(Twist::SpacedPhone)),
+            (None, Some(ServiceFault::SamePhone), Some(before)) => before.phone.clone(),
+            _ => self.phone(country, service_fault == Some(ServiceFault::SpacedPhone)),
         };
         if !self.wallet.charge(price, order_id, &activation_id, now) {
-            return Err(NotBought::Balance);
+            return Err(PurchaseRefusal::Balance);
         }
         let purchase = Purchase {
             order_id,
@@ -201,18 +201,20 @@ impl Namespace {
         Ok(&self.orders[self.orders.len() - 1])
     }
 
-    fn activation_id(&mut self, ids: Ids, colon: bool) -> Box<str> {
+    fn activation_id(&mut self, ids: IdFormat, colon: bool) -> Box<str> {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         loop {
             let mut id = match ids {
-                Ids::Number => {
+                IdFormat::Number => {
                     self.next_number += 1 + self.random.draw() % 9;
                     self.next_number.to_string()
                 }
-                Ids::Letters => (0..14)
+                IdFormat::Letters => (0..14)
                     .map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize]))
                     .collect(),
-                Ids::Hex => format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32),
+                IdFormat::Hex => {
+                    format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32)
+                }
             };
             if colon {
                 id.insert(2, ':');
@@ -262,9 +264,9 @@ mod tests {
         let mut namespace = Namespace::new("a");
         bought(&mut namespace, "zz_expire");
         bought(&mut namespace, "zz_never");
-        namespace.settle(29_999, false);
+        namespace.advance_orders(29_999, false);
         assert_eq!(namespace.wallet.refunds, 0);
-        namespace.settle(30_000, false);
+        namespace.advance_orders(30_000, false);
         assert_eq!((namespace.wallet.refunds, namespace.wallet.balance), (1, 990_000_000));
         assert_eq!(namespace.next_expiry, 1_200_000);
     }

@@ -9,15 +9,15 @@ const MAX_ENTRIES: usize = 5_000;
 
 /// The kind of a ledger entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Charge,
     Refund,
 }
 
 /// One charge or refund.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
+pub(super) struct LedgerEntry {
+    pub(super) kind: EntryKind,
     pub(super) order_id: u64,
     pub(super) activation_id: Box<str>,
     pub(super) micros: i64,
@@ -33,7 +33,7 @@ pub(super) struct Wallet {
     pub(super) refunds: u64,
     pub(super) charged: i64,
     pub(super) refunded: i64,
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<LedgerEntry>,
 }
 
 impl Wallet {
@@ -69,7 +69,7 @@ impl Wallet {
         self.balance -= micros;
         self.charged += micros;
         self.charges += 1;
-        self.enter(Kind::Charge, micros, order_id, activation_id, at_ms);
+        self.record(EntryKind::Charge, micros, order_id, activation_id, at_ms);
         true
     }
 
@@ -78,14 +78,21 @@ impl Wallet {
         self.balance += micros;
         self.refunded += micros;
         self.refunds += 1;
-        self.enter(Kind::Refund, micros, order_id, activation_id, at_ms);
+        self.record(EntryKind::Refund, micros, order_id, activation_id, at_ms);
     }
 
-    fn enter(&mut self, kind: Kind, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
+    fn record(
+        &mut self,
+        kind: EntryKind,
+        micros: i64,
+        order_id: u64,
+        activation_id: &str,
+        at_ms: u64,
+    ) {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry {
+        self.entries.push_back(LedgerEntry {
             kind,
             order_id,
             activation_id: activation_id.into(),

@@ -6,16 +6,16 @@
 //! replies to a file, and `report_table` prints the findings. If a purchase is allowed,
 //! `trial_purchase` buys a number with the library's own client.
 
-mod ask;
-mod captures;
-mod json;
-mod judge;
-mod life;
-mod options;
-mod probes;
-mod redact;
-mod survey;
-mod table;
+mod captures; // Writes the redacted replies to a file.
+mod findings; // Evaluates replies.
+mod lossless_json; // JSON with its order of fields and its text of numbers.
+mod options; // Arguments and environment.
+mod query; // Sends requests.
+mod questions; // The table of questions.
+mod redact; // Hides private data.
+mod report_table; // Prints the findings.
+mod survey; // Runs all questions in order.
+mod trial_purchase; // Buys a number and cancels it.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -28,14 +28,14 @@ use std::time::{Duration, SystemTime};
 use sastaotp::Cancel;
 use serde_json::json;
 
-use ask::{Asker, Bounds, Stop};
 use captures::{Capture, capture};
-use judge::{Finding, Verdict};
-use life::{Diary, End};
-use options::{Charges, Options, Wish};
-use probes::Probe;
+use findings::{Finding, Verdict};
+use options::{Action, Options, PurchaseOptions};
+use query::{Limits, Sender, StopReason};
+use questions::Question;
 use redact::Redactor;
 use survey::{findings, survey};
+use trial_purchase::{Transcript, TrialResult};
 
 /// The limits of all questions together: total time and number of requests. A trial purchase sends
 /// four more.
@@ -43,15 +43,15 @@ const TOTAL: Duration = Duration::from_secs(300);
 const REQUESTS: u32 = 40;
 
 const WRONG_ARGUMENTS: u8 = 2;
-const ENDED: u8 = 3;
+const STOPPED: u8 = 3;
 const OPEN: u8 = 4;
 const NOT_BOUGHT: u8 = 5;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let code = match options::read(std::env::args().skip(1), |name| std::env::var(name).ok()) {
-        Ok(Wish::Print(text)) => print(text).map_or(1, |()| 0),
-        Ok(Wish::Run(options)) => run(&options),
+        Ok(Action::Print(text)) => print(text).map_or(1, |()| 0),
+        Ok(Action::Run(options)) => run(&options),
         Err(sentence) => fail(WRONG_ARGUMENTS, &sentence),
     };
     ExitCode::from(code)
@@ -93,9 +93,9 @@ fn interruptible() -> io::Result<Cancel> {
 /// The output of a run.
 struct Report {
     host: String,
-    rows: Vec<(&'static Probe, Finding)>,
+    rows: Vec<(&'static Question, Finding)>,
     captures: Vec<Capture>,
-    life: Vec<String>,
+    purchase: Vec<String>,
     stop: Option<String>,
 }
 
@@ -103,7 +103,7 @@ fn run(options: &Options) -> u8 {
     if options.captures.exists() {
         return fail(
             WRONG_ARGUMENTS,
-            &format!("{} is there already: give another --captures", options.captures.display()),
+            &format!("{} already exists: pass another --captures", options.captures.display()),
         );
     }
     // Checked before the first request, so that the run does not fail at the end.
@@ -111,22 +111,20 @@ fn run(options: &Options) -> u8 {
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return fail(
             WRONG_ARGUMENTS,
-            &format!(
-                "{} is no folder that captures could be written to: give another --captures",
-                folder.display()
-            ),
+            &format!("{} is not an existing folder: pass another --captures", folder.display()),
         );
     }
     if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal()
     {
         return fail(
             WRONG_ARGUMENTS,
-            "nobody is there to be asked before the purchase: give --yes",
+            "the purchase cannot be confirmed without a terminal: pass --yes",
         );
     }
-    let bounds = Bounds { pause: options.pause, total: TOTAL, requests: REQUESTS };
-    let mut asker = match Asker::new(&options.base_url, &options.key, &options.user_agent, bounds) {
-        Ok(asker) => asker,
+    let limits = Limits { pause: options.pause, total: TOTAL, requests: REQUESTS };
+    let mut sender = match Sender::new(&options.base_url, &options.key, &options.user_agent, limits)
+    {
+        Ok(sender) => sender,
         Err(sentence) => return fail(WRONG_ARGUMENTS, &sentence),
     };
     let cancel = match interruptible() {
@@ -135,7 +133,7 @@ fn run(options: &Options) -> u8 {
     };
 
     let shows_progress = io::stderr().is_terminal();
-    let mut survey = survey(&mut asker, &cancel, |at, of| {
+    let mut survey = survey(&mut sender, &cancel, |at, of| {
         if shows_progress {
             eprint!("\rasking {at} of {of} ");
         }
@@ -155,22 +153,22 @@ fn run(options: &Options) -> u8 {
     let mut captured: Vec<Capture> = survey
         .replies
         .iter()
-        .filter_map(|(name, got)| capture(name, got, &origin, &mut redactor))
+        .filter_map(|(name, answer)| capture(name, answer, &origin, &mut redactor))
         .collect();
     let mut rows = findings(&survey);
     for (_, finding) in &mut rows {
         finding.observed = redactor.line(&finding.observed);
     }
-    let stop = survey.stop.as_ref().map(|stop| redactor.line(&words(stop)));
+    let stop = survey.stop.as_ref().map(|stop| redactor.line(&stop_message(stop)));
     let mut report = Report {
         host: host_of(&options.base_url),
         rows,
         captures: Vec::new(),
-        life: Vec::new(),
+        purchase: Vec::new(),
         stop,
     };
     if !options.json {
-        let _ = print(&head(&report));
+        let _ = print(&table_and_stop(&report));
     }
 
     let surveyed = survey.replies.len();
@@ -181,16 +179,18 @@ fn run(options: &Options) -> u8 {
                     let _ = print(&format!("{line}\n"));
                 }
             };
-            let mut diary = Diary::new(&mut redactor, &mut show);
-            let end = buy(options, charges, &mut asker, &cancel, &mut survey.replies, &mut diary);
-            report.life = diary.lines;
+            let mut transcript = Transcript::new(&mut redactor, &mut show);
+            let end =
+                buy(options, charges, &mut sender, &cancel, &mut survey.replies, &mut transcript);
+            report.purchase = transcript.lines;
             end
         }
-        Some(_) => End::NotBought,
-        None => End::Settled,
+        Some(_) => TrialResult::NotBought,
+        None => TrialResult::Settled,
     };
     let later = survey.replies[surveyed..].iter();
-    captured.extend(later.filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)));
+    captured
+        .extend(later.filter_map(|(name, answer)| capture(name, answer, &origin, &mut redactor)));
     report.captures = captured;
     finish(options, &report, end, survey.stop.as_ref(), cancel.is_cancelled())
 }
@@ -199,8 +199,8 @@ fn run(options: &Options) -> u8 {
 fn finish(
     options: &Options,
     report: &Report,
-    end: End,
-    stop: Option<&Stop>,
+    end: TrialResult,
+    stop: Option<&StopReason>,
     interrupted: bool,
 ) -> u8 {
     let path = options.captures.display();
@@ -210,10 +210,10 @@ fn finish(
         captures::write(&options.captures, &report.captures)
     };
     if options.json {
-        let _ = print(&format!("{}\n", document(report, &path.to_string())));
+        let _ = print(&format!("{}\n", json_report(report, &path.to_string())));
     } else if written.is_ok() && !report.captures.is_empty() {
         let _ = print(&format!(
-            "\n{} replies are in {path}, without what is private: look at it before you send it\n",
+            "\n{} redacted replies are in {path}: read the file before you send it\n",
             report.captures.len()
         ));
     }
@@ -224,10 +224,10 @@ fn finish(
         !matches!(finding.verdict, Verdict::Unanswered | Verdict::Unreadable)
     };
     match (end, stop) {
-        (End::Open, _) => OPEN,
+        (TrialResult::Open, _) => OPEN,
         _ if interrupted => INTERRUPTED,
-        (_, Some(Stop::TooMany | Stop::Blocked | Stop::Refused(_))) => ENDED,
-        (End::NotBought, _) => NOT_BOUGHT,
+        (_, Some(StopReason::TooMany | StopReason::Blocked | StopReason::Refused(_))) => STOPPED,
+        (TrialResult::NotBought, _) => NOT_BOUGHT,
         (_, None) if written.is_ok() && report.rows.iter().all(is_answered) => 0,
         _ => 1,
     }
@@ -236,42 +236,48 @@ fn finish(
 /// Chooses a number, asks the user, and runs the trial purchase.
 fn buy(
     options: &Options,
-    charges: &Charges,
-    asker: &mut Asker,
+    charges: &PurchaseOptions,
+    sender: &mut Sender,
     cancel: &Cancel,
-    replies: &mut Vec<(&'static str, ask::Got)>,
-    diary: &mut Diary<'_>,
-) -> End {
-    let Charges { most, service, country, yes } = charges;
-    let client = asker.client(&options.base_url, &options.user_agent).budget(*most).build();
+    replies: &mut Vec<(&'static str, query::Answer)>,
+    transcript: &mut Transcript<'_>,
+) -> TrialResult {
+    let PurchaseOptions { limit, service, country, yes } = charges;
+    let client = sender.client(&options.base_url, &options.user_agent).budget(*limit).build();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return diary.nothing(&error.to_string()),
+        Err(error) => return transcript.not_bought(&error.to_string()),
     };
-    let purchase = match life::choose(&client, service.as_deref(), country.as_deref(), *most) {
+    let purchase = match trial_purchase::choose_cheapest(
+        &client,
+        service.as_deref(),
+        country.as_deref(),
+        *limit,
+    ) {
         Ok(purchase) => purchase,
-        Err(sentence) => return diary.nothing(&sentence),
+        Err(sentence) => return transcript.not_bought(&sentence),
     };
     if !yes && !confirmed(&purchase, &host_of(&options.base_url)) {
-        return diary.nothing("not bought, as you wish");
+        return transcript.not_bought("nothing was bought, because you did not confirm");
     }
-    life::live(&client, asker, &purchase, cancel, replies, diary)
+    trial_purchase::run(&client, sender, &purchase, cancel, replies, transcript)
 }
 
 /// Asks the user to confirm the purchase.
-fn confirmed(purchase: &life::Purchase, host: &str) -> bool {
-    let life::Purchase { service, country, price } = purchase;
+fn confirmed(purchase: &trial_purchase::Purchase, host: &str) -> bool {
+    let trial_purchase::Purchase { service, country, price } = purchase;
     eprint!(
-        "Buy one number of {service} in country {country} for {price} rupees at {host}, and cancel it for the refund? [y/N] "
+        "Buy one number of {service} in country {country} for {price} rupees at {host}, \
+         and cancel it for the refund? [y/N] "
     );
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
 /// The table, and the reason if the run was stopped.
-fn head(report: &Report) -> String {
+fn table_and_stop(report: &Report) -> String {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut text = format!("{}\n\n{}", report.host, table::table(&report.rows, colour));
+    let mut text = format!("{}\n\n{}", report.host, report_table::table(&report.rows, colour));
     if let Some(stop) = &report.stop {
         let _ = write!(text, "\n{stop}\n");
     }
@@ -280,20 +286,22 @@ fn head(report: &Report) -> String {
         .iter()
         .any(|(_, finding)| matches!(finding.verdict, Verdict::New | Verdict::Unreadable))
     {
-        text.push_str("\nWhat is new or unreadable is worth an issue: attach the captures.\n");
+        text.push_str(
+            "\nPlease report new and unreadable findings in an issue, and attach the captures.\n",
+        );
     }
     text
 }
 
 /// The report as JSON.
-fn document(report: &Report, path: &str) -> serde_json::Value {
-    let Report { host, rows, captures, life, stop } = report;
-    let questions = rows.iter().map(|(probe, finding)| {
+fn json_report(report: &Report, path: &str) -> serde_json::Value {
+    let Report { host, rows, captures, purchase, stop } = report;
+    let questions = rows.iter().map(|(question, finding)| {
         json!({
-            "name": probe.name,
-            "question": probe.question,
-            "documented": probe.documented,
-            "family": probe.family,
+            "name": question.name,
+            "question": question.question,
+            "documented": question.documented,
+            "family": question.family,
             "observed": finding.observed,
             "verdict": finding.verdict.word(),
         })
@@ -303,23 +311,29 @@ fn document(report: &Report, path: &str) -> serde_json::Value {
         "service": host,
         "questions": questions.collect::<Vec<_>>(),
         "stopped": stop,
-        "life": life,
+        "purchase": purchase,
         "captures": (!captures.is_empty()).then_some(path),
     })
 }
 
 /// Why the run was stopped, and what to do.
-fn words(stop: &Stop) -> String {
+fn stop_message(stop: &StopReason) -> String {
     match stop {
-        Stop::TooMany => {
-            "stopped: the service answered 429, too many requests; try again later, with a longer --pause-ms".to_owned()
+        StopReason::TooMany => concat!(
+            "stopped: the service answered 429, too many requests: ",
+            "try again later, with a longer --pause-ms"
+        )
+        .to_owned(),
+        StopReason::Blocked => concat!(
+            "stopped: a firewall blocked both User-Agents: ",
+            "try --user-agent, or another network"
+        )
+        .to_owned(),
+        StopReason::Refused(code) => format!("stopped: the service refused the key: {code}"),
+        StopReason::Bound => "stopped: the run reached its limit of requests or time".to_owned(),
+        StopReason::Unreachable(reason) => {
+            format!("stopped: no answer three times in a row: {reason}")
         }
-        Stop::Blocked => {
-            "stopped: a firewall let neither User-Agent through; try --user-agent, or another network".to_owned()
-        }
-        Stop::Refused(code) => format!("stopped: the service refused the key: {code}"),
-        Stop::Bound => "stopped: as many requests, or as much time, as a run may take".to_owned(),
-        Stop::Unreachable(why) => format!("stopped: no answer three times in a row: {why}"),
     }
 }
 

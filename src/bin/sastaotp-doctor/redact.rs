@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::json::Json;
+use crate::lossless_json::Json;
 
 /// The replacement of the API key.
 const KEY: &str = "<the API key>";
@@ -38,11 +38,11 @@ const HARMLESS: [(&str, Holds); 21] = [
     ("currency", Holds::Word), ("status", Holds::Word),
 ];
 
-/// Whose data a reply contains.
+/// OrderChoice data a reply contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// The catalogue, which is the same for every user: a value is hidden only if it looks private.
-    Everybody,
+    EveryUser,
     /// The account: a value is shown only if it is known to be harmless.
     Account,
 }
@@ -96,7 +96,7 @@ impl Redactor {
     }
 
     fn leaf(&mut self, name: &str, text: &str, about: About) -> String {
-        if about == About::Everybody {
+        if about == About::EveryUser {
             return self.text(text);
         }
         if let Some(shown) = self.token(text) {
@@ -129,7 +129,7 @@ impl Redactor {
         }
         // A page is the same for every user, but text that only starts like a page may be private.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
-        if about == About::Everybody || is_page || trimmed.is_empty() {
+        if about == About::EveryUser || is_page || trimmed.is_empty() {
             self.text(body)
         } else {
             self.hide(body)
@@ -173,13 +173,13 @@ impl Redactor {
         }
         // The wallet's balance is hidden only in its own field. Elsewhere the same figure may be a
         // price, which must stay correct.
-        let telling = |value: &&String| {
+        let is_identifying = |value: &&String| {
             value.len() >= 12
                 || value.len() >= 4
                     && value.bytes().any(|b| b.is_ascii_digit())
                     && !is_amount(value)
         };
-        let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
+        let mut known: Vec<&String> = self.stand_ins.keys().filter(is_identifying).collect();
         known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
         for value in known {
             text = replaced(&text, value, &self.stand_ins[value]);
@@ -197,7 +197,7 @@ impl Redactor {
         {
             return value.to_owned();
         }
-        let shape: String = value.chars().map(blank).collect();
+        let shape: String = value.chars().map(shape_of).collect();
         let count = self.shapes.entry(shape.clone()).or_default();
         *count += 1;
         let stand_in = nth(&shape, *count);
@@ -207,7 +207,7 @@ impl Redactor {
 }
 
 /// The shape of a character: a digit stays a digit, a letter stays a letter of the same case.
-fn blank(c: char) -> char {
+fn shape_of(c: char) -> char {
     match c {
         '0'..='9' => '0',
         'A'..='Z' => 'A',
@@ -285,17 +285,17 @@ pub(crate) fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
         let rest = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
-        let humps = word.len() - rest.len();
+        let capitals = word.len() - rest.len();
         !word.is_empty()
             && word.bytes().all(|b| b.is_ascii_alphabetic())
-            && (rest.is_empty() || humps <= 1 && has_humps(rest))
+            && (rest.is_empty() || capitals <= 1 && is_camel_case(rest))
     };
     let is_capitals = words.len() == 1 && name.bytes().all(|b| b.is_ascii_uppercase());
     name.len() <= 40 && !is_capitals && words.iter().all(is_word)
 }
 
 /// Whether every capital is followed by a small letter: `expiresIn`, not `LwASdrXY`.
-fn has_humps(word: &str) -> bool {
+fn is_camel_case(word: &str) -> bool {
     let mut before = 'x';
     let fits = word.chars().all(|c| {
         let fits = !(c.is_ascii_uppercase() && before.is_ascii_uppercase());
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_shows_nothing_but_what_is_known_to_be_harmless() {
+    fn account_replies_show_only_harmless_values() {
         for (json, redacted) in [
             (r#"{"order_id":1234,"price":18.50}"#, r#"{"order_id":1001,"price":18.50}"#),
             (
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_value_has_the_same_stand_in_and_others_have_others() {
+    fn each_value_has_a_different_stand_in() {
         let mut redactor = Redactor::new("stp_canary");
         let numbers: Vec<String> =
             (0..300).map(|n| redactor.hide(&format!("9179912{n:05}"))).collect();
@@ -407,11 +407,11 @@ mod tests {
             assert!(!numbers[at + 1..].contains(number));
             assert_eq!(*number, redactor.hide(&format!("9179912{at:05}")));
         }
-        assert_eq!(redactor.hide(&numbers[7]), numbers[7], "a stand-in stands for itself");
+        assert_eq!(redactor.hide(&numbers[7]), numbers[7], "a stand-in is not hidden again");
     }
 
     #[test]
-    fn what_was_hidden_once_is_hidden_everywhere() {
+    fn a_hidden_value_is_hidden_everywhere() {
         let mut redactor = Redactor::new("k/1");
         let stand_in = redactor.hide("482113");
         assert_eq!(
@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(
             redactor.text("wallet 1000.00"),
             "wallet 1000.00",
-            "an amount is no name of anybody"
+            "an amount identifies no one"
         );
         assert_eq!(
             redactor.text("?api_key=k%2F1&x, k/1, ak/1"),
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_private_is_hidden_in_any_text() {
+    fn private_looking_text_is_always_hidden() {
         let mut redactor = Redactor::new("stp_canary");
         for (text, redacted) in [
             ("call +91 79912 34567 now", "call +10 00000 00001 now"),
@@ -450,11 +450,15 @@ mod tests {
         ] {
             assert_eq!(redactor.text(text), redacted);
         }
-        assert_eq!(redactor.line("\u{1b}[2J and\r"), "?[2J and?", "a terminal does nothing of it");
+        assert_eq!(
+            redactor.line("\u{1b}[2J and\r"),
+            "?[2J and?",
+            "no control characters for a terminal"
+        );
     }
 
     #[test]
-    fn plain_bodies_keep_their_word() {
+    fn plain_bodies_keep_their_first_word() {
         let mut redactor = Redactor::new("stp_canary");
         for (body, redacted) in [
             ("STATUS_OK:12:34", "STATUS_OK:10:01"),
@@ -468,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_made_of_words() {
+    fn names_consist_of_words() {
         for name in [
             "order_id",
             "expiresIn",

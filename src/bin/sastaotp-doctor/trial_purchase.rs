@@ -12,12 +12,12 @@ use sastaotp::{
     Settled,
 };
 
-use crate::ask::{Agent, Ask, Asker, Format, Got, Key, Read, Whose};
-use crate::judge::{fields_of, first_word, json_of};
+use crate::findings::{fields_of, first_word, json_of};
+use crate::query::{Agent, Answer, Format, Key, OrderChoice, Query, ReadAction, Sender};
 use crate::redact::Redactor;
 
 /// How long the last attempt to cancel may take after an interrupt.
-const LAST: Duration = Duration::from_secs(10);
+const LAST_ATTEMPT: Duration = Duration::from_secs(10);
 
 /// The number to buy, and its price limit.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Purchase {
 
 /// How the trial ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum TrialResult {
     /// The order is settled; nothing is left open.
     Settled,
     /// Nothing was bought.
@@ -39,16 +39,16 @@ pub(crate) enum End {
 }
 
 /// The lines of the trial, each shown as soon as it is written.
-pub(crate) struct Diary<'a> {
-    began: Instant,
+pub(crate) struct Transcript<'a> {
+    started: Instant,
     redactor: &'a mut Redactor,
     show: &'a mut dyn FnMut(&str),
     pub(crate) lines: Vec<String>,
 }
 
-impl<'a> Diary<'a> {
+impl<'a> Transcript<'a> {
     pub(crate) fn new(redactor: &'a mut Redactor, show: &'a mut dyn FnMut(&str)) -> Self {
-        Self { began: Instant::now(), redactor, show, lines: Vec::new() }
+        Self { started: Instant::now(), redactor, show, lines: Vec::new() }
     }
 
     fn say(&mut self, text: &str) {
@@ -57,9 +57,9 @@ impl<'a> Diary<'a> {
     }
 
     /// Writes why nothing was bought.
-    pub(crate) fn nothing(&mut self, why: &str) -> End {
-        self.say(why);
-        End::NotBought
+    pub(crate) fn not_bought(&mut self, reason: &str) -> TrialResult {
+        self.say(reason);
+        TrialResult::NotBought
     }
 
     /// Writes a line with an unredacted id: the user needs the service's id of an open order.
@@ -69,18 +69,18 @@ impl<'a> Diary<'a> {
     }
 
     fn write(&mut self, text: &str) {
-        let line = format!("{:6.1} s  {text}", self.began.elapsed().as_secs_f64());
+        let line = format!("{:6.1} s  {text}", self.started.elapsed().as_secs_f64());
         (self.show)(&line);
         self.lines.push(line);
     }
 }
 
 /// Returns the cheapest number for this service and country, if it costs at most `limit`.
-pub(crate) fn choose(
+pub(crate) fn choose_cheapest(
     client: &Client,
     service: Option<&str>,
     country: Option<&str>,
-    most: Amount,
+    limit: Amount,
 ) -> Result<Purchase, String> {
     let prices = client.get_prices(service, country).map_err(|error| error.to_string())?;
     let offers = prices
@@ -91,36 +91,38 @@ pub(crate) fn choose(
         .filter(|price| country.is_none_or(|wanted| wanted == price.country))
         .filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
     let Some((price, offer)) = offers.min_by_key(|(cost, _)| *cost) else {
-        return Err("no number is on sale for this service and country".to_owned());
+        return Err(
+            "nothing was bought: no number is on sale for this service and country".to_owned()
+        );
     };
-    if price > most {
+    if price > limit {
         return Err(format!(
-            "the cheapest number costs {price}, and --max-inr is {most}: nothing was bought"
+            "the cheapest number costs {price}, but --max-inr is {limit}: nothing was bought"
         ));
     }
     Ok(Purchase { service: offer.service.to_owned(), country: offer.country.to_owned(), price })
 }
 
 /// Buys, looks and cancels. Adds the replies in between to `replies`.
-pub(crate) fn live(
+pub(crate) fn run(
     client: &Client,
-    asker: &mut Asker,
+    sender: &mut Sender,
     purchase: &Purchase,
     cancel: &Cancel,
-    replies: &mut Vec<(&'static str, Got)>,
-    diary: &mut Diary<'_>,
-) -> End {
+    replies: &mut Vec<(&'static str, Answer)>,
+    transcript: &mut Transcript<'_>,
+) -> TrialResult {
     let before = match client.get_balance() {
         Ok(balance) => balance.amount,
         Err(error) => {
-            diary.say(&format!("nothing was bought: {error}"));
-            return End::NotBought;
+            transcript.say(&format!("nothing was bought: {error}"));
+            return TrialResult::NotBought;
         }
     };
-    diary.say(&format!("wallet {before}"));
+    transcript.say(&format!("wallet {before}"));
     if cancel.is_cancelled() {
-        diary.say("interrupted: nothing was bought");
-        return End::NotBought;
+        transcript.say("interrupted: nothing was bought");
+        return TrialResult::NotBought;
     }
     let Purchase { service, country, price } = purchase;
     // The purchase does not take the token: its reply must be read, because it names the order that
@@ -129,14 +131,15 @@ pub(crate) fn live(
     let bought = Instant::now();
     let lease = match client.lease(request) {
         Ok(lease) => lease,
-        Err(error) => return not_bought(client, &error, diary),
+        Err(error) => return not_bought(client, &error, transcript),
     };
     let charged = lease.price().map_or("an unknown price".to_owned(), |price| price.to_string());
-    let number =
-        lease.phone_number().map_or("no number".to_owned(), |number| diary.redactor.hide(number));
-    diary.say(&format!("bought {service} in {country} for {charged}: {number} (a stand-in)"));
-    look(asker, lease.id(), cancel, replies, diary);
-    let end = settle(&lease, cancel, bought, diary);
+    let number = lease
+        .phone_number()
+        .map_or("no number".to_owned(), |number| transcript.redactor.hide(number));
+    transcript.say(&format!("bought {service} in {country} for {charged}: {number} (redacted)"));
+    look(sender, lease.id(), cancel, replies, transcript);
+    let end = settle(&lease, cancel, bought, transcript);
     // The order is settled or reported, so the lease must not settle it again.
     drop(lease.keep());
     if let Ok(balance) = client.get_balance() {
@@ -144,119 +147,135 @@ pub(crate) fn live(
         let all = if after == before {
             ", as before"
         } else {
-            ", not as before: look at it again in a few minutes"
+            ", not as before: check it again in a few minutes"
         };
-        diary.say(&format!("wallet {after}{all}"));
+        transcript.say(&format!("wallet {after}{all}"));
     }
     end
 }
 
 /// Handles a failed purchase: it was refused, or its outcome is unknown.
-fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
-    diary.say(&error.to_string());
+fn not_bought(client: &Client, error: &Error, transcript: &mut Transcript<'_>) -> TrialResult {
+    transcript.say(&error.to_string());
     let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) else {
-        return End::NotBought;
+        return TrialResult::NotBought;
     };
-    diary.say("looking for it in the order history, for up to a minute and a half");
+    transcript.say("looking for the order in the history, for up to 90 seconds");
     match client.with_timeout(Duration::from_secs(120)).reconcile(intent) {
-        Ok(seen) if seen.candidates.is_empty() => {
-            diary.say("not seen in the history: look at your orders on the service's site");
+        Ok(answers) if answers.candidates.is_empty() => {
+            transcript.say("not found in the history: check your orders on the service's site");
         }
-        Ok(seen) => {
-            let ids: Vec<&str> =
-                seen.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
-            diary.say_open(
-                "it may be one of these activations: ",
+        Ok(answers) => {
+            let ids: Vec<&str> = answers
+                .candidates
+                .iter()
+                .filter_map(|order| order.activation_id.as_deref())
+                .collect();
+            transcript.say_open(
+                "the purchase may be one of these activations: ",
                 &ids.join(", "),
                 ": cancel it with setStatus 8",
             );
         }
-        Err(error) => diary.say(&format!("{error}: look at your orders on the service's site")),
+        Err(error) => transcript.say(&format!("{error}: check your orders on the service's site")),
     }
-    End::Open
+    TrialResult::Open
 }
 
 /// Reads the status of the waiting number in every format, and the history.
 fn look(
-    asker: &mut Asker,
+    sender: &mut Sender,
     id: &str,
     cancel: &Cancel,
-    replies: &mut Vec<(&'static str, Got)>,
-    diary: &mut Diary<'_>,
+    replies: &mut Vec<(&'static str, Answer)>,
+    transcript: &mut Transcript<'_>,
 ) {
-    asker.subject.order = Some(id.to_owned());
+    sender.targets.order = Some(id.to_owned());
     for (name, read, format) in [
-        ("life-status-plain", Read::Status(Whose::Own), Format::Plain),
-        ("life-status-json", Read::Status(Whose::Own), Format::Json),
-        ("life-status-v2", Read::StatusV2(Whose::Own), Format::Json),
-        ("life-orders", Read::Orders, Format::Json),
+        ("purchase-status-plain", ReadAction::Status(OrderChoice::Own), Format::Plain),
+        ("purchase-status-json", ReadAction::Status(OrderChoice::Own), Format::Json),
+        ("purchase-status-v2", ReadAction::StatusV2(OrderChoice::Own), Format::Json),
+        ("purchase-orders", ReadAction::Orders, Format::Json),
     ] {
         if cancel.is_cancelled() {
             return;
         }
-        let Ok(got) =
-            asker.ask(Ask { read, format, key: Key::Accepted, agent: Agent::Admitted }, cancel)
+        let Ok(answer) =
+            sender.send(Query { read, format, key: Key::Accepted, agent: Agent::Admitted }, cancel)
         else {
             return;
         };
-        let said = match (&got.result, json_of(&got)) {
+        let said = match (&answer.result, json_of(&answer)) {
             (Err(error), _) => error.message.clone(),
-            (Ok(_), Some(json)) if read == Read::Orders => {
+            (Ok(_), Some(json)) if read == ReadAction::Orders => {
                 let ids = json.to_string().matches(id).count();
                 format!("the order {} in the history", if ids > 0 { "is" } else { "is not yet" })
             }
             (Ok(_), Some(json)) => format!("JSON: {}", fields_of(&json)),
             // A word that is not in the protocol may belong to a message.
             (Ok(_), None) => {
-                first_word(&got.body()).unwrap_or("text that is no word of the protocol").to_owned()
+                first_word(&answer.body()).unwrap_or("text that is not in the protocol").to_owned()
             }
         };
-        diary.say(&format!("{}: {said}", read.action()));
-        replies.push((name, got));
+        transcript.say(&format!("{}: {said}", read.action()));
+        replies.push((name, answer));
     }
 }
 
 /// Cancels for the refund, and waits if the order is too young for that.
-fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>) -> End {
+fn settle(
+    lease: &Lease,
+    cancel: &Cancel,
+    bought: Instant,
+    transcript: &mut Transcript<'_>,
+) -> TrialResult {
     let mut result = lease.settle(EarlyCancel::Report);
     if let Err(error) = &result
         && let (ErrorKind::TooEarly, Retry::After(pause)) = (error.kind(), error.retry())
     {
         let age = bought.elapsed().as_secs();
-        diary.say(&format!(
-            "not yet: {age} s old, and it may be cancelled in {} s",
+        transcript.say(&format!(
+            "not yet: the order is {age} s old and can be cancelled in {} s",
             pause.as_secs()
         ));
         result = lease.with_cancel(cancel).settle(EarlyCancel::WaitOut);
     }
     if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
-        diary.say_open("interrupted: one more try to cancel the activation ", lease.id(), "");
-        result = lease.with_timeout(LAST).settle(EarlyCancel::Report);
+        transcript.say_open(
+            "interrupted: trying once more to cancel the activation ",
+            lease.id(),
+            "",
+        );
+        result = lease.with_timeout(LAST_ATTEMPT).settle(EarlyCancel::Report);
     }
     let age = bought.elapsed().as_secs();
     match result {
         Ok(settlement) => {
             let how = match settlement.state {
                 Settled::Cancelled => "cancelled for its refund",
-                Settled::Completed => "a code came: completed, and its price is spent",
-                Settled::CodeArrived => "a code came, and the order is open",
-                _ => "it was over already",
+                Settled::Completed => "a code arrived: completed, and its price is spent",
+                Settled::CodeArrived => "a code arrived, and the order is open",
+                _ => "the order had already ended",
             };
-            diary.say(&format!("{how}, after {age} s"));
-            if settlement.state == Settled::CodeArrived { open(lease, diary) } else { End::Settled }
+            transcript.say(&format!("{how}, after {age} s"));
+            if settlement.state == Settled::CodeArrived {
+                open(lease, transcript)
+            } else {
+                TrialResult::Settled
+            }
         }
         Err(error) => {
-            diary.say(&error.to_string());
-            open(lease, diary)
+            transcript.say(&error.to_string());
+            open(lease, transcript)
         }
     }
 }
 
-fn open(lease: &Lease, diary: &mut Diary<'_>) -> End {
-    diary.say_open(
+fn open(lease: &Lease, transcript: &mut Transcript<'_>) -> TrialResult {
+    transcript.say_open(
         "the number is open: settle the activation ",
         lease.id(),
         " (setStatus 8 cancels, 6 completes)",
     );
-    End::Open
+    TrialResult::Open
 }

@@ -14,45 +14,47 @@ const IDLE: Duration = Duration::from_secs(60);
 const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// The result of waiting for a request.
-pub(super) enum Arrived {
+pub(super) enum Incoming {
     /// The client closed the connection, or sent nothing for too long.
-    Nothing,
+    Closed,
     /// A complete request is at the start of the buffer, with a head and a body of these lengths.
-    Whole { head: usize, body: usize },
+    Complete { head: usize, body: usize },
     /// The request is refused with this status and sentence.
     Refused(u16, &'static str),
 }
 
 /// The bytes of a connection that have not been answered yet.
-pub(super) struct Input<'a> {
+pub(super) struct RequestReader<'a> {
     stream: &'a TcpStream,
     pub(super) bytes: Vec<u8>,
     /// The read timeout that is currently set. Setting it costs a system call.
     timeout: Option<Duration>,
 }
 
-impl<'a> Input<'a> {
+impl<'a> RequestReader<'a> {
     pub(super) fn new(stream: &'a TcpStream) -> Self {
         Self { stream, bytes: Vec::new(), timeout: None }
     }
 
     /// Waits for the next request.
-    pub(super) fn request(&mut self) -> io::Result<Arrived> {
+    pub(super) fn next_request(&mut self) -> io::Result<Incoming> {
         let mut deadline = None;
         loop {
             if !self.bytes.is_empty() {
-                match look(&self.bytes) {
-                    Looked::Refuse(status, sentence) => {
-                        return Ok(Arrived::Refused(status, sentence));
+                match parse_head(&self.bytes) {
+                    ParsedHead::Refuse(status, sentence) => {
+                        return Ok(Incoming::Refused(status, sentence));
                     }
-                    Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
-                        return Ok(Arrived::Whole { head, body });
+                    ParsedHead::Head { head, body, .. } if self.bytes.len() >= head + body => {
+                        return Ok(Incoming::Complete { head, body });
                     }
-                    Looked::Head { head, expects, .. } if expects && self.bytes.len() == head => {
+                    ParsedHead::Head { head, expects, .. }
+                        if expects && self.bytes.len() == head =>
+                    {
                         let mut stream = self.stream;
                         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                     }
-                    Looked::Head { .. } | Looked::Partial => {}
+                    ParsedHead::Head { .. } | ParsedHead::Partial => {}
                 }
             }
             let wait = if self.bytes.is_empty() {
@@ -62,7 +64,7 @@ impl<'a> Input<'a> {
                 deadline.saturating_duration_since(Instant::now())
             };
             if wait.is_zero() || self.fill(wait)? == 0 {
-                return Ok(Arrived::Nothing);
+                return Ok(Incoming::Closed);
             }
         }
     }
@@ -100,7 +102,7 @@ impl<'a> Input<'a> {
 }
 
 /// The result of parsing the head of a request.
-pub(super) enum Looked {
+pub(super) enum ParsedHead {
     Partial,
     /// The lengths of the head and the body, and whether the client waits for `100 Continue`.
     Head {
@@ -111,25 +113,26 @@ pub(super) enum Looked {
     Refuse(u16, &'static str),
 }
 
-pub(super) fn look(bytes: &[u8]) -> Looked {
+pub(super) fn parse_head(bytes: &[u8]) -> ParsedHead {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
+    let too_large =
+        ParsedHead::Refuse(431, "A request may have at most 100 headers and 16 KiB of headers.\n");
     match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Err(httparse::Error::TooManyHeaders) => too_large,
-        Err(_) => Looked::Refuse(
+        Err(_) => ParsedHead::Refuse(
             400,
-            "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n",
+            "This is not an HTTP/1.1 request; the sandbox serves plain HTTP, without TLS.\n",
         ),
         Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
-        Ok(httparse::Status::Partial) => Looked::Partial,
+        Ok(httparse::Status::Partial) => ParsedHead::Partial,
         Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
             Ok(body) => {
                 let expects =
                     request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
-                Looked::Head { head, body, expects }
+                ParsedHead::Head { head, body, expects }
             }
-            Err((status, sentence)) => Looked::Refuse(status, sentence),
+            Err((status, sentence)) => ParsedHead::Refuse(status, sentence),
         },
     }
 }
@@ -140,10 +143,10 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     };
     if named("transfer-encoding").next().is_some() {
-        return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
+        return Err((501, "Send a Content-Length; the sandbox does not read chunks.\n"));
     }
     if named("host").count() > 1 {
-        return Err((400, "There is more than one Host header.\n"));
+        return Err((400, "Send only one Host header.\n"));
     }
     let mut lengths = named("content-length");
     let Some(length) = lengths.next() else {
@@ -151,8 +154,8 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static
     };
     let digits = !length.value.is_empty() && length.value.iter().all(u8::is_ascii_digit);
     if lengths.next().is_some() || !digits {
-        return Err((400, "Content-Length is one whole number.\n"));
+        return Err((400, "Content-Length must be one whole number.\n"));
     }
     let length = std::str::from_utf8(length.value).ok().and_then(|text| text.parse().ok());
-    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body has at most 256 KiB.\n"))
+    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body may have at most 256 KiB.\n"))
 }

@@ -7,79 +7,87 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::sandbox::control::{entry_json, line_json, rupees};
+use crate::sandbox::clock::NamespaceClock;
+use crate::sandbox::control_api::{ledger_entry_json, log_entry_json, rupees};
 use crate::sandbox::namespace::Namespace;
 use crate::sandbox::orders::{Order, State};
 use crate::sandbox::service::Service;
-use crate::sandbox::time::Time;
 
 /// How often the clock is applied to the orders, in milliseconds, so that a number expires on the
 /// page without a request.
 const SETTLE_MS: u64 = 500;
 /// The limits of the first update: pending orders, ended orders, ledger entries, namespaces.
-const PENDING: usize = 2_000;
-const ENDED: usize = 100;
-const ENTRIES: usize = 200;
-const NAMES: usize = 50;
+const MAX_PENDING: usize = 2_000;
+const MAX_ENDED: usize = 100;
+const MAX_ENTRIES: usize = 200;
+const MAX_NAMESPACES: usize = 50;
 
 /// The updates for one page.
 #[derive(Default)]
-pub(in crate::sandbox) struct Watch {
+pub(in crate::sandbox) struct UpdateFeed {
     /// The number of the namespace; 0 selects the most recently used one, once there is one.
     number: u64,
     key: Option<Box<str>>,
     /// The service's call count at the last update.
-    turns: Option<u64>,
+    call_count: Option<u64>,
     settle_at: u64,
-    names: Vec<u64>,
-    told: Option<Told>,
+    listed: Vec<u64>,
+    sent: Option<SentState>,
 }
 
 /// The state that the page has received.
-struct Told {
-    born: u64,
+struct SentState {
+    created_at_call: u64,
     /// The change counter of each order.
     orders: Vec<u32>,
     entries: u64,
     lines: u64,
-    time: Option<Time>,
+    time: Option<NamespaceClock>,
     /// Small parts, which are compared as a whole.
     parts: Map<String, Value>,
 }
 
-impl Watch {
+impl UpdateFeed {
     /// Follows the namespace with this number; 0 selects the most recently used one.
     pub(in crate::sandbox) fn new(number: u64) -> Self {
         Self { number, ..Self::default() }
     }
 
     /// Returns the changes since the last update; `None` if there are none.
-    pub(in crate::sandbox) fn news(&mut self, service: &mut Service, now: u64) -> Option<String> {
-        let (_, namespaces, turns) = service.inbox();
-        if self.turns == Some(turns) && now < self.settle_at {
+    pub(in crate::sandbox) fn next_update(
+        &mut self,
+        service: &mut Service,
+        now: u64,
+    ) -> Option<String> {
+        let (namespaces, call_count) = service.namespaces();
+        if self.call_count == Some(call_count) && now < self.settle_at {
             return None;
         }
         self.settle_at = now + SETTLE_MS;
-        let first = self.turns.is_none();
-        let mut news = Map::new();
-        if self.turns != Some(turns) {
-            self.turns = Some(turns);
-            self.find(namespaces, &mut news);
+        let first = self.call_count.is_none();
+        let mut update = Map::new();
+        if self.call_count != Some(call_count) {
+            self.call_count = Some(call_count);
+            self.select(namespaces, &mut update);
         }
         match self.key.as_ref().and_then(|key| namespaces.get_mut(key)) {
-            Some(namespace) => self.tell(namespace, now, &mut news),
+            Some(namespace) => self.add_changes(namespace, now, &mut update),
             None if self.key.take().is_some() => {
                 // The next update selects another namespace.
-                (self.told, self.turns) = (None, None);
-                news.insert("gone".into(), true.into());
+                (self.sent, self.call_count) = (None, None);
+                update.insert("gone".into(), true.into());
             }
             None => {}
         }
-        (first || !news.is_empty()).then(|| Value::Object(news).to_string())
+        (first || !update.is_empty()).then(|| Value::Object(update).to_string())
     }
 
     /// Selects the namespace, and lists the namespaces if the list has changed.
-    fn find(&mut self, namespaces: &HashMap<Box<str>, Namespace>, news: &mut Map<String, Value>) {
+    fn select(
+        &mut self,
+        namespaces: &HashMap<Box<str>, Namespace>,
+        update: &mut Map<String, Value>,
+    ) {
         let mut by_use: Vec<_> =
             namespaces.values().map(|namespace| (namespace.used, namespace.number)).collect();
         by_use.sort_unstable_by(|one, other| other.cmp(one));
@@ -94,54 +102,61 @@ impl Watch {
             // used.
             self.number = 0;
         }
-        let names: Vec<u64> = by_use.into_iter().take(NAMES).map(|(_, number)| number).collect();
-        if names != self.names {
-            news.insert("namespaces".into(), json!({"recent": names, "total": namespaces.len()}));
-            self.names = names;
+        let listed: Vec<u64> =
+            by_use.into_iter().take(MAX_NAMESPACES).map(|(_, number)| number).collect();
+        if listed != self.listed {
+            update
+                .insert("namespaces".into(), json!({"recent": listed, "total": namespaces.len()}));
+            self.listed = listed;
         }
     }
 
-    fn tell(&mut self, namespace: &mut Namespace, outside: u64, news: &mut Map<String, Value>) {
-        let now = namespace.time.now(outside);
-        namespace.settle(now, true);
-        let told = match &mut self.told {
-            Some(told) if told.born == namespace.born => told,
-            told => {
-                news.insert("namespace".into(), namespace.number.into());
-                told.insert(Told::nothing(namespace))
+    fn add_changes(
+        &mut self,
+        namespace: &mut Namespace,
+        real_now: u64,
+        update: &mut Map<String, Value>,
+    ) {
+        let now = namespace.time.now(real_now);
+        namespace.advance_orders(now, true);
+        let sent = match &mut self.sent {
+            Some(sent) if sent.created_at_call == namespace.created_at_call => sent,
+            sent => {
+                update.insert("namespace".into(), namespace.number.into());
+                sent.insert(SentState::new(namespace))
             }
         };
-        told.part("wallet", wallet_json(namespace), news);
-        told.part("faults", namespace.rules.list(), news);
-        if told.time.replace(namespace.time) != Some(namespace.time) {
+        sent.part("wallet", wallet_json(namespace), update);
+        sent.part("faults", namespace.rules.list(), update);
+        if sent.time.replace(namespace.time) != Some(namespace.time) {
             let time = namespace.time;
-            news.insert(
+            update.insert(
                 "clock".into(),
                 json!({"now_ms": now, "mode": time.mode(), "speed": time.factor()}),
             );
         }
-        told.orders(namespace, news);
-        told.entries(namespace, news);
-        told.lines(namespace, news);
+        sent.orders(namespace, update);
+        sent.entries(namespace, update);
+        sent.lines(namespace, update);
     }
 }
 
-impl Told {
+impl SentState {
     /// Starts with nothing sent, but marks the orders beyond the limits as sent.
-    fn nothing(namespace: &Namespace) -> Self {
+    fn new(namespace: &Namespace) -> Self {
         let orders = namespace.orders();
-        let mut left = (PENDING, ENDED);
-        let mut seen = vec![u32::MAX; orders.len()];
+        let mut left = (MAX_PENDING, MAX_ENDED);
+        let mut sent_changes = vec![u32::MAX; orders.len()];
         for (at, order) in orders.iter().enumerate().rev() {
             let left = if order.state == State::Pending { &mut left.0 } else { &mut left.1 };
             match left.checked_sub(1) {
                 Some(fewer) => *left = fewer,
-                None => seen[at] = order.changes,
+                None => sent_changes[at] = order.changes,
             }
         }
         Self {
-            born: namespace.born,
-            orders: seen,
+            created_at_call: namespace.created_at_call,
+            orders: sent_changes,
             entries: 0,
             lines: 0,
             time: None,
@@ -149,52 +164,55 @@ impl Told {
         }
     }
 
-    fn part(&mut self, name: &str, value: Value, news: &mut Map<String, Value>) {
+    fn part(&mut self, name: &str, value: Value, update: &mut Map<String, Value>) {
         if self.parts.get(name) != Some(&value) {
-            news.insert(name.into(), value.clone());
+            update.insert(name.into(), value.clone());
             self.parts.insert(name.into(), value);
         }
     }
 
-    fn orders(&mut self, namespace: &Namespace, news: &mut Map<String, Value>) {
+    fn orders(&mut self, namespace: &Namespace, update: &mut Map<String, Value>) {
         let orders = namespace.orders();
         self.orders.resize(orders.len(), u32::MAX);
         let mut changed = Vec::new();
-        for (at, (order, told)) in orders.iter().zip(&mut self.orders).enumerate() {
-            if *told != order.changes {
-                *told = order.changes;
+        for (at, (order, sent)) in orders.iter().zip(&mut self.orders).enumerate() {
+            if *sent != order.changes {
+                *sent = order.changes;
                 changed.push(order_json(at, order));
             }
         }
         if !changed.is_empty() {
-            news.insert("orders".into(), changed.into());
+            update.insert("orders".into(), changed.into());
         }
     }
 
-    fn entries(&mut self, namespace: &Namespace, news: &mut Map<String, Value>) {
+    fn entries(&mut self, namespace: &Namespace, update: &mut Map<String, Value>) {
         let wallet = &namespace.wallet;
         let total = wallet.charges + wallet.refunds;
-        let new = within(total - self.entries, wallet.entries.len().min(ENTRIES));
+        let new = at_most(total - self.entries, wallet.entries.len().min(MAX_ENTRIES));
         self.entries = total;
         if new > 0 {
             let from = wallet.entries.len() - new;
-            news.insert("ledger".into(), wallet.entries.range(from..).map(entry_json).collect());
+            update.insert(
+                "ledger".into(),
+                wallet.entries.range(from..).map(ledger_entry_json).collect(),
+            );
         }
     }
 
-    fn lines(&mut self, namespace: &Namespace, news: &mut Map<String, Value>) {
+    fn lines(&mut self, namespace: &Namespace, update: &mut Map<String, Value>) {
         let log = namespace.log();
-        let new = within(namespace.logged - self.lines, log.len());
+        let new = at_most(namespace.logged - self.lines, log.len());
         self.lines = namespace.logged;
         if new > 0 {
-            news.insert("log".into(), log.range(log.len() - new..).map(line_json).collect());
-            news.insert("logged".into(), namespace.logged.into());
+            update.insert("log".into(), log.range(log.len() - new..).map(log_entry_json).collect());
+            update.insert("logged".into(), namespace.logged.into());
         }
     }
 }
 
 /// Limits a count to the number of kept items.
-fn within(count: u64, kept: usize) -> usize {
+fn at_most(count: u64, kept: usize) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX).min(kept)
 }
 
@@ -221,7 +239,7 @@ fn order_json(at: usize, order: &Order) -> Value {
         "state": order.state.word(),
         "code": order.received.last().map(|sms| &sms.code),
         "text": order.received.last().map(|sms| &sms.text),
-        "waiting": !order.has_new(),
+        "waiting": !order.has_new_code(),
         "expires_ms": order.expires_ms,
     })
 }
@@ -229,7 +247,7 @@ fn order_json(at: usize, order: &Order) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::reply::Request;
+    use crate::sandbox::request_reply::Request;
 
     const API: &str = "/stubs/handler_api.php";
 
@@ -248,22 +266,23 @@ mod tests {
         );
     }
 
-    fn news(watch: &mut Watch, service: &mut Service, now: u64) -> Value {
-        watch.news(service, now).map_or(Value::Null, |news| serde_json::from_str(&news).unwrap())
+    fn update(feed: &mut UpdateFeed, service: &mut Service, now: u64) -> Value {
+        feed.next_update(service, now)
+            .map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
     }
 
     #[test]
-    fn a_page_is_told_all_and_then_what_changed() {
+    fn a_page_receives_all_and_then_changes() {
         let mut service = Service::new();
-        let mut watch = Watch::new(0);
+        let mut feed = UpdateFeed::new(0);
         assert_eq!(
-            news(&mut watch, &mut service, 0),
+            update(&mut feed, &mut service, 0),
             json!({}),
-            "there is no key yet, and the page learns so"
+            "the first update is sent even if there is no key"
         );
-        assert_eq!(news(&mut watch, &mut service, 0), Value::Null);
+        assert_eq!(update(&mut feed, &mut service, 0), Value::Null);
         ask(&mut service, "secret-key", "action=getNumber&service=zz_expire&country=22", 0);
-        let all = news(&mut watch, &mut service, 0);
+        let all = update(&mut feed, &mut service, 0);
         assert_eq!((&all["namespace"], &all["namespaces"]["recent"]), (&json!(1), &json!([1])));
         assert_eq!(
             (&all["orders"][0]["state"], &all["wallet"]["balance"]),
@@ -273,12 +292,12 @@ mod tests {
         assert!(!all.to_string().contains("secret-key"));
 
         ask(&mut service, "secret-key", "action=getBalance", 1);
-        let more = news(&mut watch, &mut service, 1);
+        let more = update(&mut feed, &mut service, 1);
         let parts: Vec<&String> = more.as_object().unwrap().keys().collect();
         assert_eq!(parts, ["log", "logged"], "{more}");
 
-        assert_eq!(news(&mut watch, &mut service, 29_999), Value::Null);
-        let expired = news(&mut watch, &mut service, 30_500);
+        assert_eq!(update(&mut feed, &mut service, 29_999), Value::Null);
+        let expired = update(&mut feed, &mut service, 30_500);
         assert_eq!(
             (&expired["orders"][0]["state"], &expired["ledger"][0]["kind"]),
             (&json!("expired"), &json!("refund"))
@@ -286,42 +305,42 @@ mod tests {
     }
 
     #[test]
-    fn a_reset_is_told_as_all_anew_and_another_key_as_a_name() {
+    fn a_reset_sends_the_whole_state_again() {
         let mut service = Service::new();
         ask(&mut service, "a", "action=getNumber&service=zz_ok&country=22", 0);
         ask(&mut service, "b", "action=getBalance", 0);
-        let mut watch = Watch::new(1);
-        assert_eq!(news(&mut watch, &mut service, 0)["namespaces"]["recent"], json!([2, 1]));
+        let mut feed = UpdateFeed::new(1);
+        assert_eq!(update(&mut feed, &mut service, 0)["namespaces"]["recent"], json!([2, 1]));
         service.control_call("a", "reset", "", 0).unwrap();
-        let anew = news(&mut watch, &mut service, 0);
+        let resent = update(&mut feed, &mut service, 0);
         assert_eq!(
-            (&anew["namespace"], &anew["wallet"]["charges"], &anew["orders"]),
+            (&resent["namespace"], &resent["wallet"]["charges"], &resent["orders"]),
             (&json!(1), &json!(0), &Value::Null)
         );
     }
 
     #[test]
-    fn a_namespace_that_made_place_for_others_is_followed_by_the_one_used_last() {
+    fn a_discarded_namespace_is_replaced_by_the_latest() {
         let mut service = Service::new();
         ask(&mut service, "first", "action=getBalance", 0);
-        let mut watch = Watch::new(1);
-        assert_eq!(news(&mut watch, &mut service, 0)["namespace"], 1);
+        let mut feed = UpdateFeed::new(1);
+        assert_eq!(update(&mut feed, &mut service, 0)["namespace"], 1);
         for other in 0..5_000 {
             ask(&mut service, &format!("other-{other}"), "action=getBalance", 0);
         }
-        let gone = news(&mut watch, &mut service, 0);
+        let gone = update(&mut feed, &mut service, 0);
         assert_eq!((&gone["gone"], &gone["namespaces"]["total"]), (&json!(true), &json!(5_000)));
-        assert_eq!(news(&mut watch, &mut service, 0)["namespace"], 5_001);
+        assert_eq!(update(&mut feed, &mut service, 0)["namespace"], 5_001);
     }
 
     #[test]
-    fn only_so_many_orders_are_told_at_first() {
+    fn the_first_update_limits_pending_orders() {
         let mut service = Service::new();
         service.control_call("a", "seed", r#"{"wallet":"1000000"}"#, 0).unwrap();
-        for _ in 0..PENDING + 10 {
+        for _ in 0..MAX_PENDING + 10 {
             ask(&mut service, "a", "action=getNumber&service=zz_never&country=22", 0);
         }
-        let orders = news(&mut Watch::new(1), &mut service, 0)["orders"].take();
-        assert_eq!((orders.as_array().unwrap().len(), &orders[0]["at"]), (PENDING, &json!(10)));
+        let orders = update(&mut UpdateFeed::new(1), &mut service, 0)["orders"].take();
+        assert_eq!((orders.as_array().unwrap().len(), &orders[0]["at"]), (MAX_PENDING, &json!(10)));
     }
 }

@@ -83,7 +83,7 @@ impl Json {
             Self::Text(_) => "text",
             Self::Number(_) => "number",
             Self::Word("null") => "null",
-            Self::Word(_) => "yes or no",
+            Self::Word(_) => "true or false",
             Self::List(_) => "list",
             Self::Object(_) => "object",
         }
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_written_again() {
+    fn values_are_written_verbatim() {
         for text in [
             r#"{"b":18.50,"a":[1e400,null,true],"b":"x\"\\"}"#,
             "[]",

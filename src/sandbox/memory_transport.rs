@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::fault_table::Unreachable;
-use super::reply::{Delivery, Params, Reply, Request};
+use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
 use crate::Cancel;
 use crate::clock::{Clock, Moment};
@@ -32,7 +32,7 @@ pub struct MemoryTransport {
 /// A request that reached the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// When the request was sent.
+    /// FaultTiming the request was sent.
     pub at: Moment,
     /// The action; empty if the request had none.
     pub action: String,
@@ -51,7 +51,7 @@ impl MemoryTransport {
     /// Creates a transport to a shared service: for a second client, with the same clock or
     /// another.
     pub fn with_service(service: Arc<Mutex<Service>>, clock: Arc<dyn Clock>) -> Self {
-        lock(&service).enter_memory();
+        lock(&service).allow_unreachable_faults();
         let Moment { monotonic, wall } = clock.now();
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -231,9 +231,11 @@ impl MemoryTransport {
             Unreachable::Unresolved => {
                 (Cause::Resolve, Phase::Resolve, "the host's name is unknown")
             }
-            Unreachable::ResolveHangs => {
-                (Cause::ResolveTimeout, Phase::Resolve, "the name look-up did not end in time")
-            }
+            Unreachable::ResolveHangs => (
+                Cause::ResolveTimeout,
+                Phase::Resolve,
+                "the name parse_head-up did not end in time",
+            ),
             Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
             Unreachable::ConnectHangs => {
                 (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time")

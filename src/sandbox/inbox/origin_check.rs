@@ -1,17 +1,18 @@
 //! Which requests of browsers the sandbox allows: a page of another origin must neither read nor
 //! buy.
 //!
-//! Programs send neither `Origin` nor `Sec-Fetch-Site`, so the check does not apply to them: a
+//! Programs send neither `ClientTraits` nor `Sec-Fetch-Site`, so the check does not apply to them: a
 //! program on this machine can do more than call the sandbox.
 
 use super::CALLS;
-use crate::sandbox::reply::Request;
+use crate::sandbox::request_reply::Request;
 
 const FOREIGN: &str = "A page of another origin may not use the sandbox.\n";
-pub(super) const NO_TOKEN: &str = "A call from a browser carries the token of the sandbox's page in X-Sandbox-Token; load the page again.\n";
+pub(super) const NO_TOKEN: &str = "A call from a browser must send the token of the sandbox's page \
+                                   in X-Sandbox-Token; load the page again.\n";
 
 /// Returns why a browser's request is refused; `None` if it is allowed.
-pub(super) fn refused(request: &Request<'_>, token: &str) -> Option<&'static str> {
+pub(super) fn refusal(request: &Request<'_>, token: &str) -> Option<&'static str> {
     let Request { method, path, host, origin, fetch_site, page_token, .. } = *request;
     let reads = matches!(method, "GET" | "HEAD");
     // Links to the page may appear anywhere: the page contains no data, cannot be framed, and
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_another_origin_can_do_nothing() {
+    fn a_page_of_another_origin_is_refused() {
         const API: &str = "/stubs/handler_api.php";
         const OURS: Option<&str> = Some("http://127.0.0.1:8000");
         for (method, path, origin, fetch_site, page_token, expected) in [
@@ -109,7 +110,7 @@ mod tests {
                 page_token,
                 ..Request::default()
             };
-            assert_eq!(refused(&request, "secret"), expected, "{request:?}");
+            assert_eq!(refusal(&request, "secret"), expected, "{request:?}");
         }
     }
 }

@@ -24,11 +24,11 @@ const WRONG_ID: &str = "0";
 /// The time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// The library's own limit for a catalogue, in bytes.
-const LIMIT: usize = 16 << 20;
+const BODY_LIMIT: usize = 16 << 20;
 
 /// The requests that the doctor can send. All of them only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum ReadAction {
     Balance,
     Countries,
     Services,
@@ -42,8 +42,8 @@ pub(crate) enum Read {
     Orders,
     OrdersCompleted,
     /// The status of an order.
-    Status(Whose),
-    StatusV2(Whose),
+    Status(OrderChoice),
+    StatusV2(OrderChoice),
     /// getStatus without an id.
     StatusOfNothing,
     /// An action that does not exist.
@@ -54,11 +54,11 @@ pub(crate) enum Read {
 
 /// The order whose status is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
+pub(crate) enum OrderChoice {
     /// An order of the account, if it has one.
     Own,
     /// An id that no order has.
-    Nobodys,
+    Nonexistent,
 }
 
 /// The reply format that a request asks for.
@@ -92,8 +92,8 @@ pub(crate) enum Agent {
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
-    pub(crate) read: Read,
+pub(crate) struct Query {
+    pub(crate) read: ReadAction,
     pub(crate) format: Format,
     pub(crate) key: Key,
     pub(crate) agent: Agent,
@@ -101,15 +101,15 @@ pub(crate) struct Ask {
 
 /// A request and its result.
 #[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) ask: Ask,
+pub(crate) struct Answer {
+    pub(crate) query: Query,
     pub(crate) result: Result<Reply, TransportError>,
     pub(crate) timings: Timings,
 }
 
 /// The service, country and order that later requests name, taken from earlier replies.
 #[derive(Debug, Default)]
-pub(crate) struct Subject {
+pub(crate) struct Targets {
     pub(crate) service: Option<String>,
     pub(crate) country: Option<String>,
     /// The activation id of an order.
@@ -118,7 +118,7 @@ pub(crate) struct Subject {
 
 /// Why no further request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub(crate) enum StopReason {
     /// The service answered 429.
     TooMany,
     /// The service let neither User-Agent through.
@@ -134,35 +134,35 @@ pub(crate) enum Stop {
 
 /// The limits of a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct Limits {
     pub(crate) pause: Duration,
     pub(crate) total: Duration,
     pub(crate) requests: u32,
 }
 
 /// Sends requests within the limits.
-pub(crate) struct Asker {
+pub(crate) struct Sender {
     library: HttpTransport,
     other: HttpTransport,
     key: Zeroizing<String>,
-    bounds: Bounds,
-    began: Instant,
+    limits: Limits,
+    started: Instant,
     last: Option<Instant>,
     pub(crate) requests: u32,
     pub(crate) accepted: Key,
     pub(crate) admitted: Agent,
-    pub(crate) subject: Subject,
+    pub(crate) targets: Targets,
 }
 
-impl Read {
+impl ReadAction {
     /// Returns the library's request for this action; `None` for the deliberate mistakes, which the
     /// library cannot send.
-    fn request(self, subject: &Subject) -> Option<Request<'_>> {
+    fn request(self, targets: &Targets) -> Option<Request<'_>> {
         let order = |whose| match whose {
-            Whose::Own => subject.order.as_deref().unwrap_or(WRONG_ID),
-            Whose::Nobodys => WRONG_ID,
+            OrderChoice::Own => targets.order.as_deref().unwrap_or(WRONG_ID),
+            OrderChoice::Nonexistent => WRONG_ID,
         };
-        let (service, country) = (subject.service.as_deref(), subject.country.as_deref());
+        let (service, country) = (targets.service.as_deref(), targets.country.as_deref());
         Some(match self {
             Self::Balance => Request::GetBalance,
             Self::Countries => Request::GetCountries,
@@ -183,9 +183,9 @@ impl Read {
     }
 
     /// Returns the query of the request in this format, without a key.
-    fn query(self, format: Format, subject: &Subject) -> Result<String, String> {
+    fn text(self, format: Format, targets: &Targets) -> Result<String, String> {
         const JSON: &str = "&format=json";
-        let query: Cow<'_, str> = match (self, self.request(subject)) {
+        let text: Cow<'_, str> = match (self, self.request(targets)) {
             (_, Some(request)) => request.query().map_err(|error| error.0)?.into(),
             (Self::ServicesAlias, _) => "action=getServices".into(),
             (Self::StatusOfNothing, _) => "action=getStatus".into(),
@@ -193,7 +193,7 @@ impl Read {
             _ => "check=1".into(),
         };
         // The library picks the format for each action; the doctor requests both.
-        let bare = query.strip_suffix(JSON).unwrap_or(&query);
+        let bare = text.strip_suffix(JSON).unwrap_or(&text);
         Ok(format!("{bare}{}", if format == Format::Json { JSON } else { "" }))
     }
 
@@ -204,7 +204,7 @@ impl Read {
             Self::StatusOfNothing => "getStatus",
             Self::Unknown => "getNothing",
             Self::Nothing => "",
-            _ => self.request(&Subject::default()).map_or("", |request| request.action()),
+            _ => self.request(&Targets::default()).map_or("", |request| request.action()),
         }
     }
 
@@ -222,7 +222,7 @@ impl Read {
     }
 }
 
-impl Got {
+impl Answer {
     /// The reply in the form that the parsers take.
     pub(crate) fn raw(&self) -> Option<RawReply<'_>> {
         let Reply { status, framed, body, .. } = self.result.as_ref().ok()?;
@@ -258,13 +258,13 @@ impl Got {
     }
 }
 
-impl Asker {
+impl Sender {
     /// Prepares the transports, without connecting.
     pub(crate) fn new(
         base_url: &str,
         key: &str,
         other_agent: &str,
-        bounds: Bounds,
+        limits: Limits,
     ) -> Result<Self, String> {
         let library = HttpConfig::new(base_url);
         let mut other = library.clone();
@@ -273,30 +273,31 @@ impl Asker {
             library: HttpTransport::new(library)?,
             other: HttpTransport::new(other)?,
             key: Zeroizing::new(key.to_owned()),
-            bounds,
-            began: Instant::now(),
+            limits,
+            started: Instant::now(),
             last: None,
             requests: 0,
             accepted: Key::Header,
             admitted: Agent::Library,
-            subject: Subject::default(),
+            targets: Targets::default(),
         })
     }
 
     /// Sends one request, after the pause.
-    pub(crate) fn ask(&mut self, ask: Ask, cancel: &Cancel) -> Result<Got, Stop> {
-        let Bounds { pause, total, requests } = self.bounds;
-        let left = total.saturating_sub(self.began.elapsed() + pause);
+    pub(crate) fn send(&mut self, query: Query, cancel: &Cancel) -> Result<Answer, StopReason> {
+        let Limits { pause, total, requests } = self.limits;
+        let left = total.saturating_sub(self.started.elapsed() + pause);
         if self.requests >= requests || left.is_zero() {
-            return Err(Stop::Bound);
+            return Err(StopReason::Bound);
         }
         if let Some(last) = self.last {
             thread::sleep(pause.saturating_sub(last.elapsed()));
         }
         let bearer;
-        let mut query =
-            Zeroizing::new(ask.read.query(ask.format, &self.subject).map_err(Stop::Unreachable)?);
-        let key = if ask.key == Key::Accepted { self.accepted } else { ask.key };
+        let mut query_text = Zeroizing::new(
+            query.read.text(query.format, &self.targets).map_err(StopReason::Unreachable)?,
+        );
+        let key = if query.key == Key::Accepted { self.accepted } else { query.key };
         let key_header = match key {
             Key::Header | Key::Accepted => Some(("X-API-Key", self.key.as_str())),
             Key::Wrong => Some(("X-API-Key", WRONG_KEY)),
@@ -309,35 +310,35 @@ impl Asker {
                     &self.key,
                     percent_encoding::NON_ALPHANUMERIC,
                 );
-                query = Zeroizing::new(format!("api_key={encoded}&{}", query.as_str()));
+                query_text = Zeroizing::new(format!("api_key={encoded}&{}", query_text.as_str()));
                 None
             }
             Key::Missing => None,
         };
-        let agent = if ask.agent == Agent::Admitted { self.admitted } else { ask.agent };
+        let agent = if query.agent == Agent::Admitted { self.admitted } else { query.agent };
         let transport = if agent == Agent::Other { &self.other } else { &self.library };
         let (result, timings) = transport.exchange_timed(&transport::Request {
             lane: Lane::Read,
-            query: &query,
+            query: &query_text,
             key_header,
-            gzip: !ask.read.is_private(),
-            body_limit: LIMIT,
+            gzip: !query.read.is_private(),
+            body_limit: BODY_LIMIT,
             timeout: TIMEOUT.min(left),
             cancel,
             latch: &SendLatch::default(),
         });
         self.requests += 1;
         self.last = Some(Instant::now());
-        let got = Got { ask, result, timings };
-        if got.result.as_ref().is_ok_and(|reply| reply.status == 429) {
-            return Err(Stop::TooMany);
+        let answer = Answer { query, result, timings };
+        if answer.result.as_ref().is_ok_and(|reply| reply.status == 429) {
+            return Err(StopReason::TooMany);
         }
         if let (Some(code @ (Code::KeyInactive | Code::AccountBanned)), true) =
-            (got.code(), key != Key::Wrong)
+            (answer.code(), key != Key::Wrong)
         {
-            return Err(Stop::Refused(code.to_string()));
+            return Err(StopReason::Refused(code.to_string()));
         }
-        Ok(got)
+        Ok(answer)
     }
 
     /// Sets up the library's own client with the key location and the User-Agent that work.
@@ -358,11 +359,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_can_be_asked_is_a_read() {
-        let subject = Subject { order: Some("7".into()), ..Subject::default() };
-        for read in crate::probes::PROBES.iter().filter_map(|probe| probe.ask).map(|ask| ask.read) {
+    fn every_request_only_reads() {
+        let targets = Targets { order: Some("7".into()), ..Targets::default() };
+        for read in crate::questions::QUESTIONS
+            .iter()
+            .filter_map(|question| question.query)
+            .map(|query| query.read)
+        {
             for format in [Format::Plain, Format::Json] {
-                let query = read.query(format, &subject).unwrap();
+                let query = read.text(format, &targets).unwrap();
                 let action =
                     query.split('&').find_map(|pair| pair.strip_prefix("action=")).unwrap_or("");
                 assert!(matches!(
@@ -383,8 +388,8 @@ mod tests {
                     "{query}"
                 );
             }
-            if let Some(request) = read.request(&subject) {
-                assert_eq!(request.class(), protocol::ActionClass::Read);
+            if let Some(request) = read.request(&targets) {
+                assert_eq!(request.class(), protocol::ActionClass::ReadAction);
             }
         }
     }

@@ -5,13 +5,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::faults::{self, known_fields, number, text};
-use super::namespace::{Line, Namespace};
+use super::clock::NamespaceClock;
+use super::fault_rules::{self, known_fields, number, text};
+use super::namespace::{LogEntry, Namespace};
 use super::orders::{Order, Sms, State};
-use super::reply::{Reply, Request};
+use super::request_reply::{Reply, Request};
 use super::service::body_fields;
-use super::time::Time;
-use super::wallet::{Entry, Kind};
+use super::wallet::{EntryKind, LedgerEntry};
 use crate::Amount;
 
 /// The names of all control calls, for error messages.
@@ -19,17 +19,17 @@ const CALLS: &str =
     "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
 
 /// A control call on a namespace.
-struct Call<'a> {
+struct ControlCall<'a> {
     namespace: &'a mut Namespace,
     fields: Map<String, Value>,
     /// The current time, real and in the namespace, both in milliseconds since 1970.
-    outside: u64,
+    real_now: u64,
     now: u64,
     in_memory: bool,
 }
 
 /// The result of a call: its JSON, or the HTTP status and the sentence of its refusal.
-type Answer = Result<Value, (u16, String)>;
+type ControlResult = Result<Value, (u16, String)>;
 
 pub(super) fn health() -> Reply {
     Reply::json(200, &json!({"ok": true, "version": env!("CARGO_PKG_VERSION")}))
@@ -48,24 +48,24 @@ pub(super) fn run(
     namespace: &mut Namespace,
     call: &str,
     request: &Request<'_>,
-    outside: u64,
+    real_now: u64,
     in_memory: bool,
 ) -> Reply {
-    let now = namespace.time.now(outside);
-    namespace.settle(now, true);
+    let now = namespace.time.now(real_now);
+    namespace.advance_orders(now, true);
     let fields = match body_fields(request.body) {
         Ok(fields) => fields,
         Err(sentence) => return refusal(400, &format!("{call}: {sentence}; {}", example(call))),
     };
     let reads = matches!(request.method, "GET" | "HEAD");
-    let mut run = Call { namespace, fields, outside, now, in_memory };
+    let mut run = ControlCall { namespace, fields, real_now, now, in_memory };
     let answer = match (call, request.method) {
         ("ledger", _) if reads => Ok(run.ledger()),
         ("log", _) if reads => Ok(run.log()),
         ("clock", _) if reads => Ok(run.clock_json()),
-        ("faults", _) if reads => {
-            Ok(json!({"ok": true, "faults": run.namespace.rules.list(), "known": faults::known()}))
-        }
+        ("faults", _) if reads => Ok(
+            json!({"ok": true, "faults": run.namespace.rules.list(), "known": fault_rules::known()}),
+        ),
         ("faults", "DELETE") => {
             run.namespace.rules.clear(None);
             Ok(json!({"ok": true}))
@@ -109,12 +109,12 @@ fn example(call: &str) -> String {
     format!("send {body}")
 }
 
-impl Call<'_> {
+impl ControlCall<'_> {
     fn only(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
         known_fields(&self.fields, known).map_err(|sentence| bad(call, &sentence))
     }
 
-    fn seed(&mut self) -> Answer {
+    fn seed(&mut self) -> ControlResult {
         self.only("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
         let read = |sentence: String| bad("seed", &sentence);
         let wallet = match self.fields.get("wallet") {
@@ -145,7 +145,7 @@ impl Call<'_> {
         Ok(json!({"ok": true}))
     }
 
-    fn clock(&mut self) -> Answer {
+    fn clock(&mut self) -> ControlResult {
         self.only("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
         let read = |sentence: String| bad("clock", &sentence);
         let advance = number(&self.fields, "advance_ms").map_err(read)?;
@@ -163,14 +163,14 @@ impl Call<'_> {
                 return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into()));
             }
             None => time,
-            Some("real") => Time::REAL,
-            Some("manual") => Time::manual(set.unwrap_or(self.now)),
+            Some("real") => NamespaceClock::REAL,
+            Some("manual") => NamespaceClock::manual(set.unwrap_or(self.now)),
             Some(_) => return Err(read("\"mode\" is real or manual".into())),
         };
-        let time = speed.map_or(time, |speed| time.with_speed(speed, self.outside));
-        self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.outside));
-        self.now = self.namespace.time.now(self.outside);
-        self.namespace.settle(self.now, true);
+        let time = speed.map_or(time, |speed| time.with_speed(speed, self.real_now));
+        self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.real_now));
+        self.now = self.namespace.time.now(self.real_now);
+        self.namespace.advance_orders(self.now, true);
         Ok(self.clock_json())
     }
 
@@ -188,7 +188,7 @@ impl Call<'_> {
     }
 
     /// Runs `act` on the order with the call's id, if it is pending.
-    fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> Answer {
+    fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> ControlResult {
         let id = self.id(call)?;
         let done = self.namespace.with_order(&id, self.now, |order, _| match order.state {
             State::Pending => (Ok(()), act(order)),
@@ -203,7 +203,7 @@ impl Call<'_> {
         }
     }
 
-    fn sms(&mut self) -> Answer {
+    fn sms(&mut self) -> ControlResult {
         self.only("sms", &["id", "text", "code"])?;
         let read = |sentence: String| bad("sms", &sentence);
         let (code, body) =
@@ -217,13 +217,13 @@ impl Call<'_> {
         })
     }
 
-    fn end(&mut self, state: State) -> Answer {
+    fn end(&mut self, state: State) -> ControlResult {
         let call = if state == State::Expired { "expire" } else { "provider_cancel" };
         self.only(call, &["id"])?;
         self.on_pending(call, |order| order.end(state))
     }
 
-    fn faults(&mut self) -> Answer {
+    fn faults(&mut self) -> ControlResult {
         if self.fields.get("clear") == Some(&Value::Bool(true)) {
             self.only("faults", &["clear", "fault"])?;
             let id = text(&self.fields, "fault").map_err(|sentence| bad("faults", &sentence))?;
@@ -245,7 +245,7 @@ impl Call<'_> {
             "refunds": wallet.refunds,
             "charged": rupees(wallet.charged),
             "refunded": rupees(wallet.refunded),
-            "entries": wallet.entries.iter().map(entry_json).collect::<Value>(),
+            "entries": wallet.entries.iter().map(ledger_entry_json).collect::<Value>(),
         })
     }
 
@@ -280,7 +280,7 @@ impl Call<'_> {
     }
 
     fn log(&self) -> Value {
-        json!({"ok": true, "log": self.namespace.log().iter().map(line_json).collect::<Value>()})
+        json!({"ok": true, "log": self.namespace.log().iter().map(log_entry_json).collect::<Value>()})
     }
 }
 
@@ -315,10 +315,10 @@ fn code_in(text: &str) -> Box<str> {
     runs.find(|run| run.len() >= 4).unwrap_or(text).into()
 }
 
-pub(super) fn entry_json(entry: &Entry) -> Value {
-    let Entry { kind, order_id, activation_id, micros, at_ms } = entry;
+pub(super) fn ledger_entry_json(entry: &LedgerEntry) -> Value {
+    let LedgerEntry { kind, order_id, activation_id, micros, at_ms } = entry;
     json!({
-        "kind": if *kind == Kind::Charge { "charge" } else { "refund" },
+        "kind": if *kind == EntryKind::Charge { "charge" } else { "refund" },
         "order_id": order_id,
         "activation_id": activation_id,
         "price": rupees(*micros),
@@ -326,8 +326,8 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
     })
 }
 
-pub(super) fn line_json(line: &Line) -> Value {
-    let Line { at_ms, action, request, status, reply, fault, reason } = line;
+pub(super) fn log_entry_json(line: &LogEntry) -> Value {
+    let LogEntry { at_ms, action, request, status, reply, fault, reason } = line;
     json!({
         "at_ms": at_ms,
         "action": action,

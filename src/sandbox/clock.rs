@@ -3,43 +3,43 @@
 
 /// How a namespace's time follows the real time. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Time {
+pub(super) struct NamespaceClock {
     /// The real time at which the namespace's time was `namespace_ms`.
-    outside: u64,
-    inside: u64,
+    real_ms: u64,
+    namespace_ms: u64,
     /// Namespace milliseconds per 1,000 real ones; 0 means that the clock stands still.
     speed: u64,
 }
 
-impl Time {
+impl NamespaceClock {
     /// A clock that shows the real time.
-    pub(super) const REAL: Self = Self { outside: 0, inside: 0, speed: 1_000 };
+    pub(super) const REAL: Self = Self { real_ms: 0, namespace_ms: 0, speed: 1_000 };
 
     /// Returns the time in the namespace.
-    pub(super) fn now(&self, outside: u64) -> u64 {
+    pub(super) fn now(&self, real_ms: u64) -> u64 {
         let passed =
-            u128::from(outside.saturating_sub(self.outside)) * u128::from(self.speed) / 1_000;
-        self.inside.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
+            u128::from(real_ms.saturating_sub(self.real_ms)) * u128::from(self.speed) / 1_000;
+        self.namespace_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
     /// Creates a clock that stands still at `namespace_ms` until it is advanced.
-    pub(super) fn manual(inside: u64) -> Self {
-        Self { outside: 0, inside, speed: 0 }
+    pub(super) fn manual(namespace_ms: u64) -> Self {
+        Self { real_ms: 0, namespace_ms, speed: 0 }
     }
 
     /// Continues from the current time at this speed, in thousandths of the real speed.
-    pub(super) fn with_speed(&self, speed: u64, outside: u64) -> Self {
-        Self { outside, inside: self.now(outside), speed }
+    pub(super) fn with_speed(&self, speed: u64, real_ms: u64) -> Self {
+        Self { real_ms, namespace_ms: self.now(real_ms), speed }
     }
 
     /// Jumps ahead and then continues at the same speed.
-    pub(super) fn advanced(&self, by: u64, outside: u64) -> Self {
-        let now = self.with_speed(self.speed, outside);
-        Self { inside: now.inside.saturating_add(by), ..now }
+    pub(super) fn advanced(&self, by: u64, real_ms: u64) -> Self {
+        let now = self.with_speed(self.speed, real_ms);
+        Self { namespace_ms: now.namespace_ms.saturating_add(by), ..now }
     }
 
     pub(super) fn mode(&self) -> &'static str {
-        match (self.speed, self.inside == self.outside) {
+        match (self.speed, self.namespace_ms == self.real_ms) {
             (0, _) => "manual",
             (1_000, true) => "real",
             _ => "shifted",
@@ -77,12 +77,12 @@ mod tests {
 
     #[test]
     fn the_time_inside_follows_its_settings() {
-        assert_eq!(Time::REAL.now(5_000), 5_000);
-        let fast = Time::REAL.with_speed(60_000, 5_000);
+        assert_eq!(NamespaceClock::REAL.now(5_000), 5_000);
+        let fast = NamespaceClock::REAL.with_speed(60_000, 5_000);
         assert_eq!((fast.now(5_000), fast.now(6_000)), (5_000, 65_000));
         let ahead = fast.advanced(1_000, 6_000);
         assert_eq!((ahead.now(6_000), ahead.now(7_000)), (66_000, 126_000));
-        let still = Time::manual(42);
+        let still = NamespaceClock::manual(42);
         assert_eq!((still.now(0), still.now(u64::MAX)), (42, 42));
         assert_eq!(still.advanced(8, 99).now(1_000_000), 50);
         assert_eq!(fast.now(u64::MAX), u64::MAX, "saturates");

@@ -5,18 +5,18 @@
 //! one piece, so that it fits into one segment.
 
 use super::gzip::{gzip_stored, gzip_zeros};
-use super::reply::{Delivery, Reply};
+use super::request_reply::{Delivery, Reply};
 
 /// The bytes to write, and what happens afterwards.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct EncodedReply {
     pub(super) bytes: Vec<u8>,
-    pub(super) then: Then,
+    pub(super) then: AfterReply,
 }
 
 /// What happens to a connection after the bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum AfterReply {
     /// The connection serves the next request.
     Keep,
     /// The connection is closed normally (FIN).
@@ -56,7 +56,7 @@ const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
 
 /// Encodes a reply with its delivery. `head_only` omits the body, for a HEAD request; `keep` says
 /// whether the client wants to keep the connection.
-pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
+pub(super) fn encode(reply: Reply, head_only: bool, keep: bool) -> EncodedReply {
     let Reply { status, content_type, headers, body, delivery } = reply;
     let sized = !matches!(status, 100..=199 | 204 | 304);
     let mut head = Head { text: String::with_capacity(256) };
@@ -100,41 +100,45 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
 }
 
 /// Encodes a delivery that ends the connection.
-fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
+fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedReply {
     let length = body.len();
     let half = &body[..length / 2];
     let cut = &body[..length.saturating_sub(2)];
-    let silent = |then| Plan { bytes: Vec::new(), then };
+    let silent = |then| EncodedReply { bytes: Vec::new(), then };
     match delivery {
-        Delivery::Reset => silent(Then::Reset),
-        Delivery::Stall => silent(Then::Stall),
+        Delivery::Reset => silent(AfterReply::Reset),
+        Delivery::Stall => silent(AfterReply::Stall),
         Delivery::Events(namespace) => {
             head.add("Connection", "close");
-            Plan { bytes: head.with(b""), then: Then::Events(namespace) }
+            EncodedReply { bytes: head.with(b""), then: AfterReply::Events(namespace) }
         }
         // An empty settings frame of HTTP/2.
-        Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
+        Delivery::Http2 => {
+            EncodedReply { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: AfterReply::Close }
+        }
         Delivery::HalfHeader => {
             let half = head.text.len() / 2;
-            Plan { bytes: head.text.into_bytes()[..half].into(), then: Then::Close }
+            EncodedReply { bytes: head.text.into_bytes()[..half].into(), then: AfterReply::Close }
         }
         Delivery::HalfBody | Delivery::StallBody => {
             head.length(length);
-            let then = if delivery == Delivery::HalfBody { Then::Close } else { Then::Stall };
-            Plan { bytes: head.with(half), then }
+            let then =
+                if delivery == Delivery::HalfBody { AfterReply::Close } else { AfterReply::Stall };
+            EncodedReply { bytes: head.with(half), then }
         }
         Delivery::EndlessBody => {
             head.add("Transfer-Encoding", "chunked");
-            Plan { bytes: head.with(b""), then: Then::Repeat(&ENDLESS_CHUNK) }
+            EncodedReply { bytes: head.with(b""), then: AfterReply::Repeat(&ENDLESS_CHUNK) }
         }
-        Delivery::EndlessHeaders => {
-            Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) }
-        }
+        Delivery::EndlessHeaders => EncodedReply {
+            bytes: head.text.into_bytes(),
+            then: AfterReply::Repeat(&ENDLESS_HEADER),
+        },
         Delivery::Unframed => ended(head, body, false),
         Delivery::UnframedCut => ended(head, cut, false),
         Delivery::Drip(every_ms) => {
             head.length(length);
-            Plan { then: Then::Drip(every_ms), ..ended(head, body, false) }
+            EncodedReply { then: AfterReply::Drip(every_ms), ..ended(head, body, false) }
         }
         Delivery::BadChunk => {
             head.add("Transfer-Encoding", "chunked");
@@ -163,11 +167,11 @@ fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
             ended(head, body, false)
         }
         // `Close`, and the deliveries that `encode` handles.
-        _ => silent(Then::Close),
+        _ => silent(AfterReply::Close),
     }
 }
 
-fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> Plan {
+fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> EncodedReply {
     head.add("Content-Encoding", "gzip");
     head.length(encoded.len());
     ended(head, encoded, keep)
@@ -196,9 +200,12 @@ impl Head {
     }
 }
 
-fn ended(mut head: Head, body: &[u8], keep: bool) -> Plan {
+fn ended(mut head: Head, body: &[u8], keep: bool) -> EncodedReply {
     head.add("Connection", if keep { "keep-alive" } else { "close" });
-    Plan { bytes: head.with(body), then: if keep { Then::Keep } else { Then::Close } }
+    EncodedReply {
+        bytes: head.with(body),
+        then: if keep { AfterReply::Keep } else { AfterReply::Close },
+    }
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
@@ -247,42 +254,42 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn planned(delivery: Delivery) -> (String, Then) {
+    fn planned(delivery: Delivery) -> (String, AfterReply) {
         let reply = Reply { delivery, ..Reply::new(200, "text/html", "ACCESS_READY") };
-        let Plan { bytes, then } = plan(reply, false, true);
+        let EncodedReply { bytes, then } = encode(reply, false, true);
         (String::from_utf8_lossy(&bytes).into_owned(), then)
     }
 
     #[test]
     fn each_delivery_has_the_bytes_it_says() {
         for (delivery, part, ends, then) in [
-            (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", Then::Keep),
+            (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", AfterReply::Keep),
             (
                 Delivery::Chunked,
                 "Transfer-Encoding: chunked",
                 "\r\n\r\n6\r\nACCESS\r\n6\r\n_READY\r\n0\r\n\r\n",
-                Then::Keep,
+                AfterReply::Keep,
             ),
-            (Delivery::HalfBody, "Content-Length: 12\r\n", "\r\n\r\nACCESS", Then::Close),
-            (Delivery::HalfHeader, "HTTP/1.1 200", "", Then::Close),
-            (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", Then::Close),
-            (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", Then::Close),
-            (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", Then::Close),
+            (Delivery::HalfBody, "Content-Length: 12\r\n", "\r\n\r\nACCESS", AfterReply::Close),
+            (Delivery::HalfHeader, "HTTP/1.1 200", "", AfterReply::Close),
+            (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", AfterReply::Close),
+            (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", AfterReply::Close),
+            (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", AfterReply::Close),
             (
                 Delivery::TwoLengths,
                 "Content-Length: 12\r\nContent-Length: 13\r\n",
                 "ACCESS_READY",
-                Then::Close,
+                AfterReply::Close,
             ),
-            (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", Then::Close),
+            (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", AfterReply::Close),
             (
                 Delivery::Informed(103),
                 "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK",
                 "ACCESS_READY",
-                Then::Keep,
+                AfterReply::Keep,
             ),
-            (Delivery::Reset, "", "", Then::Reset),
-            (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", Then::Drip(200)),
+            (Delivery::Reset, "", "", AfterReply::Reset),
+            (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", AfterReply::Drip(200)),
         ] {
             let (text, after) = planned(delivery);
             assert!(
@@ -298,7 +305,7 @@ mod tests {
         for row in super::super::fault_table::TABLE {
             if let super::super::fault_table::Effect::Deliver(delivery) = row.effect {
                 let reply = Reply { delivery, ..Reply::new(204, "text/html", "") };
-                plan(reply, true, false);
+                encode(reply, true, false);
             }
         }
     }

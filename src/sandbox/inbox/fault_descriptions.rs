@@ -9,8 +9,8 @@ pub(super) fn of(id: &str) -> &'static str {
 const MEANINGS: &[(&str, &str)] = &[
     ("N05", "The connection is reset before the request is read; nothing happens"),
     ("N06", "It happens, and the connection ends without a reply"),
-    ("N07", "A kept connection ends as the request arrives; nothing happens"),
-    ("N08", "It happens, and half of the reply arrives"),
+    ("N07", "A kept connection ends as the request sms_arrives; nothing happens"),
+    ("N08", "It happens, and half of the reply sms_arrives"),
     ("N09", "A plain reply without a length, whole or cut short"),
     ("N10", "It happens, and nothing is answered, or half of the body"),
     ("N11", "The reply drips, a byte at a time"),

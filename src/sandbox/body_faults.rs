@@ -8,7 +8,7 @@
 use serde_json::{Map, Value, json};
 
 /// Edits a body.
-pub(super) type Reshape = fn(Vec<u8>) -> Vec<u8>;
+pub(super) type BodyEdit = fn(Vec<u8>) -> Vec<u8>;
 
 /// The fields that hold an activation id.
 const ID_FIELDS: [&str; 2] = ["activation_id", "new_activation_id"];
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn each_bend_changes_what_it_says() {
-        let cases: [(Reshape, &str); 9] = [
+        let cases: [(BodyEdit, &str); 9] = [
             (half, r#"{"activation_id":"38496653","multi"#),
             (quotes, &format!("\"{BODY}\"")),
             (junk, &format!("{BODY}<!-- cached -->")),
@@ -264,7 +264,7 @@ mod tests {
         let map = r#"{"data":{"orders":{"7":{"order_id":7}}},"status":"OK"}"#;
         let countries = r#"{"countries":{"22":{"code":"22","name":"India"}}}"#;
         let list = r#"{"countries":[{"code":"22","eng":"India","id":22}],"status":"OK","total":1}"#;
-        let cases: [(Reshape, &str, &str); 4] = [
+        let cases: [(BodyEdit, &str, &str); 4] = [
             (orders_list, orders, r#"[{"order_id":7}]"#),
             (orders_map, orders, map),
             (countries_list, countries, list),

@@ -2,22 +2,23 @@
 
 use std::fmt::Write as _;
 
-use crate::judge::{Finding, Verdict};
-use crate::probes::Probe;
+use crate::findings::{Finding, Verdict};
+use crate::questions::Question;
 
 /// The widths of the columns, which are separated by two blanks.
 const WIDTHS: [usize; 5] = [22, 18, 18, 24, 10];
 const HEADS: [&str; 5] = ["question", "documented", "family", "observed here", "verdict"];
 
 /// The whole table; `colour` is set only for a terminal.
-pub(crate) fn table(rows: &[(&Probe, Finding)], colour: bool) -> String {
+pub(crate) fn table(rows: &[(&Question, Finding)], colour: bool) -> String {
     let mut text = lines(&HEADS, None);
     text.push_str(&lines(
         &WIDTHS.map(|width| "-".repeat(width)).each_ref().map(String::as_str),
         None,
     ));
-    for (probe, Finding { observed, verdict }) in rows {
-        let cells = [probe.question, probe.documented, probe.family, observed, verdict.word()];
+    for (question, Finding { observed, verdict }) in rows {
+        let cells =
+            [question.question, question.documented, question.family, observed, verdict.word()];
         text.push_str(&lines(&cells, colour.then(|| paint(*verdict))));
     }
     text
@@ -88,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_fit_100_columns_and_lose_nothing() {
+    fn rows_fit_100_columns_without_loss() {
         let long = "x".repeat(60);
         let cells =
             ["a question of several words that goes on", "-", "-", long.as_str(), "documented"];

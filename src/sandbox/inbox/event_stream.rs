@@ -9,24 +9,24 @@ use std::time::Duration;
 
 /// The maximum number of pages served at once. Each page holds a connection that clients may need.
 pub(in crate::sandbox) const MAX_PAGES: usize = 16;
-pub(in crate::sandbox) const TOO_MANY: &str =
-    "As many pages of the sandbox are open as it serves: close one.\n";
+pub(in crate::sandbox) const TOO_MANY_PAGES: &str =
+    "The sandbox serves at most 16 open pages: close one.\n";
 
 /// The pause between two polls. Changes within one pause are sent as one event.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Writes the updates that `next_update` returns until the page is closed. It reads during the
 /// pause, so it notices at once when the page is closed.
-pub(in crate::sandbox) fn carry(
+pub(in crate::sandbox) fn stream_updates(
     mut stream: &TcpStream,
     stopping: &AtomicBool,
-    mut news: impl FnMut() -> Option<String>,
+    mut next_update: impl FnMut() -> Option<String>,
 ) -> Result<()> {
     stream.set_read_timeout(Some(PAUSE))?;
     let mut unread = [0; 64];
     while !stopping.load(Ordering::Acquire) {
-        if let Some(news) = news() {
-            stream.write_all(format!("data: {news}\n\n").as_bytes())?;
+        if let Some(update) = next_update() {
+            stream.write_all(format!("data: {update}\n\n").as_bytes())?;
         }
         match stream.read(&mut unread) {
             // A client that sends data instead of reading is not an inbox page.
