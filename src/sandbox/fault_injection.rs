@@ -15,7 +15,7 @@ const DRIP_MS: u32 = 200;
 pub(super) fn match_rule<'a>(
     namespace: &'a mut Namespace,
     params: &Params,
-    origin: ClientTraits<'_>,
+    client: ClientTraits<'_>,
     before_connect: bool,
 ) -> Option<&'a FaultRule> {
     if namespace.rules.is_empty() {
@@ -28,7 +28,7 @@ pub(super) fn match_rule<'a>(
         action: params.get("action").unwrap_or(""),
         service: params.get("service").or(of_order),
         id,
-        origin,
+        client,
     };
     namespace.rules.next_match(traits, before_connect)
 }
@@ -112,11 +112,11 @@ pub(super) fn run_action(
     namespace: &mut Namespace,
     action: &str,
     params: &Params,
-    origin: ClientTraits<'_>,
+    client: ClientTraits<'_>,
     json: bool,
     now: u64,
 ) -> (Reply, Option<&'static str>, Option<String>) {
-    let fault = match_rule(namespace, params, origin, false).map(Fault::of);
+    let fault = match_rule(namespace, params, client, false).map(Fault::of);
     let service_fault = match &fault {
         Some(Fault { effect: Effect::Service(service_fault), .. }) => Some(*service_fault),
         _ => None,

@@ -41,7 +41,7 @@ pub(super) struct FaultRule {
     action: Option<String>,
     service: Option<String>,
     id: Option<String>,
-    key_in: Option<String>,
+    api_key_location: Option<String>,
     agent: Option<String>,
     nth: u64,
     /// The number of hits after which the rule stops; 0 means no limit.
@@ -64,14 +64,14 @@ pub(super) struct RequestTraits<'a> {
     pub(super) action: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) id: Option<&'a str>,
-    pub(super) origin: ClientTraits<'a>,
+    pub(super) client: ClientTraits<'a>,
 }
 
 /// How the client identifies itself in a request.
 #[derive(Clone, Copy, Default)]
 pub(super) struct ClientTraits<'a> {
     /// The API key's location: `query`, `bearer` or `header`.
-    pub(super) key_in: &'static str,
+    pub(super) api_key_location: &'static str,
     pub(super) agent: Option<&'a str>,
 }
 
@@ -167,8 +167,11 @@ impl FaultRule {
         };
         known_fields(traits, &["action", "service", "id", "key_in", "agent"])?;
         let owned = |name| Ok::<_, String>(text(traits, name)?.map(str::to_string));
-        let key_in = owned("key_in")?;
-        if key_in.as_deref().is_some_and(|place| !matches!(place, "query" | "bearer" | "header")) {
+        let api_key_location = owned("key_in")?;
+        if api_key_location
+            .as_deref()
+            .is_some_and(|place| !matches!(place, "query" | "bearer" | "header"))
+        {
             return Err("\"key_in\" must be query, bearer or header".into());
         }
         let timing = match text(fields, "when")? {
@@ -199,7 +202,7 @@ impl FaultRule {
             action: owned("action")?,
             service: owned("service")?,
             id: owned("id")?,
-            key_in,
+            api_key_location,
             agent: owned("agent")?,
             nth: number(fields, "nth")?.unwrap_or(1).max(1),
             times: number(fields, "times")?.unwrap_or(1),
@@ -217,7 +220,8 @@ impl FaultRule {
     }
 
     fn matches(&self, traits: RequestTraits<'_>) -> bool {
-        let RequestTraits { action, service, id, origin: ClientTraits { key_in, agent } } = traits;
+        let RequestTraits { action, service, id, client: ClientTraits { api_key_location, agent } } =
+            traits;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
         };
@@ -226,7 +230,7 @@ impl FaultRule {
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
-            && is(&self.key_in, Some(key_in))
+            && is(&self.api_key_location, Some(api_key_location))
             // The agent matches by prefix, because the version in it changes.
             && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
     }
@@ -240,7 +244,7 @@ impl FaultRule {
                 "action": self.action,
                 "service": self.service,
                 "id": self.id,
-                "key_in": self.key_in,
+                "key_in": self.api_key_location,
                 "agent": self.agent,
             },
             "nth": self.nth,
@@ -333,7 +337,7 @@ mod tests {
         action: "getNumber",
         service: Some("tg"),
         id: None,
-        origin: ClientTraits { key_in: "header", agent: Some("libsastaotp/0.1.0") },
+        client: ClientTraits { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
     };
 
     #[test]

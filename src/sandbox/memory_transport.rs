@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::fault_table::Unreachable;
 use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
-use crate::Cancel;
+use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
 
@@ -25,7 +25,7 @@ pub struct MemoryTransport {
     clock: Arc<dyn Clock>,
     /// The service's time when the clock's monotonic time is zero, in milliseconds since 1970. If
     /// the client's wall clock jumps, the service's time does not.
-    started_ms: u64,
+    start_ms: u64,
     latency: Duration,
 }
 
@@ -58,7 +58,7 @@ impl MemoryTransport {
             service,
             sent: Arc::default(),
             clock,
-            started_ms: millis(wall.saturating_sub(monotonic)),
+            start_ms: millis(wall.saturating_sub(monotonic)),
             latency: Duration::ZERO,
         }
     }
@@ -87,7 +87,7 @@ impl MemoryTransport {
     }
 
     fn now_ms(&self) -> u64 {
-        self.started_ms.saturating_add(millis(self.clock.now().monotonic))
+        self.start_ms.saturating_add(millis(self.clock.now().monotonic))
     }
 
     /// Pauses on the clock. Returns `false` if the request was cancelled and the cancellation
@@ -96,7 +96,9 @@ impl MemoryTransport {
         match request.lane {
             Lane::Read => self.clock.sleep(duration, request.cancel),
             // A charge that was sent continues until its reply.
-            Lane::Charge => self.clock.sleep(duration, &Cancel::new()) || request.latch.is_sent(),
+            Lane::Charge => {
+                self.clock.sleep(duration, &CancelToken::new()) || request.latch.is_sent()
+            }
         }
     }
 }
@@ -327,7 +329,7 @@ mod tests {
             &self,
             query: &str,
             lane: Lane,
-            cancel: &Cancel,
+            cancel: &CancelToken,
             latch: &SendLatch,
         ) -> Result<transport::Reply, TransportError> {
             self.transport.exchange(&transport::Request {
@@ -343,7 +345,7 @@ mod tests {
         }
 
         fn ask(&self, query: &str) -> Result<transport::Reply, TransportError> {
-            self.ask_with(query, Lane::Read, &Cancel::new(), &SendLatch::default())
+            self.ask_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
         }
 
         fn body(&self, query: &str) -> String {
@@ -452,9 +454,9 @@ mod tests {
         let latch = SendLatch::default();
         assert!(latch.try_abandon());
         let query = "action=getNumber&service=zz_ok";
-        let error = bench.ask_with(query, Lane::Charge, &Cancel::new(), &latch).unwrap_err();
+        let error = bench.ask_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         cancel.cancel();
         let error =
             bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();

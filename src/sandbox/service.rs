@@ -122,9 +122,9 @@ impl Service {
     /// Returns why the service cannot be reached, if a fault rule says so for this request.
     pub(super) fn unreachable(&mut self, request: &Request<'_>) -> Option<Unreachable> {
         let params = Params::parse(request.query);
-        let (key, origin) = key_of(request, &params)?;
+        let (key, client) = key_of(request, &params)?;
         let namespace = self.namespaces.get_mut(key)?;
-        let rule = match_rule(namespace, &params, origin, true)?;
+        let rule = match_rule(namespace, &params, client, true)?;
         match rule.row.effect {
             Effect::Unreachable(unreachable) => Some(unreachable),
             _ => None,
@@ -134,7 +134,7 @@ impl Service {
     fn handle_action(&mut self, request: &Request<'_>, now: u64) -> Reply {
         let params = Params::parse(request.query);
         let json = params.get("format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-        let Some((key, origin)) = key_of(request, &params) else {
+        let Some((key, client)) = key_of(request, &params) else {
             return ActionResult::refusal("BAD_KEY", "").reply(json);
         };
         let keys = self.namespaces.len();
@@ -149,7 +149,7 @@ impl Service {
                 let reason = "the parameter \"action\" is missing".to_string();
                 (ActionResult::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
             }
-            (None, action) => run_action(namespace, action, &params, origin, json, now),
+            (None, action) => run_action(namespace, action, &params, client, json, now),
         };
         let (total, most, least) = LOG_LINES;
         let limit = (total / keys.max(1)).clamp(least, most);
@@ -223,14 +223,14 @@ pub(super) fn host_refusal(request: &Request<'_>) -> Option<Reply> {
 fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, ClientTraits<'a>)> {
     let bearer =
         || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let (key, key_in) = params
+    let (key, api_key_location) = params
         .get("api_key")
         .map(|key| (key, "query"))
         .or_else(|| Some((bearer()?, "bearer")))
         .or_else(|| Some((request.api_key?, "header")))?;
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-    let origin = ClientTraits { key_in, agent: request.user_agent };
-    (visible && (1..=256).contains(&key.len())).then_some((key, origin))
+    let client = ClientTraits { api_key_location, agent: request.user_agent };
+    (visible && (1..=256).contains(&key.len())).then_some((key, client))
 }
 
 /// The keys that are always refused, each with its error code and the reason.

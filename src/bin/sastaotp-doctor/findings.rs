@@ -163,7 +163,7 @@ pub(crate) fn agent(answers: &Answers<'_>, row: &Question) -> Result<Finding, Fi
     let answer = answers.answer(row.name)?;
     let is_library = answer.query.agent == Agent::Library;
     Ok(match answer.failure() {
-        Some(Failure::Unreadable(bad)) if bad.fault == "H04" => {
+        Some(Failure::Unreadable(bad)) if bad.fault == "blocked_by_firewall" => {
             let observed = format_args!("refused: {} (HTTP {})", bad.problem, bad.http_status);
             either(false, is_library, observed)
         }
@@ -175,8 +175,11 @@ pub(crate) fn agent(answers: &Answers<'_>, row: &Question) -> Result<Finding, Fi
 
 pub(crate) fn key_in_header(answers: &Answers<'_>, _: &Question) -> Result<Finding, Finding> {
     let library = answers.answer("agent-library")?;
-    let answer =
-        if library.fault() == Some("H04") { answers.answer("agent-other")? } else { library };
+    let answer = if library.fault() == Some("blocked_by_firewall") {
+        answers.answer("agent-other")?
+    } else {
+        library
+    };
     key_of(answer, false)
 }
 
@@ -409,7 +412,7 @@ pub(crate) fn orders_fields(answers: &Answers<'_>, _: &Question) -> Result<Findi
         ("service", read.service.is_none()),
         ("price", read.price.is_none()),
         ("status", read.status.is_none()),
-        ("time", read.created_at.is_none()),
+        ("time", read.created_text.is_none()),
     ]
     .into_iter()
     .filter_map(|(name, missing)| missing.then_some(name))
@@ -439,7 +442,7 @@ pub(crate) fn orders_time(answers: &Answers<'_>, _: &Question) -> Result<Finding
     let Some(order) = page.orders.first() else {
         return Ok(found(Verdict::Unseen, "no order yet"));
     };
-    let Some(time) = &order.created_at else {
+    let Some(time) = &order.created_text else {
         return Ok(found(Verdict::New, "no field that the library can read"));
     };
     // Shows only the format: a word could be private, and digits would be hidden like a phone
@@ -454,7 +457,7 @@ pub(crate) fn orders_time(answers: &Answers<'_>, _: &Question) -> Result<Finding
         })
         .collect();
     let zone =
-        if order.created.is_some() { "seconds since 1970" } else { "the time zone is unknown" };
+        if order.created_at.is_some() { "seconds since 1970" } else { "the time zone is unknown" };
     Ok(found(Verdict::New, format_args!("{form}: {zone}")))
 }
 

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use serde_json::json;
 
 use captures::{Capture, capture};
@@ -69,9 +69,9 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 /// Returns a token that an interrupt triggers. A second interrupt ends the program at once.
-fn interruptible() -> io::Result<Cancel> {
+fn interruptible() -> io::Result<CancelToken> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let (cancel, interrupted) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
+    let (cancel, interrupted) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_shutdown(
             signal,
@@ -238,7 +238,7 @@ fn buy(
     options: &Options,
     charges: &PurchaseOptions,
     sender: &mut Sender,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, query::Answer)>,
     transcript: &mut Transcript<'_>,
 ) -> TrialResult {

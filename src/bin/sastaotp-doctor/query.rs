@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::protocol::{self, Code, Failure, RawReply, Request};
 use sastaotp::transport::{
     self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
@@ -284,7 +284,11 @@ impl Sender {
     }
 
     /// Sends one request, after the pause.
-    pub(crate) fn send(&mut self, query: Query, cancel: &Cancel) -> Result<Answer, StopReason> {
+    pub(crate) fn send(
+        &mut self,
+        query: Query,
+        cancel: &CancelToken,
+    ) -> Result<Answer, StopReason> {
         let Limits { pause, total, requests } = self.limits;
         let left = total.saturating_sub(self.started.elapsed() + pause);
         if self.requests >= requests || left.is_zero() {
@@ -344,12 +348,14 @@ impl Sender {
     /// Sets up the library's own client with the key location and the User-Agent that work.
     pub(crate) fn client(&self, base_url: &str, other_agent: &str) -> sastaotp::ClientBuilder {
         let place = match self.accepted {
-            Key::Bearer => sastaotp::KeyIn::Bearer,
-            Key::Query => sastaotp::KeyIn::Query,
-            _ => sastaotp::KeyIn::Header,
+            Key::Bearer => sastaotp::ApiKeyLocation::Bearer,
+            Key::Query => sastaotp::ApiKeyLocation::Query,
+            _ => sastaotp::ApiKeyLocation::Header,
         };
-        let builder =
-            sastaotp::Client::builder().api_key(&self.key).base_url(base_url).key_in(place);
+        let builder = sastaotp::Client::builder()
+            .api_key(&self.key)
+            .base_url(base_url)
+            .api_key_location(place);
         if self.admitted == Agent::Other { builder.user_agent(other_agent) } else { builder }
     }
 }
@@ -389,7 +395,7 @@ mod tests {
                 );
             }
             if let Some(request) = read.request(&targets) {
-                assert_eq!(request.class(), protocol::ActionClass::ReadAction);
+                assert_eq!(request.class(), protocol::ActionClass::Read);
             }
         }
     }

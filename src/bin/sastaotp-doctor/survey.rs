@@ -1,7 +1,7 @@
 //! The survey: asks all questions in order, and takes the ids and codes for later questions from
 //! earlier replies.
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::protocol::{self, OrderStatus};
 
 use crate::findings::{Answers, Finding, word_of};
@@ -22,7 +22,7 @@ pub(crate) struct Survey {
 /// question and their total.
 pub(crate) fn survey(
     sender: &mut Sender,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     mut progress: impl FnMut(usize, usize),
 ) -> Survey {
     let mut survey = Survey { replies: Vec::new(), stop: None };
@@ -71,8 +71,11 @@ fn update_targets(
     let raw = |name: &str| answers.answer(name).ok().and_then(Answer::raw);
     match name {
         "agent-other" => {
-            let blocked =
-                |name: &str| answers.answer(name).is_ok_and(|answer| answer.fault() == Some("H04"));
+            let blocked = |name: &str| {
+                answers
+                    .answer(name)
+                    .is_ok_and(|answer| answer.fault() == Some("blocked_by_firewall"))
+            };
             match (blocked("agent-library"), blocked("agent-other")) {
                 (true, true) => return Err(StopReason::Blocked),
                 (true, false) => sender.admitted = Agent::Other,

@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 
 use sastaotp::{
-    Amount, Cancel, Charge, Client, EarlyCancel, Error, ErrorKind, Lease, NumberRequest, Retry,
-    Settled,
+    Amount, CancelToken, Charge, Client, Error, ErrorKind, Lease, NumberRequest, OnTooEarly, Retry,
+    SettlementState,
 };
 
 use crate::findings::{fields_of, first_word, json_of};
@@ -86,10 +86,10 @@ pub(crate) fn choose_cheapest(
     let offers = prices
         .iter()
         // `*` and `any` stand for any country.
-        .filter(|price| price.country.parse::<u64>().is_ok() && price.count != Some(0))
+        .filter(|price| price.country.parse::<u64>().is_ok() && price.available != Some(0))
         .filter(|price| service.is_none_or(|wanted| wanted == price.service))
         .filter(|price| country.is_none_or(|wanted| wanted == price.country))
-        .filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
+        .filter_map(|price| Some((price.price.filter(|price| *price > Amount::ZERO)?, price)));
     let Some((price, offer)) = offers.min_by_key(|(cost, _)| *cost) else {
         return Err(
             "nothing was bought: no number is on sale for this service and country".to_owned()
@@ -108,7 +108,7 @@ pub(crate) fn run(
     client: &Client,
     sender: &mut Sender,
     purchase: &Purchase,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, Answer)>,
     transcript: &mut Transcript<'_>,
 ) -> TrialResult {
@@ -186,7 +186,7 @@ fn not_bought(client: &Client, error: &Error, transcript: &mut Transcript<'_>) -
 fn look(
     sender: &mut Sender,
     id: &str,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, Answer)>,
     transcript: &mut Transcript<'_>,
 ) {
@@ -225,11 +225,11 @@ fn look(
 /// Cancels for the refund, and waits if the order is too young for that.
 fn settle(
     lease: &Lease,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     bought: Instant,
     transcript: &mut Transcript<'_>,
 ) -> TrialResult {
-    let mut result = lease.settle(EarlyCancel::Report);
+    let mut result = lease.settle(OnTooEarly::Fail);
     if let Err(error) = &result
         && let (ErrorKind::TooEarly, Retry::After(pause)) = (error.kind(), error.retry())
     {
@@ -238,7 +238,7 @@ fn settle(
             "not yet: the order is {age} s old and can be cancelled in {} s",
             pause.as_secs()
         ));
-        result = lease.with_cancel(cancel).settle(EarlyCancel::WaitOut);
+        result = lease.with_cancel(cancel).settle(OnTooEarly::Wait);
     }
     if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
         transcript.say_open(
@@ -246,19 +246,19 @@ fn settle(
             lease.id(),
             "",
         );
-        result = lease.with_timeout(LAST_ATTEMPT).settle(EarlyCancel::Report);
+        result = lease.with_timeout(LAST_ATTEMPT).settle(OnTooEarly::Fail);
     }
     let age = bought.elapsed().as_secs();
     match result {
         Ok(settlement) => {
             let how = match settlement.state {
-                Settled::Cancelled => "cancelled for its refund",
-                Settled::Completed => "a code arrived: completed, and its price is spent",
-                Settled::CodeArrived => "a code arrived, and the order is open",
+                SettlementState::Cancelled => "cancelled for its refund",
+                SettlementState::Completed => "a code arrived: completed, and its price is spent",
+                SettlementState::CodeArrived => "a code arrived, and the order is open",
                 _ => "the order had already ended",
             };
             transcript.say(&format!("{how}, after {age} s"));
-            if settlement.state == Settled::CodeArrived {
+            if settlement.state == SettlementState::CodeArrived {
                 open(lease, transcript)
             } else {
                 TrialResult::Settled
