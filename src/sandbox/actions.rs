@@ -89,19 +89,19 @@ impl ActionCall<'_> {
             "getOrders" => self.get_orders(),
             _ => ActionResult::refusal(
                 "BAD_ACTION",
-                format!("the service has no action {action:?}; names are case-sensitive"),
+                format!("unknown action {action:?}; action names are case-sensitive"),
             ),
         }
     }
 
     fn get_number(&mut self) -> ActionResult {
         let Some(code) = self.params.get("service") else {
-            return missing("service");
+            return missing_parameter("service");
         };
         let Some(item) = catalogue::item(code) else {
             return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
-                format!("there is no service {code:?}; getServicesList has them all"),
+                format!("unknown service {code:?}; getServicesList lists all services"),
             );
         };
         // The vendor's page says that `operator` pins a country, so it takes precedence over
@@ -119,7 +119,7 @@ impl ActionCall<'_> {
                 let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
                 return ActionResult::refusal(
                     "MAX_PRICE_EXCEEDED",
-                    format!("{code} costs {price} and maxPrice is {limit}"),
+                    format!("{code} costs {price}, but maxPrice is {limit}"),
                 );
             }
         }
@@ -129,8 +129,8 @@ impl ActionCall<'_> {
         match item.scenario.purchase {
             PurchaseOutcome::NoNumbers => return no_numbers(item, country),
             PurchaseOutcome::Html => {
-                let reason =
-                    "the scenario of this service: a page, and nothing is bought".to_string();
+                let reason = "scenario of this service: nothing is bought, and the reply is a page"
+                    .to_string();
                 return ActionResult {
                     page: Some(ERROR_PAGE),
                     reason: Some(reason),
@@ -156,7 +156,7 @@ impl ActionCall<'_> {
         match item.scenario.purchase {
             PurchaseOutcome::Hidden(error) => ActionResult::refusal(
                 error,
-                format!("the scenario of this service: order {} was bought", order.order_id),
+                format!("scenario of this service: order {} was bought", order.order_id),
             ),
             PurchaseOutcome::LostReply => {
                 ActionResult { delivery: Delivery::Reset, ..purchase_reply(order) }
@@ -167,7 +167,7 @@ impl ActionCall<'_> {
 
     fn reget_number(&mut self) -> ActionResult {
         let Some(id) = self.params.get("id") else {
-            return missing("id");
+            return missing_parameter("id");
         };
         self.namespace.advance_orders(self.now, true);
         let Some(order) = self.namespace.order(id) else {
@@ -178,7 +178,7 @@ impl ActionCall<'_> {
         if !item.scenario.multi_sms {
             return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
-                format!("{} does not send several SMS to a number", item.code),
+                format!("{} sends only one SMS to a number", item.code),
             );
         }
         if order.received.is_empty() {
@@ -209,16 +209,20 @@ impl ActionCall<'_> {
 
     fn set_status(&mut self) -> ActionResult {
         let (Some(id), Some(status)) = (self.params.get("id"), self.params.get("status")) else {
-            return missing(if self.params.get("id").is_none() { "id" } else { "status" });
+            return missing_parameter(if self.params.get("id").is_none() {
+                "id"
+            } else {
+                "status"
+            });
         };
         let now = self.now;
         let done = self.namespace.with_order(id, now, |order, source| {
             if !matches!(status, "-1" | "8" | "1" | "3" | "6") {
-                let reason = format!("status={status} is none of -1, 8, 1, 3 and 6");
+                let reason = format!("invalid status {status}: use -1, 8, 1, 3 or 6");
                 return (ActionResult::refusal("BAD_STATUS", reason), 0);
             }
             if order.state != State::Pending {
-                let reason = format!("the order is {}", order.state.word());
+                let reason = format!("the order is already {}", order.state.word());
                 return (ActionResult::refusal("ALREADY_FINISHED", reason), 0);
             }
             match status {
@@ -237,7 +241,7 @@ impl ActionCall<'_> {
 
     fn get_status(&mut self, extended: bool) -> ActionResult {
         let Some(id) = self.params.get("id") else {
-            return missing("id");
+            return missing_parameter("id");
         };
         let seen = self.namespace.with_order(id, self.now, Order::poll);
         let (plain, sms) = match seen {
@@ -245,7 +249,7 @@ impl ActionCall<'_> {
             Some(StatusReply::Unknown) => {
                 return ActionResult::refusal(
                     "NO_ACTIVATION",
-                    "the scenario of this service: the id is not known yet",
+                    "scenario of this service: the id is not visible yet",
                 );
             }
             Some(StatusReply::Waiting) => ("STATUS_WAIT_CODE".into(), None),
@@ -327,7 +331,7 @@ impl ActionCall<'_> {
             .filter(|status| !matches!(*status, "pending" | "completed" | "cancelled" | "expired"))
         {
             let reason =
-                format!("status={status} is none of pending, completed, cancelled and expired");
+                format!("invalid status {status}: use pending, completed, cancelled or expired");
             return ActionResult::refusal("BAD_STATUS", reason);
         }
         self.namespace.advance_orders(self.now, true);
@@ -367,7 +371,7 @@ fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer)
     let unavailable = |reason: String| ActionResult::refusal("SERVICE_UNAVAILABLE", reason);
     let country = catalogue::country_of(wanted).ok_or_else(|| {
         unavailable(format!(
-            "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
+            "unknown country {wanted:?}; codes are not calling codes: getCountries lists them"
         ))
     })?;
     let offer = item.offer(country);
@@ -385,7 +389,7 @@ fn get_countries() -> ActionResult {
     ActionResult::json(json!({"status": "OK", "total": countries.len(), "countries": countries}))
 }
 
-fn missing(name: &str) -> ActionResult {
+fn missing_parameter(name: &str) -> ActionResult {
     ActionResult::refusal("MISSING_PARAMS", format!("the parameter {name:?} is missing"))
 }
 
@@ -403,13 +407,13 @@ fn no_numbers(item: &Item, country: &Country) -> ActionResult {
 
 fn purchase_refused(why: &PurchaseRefusal, price: i64) -> ActionResult {
     match why {
-        PurchaseRefusal::Balance => ActionResult::refusal(
+        PurchaseRefusal::InsufficientBalance => ActionResult::refusal(
             "NO_BALANCE",
-            format!("it costs {} and the wallet has less", Amount::from_micros(price)),
+            format!("the number costs {}, but the wallet has less", Amount::from_micros(price)),
         ),
-        PurchaseRefusal::Full => ActionResult::refusal(
+        PurchaseRefusal::TooManyOrders => ActionResult::refusal(
             "NO_NUMBERS",
-            "this key has as many orders as the sandbox keeps: POST /_sandbox/reset",
+            "this key has reached the sandbox's limit of orders: POST /_sandbox/reset",
         ),
     }
 }
@@ -420,9 +424,9 @@ fn accepted(token: &str) -> ActionResult {
 
 fn retry_reason(order: &Order) -> String {
     if order.item.scenario.multi_sms {
-        "the code that is waited for has not come yet".into()
+        "the order is still waiting for a code".into()
     } else {
-        format!("{} does not send several SMS to a number", order.item.code)
+        format!("{} sends only one SMS to a number", order.item.code)
     }
 }
 
@@ -432,7 +436,7 @@ fn cancel_refused(refused: &CancelResult) -> ActionResult {
             let seconds = ms / 1_000;
             let mut result = ActionResult::refusal(
                 "EARLY_CANCEL_DENIED",
-                format!("cancelling is possible {seconds} s after the purchase"),
+                format!("an order can be cancelled {seconds} s after the purchase"),
             );
             result.json["info"] = json!({"minActivationTime": seconds});
             result
@@ -441,7 +445,9 @@ fn cancel_refused(refused: &CancelResult) -> ActionResult {
             let details = "An OTP was received while the activation was being cancelled";
             ActionResult {
                 status: 409,
-                reason: Some("the scenario of this service: the code came at this moment".into()),
+                reason: Some(
+                    "scenario of this service: the code arrived during the cancellation".into(),
+                ),
                 ..ActionResult::json(json!({"title": "OTP_RECEIVED", "details": details}))
             }
         }

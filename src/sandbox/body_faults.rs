@@ -45,7 +45,8 @@ pub(super) fn invalid_utf8(mut body: Vec<u8>) -> Vec<u8> {
 
 pub(super) fn php_warning(body: Vec<u8>) -> Vec<u8> {
     around(
-        b"<br />\n<b>Warning</b>:  Undefined array key \"note\" in <b>handler_api.php</b> on line <b>217</b><br />\n",
+        b"<br />\n<b>Warning</b>:  Undefined array key \"note\" in <b>handler_api.php</b> \
+          on line <b>217</b><br />\n",
         body,
         b"",
     )
@@ -143,7 +144,9 @@ pub(super) fn countries_list(body: Vec<u8>) -> Vec<u8> {
     };
     let listed: Vec<Value> = countries
         .iter()
-        .map(|(code, country)| json!({"id": code.parse::<u64>().ok(), "eng": country["name"], "code": code}))
+        .map(|(code, country)| {
+            json!({"id": code.parse::<u64>().ok(), "eng": country["name"], "code": code})
+        })
         .collect();
     json!({"status": "OK", "countries": listed, "total": listed.len()}).to_string().into()
 }
@@ -239,7 +242,7 @@ mod tests {
     const BODY: &str = r#"{"activation_id":"38496653","multi":false,"price":18.5,"status":"OK"}"#;
 
     #[test]
-    fn each_bend_changes_what_it_says() {
+    fn each_edit_changes_the_body() {
         let cases: [(BodyEdit, &str); 9] = [
             (half, r#"{"activation_id":"38496653","multi"#),
             (quotes, &format!("\"{BODY}\"")),
@@ -257,8 +260,8 @@ mod tests {
             ),
             (duplicate_keys, &format!(r#"{{"status":"ERROR","activation_id":"1",{}"#, &BODY[1..])),
         ];
-        for (bend, bent) in cases {
-            assert_eq!(String::from_utf8(bend(BODY.into())).unwrap(), bent);
+        for (edit, edited_body) in cases {
+            assert_eq!(String::from_utf8(edit(BODY.into())).unwrap(), edited_body);
         }
         let orders = r#"{"orders":[{"order_id":7}],"status":"OK"}"#;
         let map = r#"{"data":{"orders":{"7":{"order_id":7}}},"status":"OK"}"#;
@@ -270,8 +273,8 @@ mod tests {
             (countries_list, countries, list),
             (countries_list, BODY, BODY),
         ];
-        for (bend, body, bent) in cases {
-            assert_eq!(String::from_utf8(bend(body.into())).unwrap(), bent);
+        for (edit, body, edited_body) in cases {
+            assert_eq!(String::from_utf8(edit(body.into())).unwrap(), edited_body);
         }
         assert!(String::from_utf8(invalid_utf8(BODY.into())).is_err());
         assert_eq!(edited(b"NO_BALANCE".to_vec(), &|_, _| unreachable!()), b"NO_BALANCE");

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_follow_the_numbering_of_the_service() {
+    fn codes_are_unique_and_numbered_as_documented() {
         for (at, country) in COUNTRIES.iter().enumerate() {
             assert!(
                 COUNTRIES[at + 1..].iter().all(|other| other.code != country.code),

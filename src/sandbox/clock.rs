@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_inside_follows_its_settings() {
+    fn namespace_time_follows_its_settings() {
         assert_eq!(NamespaceClock::REAL.now(5_000), 5_000);
         let fast = NamespaceClock::REAL.with_speed(60_000, 5_000);
         assert_eq!((fast.now(5_000), fast.now(6_000)), (5_000, 65_000));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn dates_match_the_calendar() {
         for (seconds, text) in [
             (0, "1970-01-01 00:00:00"),
             (951_782_400, "2000-02-29 00:00:00"),

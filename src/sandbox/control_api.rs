@@ -16,7 +16,7 @@ use crate::Amount;
 
 /// The names of all control calls, for error messages.
 const CALLS: &str =
-    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
+    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert or log";
 
 /// A control call on a namespace.
 struct ControlCall<'a> {
@@ -63,9 +63,7 @@ pub(super) fn run(
         ("ledger", _) if reads => Ok(run.ledger()),
         ("log", _) if reads => Ok(run.log()),
         ("clock", _) if reads => Ok(run.clock_json()),
-        ("faults", _) if reads => Ok(
-            json!({"ok": true, "faults": run.namespace.rules.list(), "known": fault_rules::known()}),
-        ),
+        ("faults", _) if reads => Ok(run.list_faults()),
         ("faults", "DELETE") => {
             run.namespace.rules.clear(None);
             Ok(json!({"ok": true}))
@@ -79,12 +77,12 @@ pub(super) fn run(
         ("assert", "POST") => {
             return run.assert().unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
         }
-        ("ledger" | "log", _) => Err((405, format!("{call} is read with GET"))),
+        ("ledger" | "log", _) => Err((405, format!("{call}: send a GET request"))),
         (
             "reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert",
             _,
-        ) => Err((405, format!("{call} is sent with POST; {}", example(call)))),
-        _ => Err((404, format!("there is no control call {call:?}; there are {CALLS}"))),
+        ) => Err((405, format!("{call}: send a POST request; {}", example(call)))),
+        _ => Err((404, format!("unknown control call {call:?}: use {CALLS}"))),
     };
     match answer {
         Ok(value) => Reply::json(200, &value),
@@ -101,7 +99,10 @@ fn example(call: &str) -> String {
         "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
         "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
         "faults" => {
-            r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","fault":"N06"}, {"clear":true} or {"clear":true,"fault":"N06"}"#
+            concat!(
+                r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","#,
+                r#""fault":"reply_lost"}, {"clear":true} or {"clear":true,"fault":"reply_lost"}"#,
+            )
         }
         "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
         _ => "{}",
@@ -110,19 +111,19 @@ fn example(call: &str) -> String {
 }
 
 impl ControlCall<'_> {
-    fn only(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
-        known_fields(&self.fields, known).map_err(|sentence| bad(call, &sentence))
+    fn allow_fields(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
+        known_fields(&self.fields, known).map_err(|sentence| invalid(call, &sentence))
     }
 
     fn seed(&mut self) -> ControlResult {
-        self.only("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
-        let read = |sentence: String| bad("seed", &sentence);
+        self.allow_fields("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
+        let read = |sentence: String| invalid("seed", &sentence);
         let wallet = match self.fields.get("wallet") {
             None => None,
             Some(value) => Some(
                 amount(value)
                     .filter(|micros| *micros >= 0)
-                    .ok_or_else(|| read("\"wallet\" is an amount like \"50.00\"".into()))?,
+                    .ok_or_else(|| read("\"wallet\" must be an amount like \"50.00\"".into()))?,
             ),
         };
         let rng = number(&self.fields, "rng").map_err(read)?;
@@ -130,7 +131,7 @@ impl ControlCall<'_> {
             None => None,
             Some("auto") => Some(false),
             Some("manual") => Some(true),
-            Some(_) => return Err(read("\"delivery\" is auto or manual".into())),
+            Some(_) => return Err(read("\"delivery\" must be auto or manual".into())),
         };
         let lag = number(&self.fields, "orders_lag_ms").map_err(read)?;
         let namespace = &mut *self.namespace;
@@ -146,26 +147,26 @@ impl ControlCall<'_> {
     }
 
     fn clock(&mut self) -> ControlResult {
-        self.only("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
-        let read = |sentence: String| bad("clock", &sentence);
+        self.allow_fields("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
+        let read = |sentence: String| invalid("clock", &sentence);
         let advance = number(&self.fields, "advance_ms").map_err(read)?;
         let set = number(&self.fields, "now_ms").map_err(read)?;
         let speed = match self.fields.get("speed") {
             None => None,
             Some(value) => Some(
                 speed(value)
-                    .ok_or_else(|| read("\"speed\" is a factor from 0 to 1000000".into()))?,
+                    .ok_or_else(|| read("\"speed\" must be a factor from 0 to 1000000".into()))?,
             ),
         };
         let time = self.namespace.time;
         let time = match text(&self.fields, "mode").map_err(read)? {
             None if set.is_some() => {
-                return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into()));
+                return Err(read("\"now_ms\" needs \"mode\":\"manual\"".into()));
             }
             None => time,
             Some("real") => NamespaceClock::REAL,
             Some("manual") => NamespaceClock::manual(set.unwrap_or(self.now)),
-            Some(_) => return Err(read("\"mode\" is real or manual".into())),
+            Some(_) => return Err(read("\"mode\" must be real or manual".into())),
         };
         let time = speed.map_or(time, |speed| time.with_speed(speed, self.real_now));
         self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.real_now));
@@ -183,7 +184,7 @@ impl ControlCall<'_> {
     fn id(&self, call: &str) -> Result<String, (u16, String)> {
         match text(&self.fields, "id") {
             Ok(Some(id)) => Ok(id.to_string()),
-            _ => Err(bad(call, "\"id\" is the activation id of an order, in quotes")),
+            _ => Err(invalid(call, "\"id\" must be the activation id of an order, as a string")),
         }
     }
 
@@ -197,15 +198,15 @@ impl ControlCall<'_> {
         match done {
             Some(Ok(())) => Ok(json!({"ok": true})),
             Some(Err(state)) => {
-                Err((409, format!("{call}: the order is {} already", state.word())))
+                Err((409, format!("{call}: the order is already {}", state.word())))
             }
-            None => Err((404, format!("{call}: no order of this key has that id"))),
+            None => Err((404, format!("{call}: this key has no order with that id"))),
         }
     }
 
     fn sms(&mut self) -> ControlResult {
-        self.only("sms", &["id", "text", "code"])?;
-        let read = |sentence: String| bad("sms", &sentence);
+        self.allow_fields("sms", &["id", "text", "code"])?;
+        let read = |sentence: String| invalid("sms", &sentence);
         let (code, body) =
             (text(&self.fields, "code").map_err(read)?, text(&self.fields, "text").map_err(read)?);
         let body: Box<str> =
@@ -219,20 +220,26 @@ impl ControlCall<'_> {
 
     fn end(&mut self, state: State) -> ControlResult {
         let call = if state == State::Expired { "expire" } else { "provider_cancel" };
-        self.only(call, &["id"])?;
+        self.allow_fields(call, &["id"])?;
         self.on_pending(call, |order| order.end(state))
     }
 
     fn faults(&mut self) -> ControlResult {
         if self.fields.get("clear") == Some(&Value::Bool(true)) {
-            self.only("faults", &["clear", "fault"])?;
-            let id = text(&self.fields, "fault").map_err(|sentence| bad("faults", &sentence))?;
-            self.namespace.rules.clear(id);
+            self.allow_fields("faults", &["clear", "fault"])?;
+            let fault =
+                text(&self.fields, "fault").map_err(|sentence| invalid("faults", &sentence))?;
+            self.namespace.rules.clear(fault);
             return Ok(json!({"ok": true}));
         }
         let added = self.namespace.rules.add(&self.fields, self.in_memory);
-        added.map_err(|sentence| bad("faults", &sentence))?;
+        added.map_err(|sentence| invalid("faults", &sentence))?;
         Ok(json!({"ok": true}))
+    }
+
+    fn list_faults(&self) -> Value {
+        let rules = self.namespace.rules.list();
+        json!({"ok": true, "faults": rules, "known": fault_rules::known()})
     }
 
     fn ledger(&self) -> Value {
@@ -253,9 +260,9 @@ impl ControlCall<'_> {
     fn assert(&self) -> Result<Reply, (u16, String)> {
         const KNOWN: [&str; 6] =
             ["charges", "refunds", "balance", "charged", "refunded", "opening"];
-        self.only("assert", &KNOWN)?;
+        self.allow_fields("assert", &KNOWN)?;
         if self.fields.is_empty() {
-            return Err(bad("assert", "nothing is asserted"));
+            return Err(invalid("assert", "nothing to assert"));
         }
         let actual = self.ledger();
         let mut differences = Map::new();
@@ -275,16 +282,17 @@ impl ControlCall<'_> {
         if differences.is_empty() {
             return Ok(done());
         }
-        let error = "the ledger is not as asserted";
+        let error = "the ledger differs from the assertion";
         Ok(Reply::json(409, &json!({"ok": false, "error": error, "differences": differences})))
     }
 
     fn log(&self) -> Value {
-        json!({"ok": true, "log": self.namespace.log().iter().map(log_entry_json).collect::<Value>()})
+        let log: Value = self.namespace.log().iter().map(log_entry_json).collect();
+        json!({"ok": true, "log": log})
     }
 }
 
-fn bad(call: &str, sentence: &str) -> (u16, String) {
+fn invalid(call: &str, sentence: &str) -> (u16, String) {
     (400, format!("{call}: {sentence}; {}", example(call)))
 }
 
@@ -356,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_call_is_said_in_a_sentence() {
+    fn an_invalid_call_is_refused_with_the_reason() {
         let mut namespace = Namespace::new("k");
         for (call, method, body, status) in [
             ("nonsense", "POST", "", 404),

@@ -220,8 +220,8 @@ impl FaultRule {
     }
 
     fn matches(&self, traits: RequestTraits<'_>) -> bool {
-        let RequestTraits { action, service, id, client: ClientTraits { api_key_location, agent } } =
-            traits;
+        let RequestTraits { action, service, id, client } = traits;
+        let ClientTraits { api_key_location, agent } = client;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
         };
@@ -236,6 +236,10 @@ impl FaultRule {
     }
 
     fn to_json(&self) -> Value {
+        let when = match self.timing {
+            FaultTiming::BeforeCommit => "before_commit",
+            FaultTiming::AfterCommit => "after_commit",
+        };
         json!({
             "fault": self.row.name(),
             "id": self.row.id,
@@ -249,7 +253,7 @@ impl FaultRule {
             },
             "nth": self.nth,
             "times": self.times,
-            "when": if self.timing == FaultTiming::BeforeCommit { "before_commit" } else { "after_commit" },
+            "when": when,
             "matched": self.matched,
             "hits": self.hits,
         })

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_those_of_gzip() {
+    fn checksums_match_gzip() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert!(gzip_zeros(32 << 20).len() < (32 << 20) / 150);
         assert_eq!(gzip_stored(b"ab")[10..17], [1, 2, 0, 0xFD, 0xFF, b'a', b'b']);

@@ -69,7 +69,7 @@ struct OpenConnections {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    /// FaultTiming the connection was last active, in milliseconds since 1970; `BUSY` while a request is
+    /// When the connection was last active, in milliseconds since 1970; `BUSY` while a request is
     /// being answered.
     idle_since: AtomicU64,
 }

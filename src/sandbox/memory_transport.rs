@@ -32,7 +32,7 @@ pub struct MemoryTransport {
 /// A request that reached the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// FaultTiming the request was sent.
+    /// When the request was sent.
     pub at: Moment,
     /// The action; empty if the request had none.
     pub action: String,
@@ -116,7 +116,7 @@ impl Transport for MemoryTransport {
             Some((name, value)) if name.eq_ignore_ascii_case("x-api-key") => api_key = Some(value),
             _ => {}
         }
-        let asked = Request {
+        let service_request = Request {
             method: "GET",
             path: PATH,
             query: request.query,
@@ -128,7 +128,7 @@ impl Transport for MemoryTransport {
         if request.cancel.is_cancelled() {
             return Err(cancelled(Phase::Connect, false));
         }
-        let unreachable = lock(&self.service).unreachable(&asked);
+        let unreachable = lock(&self.service).unreachable(&service_request);
         if let Some(unreachable) = unreachable {
             return Err(self.not_reached(request, unreachable));
         }
@@ -142,7 +142,7 @@ impl Transport for MemoryTransport {
             id: params.get("id").map(str::to_string),
             params: params.without_key().cloned().collect(),
         });
-        let reply = lock(&self.service).handle(&asked, self.now_ms());
+        let reply = lock(&self.service).handle(&service_request, self.now_ms());
         if self.latency > request.timeout {
             return Err(self.timed_out(request, Cause::ReplyTimeout));
         }
@@ -174,11 +174,14 @@ impl MemoryTransport {
             Delivery::Close | Delivery::Reset => {
                 return Err(received(
                     Cause::Closed,
-                    "the connection ended before any byte of the reply",
+                    "the connection closed before any byte of the reply",
                 ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
-                return Err(received(Cause::Truncated, "the connection ended within the reply"));
+                return Err(received(
+                    Cause::Truncated,
+                    "the connection closed in the middle of the reply",
+                ));
             }
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
             Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
@@ -203,7 +206,7 @@ impl MemoryTransport {
             Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
                 return Err(received(
                     Cause::Encoding,
-                    "the reply is compressed in a way that was not asked for",
+                    "the reply has an encoding that was not requested",
                 ));
             }
             Delivery::Http2
@@ -211,14 +214,14 @@ impl MemoryTransport {
             | Delivery::TwoLengths
             | Delivery::LengthAndChunks
             | Delivery::BadChunk => {
-                return Err(received(Cause::Malformed, "the reply is not proper HTTP"));
+                return Err(received(Cause::Malformed, "the reply is not valid HTTP"));
             }
         }
         if body.len() > request.body_limit {
             return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
         }
-        let asked_to_wait = headers.iter().find(|(name, _)| *name == "Retry-After");
-        let retry_after = asked_to_wait
+        let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
+        let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
         Ok(transport::Reply { status, framed, retry_after, body })
     }
@@ -231,21 +234,19 @@ impl MemoryTransport {
     ) -> TransportError {
         let (cause, phase, message) = match unreachable {
             Unreachable::Unresolved => {
-                (Cause::Resolve, Phase::Resolve, "the host's name is unknown")
+                (Cause::Resolve, Phase::Resolve, "the host name does not resolve")
             }
-            Unreachable::ResolveHangs => (
-                Cause::ResolveTimeout,
-                Phase::Resolve,
-                "the name parse_head-up did not end in time",
-            ),
+            Unreachable::ResolveHangs => {
+                (Cause::ResolveTimeout, Phase::Resolve, "the name lookup timed out")
+            }
             Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
             Unreachable::ConnectHangs => {
-                (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time")
+                (Cause::ConnectTimeout, Phase::Connect, "the connection attempt timed out")
             }
             Unreachable::Certificate => {
-                (Cause::Certificate, Phase::Tls, "the server's certificate is not to be trusted")
+                (Cause::Certificate, Phase::Tls, "the server's certificate is not trusted")
             }
-            Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake broke"),
+            Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake failed"),
             Unreachable::Proxy => (Cause::Proxy, Phase::Connect, "the proxy refused to connect"),
         };
         let wait = match unreachable {
@@ -268,7 +269,7 @@ impl MemoryTransport {
             Lane::Charge => Duration::from_secs(60),
         };
         if self.pause(request, request.timeout.min(patience)) {
-            received(cause, "no reply in time")
+            received(cause, "the reply timed out")
         } else {
             cancelled(Phase::Receive, true)
         }
@@ -312,12 +313,12 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::transport::SendLatch;
 
-    struct Bench {
+    struct Fixture {
         clock: Arc<ManualClock>,
         transport: MemoryTransport,
     }
 
-    impl Bench {
+    impl Fixture {
         fn new() -> Self {
             let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
             let clock = Arc::new(ManualClock::new(start));
@@ -325,7 +326,7 @@ mod tests {
             Self { clock, transport }
         }
 
-        fn ask_with(
+        fn send_with(
             &self,
             query: &str,
             lane: Lane,
@@ -344,12 +345,12 @@ mod tests {
             })
         }
 
-        fn ask(&self, query: &str) -> Result<transport::Reply, TransportError> {
-            self.ask_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
+        fn send(&self, query: &str) -> Result<transport::Reply, TransportError> {
+            self.send_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
         }
 
         fn body(&self, query: &str) -> String {
-            String::from_utf8(self.ask(query).unwrap().body).unwrap()
+            String::from_utf8(self.send(query).unwrap().body).unwrap()
         }
 
         fn fault(&self, rule: &str) {
@@ -362,18 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_minutes_takes_no_time() {
-        let bench = Bench::new();
-        let bought = bench.body("action=getNumber&service=tg&country=22&api_key=k");
+    fn waits_follow_the_manual_clock() {
+        let fixture = Fixture::new();
+        let bought = fixture.body("action=getNumber&service=tg&country=22&api_key=k");
         let id = bought.split(':').nth(1).unwrap().to_string();
         let status = format!("action=getStatus&id={id}");
-        assert_eq!(bench.body(&status), "STATUS_WAIT_CODE");
-        bench.clock.advance(Duration::from_secs(8));
-        assert!(bench.body(&status).starts_with("STATUS_OK:"));
+        assert_eq!(fixture.body(&status), "STATUS_WAIT_CODE");
+        fixture.clock.advance(Duration::from_secs(8));
+        assert!(fixture.body(&status).starts_with("STATUS_OK:"));
         // The client's wall clock does not affect the service.
-        bench.clock.set_wall(SystemTime::UNIX_EPOCH);
-        assert!(bench.body(&status).starts_with("STATUS_OK:"));
-        let sent = bench.transport.sent();
+        fixture.clock.set_wall(SystemTime::UNIX_EPOCH);
+        assert!(fixture.body(&status).starts_with("STATUS_OK:"));
+        let sent = fixture.transport.sent();
         assert_eq!(
             (sent.len(), sent[1].action.as_str(), sent[1].id.as_deref()),
             (4, "getStatus", Some(id.as_str()))
@@ -383,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_out_as_a_network_gives_them() {
+    fn faults_have_the_errors_of_a_network() {
         use Cause::{
             Closed, Encoding, Handshake, Malformed, Refused, ReplyTimeout, Resolve, TooLarge,
             Truncated,
@@ -408,9 +409,10 @@ mod tests {
             ("H14", "gzip", Encoding, Receive, true),
             ("B10", "large", TooLarge, Receive, true),
         ] {
-            let bench = Bench::new();
-            bench.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
-            let error = bench.ask("action=getNumber&service=zz_ok&format=json").expect_err(fault);
+            let fixture = Fixture::new();
+            fixture.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
+            let error =
+                fixture.send("action=getNumber&service=zz_ok&format=json").expect_err(fault);
             assert_eq!(
                 (error.cause, error.phase, error.sent),
                 (cause, phase, sent),
@@ -419,8 +421,8 @@ mod tests {
             // A request that was not sent was not seen. N05 hits before the commit, all others
             // after it.
             let charges = u8::from(sent && fault != "N05");
-            assert_eq!(bench.transport.sent().len(), usize::from(sent), "{fault}");
-            bench
+            assert_eq!(fixture.transport.sent().len(), usize::from(sent), "{fault}");
+            fixture
                 .transport
                 .control("k", "assert", &format!(r#"{{"charges":{charges}}}"#))
                 .expect(fault);
@@ -428,39 +430,40 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_proves_nothing_about_its_length_is_not_framed() {
-        let bench = Bench::new();
-        bench.fault(r#"{"fault":"N09"}"#);
-        let reply = bench.ask("action=getBalance").unwrap();
+    fn a_reply_without_length_is_not_framed() {
+        let fixture = Fixture::new();
+        fixture.fault(r#"{"fault":"N09"}"#);
+        let reply = fixture.send("action=getBalance").unwrap();
         assert_eq!((reply.framed, reply.body.as_slice()), (false, &b"ACCESS_BALANCE:1000."[..]));
-        let reply = bench.ask("action=getBalance").unwrap();
+        let reply = fixture.send("action=getBalance").unwrap();
         assert_eq!((reply.framed, reply.body.as_slice()), (true, &b"ACCESS_BALANCE:1000.00"[..]));
     }
 
     #[test]
-    fn time_outs_pass_on_the_clock() {
-        let bench = Bench::new();
-        bench.fault(r#"{"fault":"N10"}"#);
-        assert!(bench.ask("action=getBalance").is_err());
-        assert_eq!(bench.passed(), Duration::from_secs(30));
-        bench.fault(r#"{"fault":"N11","every_ms":100}"#);
-        assert!(bench.ask("action=getBalance").is_ok(), "142 bytes in 14.2 s");
-        assert_eq!(bench.passed(), Duration::from_millis(44_200));
+    fn timeouts_follow_the_clock() {
+        let fixture = Fixture::new();
+        fixture.fault(r#"{"fault":"N10"}"#);
+        assert!(fixture.send("action=getBalance").is_err());
+        assert_eq!(fixture.passed(), Duration::from_secs(30));
+        fixture.fault(r#"{"fault":"N11","every_ms":100}"#);
+        assert!(fixture.send("action=getBalance").is_ok(), "142 bytes in 14.2 s");
+        assert_eq!(fixture.passed(), Duration::from_millis(44_200));
     }
 
     #[test]
-    fn a_request_that_was_given_up_is_not_sent() {
-        let bench = Bench::new();
+    fn an_abandoned_request_is_not_sent() {
+        let fixture = Fixture::new();
         let latch = SendLatch::default();
         assert!(latch.try_abandon());
         let query = "action=getNumber&service=zz_ok";
-        let error = bench.ask_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
+        let error =
+            fixture.send_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
         let cancel = CancelToken::new();
         cancel.cancel();
         let error =
-            bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
+            fixture.send_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
-        assert!(bench.transport.sent().is_empty());
+        assert!(fixture.transport.sent().is_empty());
     }
 }

@@ -1,17 +1,17 @@
 //! The sandbox: a small and deterministic version of the service, for tests and first steps.
 //!
 //! [`Service`] is the whole service without sockets: a request and a time in, a reply out. It is
-//! reached in two ways, and both carry out the same faults: [`Server`] serves HTTP on 127.0.0.1, and
-//! [`MemoryTransport`] needs no socket and follows the clock of the test.
+//! reached in two ways, and both carry out the same faults: [`Server`] serves HTTP on 127.0.0.1,
+//! and [`MemoryTransport`] needs no socket and follows the clock of the test.
 //!
-//! The API key is a namespace: it has a separate wallet, ids, clock, faults, ledger and log, created
-//! on first use. Tests that run at the same time can therefore share one server, if each uses a
-//! different key. The keys `sandbox_bad`, `sandbox_inactive`, `sandbox_banned` and `sandbox_poor`
-//! answer as their names say. A service whose code starts with `zz_` is a scenario: its numbers
-//! always behave in the same special way.
+//! The API key is a namespace: it has a separate wallet, ids, clock, faults, ledger and log,
+//! created on first use. Tests that run at the same time can therefore share one server, if each
+//! uses a different key. The keys `sandbox_bad`, `sandbox_inactive`, `sandbox_banned` and
+//! `sandbox_poor` answer as their names say. A service whose code starts with `zz_` is a scenario:
+//! its numbers always behave in the same special way.
 //!
-//! A [`Server`] also serves a page at `/` to a browser on this machine. It shows all activity and can
-//! send SMS.
+//! A [`Server`] also serves a page at `/` to a browser on this machine. It shows all activity and
+//! can send SMS.
 //!
 //! `src/sandbox/PARITY.md` lists how far the live service is known to behave the same.
 //!

@@ -11,7 +11,7 @@ use super::orders::{Order, Purchase, SmsSource, State};
 use super::wallet::Wallet;
 
 /// The initial balance of a new key, in micro-rupees.
-const OPENING: i64 = 1_000_000_000;
+const INITIAL_BALANCE: i64 = 1_000_000_000;
 /// The maximum number of orders of a key. If it is reached, purchases answer `NO_NUMBERS`, so that
 /// a runaway loop does not fill the memory.
 const MAX_ORDERS: usize = 20_000;
@@ -55,8 +55,8 @@ pub(super) struct Namespace {
 /// Why a purchase was refused.
 #[derive(Debug)]
 pub(super) enum PurchaseRefusal {
-    Full,
-    Balance,
+    TooManyOrders,
+    InsufficientBalance,
 }
 
 /// The `SplitMix64` generator: small, and the same on every platform.
@@ -75,7 +75,7 @@ impl Namespace {
     pub(super) fn new(key: &str) -> Self {
         let seed = hash(&[key]);
         Self {
-            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { OPENING }),
+            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { INITIAL_BALANCE }),
             time: NamespaceClock::REAL,
             rules: FaultRules::default(),
             log: VecDeque::new(),
@@ -142,10 +142,10 @@ impl Namespace {
         let random = &mut self.random;
         let mut draw = || random.draw();
         let mut source = SmsSource { now, manual: self.manual, draw: &mut draw };
-        let late = order.advance(&mut source);
+        let expiry_refund = order.advance(&mut source);
         let (result, refund) = act(order, &mut source);
-        if late + refund > 0 {
-            self.wallet.refund(late + refund, order.order_id, &order.activation_id, now);
+        if expiry_refund + refund > 0 {
+            self.wallet.refund(expiry_refund + refund, order.order_id, &order.activation_id, now);
         }
         Some(result)
     }
@@ -170,7 +170,7 @@ impl Namespace {
         now: u64,
     ) -> Result<&Order, PurchaseRefusal> {
         if self.orders.len() >= MAX_ORDERS {
-            return Err(PurchaseRefusal::Full);
+            return Err(PurchaseRefusal::TooManyOrders);
         }
         let order_id = match service_fault {
             Some(ServiceFault::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
@@ -184,7 +184,7 @@ impl Namespace {
             _ => self.phone(country, service_fault == Some(ServiceFault::SpacedPhone)),
         };
         if !self.wallet.charge(price, order_id, &activation_id, now) {
-            return Err(PurchaseRefusal::Balance);
+            return Err(PurchaseRefusal::InsufficientBalance);
         }
         let purchase = Purchase {
             order_id,
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_always_sees_the_same_ids_and_another_key_others() {
+    fn ids_are_a_function_of_the_key() {
         let ids = |key: &str| {
             let mut namespace = Namespace::new(key);
             ["tg", "ds", "fb"].map(|service| bought(&mut namespace, service))
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_order_is_refunded_without_being_asked_about() {
+    fn an_expired_order_is_refunded_automatically() {
         let mut namespace = Namespace::new("a");
         bought(&mut namespace, "zz_expire");
         bought(&mut namespace, "zz_never");

@@ -283,9 +283,9 @@ mod tests {
                 drawn += 1;
                 drawn
             };
-            let (seen, refund) = order.poll(&mut SmsSource { now, manual, draw: &mut draw });
+            let (reply, refund) = order.poll(&mut SmsSource { now, manual, draw: &mut draw });
             refunded += refund;
-            letters.push(match seen {
+            letters.push(match reply {
                 StatusReply::Unknown => 'U',
                 StatusReply::Waiting => 'W',
                 StatusReply::WaitingForNext(_) => 'A',
@@ -297,8 +297,8 @@ mod tests {
     }
 
     #[test]
-    fn each_story_is_told_by_its_polls() {
-        for (service, times, sent, refunded) in [
+    fn polls_follow_the_scenario() {
+        for (service, times, expected, refunded) in [
             ("zz_ok", [0, 1, 2, 3], "WCCC", 0),
             ("zz_never", [0, 5_000, 1_199_999, 1_200_000], "WWWX", 5),
             ("zz_expire", [0, 29_999, 30_000, 40_000], "WWXX", 5),
@@ -306,31 +306,31 @@ mod tests {
             ("zz_lag", [0, 5_999, 6_000, 8_000], "UUWC", 0),
             ("tg", [0, 7_999, 8_000, 2_000_000], "WWCC", 0),
         ] {
-            let told_now = polls(&mut order(service), &times, false);
-            assert_eq!(told_now, (sent.to_string(), refunded), "{service}");
+            let actual = polls(&mut order(service), &times, false);
+            assert_eq!(actual, (expected.to_string(), refunded), "{service}");
         }
     }
 
     #[test]
-    fn the_next_code_comes_as_the_story_says() {
-        for (service, sent) in [("zz_multi", "ACC"), ("zz_stale", "CAC")] {
+    fn the_next_code_follows_the_scenario() {
+        for (service, expected) in [("zz_multi", "ACC"), ("zz_stale", "CAC")] {
             let mut order = order(service);
             assert!(!order.request_next_code(0), "no code yet");
             assert_eq!(polls(&mut order, &[0, 0], false).0, "CC");
             let first = order.received[0].clone();
             assert!(order.request_next_code(0));
-            assert_eq!(polls(&mut order, &[0, 0, 0], false).0, sent, "{service}");
+            assert_eq!(polls(&mut order, &[0, 0, 0], false).0, expected, "{service}");
             assert_eq!((order.received.len(), &order.received[0]), (2, &first));
         }
     }
 
     #[test]
-    fn manual_delivery_holds_ordinary_services_back() {
+    fn manual_delivery_sends_no_code() {
         assert_eq!(polls(&mut order("tg"), &[0, 9_000], true).0, "WW");
     }
 
     #[test]
-    fn money_goes_back_once() {
+    fn an_order_is_refunded_once() {
         let mut draw = || 7;
         let mut source = SmsSource { now: 10, manual: false, draw: &mut draw };
         let mut number = order("zz_never");

@@ -95,12 +95,12 @@ pub(super) fn encode(reply: Reply, head_only: bool, keep: bool) -> EncodedReply 
         Delivery::Gzip => compressed(head, &gzip_stored(&body), keep),
         Delivery::GzipCorrupt => compressed(head, &body, keep),
         Delivery::GzipBomb => compressed(head, &gzip_zeros(BOMB), keep),
-        cut_or_wrong => faulty(cut_or_wrong, head, &body),
+        faulty => encode_faulty(faulty, head, &body),
     }
 }
 
 /// Encodes a delivery that ends the connection.
-fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedReply {
+fn encode_faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedReply {
     let length = body.len();
     let half = &body[..length / 2];
     let cut = &body[..length.saturating_sub(2)];
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn each_delivery_has_the_bytes_it_says() {
+    fn each_delivery_has_its_bytes() {
         for (delivery, part, ends, then) in [
             (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", AfterReply::Keep),
             (

@@ -20,7 +20,7 @@ pub struct Request<'a> {
     pub api_key: Option<&'a str>,
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,
-    /// The `ClientTraits` header. Browsers send it, or `Sec-Fetch-Site`, or both; programs send neither.
+    /// The `Origin` header. Browsers send it, or `Sec-Fetch-Site`, or both; programs send neither.
     pub origin: Option<&'a str>,
     /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<&'a str>,

@@ -5,7 +5,7 @@
 
 use super::catalogue::IdFormat;
 
-/// FaultTiming the SMS of a number sms_arrives.
+/// When the SMS of a number arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SmsArrival {
     /// Never, unless a control call delivers it.
@@ -19,7 +19,7 @@ pub(super) enum SmsArrival {
 /// How a purchase proceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PurchaseOutcome {
-    /// The number is bought, and the reply sms_arrives.
+    /// The number is bought, and the reply arrives.
     Answered,
     /// The purchase is refused with `NO_NUMBERS`.
     NoNumbers,
@@ -38,7 +38,7 @@ pub(super) struct Scenario {
     pub(super) purchase: PurchaseOutcome,
     /// The price that is charged, in micro-rupees, if it differs from the listed price.
     pub(super) charged_price: Option<i64>,
-    /// FaultTiming the first SMS sms_arrives.
+    /// When the first SMS arrives.
     pub(super) sms_arrives: SmsArrival,
     /// The code of the first SMS; random if `None`.
     pub(super) code: Option<&'static str>,
@@ -79,23 +79,37 @@ type Row = (&'static str, &'static str, IdFormat, Scenario);
 
 #[rustfmt::skip]
 pub(super) static SCENARIOS: &[Row] = &[
-    ("zz_ok", "Scenario: the code comes with the second poll", IdFormat::Number,
+    ("zz_ok", "Scenario: the code arrives with the second poll", IdFormat::Number,
         Scenario { sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
-    ("zz_never", "Scenario: no code comes", IdFormat::Letters,
+    ("zz_never", "Scenario: no code arrives", IdFormat::Letters,
         ORDINARY),
     ("zz_multi", "Scenario: a second code after status=3", IdFormat::Letters,
-        Scenario { sms_arrives: SmsArrival::Poll(1), multi_sms: true, next_code_polls: Some((0, 1)), ..ORDINARY }),
+        Scenario {
+            sms_arrives: SmsArrival::Poll(1),
+            multi_sms: true,
+            next_code_polls: Some((0, 1)),
+            ..ORDINARY
+        }),
     ("zz_stale", "Scenario: the old code is repeated after status=3", IdFormat::Number,
-        Scenario { sms_arrives: SmsArrival::Poll(1), multi_sms: true, next_code_polls: Some((1, 1)), ..ORDINARY }),
-    ("zz_nonumbers", "Scenario: listed, and none to buy", IdFormat::Number,
+        Scenario {
+            sms_arrives: SmsArrival::Poll(1),
+            multi_sms: true,
+            next_code_polls: Some((1, 1)),
+            ..ORDINARY
+        }),
+    ("zz_nonumbers", "Scenario: listed, but out of stock", IdFormat::Number,
         Scenario { purchase: PurchaseOutcome::NoNumbers, ..ORDINARY }),
     ("zz_price_up", "Scenario: listed at 10.00, costs 20.00", IdFormat::Number,
         Scenario { charged_price: Some(20_000_000), sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
-    ("zz_lost_reply", "Scenario: bought, and the connection is reset", IdFormat::Letters,
-        Scenario { purchase: PurchaseOutcome::LostReply, sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
-    ("zz_html", "Scenario: a page in place of the reply, nothing bought", IdFormat::Number,
+    ("zz_lost_reply", "Scenario: bought, but the connection is reset", IdFormat::Letters,
+        Scenario {
+            purchase: PurchaseOutcome::LostReply,
+            sms_arrives: SmsArrival::Poll(2),
+            ..ORDINARY
+        }),
+    ("zz_html", "Scenario: not bought, and the reply is a page", IdFormat::Number,
         Scenario { purchase: PurchaseOutcome::Html, ..ORDINARY }),
-    ("zz_cancel_race", "Scenario: the code comes as the number is cancelled", IdFormat::Number,
+    ("zz_cancel_race", "Scenario: the code arrives during the cancellation", IdFormat::Number,
         Scenario { code_on_cancel: true, ..ORDINARY }),
     ("zz_early_cancel", "Scenario: no cancellation for 120 seconds", IdFormat::Letters,
         Scenario { no_cancel_ms: 120_000, ..ORDINARY }),
@@ -105,12 +119,24 @@ pub(super) static SCENARIOS: &[Row] = &[
         Scenario { lifetime_ms: 30_000, ..ORDINARY }),
     ("zz_provider_cancel", "Scenario: the provider cancels at the second poll", IdFormat::Number,
         Scenario { provider_cancels_at_poll: 2, ..ORDINARY }),
-    ("zz_lag", "Scenario: the id is not known for 6 seconds", IdFormat::Hex,
+    ("zz_lag", "Scenario: the id is unknown for 6 seconds", IdFormat::Hex,
         Scenario { sms_arrives: SmsArrival::After(8_000), hidden_ms: 6_000, ..ORDINARY }),
-    ("zz_sql", "Scenario: bought, and answered ERROR_SQL", IdFormat::Number,
-        Scenario { purchase: PurchaseOutcome::Hidden("ERROR_SQL"), sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
-    ("zz_provider_error", "Scenario: bought, and answered PROVIDER_ERROR", IdFormat::Number,
-        Scenario { purchase: PurchaseOutcome::Hidden("PROVIDER_ERROR"), sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
-    ("zz_server_error", "Scenario: bought, and answered SERVER_ERROR", IdFormat::Number,
-        Scenario { purchase: PurchaseOutcome::Hidden("SERVER_ERROR"), sms_arrives: SmsArrival::Poll(2), ..ORDINARY }),
+    ("zz_sql", "Scenario: bought, but answered ERROR_SQL", IdFormat::Number,
+        Scenario {
+            purchase: PurchaseOutcome::Hidden("ERROR_SQL"),
+            sms_arrives: SmsArrival::Poll(2),
+            ..ORDINARY
+        }),
+    ("zz_provider_error", "Scenario: bought, but answered PROVIDER_ERROR", IdFormat::Number,
+        Scenario {
+            purchase: PurchaseOutcome::Hidden("PROVIDER_ERROR"),
+            sms_arrives: SmsArrival::Poll(2),
+            ..ORDINARY
+        }),
+    ("zz_server_error", "Scenario: bought, but answered SERVER_ERROR", IdFormat::Number,
+        Scenario {
+            purchase: PurchaseOutcome::Hidden("SERVER_ERROR"),
+            sms_arrives: SmsArrival::Poll(2),
+            ..ORDINARY
+        }),
 ];

@@ -1,8 +1,8 @@
 //! The service without sockets: a request and a time in, a reply out.
 //!
-//! It owns the namespaces, checks the key, applies faults and writes the log. It reads no clock, and
-//! its random numbers are a function of the key, so the same requests at the same times always get
-//! the same replies.
+//! It owns the namespaces, checks the key, applies faults and writes the log. It reads no clock,
+//! and its random numbers are a function of the key, so the same requests at the same times always
+//! get the same replies.
 
 use std::collections::{HashMap, VecDeque};
 

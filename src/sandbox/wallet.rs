@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_movement_is_in_the_sums() {
+    fn the_sums_include_every_entry() {
         let mut wallet = Wallet::new(30);
         assert!(wallet.charge(20, 1, "a", 0));
         assert!(!wallet.charge(20, 2, "b", 1), "more than the balance");
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_bounded_and_the_sums_are_not() {
+    fn entries_are_limited_but_sums_are_not() {
         let mut wallet = Wallet::new(1_000_000);
         for order in 0..6_000 {
             assert!(wallet.charge(1, order, "a", 0));

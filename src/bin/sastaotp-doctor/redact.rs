@@ -30,12 +30,13 @@ enum Holds {
 /// Names of harmless fields, in lower case and without `_`.
 #[rustfmt::skip]
 const HARMLESS: [(&str, Holds); 21] = [
-    ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure), ("expiresin", Holds::Figure),
-    ("limit", Holds::Figure), ("minactivationtime", Holds::Figure), ("multisms", Holds::Figure), ("page", Holds::Figure),
-    ("pages", Holds::Figure), ("perpage", Holds::Figure), ("price", Holds::Figure), ("total", Holds::Figure),
+    ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure),
+    ("expiresin", Holds::Figure), ("limit", Holds::Figure), ("minactivationtime", Holds::Figure),
+    ("multisms", Holds::Figure), ("page", Holds::Figure), ("pages", Holds::Figure),
+    ("perpage", Holds::Figure), ("price", Holds::Figure), ("total", Holds::Figure),
     ("verificationtype", Holds::Figure), ("country", Holds::Name), ("countrycode", Holds::Name),
-    ("countryname", Holds::Name), ("service", Holds::Name), ("servicecode", Holds::Name), ("servicename", Holds::Name),
-    ("currency", Holds::Word), ("status", Holds::Word),
+    ("countryname", Holds::Name), ("service", Holds::Name), ("servicecode", Holds::Name),
+    ("servicename", Holds::Name), ("currency", Holds::Word), ("status", Holds::Word),
 ];
 
 /// OrderChoice data a reply contains.

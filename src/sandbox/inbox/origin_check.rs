@@ -1,7 +1,7 @@
 //! Which requests of browsers the sandbox allows: a page of another origin must neither read nor
 //! buy.
 //!
-//! Programs send neither `ClientTraits` nor `Sec-Fetch-Site`, so the check does not apply to them: a
+//! Programs send neither `Origin` nor `Sec-Fetch-Site`, so the check does not apply to them: a
 //! program on this machine can do more than call the sandbox.
 
 use super::CALLS;
