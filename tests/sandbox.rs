@@ -19,13 +19,15 @@ fn start(key: &str) -> (Server, Account) {
 }
 
 #[test]
-fn buying_waiting_and_completing_a_number() {
+fn a_number_is_bought_waited_for_and_completed() {
     let (_server, me) = start("k");
     let bought = me.json("action=getNumberV2&service=tg&country=22&maxPrice=76.94");
     let expected = json!({
-        "status": "OK", "order_id": 1001, "service": "Telegram", "service_code": "tg", "country": "India", "country_code": "22",
-        "price": 76.94, "multi_sms": false, "can_get_another_sms": false, "expires_in": 1200, "note": null,
-        "activation_id": bought["activation_id"], "number": bought["number"], "phone_number": bought["number"],
+        "status": "OK", "order_id": 1001, "service": "Telegram", "service_code": "tg",
+        "country": "India", "country_code": "22", "price": 76.94, "multi_sms": false,
+        "can_get_another_sms": false, "expires_in": 1200, "note": null,
+        "activation_id": bought["activation_id"], "number": bought["number"],
+        "phone_number": bought["number"],
     });
     assert_eq!(bought, expected);
     let id = bought["activation_id"].as_str().unwrap();
@@ -50,23 +52,23 @@ fn buying_waiting_and_completing_a_number() {
 }
 
 #[test]
-fn a_plain_purchase_is_id_and_phone() {
+fn a_plain_purchase_has_id_and_phone() {
     let (_server, me) = start("k");
     let bought = me.plain("action=getNumber&service=zz_never");
     let parts: Vec<&str> = bought.split(':').collect();
     assert_eq!((parts[0], parts.len()), ("ACCESS_NUMBER", 3));
-    assert!(parts[2].starts_with("91"), "the cheapest, and the first, is India: {bought}");
+    assert!(parts[2].starts_with("91"), "the cheapest country, listed first, is India: {bought}");
     assert_eq!(me.set(parts[1], "-1"), "ACCESS_CANCEL");
     assert_eq!(me.status(parts[1]), "STATUS_CANCEL");
     me.must("assert", r#"{"charges":1,"refunds":1,"balance":"1000.00"}"#);
 }
 
 #[test]
-fn every_documented_refusal_can_be_had() {
+fn every_documented_refusal_can_be_caused() {
     let (_server, me) = start("k");
     let id = me.buy("zz_never");
     let fb = me.buy("fb");
-    let (_, poor) = (0, Account::new(me.port, "sandbox_poor"));
+    let poor = Account::new(me.port, "sandbox_poor");
     for (answer, code) in [
         (poor.plain("action=getNumber&service=tg"), "NO_BALANCE"),
         (me.plain("action=getNumber&service=zz_nonumbers"), "NO_NUMBERS"),
@@ -109,7 +111,7 @@ fn every_documented_refusal_can_be_had() {
 }
 
 #[test]
-fn stories_are_told_without_a_control_call() {
+fn scenarios_run_without_control_calls() {
     let (_server, me) = start("k");
     let polls = |service: &str| {
         let id = me.buy(service);
@@ -153,7 +155,7 @@ fn stories_are_told_without_a_control_call() {
 }
 
 #[test]
-fn a_lost_reply_and_a_page_differ_in_what_was_bought() {
+fn a_lost_reply_bought_but_a_page_did_not() {
     let (_server, me) = start("k");
     assert!(me.reply("action=getNumber&service=zz_lost_reply").is_none());
     me.must("assert", r#"{"charges":1,"charged":"10.00"}"#);
@@ -199,7 +201,7 @@ fn orders_are_paged_newest_first() {
 }
 
 #[test]
-fn the_catalogue_has_the_shapes_of_the_live_one() {
+fn the_catalogue_has_the_live_formats() {
     let (_server, me) = start("k");
     let prices = me.json("action=getPrices&service=tg&country=22");
     assert_eq!(
@@ -209,7 +211,7 @@ fn the_catalogue_has_the_shapes_of_the_live_one() {
     assert_eq!(
         prices.to_string(),
         me.plain("action=getPrices&service=tg&country=22"),
-        "there is no plain form"
+        "there is no plain format"
     );
     let all = me.json("action=getPrices");
     assert!(
@@ -236,7 +238,7 @@ fn the_catalogue_has_the_shapes_of_the_live_one() {
 }
 
 #[test]
-fn a_number_is_had_again_only_where_it_may_be() {
+fn reget_needs_multi_sms_and_a_code() {
     let (_server, me) = start("k");
     let id = me.buy("zz_multi");
     let query = format!("action=regetNumber&id={id}");
@@ -262,7 +264,7 @@ fn keys_do_not_see_each_other() {
     let (_server, me) = start("a");
     let other = Account::new(me.port, "b");
     let id = me.buy("zz_never");
-    me.must("faults", r#"{"fault":"H07","times":0}"#);
+    me.must("faults", r#"{"fault":"server_error","times":0}"#);
     assert_eq!(other.status(&id), "NO_ACTIVATION");
     assert_eq!(other.plain("action=getBalance"), "ACCESS_BALANCE:1000.00");
     other.must("assert", r#"{"charges":0}"#);
@@ -276,7 +278,7 @@ fn keys_do_not_see_each_other() {
 }
 
 #[test]
-fn control_calls_cause_and_show_what_they_say() {
+fn control_calls_change_and_read_the_namespace() {
     let (server, me) = start("k");
     assert_eq!(me.must("health", "")["ok"], true);
     me.must("seed", r#"{"wallet":"50.00","rng":7,"delivery":"manual"}"#);
@@ -312,11 +314,11 @@ fn control_calls_cause_and_show_what_they_say() {
 }
 
 #[test]
-fn faults_hit_the_requests_they_are_meant_for() {
+fn faults_hit_only_matching_requests() {
     let (_server, me) = start("k");
     me.must(
         "faults",
-        r#"{"match":{"action":"getNumber","service":"zz_ok"},"nth":2,"fault":"N06"}"#,
+        r#"{"match":{"action":"getNumber","service":"zz_ok"},"nth":2,"fault":"reply_lost"}"#,
     );
     me.buy("zz_ok");
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
@@ -327,26 +329,41 @@ fn faults_hit_the_requests_they_are_meant_for() {
         r#"{"match":{"action":"getNumber"},"when":"before_commit","fault":"N06","variant":"rst"}"#,
     );
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
-    me.must("faults", r#"{"match":{"action":"getNumber"},"fault":"N21"}"#);
+    me.must("faults", r#"{"match":{"action":"getNumber"},"fault":"duplicate_request"}"#);
     me.buy("zz_ok");
     me.must("assert", r#"{"charges":5}"#);
-    me.must("faults", r#"{"fault":"H06","retry_after":"7"}"#);
+    me.must("faults", r#"{"fault":"too_many_requests","retry_after":"7"}"#);
     let limited = me.reply("action=getBalance").unwrap();
     assert!(
         limited.status == 429 && limited.head.contains("Retry-After: 7\r\n"),
         "{}",
         limited.head
     );
-    me.must("faults", r#"{"fault":"H07","status":504,"body":"{\"message\":\"slow\"}"}"#);
+    me.must("faults", r#"{"fault":"server_error","status":504,"body":"{\"message\":\"slow\"}"}"#);
     let slow = me.reply("action=getBalance").unwrap();
     assert_eq!((slow.status, slow.body.as_str()), (504, r#"{"message":"slow"}"#));
-    me.must("faults", r#"{"fault":"H01","status":307,"location":"http://127.0.0.1:1/"}"#);
+    me.must("faults", r#"{"fault":"redirected","status":307,"location":"http://127.0.0.1:1/"}"#);
     assert!(me.reply("action=getBalance").unwrap().head.contains("Location: http://127.0.0.1:1/"));
-    me.must("faults", r#"{"fault":"H07","times":0}"#);
+    me.must("faults", r#"{"fault":"server_error","times":0}"#);
     me.must("faults", r#"{"clear":true}"#);
     assert_eq!(me.reply("action=getBalance").unwrap().status, 200);
-    let (status, refused) = me.control("faults", r#"{"fault":"N03"}"#);
+    let (status, refused) = me.control("faults", r#"{"fault":"connect_refused"}"#);
     assert!(status == 400 && refused["error"].as_str().unwrap().contains("in-memory"));
+}
+
+#[test]
+fn faults_are_named_by_name_or_id() {
+    let (_server, me) = start("k");
+    for fault in ["reply_lost", "N06"] {
+        me.must("faults", &json!({"fault": fault}).to_string());
+        assert!(me.reply("action=getBalance").is_none(), "{fault}");
+    }
+    let faults = me.must("faults", "")["faults"].clone();
+    for rule in faults.as_array().unwrap() {
+        assert_eq!((&rule["fault"], &rule["id"]), (&json!("reply_lost"), &json!("N06")));
+    }
+    let log = me.must("log", "")["log"].clone();
+    assert_eq!(log[0]["fault"], "reply_lost");
 }
 
 #[test]
@@ -361,7 +378,10 @@ fn every_fault_leaves_the_sandbox_answering() {
             variants.push(Value::Null);
         }
         for variant in variants {
-            let rule = json!({"fault": fault, "variant": variant, "every_ms": 1, "match": {"action": "getStatus"}});
+            let rule = json!({
+                "fault": fault, "variant": variant, "every_ms": 1,
+                "match": {"action": "getStatus"},
+            });
             if me.control("faults", &rule.to_string()).0 != 200 {
                 continue;
             }
@@ -389,17 +409,19 @@ fn every_fault_leaves_the_sandbox_answering() {
 }
 
 #[test]
-fn what_is_no_request_of_the_service_is_refused() {
+fn unexpected_requests_are_refused() {
     let (_server, me) = start("k");
     let mut connection = Connection::open(me.port);
     for (request, status) in [
         (
-            "HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\n\
+             Host: localhost\r\n\r\n",
             200,
         ),
         ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
         (
-            "POST /stubs/handler_api.php HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc",
+            "POST /stubs/handler_api.php HTTP/1.1\r\nHost: localhost\r\n\
+             Content-Length: 3\r\n\r\nabc",
             405,
         ),
         ("GET /_sandbox/ledger HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),

@@ -24,7 +24,7 @@ use table::{Check, ROWS};
 /// The pause between two rows on the live service.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The budget in the sandbox, in rupees.
-const RUPEES: i32 = 200;
+const BUDGET_RUPEES: i32 = 200;
 
 /// The service that the rows check.
 struct Service {
@@ -32,18 +32,18 @@ struct Service {
     /// One client, so that all rows share its budget.
     client: Client,
     /// Whether rows may cost money.
-    pays: bool,
+    may_buy: bool,
     live: bool,
 }
 
 impl Service {
     fn new(builder: ClientBuilder, budget: Option<Amount>, live: bool) -> Result<Self, String> {
-        let paying =
+        let with_budget =
             budget.map_or_else(|| builder.clone(), |budget| builder.clone().budget(budget));
         Ok(Self {
-            client: paying.build().map_err(reads::say)?,
+            client: with_budget.build().map_err(reads::text)?,
             builder,
-            pays: budget.is_some(),
+            may_buy: budget.is_some(),
             live,
         })
     }
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         Some(server) => {
             let builder =
                 Client::builder().api_key("stp_canary_of_the_contract").base_url(server.url());
-            Service::new(builder, Some(Amount::from_rupees(RUPEES)), false)
+            Service::new(builder, Some(Amount::from_rupees(BUDGET_RUPEES)), false)
         }
         None => live_service(),
     };
@@ -82,19 +82,19 @@ fn main() -> ExitCode {
         }
     };
     // The rows are removed rather than ignored: `--include-ignored` would buy without a budget.
-    let pays = service.pays;
-    if !pays {
-        eprintln!("reads alone: without a budget (--max-inr) the rows that buy are left out");
+    let may_buy = service.may_buy;
+    if !may_buy {
+        eprintln!("no budget: rows that buy are left out; set one with --max-inr");
     }
     let service = Arc::new(Mutex::new(service));
     let mut trials: Vec<Trial> = ROWS
         .iter()
         .filter(|row| {
-            matches!(row.check, Check::Read(_)) || pays && matches!(row.check, Check::Money(_))
+            matches!(row.check, Check::Read(_)) || may_buy && matches!(row.check, Check::Money(_))
         })
         .map(|row| {
             let service = Arc::clone(&service);
-            let name = format!("{}: {}", row.action, row.promise);
+            let name = format!("{}: {}", row.action, row.assumption);
             Trial::test(name, move || {
                 service.lock().unwrap_or_else(PoisonError::into_inner).check(&row.check)
             })
@@ -102,13 +102,12 @@ fn main() -> ExitCode {
         })
         .collect();
     if !live {
-        trials.push(Trial::test("the parity page is that of the table", table::page_is_up_to_date));
+        trials.push(Trial::test("the parity page matches the table", table::page_is_up_to_date));
         trials.push(Trial::test(
-            "a check that fails settles what it bought",
+            "a failed check settles its purchase",
             money::a_failed_check_settles,
         ));
-        trials
-            .push(Trial::test("the tests that the table names are there", table::tests_are_there));
+        trials.push(Trial::test("every test in the table exists", table::tests_are_there));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -124,6 +123,7 @@ fn live_service() -> Result<Service, String> {
         builder = builder.base_url(&url);
     }
     let budget = set("SASTAOTP_CONTRACT_MAX_INR").map(|text| text.parse::<Amount>()).transpose();
-    let budget = budget.map_err(|error| format!("--max-inr takes rupees, like 50: {error}"))?;
+    let budget =
+        budget.map_err(|error| format!("invalid --max-inr: {error}: use rupees, like 50"))?;
     Service::new(builder, budget, true)
 }

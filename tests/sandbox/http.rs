@@ -130,7 +130,8 @@ impl Account {
         let method = if body.is_empty() { "GET" } else { "POST" };
         let (key, length) = (&self.key, body.len());
         let request = format!(
-            "{method} /_sandbox/{call} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} /_sandbox/{call} HTTP/1.1\r\nHost: localhost\r\n\
+             Authorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         let reply = Connection::open(self.port).ask(&request).expect("a whole reply");
         (
