@@ -33,19 +33,25 @@ test('the inbox', { timeout: 60_000 }, async (t) => {
   await control('clock', { mode: 'manual', now_ms: Date.UTC(2026, 0, 31, 9, 30) })
   await work(client, control)
   await page.getByText('6 active').waitFor()
-  await page.getByText('N06 rst on getNumber').waitFor()
+  await page.getByText('reply_lost rst on getNumber').waitFor()
   await page.locator('#log-window .faulty').first().waitFor()
   await save(page, 'inbox.webp', size)
 })
 
 test('the quickstart', { timeout: 300_000 }, async (t) => {
   const shell = promisify(execFile)
-  await shell('cargo', ['build', '--quiet', '--features', 'sandbox', '--example', 'quickstart'], { cwd: CHECKOUT })
-  // It needs a terminal, because only there it shows how long it has waited.
-  const command = QUICKSTART.replace('run', 'run --quiet')
-  const { stdout } = await shell('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+  await shell('cargo', ['build', '--quiet', '--features', 'sandbox', '--example', 'quickstart'], {
     cwd: CHECKOUT
   })
+  // It needs a terminal, because only there it shows how long it has waited.
+  const command = QUICKSTART.replace('run', 'run --quiet')
+  const { stdout } = await shell(
+    'script',
+    ['--quiet', '--return', '--command', command, '/dev/null'],
+    {
+      cwd: CHECKOUT
+    }
+  )
   const lines = stdout.trimEnd().split(/\r?\n/)
   // Keeps only the text that remains visible on each line.
   const shown = lines.map((line) =>
@@ -65,7 +71,10 @@ test('the quickstart', { timeout: 300_000 }, async (t) => {
   const page = await context.newPage()
   await page.setContent(`<style>
     body { margin: 0; background: #1a1f1c; }
-    pre { margin: 0; padding: 18px 22px; color: #e4e9e6; font: 14px/1.6 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace; width: max-content; }
+    pre {
+      margin: 0; padding: 18px 22px; color: #e4e9e6; width: max-content;
+      font: 14px/1.6 ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
+    }
     b { color: #4cc79c; font-weight: 400; }
   </style><pre></pre>`)
   const box = await page.evaluate(

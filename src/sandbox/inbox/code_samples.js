@@ -1,6 +1,6 @@
 // Code samples for a request in five languages: one table, from an action and its parameters.
 
-const Calls = (() => {
+const CodeSamples = (() => {
   // String literals. Rust and C escape other characters than ASCII differently, so these stay
   // verbatim.
   const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`
@@ -12,7 +12,8 @@ const Calls = (() => {
   const named = (pairs, join) =>
     pairs.filter(([, value]) => value !== undefined).map(([name, value]) => name + join + value)
   const inPython = (...pairs) => named(pairs, '=').join(', ')
-  const inNode = (...pairs) => (named(pairs, ': ').length ? `{ ${named(pairs, ': ').join(', ')} }` : '')
+  const inNode = (...pairs) =>
+    named(pairs, ': ').length ? `{ ${named(pairs, ': ').join(', ')} }` : ''
   const text = (form, value) => orElse(value, form, undefined)
   const whole = (value, other) => (/^[1-9]\d{0,4}$/.test(value) ? value : other)
 
@@ -24,15 +25,35 @@ const Calls = (() => {
     8: ['Cancel', 'CANCEL']
   }
 
-  const ORDERS = { pending: 'Pending', completed: 'Completed', cancelled: 'Cancelled', expired: 'Expired' }
+  const ORDERS = {
+    pending: 'Pending',
+    completed: 'Completed',
+    cancelled: 'Cancelled',
+    expired: 'Expired'
+  }
 
   // A call in C: the type of the result, the name of the function, the arguments.
-  const c = (type, call, ...args) =>
-    `sastaotp_${type} *${type} = NULL;\n` +
-    `sastaotp_status status = sastaotp_client_${call}(${['client', ...args, `&${type}`, '&error'].join(', ')});`
+  const c = (type, call, ...args) => {
+    const list = ['client', ...args, `&${type}`, '&error'].join(', ')
+    return (
+      `sastaotp_${type} *${type} = NULL;\n` +
+      `sastaotp_status status = sastaotp_client_${call}(${list});`
+    )
+  }
 
   const number = (p) => ({
-    rust: `let number = client.get_number(NumberRequest::new(${quoted(p.service)})${orElse(p.country, (code) => `.country(${quoted(code)})`, '')}${orElse(p.operator, (name) => `.operator(${quoted(name)})`, '')}${p.multiSMS ? '.multi_sms()' : ''}${orElse(p.maxPrice, (price) => `.max_price(${quoted(price)}.parse::<Amount>()?)`, '.accept_any_price()')})?;`,
+    rust: [
+      `let request = NumberRequest::new(${quoted(p.service)})`,
+      p.country && `    .country(${quoted(p.country)})`,
+      p.operator && `    .operator(${quoted(p.operator)})`,
+      p.multiSMS && '    .multi_sms()',
+      p.maxPrice
+        ? `    .max_price(${quoted(p.maxPrice)}.parse::<Amount>()?);`
+        : '    .accept_any_price();',
+      'let number = client.get_number(request)?;'
+    ]
+      .filter(Boolean)
+      .join('\n'),
     c: [
       'sastaotp_number_request *request = NULL;',
       `sastaotp_number_request_new(${quoted(p.service)}, &request, &error);`,
@@ -50,8 +71,21 @@ const Calls = (() => {
     ]
       .filter(Boolean)
       .join('\n'),
-    python: `number = client.get_number(${[quoted(p.service), inPython(['country', text(quoted, p.country)], ['operator', text(quoted, p.operator)], ['multi_sms', p.multiSMS && 'True'], p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True'])].join(', ')})`,
-    node: `const number = await client.getNumber(${single(p.service)}, ${inNode(['country', text(single, p.country)], ['operator', text(single, p.operator)], ['multiSms', p.multiSMS && 'true'], p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true'])})`
+    python: `number = client.get_number(${[
+      quoted(p.service),
+      inPython(
+        ['country', text(quoted, p.country)],
+        ['operator', text(quoted, p.operator)],
+        ['multi_sms', p.multiSMS && 'True'],
+        p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True']
+      )
+    ].join(', ')})`,
+    node: `const number = await client.getNumber(${single(p.service)}, ${inNode(
+      ['country', text(single, p.country)],
+      ['operator', text(single, p.operator)],
+      ['multiSms', p.multiSMS && 'true'],
+      p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true']
+    )})`
   })
 
   const byId = (id, result, rust, type, python, node) => ({
@@ -71,40 +105,63 @@ const Calls = (() => {
   // Each action: its required parameters and its samples.
   const services = {
     needs: [],
-    calls: (p) => ({
+    samples: (p) => ({
       rust: `let services = client.get_services(${some(p.service)})?;`,
       c: c('services', 'get_services', orNull(p.service)),
       python: `services = client.get_services(${orElse(p.service, quoted, '')})`,
-      node: `const services = await client.getServices(${inNode(['service', text(single, p.service)])})`
+      node: `const services = await client.getServices(${inNode([
+        'service',
+        text(single, p.service)
+      ])})`
     })
   }
-  const status = { needs: ['id'], calls: (p) => byId(p.id, 'status', 'get_status', 'state', 'get_status', 'getStatus') }
+  const status = {
+    needs: ['id'],
+    samples: (p) =>
+      byId(p.id, 'status', 'get_status', 'activation_status', 'get_status', 'getStatus')
+  }
   const getNumber = { needs: ['service'], calls: number }
   const TABLE = {
-    getBalance: { needs: [], calls: () => reads('balance', 'get_balance', 'getBalance') },
-    getCountries: { needs: [], calls: () => reads('countries', 'get_countries', 'getCountries') },
+    getBalance: { needs: [], samples: () => reads('balance', 'get_balance', 'getBalance') },
+    getCountries: { needs: [], samples: () => reads('countries', 'get_countries', 'getCountries') },
     getServicesList: services,
     getServices: services,
     getPrices: {
       needs: [],
-      calls: (p) => ({
+      samples: (p) => ({
         rust: `let prices = client.get_prices(${some(p.service)}, ${some(p.country)})?;`,
         c: c('prices', 'get_prices', orNull(p.service), orNull(p.country)),
-        python: `prices = client.get_prices(${inPython(['service', text(quoted, p.service)], ['country', text(quoted, p.country)])})`,
-        node: `const prices = await client.getPrices(${inNode(['service', text(single, p.service)], ['country', text(single, p.country)])})`
+        python: `prices = client.get_prices(${inPython(
+          ['service', text(quoted, p.service)],
+          ['country', text(quoted, p.country)]
+        )})`,
+        node: `const prices = await client.getPrices(${inNode(
+          ['service', text(single, p.service)],
+          ['country', text(single, p.country)]
+        )})`
       })
     },
     getOrders: {
       needs: [],
-      calls: (p) => {
+      samples: (p) => {
         const [limit, page] = [whole(p.limit, '20'), whole(p.page, '1')]
         const state = orElse(ORDERS[p.status], (name) => `Some(OrderStatus::${name})`, 'None')
         if (p.status && state === 'None') return {}
         return {
-          rust: `let orders = client.get_orders(&OrderQuery { limit: ${limit}, page: ${page}, status: ${state} })?;`,
+          rust:
+            `let query = OrderQuery { limit: ${limit}, page: ${page}, status: ${state} };\n` +
+            'let orders = client.get_orders(&query)?;',
           c: c('orders', 'get_orders', limit, page, orNull(p.status)),
-          python: `orders = client.get_orders(${inPython(['limit', limit], ['page', page], ['status', text(quoted, p.status)])})`,
-          node: `const orders = await client.getOrders(${inNode(['limit', limit], ['page', page], ['status', text(single, p.status)])})`
+          python: `orders = client.get_orders(${inPython(
+            ['limit', limit],
+            ['page', page],
+            ['status', text(quoted, p.status)]
+          )})`,
+          node: `const orders = await client.getOrders(${inNode(
+            ['limit', limit],
+            ['page', page],
+            ['status', text(single, p.status)]
+          )})`
         }
       }
     },
@@ -112,18 +169,19 @@ const Calls = (() => {
     getNumberV2: getNumber,
     regetNumber: {
       needs: ['id'],
-      calls: (p) => byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
+      samples: (p) =>
+        byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
     },
     getStatus: status,
     getStatusV2: status,
     setStatus: {
       needs: ['id', 'status'],
-      calls: (p) => {
+      samples: (p) => {
         const [rust, inC] = STATUS[p.status] ?? []
         if (!rust) return {}
         return {
           rust: `let change = client.set_status(${quoted(p.id)}, SetStatus::${rust})?;`,
-          c: c('change', 'set_status', quoted(p.id), `SASTAOTP_SET_${inC}`),
+          c: c('status_change', 'set_status', quoted(p.id), `SASTAOTP_SET_${inC}`),
           python: `change = client.set_status(${quoted(p.id)}, ${p.status})`,
           node: `const change = await client.setStatus(${single(p.id)}, ${p.status})`
         }
@@ -135,7 +193,9 @@ const Calls = (() => {
   const BEFORE = {
     curl: '',
     rust: 'use sastaotp::*;\n\nlet client = Client::from_env()?;\n',
-    c: '#include <sastaotp.h>\n\nsastaotp_client *client = NULL;\nsastaotp_error *error = NULL;\nsastaotp_client_from_env(&client, &error);\n',
+    c:
+      '#include <sastaotp.h>\n\nsastaotp_client *client = NULL;\nsastaotp_error *error = NULL;\n' +
+      'sastaotp_client_from_env(&client, &error);\n',
     python: 'import sastaotp\n\nclient = sastaotp.Client()\n',
     node: "import { Client } from 'sastaotp'\n\nconst client = new Client()\n"
   }
@@ -151,18 +211,21 @@ const Calls = (() => {
    * Returns `{curl, rust, c, python, node}`: null if the library cannot send the request, and all
    * null if the log has truncated it.
    */
-  const of = (line, url) => {
+  const of = (logEntry, url) => {
     const none = { curl: null, rust: null, c: null, python: null, node: null }
-    if (line.request.length >= 200) return none
-    const pairs = parameters(line.request)
+    if (logEntry.request.length >= 200) return none
+    const pairs = parameters(logEntry.request)
     const encoded = (part) => encodeURIComponent(part).replace(/'/g, '%27')
     const query = pairs.map((pair) => pair.map(encoded).join('=')).join('&')
     const curl = `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${url}?${query}'`
     const params = Object.fromEntries(pairs.filter(([, value]) => value !== ''))
-    const row = Object.hasOwn(TABLE, line.action) && TABLE[line.action]
+    const row = Object.hasOwn(TABLE, logEntry.action) && TABLE[logEntry.action]
     const callable = row && row.needs.every((name) => params[name] !== undefined)
-    const calls = callable ? row.calls(params) : {}
-    const whole = ([language]) => [language, calls[language] ? BEFORE[language] + calls[language] : null]
+    const samples = callable ? row.samples(params) : {}
+    const whole = ([language]) => [
+      language,
+      samples[language] ? BEFORE[language] + samples[language] : null
+    ]
     return { ...Object.fromEntries(Object.entries(none).map(whole)), curl }
   }
 

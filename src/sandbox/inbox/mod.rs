@@ -78,7 +78,7 @@ impl Inbox {
                 ),
             ),
             ("Referrer-Policy", "no-referrer".into()),
-            ("Cross-ClientTraits-Opener-Policy", "same-origin".into()),
+            ("Cross-Origin-Opener-Policy", "same-origin".into()),
         ];
         reply
     }
@@ -149,7 +149,7 @@ pub(super) fn handle(
     reply.headers.extend([
         ("Cache-Control", "no-store".into()),
         ("X-Content-Type-Options", "nosniff".into()),
-        ("Cross-ClientTraits-Resource-Policy", "same-origin".into()),
+        ("Cross-Origin-Resource-Policy", "same-origin".into()),
     ]);
     Some(reply)
 }
