@@ -228,7 +228,7 @@ impl Item {
         in_stock.min_by_key(|(_, offer)| offer.price)
     }
 
-    /// Returns the price that a purchase charged_price: the listed price, unless the scenario sets
+    /// Returns the price that a purchase charges: the listed price, unless the scenario sets
     /// another.
     pub(super) fn charge(&self, offer: Offer) -> i64 {
         self.scenario.charged_price.unwrap_or(offer.price)

@@ -63,7 +63,7 @@ impl Fault {
     fn apply(self, mut reply: Reply) -> Reply {
         match self.effect {
             Effect::Deliver(Delivery::Drip(_)) => {
-                reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS))
+                reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS));
             }
             Effect::Deliver(delivery) => reply.delivery = delivery,
             Effect::Replace(status, content_type, body) => {

@@ -111,7 +111,7 @@ impl Transport for MemoryTransport {
         let (mut authorization, mut api_key) = (None, None);
         match request.key_header {
             Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
-                authorization = Some(value)
+                authorization = Some(value);
             }
             Some((name, value)) if name.eq_ignore_ascii_case("x-api-key") => api_key = Some(value),
             _ => {}

@@ -222,7 +222,7 @@ impl Order {
         self.changes += 1;
     }
 
-    /// Replaces the last SMS. If there is none and the order is pending, the SMS sms_arrives now.
+    /// Replaces the last SMS. If there is none and the order is pending, the SMS arrives now.
     pub(super) fn replace_last(&mut self, sms: Sms) {
         match self.received.last_mut() {
             Some(last) => {

@@ -53,7 +53,7 @@ pub(super) struct Scenario {
     pub(super) no_cancel_ms: u64,
     /// How long after the purchase the id is unknown, in milliseconds.
     pub(super) hidden_ms: u64,
-    /// Whether a code sms_arrives during the first cancellation.
+    /// Whether a code arrives during the first cancellation.
     pub(super) code_on_cancel: bool,
     /// The poll at which the provider cancels the order; 0 means never.
     pub(super) provider_cancels_at_poll: u32,

@@ -156,7 +156,7 @@ test('each code sample sends the request of its row', {
           file,
           call.replace(
             /^(const (?!client)[^]*)/m,
-            'try { $1 } catch (error) { if (!error.kind) throw error }\nclient.close()'
+            'try { $1 } catch (error) { if (!error.charge) throw error }\nclient.close()'
           )
         )
         await run(process.execPath, [file], { env })

@@ -299,7 +299,7 @@ fn json_report(report: &Report, path: &str) -> serde_json::Value {
     let questions = rows.iter().map(|(question, finding)| {
         json!({
             "name": question.name,
-            "question": question.question,
+            "question": question.text,
             "documented": question.documented,
             "family": question.family,
             "observed": finding.observed,

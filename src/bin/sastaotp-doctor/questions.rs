@@ -2,7 +2,7 @@
 //! data; a function of `findings.rs` evaluates its reply.
 //!
 //! `documented` quotes the vendor's page, and `family` says how other services of this protocol
-//! behave, or how users have answers this one behave. A dash means that nothing is known.
+//! behave, or how users have seen this one behave. A dash means that nothing is known.
 
 use crate::findings::{self, Evaluate};
 use crate::query::{Agent, Format, Key, OrderChoice, Query, ReadAction};
@@ -11,7 +11,7 @@ use crate::query::{Agent, Format, Key, OrderChoice, Query, ReadAction};
 pub(crate) struct Question {
     /// The name of the reply, for other rows and for captures.
     pub(crate) name: &'static str,
-    pub(crate) question: &'static str,
+    pub(crate) text: &'static str,
     pub(crate) documented: &'static str,
     pub(crate) family: &'static str,
     /// The request that answers it; `None` if earlier replies answer it.
@@ -33,13 +33,13 @@ const fn by(agent: Agent) -> Query {
 
 const fn row(
     name: &'static str,
-    question: &'static str,
+    text: &'static str,
     documented: &'static str,
     family: &'static str,
     query: Option<Query>,
     evaluate: Evaluate,
 ) -> Question {
-    Question { name, question, documented, family, query, evaluate }
+    Question { name, text, documented, family, query, evaluate }
 }
 
 use Format::{Json, Plain};

@@ -39,7 +39,7 @@ const HARMLESS: [(&str, Holds); 21] = [
     ("servicename", Holds::Name), ("currency", Holds::Word), ("status", Holds::Word),
 ];
 
-/// OrderChoice data a reply contains.
+/// Whose data a reply contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
     /// The catalogue, which is the same for every user: a value is hidden only if it looks private.

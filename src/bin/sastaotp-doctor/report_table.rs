@@ -17,8 +17,7 @@ pub(crate) fn table(rows: &[(&Question, Finding)], colour: bool) -> String {
         None,
     ));
     for (question, Finding { observed, verdict }) in rows {
-        let cells =
-            [question.question, question.documented, question.family, observed, verdict.word()];
+        let cells = [question.text, question.documented, question.family, observed, verdict.word()];
         text.push_str(&lines(&cells, colour.then(|| paint(*verdict))));
     }
     text
