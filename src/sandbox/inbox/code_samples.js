@@ -41,7 +41,7 @@ const CodeSamples = (() => {
     )
   }
 
-  const number = (p) => ({
+  const purchase = (p) => ({
     rust: [
       `let request = NumberRequest::new(${quoted(p.service)})`,
       p.country && `    .country(${quoted(p.country)})`,
@@ -120,7 +120,7 @@ const CodeSamples = (() => {
     samples: (p) =>
       byId(p.id, 'status', 'get_status', 'activation_status', 'get_status', 'getStatus')
   }
-  const getNumber = { needs: ['service'], calls: number }
+  const getNumber = { needs: ['service'], samples: purchase }
   const TABLE = {
     getBalance: { needs: [], samples: () => reads('balance', 'get_balance', 'getBalance') },
     getCountries: { needs: [], samples: () => reads('countries', 'get_countries', 'getCountries') },
