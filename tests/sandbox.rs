@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 fn start(key: &str) -> (Server, Account) {
     let server = Server::start(0).unwrap();
     let account = Account::new(server.port(), key);
-    account.must("clock", r#"{"mode":"manual","now_ms":1700000000000}"#);
+    account.control_ok("clock", r#"{"mode":"manual","now_ms":1700000000000}"#);
     (server, account)
 }
 
@@ -37,7 +37,7 @@ fn a_number_is_bought_waited_for_and_completed() {
         json!({"verificationType": 2, "sms": null})
     );
     assert_eq!(me.set(id, "1"), "ACCESS_READY");
-    me.must("clock", r#"{"advance_ms":8000}"#);
+    me.control_ok("clock", r#"{"advance_ms":8000}"#);
     let code = me.status(id).strip_prefix("STATUS_OK:").expect("a code").to_string();
     assert_eq!(me.json(&format!("action=getStatusV2&id={id}"))["sms"]["code"], code.as_str());
     assert_eq!(me.json(&format!("action=getStatus&id={id}"))["sms"]["code"], code.as_str());
@@ -60,7 +60,7 @@ fn a_plain_purchase_has_id_and_phone() {
     assert!(parts[2].starts_with("91"), "the cheapest country, listed first, is India: {bought}");
     assert_eq!(me.set(parts[1], "-1"), "ACCESS_CANCEL");
     assert_eq!(me.status(parts[1]), "STATUS_CANCEL");
-    me.must("assert", r#"{"charges":1,"refunds":1,"balance":"1000.00"}"#);
+    me.control_ok("assert", r#"{"charges":1,"refunds":1,"balance":"1000.00"}"#);
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn every_documented_refusal_can_be_caused() {
         json!({"status": "ERROR", "error": "NO_ACTIVATION"})
     );
     // Three of the refusals hide a purchase.
-    me.must("assert", r#"{"charges":6,"refunds":0}"#);
-    let log = me.must("log", "");
+    me.control_ok("assert", r#"{"charges":6,"refunds":0}"#);
+    let log = me.control_ok("log", "");
     let reasons =
         log["log"].as_array().unwrap().iter().filter(|line| line["reason"].is_string()).count();
     assert!(reasons >= 18, "each refusal has its reason: {log}");
@@ -146,11 +146,11 @@ fn scenarios_run_without_control_calls() {
     let lag = me.buy("zz_lag");
     assert_eq!(me.status(&lag), "NO_ACTIVATION");
     let (early, expire) = (me.buy("zz_early_cancel"), me.buy("zz_expire"));
-    me.must("clock", r#"{"advance_ms":6000}"#);
+    me.control_ok("clock", r#"{"advance_ms":6000}"#);
     assert_eq!(me.status(&lag), "STATUS_WAIT_CODE");
-    me.must("clock", r#"{"advance_ms":24000}"#);
+    me.control_ok("clock", r#"{"advance_ms":24000}"#);
     assert_eq!(me.status(&expire), "STATUS_CANCEL");
-    me.must("clock", r#"{"advance_ms":90000}"#);
+    me.control_ok("clock", r#"{"advance_ms":90000}"#);
     assert_eq!(me.set(&early, "8"), "ACCESS_CANCEL");
 }
 
@@ -158,7 +158,7 @@ fn scenarios_run_without_control_calls() {
 fn a_lost_reply_bought_but_a_page_did_not() {
     let (_server, me) = start("k");
     assert!(me.reply("action=getNumber&service=zz_lost_reply").is_none());
-    me.must("assert", r#"{"charges":1,"charged":"10.00"}"#);
+    me.control_ok("assert", r#"{"charges":1,"charged":"10.00"}"#);
     let orders = me.json("action=getOrders");
     assert_eq!(
         (&orders["total"], &orders["orders"][0]["service_code"]),
@@ -168,7 +168,7 @@ fn a_lost_reply_bought_but_a_page_did_not() {
     assert!(page.status == 200 && page.body.starts_with("<html>"));
     let up = me.json("action=getNumber&service=zz_price_up");
     assert_eq!(up["price"], 20.0);
-    me.must("assert", r#"{"charges":2,"balance":970}"#);
+    me.control_ok("assert", r#"{"charges":2,"balance":970}"#);
 }
 
 #[test]
@@ -194,9 +194,9 @@ fn orders_are_paged_newest_first() {
     assert_eq!(ids("status=completed"), [1006]);
     assert_eq!(me.json("action=getOrders&limit=1")["total"], 6);
     assert_eq!(me.json("action=getOrders&limit=1000")["limit"], 100);
-    me.must("seed", r#"{"orders_lag_ms":5000}"#);
+    me.control_ok("seed", r#"{"orders_lag_ms":5000}"#);
     assert_eq!(ids(""), [0_u64; 0]);
-    me.must("clock", r#"{"advance_ms":5000}"#);
+    me.control_ok("clock", r#"{"advance_ms":5000}"#);
     assert_eq!(ids("status=pending").len(), 5);
 }
 
@@ -256,7 +256,7 @@ fn reget_needs_multi_sms_and_a_code() {
     let single = me.buy("zz_ok");
     assert_eq!(me.plain(&format!("action=regetNumber&id={single}")), "SERVICE_UNAVAILABLE");
     assert_eq!(me.plain("action=regetNumber&id=1"), "NO_ACTIVATION");
-    me.must("assert", r#"{"charges":4}"#);
+    me.control_ok("assert", r#"{"charges":4}"#);
 }
 
 #[test]
@@ -264,12 +264,12 @@ fn keys_do_not_see_each_other() {
     let (_server, me) = start("a");
     let other = Account::new(me.port, "b");
     let id = me.buy("zz_never");
-    me.must("faults", r#"{"fault":"server_error","times":0}"#);
+    me.control_ok("faults", r#"{"fault":"server_error","times":0}"#);
     assert_eq!(other.status(&id), "NO_ACTIVATION");
     assert_eq!(other.plain("action=getBalance"), "ACCESS_BALANCE:1000.00");
-    other.must("assert", r#"{"charges":0}"#);
-    assert_eq!(other.must("clock", "")["mode"], "real");
-    assert_eq!(other.must("faults", "")["faults"], json!([]));
+    other.control_ok("assert", r#"{"charges":0}"#);
+    assert_eq!(other.control_ok("clock", "")["mode"], "real");
+    assert_eq!(other.control_ok("faults", "")["faults"], json!([]));
     let by_query = format!(
         "GET /stubs/handler_api.php?action=getBalance&api_key=b HTTP/1.1\r\nHost: [::1]:{}\r\n\r\n",
         me.port
@@ -280,22 +280,22 @@ fn keys_do_not_see_each_other() {
 #[test]
 fn control_calls_change_and_read_the_namespace() {
     let (server, me) = start("k");
-    assert_eq!(me.must("health", "")["ok"], true);
-    me.must("seed", r#"{"wallet":"50.00","rng":7,"delivery":"manual"}"#);
+    assert_eq!(me.control_ok("health", "")["ok"], true);
+    me.control_ok("seed", r#"{"wallet":"50.00","rng":7,"delivery":"manual"}"#);
     let (tg, never, held) = (me.buy("xk"), me.buy("zz_never"), me.buy("mm"));
-    me.must("clock", r#"{"advance_ms":60000}"#);
+    me.control_ok("clock", r#"{"advance_ms":60000}"#);
     assert_eq!(me.status(&tg), "STATUS_WAIT_CODE", "manual delivery");
-    me.must("sms", &json!({"id": tg, "text": "Your code is 4821"}).to_string());
+    me.control_ok("sms", &json!({"id": tg, "text": "Your code is 4821"}).to_string());
     assert_eq!(me.status(&tg), "STATUS_OK:4821");
-    me.must("expire", &json!({"id": never}).to_string());
-    me.must("provider_cancel", &json!({"id": held}).to_string());
+    me.control_ok("expire", &json!({"id": never}).to_string());
+    me.control_ok("provider_cancel", &json!({"id": held}).to_string());
     assert_eq!([me.status(&never), me.status(&held)], ["STATUS_CANCEL", "STATUS_CANCEL"]);
     let states = me.json("action=getOrders")["orders"].clone();
     assert_eq!([&states[1]["status"], &states[0]["status"]], ["expired", "cancelled"]);
     let (code, differences) = me.control("assert", r#"{"charges":3,"refunds":1}"#);
     assert_eq!(code, 409);
     assert_eq!(differences["differences"], json!({"refunds": {"expected": 1, "actual": 2}}));
-    let ledger = me.must("ledger", "");
+    let ledger = me.control_ok("ledger", "");
     assert_eq!(
         (ledger["entries"].as_array().unwrap().len(), &ledger["opening"]),
         (5, &json!("50.00"))
@@ -303,49 +303,55 @@ fn control_calls_change_and_read_the_namespace() {
     assert_eq!(me.control("sms", &json!({"id": never, "code": "1"}).to_string()).0, 409);
     assert_eq!(me.control("nothing", "{}").0, 404);
     assert_eq!(me.control("seed", "{").0, 400);
-    me.must("reset", "{}");
-    me.must("assert", r#"{"charges":0,"balance":"1000.00"}"#);
+    me.control_ok("reset", "{}");
+    me.control_ok("assert", r#"{"charges":0,"balance":"1000.00"}"#);
     assert!(server.control("k", "ledger", "").unwrap().contains(r#""charges":0"#));
     assert!(server.control("k", "assert", r#"{"charges":1}"#).is_err());
-    me.must("clock", r#"{"mode":"real"}"#);
-    let fast = me.must("clock", r#"{"speed":1000}"#)["now_ms"].as_u64().unwrap();
+    me.control_ok("clock", r#"{"mode":"real"}"#);
+    let fast = me.control_ok("clock", r#"{"speed":1000}"#)["now_ms"].as_u64().unwrap();
     std::thread::sleep(Duration::from_millis(20));
-    assert!(me.must("clock", "")["now_ms"].as_u64().unwrap() >= fast + 20_000);
+    assert!(me.control_ok("clock", "")["now_ms"].as_u64().unwrap() >= fast + 20_000);
 }
 
 #[test]
 fn faults_hit_only_matching_requests() {
     let (_server, me) = start("k");
-    me.must(
+    me.control_ok(
         "faults",
         r#"{"match":{"action":"getNumber","service":"zz_ok"},"nth":2,"fault":"reply_lost"}"#,
     );
     me.buy("zz_ok");
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
     me.buy("zz_ok");
-    me.must("assert", r#"{"charges":3}"#);
-    me.must(
+    me.control_ok("assert", r#"{"charges":3}"#);
+    me.control_ok(
         "faults",
         r#"{"match":{"action":"getNumber"},"when":"before_commit","fault":"N06","variant":"rst"}"#,
     );
     assert!(me.reply("action=getNumber&service=zz_ok").is_none());
-    me.must("faults", r#"{"match":{"action":"getNumber"},"fault":"duplicate_request"}"#);
+    me.control_ok("faults", r#"{"match":{"action":"getNumber"},"fault":"duplicate_request"}"#);
     me.buy("zz_ok");
-    me.must("assert", r#"{"charges":5}"#);
-    me.must("faults", r#"{"fault":"too_many_requests","retry_after":"7"}"#);
+    me.control_ok("assert", r#"{"charges":5}"#);
+    me.control_ok("faults", r#"{"fault":"too_many_requests","retry_after":"7"}"#);
     let limited = me.reply("action=getBalance").unwrap();
     assert!(
         limited.status == 429 && limited.head.contains("Retry-After: 7\r\n"),
         "{}",
         limited.head
     );
-    me.must("faults", r#"{"fault":"server_error","status":504,"body":"{\"message\":\"slow\"}"}"#);
+    me.control_ok(
+        "faults",
+        r#"{"fault":"server_error","status":504,"body":"{\"message\":\"slow\"}"}"#,
+    );
     let slow = me.reply("action=getBalance").unwrap();
     assert_eq!((slow.status, slow.body.as_str()), (504, r#"{"message":"slow"}"#));
-    me.must("faults", r#"{"fault":"redirected","status":307,"location":"http://127.0.0.1:1/"}"#);
+    me.control_ok(
+        "faults",
+        r#"{"fault":"redirected","status":307,"location":"http://127.0.0.1:1/"}"#,
+    );
     assert!(me.reply("action=getBalance").unwrap().head.contains("Location: http://127.0.0.1:1/"));
-    me.must("faults", r#"{"fault":"server_error","times":0}"#);
-    me.must("faults", r#"{"clear":true}"#);
+    me.control_ok("faults", r#"{"fault":"server_error","times":0}"#);
+    me.control_ok("faults", r#"{"clear":true}"#);
     assert_eq!(me.reply("action=getBalance").unwrap().status, 200);
     let (status, refused) = me.control("faults", r#"{"fault":"connect_refused"}"#);
     assert!(status == 400 && refused["error"].as_str().unwrap().contains("in-memory"));
@@ -355,22 +361,22 @@ fn faults_hit_only_matching_requests() {
 fn faults_are_named_by_name_or_id() {
     let (_server, me) = start("k");
     for fault in ["reply_lost", "N06"] {
-        me.must("faults", &json!({"fault": fault}).to_string());
+        me.control_ok("faults", &json!({"fault": fault}).to_string());
         assert!(me.reply("action=getBalance").is_none(), "{fault}");
     }
-    let faults = me.must("faults", "")["faults"].clone();
+    let faults = me.control_ok("faults", "")["faults"].clone();
     for rule in faults.as_array().unwrap() {
         assert_eq!((&rule["fault"], &rule["id"]), (&json!("reply_lost"), &json!("N06")));
     }
-    let log = me.must("log", "")["log"].clone();
+    let log = me.control_ok("log", "")["log"].clone();
     assert_eq!(log[0]["fault"], "reply_lost");
 }
 
 #[test]
 fn every_fault_leaves_the_sandbox_answering() {
     let (_server, me) = start("k");
-    let known = me.must("faults", "")["known"].clone();
-    me.must("seed", r#"{"wallet":"10000"}"#);
+    let known = me.control_ok("faults", "")["known"].clone();
+    me.control_ok("seed", r#"{"wallet":"10000"}"#);
     let mut count = 0;
     for (fault, variants) in known.as_object().unwrap() {
         let mut variants: Vec<Value> = variants.as_array().unwrap().clone();
@@ -399,7 +405,7 @@ fn every_fault_leaves_the_sandbox_answering() {
         }
     }
     assert!(count > 90, "{count}");
-    let hits = me.must("faults", "")["faults"]
+    let hits = me.control_ok("faults", "")["faults"]
         .as_array()
         .unwrap()
         .iter()

@@ -114,7 +114,7 @@ fn a_foreign_page_cannot_buy() {
             ask(server.port(), "POST", "/_sandbox/seed?api_key=k", headers, r#"{"wallet":"1"}"#);
         assert_eq!(seed.status, 403, "{headers}");
     }
-    me.must("assert", r#"{"charges":0,"balance":"1000.00"}"#);
+    me.control_ok("assert", r#"{"charges":0,"balance":"1000.00"}"#);
 }
 
 #[test]
@@ -149,10 +149,10 @@ fn clearing_one_fault_keeps_the_others() {
     let server = Server::start(0).unwrap();
     let me = Account::new(server.port(), "k");
     for fault in ["N06", "H07", "N06"] {
-        me.must("faults", &json!({"fault": fault, "times": 0}).to_string());
+        me.control_ok("faults", &json!({"fault": fault, "times": 0}).to_string());
     }
-    me.must("faults", r#"{"clear":true,"fault":"N06"}"#);
-    let left = me.must("faults", "")["faults"].take();
+    me.control_ok("faults", r#"{"clear":true,"fault":"N06"}"#);
+    let left = me.control_ok("faults", "")["faults"].take();
     assert_eq!((left.as_array().unwrap().len(), &left[0]["fault"]), (1, &json!("server_error")));
 }
 
@@ -172,7 +172,7 @@ fn an_event_follows_each_change() {
         (&json!(id), &json!("getNumber"))
     );
     assert!(!all.to_string().contains("canary"), "{all}");
-    me.must("clock", r#"{"advance_ms":1200000}"#);
+    me.control_ok("clock", r#"{"advance_ms":1200000}"#);
     let more = events.next();
     assert_eq!(
         (&more["orders"][0]["state"], &more["wallet"]["balance"]),

@@ -21,7 +21,7 @@ use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
 #[derive(Clone)]
 pub struct MemoryTransport {
     service: Arc<Mutex<Service>>,
-    sent: Arc<Mutex<Vec<Sent>>>,
+    sent: Arc<Mutex<Vec<SentRequest>>>,
     clock: Arc<dyn Clock>,
     /// The service's time when the clock's monotonic time is zero, in milliseconds since 1970. If
     /// the client's wall clock jumps, the service's time does not.
@@ -31,7 +31,7 @@ pub struct MemoryTransport {
 
 /// A request that reached the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct SentRequest {
     /// When the request was sent.
     pub at: Moment,
     /// The action; empty if the request had none.
@@ -82,7 +82,7 @@ impl MemoryTransport {
     }
 
     /// Returns the requests that reached the service through this transport, oldest first.
-    pub fn sent(&self) -> Vec<Sent> {
+    pub fn sent(&self) -> Vec<SentRequest> {
         lock(&self.sent).clone()
     }
 
@@ -136,7 +136,7 @@ impl Transport for MemoryTransport {
             return Err(cancelled(Phase::Connect, false));
         }
         let params = Params::parse(request.query);
-        lock(&self.sent).push(Sent {
+        lock(&self.sent).push(SentRequest {
             at: self.clock.now(),
             action: params.get("action").unwrap_or("").to_string(),
             id: params.get("id").map(str::to_string),

@@ -51,6 +51,6 @@ mod service; // The service without sockets.
 mod wallet; // The balance and ledger of a namespace.
 
 pub use http_server::Server;
-pub use memory_transport::{MemoryTransport, Sent};
+pub use memory_transport::{MemoryTransport, SentRequest};
 pub use request_reply::{Delivery, Reply, Request};
 pub use service::Service;

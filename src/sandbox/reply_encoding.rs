@@ -86,11 +86,11 @@ pub(super) fn encode(reply: Reply, head_only: bool, keep: bool) -> EncodedReply 
             if sized {
                 head.length(body.len());
             }
-            ended(head, if head_only || !sized { b"" } else { &body }, keep)
+            finish(head, if head_only || !sized { b"" } else { &body }, keep)
         }
         Delivery::Chunked => {
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &chunked(&body), keep)
+            finish(head, &chunked(&body), keep)
         }
         Delivery::Gzip => compressed(head, &gzip_stored(&body), keep),
         Delivery::GzipCorrupt => compressed(head, &body, keep),
@@ -103,7 +103,7 @@ pub(super) fn encode(reply: Reply, head_only: bool, keep: bool) -> EncodedReply 
 fn encode_faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedReply {
     let length = body.len();
     let half = &body[..length / 2];
-    let cut = &body[..length.saturating_sub(2)];
+    let truncated = &body[..length.saturating_sub(2)];
     let silent = |then| EncodedReply { bytes: Vec::new(), then };
     match delivery {
         Delivery::Reset => silent(AfterReply::Reset),
@@ -134,37 +134,37 @@ fn encode_faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedRepl
             bytes: head.text.into_bytes(),
             then: AfterReply::Repeat(&ENDLESS_HEADER),
         },
-        Delivery::Unframed => ended(head, body, false),
-        Delivery::UnframedCut => ended(head, cut, false),
+        Delivery::Unframed => finish(head, body, false),
+        Delivery::UnframedCut => finish(head, truncated, false),
         Delivery::Drip(every_ms) => {
             head.length(length);
-            EncodedReply { then: AfterReply::Drip(every_ms), ..ended(head, body, false) }
+            EncodedReply { then: AfterReply::Drip(every_ms), ..finish(head, body, false) }
         }
         Delivery::BadChunk => {
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
+            finish(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
         }
         Delivery::LengthAndChunks => {
             head.length(length);
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &chunked(body), false)
+            finish(head, &chunked(body), false)
         }
         Delivery::TwoLengths => {
             head.length(length);
             head.length(length + 1);
-            ended(head, body, false)
+            finish(head, body, false)
         }
         Delivery::LengthTooLong => {
             head.length(length + 10);
-            ended(head, body, false)
+            finish(head, body, false)
         }
         Delivery::LengthTooShort => {
-            head.length(cut.len());
-            ended(head, body, false)
+            head.length(truncated.len());
+            finish(head, body, false)
         }
         Delivery::Http10 => {
             head.length(length);
-            ended(head, body, false)
+            finish(head, body, false)
         }
         // `Close`, and the deliveries that `encode` handles.
         _ => silent(AfterReply::Close),
@@ -174,7 +174,7 @@ fn encode_faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedRepl
 fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> EncodedReply {
     head.add("Content-Encoding", "gzip");
     head.length(encoded.len());
-    ended(head, encoded, keep)
+    finish(head, encoded, keep)
 }
 
 /// The header lines written so far.
@@ -200,7 +200,7 @@ impl Head {
     }
 }
 
-fn ended(mut head: Head, body: &[u8], keep: bool) -> EncodedReply {
+fn finish(mut head: Head, body: &[u8], keep: bool) -> EncodedReply {
     head.add("Connection", if keep { "keep-alive" } else { "close" });
     EncodedReply {
         bytes: head.with(body),
@@ -254,7 +254,7 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn planned(delivery: Delivery) -> (String, AfterReply) {
+    fn encoded(delivery: Delivery) -> (String, AfterReply) {
         let reply = Reply { delivery, ..Reply::new(200, "text/html", "ACCESS_READY") };
         let EncodedReply { bytes, then } = encode(reply, false, true);
         (String::from_utf8_lossy(&bytes).into_owned(), then)
@@ -291,13 +291,13 @@ mod tests {
             (Delivery::Reset, "", "", AfterReply::Reset),
             (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", AfterReply::Drip(200)),
         ] {
-            let (text, after) = planned(delivery);
+            let (text, after) = encoded(delivery);
             assert!(
                 text.contains(part) && text.ends_with(ends) && after == then,
                 "{delivery:?}: {text:?}"
             );
         }
-        assert!(!planned(Delivery::Unframed).0.contains("Content-Length"));
+        assert!(!encoded(Delivery::Unframed).0.contains("Content-Length"));
     }
 
     #[test]

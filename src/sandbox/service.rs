@@ -24,7 +24,7 @@ const CONTROL: &str = "/_sandbox/";
 /// keys with one order each take 12 MB.
 const MAX_NAMESPACES: usize = 5_000;
 /// The log limits in entries: for all keys together, and the maximum and minimum for one key.
-const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
+const LOG_LIMITS: (usize, usize, usize) = (10_000, 1_000, 10);
 
 /// The service: small, deterministic and without sockets.
 ///
@@ -151,7 +151,7 @@ impl Service {
             }
             (None, action) => run_action(namespace, action, &params, client, json, now),
         };
-        let (total, most, least) = LOG_LINES;
+        let (total, most, least) = LOG_LIMITS;
         let limit = (total / keys.max(1)).clamp(least, most);
         let line = LogEntry {
             at_ms: now,

@@ -141,7 +141,7 @@ impl Account {
     }
 
     /// Makes a control call that must be accepted.
-    pub(crate) fn must(&self, call: &str, body: &str) -> Value {
+    pub(crate) fn control_ok(&self, call: &str, body: &str) -> Value {
         let (status, value) = self.control(call, body);
         assert_eq!(status, 200, "{call} {body}: {value}");
         value
