@@ -1,34 +1,35 @@
-//! The control calls under `/_sandbox/`: what a test sets, causes and asks of its own namespace.
+//! The control API under `/_sandbox/`: a test uses it to set up, change and check its own
+//! namespace.
 //!
-//! Every refusal is one sentence that says what to send instead; a field that nothing reads is refused.
+//! Every refusal is one sentence that says what to send instead. Unknown fields are refused.
 
 use serde_json::{Map, Value, json};
 
-use super::faults::{self, known_fields, number, text};
-use super::namespace::{Line, Namespace};
+use super::clock::NamespaceClock;
+use super::fault_rules::{self, known_fields, number, text};
+use super::namespace::{LogEntry, Namespace};
 use super::orders::{Order, Sms, State};
-use super::reply::{Reply, Request};
+use super::request_reply::{Reply, Request};
 use super::service::body_fields;
-use super::time::Time;
-use super::wallet::{Entry, Kind};
+use super::wallet::{EntryKind, LedgerEntry};
 use crate::Amount;
 
-/// Every control call with what it is sent; the text of refusals.
+/// The names of all control calls, for error messages.
 const CALLS: &str =
-    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert and log";
+    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert or log";
 
-/// One call on one namespace.
-struct Call<'a> {
+/// A control call on a namespace.
+struct ControlCall<'a> {
     namespace: &'a mut Namespace,
     fields: Map<String, Value>,
-    /// The time outside and in the namespace.
-    outside: u64,
+    /// The current time, real and in the namespace, both in milliseconds since 1970.
+    real_now: u64,
     now: u64,
     in_memory: bool,
 }
 
-/// What a call came to: its JSON, or the status and the sentence of its refusal.
-type Answer = Result<Value, (u16, String)>;
+/// The result of a call: its JSON, or the HTTP status and the sentence of its refusal.
+type ControlResult = Result<Value, (u16, String)>;
 
 pub(super) fn health() -> Reply {
     Reply::json(200, &json!({"ok": true, "version": env!("CARGO_PKG_VERSION")}))
@@ -42,29 +43,27 @@ pub(super) fn refusal(status: u16, sentence: &str) -> Reply {
     Reply::json(status, &json!({"ok": false, "error": sentence}))
 }
 
-/// Carries a control call out.
+/// Runs a control call.
 pub(super) fn run(
     namespace: &mut Namespace,
     call: &str,
     request: &Request<'_>,
-    outside: u64,
+    real_now: u64,
     in_memory: bool,
 ) -> Reply {
-    let now = namespace.time.now(outside);
-    namespace.settle(now, true);
+    let now = namespace.time.now(real_now);
+    namespace.advance_orders(now, true);
     let fields = match body_fields(request.body) {
         Ok(fields) => fields,
         Err(sentence) => return refusal(400, &format!("{call}: {sentence}; {}", example(call))),
     };
     let reads = matches!(request.method, "GET" | "HEAD");
-    let mut run = Call { namespace, fields, outside, now, in_memory };
+    let mut run = ControlCall { namespace, fields, real_now, now, in_memory };
     let answer = match (call, request.method) {
         ("ledger", _) if reads => Ok(run.ledger()),
         ("log", _) if reads => Ok(run.log()),
         ("clock", _) if reads => Ok(run.clock_json()),
-        ("faults", _) if reads => {
-            Ok(json!({"ok": true, "faults": run.namespace.rules.list(), "known": faults::known()}))
-        }
+        ("faults", _) if reads => Ok(run.list_faults()),
         ("faults", "DELETE") => {
             run.namespace.rules.clear(None);
             Ok(json!({"ok": true}))
@@ -78,12 +77,12 @@ pub(super) fn run(
         ("assert", "POST") => {
             return run.assert().unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
         }
-        ("ledger" | "log", _) => Err((405, format!("{call} is read with GET"))),
+        ("ledger" | "log", _) => Err((405, format!("{call}: send a GET request"))),
         (
             "reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert",
             _,
-        ) => Err((405, format!("{call} is sent with POST; {}", example(call)))),
-        _ => Err((404, format!("there is no control call {call:?}; there are {CALLS}"))),
+        ) => Err((405, format!("{call}: send a POST request; {}", example(call)))),
+        _ => Err((404, format!("unknown control call {call:?}: use {CALLS}"))),
     };
     match answer {
         Ok(value) => Reply::json(200, &value),
@@ -100,7 +99,10 @@ fn example(call: &str) -> String {
         "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
         "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
         "faults" => {
-            r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","fault":"N06"}, {"clear":true} or {"clear":true,"fault":"N06"}"#
+            concat!(
+                r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","#,
+                r#""fault":"reply_lost"}, {"clear":true} or {"clear":true,"fault":"reply_lost"}"#,
+            )
         }
         "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
         _ => "{}",
@@ -108,20 +110,20 @@ fn example(call: &str) -> String {
     format!("send {body}")
 }
 
-impl Call<'_> {
-    fn only(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
-        known_fields(&self.fields, known).map_err(|sentence| bad(call, &sentence))
+impl ControlCall<'_> {
+    fn allow_fields(&self, call: &str, known: &[&str]) -> Result<(), (u16, String)> {
+        known_fields(&self.fields, known).map_err(|sentence| invalid(call, &sentence))
     }
 
-    fn seed(&mut self) -> Answer {
-        self.only("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
-        let read = |sentence: String| bad("seed", &sentence);
+    fn seed(&mut self) -> ControlResult {
+        self.allow_fields("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
+        let read = |sentence: String| invalid("seed", &sentence);
         let wallet = match self.fields.get("wallet") {
             None => None,
             Some(value) => Some(
                 amount(value)
                     .filter(|micros| *micros >= 0)
-                    .ok_or_else(|| read("\"wallet\" is an amount like \"50.00\"".into()))?,
+                    .ok_or_else(|| read("\"wallet\" must be an amount like \"50.00\"".into()))?,
             ),
         };
         let rng = number(&self.fields, "rng").map_err(read)?;
@@ -129,7 +131,7 @@ impl Call<'_> {
             None => None,
             Some("auto") => Some(false),
             Some("manual") => Some(true),
-            Some(_) => return Err(read("\"delivery\" is auto or manual".into())),
+            Some(_) => return Err(read("\"delivery\" must be auto or manual".into())),
         };
         let lag = number(&self.fields, "orders_lag_ms").map_err(read)?;
         let namespace = &mut *self.namespace;
@@ -144,32 +146,32 @@ impl Call<'_> {
         Ok(json!({"ok": true}))
     }
 
-    fn clock(&mut self) -> Answer {
-        self.only("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
-        let read = |sentence: String| bad("clock", &sentence);
+    fn clock(&mut self) -> ControlResult {
+        self.allow_fields("clock", &["mode", "speed", "now_ms", "advance_ms"])?;
+        let read = |sentence: String| invalid("clock", &sentence);
         let advance = number(&self.fields, "advance_ms").map_err(read)?;
         let set = number(&self.fields, "now_ms").map_err(read)?;
         let speed = match self.fields.get("speed") {
             None => None,
             Some(value) => Some(
                 speed(value)
-                    .ok_or_else(|| read("\"speed\" is a factor from 0 to 1000000".into()))?,
+                    .ok_or_else(|| read("\"speed\" must be a factor from 0 to 1000000".into()))?,
             ),
         };
         let time = self.namespace.time;
         let time = match text(&self.fields, "mode").map_err(read)? {
             None if set.is_some() => {
-                return Err(read("\"now_ms\" goes with \"mode\":\"manual\"".into()));
+                return Err(read("\"now_ms\" needs \"mode\":\"manual\"".into()));
             }
             None => time,
-            Some("real") => Time::REAL,
-            Some("manual") => Time::manual(set.unwrap_or(self.now)),
-            Some(_) => return Err(read("\"mode\" is real or manual".into())),
+            Some("real") => NamespaceClock::REAL,
+            Some("manual") => NamespaceClock::manual(set.unwrap_or(self.now)),
+            Some(_) => return Err(read("\"mode\" must be real or manual".into())),
         };
-        let time = speed.map_or(time, |speed| time.with_speed(speed, self.outside));
-        self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.outside));
-        self.now = self.namespace.time.now(self.outside);
-        self.namespace.settle(self.now, true);
+        let time = speed.map_or(time, |speed| time.with_speed(speed, self.real_now));
+        self.namespace.time = advance.map_or(time, |by| time.advanced(by, self.real_now));
+        self.now = self.namespace.time.now(self.real_now);
+        self.namespace.advance_orders(self.now, true);
         Ok(self.clock_json())
     }
 
@@ -178,16 +180,16 @@ impl Call<'_> {
         json!({"ok": true, "now_ms": self.now, "mode": time.mode(), "speed": time.factor()})
     }
 
-    /// The id that a call is about.
+    /// Returns the activation id in the call's `id` field.
     fn id(&self, call: &str) -> Result<String, (u16, String)> {
         match text(&self.fields, "id") {
             Ok(Some(id)) => Ok(id.to_string()),
-            _ => Err(bad(call, "\"id\" is the activation id of an order, in quotes")),
+            _ => Err(invalid(call, "\"id\" must be the activation id of an order, as a string")),
         }
     }
 
-    /// Runs something on an order that is pending.
-    fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> Answer {
+    /// Runs `act` on the order with the call's id, if it is pending.
+    fn on_pending(&mut self, call: &str, act: impl FnOnce(&mut Order) -> i64) -> ControlResult {
         let id = self.id(call)?;
         let done = self.namespace.with_order(&id, self.now, |order, _| match order.state {
             State::Pending => (Ok(()), act(order)),
@@ -196,15 +198,15 @@ impl Call<'_> {
         match done {
             Some(Ok(())) => Ok(json!({"ok": true})),
             Some(Err(state)) => {
-                Err((409, format!("{call}: the order is {} already", state.word())))
+                Err((409, format!("{call}: the order is already {}", state.word())))
             }
-            None => Err((404, format!("{call}: no order of this key has that id"))),
+            None => Err((404, format!("{call}: this key has no order with that id"))),
         }
     }
 
-    fn sms(&mut self) -> Answer {
-        self.only("sms", &["id", "text", "code"])?;
-        let read = |sentence: String| bad("sms", &sentence);
+    fn sms(&mut self) -> ControlResult {
+        self.allow_fields("sms", &["id", "text", "code"])?;
+        let read = |sentence: String| invalid("sms", &sentence);
         let (code, body) =
             (text(&self.fields, "code").map_err(read)?, text(&self.fields, "text").map_err(read)?);
         let body: Box<str> =
@@ -216,22 +218,28 @@ impl Call<'_> {
         })
     }
 
-    fn end(&mut self, state: State) -> Answer {
+    fn end(&mut self, state: State) -> ControlResult {
         let call = if state == State::Expired { "expire" } else { "provider_cancel" };
-        self.only(call, &["id"])?;
+        self.allow_fields(call, &["id"])?;
         self.on_pending(call, |order| order.end(state))
     }
 
-    fn faults(&mut self) -> Answer {
+    fn faults(&mut self) -> ControlResult {
         if self.fields.get("clear") == Some(&Value::Bool(true)) {
-            self.only("faults", &["clear", "fault"])?;
-            let id = text(&self.fields, "fault").map_err(|sentence| bad("faults", &sentence))?;
-            self.namespace.rules.clear(id);
+            self.allow_fields("faults", &["clear", "fault"])?;
+            let fault =
+                text(&self.fields, "fault").map_err(|sentence| invalid("faults", &sentence))?;
+            self.namespace.rules.clear(fault);
             return Ok(json!({"ok": true}));
         }
         let added = self.namespace.rules.add(&self.fields, self.in_memory);
-        added.map_err(|sentence| bad("faults", &sentence))?;
+        added.map_err(|sentence| invalid("faults", &sentence))?;
         Ok(json!({"ok": true}))
+    }
+
+    fn list_faults(&self) -> Value {
+        let rules = self.namespace.rules.list();
+        json!({"ok": true, "faults": rules, "known": fault_rules::known()})
     }
 
     fn ledger(&self) -> Value {
@@ -244,17 +252,17 @@ impl Call<'_> {
             "refunds": wallet.refunds,
             "charged": rupees(wallet.charged),
             "refunded": rupees(wallet.refunded),
-            "entries": wallet.entries.iter().map(entry_json).collect::<Value>(),
+            "entries": wallet.entries.iter().map(ledger_entry_json).collect::<Value>(),
         })
     }
 
-    /// Compares the ledger with what a test expects.
+    /// Compares the ledger with the expected values.
     fn assert(&self) -> Result<Reply, (u16, String)> {
         const KNOWN: [&str; 6] =
             ["charges", "refunds", "balance", "charged", "refunded", "opening"];
-        self.only("assert", &KNOWN)?;
+        self.allow_fields("assert", &KNOWN)?;
         if self.fields.is_empty() {
-            return Err(bad("assert", "nothing is asserted"));
+            return Err(invalid("assert", "nothing to assert"));
         }
         let actual = self.ledger();
         let mut differences = Map::new();
@@ -274,16 +282,17 @@ impl Call<'_> {
         if differences.is_empty() {
             return Ok(done());
         }
-        let error = "the ledger is not as asserted";
+        let error = "the ledger differs from the assertion";
         Ok(Reply::json(409, &json!({"ok": false, "error": error, "differences": differences})))
     }
 
     fn log(&self) -> Value {
-        json!({"ok": true, "log": self.namespace.log().iter().map(line_json).collect::<Value>()})
+        let log: Value = self.namespace.log().iter().map(log_entry_json).collect();
+        json!({"ok": true, "log": log})
     }
 }
 
-fn bad(call: &str, sentence: &str) -> (u16, String) {
+fn invalid(call: &str, sentence: &str) -> (u16, String) {
     (400, format!("{call}: {sentence}; {}", example(call)))
 }
 
@@ -291,7 +300,7 @@ pub(super) fn rupees(micros: i64) -> String {
     Amount::from_micros(micros).to_string()
 }
 
-/// Money in a control call: text or a JSON number.
+/// Reads an amount of money from text or a JSON number.
 fn amount(value: &Value) -> Option<i64> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -301,23 +310,23 @@ fn amount(value: &Value) -> Option<i64> {
     text.parse::<Amount>().ok().map(Amount::micros)
 }
 
-/// A factor in thousandths.
+/// Reads a speed factor and returns it in thousandths.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // the range is checked first
 fn speed(value: &Value) -> Option<u64> {
     let factor = value.as_f64().filter(|factor| (0.0..=1_000_000.0).contains(factor))?;
     Some((factor * 1_000.0).round() as u64)
 }
 
-/// The code in a text: its first run of at least four digits, else the whole text.
+/// Returns the code in a text: its first run of at least four digits, else the whole text.
 fn code_in(text: &str) -> Box<str> {
     let mut runs = text.split(|c: char| !c.is_ascii_digit());
     runs.find(|run| run.len() >= 4).unwrap_or(text).into()
 }
 
-pub(super) fn entry_json(entry: &Entry) -> Value {
-    let Entry { kind, order_id, activation_id, micros, at_ms } = entry;
+pub(super) fn ledger_entry_json(entry: &LedgerEntry) -> Value {
+    let LedgerEntry { kind, order_id, activation_id, micros, at_ms } = entry;
     json!({
-        "kind": if *kind == Kind::Charge { "charge" } else { "refund" },
+        "kind": if *kind == EntryKind::Charge { "charge" } else { "refund" },
         "order_id": order_id,
         "activation_id": activation_id,
         "price": rupees(*micros),
@@ -325,8 +334,8 @@ pub(super) fn entry_json(entry: &Entry) -> Value {
     })
 }
 
-pub(super) fn line_json(line: &Line) -> Value {
-    let Line { at_ms, action, request, status, reply, fault, reason } = line;
+pub(super) fn log_entry_json(line: &LogEntry) -> Value {
+    let LogEntry { at_ms, action, request, status, reply, fault, reason } = line;
     json!({
         "at_ms": at_ms,
         "action": action,
@@ -355,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_call_is_said_in_a_sentence() {
+    fn an_invalid_call_is_refused_with_the_reason() {
         let mut namespace = Namespace::new("k");
         for (call, method, body, status) in [
             ("nonsense", "POST", "", 404),

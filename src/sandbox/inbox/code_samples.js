@@ -1,13 +1,14 @@
-// The call that makes a request, in five languages: one table, from the action and its parameters.
+// Code samples for a request in five languages: one table, from an action and its parameters.
 
-const Calls = (() => {
-  // A text in each language. Rust and C write what is no ASCII in their own ways, so it stays as it is.
+const CodeSamples = (() => {
+  // String literals. Rust and C escape other characters than ASCII differently, so these stay
+  // verbatim.
   const quoted = (text) => `"${text.replace(/[\\"]/g, '\\$&')}"`
   const single = (text) => `'${text.replace(/[\\']/g, '\\$&')}'`
   const orElse = (value, form, other) => (value === undefined ? other : form(value))
   const some = (value) => orElse(value, (text) => `Some(${quoted(text)})`, 'None')
   const orNull = (value) => orElse(value, quoted, 'NULL')
-  // Arguments with names, of those that are there.
+  // Named arguments, without those that are undefined.
   const named = (pairs, join) =>
     pairs.filter(([, value]) => value !== undefined).map(([name, value]) => name + join + value)
   const inPython = (...pairs) => named(pairs, '=').join(', ')
@@ -31,13 +32,28 @@ const Calls = (() => {
     expired: 'Expired'
   }
 
-  // What C does with each: the type of the result, the name of the call, its arguments.
-  const c = (type, call, ...args) =>
-    `sastaotp_${type} *${type} = NULL;\n` +
-    `sastaotp_status status = sastaotp_client_${call}(${['client', ...args, `&${type}`, '&error'].join(', ')});`
+  // A call in C: the type of the result, the name of the function, the arguments.
+  const c = (type, call, ...args) => {
+    const list = ['client', ...args, `&${type}`, '&error'].join(', ')
+    return (
+      `sastaotp_${type} *${type} = NULL;\n` +
+      `sastaotp_status status = sastaotp_client_${call}(${list});`
+    )
+  }
 
-  const number = (p) => ({
-    rust: `let number = client.get_number(NumberRequest::new(${quoted(p.service)})${orElse(p.country, (code) => `.country(${quoted(code)})`, '')}${orElse(p.operator, (name) => `.operator(${quoted(name)})`, '')}${p.multiSMS ? '.multi_sms()' : ''}${orElse(p.maxPrice, (price) => `.max_price(${quoted(price)}.parse::<Amount>()?)`, '.accept_any_price()')})?;`,
+  const purchase = (p) => ({
+    rust: [
+      `let request = NumberRequest::new(${quoted(p.service)})`,
+      p.country && `    .country(${quoted(p.country)})`,
+      p.operator && `    .operator(${quoted(p.operator)})`,
+      p.multiSMS && '    .multi_sms()',
+      p.maxPrice
+        ? `    .max_price(${quoted(p.maxPrice)}.parse::<Amount>()?);`
+        : '    .accept_any_price();',
+      'let number = client.get_number(request)?;'
+    ]
+      .filter(Boolean)
+      .join('\n'),
     c: [
       'sastaotp_number_request *request = NULL;',
       `sastaotp_number_request_new(${quoted(p.service)}, &request, &error);`,
@@ -55,8 +71,21 @@ const Calls = (() => {
     ]
       .filter(Boolean)
       .join('\n'),
-    python: `number = client.get_number(${[quoted(p.service), inPython(['country', text(quoted, p.country)], ['operator', text(quoted, p.operator)], ['multi_sms', p.multiSMS && 'True'], p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True'])].join(', ')})`,
-    node: `const number = await client.getNumber(${single(p.service)}, ${inNode(['country', text(single, p.country)], ['operator', text(single, p.operator)], ['multiSms', p.multiSMS && 'true'], p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true'])})`
+    python: `number = client.get_number(${[
+      quoted(p.service),
+      inPython(
+        ['country', text(quoted, p.country)],
+        ['operator', text(quoted, p.operator)],
+        ['multi_sms', p.multiSMS && 'True'],
+        p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True']
+      )
+    ].join(', ')})`,
+    node: `const number = await client.getNumber(${single(p.service)}, ${inNode(
+      ['country', text(single, p.country)],
+      ['operator', text(single, p.operator)],
+      ['multiSms', p.multiSMS && 'true'],
+      p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true']
+    )})`
   })
 
   const byId = (id, result, rust, type, python, node) => ({
@@ -73,46 +102,66 @@ const Calls = (() => {
     node: `const ${result} = await client.${node}()`
   })
 
-  // Each action: the parameters that it needs, and its calls.
+  // Each action: its required parameters and its samples.
   const services = {
     needs: [],
-    calls: (p) => ({
+    samples: (p) => ({
       rust: `let services = client.get_services(${some(p.service)})?;`,
       c: c('services', 'get_services', orNull(p.service)),
       python: `services = client.get_services(${orElse(p.service, quoted, '')})`,
-      node: `const services = await client.getServices(${inNode(['service', text(single, p.service)])})`
+      node: `const services = await client.getServices(${inNode([
+        'service',
+        text(single, p.service)
+      ])})`
     })
   }
   const status = {
     needs: ['id'],
-    calls: (p) => byId(p.id, 'status', 'get_status', 'state', 'get_status', 'getStatus')
+    samples: (p) =>
+      byId(p.id, 'status', 'get_status', 'activation_status', 'get_status', 'getStatus')
   }
-  const getNumber = { needs: ['service'], calls: number }
+  const getNumber = { needs: ['service'], samples: purchase }
   const TABLE = {
-    getBalance: { needs: [], calls: () => reads('balance', 'get_balance', 'getBalance') },
-    getCountries: { needs: [], calls: () => reads('countries', 'get_countries', 'getCountries') },
+    getBalance: { needs: [], samples: () => reads('balance', 'get_balance', 'getBalance') },
+    getCountries: { needs: [], samples: () => reads('countries', 'get_countries', 'getCountries') },
     getServicesList: services,
     getServices: services,
     getPrices: {
       needs: [],
-      calls: (p) => ({
+      samples: (p) => ({
         rust: `let prices = client.get_prices(${some(p.service)}, ${some(p.country)})?;`,
         c: c('prices', 'get_prices', orNull(p.service), orNull(p.country)),
-        python: `prices = client.get_prices(${inPython(['service', text(quoted, p.service)], ['country', text(quoted, p.country)])})`,
-        node: `const prices = await client.getPrices(${inNode(['service', text(single, p.service)], ['country', text(single, p.country)])})`
+        python: `prices = client.get_prices(${inPython(
+          ['service', text(quoted, p.service)],
+          ['country', text(quoted, p.country)]
+        )})`,
+        node: `const prices = await client.getPrices(${inNode(
+          ['service', text(single, p.service)],
+          ['country', text(single, p.country)]
+        )})`
       })
     },
     getOrders: {
       needs: [],
-      calls: (p) => {
+      samples: (p) => {
         const [limit, page] = [whole(p.limit, '20'), whole(p.page, '1')]
         const state = orElse(ORDERS[p.status], (name) => `Some(OrderStatus::${name})`, 'None')
         if (p.status && state === 'None') return {}
         return {
-          rust: `let orders = client.get_orders(&OrderQuery { limit: ${limit}, page: ${page}, status: ${state} })?;`,
+          rust:
+            `let query = OrderQuery { limit: ${limit}, page: ${page}, status: ${state} };\n` +
+            'let orders = client.get_orders(&query)?;',
           c: c('orders', 'get_orders', limit, page, orNull(p.status)),
-          python: `orders = client.get_orders(${inPython(['limit', limit], ['page', page], ['status', text(quoted, p.status)])})`,
-          node: `const orders = await client.getOrders(${inNode(['limit', limit], ['page', page], ['status', text(single, p.status)])})`
+          python: `orders = client.get_orders(${inPython(
+            ['limit', limit],
+            ['page', page],
+            ['status', text(quoted, p.status)]
+          )})`,
+          node: `const orders = await client.getOrders(${inNode(
+            ['limit', limit],
+            ['page', page],
+            ['status', text(single, p.status)]
+          )})`
         }
       }
     },
@@ -120,19 +169,19 @@ const Calls = (() => {
     getNumberV2: getNumber,
     regetNumber: {
       needs: ['id'],
-      calls: (p) =>
+      samples: (p) =>
         byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
     },
     getStatus: status,
     getStatusV2: status,
     setStatus: {
       needs: ['id', 'status'],
-      calls: (p) => {
+      samples: (p) => {
         const [rust, inC] = STATUS[p.status] ?? []
         if (!rust) return {}
         return {
           rust: `let change = client.set_status(${quoted(p.id)}, SetStatus::${rust})?;`,
-          c: c('change', 'set_status', quoted(p.id), `SASTAOTP_SET_${inC}`),
+          c: c('status_change', 'set_status', quoted(p.id), `SASTAOTP_SET_${inC}`),
           python: `change = client.set_status(${quoted(p.id)}, ${p.status})`,
           node: `const change = await client.setStatus(${single(p.id)}, ${p.status})`
         }
@@ -140,37 +189,42 @@ const Calls = (() => {
     }
   }
 
-  // What stands before the calls of a language.
+  // The code before the call, for each language.
   const BEFORE = {
     curl: '',
     rust: 'use sastaotp::*;\n\nlet client = Client::from_env()?;\n',
-    c: '#include <sastaotp.h>\n\nsastaotp_client *client = NULL;\nsastaotp_error *error = NULL;\nsastaotp_client_from_env(&client, &error);\n',
+    c:
+      '#include <sastaotp.h>\n\nsastaotp_client *client = NULL;\nsastaotp_error *error = NULL;\n' +
+      'sastaotp_client_from_env(&client, &error);\n',
     python: 'import sastaotp\n\nclient = sastaotp.Client()\n',
     node: "import { Client } from 'sastaotp'\n\nconst client = new Client()\n"
   }
 
-  /** The parameters of a line of the log, which shows them without the key. */
+  /** Splits a logged request, which has no key, into its parameters. */
   const parameters = (request) =>
     request
       .split('&')
       .filter(Boolean)
       .map((pair) => [pair.split('=', 1)[0], pair.slice(pair.indexOf('=') + 1)])
 
-  /** `{curl, rust, c, python, node}`; null where the library has no such call, and all null where the log cut the request. */
-  const of = (line, url) => {
+  /**
+   * Returns `{curl, rust, c, python, node}`: null if the library cannot send the request, and all
+   * null if the log has truncated it.
+   */
+  const of = (logEntry, url) => {
     const none = { curl: null, rust: null, c: null, python: null, node: null }
-    if (line.request.length >= 200) return none
-    const pairs = parameters(line.request)
+    if (logEntry.request.length >= 200) return none
+    const pairs = parameters(logEntry.request)
     const encoded = (part) => encodeURIComponent(part).replace(/'/g, '%27')
     const query = pairs.map((pair) => pair.map(encoded).join('=')).join('&')
     const curl = `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${url}?${query}'`
     const params = Object.fromEntries(pairs.filter(([, value]) => value !== ''))
-    const row = Object.hasOwn(TABLE, line.action) && TABLE[line.action]
+    const row = Object.hasOwn(TABLE, logEntry.action) && TABLE[logEntry.action]
     const callable = row && row.needs.every((name) => params[name] !== undefined)
-    const calls = callable ? row.calls(params) : {}
+    const samples = callable ? row.samples(params) : {}
     const whole = ([language]) => [
       language,
-      calls[language] ? BEFORE[language] + calls[language] : null
+      samples[language] ? BEFORE[language] + samples[language] : null
     ]
     return { ...Object.fromEntries(Object.entries(none).map(whole)), curl }
   }

@@ -1,4 +1,5 @@
-//! How requests come in over a socket: bounded in size and in time, and refused where their length is in doubt.
+//! Reads requests from a socket, with limits on size and time. A request with an ambiguous length
+//! is refused.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,50 +8,53 @@ use std::time::{Duration, Instant};
 const MAX_HEAD: usize = 16 << 10;
 pub(super) const MAX_HEADERS: usize = 100;
 const MAX_BODY: usize = 256 << 10;
-/// How long a connection may be silent between two requests, and how long one request may take to arrive.
+/// How long a connection may be idle between two requests, and how long one request may take to
+/// arrive.
 const IDLE: Duration = Duration::from_secs(60);
 const ARRIVAL: Duration = Duration::from_secs(10);
 
-/// What came in.
-pub(super) enum Arrived {
-    /// The client left, or was silent for too long.
-    Nothing,
-    /// A head and a body of these lengths are at the start of the buffer.
-    Whole { head: usize, body: usize },
-    /// It is refused, with this status and sentence.
+/// The result of waiting for a request.
+pub(super) enum Incoming {
+    /// The client closed the connection, or sent nothing for too long.
+    Closed,
+    /// A complete request is at the start of the buffer, with a head and a body of these lengths.
+    Complete { head: usize, body: usize },
+    /// The request is refused with this status and sentence.
     Refused(u16, &'static str),
 }
 
-/// What a connection has sent and nobody has answered yet.
-pub(super) struct Input<'a> {
+/// The bytes of a connection that have not been answered yet.
+pub(super) struct RequestReader<'a> {
     stream: &'a TcpStream,
     pub(super) bytes: Vec<u8>,
-    /// The read timeout that is set: setting it costs a system call.
+    /// The read timeout that is currently set. Setting it costs a system call.
     timeout: Option<Duration>,
 }
 
-impl<'a> Input<'a> {
+impl<'a> RequestReader<'a> {
     pub(super) fn new(stream: &'a TcpStream) -> Self {
         Self { stream, bytes: Vec::new(), timeout: None }
     }
 
     /// Waits for the next request.
-    pub(super) fn request(&mut self) -> io::Result<Arrived> {
+    pub(super) fn next_request(&mut self) -> io::Result<Incoming> {
         let mut deadline = None;
         loop {
             if !self.bytes.is_empty() {
-                match look(&self.bytes) {
-                    Looked::Refuse(status, sentence) => {
-                        return Ok(Arrived::Refused(status, sentence));
+                match parse_head(&self.bytes) {
+                    ParsedHead::Refuse(status, sentence) => {
+                        return Ok(Incoming::Refused(status, sentence));
                     }
-                    Looked::Head { head, body, .. } if self.bytes.len() >= head + body => {
-                        return Ok(Arrived::Whole { head, body });
+                    ParsedHead::Head { head, body, .. } if self.bytes.len() >= head + body => {
+                        return Ok(Incoming::Complete { head, body });
                     }
-                    Looked::Head { head, expects, .. } if expects && self.bytes.len() == head => {
+                    ParsedHead::Head { head, expects, .. }
+                        if expects && self.bytes.len() == head =>
+                    {
                         let mut stream = self.stream;
                         stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                     }
-                    Looked::Head { .. } | Looked::Partial => {}
+                    ParsedHead::Head { .. } | ParsedHead::Partial => {}
                 }
             }
             let wait = if self.bytes.is_empty() {
@@ -60,12 +64,12 @@ impl<'a> Input<'a> {
                 deadline.saturating_duration_since(Instant::now())
             };
             if wait.is_zero() || self.fill(wait)? == 0 {
-                return Ok(Arrived::Nothing);
+                return Ok(Incoming::Closed);
             }
         }
     }
 
-    /// Reads once; 0 is the end of the connection or of the wait.
+    /// Reads once. Returns 0 at the end of the connection or of the wait.
     fn fill(&mut self, wait: Duration) -> io::Result<usize> {
         if self.timeout != Some(wait) {
             self.stream.set_read_timeout(Some(wait))?;
@@ -97,10 +101,10 @@ impl<'a> Input<'a> {
     }
 }
 
-/// What the first bytes of a request say.
-pub(super) enum Looked {
+/// The result of parsing the head of a request.
+pub(super) enum ParsedHead {
     Partial,
-    /// The head ends there; so much body follows; the client waits for a word before it sends that.
+    /// The lengths of the head and the body, and whether the client waits for `100 Continue`.
     Head {
         head: usize,
         body: usize,
@@ -109,39 +113,40 @@ pub(super) enum Looked {
     Refuse(u16, &'static str),
 }
 
-pub(super) fn look(bytes: &[u8]) -> Looked {
+pub(super) fn parse_head(bytes: &[u8]) -> ParsedHead {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let too_large = Looked::Refuse(431, "A request has at most 100 headers and 16 KiB of them.\n");
+    let too_large =
+        ParsedHead::Refuse(431, "A request may have at most 100 headers and 16 KiB of headers.\n");
     match request.parse(&bytes[..bytes.len().min(MAX_HEAD)]) {
         Err(httparse::Error::TooManyHeaders) => too_large,
-        Err(_) => Looked::Refuse(
+        Err(_) => ParsedHead::Refuse(
             400,
-            "This is not an HTTP/1.1 request; the sandbox speaks plain HTTP, without TLS.\n",
+            "This is not an HTTP/1.1 request; the sandbox serves plain HTTP, without TLS.\n",
         ),
         Ok(httparse::Status::Partial) if bytes.len() >= MAX_HEAD => too_large,
-        Ok(httparse::Status::Partial) => Looked::Partial,
+        Ok(httparse::Status::Partial) => ParsedHead::Partial,
         Ok(httparse::Status::Complete(head)) => match body_length(request.headers) {
             Ok(body) => {
                 let expects =
                     request.headers.iter().any(|header| header.name.eq_ignore_ascii_case("expect"));
-                Looked::Head { head, body, expects }
+                ParsedHead::Head { head, body, expects }
             }
-            Err((status, sentence)) => Looked::Refuse(status, sentence),
+            Err((status, sentence)) => ParsedHead::Refuse(status, sentence),
         },
     }
 }
 
-/// How long the body is, by headers that leave no doubt.
+/// Returns the length of the body, or a refusal if the headers are ambiguous.
 fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static str)> {
     let named = |name: &'static str| {
         headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name))
     };
     if named("transfer-encoding").next().is_some() {
-        return Err((501, "Send a Content-Length; the sandbox reads no chunks.\n"));
+        return Err((501, "Send a Content-Length; the sandbox does not read chunks.\n"));
     }
     if named("host").count() > 1 {
-        return Err((400, "There is more than one Host header.\n"));
+        return Err((400, "Send only one Host header.\n"));
     }
     let mut lengths = named("content-length");
     let Some(length) = lengths.next() else {
@@ -149,8 +154,8 @@ fn body_length(headers: &[httparse::Header<'_>]) -> Result<usize, (u16, &'static
     };
     let digits = !length.value.is_empty() && length.value.iter().all(u8::is_ascii_digit);
     if lengths.next().is_some() || !digits {
-        return Err((400, "Content-Length is one whole number.\n"));
+        return Err((400, "Content-Length must be one whole number.\n"));
     }
     let length = std::str::from_utf8(length.value).ok().and_then(|text| text.parse().ok());
-    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body has at most 256 KiB.\n"))
+    length.filter(|length| *length <= MAX_BODY).ok_or((413, "A body may have at most 256 KiB.\n"))
 }

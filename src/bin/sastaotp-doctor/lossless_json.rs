@@ -1,19 +1,19 @@
-//! JSON as it stood in a reply: the order of fields, repeated fields and the text of numbers are kept, for they are what a
-//! capture is to show.
+//! JSON that keeps the order of fields, repeated fields and the text of numbers, so that a capture
+//! shows the reply as it was sent.
 
 use std::fmt;
 
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The deepest nesting that is read; what nests deeper is no reply of the service.
+/// The deepest nesting that is read; replies of the service are never this deep.
 const MAX_DEPTH: usize = 32;
 
 /// A JSON value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Json {
     Text(String),
-    /// A number, as it was written.
+    /// A number, verbatim.
     Number(String),
     /// `true`, `false` or `null`.
     Word(&'static str),
@@ -22,7 +22,7 @@ pub(crate) enum Json {
 }
 
 impl Json {
-    /// Reads one value; `None` for what is not JSON.
+    /// Parses one value; `None` if the text is not JSON.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let raw = serde_json::from_str::<&RawValue>(text).ok()?;
         Self::of(raw, 0)
@@ -58,17 +58,17 @@ impl Json {
         })
     }
 
-    /// The value of a field of an object.
+    /// The value of a field, if this is an object that has it.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.fields().iter().find(|(found, _)| found == name).map(|(_, value)| value)
     }
 
-    /// The fields of an object; none for another value.
+    /// The fields of an object; empty for any other value.
     pub(crate) fn fields(&self) -> &[(String, Self)] {
         if let Self::Object(fields) = self { fields } else { &[] }
     }
 
-    /// How many members a list or an object has.
+    /// The number of members of a list or an object.
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::List(members) => members.len(),
@@ -77,13 +77,13 @@ impl Json {
         }
     }
 
-    /// What kind of value it is, in a word.
+    /// The kind of value, in a word.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "text",
             Self::Number(_) => "number",
             Self::Word("null") => "null",
-            Self::Word(_) => "yes or no",
+            Self::Word(_) => "true or false",
             Self::List(_) => "list",
             Self::Object(_) => "object",
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Json {
     }
 }
 
-/// Reads the fields of an object in their order.
+/// Reads the fields of an object in order.
 struct Fields;
 
 impl<'de> Visitor<'de> for Fields {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_written_again() {
+    fn values_are_written_verbatim() {
         for text in [
             r#"{"b":18.50,"a":[1e400,null,true],"b":"x\"\\"}"#,
             "[]",

@@ -1,4 +1,4 @@
-// A long list in a window of its own: only the rows that can be seen exist.
+// A scrolling list that creates DOM nodes only for the visible rows.
 
 class List {
   #window
@@ -10,8 +10,8 @@ class List {
   #fill
 
   /**
-   * `make` builds an empty row, `fill` puts an item into it. An item has a `key`, and one that changes is another object.
-   * The height of a row is `--row` of the stylesheet.
+   * `make` creates an empty row, `fill` fills it with an item. Each item has a `key`, and a changed
+   * item is a new object. The stylesheet sets the height of a row in `--row`.
    */
   constructor(window, make, fill) {
     this.#window = window
@@ -30,7 +30,9 @@ class List {
     this.#height = Number.parseFloat(getComputedStyle(this.#window).getPropertyValue('--row'))
   }
 
-  /** Shows these items. What is read or has the focus stays where it is when others come before it. */
+  /**
+   * Shows these items. The row with the focus, or else the first visible row, keeps its position.
+   */
   show(items) {
     const rowsAbove = Math.floor(this.#window.scrollTop / this.#height)
     const anchor = this.#focused ?? (rowsAbove > 0 ? this.#items[rowsAbove] : undefined)
@@ -62,7 +64,7 @@ class List {
     for (const [key, row] of this.#rows) {
       if (wanted.has(key)) continue
       this.#rows.delete(key)
-      // Out of the way: a row that has the focus would lose it by being moved.
+      // Removed first: moving a row that has the focus would take the focus away.
       row.node.remove()
       spare.push(row)
     }
@@ -89,14 +91,14 @@ class List {
         row.size = this.#items.length
         row.node.setAttribute('aria-setsize', row.size)
       }
-      // The order of the elements is that of the list, for those who walk by keys.
+      // The nodes follow the order of the list, for keyboard navigation.
       const place = previous ? previous.nextSibling : this.#body.firstChild
       if (row.node !== place) this.#body.insertBefore(row.node, place)
       previous = row.node
     }
   }
 
-  /** The rows that exist, with their items. */
+  /** The existing rows, with their items. */
   get rows() {
     return this.#rows.values()
   }

@@ -1,19 +1,22 @@
-//! What a browser may ask of the sandbox. A page of another origin must neither read nor buy.
+//! Which requests of browsers the sandbox allows: a page of another origin must neither read nor
+//! buy.
 //!
-//! Programs send neither `Origin` nor `Sec-Fetch-Site` and are not concerned: whoever runs one on this machine can do
-//! more than call the sandbox.
+//! Programs send neither `Origin` nor `Sec-Fetch-Site`, so the check does not apply to them: a
+//! program on this machine can do more than call the sandbox.
 
 use super::CALLS;
-use crate::sandbox::reply::Request;
+use crate::sandbox::request_reply::Request;
 
 const FOREIGN: &str = "A page of another origin may not use the sandbox.\n";
-pub(super) const NO_TOKEN: &str = "A call from a browser carries the token of the sandbox's page in X-Sandbox-Token; load the page again.\n";
+pub(super) const NO_TOKEN: &str = "A call from a browser must send the token of the sandbox's page \
+                                   in X-Sandbox-Token; load the page again.\n";
 
-/// Why a browser's request is refused.
-pub(super) fn refused(request: &Request<'_>, token: &str) -> Option<&'static str> {
+/// Returns why a browser's request is refused; `None` if it is allowed.
+pub(super) fn refusal(request: &Request<'_>, token: &str) -> Option<&'static str> {
     let Request { method, path, host, origin, fetch_site, page_token, .. } = *request;
     let reads = matches!(method, "GET" | "HEAD");
-    // The page holds no data, cannot be framed, and cannot be read by another: links to it may stand anywhere.
+    // Links to the page may appear anywhere: the page contains no data, cannot be framed, and
+    // another page cannot read it.
     if reads && path == "/" || origin.is_none() && fetch_site.is_none() {
         return None;
     }
@@ -22,10 +25,10 @@ pub(super) fn refused(request: &Request<'_>, token: &str) -> Option<&'static str
         named.zip(host).is_some_and(|(named, host)| named.eq_ignore_ascii_case(host))
     });
     match fetch_site {
-        // Typed by the user.
+        // An address that the user typed.
         Some("none") if reads && origin.is_none() => None,
         Some("same-origin") | None if same_origin => {
-            // An event stream cannot carry a header, and changes nothing.
+            // An event stream cannot carry a header, and it changes nothing.
             let stream = reads && path.starts_with(CALLS);
             (!stream && page_token != Some(token)).then_some(NO_TOKEN)
         }
@@ -38,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_of_another_origin_can_do_nothing() {
+    fn a_page_of_another_origin_is_refused() {
         const API: &str = "/stubs/handler_api.php";
         const OURS: Option<&str> = Some("http://127.0.0.1:8000");
         for (method, path, origin, fetch_site, page_token, expected) in [
@@ -59,7 +62,7 @@ mod tests {
             ("POST", "/_inbox/sms", OURS, Some("same-origin"), None, Some(NO_TOKEN)),
             ("POST", "/_sandbox/sms", OURS, Some("same-origin"), None, Some(NO_TOKEN)),
             ("GET", API, None, Some("same-origin"), None, Some(NO_TOKEN)),
-            // Others, with the token or without it.
+            // Other pages, with the token or without it.
             ("GET", API, None, Some("cross-site"), None, Some(FOREIGN)),
             ("GET", API, None, Some("same-site"), None, Some(FOREIGN)),
             ("GET", API, Some("http://evil.example"), None, None, Some(FOREIGN)),
@@ -107,7 +110,7 @@ mod tests {
                 page_token,
                 ..Request::default()
             };
-            assert_eq!(refused(&request, "secret"), expected, "{request:?}");
+            assert_eq!(refusal(&request, "secret"), expected, "{request:?}");
         }
     }
 }

@@ -1,42 +1,42 @@
-//! What a fault makes of an action and of its reply.
+//! Runs an action and applies the fault that the request matches.
 
-use super::actions::{Call, Outcome};
-use super::fault_table::{Effect, Twist};
-use super::faults::{Origin, Rule, Subject, When};
+use super::actions::{ActionCall, ActionResult};
+use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, RequestTraits};
+use super::fault_table::{Effect, ServiceFault};
 use super::namespace::Namespace;
 use super::orders::{Sms, State};
-use super::reply::{Delivery, JSON, Params, Reply, TEXT};
+use super::request_reply::{Delivery, JSON, Params, Reply, TEXT};
 use super::service::PATH;
 
-/// Gap between the bytes of a drip, in milliseconds.
+/// The pause between the bytes of a drip, in milliseconds, unless the rule sets one.
 const DRIP_MS: u32 = 200;
 
-/// The rule that a request meets.
-pub(super) fn meet<'a>(
+/// Returns the rule that this request matches, and counts the match.
+pub(super) fn match_rule<'a>(
     namespace: &'a mut Namespace,
     params: &Params,
-    origin: Origin<'_>,
+    client: ClientTraits<'_>,
     before_connect: bool,
-) -> Option<&'a Rule> {
+) -> Option<&'a FaultRule> {
     if namespace.rules.is_empty() {
         return None;
     }
     let id = params.get("id");
-    // An action with an id is about the service of its order.
+    // A request with an id concerns the service of that order.
     let of_order = id.and_then(|id| namespace.order(id)).map(|order| order.item.code);
-    let subject = Subject {
+    let traits = RequestTraits {
         action: params.get("action").unwrap_or(""),
         service: params.get("service").or(of_order),
         id,
-        origin,
+        client,
     };
-    namespace.rules.meet(subject, before_connect)
+    namespace.rules.next_match(traits, before_connect)
 }
 
-/// The effect of a rule, with its own fields filled in.
+/// The effect of a rule, with the rule's own fields filled in.
 struct Fault {
-    id: &'static str,
-    before: bool,
+    name: &'static str,
+    before_commit: bool,
     effect: Effect,
     status: Option<u16>,
     body: Option<String>,
@@ -46,10 +46,10 @@ struct Fault {
 }
 
 impl Fault {
-    fn of(rule: &Rule) -> Self {
+    fn of(rule: &FaultRule) -> Self {
         Self {
-            id: rule.row.id,
-            before: rule.when == When::Before,
+            name: rule.row.name(),
+            before_commit: rule.timing == FaultTiming::BeforeCommit,
             effect: rule.row.effect,
             status: rule.status,
             body: rule.body.clone(),
@@ -59,14 +59,14 @@ impl Fault {
         }
     }
 
-    /// What the fault makes of the true reply.
+    /// Turns the true reply into the faulty one.
     fn apply(self, mut reply: Reply) -> Reply {
         match self.effect {
             Effect::Deliver(Delivery::Drip(_)) => {
-                reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS))
+                reply.delivery = Delivery::Drip(self.every_ms.unwrap_or(DRIP_MS));
             }
             Effect::Deliver(delivery) => reply.delivery = delivery,
-            Effect::Answer(status, content_type, body) => {
+            Effect::Replace(status, content_type, body) => {
                 reply = Reply::new(status, content_type, body);
             }
             Effect::Redirect(location) => {
@@ -74,7 +74,7 @@ impl Fault {
                 let location = self.location.unwrap_or_else(|| location.replace("{path}", PATH));
                 reply.headers.push(("Location", location));
             }
-            Effect::Limited(after) => {
+            Effect::TooManyRequests(after) => {
                 reply = Reply::new(
                     429,
                     TEXT,
@@ -89,8 +89,8 @@ impl Fault {
                     .headers
                     .extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
             }
-            Effect::Reshape(reshape) => reply.body = reshape(reply.body),
-            Effect::Twist(_) | Effect::Unreachable(_) => {}
+            Effect::EditBody(edit) => reply.body = edit(reply.body),
+            Effect::Service(_) | Effect::Unreachable(_) => {}
         }
         if let Some(after) = self.retry_after {
             reply.headers.push(("Retry-After", after));
@@ -106,51 +106,52 @@ impl Fault {
     }
 }
 
-/// Carries an action out, with the fault that it meets; returns the reply, the fault's id, and the reason of a refusal.
-pub(super) fn respond(
+/// Carries out an action with the fault that it matches. Returns the reply, the fault's name, and
+/// the reason if the action was refused.
+pub(super) fn run_action(
     namespace: &mut Namespace,
     action: &str,
     params: &Params,
-    origin: Origin<'_>,
+    client: ClientTraits<'_>,
     json: bool,
     now: u64,
 ) -> (Reply, Option<&'static str>, Option<String>) {
-    let fault = meet(namespace, params, origin, false).map(Fault::of);
-    let twist = match &fault {
-        Some(Fault { effect: Effect::Twist(twist), .. }) => Some(*twist),
+    let fault = match_rule(namespace, params, client, false).map(Fault::of);
+    let service_fault = match &fault {
+        Some(Fault { effect: Effect::Service(service_fault), .. }) => Some(*service_fault),
         _ => None,
     };
-    if let (Some(twist), Some(id)) = (twist, params.get("id")) {
-        twist_order(namespace, id, twist, now);
+    if let (Some(service_fault), Some(id)) = (service_fault, params.get("id")) {
+        change_order(namespace, id, service_fault, now);
     }
-    let json = json != (twist == Some(Twist::OtherFormat));
-    let outcome = if fault.as_ref().is_some_and(|fault| fault.before) {
-        Outcome::refusal("SERVER_ERROR", "a fault hit before the action took effect")
+    let json = json != (service_fault == Some(ServiceFault::OtherFormat));
+    let result = if fault.as_ref().is_some_and(|fault| fault.before_commit) {
+        ActionResult::refusal("SERVER_ERROR", "the fault hit before the action took effect")
     } else {
-        let mut call = Call { namespace, params, now, twist };
-        let outcome = call.run(action);
-        if twist == Some(Twist::Twice) {
+        let mut call = ActionCall { namespace, params, now, service_fault };
+        let result = call.run(action);
+        if service_fault == Some(ServiceFault::Twice) {
             call.run(action);
         }
-        outcome
+        result
     };
-    let reason = outcome.reason.clone();
-    let reply = outcome.reply(json);
-    let id = fault.as_ref().map(|fault| fault.id);
+    let reason = result.reason.clone();
+    let reply = result.reply(json);
+    let name = fault.as_ref().map(|fault| fault.name);
     let reply = match fault {
         None => reply,
         Some(fault) => fault.apply(reply),
     };
-    (reply, id, reason)
+    (reply, name, reason)
 }
 
-/// Does to an order what a fault says happens to it before the action.
-fn twist_order(namespace: &mut Namespace, id: &str, twist: Twist, now: u64) {
+/// Changes an order before the action runs, if the fault says so.
+fn change_order(namespace: &mut Namespace, id: &str, service_fault: ServiceFault, now: u64) {
     namespace.with_order(id, now, |order, _| {
-        let refund = match twist {
-            Twist::Expire => order.end(State::Expired),
-            Twist::ProviderCancel => order.end(State::Cancelled),
-            Twist::Sms(text) => {
+        let refund = match service_fault {
+            ServiceFault::Expire => order.end(State::Expired),
+            ServiceFault::ProviderCancel => order.end(State::Cancelled),
+            ServiceFault::Sms(text) => {
                 let text = if text.is_empty() { "4821 ".repeat(820) } else { text.to_string() };
                 let sms = Sms { code: text.as_str().into(), text: text.into() };
                 order.replace_last(sms);

@@ -1,7 +1,8 @@
-//! The HTTP shell: sockets and bytes around [`Service`], which does everything else.
+//! The HTTP server: sockets and bytes around [`Service`], and the routes of the inbox page.
 //!
-//! One thread per connection, with a bound; one lock around the service, held only while it answers. Strict on purpose:
-//! what is not plain HTTP/1.1 is refused, so that a client's mistake shows here and not in front of the live service.
+//! Each connection has a thread, up to a limit. One lock protects the service and is held only
+//! while it answers. The server is strict on purpose: it refuses anything that is not plain
+//! HTTP/1.1, so a client's mistake shows up here and not in front of the live service.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -11,27 +12,27 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::inbox::{self, Inbox, Watch};
-use super::input::{Arrived, Input, MAX_HEADERS};
-use super::reply::{Reply, Request};
-use super::service::{PATH, Service};
-use super::wire::{Plan, Then, plan};
+use super::inbox::{self, Inbox, UpdateFeed};
+use super::reply_encoding::{AfterReply, EncodedReply, encode};
+use super::request_reader::{Incoming, MAX_HEADERS, RequestReader};
+use super::request_reply::{Reply, Request};
+use super::service::{PATH, Service, host_refusal};
 
-/// How many connections are served at once.
+/// The maximum number of open connections.
 const MAX_CONNECTIONS: usize = 256;
-/// How many connections may wait to be accepted.
+/// The length of the queue of connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// Enough for the deepest JSON that is read (128 levels), in a debug build too.
+/// Enough for the deepest JSON that the sandbox reads (128 levels), also in a debug build.
 const STACK: usize = 256 << 10;
-/// How long a write may be stuck, and how long a stall, a drip or an endless reply goes on.
-const WRITE: Duration = Duration::from_secs(10);
-const FAULT: Duration = Duration::from_secs(120);
-/// How long a connection that is closed may go on sending.
+/// How long a write may block, and how long a stall, a drip or an endless reply lasts.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const FAULT_DURATION: Duration = Duration::from_secs(120);
+/// How long a client may keep sending after the server closed its side.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long a new connection waits for the place of an old one.
-const PLACE: Duration = Duration::from_millis(200);
+/// How long a new connection waits for an old one to close.
+const SLOT_WAIT: Duration = Duration::from_millis(200);
 
-/// The sandbox on a port of 127.0.0.1. Dropping it ends it and its connections.
+/// The sandbox on a port of 127.0.0.1. Dropping it stops the server and closes its connections.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -42,24 +43,25 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     service: Mutex<Service>,
-    time: Anchor,
+    inbox: Mutex<Inbox>,
+    time: ServerClock,
     stopping: AtomicBool,
-    open: Mutex<Open>,
-    left: Condvar,
-    /// How many pages of the inbox are open.
+    open: Mutex<OpenConnections>,
+    closed: Condvar,
+    /// The number of open inbox pages.
     pages: AtomicUsize,
 }
 
-/// Time that never goes back: the wall clock at the start, and what has passed since.
+/// A clock that never goes back: the wall clock at the start plus the time since then.
 #[derive(Debug)]
-struct Anchor {
+struct ServerClock {
     started: Instant,
     wall_ms: u64,
 }
 
-/// The connections that are open.
+/// The open connections by id.
 #[derive(Debug, Default)]
-struct Open {
+struct OpenConnections {
     next: u64,
     connections: HashMap<u64, Arc<Connection>>,
 }
@@ -67,27 +69,28 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
-    /// When it last did something, in milliseconds of the server; `BUSY` while it is being answered.
+    /// When the connection was last active, in milliseconds since 1970; `BUSY` while a request is
+    /// being answered.
     idle_since: AtomicU64,
 }
 
 const BUSY: u64 = u64::MAX;
 
 impl Server {
-    /// Starts on that port of 127.0.0.1; 0 takes a free one.
+    /// Starts the server on this port of 127.0.0.1; 0 picks a free port.
     pub fn start(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        // The standard library's 128 overflow when many tests connect at once, and a connect then takes a second longer.
+        // The standard library's backlog of 128 overflows when many tests connect at once, and a
+        // connect then takes a second longer.
         rustix::net::listen(&listener, BACKLOG)?;
         let address = listener.local_addr()?;
-        let mut service = Service::new();
-        service.show(Inbox::new());
         let shared = Arc::new(Shared {
-            service: Mutex::new(service),
-            time: Anchor::new(),
+            service: Mutex::new(Service::new()),
+            inbox: Mutex::new(Inbox::new()),
+            time: ServerClock::new(),
             stopping: AtomicBool::new(false),
             open: Mutex::default(),
-            left: Condvar::new(),
+            closed: Condvar::new(),
             pages: AtomicUsize::new(0),
         });
         let for_acceptor = Arc::clone(&shared);
@@ -98,28 +101,30 @@ impl Server {
         Ok(Self { shared, address, acceptor: Some(acceptor) })
     }
 
-    /// The base URL to give a client.
+    /// The base URL for a client.
     pub fn url(&self) -> String {
         format!("http://{}{PATH}", self.address)
     }
 
-    /// The port it listens on.
+    /// The port that the server listens on.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
 
-    /// Makes a control call on a key without a socket: `control("my-key", "seed", r#"{"wallet":"50.00"}"#)`.
+    /// Makes a control call on a key without a socket: `control("my-key", "seed",
+    /// r#"{"wallet":"50.00"}"#)`.
     ///
-    /// An empty body reads (`ledger`, `log`, `faults`, `clock`), except for `reset`. Returns the JSON of the reply; it is
-    /// the error where the call was refused or an assertion does not hold.
+    /// An empty body reads (`ledger`, `log`, `faults`, `clock`), except for `reset`. Returns the
+    /// JSON of the reply. If the call is refused or an assertion does not hold, the error is that
+    /// JSON.
     pub fn control(&self, key: &str, call: &str, body: &str) -> Result<String, String> {
         lock(&self.shared.service).control_call(key, call, body, self.shared.time.now())
     }
 
-    /// Blocks until the server ends, which it does not by itself.
+    /// Blocks until the server stops; it never stops on its own.
     pub fn join(mut self) {
         if let Some(acceptor) = self.acceptor.take() {
-            // A panic of the acceptor has been reported by the panic hook.
+            // The panic hook has already reported a panic of the acceptor.
             let _ = acceptor.join();
         }
     }
@@ -139,7 +144,7 @@ impl Drop for Server {
     }
 }
 
-impl Anchor {
+impl ServerClock {
     fn new() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self { started: Instant::now(), wall_ms: millis(wall) }
@@ -155,7 +160,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic in one request must not end the sandbox for all others.
+    // A panic in one request must not stop the sandbox for all others.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -167,25 +172,28 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         }
         match accepted {
             Ok((stream, _)) => admit(stream, shared),
-            // Out of descriptors, or the client left: neither is better for being tried at once.
+            // The process is out of descriptors, or the client disconnected: retrying at once helps
+            // neither.
             Err(_) => thread::sleep(Duration::from_millis(5)),
         }
     }
 }
 
-/// Finds a place for a connection and starts its thread; without a place the connection is dropped.
+/// Registers a connection and starts its thread. If no slot becomes free, the connection is
+/// dropped.
 fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     let mut open = lock(&shared.open);
     if open.connections.len() >= MAX_CONNECTIONS {
-        // The one that has been silent for longest goes: half requests that are left open must not shut others out.
+        // Closes the connection that has been idle longest, so that half-sent requests cannot keep
+        // other clients out.
         let idle = open.connections.values().filter(|connection| connection.idle_since() != BUSY);
         if let Some(oldest) = idle.min_by_key(|connection| connection.idle_since()) {
             let _ = oldest.stream.shutdown(Shutdown::Both);
         }
-        let full = |open: &mut Open| open.connections.len() >= MAX_CONNECTIONS;
-        let waited = shared.left.wait_timeout_while(open, PLACE, full);
+        let is_full = |open: &mut OpenConnections| open.connections.len() >= MAX_CONNECTIONS;
+        let waited = shared.closed.wait_timeout_while(open, SLOT_WAIT, is_full);
         open = waited.unwrap_or_else(PoisonError::into_inner).0;
-        if full(&mut open) {
+        if is_full(&mut open) {
             return;
         }
     }
@@ -197,9 +205,9 @@ fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     let for_thread = Arc::clone(shared);
     let started = thread::Builder::new().name("sandbox-connection".into()).stack_size(STACK).spawn(
         move || {
-            let place = Place { shared: for_thread, id };
-            // An error is a client that left; there is nobody to tell.
-            let _ = serve(&connection, &place.shared);
+            let slot = ConnectionSlot { shared: for_thread, id };
+            // An error means that the client disconnected; there is nothing to report.
+            let _ = serve(&connection, &slot.shared);
         },
     );
     if started.is_err() {
@@ -207,16 +215,16 @@ fn admit(stream: TcpStream, shared: &Arc<Shared>) {
     }
 }
 
-/// The place of a connection, given back however its thread ends.
-struct Place {
+/// A connection's entry in the list of open connections, removed when its thread ends.
+struct ConnectionSlot {
     shared: Arc<Shared>,
     id: u64,
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         lock(&self.shared.open).connections.remove(&self.id);
-        self.shared.left.notify_one();
+        self.shared.closed.notify_one();
     }
 }
 
@@ -226,43 +234,56 @@ impl Connection {
     }
 }
 
+impl Shared {
+    /// Answers a request: the inbox handles its own routes and forbidden requests of browsers, the
+    /// service handles all others.
+    fn respond(&self, request: &Request<'_>) -> Reply {
+        if let Some(refusal) = host_refusal(request) {
+            return refusal;
+        }
+        let mut service = lock(&self.service);
+        let now = self.time.now();
+        let page_reply = inbox::handle(&mut lock(&self.inbox), &mut service, request, now);
+        page_reply.unwrap_or_else(|| service.handle(request, now))
+    }
+}
+
 /// Serves the requests of a connection until it ends.
 fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
     let mut stream = &connection.stream;
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(WRITE))?;
-    let mut input = Input::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let mut reader = RequestReader::new(stream);
     loop {
         connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
-        let (reply, consumed, head_only, keep) = match input.request()? {
-            Arrived::Nothing => return Ok(()),
-            Arrived::Refused(status, sentence) => {
-                (Reply::text(status, sentence), input.bytes.len(), false, false)
+        let (reply, consumed, head_only, keep) = match reader.next_request()? {
+            Incoming::Closed => return Ok(()),
+            Incoming::Refused(status, sentence) => {
+                (Reply::text(status, sentence), reader.bytes.len(), false, false)
             }
-            Arrived::Whole { head, body } => {
+            Incoming::Complete { head, body } => {
                 connection.idle_since.store(BUSY, Ordering::Relaxed);
-                answer(&input.bytes, head, body, |request| {
-                    lock(&shared.service).handle(request, shared.time.now())
-                })
+                answer_request(&reader.bytes, head, body, |request| shared.respond(request))
             }
         };
-        let Plan { bytes, then } = plan(reply, head_only, keep);
-        input.consume(consumed);
+        let EncodedReply { bytes, then } = encode(reply, head_only, keep);
+        reader.consume(consumed);
         match then {
-            Then::Keep => stream.write_all(&bytes)?,
-            Then::Close => {
+            AfterReply::Keep => stream.write_all(&bytes)?,
+            AfterReply::Close => {
                 stream.write_all(&bytes)?;
                 return close(stream);
             }
-            // Unread bytes or not: no lingering makes the close a reset.
-            Then::Reset => return reset(stream),
-            Then::Stall => {
+            // With a linger time of zero, closing resets the connection, even if all bytes were
+            // read.
+            AfterReply::Reset => return reset(stream),
+            AfterReply::Stall => {
                 stream.write_all(&bytes)?;
                 return stall(connection, shared);
             }
-            Then::Drip(every_ms) => return drip(stream, &bytes, every_ms, shared),
-            Then::Events(namespace) => return events(stream, &bytes, namespace, shared),
-            Then::Repeat(more) => {
+            AfterReply::Drip(every_ms) => return drip(stream, &bytes, every_ms, shared),
+            AfterReply::Events(namespace) => return events(stream, &bytes, namespace, shared),
+            AfterReply::Repeat(more) => {
                 stream.write_all(&bytes)?;
                 return repeat(stream, more, shared);
             }
@@ -270,17 +291,18 @@ fn serve(connection: &Connection, shared: &Shared) -> io::Result<()> {
     }
 }
 
-/// Asks the service; returns its reply, how many bytes the request had, whether it was HEAD, and whether the connection
-/// is to be kept.
-pub(super) fn answer(
+/// Parses a request and passes it to `handle`. Returns the reply, the length of the request in
+/// bytes, whether it was a HEAD request, and whether the client wants to keep the connection.
+pub(super) fn answer_request(
     bytes: &[u8],
     head: usize,
     body: usize,
-    ask: impl FnOnce(&Request<'_>) -> Reply,
+    handle: impl FnOnce(&Request<'_>) -> Reply,
 ) -> (Reply, usize, bool, bool) {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut parsed = httparse::Request::new(&mut headers);
-    // It was parsed when it arrived; a second look costs less than keeping what borrows from a buffer that grows.
+    // The head was parsed when it arrived. Parsing it again costs less than keeping borrows of a
+    // buffer that grows.
     let _ = parsed.parse(&bytes[..head]);
     let header = |name: &str| {
         let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
@@ -301,15 +323,16 @@ pub(super) fn answer(
         page_token: header("x-sandbox-token"),
         body: &bytes[head..head + body],
     };
-    let asked = header("connection").unwrap_or("");
+    let connection = header("connection").unwrap_or("");
     let keep = match parsed.version {
-        Some(1) => !asked.eq_ignore_ascii_case("close"),
-        _ => asked.eq_ignore_ascii_case("keep-alive"),
+        Some(1) => !connection.eq_ignore_ascii_case("close"),
+        _ => connection.eq_ignore_ascii_case("keep-alive"),
     };
-    (ask(&request), head + body, request.method == "HEAD", keep)
+    (handle(&request), head + body, request.method == "HEAD", keep)
 }
 
-/// Closes so that the client can read all that was written: closing with unread bytes would reset.
+/// Closes the connection such that the client can read everything: closing with unread input would
+/// reset it.
 fn close(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
@@ -329,42 +352,42 @@ fn reset(stream: &TcpStream) -> io::Result<()> {
     Ok(rustix::net::sockopt::set_socket_linger(stream, Some(Duration::ZERO))?)
 }
 
-/// Says nothing until the client leaves; what it still sends is read and forgotten.
+/// Sends nothing until the client disconnects, and discards everything that the client sends.
 fn stall(connection: &Connection, shared: &Shared) -> io::Result<()> {
-    // It may be put out when places are needed.
+    // The connection counts as idle, so it may be closed if another one needs its slot.
     connection.idle_since.store(shared.time.now(), Ordering::Relaxed);
     let mut stream = &connection.stream;
-    stream.set_read_timeout(Some(FAULT))?;
+    stream.set_read_timeout(Some(FAULT_DURATION))?;
     let mut buffer = [0; 256];
     while stream.read(&mut buffer)? > 0 {}
     Ok(())
 }
 
-/// Serves a page of the inbox until it is closed.
+/// Streams updates to an inbox page until it is closed.
 fn events(mut stream: &TcpStream, head: &[u8], namespace: u64, shared: &Shared) -> io::Result<()> {
-    let _place = PageClosed(&shared.pages);
+    let _open_page = OpenPage(&shared.pages);
     if shared.pages.fetch_add(1, Ordering::Relaxed) >= inbox::MAX_PAGES {
-        stream.write_all(&plan(Reply::text(503, inbox::TOO_MANY), false, false).bytes)?;
+        stream.write_all(&encode(Reply::text(503, inbox::TOO_MANY_PAGES), false, false).bytes)?;
         return close(stream);
     }
     stream.write_all(head)?;
-    let mut watch = Watch::new(namespace);
-    inbox::carry(stream, &shared.stopping, || {
-        watch.news(&mut lock(&shared.service), shared.time.now())
+    let mut feed = UpdateFeed::new(namespace);
+    inbox::stream_updates(stream, &shared.stopping, || {
+        feed.next_update(&mut lock(&shared.service), shared.time.now())
     })
 }
 
-/// Gives the place of a page back.
-struct PageClosed<'a>(&'a AtomicUsize);
+/// Decrements the number of open pages when dropped.
+struct OpenPage<'a>(&'a AtomicUsize);
 
-impl Drop for PageClosed<'_> {
+impl Drop for OpenPage<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 fn drip(mut stream: &TcpStream, bytes: &[u8], every_ms: u32, shared: &Shared) -> io::Result<()> {
-    let end = Instant::now() + FAULT;
+    let end = Instant::now() + FAULT_DURATION;
     for byte in bytes.chunks(1) {
         if Instant::now() >= end || shared.stopping.load(Ordering::Acquire) {
             break;
@@ -376,7 +399,7 @@ fn drip(mut stream: &TcpStream, bytes: &[u8], every_ms: u32, shared: &Shared) ->
 }
 
 fn repeat(mut stream: &TcpStream, bytes: &[u8], shared: &Shared) -> io::Result<()> {
-    let end = Instant::now() + FAULT;
+    let end = Instant::now() + FAULT_DURATION;
     while Instant::now() < end && !shared.stopping.load(Ordering::Acquire) {
         stream.write_all(bytes)?;
     }

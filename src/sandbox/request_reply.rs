@@ -1,12 +1,12 @@
-//! What the sandbox is asked and what it answers, apart from any socket.
+//! The sandbox's requests and replies, independent of sockets.
 //!
-//! A [`Reply`] says how it is to be delivered; the HTTP shell and the in-memory transport both carry that out, so that a
-//! fault is the same fault in both.
+//! A [`Reply`] includes the way it is delivered. The HTTP server and the in-memory transport both
+//! carry that out, so a fault is the same in both.
 
-/// A request, taken apart.
+/// A parsed request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// `GET`, `HEAD`, `POST` or `DELETE`; anything else is refused.
+    /// `GET`, `HEAD`, `POST` or `DELETE`; any other method is refused.
     pub method: &'a str,
     /// The path, without the question mark.
     pub path: &'a str,
@@ -24,13 +24,13 @@ pub struct Request<'a> {
     pub origin: Option<&'a str>,
     /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<&'a str>,
-    /// The `X-Sandbox-Token` header, with which the sandbox's page shows that a call is its own.
+    /// The `X-Sandbox-Token` header, which proves that a call was made by the sandbox's page.
     pub page_token: Option<&'a str>,
-    /// The body; control calls have one.
+    /// The body; only control calls have one.
     pub body: &'a [u8],
 }
 
-/// A reply and the way it travels.
+/// A reply, and how it is delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
@@ -41,67 +41,69 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
-    /// How it is delivered.
+    /// How the reply is delivered.
     pub delivery: Delivery,
 }
 
-/// How a reply travels.
+/// How a reply is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Whole, with a `Content-Length`; the connection is kept.
+    /// Whole, with a `Content-Length`. The connection is kept.
     Whole,
     /// Whole, in chunks.
     Chunked,
-    /// Only the header; the news of this namespace follow as they come, for the inbox's page. 0 is the one used last.
+    /// Only the head. The updates of this namespace follow, for the inbox page; 0 selects the most
+    /// recently used namespace.
     Events(u64),
-    /// The connection is closed without a byte (FIN).
+    /// The connection is closed (FIN) without sending a byte.
     Close,
-    /// The connection is reset without a byte (RST).
+    /// The connection is reset (RST) without sending a byte.
     Reset,
-    /// Half of the header, then the connection is closed.
+    /// Half of the head, then the connection is closed.
     HalfHeader,
-    /// The header with the length of the whole, half of the body, then the connection is closed.
+    /// The head with the full length, half of the body, then the connection is closed.
     HalfBody,
-    /// Neither length nor chunks; the whole body, and the connection is closed.
+    /// The whole body without a length or chunks, then the connection is closed.
     Unframed,
-    /// Neither length nor chunks; the body without its last two bytes, and the connection is closed.
+    /// The body without its last two bytes and without a length or chunks, then the connection is
+    /// closed.
     UnframedCut,
-    /// Nothing comes; the connection stays open.
+    /// Nothing is sent, and the connection stays open.
     Stall,
-    /// The header and half of the body come, then nothing; the connection stays open.
+    /// The head and half of the body are sent, and the connection stays open.
     StallBody,
-    /// One byte every so many milliseconds.
+    /// One byte at a time, this many milliseconds apart.
     Drip(u32),
-    /// A body in chunks that does not end.
+    /// A body in chunks that never ends.
     EndlessBody,
-    /// Headers that do not end.
+    /// Headers that never end.
     EndlessHeaders,
     /// 64 KiB of headers, then the reply.
     HugeHeaders,
-    /// An informational reply of this status first.
+    /// An informational reply with this status first.
     Informed(u16),
-    /// As HTTP/1.0, with a length, and the connection is closed.
+    /// As HTTP/1.0 with a length, then the connection is closed.
     Http10,
-    /// The settings frame of an HTTP/2 server in place of a reply.
+    /// The settings frame of an HTTP/2 server instead of a reply.
     Http2,
-    /// A status line that is none.
+    /// An invalid status line.
     GarbledStatus,
-    /// A `Content-Length` that is 10 too large, and the connection is closed.
+    /// A `Content-Length` that is 10 too large, then the connection is closed.
     LengthTooLong,
-    /// A `Content-Length` that is two too small, and the connection is closed.
+    /// A `Content-Length` that is 2 too small, then the connection is closed.
     LengthTooShort,
     /// Two different `Content-Length` headers.
     TwoLengths,
     /// Both `Content-Length` and `Transfer-Encoding: chunked`.
     LengthAndChunks,
-    /// A chunk whose size is no number.
+    /// A chunk with an invalid size.
     BadChunk,
-    /// Compressed though nobody asked.
+    /// Gzip, even if the request did not allow it.
     Gzip,
-    /// Said to be compressed, and not.
+    /// The headers say gzip, but the body is not compressed.
     GzipCorrupt,
-    /// Compressed, and 32 MiB large when decompressed.
+    /// A gzip body that decompresses to 32 MiB.
     GzipBomb,
 }
 
@@ -109,7 +111,7 @@ pub(super) const TEXT: &str = "text/html; charset=UTF-8";
 pub(super) const JSON: &str = "application/json";
 
 impl Reply {
-    /// A reply that arrives whole.
+    /// Creates a reply that is delivered whole.
     pub(super) fn new(status: u16, content_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -129,7 +131,8 @@ impl Reply {
     }
 }
 
-/// The parameters of a query, decoded as a form. PHP takes the last of equal names, and so does [`Params::get`].
+/// The parameters of a query, decoded as a form. If a name is repeated, PHP uses the last value,
+/// and so does [`Params::get`].
 #[derive(Debug, Default)]
 pub(super) struct Params(Vec<(String, String)>);
 
@@ -144,13 +147,13 @@ impl Params {
         )
     }
 
-    /// The value of a parameter; an empty one counts as missing, as PHP's `empty()` has it.
+    /// Returns the value of a parameter. An empty value counts as missing, as in PHP's `empty()`.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.iter().rev().find(|(found, _)| found == name)?.1.as_str();
         (!value.is_empty()).then_some(value)
     }
 
-    /// All but the key.
+    /// All parameters except the key.
     pub(super) fn without_key(&self) -> impl Iterator<Item = &(String, String)> {
         self.0.iter().filter(|(name, _)| name != "api_key")
     }

@@ -1,74 +1,76 @@
-//! The sandbox without sockets: a transport that asks a [`Service`] in the same process and follows the clock it is given.
+//! The sandbox without sockets: a transport that calls a [`Service`] in the same process and
+//! follows the clock that it is given.
 //!
-//! Invariant: a fault comes out as the very result that a real network would give, and a request whose latch was taken
-//! away never reaches the service. With a manual clock, hours of waiting take milliseconds.
+//! Invariant: a fault has the same result as on a real network, and a request whose latch was
+//! abandoned never reaches the service. With a manual clock, hours of waiting take milliseconds.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::fault_table::Unreachable;
-use super::reply::{Delivery, Params, Reply, Request};
+use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
 use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
 
-/// A transport that asks a [`Service`] in this process.
+/// A transport that calls a [`Service`] in this process.
 ///
 /// Clones share the service and the list of requests.
 #[derive(Clone)]
 pub struct MemoryTransport {
     service: Arc<Mutex<Service>>,
-    sent: Arc<Mutex<Vec<Sent>>>,
+    sent: Arc<Mutex<Vec<SentRequest>>>,
     clock: Arc<dyn Clock>,
-    /// The service's time at the clock's zero, in milliseconds since 1970: a jump of the client's wall clock is none of
-    /// the service's.
-    started_at_ms: u64,
+    /// The service's time when the clock's monotonic time is zero, in milliseconds since 1970. If
+    /// the client's wall clock jumps, the service's time does not.
+    start_ms: u64,
     latency: Duration,
 }
 
 /// A request that reached the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// When it was sent.
+pub struct SentRequest {
+    /// When the request was sent.
     pub at: Moment,
-    /// Its action; empty where it had none.
+    /// The action; empty if the request had none.
     pub action: String,
-    /// The activation id it was about.
+    /// The activation id, if the request had one.
     pub id: Option<String>,
-    /// Its parameters in their order, without the key.
+    /// The parameters in the order of the request, without the key.
     pub params: Vec<(String, String)>,
 }
 
 impl MemoryTransport {
-    /// Makes a service of its own and a transport to it.
+    /// Creates a new service and a transport to it.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self::with_service(Arc::new(Mutex::new(Service::new())), clock)
     }
 
-    /// Makes a transport to a service that others use too: a second client, with the same or another clock.
+    /// Creates a transport to a shared service: for a second client, with the same clock or
+    /// another.
     pub fn with_service(service: Arc<Mutex<Service>>, clock: Arc<dyn Clock>) -> Self {
-        lock(&service).enter_memory();
+        lock(&service).allow_unreachable_faults();
         let Moment { monotonic, wall } = clock.now();
         let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             service,
             sent: Arc::default(),
             clock,
-            started_at_ms: millis(wall.saturating_sub(monotonic)),
+            start_ms: millis(wall.saturating_sub(monotonic)),
             latency: Duration::ZERO,
         }
     }
 
-    /// Lets every exchange take that long by the clock.
+    /// Makes every exchange take this long on the clock.
     #[must_use]
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
     }
 
-    /// The service, to share it.
+    /// Returns the service, to share it with another transport.
     pub fn service(&self) -> Arc<Mutex<Service>> {
         Arc::clone(&self.service)
     }
@@ -79,20 +81,21 @@ impl MemoryTransport {
         lock(&self.service).control_call(key, call, body, now)
     }
 
-    /// The requests that reached the service through this transport, oldest first.
-    pub fn sent(&self) -> Vec<Sent> {
+    /// Returns the requests that reached the service through this transport, oldest first.
+    pub fn sent(&self) -> Vec<SentRequest> {
         lock(&self.sent).clone()
     }
 
     fn now_ms(&self) -> u64 {
-        self.started_at_ms.saturating_add(millis(self.clock.now().monotonic))
+        self.start_ms.saturating_add(millis(self.clock.now().monotonic))
     }
 
-    /// Pauses by the clock; `false` when the request was cancelled in a way that counts.
+    /// Pauses on the clock. Returns `false` if the request was cancelled and the cancellation
+    /// counts.
     fn pause(&self, request: &transport::Request<'_>, duration: Duration) -> bool {
         match request.lane {
             Lane::Read => self.clock.sleep(duration, request.cancel),
-            // A charge that was sent runs on to its reply.
+            // A charge that was sent continues until its reply.
             Lane::Charge => {
                 self.clock.sleep(duration, &CancelToken::new()) || request.latch.is_sent()
             }
@@ -108,12 +111,12 @@ impl Transport for MemoryTransport {
         let (mut authorization, mut api_key) = (None, None);
         match request.key_header {
             Some((name, value)) if name.eq_ignore_ascii_case("authorization") => {
-                authorization = Some(value)
+                authorization = Some(value);
             }
             Some((name, value)) if name.eq_ignore_ascii_case("x-api-key") => api_key = Some(value),
             _ => {}
         }
-        let asked = Request {
+        let service_request = Request {
             method: "GET",
             path: PATH,
             query: request.query,
@@ -125,7 +128,7 @@ impl Transport for MemoryTransport {
         if request.cancel.is_cancelled() {
             return Err(cancelled(Phase::Connect, false));
         }
-        let unreachable = lock(&self.service).unreachable(&asked);
+        let unreachable = lock(&self.service).unreachable(&service_request);
         if let Some(unreachable) = unreachable {
             return Err(self.not_reached(request, unreachable));
         }
@@ -133,13 +136,13 @@ impl Transport for MemoryTransport {
             return Err(cancelled(Phase::Connect, false));
         }
         let params = Params::parse(request.query);
-        lock(&self.sent).push(Sent {
+        lock(&self.sent).push(SentRequest {
             at: self.clock.now(),
             action: params.get("action").unwrap_or("").to_string(),
             id: params.get("id").map(str::to_string),
             params: params.without_key().cloned().collect(),
         });
-        let reply = lock(&self.service).handle(&asked, self.now_ms());
+        let reply = lock(&self.service).handle(&service_request, self.now_ms());
         if self.latency > request.timeout {
             return Err(self.timed_out(request, Cause::ReplyTimeout));
         }
@@ -151,7 +154,7 @@ impl Transport for MemoryTransport {
 }
 
 impl MemoryTransport {
-    /// What a client's transport makes of a reply that is delivered like this.
+    /// Converts a reply with this delivery into the result of a network transport.
     fn deliver(
         &self,
         request: &transport::Request<'_>,
@@ -166,21 +169,24 @@ impl MemoryTransport {
                 framed = false;
                 body.truncate(body.len().saturating_sub(2));
             }
-            // The length that is too short cuts the body, and nothing shows it.
+            // A length that is too short cuts the body undetected.
             Delivery::LengthTooShort => body.truncate(body.len().saturating_sub(2)),
             Delivery::Close | Delivery::Reset => {
                 return Err(received(
                     Cause::Closed,
-                    "the connection ended before any byte of the reply",
+                    "the connection closed before any byte of the reply",
                 ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
-                return Err(received(Cause::Truncated, "the connection ended within the reply"));
+                return Err(received(
+                    Cause::Truncated,
+                    "the connection closed in the middle of the reply",
+                ));
             }
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
             Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
             Delivery::Drip(every_ms) => {
-                // The header is about 120 bytes, and it drips too.
+                // The head of the reply drips too; it is about 120 bytes.
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
                 let whole = Duration::from_millis(u64::from(bytes) * u64::from(every_ms));
                 if whole > request.timeout {
@@ -200,7 +206,7 @@ impl MemoryTransport {
             Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
                 return Err(received(
                     Cause::Encoding,
-                    "the reply is compressed in a way that was not asked for",
+                    "the reply has an encoding that was not requested",
                 ));
             }
             Delivery::Http2
@@ -208,19 +214,19 @@ impl MemoryTransport {
             | Delivery::TwoLengths
             | Delivery::LengthAndChunks
             | Delivery::BadChunk => {
-                return Err(received(Cause::Malformed, "the reply is not proper HTTP"));
+                return Err(received(Cause::Malformed, "the reply is not valid HTTP"));
             }
         }
         if body.len() > request.body_limit {
             return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
         }
-        let asked_to_wait = headers.iter().find(|(name, _)| *name == "Retry-After");
-        let retry_after = asked_to_wait
+        let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
+        let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
         Ok(transport::Reply { status, framed, retry_after, body })
     }
 
-    /// The error of a connection that was never made.
+    /// The error if the connection cannot be made.
     fn not_reached(
         &self,
         request: &transport::Request<'_>,
@@ -228,19 +234,19 @@ impl MemoryTransport {
     ) -> TransportError {
         let (cause, phase, message) = match unreachable {
             Unreachable::Unresolved => {
-                (Cause::Resolve, Phase::Resolve, "the host's name is unknown")
+                (Cause::Resolve, Phase::Resolve, "the host name does not resolve")
             }
             Unreachable::ResolveHangs => {
-                (Cause::ResolveTimeout, Phase::Resolve, "the name look-up did not end in time")
+                (Cause::ResolveTimeout, Phase::Resolve, "the name lookup timed out")
             }
             Unreachable::Refused => (Cause::Refused, Phase::Connect, "the connection was refused"),
             Unreachable::ConnectHangs => {
-                (Cause::ConnectTimeout, Phase::Connect, "nobody answered the connect in time")
+                (Cause::ConnectTimeout, Phase::Connect, "the connection attempt timed out")
             }
             Unreachable::Certificate => {
-                (Cause::Certificate, Phase::Tls, "the server's certificate is not to be trusted")
+                (Cause::Certificate, Phase::Tls, "the server's certificate is not trusted")
             }
-            Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake broke"),
+            Unreachable::Handshake => (Cause::Handshake, Phase::Tls, "the TLS handshake failed"),
             Unreachable::Proxy => (Cause::Proxy, Phase::Connect, "the proxy refused to connect"),
         };
         let wait = match unreachable {
@@ -256,13 +262,14 @@ impl MemoryTransport {
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
-        // A network transport gives up on the first byte, or the body, before the whole call is over.
+        // A network transport times out on the first byte or the body before the whole call times
+        // out.
         let patience = match request.lane {
             Lane::Read => Duration::from_secs(30),
             Lane::Charge => Duration::from_secs(60),
         };
         if self.pause(request, request.timeout.min(patience)) {
-            received(cause, "no reply in time")
+            received(cause, "the reply timed out")
         } else {
             cancelled(Phase::Receive, true)
         }
@@ -306,12 +313,12 @@ mod tests {
     use crate::clock::ManualClock;
     use crate::transport::SendLatch;
 
-    struct Bench {
+    struct Fixture {
         clock: Arc<ManualClock>,
         transport: MemoryTransport,
     }
 
-    impl Bench {
+    impl Fixture {
         fn new() -> Self {
             let start = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
             let clock = Arc::new(ManualClock::new(start));
@@ -319,7 +326,7 @@ mod tests {
             Self { clock, transport }
         }
 
-        fn ask_with(
+        fn send_with(
             &self,
             query: &str,
             lane: Lane,
@@ -338,12 +345,12 @@ mod tests {
             })
         }
 
-        fn ask(&self, query: &str) -> Result<transport::Reply, TransportError> {
-            self.ask_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
+        fn send(&self, query: &str) -> Result<transport::Reply, TransportError> {
+            self.send_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
         }
 
         fn body(&self, query: &str) -> String {
-            String::from_utf8(self.ask(query).unwrap().body).unwrap()
+            String::from_utf8(self.send(query).unwrap().body).unwrap()
         }
 
         fn fault(&self, rule: &str) {
@@ -356,18 +363,18 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_of_minutes_takes_no_time() {
-        let bench = Bench::new();
-        let bought = bench.body("action=getNumber&service=tg&country=22&api_key=k");
+    fn waits_follow_the_manual_clock() {
+        let fixture = Fixture::new();
+        let bought = fixture.body("action=getNumber&service=tg&country=22&api_key=k");
         let id = bought.split(':').nth(1).unwrap().to_string();
         let status = format!("action=getStatus&id={id}");
-        assert_eq!(bench.body(&status), "STATUS_WAIT_CODE");
-        bench.clock.advance(Duration::from_secs(8));
-        assert!(bench.body(&status).starts_with("STATUS_OK:"));
-        // The client's wall clock is none of the service's.
-        bench.clock.set_wall(SystemTime::UNIX_EPOCH);
-        assert!(bench.body(&status).starts_with("STATUS_OK:"));
-        let sent = bench.transport.sent();
+        assert_eq!(fixture.body(&status), "STATUS_WAIT_CODE");
+        fixture.clock.advance(Duration::from_secs(8));
+        assert!(fixture.body(&status).starts_with("STATUS_OK:"));
+        // The client's wall clock does not affect the service.
+        fixture.clock.set_wall(SystemTime::UNIX_EPOCH);
+        assert!(fixture.body(&status).starts_with("STATUS_OK:"));
+        let sent = fixture.transport.sent();
         assert_eq!(
             (sent.len(), sent[1].action.as_str(), sent[1].id.as_deref()),
             (4, "getStatus", Some(id.as_str()))
@@ -377,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_come_out_as_a_network_gives_them() {
+    fn faults_have_the_errors_of_a_network() {
         use Cause::{
             Closed, Encoding, Handshake, Malformed, Refused, ReplyTimeout, Resolve, TooLarge,
             Truncated,
@@ -402,18 +409,20 @@ mod tests {
             ("H14", "gzip", Encoding, Receive, true),
             ("B10", "large", TooLarge, Receive, true),
         ] {
-            let bench = Bench::new();
-            bench.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
-            let error = bench.ask("action=getNumber&service=zz_ok&format=json").expect_err(fault);
+            let fixture = Fixture::new();
+            fixture.fault(&format!(r#"{{"fault":"{fault}","variant":"{variant}"}}"#));
+            let error =
+                fixture.send("action=getNumber&service=zz_ok&format=json").expect_err(fault);
             assert_eq!(
                 (error.cause, error.phase, error.sent),
                 (cause, phase, sent),
                 "{fault} {variant}"
             );
-            // What was never sent was never seen; N05 hits before the commit, all others after it.
+            // A request that was not sent was not seen. N05 hits before the commit, all others
+            // after it.
             let charges = u8::from(sent && fault != "N05");
-            assert_eq!(bench.transport.sent().len(), usize::from(sent), "{fault}");
-            bench
+            assert_eq!(fixture.transport.sent().len(), usize::from(sent), "{fault}");
+            fixture
                 .transport
                 .control("k", "assert", &format!(r#"{{"charges":{charges}}}"#))
                 .expect(fault);
@@ -421,39 +430,40 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_proves_nothing_about_its_length_is_not_framed() {
-        let bench = Bench::new();
-        bench.fault(r#"{"fault":"N09"}"#);
-        let reply = bench.ask("action=getBalance").unwrap();
+    fn a_reply_without_length_is_not_framed() {
+        let fixture = Fixture::new();
+        fixture.fault(r#"{"fault":"N09"}"#);
+        let reply = fixture.send("action=getBalance").unwrap();
         assert_eq!((reply.framed, reply.body.as_slice()), (false, &b"ACCESS_BALANCE:1000."[..]));
-        let reply = bench.ask("action=getBalance").unwrap();
+        let reply = fixture.send("action=getBalance").unwrap();
         assert_eq!((reply.framed, reply.body.as_slice()), (true, &b"ACCESS_BALANCE:1000.00"[..]));
     }
 
     #[test]
-    fn time_outs_pass_on_the_clock() {
-        let bench = Bench::new();
-        bench.fault(r#"{"fault":"N10"}"#);
-        assert!(bench.ask("action=getBalance").is_err());
-        assert_eq!(bench.passed(), Duration::from_secs(30));
-        bench.fault(r#"{"fault":"N11","every_ms":100}"#);
-        assert!(bench.ask("action=getBalance").is_ok(), "142 bytes in 14.2 s");
-        assert_eq!(bench.passed(), Duration::from_millis(44_200));
+    fn timeouts_follow_the_clock() {
+        let fixture = Fixture::new();
+        fixture.fault(r#"{"fault":"N10"}"#);
+        assert!(fixture.send("action=getBalance").is_err());
+        assert_eq!(fixture.passed(), Duration::from_secs(30));
+        fixture.fault(r#"{"fault":"N11","every_ms":100}"#);
+        assert!(fixture.send("action=getBalance").is_ok(), "142 bytes in 14.2 s");
+        assert_eq!(fixture.passed(), Duration::from_millis(44_200));
     }
 
     #[test]
-    fn a_request_that_was_given_up_is_not_sent() {
-        let bench = Bench::new();
+    fn an_abandoned_request_is_not_sent() {
+        let fixture = Fixture::new();
         let latch = SendLatch::default();
         assert!(latch.try_abandon());
         let query = "action=getNumber&service=zz_ok";
-        let error = bench.ask_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
+        let error =
+            fixture.send_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
         let cancel = CancelToken::new();
         cancel.cancel();
         let error =
-            bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
+            fixture.send_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
-        assert!(bench.transport.sent().is_empty());
+        assert!(fixture.transport.sent().is_empty());
     }
 }

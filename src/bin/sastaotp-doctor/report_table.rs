@@ -1,29 +1,29 @@
-//! The table on the terminal: a row for each question, in 100 columns.
+//! The table of findings on the terminal: a row for each question, at most 100 columns wide.
 
 use std::fmt::Write as _;
 
-use crate::judge::{Finding, Verdict};
-use crate::probes::Probe;
+use crate::findings::{Finding, Verdict};
+use crate::questions::Question;
 
-/// The widths of the columns, with two blanks between them.
+/// The widths of the columns, which are separated by two blanks.
 const WIDTHS: [usize; 5] = [22, 18, 18, 24, 10];
 const HEADS: [&str; 5] = ["question", "documented", "family", "observed here", "verdict"];
 
-/// The whole table; with colour only where somebody looks.
-pub(crate) fn table(rows: &[(&Probe, Finding)], colour: bool) -> String {
+/// The whole table; `colour` is set only for a terminal.
+pub(crate) fn table(rows: &[(&Question, Finding)], colour: bool) -> String {
     let mut text = lines(&HEADS, None);
     text.push_str(&lines(
         &WIDTHS.map(|width| "-".repeat(width)).each_ref().map(String::as_str),
         None,
     ));
-    for (probe, Finding { observed, verdict }) in rows {
-        let cells = [probe.question, probe.documented, probe.family, observed, verdict.word()];
+    for (question, Finding { observed, verdict }) in rows {
+        let cells = [question.text, question.documented, question.family, observed, verdict.word()];
         text.push_str(&lines(&cells, colour.then(|| paint(*verdict))));
     }
     text
 }
 
-/// The escape code of a verdict.
+/// The escape code of a verdict's colour.
 fn paint(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Documented => "32",
@@ -34,7 +34,7 @@ fn paint(verdict: Verdict) -> &'static str {
     }
 }
 
-/// The lines of a row: cells that are too long go on below.
+/// The lines of a row. A cell that is too long continues on the next line.
 fn lines(cells: &[&str; 5], paint: Option<&str>) -> String {
     let columns: Vec<Vec<String>> =
         cells.iter().zip(WIDTHS).map(|(cell, width)| wrapped(cell, width)).collect();
@@ -59,7 +59,7 @@ fn lines(cells: &[&str; 5], paint: Option<&str>) -> String {
     text
 }
 
-/// A text in lines of so many characters at most, broken between words where it can be.
+/// Wraps a text into lines of at most `width` characters, between words if possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_fit_100_columns_and_lose_nothing() {
+    fn rows_fit_100_columns_without_loss() {
         let long = "x".repeat(60);
         let cells =
             ["a question of several words that goes on", "-", "-", long.as_str(), "documented"];

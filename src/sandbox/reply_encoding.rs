@@ -1,43 +1,45 @@
-//! A reply as bytes, and what happens to the connection after them: pure, so that every fault can be looked at.
+//! Encodes a reply as bytes, and says what happens to the connection afterwards. It is pure, so
+//! every fault can be tested.
 //!
-//! Owns the HTTP/1.1 framing of the sandbox, right and wrong. It writes a reply as one piece, so that a whole reply is
-//! one segment.
+//! This file owns the sandbox's HTTP/1.1 framing, both correct and faulty. A reply is written in
+//! one piece, so that it fits into one segment.
 
 use super::gzip::{gzip_stored, gzip_zeros};
-use super::reply::{Delivery, Reply};
+use super::request_reply::{Delivery, Reply};
 
-/// Bytes to write, and then this.
+/// The bytes to write, and what happens afterwards.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct EncodedReply {
     pub(super) bytes: Vec<u8>,
-    pub(super) then: Then,
+    pub(super) then: AfterReply,
 }
 
-/// What happens to a connection after the bytes.
+/// What happens to a connection after the bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// It serves the next request.
+pub(super) enum AfterReply {
+    /// The connection serves the next request.
     Keep,
-    /// It is closed in order (FIN).
+    /// The connection is closed normally (FIN).
     Close,
-    /// It is reset (RST).
+    /// The connection is reset (RST).
     Reset,
-    /// It stays open in silence.
+    /// The connection stays open, and nothing more is sent.
     Stall,
-    /// The bytes are written one by one, so many milliseconds apart; then it is closed.
+    /// The bytes are written one at a time, this many milliseconds apart; then the connection is
+    /// closed.
     Drip(u32),
-    /// The news of this namespace follow.
+    /// The updates of this namespace follow.
     Events(u64),
-    /// These bytes are written again and again.
+    /// These bytes are written repeatedly.
     Repeat(&'static [u8]),
 }
 
-/// A chunk of 1,024 bytes, and a header of about as many.
+/// A chunk of 1,024 bytes, and a header of about the same size.
 static ENDLESS_CHUNK: [u8; 1_031] = endless(*b"400\r\n", *b"\r\n");
 static ENDLESS_HEADER: [u8; 1_031] = endless(*b"X-Y: ", *b"\r\n");
-/// How much `HugeHeaders` adds.
+/// The size of the headers that `HugeHeaders` adds, in bytes.
 const HUGE: usize = 64 << 10;
-/// How large a bomb is when decompressed.
+/// The decompressed size of a gzip bomb, in bytes.
 const BOMB: usize = 32 << 20;
 
 const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
@@ -52,9 +54,9 @@ const fn endless(before: [u8; 5], after: [u8; 2]) -> [u8; 1_031] {
     bytes
 }
 
-/// Plans the delivery of a reply. `head_only` leaves the body out, as HEAD asks; `keep` says whether the client wants the
-/// connection kept.
-pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
+/// Encodes a reply with its delivery. `head_only` omits the body, for a HEAD request; `keep` says
+/// whether the client wants to keep the connection.
+pub(super) fn encode(reply: Reply, head_only: bool, keep: bool) -> EncodedReply {
     let Reply { status, content_type, headers, body, delivery } = reply;
     let sized = !matches!(status, 100..=199 | 204 | 304);
     let mut head = Head { text: String::with_capacity(256) };
@@ -84,94 +86,98 @@ pub(super) fn plan(reply: Reply, head_only: bool, keep: bool) -> Plan {
             if sized {
                 head.length(body.len());
             }
-            ended(head, if head_only || !sized { b"" } else { &body }, keep)
+            finish(head, if head_only || !sized { b"" } else { &body }, keep)
         }
         Delivery::Chunked => {
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &chunked(&body), keep)
+            finish(head, &chunked(&body), keep)
         }
         Delivery::Gzip => compressed(head, &gzip_stored(&body), keep),
         Delivery::GzipCorrupt => compressed(head, &body, keep),
         Delivery::GzipBomb => compressed(head, &gzip_zeros(BOMB), keep),
-        cut_or_wrong => faulty(cut_or_wrong, head, &body),
+        faulty => encode_faulty(faulty, head, &body),
     }
 }
 
-/// Plans a delivery that ends the connection.
-fn faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> Plan {
+/// Encodes a delivery that ends the connection.
+fn encode_faulty(delivery: Delivery, mut head: Head, body: &[u8]) -> EncodedReply {
     let length = body.len();
     let half = &body[..length / 2];
-    let cut = &body[..length.saturating_sub(2)];
-    let silent = |then| Plan { bytes: Vec::new(), then };
+    let truncated = &body[..length.saturating_sub(2)];
+    let silent = |then| EncodedReply { bytes: Vec::new(), then };
     match delivery {
-        Delivery::Reset => silent(Then::Reset),
-        Delivery::Stall => silent(Then::Stall),
+        Delivery::Reset => silent(AfterReply::Reset),
+        Delivery::Stall => silent(AfterReply::Stall),
         Delivery::Events(namespace) => {
             head.add("Connection", "close");
-            Plan { bytes: head.with(b""), then: Then::Events(namespace) }
+            EncodedReply { bytes: head.with(b""), then: AfterReply::Events(namespace) }
         }
-        // A settings frame of HTTP/2 with nothing in it.
-        Delivery::Http2 => Plan { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: Then::Close },
+        // An empty settings frame of HTTP/2.
+        Delivery::Http2 => {
+            EncodedReply { bytes: vec![0, 0, 0, 4, 0, 0, 0, 0, 0], then: AfterReply::Close }
+        }
         Delivery::HalfHeader => {
             let half = head.text.len() / 2;
-            Plan { bytes: head.text.into_bytes()[..half].into(), then: Then::Close }
+            EncodedReply { bytes: head.text.into_bytes()[..half].into(), then: AfterReply::Close }
         }
         Delivery::HalfBody | Delivery::StallBody => {
             head.length(length);
-            let then = if delivery == Delivery::HalfBody { Then::Close } else { Then::Stall };
-            Plan { bytes: head.with(half), then }
+            let then =
+                if delivery == Delivery::HalfBody { AfterReply::Close } else { AfterReply::Stall };
+            EncodedReply { bytes: head.with(half), then }
         }
         Delivery::EndlessBody => {
             head.add("Transfer-Encoding", "chunked");
-            Plan { bytes: head.with(b""), then: Then::Repeat(&ENDLESS_CHUNK) }
+            EncodedReply { bytes: head.with(b""), then: AfterReply::Repeat(&ENDLESS_CHUNK) }
         }
-        Delivery::EndlessHeaders => {
-            Plan { bytes: head.text.into_bytes(), then: Then::Repeat(&ENDLESS_HEADER) }
-        }
-        Delivery::Unframed => ended(head, body, false),
-        Delivery::UnframedCut => ended(head, cut, false),
+        Delivery::EndlessHeaders => EncodedReply {
+            bytes: head.text.into_bytes(),
+            then: AfterReply::Repeat(&ENDLESS_HEADER),
+        },
+        Delivery::Unframed => finish(head, body, false),
+        Delivery::UnframedCut => finish(head, truncated, false),
         Delivery::Drip(every_ms) => {
             head.length(length);
-            Plan { then: Then::Drip(every_ms), ..ended(head, body, false) }
+            EncodedReply { then: AfterReply::Drip(every_ms), ..finish(head, body, false) }
         }
         Delivery::BadChunk => {
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
+            finish(head, &[b"zz\r\n", body, b"\r\n0\r\n\r\n"].concat(), false)
         }
         Delivery::LengthAndChunks => {
             head.length(length);
             head.add("Transfer-Encoding", "chunked");
-            ended(head, &chunked(body), false)
+            finish(head, &chunked(body), false)
         }
         Delivery::TwoLengths => {
             head.length(length);
             head.length(length + 1);
-            ended(head, body, false)
+            finish(head, body, false)
         }
         Delivery::LengthTooLong => {
             head.length(length + 10);
-            ended(head, body, false)
+            finish(head, body, false)
         }
         Delivery::LengthTooShort => {
-            head.length(cut.len());
-            ended(head, body, false)
+            head.length(truncated.len());
+            finish(head, body, false)
         }
         Delivery::Http10 => {
             head.length(length);
-            ended(head, body, false)
+            finish(head, body, false)
         }
-        // `Close`, and those that `plan` has already dealt with.
-        _ => silent(Then::Close),
+        // `Close`, and the deliveries that `encode` handles.
+        _ => silent(AfterReply::Close),
     }
 }
 
-fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> Plan {
+fn compressed(mut head: Head, encoded: &[u8], keep: bool) -> EncodedReply {
     head.add("Content-Encoding", "gzip");
     head.length(encoded.len());
-    ended(head, encoded, keep)
+    finish(head, encoded, keep)
 }
 
-/// Header lines under way.
+/// The header lines written so far.
 struct Head {
     text: String,
 }
@@ -194,9 +200,12 @@ impl Head {
     }
 }
 
-fn ended(mut head: Head, body: &[u8], keep: bool) -> Plan {
+fn finish(mut head: Head, body: &[u8], keep: bool) -> EncodedReply {
     head.add("Connection", if keep { "keep-alive" } else { "close" });
-    Plan { bytes: head.with(body), then: if keep { Then::Keep } else { Then::Close } }
+    EncodedReply {
+        bytes: head.with(body),
+        then: if keep { AfterReply::Keep } else { AfterReply::Close },
+    }
 }
 
 fn chunked(body: &[u8]) -> Vec<u8> {
@@ -245,50 +254,50 @@ fn phrase(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn planned(delivery: Delivery) -> (String, Then) {
+    fn encoded(delivery: Delivery) -> (String, AfterReply) {
         let reply = Reply { delivery, ..Reply::new(200, "text/html", "ACCESS_READY") };
-        let Plan { bytes, then } = plan(reply, false, true);
+        let EncodedReply { bytes, then } = encode(reply, false, true);
         (String::from_utf8_lossy(&bytes).into_owned(), then)
     }
 
     #[test]
-    fn each_delivery_has_the_bytes_it_says() {
+    fn each_delivery_has_its_bytes() {
         for (delivery, part, ends, then) in [
-            (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", Then::Keep),
+            (Delivery::Whole, "Content-Length: 12\r\n", "\r\n\r\nACCESS_READY", AfterReply::Keep),
             (
                 Delivery::Chunked,
                 "Transfer-Encoding: chunked",
                 "\r\n\r\n6\r\nACCESS\r\n6\r\n_READY\r\n0\r\n\r\n",
-                Then::Keep,
+                AfterReply::Keep,
             ),
-            (Delivery::HalfBody, "Content-Length: 12\r\n", "\r\n\r\nACCESS", Then::Close),
-            (Delivery::HalfHeader, "HTTP/1.1 200", "", Then::Close),
-            (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", Then::Close),
-            (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", Then::Close),
-            (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", Then::Close),
+            (Delivery::HalfBody, "Content-Length: 12\r\n", "\r\n\r\nACCESS", AfterReply::Close),
+            (Delivery::HalfHeader, "HTTP/1.1 200", "", AfterReply::Close),
+            (Delivery::UnframedCut, "Connection: close", "\r\n\r\nACCESS_REA", AfterReply::Close),
+            (Delivery::LengthTooLong, "Content-Length: 22\r\n", "ACCESS_READY", AfterReply::Close),
+            (Delivery::LengthTooShort, "Content-Length: 10\r\n", "ACCESS_READY", AfterReply::Close),
             (
                 Delivery::TwoLengths,
                 "Content-Length: 12\r\nContent-Length: 13\r\n",
                 "ACCESS_READY",
-                Then::Close,
+                AfterReply::Close,
             ),
-            (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", Then::Close),
+            (Delivery::BadChunk, "chunked", "zz\r\nACCESS_READY\r\n0\r\n\r\n", AfterReply::Close),
             (
                 Delivery::Informed(103),
                 "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK",
                 "ACCESS_READY",
-                Then::Keep,
+                AfterReply::Keep,
             ),
-            (Delivery::Reset, "", "", Then::Reset),
-            (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", Then::Drip(200)),
+            (Delivery::Reset, "", "", AfterReply::Reset),
+            (Delivery::Drip(200), "Content-Length: 12", "ACCESS_READY", AfterReply::Drip(200)),
         ] {
-            let (text, after) = planned(delivery);
+            let (text, after) = encoded(delivery);
             assert!(
                 text.contains(part) && text.ends_with(ends) && after == then,
                 "{delivery:?}: {text:?}"
             );
         }
-        assert!(!planned(Delivery::Unframed).0.contains("Content-Length"));
+        assert!(!encoded(Delivery::Unframed).0.contains("Content-Length"));
     }
 
     #[test]
@@ -296,7 +305,7 @@ mod tests {
         for row in super::super::fault_table::TABLE {
             if let super::super::fault_table::Effect::Deliver(delivery) = row.effect {
                 let reply = Reply { delivery, ..Reply::new(204, "text/html", "") };
-                plan(reply, true, false);
+                encode(reply, true, false);
             }
         }
     }

@@ -1,13 +1,14 @@
-//! The JSON that describes services and orders, field by field as the vendor's page and live replies have it.
+//! The JSON of services and orders in replies, with the fields of the vendor's page and of live
+//! replies.
 
 use serde_json::{Number, Value, json};
 
 use super::catalogue::Item;
+use super::clock::date_text;
 use super::orders::Order;
-use super::time::date_text;
 use crate::Amount;
 
-/// Micro-rupees as a JSON number.
+/// Converts micro-rupees to a JSON number.
 pub(super) fn money(micros: i64) -> Value {
     let text = Amount::from_micros(micros).to_string();
     text.parse::<Number>().map_or(Value::Null, Value::Number)
@@ -15,7 +16,7 @@ pub(super) fn money(micros: i64) -> Value {
 
 /// The reply to a purchase.
 pub(super) fn bought_json(order: &Order) -> Value {
-    let story = &order.item.story;
+    let scenario = &order.item.scenario;
     json!({
         "status": "OK",
         "order_id": order.order_id,
@@ -27,9 +28,9 @@ pub(super) fn bought_json(order: &Order) -> Value {
         "country": order.country.name,
         "country_code": order.country.code,
         "price": money(order.price),
-        "multi_sms": story.multi,
-        "can_get_another_sms": story.multi,
-        "expires_in": story.lives / 1_000,
+        "multi_sms": scenario.multi_sms,
+        "can_get_another_sms": scenario.multi_sms,
+        "expires_in": scenario.lifetime_ms / 1_000,
         "note": null,
     })
 }
@@ -58,13 +59,13 @@ pub(super) fn service_json(item: &Item, with_countries: bool) -> Value {
         "price": price,
         "currency": "INR",
         "available": available,
-        "multi_sms": item.story.multi,
-        "expires_in": item.story.lives / 1_000,
+        "multi_sms": item.scenario.multi_sms,
+        "expires_in": item.scenario.lifetime_ms / 1_000,
         "countries": countries,
     })
 }
 
-/// An order in `getOrders`. No public reply shows one; the names are those of the purchase.
+/// An order in `getOrders`. No public reply shows one, so the names are those of a purchase.
 pub(super) fn order_json(order: &Order) -> Value {
     json!({
         "order_id": order.order_id,
@@ -79,7 +80,7 @@ pub(super) fn order_json(order: &Order) -> Value {
         "currency": "INR",
         "status": order.state.word(),
         "otp": order.received.last().map(|sms| &sms.code),
-        "multi_sms": order.item.story.multi,
+        "multi_sms": order.item.scenario.multi_sms,
         "created_at": date_text(order.bought_ms),
         "expires_at": date_text(order.expires_ms),
     })

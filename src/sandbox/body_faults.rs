@@ -1,15 +1,16 @@
-//! Replies that were right until something bent their bytes: the body faults of the matrix.
+//! The body faults: functions that edit a correct reply body.
 //!
-//! Each function takes the true body and gives the bent one; none of them knows what the body means.
+//! Each function takes the true body and returns the faulty one. None of them depends on the
+//! action.
 
 #![allow(clippy::needless_pass_by_value)] // the table needs one signature for all
 
 use serde_json::{Map, Value, json};
 
-/// Bends a body.
-pub(super) type Reshape = fn(Vec<u8>) -> Vec<u8>;
+/// Edits a body.
+pub(super) type BodyEdit = fn(Vec<u8>) -> Vec<u8>;
 
-/// Fields that hold an activation id.
+/// The fields that hold an activation id.
 const ID_FIELDS: [&str; 2] = ["activation_id", "new_activation_id"];
 
 pub(super) fn half(mut body: Vec<u8>) -> Vec<u8> {
@@ -44,7 +45,8 @@ pub(super) fn invalid_utf8(mut body: Vec<u8>) -> Vec<u8> {
 
 pub(super) fn php_warning(body: Vec<u8>) -> Vec<u8> {
     around(
-        b"<br />\n<b>Warning</b>:  Undefined array key \"note\" in <b>handler_api.php</b> on line <b>217</b><br />\n",
+        b"<br />\n<b>Warning</b>:  Undefined array key \"note\" in <b>handler_api.php</b> \
+          on line <b>217</b><br />\n",
         body,
         b"",
     )
@@ -74,7 +76,7 @@ pub(super) fn other_types(body: Vec<u8>) -> Vec<u8> {
             Value::Bool(true) => Value::String("1".into()),
             Value::Bool(false) => Value::from(0),
             Value::String(text) => match text.parse::<u64>() {
-                // A leading zero would be lost, as PHP loses it too; ids and phone numbers have none.
+                // A leading zero would be lost, as in PHP; ids and phone numbers have none.
                 Ok(number) if number.to_string() == *text => Value::from(number),
                 _ => return,
             },
@@ -105,7 +107,7 @@ pub(super) fn extra_fields(body: Vec<u8>) -> Vec<u8> {
     with_first(&body, r#""_new":{"nested":[1,null,"x"]},"flag":true"#)
 }
 
-/// Leaves of each order of the history its activation id, its service and its state.
+/// Keeps only the activation id, the service and the status of each order in the history.
 pub(super) fn bare_orders(body: Vec<u8>) -> Vec<u8> {
     edited(body, &|name, value| {
         let (true, Value::Array(orders)) = (name == "orders", value) else { return };
@@ -135,14 +137,16 @@ pub(super) fn orders_map(body: Vec<u8>) -> Vec<u8> {
     json!({"status": "OK", "data": {"orders": keyed}}).to_string().into()
 }
 
-/// The countries in the form of the vendor's page.
+/// The countries in the format of the vendor's page.
 pub(super) fn countries_list(body: Vec<u8>) -> Vec<u8> {
     let Some(Value::Object(countries)) = field_of(&body, "countries") else {
         return body;
     };
     let listed: Vec<Value> = countries
         .iter()
-        .map(|(code, country)| json!({"id": code.parse::<u64>().ok(), "eng": country["name"], "code": code}))
+        .map(|(code, country)| {
+            json!({"id": code.parse::<u64>().ok(), "eng": country["name"], "code": code})
+        })
         .collect();
     json!({"status": "OK", "countries": listed, "total": listed.len()}).to_string().into()
 }
@@ -197,7 +201,8 @@ fn field_of(body: &[u8], name: &str) -> Option<Value> {
     fields.remove(name)
 }
 
-/// Puts fields in front of those of an object; what is no object gets them around it in one.
+/// Inserts fields at the start of an object. A body that is not an object is replaced with an
+/// object of these fields.
 fn with_first(body: &[u8], fields: &str) -> Vec<u8> {
     match body.strip_prefix(b"{") {
         Some(rest) => [b"{", fields.as_bytes(), b",", rest].concat(),
@@ -205,7 +210,7 @@ fn with_first(body: &[u8], fields: &str) -> Vec<u8> {
     }
 }
 
-/// Writes text, proper JSON or not, in place of the top-level price, cost or balance.
+/// Replaces the top-level price, cost or balance with this text, which need not be valid JSON.
 fn priced(body: Vec<u8>, text: &str) -> Vec<u8> {
     const MARK: &str = "@price@";
     let marked = edited(body, &|name, value| {
@@ -216,7 +221,8 @@ fn priced(body: Vec<u8>, text: &str) -> Vec<u8> {
     String::from_utf8_lossy(&marked).replace(&format!("\"{MARK}\""), text).into_bytes()
 }
 
-/// Edits each field of a JSON object, except `status`; another body stays as it is.
+/// Edits each field of a JSON object, except `status`. A body that is not an object stays
+/// unchanged.
 fn edited(body: Vec<u8>, edit: &dyn Fn(&str, &mut Value)) -> Vec<u8> {
     let Ok(Value::Object(mut fields)) = serde_json::from_slice(&body) else {
         return body;
@@ -236,8 +242,8 @@ mod tests {
     const BODY: &str = r#"{"activation_id":"38496653","multi":false,"price":18.5,"status":"OK"}"#;
 
     #[test]
-    fn each_bend_changes_what_it_says() {
-        let cases: [(Reshape, &str); 9] = [
+    fn each_edit_changes_the_body() {
+        let cases: [(BodyEdit, &str); 9] = [
             (half, r#"{"activation_id":"38496653","multi"#),
             (quotes, &format!("\"{BODY}\"")),
             (junk, &format!("{BODY}<!-- cached -->")),
@@ -254,21 +260,21 @@ mod tests {
             ),
             (duplicate_keys, &format!(r#"{{"status":"ERROR","activation_id":"1",{}"#, &BODY[1..])),
         ];
-        for (bend, bent) in cases {
-            assert_eq!(String::from_utf8(bend(BODY.into())).unwrap(), bent);
+        for (edit, edited_body) in cases {
+            assert_eq!(String::from_utf8(edit(BODY.into())).unwrap(), edited_body);
         }
         let orders = r#"{"orders":[{"order_id":7}],"status":"OK"}"#;
         let map = r#"{"data":{"orders":{"7":{"order_id":7}}},"status":"OK"}"#;
         let countries = r#"{"countries":{"22":{"code":"22","name":"India"}}}"#;
         let list = r#"{"countries":[{"code":"22","eng":"India","id":22}],"status":"OK","total":1}"#;
-        let cases: [(Reshape, &str, &str); 4] = [
+        let cases: [(BodyEdit, &str, &str); 4] = [
             (orders_list, orders, r#"[{"order_id":7}]"#),
             (orders_map, orders, map),
             (countries_list, countries, list),
             (countries_list, BODY, BODY),
         ];
-        for (bend, body, bent) in cases {
-            assert_eq!(String::from_utf8(bend(body.into())).unwrap(), bent);
+        for (edit, body, edited_body) in cases {
+            assert_eq!(String::from_utf8(edit(body.into())).unwrap(), edited_body);
         }
         assert!(String::from_utf8(invalid_utf8(BODY.into())).is_err());
         assert_eq!(edited(b"NO_BALANCE".to_vec(), &|_, _| unreachable!()), b"NO_BALANCE");

@@ -1,51 +1,54 @@
-//! The rules that say which request meets which fault of the table.
+//! Fault rules: which request triggers which fault of the table.
 //!
-//! Invariant: a rule counts every request that it matches, and hits exactly `times` of them from the `nth` on.
+//! Invariant: a rule counts every request that it matches, and hits exactly `times` of them,
+//! starting with the `nth`.
 
 use serde_json::{Map, Value, json};
 
-use super::fault_table::{Effect, Row, TABLE};
+use super::fault_table::{Effect, Row, TABLE, name_of};
 
-/// How many rules a namespace may have.
+/// The maximum number of rules in a namespace.
 const MAX_RULES: usize = 100;
 
-/// Whether the action takes effect before the fault hits.
+/// Whether the fault hits before or after the action takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    Before,
-    After,
+pub(super) enum FaultTiming {
+    BeforeCommit,
+    AfterCommit,
 }
 
 impl Row {
-    /// When it hits, unless the rule says: a reply that is lost was first earned, a reply in its place was not.
-    fn when(&self) -> When {
+    /// The default timing. A lost or damaged reply implies that the action took effect; a replaced
+    /// reply implies that it did not.
+    fn default_timing(&self) -> FaultTiming {
         match self.effect {
-            // Before the request was read, or on a connection that was dead already: there is nothing to commit.
-            _ if matches!(self.id, "N05" | "N07") => When::Before,
+            // N05 hits before the request is read, and N07 hits a dead connection: the action never
+            // runs.
+            _ if matches!(self.id, "N05" | "N07") => FaultTiming::BeforeCommit,
             Effect::Unreachable(_)
-            | Effect::Answer(..)
+            | Effect::Replace(..)
             | Effect::Redirect(_)
-            | Effect::Limited(_) => When::Before,
-            Effect::Deliver(_) | Effect::Reshape(_) | Effect::Headers(_) | Effect::Twist(_) => {
-                When::After
+            | Effect::TooManyRequests(_) => FaultTiming::BeforeCommit,
+            Effect::Deliver(_) | Effect::EditBody(_) | Effect::Headers(_) | Effect::Service(_) => {
+                FaultTiming::AfterCommit
             }
         }
     }
 }
 
-/// A fault that is to hit some requests.
-pub(super) struct Rule {
+/// A rule: the requests that it matches, and the fault that it causes.
+pub(super) struct FaultRule {
     action: Option<String>,
     service: Option<String>,
     id: Option<String>,
     api_key_location: Option<String>,
     agent: Option<String>,
     nth: u64,
-    /// 0 is for ever.
+    /// The number of hits after which the rule stops; 0 means no limit.
     times: u64,
     matched: u64,
     hits: u64,
-    pub(super) when: When,
+    pub(super) timing: FaultTiming,
     pub(super) row: &'static Row,
     pub(super) status: Option<u16>,
     pub(super) body: Option<String>,
@@ -55,38 +58,38 @@ pub(super) struct Rule {
     pub(super) every_ms: Option<u32>,
 }
 
-/// What a rule is matched against.
+/// The properties of a request that rules are matched against.
 #[derive(Clone, Copy)]
-pub(super) struct Subject<'a> {
+pub(super) struct RequestTraits<'a> {
     pub(super) action: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) id: Option<&'a str>,
-    pub(super) origin: Origin<'a>,
+    pub(super) client: ClientTraits<'a>,
 }
 
-/// How a request presents itself.
+/// How the client identifies itself in a request.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Origin<'a> {
-    /// Where its key stood: `query`, `bearer` or `header`.
+pub(super) struct ClientTraits<'a> {
+    /// The API key's location: `query`, `bearer` or `header`.
     pub(super) api_key_location: &'static str,
     pub(super) agent: Option<&'a str>,
 }
 
 /// The rules of a namespace, oldest first.
 #[derive(Default)]
-pub(super) struct Rules(Vec<Rule>);
+pub(super) struct FaultRules(Vec<FaultRule>);
 
-impl Rules {
-    /// Clears the rules of a fault, or all.
-    pub(super) fn clear(&mut self, id: Option<&str>) {
-        self.0.retain(|rule| id.is_some_and(|id| rule.row.id != id));
+impl FaultRules {
+    /// Removes the rules of one fault, given by id or name, or all rules.
+    pub(super) fn clear(&mut self, fault: Option<&str>) {
+        self.0.retain(|rule| fault.is_some_and(|fault| name_of(fault) != Some(rule.row.name())));
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Adds a rule from its JSON, or says in a sentence what is wrong with it.
+    /// Adds a rule from its JSON. The error is a sentence that says what is wrong with it.
     pub(super) fn add(
         &mut self,
         fields: &Map<String, Value>,
@@ -94,20 +97,25 @@ impl Rules {
     ) -> Result<(), String> {
         if self.0.len() == MAX_RULES {
             return Err(format!(
-                "there are {MAX_RULES} faults already: clear them first with {{\"clear\":true}}"
+                "there are already {MAX_RULES} faults: clear them first with {{\"clear\":true}}"
             ));
         }
-        self.0.push(Rule::read(fields, in_memory)?);
+        self.0.push(FaultRule::read(fields, in_memory)?);
         Ok(())
     }
 
-    /// The rule that this request meets. Rules that make the service unreachable are met before a connection exists,
-    /// all others by the service, so each side asks for its own.
-    pub(super) fn meet(&mut self, subject: Subject<'_>, before_connect: bool) -> Option<&Rule> {
+    /// Returns the rule that hits this request. The transport checks the rules that prevent a
+    /// connection (`before_connect`), and the service checks all others, so that no request is
+    /// counted twice by one rule.
+    pub(super) fn next_match(
+        &mut self,
+        traits: RequestTraits<'_>,
+        before_connect: bool,
+    ) -> Option<&FaultRule> {
         let mut met = None;
         for (at, rule) in self.0.iter_mut().enumerate() {
             if matches!(rule.row.effect, Effect::Unreachable(_)) != before_connect
-                || !rule.matches(subject)
+                || !rule.matches(traits)
             {
                 continue;
             }
@@ -122,11 +130,11 @@ impl Rules {
     }
 
     pub(super) fn list(&self) -> Value {
-        self.0.iter().map(Rule::to_json).collect()
+        self.0.iter().map(FaultRule::to_json).collect()
     }
 }
 
-impl Rule {
+impl FaultRule {
     fn read(fields: &Map<String, Value>, in_memory: bool) -> Result<Self, String> {
         const KNOWN: [&str; 11] = [
             "match",
@@ -145,44 +153,48 @@ impl Rule {
         let row = find_row(text(fields, "fault")?, text(fields, "variant")?)?;
         if matches!(row.effect, Effect::Unreachable(_)) && !in_memory {
             return Err(format!(
-                "{} happens before a connection exists, so only the in-memory transport has it",
-                row.id
+                "{} prevents the connection, so only the in-memory transport can cause it",
+                row.name()
             ));
         }
         let empty = Map::new();
-        let subject = match fields.get("match") {
+        let traits = match fields.get("match") {
             None => &empty,
-            Some(Value::Object(subject)) => subject,
-            Some(_) => return Err("\"match\" is an object like {\"action\":\"getNumber\"}".into()),
+            Some(Value::Object(traits)) => traits,
+            Some(_) => {
+                return Err("\"match\" must be an object like {\"action\":\"getNumber\"}".into());
+            }
         };
-        known_fields(subject, &["action", "service", "id", "key_in", "agent"])?;
-        let owned = |name| Ok::<_, String>(text(subject, name)?.map(str::to_string));
+        known_fields(traits, &["action", "service", "id", "key_in", "agent"])?;
+        let owned = |name| Ok::<_, String>(text(traits, name)?.map(str::to_string));
         let api_key_location = owned("key_in")?;
         if api_key_location
             .as_deref()
             .is_some_and(|place| !matches!(place, "query" | "bearer" | "header"))
         {
-            return Err("\"key_in\" is query, bearer or header".into());
+            return Err("\"key_in\" must be query, bearer or header".into());
         }
-        let when = match text(fields, "when")? {
-            None => row.when(),
-            Some("before_commit") => When::Before,
+        let timing = match text(fields, "when")? {
+            None => row.default_timing(),
+            Some("before_commit") => FaultTiming::BeforeCommit,
             Some("after_commit") if row.id == "N05" => {
-                return Err(
-                    "N05 hits before the request is read; after the commit it is N06 with \"variant\":\"rst\"".into()
-                );
+                return Err(concat!(
+                    "reset_before_reply hits before the request is read; to reset the connection ",
+                    "after the commit, send reply_lost with \"variant\":\"rst\"",
+                )
+                .into());
             }
-            Some("after_commit") => When::After,
-            Some(_) => return Err("\"when\" is before_commit or after_commit".into()),
+            Some("after_commit") => FaultTiming::AfterCommit,
+            Some(_) => return Err("\"when\" must be before_commit or after_commit".into()),
         };
         let status = match number(fields, "status")? {
             None => None,
             Some(status @ 200..=599) => u16::try_from(status).ok(),
-            Some(_) => return Err("\"status\" is an HTTP status from 200 to 599".into()),
+            Some(_) => return Err("\"status\" must be an HTTP status from 200 to 599".into()),
         };
         let header = |name| match text(fields, name)? {
             Some(value) if !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) => {
-                Err(format!("{name:?} goes into a header: visible ASCII only"))
+                Err(format!("{name:?} is sent in a header, so it may only have visible ASCII"))
             }
             value => Ok(value.map(str::to_string)),
         };
@@ -196,7 +208,7 @@ impl Rule {
             times: number(fields, "times")?.unwrap_or(1),
             matched: 0,
             hits: 0,
-            when,
+            timing,
             row,
             status,
             body: text(fields, "body")?.map(str::to_string),
@@ -207,24 +219,30 @@ impl Rule {
         })
     }
 
-    fn matches(&self, subject: Subject<'_>) -> bool {
-        let Subject { action, service, id, origin: Origin { api_key_location, agent } } = subject;
+    fn matches(&self, traits: RequestTraits<'_>) -> bool {
+        let RequestTraits { action, service, id, client } = traits;
+        let ClientTraits { api_key_location, agent } = client;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
         };
-        // The aliases are the same action.
+        // An alias counts as the same action.
         let wanted = self.action.as_deref().map(super::actions::canonical);
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
             && is(&self.api_key_location, Some(api_key_location))
-            // An agent is known by how its name begins: the version behind it changes.
+            // The agent matches by prefix, because the version in it changes.
             && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
     }
 
     fn to_json(&self) -> Value {
+        let when = match self.timing {
+            FaultTiming::BeforeCommit => "before_commit",
+            FaultTiming::AfterCommit => "after_commit",
+        };
         json!({
-            "fault": self.row.id,
+            "fault": self.row.name(),
+            "id": self.row.id,
             "variant": self.row.variant,
             "match": {
                 "action": self.action,
@@ -235,38 +253,42 @@ impl Rule {
             },
             "nth": self.nth,
             "times": self.times,
-            "when": if self.when == When::Before { "before_commit" } else { "after_commit" },
+            "when": when,
             "matched": self.matched,
             "hits": self.hits,
         })
     }
 }
 
-fn find_row(id: Option<&str>, variant: Option<&str>) -> Result<&'static Row, String> {
-    let Some(id) = id else {
+/// Finds a row by the name or the id of its fault, and its variant.
+fn find_row(fault: Option<&str>, variant: Option<&str>) -> Result<&'static Row, String> {
+    let Some(fault) = fault else {
         return Err(
-            "\"fault\" is missing: send an id of the fault matrix, like {\"fault\":\"N06\"}".into(),
+            "\"fault\" is missing: send the name of a fault, like {\"fault\":\"reply_lost\"}"
+                .into(),
         );
     };
-    let mut rows = TABLE.iter().filter(|row| row.id == id).peekable();
-    if rows.peek().is_none() {
+    let name = name_of(fault);
+    let rows: Vec<_> = TABLE.iter().filter(|row| name == Some(row.name())).collect();
+    let Some(first) = rows.first() else {
         return Err(format!(
-            "{id:?} is not a fault of the sandbox; GET /_sandbox/faults lists those that are"
+            "{fault:?} is not a fault of the sandbox; GET /_sandbox/faults lists all of them"
         ));
-    }
-    let names: Vec<_> = TABLE.iter().filter(|row| row.id == id).map(|row| row.variant).collect();
-    match variant {
-        None => rows.next(),
-        Some(variant) => rows.find(|row| row.variant == variant),
-    }
-    .ok_or_else(|| format!("{id} has no such variant; it has {}", names.join(", ")))
+    };
+    let Some(variant) = variant else {
+        return Ok(first);
+    };
+    rows.iter().copied().find(|row| row.variant == variant).ok_or_else(|| {
+        let variants: Vec<_> = rows.iter().map(|row| row.variant).collect();
+        format!("{fault} has no variant {variant:?}; it has {}", variants.join(", "))
+    })
 }
 
-/// The ids of the table with their variants.
+/// The faults that the sandbox supports: each name with its variants.
 pub(super) fn known() -> Value {
     let mut known = Map::new();
     for row in TABLE {
-        let variants = known.entry(row.id).or_insert_with(|| json!([]));
+        let variants = known.entry(row.name()).or_insert_with(|| json!([]));
         if let (Value::Array(variants), false) = (variants, row.variant.is_empty()) {
             variants.push(row.variant.into());
         }
@@ -274,15 +296,15 @@ pub(super) fn known() -> Value {
     Value::Object(known)
 }
 
-/// Refuses a field that nothing reads: a misspelt one would be ignored in silence.
+/// Refuses unknown fields, because a misspelt field would otherwise be ignored silently.
 pub(super) fn known_fields(fields: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
         None => Ok(()),
-        Some(name) => Err(format!("the field {name:?} is unknown; known are {}", known.join(", "))),
+        Some(name) => Err(format!("unknown field {name:?}: use {}", known.join(", "))),
     }
 }
 
-/// A text field, where it is there.
+/// Returns a text field, if it is present.
 pub(super) fn text<'a>(
     fields: &'a Map<String, Value>,
     name: &str,
@@ -290,18 +312,18 @@ pub(super) fn text<'a>(
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(format!("{name:?} is a text in quotes")),
+        Some(_) => Err(format!("{name:?} must be a string")),
     }
 }
 
-/// A whole number, where it is there.
+/// Returns a whole number, if it is present.
 pub(super) fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<u64>, String> {
     match fields.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(value) => value
             .as_u64()
             .map(Some)
-            .ok_or_else(|| format!("{name:?} is a whole number that is not negative")),
+            .ok_or_else(|| format!("{name:?} must be a whole number, 0 or more")),
     }
 }
 
@@ -309,55 +331,58 @@ pub(super) fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<u
 mod tests {
     use super::*;
 
-    fn rules(json: &Value) -> Result<Rules, String> {
-        let mut rules = Rules::default();
+    fn rules(json: &Value) -> Result<FaultRules, String> {
+        let mut rules = FaultRules::default();
         rules.add(json.as_object().unwrap(), false)?;
         Ok(rules)
     }
 
-    const BUY: Subject<'_> = Subject {
+    const BUY: RequestTraits<'_> = RequestTraits {
         action: "getNumber",
         service: Some("tg"),
         id: None,
-        origin: Origin { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
+        client: ClientTraits { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
     };
 
     #[test]
-    fn a_rule_hits_times_requests_from_the_nth_on() {
+    fn a_rule_hits_requests_from_the_nth_on() {
         let mut rules = rules(
             &json!({"fault": "N06", "match": {"action": "getNumberV2"}, "nth": 2, "times": 2}),
         )
         .unwrap();
-        let other = Subject { action: "getBalance", ..BUY };
-        let met: Vec<bool> =
-            [BUY, other, BUY, BUY, BUY].map(|subject| rules.meet(subject, false).is_some()).into();
+        let other = RequestTraits { action: "getBalance", ..BUY };
+        let met: Vec<bool> = [BUY, other, BUY, BUY, BUY]
+            .map(|traits| rules.next_match(traits, false).is_some())
+            .into();
         assert_eq!(met, [false, false, true, true, false]);
     }
 
     #[test]
-    fn a_rule_may_be_about_the_place_of_the_key_or_the_agent() {
-        for (subject, met) in [
+    fn rules_match_key_location_and_agent() {
+        for (traits, met) in [
             (json!({"key_in": "header"}), true),
             (json!({"key_in": "bearer"}), false),
             (json!({"agent": "libsastaotp/"}), true),
             (json!({"agent": "Mozilla"}), false),
         ] {
-            let mut rules = rules(&json!({"fault": "H04", "match": subject})).unwrap();
-            assert_eq!(rules.meet(BUY, false).is_some(), met, "{subject}");
+            let mut rules = rules(&json!({"fault": "H04", "match": traits})).unwrap();
+            assert_eq!(rules.next_match(BUY, false).is_some(), met, "{traits}");
         }
     }
 
     #[test]
-    fn all_rows_can_be_asked_for_by_id_and_variant() {
+    fn every_row_is_found_by_name_and_id() {
         for row in TABLE {
-            let found = find_row(Some(row.id), Some(row.variant)).unwrap();
-            assert!(std::ptr::eq(found, row), "{} {}", row.id, row.variant);
+            for fault in [row.name(), row.id] {
+                let found = find_row(Some(fault), Some(row.variant)).unwrap();
+                assert!(std::ptr::eq(found, row), "{fault} {}", row.variant);
+            }
         }
         assert_eq!(find_row(Some("N06"), None).unwrap().variant, "fin");
     }
 
     #[test]
-    fn what_is_wrong_with_a_rule_is_said_in_a_sentence() {
+    fn an_invalid_rule_is_refused_with_the_reason() {
         for (json, word) in [
             (json!({}), "missing"),
             (json!({"fault": "N99"}), "N99"),
@@ -367,7 +392,7 @@ mod tests {
             (json!({"fault": "N06", "match": []}), "object"),
             (json!({"fault": "N06", "match": {"key_in": "cookie"}}), "bearer"),
             (json!({"fault": "N06", "when": "later"}), "before_commit"),
-            (json!({"fault": "N05", "when": "after_commit"}), "N06"),
+            (json!({"fault": "N05", "when": "after_commit"}), "reply_lost"),
             (json!({"fault": "H07", "status": 99}), "599"),
             (json!({"fault": "H06", "retry_after": "1\r\nX: y"}), "ASCII"),
             (json!({"fault": "N03"}), "in-memory"),

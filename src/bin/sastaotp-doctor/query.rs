@@ -1,7 +1,9 @@
-//! How a question is put: the only place of this program that speaks to the service, unless a purchase was allowed.
+//! Sends the doctor's requests. Unless a purchase is allowed, no other part of the program contacts
+//! the service.
 //!
-//! What can be asked is a [`Read`], and each of them changes nothing. There is no way to write the name of an action that buys
-//! or changes an order: it would need a variant here. One request at a time, with a pause before it, and a bound for them all.
+//! A request is a [`ReadAction`], and none of them changes anything. An action that buys or changes
+//! an order cannot be named here, because it has no variant. Requests are sent one at a time with a
+//! pause in between, and their total number and time are limited.
 
 use std::borrow::Cow;
 use std::thread;
@@ -14,23 +16,23 @@ use sastaotp::transport::{
 };
 use zeroize::Zeroizing;
 
-/// A key that no account has, and nothing like the user's: a service that locks a key after wrong tries must not lock that one.
-/// The sandbox refuses it by name.
+/// A key that no account has and that does not resemble the user's: a service that locks a key
+/// after failed attempts must not lock the user's. The sandbox refuses this key by name.
 const WRONG_KEY: &str = "sandbox_bad";
 /// An id that no order has.
 const WRONG_ID: &str = "0";
-/// How long one request may take.
+/// The time limit of one request.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// As large as the library reads a catalogue.
-const LIMIT: usize = 16 << 20;
+/// The library's own limit for a catalogue, in bytes.
+const BODY_LIMIT: usize = 16 << 20;
 
-/// What is asked. All of it is read, nothing is changed.
+/// The requests that the doctor can send. All of them only read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
+pub(crate) enum ReadAction {
     Balance,
     Countries,
     Services,
-    /// The other name of the same.
+    /// The alias of the same action.
     ServicesAlias,
     /// One service.
     ServicesOf,
@@ -39,9 +41,9 @@ pub(crate) enum Read {
     PricesOf,
     Orders,
     OrdersCompleted,
-    /// The order that is looked at, or one that is none.
-    Status(Whose),
-    StatusV2(Whose),
+    /// The status of an order.
+    Status(OrderChoice),
+    StatusV2(OrderChoice),
     /// getStatus without an id.
     StatusOfNothing,
     /// An action that does not exist.
@@ -50,115 +52,117 @@ pub(crate) enum Read {
     Nothing,
 }
 
-/// The order that a status is asked of.
+/// The order whose status is requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Whose {
-    /// One of the account, where there is one.
+pub(crate) enum OrderChoice {
+    /// An order of the account, if it has one.
     Own,
     /// An id that no order has.
-    Nobodys,
+    Nonexistent,
 }
 
-/// How a request says which form of reply it wants.
+/// The reply format that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Plain,
     Json,
 }
 
-/// How a request gives the key.
+/// How a request carries the API key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Header,
     Bearer,
     Query,
-    /// As the first of these that was accepted.
+    /// The first of these ways that the service accepted.
     Accepted,
     Wrong,
     Missing,
 }
 
-/// What a request calls itself.
+/// The User-Agent of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Agent {
-    /// As the library does.
+    /// The library's own.
     Library,
     Other,
-    /// As the first of these that was let through.
+    /// The first of these that the service let through.
     Admitted,
 }
 
 /// One request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask {
-    pub(crate) read: Read,
+pub(crate) struct Query {
+    pub(crate) read: ReadAction,
     pub(crate) format: Format,
     pub(crate) key: Key,
     pub(crate) agent: Agent,
 }
 
-/// What came of it.
+/// A request and its result.
 #[derive(Debug)]
-pub(crate) struct Got {
-    pub(crate) ask: Ask,
+pub(crate) struct Answer {
+    pub(crate) query: Query,
     pub(crate) result: Result<Reply, TransportError>,
     pub(crate) timings: Timings,
 }
 
-/// What later questions are about, learned from earlier replies.
+/// The service, country and order that later requests name, taken from earlier replies.
 #[derive(Debug, Default)]
-pub(crate) struct Subject {
+pub(crate) struct Targets {
     pub(crate) service: Option<String>,
     pub(crate) country: Option<String>,
     /// The activation id of an order.
     pub(crate) order: Option<String>,
 }
 
-/// Why no further question is put.
+/// Why no further request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
-    /// The service asked for fewer requests.
+pub(crate) enum StopReason {
+    /// The service answered 429.
     TooMany,
-    /// Neither agent was let through.
+    /// The service let neither User-Agent through.
     Blocked,
-    /// No way to give the key was accepted, or the account is closed; the service's code.
+    /// The service accepted the key in no location, or the account is closed. The service's error
+    /// code.
     Refused(String),
-    /// The time for the run is over, or as many requests were made as a run may make.
+    /// The run reached its time limit or its request limit.
     Bound,
-    /// Nothing can be reached; the reason.
+    /// The service cannot be reached; the reason.
     Unreachable(String),
 }
 
 /// The limits of a run.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub(crate) struct Limits {
     pub(crate) pause: Duration,
     pub(crate) total: Duration,
     pub(crate) requests: u32,
 }
 
-/// Puts questions.
-pub(crate) struct Asker {
+/// Sends requests within the limits.
+pub(crate) struct Sender {
     library: HttpTransport,
     other: HttpTransport,
     key: Zeroizing<String>,
-    bounds: Bounds,
-    began: Instant,
+    limits: Limits,
+    started: Instant,
     last: Option<Instant>,
     pub(crate) requests: u32,
     pub(crate) accepted: Key,
     pub(crate) admitted: Agent,
-    pub(crate) subject: Subject,
+    pub(crate) targets: Targets,
 }
 
-impl Read {
-    /// The request that the library has for it; `None` for what only a mistake would send.
-    fn request(self, subject: &Subject) -> Option<Request<'_>> {
+impl ReadAction {
+    /// Returns the library's request for this action; `None` for the deliberate mistakes, which the
+    /// library cannot send.
+    fn request(self, targets: &Targets) -> Option<Request<'_>> {
         let order = |whose| match whose {
-            Whose::Own => subject.order.as_deref().unwrap_or(WRONG_ID),
-            Whose::Nobodys => WRONG_ID,
+            OrderChoice::Own => targets.order.as_deref().unwrap_or(WRONG_ID),
+            OrderChoice::Nonexistent => WRONG_ID,
         };
-        let (service, country) = (subject.service.as_deref(), subject.country.as_deref());
+        let (service, country) = (targets.service.as_deref(), targets.country.as_deref());
         Some(match self {
             Self::Balance => Request::GetBalance,
             Self::Countries => Request::GetCountries,
@@ -178,18 +182,18 @@ impl Read {
         })
     }
 
-    /// The query of the request, in this format and without a key.
-    fn query(self, format: Format, subject: &Subject) -> Result<String, String> {
+    /// Returns the query of the request in this format, without a key.
+    fn text(self, format: Format, targets: &Targets) -> Result<String, String> {
         const JSON: &str = "&format=json";
-        let query: Cow<'_, str> = match (self, self.request(subject)) {
+        let text: Cow<'_, str> = match (self, self.request(targets)) {
             (_, Some(request)) => request.query().map_err(|error| error.0)?.into(),
             (Self::ServicesAlias, _) => "action=getServices".into(),
             (Self::StatusOfNothing, _) => "action=getStatus".into(),
             (Self::Unknown, _) => "action=getNothing".into(),
             _ => "check=1".into(),
         };
-        // The library decides the format by the action; here both are asked for.
-        let bare = query.strip_suffix(JSON).unwrap_or(&query);
+        // The library picks the format for each action; the doctor requests both.
+        let bare = text.strip_suffix(JSON).unwrap_or(&text);
         Ok(format!("{bare}{}", if format == Format::Json { JSON } else { "" }))
     }
 
@@ -200,11 +204,11 @@ impl Read {
             Self::StatusOfNothing => "getStatus",
             Self::Unknown => "getNothing",
             Self::Nothing => "",
-            _ => self.request(&Subject::default()).map_or("", |request| request.action()),
+            _ => self.request(&Targets::default()).map_or("", |request| request.action()),
         }
     }
 
-    /// Whether the reply is about the account.
+    /// Whether the reply contains data of the account.
     pub(crate) fn is_private(self) -> bool {
         !matches!(
             self,
@@ -218,8 +222,8 @@ impl Read {
     }
 }
 
-impl Got {
-    /// The reply as the parsers take it.
+impl Answer {
+    /// The reply in the form that the parsers take.
     pub(crate) fn raw(&self) -> Option<RawReply<'_>> {
         let Reply { status, framed, body, .. } = self.result.as_ref().ok()?;
         Some(RawReply { status: *status, framed: *framed, body })
@@ -230,9 +234,10 @@ impl Got {
         self.result.as_ref().map_or(Cow::Borrowed(""), |reply| String::from_utf8_lossy(&reply.body))
     }
 
-    /// The error of the reply, if it is one: of the service, or the row of the fault matrix.
+    /// The error of the reply, if it is one: a service error, or an unreadable reply with the name
+    /// of its fault.
     pub(crate) fn failure(&self) -> Option<Failure> {
-        // Any parser of the library tells an error; a balance is never mistaken for one.
+        // Every parser of the library recognizes errors, and a balance cannot be mistaken for one.
         self.raw().and_then(|raw| protocol::parse_balance(raw).err())
     }
 
@@ -244,7 +249,7 @@ impl Got {
         }
     }
 
-    /// The row of the fault matrix that the reply is.
+    /// The name of the fault that made the reply unreadable.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self.failure()? {
             Failure::Service(_) => None,
@@ -253,13 +258,13 @@ impl Got {
     }
 }
 
-impl Asker {
-    /// Connects to nothing.
+impl Sender {
+    /// Prepares the transports, without connecting.
     pub(crate) fn new(
         base_url: &str,
         key: &str,
         other_agent: &str,
-        bounds: Bounds,
+        limits: Limits,
     ) -> Result<Self, String> {
         let library = HttpConfig::new(base_url);
         let mut other = library.clone();
@@ -268,30 +273,35 @@ impl Asker {
             library: HttpTransport::new(library)?,
             other: HttpTransport::new(other)?,
             key: Zeroizing::new(key.to_owned()),
-            bounds,
-            began: Instant::now(),
+            limits,
+            started: Instant::now(),
             last: None,
             requests: 0,
             accepted: Key::Header,
             admitted: Agent::Library,
-            subject: Subject::default(),
+            targets: Targets::default(),
         })
     }
 
     /// Sends one request, after the pause.
-    pub(crate) fn ask(&mut self, ask: Ask, cancel: &CancelToken) -> Result<Got, Stop> {
-        let Bounds { pause, total, requests } = self.bounds;
-        let left = total.saturating_sub(self.began.elapsed() + pause);
+    pub(crate) fn send(
+        &mut self,
+        query: Query,
+        cancel: &CancelToken,
+    ) -> Result<Answer, StopReason> {
+        let Limits { pause, total, requests } = self.limits;
+        let left = total.saturating_sub(self.started.elapsed() + pause);
         if self.requests >= requests || left.is_zero() {
-            return Err(Stop::Bound);
+            return Err(StopReason::Bound);
         }
         if let Some(last) = self.last {
             thread::sleep(pause.saturating_sub(last.elapsed()));
         }
         let bearer;
-        let mut query =
-            Zeroizing::new(ask.read.query(ask.format, &self.subject).map_err(Stop::Unreachable)?);
-        let key = if ask.key == Key::Accepted { self.accepted } else { ask.key };
+        let mut query_text = Zeroizing::new(
+            query.read.text(query.format, &self.targets).map_err(StopReason::Unreachable)?,
+        );
+        let key = if query.key == Key::Accepted { self.accepted } else { query.key };
         let key_header = match key {
             Key::Header | Key::Accepted => Some(("X-API-Key", self.key.as_str())),
             Key::Wrong => Some(("X-API-Key", WRONG_KEY)),
@@ -304,38 +314,38 @@ impl Asker {
                     &self.key,
                     percent_encoding::NON_ALPHANUMERIC,
                 );
-                query = Zeroizing::new(format!("api_key={encoded}&{}", query.as_str()));
+                query_text = Zeroizing::new(format!("api_key={encoded}&{}", query_text.as_str()));
                 None
             }
             Key::Missing => None,
         };
-        let agent = if ask.agent == Agent::Admitted { self.admitted } else { ask.agent };
+        let agent = if query.agent == Agent::Admitted { self.admitted } else { query.agent };
         let transport = if agent == Agent::Other { &self.other } else { &self.library };
         let (result, timings) = transport.exchange_timed(&transport::Request {
             lane: Lane::Read,
-            query: &query,
+            query: &query_text,
             key_header,
-            gzip: !ask.read.is_private(),
-            body_limit: LIMIT,
+            gzip: !query.read.is_private(),
+            body_limit: BODY_LIMIT,
             timeout: TIMEOUT.min(left),
             cancel,
             latch: &SendLatch::default(),
         });
         self.requests += 1;
         self.last = Some(Instant::now());
-        let got = Got { ask, result, timings };
-        if got.result.as_ref().is_ok_and(|reply| reply.status == 429) {
-            return Err(Stop::TooMany);
+        let answer = Answer { query, result, timings };
+        if answer.result.as_ref().is_ok_and(|reply| reply.status == 429) {
+            return Err(StopReason::TooMany);
         }
         if let (Some(code @ (Code::KeyInactive | Code::AccountBanned)), true) =
-            (got.code(), key != Key::Wrong)
+            (answer.code(), key != Key::Wrong)
         {
-            return Err(Stop::Refused(code.to_string()));
+            return Err(StopReason::Refused(code.to_string()));
         }
-        Ok(got)
+        Ok(answer)
     }
 
-    /// How the library's own client is to be set up for what was learned.
+    /// Sets up the library's own client with the key location and the User-Agent that work.
     pub(crate) fn client(&self, base_url: &str, other_agent: &str) -> sastaotp::ClientBuilder {
         let place = match self.accepted {
             Key::Bearer => sastaotp::ApiKeyLocation::Bearer,
@@ -355,11 +365,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_can_be_asked_is_a_read() {
-        let subject = Subject { order: Some("7".into()), ..Subject::default() };
-        for read in crate::probes::PROBES.iter().filter_map(|probe| probe.ask).map(|ask| ask.read) {
+    fn every_request_only_reads() {
+        let targets = Targets { order: Some("7".into()), ..Targets::default() };
+        for read in crate::questions::QUESTIONS
+            .iter()
+            .filter_map(|question| question.query)
+            .map(|query| query.read)
+        {
             for format in [Format::Plain, Format::Json] {
-                let query = read.query(format, &subject).unwrap();
+                let query = read.text(format, &targets).unwrap();
                 let action =
                     query.split('&').find_map(|pair| pair.strip_prefix("action=")).unwrap_or("");
                 assert!(matches!(
@@ -380,7 +394,7 @@ mod tests {
                     "{query}"
                 );
             }
-            if let Some(request) = read.request(&subject) {
+            if let Some(request) = read.request(&targets) {
                 assert_eq!(request.class(), protocol::ActionClass::Read);
             }
         }
