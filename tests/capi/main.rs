@@ -8,12 +8,12 @@
     reason = "the suites are written for the Rust interface, whose methods lend where these give"
 )]
 
-#[path = "../client/bench.rs"]
-mod bench;
 #[path = "../sockets/cancelling.rs"]
 mod cancelling;
 #[path = "../client/charges.rs"]
 mod charges;
+#[path = "../client/fixture.rs"]
+mod fixture;
 mod front;
 #[path = "../sockets/once.rs"]
 mod once;

@@ -82,7 +82,7 @@ fn cases() -> Vec<Case> {
 
 /// All rows at once: most of their time is spent between two polls.
 #[test]
-fn every_case_comes_out_as_written() {
+fn every_shared_case_gives_its_expected_results() {
     let server = Server::start(0).unwrap();
     let cases = cases();
     let failed: Vec<String> = thread::scope(|scope| {
@@ -101,7 +101,7 @@ fn every_case_comes_out_as_written() {
 }
 
 #[test]
-fn every_operation_has_a_case_and_every_case_a_name_of_its_own() {
+fn every_operation_has_a_uniquely_named_case() {
     let cases = cases();
     let steps = cases.iter().flat_map(|case| &case.steps);
     let used: BTreeSet<&str> = steps

@@ -1,7 +1,8 @@
-//! The client against the sandbox in this process, on a clock that the tests move: hours take milliseconds.
+//! Tests of the client against an in-process sandbox, on a clock that the tests move, so that hours
+//! take milliseconds.
 
-mod bench;
 mod charges;
+mod fixture;
 mod front;
 mod progress;
 mod reads;
@@ -9,7 +10,7 @@ mod settling;
 mod waits;
 
 #[test]
-fn handles_go_between_threads() {
+fn handles_can_be_shared_between_threads() {
     fn is_shared<T: Send + Sync + Clone + 'static>() {}
     is_shared::<sastaotp::Client>();
     is_shared::<sastaotp::Activation>();

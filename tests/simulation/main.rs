@@ -114,7 +114,7 @@ fn every_promise_holds_in_every_run() {
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn one_seed_always_gives_the_same_run() {
     logger::install();
     for seed in 0..50 {
         let told = || run(seed, false).0.told();

@@ -39,25 +39,59 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
         let variants = if named.is_empty() { vec![""] } else { named };
         variants.into_iter().map(|variant| Fault { id: id.clone(), variant: variant.to_owned() })
     });
-    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("S15", "same")).collect()
+    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("id_repeated", "same"))
+        .collect()
 });
 
 /// Faults that keep a request from reaching the service.
-const UNREACHABLE: [&str; 7] = ["N01", "N02", "N03", "N04", "N13", "N14", "N16"];
+const UNREACHABLE: [&str; 7] = [
+    "name_not_resolved",
+    "resolve_timeout",
+    "connect_refused",
+    "connect_timeout",
+    "certificate_rejected",
+    "tls_handshake_failed",
+    "proxy_refused",
+];
 /// Replies that say nothing of what became of the request, so that it may as well have taken effect.
-const SILENT: [&str; 12] =
-    ["H01", "H02", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "N15", "S01", "S17"];
+const SILENT: [&str; 12] = [
+    "redirected",
+    "http_client_error",
+    "blocked_by_firewall",
+    "request_timeout",
+    "too_many_requests",
+    "server_error",
+    "cdn_error",
+    "html_page",
+    "empty_body",
+    "captive_portal",
+    "unknown_status",
+    "maintenance",
+];
 /// Replies that are lost, and may as well be lost before the request took effect.
-const LOST: [&str; 4] = ["N06", "N08", "N10", "N12"];
+const LOST: [&str; 4] = ["reply_lost", "reply_truncated", "reply_timeout", "reply_too_large"];
 /// What goes on for a while.
-const OUTAGES: [&str; 12] =
-    ["N01", "N03", "N04", "N06", "N08", "N10", "N15", "H04", "H06", "H07", "H09", "S17"];
+const OUTAGES: [&str; 12] = [
+    "name_not_resolved",
+    "connect_refused",
+    "connect_timeout",
+    "reply_lost",
+    "reply_truncated",
+    "reply_timeout",
+    "captive_portal",
+    "blocked_by_firewall",
+    "too_many_requests",
+    "server_error",
+    "html_page",
+    "maintenance",
+];
 
 impl Fault {
     fn draw(random: &mut Random) -> &'static Self {
         let drawn = random.one_of(&FAULTS);
         // Megabytes take a hundred times as long as all else.
-        let is_large = drawn.id == "B10" && matches!(drawn.variant.as_str(), "large" | "keys");
+        let is_large =
+            drawn.id == "json_too_complex" && matches!(drawn.variant.as_str(), "large" | "keys");
         if is_large && !random.chance(40) { Self::draw(random) } else { drawn }
     }
 
@@ -304,7 +338,9 @@ impl Line {
         if fault.is(&LOST) && random.chance(300) {
             rule["when"] = "before_commit".into();
         }
-        if fault.is(&["H02", "H07", "H09", "N15"]) && random.chance(200) {
+        if fault.is(&["http_client_error", "server_error", "html_page", "captive_portal"])
+            && random.chance(200)
+        {
             // A server that repeats what it was sent.
             rule["body"] = format!("<html>X-API-Key: {}</html>", self.door.key).into();
         }

@@ -26,7 +26,7 @@ impl Model<'_> {
         if sent > 1 {
             return Some(format!("1: a purchase was sent {sent} times"));
         }
-        let doubled = |fault: &str| matches!(fault, "N21" | "S13");
+        let doubled = |fault: &str| matches!(fault, "duplicate_request" | "shared_key");
         let excused = |exchange: &Exchange| {
             exchange.bought.len() <= 1 || exchange.fault.is_some_and(|fault| doubled(&fault.id))
         };
@@ -144,7 +144,7 @@ impl Model<'_> {
             for exchange in self
                 .history
                 .of(number)
-                .filter(|exchange| exchange.fault.is_none_or(|fault| fault.id != "S15"))
+                .filter(|exchange| exchange.fault.is_none_or(|fault| fault.id != "id_repeated"))
             {
                 let Some(at) = exchange.arrived else { continue };
                 for bought in &exchange.bought {
@@ -249,9 +249,12 @@ impl Model<'_> {
             let Some(budget) = setup.budget else { continue };
             // What a service charges beyond the price that was agreed to, nobody can plan for.
             let agreed = |exchange: &&Exchange| {
-                exchange
-                    .fault
-                    .is_none_or(|fault| !matches!(fault.id.as_str(), "S09" | "N21" | "S13"))
+                exchange.fault.is_none_or(|fault| {
+                    !matches!(
+                        fault.id.as_str(),
+                        "price_changed" | "duplicate_request" | "shared_key"
+                    )
+                })
             };
             let charged: i64 = self
                 .of_process(process)
