@@ -13,6 +13,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sastaotp::ErrorKind::{Cancelled, Protocol, Timeout};
 use sastaotp::{Amount, CancelToken, Charge, Client, ErrorKind, NumberRequest, OrderQuery};
 use server::{Conn, Server};
 
@@ -32,37 +33,112 @@ struct Row {
     fault: &'static str,
 }
 
-#[rustfmt::skip]
+const fn row(
+    name: &'static str,
+    call: &'static str,
+    reply: fn(&mut Conn),
+    kind: ErrorKind,
+    fault: &'static str,
+) -> Row {
+    Row { name, call, reply, kind, fault }
+}
+
 const ROWS: &[Row] = &[
-    Row { name: "1 MB of gzip that becomes 1 GB", call: "prices", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "gzip that was not requested", call: "balance", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "unexpected_encoding" },
-    Row { name: "gzip in reply to a purchase", call: "number", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "unexpected_encoding" },
-    Row { name: "a million empty members of gzip", call: "prices", reply: empty_members, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "16 MB in gzip that does not compress", call: "prices", reply: stored_gzip, kind: ErrorKind::Protocol, fault: "unexpected_encoding" },
-    Row { name: "a million empty blocks of gzip, until the call times out", call: "prices", reply: empty_blocks, kind: ErrorKind::Timeout, fault: "reply_too_slow" },
-    Row { name: "a million empty blocks of gzip, until it is cancelled", call: "prices", reply: empty_blocks, kind: ErrorKind::Cancelled, fault: "cancelled" },
-    Row { name: "an endless body in chunks", call: "prices", reply: endless_body, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "an endless body for a small reply", call: "orders", reply: endless_body, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "a length of an exabyte", call: "prices", reply: huge_length, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "endless headers", call: "balance", reply: endless_headers, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "one endless header", call: "balance", reply: endless_header, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "endless interim replies", call: "balance", reply: endless_interim, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "endless trailers", call: "balance", reply: endless_trailers, kind: ErrorKind::Protocol, fault: "reply_too_large" },
-    Row { name: "an endless chunk extension", call: "balance", reply: endless_extension, kind: ErrorKind::Protocol, fault: "invalid_framing" },
-    Row { name: "16 MB of opened lists", call: "prices", reply: |conn| body(conn, "[".repeat(16_000_000)), kind: ErrorKind::Protocol, fault: "json_too_complex" },
-    Row { name: "millions of keys: prices", call: "prices", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "millions of keys: services", call: "services", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "millions of keys: countries", call: "countries", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "a list of millions: prices", call: "prices", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "a list of millions: services", call: "services", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "a list of millions: countries", call: "countries", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "16 MB after text, in many objects", call: "prices", reply: |conn| body(conn, format!("x{}[{}", "{\"a\":".repeat(31), "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "format_mismatch" },
-    Row { name: "16 MB of invalid UTF-8", call: "prices", reply: |conn| body(conn, vec![0xff; 16_000_000]), kind: ErrorKind::Protocol, fault: "invalid_utf8" },
-    Row { name: "250 KB of opened objects", call: "orders", reply: |conn| body(conn, "{\"a\":".repeat(50_000)), kind: ErrorKind::Protocol, fault: "json_too_complex" },
-    Row { name: "a purchase in 250 KB of opened lists", call: "number", reply: |conn| body(conn, "[".repeat(250_000)), kind: ErrorKind::Protocol, fault: "json_too_complex" },
-    Row { name: "250 KB of braces after a warning", call: "number", reply: |conn| body(conn, format!("<br />{}", "{".repeat(250_000))), kind: ErrorKind::Protocol, fault: "html_page" },
-    Row { name: "a reply that arrives slowly", call: "balance", reply: drip, kind: ErrorKind::Timeout, fault: "reply_too_slow" },
-    Row { name: "a slow reply to a purchase", call: "number", reply: drip, kind: ErrorKind::Timeout, fault: "reply_too_slow" },
+    row("1 MB of gzip that becomes 1 GB", "prices", gzip_bomb, Protocol, "reply_too_large"),
+    row("gzip that was not requested", "balance", gzip_bomb, Protocol, "unexpected_encoding"),
+    row("gzip in reply to a purchase", "number", gzip_bomb, Protocol, "unexpected_encoding"),
+    row("a million empty members of gzip", "prices", empty_members, Protocol, "reply_too_large"),
+    row(
+        "16 MB in gzip that does not compress",
+        "prices",
+        stored_gzip,
+        Protocol,
+        "unexpected_encoding",
+    ),
+    row(
+        "a million empty blocks of gzip, until the call times out",
+        "prices",
+        empty_blocks,
+        Timeout,
+        "reply_too_slow",
+    ),
+    row(
+        "a million empty blocks of gzip, until it is cancelled",
+        "prices",
+        empty_blocks,
+        Cancelled,
+        "cancelled",
+    ),
+    row("an endless body in chunks", "prices", endless_body, Protocol, "reply_too_large"),
+    row("an endless body for a small reply", "orders", endless_body, Protocol, "reply_too_large"),
+    row("a length of an exabyte", "prices", huge_length, Protocol, "reply_too_large"),
+    row("endless headers", "balance", endless_headers, Protocol, "reply_too_large"),
+    row("one endless header", "balance", endless_header, Protocol, "reply_too_large"),
+    row("endless interim replies", "balance", endless_interim, Protocol, "reply_too_large"),
+    row("endless trailers", "balance", endless_trailers, Protocol, "reply_too_large"),
+    row("an endless chunk extension", "balance", endless_extension, Protocol, "invalid_framing"),
+    row(
+        "16 MB of opened lists",
+        "prices",
+        |conn| body(conn, "[".repeat(16_000_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row("millions of keys: prices", "prices", millions_of_keys, Protocol, "format_mismatch"),
+    row("millions of keys: services", "services", millions_of_keys, Protocol, "format_mismatch"),
+    row("millions of keys: countries", "countries", millions_of_keys, Protocol, "format_mismatch"),
+    row("a list of millions: prices", "prices", millions_of_numbers, Protocol, "format_mismatch"),
+    row(
+        "a list of millions: services",
+        "services",
+        millions_of_numbers,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "a list of millions: countries",
+        "countries",
+        millions_of_numbers,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "16 MB after text, in many objects",
+        "prices",
+        numbers_in_objects,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "16 MB of invalid UTF-8",
+        "prices",
+        |conn| body(conn, vec![0xff; 16_000_000]),
+        Protocol,
+        "invalid_utf8",
+    ),
+    row(
+        "250 KB of opened objects",
+        "orders",
+        |conn| body(conn, "{\"a\":".repeat(50_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row(
+        "a purchase in 250 KB of opened lists",
+        "number",
+        |conn| body(conn, "[".repeat(250_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row(
+        "250 KB of braces after a warning",
+        "number",
+        |conn| body(conn, format!("<br />{}", "{".repeat(250_000))),
+        Protocol,
+        "html_page",
+    ),
+    row("a reply that arrives slowly", "balance", drip, Timeout, "reply_too_slow"),
+    row("a slow reply to a purchase", "number", drip, Timeout, "reply_too_slow"),
 ];
 
 #[test]
@@ -136,8 +212,8 @@ fn at_most_ms(limit: u64) -> u64 {
     u64::try_from(timing::at_most(Duration::from_millis(limit)).as_millis()).expect("seconds")
 }
 
-/// The timeout of a call in milliseconds: more than a busy machine needs, unless the timeout is
-/// what ends the call.
+/// The timeout of a call in milliseconds. It is more than a busy machine needs, unless the row
+/// expects a timeout.
 fn timeout(row: &Row) -> u64 {
     if row.kind == ErrorKind::Timeout { 2_000 } else { 60_000 }
 }
@@ -209,6 +285,18 @@ fn endless(conn: &mut Conn, head: &str, more: &str) {
     if conn.send(head) {
         while conn.send(&more) {}
     }
+}
+
+fn millions_of_keys(conn: &mut Conn) {
+    body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000)));
+}
+
+fn millions_of_numbers(conn: &mut Conn) {
+    body(conn, format!("[{}0]", "0,".repeat(8_000_000)));
+}
+
+fn numbers_in_objects(conn: &mut Conn) {
+    body(conn, format!("x{}[{}", "{\"a\":".repeat(31), "0,".repeat(8_000_000)));
 }
 
 fn endless_body(conn: &mut Conn) {

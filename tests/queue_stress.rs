@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
 use sastaotp::{
-    Charge, Client, Completion, ErrorKind, Operation, OrderQuery, Queue, Ticket, UnclaimedOutcome,
+    Charge, Client, Completion, Error, ErrorKind, Operation, OrderQuery, Queue, Ticket,
+    UnclaimedOutcome,
 };
 use serde_json::{Value, json};
 use timing::at_most;
@@ -61,7 +62,10 @@ impl Stress<'_> {
             96 => json!({"op": "set_status", "id": self.id, "status": 1}),
             _ if self.purchases.fetch_add(1, Ordering::Relaxed) < MOST_PURCHASES => {
                 let service = services[random.below(services.len())];
-                json!({"op": "get_number", "service": service, "country": "22", "accept_any_price": true})
+                let mut purchase = json!({"op": "get_number", "service": service});
+                purchase["country"] = "22".into();
+                purchase["accept_any_price"] = true.into();
+                purchase
             }
             _ => json!({"op": "get_orders", "limit": 1}),
         };
@@ -161,18 +165,98 @@ fn spoil(server: &Server, ended: &AtomicBool) {
         }
         // This is rare, because the client slows down after each refusal.
         if round % 200 == 5 {
-            control(
-                json!({"match": {"action": "getBalance"}, "fault": "too_many_requests", "retry_after": "1"}),
-            );
+            let action = json!({"action": "getBalance"});
+            control(json!({"match": action, "fault": "too_many_requests", "retry_after": "1"}));
         }
         if round % 200 == 25 {
-            control(
-                json!({"match": {"action": "getNumber"}, "fault": "too_many_requests", "variant": "past"}),
-            );
+            let action = json!({"action": "getNumber"});
+            control(json!({"match": action, "fault": "too_many_requests", "variant": "past"}));
         }
         thread::sleep(Duration::from_millis(100));
     }
     control(json!({"clear": true}));
+}
+
+/// Checks every purchase against the ledger, and returns a summary.
+fn check_purchases(
+    server: &Server,
+    client: &Client,
+    received: &HashMap<Ticket, Completion>,
+    own_id: &str,
+) -> String {
+    let id_of = |completion: &Completion| {
+        let json: Value = serde_json::from_str(completion.result.as_ref().ok()?).unwrap();
+        Some(json.get("phone_number")?.as_str().and(json["id"].as_str())?.to_owned())
+    };
+    let mut bought: Vec<String> = received.values().filter_map(id_of).collect();
+    bought.push(own_id.to_owned());
+    let unclaimed = client.unclaimed();
+    bought.extend(
+        unclaimed
+            .iter()
+            .filter_map(|listed| Some(listed.outcome.purchase()?.activation_id.clone())),
+    );
+    let known: HashSet<&String> = bought.iter().collect();
+    assert_eq!(known.len(), bought.len(), "no number is returned twice");
+
+    // The unknown outcomes: those of completions, and those of purchases whose ticket was
+    // cancelled.
+    let errors = received.values().filter_map(|completion| completion.result.as_ref().err());
+    let unknown = errors
+        .filter(|error| error.kind() != ErrorKind::Cancelled && error.charge() == Charge::Unknown);
+    let unknown: Vec<_> =
+        unknown.chain(unclaimed.iter().filter_map(|listed| listed.outcome.error())).collect();
+    assert!(unknown.iter().all(|error| error.intent().is_some()));
+    let ledger: Value = serde_json::from_str(&server.control(KEY, "ledger", "").unwrap()).unwrap();
+    let entries = ledger["entries"].as_array().unwrap();
+    let charged: HashSet<String> = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "charge")
+        .map(|entry| entry["activation_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ledger["charges"], charged.len());
+    assert!(bought.iter().all(|id| charged.contains(id)));
+    let missing: Vec<&String> = charged.iter().filter(|id| !known.contains(id)).collect();
+    assert!(missing.len() <= unknown.len(), "{missing:?} were bought, and no caller was informed");
+    // A number can be paid for and not received only if its reply was lost.
+    let lost = unknown
+        .iter()
+        .filter(|error| matches!(error.fault(), Some("reply_lost" | "reset_before_reply")))
+        .count();
+    assert!(missing.len() <= lost, "{} of {lost}", missing.len());
+    check_reconcile(client, &missing, &unknown);
+    format!(
+        "{} bought, {} lost, {} unknown, {} unclaimed",
+        bought.len(),
+        missing.len(),
+        unknown.len(),
+        unclaimed.len()
+    )
+}
+
+/// Checks that `reconcile` finds the lost purchases of a service, given the oldest of its intents.
+fn check_reconcile(client: &Client, missing: &[&String], unknown: &[&Error]) {
+    let orders: Vec<_> = client.orders(OrderQuery::default()).map(Result::unwrap).collect();
+    let newest = orders
+        .iter()
+        .find(|order| order.activation_id.as_ref().is_some_and(|id| missing.contains(&id)));
+    if let Some(newest) = newest {
+        let intents = unknown.iter().filter_map(|error| error.intent());
+        let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
+        let oldest =
+            intents.min_by_key(|intent| intent.started_at()).expect("one intent belongs to it");
+        let found = client.reconcile(oldest).unwrap();
+        let ids: Vec<_> =
+            found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
+        assert!(
+            ids.contains(&newest.activation_id.as_ref().unwrap()),
+            "{newest:?} is not among {ids:?}"
+        );
+        assert!(
+            ids.iter().all(|id| missing.contains(id)),
+            "a received number must not be a candidate: {ids:?}"
+        );
+    }
 }
 
 #[test]
@@ -236,77 +320,11 @@ fn no_ticket_or_purchase_is_lost() {
     };
     eventually("cancelled purchases end", Duration::from_secs(120), || !pending());
 
-    let id_of = |completion: &Completion| {
-        let json: Value = serde_json::from_str(completion.result.as_ref().ok()?).unwrap();
-        Some(json.get("phone_number")?.as_str().and(json["id"].as_str())?.to_owned())
-    };
-    let mut bought: Vec<String> = received.values().filter_map(id_of).collect();
-    bought.push(number.id().to_owned());
-    let unclaimed = client.unclaimed();
-    bought.extend(
-        unclaimed
-            .iter()
-            .filter_map(|listed| Some(listed.outcome.purchase()?.activation_id.clone())),
-    );
-    let known: HashSet<&String> = bought.iter().collect();
-    assert_eq!(known.len(), bought.len(), "no number is returned twice");
-
-    // The unknown outcomes: those of completions, and those of purchases whose ticket was
-    // cancelled.
-    let errors = received.values().filter_map(|completion| completion.result.as_ref().err());
-    let unknown = errors
-        .filter(|error| error.kind() != ErrorKind::Cancelled && error.charge() == Charge::Unknown);
-    let unknown: Vec<_> =
-        unknown.chain(unclaimed.iter().filter_map(|listed| listed.outcome.error())).collect();
-    assert!(unknown.iter().all(|error| error.intent().is_some()));
-    let ledger: Value = serde_json::from_str(&server.control(KEY, "ledger", "").unwrap()).unwrap();
-    let entries = ledger["entries"].as_array().unwrap();
-    let charged: HashSet<String> = entries
-        .iter()
-        .filter(|entry| entry["kind"] == "charge")
-        .map(|entry| entry["activation_id"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(ledger["charges"], charged.len());
-    assert!(bought.iter().all(|id| charged.contains(id)));
-    let missing: Vec<&String> = charged.iter().filter(|id| !known.contains(id)).collect();
-    assert!(missing.len() <= unknown.len(), "{missing:?} were bought, and no caller was informed");
-    // A number can be paid for and not received only if its reply was lost.
-    let lost = unknown
-        .iter()
-        .filter(|error| matches!(error.fault(), Some("reply_lost" | "reset_before_reply")))
-        .count();
-    assert!(missing.len() <= lost, "{} of {lost}", missing.len());
-    // `reconcile` finds the lost purchases of a service if it gets the oldest of its intents.
-    let orders: Vec<_> = client.orders(OrderQuery::default()).map(Result::unwrap).collect();
-    let newest = orders
-        .iter()
-        .find(|order| order.activation_id.as_ref().is_some_and(|id| missing.contains(&id)));
-    if let Some(newest) = newest {
-        let intents = unknown.iter().filter_map(|error| error.intent());
-        let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
-        let oldest =
-            intents.min_by_key(|intent| intent.started_at()).expect("one intent belongs to it");
-        let found = client.reconcile(oldest).unwrap();
-        let ids: Vec<_> =
-            found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
-        assert!(
-            ids.contains(&newest.activation_id.as_ref().unwrap()),
-            "{newest:?} is not among {ids:?}"
-        );
-        assert!(
-            ids.iter().all(|id| missing.contains(id)),
-            "a received number must not be a candidate: {ids:?}"
-        );
-    }
-
+    let purchases = check_purchases(&server, &client, &received, number.id());
     drop(queue);
     let ending = eventually("the workers end", at_most(Duration::from_secs(1)), || threads() == 0);
     println!(
-        "{most} tickets in {submitted:?}: {} bought, {} lost, {} unknown, {} unclaimed, {} workers at most, ended in {ending:?}",
-        bought.len(),
-        missing.len(),
-        unknown.len(),
-        unclaimed.len(),
+        "{most} tickets in {submitted:?}: {purchases}, {} workers at most, ended in {ending:?}",
         most_workers.into_inner(),
     );
     drop((number, client, server));

@@ -180,7 +180,8 @@ fn the_key_is_never_logged_or_printed() {
             server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
         }
         for (status, echo, location) in &echoes {
-            let mut rule = json!({"fault": if location.is_some() { "redirected" } else { "html_page" }, "times": 0, "status": status, "body": echo});
+            let fault = if location.is_some() { "redirected" } else { "html_page" };
+            let mut rule = json!({"fault": fault, "times": 0, "status": status, "body": echo});
             if let Some(location) = location {
                 rule["location"] = json!(location);
             }

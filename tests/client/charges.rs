@@ -9,7 +9,7 @@ use crate::front::{
 };
 
 fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
-    fixture.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
+    fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
 }
 
 /// Checks that the error says the purchase may have happened, must not be retried, and can be
@@ -62,9 +62,8 @@ fn stale_order_ids_give_one_warning() {
     {
         let fixture = Fixture::new();
         let buy = |order_id: &str| {
-            let body = format!(
-                r#"{{"status":"success","activation_id":"a","phone_number":"919","order_id":{order_id}}}"#
-            );
+            let ids = format!(r#""activation_id":"a","order_id":{order_id}"#);
+            let body = format!(r#"{{"status":"success","phone_number":"919",{ids}}}"#);
             arm(
                 &fixture,
                 "getNumber",
@@ -571,7 +570,7 @@ fn an_unreadable_price_does_not_hide_the_purchase() {
         arm(&fixture, "getNumber", fault, &variant);
         match fixture.client.get_number(request("zz_ok")) {
             Ok(number) => {
-                assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}")
+                assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}");
             }
             // `NaN` is not valid JSON, so the reply proves nothing.
             Err(error) => assert_unknown(&error, &variant),
@@ -632,9 +631,8 @@ fn cancelling_a_found_purchase_releases_its_budget() {
 fn odd_prices_in_history_never_widen_the_budget() {
     for (price, read) in [("-500.00", None), ("0", Some(Amount::ZERO))] {
         let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(10)));
-        let order = format!(
-            r#"{{\"orders\":[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]}}"#
-        );
+        let order =
+            format!(r#"[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]"#);
         arm(&fixture, "getOrders", "html_page", &format!(r#","body":"{order}""#));
         assert_eq!(
             fixture.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price,
@@ -697,7 +695,7 @@ fn cancelling_all_candidates_releases_every_reservation() {
                 fixture.client.budget_left(),
                 Some(Amount::from_rupees(expected)),
                 "{lost} {foreign}"
-            )
+            );
         };
         left(300 - 100 * lost);
         let mut ids = Vec::new();
@@ -725,7 +723,7 @@ fn one_refund_releases_one_reservation() {
                 fixture.client.budget_left(),
                 Some(Amount::from_rupees(rupees)),
                 "{maximums:?}"
-            )
+            );
         };
         // Neither outcome is known, and each order may belong to either purchase. The second
         // request never reaches the service: the order that appears later is of another client.

@@ -1,5 +1,6 @@
 //! The fixture of the client tests: a clock that stands still, a sandbox, and a client of it.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -62,12 +63,12 @@ impl Fixture {
         let number = self.another_client().get_number(request(service)).expect(service);
         let id = number.id();
         let reply =
-            json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in})
-                .to_string();
-        self.fault(
-            &json!({"match": {"action": "getNumber"}, "fault": "html_page", "body": reply})
-                .to_string(),
-        );
+            json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in});
+        self.fault(json!({
+            "match": {"action": "getNumber"},
+            "fault": "html_page",
+            "body": reply.to_string(),
+        }));
         self.buy(service)
     }
 
@@ -84,9 +85,9 @@ impl Fixture {
         serde_json::from_str(&reply).expect("control calls return JSON")
     }
 
-    /// Adds a fault rule. `fields` is the body of the sandbox's control call.
-    pub(crate) fn fault(&self, fields: &str) {
-        self.control("faults", fields);
+    /// Adds a fault rule, in the JSON of the sandbox's control call.
+    pub(crate) fn fault(&self, rule: impl Display) {
+        self.control("faults", &rule.to_string());
     }
 
     /// Checks the number of charges and refunds in the sandbox's ledger.

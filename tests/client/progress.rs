@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sastaotp::clock::{Clock as _, Moment};
 use sastaotp::{ErrorKind, OnTooEarly, Progress, SettlementState, WaitOptions};
+use serde_json::json;
 
 use crate::fixture::{Fixture, seconds};
 
@@ -40,9 +41,9 @@ fn a_wait_survives_bad_polls_after_clock_change() {
             if progress.elapsed >= seconds(7) && !std::mem::replace(&mut clock_set, true) {
                 fixture.clock.set_wall(fixture.clock.now().wall + seconds(3600));
                 if faults > 0 {
-                    fixture.fault(&format!(
-                        r#"{{"match":{{"action":"getStatus"}},"fault":"server_error","times":{faults}}}"#
-                    ));
+                    fixture.fault(json!({
+                        "match": {"action": "getStatus"}, "fault": "server_error", "times": faults,
+                    }));
                 }
             }
             if progress.elapsed >= seconds(100) && !std::mem::replace(&mut sms_sent, true) {

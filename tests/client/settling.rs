@@ -1,6 +1,8 @@
 //! Completing and cancelling: a lost reply is read back, and neither is ever sent in place of the
 //! other.
 
+use serde_json::json;
+
 use crate::fixture::{Fixture, request, seconds};
 use crate::front::Ending;
 use crate::front::{
@@ -50,7 +52,7 @@ fn a_lost_setstatus_reply_is_read_back() {
             if complete {
                 number.wait_for_code(seconds(60)).unwrap();
             }
-            fixture.fault(&format!(
+            fixture.fault(format!(
                 r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#
             ));
             let settlement = number
@@ -76,7 +78,7 @@ fn a_completed_order_never_reports_as_cancelled() {
         let number = fixture.buy("zz_never");
         number.complete().unwrap();
         let left = fixture.client.budget_left();
-        fixture.fault(&format!(
+        fixture.fault(format!(
             r#"{{"match":{{"action":"setStatus"}},"fault":"reply_lost","when":"{when}"}}"#
         ));
         assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
@@ -144,7 +146,7 @@ fn sms_sent_is_never_sent_twice() {
     ] {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
-        fixture.fault(&format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
+        fixture.fault(format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
         let failed =
             number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
         assert_eq!(failed, (!succeeds).then_some(true), "{fault}");
@@ -161,9 +163,12 @@ fn setstatus_waits_for_retry_after() {
     ] {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
-        fixture.fault(&format!(
-            r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"before_commit","retry_after":"{retry_after}"}}"#
-        ));
+        fixture.fault(json!({
+            "match": {"action": "setStatus"},
+            "fault": fault,
+            "when": "before_commit",
+            "retry_after": retry_after.to_string(),
+        }));
         assert_eq!(number.cancel().is_ok(), settled, "{fault} {retry_after}");
         let times = fixture.times("setStatus");
         assert_eq!(times.len(), sent, "{fault} {retry_after}: {times:?}");
@@ -214,7 +219,7 @@ fn settle_reads_a_racing_code_before_completing() {
         let number = fixture.buy("zz_never");
         fixture
             .fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"OTP_RECEIVED"}"#);
-        fixture.fault(&format!(
+        fixture.fault(format!(
             r#"{{"match":{{"action":"getStatus"}},"fault":"status_went_backwards","times":{lags}}}"#
         ));
         fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
@@ -279,7 +284,7 @@ fn a_minimum_age_counts_from_the_purchase() {
         let number = fixture.buy("zz_never");
         fixture.clock.advance(seconds(100));
         let body = format!(r#"{{\"title\":\"EARLY_CANCEL_DENIED\",\"info\":{{\"{field}\":120}}}}"#);
-        fixture.fault(&format!(
+        fixture.fault(format!(
             r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{body}","times":2}}"#
         ));
         assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{field}");
@@ -313,7 +318,7 @@ fn an_unrequested_cancel_ends_the_order() {
         for call in calls {
             let fixture = Fixture::new();
             let number = fixture.buy("zz_never");
-            fixture.fault(&format!(
+            fixture.fault(format!(
                 r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{reply}"}}"#
             ));
             assert_eq!(
@@ -338,7 +343,7 @@ fn only_completion_replies_complete_an_order() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_multi");
         number.wait_for_code(seconds(60)).unwrap();
-        fixture.fault(&format!(
+        fixture.fault(format!(
             r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{reply}","times":0}}"#
         ));
         let settlement = number.complete();
@@ -395,7 +400,7 @@ fn dropping_a_lease_takes_at_most_ten_seconds() {
             .fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"OTP_RECEIVED"}"#);
         fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
         if !hanging.is_empty() {
-            fixture.fault(&format!(
+            fixture.fault(format!(
                 r#"{{"match":{{"action":"{hanging}"}},"fault":"reply_timeout","times":0}}"#
             ));
         }
@@ -414,9 +419,8 @@ fn an_unsettled_lease_is_unclaimed_until_claimed() {
     drop(lease);
     let unclaimed = fixture.client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
-    assert!(
-        matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
-    );
+    let UnclaimedOutcome::Bought(purchase) = &unclaimed[0].outcome else { panic!("{unclaimed:?}") };
+    assert_eq!(purchase.activation_id, id);
     fixture.clock.advance(seconds(20));
     let number = fixture.client.activation(&id).unwrap();
     assert!(number.expires_at().is_some());

@@ -1,4 +1,6 @@
-//! Waits for a code: their poll times, what ends them, and which codes they return.
+//! Waits for a code: their poll times, their ends, and the codes they return.
+
+use serde_json::json;
 
 use crate::fixture::{Fixture, seconds};
 use crate::front::Ending;
@@ -99,7 +101,7 @@ fn a_transient_fault_never_ends_a_wait() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_ok");
         fixture
-            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
+            .fault(format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
         let sms =
             number.wait_for_code(seconds(300)).unwrap_or_else(|error| panic!("{fault}: {error}"));
         assert!(!sms.code.is_empty(), "{fault}");
@@ -118,7 +120,7 @@ fn permanent_failures_end_a_wait() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_ok");
         fixture
-            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
+            .fault(format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
         let error = number.wait_for_code(seconds(300)).unwrap_err();
         assert_eq!(error.kind(), kind, "{fault}: {error}");
         assert_eq!(fixture.count("getStatus"), polls, "{fault}");
@@ -134,7 +136,12 @@ fn permanent_failures_end_a_wait() {
 fn too_many_requests_lengthens_the_pauses() {
     let fixture = Fixture::new();
     let number = fixture.buy("zz_ok");
-    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"too_many_requests","retry_after":"20","times":2}"#);
+    fixture.fault(json!({
+        "match": {"action": "getStatus"},
+        "fault": "too_many_requests",
+        "retry_after": "20",
+        "times": 2,
+    }));
     number.wait_for_code(seconds(300)).unwrap();
     let times = fixture.times("getStatus");
     let pauses = pauses(&times);
@@ -143,7 +150,12 @@ fn too_many_requests_lengthens_the_pauses() {
     // If the reply has no `Retry-After` header, each further refusal doubles the pause.
     let fixture = Fixture::new();
     let number = fixture.buy("zz_ok");
-    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"too_many_requests","variant":"absent","times":3}"#);
+    fixture.fault(json!({
+        "match": {"action": "getStatus"},
+        "fault": "too_many_requests",
+        "variant": "absent",
+        "times": 3,
+    }));
     number.wait_for_code(seconds(300)).unwrap();
     let times = fixture.times("getStatus");
     for (pause, at_least) in
@@ -215,8 +227,8 @@ fn the_next_code_is_not_the_old_one() {
 fn two_codes_arriving_together_are_both_kept() {
     let both = r#"{"sms":[{"code":"111111","text":"a"},{"code":"222222","text":"b"}]}"#;
     let replace_reply = |fixture: &Fixture, action: &str, body: &str| {
-        let fault = serde_json::json!({"match": {"action": action}, "fault": "html_page", "body": body, "times": 0});
-        fixture.fault(&fault.to_string());
+        let action = json!({"action": action});
+        fixture.fault(json!({"match": action, "fault": "html_page", "body": body, "times": 0}));
     };
     // The list of messages is the reply to `getStatusV2` only, or also to `getStatus`.
     for plain in ["STATUS_OK:222222", both] {
@@ -271,9 +283,9 @@ fn a_code_is_kept_if_service_withdraws_it() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_multi");
         let sms = number.wait_for_code(seconds(60)).unwrap();
-        fixture.fault(&format!(
-            r#"{{"match":{{"action":"getStatus"}},"fault":"status_went_backwards","variant":"{variant}"}}"#
-        ));
+        let action = json!({"action": "getStatus"});
+        let fault = "status_went_backwards";
+        fixture.fault(json!({"match": action, "fault": fault, "variant": variant}));
         assert!(!matches!(number.get_status().unwrap(), Status::Received(_)));
         assert_eq!(number.wait_for_code(seconds(60)).unwrap(), sms, "{variant}");
     }
@@ -291,10 +303,11 @@ fn codes_of_any_text_arrive_intact() {
     ] {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
-        let sms = serde_json::json!({ "id": number.id(), "code": code, "text": format!("{code}: your code") });
+        let text = format!("{code}: your code");
+        let sms = json!({"id": number.id(), "code": code, "text": text});
         fixture.control("sms", &sms.to_string());
         let sms = number.wait_for_code(seconds(60)).unwrap();
-        assert_eq!((sms.code.as_str(), sms.text), (code, Some(format!("{code}: your code"))));
+        assert_eq!((sms.code.as_str(), sms.text), (code, Some(text)));
     }
 }
 
@@ -333,7 +346,7 @@ fn cancelling_on_timeout_takes_at_most_ten_seconds() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
         fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_timeout","times":0}"#);
-        fixture.fault(&format!(
+        fixture.fault(format!(
             r#"{{"match":{{"action":"{hanging}"}},"fault":"reply_timeout","times":0}}"#
         ));
         number.wait_for_code(WaitOptions::new(seconds(30)).cancel_on_timeout()).unwrap_err();
@@ -359,9 +372,10 @@ fn cancelling_on_timeout_claims_only_confirmed_cancels() {
                 "STATUS_WAIT_CODE".into()
             };
             for (action, body) in [("setStatus", reply), ("getStatus", status.as_str())] {
-                fixture.fault(&format!(
-                    r#"{{"match":{{"action":"{action}"}},"fault":"html_page","body":"{body}","times":0}}"#
-                ));
+                let action = json!({"action": action});
+                fixture.fault(
+                    json!({"match": action, "fault": "html_page", "body": body, "times": 0}),
+                );
             }
             let error = number
                 .wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout())

@@ -176,14 +176,12 @@ impl Fixture {
     pub(crate) fn arm(&self, fault: Fault, action: &'static str, times: u32) {
         match fault {
             Fault::Rule(id, variant, more) => {
-                let variant = if variant.is_empty() {
-                    String::new()
-                } else {
-                    format!(r#","variant":"{variant}""#)
+                let variant = match variant {
+                    "" => String::new(),
+                    _ => format!(r#","variant":"{variant}""#),
                 };
-                let rule = format!(
-                    r#"{{"match":{{"action":"{action}"}},"fault":"{id}"{variant}{more},"times":{times}}}"#
-                );
+                let fields = format!(r#""fault":"{id}"{variant}{more},"times":{times}"#);
+                let rule = format!(r#"{{"match":{{"action":"{action}"}},{fields}}}"#);
                 self.control("faults", &rule);
             }
             Fault::To(endpoint) => self.network.divert(action, times, endpoint.transport()),
@@ -250,7 +248,7 @@ impl Fixture {
         let new: Vec<_> = after.charged.difference(&before.charged).collect();
         match result {
             Ok(number) => {
-                assert_eq!(new, [number.id()], "the result is the new order of the ledger")
+                assert_eq!(new, [number.id()], "the result is the new order of the ledger");
             }
             Err(error) => {
                 assert!(error.intent().is_some(), "{error:?}");

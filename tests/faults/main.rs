@@ -1,5 +1,5 @@
-//! The fault tests: everything that can go wrong between this library and the service, and what the
-//! library then promises to a read, a purchase and a wait for a code.
+//! The fault tests: everything that can go wrong between this library and the service, and the
+//! promises that a read, a purchase and a wait for a code then keep.
 //!
 //! `cargo test --features sandbox --test faults n06` runs the tests of one fault. Faults of the
 //! network and of HTTP run over real sockets, all others through the sandbox in memory. Every
@@ -55,7 +55,7 @@ fn trials_of(row: &'static Row) -> Vec<Trial> {
     for &fault in row.faults {
         let variant = variant(row, fault);
         let mut add = |class, run: Box<dyn Fn() + Send>| {
-            trials.push(trial(row.id, class, &[row.case, &variant], run))
+            trials.push(trial(row.id, class, &[row.case, &variant], run));
         };
         if let Some(promise) = row.read {
             add("read", Box::new(move || promises::read(row, fault, promise)));
@@ -89,7 +89,7 @@ fn variant(row: &Row, fault: Fault) -> String {
 fn trial(id: &str, class: &str, parts: &[&str], run: impl Fn() + Send + 'static) -> Trial {
     let mut name = format!("{}_{}::{class}", id.to_lowercase(), rows::name_of(id));
     for part in parts.iter().filter(|part| !part.is_empty()) {
-        name += &format!("::{part}");
+        name = format!("{name}::{part}");
     }
     Trial::test(name, move || {
         run();

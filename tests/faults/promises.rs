@@ -49,7 +49,8 @@ pub(crate) enum Wait {
     Aborted(ErrorKind, usize),
 }
 
-/// The via that a row goes through: N and H need a socket, unless the fault keeps a connection from being made.
+/// Returns how a fault reaches the client. Faults of the groups N and H need a socket, unless the
+/// fault prevents a connection.
 pub(crate) fn via(id: &str, fault: Fault) -> Via {
     match fault {
         Fault::To(_) => Via::Socket,
@@ -167,8 +168,8 @@ pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
                     buy(&fixture, &before).expect("an unsent purchase is retried");
                 }
             }
-            // The reset may arrive before a byte leaves. Such attempts are repeated, and if all three
-            // end so, nothing was charged.
+            // The reset may arrive before a byte leaves. Such attempts are repeated, and if all
+            // three end so, nothing was charged.
             (Charge::Unknown, Err(error))
                 if is_early_reset(fault) && error.charge() == Outcome::NotCharged =>
             {
@@ -238,7 +239,7 @@ pub(crate) fn wait(row: &Row, fault: Fault, promise: Wait) {
         // The text of a message is read in another format, which may return the code.
         (Wait::Kept | Wait::Slower(_), Ok(_)) if row.id == "N09" => {}
         (Wait::Kept | Wait::Slower(_), Err(error)) => {
-            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error:?}")
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error:?}");
         }
         (promise, result) => panic!("expected {promise:?}: {result:?}"),
     }

@@ -1,5 +1,5 @@
-//! The table of faults: the id and name of each, and what a read, a purchase and a wait promise when
-//! it happens.
+//! The table of faults: the id and name of each, and the promises that a read, a purchase and a
+//! wait keep when it happens.
 //!
 //! The promises come from the fault matrix of the documentation, not from the code. A fault has
 //! several lines if its variants have different promises. A fault that no line can describe has a
@@ -18,8 +18,8 @@ use crate::promises::{
     Wait::{self, Aborted, Kept, Slower, Unharmed},
 };
 
-/// The id and name of every fault, and the classes of action that need a line or a scenario: `r` for
-/// reads, `c` for charges (purchases), `w` for waits.
+/// The id and name of every fault, and the classes of action that need a line or a scenario: `r`
+/// for reads, `c` for charges (purchases), `w` for waits.
 #[rustfmt::skip]
 pub(crate) const FAULTS: [(&str, &str, &str); 70] = [
     ("N01", "name_not_resolved", "rcw"),
@@ -100,8 +100,8 @@ pub(crate) fn name_of(id: &str) -> &'static str {
     fault.expect("every id is listed").1
 }
 
-/// One line: a fault, its variants, and its promises. A promise is `None` if the matrix has none for
-/// that class, or if another line or a scenario has it.
+/// One line: a fault, its variants, and its promises. A promise is `None` if the matrix has none
+/// for that class, or if another line or a scenario has it.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     /// Tells the lines of one fault apart; empty if there is only one line.
@@ -131,7 +131,8 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Retried(Timeout)), Some(NotSent(Timeout, 3)), Some(Kept)),
     row("N03", "", &[To(Endpoint::Refused), Rule("N03", "", "")],
         Some(Retried(Connection)), Some(NotSent(Connection, 3)), Some(Kept)),
-    row("N03", "proxy_does_not_answer", &[To(Endpoint::Proxy("what?\r\n\r\n")), To(Endpoint::Proxy(""))],
+    row("N03", "proxy_does_not_answer", &[To(Endpoint::Proxy("what?\r\n\r\n")),
+        To(Endpoint::Proxy(""))],
         Some(Retried(Connection)), Some(NotSent(Connection, 3)), Some(Kept)),
     row("N04", "", &[To(Endpoint::Blackhole), Rule("N04", "", "")],
         Some(Retried(Timeout)), Some(NotSent(Timeout, 3)), Some(Kept)),
@@ -157,7 +158,8 @@ pub(crate) static ROWS: &[Row] = &[
     row("N12", "", &[Rule("N12", "body", ""), Rule("N12", "headers", "")],
         Some(Once(Protocol)), Some(Unknown), Some(Kept)),
     row("N13", "", &[
-        To(Endpoint::ExpiredCertificate), To(Endpoint::OtherHostsCertificate), To(Endpoint::UnknownAuthority),
+        To(Endpoint::ExpiredCertificate), To(Endpoint::OtherHostsCertificate),
+        To(Endpoint::UnknownAuthority),
         To(Endpoint::SelfSigned), Rule("N13", "", "")],
         Some(Fails(Tls)), Some(NotSent(Tls, 1)), Some(Aborted(Tls, 3))),
     row("N14", "", &[To(Endpoint::CutHandshake), To(Endpoint::PlainHttp), Rule("N14", "", "")],
@@ -166,7 +168,8 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("N16", "", &[
         To(Endpoint::Proxy("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")),
-        To(Endpoint::Proxy("HTTP/1.1 403 No\r\n\r\n")), To(Endpoint::Proxy("HTTP/1.1 502 No\r\n\r\n")), Rule("N16", "", "")],
+        To(Endpoint::Proxy("HTTP/1.1 403 No\r\n\r\n")),
+        To(Endpoint::Proxy("HTTP/1.1 502 No\r\n\r\n")), Rule("N16", "", "")],
         Some(Fails(Connection)), Some(NotSent(Connection, 1)), Some(Aborted(Connection, 1))),
 
     row("H01", "", &[
@@ -175,16 +178,19 @@ pub(crate) static ROWS: &[Row] = &[
         Rule("H01", "http", r#","status":303"#)],
         Some(Fails(Protocol)), Some(Unknown), Some(Kept)),
     row("H02", "", &[
-        Rule("H02", "", r#","status":400"#), Rule("H02", "", r#","status":404"#), Rule("H02", "", r#","status":405"#)],
+        Rule("H02", "", r#","status":400"#), Rule("H02", "", r#","status":404"#),
+        Rule("H02", "", r#","status":405"#)],
         Some(Fails(Protocol)), Some(Unknown), Some(Aborted(Protocol, 5))),
     row("H03", "", &[Rule("H03", "", ""), Rule("H03", "", r#","status":403"#)],
-        Some(Fails(Authentication)), Some(Refused(Authentication)), Some(Aborted(Authentication, 1))),
+        Some(Fails(Authentication)), Some(Refused(Authentication)),
+        Some(Aborted(Authentication, 1))),
     row("H04", "", &[Rule("H04", "", "")],
         Some(Fails(Blocked)), Some(Unknown), Some(Slower(30))),
     row("H05", "", &[Rule("H05", "", "")],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H06", "", &[
-        Rule("H06", "seconds", ""), Rule("H06", "past", ""), Rule("H06", "seconds", r#","retry_after":"30""#)],
+        Rule("H06", "seconds", ""), Rule("H06", "past", ""),
+        Rule("H06", "seconds", r#","retry_after":"30""#)],
         Some(Retried(RateLimited)), Some(Unknown), Some(Slower(5))),
     row("H06", "no_usable_retry_after", &[
         Rule("H06", "absent", ""), Rule("H06", "negative", ""), Rule("H06", "garbage", "")],
@@ -192,21 +198,27 @@ pub(crate) static ROWS: &[Row] = &[
     row("H06", "retry_after_too_long", &[Rule("H06", "huge", ""), Rule("H06", "date", "")],
         Some(Fails(RateLimited)), Some(Unknown), Some(Slower(60))),
     row("H07", "html_page", &[
-        Rule("H07", "html", r#","status":500"#), Rule("H07", "html", ""), Rule("H07", "html", r#","status":503"#),
+        Rule("H07", "html", r#","status":500"#), Rule("H07", "html", ""),
+        Rule("H07", "html", r#","status":503"#),
         Rule("H07", "html", r#","status":504"#)],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H07", "json", &[
-        Rule("H07", "json", ""), Rule("H07", "json", r#","status":502"#), Rule("H07", "json", r#","status":503"#),
+        Rule("H07", "json", ""), Rule("H07", "json", r#","status":502"#),
+        Rule("H07", "json", r#","status":503"#),
         Rule("H07", "json", r#","status":504"#)],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H07", "empty_body", &[
-        Rule("H07", "empty", r#","status":500"#), Rule("H07", "empty", r#","status":502"#), Rule("H07", "empty", ""),
+        Rule("H07", "empty", r#","status":500"#), Rule("H07", "empty", r#","status":502"#),
+        Rule("H07", "empty", ""),
         Rule("H07", "empty", r#","status":504"#)],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H08", "", &[
-        Rule("H08", "", ""), Rule("H08", "", r#","status":521"#), Rule("H08", "", r#","status":522"#),
-        Rule("H08", "", r#","status":523"#), Rule("H08", "", r#","status":524"#), Rule("H08", "", r#","status":525"#),
-        Rule("H08", "", r#","status":526"#), Rule("H08", "", r#","status":527"#), Rule("H08", "", r#","status":530"#)],
+        Rule("H08", "", ""), Rule("H08", "", r#","status":521"#),
+        Rule("H08", "", r#","status":522"#),
+        Rule("H08", "", r#","status":523"#), Rule("H08", "", r#","status":524"#),
+        Rule("H08", "", r#","status":525"#),
+        Rule("H08", "", r#","status":526"#), Rule("H08", "", r#","status":527"#),
+        Rule("H08", "", r#","status":530"#)],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H09", "", &[Rule("H09", "", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
@@ -215,14 +227,16 @@ pub(crate) static ROWS: &[Row] = &[
     row("H11", "no_numbers", &[Rule("H11", "", "")],
         Some(Fails(NoNumbers)), Some(Refused(NoNumbers)), Some(Kept)),
     row("H11", "bad_key", &[Rule("H11", "", r#","body":"BAD_KEY""#)],
-        Some(Fails(Authentication)), Some(Refused(Authentication)), Some(Aborted(Authentication, 1))),
+        Some(Fails(Authentication)), Some(Refused(Authentication)),
+        Some(Aborted(Authentication, 1))),
     row("H12", "valid_head", &[
         Rule("H12", "100", ""), Rule("H12", "103", ""), Rule("H12", "http10", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
     row("H12", "not_http_1", &[Rule("H12", "garbled", ""), Rule("H12", "http2", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("H13", "wrong_length", &[
-        Rule("H13", "long", ""), Rule("H13", "short", ""), Rule("H13", "two", ""), Rule("H13", "both", ""),
+        Rule("H13", "long", ""), Rule("H13", "short", ""), Rule("H13", "two", ""),
+        Rule("H13", "both", ""),
         Rule("H13", "chunk", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("H13", "valid_chunks", &[Rule("H13", "chunked", "")],
@@ -236,7 +250,8 @@ pub(crate) static ROWS: &[Row] = &[
 
     row("B01", "", &[Rule("B01", "", ""), Rule("H09", "", r#","body":"{\"sms\":{\"code\":\"48""#)],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
-    row("B02", "spaces", &[Rule("B02", "bom", ""), Rule("B02", "crlf", ""), Rule("B02", "blanks", "")],
+    row("B02", "spaces", &[Rule("B02", "bom", ""), Rule("B02", "crlf", ""),
+        Rule("B02", "blanks", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
     row("B02", "nul_byte", &[Rule("B02", "nul", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
@@ -250,7 +265,8 @@ pub(crate) static ROWS: &[Row] = &[
         Rule("H09", "", r#","body":"{\"sms\":{\"code\":\"1\"}}{\"sms\":{\"code\":\"2\"}}""#),
         Rule("H09", "", r#","body":"{\"sms\":{\"code\":\"1\"}}<!-- cached -->""#)],
         None, None, Some(Kept)),
-    row("B06", "whole_reply", &[Rule("B06", "list", ""), Rule("B06", "false", ""), Rule("B06", "null", "")],
+    row("B06", "whole_reply", &[Rule("B06", "list", ""), Rule("B06", "false", ""),
+        Rule("B06", "null", "")],
         None, Some(Unknown), Some(Kept)),
     row("B06", "inner_object", &[Rule("B06", "inner", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
@@ -261,10 +277,12 @@ pub(crate) static ROWS: &[Row] = &[
     row("B08", "extra_fields", &[Rule("B08", "extra", "")],
         Some(Answers), Some(Charged(&[])), None),
     row("B08", "empty_status", &[
-        Rule("H09", "", r#","body":"{}""#), Rule("H09", "", r#","body":"{\"id\":null,\"sms\":null}""#)],
+        Rule("H09", "", r#","body":"{}""#),
+        Rule("H09", "", r#","body":"{\"id\":null,\"sms\":null}""#)],
         None, None, Some(Kept)),
     row("B09", "", &[
-        Rule("B09", "comma", ""), Rule("B09", "nan", ""), Rule("B09", "huge", ""), Rule("B09", "negative", "")],
+        Rule("B09", "comma", ""), Rule("B09", "nan", ""), Rule("B09", "huge", ""),
+        Rule("B09", "negative", "")],
         None, Some(Charged(&["the price cannot be read"])), None),
     row("B10", "deep_or_duplicate_keys", &[Rule("B10", "deep", ""), Rule("B10", "duplicate", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
@@ -278,7 +296,8 @@ pub(crate) static ROWS: &[Row] = &[
     row("B12", "inexact_refusal", &[Rule("B12", "extra", ""), Rule("B12", "lower", "")],
         Some(Fails(InsufficientBalance)), Some(Unknown), None),
     row("B12", "refusal_in_words", &[
-        Rule("B12", "sentence", ""), Rule("H09", "", r#","body":"Недостаточно средств на балансе""#)],
+        Rule("B12", "sentence", ""),
+        Rule("H09", "", r#","body":"Недостаточно средств на балансе""#)],
         None, Some(Unknown), None),
     row("B13", "phone_with_spaces", &[Rule("B13", "phone", "")],
         None, Some(Charged(&[])), None),
@@ -299,6 +318,8 @@ pub(crate) static ROWS: &[Row] = &[
         None, Some(Charged(&["order id"])), None),
     row("S17", "", &[Rule("S17", "", "")],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
-    row("S18", "", &[Rule("S18", "inactive", ""), Rule("S18", "bad", ""), Rule("S18", "banned", "")],
-        Some(Fails(Authentication)), Some(Refused(Authentication)), Some(Aborted(Authentication, 1))),
+    row("S18", "", &[Rule("S18", "inactive", ""), Rule("S18", "bad", ""),
+        Rule("S18", "banned", "")],
+        Some(Fails(Authentication)), Some(Refused(Authentication)),
+        Some(Aborted(Authentication, 1))),
 ];

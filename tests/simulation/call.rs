@@ -89,7 +89,8 @@ impl Command {
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
             Self::Settle { id, wait_if_early } => {
-                json!({"op": "settle", "id": id, "on_too_early": if *wait_if_early { "wait" } else { "fail" }})
+                let on_too_early = if *wait_if_early { "wait" } else { "fail" };
+                json!({"op": "settle", "id": id, "on_too_early": on_too_early})
             }
             Self::Reconcile(intent) => json!({"op": "reconcile", "intent": saved(intent)}),
         }

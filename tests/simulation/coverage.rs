@@ -121,7 +121,8 @@ impl Coverage {
                 self.add_one("code delivered by a wait");
                 let is_next = |other: &Call| {
                     other.user.process == call.user.process
-                        && matches!(&other.command, Command::NextCode(id) if Some(id.as_str()) == call.command.id())
+                        && matches!(other.command, Command::NextCode(_))
+                        && other.command.id() == call.command.id()
                         && other
                             .end
                             .as_ref()
@@ -132,7 +133,7 @@ impl Coverage {
                 }
             }
             Command::Status(_) if value["kind"] == "received" => {
-                self.add_one("code delivered by a poll")
+                self.add_one("code delivered by a poll");
             }
             Command::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
                 Some(candidates) if !candidates.is_empty() => "reconciled: found",
@@ -169,7 +170,7 @@ impl Coverage {
             match error.charge() {
                 Charge::NotCharged if !is_sent => self.add_one("NotSent"),
                 Charge::NotCharged if error.code().map(Code::as_str).is_some() => {
-                    self.add_one("Refused")
+                    self.add_one("Refused");
                 }
                 Charge::Unknown => {
                     self.add_one("Unknown");

@@ -82,7 +82,7 @@ pub(crate) struct NewOrder {
     pub(crate) micros: i64,
 }
 
-/// What an exchange returned to the client.
+/// The result of an exchange for the client.
 pub(crate) enum Outcome {
     Reply { status: u16, framed: bool, body: String },
     Failed(String),
@@ -149,7 +149,8 @@ impl History {
                 let twice = if bought.len() > 1 { ", twice" } else { "" };
                 let NewOrder { order, activation, micros } = first;
                 let line = format!(
-                    "ledger {call}charged order {order}, activation {activation}, {micros} µ₹{twice}"
+                    "ledger {call}charged order {order}, activation {activation}, \
+                     {micros} µ₹{twice}"
                 );
                 lines.push((*at, 3, line));
             }

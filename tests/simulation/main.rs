@@ -64,7 +64,8 @@ fn fail(seed: u64, violations: &[String]) -> ! {
         println!("  {violation}");
     }
     println!(
-        "again: SASTAOTP_SEED={seed} cargo test --profile simulation --features sandbox --test simulation -- --nocapture"
+        "again: SASTAOTP_SEED={seed} cargo test --profile simulation --features sandbox \
+         --test simulation -- --nocapture"
     );
     panic!("seed {seed} breaks a promise of the library: {}", violations.join("; "));
 }

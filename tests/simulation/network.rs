@@ -1,5 +1,5 @@
 //! The network between the clients and the service of a run: delays, faults, and requests that
-//! arrive after their client gave up. It records every exchange.
+//! arrive after their client's timeout. It records every exchange.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -147,7 +147,7 @@ pub(crate) struct Gateway {
     pub(crate) history: Arc<Mutex<History>>,
     /// The number of ledger entries that were read.
     entries: Mutex<usize>,
-    /// Requests that arrive although their client gave up.
+    /// Requests that arrive after their client has stopped waiting.
     late: Mutex<Vec<LateRequest>>,
 }
 
@@ -293,7 +293,7 @@ struct ExchangePlan {
     connects_in: Duration,
     arrives_in: Duration,
     returns_in: Duration,
-    /// Whether the request arrives although its client gave up.
+    /// Whether the request still arrives after its client has stopped waiting.
     arrives_late: bool,
 }
 

@@ -289,7 +289,7 @@ fn intend_and_buy(fixture: &Fixture) {
     match &result {
         // Reading the history failed, and nothing was bought.
         Err(error) if error.intent().is_none() => {
-            assert!(fixture.ledger().0.is_empty(), "{error:?}")
+            assert!(fixture.ledger().0.is_empty(), "{error:?}");
         }
         _ => fixture.check_purchase(0, &result),
     }
@@ -453,7 +453,7 @@ fn reconcile(fixture: &Fixture) {
             assert_eq!(ids, charged[1..], "{:?}", fixture.schedule);
         }
         Err(error) => {
-            assert!(error.intent() == Some(intent) && blames_the_exchange(&error), "{error:?}")
+            assert!(error.intent() == Some(intent) && blames_the_exchange(&error), "{error:?}");
         }
     }
     assert_eq!(fixture.client.unclaimed().len(), 0);

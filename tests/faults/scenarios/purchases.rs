@@ -10,6 +10,8 @@ use sastaotp::{
     SettlementState, StatusChange,
 };
 
+use serde_json::json;
+
 use crate::fixture::{Fault, Fixture, Via, request, seconds};
 use crate::leak_check;
 
@@ -58,8 +60,7 @@ pub(super) fn duplicate_purchase_shows_in_history() {
         (r#""service":"all-is-well","country":"22""#, 0),
     ] {
         let orders = format!(r#"[{{"order_id":99999999,"activation_id":"new",{fields}}}]"#);
-        let rule =
-            serde_json::json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders});
+        let rule = json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders});
         fixture.control("faults", &rule.to_string());
         let page = fixture.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
         assert_eq!(page.extra_orders.len(), extra_orders, "{fields}");
@@ -193,8 +194,9 @@ pub(super) fn order_id_finds_a_purchase_after_clock_jump() {
 
 pub(super) fn activation_listed_twice_gives_a_warning() {
     let fixture = Fixture::memory();
-    let orders = r#"{"orders":[{"order_id":7,"activation_id":"twin"},{"order_id":9,"activation_id":"twin"}]}"#;
-    let rule = serde_json::json!({"match": {"action": "getOrders"}, "fault": "H09", "body": orders, "times": 0});
+    let order = |id| json!({"order_id": id, "activation_id": "twin"});
+    let body = json!({"orders": [order(7), order(9)]}).to_string();
+    let rule = json!({"match": {"action": "getOrders"}, "fault": "H09", "body": body, "times": 0});
     fixture.control("faults", &rule.to_string());
     let page = fixture.call(|client| client.get_orders(&OrderQuery::default())).unwrap();
     assert_eq!(page.orders.len(), 2, "the list is kept as the service returns it");

@@ -1,17 +1,18 @@
-//! Replies to reads that are unusual in one way: what the client keeps, refuses or replaces with a
+//! Replies to reads that are unusual in one way. The client keeps the reply, refuses it, or uses a
 //! default.
 
 use std::net::TcpListener;
 
 use sastaotp::{Amount, Client, Code, ErrorKind, OrderQuery, Status};
 
+use serde_json::json;
+
 use crate::fixture::{Fault, Fixture, Via, request, seconds};
 use crate::timing::at_most;
 
 /// Replaces the whole reply of an action.
 fn replace_body(fixture: &Fixture, action: &str, body: &str) {
-    let rule =
-        serde_json::json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
+    let rule = json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
     fixture.control("faults", &rule.to_string());
 }
 
@@ -21,8 +22,7 @@ pub(super) fn redirects_are_not_followed() {
     let location = format!("http://{}/stubs/handler_api.php", target.local_addr().unwrap());
     for status in [301, 302, 303, 307, 308] {
         let fixture = Fixture::new(Via::Socket);
-        let rule =
-            serde_json::json!({"fault": "H01", "status": status, "location": location, "times": 0});
+        let rule = json!({"fault": "H01", "status": status, "location": location, "times": 0});
         fixture.control("faults", &rule.to_string());
         assert_eq!(
             fixture.call(Client::get_balance).unwrap_err().kind(),
@@ -44,7 +44,8 @@ pub(super) fn retry_after_is_obeyed_up_to_a_minute() {
         ("86400", None, false),
     ] {
         let fixture = Fixture::new(Via::Socket);
-        let rule = serde_json::json!({"match": {"action": "getBalance"}, "fault": "H06", "retry_after": retry_after});
+        let action = json!({"action": "getBalance"});
+        let rule = json!({"match": action, "fault": "H06", "retry_after": retry_after});
         fixture.control("faults", &rule.to_string());
         let start = fixture.now();
         let result = fixture.call(Client::get_balance);
@@ -202,7 +203,7 @@ pub(super) fn tokens_in_a_text_mean_nothing() {
     for text in texts() {
         let fixture = Fixture::memory();
         let number = fixture.buy_number("zz_never");
-        let sms = serde_json::json!({"id": number.id(), "code": text, "text": text});
+        let sms = json!({"id": number.id(), "code": text, "text": text});
         fixture.control("sms", &sms.to_string());
         let Status::Received(sms) = fixture.call(|client| client.get_status(number.id())).unwrap()
         else {

@@ -24,7 +24,10 @@ fn send_reply(conn: &mut Conn, request: &str) -> bool {
     let path = request.split(' ').nth(1).unwrap_or_default();
     let body = match action_of(path.split('?').nth(1).unwrap_or_default()) {
         "getNumber" => {
-            r#"{"status":"OK","activation_id":"4711","order_id":1,"phone_number":"919876543210","price":10}"#
+            concat!(
+                r#"{"status":"OK","activation_id":"4711","order_id":1,"#,
+                r#""phone_number":"919876543210","price":10}"#
+            )
         }
         "getStatus" => "STATUS_OK:482911",
         "getStatusV2" => r#"{"sms":{"code":"482911","text":"Your code is 482911"}}"#,

@@ -792,7 +792,8 @@ unsafe fn check_text(text: *const c_char) {
 }
 
 unsafe fn read_error(error: *const sastaotp_error) {
-    texts!(error; sastaotp_error_message sastaotp_error_hint sastaotp_error_code sastaotp_error_fault sastaotp_error_raw
+    texts!(error; sastaotp_error_message sastaotp_error_hint sastaotp_error_code
+        sastaotp_error_fault sastaotp_error_raw
         sastaotp_error_json);
     values!(error; sastaotp_error_retry_after_ms);
     sastaotp_error_http_status(error);
@@ -808,7 +809,8 @@ unsafe fn read_error(error: *const sastaotp_error) {
 }
 
 unsafe fn read_intent(intent: *const sastaotp_intent) {
-    texts!(intent; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country sastaotp_intent_reget_of);
+    texts!(intent; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country
+        sastaotp_intent_reget_of);
     values!(intent; sastaotp_intent_max_price sastaotp_intent_watermark);
     sastaotp_intent_started_at_ms(intent);
 }
@@ -822,7 +824,8 @@ unsafe fn read_services(services: *const sastaotp_services) {
     texts!(services; sastaotp_services_json);
     parts!(services; sastaotp_services_count sastaotp_services_get |service| {
         texts!(service; sastaotp_service_code sastaotp_service_name);
-        values!(service; sastaotp_service_price sastaotp_service_available sastaotp_service_multi_sms
+        values!(service; sastaotp_service_price sastaotp_service_available
+            sastaotp_service_multi_sms
             sastaotp_service_expires_in_ms);
         parts!(service; sastaotp_service_offer_count sastaotp_service_offer |offer| {
             texts!(offer; sastaotp_offer_country sastaotp_offer_country_name);
@@ -863,15 +866,18 @@ unsafe fn read_orders(orders: *const sastaotp_orders) {
 }
 
 unsafe fn read_order(order: *const sastaotp_order) {
-    texts!(order; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number sastaotp_order_service
-        sastaotp_order_country sastaotp_order_status sastaotp_order_code sastaotp_order_created_text sastaotp_order_json);
+    texts!(order; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number
+        sastaotp_order_service
+        sastaotp_order_country sastaotp_order_status sastaotp_order_code
+        sastaotp_order_created_text sastaotp_order_json);
     values!(order; sastaotp_order_created_at_ms sastaotp_order_price);
 }
 
 unsafe fn read_reconciliation(found: *const sastaotp_reconciliation) {
     texts!(found; sastaotp_reconciliation_json);
     sastaotp_reconciliation_is_complete(found);
-    parts!(found; sastaotp_reconciliation_count sastaotp_reconciliation_get |order| read_order(order));
+    parts!(found; sastaotp_reconciliation_count sastaotp_reconciliation_get |order|
+        read_order(order));
 }
 
 unsafe fn read_unclaimed(list: *const sastaotp_unclaimed_list) {
@@ -885,10 +891,13 @@ unsafe fn read_unclaimed(list: *const sastaotp_unclaimed_list) {
 }
 
 unsafe fn read_purchase(purchase: *const sastaotp_purchase) {
-    texts!(purchase; sastaotp_purchase_activation_id sastaotp_purchase_order_id sastaotp_purchase_phone_number
+    texts!(purchase; sastaotp_purchase_activation_id sastaotp_purchase_order_id
+        sastaotp_purchase_phone_number
         sastaotp_purchase_service sastaotp_purchase_country sastaotp_purchase_json);
-    values!(purchase; sastaotp_purchase_price sastaotp_purchase_multi_sms sastaotp_purchase_expires_in_ms);
-    parts!(purchase; sastaotp_purchase_warning_count sastaotp_purchase_warning |warning| check_text(warning));
+    values!(purchase; sastaotp_purchase_price sastaotp_purchase_multi_sms
+        sastaotp_purchase_expires_in_ms);
+    parts!(purchase; sastaotp_purchase_warning_count sastaotp_purchase_warning |warning|
+        check_text(warning));
 }
 
 unsafe fn read_activation(activation: *const sastaotp_activation) {
@@ -900,12 +909,14 @@ unsafe fn read_activation(activation: *const sastaotp_activation) {
 }
 
 unsafe fn read_sms(sms: *const sastaotp_sms) {
-    texts!(sms; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text sastaotp_sms_json);
+    texts!(sms; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text
+        sastaotp_sms_json);
     sastaotp_sms_is_repeat(sms);
 }
 
 unsafe fn read_status(status: *const sastaotp_activation_status) {
-    texts!(status; sastaotp_activation_status_last_code sastaotp_activation_status_text sastaotp_activation_status_json);
+    texts!(status; sastaotp_activation_status_last_code sastaotp_activation_status_text
+        sastaotp_activation_status_json);
     sastaotp_activation_status_kind(status);
     read_sms(sastaotp_activation_status_sms(status));
 }

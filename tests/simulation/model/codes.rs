@@ -38,7 +38,8 @@ impl Model<'_> {
                 let is_code = |other: &Exchange| {
                     other.id == exchange.id
                         && other.ended().is_some_and(|end| end <= exchange.at)
-                        && matches!(&other.end, Some((_, Outcome::Reply { body, .. })) if other.is_poll() && !body.starts_with("STATUS_WAIT"))
+                        && other.is_poll()
+                        && other.body().is_some_and(|body| !body.starts_with("STATUS_WAIT"))
                 };
                 if !refused && !self.of_process(exchange.process).any(is_code) {
                     return Some("5: settling completed an order without a code".to_owned());

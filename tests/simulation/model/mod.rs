@@ -127,6 +127,14 @@ impl Exchange {
         matches!(self.action.as_str(), "getStatus" | "getStatusV2")
     }
 
+    /// Returns the body of the reply, if there is one.
+    fn body(&self) -> Option<&str> {
+        match &self.end {
+            Some((_, Outcome::Reply { body, .. })) => Some(body),
+            _ => None,
+        }
+    }
+
     fn ended(&self) -> Option<Duration> {
         self.end.as_ref().map(|(at, _)| *at)
     }
@@ -151,7 +159,13 @@ impl Model<'_> {
     /// Returns how many requested pauses a process keeps within this time. They run on the
     /// monotonic clock.
     fn pauses(&self, process: usize, from: Duration, to: Duration) -> u32 {
-        let is_kept = |exchange: &&Exchange| matches!(&exchange.end, Some((at, Outcome::Reply { status: 429, .. })) if *at <= to && *at + LONGEST_PAUSE + self.slept(process, *at, Duration::MAX) >= from);
+        let is_kept = |exchange: &&Exchange| {
+            let Some((at, Outcome::Reply { status: 429, .. })) = &exchange.end else {
+                return false;
+            };
+            let slept = self.slept(process, *at, Duration::MAX);
+            *at <= to && *at + LONGEST_PAUSE + slept >= from
+        };
         u32::try_from(self.of_process(process).filter(is_kept).count()).expect("a small count")
     }
 

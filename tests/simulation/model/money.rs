@@ -1,5 +1,5 @@
-//! Rules 1, 2 and 3, and the budget: what is charged, what the library reports about it, and that
-//! nothing paid for is lost.
+//! Rules 1, 2 and 3, and the budget: charges, the library's reports about them, and that nothing
+//! paid for is lost.
 
 use std::time::Duration;
 
@@ -49,8 +49,9 @@ impl Model<'_> {
                 .map(|bought| format!("2: reports that nothing was charged, but {bought:?} was")),
             Err(error) => {
                 let is_sent = exchanges().any(|exchange| exchange.is_sent);
-                (!is_sent || error.intent().is_none())
-                    .then(|| format!("2: an unknown outcome though nothing was sent, or without an intent: {error}"))
+                (!is_sent || error.intent().is_none()).then(|| {
+                    format!("2: an unknown outcome, though unsent or without an intent: {error}")
+                })
             }
             Ok(value) => {
                 let id = value["id"].as_str().unwrap_or_default();
@@ -244,7 +245,7 @@ impl Model<'_> {
                 });
                 if !is_listed && !is_claimed && !is_reconciled {
                     return Some(format!(
-                        "3: {bought:?} of #{number} was bought after its caller left, but is not listed"
+                        "3: {bought:?} of #{number} was bought for no caller, but is not listed"
                     ));
                 }
             }
@@ -284,7 +285,8 @@ impl Model<'_> {
                 .sum();
             if charged - refunded > Amount::from_rupees(budget).micros() {
                 return Some(format!(
-                    "p{process} was charged {charged} µ₹ and refunded {refunded} µ₹; its budget is {budget} ₹"
+                    "p{process} was charged {charged} µ₹ and refunded {refunded} µ₹; \
+                     its budget is {budget} ₹"
                 ));
             }
         }

@@ -109,10 +109,16 @@ impl Model<'_> {
         let before = of_call
             .filter(|other| other.call == poll.call && other.process == poll.process)
             .find(|other| other.id == poll.id);
-        poll.action == "getStatusV2" && before.is_some_and(|before| {
-            before.action == "getStatus"
-                && matches!(&before.end, Some((_, Outcome::Reply { framed, body, .. })) if !framed || body.contains("STATUS_OK"))
-        })
+        poll.action == "getStatusV2"
+            && before.is_some_and(|before| {
+                before.action == "getStatus"
+                    && match &before.end {
+                        Some((_, Outcome::Reply { framed, body, .. })) => {
+                            !framed || body.contains("STATUS_OK")
+                        }
+                        _ => false,
+                    }
+            })
     }
 
     /// Returns whether the machine was suspended, or its wall clock set ahead, which looks the
