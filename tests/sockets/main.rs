@@ -1,4 +1,5 @@
-//! The client over real sockets: what only a network can show. Bounded in time, and on loopback alone.
+//! Tests of the client over real sockets on loopback: the rules that an in-memory transport cannot
+//! show.
 
 #[path = "../client/adapter.rs"]
 mod adapter;
