@@ -17,7 +17,7 @@ mod header {
         "error",
         "amount",
         "config",
-        "cancel",
+        "cancel_token",
         "client",
         "balance",
         "services",
@@ -38,14 +38,14 @@ mod header {
         let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let capi = Path::new(&root).join("src/capi");
         println!("cargo::rerun-if-changed={}", capi.display());
-        let prologue =
-            fs::read_to_string(capi.join("prologue.h")).expect("the opening of the header");
+        let intro =
+            fs::read_to_string(capi.join("header_intro.h")).expect("the opening of the header");
         let version = |part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it");
         let config = cbindgen::Config {
             language: cbindgen::Language::C,
             style: cbindgen::Style::Type,
             cpp_compat: true,
-            header: Some(prologue),
+            header: Some(intro),
             include_guard: Some("SASTAOTP_H".to_owned()),
             no_includes: true,
             sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
@@ -64,7 +64,7 @@ mod header {
             )),
             documentation_style: cbindgen::DocumentationStyle::Doxy,
             usize_is_size_t: true,
-            line_length: 120,
+            line_length: 100,
             ..cbindgen::Config::default()
         };
         let builder =

@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write, stdout};
 use std::time::Duration;
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Amount, Client, EarlyCancel, NumberRequest, WaitOptions};
+use sastaotp::{Amount, Client, NumberRequest, OnTooEarly, WaitOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let elsewhere = std::env::var_os("SASTAOTP_BASE_URL").is_some()
@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prices = client.get_prices(Some("tg"), Some("22"))?;
     let price = prices
         .get("22", "tg")
-        .and_then(|price| price.cost)
+        .and_then(|price| price.price)
         .ok_or("tg is not sold in country 22")?;
     println!("price     {price}");
 
@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("code      {}", sms.code);
     println!("SMS       {}", sms.text.as_deref().unwrap_or("the service gave no text"));
 
-    println!("settled   {:?}", number.close(EarlyCancel::WaitOut)?.state);
+    println!("settled   {:?}", number.close(OnTooEarly::Wait)?.state);
     println!("balance   {}", client.get_balance()?.amount);
     Ok(())
 }

@@ -52,7 +52,7 @@
  * 5. Builders (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterators and leases are for one thread at
  *    a time. Clients, activations, queues and tokens are for any number of threads at once. Results never change: any
  *    number of threads may read one. "_free(NULL)" does nothing; an object must not be freed while another thread uses it.
- *    pthread_cancel of a thread that is in a call ends the process: end the call with a sastaotp_cancel.
+ *    pthread_cancel of a thread that is in a call ends the process: end the call with a sastaotp_cancel_token.
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
@@ -62,7 +62,7 @@
  *    for one whose text or "_json" another thread was asking for as the process forked: a child that asks it may wait for ever.
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
- * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
+ * 9. sastaotp_cancel_token is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
  * 10. The library has threads of its own, which a call may start. It installs no signal handlers, and such a thread blocks the
  *     signals that the calling thread blocked. A program that waits for signals, with signalfd or sigwait, blocks them in all
  *     its threads before the first call: otherwise a thread of the library takes them.
@@ -98,6 +98,11 @@
 typedef struct sastaotp_activation sastaotp_activation;
 
 /**
+ * What the service says about an activation. Immutable: any thread may read it.
+ */
+typedef struct sastaotp_activation_status sastaotp_activation_status;
+
+/**
  * What is in the wallet. Immutable: any thread may read it. Its texts are valid until sastaotp_balance_free.
  */
 typedef struct sastaotp_balance sastaotp_balance;
@@ -106,12 +111,7 @@ typedef struct sastaotp_balance sastaotp_balance;
  * A token that ends calls from another thread, wherever they are blocked: connecting, in the TLS handshake, reading, or
  * sleeping between two polls. Give it to sastaotp_client_with_cancel or sastaotp_activation_with_cancel.
  */
-typedef struct sastaotp_cancel sastaotp_cancel;
-
-/**
- * What the service says that a change did. Immutable: any thread may read it.
- */
-typedef struct sastaotp_change sastaotp_change;
+typedef struct sastaotp_cancel_token sastaotp_cancel_token;
 
 /**
  * A client of the service: connections, budget and bookkeeping. Any number of threads may call at once.
@@ -251,9 +251,9 @@ typedef struct sastaotp_settlement sastaotp_settlement;
 typedef struct sastaotp_sms sastaotp_sms;
 
 /**
- * What the service says about an activation. Immutable: any thread may read it.
+ * What the service says that a change did. Immutable: any thread may read it.
  */
-typedef struct sastaotp_state sastaotp_state;
+typedef struct sastaotp_status_change sastaotp_status_change;
 
 /**
  * A purchase whose caller gave up before its reply. Part of its list: valid until that is freed.
@@ -293,7 +293,7 @@ typedef int32_t sastaotp_retry;
 /**
  * Where the API key goes in a request.
  */
-typedef int32_t sastaotp_key_in;
+typedef int32_t sastaotp_api_key_location;
 
 /**
  * What sastaotp_client_set_status asks for: the values of the service's action setStatus.
@@ -301,24 +301,24 @@ typedef int32_t sastaotp_key_in;
 typedef int32_t sastaotp_set_status;
 
 /**
- * The kinds of sastaotp_state.
+ * The kinds of sastaotp_activation_status.
  */
 typedef int32_t sastaotp_kind_of_state;
 
 /**
- * The kinds of sastaotp_change.
+ * The kinds of sastaotp_status_change.
  */
 typedef int32_t sastaotp_kind_of_change;
 
 /**
  * How an activation ended, as far as it is known.
  */
-typedef int32_t sastaotp_end;
+typedef int32_t sastaotp_ending;
 
 /**
  * What settling does when the service does not let the order be cancelled yet.
  */
-typedef int32_t sastaotp_early_cancel;
+typedef int32_t sastaotp_on_too_early;
 
 /**
  * What became of an order.
@@ -523,17 +523,17 @@ typedef int32_t sastaotp_outcome;
 /**
  * The header X-API-Key: out of URLs, logs and proxies. The default.
  */
-#define SASTAOTP_KEY_IN_HEADER 0
+#define SASTAOTP_API_KEY_IN_HEADER 0
 
 /**
  * The header Authorization: Bearer, which Apache with PHP-FPM often drops.
  */
-#define SASTAOTP_KEY_IN_BEARER 1
+#define SASTAOTP_API_KEY_IN_BEARER 1
 
 /**
  * The parameter api_key, for panels that know no other way.
  */
-#define SASTAOTP_KEY_IN_QUERY 2
+#define SASTAOTP_API_KEY_IN_QUERY 2
 
 /**
  * Cancel the order and refund it.
@@ -563,92 +563,92 @@ typedef int32_t sastaotp_outcome;
 /**
  * No code yet.
  */
-#define SASTAOTP_STATE_WAITING 0
+#define SASTAOTP_ACTIVATION_STATUS_WAITING 0
 
 /**
- * The next code is awaited; sastaotp_state_last_code is the one before, not a new one.
+ * The next code is awaited; sastaotp_activation_status_last_code is the one before, not a new one.
  */
-#define SASTAOTP_STATE_WAITING_FOR_NEXT 1
+#define SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT 1
 
 /**
- * A code is there: sastaotp_state_sms.
+ * A code is there: sastaotp_activation_status_sms.
  */
-#define SASTAOTP_STATE_RECEIVED 2
+#define SASTAOTP_ACTIVATION_STATUS_RECEIVED 2
 
 /**
  * The service says cancelled; for an order that had its code it may also mean completed or expired.
  */
-#define SASTAOTP_STATE_CANCELLED 3
+#define SASTAOTP_ACTIVATION_STATUS_CANCELLED 3
 
 /**
- * A status that this library does not know: sastaotp_state_text. Not an end.
+ * A status that this library does not know: sastaotp_activation_status_text. Not an end.
  */
-#define SASTAOTP_STATE_OTHER 4
+#define SASTAOTP_ACTIVATION_STATUS_OTHER 4
 
 /**
  * The order is cancelled and the wallet refunded.
  */
-#define SASTAOTP_CHANGE_CANCELLED 0
+#define SASTAOTP_STATUS_CHANGE_CANCELLED 0
 
 /**
  * The order was cancelled before.
  */
-#define SASTAOTP_CHANGE_ALREADY_CANCELLED 1
+#define SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED 1
 
 /**
  * The service knows that the SMS was sent.
  */
-#define SASTAOTP_CHANGE_READY 2
+#define SASTAOTP_STATUS_CHANGE_READY 2
 
 /**
  * The service waits for the next code.
  */
-#define SASTAOTP_CHANGE_WAITING_FOR_NEXT 3
+#define SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT 3
 
 /**
  * The order is completed.
  */
-#define SASTAOTP_CHANGE_COMPLETED 4
+#define SASTAOTP_STATUS_CHANGE_COMPLETED 4
 
 /**
  * The service accepted without saying what.
  */
-#define SASTAOTP_CHANGE_ACCEPTED 5
+#define SASTAOTP_STATUS_CHANGE_ACCEPTED 5
 
 /**
- * A word that this library does not know: sastaotp_change_text.
+ * A word that this library does not know: sastaotp_status_change_text.
  */
-#define SASTAOTP_CHANGE_OTHER 6
+#define SASTAOTP_STATUS_CHANGE_OTHER 6
 
 /**
  * Fail with SASTAOTP_TOO_EARLY; sastaotp_error_retry_after_ms says when to try again.
  */
-#define SASTAOTP_EARLY_REPORT 0
+#define SASTAOTP_ON_TOO_EARLY_FAIL 0
 
 /**
  * Wait until it may be cancelled, and take a code that comes meanwhile.
  */
-#define SASTAOTP_EARLY_WAIT_OUT 1
+#define SASTAOTP_ON_TOO_EARLY_WAIT 1
 
 /**
  * It did not, as far as it is known.
  */
-#define SASTAOTP_END_NONE 0
+#define SASTAOTP_ENDING_NONE 0
 
 /**
  * It was completed.
  */
-#define SASTAOTP_END_COMPLETED 1
+#define SASTAOTP_ENDING_COMPLETED 1
 
 /**
  * It was cancelled, by its owner or by the service.
  */
-#define SASTAOTP_END_CANCELLED 2
+#define SASTAOTP_ENDING_CANCELLED 2
 
 /**
  * Its time was over.
  */
-#define SASTAOTP_END_EXPIRED 3
+#define SASTAOTP_ENDING_EXPIRED 3
 
 /**
  * Completed; its price is spent.
@@ -716,7 +716,7 @@ const char *sastaotp_status_name(sastaotp_status status);
  *
  * NULL gives SASTAOTP_OK. Any thread. Since 0.1.0.
  */
-sastaotp_status sastaotp_error_status(const sastaotp_error *error);
+sastaotp_status sastaotp_error_kind(const sastaotp_error *error);
 
 /**
  * Returns the failure as one sentence: what was being done, what came back, what to do. Such as
@@ -775,10 +775,11 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error);
  *
  * NULL as error gives false; NULL as millis only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_error_retry_after_ms(const sastaotp_error *error, uint32_t *millis);
+bool sastaotp_error_retry_after_ms(const sastaotp_error *error,
+                                   uint32_t *millis);
 
 /**
- * Returns the row of the fault matrix, such as "N06", where the failure is one; else NULL.
+ * Returns the row of the fault matrix, such as "reply_lost", where the failure is one; else NULL.
  *
  * NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
  */
@@ -820,7 +821,9 @@ void sastaotp_error_free(sastaotp_error *error);
  * Returns how many bytes the text has, without the NUL, as snprintf does: where `size` is not larger, the text was cut
  * to fit. 32 are always enough. NULL as buffer, or a size of 0, only counts. Cannot fail. Any thread. Since 0.1.0.
  */
-size_t sastaotp_amount_format(int64_t micros, char *buffer, size_t size);
+size_t sastaotp_amount_format(int64_t micros,
+                              char *buffer,
+                              size_t size);
 
 /**
  * Reads rupees with a point and at most six decimals, such as "18.50", as micro-rupees. Exact.
@@ -828,7 +831,9 @@ size_t sastaotp_amount_format(int64_t micros, char *buffer, size_t size);
  * Fails with SASTAOTP_CONFIG where the text is no such amount or does not fit, and where an argument is NULL. Any
  * thread. Since 0.1.0.
  */
-sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sastaotp_error **error);
+sastaotp_status sastaotp_amount_parse(const char *rupees,
+                                      int64_t *micros,
+                                      sastaotp_error **error);
 
 /**
  * Makes settings with every default and no API key.
@@ -843,21 +848,26 @@ sastaotp_config *sastaotp_config_new(void);
  * `*config` is yours: sastaotp_config_free. A NULL place is refused. Fails with SASTAOTP_CONFIG where a variable is not
  * UTF-8. Any thread, while none changes the environment. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_from_env(sastaotp_config **config, sastaotp_error **error);
+sastaotp_status sastaotp_config_from_env(sastaotp_config **config,
+                                         sastaotp_error **error);
 
 /**
  * Sets the API key: 1 to 256 visible ASCII characters, checked by sastaotp_client_new.
  *
  * The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config, const char *api_key, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config,
+                                            const char *api_key,
+                                            sastaotp_error **error);
 
 /**
- * Sets where the API key goes in a request; SASTAOTP_KEY_IN_HEADER by default.
+ * Sets where the API key goes in a request; SASTAOTP_API_KEY_IN_HEADER by default.
  *
  * NULL as config, or a value that is no constant, is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_key_in(sastaotp_config *config, sastaotp_key_in place, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_api_key_location(sastaotp_config *config,
+                                                     sastaotp_api_key_location place,
+                                                     sastaotp_error **error);
 
 /**
  * Sets the address of the service: https, or http to this machine alone. The vendor's by default. Checked by
@@ -865,7 +875,9 @@ sastaotp_status sastaotp_config_set_key_in(sastaotp_config *config, sastaotp_key
  *
  * The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config,
+                                             const char *base_url,
+                                             sastaotp_error **error);
 
 /**
  * Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/" and the version by
@@ -893,7 +905,9 @@ sastaotp_status sastaotp_config_add_ca_pem(sastaotp_config *config,
  *
  * NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config, uint32_t count, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config,
+                                                    uint32_t count,
+                                                    sastaotp_error **error);
 
 /**
  * Sets the total that charges may reach, in micro-rupees. A purchase that could go beyond is refused before it is sent; a
@@ -911,7 +925,9 @@ sastaotp_status sastaotp_config_set_budget(sastaotp_config *config,
  *
  * NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t millis, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config,
+                                               uint32_t millis,
+                                               sastaotp_error **error);
 
 /**
  * Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
@@ -933,30 +949,30 @@ void sastaotp_config_free(sastaotp_config *config);
 /**
  * Makes a token that is not triggered.
  *
- * Returns an object that is yours: sastaotp_cancel_free. Cannot fail. Any thread. Since 0.1.0.
+ * Returns an object that is yours: sastaotp_cancel_token_free. Cannot fail. Any thread. Since 0.1.0.
  */
-sastaotp_cancel *sastaotp_cancel_new(void);
+sastaotp_cancel_token *sastaotp_cancel_token_new(void);
 
 /**
  * Triggers the token: every call that uses it returns SASTAOTP_CANCELLED within 100 ms, and so does every later one.
  *
  * NULL does nothing. Any thread, while others are blocked in calls; not from a signal handler. Since 0.1.0.
  */
-void sastaotp_cancel_trigger(const sastaotp_cancel *cancel);
+void sastaotp_cancel_token_trigger(const sastaotp_cancel_token *cancel);
 
 /**
  * Says whether the token was triggered.
  *
  * NULL gives false. Any thread. Since 0.1.0.
  */
-bool sastaotp_cancel_is_triggered(const sastaotp_cancel *cancel);
+bool sastaotp_cancel_token_is_triggered(const sastaotp_cancel_token *cancel);
 
 /**
  * Frees the token. Clients and activations that were made with it go on, and can no longer be ended by it.
  *
  * NULL does nothing. Since 0.1.0.
  */
-void sastaotp_cancel_free(sastaotp_cancel *cancel);
+void sastaotp_cancel_token_free(sastaotp_cancel_token *cancel);
 
 /**
  * Makes a client from settings. Sends nothing.
@@ -989,7 +1005,7 @@ sastaotp_status sastaotp_client_from_env(sastaotp_client **client,
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_with_cancel(const sastaotp_client *client,
-                                            const sastaotp_cancel *cancel,
+                                            const sastaotp_cancel_token *cancel,
                                             sastaotp_client **handle,
                                             sastaotp_error **error);
 
@@ -1019,7 +1035,8 @@ void sastaotp_client_free(sastaotp_client *client);
  *
  * NULL as client gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_client_budget_left(const sastaotp_client *client, int64_t *micros);
+bool sastaotp_client_budget_left(const sastaotp_client *client,
+                                 int64_t *micros);
 
 /**
  * Reads the wallet. Action getBalance.
@@ -1175,12 +1192,12 @@ sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
 /**
  * Reads the state of an activation. Action getStatus, and getStatusV2 for the text of a message.
  *
- * `*state` is yours: sastaotp_state_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
+ * `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
  * with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_get_status(const sastaotp_client *client,
                                            const char *id,
-                                           sastaotp_state **state,
+                                           sastaotp_activation_status **state,
                                            sastaotp_error **error);
 
 /**
@@ -1191,14 +1208,14 @@ sastaotp_status sastaotp_client_get_status(const sastaotp_client *client,
  * No sastaotp_activation learns of it: its own functions are the ones that keep the codes of an order apart, and know how it
  * ended.
  *
- * `*change` is yours: sastaotp_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
+ * `*change` is yours: sastaotp_status_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
  * SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or SASTAOTP_REJECTED. NULL arguments and a status that is no constant are refused with
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
                                            const char *id,
                                            sastaotp_set_status status,
-                                           sastaotp_change **change,
+                                           sastaotp_status_change **change,
                                            sastaotp_error **error);
 
 /**
@@ -1304,21 +1321,24 @@ const char *sastaotp_service_name(const sastaotp_service *service);
  *
  * NULL as service gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_service_price(const sastaotp_service *service, int64_t *micros);
+bool sastaotp_service_price(const sastaotp_service *service,
+                            int64_t *micros);
 
 /**
  * Tells how many numbers there are. Returns false, and writes nothing, where the service does not say.
  *
  * NULL as service gives false; NULL as count only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_service_available(const sastaotp_service *service, uint64_t *count);
+bool sastaotp_service_available(const sastaotp_service *service,
+                                uint64_t *count);
 
 /**
  * Tells whether one number can get several codes. Returns false, and writes nothing, where the service does not say.
  *
  * NULL as service gives false; NULL as multi_sms only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_service_multi_sms(const sastaotp_service *service, bool *multi_sms);
+bool sastaotp_service_multi_sms(const sastaotp_service *service,
+                                bool *multi_sms);
 
 /**
  * Tells how long after the purchase an order expires, in milliseconds. Returns false, and writes nothing, where the service
@@ -1362,14 +1382,16 @@ const char *sastaotp_offer_country_name(const sastaotp_offer *offer);
  *
  * NULL as offer gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_offer_price(const sastaotp_offer *offer, int64_t *micros);
+bool sastaotp_offer_price(const sastaotp_offer *offer,
+                          int64_t *micros);
 
 /**
  * Tells how many numbers there are. Returns false, and writes nothing, where the service does not say.
  *
  * NULL as offer gives false; NULL as count only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_offer_available(const sastaotp_offer *offer, uint64_t *count);
+bool sastaotp_offer_available(const sastaotp_offer *offer,
+                              uint64_t *count);
 
 /**
  * Returns how many entries there are: unfiltered, some eighty thousand.
@@ -1384,14 +1406,18 @@ size_t sastaotp_prices_count(const sastaotp_prices *prices);
  *
  * NULL as prices, country or service gives false; NULL as index only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_prices_find(const sastaotp_prices *prices, const char *country, const char *service, size_t *index);
+bool sastaotp_prices_find(const sastaotp_prices *prices,
+                          const char *country,
+                          const char *service,
+                          size_t *index);
 
 /**
  * Returns the code of an entry's country; "*" and "any" are the service's own words. NULL behind the end.
  *
  * NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_prices_country(const sastaotp_prices *prices, size_t index);
+const char *sastaotp_prices_country(const sastaotp_prices *prices,
+                                    size_t index);
 
 /**
  * Returns the code of an entry's service. NULL behind the end.
@@ -1406,9 +1432,9 @@ const char *sastaotp_prices_service(const sastaotp_prices *prices, size_t index)
  *
  * NULL as prices gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_prices_cost(const sastaotp_prices *prices,
-                          size_t index,
-                          int64_t *micros);
+bool sastaotp_prices_price(const sastaotp_prices *prices,
+                           size_t index,
+                           int64_t *micros);
 
 /**
  * Tells how many numbers there are. Returns false, and writes nothing, behind the end or where the service does not say. The
@@ -1502,7 +1528,8 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
  *
  * NULL as orders gives false; NULL as count only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
+bool sastaotp_orders_total(const sastaotp_orders *orders,
+                           uint64_t *count);
 
 /**
  * Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; extra_orders, the activations on the page
@@ -1574,7 +1601,7 @@ const char *sastaotp_order_code(const sastaotp_order *order);
  *
  * NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_order_created_at(const sastaotp_order *order);
+const char *sastaotp_order_created_text(const sastaotp_order *order);
 
 /**
  * Tells when it was bought, in milliseconds since 1970. Returns false, and writes nothing, where the service does not give
@@ -1582,19 +1609,20 @@ const char *sastaotp_order_created_at(const sastaotp_order *order);
  *
  * NULL as order gives false; NULL as millis only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_order_created_ms(const sastaotp_order *order,
-                               int64_t *millis);
+bool sastaotp_order_created_at_ms(const sastaotp_order *order,
+                                  int64_t *millis);
 
 /**
  * Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the reply does not say.
  *
  * NULL as order gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_order_price(const sastaotp_order *order, int64_t *micros);
+bool sastaotp_order_price(const sastaotp_order *order,
+                          int64_t *micros);
 
 /**
  * Returns the order as JSON: order_id, activation_id, phone_number, service, country, price_micros, status, code,
- * created_at, created_ms, raw.
+ * created_text, created_at_ms, raw.
  *
  * NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
  */
@@ -1685,7 +1713,7 @@ bool sastaotp_intent_watermark(const sastaotp_intent *intent,
  *
  * NULL gives 0. Any thread. Since 0.1.0.
  */
-int64_t sastaotp_intent_started_ms(const sastaotp_intent *intent);
+int64_t sastaotp_intent_started_at_ms(const sastaotp_intent *intent);
 
 /**
  * Copies an intent, to keep it beyond the error or list that it is part of.
@@ -1735,7 +1763,8 @@ sastaotp_status sastaotp_number_request_set_max_price(sastaotp_number_request *r
  *
  * NULL as request is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_number_request_accept_any_price(sastaotp_number_request *request, sastaotp_error **error);
+sastaotp_status sastaotp_number_request_accept_any_price(sastaotp_number_request *request,
+                                                         sastaotp_error **error);
 
 /**
  * Asks for a provider.
@@ -1751,7 +1780,8 @@ sastaotp_status sastaotp_number_request_set_operator(sastaotp_number_request *re
  *
  * NULL as request is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_number_request_ask_multi_sms(sastaotp_number_request *request, sastaotp_error **error);
+sastaotp_status sastaotp_number_request_ask_multi_sms(sastaotp_number_request *request,
+                                                      sastaotp_error **error);
 
 /**
  * Frees a request.
@@ -1800,7 +1830,8 @@ const char *sastaotp_purchase_country(const sastaotp_purchase *purchase);
  *
  * NULL as purchase gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_purchase_price(const sastaotp_purchase *purchase, int64_t *micros);
+bool sastaotp_purchase_price(const sastaotp_purchase *purchase,
+                             int64_t *micros);
 
 /**
  * Tells whether the service sells further codes on this number. Returns false, and writes nothing, where the reply does not
@@ -1869,7 +1900,7 @@ const char *sastaotp_sms_sender(const sastaotp_sms *sms);
  *
  * NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_sms_received_at(const sastaotp_sms *sms);
+const char *sastaotp_sms_received_text(const sastaotp_sms *sms);
 
 /**
  * Says whether the same code came for the order before.
@@ -1879,7 +1910,7 @@ const char *sastaotp_sms_received_at(const sastaotp_sms *sms);
 bool sastaotp_sms_is_repeat(const sastaotp_sms *sms);
 
 /**
- * Returns the message as JSON: code, text, sender, received_at, is_repeat, raw.
+ * Returns the message as JSON: code, text, sender, received_text, is_repeat, raw.
  *
  * NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
  */
@@ -1895,58 +1926,58 @@ void sastaotp_sms_free(sastaotp_sms *sms);
 /**
  * Returns what state it is.
  *
- * NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
+ * NULL gives SASTAOTP_ACTIVATION_STATUS_OTHER. Any thread. Since 0.1.0.
  */
-sastaotp_kind_of_state sastaotp_state_kind(const sastaotp_state *state);
+sastaotp_kind_of_state sastaotp_activation_status_kind(const sastaotp_activation_status *state);
 
 /**
  * Returns the message that came; NULL where none did.
  *
  * The message is the state's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
  */
-const sastaotp_sms *sastaotp_state_sms(const sastaotp_state *state);
+const sastaotp_sms *sastaotp_activation_status_sms(const sastaotp_activation_status *state);
 
 /**
  * Returns the code before the one that is awaited; NULL where the service does not repeat it.
  *
  * NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_state_last_code(const sastaotp_state *state);
+const char *sastaotp_activation_status_last_code(const sastaotp_activation_status *state);
 
 /**
  * Returns a status that this library does not know, as the service wrote it; NULL for one that it knows.
  *
  * NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_state_text(const sastaotp_state *state);
+const char *sastaotp_activation_status_text(const sastaotp_activation_status *state);
 
 /**
  * Returns the state as JSON: status (waiting, waiting_for_next, received, cancelled or other), sms, last_code, text, raw.
  *
  * NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_state_json(const sastaotp_state *state);
+const char *sastaotp_activation_status_json(const sastaotp_activation_status *state);
 
 /**
  * Frees a state and its message.
  *
  * NULL does nothing. Since 0.1.0.
  */
-void sastaotp_state_free(sastaotp_state *state);
+void sastaotp_activation_status_free(sastaotp_activation_status *state);
 
 /**
  * Returns what change it is.
  *
- * NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
+ * NULL gives SASTAOTP_STATUS_CHANGE_OTHER. Any thread. Since 0.1.0.
  */
-sastaotp_kind_of_change sastaotp_change_kind(const sastaotp_change *change);
+sastaotp_kind_of_change sastaotp_status_change_kind(const sastaotp_status_change *change);
 
 /**
  * Returns a word that this library does not know, as the service wrote it; NULL for a change that it knows.
  *
  * NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_change_text(const sastaotp_change *change);
+const char *sastaotp_status_change_text(const sastaotp_status_change *change);
 
 /**
  * Returns the change as JSON: change (cancelled, already_cancelled, ready, waiting_for_next, completed, accepted or other),
@@ -1954,14 +1985,14 @@ const char *sastaotp_change_text(const sastaotp_change *change);
  *
  * NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
  */
-const char *sastaotp_change_json(const sastaotp_change *change);
+const char *sastaotp_status_change_json(const sastaotp_status_change *change);
 
 /**
  * Frees a change.
  *
  * NULL does nothing. Since 0.1.0.
  */
-void sastaotp_change_free(sastaotp_change *change);
+void sastaotp_status_change_free(sastaotp_status_change *change);
 
 /**
  * Returns the id for the other calls, and for sastaotp_client_activation in a later run.
@@ -1982,7 +2013,8 @@ const char *sastaotp_activation_phone_number(const sastaotp_activation *activati
  *
  * NULL as activation gives false; NULL as micros only asks. Any thread. Since 0.1.0.
  */
-bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *micros);
+bool sastaotp_activation_price(const sastaotp_activation *activation,
+                               int64_t *micros);
 
 /**
  * Tells when the order expires, in milliseconds since 1970. Returns false, and writes nothing, where the service did not say.
@@ -2023,9 +2055,9 @@ sastaotp_sms *sastaotp_activation_code_at(const sastaotp_activation *activation,
 /**
  * Returns how the order ended, as far as it is known. Sends nothing.
  *
- * NULL gives SASTAOTP_END_NONE. Any thread. Since 0.1.0.
+ * NULL gives SASTAOTP_ENDING_NONE. Any thread. Since 0.1.0.
  */
-sastaotp_end sastaotp_activation_end(const sastaotp_activation *activation);
+sastaotp_ending sastaotp_activation_ending(const sastaotp_activation *activation);
 
 /**
  * Makes a handle of the same activation whose calls `cancel` ends.
@@ -2034,7 +2066,7 @@ sastaotp_end sastaotp_activation_end(const sastaotp_activation *activation);
  * SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_with_cancel(const sastaotp_activation *activation,
-                                                const sastaotp_cancel *cancel,
+                                                const sastaotp_cancel_token *cancel,
                                                 sastaotp_activation **handle,
                                                 sastaotp_error **error);
 
@@ -2053,12 +2085,12 @@ sastaotp_status sastaotp_activation_with_timeout_ms(const sastaotp_activation *a
 /**
  * Asks the service once for the state. A code that comes back is kept. Action getStatus.
  *
- * `*state` is yours: sastaotp_state_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
+ * `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
  * with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
  */
-sastaotp_status sastaotp_activation_poll(const sastaotp_activation *activation,
-                                         sastaotp_state **state,
-                                         sastaotp_error **error);
+sastaotp_status sastaotp_activation_get_status(const sastaotp_activation *activation,
+                                               sastaotp_activation_status **state,
+                                               sastaotp_error **error);
 
 /**
  * Makes options with every default.
@@ -2082,7 +2114,8 @@ sastaotp_status sastaotp_wait_options_set_interval_ms(sastaotp_wait_options *opt
  *
  * NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
  */
-sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options, sastaotp_error **error);
+sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *options,
+                                                       sastaotp_error **error);
 
 /**
  * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
@@ -2173,7 +2206,7 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
  * `early` that is no constant are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation,
-                                           sastaotp_early_cancel early,
+                                           sastaotp_on_too_early early,
                                            sastaotp_settlement **settlement,
                                            sastaotp_error **error);
 
@@ -2183,9 +2216,9 @@ sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation
  * `*again` is yours: sastaotp_activation_free. Fails as sastaotp_client_reget_number does. NULL arguments are refused with
  * SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
  */
-sastaotp_status sastaotp_activation_reget(const sastaotp_activation *activation,
-                                          sastaotp_activation **again,
-                                          sastaotp_error **error);
+sastaotp_status sastaotp_activation_reget_number(const sastaotp_activation *activation,
+                                                 sastaotp_activation **again,
+                                                 sastaotp_error **error);
 
 /**
  * Frees an activation or a handle of one. The order stays as it is.
@@ -2238,7 +2271,7 @@ const sastaotp_activation *sastaotp_lease_activation(const sastaotp_lease *lease
  * the lease ended before or an argument is NULL. One thread at a time. Since 0.1.0.
  */
 sastaotp_status sastaotp_lease_close(sastaotp_lease *lease,
-                                     sastaotp_early_cancel early,
+                                     sastaotp_on_too_early early,
                                      sastaotp_settlement **settlement,
                                      sastaotp_error **error);
 
@@ -2274,7 +2307,8 @@ size_t sastaotp_reconciliation_count(const sastaotp_reconciliation *reconciliati
  *
  * The order is the reconciliation's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
  */
-const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation *reconciliation, size_t index);
+const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation *reconciliation,
+                                                  size_t index);
 
 /**
  * Says whether the history was read down to what was known before the purchase. Otherwise a candidate may be older than it.
@@ -2309,7 +2343,8 @@ size_t sastaotp_unclaimed_list_count(const sastaotp_unclaimed_list *list);
  *
  * The purchase is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
  */
-const sastaotp_unclaimed *sastaotp_unclaimed_list_get(const sastaotp_unclaimed_list *list, size_t index);
+const sastaotp_unclaimed *sastaotp_unclaimed_list_get(const sastaotp_unclaimed_list *list,
+                                                      size_t index);
 
 /**
  * Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown), purchase and error.

@@ -122,9 +122,9 @@ enum class phase : std::int32_t {
 
 /// Where the API key goes in a request: the header X-API-Key, the header Authorization, or the parameter api_key.
 enum class key_in : std::int32_t {
-    header = SASTAOTP_KEY_IN_HEADER,
-    bearer = SASTAOTP_KEY_IN_BEARER,
-    query = SASTAOTP_KEY_IN_QUERY,
+    header = SASTAOTP_API_KEY_IN_HEADER,
+    bearer = SASTAOTP_API_KEY_IN_BEARER,
+    query = SASTAOTP_API_KEY_IN_QUERY,
 };
 
 /// What client::set_status asks for: the values of the service's action setStatus.
@@ -138,37 +138,37 @@ enum class set_status : std::int32_t {
 
 /// The kinds of a state.
 enum class state_kind : std::int32_t {
-    waiting = SASTAOTP_STATE_WAITING,
-    waiting_for_next = SASTAOTP_STATE_WAITING_FOR_NEXT,
-    received = SASTAOTP_STATE_RECEIVED,
-    cancelled = SASTAOTP_STATE_CANCELLED,
-    other = SASTAOTP_STATE_OTHER,
+    waiting = SASTAOTP_ACTIVATION_STATUS_WAITING,
+    waiting_for_next = SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT,
+    received = SASTAOTP_ACTIVATION_STATUS_RECEIVED,
+    cancelled = SASTAOTP_ACTIVATION_STATUS_CANCELLED,
+    other = SASTAOTP_ACTIVATION_STATUS_OTHER,
 };
 
 /// The kinds of a change.
 enum class change_kind : std::int32_t {
-    cancelled = SASTAOTP_CHANGE_CANCELLED,
-    already_cancelled = SASTAOTP_CHANGE_ALREADY_CANCELLED,
-    ready = SASTAOTP_CHANGE_READY,
-    waiting_for_next = SASTAOTP_CHANGE_WAITING_FOR_NEXT,
-    completed = SASTAOTP_CHANGE_COMPLETED,
-    accepted = SASTAOTP_CHANGE_ACCEPTED,
-    other = SASTAOTP_CHANGE_OTHER,
+    cancelled = SASTAOTP_STATUS_CHANGE_CANCELLED,
+    already_cancelled = SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED,
+    ready = SASTAOTP_STATUS_CHANGE_READY,
+    waiting_for_next = SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT,
+    completed = SASTAOTP_STATUS_CHANGE_COMPLETED,
+    accepted = SASTAOTP_STATUS_CHANGE_ACCEPTED,
+    other = SASTAOTP_STATUS_CHANGE_OTHER,
 };
 
 /// What settling does when the service does not let the order be cancelled yet: throw status::too_early, or wait until
 /// it does and take a code that comes meanwhile.
 enum class early_cancel : std::int32_t {
-    report = SASTAOTP_EARLY_REPORT,
-    wait_out = SASTAOTP_EARLY_WAIT_OUT,
+    report = SASTAOTP_ON_TOO_EARLY_FAIL,
+    wait_out = SASTAOTP_ON_TOO_EARLY_WAIT,
 };
 
 /// How an activation ended, as far as it is known.
 enum class ending : std::int32_t {
-    none = SASTAOTP_END_NONE,
-    completed = SASTAOTP_END_COMPLETED,
-    cancelled = SASTAOTP_END_CANCELLED,
-    expired = SASTAOTP_END_EXPIRED,
+    none = SASTAOTP_ENDING_NONE,
+    completed = SASTAOTP_ENDING_COMPLETED,
+    cancelled = SASTAOTP_ENDING_CANCELLED,
+    expired = SASTAOTP_ENDING_EXPIRED,
 };
 
 /// What became of an order. After `code_arrived` it is open: complete it.
@@ -471,7 +471,7 @@ public:
         return detail::told<std::uint64_t>(sastaotp_intent_watermark, object_);
     }
     /// Returns when the intent was made.
-    time_point started() const noexcept { return detail::value<time_point>(sastaotp_intent_started_ms(object_)); }
+    time_point started() const noexcept { return detail::value<time_point>(sastaotp_intent_started_at_ms(object_)); }
 };
 
 /// Why a call failed: facts that stand beside each other, and a sentence. It never holds the API key. Any thread.
@@ -482,7 +482,7 @@ public:
     /// Returns what kind of failure it is.
     sastaotp::status status() const noexcept {
         // Without an object it is the refusal of an argument by this header.
-        return object_ ? sastaotp::status(sastaotp_error_status(object_)) : sastaotp::status::config;
+        return object_ ? sastaotp::status(sastaotp_error_kind(object_)) : sastaotp::status::config;
     }
     /// Returns the failure as one sentence: what was being done, what came back, what to do.
     std::string_view message() const noexcept { return detail::lent(sastaotp_error_message(object_)); }
@@ -620,18 +620,18 @@ public:
 };
 
 /// A token that ends calls from another thread, wherever they are blocked. Any thread.
-class cancel : public detail::owned<detail::view<sastaotp_cancel>, sastaotp_cancel_free> {
+class cancel : public detail::owned<detail::view<sastaotp_cancel_token>, sastaotp_cancel_token_free> {
 public:
     using owned::owned;
 
     /// Makes a token that is not triggered.
-    cancel() noexcept : owned(sastaotp_cancel_new()) {}
+    cancel() noexcept : owned(sastaotp_cancel_token_new()) {}
 
     /// Triggers the token: every call that uses it throws status::cancelled within 100 ms, and so does every later one.
     /// Not from a signal handler.
-    void trigger() const noexcept { sastaotp_cancel_trigger(object_); }
+    void trigger() const noexcept { sastaotp_cancel_token_trigger(object_); }
     /// Says whether the token was triggered.
-    bool is_triggered() const noexcept { return sastaotp_cancel_is_triggered(object_); }
+    bool is_triggered() const noexcept { return sastaotp_cancel_token_is_triggered(object_); }
 };
 
 /// The settings of a client, set in a chain: `config().api_key(key).budget(most)`. One thread at a time; can make many
@@ -655,7 +655,7 @@ public:
 
     /// Sets where the API key goes in a request; key_in::header by default.
     config &key_in(sastaotp::key_in place) & {
-        return set(sastaotp_config_set_key_in, static_cast<sastaotp_key_in>(place));
+        return set(sastaotp_config_set_api_key_location, static_cast<sastaotp_api_key_location>(place));
     }
     config key_in(sastaotp::key_in place) && { return std::move(key_in(place)); }
 
@@ -862,7 +862,7 @@ public:
     /// Returns the code of the service.
     std::string_view service() const noexcept { return detail::lent(sastaotp_prices_service(table_, row_)); }
     /// Returns what a number costs; absent where the figure of the reply cannot be read.
-    std::optional<amount> cost() const noexcept { return detail::told<amount>(sastaotp_prices_cost, table_, row_); }
+    std::optional<amount> cost() const noexcept { return detail::told<amount>(sastaotp_prices_price, table_, row_); }
     /// Returns how many numbers there are; absent where the service does not say. The live service says 999 everywhere.
     std::optional<std::uint32_t> available() const noexcept {
         return detail::told<std::uint32_t>(sastaotp_prices_available, table_, row_);
@@ -954,11 +954,11 @@ public:
     std::optional<std::string_view> code() const noexcept { return detail::lent_some(sastaotp_order_code(object_)); }
     /// Returns when it was bought, in the words of the service: the zone of that time is not known.
     std::optional<std::string_view> created_at() const noexcept {
-        return detail::lent_some(sastaotp_order_created_at(object_));
+        return detail::lent_some(sastaotp_order_created_text(object_));
     }
     /// Returns when it was bought; absent where the service does not give seconds since 1970.
     std::optional<time_point> created() const noexcept {
-        return detail::told<time_point>(sastaotp_order_created_ms, object_);
+        return detail::told<time_point>(sastaotp_order_created_at_ms, object_);
     }
     /// Returns what was charged.
     std::optional<amount> price() const noexcept { return detail::told<amount>(sastaotp_order_price, object_); }
@@ -1052,7 +1052,7 @@ public:
     std::optional<std::string_view> sender() const noexcept { return detail::lent_some(sastaotp_sms_sender(object_)); }
     /// Returns when it came, in the words of the service: the zone of that time is not known.
     std::optional<std::string_view> received_at() const noexcept {
-        return detail::lent_some(sastaotp_sms_received_at(object_));
+        return detail::lent_some(sastaotp_sms_received_text(object_));
     }
     /// Says whether the same code came for the order before.
     bool is_repeat() const noexcept { return sastaotp_sms_is_repeat(object_); }
@@ -1074,37 +1074,37 @@ public:
 };
 
 /// What the service says about an activation. Any thread.
-class state : public detail::owned<detail::view<const sastaotp_state>, sastaotp_state_free> {
+class state : public detail::owned<detail::view<const sastaotp_activation_status>, sastaotp_activation_status_free> {
 public:
     using owned::owned;
 
     /// Returns what state it is.
-    state_kind kind() const noexcept { return state_kind(sastaotp_state_kind(object_)); }
+    state_kind kind() const noexcept { return state_kind(sastaotp_activation_status_kind(object_)); }
     /// Returns the message that came; absent where none did.
-    std::optional<sms_view> sms() const noexcept { return detail::part<sms_view>(sastaotp_state_sms(object_)); }
+    std::optional<sms_view> sms() const noexcept { return detail::part<sms_view>(sastaotp_activation_status_sms(object_)); }
     /// Returns the code before the one that is awaited; absent where the service does not repeat it.
     std::optional<std::string_view> last_code() const noexcept {
-        return detail::lent_some(sastaotp_state_last_code(object_));
+        return detail::lent_some(sastaotp_activation_status_last_code(object_));
     }
     /// Returns a status that this library does not know, as the service wrote it; absent for one that it knows.
-    std::optional<std::string_view> text() const noexcept { return detail::lent_some(sastaotp_state_text(object_)); }
+    std::optional<std::string_view> text() const noexcept { return detail::lent_some(sastaotp_activation_status_text(object_)); }
     /// Returns the state as JSON: status (waiting, waiting_for_next, received, cancelled or other), sms, last_code,
     /// text, raw.
-    std::string_view json() const noexcept { return detail::lent(sastaotp_state_json(object_)); }
+    std::string_view json() const noexcept { return detail::lent(sastaotp_activation_status_json(object_)); }
 };
 
 /// What the service says that a change did. Any thread.
-class change : public detail::owned<detail::view<const sastaotp_change>, sastaotp_change_free> {
+class change : public detail::owned<detail::view<const sastaotp_status_change>, sastaotp_status_change_free> {
 public:
     using owned::owned;
 
     /// Returns what change it is.
-    change_kind kind() const noexcept { return change_kind(sastaotp_change_kind(object_)); }
+    change_kind kind() const noexcept { return change_kind(sastaotp_status_change_kind(object_)); }
     /// Returns a word that this library does not know, as the service wrote it; absent for a change that it knows.
-    std::optional<std::string_view> text() const noexcept { return detail::lent_some(sastaotp_change_text(object_)); }
+    std::optional<std::string_view> text() const noexcept { return detail::lent_some(sastaotp_status_change_text(object_)); }
     /// Returns the change as JSON: change (cancelled, already_cancelled, ready, waiting_for_next, completed, accepted
     /// or other), text, raw.
-    std::string_view json() const noexcept { return detail::lent(sastaotp_change_json(object_)); }
+    std::string_view json() const noexcept { return detail::lent(sastaotp_status_change_json(object_)); }
 };
 
 /// How an order was closed. Any thread.
@@ -1198,7 +1198,7 @@ public:
         return found;
     }
     /// Returns how the order ended, as far as it is known. Sends nothing.
-    sastaotp::ending ending() const noexcept { return sastaotp::ending(sastaotp_activation_end(object_)); }
+    sastaotp::ending ending() const noexcept { return sastaotp::ending(sastaotp_activation_ending(object_)); }
 
     /// Makes a handle of the same activation whose calls `token` ends. The handle may outlive both.
     activation with_cancel(const sastaotp::cancel &token) const;
@@ -1208,7 +1208,7 @@ public:
 
     /// Asks the service once for the state. A code that comes back is kept. Action getStatus. Throws an error of a
     /// read, or status::not_found.
-    state poll() const { return detail::make<state>(sastaotp_activation_poll, object_); }
+    state poll() const { return detail::make<state>(sastaotp_activation_get_status, object_); }
 
     /// Waits for a code, `time` at most. Actions getStatus, and getStatusV2 for the text of the message.
     ///
@@ -1246,7 +1246,7 @@ public:
     /// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be
     /// read is an error, and the order stays open. Action setStatus, 6 or 8.
     settlement settle(early_cancel early) const {
-        return detail::make<settlement>(sastaotp_activation_settle, object_, static_cast<sastaotp_early_cancel>(early));
+        return detail::make<settlement>(sastaotp_activation_settle, object_, static_cast<sastaotp_on_too_early>(early));
     }
     /// Buys the same number again, after this order was completed. Action regetNumber. COSTS MONEY, as much as the
     /// first time. Throws as client::reget_number does.
@@ -1284,7 +1284,7 @@ inline activation activation_view::with_timeout(detail::duration time) const {
 }
 
 inline activation activation_view::reget() const {
-    return detail::make<activation>(sastaotp_activation_reget, object_);
+    return detail::make<activation>(sastaotp_activation_reget_number, object_);
 }
 
 /// A number that its destructor settles: completed when a code came, else cancelled for its refund. `number->id()` and
@@ -1304,7 +1304,7 @@ public:
     /// Ends the lease and settles the order. Throws as activation_view::settle does, and then client::unclaimed lists
     /// the number; throws status::config where the lease ended before.
     settlement close(early_cancel early) {
-        return detail::make<settlement>(sastaotp_lease_close, object_, static_cast<sastaotp_early_cancel>(early));
+        return detail::make<settlement>(sastaotp_lease_close, object_, static_cast<sastaotp_on_too_early>(early));
     }
     /// Ends the lease and leaves the order as it is. Throws status::config where the lease ended before.
     sastaotp::activation keep() { return detail::make<sastaotp::activation>(sastaotp_lease_keep, object_); }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::Cancel;
+use crate::CancelToken;
 
 /// One reading of both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Moment;
 
     /// Pauses for `duration` or until `cancel` is triggered; says whether the pause was slept to its end.
-    fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool;
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool;
 }
 
 /// The machine's clocks.
@@ -50,7 +50,7 @@ impl Clock for SystemClock {
         Moment { monotonic: self.start.elapsed(), wall: SystemTime::now() }
     }
 
-    fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
         !cancel.wait(duration)
     }
 }
@@ -79,7 +79,7 @@ impl Clock for ManualClock {
         *self.moment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
         if cancel.is_cancelled() {
             return false;
         }

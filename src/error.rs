@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
 use crate::protocol::{
-    Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, document,
+    Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, json_output,
 };
 use crate::transport::{Cause, Phase, TransportError};
 
@@ -26,13 +26,13 @@ const LONGEST_DOING: usize = 200;
 ///
 /// Decide by the facts, not by the sentence. For a purchase the first question is [`Error::charge`].
 #[derive(Clone)]
-pub struct Error(Box<Facts>);
+pub struct Error(Box<Inner>);
 
 #[derive(Clone)]
-struct Facts {
+struct Inner {
     kind: ErrorKind,
-    doing: String,
-    what: String,
+    operation: String,
+    reason: String,
     hint: String,
     code: Option<Code>,
     http_status: Option<u16>,
@@ -40,7 +40,7 @@ struct Facts {
     charge: Charge,
     retry: Retry,
     /// The pause that a `Retry-After` header asked for.
-    told: Option<Duration>,
+    retry_after: Option<Duration>,
     /// How old the order must be for what was refused, where the service said that and not how long to wait.
     least_age: Option<Duration>,
     fault: Option<&'static str>,
@@ -128,18 +128,18 @@ pub enum Retry {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, doing: &str, what: impl Into<String>) -> Self {
-        Self(Box::new(Facts {
+    pub(crate) fn new(kind: ErrorKind, operation: &str, reason: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
             kind,
-            doing: doing.chars().take(LONGEST_DOING).collect(),
-            what: what.into(),
+            operation: operation.chars().take(LONGEST_DOING).collect(),
+            reason: reason.into(),
             hint: String::new(),
             code: None,
             http_status: None,
             phase: Phase::Prepare,
             charge: Charge::NotCharged,
             retry: Retry::Never,
-            told: None,
+            retry_after: None,
             least_age: None,
             fault: None,
             intent: None,
@@ -147,29 +147,29 @@ impl Error {
         }))
     }
 
-    pub(crate) fn config(doing: &str, what: impl Into<String>) -> Self {
-        Self::new(ErrorKind::Config, doing, what)
+    pub(crate) fn config(operation: &str, reason: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, operation, reason)
     }
 
-    pub(crate) fn invalid(doing: &str, error: InvalidRequest) -> Self {
-        Self::config(doing, error.0)
+    pub(crate) fn invalid(operation: &str, error: InvalidRequest) -> Self {
+        Self::config(operation, error.0)
     }
 
-    pub(crate) fn cancelled(doing: &str, phase: Phase) -> Self {
-        let mut error = Self::new(ErrorKind::Cancelled, doing, "the call was cancelled");
+    pub(crate) fn cancelled(operation: &str, phase: Phase) -> Self {
+        let mut error = Self::new(ErrorKind::Cancelled, operation, "the call was cancelled");
         error.0.phase = phase;
         error.0.fault = Some(Cause::Cancelled.fault());
         error
     }
 
     /// The library itself failed.
-    pub(crate) fn panicked(doing: &str) -> Self {
-        let what = "the library failed in a way that it should not: please report it";
-        Self::new(ErrorKind::Internal, doing, what)
+    pub(crate) fn panicked(operation: &str) -> Self {
+        let reason = "the library failed in a way that it should not: please report it";
+        Self::new(ErrorKind::Internal, operation, reason)
             .with_hint("what was asked for may have been done: look before you repeat it")
     }
 
-    pub(crate) fn transport(doing: &str, error: TransportError) -> Self {
+    pub(crate) fn transport(operation: &str, error: TransportError) -> Self {
         let TransportError { cause, phase, sent: _, message } = error;
         let kind = match cause {
             Cause::Certificate => ErrorKind::Tls,
@@ -186,23 +186,27 @@ impl Error {
             _ => ErrorKind::Connection,
         };
         let passes = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
-        let mut error = Self::new(kind, doing, message);
+        let mut error = Self::new(kind, operation, message);
         error.0.phase = phase;
         error.0.fault = Some(cause.fault());
         error.0.retry = if passes { Retry::After(Duration::ZERO) } else { Retry::Never };
         error
     }
 
-    pub(crate) fn failure(doing: &str, failure: Failure, retry_after: Option<Duration>) -> Self {
+    pub(crate) fn failure(
+        operation: &str,
+        failure: Failure,
+        retry_after: Option<Duration>,
+    ) -> Self {
         let mut error = match failure {
-            Failure::Service(error) => Self::service(doing, *error, retry_after),
-            Failure::Unreadable(unreadable) => Self::unreadable(doing, unreadable, retry_after),
+            Failure::Service(error) => Self::service(operation, *error, retry_after),
+            Failure::Unreadable(unreadable) => Self::unreadable(operation, unreadable, retry_after),
         };
-        error.0.told = retry_after;
+        error.0.retry_after = retry_after;
         error
     }
 
-    fn service(doing: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
+    fn service(operation: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
         let kind = match service.code.meaning() {
             Code::BadKey | Code::KeyInactive | Code::AccountBanned => ErrorKind::Authentication,
             Code::NoBalance => ErrorKind::InsufficientBalance,
@@ -216,12 +220,12 @@ impl Error {
             _ => ErrorKind::Rejected,
         };
         let detail = service.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-        let what = format!("the service answered {}{detail}", service.code);
+        let reason = format!("the service answered {}{detail}", service.code);
         let mut hint = service.code.hint().to_owned();
         if let Some(min) = service.min_price {
             hint = format!("the lowest price now is {min}");
         }
-        let mut error = Self::new(kind, doing, what);
+        let mut error = Self::new(kind, operation, reason);
         error.0.hint = hint;
         error.0.phase = Phase::Service;
         error.0.http_status = Some(service.http_status);
@@ -237,29 +241,31 @@ impl Error {
         error
     }
 
-    fn unreadable(doing: &str, unreadable: Unreadable, retry_after: Option<Duration>) -> Self {
+    fn unreadable(operation: &str, unreadable: Unreadable, retry_after: Option<Duration>) -> Self {
         let Unreadable { fault, problem, http_status, excerpt } = unreadable;
         let (kind, hint, pause) = match fault {
-            "H04" => (
+            "blocked_by_firewall" => (
                 ErrorKind::Blocked,
                 "wait before the next try; where it stays, set a User-Agent that the service lets through",
                 Some(Duration::from_secs(30)),
             ),
-            "H06" => (ErrorKind::RateLimited, "make fewer requests", Some(Duration::from_secs(10))),
-            "H07" | "H08" | "H05" => {
+            "too_many_requests" => {
+                (ErrorKind::RateLimited, "make fewer requests", Some(Duration::from_secs(10)))
+            }
+            "server_error" | "cdn_error" | "request_timeout" => {
                 (ErrorKind::Server, "try again later", Some(Duration::from_secs(5)))
             }
-            "H01" => (
+            "redirected" => (
                 ErrorKind::Protocol,
                 "check the base URL: redirects are not followed, they would take the key along",
                 None,
             ),
-            "H02" => (ErrorKind::Protocol, "check the base URL", None),
+            "http_client_error" => (ErrorKind::Protocol, "check the base URL", None),
             _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
         };
         let shown = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
-        let what = format!("the service answered {problem} (HTTP status {http_status}){shown}");
-        let mut error = Self::new(kind, doing, what);
+        let reason = format!("the service answered {problem} (HTTP status {http_status}){shown}");
+        let mut error = Self::new(kind, operation, reason);
         hint.clone_into(&mut error.0.hint);
         error.0.phase = Phase::Decode;
         error.0.http_status = Some(http_status);
@@ -308,7 +314,7 @@ impl Error {
 
     /// The failure as a line of the log has it: without the words of a reply, which may be a code or a number of the caller.
     pub(crate) fn logged(&self) -> String {
-        let Facts { doing, what, code, http_status, phase, fault, .. } = &*self.0;
+        let Inner { operation, reason, code, http_status, phase, fault, .. } = &*self.0;
         let status =
             http_status.map(|status| format!(" (HTTP status {status})")).unwrap_or_default();
         match phase {
@@ -317,12 +323,15 @@ impl Error {
                     .as_ref()
                     .filter(|code| code.is_known())
                     .map_or("an unknown code", Code::as_str);
-                format!("{doing}: the service answered {code}{status}")
+                format!("{operation}: the service answered {code}{status}")
             }
             Phase::Decode => {
-                format!("{doing}: the reply cannot be used: {}{status}", fault.unwrap_or_default())
+                format!(
+                    "{operation}: the reply cannot be used: {}{status}",
+                    fault.unwrap_or_default()
+                )
             }
-            _ => format!("{doing}: {what}"),
+            _ => format!("{operation}: {reason}"),
         }
     }
 
@@ -342,8 +351,8 @@ impl Error {
     }
 
     /// The pause that a `Retry-After` header asked for.
-    pub(crate) fn told(&self) -> Option<Duration> {
-        self.0.told
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// How old the order must be for what was refused, where its retry counts from the purchase on.
@@ -389,14 +398,14 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.0.doing, self.0.what)?;
+        write!(f, "{}: {}", self.0.operation, self.0.reason)?;
         if self.0.hint.is_empty() { Ok(()) } else { write!(f, ": {}", self.0.hint) }
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Facts {
+        let Inner {
             kind,
             code,
             http_status,
@@ -405,10 +414,10 @@ impl fmt::Debug for Error {
             retry,
             fault,
             intent,
-            doing: _,
-            what: _,
+            operation: _,
+            reason: _,
             hint: _,
-            told: _,
+            retry_after: _,
             least_age: _,
             raw: _,
         } = &*self.0;
@@ -446,10 +455,10 @@ impl Serialize for Error {
             intent: Option<&'a Intent>,
             raw: Option<&'a str>,
         }
-        let Facts {
+        let Inner {
             kind,
-            doing: _,
-            what: _,
+            operation: _,
+            reason: _,
             hint,
             code,
             http_status,
@@ -459,12 +468,12 @@ impl Serialize for Error {
             fault,
             intent,
             raw,
-            told: _,
+            retry_after: _,
             least_age: _,
         } = &*self.0;
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),
-            Retry::After(pause) => ("after", Some(document::in_millis(*pause))),
+            Retry::After(pause) => ("after", Some(json_output::in_millis(*pause))),
             Retry::AfterReconcile => ("after_reconcile", None),
         };
         Fields {

@@ -28,17 +28,15 @@
 #[cfg(not(unix))]
 compile_error!("sastaotp needs a unix system: its connections are interrupted with poll(2)");
 
-pub mod activation;
 mod amount;
-mod books;
-mod cancel;
+mod cancel_token;
 #[cfg(feature = "capi")]
 pub mod capi;
 mod client;
 pub mod clock;
 mod error;
-mod governor;
 mod intent;
+mod order_state;
 pub mod protocol;
 mod queue;
 #[cfg(feature = "sandbox")]
@@ -46,21 +44,22 @@ pub mod sandbox;
 pub mod transport;
 
 pub use amount::{Amount, ParseAmountError};
-pub use books::{Unclaimed, UnclaimedOutcome};
-pub use cancel::Cancel;
+pub use cancel_token::CancelToken;
 pub use client::{
-    Activation, BASE_URL, Client, ClientBuilder, EarlyCancel, KeyIn, Lease, OrderQuery, Orders,
-    Progress, Reconciliation, Settled, Settlement, WaitOptions,
+    Activation, ApiKeyLocation, BASE_URL, Client, ClientBuilder, Lease, OnTooEarly, OrderQuery,
+    Orders, Progress, Reconciliation, Settlement, SettlementState, Unclaimed, UnclaimedOutcome,
+    WaitOptions,
 };
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
 pub use intent::{Intent, NumberRequest};
+pub use order_state::Ending;
 pub use protocol::{
     Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices,
     Purchase, Service, SetStatus, Sms, Status, StatusChange,
 };
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]
-pub use queue::Step;
+pub use queue::SingleStep;
 pub use queue::{Completion, Number, Operation, Queue, Ticket};
 pub use transport::Phase;
 

@@ -10,7 +10,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sastaotp::{Amount, Cancel, Charge, Client, ErrorKind, NumberRequest, OrderQuery};
+use sastaotp::{Amount, CancelToken, Charge, Client, ErrorKind, NumberRequest, OrderQuery};
 use server::{Conn, Server};
 
 /// How much memory a call may take that ends with an error.
@@ -151,7 +151,7 @@ fn child() {
     let before = resident("VmRSS");
     let start = Instant::now();
     if kind == "Cancelled" {
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         client = client.with_cancel(&cancel);
         thread::spawn(move || {
             thread::sleep(Duration::from_millis(CANCELLED_AFTER));

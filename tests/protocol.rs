@@ -286,7 +286,7 @@ fn message(sms: &Sms) -> String {
     let mut text = format!("code {}", quoted(&sms.code));
     put(&mut text, "text", sms.text.as_deref().map(quoted));
     put(&mut text, "from", sms.sender.as_deref().map(quoted));
-    put(&mut text, "at", sms.received_at.as_deref().map(quoted));
+    put(&mut text, "at", sms.received_text.as_deref().map(quoted));
     text
 }
 
@@ -333,8 +333,8 @@ fn prices(table: &Prices) -> String {
             " {}/{}={}x{}",
             price.country,
             price.service,
-            figure(price.cost),
-            figure(price.count)
+            figure(price.price),
+            figure(price.available)
         );
     }
     text
@@ -369,11 +369,11 @@ fn history(order: &Order) -> String {
     put(&mut text, "price", order.price);
     put(&mut text, "status", order.status.as_ref().map(sastaotp::OrderStatus::as_str));
     put(&mut text, "code", order.code.as_deref().map(quoted));
-    put(&mut text, "at", order.created_at.as_deref().map(quoted));
+    put(&mut text, "at", order.created_text.as_deref().map(quoted));
     let seconds = |at: SystemTime| {
         at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
     };
-    put(&mut text, "unix", order.created.map(seconds));
+    put(&mut text, "unix", order.created_at.map(seconds));
     format!(" [{}]", text.trim_start())
 }
 

@@ -253,7 +253,10 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     let missing: Vec<&String> = charged.iter().filter(|id| !known.contains(id)).collect();
     assert!(missing.len() <= unknown.len(), "{missing:?} were bought, and nobody was told");
     // A reply that was lost is the only way to pay without getting the number.
-    let lost = unknown.iter().filter(|error| matches!(error.fault(), Some("N06" | "N05"))).count();
+    let lost = unknown
+        .iter()
+        .filter(|error| matches!(error.fault(), Some("reply_lost" | "reset_before_reply")))
+        .count();
     assert!(missing.len() <= lost, "{} of {lost}", missing.len());
     // And those of a service are found by the oldest of its intents.
     let orders: Vec<_> = client.orders(OrderQuery::default()).map(Result::unwrap).collect();
@@ -263,7 +266,7 @@ fn no_ticket_is_lost_and_no_purchase_forgotten() {
     if let Some(newest) = newest {
         let intents = unknown.iter().filter_map(|error| error.intent());
         let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
-        let oldest = intents.min_by_key(|intent| intent.started()).expect("one of them is it");
+        let oldest = intents.min_by_key(|intent| intent.started_at()).expect("one of them is it");
         let found = client.reconcile(oldest).unwrap();
         let ids: Vec<_> =
             found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();

@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use log::{LevelFilter, Log, Metadata, Record};
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::{MemoryTransport, Server};
-use sastaotp::{Amount, Client, ClientBuilder, KeyIn, NumberRequest, OrderQuery};
+use sastaotp::{Amount, ApiKeyLocation, Client, ClientBuilder, NumberRequest, OrderQuery};
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary/secrets+key=1";
@@ -72,11 +72,11 @@ fn call_all(client: &Client) {
     print(&number);
     PAPER.write(&format!("{:?}", client.unclaimed()));
     if let Ok(number) = number {
-        print(&number.poll());
+        print(&number.get_status());
         print(&number.wait_for_code(Duration::ZERO));
         print(&number.request_next_code());
         print(&number.complete());
-        print(&number.reget());
+        print(&number.reget_number());
         PAPER.write(&format!("{number:?} {:?}", number.purchase()));
         let mut private = PRIVATE.lock().unwrap();
         private.extend(number.codes().into_iter().map(|sms| sms.code));
@@ -107,18 +107,18 @@ fn arm(fault: &(String, Option<String>)) -> String {
     rule.to_string()
 }
 
-fn builder(place: KeyIn) -> ClientBuilder {
-    Client::builder().api_key(KEY).key_in(place).seed(7)
+fn builder(place: ApiKeyLocation) -> ClientBuilder {
+    Client::builder().api_key(KEY).api_key_location(place).seed(7)
 }
 
 #[test]
 fn the_key_is_shown_nowhere() {
     log::set_logger(&PAPER).unwrap();
     log::set_max_level(LevelFilter::Trace);
-    PAPER.write(&format!("{:?}", builder(KeyIn::Query)));
+    PAPER.write(&format!("{:?}", builder(ApiKeyLocation::Query)));
 
     let mut runs = 0;
-    for place in [KeyIn::Header, KeyIn::Bearer, KeyIn::Query] {
+    for place in [ApiKeyLocation::Header, ApiKeyLocation::Bearer, ApiKeyLocation::Query] {
         let clock: Arc<dyn Clock> =
             Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let memory = MemoryTransport::new(Arc::clone(&clock));
@@ -149,7 +149,7 @@ fn the_key_is_shown_nowhere() {
         (200, &refusals[0], None),
         (200, &refusals[1], None),
     ];
-    for place in [KeyIn::Header, KeyIn::Query] {
+    for place in [ApiKeyLocation::Header, ApiKeyLocation::Query] {
         let client = builder(place)
             .base_url(server.url())
             .build()
@@ -178,7 +178,7 @@ fn the_key_is_shown_nowhere() {
     }
     for url in ["https://127.0.0.1:9/", "https://no-such-host.invalid/"] {
         call_all(
-            &builder(KeyIn::Query)
+            &builder(ApiKeyLocation::Query)
                 .base_url(url)
                 .build()
                 .unwrap()

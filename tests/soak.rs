@@ -86,8 +86,8 @@ enum Doing {
     Buying,
     Waiting { id: String, more: bool, again: bool },
     Asking { id: String },
-    Settling { id: String, tries: u32 },
-    Reconciling,
+    SettleTask { id: String, tries: u32 },
+    ReconcileTask,
     Reading,
 }
 
@@ -146,13 +146,13 @@ impl Soak<'_> {
 
     fn settle(&mut self, id: String, tries: u32) {
         self.submit(
-            &json!({"op": "settle", "id": id, "wait_out": true}),
-            Doing::Settling { id, tries },
+            &json!({"op": "settle", "id": id, "on_too_early": "wait"}),
+            Doing::SettleTask { id, tries },
         );
     }
 
     /// Takes up a number that was bought; `false` where somebody has it.
-    fn take_up(&mut self, id: &str) -> bool {
+    fn claim(&mut self, id: &str) -> bool {
         let new = self.taken.insert(id.to_owned());
         if new {
             self.counts[0] += 1;
@@ -175,7 +175,7 @@ impl Soak<'_> {
         let result = completion.result.map(|json| serde_json::from_str::<Value>(&json).unwrap());
         match (doing, result) {
             (Doing::Buying, Ok(number)) => {
-                if !self.take_up(number["id"].as_str().unwrap()) {
+                if !self.claim(number["id"].as_str().unwrap()) {
                     // Somebody's lost purchase was looked for while this one, of the same, was on its way: it may have been either.
                     self.counts[6] += 1;
                     self.begin();
@@ -185,22 +185,22 @@ impl Soak<'_> {
                 self.counts[2] += 1;
                 let intent: Value =
                     serde_json::from_str(&error.intent().unwrap().to_json()).unwrap();
-                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::Reconciling);
+                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::ReconcileTask);
             }
-            (Doing::Reconciling, Ok(found)) => {
+            (Doing::ReconcileTask, Ok(found)) => {
                 let candidates = found["candidates"].as_array().unwrap();
                 let mut found_new = false;
                 for order in candidates {
-                    found_new |= self.take_up(order["activation_id"].as_str().unwrap());
+                    found_new |= self.claim(order["activation_id"].as_str().unwrap());
                 }
                 if !found_new {
                     self.begin();
                 }
             }
-            (Doing::Reconciling, Err(error)) => {
+            (Doing::ReconcileTask, Err(error)) => {
                 let intent: Value =
                     serde_json::from_str(&error.intent().expect("it is kept").to_json()).unwrap();
-                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::Reconciling);
+                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::ReconcileTask);
             }
             (Doing::Waiting { id, more, .. }, Ok(sms)) => {
                 self.report(&id, &sms["code"]);
@@ -221,12 +221,12 @@ impl Soak<'_> {
                 }
                 self.settle(id, 1);
             }
-            (Doing::Settling { id, .. }, Ok(settlement)) => {
+            (Doing::SettleTask { id, .. }, Ok(settlement)) => {
                 self.report(&id, &settlement["code"]["code"]);
                 self.counts[4] += 1;
                 self.begin();
             }
-            (Doing::Settling { id, tries }, Err(error)) => {
+            (Doing::SettleTask { id, tries }, Err(error)) => {
                 assert!(tries < 20, "settling {id}: {error}");
                 self.settle(id, tries + 1);
             }

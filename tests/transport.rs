@@ -15,7 +15,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::transport::{
     Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch,
     Transport, TransportError,
@@ -28,7 +28,7 @@ struct Ask {
     gzip: bool,
     body_limit: usize,
     timeout: Duration,
-    cancel: Cancel,
+    cancel: CancelToken,
     latch: SendLatch,
 }
 
@@ -47,7 +47,7 @@ fn ask_with(
         gzip: false,
         body_limit: 64 * 1024,
         timeout: Duration::from_secs(10),
-        cancel: Cancel::new(),
+        cancel: CancelToken::new(),
         latch: SendLatch::default(),
     };
     change(&mut ask);
@@ -283,7 +283,7 @@ fn settings_that_cannot_work_are_refused() {
 fn a_request_that_would_be_two_is_refused() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
-    let (cancel, latch) = (Cancel::new(), SendLatch::default());
+    let (cancel, latch) = (CancelToken::new(), SendLatch::default());
     #[rustfmt::skip]
     let rows = [
         ("a=b c", ("X-Api-Key", "k")), ("a=b\r\nX: y", ("X-Api-Key", "k")), ("a#b", ("X-Api-Key", "k")),

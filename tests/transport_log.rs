@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::transport::{
     HttpConfig, HttpTransport, Lane, ProxyChoice, Request, SendLatch, Transport,
 };
@@ -118,7 +118,7 @@ fn the_key_is_in_no_log_line_and_no_error() {
             for (lane, cancelled) in
                 [(Lane::Read, false), (Lane::Read, true), (Lane::Charge, false)]
             {
-                let cancel = Cancel::new();
+                let cancel = CancelToken::new();
                 let trigger = cancel.clone();
                 let latch = SendLatch::default();
                 let request = Request {

@@ -8,20 +8,20 @@ use super::boundary::{
     Object, call, free, given, given_mut, look, look_into, make, millis as duration, new,
     no_constant, time,
 };
-use super::cancel::{sastaotp_cancel, token};
+use super::c_strings::{WithCStrings, c_string};
+use super::cancel_token::{sastaotp_cancel_token, token};
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::{Held, c_string};
+use super::fork_guard::ForkGuarded;
 use super::number::sastaotp_purchase;
 use super::pointer;
-use super::process::Ours;
-use super::status::{sastaotp_sms, sastaotp_state};
-use crate::activation::End;
-use crate::{Activation, Amount, EarlyCancel, Result, Settled, Settlement, WaitOptions};
+use super::status::{sastaotp_activation_status, sastaotp_sms};
+use crate::order_state::Ending;
+use crate::{Activation, Amount, OnTooEarly, Result, Settlement, SettlementState, WaitOptions};
 
 /// A number that was bought. Any number of threads may use it at once. Freeing it does nothing to the order: see
 /// sastaotp_lease for one that settles itself.
 pub struct sastaotp_activation {
-    activation: Ours<Activation>,
+    activation: ForkGuarded<Activation>,
     /// These never change, and a forked child may read them.
     id: CString,
     phone_number: Option<CString>,
@@ -40,8 +40,8 @@ impl sastaotp_activation {
             purchase: activation
                 .purchase()
                 .cloned()
-                .map(|purchase| sastaotp_purchase(Held::new(purchase))),
-            activation: Ours::new(activation),
+                .map(|purchase| sastaotp_purchase(WithCStrings::new(purchase))),
+            activation: ForkGuarded::new(activation),
         }
     }
 }
@@ -79,18 +79,18 @@ impl sastaotp_wait_options {
 /// What settling does when the service does not let the order be cancelled yet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_early_cancel(pub i32);
+pub struct sastaotp_on_too_early(pub i32);
 
 /// Fail with SASTAOTP_TOO_EARLY; sastaotp_error_retry_after_ms says when to try again.
-pub const SASTAOTP_EARLY_REPORT: sastaotp_early_cancel = sastaotp_early_cancel(0);
+pub const SASTAOTP_ON_TOO_EARLY_FAIL: sastaotp_on_too_early = sastaotp_on_too_early(0);
 /// Wait until it may be cancelled, and take a code that comes meanwhile.
-pub const SASTAOTP_EARLY_WAIT_OUT: sastaotp_early_cancel = sastaotp_early_cancel(1);
+pub const SASTAOTP_ON_TOO_EARLY_WAIT: sastaotp_on_too_early = sastaotp_on_too_early(1);
 
-impl sastaotp_early_cancel {
-    pub(super) fn read(self) -> Result<EarlyCancel> {
+impl sastaotp_on_too_early {
+    pub(super) fn read(self) -> Result<OnTooEarly> {
         match self {
-            SASTAOTP_EARLY_REPORT => Ok(EarlyCancel::Report),
-            SASTAOTP_EARLY_WAIT_OUT => Ok(EarlyCancel::WaitOut),
+            SASTAOTP_ON_TOO_EARLY_FAIL => Ok(OnTooEarly::Fail),
+            SASTAOTP_ON_TOO_EARLY_WAIT => Ok(OnTooEarly::Wait),
             Self(value) => Err(no_constant("early", value)),
         }
     }
@@ -99,20 +99,20 @@ impl sastaotp_early_cancel {
 /// How an activation ended, as far as it is known.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_end(pub i32);
+pub struct sastaotp_ending(pub i32);
 
 /// It did not, as far as it is known.
-pub const SASTAOTP_END_NONE: sastaotp_end = sastaotp_end(0);
+pub const SASTAOTP_ENDING_NONE: sastaotp_ending = sastaotp_ending(0);
 /// It was completed.
-pub const SASTAOTP_END_COMPLETED: sastaotp_end = sastaotp_end(1);
+pub const SASTAOTP_ENDING_COMPLETED: sastaotp_ending = sastaotp_ending(1);
 /// It was cancelled, by its owner or by the service.
-pub const SASTAOTP_END_CANCELLED: sastaotp_end = sastaotp_end(2);
+pub const SASTAOTP_ENDING_CANCELLED: sastaotp_ending = sastaotp_ending(2);
 /// Its time was over.
-pub const SASTAOTP_END_EXPIRED: sastaotp_end = sastaotp_end(3);
+pub const SASTAOTP_ENDING_EXPIRED: sastaotp_ending = sastaotp_ending(3);
 
 /// How an order was closed. Immutable: any thread may read it.
 pub struct sastaotp_settlement {
-    settlement: Held<Settlement>,
+    settlement: WithCStrings<Settlement>,
     code: Option<sastaotp_sms>,
 }
 
@@ -120,7 +120,7 @@ impl sastaotp_settlement {
     pub(super) fn new(settlement: Settlement) -> Self {
         Self {
             code: settlement.code.clone().map(sastaotp_sms::new),
-            settlement: Held::new(settlement),
+            settlement: WithCStrings::new(settlement),
         }
     }
 }
@@ -230,16 +230,18 @@ pub unsafe extern "C" fn sastaotp_activation_code_at(
 
 /// Returns how the order ended, as far as it is known. Sends nothing.
 ///
-/// NULL gives SASTAOTP_END_NONE. Any thread. Since 0.1.0.
+/// NULL gives SASTAOTP_ENDING_NONE. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_end(
+pub unsafe extern "C" fn sastaotp_activation_ending(
     activation: *const sastaotp_activation,
-) -> sastaotp_end {
-    look(activation, SASTAOTP_END_NONE, |it| match it.activation.get().and_then(Activation::end) {
-        None => SASTAOTP_END_NONE,
-        Some(End::Completed) => SASTAOTP_END_COMPLETED,
-        Some(End::Cancelled) => SASTAOTP_END_CANCELLED,
-        Some(End::Expired) => SASTAOTP_END_EXPIRED,
+) -> sastaotp_ending {
+    look(activation, SASTAOTP_ENDING_NONE, |it| {
+        match it.activation.get().and_then(Activation::ending) {
+            None => SASTAOTP_ENDING_NONE,
+            Some(Ending::Completed) => SASTAOTP_ENDING_COMPLETED,
+            Some(Ending::Cancelled) => SASTAOTP_ENDING_CANCELLED,
+            Some(Ending::Expired) => SASTAOTP_ENDING_EXPIRED,
+        }
     })
 }
 
@@ -250,7 +252,7 @@ pub unsafe extern "C" fn sastaotp_activation_end(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_with_cancel(
     activation: *const sastaotp_activation,
-    cancel: *const sastaotp_cancel,
+    cancel: *const sastaotp_cancel_token,
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
@@ -278,15 +280,17 @@ pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
 
 /// Asks the service once for the state. A code that comes back is kept. Action getStatus.
 ///
-/// `*state` is yours: sastaotp_state_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
+/// `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
 /// with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_poll(
+pub unsafe extern "C" fn sastaotp_activation_get_status(
     activation: *const sastaotp_activation,
-    state: *mut *mut sastaotp_state,
+    state: *mut *mut sastaotp_activation_status,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(state, error, || Ok(sastaotp_state::new(self::activation(activation)?.state()?)))
+    make(state, error, || {
+        Ok(sastaotp_activation_status::new(self::activation(activation)?.state()?))
+    })
 }
 
 /// Makes options with every default.
@@ -448,7 +452,7 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,
-    early: sastaotp_early_cancel,
+    early: sastaotp_on_too_early,
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
@@ -463,7 +467,7 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
 /// `*again` is yours: sastaotp_activation_free. Fails as sastaotp_client_reget_number does. NULL arguments are refused with
 /// SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_reget(
+pub unsafe extern "C" fn sastaotp_activation_reget_number(
     activation: *const sastaotp_activation,
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
@@ -493,10 +497,10 @@ pub unsafe extern "C" fn sastaotp_settlement_state(
     settlement: *const sastaotp_settlement,
 ) -> sastaotp_settled {
     look(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |it| match it.settlement.state {
-        Settled::Completed => SASTAOTP_SETTLED_COMPLETED,
-        Settled::Cancelled => SASTAOTP_SETTLED_CANCELLED,
-        Settled::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
-        Settled::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
+        SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
+        SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
+        SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
+        SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
     })
 }
 

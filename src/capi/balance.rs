@@ -4,11 +4,11 @@ use std::ffi::c_char;
 use std::ptr::null;
 
 use super::boundary::{free, look};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use crate::Balance;
 
 /// What is in the wallet. Immutable: any thread may read it. Its texts are valid until sastaotp_balance_free.
-pub struct sastaotp_balance(pub(super) Held<Balance>);
+pub struct sastaotp_balance(pub(super) WithCStrings<Balance>);
 
 /// Returns the amount in micro-rupees.
 ///

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
 use super::pointer;
-use crate::protocol::document::{in_millis, millis_since_1970};
+use crate::protocol::json_output::{in_millis, millis_since_1970};
 use crate::{Error, Result};
 
 pub(super) const CALLING: &str = "calling the library";
@@ -156,7 +156,7 @@ fn panicked() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capi::{SASTAOTP_INTERNAL, sastaotp_error_free, sastaotp_error_status};
+    use crate::capi::{SASTAOTP_INTERNAL, sastaotp_error_free, sastaotp_error_kind};
 
     #[test]
     fn a_panic_becomes_an_error_or_the_value_for_null() {
@@ -173,7 +173,7 @@ mod tests {
                 SASTAOTP_INTERNAL
             );
             assert!(object.is_null());
-            assert_eq!(sastaotp_error_status(error), SASTAOTP_INTERNAL);
+            assert_eq!(sastaotp_error_kind(error), SASTAOTP_INTERNAL);
             sastaotp_error_free(error);
             assert_eq!(call(null_mut(), || panic!("on purpose")), SASTAOTP_INTERNAL);
             assert_eq!(look(&1, 7, |_| panic!("on purpose")), 7);

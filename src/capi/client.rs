@@ -7,20 +7,20 @@ use super::balance::sastaotp_balance;
 use super::boundary::{
     Object, free, given, look_into, make, millis as duration, text, text_or_null,
 };
-use super::cancel::{sastaotp_cancel, token};
+use super::c_strings::WithCStrings;
+use super::cancel_token::{sastaotp_cancel_token, token};
 use super::config::sastaotp_config;
 use super::countries::sastaotp_countries;
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::Held;
+use super::fork_guard::ForkGuarded;
 use super::intent::sastaotp_intent;
 use super::lease::sastaotp_lease;
 use super::number::sastaotp_number_request;
 use super::orders::{sastaotp_order_iterator, sastaotp_orders};
 use super::prices::sastaotp_prices;
-use super::process::Ours;
 use super::reconcile::sastaotp_reconciliation;
 use super::services::sastaotp_services;
-use super::status::{sastaotp_change, sastaotp_set_status, sastaotp_state};
+use super::status::{sastaotp_activation_status, sastaotp_set_status, sastaotp_status_change};
 use super::unclaimed::sastaotp_unclaimed_list;
 use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 
@@ -34,7 +34,7 @@ use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 /// Purchases are sent once. They fail with those of a read and with SASTAOTP_BUDGET, SASTAOTP_INSUFFICIENT_BALANCE,
 /// SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or SASTAOTP_SERVICE_UNAVAILABLE: below, "an error of a purchase". Whatever
 /// the status, sastaotp_error_charge says whether money may be gone.
-pub struct sastaotp_client(Ours<Client>);
+pub struct sastaotp_client(ForkGuarded<Client>);
 
 impl Object for sastaotp_client {
     const NAME: &'static str = "client";
@@ -42,7 +42,7 @@ impl Object for sastaotp_client {
 
 impl sastaotp_client {
     pub(super) fn new(client: Client) -> Self {
-        Self(Ours::new(client))
+        Self(ForkGuarded::new(client))
     }
 }
 
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn sastaotp_client_from_env(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_with_cancel(
     client: *const sastaotp_client,
-    cancel: *const sastaotp_cancel,
+    cancel: *const sastaotp_cancel_token,
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
@@ -145,7 +145,9 @@ pub unsafe extern "C" fn sastaotp_client_get_balance(
     balance: *mut *mut sastaotp_balance,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(balance, error, || Ok(sastaotp_balance(Held::answer(self::client(client)?.balance()?))))
+    make(balance, error, || {
+        Ok(sastaotp_balance(WithCStrings::answer(self::client(client)?.balance()?)))
+    })
 }
 
 /// Reads what is sold: all services where `service` is NULL, or one with its countries. Action getServicesList.
@@ -372,18 +374,20 @@ pub unsafe extern "C" fn sastaotp_client_activation(
 
 /// Reads the state of an activation. Action getStatus, and getStatusV2 for the text of a message.
 ///
-/// `*state` is yours: sastaotp_state_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
+/// `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
 /// with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_status(
     client: *const sastaotp_client,
     id: *const c_char,
-    state: *mut *mut sastaotp_state,
+    state: *mut *mut sastaotp_activation_status,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(state, error, || {
         let id = text(id, "id")?;
-        Ok(sastaotp_state::new(self::client(client)?.state(id)?.map(|shown| shown.status)))
+        Ok(sastaotp_activation_status::new(
+            self::client(client)?.state(id)?.map(|shown| shown.status),
+        ))
     })
 }
 
@@ -394,7 +398,7 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
 /// No sastaotp_activation learns of it: its own functions are the ones that keep the codes of an order apart, and know how it
 /// ended.
 ///
-/// `*change` is yours: sastaotp_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
+/// `*change` is yours: sastaotp_status_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
 /// SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or SASTAOTP_REJECTED. NULL arguments and a status that is no constant are refused with
 /// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -402,12 +406,12 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
     client: *const sastaotp_client,
     id: *const c_char,
     status: sastaotp_set_status,
-    change: *mut *mut sastaotp_change,
+    change: *mut *mut sastaotp_status_change,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(change, error, || {
         let (id, status) = (text(id, "id")?, status.read()?);
-        Ok(sastaotp_change::new(self::client(client)?.change(id, status)?))
+        Ok(sastaotp_status_change::new(self::client(client)?.change(id, status)?))
     })
 }
 
@@ -484,7 +488,9 @@ mod tests {
                 ("lease", &|| {
                     sastaotp_client_lease(&raw const client, &raw const request, lease, failure)
                 }),
-                ("reget", &|| sastaotp_activation_reget(&raw const activation, place, failure)),
+                ("reget", &|| {
+                    sastaotp_activation_reget_number(&raw const activation, place, failure)
+                }),
             ]
         };
         for (name, call) in calls {

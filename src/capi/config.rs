@@ -6,7 +6,7 @@ use super::boundary::{
     Object, bytes, call, free, given_mut, make, millis as duration, new, no_constant, text,
 };
 use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, ClientBuilder, Error, KeyIn};
+use crate::{Amount, ApiKeyLocation, ClientBuilder, Error};
 
 /// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies what it needs, so one
 /// configuration can make many clients.
@@ -32,14 +32,14 @@ impl sastaotp_config {
 /// Where the API key goes in a request.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct sastaotp_key_in(pub i32);
+pub struct sastaotp_api_key_location(pub i32);
 
 /// The header X-API-Key: out of URLs, logs and proxies. The default.
-pub const SASTAOTP_KEY_IN_HEADER: sastaotp_key_in = sastaotp_key_in(0);
+pub const SASTAOTP_API_KEY_IN_HEADER: sastaotp_api_key_location = sastaotp_api_key_location(0);
 /// The header Authorization: Bearer, which Apache with PHP-FPM often drops.
-pub const SASTAOTP_KEY_IN_BEARER: sastaotp_key_in = sastaotp_key_in(1);
+pub const SASTAOTP_API_KEY_IN_BEARER: sastaotp_api_key_location = sastaotp_api_key_location(1);
 /// The parameter api_key, for panels that know no other way.
-pub const SASTAOTP_KEY_IN_QUERY: sastaotp_key_in = sastaotp_key_in(2);
+pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_key_location(2);
 
 /// Makes settings with every default and no API key.
 ///
@@ -77,23 +77,23 @@ pub unsafe extern "C" fn sastaotp_config_set_api_key(
     })
 }
 
-/// Sets where the API key goes in a request; SASTAOTP_KEY_IN_HEADER by default.
+/// Sets where the API key goes in a request; SASTAOTP_API_KEY_IN_HEADER by default.
 ///
 /// NULL as config, or a value that is no constant, is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_config_set_key_in(
+pub unsafe extern "C" fn sastaotp_config_set_api_key_location(
     config: *mut sastaotp_config,
-    place: sastaotp_key_in,
+    place: sastaotp_api_key_location,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
         let place = match place {
-            SASTAOTP_KEY_IN_HEADER => KeyIn::Header,
-            SASTAOTP_KEY_IN_BEARER => KeyIn::Bearer,
-            SASTAOTP_KEY_IN_QUERY => KeyIn::Query,
-            sastaotp_key_in(value) => return Err(no_constant("place", value)),
+            SASTAOTP_API_KEY_IN_HEADER => ApiKeyLocation::Header,
+            SASTAOTP_API_KEY_IN_BEARER => ApiKeyLocation::Bearer,
+            SASTAOTP_API_KEY_IN_QUERY => ApiKeyLocation::Query,
+            sastaotp_api_key_location(value) => return Err(no_constant("place", value)),
         };
-        given_mut(config)?.change(|settings| settings.key_in(place));
+        given_mut(config)?.change(|settings| settings.api_key_location(place));
         Ok(())
     })
 }
@@ -209,8 +209,8 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
 ) -> sastaotp_status {
     call(error, || {
         if !(1..=60_000_000).contains(&count) {
-            let what = format!("{count} are none or too many: give 1 to 60,000,000");
-            return Err(Error::config("setting the requests per minute", what));
+            let reason = format!("{count} are none or too many: give 1 to 60,000,000");
+            return Err(Error::config("setting the requests per minute", reason));
         }
         given_mut(config)?
             .change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));

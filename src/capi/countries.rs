@@ -6,12 +6,12 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{free, look};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use crate::Country;
 use crate::client::Answer;
 
 /// A list of countries. Immutable: any thread may read it.
-pub struct sastaotp_countries(Held<Countries>);
+pub struct sastaotp_countries(WithCStrings<Countries>);
 
 #[derive(Serialize)]
 struct Countries {
@@ -21,14 +21,14 @@ struct Countries {
 /// A country that numbers are sold in. Part of its list: valid, with its texts, until that is freed.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub struct sastaotp_country(Held<Country>);
+pub struct sastaotp_country(WithCStrings<Country>);
 
 impl sastaotp_countries {
     pub(super) fn new(answer: Answer<Vec<Country>>) -> Self {
         let list = |countries: Vec<Country>| {
-            countries.into_iter().map(|it| sastaotp_country(Held::new(it))).collect()
+            countries.into_iter().map(|it| sastaotp_country(WithCStrings::new(it))).collect()
         };
-        Self(Held::answer(answer.map(|countries| Countries { countries: list(countries) })))
+        Self(WithCStrings::answer(answer.map(|countries| Countries { countries: list(countries) })))
     }
 }
 

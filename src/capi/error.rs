@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::ptr::null;
 
 use super::boundary::{free, look, look_into, short_millis};
-use super::held::{Held, c_string};
+use super::c_strings::{WithCStrings, c_string};
 use super::intent::sastaotp_intent;
 use crate::{Charge, Error, ErrorKind, Phase, Retry};
 
@@ -147,7 +147,7 @@ pub const SASTAOTP_PHASE_SERVICE: sastaotp_phase = sastaotp_phase(7);
 ///
 /// Immutable: any thread may read it. Its texts are valid until sastaotp_error_free.
 pub struct sastaotp_error {
-    error: Held<Error>,
+    error: WithCStrings<Error>,
     message: CString,
     intent: Option<sastaotp_intent>,
 }
@@ -157,7 +157,7 @@ impl sastaotp_error {
         Self {
             message: c_string(error.to_string()),
             intent: error.intent().cloned().map(sastaotp_intent::new),
-            error: Held::new(error),
+            error: WithCStrings::new(error),
         }
     }
 }
@@ -185,7 +185,7 @@ pub extern "C" fn sastaotp_status_name(status: sastaotp_status) -> *const c_char
 ///
 /// NULL gives SASTAOTP_OK. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_error_status(error: *const sastaotp_error) -> sastaotp_status {
+pub unsafe extern "C" fn sastaotp_error_kind(error: *const sastaotp_error) -> sastaotp_status {
     look(error, SASTAOTP_OK, |it| status_of(it.error.kind()))
 }
 
@@ -279,7 +279,7 @@ pub unsafe extern "C" fn sastaotp_error_retry_after_ms(
     })
 }
 
-/// Returns the row of the fault matrix, such as "N06", where the failure is one; else NULL.
+/// Returns the row of the fault matrix, such as "reply_lost", where the failure is one; else NULL.
 ///
 /// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -333,7 +333,7 @@ mod tests {
             assert_eq!(usize::try_from(status.0), Ok(index + 1), "{name:?}");
             assert_eq!(status_of(*kind), *status, "{name:?}");
             // `no_numbers` of the JSON is `SASTAOTP_NO_NUMBERS` here.
-            let word = crate::protocol::document::fields(kind);
+            let word = crate::protocol::json_output::fields(kind);
             assert_eq!(
                 *name.to_str().unwrap(),
                 format!("SASTAOTP_{}", word.trim_matches('"').to_uppercase())

@@ -4,15 +4,15 @@ use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
 
 use super::boundary::{Object, free, look, look_into, make, text, time};
+use super::c_strings::{WithCStrings, c_string};
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::{Held, c_string};
 use super::pointer;
 use crate::{Amount, Intent};
 
 /// A purchase that was about to be made: enough to find it in the order history when its reply was lost. Immutable: any
 /// thread may read it. Its texts are valid until it is freed, or the error or list that it is part of.
 pub struct sastaotp_intent {
-    intent: Held<Intent>,
+    intent: WithCStrings<Intent>,
     json: CString,
 }
 
@@ -22,7 +22,7 @@ impl Object for sastaotp_intent {
 
 impl sastaotp_intent {
     pub(super) fn new(intent: Intent) -> Self {
-        Self { json: c_string(intent.to_json()), intent: Held::new(intent) }
+        Self { json: c_string(intent.to_json()), intent: WithCStrings::new(intent) }
     }
 
     pub(super) fn intent(&self) -> &Intent {
@@ -103,8 +103,8 @@ pub unsafe extern "C" fn sastaotp_intent_watermark(
 ///
 /// NULL gives 0. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_intent_started_ms(intent: *const sastaotp_intent) -> i64 {
-    look(intent, 0, |it| time(it.intent.started()))
+pub unsafe extern "C" fn sastaotp_intent_started_at_ms(intent: *const sastaotp_intent) -> i64 {
+    look(intent, 0, |it| time(it.intent.started_at()))
 }
 
 /// Copies an intent, to keep it beyond the error or list that it is part of.

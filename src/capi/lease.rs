@@ -2,17 +2,17 @@
 
 use std::ptr::null;
 
-use super::activation::{sastaotp_activation, sastaotp_early_cancel, sastaotp_settlement};
+use super::activation::{sastaotp_activation, sastaotp_on_too_early, sastaotp_settlement};
 use super::boundary::{Object, free, given_mut, look, make};
 use super::error::{sastaotp_error, sastaotp_status};
-use super::process::Ours;
+use super::fork_guard::ForkGuarded;
 use crate::{Error, Lease, Result};
 
 /// A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. One thread at a
 /// time; its activation may be used by any.
 pub struct sastaotp_lease {
     /// None once it was closed or kept. The order is its process's: a forked child that ends must not cancel it.
-    lease: Ours<Option<Lease>>,
+    lease: ForkGuarded<Option<Lease>>,
     activation: sastaotp_activation,
 }
 
@@ -24,7 +24,7 @@ impl sastaotp_lease {
     pub(super) fn new(lease: Lease) -> Self {
         Self {
             activation: sastaotp_activation::new((*lease).clone()),
-            lease: Ours::new(Some(lease)),
+            lease: ForkGuarded::new(Some(lease)),
         }
     }
 
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn sastaotp_lease_activation(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_lease_close(
     lease: *mut sastaotp_lease,
-    early: sastaotp_early_cancel,
+    early: sastaotp_on_too_early,
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {

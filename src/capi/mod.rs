@@ -2,7 +2,7 @@
 //!
 //! The files mirror those of the core and hold no logic: an entry takes its arguments, calls the core, and hands the result
 //! over. `boundary` is the only way in and out: it refuses NULL and bad text, and stops panics. `pointer` is the only file
-//! that follows a pointer. What callers are promised is written down once, in `prologue.h`, with which the header begins.
+//! that follows a pointer. What callers are promised is written down once, in `header_intro.h`, with which the header begins.
 //!
 //! The header is made from these files and their comments, in the order of `build.rs`.
 
@@ -13,7 +13,7 @@
 )]
 #![allow(
     clippy::missing_safety_doc,
-    reason = "what every caller owes is said once, in `prologue.h`"
+    reason = "what every caller owes is said once, in `header_intro.h`"
 )]
 #![allow(clippy::doc_markdown, reason = "the comments are those of the C header")]
 #![allow(non_camel_case_types, reason = "the types have the names that C sees")]
@@ -22,22 +22,22 @@ mod activation;
 mod amount;
 mod balance;
 mod boundary;
-mod cancel;
+mod c_strings;
+mod cancel_token;
 mod client;
 mod config;
 mod countries;
 mod error;
+mod fork_guard;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
-mod held;
 mod intent;
 mod lease;
 mod number;
 mod orders;
 mod pointer;
 mod prices;
-mod process;
 mod queue;
 mod reconcile;
 mod services;
@@ -48,7 +48,7 @@ mod version;
 pub use activation::*;
 pub use amount::*;
 pub use balance::*;
-pub use cancel::*;
+pub use cancel_token::*;
 pub use client::*;
 pub use config::*;
 pub use countries::*;

@@ -4,8 +4,8 @@ use std::ffi::c_char;
 use std::ptr::null;
 
 use super::boundary::{Object, call, free, given_mut, look, look_into, make, short_millis, text};
+use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::Held;
 use crate::{Amount, NumberRequest, Purchase, Result};
 
 /// A purchase to make. A builder: one thread at a time. Purchases copy what they need, so one request can buy many numbers.
@@ -19,7 +19,7 @@ impl Object for sastaotp_number_request {
 }
 
 /// What the reply to a purchase said. Part of its activation or list: valid, with its texts, until that is freed.
-pub struct sastaotp_purchase(pub(super) Held<Purchase>);
+pub struct sastaotp_purchase(pub(super) WithCStrings<Purchase>);
 
 /// Changes a request.
 unsafe fn change(

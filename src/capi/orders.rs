@@ -6,22 +6,22 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{Object, call, empty, free, given_mut, look, look_into, time};
+use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
-use super::held::Held;
+use super::fork_guard::ForkGuarded;
 use super::pointer;
-use super::process::Ours;
-use crate::protocol::document;
+use crate::protocol::json_output;
 use crate::{Amount, Order, OrderPage, OrderStatus, Orders};
 
 /// A page of the order history, newest first. Immutable: any thread may read it.
-pub struct sastaotp_orders(Held<Page>);
+pub struct sastaotp_orders(WithCStrings<Page>);
 
 #[derive(Serialize)]
 struct Page {
     orders: Vec<sastaotp_order>,
     total: Option<u64>,
     extra_orders: Vec<String>,
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     raw: String,
 }
 
@@ -29,10 +29,10 @@ struct Page {
 /// texts, until that is freed. Immutable: any thread may read it.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub struct sastaotp_order(Held<Order>);
+pub struct sastaotp_order(WithCStrings<Order>);
 
 /// Goes through the order history, newest first, and asks for pages as they are needed. One thread at a time.
-pub struct sastaotp_order_iterator(Ours<Orders>);
+pub struct sastaotp_order_iterator(ForkGuarded<Orders>);
 
 impl Object for sastaotp_order_iterator {
     const NAME: &'static str = "iterator";
@@ -41,19 +41,24 @@ impl Object for sastaotp_order_iterator {
 impl sastaotp_orders {
     pub(super) fn new(page: OrderPage) -> Self {
         let OrderPage { orders, total, extra_orders, raw, is_empty_list: _ } = page;
-        Self(Held::new(Page { orders: sastaotp_order::list(orders), total, extra_orders, raw }))
+        Self(WithCStrings::new(Page {
+            orders: sastaotp_order::list(orders),
+            total,
+            extra_orders,
+            raw,
+        }))
     }
 }
 
 impl sastaotp_order {
     pub(super) fn list(orders: Vec<Order>) -> Vec<Self> {
-        orders.into_iter().map(|order| Self(Held::new(order))).collect()
+        orders.into_iter().map(|order| Self(WithCStrings::new(order))).collect()
     }
 }
 
 impl sastaotp_order_iterator {
     pub(super) fn new(orders: Orders) -> Self {
-        Self(Ours::new(orders))
+        Self(ForkGuarded::new(orders))
     }
 }
 
@@ -169,8 +174,10 @@ pub unsafe extern "C" fn sastaotp_order_code(order: *const sastaotp_order) -> *c
 ///
 /// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_created_at(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.created_at.as_deref()))
+pub unsafe extern "C" fn sastaotp_order_created_text(
+    order: *const sastaotp_order,
+) -> *const c_char {
+    look(order, null(), |it| it.0.lend_some(it.0.created_text.as_deref()))
 }
 
 /// Tells when it was bought, in milliseconds since 1970. Returns false, and writes nothing, where the service does not give
@@ -178,11 +185,11 @@ pub unsafe extern "C" fn sastaotp_order_created_at(order: *const sastaotp_order)
 ///
 /// NULL as order gives false; NULL as millis only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_order_created_ms(
+pub unsafe extern "C" fn sastaotp_order_created_at_ms(
     order: *const sastaotp_order,
     millis: *mut i64,
 ) -> bool {
-    look_into(order, millis, |it| it.0.created.map(time))
+    look_into(order, millis, |it| it.0.created_at.map(time))
 }
 
 /// Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the reply does not say.
@@ -197,7 +204,7 @@ pub unsafe extern "C" fn sastaotp_order_price(
 }
 
 /// Returns the order as JSON: order_id, activation_id, phone_number, service, country, price_micros, status, code,
-/// created_at, created_ms, raw.
+/// created_text, created_at_ms, raw.
 ///
 /// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -227,7 +234,7 @@ pub unsafe extern "C" fn sastaotp_order_iterator_next(
         empty(order)?;
         let orders = given_mut(iterator)?.0.given_mut::<sastaotp_order_iterator>()?;
         if let Some(next) = orders.next().transpose()? {
-            pointer::put(order, pointer::hand_over(sastaotp_order(Held::new(next))));
+            pointer::put(order, pointer::hand_over(sastaotp_order(WithCStrings::new(next))));
         }
         Ok(())
     })

@@ -1,6 +1,6 @@
 //! Every pointer that comes from C is followed here, and every one that goes to C is made here.
 //!
-//! The functions are unsafe for one reason, which `prologue.h` makes the caller's duty: a pointer that is not NULL is one that
+//! The functions are unsafe for one reason, which `header_intro.h` makes the caller's duty: a pointer that is not NULL is one that
 //! this library made and was not freed, or, for text and places of results, one that the caller may read or write.
 
 use std::ffi::{CStr, c_char};

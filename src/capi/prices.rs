@@ -6,13 +6,13 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{free, look, look_into, text};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use crate::client::Answer;
 use crate::{Amount, Price, Prices};
 
 /// What services cost in countries: a table of entries. Immutable: any thread may read it. Its texts are valid until
 /// sastaotp_prices_free.
-pub struct sastaotp_prices(Held<Table>);
+pub struct sastaotp_prices(WithCStrings<Table>);
 
 #[derive(Serialize)]
 struct Table {
@@ -21,7 +21,7 @@ struct Table {
 
 impl sastaotp_prices {
     pub(super) fn new(answer: Answer<Prices>) -> Self {
-        Self(Held::answer(answer.map(|prices| Table { prices })))
+        Self(WithCStrings::answer(answer.map(|prices| Table { prices })))
     }
 
     fn at(&self, index: usize) -> Option<Price<'_>> {
@@ -81,12 +81,12 @@ pub unsafe extern "C" fn sastaotp_prices_service(
 ///
 /// NULL as prices gives false; NULL as micros only asks. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_prices_cost(
+pub unsafe extern "C" fn sastaotp_prices_price(
     prices: *const sastaotp_prices,
     index: usize,
     micros: *mut i64,
 ) -> bool {
-    look_into(prices, micros, |it| it.at(index)?.cost.map(Amount::micros))
+    look_into(prices, micros, |it| it.at(index)?.price.map(Amount::micros))
 }
 
 /// Tells how many numbers there are. Returns false, and writes nothing, behind the end or where the service does not say. The
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn sastaotp_prices_available(
     index: usize,
     count: *mut u32,
 ) -> bool {
-    look_into(prices, count, |it| it.at(index)?.count)
+    look_into(prices, count, |it| it.at(index)?.available)
 }
 
 /// Returns the table as JSON: prices, a list of country, service, cost_micros, count; and raw. Unfiltered it has megabytes.

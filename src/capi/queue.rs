@@ -7,11 +7,11 @@ use std::ptr::null;
 use super::boundary::{
     Object, call, empty, free, given, look, make, millis as duration, null as missing, text,
 };
+use super::c_strings::c_string;
 use super::client::{client, sastaotp_client};
 use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
-use super::held::c_string;
+use super::fork_guard::ForkGuarded;
 use super::pointer;
-use super::process::Ours;
 use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 
 /// Runs operations beside their callers, with workers that come and go. Any number of threads may use it at once.
@@ -27,7 +27,7 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 ///
 /// What came of one is what the "_json" of its result says; of get_number, buy and reget_number it is id, phone_number,
 /// price_micros, expires_at_ms, purchase.
-pub struct sastaotp_queue(Ours<Queue>);
+pub struct sastaotp_queue(ForkGuarded<Queue>);
 
 impl Object for sastaotp_queue {
     const NAME: &'static str = "queue";
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn sastaotp_queue_new(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     make(queue, error, || {
-        Queue::new(self::client(client)?).map(|made| sastaotp_queue(Ours::new(made)))
+        Queue::new(self::client(client)?).map(|made| sastaotp_queue(ForkGuarded::new(made)))
     })
 }
 
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
             ));
         }
         let made = Queue::with_workers(self::client(client)?, workers)?;
-        Ok(sastaotp_queue(Ours::new(made)))
+        Ok(sastaotp_queue(ForkGuarded::new(made)))
     })
 }
 

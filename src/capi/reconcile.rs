@@ -6,12 +6,12 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{free, look};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use super::orders::sastaotp_order;
 use crate::Reconciliation;
 
 /// What the order history shows about a purchase whose reply was lost. Immutable: any thread may read it.
-pub struct sastaotp_reconciliation(Held<Found>);
+pub struct sastaotp_reconciliation(WithCStrings<Found>);
 
 #[derive(Serialize)]
 struct Found {
@@ -22,7 +22,7 @@ struct Found {
 impl sastaotp_reconciliation {
     pub(super) fn new(found: Reconciliation) -> Self {
         let Reconciliation { candidates, complete } = found;
-        Self(Held::new(Found { candidates: sastaotp_order::list(candidates), complete }))
+        Self(WithCStrings::new(Found { candidates: sastaotp_order::list(candidates), complete }))
     }
 }
 

@@ -6,12 +6,12 @@ use std::ptr::null;
 use serde::Serialize;
 
 use super::boundary::{free, look, look_into, short_millis};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use crate::client::Answer;
 use crate::{Offer, Service};
 
 /// A list of services. Immutable: any thread may read it.
-pub struct sastaotp_services(Held<Services>);
+pub struct sastaotp_services(WithCStrings<Services>);
 
 #[derive(Serialize)]
 struct Services {
@@ -22,7 +22,7 @@ struct Services {
 #[derive(Serialize)]
 pub struct sastaotp_service {
     #[serde(flatten)]
-    service: Held<Service>,
+    service: WithCStrings<Service>,
     #[serde(rename = "countries")]
     offers: Vec<sastaotp_offer>,
 }
@@ -30,14 +30,14 @@ pub struct sastaotp_service {
 /// A service in one country. Part of its list: valid, with its texts, until that is freed.
 #[derive(Serialize)]
 #[serde(transparent)]
-pub struct sastaotp_offer(Held<Offer>);
+pub struct sastaotp_offer(WithCStrings<Offer>);
 
 impl sastaotp_services {
     pub(super) fn new(answer: Answer<Vec<Service>>) -> Self {
         let services = answer.map(|list| Services {
             services: list.into_iter().map(sastaotp_service::new).collect(),
         });
-        Self(Held::answer(services))
+        Self(WithCStrings::answer(services))
     }
 }
 
@@ -45,8 +45,8 @@ impl sastaotp_service {
     fn new(mut service: Service) -> Self {
         let offers = std::mem::take(&mut service.countries);
         Self {
-            service: Held::new(service),
-            offers: offers.into_iter().map(|it| sastaotp_offer(Held::new(it))).collect(),
+            service: WithCStrings::new(service),
+            offers: offers.into_iter().map(|it| sastaotp_offer(WithCStrings::new(it))).collect(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ffi::c_char;
 use std::ptr::null;
 
 use super::boundary::{free, look};
-use super::held::Held;
+use super::c_strings::WithCStrings;
 use crate::client::Answer;
 use crate::{SetStatus, Sms, Status, StatusChange};
 
@@ -32,72 +32,75 @@ impl sastaotp_set_status {
 
 /// A message that came to a number. Where a function says that it is yours, free it; else it is part of another object, and
 /// valid, with its texts, until that is freed. Immutable: any thread may read it.
-pub struct sastaotp_sms(pub(super) Held<Sms>);
+pub struct sastaotp_sms(pub(super) WithCStrings<Sms>);
 
 /// What the service says about an activation. Immutable: any thread may read it.
-pub struct sastaotp_state {
-    state: Held<Status>,
+pub struct sastaotp_activation_status {
+    state: WithCStrings<Status>,
     sms: Option<sastaotp_sms>,
 }
 
-/// The kinds of sastaotp_state.
+/// The kinds of sastaotp_activation_status.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_kind_of_state(pub i32);
 
 /// No code yet.
-pub const SASTAOTP_STATE_WAITING: sastaotp_kind_of_state = sastaotp_kind_of_state(0);
-/// The next code is awaited; sastaotp_state_last_code is the one before, not a new one.
-pub const SASTAOTP_STATE_WAITING_FOR_NEXT: sastaotp_kind_of_state = sastaotp_kind_of_state(1);
-/// A code is there: sastaotp_state_sms.
-pub const SASTAOTP_STATE_RECEIVED: sastaotp_kind_of_state = sastaotp_kind_of_state(2);
+pub const SASTAOTP_ACTIVATION_STATUS_WAITING: sastaotp_kind_of_state = sastaotp_kind_of_state(0);
+/// The next code is awaited; sastaotp_activation_status_last_code is the one before, not a new one.
+pub const SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT: sastaotp_kind_of_state =
+    sastaotp_kind_of_state(1);
+/// A code is there: sastaotp_activation_status_sms.
+pub const SASTAOTP_ACTIVATION_STATUS_RECEIVED: sastaotp_kind_of_state = sastaotp_kind_of_state(2);
 /// The service says cancelled; for an order that had its code it may also mean completed or expired.
-pub const SASTAOTP_STATE_CANCELLED: sastaotp_kind_of_state = sastaotp_kind_of_state(3);
-/// A status that this library does not know: sastaotp_state_text. Not an end.
-pub const SASTAOTP_STATE_OTHER: sastaotp_kind_of_state = sastaotp_kind_of_state(4);
+pub const SASTAOTP_ACTIVATION_STATUS_CANCELLED: sastaotp_kind_of_state = sastaotp_kind_of_state(3);
+/// A status that this library does not know: sastaotp_activation_status_text. Not an end.
+pub const SASTAOTP_ACTIVATION_STATUS_OTHER: sastaotp_kind_of_state = sastaotp_kind_of_state(4);
 
 /// What the service says that a change did. Immutable: any thread may read it.
-pub struct sastaotp_change(Held<StatusChange>);
+pub struct sastaotp_status_change(WithCStrings<StatusChange>);
 
-/// The kinds of sastaotp_change.
+/// The kinds of sastaotp_status_change.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_kind_of_change(pub i32);
 
 /// The order is cancelled and the wallet refunded.
-pub const SASTAOTP_CHANGE_CANCELLED: sastaotp_kind_of_change = sastaotp_kind_of_change(0);
+pub const SASTAOTP_STATUS_CHANGE_CANCELLED: sastaotp_kind_of_change = sastaotp_kind_of_change(0);
 /// The order was cancelled before.
-pub const SASTAOTP_CHANGE_ALREADY_CANCELLED: sastaotp_kind_of_change = sastaotp_kind_of_change(1);
+pub const SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED: sastaotp_kind_of_change =
+    sastaotp_kind_of_change(1);
 /// The service knows that the SMS was sent.
-pub const SASTAOTP_CHANGE_READY: sastaotp_kind_of_change = sastaotp_kind_of_change(2);
+pub const SASTAOTP_STATUS_CHANGE_READY: sastaotp_kind_of_change = sastaotp_kind_of_change(2);
 /// The service waits for the next code.
-pub const SASTAOTP_CHANGE_WAITING_FOR_NEXT: sastaotp_kind_of_change = sastaotp_kind_of_change(3);
+pub const SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT: sastaotp_kind_of_change =
+    sastaotp_kind_of_change(3);
 /// The order is completed.
-pub const SASTAOTP_CHANGE_COMPLETED: sastaotp_kind_of_change = sastaotp_kind_of_change(4);
+pub const SASTAOTP_STATUS_CHANGE_COMPLETED: sastaotp_kind_of_change = sastaotp_kind_of_change(4);
 /// The service accepted without saying what.
-pub const SASTAOTP_CHANGE_ACCEPTED: sastaotp_kind_of_change = sastaotp_kind_of_change(5);
-/// A word that this library does not know: sastaotp_change_text.
-pub const SASTAOTP_CHANGE_OTHER: sastaotp_kind_of_change = sastaotp_kind_of_change(6);
+pub const SASTAOTP_STATUS_CHANGE_ACCEPTED: sastaotp_kind_of_change = sastaotp_kind_of_change(5);
+/// A word that this library does not know: sastaotp_status_change_text.
+pub const SASTAOTP_STATUS_CHANGE_OTHER: sastaotp_kind_of_change = sastaotp_kind_of_change(6);
 
 impl sastaotp_sms {
     pub(super) fn new(sms: Sms) -> Self {
-        Self(Held::new(sms))
+        Self(WithCStrings::new(sms))
     }
 }
 
-impl sastaotp_state {
+impl sastaotp_activation_status {
     pub(super) fn new(answer: Answer<Status>) -> Self {
         let sms = match &answer.value {
             Status::Received(sms) => Some(sastaotp_sms::new(sms.clone())),
             _ => None,
         };
-        Self { state: Held::answer(answer), sms }
+        Self { state: WithCStrings::answer(answer), sms }
     }
 }
 
-impl sastaotp_change {
+impl sastaotp_status_change {
     pub(super) fn new(answer: Answer<StatusChange>) -> Self {
-        Self(Held::answer(answer))
+        Self(WithCStrings::answer(answer))
     }
 }
 
@@ -129,8 +132,8 @@ pub unsafe extern "C" fn sastaotp_sms_sender(sms: *const sastaotp_sms) -> *const
 ///
 /// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_sms_received_at(sms: *const sastaotp_sms) -> *const c_char {
-    look(sms, null(), |it| it.0.lend_some(it.0.received_at.as_deref()))
+pub unsafe extern "C" fn sastaotp_sms_received_text(sms: *const sastaotp_sms) -> *const c_char {
+    look(sms, null(), |it| it.0.lend_some(it.0.received_text.as_deref()))
 }
 
 /// Says whether the same code came for the order before.
@@ -141,7 +144,7 @@ pub unsafe extern "C" fn sastaotp_sms_is_repeat(sms: *const sastaotp_sms) -> boo
     look(sms, false, |it| it.0.is_repeat)
 }
 
-/// Returns the message as JSON: code, text, sender, received_at, is_repeat, raw.
+/// Returns the message as JSON: code, text, sender, received_text, is_repeat, raw.
 ///
 /// NULL gives NULL. The text is the message's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -159,17 +162,17 @@ pub unsafe extern "C" fn sastaotp_sms_free(sms: *mut sastaotp_sms) {
 
 /// Returns what state it is.
 ///
-/// NULL gives SASTAOTP_STATE_OTHER. Any thread. Since 0.1.0.
+/// NULL gives SASTAOTP_ACTIVATION_STATUS_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_kind(
-    state: *const sastaotp_state,
+pub unsafe extern "C" fn sastaotp_activation_status_kind(
+    state: *const sastaotp_activation_status,
 ) -> sastaotp_kind_of_state {
-    look(state, SASTAOTP_STATE_OTHER, |it| match &*it.state {
-        Status::Waiting => SASTAOTP_STATE_WAITING,
-        Status::WaitingForNext { .. } => SASTAOTP_STATE_WAITING_FOR_NEXT,
-        Status::Received(_) => SASTAOTP_STATE_RECEIVED,
-        Status::Cancelled => SASTAOTP_STATE_CANCELLED,
-        Status::Other(_) => SASTAOTP_STATE_OTHER,
+    look(state, SASTAOTP_ACTIVATION_STATUS_OTHER, |it| match &*it.state {
+        Status::Waiting => SASTAOTP_ACTIVATION_STATUS_WAITING,
+        Status::WaitingForNext { .. } => SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT,
+        Status::Received(_) => SASTAOTP_ACTIVATION_STATUS_RECEIVED,
+        Status::Cancelled => SASTAOTP_ACTIVATION_STATUS_CANCELLED,
+        Status::Other(_) => SASTAOTP_ACTIVATION_STATUS_OTHER,
     })
 }
 
@@ -177,7 +180,9 @@ pub unsafe extern "C" fn sastaotp_state_kind(
 ///
 /// The message is the state's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_sms(state: *const sastaotp_state) -> *const sastaotp_sms {
+pub unsafe extern "C" fn sastaotp_activation_status_sms(
+    state: *const sastaotp_activation_status,
+) -> *const sastaotp_sms {
     look(state, null(), |it| it.sms.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
@@ -185,7 +190,9 @@ pub unsafe extern "C" fn sastaotp_state_sms(state: *const sastaotp_state) -> *co
 ///
 /// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_last_code(state: *const sastaotp_state) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_activation_status_last_code(
+    state: *const sastaotp_activation_status,
+) -> *const c_char {
     look(state, null(), |it| match &*it.state {
         Status::WaitingForNext { last_code } => it.state.lend_some(last_code.as_deref()),
         _ => null(),
@@ -196,7 +203,9 @@ pub unsafe extern "C" fn sastaotp_state_last_code(state: *const sastaotp_state) 
 ///
 /// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_text(state: *const sastaotp_state) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_activation_status_text(
+    state: *const sastaotp_activation_status,
+) -> *const c_char {
     look(state, null(), |it| match &*it.state {
         Status::Other(text) => it.state.lend(text),
         _ => null(),
@@ -207,7 +216,9 @@ pub unsafe extern "C" fn sastaotp_state_text(state: *const sastaotp_state) -> *c
 ///
 /// NULL gives NULL. The text is the state's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_json(state: *const sastaotp_state) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_activation_status_json(
+    state: *const sastaotp_activation_status,
+) -> *const c_char {
     look(state, null(), |it| it.state.json())
 }
 
@@ -215,25 +226,25 @@ pub unsafe extern "C" fn sastaotp_state_json(state: *const sastaotp_state) -> *c
 ///
 /// NULL does nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_state_free(state: *mut sastaotp_state) {
+pub unsafe extern "C" fn sastaotp_activation_status_free(state: *mut sastaotp_activation_status) {
     free(state);
 }
 
 /// Returns what change it is.
 ///
-/// NULL gives SASTAOTP_CHANGE_OTHER. Any thread. Since 0.1.0.
+/// NULL gives SASTAOTP_STATUS_CHANGE_OTHER. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_kind(
-    change: *const sastaotp_change,
+pub unsafe extern "C" fn sastaotp_status_change_kind(
+    change: *const sastaotp_status_change,
 ) -> sastaotp_kind_of_change {
-    look(change, SASTAOTP_CHANGE_OTHER, |it| match &*it.0 {
-        StatusChange::Cancelled => SASTAOTP_CHANGE_CANCELLED,
-        StatusChange::AlreadyCancelled => SASTAOTP_CHANGE_ALREADY_CANCELLED,
-        StatusChange::Ready => SASTAOTP_CHANGE_READY,
-        StatusChange::WaitingForNext => SASTAOTP_CHANGE_WAITING_FOR_NEXT,
-        StatusChange::Completed => SASTAOTP_CHANGE_COMPLETED,
-        StatusChange::Accepted => SASTAOTP_CHANGE_ACCEPTED,
-        StatusChange::Other(_) => SASTAOTP_CHANGE_OTHER,
+    look(change, SASTAOTP_STATUS_CHANGE_OTHER, |it| match &*it.0 {
+        StatusChange::Cancelled => SASTAOTP_STATUS_CHANGE_CANCELLED,
+        StatusChange::AlreadyCancelled => SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED,
+        StatusChange::Ready => SASTAOTP_STATUS_CHANGE_READY,
+        StatusChange::WaitingForNext => SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT,
+        StatusChange::Completed => SASTAOTP_STATUS_CHANGE_COMPLETED,
+        StatusChange::Accepted => SASTAOTP_STATUS_CHANGE_ACCEPTED,
+        StatusChange::Other(_) => SASTAOTP_STATUS_CHANGE_OTHER,
     })
 }
 
@@ -241,7 +252,9 @@ pub unsafe extern "C" fn sastaotp_change_kind(
 ///
 /// NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_text(change: *const sastaotp_change) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_status_change_text(
+    change: *const sastaotp_status_change,
+) -> *const c_char {
     look(change, null(), |it| match &*it.0 {
         StatusChange::Other(text) => it.0.lend(text),
         _ => null(),
@@ -253,7 +266,9 @@ pub unsafe extern "C" fn sastaotp_change_text(change: *const sastaotp_change) ->
 ///
 /// NULL gives NULL. The text is the change's. Any thread. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_json(change: *const sastaotp_change) -> *const c_char {
+pub unsafe extern "C" fn sastaotp_status_change_json(
+    change: *const sastaotp_status_change,
+) -> *const c_char {
     look(change, null(), |it| it.0.json())
 }
 
@@ -261,6 +276,6 @@ pub unsafe extern "C" fn sastaotp_change_json(change: *const sastaotp_change) ->
 ///
 /// NULL does nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_change_free(change: *mut sastaotp_change) {
+pub unsafe extern "C" fn sastaotp_status_change_free(change: *mut sastaotp_status_change) {
     free(change);
 }

@@ -6,14 +6,14 @@ use std::ptr::null;
 use serde::{Serialize, Serializer};
 
 use super::boundary::{free, look};
+use super::c_strings::WithCStrings;
 use super::error::sastaotp_error;
-use super::held::Held;
 use super::intent::sastaotp_intent;
 use super::number::sastaotp_purchase;
 use crate::{Unclaimed, UnclaimedOutcome};
 
 /// The purchases whose caller gave up. Immutable: any thread may read it.
-pub struct sastaotp_unclaimed_list(Held<List>);
+pub struct sastaotp_unclaimed_list(WithCStrings<List>);
 
 #[derive(Serialize)]
 struct List {
@@ -22,7 +22,7 @@ struct List {
 
 /// A purchase whose caller gave up before its reply. Part of its list: valid until that is freed.
 pub struct sastaotp_unclaimed {
-    unclaimed: Held<Unclaimed>,
+    unclaimed: WithCStrings<Unclaimed>,
     intent: sastaotp_intent,
     purchase: Option<sastaotp_purchase>,
     error: Option<sastaotp_error>,
@@ -48,7 +48,9 @@ pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
 
 impl sastaotp_unclaimed_list {
     pub(super) fn new(list: Vec<Unclaimed>) -> Self {
-        Self(Held::new(List { unclaimed: list.into_iter().map(sastaotp_unclaimed::new).collect() }))
+        Self(WithCStrings::new(List {
+            unclaimed: list.into_iter().map(sastaotp_unclaimed::new).collect(),
+        }))
     }
 }
 
@@ -60,9 +62,9 @@ impl sastaotp_unclaimed {
                 .outcome
                 .purchase()
                 .cloned()
-                .map(|purchase| sastaotp_purchase(Held::new(purchase))),
+                .map(|purchase| sastaotp_purchase(WithCStrings::new(purchase))),
             error: unclaimed.outcome.error().cloned().map(sastaotp_error::new),
-            unclaimed: Held::new(unclaimed),
+            unclaimed: WithCStrings::new(unclaimed),
         }
     }
 }

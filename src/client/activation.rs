@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::settle::{EarlyCancel, Settled, Settlement, Settling};
-use super::transition::{Known, Transition, doing};
-use super::wait::{WaitOptions, Waiting};
+use super::settle::{OnTooEarly, SettleTask, Settlement, SettlementState};
+use super::transition::{Known, Transition, operation};
+use super::wait::{WaitOptions, WaitTask};
 use super::{Answer, Client};
-use crate::activation::{End, Life};
-use crate::protocol::document::millis_since_1970;
-use crate::protocol::{Purchase, SetStatus, Shown, Sms, Status, StatusChange};
+use crate::order_state::{Ending, OrderState};
+use crate::protocol::json_output::millis_since_1970;
+use crate::protocol::{Purchase, SetStatus, Sms, Status, StatusChange, StatusReply};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long a poll outside of a wait may take.
@@ -33,7 +33,7 @@ struct Shared {
     id: String,
     /// The purchase and what its reply said; none for an activation that was taken up by its id.
     purchase: Option<Box<(Intent, Purchase)>>,
-    life: Mutex<Life>,
+    life: Mutex<OrderState>,
     /// Whether a cancellation may have applied: its reply was lost, and nothing has shown it since.
     may_be_cancelled: AtomicBool,
     /// The same of a completion.
@@ -53,23 +53,29 @@ impl Shared {
 
 impl Activation {
     pub(super) fn bought(client: Client, intent: Intent, purchase: Purchase) -> Self {
-        let life = Life::bought(client.now(), purchase.expires_in);
+        let life = OrderState::bought(client.now(), purchase.expires_in);
         Self::new(client, purchase.activation_id.clone(), Some((intent, purchase)), life)
     }
 
-    pub(super) fn taken_up(client: Client, id: &str) -> Result<Self> {
+    pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("taking up an activation", error))?;
         let (purchase, bought) = {
-            let mut books = client.books();
-            (books.claim(id), books.bought(id))
+            let mut ledger = client.ledger();
+            (ledger.claim(id), ledger.bought(id))
         };
-        let life =
-            bought.map_or_else(Life::default, |(at, expires_in)| Life::bought(at, expires_in));
+        let life = bought.map_or_else(OrderState::default, |(at, expires_in)| {
+            OrderState::bought(at, expires_in)
+        });
         Ok(Self::new(client, id.to_owned(), purchase, life))
     }
 
-    fn new(client: Client, id: String, purchase: Option<(Intent, Purchase)>, life: Life) -> Self {
+    fn new(
+        client: Client,
+        id: String,
+        purchase: Option<(Intent, Purchase)>,
+        life: OrderState,
+    ) -> Self {
         let shared = Shared {
             id,
             purchase: purchase.map(Box::new),
@@ -130,13 +136,13 @@ impl Activation {
     }
 
     /// How the order ended, as far as it is known. Sends nothing.
-    pub fn end(&self) -> Option<End> {
-        self.life().end()
+    pub fn ending(&self) -> Option<Ending> {
+        self.life().ending()
     }
 
     /// The same activation, with calls that `cancel` ends.
     #[must_use]
-    pub fn with_cancel(&self, cancel: &crate::Cancel) -> Self {
+    pub fn with_cancel(&self, cancel: &crate::CancelToken) -> Self {
         Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
     }
 
@@ -153,7 +159,7 @@ impl Activation {
     }
 
     /// Asks the service once for the state. A code that comes back is kept. Action `getStatus`.
-    pub fn poll(&self) -> Result<Status> {
+    pub fn get_status(&self) -> Result<Status> {
         self.state().map(Answer::into_value)
     }
 
@@ -173,7 +179,7 @@ impl Activation {
     /// refused. Unless the options are to cancel it, the activation stays as it is, and can be waited for again.
     pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
         let WaitOptions { plan, cancel_on_timeout, mut progress } = options.into();
-        let waiting = Waiting::begin(self, plan, cancel_on_timeout);
+        let waiting = WaitTask::begin(self, plan, cancel_on_timeout);
         self.client.run(waiting, |waiting| {
             if let Some(progress) = &mut progress {
                 progress(&waiting.progress(&self.client));
@@ -183,12 +189,12 @@ impl Activation {
 
     /// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be read is
     /// an error, and the order stays open.
-    pub fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
-        self.client.run(Settling::begin(self, early), |_| {})
+    pub fn settle(&self, early: OnTooEarly) -> Result<Settlement> {
+        self.client.run(SettleTask::begin(self, early), |_| {})
     }
 
     /// What a reply shows, with the message that is new where it holds several; those before it are kept.
-    pub(super) fn chosen(&self, Shown { status, messages }: Shown) -> Status {
+    pub(super) fn chosen(&self, StatusReply { status, messages }: StatusReply) -> Status {
         self.life().choose(messages).map_or(status, Status::Received)
     }
 
@@ -200,7 +206,7 @@ impl Activation {
         match known {
             Some(known) => Sms { is_repeat: false, ..known },
             None => match self.client.text_of(self.id(), &sms, deadline) {
-                Some(Answer { value: Shown { mut messages, .. }, .. }) => {
+                Some(Answer { value: StatusReply { mut messages, .. }, .. }) => {
                     let full = messages.pop().unwrap_or(sms);
                     self.life().keep(messages, &full);
                     full
@@ -213,7 +219,7 @@ impl Activation {
     /// What the history says about the refund of an order that is over, in words.
     pub(super) fn refund_seen(&self, call_end: Duration) -> &'static str {
         if self.client.shows_refund(self.id(), call_end) {
-            self.client.books().refunded(self.id());
+            self.client.ledger().refunded(self.id());
             return "the order history shows it closed without a charge";
         }
         "the service refunds such orders; the balance tells"
@@ -248,7 +254,7 @@ impl Activation {
         }
         let error = Error::new(
             ErrorKind::ActivationCancelled,
-            &doing(self.id(), wanted),
+            &operation(self.id(), wanted),
             "the service cancelled the order",
         );
         Err(error.with_raw(&reply))
@@ -276,7 +282,7 @@ impl Activation {
                     self.keep(self.client.status(self.id(), deadline)?.value, deadline);
                 }
                 let raw = error.raw().unwrap_or_default().to_owned();
-                Ok(Settlement { state: Settled::CodeArrived, code: self.code(), raw })
+                Ok(Settlement { state: SettlementState::CodeArrived, code: self.code(), raw })
             }
         }
     }
@@ -288,7 +294,7 @@ impl Activation {
         let unsure = self.shared.unsure_of(wanted);
         let mut known = Known {
             codes: &codes,
-            is_completed: self.end() == Some(End::Completed)
+            is_completed: self.ending() == Some(Ending::Completed)
                 || self.shared.may_be_completed.load(Ordering::Relaxed),
             may_have_applied: unsure.is_some_and(|unsure| unsure.load(Ordering::Relaxed)),
         };
@@ -323,18 +329,18 @@ impl Activation {
     fn note(&self, wanted: SetStatus, change: &StatusChange) {
         let mut life = self.life();
         match wanted {
-            _ if change.is_cancelled() => life.set_end(End::Cancelled),
+            _ if change.is_cancelled() => life.set_ending(Ending::Cancelled),
             SetStatus::SmsSent => {}
             SetStatus::NextCode => life.next_code_requested(),
             SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => {
-                life.set_end(End::Completed)
+                life.set_ending(Ending::Completed)
             }
         }
     }
 
     /// Keeps the codes that a change ran into, where the service named them.
     fn keep_named(&self, messages: &[Sms], deadline: Duration) {
-        if let Some(shown) = Shown::received(messages.to_vec()) {
+        if let Some(shown) = StatusReply::received(messages.to_vec()) {
             self.keep(shown, self.poll_end(deadline));
         }
     }
@@ -345,7 +351,7 @@ impl Activation {
     }
 
     /// Keeps what a change ran into, with the text of its code.
-    fn keep(&self, shown: Shown, deadline: Duration) {
+    fn keep(&self, shown: StatusReply, deadline: Duration) {
         let status = match self.chosen(shown) {
             Status::Received(sms) => Status::Received(self.full(sms, deadline)),
             other => other,
@@ -369,45 +375,53 @@ impl Activation {
         let Answer { value: change, reply } = change;
         let life = self.life();
         Settlement {
-            state: if change.is_cancelled() { Settled::Cancelled } else { Settled::Completed },
+            state: if change.is_cancelled() {
+                SettlementState::Cancelled
+            } else {
+                SettlementState::Completed
+            },
             code: life.code().or(life.codes().last()).cloned(),
             raw: String::from_utf8_lossy(&reply).into_owned(),
         }
     }
 
     pub(super) fn already_over(&self) -> Settlement {
-        Settlement { state: Settled::AlreadyOver, code: self.codes().pop(), raw: String::new() }
+        Settlement {
+            state: SettlementState::AlreadyOver,
+            code: self.codes().pop(),
+            raw: String::new(),
+        }
     }
 
     /// Whether the service said that the order is over, and nothing is left to be settled. An expiry is what our clock says: the
     /// service is asked for the refund all the same. So it is where our own cancellation may be what ended the order.
     pub(super) fn is_over(&self) -> bool {
-        match self.end() {
-            None | Some(End::Expired) => false,
-            Some(End::Cancelled) => !self.shared.may_be_cancelled.load(Ordering::Relaxed),
-            Some(End::Completed) => true,
+        match self.ending() {
+            None | Some(Ending::Expired) => false,
+            Some(Ending::Cancelled) => !self.shared.may_be_cancelled.load(Ordering::Relaxed),
+            Some(Ending::Completed) => true,
         }
     }
 
     /// Buys the same number again, after this order was completed. Action `regetNumber`. **Costs money**, as much as the
     /// first time.
-    pub fn reget(&self) -> Result<Activation> {
+    pub fn reget_number(&self) -> Result<Activation> {
         self.client.reget_number(self.id())
     }
 
     /// Takes the number off the list of unclaimed ones, where it is on it.
     pub(crate) fn claim(&self) {
-        self.client.books().claim(self.id());
+        self.client.ledger().claim(self.id());
     }
 
     /// Lists the number among the unclaimed ones.
     pub(crate) fn leave(&self) {
         if let Some((intent, purchase)) = self.shared.purchase.as_deref() {
-            self.client.books().leave(intent.clone(), purchase.clone());
+            self.client.ledger().leave(intent.clone(), purchase.clone());
         }
     }
 
-    pub(crate) fn life(&self) -> MutexGuard<'_, Life> {
+    pub(crate) fn life(&self) -> MutexGuard<'_, OrderState> {
         // Its methods leave it whole even where they panic.
         self.shared.life.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -34,7 +34,7 @@ const BUILDING: &str = "making a client";
 #[must_use]
 pub struct ClientBuilder {
     key: Option<ApiKey>,
-    key_in: KeyIn,
+    api_key_location: ApiKeyLocation,
     http: HttpConfig,
     budget: Option<Amount>,
     timeout: Duration,
@@ -47,7 +47,7 @@ pub struct ClientBuilder {
 /// Where the key goes in a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum KeyIn {
+pub enum ApiKeyLocation {
     /// The header `X-API-Key`: out of URLs, logs and proxies.
     #[default]
     Header,
@@ -64,8 +64,8 @@ pub(super) struct ApiKey(Zeroizing<String>);
 impl ApiKey {
     fn new(text: &str) -> Result<Self> {
         if text.is_empty() || text.len() > 256 || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            let what = "the API key is empty, too long, or holds blanks: copy it again, 1 to 256 visible ASCII characters";
-            return Err(Error::config(BUILDING, what));
+            let reason = "the API key is empty, too long, or holds blanks: copy it again, 1 to 256 visible ASCII characters";
+            return Err(Error::config(BUILDING, reason));
         }
         Ok(Self(Zeroizing::new(text.to_owned())))
     }
@@ -85,7 +85,7 @@ impl Default for ClientBuilder {
     fn default() -> Self {
         Self {
             key: None,
-            key_in: KeyIn::default(),
+            api_key_location: ApiKeyLocation::default(),
             http: HttpConfig::new(BASE_URL),
             budget: None,
             timeout: TIMEOUT,
@@ -105,8 +105,8 @@ impl ClientBuilder {
     }
 
     /// Where the key goes in a request; a header by default.
-    pub fn key_in(mut self, place: KeyIn) -> Self {
-        self.key_in = place;
+    pub fn api_key_location(mut self, place: ApiKeyLocation) -> Self {
+        self.api_key_location = place;
         self
     }
 
@@ -177,7 +177,7 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client> {
         let ClientBuilder {
             key,
-            key_in,
+            api_key_location,
             http,
             budget,
             timeout,
@@ -201,12 +201,12 @@ impl ClientBuilder {
         let key = ApiKey::new(key.expose())?;
         let transport = match transport {
             Some(transport) => transport,
-            None => {
-                Arc::new(HttpTransport::new(http).map_err(|what| Error::config(BUILDING, what))?)
-            }
+            None => Arc::new(
+                HttpTransport::new(http).map_err(|reason| Error::config(BUILDING, reason))?,
+            ),
         };
         Ok(Client::new(
-            Shared::new(key, key_in, transport, clock, budget, seed, requests_per_second),
+            Shared::new(key, api_key_location, transport, clock, budget, seed, requests_per_second),
             timeout,
         ))
     }
@@ -239,12 +239,14 @@ pub(super) enum Credential {
 }
 
 impl Credential {
-    pub(super) fn new(key: &ApiKey, place: KeyIn) -> Self {
+    pub(super) fn new(key: &ApiKey, place: ApiKeyLocation) -> Self {
         let key = key.expose();
         match place {
-            KeyIn::Header => Self::Header("X-API-Key", Zeroizing::new(key.to_owned())),
-            KeyIn::Bearer => Self::Header("Authorization", Zeroizing::new(format!("Bearer {key}"))),
-            KeyIn::Query => Self::Parameter(Zeroizing::new(key_parameter(key))),
+            ApiKeyLocation::Header => Self::Header("X-API-Key", Zeroizing::new(key.to_owned())),
+            ApiKeyLocation::Bearer => {
+                Self::Header("Authorization", Zeroizing::new(format!("Bearer {key}")))
+            }
+            ApiKeyLocation::Query => Self::Parameter(Zeroizing::new(key_parameter(key))),
         }
     }
 }

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::read::{failed, raw};
 use super::{Client, Lane, SendLatch};
-use crate::books::{Ticket, UnclaimedOutcome};
+use crate::client::ledger::{Ticket, UnclaimedOutcome};
 use crate::protocol::{ChargeReply, Failure, Purchase, Request, parse_number, parse_reget};
 use crate::transport::{Cause, Phase, Reply};
-use crate::{Cancel, Charge, Error, ErrorKind, Intent, Result};
+use crate::{CancelToken, Charge, Error, ErrorKind, Intent, Result};
 
 /// How often a charge is tried at most while nothing leaves.
 const ATTEMPTS: u32 = 3;
@@ -32,16 +32,16 @@ impl Client {
         let waiter = self.token().clone();
         let desk = Arc::clone(&buyer.desk);
         let deadline = self.deadline();
-        let beside = Purchasing { deadline: self.now().monotonic + RUN_ON, ..purchasing };
+        let beside = PurchaseTask { deadline: self.now().monotonic + RUN_ON, ..purchasing };
         let thread =
             std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
                 beside.run();
                 waiter.nudge();
             });
         if let Err(error) = thread {
-            self.books().not_charged(buyer.ticket);
-            let what = format!("no thread could be started ({}): nothing was sent", error.kind());
-            return Err(Error::new(ErrorKind::Connection, &intent.doing(), what)
+            self.ledger().not_charged(buyer.ticket);
+            let reason = format!("no thread could be started ({}): nothing was sent", error.kind());
+            return Err(Error::new(ErrorKind::Connection, &intent.operation(), reason)
                 .with_intent(intent.clone()));
         }
         let token = self.token();
@@ -50,12 +50,13 @@ impl Client {
     }
 
     /// Reserves the money for a purchase, and gives its two sides: who makes it, and who waits for it.
-    pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(Purchasing, Buyer)> {
-        let refused =
-            |what| Error::new(ErrorKind::Budget, &intent.doing(), what).with_intent(intent.clone());
-        let ticket = self.books().reserve(&intent).map_err(refused)?;
+    pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(PurchaseTask, PurchaseHandle)> {
+        let refused = |reason| {
+            Error::new(ErrorKind::Budget, &intent.operation(), reason).with_intent(intent.clone())
+        };
+        let ticket = self.ledger().reserve(&intent).map_err(refused)?;
         let (latch, desk) = (Arc::default(), Arc::default());
-        let buyer = Buyer {
+        let buyer = PurchaseHandle {
             intent: intent.clone(),
             ticket,
             latch: Arc::clone(&latch),
@@ -63,7 +64,8 @@ impl Client {
         };
         // Its caller may be back before; what was sent runs on.
         let deadline = if self.impatient { self.now().monotonic + RUN_ON } else { self.deadline() };
-        let purchasing = Purchasing { client: self.clone(), intent, ticket, deadline, latch, desk };
+        let purchasing =
+            PurchaseTask { client: self.clone(), intent, ticket, deadline, latch, desk };
         Ok((purchasing, buyer))
     }
 
@@ -75,14 +77,14 @@ impl Client {
 
 /// Who waits for a purchase.
 #[derive(Debug)]
-pub(crate) struct Buyer {
+pub(crate) struct PurchaseHandle {
     intent: Intent,
     ticket: Ticket,
     latch: Arc<SendLatch>,
-    desk: Arc<Desk>,
+    desk: Arc<OutcomeSlot>,
 }
 
-impl Buyer {
+impl PurchaseHandle {
     pub(crate) fn intent(&self) -> &Intent {
         &self.intent
     }
@@ -94,30 +96,30 @@ impl Buyer {
             let mut desk = self.desk.lock();
             if desk.outcome.is_none() {
                 desk.caller_left = true;
-                client.books().abandon(self.ticket, self.intent.clone());
+                client.ledger().abandon(self.ticket, self.intent.clone());
             }
             desk.outcome.take()
         };
         let outcome = outcome.unwrap_or_else(|| {
             let unsent = self.latch.try_abandon();
             if unsent {
-                let mut books = client.books();
-                books.unlist(self.ticket);
-                books.not_charged(self.ticket);
+                let mut ledger = client.ledger();
+                ledger.unlist(self.ticket);
+                ledger.not_charged(self.ticket);
             }
             let phase = if unsent { Phase::Connect } else { Phase::Receive };
-            let doing = self.intent.doing();
+            let operation = self.intent.operation();
             let error = if cancelled {
-                Error::cancelled(&doing, phase)
+                Error::cancelled(&operation, phase)
             } else {
-                Error::new(ErrorKind::Timeout, &doing, "the time for the call was over")
+                Error::new(ErrorKind::Timeout, &operation, "the time for the call was over")
             };
             let intent = self.intent.clone();
             Err(if unsent { error.with_intent(intent) } else { error.unknown_charge(intent) })
         });
         outcome.inspect_err(|error| {
             if error.charge() == Charge::Unknown {
-                client.books().lost(&self.intent, client.now().monotonic);
+                client.ledger().lost(&self.intent, client.now().monotonic);
             }
         })
     }
@@ -127,8 +129,8 @@ impl Buyer {
         match self.leave(client, true) {
             Err(error) => error,
             Ok(purchase) => {
-                client.books().leave(self.intent.clone(), purchase);
-                Error::cancelled(&self.intent.doing(), Phase::Receive)
+                client.ledger().leave(self.intent.clone(), purchase);
+                Error::cancelled(&self.intent.operation(), Phase::Receive)
                     .unknown_charge(self.intent.clone())
             }
         }
@@ -137,50 +139,50 @@ impl Buyer {
 
 /// One purchase under way.
 #[derive(Debug)]
-pub(crate) struct Purchasing {
+pub(crate) struct PurchaseTask {
     client: Client,
     intent: Intent,
     ticket: Ticket,
     deadline: Duration,
     latch: Arc<SendLatch>,
-    desk: Arc<Desk>,
+    desk: Arc<OutcomeSlot>,
 }
 
-impl Purchasing {
+impl PurchaseTask {
     /// Makes the purchase, and hands its outcome over.
     pub(crate) fn run(self) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make())).unwrap_or_else(|_| {
             // How far it came is not known; whoever waits for it, and the books, must learn of it all the same.
-            self.client.books().unknown(self.ticket);
-            Err(Error::panicked(&self.intent.doing()).unknown_charge(self.intent.clone()))
+            self.client.ledger().unknown(self.ticket);
+            Err(Error::panicked(&self.intent.operation()).unknown_charge(self.intent.clone()))
         });
         self.desk.deliver(&self.client, self.ticket, outcome);
     }
 
     fn make(&self) -> Result<Purchase> {
         let result = self.send();
-        let mut books = self.client.books();
+        let mut ledger = self.client.ledger();
         match result {
             Ok((ChargeReply::Charged(purchase), _)) => {
-                let seen_before = books.charged(self.ticket, &purchase, self.client.now());
-                drop(books);
+                let seen_before = ledger.charged(self.ticket, &purchase, self.client.now());
+                drop(ledger);
                 Ok(self.examine(*purchase, seen_before))
             }
             Ok((ChargeReply::Refused(error), reply)) => {
-                books.not_charged(self.ticket);
-                let error = failed(&self.intent.doing(), Failure::Service(error), &reply);
+                ledger.not_charged(self.ticket);
+                let error = failed(&self.intent.operation(), Failure::Service(error), &reply);
                 Err(error.with_intent(self.intent.clone()))
             }
             Ok((ChargeReply::Unknown(failure), reply)) => {
-                books.unknown(self.ticket);
-                Err(failed(&self.intent.doing(), failure, &reply)
+                ledger.unknown(self.ticket);
+                Err(failed(&self.intent.operation(), failure, &reply)
                     .unknown_charge(self.intent.clone()))
             }
             Err(error) => {
                 if error.charge() == Charge::Unknown {
-                    books.unknown(self.ticket);
+                    ledger.unknown(self.ticket);
                 } else {
-                    books.not_charged(self.ticket);
+                    ledger.not_charged(self.ticket);
                 }
                 Err(error)
             }
@@ -189,34 +191,38 @@ impl Purchasing {
 
     /// Sends the request: through the gate, then until a byte left or the attempts are used up.
     fn send(&self) -> Result<(ChargeReply, Reply)> {
-        let doing = self.intent.doing();
+        let operation = self.intent.operation();
         let client = &self.client;
         let cancel = client.token();
         let request = self.intent.request();
-        let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
-        let pass =
-            client.shared.gates.pass(&doing, &self.latch, || client.left(self.deadline), cancel);
+        let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
+        let pass = client.shared.gates.pass(
+            &operation,
+            &self.latch,
+            || client.left(self.deadline),
+            cancel,
+        );
         let _pass = pass.ok_or_else(|| {
             let error = if cancel.is_cancelled() {
-                Error::cancelled(&doing, Phase::Prepare)
+                Error::cancelled(&operation, Phase::Prepare)
             } else {
                 Error::new(
                     ErrorKind::Timeout,
-                    &doing,
+                    &operation,
                     "an earlier purchase of the same took all the time: nothing was sent",
                 )
             };
             error.with_intent(self.intent.clone())
         })?;
-        client.books().sending(self.ticket);
+        client.ledger().sending(self.ticket);
         for attempt in 1.. {
             if self.latch.is_abandoned() {
                 return Err(
-                    Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone())
+                    Error::cancelled(&operation, Phase::Prepare).with_intent(self.intent.clone())
                 );
             }
             client
-                .admit(&doing, self.deadline)
+                .admit(&operation, self.deadline)
                 .map_err(|error| error.with_intent(self.intent.clone()))?;
             let left = client.left(self.deadline);
             let outcome =
@@ -233,7 +239,7 @@ impl Purchasing {
             };
             // The latch is asked too: were the two ever to disagree, the purchase counts as sent.
             if error.sent || self.latch.is_sent() {
-                return Err(Error::transport(&doing, error).unknown_charge(self.intent.clone()));
+                return Err(Error::transport(&operation, error).unknown_charge(self.intent.clone()));
             }
             let hopeless = matches!(
                 error.cause,
@@ -244,14 +250,14 @@ impl Purchasing {
                     | Cause::Deadline
             );
             let pause = PAUSE.mul_f64(f64::from(client.shared.random()) / f64::from(u32::MAX));
-            let error = Error::transport(&doing, error).with_intent(self.intent.clone());
+            let error = Error::transport(&operation, error).with_intent(self.intent.clone());
             if hopeless || attempt == ATTEMPTS || pause >= client.left(self.deadline) {
                 return Err(error);
             }
             log::debug!("{error}; nothing was sent, trying again in {pause:?}");
             if !client.sleep(pause) {
                 return Err(
-                    Error::cancelled(&doing, Phase::Prepare).with_intent(self.intent.clone())
+                    Error::cancelled(&operation, Phase::Prepare).with_intent(self.intent.clone())
                 );
             }
         }
@@ -283,7 +289,7 @@ impl Purchasing {
                 .push("the service returned an activation that it had sold before".to_owned());
         }
         for warning in &purchase.warnings {
-            log::warn!("{}: {warning}", self.intent.doing());
+            log::warn!("{}: {warning}", self.intent.operation());
         }
         purchase
     }
@@ -291,19 +297,19 @@ impl Purchasing {
 
 /// Where the outcome of a purchase is handed over: to its caller, or to the books once the caller has left.
 #[derive(Debug, Default)]
-struct Desk {
-    state: Mutex<DeskState>,
+struct OutcomeSlot {
+    state: Mutex<OutcomeState>,
     done: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct DeskState {
+struct OutcomeState {
     outcome: Option<Result<Purchase>>,
     caller_left: bool,
 }
 
-impl Desk {
-    fn lock(&self) -> MutexGuard<'_, DeskState> {
+impl OutcomeSlot {
+    fn lock(&self) -> MutexGuard<'_, OutcomeState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -319,11 +325,11 @@ impl Desk {
             return;
         }
         match outcome {
-            Err(error) if error.charge() == Charge::NotCharged => client.books().unlist(ticket),
+            Err(error) if error.charge() == Charge::NotCharged => client.ledger().unlist(ticket),
             Ok(purchase) => {
-                client.books().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase)))
+                client.ledger().conclude(ticket, UnclaimedOutcome::Bought(Box::new(purchase)))
             }
-            Err(error) => client.books().conclude(ticket, UnclaimedOutcome::Unknown(error)),
+            Err(error) => client.ledger().conclude(ticket, UnclaimedOutcome::Unknown(error)),
         }
     }
 }
@@ -350,7 +356,7 @@ impl Gates {
         kind: &str,
         latch: &Arc<SendLatch>,
         left: impl Fn() -> Duration,
-        cancel: &Cancel,
+        cancel: &CancelToken,
     ) -> Option<Pass<'_>> {
         /// How soon a cancellation is noticed.
         const SLICE: Duration = Duration::from_millis(20);
@@ -452,7 +458,7 @@ mod tests {
 
     #[test]
     fn a_purchase_waits_for_one_of_its_kind_until_its_time_is_over_or_it_is_cancelled() {
-        let (gates, open, cancelled) = (Gates::default(), Cancel::new(), Cancel::new());
+        let (gates, open, cancelled) = (Gates::default(), CancelToken::new(), CancelToken::new());
         let [first, second, given_up] = std::array::from_fn(|_| Arc::new(SendLatch::default()));
         cancelled.cancel();
         assert!(given_up.try_abandon());
@@ -476,7 +482,7 @@ mod tests {
     /// A service that sells a number, but whose first connection is not made before the test is over.
     #[derive(Debug)]
     struct Hanging {
-        over: Cancel,
+        over: CancelToken,
         exchanges: AtomicU32,
     }
 
@@ -500,7 +506,8 @@ mod tests {
 
     #[test]
     fn a_purchase_that_was_given_up_unsent_holds_neither_money_nor_the_next_one() {
-        let transport = Arc::new(Hanging { over: Cancel::new(), exchanges: AtomicU32::new(0) });
+        let transport =
+            Arc::new(Hanging { over: CancelToken::new(), exchanges: AtomicU32::new(0) });
         let builder = Client::builder().api_key("k").budget(Amount::from_rupees(100));
         let client = builder.transport(Arc::clone(&transport) as _).build().unwrap();
         let request = NumberRequest::new("tg").max_price(Amount::from_rupees(80));
@@ -525,7 +532,7 @@ mod tests {
 
     #[test]
     fn purchases_of_other_kinds_take_no_time_from_one_that_waits() {
-        let (gates, cancel) = (Gates::default(), Cancel::new());
+        let (gates, cancel) = (Gates::default(), CancelToken::new());
         let start = Instant::now();
         let left = || Duration::from_secs(10).saturating_sub(start.elapsed());
         let held = gates.pass("tg", &Arc::default(), left, &cancel).unwrap();

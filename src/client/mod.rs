@@ -7,7 +7,9 @@ mod activation;
 mod builder;
 mod charge;
 mod lease;
+pub(crate) mod ledger;
 mod orders;
+pub(crate) mod rate_limit;
 mod read;
 mod reconcile;
 mod redact;
@@ -25,28 +27,30 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 pub use activation::Activation;
-pub use builder::{BASE_URL, ClientBuilder, KeyIn};
+pub use builder::{ApiKeyLocation, BASE_URL, ClientBuilder};
 pub use lease::Lease;
+pub use ledger::{Unclaimed, UnclaimedOutcome};
 pub use orders::{OrderQuery, Orders};
 pub use reconcile::Reconciliation;
-pub use settle::{EarlyCancel, Settled, Settlement};
+pub use settle::{OnTooEarly, Settlement, SettlementState};
 pub use wait::{Progress, WaitOptions};
 
-use crate::books::{Books, Unclaimed};
 use crate::clock::{Clock, Moment};
-use crate::governor::{Governor, Place};
 use crate::protocol::{
-    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Shown, Status,
-    StatusChange, find_countries, parse_balance, parse_countries, parse_prices, parse_services,
+    Balance, Country, OrderPage, Prices, Purchase, Request, Service, SetStatus, Status,
+    StatusChange, StatusReply, find_countries, parse_balance, parse_countries, parse_prices,
+    parse_services,
 };
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
-use crate::{Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
-pub(crate) use charge::Buyer;
+use crate::{Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, Result, Retry};
+pub(crate) use charge::PurchaseHandle;
+use ledger::Ledger;
+use rate_limit::{RateLimiter, WaiterId};
 pub(crate) use read::Answer;
-pub(crate) use reconcile::Reconciling;
-pub(crate) use settle::Settling;
-pub(crate) use task::{Task, Turn};
-pub(crate) use wait::Waiting;
+pub(crate) use reconcile::ReconcileTask;
+pub(crate) use settle::SettleTask;
+pub(crate) use task::{Step, Task};
+pub(crate) use wait::WaitTask;
 
 use builder::{ApiKey, Credential};
 use charge::Gates;
@@ -81,7 +85,7 @@ const SHORTEST_REDACTED: usize = 16;
 pub struct Client {
     shared: Arc<Shared>,
     /// Set where calls of this handle can be ended from outside.
-    cancel: Option<Cancel>,
+    cancel: Option<CancelToken>,
     timeout: Duration,
     /// Whether the caller wants to be back in time even if a purchase is still under way.
     impatient: bool,
@@ -93,12 +97,12 @@ struct Shared {
     credential: Credential,
     transport: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
-    books: Mutex<Books>,
+    ledger: Mutex<Ledger>,
     gates: Gates,
     random: AtomicU64,
     /// The token of calls that nobody ends.
-    never: Cancel,
-    governor: Mutex<Governor>,
+    never: CancelToken,
+    rate_limiter: Mutex<RateLimiter>,
     /// Set once the server answered plain text that nothing proves to be whole: from then on JSON is asked for.
     unframed: AtomicBool,
 }
@@ -123,7 +127,7 @@ impl Client {
     /// A purchase that was sent already runs on to its reply: the call returns at once with [`crate::Charge::Unknown`],
     /// and what was bought is listed by [`Client::unclaimed`].
     #[must_use]
-    pub fn with_cancel(&self, cancel: &Cancel) -> Self {
+    pub fn with_cancel(&self, cancel: &CancelToken) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
     }
 
@@ -210,7 +214,7 @@ impl Client {
     }
 
     pub(crate) fn intent(&self, request: NumberRequest) -> Result<Intent> {
-        let watermark = self.books().watermark();
+        let watermark = self.ledger().watermark();
         request.into_intent(self.now().wall, watermark)
     }
 
@@ -219,10 +223,10 @@ impl Client {
     ///
     /// Asks for the newest order first (`getOrders`), where the client does not know it yet: what is bought is newer.
     pub fn intend(&self, request: NumberRequest) -> Result<Intent> {
-        if self.books().watermark().is_none() {
+        if self.ledger().watermark().is_none() {
             let newest = self.get_orders(&OrderQuery { limit: 1, ..OrderQuery::default() })?;
             if newest.says_none() {
-                self.books().saw_empty_history();
+                self.ledger().saw_empty_history();
             }
         }
         self.intent(request)
@@ -244,11 +248,11 @@ impl Client {
     }
 
     pub(crate) fn reget_intent(&self, id: &str) -> Result<Intent> {
-        let books = self.books();
-        let (price, phone_number) = books.price_and_number(id);
+        let ledger = self.ledger();
+        let (price, phone_number) = ledger.price_and_number(id);
         // A history that says nothing of a price may say 0.
         let price = price.filter(|price| *price > Amount::ZERO);
-        Intent::reget(id, phone_number, price, self.now().wall, books.watermark())
+        Intent::reget(id, phone_number, price, self.now().wall, ledger.watermark())
     }
 
     /// Buys a number that is settled when the lease ends. **Costs money.**
@@ -258,7 +262,7 @@ impl Client {
 
     /// Takes up an activation that exists: of an earlier run, from the history, or from [`Client::unclaimed`]. Sends nothing.
     pub fn activation(&self, id: &str) -> Result<Activation> {
-        Activation::taken_up(self.clone(), id)
+        Activation::claimed(self.clone(), id)
     }
 
     /// The state of an activation. Action `getStatus`, and `getStatusV2` for the text of a message.
@@ -266,7 +270,7 @@ impl Client {
         self.state(id).map(|answer| answer.value.status)
     }
 
-    pub(crate) fn state(&self, id: &str) -> Result<Answer<Shown>> {
+    pub(crate) fn state(&self, id: &str) -> Result<Answer<StatusReply>> {
         let deadline = self.deadline();
         let answer = self.status(id, deadline)?;
         let full = match &answer.value.status {
@@ -293,19 +297,19 @@ impl Client {
     /// Purchases whose caller gave up, or whose lease could not settle them. Listed until they are taken up with
     /// [`Client::activation`] or reconciled.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
-        self.books().unclaimed()
+        self.ledger().unclaimed()
     }
 
     /// Lists the purchase of an error that nobody was told, where its outcome is unknown.
     pub(crate) fn leave_unknown(&self, error: &Error) {
         if let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) {
-            self.books().leave_unknown(intent, error);
+            self.ledger().leave_unknown(intent, error);
         }
     }
 
     /// What is left of the budget; `None` where there is none.
     pub fn budget_left(&self) -> Option<Amount> {
-        self.books().budget_left()
+        self.ledger().budget_left()
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -326,47 +330,46 @@ impl Client {
         deadline.saturating_sub(self.now().monotonic)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // The books are changed by short steps that cannot panic between them.
-        self.shared.books.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// When the service may be asked again, where that is later than now.
     pub(crate) fn ready_at(&self, now: Moment) -> Option<Duration> {
-        self.shared.governor().ready_at(now.monotonic)
+        self.shared.rate_limiter().ready_at(now.monotonic)
     }
 
     /// Waits until the service may be asked, as fast as it allows.
-    fn admit(&self, doing: &str, deadline: Duration) -> Result<()> {
+    fn admit(&self, operation: &str, deadline: Duration) -> Result<()> {
         let mut line = InLine { shared: &self.shared, place: None };
         loop {
             let now = self.now().monotonic;
             let (not_yet, is_slowed) = {
-                let mut governor = self.shared.governor();
-                match governor.admit(now, &mut line.place) {
+                let mut rate_limiter = self.shared.rate_limiter();
+                match rate_limiter.admit(now, &mut line.place) {
                     Ok(()) => return Ok(()),
-                    Err(not_yet) => (not_yet, governor.is_slowed()),
+                    Err(not_yet) => (not_yet, rate_limiter.is_slowed()),
                 }
             };
             let (pause, left) = (not_yet.next.saturating_sub(now), self.left(deadline));
             if pause >= left {
-                let what = if is_slowed {
+                let reason = if is_slowed {
                     "the service asked to slow down, for longer than the call may take"
                 } else {
                     "the client's own limit of requests a second left no room within the time of the call"
                 };
-                return Err(
-                    Error::new(ErrorKind::RateLimited, doing, what).with_retry(Retry::After(pause))
-                );
+                return Err(Error::new(ErrorKind::RateLimited, operation, reason)
+                    .with_retry(Retry::After(pause)));
             }
             if !self.sleep(not_yet.again.saturating_sub(now).min(left)) {
-                return Err(Error::cancelled(doing, Phase::Prepare));
+                return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }
     }
 
     /// The token of this handle, or one that nobody triggers: one for all calls, for each would open descriptors of its own.
-    fn token(&self) -> &Cancel {
+    fn token(&self) -> &CancelToken {
         self.cancel.as_ref().unwrap_or(&self.shared.never)
     }
 
@@ -383,13 +386,13 @@ impl Client {
 /// Somebody who waits to be admitted; leaves the line when dropped.
 struct InLine<'a> {
     shared: &'a Shared,
-    place: Option<Place>,
+    place: Option<WaiterId>,
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         if self.place.is_some() {
-            self.shared.governor().leave(&mut self.place);
+            self.shared.rate_limiter().leave(&mut self.place);
         }
     }
 }
@@ -397,7 +400,7 @@ impl Drop for InLine<'_> {
 impl Shared {
     fn new(
         key: ApiKey,
-        place: KeyIn,
+        place: ApiKeyLocation,
         transport: Arc<dyn Transport>,
         clock: Arc<dyn Clock>,
         budget: Option<Amount>,
@@ -410,17 +413,17 @@ impl Shared {
             key,
             transport,
             clock,
-            books: Mutex::new(Books::new(budget)),
+            ledger: Mutex::new(Ledger::new(budget)),
             gates: Gates::default(),
             random: AtomicU64::new(seed),
-            never: Cancel::new(),
-            governor: Mutex::new(Governor::new(requests_per_second)),
+            never: CancelToken::new(),
+            rate_limiter: Mutex::new(RateLimiter::new(requests_per_second)),
             unframed: AtomicBool::new(false),
         }
     }
 
-    fn governor(&self) -> MutexGuard<'_, Governor> {
-        self.governor.lock().unwrap_or_else(PoisonError::into_inner)
+    fn rate_limiter(&self) -> MutexGuard<'_, RateLimiter> {
+        self.rate_limiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends one request. The reply never shows the key, even where the server repeats it.
@@ -430,7 +433,7 @@ impl Shared {
         query: &str,
         lane: Lane,
         timeout: Duration,
-        cancel: &Cancel,
+        cancel: &CancelToken,
         latch: &SendLatch,
     ) -> Result<Reply, TransportError> {
         let catalogue = request.is_catalogue();
@@ -457,7 +460,7 @@ impl Shared {
             && reply.status == 429
         {
             let now = self.clock.now().monotonic;
-            self.governor().slow(now, sent, reply.retry_after);
+            self.rate_limiter().slow(now, sent, reply.retry_after);
         }
         let action = request.action();
         match &outcome {
@@ -514,7 +517,7 @@ mod tests {
             self.0.now()
         }
 
-        fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+        fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
             assert!(self.1.swap(true, Ordering::Relaxed), "the caller's own");
             self.0.sleep(duration, cancel)
         }

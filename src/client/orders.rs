@@ -67,11 +67,11 @@ impl Client {
                 log::warn!("reading the orders: {id} is listed twice");
             }
         }
-        let mut books = self.books();
-        books.saw_orders(&page.orders);
+        let mut ledger = self.ledger();
+        ledger.saw_orders(&page.orders);
         page.extra_orders =
-            books.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
-        drop(books);
+            ledger.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
+        drop(ledger);
         if !page.extra_orders.is_empty() {
             log::warn!(
                 "reading the orders: {} may be a purchase made twice",

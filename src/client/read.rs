@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, RawReply, Request, Shown, Sms, parse_shown};
+use crate::protocol::{Failure, RawReply, Request, Sms, StatusReply, parse_shown};
 use crate::transport::{Phase, Reply};
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -42,21 +42,21 @@ impl Client {
     pub(super) fn read<T>(
         &self,
         request: &Request<'_>,
-        doing: &str,
+        operation: &str,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
-        self.read_until(request, doing, self.deadline(), understand)
+        self.read_until(request, operation, self.deadline(), understand)
     }
 
     pub(super) fn read_until<T>(
         &self,
         request: &Request<'_>,
-        doing: &str,
+        operation: &str,
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
         for attempt in 1.. {
-            let error = match self.attempt(request, doing, deadline, &understand) {
+            let error = match self.attempt(request, operation, deadline, &understand) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -66,7 +66,7 @@ impl Client {
             }
             log::debug!("{}; trying again in {pause:?}", error.logged());
             if !self.sleep(pause) {
-                return Err(Error::cancelled(doing, Phase::Prepare));
+                return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }
         unreachable!("the loop ends at the last attempt")
@@ -76,66 +76,73 @@ impl Client {
     fn pause_before_next(&self, attempt: u32, error: &Error) -> Option<Duration> {
         let Retry::After(pause) = error.retry() else { return None };
         // A server in maintenance says how long, as one that is asked too often does.
-        let told = error.told().unwrap_or_default();
-        if told > OBEYED {
+        let retry_after = error.retry_after().unwrap_or_default();
+        if retry_after > OBEYED {
             return None;
         }
         let passes = match error.kind() {
             ErrorKind::RateLimited => return Some(pause),
             ErrorKind::Server | ErrorKind::Connection | ErrorKind::Timeout => true,
             // What was too large once is given one more chance.
-            ErrorKind::Protocol if error.fault() == Some("N12") => attempt == 1,
+            ErrorKind::Protocol if error.fault() == Some("reply_too_large") => attempt == 1,
             // Plain text without framing comes again the same way.
-            ErrorKind::Protocol => error.fault() != Some("N09") && error.fault() != Some("B11"),
+            ErrorKind::Protocol => {
+                error.fault() != Some("unframed_reply") && error.fault() != Some("format_mismatch")
+            }
             _ => false,
         };
         let most = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(LONGEST_PAUSE);
-        passes
-            .then(|| most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(told))
+        passes.then(|| {
+            most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(retry_after)
+        })
     }
 
     /// Sends a read once.
     pub(super) fn attempt<T>(
         &self,
         request: &Request<'_>,
-        doing: &str,
+        operation: &str,
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
-        self.attempt_and_tell(request, doing, deadline, understand, || {})
+        self.attempt_and_tell(request, operation, deadline, understand, || {})
     }
 
     /// The same; `sending` is called as the request is about to leave, which may be long after it was asked for.
     fn attempt_and_tell<T>(
         &self,
         request: &Request<'_>,
-        doing: &str,
+        operation: &str,
         deadline: Duration,
         understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
         sending: impl FnOnce(),
     ) -> Result<Answer<T>> {
-        let query = request.query().map_err(|error| Error::invalid(doing, error))?;
+        let query = request.query().map_err(|error| Error::invalid(operation, error))?;
         let left = self.left(deadline);
         if left.is_zero() {
-            return Err(Error::new(ErrorKind::Timeout, doing, "the time for the call was over"));
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                operation,
+                "the time for the call was over",
+            ));
         }
-        self.admit(doing, deadline)?;
+        self.admit(operation, deadline)?;
         sending();
         let left = self.left(deadline);
         let reply = self
             .shared
             .exchange(request, &query, Lane::Read, left, self.token(), &SendLatch::default())
-            .map_err(|error| Error::transport(doing, error))?;
+            .map_err(|error| Error::transport(operation, error))?;
         match understand(raw(&reply)) {
             Ok(value) => Ok(Answer { value, reply: reply.body }),
-            Err(failure) => Err(failed(doing, failure, &reply)),
+            Err(failure) => Err(failed(operation, failure, &reply)),
         }
     }
 
     /// The state of an activation, from whichever form of reply is known to be whole.
-    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<Shown>> {
-        self.read_status(id, |request, doing| {
-            self.read_until(request, doing, deadline, parse_shown)
+    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<StatusReply>> {
+        self.read_status(id, |request, operation| {
+            self.read_until(request, operation, deadline, parse_shown)
         })
     }
 
@@ -145,33 +152,38 @@ impl Client {
         id: &str,
         deadline: Duration,
         sending: impl Fn(),
-    ) -> Result<Answer<Shown>> {
-        self.read_status(id, |request, doing| {
-            self.attempt_and_tell(request, doing, deadline, parse_shown, &sending)
+    ) -> Result<Answer<StatusReply>> {
+        self.read_status(id, |request, operation| {
+            self.attempt_and_tell(request, operation, deadline, parse_shown, &sending)
         })
     }
 
     fn read_status(
         &self,
         id: &str,
-        send: impl Fn(&Request<'_>, &str) -> Result<Answer<Shown>>,
-    ) -> Result<Answer<Shown>> {
-        let doing = format!("reading the status of {id}");
+        send: impl Fn(&Request<'_>, &str) -> Result<Answer<StatusReply>>,
+    ) -> Result<Answer<StatusReply>> {
+        let operation = format!("reading the status of {id}");
         let unframed = &self.shared.unframed;
         if !unframed.load(Ordering::Relaxed) {
-            match send(&Request::GetStatus { id }, &doing) {
-                Err(error) if error.fault() == Some("N09") => {
+            match send(&Request::GetStatus { id }, &operation) {
+                Err(error) if error.fault() == Some("unframed_reply") => {
                     unframed.store(true, Ordering::Relaxed)
                 }
                 other => return other,
             }
         }
-        send(&Request::GetStatusV2 { id }, &doing)
+        send(&Request::GetStatusV2 { id }, &operation)
     }
 
     /// The message that brought a code, with its text, where that was not there yet, and those before it. A failure costs only
     /// the text.
-    pub(super) fn text_of(&self, id: &str, sms: &Sms, deadline: Duration) -> Option<Answer<Shown>> {
+    pub(super) fn text_of(
+        &self,
+        id: &str,
+        sms: &Sms,
+        deadline: Duration,
+    ) -> Option<Answer<StatusReply>> {
         if sms.text.is_some() {
             return None;
         }
@@ -180,16 +192,16 @@ impl Client {
         let answer = self
             .attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown)
             .ok()?;
-        let Answer { value: Shown { mut messages, .. }, reply } = answer;
+        let Answer { value: StatusReply { mut messages, .. }, reply } = answer;
         let at = messages.iter().rposition(|full| full.code == sms.code)?;
         messages.truncate(at + 1);
-        Shown::received(messages).map(|value| Answer { value, reply })
+        StatusReply::received(messages).map(|value| Answer { value, reply })
     }
 }
 
 /// The error of a reply that is no answer.
-pub(super) fn failed(doing: &str, failure: Failure, reply: &Reply) -> Error {
-    Error::failure(doing, failure, reply.retry_after).with_raw(&reply.body)
+pub(super) fn failed(operation: &str, failure: Failure, reply: &Reply) -> Error {
+    Error::failure(operation, failure, reply.retry_after).with_raw(&reply.body)
 }
 
 /// A reply as the parsers take it.

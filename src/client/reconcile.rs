@@ -7,11 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::orders::id;
-use super::task::{Task, Turn};
+use super::task::{Step, Task};
 use super::{Client, OrderQuery};
-use crate::books::{Books, Ticket};
+use crate::client::ledger::{Ledger, Ticket};
 use crate::protocol::Order;
-use crate::protocol::json::is_number;
+use crate::protocol::json_input::is_number;
 use crate::transport::Phase;
 use crate::{Error, Intent, Result};
 
@@ -62,7 +62,7 @@ impl Client {
     /// bought with another purchase is no candidate: where one of the same kind is under way, its reply is awaited.
     /// Takes up nothing: pass the id of a candidate to [`Client::activation`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
-        self.run(Reconciling::begin(self, intent.clone()), |_| {})
+        self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }
 
     /// Reads the history once, down to the watermark.
@@ -78,7 +78,7 @@ impl Client {
             seen.extend(page.orders.iter().map(id));
             let end = query.is_last(page.orders.len(), seen.len(), page.total);
             for order in page.orders {
-                let of_another = self.books().is_of_another(&order, intent);
+                let of_another = self.ledger().is_of_another(&order, intent);
                 if !of_another && !found.has(&order) && may_be(&order, intent) {
                     found.candidates.push(order);
                 }
@@ -99,7 +99,7 @@ impl Client {
 
 /// The looks for one purchase, one after the other.
 #[derive(Debug)]
-pub(crate) struct Reconciling {
+pub(crate) struct ReconcileTask {
     intent: Intent,
     /// When to look, by the monotonic clock.
     looks: VecDeque<Duration>,
@@ -109,30 +109,30 @@ pub(crate) struct Reconciling {
     last_error: Option<Error>,
 }
 
-impl Reconciling {
+impl ReconcileTask {
     pub(crate) fn begin(client: &Client, intent: Intent) -> Self {
         let now = client.now();
         // The wall clock may have been set since; only an intent of another run knows no better. One that was set back
         // makes the purchase look younger than it is: never older than just made.
-        let age = match client.books().lost_at(&intent) {
+        let age = match client.ledger().lost_at(&intent) {
             Some(lost) => now.monotonic.saturating_sub(lost),
-            None => now.wall.duration_since(intent.started()).unwrap_or_default(),
+            None => now.wall.duration_since(intent.started_at()).unwrap_or_default(),
         };
         let looks = LOOKS.iter().map(|look| (now.monotonic + *look).saturating_sub(age)).collect();
         Self { intent, looks, found: None, looked: None, last_error: None }
     }
 
-    fn doing(&self) -> String {
-        format!("{}: looking for it in the order history", self.intent.doing())
+    fn operation(&self) -> String {
+        format!("{}: looking for it in the order history", self.intent.operation())
     }
 
     /// Takes in what a look showed, beside what those before it did; says whether that is enough.
-    fn take(&mut self, books: &Books, mut now: Reconciliation) -> bool {
+    fn take(&mut self, ledger: &Ledger, mut now: Reconciliation) -> bool {
         self.last_error = None;
         let mut before =
             self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
         for found in [&mut before, &mut now] {
-            found.candidates.retain(|order| !books.is_of_another(order, &self.intent));
+            found.candidates.retain(|order| !ledger.is_of_another(order, &self.intent));
         }
         let was_found = !before.candidates.is_empty();
         before.candidates.retain(|order| !now.has(order));
@@ -152,7 +152,7 @@ impl Reconciling {
                 Err(error.with_intent(self.intent.clone()))
             }
             (Some(found), _) => {
-                client.books().reconciled(&self.intent, &found.candidates);
+                client.ledger().reconciled(&self.intent, &found.candidates);
                 Ok(found)
             }
             (None, Some(error)) => Err(error.with_intent(self.intent.clone())),
@@ -161,17 +161,17 @@ impl Reconciling {
     }
 }
 
-impl Task for Reconciling {
+impl Task for ReconcileTask {
     type Output = Reconciliation;
 
-    fn turn(&mut self, client: &Client) -> Turn<Reconciliation> {
+    fn step(&mut self, client: &Client) -> Step<Reconciliation> {
         loop {
             if let Some((now, rivals)) = self.looked.take() {
-                if client.books().is_under_way(&rivals) {
+                if client.ledger().is_under_way(&rivals) {
                     self.looked = Some((now, rivals));
-                    return Turn::Rest(client.now().monotonic + SLICE);
+                    return Step::SleepUntil(client.now().monotonic + SLICE);
                 }
-                if self.take(&client.books(), now) {
+                if self.take(&client.ledger(), now) {
                     break;
                 }
             }
@@ -182,28 +182,28 @@ impl Task for Reconciling {
             }
             let Some(due) = self.looks.front().copied() else { break };
             if time < due {
-                return Turn::Rest(due);
+                return Step::SleepUntil(due);
             }
             self.looks.pop_front();
             match client.look(&self.intent) {
                 Ok(now) => {
-                    let rivals = client.books().rivals(&self.intent, &now.candidates, may_be);
+                    let rivals = client.ledger().rivals(&self.intent, &now.candidates, may_be);
                     self.looked = Some((now, rivals));
                 }
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
-                    return Turn::Done(Err(error.with_intent(self.intent.clone())));
+                    return Step::Done(Err(error.with_intent(self.intent.clone())));
                 }
                 Err(error) => {
-                    log::debug!("{}: {}", self.doing(), error.logged());
+                    log::debug!("{}: {}", self.operation(), error.logged());
                     self.last_error = Some(error);
                 }
             }
         }
-        Turn::Done(self.conclude(client))
+        Step::Done(self.conclude(client))
     }
 
     fn cancelled(&self) -> Error {
-        Error::cancelled(&self.doing(), Phase::Prepare).with_intent(self.intent.clone())
+        Error::cancelled(&self.operation(), Phase::Prepare).with_intent(self.intent.clone())
     }
 }
 
@@ -211,7 +211,7 @@ impl Task for Reconciling {
 fn is_before(order: &Order, intent: &Intent) -> bool {
     let by_id =
         intent.watermark().zip(order.sequence()).map(|(watermark, sequence)| sequence <= watermark);
-    let by_time = order.created.map(|created| created + CLOCK_SKEW < intent.started());
+    let by_time = order.created_at.map(|created| created + CLOCK_SKEW < intent.started_at());
     by_id.or(by_time).unwrap_or(false)
 }
 
@@ -296,7 +296,7 @@ mod tests {
             let by = Duration::from_secs(seconds.unsigned_abs());
             if seconds < 0 { start() - by } else { start() + by }
         };
-        Order { order_id: id.map(str::to_owned), created: seconds.map(at), ..Order::default() }
+        Order { order_id: id.map(str::to_owned), created_at: seconds.map(at), ..Order::default() }
     }
 
     #[test]
@@ -404,14 +404,18 @@ mod tests {
                 complete,
             };
             let (intent, found) = (intent(Some(6)), Some(look(before)));
-            let mut looking = Reconciling {
+            let mut looking = ReconcileTask {
                 intent,
                 looks: VecDeque::new(),
                 found,
                 looked: None,
                 last_error: None,
             };
-            assert_eq!(looking.take(&Books::default(), look(now)), is_enough, "{before:?} {now:?}");
+            assert_eq!(
+                looking.take(&Ledger::default(), look(now)),
+                is_enough,
+                "{before:?} {now:?}"
+            );
             let found = looking.found.unwrap();
             assert_eq!(
                 (found.candidates, found.complete),

@@ -6,9 +6,9 @@ use serde::Serialize;
 
 use super::Client;
 use super::activation::Activation;
-use super::task::{Task, Turn};
-use super::wait::{WaitOptions, Waiting};
-use crate::protocol::{Sms, document};
+use super::task::{Step, Task};
+use super::wait::{WaitOptions, WaitTask};
+use crate::protocol::{Sms, json_output};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Retry};
 
@@ -24,11 +24,11 @@ const LATE_CODE: Duration = Duration::from_secs(15);
 #[non_exhaustive]
 pub struct Settlement {
     /// What became of the order.
-    pub state: Settled,
+    pub state: SettlementState,
     /// The code that came, if one did.
     pub code: Option<Sms>,
     /// The reply that says so, as it came; empty where nothing was asked.
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
@@ -36,7 +36,7 @@ pub struct Settlement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-pub enum Settled {
+pub enum SettlementState {
     /// Completed; its price is spent.
     Completed,
     /// Cancelled; its price is refunded.
@@ -49,22 +49,22 @@ pub enum Settled {
 
 /// What [`Activation::settle`] does when the service does not let the order be cancelled yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum EarlyCancel {
+pub enum OnTooEarly {
     /// Return the error; it says when to try again.
-    Report,
+    Fail,
     /// Wait until it may be cancelled, and take a code that comes meanwhile.
-    WaitOut,
+    Wait,
 }
 
 /// Completes an order when a code came, else cancels it.
 #[derive(Debug)]
-pub(crate) struct Settling {
+pub(crate) struct SettleTask {
     activation: Activation,
-    early: EarlyCancel,
+    early: OnTooEarly,
     attempt: u32,
     /// One deadline for the cancellation, the look for the code that came first, and the completion.
     deadline: Duration,
-    wait: Option<(Why, Waiting)>,
+    wait: Option<(Why, WaitTask)>,
 }
 
 /// Why settling waits.
@@ -76,46 +76,46 @@ enum Why {
     TooEarly,
 }
 
-impl Settling {
-    pub(crate) fn begin(activation: &Activation, early: EarlyCancel) -> Self {
+impl SettleTask {
+    pub(crate) fn begin(activation: &Activation, early: OnTooEarly) -> Self {
         let deadline = activation.client().deadline();
         Self { activation: activation.clone(), early, attempt: 0, deadline, wait: None }
     }
 
     fn wait(&mut self, why: Why, timeout: Duration) {
         let WaitOptions { plan, .. } = WaitOptions::new(timeout);
-        self.wait = Some((why, Waiting::begin(&self.activation, plan, false)));
+        self.wait = Some((why, WaitTask::begin(&self.activation, plan, false)));
     }
 }
 
-impl Task for Settling {
+impl Task for SettleTask {
     type Output = Settlement;
 
-    fn turn(&mut self, client: &Client) -> Turn<Settlement> {
+    fn step(&mut self, client: &Client) -> Step<Settlement> {
         let activation = self.activation.of(client);
         loop {
             if let Some((why, mut waiting)) = self.wait.take() {
-                let waited = match waiting.turn(client) {
-                    Turn::Done(waited) => waited,
-                    Turn::Rest(until) => {
+                let waited = match waiting.step(client) {
+                    Step::Done(waited) => waited,
+                    Step::SleepUntil(until) => {
                         self.wait = Some((why, waiting));
-                        return Turn::Rest(until);
+                        return Step::SleepUntil(until);
                     }
                 };
                 match (why, waited) {
                     (_, Err(error)) if error.kind() == ErrorKind::Cancelled => {
-                        return Turn::Done(Err(error));
+                        return Step::Done(Err(error));
                     }
                     (Why::LateCode, Err(_)) if activation.is_over() => {}
                     // Completing would lose a code that could not be read.
                     (Why::LateCode, Err(error))
                         if error.kind() != ErrorKind::WaitTimeout || !waiting.is_answered() =>
                     {
-                        return Turn::Done(Err(not_read(error)));
+                        return Step::Done(Err(not_read(error)));
                     }
                     // Where the service shows none, nothing is left but to complete.
                     (Why::LateCode, _) => {
-                        return Turn::Done(
+                        return Step::Done(
                             activation.with_timeout(client.left(self.deadline)).complete(),
                         );
                     }
@@ -127,27 +127,27 @@ impl Task for Settling {
             let step = activation.with_timeout(client.left(self.deadline));
             let (over, used) = (activation.is_over(), !activation.life().codes().is_empty());
             let done = match (over, used) {
-                (true, _) => return Turn::Done(Ok(activation.already_over())),
+                (true, _) => return Step::Done(Ok(activation.already_over())),
                 (false, true) => step.complete(),
                 (false, false) => step.cancel(),
             };
             match done {
-                Ok(Settlement { state: Settled::CodeArrived, code: None, .. }) => {
+                Ok(Settlement { state: SettlementState::CodeArrived, code: None, .. }) => {
                     self.wait(Why::LateCode, LATE_CODE.min(client.left(self.deadline) / 2));
                 }
-                Ok(Settlement { state: Settled::CodeArrived, .. }) => {}
+                Ok(Settlement { state: SettlementState::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
-                    return Turn::Done(Ok(activation.already_over()));
+                    return Step::Done(Ok(activation.already_over()));
                 }
                 Err(error)
                     if error.kind() == ErrorKind::TooEarly
-                        && self.early == EarlyCancel::WaitOut
+                        && self.early == OnTooEarly::Wait
                         && self.attempt < TRIES =>
                 {
-                    let Retry::After(pause) = error.retry() else { return Turn::Done(Err(error)) };
+                    let Retry::After(pause) = error.retry() else { return Step::Done(Err(error)) };
                     self.wait(Why::TooEarly, pause);
                 }
-                other => return Turn::Done(other),
+                other => return Step::Done(other),
             }
         }
     }

@@ -11,11 +11,11 @@ const SLICE: Duration = Duration::from_secs(1);
 
 /// What a turn brought.
 #[derive(Debug)]
-pub(crate) enum Turn<T> {
+pub(crate) enum Step<T> {
     /// The work is over.
     Done(Result<T>),
     /// Nothing is to be done until this time of the monotonic clock. A turn before is allowed, and looks at the clocks.
-    Rest(Duration),
+    SleepUntil(Duration),
 }
 
 /// Work that goes on in turns.
@@ -23,7 +23,7 @@ pub(crate) trait Task {
     type Output;
 
     /// Goes on, with requests that the client's token ends.
-    fn turn(&mut self, client: &Client) -> Turn<Self::Output>;
+    fn step(&mut self, client: &Client) -> Step<Self::Output>;
 
     /// When its time is over, by the monotonic clock: then it wants a turn, whatever it rests for.
     fn end(&self) -> Option<Duration> {
@@ -38,9 +38,9 @@ impl Client {
     /// Runs a task to its end; `tell` is called before each sleep.
     pub(super) fn run<T: Task>(&self, mut task: T, mut tell: impl FnMut(&T)) -> Result<T::Output> {
         loop {
-            match task.turn(self) {
-                Turn::Done(result) => return result,
-                Turn::Rest(until) => {
+            match task.step(self) {
+                Step::Done(result) => return result,
+                Step::SleepUntil(until) => {
                     let pause = self.left(until).min(SLICE);
                     if pause.is_zero() {
                         continue;

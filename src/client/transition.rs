@@ -60,7 +60,7 @@ enum Shows {
 }
 
 impl Client {
-    /// Changes an order; a refund that comes of it is in the books.
+    /// Changes an order; a refund that comes of it is in the ledger.
     pub(super) fn transition(
         &self,
         id: &str,
@@ -71,7 +71,7 @@ impl Client {
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
         {
-            self.books().refunded(id);
+            self.ledger().refunded(id);
         }
         Ok(transition)
     }
@@ -82,14 +82,14 @@ impl Client {
         wanted: SetStatus,
         known: &mut Known<'_>,
     ) -> Result<Transition> {
-        let doing = doing(id, wanted);
+        let operation = operation(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
-        let query = request.query().map_err(|error| Error::invalid(&doing, error))?;
+        let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
         let deadline = self.deadline();
         // Whether it is this call whose change may have applied.
         let mut is_recent = false;
         for attempt in 1.. {
-            self.admit(&doing, deadline)?;
+            self.admit(&operation, deadline)?;
             let left = self.left(deadline);
             let error = match self.shared.exchange(
                 &request,
@@ -102,7 +102,7 @@ impl Client {
                 Err(error) => {
                     is_recent |= error.sent;
                     let sent = error.sent;
-                    let error = Error::transport(&doing, error);
+                    let error = Error::transport(&operation, error);
                     if error.kind() == ErrorKind::Cancelled || (!sent && attempt == ATTEMPTS) {
                         return Err(error);
                     }
@@ -111,13 +111,13 @@ impl Client {
                 Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
                     Ok(change) if !says_what_became(wanted, &change) => {
                         is_recent = true;
-                        let what = match change {
+                        let reason = match change {
                             StatusChange::Accepted => {
                                 "the service accepted without saying what it did".to_owned()
                             }
                             other => format!("the service answered something else: {other:?}"),
                         };
-                        Error::new(ErrorKind::Protocol, &doing, what)
+                        Error::new(ErrorKind::Protocol, &operation, reason)
                             .with_hint("read the status before anything else")
                             .with_raw(&reply.body)
                     }
@@ -128,11 +128,11 @@ impl Client {
                         if is_cancel(wanted) && error.says_code_arrived() =>
                     {
                         let messages = error.messages.clone();
-                        let error = failed(&doing, Failure::Service(error), &reply);
+                        let error = failed(&operation, Failure::Service(error), &reply);
                         return Ok(Transition::CodeArrived(messages, error));
                     }
                     Err(failure) => {
-                        let error = failed(&doing, failure, &reply);
+                        let error = failed(&operation, failure, &reply);
                         let finished = error.kind() == ErrorKind::AlreadyFinished;
                         let by_us = finished && (is_recent || known.may_have_applied);
                         if !by_us && is_definite(&error) {
@@ -159,12 +159,12 @@ impl Client {
                     Shows::NotApplied => {}
                 }
             }
-            let pause = error.told().unwrap_or_default().max(PAUSE);
+            let pause = error.retry_after().unwrap_or_default().max(PAUSE);
             if attempt == ATTEMPTS || self.left(deadline) <= pause {
                 return Err(error);
             }
             if !self.sleep(pause) {
-                return Err(Error::cancelled(&doing, Phase::Prepare));
+                return Err(Error::cancelled(&operation, Phase::Prepare));
             }
         }
         unreachable!("the loop ends at the last attempt")
@@ -191,8 +191,8 @@ impl Client {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled)
                 if known.is_completed || !(is_recent || self.shows_refund(id, deadline)) =>
             {
-                let what = "the order is over, and nothing shows that it was cancelled";
-                return Err(Error::new(ErrorKind::AlreadyFinished, &doing(id, wanted), what));
+                let reason = "the order is over, and nothing shows that it was cancelled";
+                return Err(Error::new(ErrorKind::AlreadyFinished, &operation(id, wanted), reason));
             }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => {
                 applied(StatusChange::Cancelled)
@@ -247,7 +247,7 @@ fn is_cancel(wanted: SetStatus) -> bool {
 }
 
 /// What a change does, in words.
-pub(super) fn doing(id: &str, wanted: SetStatus) -> String {
+pub(super) fn operation(id: &str, wanted: SetStatus) -> String {
     match wanted {
         SetStatus::Cancel | SetStatus::CancelLegacy => format!("cancelling {id}"),
         SetStatus::SmsSent => format!("telling that the SMS was sent to {id}"),

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::Client;
 use super::activation::Activation;
-use super::settle::{LATE_TIMEOUT, Settled, Settlement};
-use super::task::{Task, Turn};
-use crate::activation::{End, Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
+use super::settle::{LATE_TIMEOUT, Settlement, SettlementState};
+use super::task::{Step, Task};
+use crate::order_state::{
+    Ending, Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait,
+};
 use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Result, Retry};
@@ -105,7 +107,7 @@ impl fmt::Debug for WaitOptions<'_> {
 
 /// One wait for a code.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitTask {
     activation: Activation,
     wait: Wait,
     start: Duration,
@@ -117,7 +119,7 @@ pub(crate) struct Waiting {
     last_error: Option<Error>,
 }
 
-impl Waiting {
+impl WaitTask {
     pub(crate) fn begin(activation: &Activation, plan: Plan, cancel_on_timeout: bool) -> Self {
         let now = activation.client().now();
         Self {
@@ -158,20 +160,20 @@ impl Waiting {
     /// Ends it without its last poll, for which nobody had the time.
     pub(crate) fn end_unasked(&mut self, client: &Client) -> Result<Sms> {
         let activation = self.activation.of(client);
-        let what = "every worker was at a request: give the queue more of them";
+        let reason = "every worker was at a request: give the queue more of them";
         if self.last_error.is_none() {
-            self.last_error = Some(Error::new(ErrorKind::Timeout, &self.doing(), what));
+            self.last_error = Some(Error::new(ErrorKind::Timeout, &self.operation(), reason));
         }
         let outcome = activation.life().over(&self.wait);
         self.conclude(&activation, outcome)
     }
 
-    fn doing(&self) -> String {
+    fn operation(&self) -> String {
         format!("waiting for the code of {}", self.activation.id())
     }
 
     /// Asks the service; an error is one that ends the wait at once.
-    fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<Seen> {
+    fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<PollResult> {
         self.polls += 1;
         self.is_answered = false;
         let client = activation.client();
@@ -187,40 +189,45 @@ impl Waiting {
                 .map(|answer| activation.chosen(answer.value))
             {
                 Ok(Status::Received(sms)) => {
-                    Seen::Status(Status::Received(activation.full(sms, give_up)))
+                    PollResult::Status(Status::Received(activation.full(sms, give_up)))
                 }
                 Ok(status) => {
                     self.is_answered = !matches!(status, Status::Other(_));
                     if let Status::Other(text) = &status {
                         // What stands behind the word may be a code.
                         let word = text.split(':').next().unwrap_or_default();
-                        let what =
+                        let reason =
                             format!("the service answered {word:?}, a status that is not known");
-                        let error = Error::new(ErrorKind::Protocol, &self.doing(), what);
+                        let error = Error::new(ErrorKind::Protocol, &self.operation(), reason);
                         // And so may the word itself.
                         log::warn!(
                             "{}: the service answered a status that is not known",
-                            self.doing()
+                            self.operation()
                         );
                         self.last_error = Some(error);
                     }
-                    Seen::Status(status)
+                    PollResult::Status(status)
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => {
                     let (now, mut life) = (activation.client().now(), activation.life());
                     // Where a second form was about to be asked for, the first was answered.
                     if error.phase() >= Phase::Send || asked.get() > 1 {
                         // The service was asked: the next poll, whoever makes it, keeps its distance.
-                        life.step(&mut self.wait, now, Some(&Seen::Trouble(Trouble::Transient)), 0);
+                        life.step(
+                            &mut self.wait,
+                            now,
+                            Some(&PollResult::Failure(PollFailure::Transient)),
+                            0,
+                        );
                     }
                     life.give_up(&self.wait);
                     return Err(error);
                 }
                 Err(error) => {
                     let trouble = trouble(&error);
-                    log::debug!("{}: {}", self.doing(), error.logged());
+                    log::debug!("{}: {}", self.operation(), error.logged());
                     self.last_error = Some(error);
-                    Seen::Trouble(trouble)
+                    PollResult::Failure(trouble)
                 }
             },
         )
@@ -232,7 +239,8 @@ impl Waiting {
             .as_ref()
             .map(|error| format!(" (the last poll failed: {error})"))
             .unwrap_or_default();
-        let error = |kind, what: &str| Error::new(kind, &self.doing(), format!("{what}{because}"));
+        let error =
+            |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{because}"));
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
             Outcome::Code(sms) => return Ok(sms),
@@ -247,25 +255,25 @@ impl Waiting {
                     Err(error)
                 };
             }
-            Outcome::Ended(End::Expired) => {
+            Outcome::Ended(Ending::Expired) => {
                 error(ErrorKind::Expired, "the order expired without a code")
                     .with_hint(activation.refund_seen(call_end))
             }
-            Outcome::Ended(End::Cancelled) => {
+            Outcome::Ended(Ending::Cancelled) => {
                 error(ErrorKind::ActivationCancelled, "the order is cancelled")
                     .with_hint(activation.refund_seen(call_end))
             }
-            Outcome::Ended(End::Completed) => {
+            Outcome::Ended(Ending::Completed) => {
                 error(ErrorKind::AlreadyFinished, "the order is completed")
             }
         })
     }
 }
 
-impl Task for Waiting {
+impl Task for WaitTask {
     type Output = Sms;
 
-    fn turn(&mut self, client: &Client) -> Turn<Sms> {
+    fn step(&mut self, client: &Client) -> Step<Sms> {
         let activation = self.activation.of(client);
         let mut seen = None;
         loop {
@@ -273,16 +281,18 @@ impl Task for Waiting {
             let next =
                 activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
             match next {
-                Next::Done(outcome) => return Turn::Done(self.conclude(&activation, outcome)),
+                Next::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
                 Next::Poll { at, give_up } if at <= now.monotonic => {
                     match self.poll(&activation, give_up) {
                         Ok(came) => seen = Some(came),
-                        Err(error) => return Turn::Done(Err(error)),
+                        Err(error) => return Step::Done(Err(error)),
                     }
                 }
-                Next::Poll { at: until, .. } => return Turn::Rest(until),
+                Next::Poll { at: until, .. } => return Step::SleepUntil(until),
                 // For another's poll: that may end long before its time is over, or be given up.
-                Next::Rest { until } => return Turn::Rest(until.min(now.monotonic + LOOK)),
+                Next::SleepUntil { until } => {
+                    return Step::SleepUntil(until.min(now.monotonic + LOOK));
+                }
             }
         }
     }
@@ -292,7 +302,7 @@ impl Task for Waiting {
     }
 
     fn cancelled(&self) -> Error {
-        Error::cancelled(&self.doing(), Phase::Prepare)
+        Error::cancelled(&self.operation(), Phase::Prepare)
     }
 }
 
@@ -301,27 +311,29 @@ fn cancel_late(activation: &Activation, error: Error) -> Result<Sms> {
     let Settlement { state, .. } = activation.with_timeout(LATE_TIMEOUT).cancel()?;
     // The settlement's code may be the one before.
     activation.code().ok_or_else(|| match state {
-        Settled::Cancelled => error.with_hint("the order was cancelled").with_retry(Retry::Never),
+        SettlementState::Cancelled => {
+            error.with_hint("the order was cancelled").with_retry(Retry::Never)
+        }
         _ => error.with_hint("the service did not cancel the order: read its status"),
     })
 }
 
 /// What a failed poll means for a wait.
-fn trouble(error: &Error) -> Trouble {
+fn trouble(error: &Error) -> PollFailure {
     match error.kind() {
-        ErrorKind::Authentication | ErrorKind::Config => Trouble::Fatal,
-        ErrorKind::NotFound => Trouble::NotFound,
-        ErrorKind::Tls => Trouble::Certificate,
-        ErrorKind::Blocked => Trouble::Blocked,
-        ErrorKind::RateLimited => Trouble::RateLimited(error.told()),
-        ErrorKind::Connection if error.fault() == Some("N16") => Trouble::Fatal,
-        ErrorKind::Protocol if error.fault() == Some("H02") => Trouble::Http,
+        ErrorKind::Authentication | ErrorKind::Config => PollFailure::Fatal,
+        ErrorKind::NotFound => PollFailure::NotFound,
+        ErrorKind::Tls => PollFailure::Certificate,
+        ErrorKind::Blocked => PollFailure::Blocked,
+        ErrorKind::RateLimited => PollFailure::RateLimited(error.retry_after()),
+        ErrorKind::Connection if error.fault() == Some("proxy_refused") => PollFailure::Fatal,
+        ErrorKind::Protocol if error.fault() == Some("http_client_error") => PollFailure::Http,
         ErrorKind::Rejected
             if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) =>
         {
-            Trouble::Http
+            PollFailure::Http
         }
-        _ => Trouble::Transient,
+        _ => PollFailure::Transient,
     }
 }
 
@@ -331,7 +343,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::Cancel;
+    use crate::CancelToken;
     use crate::clock::{Clock as _, ManualClock};
     use crate::transport::{Cause, Reply, Request, Transport, TransportError};
 
@@ -339,7 +351,7 @@ mod tests {
     #[derive(Debug)]
     struct Unframed {
         clock: Arc<ManualClock>,
-        cancel: Cancel,
+        cancel: CancelToken,
         polls: Mutex<Vec<Duration>>,
     }
 
@@ -369,7 +381,7 @@ mod tests {
     fn a_wait_keeps_its_distance_from_one_that_was_cancelled_between_the_two_forms_of_a_poll() {
         let clock =
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let service = Arc::new(Unframed {
             clock: Arc::clone(&clock),
             cancel: cancel.clone(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::json::Field;
+use super::json_input::Field;
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json::{Field, Text, is_too_deep};
+use super::json_input::{Field, Text, is_too_deep};
 use super::reply::{Failure, RawReply, Salvage, is_success, read};
 
 /// A table that takes in entries of a catalogue, wherever the reply keeps them.
@@ -45,7 +45,7 @@ pub(super) fn decode<T: Sink>(raw: RawReply<'_>) -> Result<T, Failure> {
     }
     let text = json_of(raw.body);
     if text.len() > LONGEST_SEEN && is_too_deep(text) {
-        return Err(raw.unreadable("B10", "JSON that nests too deep"));
+        return Err(raw.unreadable("json_too_complex", "JSON that nests too deep"));
     }
     let (mut table, mut speaks) = (T::default(), false);
     let whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {

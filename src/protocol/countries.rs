@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::json::{Field, Object};
+use super::json_input::{Field, Object};
 use super::reply::{Failure, RawReply, Salvage, read};
 
 /// A country that numbers are sold in.
@@ -13,7 +13,7 @@ use super::reply::{Failure, RawReply, Salvage, read};
 pub struct Country {
     /// The code for getNumber. Not a calling code.
     pub code: String,
-    /// The name in English, where there is one. Names repeat: look at prices to choose between two of the same name.
+    /// The name in English, where there is one. StringTable repeat: look at prices to choose between two of the same name.
     pub name: String,
     /// Whether the service shows it to its users.
     pub visible: bool,

@@ -8,9 +8,8 @@ mod balance;
 pub(crate) mod catalogue;
 mod code;
 mod countries;
-pub(crate) mod document;
-pub(crate) mod json;
-mod names;
+pub(crate) mod json_input;
+pub(crate) mod json_output;
 mod number;
 mod orders;
 mod prices;
@@ -18,6 +17,7 @@ mod reply;
 mod request;
 mod services;
 mod status;
+mod string_table;
 
 pub use balance::{Balance, parse_balance};
 pub use code::{Code, CodeClass};
@@ -31,4 +31,4 @@ pub use services::{Offer, Service, parse_services};
 pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
 
 pub(crate) use request::key_parameter;
-pub(crate) use status::{Shown, parse_shown};
+pub(crate) use status::{StatusReply, parse_shown};

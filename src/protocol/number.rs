@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::document;
-use super::json::{Field, Object};
+use super::json_input::{Field, Object};
+use super::json_output;
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, Failure, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS,
     RawReply, Salvage, ServiceError, is_success, read,
@@ -53,14 +53,14 @@ pub struct Purchase {
     /// Whether another SMS can be asked for now.
     pub can_get_another_sms: Option<bool>,
     /// How long after the purchase the order expires.
-    #[serde(rename = "expires_in_ms", serialize_with = "document::millis")]
+    #[serde(rename = "expires_in_ms", serialize_with = "json_output::millis")]
     pub expires_in: Option<Duration>,
     /// A note of the service's operators.
     pub note: Option<String>,
     /// What is odd about the reply, one sentence each. The purchase stands all the same.
     pub warnings: Vec<String>,
     /// The reply as it came.
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
@@ -153,7 +153,9 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         return Err(unexpected());
     }
     if object.repeated(&IDENTITY).is_some() {
-        return Err(answer.raw.unreadable("B10", "an object that names its status or id twice"));
+        return Err(answer
+            .raw
+            .unreadable("json_too_complex", "an object that names its status or id twice"));
     }
     let mut warnings = Vec::new();
     let price = object.get(&["price", "activationCost", "cost"]);

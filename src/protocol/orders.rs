@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::document;
-use super::json::{Field, Object, is_number};
+use super::json_input::{Field, Object, is_number};
+use super::json_output;
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 
@@ -25,7 +25,7 @@ pub struct OrderPage {
     /// the same key.
     pub extra_orders: Vec<String>,
     /// The reply as it came.
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
     /// Whether there is a list, and nothing in it: `null` or `false` in its place may be of a service that did not look.
     #[serde(skip)]
@@ -57,12 +57,12 @@ pub struct Order {
     /// The code that came.
     pub code: Option<String>,
     /// When it was bought, in the words of the service: the zone of that time is not known.
-    pub created_at: Option<String>,
+    pub created_text: Option<String>,
     /// When it was bought, where the service gives seconds since 1970.
-    #[serde(rename = "created_ms", serialize_with = "document::since_1970")]
-    pub created: Option<SystemTime>,
+    #[serde(rename = "created_at_ms", serialize_with = "json_output::since_1970")]
+    pub created_at: Option<SystemTime>,
     /// The order as it stood in the reply.
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
@@ -174,7 +174,7 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
     } else {
         return None;
     };
-    let created_at = object.word(&[
+    let created_text = object.word(&[
         "created_at",
         "createdAt",
         "created",
@@ -200,8 +200,8 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
             .filter(|amount| *amount >= Amount::ZERO),
         status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
         code: code(&object),
-        created: created_at.as_deref().and_then(unix_time),
-        created_at,
+        created_at: created_text.as_deref().and_then(unix_time),
+        created_text,
         raw: field.raw().to_owned(),
     };
     (order.order_id.is_some() || order.activation_id.is_some()).then_some(order)

@@ -4,10 +4,10 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
-use super::document;
-use super::json::{Field, Text};
-use super::names::Names;
+use super::json_input::{Field, Text};
+use super::json_output;
 use super::reply::{Failure, RawReply};
+use super::string_table::StringTable;
 use crate::Amount;
 
 /// What every service costs in every country.
@@ -17,7 +17,7 @@ use crate::Amount;
 pub struct Prices {
     /// Country codes, each with where its rows begin.
     countries: Vec<(Box<str>, usize)>,
-    services: Names,
+    services: StringTable,
     rows: Vec<Row>,
 }
 
@@ -30,10 +30,10 @@ pub struct Price<'a> {
     /// The code of the service.
     pub service: &'a str,
     /// What a number costs; `None` where the reply's figure cannot be read.
-    #[serde(rename = "cost_micros")]
-    pub cost: Option<Amount>,
+    #[serde(rename = "price_micros")]
+    pub price: Option<Amount>,
     /// How many numbers there are, at most 4,294,967,294; `None` where the reply does not say. The live service says 999 everywhere.
-    pub count: Option<u32>,
+    pub available: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,16 +99,16 @@ impl Prices {
 
     /// What [`Serialize`] writes, in JSON: by hand, in a third of the time, for there are eighty thousand.
     pub(crate) fn json(&self) -> String {
-        let services: Vec<String> = self.services.iter().map(document::fields).collect();
+        let services: Vec<String> = self.services.iter().map(json_output::fields).collect();
         let mut json = String::with_capacity(80 * self.rows.len() + 2);
         for (index, (code, _)) in self.countries.iter().enumerate() {
-            let begin = format!(",{{\"country\":{},\"service\":", document::fields(code));
+            let begin = format!(",{{\"country\":{},\"service\":", json_output::fields(code));
             for row in self.rows_of(index) {
                 json.push_str(&begin);
                 json.push_str(&services[row.service as usize]);
-                json.push_str(",\"cost_micros\":");
+                json.push_str(",\"price_micros\":");
                 push_number(&mut json, u64::try_from(row.cost).ok());
-                json.push_str(",\"count\":");
+                json.push_str(",\"available\":");
                 push_number(&mut json, (row.count != NO_COUNT).then_some(row.count.into()));
                 json.push('}');
             }
@@ -132,8 +132,8 @@ impl Prices {
         Price {
             country: &self.countries[country].0,
             service: self.services.name(row.service),
-            cost: (row.cost != NO_COST).then(|| Amount::from_micros(row.cost)),
-            count: (row.count != NO_COUNT).then_some(row.count),
+            price: (row.cost != NO_COST).then(|| Amount::from_micros(row.cost)),
+            available: (row.count != NO_COUNT).then_some(row.count),
         }
     }
 }
@@ -267,7 +267,7 @@ mod tests {
                 parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() })
                     .unwrap();
             assert_eq!(
-                prices.get("22", "tg").unwrap().cost,
+                prices.get("22", "tg").unwrap().price,
                 Some(Amount::from_rupees(2)),
                 "{body}"
             );

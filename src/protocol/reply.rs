@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::json::{Field, JsonError, Object, embedded_object};
+use super::json_input::{Field, JsonError, Object, embedded_object};
 use super::{Code, Sms};
 use crate::Amount;
 
@@ -107,37 +107,45 @@ pub(super) const PHONE_NUMBERS: [&str; 4] = ["phone_number", "number", "phoneNum
 pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
     let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
     if (300..400).contains(&raw.status) {
-        return unreadable("H01", "a redirect, which is not followed");
+        return unreadable("redirected", "a redirect, which is not followed");
     }
     let Ok(text) = std::str::from_utf8(raw.body) else {
-        return unreadable("B03", "a body that is not UTF-8");
+        return unreadable("invalid_utf8", "a body that is not UTF-8");
     };
     if text.contains('\0') {
-        return unreadable("B02", "a body with a NUL byte");
+        return unreadable("surrounding_whitespace", "a body with a NUL byte");
     }
     let text = unwrap(text);
     let (body, salvaged) = match text.as_bytes().first() {
         None => (Body::Empty, false),
         Some(b'{' | b'[') => match Field::parse(text) {
             Ok(field) => (Body::Json(field), false),
-            Err(JsonError::Truncated) => return unreadable("B01", "JSON that ends too early"),
-            Err(JsonError::TooDeep) => return unreadable("B10", "JSON that nests too deep"),
+            Err(JsonError::Truncated) => {
+                return unreadable("json_truncated", "JSON that ends too early");
+            }
+            Err(JsonError::TooDeep) => {
+                return unreadable("json_too_complex", "JSON that nests too deep");
+            }
             Err(JsonError::Invalid) => {
-                return unreadable("B05", "JSON that is malformed, or followed by something else");
+                return unreadable(
+                    "text_after_json",
+                    "JSON that is malformed, or followed by something else",
+                );
             }
         },
         Some(_) => match embedded(text) {
             Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
             Some(_) => {
-                return Err(raw.by_status("B04", "JSON behind text that does not belong to it"));
+                return Err(raw
+                    .by_status("text_before_json", "JSON behind text that does not belong to it"));
             }
-            None if text.starts_with('<') => return Err(raw.by_status("H09", "an HTML page")),
+            None if text.starts_with('<') => return Err(raw.by_status("html_page", "an HTML page")),
             None => (plain(text), false),
         },
     };
     let answer = Answer { body, raw, salvaged };
     if answer.object().is_some_and(|object| object.repeated(&IDENTITY).is_some()) {
-        return unreadable("B10", "an object that names its status or id twice");
+        return unreadable("json_too_complex", "an object that names its status or id twice");
     }
     match answer.error() {
         Some(error) => Err(error),
@@ -186,12 +194,14 @@ impl RawReply<'_> {
     /// A failure named after the HTTP status, or after `otherwise` where the status is a success.
     fn by_status(&self, otherwise: &'static str, problem: &'static str) -> Failure {
         let (fault, problem) = match self.status {
-            403 if problem == "an HTML page" => ("H04", "a firewall's page instead of an answer"),
-            408 => ("H05", "a time-out of the server"),
-            429 => ("H06", "that there were too many requests"),
-            520..=530 => ("H08", "that its front server cannot reach it"),
-            500..=599 => ("H07", "a failure of the server"),
-            400..=499 => ("H02", "an HTTP error without a code of the service"),
+            403 if problem == "an HTML page" => {
+                ("blocked_by_firewall", "a firewall's page instead of an answer")
+            }
+            408 => ("request_timeout", "a time-out of the server"),
+            429 => ("too_many_requests", "that there were too many requests"),
+            520..=530 => ("cdn_error", "that its front server cannot reach it"),
+            500..=599 => ("server_error", "a failure of the server"),
+            400..=499 => ("http_client_error", "an HTTP error without a code of the service"),
             _ => (otherwise, problem),
         };
         self.unreadable(fault, problem)
@@ -202,8 +212,10 @@ impl<'a> Answer<'a> {
     /// The failure of a reply that is whole but not of the form its action has.
     pub(crate) fn unexpected(&self) -> Failure {
         match self.body {
-            Body::Empty => self.raw.by_status("H10", "an empty body"),
-            _ => self.raw.by_status("B11", "a reply of another form than the action has"),
+            Body::Empty => self.raw.by_status("empty_body", "an empty body"),
+            _ => {
+                self.raw.by_status("format_mismatch", "a reply of another form than the action has")
+            }
         }
     }
 
@@ -218,14 +230,17 @@ impl<'a> Answer<'a> {
 
     /// The failure of a plain reply that nothing proves to be whole.
     pub(crate) fn unframed(&self) -> Failure {
-        self.raw.by_status("N09", "plain text that may have been cut: the reply has no length")
+        self.raw.by_status(
+            "unframed_reply",
+            "plain text that may have been cut: the reply has no length",
+        )
     }
 
     fn error(&self) -> Option<Failure> {
         let ok = (200..300).contains(&self.raw.status);
         match &self.body {
             Body::Empty if self.raw.status == 204 => None,
-            Body::Empty => Some(self.raw.by_status("H10", "an empty body")),
+            Body::Empty => Some(self.raw.by_status("empty_body", "an empty body")),
             Body::Json(field) => {
                 match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
                     // A warning in front of a code is more than the code.
@@ -236,7 +251,7 @@ impl<'a> Answer<'a> {
                         }))
                     }
                     None if !ok && field.object().is_none_or(|object| object.is_empty()) => {
-                        Some(self.raw.by_status("H07", "an HTTP error"))
+                        Some(self.raw.by_status("server_error", "an HTTP error"))
                     }
                     None => None,
                 }
@@ -258,16 +273,17 @@ impl<'a> Answer<'a> {
                 match token {
                     // A proxy's page in plain text, `error code: 1020`, is no code of the service.
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
-                        Some(
-                            self.raw.unreadable("H04", "a firewall's refusal instead of an answer"),
-                        )
+                        Some(self.raw.unreadable(
+                            "blocked_by_firewall",
+                            "a firewall's refusal instead of an answer",
+                        ))
                     }
                     // `NO_BALANCE` may be the beginning of `NO_BALANCE_FORWARD`.
                     _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => {
                         Some(self.unframed())
                     }
                     _ if error.code.is_known() || is_token(token) => Some(self.raw.service(error)),
-                    _ if !ok => Some(self.raw.by_status("H02", "an HTTP error")),
+                    _ if !ok => Some(self.raw.by_status("http_client_error", "an HTTP error")),
                     _ => None,
                 }
             }
@@ -279,7 +295,7 @@ impl RawReply<'_> {
     fn service(&self, error: ServiceError) -> Failure {
         // The rate limit of a proxy says so in a sentence, not in a code of the service.
         if self.status == 429 && !error.code.is_known() {
-            return self.by_status("H06", "that there were too many requests");
+            return self.by_status("too_many_requests", "that there were too many requests");
         }
         Failure::Service(Box::new(error))
     }

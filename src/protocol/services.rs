@@ -7,9 +7,9 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess}
 use serde::{Serialize, Serializer};
 
 use super::catalogue::{Compound, Loose, Sink, Source, decode};
-use super::json::{Field, Text, Word};
-use super::names::Names;
+use super::json_input::{Field, Text, Word};
 use super::reply::{Failure, RawReply};
+use super::string_table::StringTable;
 use crate::Amount;
 
 /// A service that numbers are sold for.
@@ -28,7 +28,7 @@ pub struct Service {
     /// Whether one number can get several codes.
     pub multi_sms: Option<bool>,
     /// How long after the purchase an order expires.
-    #[serde(rename = "expires_in_ms", serialize_with = "super::document::millis")]
+    #[serde(rename = "expires_in_ms", serialize_with = "super::json_output::millis")]
     pub expires_in: Option<Duration>,
     /// Where it is sold. The live service leaves this empty unless one service is asked for.
     pub countries: Vec<Offer>,
@@ -60,7 +60,7 @@ pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, Failure> {
 #[derive(Default)]
 struct Services {
     list: Vec<Service>,
-    names: Names,
+    names: StringTable,
 }
 
 impl Sink for Services {

@@ -2,8 +2,8 @@
 
 use serde::{Serialize, Serializer};
 
-use super::document;
-use super::json::{Field, Object};
+use super::json_input::{Field, Object};
+use super::json_output;
 use super::reply::{Answer, Body, Failure, RawReply, Salvage, is_success, read};
 use super::{Code, ServiceError};
 
@@ -36,17 +36,17 @@ pub struct Sms {
     /// Who sent it, where the service says so.
     pub sender: Option<String>,
     /// When it came, in the words of the service: the zone of that time is not known.
-    pub received_at: Option<String>,
+    pub received_text: Option<String>,
     /// Whether the same code came for this order before.
     pub is_repeat: bool,
     /// The message as it stood in the reply.
-    #[serde(serialize_with = "document::raw")]
+    #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
 /// What a reply says about an activation, with every message in it.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct StatusReply {
     pub(crate) status: Status,
     /// Oldest first; the last is that of the status.
     pub(crate) messages: Vec<Sms>,
@@ -78,14 +78,14 @@ impl Sms {
     }
 }
 
-impl Shown {
+impl StatusReply {
     /// A status with messages; `None` without any.
     pub(crate) fn received(messages: Vec<Sms>) -> Option<Self> {
         messages.last().cloned().map(|newest| Self { status: Status::Received(newest), messages })
     }
 }
 
-impl From<Status> for Shown {
+impl From<Status> for StatusReply {
     fn from(status: Status) -> Self {
         let messages = match &status {
             Status::Received(sms) => vec![sms.clone()],
@@ -100,12 +100,12 @@ impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Default, Serialize)]
         struct Fields<'a> {
-            status: &'a str,
+            kind: &'a str,
             sms: Option<&'a Sms>,
             last_code: Option<&'a str>,
             text: Option<&'a str>,
         }
-        let fields = Fields { status: self.as_str(), ..Fields::default() };
+        let fields = Fields { kind: self.as_str(), ..Fields::default() };
         match self {
             Self::Waiting | Self::Cancelled => fields,
             Self::WaitingForNext { last_code } => {
@@ -123,14 +123,14 @@ impl Serialize for StatusChange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Fields<'a> {
-            change: &'a str,
+            kind: &'a str,
             text: Option<&'a str>,
         }
         let text = match self {
             Self::Other(text) => Some(text.as_str()),
             _ => None,
         };
-        Fields { change: self.as_str(), text }.serialize(serializer)
+        Fields { kind: self.as_str(), text }.serialize(serializer)
     }
 }
 
@@ -173,7 +173,7 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
 }
 
 /// The same, with every message.
-pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<Shown, Failure> {
+pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<StatusReply, Failure> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
@@ -227,7 +227,7 @@ fn is_no_code(text: &str) -> bool {
     text == "Нет кода"
 }
 
-fn status_in_json(field: Field<'_>) -> Option<Shown> {
+fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
     let object = field.object()?;
     for name in ["raw", "status", "data"] {
         let word = object.word(&[name]);
@@ -237,13 +237,14 @@ fn status_in_json(field: Field<'_>) -> Option<Shown> {
             return Some(match status_in_text(&text) {
                 // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
                 Status::Waiting if text.starts_with("STATUS_OK") => {
-                    Shown::received(all_messages(&object, field)).unwrap_or(Status::Waiting.into())
+                    StatusReply::received(all_messages(&object, field))
+                        .unwrap_or(Status::Waiting.into())
                 }
                 status => status.into(),
             });
         }
     }
-    if let Some(received) = Shown::received(all_messages(&object, field)) {
+    if let Some(received) = StatusReply::received(all_messages(&object, field)) {
         return Some(received);
     }
     let waiting = object.is_empty()
@@ -261,7 +262,7 @@ fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
         .iter()
         .filter_map(|name| object.get(&[name]))
         .map(messages);
-    let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_at.clone());
+    let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_text.clone());
     let found = lists
         .map(oldest_first)
         .filter(|list| !list.is_empty())
@@ -276,12 +277,12 @@ fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
 
 /// Lists are in this order unless their times say otherwise.
 fn oldest_first(mut list: Vec<Sms>) -> Vec<Sms> {
-    let mut forms = list.iter().filter_map(|sms| sms.received_at.as_deref()).map(form_of_time);
+    let mut forms = list.iter().filter_map(|sms| sms.received_text.as_deref()).map(form_of_time);
     let first = forms.next().unwrap_or_default();
     if first.starts_with("0000") && forms.all(|form| form == first) {
-        list.sort_by(|a, b| a.received_at.cmp(&b.received_at));
+        list.sort_by(|a, b| a.received_text.cmp(&b.received_text));
     } else {
-        list.sort_by_key(|sms| sms.received_at.is_some());
+        list.sort_by_key(|sms| sms.received_text.is_some());
     }
     list
 }
@@ -322,7 +323,7 @@ fn message(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
         code,
         text: object.word(&["text", "smsText", "full_text"]),
         sender: object.word(&["phoneFrom", "from", "sender"]),
-        received_at: object.word(&["dateTime", "date", "received_at", "created_at"]),
+        received_text: object.word(&["dateTime", "date", "received_at", "created_at"]),
         is_repeat: false,
         raw: field.raw().to_owned(),
     })

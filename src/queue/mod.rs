@@ -9,13 +9,13 @@
 //! The invariants: every ticket that was submitted is completed exactly once; [`Queue::fd`] is readable exactly while a
 //! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
 
-mod bell;
-#[cfg(any(test, feature = "sandbox"))]
-mod by_hand;
-mod lateness;
+mod latency_histogram;
 mod operation;
-mod read;
+mod operation_json;
+mod ready_fd;
 mod schedule;
+#[cfg(any(test, feature = "sandbox"))]
+mod single_step;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -27,19 +27,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "sandbox")]
-pub use by_hand::Step;
 pub use operation::{Number, Operation};
+#[cfg(feature = "sandbox")]
+pub use single_step::SingleStep;
 
-use bell::Bell;
-use lateness::Lateness;
+use latency_histogram::LatencyHistogram;
 use operation::Job;
+use ready_fd::ReadyFd;
 use schedule::Pick;
 use state::State;
 
-use crate::client::{Task, Turn};
-use crate::protocol::document::fields;
-use crate::{Cancel, Client, Error, ErrorKind, Intent, Result};
+use crate::client::{Step, Task};
+use crate::protocol::json_output::fields;
+use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
 
 /// How many workers there are at most, where the caller does not say.
 const WORKERS: usize = 64;
@@ -109,14 +109,14 @@ struct Shared {
     client: Client,
     most_workers: usize,
     state: Mutex<State>,
-    bell: Bell,
+    ready_fd: ReadyFd,
     /// Wakes the watch.
     watch: Condvar,
     /// Wakes the keeper.
     keeper: Condvar,
     /// Wakes those who wait for completions.
     completed: Condvar,
-    lateness: Lateness,
+    lateness: LatencyHistogram,
 }
 
 impl Queue {
@@ -147,11 +147,11 @@ impl Queue {
             client: client.without_cancel(),
             most_workers,
             state: Mutex::default(),
-            bell: Bell::new().map_err(refused)?,
+            ready_fd: ReadyFd::new().map_err(refused)?,
             watch: Condvar::new(),
             keeper: Condvar::new(),
             completed: Condvar::new(),
-            lateness: Lateness::default(),
+            lateness: LatencyHistogram::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -170,7 +170,7 @@ impl Queue {
         let wanting = |state: &mut State| most > 0 && !state.has_completions();
         let mut state = self.shared.wait_completed(self.shared.lock(), timeout, wanting);
         let taken = std::iter::from_fn(|| state.take()).take(most).collect();
-        self.shared.bell.set(state.has_completions());
+        self.shared.ready_fd.set(state.has_completions());
         taken
     }
 
@@ -180,10 +180,10 @@ impl Queue {
         let mut state =
             self.shared.wait_completed(self.shared.lock(), timeout, |state| state.is_open(ticket));
         let taken = state.take_one(ticket);
-        self.shared.bell.set(state.has_completions());
+        self.shared.ready_fd.set(state.has_completions());
         if taken.is_none() && !state.is_open(ticket) {
-            let what = "the ticket is not of this queue, or its completion was given already";
-            return Err(Error::config("joining an operation", what));
+            let reason = "the ticket is not of this queue, or its completion was given already";
+            return Err(Error::config("joining an operation", reason));
         }
         Ok(taken)
     }
@@ -223,7 +223,7 @@ impl Queue {
     /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
     /// read from. Take it out of the loop before the queue is dropped.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.shared.bell.fd()
+        self.shared.ready_fd.fd()
     }
 }
 
@@ -232,7 +232,7 @@ impl Drop for Queue {
         let mut state = self.shared.lock();
         state.close(&self.shared.client);
         // What was not taken is nobody's any longer. The descriptor stays open while a worker is at a purchase.
-        self.shared.bell.set(false);
+        self.shared.ready_fd.set(false);
         for worker in state.idle.drain(..) {
             worker.unpark();
         }
@@ -282,7 +282,7 @@ impl Shared {
     /// Tells those who wait, and the descriptor, that there are completions.
     fn announce(&self, state: &State) {
         if state.has_completions() && !state.closed {
-            self.bell.set(true);
+            self.ready_fd.set(true);
             self.completed.notify_all();
         }
     }
@@ -325,7 +325,7 @@ impl Shared {
 
     /// The life of the keeper: while every worker is at a request, it ends what is over, and does what asks nobody.
     fn keep(self: &Arc<Self>) {
-        let token = Cancel::new();
+        let token = CancelToken::new();
         let mut state = self.lock();
         let mut busy = self.client.now().monotonic;
         while !state.closed {
@@ -374,10 +374,10 @@ impl Shared {
             Err(error) if state.workers == 0 => {
                 // Nobody would ever do it: that is better said than kept for ever.
                 log::warn!("no worker could be started: {}", error.kind());
-                state.fail_all(|doing| {
+                state.fail_all(|operation| {
                     Error::new(
                         ErrorKind::Connection,
-                        doing,
+                        operation,
                         format!("no thread could be started ({})", error.kind()),
                     )
                 });
@@ -390,7 +390,7 @@ impl Shared {
 
     /// The life of a worker.
     fn work(self: &Arc<Self>) {
-        let mut token = Cancel::new();
+        let mut token = CancelToken::new();
         let mut task_first = false;
         let mut state = self.lock();
         state.is_one_coming = false;
@@ -415,7 +415,7 @@ impl Shared {
                     self.run(ticket, job, &handle);
                     state = self.lock();
                     if token.is_cancelled() {
-                        token = Cancel::new();
+                        token = CancelToken::new();
                     }
                 }
                 Pick::Until(at) if state.watched_until.is_none() => {
@@ -476,25 +476,25 @@ impl Shared {
                 // This worker looks for what is next at once.
                 self.lock().free(&kind);
             }
-            Job::Wait(waiting) => self.turn(ticket, waiting, Job::Wait, handle),
-            Job::Settle(settling) => self.turn(ticket, settling, Job::Settle, handle),
-            Job::Reconcile(reconciling) => self.turn(ticket, reconciling, Job::Reconcile, handle),
+            Job::Wait(waiting) => self.step(ticket, waiting, Job::Wait, handle),
+            Job::Settle(settling) => self.step(ticket, settling, Job::Settle, handle),
+            Job::Reconcile(reconciling) => self.step(ticket, reconciling, Job::Reconcile, handle),
         }
     }
 
     /// Not a part of its caller's frame: that would hold all kinds of tasks at once, on the stack of every worker.
     #[inline(never)]
-    fn turn<T: Task<Output: serde::Serialize>>(
+    fn step<T: Task<Output: serde::Serialize>>(
         self: &Arc<Self>,
         ticket: Ticket,
         mut task: Box<T>,
         back: impl FnOnce(Box<T>) -> Job,
         handle: &Client,
     ) {
-        let turn = catch_unwind(AssertUnwindSafe(|| task.turn(handle)));
-        match turn.unwrap_or_else(|_| Turn::Done(Err(panicked()))) {
-            Turn::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
-            Turn::Rest(until) => {
+        let step = catch_unwind(AssertUnwindSafe(|| task.step(handle)));
+        match step.unwrap_or_else(|_| Step::Done(Err(panicked()))) {
+            Step::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
+            Step::SleepUntil(until) => {
                 let mut state = self.lock();
                 let is_sooner = state.rest(ticket, back(task), until)
                     && state.watched_until.is_some_and(|watched| until < watched);

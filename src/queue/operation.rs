@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use crate::client::{Answer, Reconciling, Settling, Task, Waiting};
+use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::catalogue::json_of;
-use crate::protocol::document::{document, fields, with_raw, with_reply};
+use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
-    Activation, Amount, Client, EarlyCancel, Error, Intent, NumberRequest, OrderQuery, Result,
+    Activation, Amount, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result,
     WaitOptions,
 };
 
@@ -60,7 +60,7 @@ pub enum Operation {
         /// The completed activation.
         id: String,
     },
-    /// [`Client::get_status`], with the code kept as [`Activation::poll`] does.
+    /// [`Client::get_status`], with the code kept as [`Activation::get_status`] does.
     GetStatus {
         /// The activation.
         id: String,
@@ -109,12 +109,12 @@ pub enum Operation {
     Settle {
         /// The activation.
         id: String,
-        /// Whether the early-cancel period is waited out: [`EarlyCancel::WaitOut`].
-        wait_out: bool,
+        /// Whether the early-cancel period is waited out: [`OnTooEarly::Wait`].
+        on_too_early: OnTooEarly,
     },
     /// Lists a number that nobody has any longer in [`Client::unclaimed`]: that of a lease that could not be settled, or of a
     /// caller that gave up as it was bought. Asks nobody. The next operation on it takes it up again.
-    Leave {
+    MarkUnclaimed {
         /// The activation.
         id: String,
     },
@@ -154,9 +154,9 @@ pub(super) enum Job {
     Look(Body<String>),
     /// A purchase of a kind, once its intent is made.
     Buy(Box<str>, Body<Intent>),
-    Wait(Box<Waiting>),
-    Settle(Box<Settling>),
-    Reconcile(Box<Reconciling>),
+    Wait(Box<WaitTask>),
+    Settle(Box<SettleTask>),
+    Reconcile(Box<ReconcileTask>),
 }
 
 impl Job {
@@ -191,7 +191,7 @@ impl Operation {
         "complete",
         "cancel",
         "settle",
-        "leave",
+        "mark_unclaimed",
         "reconcile",
         "unclaimed",
         "budget_left",
@@ -218,7 +218,7 @@ impl Operation {
             Self::Complete { .. } => "complete",
             Self::Cancel { .. } => "cancel",
             Self::Settle { .. } => "settle",
-            Self::Leave { .. } => "leave",
+            Self::MarkUnclaimed { .. } => "mark_unclaimed",
             Self::Reconcile { .. } => "reconcile",
             Self::Unclaimed { .. } => "unclaimed",
             Self::BudgetLeft { .. } => "budget_left",
@@ -241,15 +241,15 @@ impl Operation {
 
     /// Reads an operation from JSON. The error says which field is wrong.
     pub fn from_json(text: &str) -> Result<Self> {
-        super::read::operation(text)
+        super::operation_json::operation(text)
     }
 
-    /// Makes the work of it. `take_up` gives the activation of an id: one for all operations, so that its codes and the
+    /// Makes the work of it. `claim` gives the activation of an id: one for all operations, so that its codes and the
     /// distance of its polls are kept from one to the next.
     pub(super) fn job(
         self,
         client: &Client,
-        take_up: impl FnOnce(&str) -> Result<Activation>,
+        claim: impl FnOnce(&str) -> Result<Activation>,
     ) -> Result<Job> {
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
@@ -276,25 +276,27 @@ impl Operation {
             }
             Self::GetNumber(number) => {
                 let request = number.request();
-                Job::Buy(request.doing().into(), Box::new(move |client| client.intent(request)))
+                Job::Buy(request.operation().into(), Box::new(move |client| client.intent(request)))
             }
             Self::Intend(number) => {
                 call(move |client| client.intend(number.request()).map(|intent| intent.to_json()))
             }
-            Self::Buy { intent } => Job::Buy(intent.doing().into(), Box::new(move |_| Ok(intent))),
+            Self::Buy { intent } => {
+                Job::Buy(intent.operation().into(), Box::new(move |_| Ok(intent)))
+            }
             Self::RegetNumber { id } => Job::Buy(
                 format!("again {id}").into(),
                 Box::new(move |client| client.reget_intent(&id)),
             ),
             Self::GetStatus { id } => {
-                on(take_up(&id)?, |it| it.state().map(|answer| answered(&answer)))
+                on(claim(&id)?, |it| it.state().map(|answer| answered(&answer)))
             }
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
-                    let what = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
-                    Error::config("reading an operation", what)
+                    let reason = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
+                    Error::config("reading an operation", reason)
                 })?;
-                on(take_up(&id)?, move |it| it.set_status(status).map(|answer| answered(&answer)))
+                on(claim(&id)?, move |it| it.set_status(status).map(|answer| answered(&answer)))
             }
             Self::WaitForCode {
                 id,
@@ -310,37 +312,36 @@ impl Operation {
                 if accept_same_code {
                     options = options.accept_same_code();
                 }
-                Job::Wait(Box::new(Waiting::begin(
-                    &take_up(&id)?,
+                Job::Wait(Box::new(WaitTask::begin(
+                    &claim(&id)?,
                     options.plan(),
                     cancel_on_timeout,
                 )))
             }
             Self::MarkSmsSent { id } => {
-                on(take_up(&id)?, |it| it.mark_sms_sent().map(|()| nothing()))
+                on(claim(&id)?, |it| it.mark_sms_sent().map(|()| nothing()))
             }
             Self::RequestNextCode { id } => {
-                on(take_up(&id)?, |it| it.request_next_code().map(|()| nothing()))
+                on(claim(&id)?, |it| it.request_next_code().map(|()| nothing()))
             }
             Self::Complete { id } => {
-                on(take_up(&id)?, |it| it.complete().map(|settlement| fields(&settlement)))
+                on(claim(&id)?, |it| it.complete().map(|settlement| fields(&settlement)))
             }
             Self::Cancel { id } => {
-                on(take_up(&id)?, |it| it.cancel().map(|settlement| fields(&settlement)))
+                on(claim(&id)?, |it| it.cancel().map(|settlement| fields(&settlement)))
             }
-            Self::Settle { id, wait_out } => {
-                let early = if wait_out { EarlyCancel::WaitOut } else { EarlyCancel::Report };
-                Job::Settle(Box::new(Settling::begin(&take_up(&id)?, early)))
+            Self::Settle { id, on_too_early } => {
+                Job::Settle(Box::new(SettleTask::begin(&claim(&id)?, on_too_early)))
             }
-            Self::Leave { id } => {
-                let it = take_up(&id)?;
+            Self::MarkUnclaimed { id } => {
+                let it = claim(&id)?;
                 Job::Look(Box::new(move |_| {
                     it.leave();
                     Ok(nothing())
                 }))
             }
             Self::Reconcile { intent } => {
-                Job::Reconcile(Box::new(Reconciling::begin(client, intent)))
+                Job::Reconcile(Box::new(ReconcileTask::begin(client, intent)))
             }
             Self::Unclaimed {} => {
                 Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::Ticket;
-use crate::activation::{POLL_INTERVAL, SUSPEND};
 use crate::clock::Moment;
+use crate::order_state::{POLL_INTERVAL, SUSPEND};
 
 /// How close tasks that come due at once are put together: ten thousand of them fill the interval between two polls.
 const PACE: Duration = Duration::from_micros(500);

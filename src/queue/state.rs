@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::operation::{Job, Operation};
 use super::schedule::{Pick, Schedule};
 use super::{Completion, Ticket};
-use crate::client::Buyer;
-use crate::protocol::document::fields;
+use crate::client::PurchaseHandle;
+use crate::protocol::json_output::fields;
 use crate::transport::Phase;
-use crate::{Activation, Cancel, Client, Error, ErrorKind, Result};
+use crate::{Activation, CancelToken, Client, Error, ErrorKind, Result};
 
 /// How many activations are kept that no operation is under way on, as long as they are not over.
 const KEPT: usize = 16_384;
@@ -75,8 +75,8 @@ enum About {
 
 /// What ends an operation that a worker is at.
 struct Running {
-    token: Cancel,
-    buyer: Option<Arc<Buyer>>,
+    token: CancelToken,
+    buyer: Option<Arc<PurchaseHandle>>,
 }
 
 impl State {
@@ -85,7 +85,7 @@ impl State {
         let mut about = About::Account;
         let job = operation.job(client, |id| {
             about = About::Activation(id.into());
-            self.take_up(client, id)
+            self.claim(client, id)
         })?;
         let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
         let end = matches!(job, Job::Call(_) | Job::Buy(..)).then(|| client.deadline());
@@ -114,7 +114,7 @@ impl State {
         Ok(ticket)
     }
 
-    fn take_up(&mut self, client: &Client, id: &str) -> Result<Activation> {
+    fn claim(&mut self, client: &Client, id: &str) -> Result<Activation> {
         self.untaken.retain(|_, bought| bought.id() != id);
         if let Some(known) = self.activations.get(id) {
             known.claim();
@@ -128,7 +128,7 @@ impl State {
     /// Keeps an activation for the operations to come.
     pub(super) fn keep(&mut self, activation: Activation) {
         if self.activations.len() >= self.most_activations.max(FEW) {
-            self.activations.retain(|_, known| known.is_shared() || known.end().is_none());
+            self.activations.retain(|_, known| known.is_shared() || known.ending().is_none());
             if self.activations.len() >= KEPT {
                 self.activations.retain(|_, known| known.is_shared());
             }
@@ -175,14 +175,14 @@ impl State {
         &mut self,
         client: &Client,
         ticket: Ticket,
-        token: &Cancel,
+        token: &CancelToken,
     ) -> Option<(Job, Client)> {
         let entry = self.entries.get_mut(&ticket)?;
         if let About::Purchase(kind) = &entry.about
             && self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
         {
-            let what = "an earlier purchase of the same took all the time: nothing was sent";
-            let error = Error::new(ErrorKind::Timeout, entry.name, what);
+            let reason = "an earlier purchase of the same took all the time: nothing was sent";
+            let error = Error::new(ErrorKind::Timeout, entry.name, reason);
             self.finish(client, ticket, Err(error));
             return None;
         }
@@ -212,7 +212,7 @@ impl State {
     pub(super) fn set_buyer(
         &mut self,
         ticket: Ticket,
-        buyer: &Arc<Buyer>,
+        buyer: &Arc<PurchaseHandle>,
         patience: Option<Duration>,
     ) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
@@ -225,7 +225,7 @@ impl State {
     }
 
     /// Completes a purchase with what came of it, unless its ticket was cancelled: then it is listed as unclaimed already.
-    pub(super) fn bought(&mut self, client: &Client, ticket: Ticket, buyer: &Buyer) {
+    pub(super) fn bought(&mut self, client: &Client, ticket: Ticket, buyer: &PurchaseHandle) {
         if !self.is_open(ticket) {
             return;
         }
@@ -234,7 +234,7 @@ impl State {
             let json = fields(&activation);
             // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
             let is_known =
-                self.activations.get(activation.id()).is_some_and(|known| known.end().is_none());
+                self.activations.get(activation.id()).is_some_and(|known| known.ending().is_none());
             if !is_known {
                 self.keep(activation.clone());
             }
@@ -267,7 +267,7 @@ impl State {
     /// What an operation learned of an activation ends the waits for it now, not with their next polls.
     fn tell_waits(&mut self, client: &Client, id: &str) {
         let tells = |known: &Activation| {
-            known.is_shared() && (known.code().is_some() || known.end().is_some())
+            known.is_shared() && (known.code().is_some() || known.ending().is_some())
         };
         if !self.activations.get(id).is_some_and(tells) {
             return;

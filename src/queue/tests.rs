@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::by_hand::Step;
 use super::schedule::Pick;
+use super::single_step::SingleStep;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;
 use crate::transport::{Lane, Phase, Reply, Request, Transport, TransportError};
-use crate::{Cancel, Charge, Client, ErrorKind};
+use crate::{CancelToken, Charge, Client, ErrorKind};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const MANY: usize = 10_000;
 
 /// A service that keeps a list: an activation waits until the time its id says, `<name>_<milliseconds>`.
 #[derive(Debug)]
-struct Desk {
+struct OutcomeSlot {
     clock: Arc<ManualClock>,
     polls: Mutex<Vec<(String, Duration)>>,
     purchases: Mutex<u32>,
@@ -28,7 +28,7 @@ struct Desk {
     panics: bool,
 }
 
-impl Transport for Desk {
+impl Transport for OutcomeSlot {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         assert!(!self.panics, "a transport that fails so");
         assert!(request.latch.try_send());
@@ -69,7 +69,7 @@ impl Transport for Desk {
 
 struct Bench {
     clock: Arc<ManualClock>,
-    desk: Arc<Desk>,
+    desk: Arc<OutcomeSlot>,
     client: Client,
     queue: Queue,
     task_first: bool,
@@ -86,7 +86,7 @@ impl Bench {
 
     fn made(panics: bool, timeout: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 1_800_000_000 * SECOND));
-        let desk = Arc::new(Desk {
+        let desk = Arc::new(OutcomeSlot {
             clock: Arc::clone(&clock),
             polls: Mutex::default(),
             purchases: Mutex::default(),
@@ -123,16 +123,16 @@ impl Bench {
     /// What a worker does next; where that is nothing yet, until when.
     fn work(&mut self) -> Option<Duration> {
         match self.queue.step(self.task_first) {
-            Step::Work { is_call, work, .. } => {
+            SingleStep::Work { is_call, work, .. } => {
                 self.task_first = is_call;
                 work();
                 None
             }
-            Step::Rest(at) => {
+            SingleStep::Rest(at) => {
                 assert!(at > self.now(), "it would spin");
                 Some(at)
             }
-            Step::Nothing => Some(Duration::MAX),
+            SingleStep::Nothing => Some(Duration::MAX),
         }
     }
 
@@ -437,7 +437,7 @@ fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
     );
     let mut begun = Vec::new();
     while let Pick::Run(ticket, _) = state.pick(&bench.client, false) {
-        begun.push((ticket, state.begin(&bench.client, ticket, &Cancel::new()).unwrap().0));
+        begun.push((ticket, state.begin(&bench.client, ticket, &CancelToken::new()).unwrap().0));
     }
     assert_eq!(
         begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
@@ -492,7 +492,7 @@ fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
     assert!(bench.client.unclaimed().is_empty());
     assert_eq!(bench.queue.shared.lock().load(), 0);
     // The blocking call says the same, on either of its ways, and at once.
-    for client in [bench.client.clone(), bench.client.with_cancel(&Cancel::new())] {
+    for client in [bench.client.clone(), bench.client.with_cancel(&CancelToken::new())] {
         let request = crate::NumberRequest::new("tg").accept_any_price();
         let error = client.get_number(request).unwrap_err();
         assert_eq!(
@@ -508,7 +508,7 @@ fn activations_that_are_not_over_are_kept_longest() {
     let bench = Bench::new();
     let mut state = bench.queue.shared.lock();
     let over = bench.client.activation("over").unwrap();
-    over.life().set_end(crate::activation::End::Completed);
+    over.life().set_ending(crate::order_state::Ending::Completed);
     state.keep(over);
     let open = (0..20_000).map(|id| bench.client.activation(&id.to_string()).unwrap());
     let held: Vec<_> = open.inspect(|activation| state.keep(activation.clone())).collect();
@@ -564,7 +564,7 @@ fn a_wait_that_is_cancelled_and_begun_anew_keeps_its_distance() {
 
 #[test]
 fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
-    for (what, listed) in [
+    for (reason, listed) in [
         ("nothing", true),
         ("take", false),
         ("join", false),
@@ -577,7 +577,7 @@ fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
         while bench.queue.open() > 0 {
             bench.work();
         }
-        match what {
+        match reason {
             "take" => drop(bench.queue.take(1, Duration::ZERO)),
             "join" => drop(bench.queue.join(ticket, Duration::ZERO)),
             "wait" => drop(bench.wait("bought_1", SECOND)),
@@ -591,7 +591,7 @@ fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
             .filter_map(|left| left.outcome.purchase())
             .map(|it| &it.activation_id)
             .collect();
-        assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{what}");
+        assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{reason}");
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Rule {
     action: Option<String>,
     service: Option<String>,
     id: Option<String>,
-    key_in: Option<String>,
+    api_key_location: Option<String>,
     agent: Option<String>,
     nth: u64,
     /// 0 is for ever.
@@ -68,7 +68,7 @@ pub(super) struct Subject<'a> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Origin<'a> {
     /// Where its key stood: `query`, `bearer` or `header`.
-    pub(super) key_in: &'static str,
+    pub(super) api_key_location: &'static str,
     pub(super) agent: Option<&'a str>,
 }
 
@@ -157,8 +157,11 @@ impl Rule {
         };
         known_fields(subject, &["action", "service", "id", "key_in", "agent"])?;
         let owned = |name| Ok::<_, String>(text(subject, name)?.map(str::to_string));
-        let key_in = owned("key_in")?;
-        if key_in.as_deref().is_some_and(|place| !matches!(place, "query" | "bearer" | "header")) {
+        let api_key_location = owned("key_in")?;
+        if api_key_location
+            .as_deref()
+            .is_some_and(|place| !matches!(place, "query" | "bearer" | "header"))
+        {
             return Err("\"key_in\" is query, bearer or header".into());
         }
         let when = match text(fields, "when")? {
@@ -187,7 +190,7 @@ impl Rule {
             action: owned("action")?,
             service: owned("service")?,
             id: owned("id")?,
-            key_in,
+            api_key_location,
             agent: owned("agent")?,
             nth: number(fields, "nth")?.unwrap_or(1).max(1),
             times: number(fields, "times")?.unwrap_or(1),
@@ -205,7 +208,7 @@ impl Rule {
     }
 
     fn matches(&self, subject: Subject<'_>) -> bool {
-        let Subject { action, service, id, origin: Origin { key_in, agent } } = subject;
+        let Subject { action, service, id, origin: Origin { api_key_location, agent } } = subject;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
         };
@@ -214,7 +217,7 @@ impl Rule {
         wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
-            && is(&self.key_in, Some(key_in))
+            && is(&self.api_key_location, Some(api_key_location))
             // An agent is known by how its name begins: the version behind it changes.
             && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
     }
@@ -227,7 +230,7 @@ impl Rule {
                 "action": self.action,
                 "service": self.service,
                 "id": self.id,
-                "key_in": self.key_in,
+                "key_in": self.api_key_location,
                 "agent": self.agent,
             },
             "nth": self.nth,
@@ -316,7 +319,7 @@ mod tests {
         action: "getNumber",
         service: Some("tg"),
         id: None,
-        origin: Origin { key_in: "header", agent: Some("libsastaotp/0.1.0") },
+        origin: Origin { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
     };
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::fault_table::Unreachable;
 use super::reply::{Delivery, Params, Reply, Request};
 use super::service::{PATH, Service};
-use crate::Cancel;
+use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
 
@@ -24,7 +24,7 @@ pub struct MemoryTransport {
     clock: Arc<dyn Clock>,
     /// The service's time at the clock's zero, in milliseconds since 1970: a jump of the client's wall clock is none of
     /// the service's.
-    started_ms: u64,
+    started_at_ms: u64,
     latency: Duration,
 }
 
@@ -56,7 +56,7 @@ impl MemoryTransport {
             service,
             sent: Arc::default(),
             clock,
-            started_ms: millis(wall.saturating_sub(monotonic)),
+            started_at_ms: millis(wall.saturating_sub(monotonic)),
             latency: Duration::ZERO,
         }
     }
@@ -85,7 +85,7 @@ impl MemoryTransport {
     }
 
     fn now_ms(&self) -> u64 {
-        self.started_ms.saturating_add(millis(self.clock.now().monotonic))
+        self.started_at_ms.saturating_add(millis(self.clock.now().monotonic))
     }
 
     /// Pauses by the clock; `false` when the request was cancelled in a way that counts.
@@ -93,7 +93,9 @@ impl MemoryTransport {
         match request.lane {
             Lane::Read => self.clock.sleep(duration, request.cancel),
             // A charge that was sent runs on to its reply.
-            Lane::Charge => self.clock.sleep(duration, &Cancel::new()) || request.latch.is_sent(),
+            Lane::Charge => {
+                self.clock.sleep(duration, &CancelToken::new()) || request.latch.is_sent()
+            }
         }
     }
 }
@@ -321,7 +323,7 @@ mod tests {
             &self,
             query: &str,
             lane: Lane,
-            cancel: &Cancel,
+            cancel: &CancelToken,
             latch: &SendLatch,
         ) -> Result<transport::Reply, TransportError> {
             self.transport.exchange(&transport::Request {
@@ -337,7 +339,7 @@ mod tests {
         }
 
         fn ask(&self, query: &str) -> Result<transport::Reply, TransportError> {
-            self.ask_with(query, Lane::Read, &Cancel::new(), &SendLatch::default())
+            self.ask_with(query, Lane::Read, &CancelToken::new(), &SendLatch::default())
         }
 
         fn body(&self, query: &str) -> String {
@@ -445,9 +447,9 @@ mod tests {
         let latch = SendLatch::default();
         assert!(latch.try_abandon());
         let query = "action=getNumber&service=zz_ok";
-        let error = bench.ask_with(query, Lane::Charge, &Cancel::new(), &latch).unwrap_err();
+        let error = bench.ask_with(query, Lane::Charge, &CancelToken::new(), &latch).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Cancelled, false));
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         cancel.cancel();
         let error =
             bench.ask_with(query, Lane::Charge, &cancel, &SendLatch::default()).unwrap_err();

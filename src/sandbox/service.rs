@@ -225,13 +225,13 @@ impl Service {
 fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, Origin<'a>)> {
     let bearer =
         || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let (key, key_in) = params
+    let (key, api_key_location) = params
         .get("api_key")
         .map(|key| (key, "query"))
         .or_else(|| Some((bearer()?, "bearer")))
         .or_else(|| Some((request.api_key?, "header")))?;
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-    let origin = Origin { key_in, agent: request.user_agent };
+    let origin = Origin { api_key_location, agent: request.user_agent };
     (visible && (1..=256).contains(&key.len())).then_some((key, origin))
 }
 

@@ -119,7 +119,7 @@ impl Base {
         let uri: Uri = url
             .parse()
             .map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
-        let no = |what: &str| Err(format!("the base URL {what}"));
+        let no = |reason: &str| Err(format!("the base URL {reason}"));
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return no("has no scheme or no host: write https://host/path");
         };

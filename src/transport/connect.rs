@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, Transport};
 
-use super::call::Call;
-use super::resolve::Names;
+use super::exchange::Call;
+use super::resolve::DnsCache;
 use super::socket::Socket;
 use super::{Cause, Phase};
 
@@ -23,13 +23,13 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    names: Arc<Names>,
+    names: Arc<DnsCache>,
     /// Whether a connection that is opened here leads to a proxy.
     proxied: bool,
 }
 
 impl TcpConnector {
-    pub(super) fn new(names: Arc<Names>, proxied: bool) -> Self {
+    pub(super) fn new(names: Arc<DnsCache>, proxied: bool) -> Self {
         Self { names, proxied }
     }
 }

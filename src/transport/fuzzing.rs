@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::http::HttpTransport;
-use super::http1::Http1;
+use super::http_transport::HttpTransport;
+use super::http1_connection::Http1;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
 use super::{Reply, Request, TransportError};
 

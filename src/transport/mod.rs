@@ -8,20 +8,20 @@
 //! call they serve, `reply`, `head` and `gzip` read bytes. ureq chains the layers and greets proxies; nothing outside this
 //! folder knows it.
 
-mod call;
 mod config;
 mod connect;
-mod connections;
+mod connection_pool;
+mod exchange;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gzip;
-mod head;
-mod http;
-mod http1;
+mod http1_connection;
+mod http_transport;
 mod proxy;
 mod reply;
 mod resolve;
+mod response_head;
 mod socket;
 #[cfg(test)]
 mod tests;
@@ -34,10 +34,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, SystemTime};
 
-use crate::Cancel;
+use crate::CancelToken;
 
 pub use config::{HttpConfig, ProxyChoice, Timeouts};
-pub use http::HttpTransport;
+pub use http_transport::HttpTransport;
 #[cfg(feature = "doctor")]
 #[doc(hidden)]
 pub use timings::Timings;
@@ -68,7 +68,7 @@ pub struct Request<'a> {
     /// How long the whole exchange may take.
     pub timeout: Duration,
     /// Ends the exchange from another thread.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancelToken,
     /// Where the transport asks before it hands the first byte over.
     pub latch: &'a SendLatch,
 }
@@ -168,7 +168,7 @@ pub enum Cause {
     Malformed,
     /// The body came compressed though that was not asked for, or does not decompress.
     Encoding,
-    /// [`Cancel`] was triggered.
+    /// [`CancelToken`] was triggered.
     Cancelled,
     /// The machine refused something the exchange needs: descriptors, threads, memory.
     Local,
@@ -178,22 +178,22 @@ impl Cause {
     /// The row of the fault matrix that this cause is.
     pub fn fault(self) -> &'static str {
         match self {
-            Self::Resolve => "N01",
-            Self::ResolveTimeout => "N02",
-            Self::Refused => "N03",
-            Self::ConnectTimeout => "N04",
-            Self::Closed => "N06",
-            Self::Truncated => "N08",
-            Self::ReplyTimeout | Self::SendTimeout => "N10",
-            Self::BodyTimeout | Self::Deadline => "N11",
-            Self::TooLarge => "N12",
-            Self::Certificate => "N13",
-            Self::Handshake => "N14",
-            Self::Proxy => "N16",
-            Self::Cancelled => "N17",
-            Self::Local => "N19",
-            Self::Malformed => "H13",
-            Self::Encoding => "H14",
+            Self::Resolve => "name_not_resolved",
+            Self::ResolveTimeout => "resolve_timeout",
+            Self::Refused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Closed => "reply_lost",
+            Self::Truncated => "reply_truncated",
+            Self::ReplyTimeout | Self::SendTimeout => "reply_timeout",
+            Self::BodyTimeout | Self::Deadline => "reply_too_slow",
+            Self::TooLarge => "reply_too_large",
+            Self::Certificate => "certificate_rejected",
+            Self::Handshake => "tls_handshake_failed",
+            Self::Proxy => "proxy_refused",
+            Self::Cancelled => "cancelled",
+            Self::Local => "local_failure",
+            Self::Malformed => "invalid_framing",
+            Self::Encoding => "unexpected_encoding",
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::time::SystemTime;
 
 use super::gzip::Gunzip;
-use super::head::{Coding, Flaw, Framing, Head};
+use super::response_head::{Coding, Flaw, Framing, Head};
 use super::{Cause, Reply, retry_after};
 
 pub(super) const BODY_TOO_LARGE: Flaw =

@@ -18,7 +18,7 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
 use super::Cause;
-use super::call::Call;
+use super::exchange::Call;
 
 /// How long addresses are kept. Long enough to take the look-up out of polling, short enough to follow a move.
 const KEPT: Duration = Duration::from_secs(60);
@@ -31,7 +31,7 @@ const MAX_HANGING: usize = 16;
 pub(super) type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
 /// The addresses of hosts.
-pub(super) struct Names {
+pub(super) struct DnsCache {
     look_up: Arc<LookUp>,
     entries: Mutex<HashMap<String, Entry>>,
     /// How often addresses led to no connection: the next attempt begins with another of them.
@@ -44,13 +44,13 @@ enum Entry {
     Running { task: Arc<Task>, since: Instant },
 }
 
-/// A look-up that runs. Its thread holds the [`Bell`] of `done`, and drops it when `outcome` is set.
+/// A look-up that runs. Its thread holds the [`ReadyFd`] of `done`, and drops it when `outcome` is set.
 struct Task {
     done: PipeReader,
     outcome: Mutex<Option<io::Result<Arc<[IpAddr]>>>>,
 }
 
-impl Names {
+impl DnsCache {
     pub(super) fn new(look_up: Arc<LookUp>) -> Self {
         Self {
             look_up,
@@ -133,7 +133,7 @@ impl Names {
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
         let (done, bell) = io::pipe()?;
-        let bell = Bell(bell);
+        let bell = ReadyFd(bell);
         let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) =
             (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
@@ -173,16 +173,16 @@ impl Drop for Slot {
 
 /// Tells those who wait for a look-up that it ended, a panic included. With a byte that nobody reads: a child that was forked
 /// meanwhile has a copy of this end, and closing it would tell nothing.
-struct Bell(PipeWriter);
+struct ReadyFd(PipeWriter);
 
-impl Drop for Bell {
+impl Drop for ReadyFd {
     fn drop(&mut self) {
         // It cannot block: the pipe is empty.
         let _ = self.0.write_all(&[1]);
     }
 }
 
-impl fmt::Debug for Names {
+impl fmt::Debug for DnsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Names").finish_non_exhaustive()
     }
@@ -190,9 +190,9 @@ impl fmt::Debug for Names {
 
 /// What ureq's connectors ask for addresses: it has none, for [`super::connect`] looks up when it really connects.
 #[derive(Debug)]
-pub(super) struct Later;
+pub(super) struct NoopResolver;
 
-impl Resolver for Later {
+impl Resolver for NoopResolver {
     fn resolve(
         &self,
         _: &ureq::http::Uri,
@@ -222,7 +222,7 @@ mod tests {
         use std::os::fd::AsRawFd;
 
         use rustix::event::{PollFd, Timespec, poll};
-        let names = Names::new(Arc::new(|_| {
+        let names = DnsCache::new(Arc::new(|_| {
             thread::sleep(Duration::from_millis(50));
             Ok(vec![Ipv4Addr::LOCALHOST.into()])
         }));

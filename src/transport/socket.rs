@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use rustix::event::PollFlags;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::call::Call;
+use super::exchange::Call;
 
 /// What is read at once, and what is written at once; ureq's own are 128 KiB each, for every kept connection. A poll needs a
 /// tenth of it, and hundreds of connections may be kept; the request to a proxy, with its password, must fit in at once.

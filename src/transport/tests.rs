@@ -15,7 +15,11 @@ use super::*;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
-fn ask(transport: &HttpTransport, lane: Lane, cancel: &Cancel) -> Result<Reply, TransportError> {
+fn ask(
+    transport: &HttpTransport,
+    lane: Lane,
+    cancel: &CancelToken,
+) -> Result<Reply, TransportError> {
     transport.exchange(&Request {
         lane,
         query: "action=getBalance",
@@ -61,7 +65,7 @@ fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
     };
     let (_server, transport) = named(look_up, |_| {});
     for _ in 0..3 {
-        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+        ask(&transport, Lane::Charge, &CancelToken::new()).unwrap();
     }
     assert_eq!(count.load(Ordering::SeqCst), 1);
 
@@ -82,10 +86,10 @@ fn a_name_is_looked_up_once_a_minute_and_again_after_a_failed_connect() {
         )
     };
     count.store(0, Ordering::SeqCst);
-    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    let error = ask(&transport, Lane::Charge, &CancelToken::new()).unwrap_err();
     assert_eq!((error.cause, error.sent), (Cause::Refused, false));
     gone.store(0, Ordering::SeqCst);
-    ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+    ask(&transport, Lane::Charge, &CancelToken::new()).unwrap();
     assert_eq!((count.load(Ordering::SeqCst), server.accepted()), (2, 1));
 }
 
@@ -116,10 +120,10 @@ fn a_captive_portals_address_is_not_kept() {
                 std::io::Write::write_all(&mut tcp, b"HTTP/1.1 302 Log in\r\n\r\n").unwrap();
             }
         });
-        let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+        let error = ask(&transport, Lane::Charge, &CancelToken::new()).unwrap_err();
         let cause = if secured { Cause::Certificate } else { Cause::Handshake };
         assert_eq!((error.cause, error.sent), (cause, false), "{error:?}");
-        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+        ask(&transport, Lane::Charge, &CancelToken::new()).unwrap();
     }
 }
 
@@ -129,7 +133,7 @@ fn a_name_that_is_unknown_is_proved_unsent() {
         let outcome: fn() -> std::io::Result<Vec<IpAddr>> = outcome;
         let (_server, transport) = named(move |_| outcome(), |_| {});
         for lane in [Lane::Read, Lane::Charge] {
-            let error = ask(&transport, lane, &Cancel::new()).unwrap_err();
+            let error = ask(&transport, lane, &CancelToken::new()).unwrap_err();
             assert_eq!(
                 (error.cause, error.phase, error.sent),
                 (Cause::Resolve, Phase::Resolve, false)
@@ -142,7 +146,7 @@ fn a_name_that_is_unknown_is_proved_unsent() {
 #[test]
 fn a_look_up_that_panics_is_a_failed_one() {
     let (_server, transport) = named(|_| panic!("a look-up that panics, on purpose"), |_| {});
-    let error = ask(&transport, Lane::Read, &Cancel::new()).unwrap_err();
+    let error = ask(&transport, Lane::Read, &CancelToken::new()).unwrap_err();
     assert_eq!(error.cause, Cause::Resolve);
 }
 
@@ -176,13 +180,13 @@ fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
         move |_| Ok(inner.look_up()),
         |config| config.timeouts.resolve = Duration::from_millis(150),
     );
-    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    let error = ask(&transport, Lane::Charge, &CancelToken::new()).unwrap_err();
     assert_eq!(
         (error.cause, error.phase, error.sent),
         (Cause::ResolveTimeout, Phase::Resolve, false)
     );
 
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     thread::scope(|scope| {
         let waiting = scope.spawn(|| {
             let result = ask(&transport, Lane::Charge, &cancel);
@@ -197,8 +201,9 @@ fn a_look_up_that_hangs_is_shared_left_in_time_and_cancelled() {
     });
 
     thread::scope(|scope| {
-        let waiting: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| ask(&transport, Lane::Read, &Cancel::new()))).collect();
+        let waiting: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| ask(&transport, Lane::Read, &CancelToken::new())))
+            .collect();
         thread::sleep(Duration::from_millis(50));
         hanging.let_go();
         for call in waiting {
@@ -216,7 +221,7 @@ fn an_address_that_does_not_answer_costs_a_quarter_of_a_second() {
         let (server, transport) = named(move |_| Ok([vec![first], here()].concat()), |_| {});
         let _full = (most == 600).then(|| full_listener((first, server.address.port()).into()));
         let start = Instant::now();
-        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+        ask(&transport, Lane::Charge, &CancelToken::new()).unwrap();
         let took = start.elapsed().as_millis();
         assert!((least..most).contains(&took), "it took {took} ms");
     }
@@ -231,14 +236,14 @@ fn an_address_that_never_shakes_hands_costs_one_attempt() {
         |config| config.timeouts.connect = Duration::from_millis(300),
     );
     let _listener = TcpListener::bind((silent, server.address.port())).unwrap();
-    let error = ask(&transport, Lane::Charge, &Cancel::new()).unwrap_err();
+    let error = ask(&transport, Lane::Charge, &CancelToken::new()).unwrap_err();
     assert_eq!(
         (error.cause, error.phase, error.sent),
         (Cause::ConnectTimeout, Phase::Tls, false),
         "{error:?}"
     );
     for _ in 0..3 {
-        ask(&transport, Lane::Charge, &Cancel::new()).unwrap();
+        ask(&transport, Lane::Charge, &CancelToken::new()).unwrap();
     }
 }
 
@@ -254,7 +259,7 @@ fn full_listener(address: std::net::SocketAddr) -> (TcpListener, Vec<TcpStream>)
 #[test]
 fn a_forked_child_gets_connections_of_its_own() {
     let (server, transport) = named(|_| Ok(here()), |_| {});
-    let ask = || ask(&transport, Lane::Read, &Cancel::new()).unwrap();
+    let ask = || ask(&transport, Lane::Read, &CancelToken::new()).unwrap();
     ask();
     ask();
     assert_eq!(server.accepted(), 1);

@@ -17,7 +17,7 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
-use super::call::Call;
+use super::exchange::Call;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
 use super::{Cause, Phase};
 
@@ -102,9 +102,9 @@ impl<In: Transport> Connector<In> for TlsConnector {
 fn broken(call: &Call, error: &io::Error) -> io::Error {
     use rustls::{CertificateError as Bad, Error};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
-    let what = match inner {
+    let reason = match inner {
         Some(Error::InvalidCertificate(bad)) => {
-            let what = match bad {
+            let reason = match bad {
                 Bad::Expired | Bad::ExpiredContext { .. } => "has expired",
                 Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
                     "is not valid yet: is the clock right?"
@@ -118,7 +118,7 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
                 Bad::Revoked => "was revoked",
                 _ => "is not to be trusted",
             };
-            return call.fail(Cause::Certificate, format_args!("the certificate {what}"));
+            return call.fail(Cause::Certificate, format_args!("the certificate {reason}"));
         }
         Some(Error::NoCertificatesPresented) => {
             return call.fail(Cause::Certificate, "the server showed no certificate");
@@ -130,7 +130,7 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
         Some(_) => "the server does not speak TLS",
         None => "the connection ended in the handshake",
     };
-    call.fail(Cause::Handshake, what)
+    call.fail(Cause::Handshake, reason)
 }
 
 /// A secured connection.

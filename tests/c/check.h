@@ -62,7 +62,7 @@ static inline void check_fails(sastaotp_status actual, sastaotp_status expected,
         const char *name = sastaotp_status_name(actual);
         fprintf(stderr, "%s (%s): ", name ? name : "?", *error ? sastaotp_error_message(*error) : "no error object");
     }
-    if (actual != expected || *error == NULL || sastaotp_error_status(*error) != expected) {
+    if (actual != expected || *error == NULL || sastaotp_error_kind(*error) != expected) {
         check_failed(what, file, line);
     }
 }

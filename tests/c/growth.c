@@ -64,9 +64,9 @@ static void make_error(void) {
 }
 
 static void make_cancel(void) {
-    sastaotp_cancel *it = sastaotp_cancel_new();
-    sastaotp_cancel_trigger(it);
-    sastaotp_cancel_free(it);
+    sastaotp_cancel_token *it = sastaotp_cancel_token_new();
+    sastaotp_cancel_token_trigger(it);
+    sastaotp_cancel_token_free(it);
 }
 
 static void make_request(void) {
@@ -191,7 +191,7 @@ static void buy_one(const sastaotp_client *client, const sastaotp_number_request
         CHECK(sastaotp_sms_code(sms) != NULL && sastaotp_sms_json(sms) != NULL);
         sastaotp_sms_free(sms);
     }
-    WORKS(sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    WORKS(sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     CHECK(sastaotp_settlement_json(settlement) != NULL);
     sastaotp_settlement_free(settlement);
     sastaotp_activation_free(number);

@@ -44,8 +44,8 @@ ROW(orders_status, sastaotp_orders, sastaotp_client_get_orders(on->client, 1, 1,
 ROW(iterator_status, sastaotp_order_iterator, sastaotp_client_orders(on->client, text, &result, error))
 ROW(reget_id, sastaotp_activation, sastaotp_client_reget_number(on->client, text, &result, error))
 ROW(activation_id, sastaotp_activation, sastaotp_client_activation(on->client, text, &result, error))
-ROW(status_id, sastaotp_state, sastaotp_client_get_status(on->client, text, &result, error))
-ROW(change_id, sastaotp_change, sastaotp_client_set_status(on->client, text, SASTAOTP_SET_CANCEL, &result, error))
+ROW(status_id, sastaotp_activation_status, sastaotp_client_get_status(on->client, text, &result, error))
+ROW(change_id, sastaotp_status_change, sastaotp_client_set_status(on->client, text, SASTAOTP_SET_CANCEL, &result, error))
 
 /* Where a megabyte of text is refused: at once, when the builder or iterator is used, or not at all. */
 typedef enum refusal { AT_ONCE, BY_CLIENT, BY_PURCHASE, BY_ITERATION, NEVER } refusal;
@@ -183,10 +183,10 @@ void values_out_of_range(void) {
     WORKS(sastaotp_client_lease(on.client, on.request, &lease, &error));
     size_t before = sandbox_requests(NULL);
     for (size_t at = 0; at < sizeof no_constants / sizeof *no_constants; at++) {
-        sastaotp_change *change = NULL;
+        sastaotp_status_change *change = NULL;
         sastaotp_settlement *settlement = NULL;
         int32_t value = no_constants[at];
-        FAILS(sastaotp_config_set_key_in(on.config, value == 2 ? 3 : value, &error), SASTAOTP_CONFIG);
+        FAILS(sastaotp_config_set_api_key_location(on.config, value == 2 ? 3 : value, &error), SASTAOTP_CONFIG);
         CHECK_HOLDS(sastaotp_error_message(error), "place");
         sastaotp_error_free(error);
         FAILS(sastaotp_client_set_status(on.client, "1", value, &change, &error), SASTAOTP_CONFIG);
@@ -298,7 +298,7 @@ void indices_behind_the_end(void) {
         CHECK(sastaotp_services_get(services, index) == NULL);
         CHECK(sastaotp_service_offer(sastaotp_services_get(services, 0), index / 2 + 100) == NULL);
         CHECK(sastaotp_prices_country(prices, index) == NULL && sastaotp_prices_service(prices, index) == NULL);
-        CHECK(!sastaotp_prices_cost(prices, index, &micros) && !sastaotp_prices_available(prices, index, &count));
+        CHECK(!sastaotp_prices_price(prices, index, &micros) && !sastaotp_prices_available(prices, index, &count));
         CHECK(micros == 7 && count == 7);
         CHECK(sastaotp_countries_get(countries, index) == NULL);
         CHECK(sastaotp_orders_get(orders, index) == NULL);

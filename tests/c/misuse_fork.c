@@ -40,7 +40,7 @@ static void end_child(void) {
 typedef struct inherited {
     sastaotp_config *config;
     sastaotp_client *client, *handle;
-    sastaotp_cancel *cancel;
+    sastaotp_cancel_token *cancel;
     sastaotp_number_request *request;
     sastaotp_intent *intent;
     sastaotp_activation *number;
@@ -62,8 +62,8 @@ static void clients_in_a_child(const inherited *of) {
     sastaotp_activation *number = NULL;
     sastaotp_intent *intent = NULL;
     sastaotp_lease *lease = NULL;
-    sastaotp_state *state = NULL;
-    sastaotp_change *change = NULL;
+    sastaotp_activation_status *state = NULL;
+    sastaotp_status_change *change = NULL;
     sastaotp_reconciliation *found = NULL;
     sastaotp_unclaimed_list *list = NULL;
     OF_THE_PARENT("client", sastaotp_client_with_cancel(of->client, of->cancel, &client, &error));
@@ -108,22 +108,22 @@ static void queues_in_a_child(const inherited *of, uint64_t ticket) {
 static void numbers_in_a_child(const inherited *of) {
     sastaotp_error *error = NULL;
     sastaotp_activation *number = NULL;
-    sastaotp_state *state = NULL;
+    sastaotp_activation_status *state = NULL;
     sastaotp_sms *sms = NULL;
     sastaotp_settlement *settlement = NULL;
     sastaotp_order *order = NULL;
     const sastaotp_activation *leased = sastaotp_lease_activation(of->lease);
     OF_THE_PARENT("activation", sastaotp_activation_with_cancel(of->number, of->cancel, &number, &error));
     OF_THE_PARENT("activation", sastaotp_activation_with_timeout_ms(of->number, 1, &number, &error));
-    OF_THE_PARENT("activation", sastaotp_activation_poll(of->number, &state, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_get_status(of->number, &state, &error));
     OF_THE_PARENT("activation", sastaotp_activation_wait_for_code(leased, 1, NULL, &sms, &error));
     OF_THE_PARENT("activation", sastaotp_activation_mark_sms_sent(of->number, &error));
     OF_THE_PARENT("activation", sastaotp_activation_request_next_code(of->number, &error));
     OF_THE_PARENT("activation", sastaotp_activation_complete(of->number, &settlement, &error));
     OF_THE_PARENT("activation", sastaotp_activation_cancel(leased, &settlement, &error));
-    OF_THE_PARENT("activation", sastaotp_activation_settle(leased, SASTAOTP_EARLY_REPORT, &settlement, &error));
-    OF_THE_PARENT("activation", sastaotp_activation_reget(of->number, &number, &error));
-    OF_THE_PARENT("lease", sastaotp_lease_close(of->lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_settle(leased, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
+    OF_THE_PARENT("activation", sastaotp_activation_reget_number(of->number, &number, &error));
+    OF_THE_PARENT("lease", sastaotp_lease_close(of->lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     OF_THE_PARENT("lease", sastaotp_lease_keep(of->lease, &number, &error));
     OF_THE_PARENT("iterator", sastaotp_order_iterator_next(of->iterator, &order, &error));
     CHECK(sastaotp_activation_id(of->number) != NULL && sastaotp_activation_phone_number(leased) != NULL);
@@ -138,7 +138,7 @@ static void inherited_free(const inherited *of) {
     sastaotp_order_iterator_free(of->iterator);
     sastaotp_client_free(of->client);
     sastaotp_client_free(of->handle);
-    sastaotp_cancel_free(of->cancel);
+    sastaotp_cancel_token_free(of->cancel);
     sastaotp_config_free(of->config);
     sastaotp_number_request_free(of->request);
     sastaotp_intent_free(of->intent);
@@ -148,7 +148,7 @@ static void inherited_free(const inherited *of) {
 void a_forked_child_makes_its_own(void) {
     sastaotp_error *error = NULL;
     inherited of = {.config = sandbox_config(), .request = sandbox_request("zz_never"),
-                    .cancel = sastaotp_cancel_new()};
+                    .cancel = sastaotp_cancel_token_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
     WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
@@ -177,8 +177,8 @@ void a_forked_child_makes_its_own(void) {
         CHECK_INT(sastaotp_balance_amount(of.balance), 980 * SASTAOTP_RUPEE);
         WORKS(sastaotp_client_new(of.config, &own, &error));
         OF_THE_PARENT("cancel", sastaotp_client_with_cancel(own, of.cancel, &none, &error));
-        sastaotp_cancel_trigger(of.cancel);
-        CHECK(!sastaotp_cancel_is_triggered(of.cancel));
+        sastaotp_cancel_token_trigger(of.cancel);
+        CHECK(!sastaotp_cancel_token_is_triggered(of.cancel));
         inherited_free(&of);
         WORKS(sastaotp_client_get_balance(own, &balance, &error));
         CHECK_INT(sastaotp_balance_amount(balance), 980 * SASTAOTP_RUPEE);
@@ -221,7 +221,7 @@ static long long now_ms(void) {
 void a_token_whose_process_forked(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client(), *handle = NULL;
-    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     pthread_t thread;
     WORKS(sastaotp_client_with_cancel(client, cancel, &handle, &error));
     sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\"}");
@@ -242,14 +242,14 @@ void a_token_whose_process_forked(void) {
     }
     close(ends[0]);
     long long triggered = now_ms();
-    sastaotp_cancel_trigger(cancel);
+    sastaotp_cancel_token_trigger(cancel);
     CHECK_INT(pthread_join(thread, NULL), 0);
     CHECK(now_ms() - triggered < 2000);
     close(ends[1]);
     CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
     sastaotp_client_free(handle);
     sastaotp_client_free(client);
-    sastaotp_cancel_free(cancel);
+    sastaotp_cancel_token_free(cancel);
 }
 
 static counter ended = COUNTER;
@@ -259,7 +259,7 @@ static void *use_at_full_speed(void *argument) {
     const inherited *of = argument;
     while (counter_add(&ended, 0) == 0) {
         for (int at = 0; at < 100; at++) {
-            CHECK(sastaotp_activation_code_count(of->number) == 0 && !sastaotp_cancel_is_triggered(of->cancel));
+            CHECK(sastaotp_activation_code_count(of->number) == 0 && !sastaotp_cancel_token_is_triggered(of->cancel));
             CHECK(!sastaotp_client_budget_left(of->client, NULL));
             CHECK_INT(sastaotp_queue_open_count(of->queue), 0);
         }
@@ -269,7 +269,7 @@ static void *use_at_full_speed(void *argument) {
 
 void forks_while_a_thread_holds_a_lock(void) {
     enum { FORKS = 50 };
-    inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_new()};
+    inherited of = {.client = sandbox_client(), .cancel = sastaotp_cancel_token_new()};
     of.number = sandbox_buy(of.client, "zz_never");
     sastaotp_error *error = NULL;
     WORKS(sastaotp_queue_new(of.client, &of.queue, &error));
@@ -283,9 +283,9 @@ void forks_while_a_thread_holds_a_lock(void) {
         if (child == 0) {
             alarm(20);
             CHECK_INT(sastaotp_activation_code_count(of.number), 0);
-            CHECK_INT(sastaotp_activation_end(of.number), SASTAOTP_END_NONE);
+            CHECK_INT(sastaotp_activation_ending(of.number), SASTAOTP_ENDING_NONE);
             CHECK(sastaotp_activation_phone_number(of.number) != NULL);
-            sastaotp_cancel_trigger(of.cancel);
+            sastaotp_cancel_token_trigger(of.cancel);
             CHECK(!sastaotp_client_budget_left(of.client, NULL));
             CHECK_INT(sastaotp_queue_open_count(of.queue), 0);
             inherited_free(&of);

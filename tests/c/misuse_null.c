@@ -11,7 +11,7 @@ static int rows;
         sastaotp_error *object = NULL, **error = &object;                \
         check_context = argument;                                        \
         CHECK_INT(call, SASTAOTP_CONFIG);                                \
-        CHECK_INT(sastaotp_error_status(object), SASTAOTP_CONFIG);       \
+        CHECK_INT(sastaotp_error_kind(object), SASTAOTP_CONFIG);       \
         CHECK_HOLDS(sastaotp_error_message(object), argument);           \
         CHECK_HOLDS(sastaotp_error_message(object), "NULL");             \
         CHECK_INT(sastaotp_error_charge(object), SASTAOTP_NOT_CHARGED);  \
@@ -43,7 +43,7 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request) 
     REFUSED(PLACE, sastaotp_config_from_env(NULL, error));
     REFUSED("config", sastaotp_config_set_api_key(NULL, "k", error));
     REFUSED("api_key", sastaotp_config_set_api_key(config, NULL, error));
-    REFUSED("config", sastaotp_config_set_key_in(NULL, SASTAOTP_KEY_IN_HEADER, error));
+    REFUSED("config", sastaotp_config_set_api_key_location(NULL, SASTAOTP_API_KEY_IN_HEADER, error));
     REFUSED("config", sastaotp_config_set_base_url(NULL, "u", error));
     REFUSED("base_url", sastaotp_config_set_base_url(config, NULL, error));
     REFUSED("config", sastaotp_config_set_user_agent(NULL, "u", error));
@@ -70,7 +70,7 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request) 
     REFUSED("options", sastaotp_wait_options_cancel_on_timeout(NULL, error));
 }
 
-static void clients(const sastaotp_client *client, const sastaotp_config *config, const sastaotp_cancel *cancel,
+static void clients(const sastaotp_client *client, const sastaotp_config *config, const sastaotp_cancel_token *cancel,
                     const sastaotp_number_request *request, const sastaotp_intent *intent) {
     REFUSED_INTO(sastaotp_client, "config", sastaotp_client_new(NULL, place, error));
     REFUSED(PLACE, sastaotp_client_new(config, NULL, error));
@@ -113,11 +113,11 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_activation(NULL, "1", place, error));
     REFUSED_INTO(sastaotp_activation, "id", sastaotp_client_activation(client, NULL, place, error));
     REFUSED(PLACE, sastaotp_client_activation(client, "1", NULL, error));
-    REFUSED_INTO(sastaotp_state, "client", sastaotp_client_get_status(NULL, "1", place, error));
-    REFUSED_INTO(sastaotp_state, "id", sastaotp_client_get_status(client, NULL, place, error));
+    REFUSED_INTO(sastaotp_activation_status, "client", sastaotp_client_get_status(NULL, "1", place, error));
+    REFUSED_INTO(sastaotp_activation_status, "id", sastaotp_client_get_status(client, NULL, place, error));
     REFUSED(PLACE, sastaotp_client_get_status(client, "1", NULL, error));
-    REFUSED_INTO(sastaotp_change, "client", sastaotp_client_set_status(NULL, "1", SASTAOTP_SET_CANCEL, place, error));
-    REFUSED_INTO(sastaotp_change, "id", sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
+    REFUSED_INTO(sastaotp_status_change, "client", sastaotp_client_set_status(NULL, "1", SASTAOTP_SET_CANCEL, place, error));
+    REFUSED_INTO(sastaotp_status_change, "id", sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
     REFUSED(PLACE, sastaotp_client_set_status(client, "1", SASTAOTP_SET_CANCEL, NULL, error));
     REFUSED_INTO(sastaotp_reconciliation, "client", sastaotp_client_reconcile(NULL, intent, place, error));
     REFUSED_INTO(sastaotp_reconciliation, "intent", sastaotp_client_reconcile(client, NULL, place, error));
@@ -126,15 +126,15 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REFUSED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
 }
 
-static void numbers(const sastaotp_activation *number, const sastaotp_cancel *cancel, sastaotp_lease *lease,
+static void numbers(const sastaotp_activation *number, const sastaotp_cancel_token *cancel, sastaotp_lease *lease,
                     sastaotp_order_iterator *iterator) {
     REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_cancel(NULL, cancel, place, error));
     REFUSED_INTO(sastaotp_activation, "cancel", sastaotp_activation_with_cancel(number, NULL, place, error));
     REFUSED(PLACE, sastaotp_activation_with_cancel(number, cancel, NULL, error));
     REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_timeout_ms(NULL, 1, place, error));
     REFUSED(PLACE, sastaotp_activation_with_timeout_ms(number, 1, NULL, error));
-    REFUSED_INTO(sastaotp_state, "activation", sastaotp_activation_poll(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_poll(number, NULL, error));
+    REFUSED_INTO(sastaotp_activation_status, "activation", sastaotp_activation_get_status(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_get_status(number, NULL, error));
     REFUSED_INTO(sastaotp_sms, "activation", sastaotp_activation_wait_for_code(NULL, 1, NULL, place, error));
     REFUSED(PLACE, sastaotp_activation_wait_for_code(number, 1, NULL, NULL, error));
     REFUSED("activation", sastaotp_activation_mark_sms_sent(NULL, error));
@@ -144,12 +144,12 @@ static void numbers(const sastaotp_activation *number, const sastaotp_cancel *ca
     REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_cancel(NULL, place, error));
     REFUSED(PLACE, sastaotp_activation_cancel(number, NULL, error));
     REFUSED_INTO(sastaotp_settlement, "activation",
-                 sastaotp_activation_settle(NULL, SASTAOTP_EARLY_REPORT, place, error));
-    REFUSED(PLACE, sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_reget(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_reget(number, NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "lease", sastaotp_lease_close(NULL, SASTAOTP_EARLY_REPORT, place, error));
-    REFUSED(PLACE, sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, NULL, error));
+                 sastaotp_activation_settle(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
+    REFUSED(PLACE, sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
+    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_reget_number(NULL, place, error));
+    REFUSED(PLACE, sastaotp_activation_reget_number(number, NULL, error));
+    REFUSED_INTO(sastaotp_settlement, "lease", sastaotp_lease_close(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
+    REFUSED(PLACE, sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
     REFUSED_INTO(sastaotp_activation, "lease", sastaotp_lease_keep(NULL, place, error));
     REFUSED(PLACE, sastaotp_lease_keep(lease, NULL, error));
     REFUSED_INTO(sastaotp_order, "iterator", sastaotp_order_iterator_next(NULL, place, error));
@@ -182,7 +182,7 @@ void null_arguments_are_refused(void) {
     sastaotp_error *error = NULL;
     sastaotp_config *config = sandbox_config();
     sastaotp_client *client = sandbox_client();
-    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     sastaotp_number_request *request = sandbox_request("zz_never");
     sastaotp_intent *intent = NULL;
     sastaotp_order_iterator *iterator = NULL;
@@ -204,7 +204,7 @@ void null_arguments_are_refused(void) {
     sastaotp_order_iterator_free(iterator);
     sastaotp_intent_free(intent);
     sastaotp_number_request_free(request);
-    sastaotp_cancel_free(cancel);
+    sastaotp_cancel_token_free(cancel);
     sastaotp_client_free(client);
     sastaotp_config_free(config);
     sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");

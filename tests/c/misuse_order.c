@@ -9,7 +9,7 @@ enum { CONFIG, REQUEST, CANCEL, CLIENT, HANDLE, NUMBER, NUMBER_HANDLE, OBJECTS }
 typedef struct family {
     sastaotp_config *config;
     sastaotp_number_request *request;
-    sastaotp_cancel *cancel;
+    sastaotp_cancel_token *cancel;
     sastaotp_client *client, *handle;
     sastaotp_activation *number, *number_handle;
     int alive[OBJECTS];
@@ -17,7 +17,7 @@ typedef struct family {
 
 static family family_new(void) {
     sastaotp_error *error = NULL;
-    family of = {.config = sandbox_config(), .request = sandbox_request("zz_never"), .cancel = sastaotp_cancel_new()};
+    family of = {.config = sandbox_config(), .request = sandbox_request("zz_never"), .cancel = sastaotp_cancel_token_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
     WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
@@ -32,7 +32,7 @@ static void family_free(family *of, int which) {
     switch (which) {
         case CONFIG: sastaotp_config_free(of->config); break;
         case REQUEST: sastaotp_number_request_free(of->request); break;
-        case CANCEL: sastaotp_cancel_free(of->cancel); break;
+        case CANCEL: sastaotp_cancel_token_free(of->cancel); break;
         case CLIENT: sastaotp_client_free(of->client); break;
         case HANDLE: sastaotp_client_free(of->handle); break;
         case NUMBER: sastaotp_activation_free(of->number); break;
@@ -48,7 +48,7 @@ static void family_use(const family *of) {
     int64_t left = 0;
     if (of->alive[CONFIG]) WORKS(sastaotp_config_set_timeout_ms(of->config, 1000, &error));
     if (of->alive[REQUEST]) WORKS(sastaotp_number_request_set_country(of->request, "22", &error));
-    if (of->alive[CANCEL]) CHECK(!sastaotp_cancel_is_triggered(of->cancel));
+    if (of->alive[CANCEL]) CHECK(!sastaotp_cancel_token_is_triggered(of->cancel));
     if (of->alive[CLIENT]) CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
     if (of->alive[HANDLE]) {
         WORKS(sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
@@ -66,7 +66,7 @@ static void family_use(const family *of) {
 static void family_ask(const family *of) {
     sastaotp_error *error = NULL;
     sastaotp_balance *balance = NULL;
-    sastaotp_state *state = NULL;
+    sastaotp_activation_status *state = NULL;
     const sastaotp_client *clients[] = {of->alive[CLIENT] ? of->client : NULL, of->alive[HANDLE] ? of->handle : NULL};
     for (size_t at = 0; at < 2; at++) {
         if (clients[at] == NULL) continue;
@@ -74,11 +74,11 @@ static void family_ask(const family *of) {
         sastaotp_balance_free(balance);
     }
     if (of->alive[NUMBER]) {
-        FAILS(sastaotp_activation_poll(of->number, &state, &error), SASTAOTP_NOT_FOUND);
+        FAILS(sastaotp_activation_get_status(of->number, &state, &error), SASTAOTP_NOT_FOUND);
         sastaotp_error_free(error);
     }
     if (of->alive[NUMBER_HANDLE]) {
-        FAILS(sastaotp_activation_poll(of->number_handle, &state, &error), SASTAOTP_NOT_FOUND);
+        FAILS(sastaotp_activation_get_status(of->number_handle, &state, &error), SASTAOTP_NOT_FOUND);
         sastaotp_error_free(error);
     }
 }
@@ -156,7 +156,7 @@ void what_a_client_made_outlives_it(void) {
     sastaotp_sms *sms = NULL;
     sastaotp_settlement *settlement = NULL;
     WORKS(sastaotp_activation_wait_for_code(sastaotp_lease_activation(lease), 1000, NULL, &sms, &error));
-    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     sastaotp_lease_free(lease);
     CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(sms));
     CHECK(sastaotp_settlement_json(settlement) != NULL);

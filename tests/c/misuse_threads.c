@@ -34,9 +34,9 @@ static sastaotp_status ask_balance(sastaotp_error **error) {
 }
 
 static sastaotp_status ask_state(sastaotp_error **error) {
-    sastaotp_state *state = NULL;
-    sastaotp_status status = sastaotp_activation_poll(number, &state, error);
-    sastaotp_state_free(state);
+    sastaotp_activation_status *state = NULL;
+    sastaotp_status status = sastaotp_activation_get_status(number, &state, error);
+    sastaotp_activation_status_free(state);
     return status;
 }
 
@@ -65,7 +65,7 @@ static sastaotp_status (*const asks[THREADS])(sastaotp_error **) = {
 static void look(void) {
     CHECK_TEXT(sastaotp_activation_id(number), sastaotp_activation_id(number));
     CHECK(sastaotp_activation_phone_number(number) != NULL && sastaotp_activation_code(number) == NULL);
-    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_NONE);
+    CHECK_INT(sastaotp_activation_ending(number), SASTAOTP_ENDING_NONE);
     CHECK(sastaotp_error_hint(shared_error) == sastaotp_error_hint(shared_error));
     CHECK(json_is_valid(sastaotp_error_json(shared_error)));
     CHECK(json_is_valid(sastaotp_purchase_json(sastaotp_activation_purchase(number))));
@@ -95,14 +95,14 @@ static void *trigger(void *cancel) {
     struct timespec half_a_second = {0, 500000000};
     nanosleep(&half_a_second, NULL);
     counter_add(&triggered_at, now_ms());
-    sastaotp_cancel_trigger(cancel);
+    sastaotp_cancel_token_trigger(cancel);
     return NULL;
 }
 
 void eight_threads_and_a_token(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *first = sandbox_client();
-    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     sastaotp_activation *bought = sandbox_buy(first, "zz_never"), *none = NULL;
     WORKS(sastaotp_client_with_cancel(first, cancel, &client, &error));
     WORKS(sastaotp_activation_with_cancel(bought, cancel, &number, &error));
@@ -133,5 +133,5 @@ void eight_threads_and_a_token(void) {
     sastaotp_activation_free(bought);
     sastaotp_client_free(client);
     sastaotp_client_free(first);
-    sastaotp_cancel_free(cancel);
+    sastaotp_cancel_token_free(cancel);
 }

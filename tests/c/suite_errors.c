@@ -118,7 +118,7 @@ void every_fact_of_a_failed_read(void) {
     }
     sastaotp_client *client = sandbox_client();
     sastaotp_error *error = NULL;
-    sastaotp_state *state = NULL;
+    sastaotp_activation_status *state = NULL;
     static const facts unknown = {"unknown id", NULL, NULL, SASTAOTP_NOT_FOUND, "NO_ACTIVATION", 200,
                                   SASTAOTP_PHASE_SERVICE, SASTAOTP_NOT_CHARGED, SASTAOTP_RETRY_NEVER, NULL,
                                   "NO_ACTIVATION"};
@@ -161,19 +161,19 @@ void budgets_are_kept(void) {
 static void *trigger_soon(void *cancel) {
     struct timespec pause = {0, 300000000};
     nanosleep(&pause, NULL);
-    sastaotp_cancel_trigger(cancel);
+    sastaotp_cancel_token_trigger(cancel);
     return NULL;
 }
 
 void tokens_end_calls(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client(), *ended = NULL;
-    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     sastaotp_activation *number = sandbox_buy(client, "zz_never"), *handle = NULL;
     sastaotp_sms *sms = NULL;
     sastaotp_balance *balance = NULL;
     pthread_t thread;
-    CHECK(!sastaotp_cancel_is_triggered(cancel));
+    CHECK(!sastaotp_cancel_token_is_triggered(cancel));
     WORKS(sastaotp_activation_with_cancel(number, cancel, &handle, &error));
     WORKS(sastaotp_client_with_cancel(client, cancel, &ended, &error));
     CHECK_INT(pthread_create(&thread, NULL, trigger_soon, cancel), 0);
@@ -186,7 +186,7 @@ void tokens_end_calls(void) {
     CHECK_INT(sandbox_requests(NULL), before);
     WORKS(sastaotp_client_get_balance(client, &balance, &error));
     sastaotp_balance_free(balance);
-    sastaotp_cancel_free(cancel);
+    sastaotp_cancel_token_free(cancel);
     sastaotp_activation_free(handle);
     sastaotp_activation_free(number);
     sastaotp_client_free(ended);

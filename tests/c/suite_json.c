@@ -53,11 +53,11 @@ ONE(of_orders, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &
     sastaotp_orders_json(result))
 ONE(of_order, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &result, &error),
     sastaotp_order_json(sastaotp_orders_get(result, 0)))
-ONE(of_state, sastaotp_state, sastaotp_client_get_status(client, id, &result, &error), sastaotp_state_json(result))
-ONE(of_sms, sastaotp_state, sastaotp_client_get_status(client, id, &result, &error),
-    sastaotp_sms_json(sastaotp_state_sms(result)))
-ONE(of_change, sastaotp_change, sastaotp_client_set_status(client, id, SASTAOTP_SET_SMS_SENT, &result, &error),
-    sastaotp_change_json(result))
+ONE(of_state, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error), sastaotp_activation_status_json(result))
+ONE(of_sms, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error),
+    sastaotp_sms_json(sastaotp_activation_status_sms(result)))
+ONE(of_change, sastaotp_status_change, sastaotp_client_set_status(client, id, SASTAOTP_SET_SMS_SENT, &result, &error),
+    sastaotp_status_change_json(result))
 
 static char *of_purchase(const sastaotp_client *client, const char *id) {
     sastaotp_activation *number = sandbox_buy(client, "zz_never");

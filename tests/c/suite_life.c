@@ -29,20 +29,20 @@ static void check_sms(const sastaotp_sms *sms, const char *text) {
     CHECK(sms != NULL);
     CHECK_HOLDS(text, sastaotp_sms_code(sms));
     CHECK_TEXT(sastaotp_sms_text(sms), text);
-    CHECK(sastaotp_sms_sender(sms) == NULL && sastaotp_sms_received_at(sms) == NULL);
+    CHECK(sastaotp_sms_sender(sms) == NULL && sastaotp_sms_received_text(sms) == NULL);
     CHECK(!sastaotp_sms_is_repeat(sms));
     CHECK(json_is_valid(sastaotp_sms_json(sms)));
     CHECK(json_is(json_member(sastaotp_sms_json(sms), "is_repeat"), "false"));
 }
 
 /* Polls until the state is of that kind, twice at most. */
-static sastaotp_state *poll_until(const sastaotp_activation *number, sastaotp_kind_of_state kind) {
+static sastaotp_activation_status *poll_until(const sastaotp_activation *number, sastaotp_kind_of_state kind) {
     sastaotp_error *error = NULL;
-    sastaotp_state *state = NULL;
+    sastaotp_activation_status *state = NULL;
     for (int polls = 0; polls < 2; polls++) {
-        WORKS(sastaotp_activation_poll(number, &state, &error));
-        if (sastaotp_state_kind(state) == kind) return state;
-        sastaotp_state_free(state);
+        WORKS(sastaotp_activation_get_status(number, &state, &error));
+        if (sastaotp_activation_status_kind(state) == kind) return state;
+        sastaotp_activation_status_free(state);
     }
     CHECK(!"the state comes in two polls");
     return NULL;
@@ -64,7 +64,7 @@ void life_of_a_lease(void) {
     CHECK_INT(strncmp(sastaotp_activation_phone_number(number), "91", 2), 0);
     check_purchase(sastaotp_activation_purchase(number), number);
     CHECK(sastaotp_activation_code(number) == NULL);
-    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_NONE);
+    CHECK_INT(sastaotp_activation_ending(number), SASTAOTP_ENDING_NONE);
 
     WORKS(sastaotp_activation_mark_sms_sent(number, &error));
     sastaotp_wait_options *options = sastaotp_wait_options_new();
@@ -81,15 +81,15 @@ void life_of_a_lease(void) {
 
     WORKS(sastaotp_activation_request_next_code(number, &error));
     CHECK(sastaotp_activation_code(number) == NULL);
-    sastaotp_state *state = poll_until(number, SASTAOTP_STATE_WAITING_FOR_NEXT);
-    CHECK_TEXT(sastaotp_state_last_code(state), sastaotp_sms_code(first));
-    CHECK(sastaotp_state_sms(state) == NULL && sastaotp_state_text(state) == NULL);
-    sastaotp_state_free(state);
-    state = poll_until(number, SASTAOTP_STATE_RECEIVED);
+    sastaotp_activation_status *state = poll_until(number, SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT);
+    CHECK_TEXT(sastaotp_activation_status_last_code(state), sastaotp_sms_code(first));
+    CHECK(sastaotp_activation_status_sms(state) == NULL && sastaotp_activation_status_text(state) == NULL);
+    sastaotp_activation_status_free(state);
+    state = poll_until(number, SASTAOTP_ACTIVATION_STATUS_RECEIVED);
     WORKS(sastaotp_activation_wait_for_code(number, 20000, NULL, &second, &error));
-    CHECK_TEXT(sastaotp_sms_code(second), sastaotp_sms_code(sastaotp_state_sms(state)));
+    CHECK_TEXT(sastaotp_sms_code(second), sastaotp_sms_code(sastaotp_activation_status_sms(state)));
     CHECK(strcmp(sastaotp_sms_code(second), sastaotp_sms_code(first)) != 0);
-    sastaotp_state_free(state);
+    sastaotp_activation_status_free(state);
     sastaotp_sms_free(second);
     second = sastaotp_activation_code_at(number, 1);
     last = sastaotp_activation_code(number);
@@ -97,12 +97,12 @@ void life_of_a_lease(void) {
     CHECK(sastaotp_activation_code_at(number, 2) == NULL);
 
     sastaotp_settlement *settlement = NULL;
-    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_WAIT_OUT, &settlement, &error));
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, &error));
     CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_COMPLETED);
     CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(last));
     CHECK(json_is_valid(sastaotp_settlement_json(settlement)));
     CHECK(json_is(json_member(sastaotp_settlement_json(settlement), "state"), "\"completed\""));
-    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_COMPLETED);
+    CHECK_INT(sastaotp_activation_ending(number), SASTAOTP_ENDING_COMPLETED);
     sastaotp_settlement_free(settlement);
     sastaotp_lease_free(lease);
     sastaotp_client_free(client);
@@ -121,26 +121,26 @@ void life_of_an_order_taken_up(void) {
     CHECK_TEXT(sastaotp_activation_id(taken), sastaotp_activation_id(bought));
     CHECK(sastaotp_activation_phone_number(taken) == NULL && sastaotp_activation_purchase(taken) == NULL);
     CHECK(!sastaotp_activation_price(taken, NULL) && !sastaotp_activation_expires_at_ms(taken, NULL));
-    sastaotp_state *state = NULL;
+    sastaotp_activation_status *state = NULL;
     WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(bought), &state, &error));
-    CHECK_INT(sastaotp_state_kind(state), SASTAOTP_STATE_RECEIVED);
-    sastaotp_state_free(state);
+    CHECK_INT(sastaotp_activation_status_kind(state), SASTAOTP_ACTIVATION_STATUS_RECEIVED);
+    sastaotp_activation_status_free(state);
     sastaotp_settlement *settlement = NULL;
     WORKS(sastaotp_activation_complete(taken, &settlement, &error));
     CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_COMPLETED);
     sastaotp_settlement_free(settlement);
 
-    WORKS(sastaotp_activation_reget(bought, &again, &error));
+    WORKS(sastaotp_activation_reget_number(bought, &again, &error));
     CHECK_TEXT(sastaotp_activation_phone_number(again), sastaotp_activation_phone_number(bought));
     CHECK(strcmp(sastaotp_activation_id(again), sastaotp_activation_id(bought)) != 0);
-    WORKS(sastaotp_activation_settle(again, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    WORKS(sastaotp_activation_settle(again, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
     CHECK(sastaotp_settlement_code(settlement) == NULL);
     sastaotp_settlement_free(settlement);
     WORKS(sastaotp_client_reget_number(client, sastaotp_activation_id(bought), &third, &error));
     WORKS(sastaotp_activation_cancel(third, &settlement, &error));
     CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
-    CHECK_INT(sastaotp_activation_end(third), SASTAOTP_END_CANCELLED);
+    CHECK_INT(sastaotp_activation_ending(third), SASTAOTP_ENDING_CANCELLED);
     sastaotp_settlement_free(settlement);
     sastaotp_activation *numbers[] = {bought, taken, again, third};
     for (size_t at = 0; at < 4; at++) sastaotp_activation_free(numbers[at]);
@@ -160,9 +160,9 @@ void leases_end_in_three_ways(void) {
     sastaotp_lease_free(lease);
     sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
     WORKS(sastaotp_client_lease(client, request, &lease, &error));
-    WORKS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error));
+    WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     sastaotp_settlement_free(settlement);
-    FAILS(sastaotp_lease_close(lease, SASTAOTP_EARLY_REPORT, &settlement, &error), SASTAOTP_CONFIG);
+    FAILS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error), SASTAOTP_CONFIG);
     CHECK(settlement == NULL);
     sastaotp_error_free(error);
     FAILS(sastaotp_lease_keep(lease, &kept, &error), SASTAOTP_CONFIG);

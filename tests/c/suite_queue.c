@@ -139,7 +139,7 @@ void a_number_goes_through_a_queue(void) {
     CHECK(sscanf(json_member(json, "code"), "\"%64[^\"]\"", again) == 1);
     CHECK(strcmp(code, again) != 0);
     free(json);
-    json = done(queue, on("settle", id, ",\"wait_out\":true"));
+    json = done(queue, on("settle", id, ",\"on_too_early\":\"wait\""));
     CHECK(json_is(json_member(json, "state"), "\"completed\""));
     free(json);
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
@@ -327,7 +327,7 @@ void a_cancelled_purchase_of_a_queue_is_listed(void) {
     const sastaotp_error *failure = sastaotp_completion_error(completion);
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_CANCELLED);
     CHECK(sastaotp_completion_json(completion) == NULL);
-    CHECK_INT(sastaotp_error_status(failure), SASTAOTP_CANCELLED);
+    CHECK_INT(sastaotp_error_kind(failure), SASTAOTP_CANCELLED);
     CHECK_INT(sastaotp_error_charge(failure), SASTAOTP_CHARGE_UNKNOWN);
     CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(failure)), "zz_ok");
     sastaotp_completion_free(completion);
@@ -424,7 +424,7 @@ void an_operation_that_fails_says_why(void) {
         const sastaotp_error *failure = sastaotp_completion_error(completion);
         CHECK_INT(sastaotp_completion_status(completion), rows[row].status);
         CHECK(sastaotp_completion_json(completion) == NULL);
-        CHECK_INT(sastaotp_error_status(failure), rows[row].status);
+        CHECK_INT(sastaotp_error_kind(failure), rows[row].status);
         CHECK_INT(sastaotp_error_charge(failure), rows[row].charge);
         if (rows[row].code) CHECK_TEXT(sastaotp_error_code(failure), rows[row].code);
         if (rows[row].service) {

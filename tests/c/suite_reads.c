@@ -60,14 +60,14 @@ void what_is_said_without_a_service(void) {
 }
 
 void every_setting(void) {
-    static const sastaotp_key_in places[] = {SASTAOTP_KEY_IN_HEADER, SASTAOTP_KEY_IN_BEARER, SASTAOTP_KEY_IN_QUERY};
+    static const sastaotp_api_key_location places[] = {SASTAOTP_API_KEY_IN_HEADER, SASTAOTP_API_KEY_IN_BEARER, SASTAOTP_API_KEY_IN_QUERY};
     static const char no_pem[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL, *quick = NULL;
     for (size_t at = 0; at < sizeof places / sizeof *places; at++) {
         sastaotp_config *config = sandbox_config();
         sastaotp_balance *balance = NULL;
-        WORKS(sastaotp_config_set_key_in(config, places[at], &error));
+        WORKS(sastaotp_config_set_api_key_location(config, places[at], &error));
         WORKS(sastaotp_config_set_user_agent(config, "suite/1", &error));
         WORKS(sastaotp_config_set_max_connections(config, 1, &error));
         WORKS(sastaotp_config_set_timeout_ms(config, 20000, &error));
@@ -144,7 +144,7 @@ void the_catalogue(void) {
     CHECK(!sastaotp_prices_find(prices, "22", "wa", &index));
     CHECK_TEXT(sastaotp_prices_country(prices, index), "22");
     CHECK_TEXT(sastaotp_prices_service(prices, index), "tg");
-    CHECK(sastaotp_prices_cost(prices, index, &micros) && micros == 76940000);
+    CHECK(sastaotp_prices_price(prices, index, &micros) && micros == 76940000);
     CHECK(sastaotp_prices_available(prices, index, &priced) && priced == 999);
     sastaotp_prices_free(prices);
 
@@ -171,8 +171,8 @@ static void check_order(const sastaotp_order *order) {
     CHECK_TEXT(sastaotp_order_service(order), "zz_never");
     CHECK_TEXT(sastaotp_order_country(order), "22");
     CHECK(sastaotp_order_code(order) == NULL);
-    CHECK(sastaotp_order_created_at(order) != NULL);
-    CHECK(!sastaotp_order_created_ms(order, &millis) || millis > INT64_C(1600000000000));
+    CHECK(sastaotp_order_created_text(order) != NULL);
+    CHECK(!sastaotp_order_created_at_ms(order, &millis) || millis > INT64_C(1600000000000));
     CHECK(sastaotp_order_price(order, &micros) && micros == 10 * SASTAOTP_RUPEE);
     CHECK(json_is_valid(sastaotp_order_json(order)));
     CHECK(json_member(json_member(sastaotp_order_json(order), "raw"), "activation_id") != NULL);
@@ -185,12 +185,12 @@ void the_history(void) {
     sastaotp_client *client = sandbox_client();
     for (int at = 0; at < ORDERS; at++) {
         sastaotp_activation *number = sandbox_buy(client, "zz_never");
-        sastaotp_change *change = NULL;
+        sastaotp_status_change *change = NULL;
         if (at == 0) {
             const char *id = sastaotp_activation_id(number);
             WORKS(sastaotp_client_set_status(client, id, SASTAOTP_SET_CANCEL, &change, &error));
         }
-        sastaotp_change_free(change);
+        sastaotp_status_change_free(change);
         sastaotp_activation_free(number);
     }
     sastaotp_orders *page = NULL;

@@ -19,26 +19,26 @@ void every_state(void) {
         const char *reply, *word, *text;
         sastaotp_kind_of_state kind;
     } rows[] = {
-        {"STATUS_WAIT_CODE", "\"waiting\"", NULL, SASTAOTP_STATE_WAITING},
-        {"STATUS_WAIT_RETRY:1234", "\"waiting_for_next\"", NULL, SASTAOTP_STATE_WAITING_FOR_NEXT},
-        {"STATUS_OK:1234", "\"received\"", NULL, SASTAOTP_STATE_RECEIVED},
-        {"STATUS_CANCEL", "\"cancelled\"", NULL, SASTAOTP_STATE_CANCELLED},
-        {"STATUS_MYSTERY", "\"other\"", "STATUS_MYSTERY", SASTAOTP_STATE_OTHER},
+        {"STATUS_WAIT_CODE", "\"waiting\"", NULL, SASTAOTP_ACTIVATION_STATUS_WAITING},
+        {"STATUS_WAIT_RETRY:1234", "\"waiting_for_next\"", NULL, SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT},
+        {"STATUS_OK:1234", "\"received\"", NULL, SASTAOTP_ACTIVATION_STATUS_RECEIVED},
+        {"STATUS_CANCEL", "\"cancelled\"", NULL, SASTAOTP_ACTIVATION_STATUS_CANCELLED},
+        {"STATUS_MYSTERY", "\"other\"", "STATUS_MYSTERY", SASTAOTP_ACTIVATION_STATUS_OTHER},
     };
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
     sastaotp_activation *number = sandbox_buy(client, "zz_never");
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
-        sastaotp_state *state = NULL;
+        sastaotp_activation_status *state = NULL;
         answer_once("getStatus", rows[row].reply);
         WORKS(sastaotp_client_get_status(client, sastaotp_activation_id(number), &state, &error));
-        CHECK_INT(sastaotp_state_kind(state), rows[row].kind);
-        CHECK_TEXT(sastaotp_state_text(state), rows[row].text);
-        const char *json = sastaotp_state_json(state);
+        CHECK_INT(sastaotp_activation_status_kind(state), rows[row].kind);
+        CHECK_TEXT(sastaotp_activation_status_text(state), rows[row].text);
+        const char *json = sastaotp_activation_status_json(state);
         CHECK(json_is_valid(json));
         CHECK(json_is(json_member(json, "status"), rows[row].word));
-        CHECK(json_is(json_member(json, "sms"), "null") == (sastaotp_state_sms(state) == NULL));
-        sastaotp_state_free(state);
+        CHECK(json_is(json_member(json, "sms"), "null") == (sastaotp_activation_status_sms(state) == NULL));
+        sastaotp_activation_status_free(state);
     }
     sastaotp_activation_free(number);
     sastaotp_client_free(client);
@@ -50,32 +50,32 @@ void every_change(void) {
         const char *service, *reply, *word, *text;
         sastaotp_kind_of_change kind;
     } rows[] = {
-        {SASTAOTP_SET_CANCEL, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
-        {SASTAOTP_SET_CANCEL_LEGACY, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_CHANGE_CANCELLED},
-        {SASTAOTP_SET_SMS_SENT, "zz_never", NULL, "\"ready\"", NULL, SASTAOTP_CHANGE_READY},
-        {SASTAOTP_SET_NEXT_CODE, "zz_multi", NULL, "\"waiting_for_next\"", NULL, SASTAOTP_CHANGE_WAITING_FOR_NEXT},
-        {SASTAOTP_SET_COMPLETE, "zz_multi", NULL, "\"completed\"", NULL, SASTAOTP_CHANGE_COMPLETED},
+        {SASTAOTP_SET_CANCEL, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_STATUS_CHANGE_CANCELLED},
+        {SASTAOTP_SET_CANCEL_LEGACY, "zz_never", NULL, "\"cancelled\"", NULL, SASTAOTP_STATUS_CHANGE_CANCELLED},
+        {SASTAOTP_SET_SMS_SENT, "zz_never", NULL, "\"ready\"", NULL, SASTAOTP_STATUS_CHANGE_READY},
+        {SASTAOTP_SET_NEXT_CODE, "zz_multi", NULL, "\"waiting_for_next\"", NULL, SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT},
+        {SASTAOTP_SET_COMPLETE, "zz_multi", NULL, "\"completed\"", NULL, SASTAOTP_STATUS_CHANGE_COMPLETED},
         {SASTAOTP_SET_CANCEL, "zz_never", "ACCESS_CANCEL_ALREADY", "\"already_cancelled\"", NULL,
-         SASTAOTP_CHANGE_ALREADY_CANCELLED},
+         SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED},
         {SASTAOTP_SET_SMS_SENT, "zz_never", "{" Q("status") ":" Q("OK") "}", "\"accepted\"", NULL,
-         SASTAOTP_CHANGE_ACCEPTED},
-        {SASTAOTP_SET_SMS_SENT, "zz_never", "ACCESS_MYSTERY", "\"other\"", "ACCESS_MYSTERY", SASTAOTP_CHANGE_OTHER},
+         SASTAOTP_STATUS_CHANGE_ACCEPTED},
+        {SASTAOTP_SET_SMS_SENT, "zz_never", "ACCESS_MYSTERY", "\"other\"", "ACCESS_MYSTERY", SASTAOTP_STATUS_CHANGE_OTHER},
     };
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
         sastaotp_activation *number = sandbox_buy(client, rows[row].service);
-        sastaotp_state *state = NULL;
-        sastaotp_change *change = NULL;
-        WORKS(sastaotp_activation_poll(number, &state, &error));
-        sastaotp_state_free(state);
+        sastaotp_activation_status *state = NULL;
+        sastaotp_status_change *change = NULL;
+        WORKS(sastaotp_activation_get_status(number, &state, &error));
+        sastaotp_activation_status_free(state);
         if (rows[row].reply) answer_once("setStatus", rows[row].reply);
         WORKS(sastaotp_client_set_status(client, sastaotp_activation_id(number), rows[row].asked, &change, &error));
-        CHECK_INT(sastaotp_change_kind(change), rows[row].kind);
-        CHECK_TEXT(sastaotp_change_text(change), rows[row].text);
-        CHECK(json_is_valid(sastaotp_change_json(change)));
-        CHECK(json_is(json_member(sastaotp_change_json(change), "change"), rows[row].word));
-        sastaotp_change_free(change);
+        CHECK_INT(sastaotp_status_change_kind(change), rows[row].kind);
+        CHECK_TEXT(sastaotp_status_change_text(change), rows[row].text);
+        CHECK(json_is_valid(sastaotp_status_change_json(change)));
+        CHECK(json_is(json_member(sastaotp_status_change_json(change), "change"), rows[row].word));
+        sastaotp_status_change_free(change);
         sastaotp_activation_free(number);
     }
     sastaotp_client_free(client);
@@ -86,14 +86,14 @@ void every_end(void) {
         const char *service, *control;
         sastaotp_status fails;
         sastaotp_settled settled;
-        sastaotp_end end;
+        sastaotp_ending end;
     } rows[] = {
         /* The service says the same of an order that expired before its time and of one that was cancelled. */
-        {"zz_never", "expire", SASTAOTP_ACTIVATION_CANCELLED, SASTAOTP_SETTLED_ALREADY_OVER, SASTAOTP_END_CANCELLED},
+        {"zz_never", "expire", SASTAOTP_ACTIVATION_CANCELLED, SASTAOTP_SETTLED_ALREADY_OVER, SASTAOTP_ENDING_CANCELLED},
         {"zz_never", "provider_cancel", SASTAOTP_ACTIVATION_CANCELLED, SASTAOTP_SETTLED_ALREADY_OVER,
-         SASTAOTP_END_CANCELLED},
-        {"zz_cancel_race", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_COMPLETED, SASTAOTP_END_COMPLETED},
-        {"zz_never", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_CANCELLED, SASTAOTP_END_CANCELLED},
+         SASTAOTP_ENDING_CANCELLED},
+        {"zz_cancel_race", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_COMPLETED, SASTAOTP_ENDING_COMPLETED},
+        {"zz_never", NULL, SASTAOTP_WAIT_TIMEOUT, SASTAOTP_SETTLED_CANCELLED, SASTAOTP_ENDING_CANCELLED},
     };
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
@@ -107,9 +107,9 @@ void every_end(void) {
         sastaotp_status status = sastaotp_activation_wait_for_code(number, 1, NULL, &sms, &error);
         CHECK_INT(status, rows[row].fails);
         sastaotp_error_free(error);
-        WORKS(sastaotp_activation_settle(number, SASTAOTP_EARLY_REPORT, &settlement, &error));
+        WORKS(sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
         CHECK_INT(sastaotp_settlement_state(settlement), rows[row].settled);
-        CHECK_INT(sastaotp_activation_end(number), rows[row].end);
+        CHECK_INT(sastaotp_activation_ending(number), rows[row].end);
         sastaotp_settlement_free(settlement);
         sastaotp_activation_free(number);
     }
@@ -132,7 +132,7 @@ void every_end(void) {
     sastaotp_activation *old = sandbox_buy(client, "zz_never");
     sastaotp_sms *sms = NULL;
     FAILS(sastaotp_activation_wait_for_code(old, 20000, NULL, &sms, &error), SASTAOTP_EXPIRED);
-    CHECK_INT(sastaotp_activation_end(old), SASTAOTP_END_EXPIRED);
+    CHECK_INT(sastaotp_activation_ending(old), SASTAOTP_ENDING_EXPIRED);
     sastaotp_error_free(error);
     sastaotp_activation_free(old);
     sastaotp_activation_free(young);
@@ -176,7 +176,7 @@ void waits_end_in_time(void) {
     FAILS(sastaotp_activation_wait_for_code(quick, 200, options, &sms, &error), SASTAOTP_WAIT_TIMEOUT);
     CHECK_HOLDS(sastaotp_error_message(error), "cancelled");
     sastaotp_error_free(error);
-    CHECK_INT(sastaotp_activation_end(number), SASTAOTP_END_CANCELLED);
+    CHECK_INT(sastaotp_activation_ending(number), SASTAOTP_ENDING_CANCELLED);
     sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
     sastaotp_wait_options_free(options);
     sastaotp_activation_free(number);

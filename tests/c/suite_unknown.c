@@ -40,7 +40,7 @@ void an_unknown_purchase_is_found(void) {
     CHECK(sastaotp_intent_reget_of(loaded) == NULL);
     CHECK(sastaotp_intent_max_price(loaded, &micros) && micros == 100 * SASTAOTP_RUPEE);
     CHECK(sastaotp_intent_watermark(loaded, &order) && order == 1001);
-    CHECK(sastaotp_intent_started_ms(loaded) > INT64_C(1600000000000));
+    CHECK(sastaotp_intent_started_at_ms(loaded) > INT64_C(1600000000000));
     sastaotp_reconciliation *found = NULL;
     WORKS(sastaotp_client_reconcile(client, loaded, &found, &error));
     CHECK_INT(sastaotp_reconciliation_count(found), 1);
@@ -52,7 +52,7 @@ void an_unknown_purchase_is_found(void) {
     WORKS(sastaotp_client_activation(client, sastaotp_order_activation_id(candidate), &number, &error));
     sastaotp_reconciliation_free(found);
     sastaotp_settlement *settlement = NULL;
-    WORKS(sastaotp_activation_settle(number, SASTAOTP_EARLY_WAIT_OUT, &settlement, &error));
+    WORKS(sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, &error));
     CHECK_INT(sastaotp_settlement_state(settlement), SASTAOTP_SETTLED_CANCELLED);
     sastaotp_settlement_free(settlement);
     sastaotp_activation_free(number);
@@ -69,14 +69,14 @@ static void pause_ms(long millis) {
 
 static void *trigger_soon(void *cancel) {
     pause_ms(300);
-    sastaotp_cancel_trigger(cancel);
+    sastaotp_cancel_token_trigger(cancel);
     return NULL;
 }
 
 /* Buys through a handle that a token ends while the reply drips in. */
 static void abandon(const sastaotp_client *client, const char *service, int every_ms) {
     sastaotp_error *error = NULL;
-    sastaotp_cancel *cancel = sastaotp_cancel_new();
+    sastaotp_cancel_token *cancel = sastaotp_cancel_token_new();
     sastaotp_client *handle = NULL;
     sastaotp_number_request *request = sandbox_request(service);
     sastaotp_activation *number = NULL;
@@ -89,11 +89,11 @@ static void abandon(const sastaotp_client *client, const char *service, int ever
     FAILS(sastaotp_client_get_number(handle, request, &number, &error), SASTAOTP_CANCELLED);
     CHECK_INT(sastaotp_error_charge(error), SASTAOTP_CHARGE_UNKNOWN);
     pthread_join(thread, NULL);
-    CHECK(sastaotp_cancel_is_triggered(cancel));
+    CHECK(sastaotp_cancel_token_is_triggered(cancel));
     sastaotp_error_free(error);
     sastaotp_number_request_free(request);
     sastaotp_client_free(handle);
-    sastaotp_cancel_free(cancel);
+    sastaotp_cancel_token_free(cancel);
     sandbox_do("faults", "{\"clear\":true}");
 }
 

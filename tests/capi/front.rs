@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use sastaotp::capi::*;
 pub(crate) use sastaotp::{
-    Amount, Charge, ClientBuilder, EarlyCancel, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry,
-    SetStatus, Settled, StatusChange, activation,
+    Amount, ApiKeyLocation, Charge, ClientBuilder, Ending, ErrorKind, OnTooEarly, OrderQuery,
+    OrderStatus, Retry, SetStatus, SettlementState, StatusChange,
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -52,7 +52,7 @@ fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Re
         return Ok(());
     }
     let error = Error(Arc::new(Object(error, sastaotp_error_free)));
-    assert_eq!(unsafe { sastaotp_error_status(error.0.0) }, status);
+    assert_eq!(unsafe { sastaotp_error_kind(error.0.0) }, status);
     Err(error)
 }
 
@@ -138,7 +138,7 @@ impl Error {
             ErrorKind::ActivationCancelled,
             ErrorKind::Internal,
         ];
-        let status = unsafe { sastaotp_error_status(self.get()) };
+        let status = unsafe { sastaotp_error_kind(self.get()) };
         KINDS[usize::try_from(status.0 - 1).unwrap()]
     }
 
@@ -326,14 +326,15 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    fn read(state: &Object<sastaotp_state>) -> Self {
-        match unsafe { sastaotp_state_kind(state.0) } {
-            SASTAOTP_STATE_WAITING => Self::Waiting,
-            SASTAOTP_STATE_WAITING_FOR_NEXT => Self::WaitingForNext,
-            SASTAOTP_STATE_RECEIVED => Self::Received(
-                Sms::read(unsafe { sastaotp_state_sms(state.0) }).expect("a code is there"),
+    fn read(state: &Object<sastaotp_activation_status>) -> Self {
+        match unsafe { sastaotp_activation_status_kind(state.0) } {
+            SASTAOTP_ACTIVATION_STATUS_WAITING => Self::Waiting,
+            SASTAOTP_ACTIVATION_STATUS_WAITING_FOR_NEXT => Self::WaitingForNext,
+            SASTAOTP_ACTIVATION_STATUS_RECEIVED => Self::Received(
+                Sms::read(unsafe { sastaotp_activation_status_sms(state.0) })
+                    .expect("a code is there"),
             ),
-            SASTAOTP_STATE_CANCELLED => Self::Cancelled,
+            SASTAOTP_ACTIVATION_STATUS_CANCELLED => Self::Cancelled,
             _ => Self::Other,
         }
     }
@@ -367,17 +368,17 @@ impl Purchase {
 
 #[derive(Debug)]
 pub(crate) struct Settlement {
-    pub(crate) state: Settled,
+    pub(crate) state: SettlementState,
     pub(crate) code: Option<Sms>,
 }
 
 impl Settlement {
     fn read(settlement: &Object<sastaotp_settlement>) -> Self {
         let state = match unsafe { sastaotp_settlement_state(settlement.0) } {
-            SASTAOTP_SETTLED_COMPLETED => Settled::Completed,
-            SASTAOTP_SETTLED_CANCELLED => Settled::Cancelled,
-            SASTAOTP_SETTLED_CODE_ARRIVED => Settled::CodeArrived,
-            SASTAOTP_SETTLED_ALREADY_OVER => Settled::AlreadyOver,
+            SASTAOTP_SETTLED_COMPLETED => SettlementState::Completed,
+            SASTAOTP_SETTLED_CANCELLED => SettlementState::Cancelled,
+            SASTAOTP_SETTLED_CODE_ARRIVED => SettlementState::CodeArrived,
+            SASTAOTP_SETTLED_ALREADY_OVER => SettlementState::AlreadyOver,
             other => panic!("{other:?}"),
         };
         Self { state, code: Sms::read(unsafe { sastaotp_settlement_code(settlement.0) }) }
@@ -453,7 +454,7 @@ pub(crate) struct Offer {
 }
 
 pub(crate) struct Price {
-    pub(crate) cost: Option<Amount>,
+    pub(crate) price: Option<Amount>,
     country: String,
 }
 
@@ -481,22 +482,22 @@ impl Prices {
     }
 
     fn at(&self, index: usize) -> Price {
-        let cost = optional(|place| unsafe { sastaotp_prices_cost(self.0.0, index, place) });
+        let price = optional(|place| unsafe { sastaotp_prices_price(self.0.0, index, place) });
         let country = word(unsafe { sastaotp_prices_country(self.0.0, index) });
-        Price { cost: cost.map(Amount::from_micros), country }
+        Price { price: price.map(Amount::from_micros), country }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct Cancel(Arc<Object<sastaotp_cancel>>);
+pub(crate) struct CancelToken(Arc<Object<sastaotp_cancel_token>>);
 
-impl Cancel {
+impl CancelToken {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Object(sastaotp_cancel_new(), sastaotp_cancel_free)))
+        Self(Arc::new(Object(sastaotp_cancel_token_new(), sastaotp_cancel_token_free)))
     }
 
     pub(crate) fn cancel(&self) {
-        unsafe { sastaotp_cancel_trigger(self.0.0) }
+        unsafe { sastaotp_cancel_token_trigger(self.0.0) }
     }
 }
 
@@ -521,7 +522,7 @@ impl Client {
         self.0.0
     }
 
-    pub(crate) fn with_cancel(&self, cancel: &Cancel) -> Self {
+    pub(crate) fn with_cancel(&self, cancel: &CancelToken) -> Self {
         let handle = make(sastaotp_client_free, |place, error| unsafe {
             sastaotp_client_with_cancel(self.get(), cancel.0.0, place, error)
         });
@@ -694,7 +695,7 @@ impl Client {
 
     pub(crate) fn get_status(&self, id: &str) -> Result<Status> {
         let id = c(id);
-        let state = make(sastaotp_state_free, |place, error| unsafe {
+        let state = make(sastaotp_activation_status_free, |place, error| unsafe {
             sastaotp_client_get_status(self.get(), id.as_ptr(), place, error)
         })?;
         Ok(Status::read(&state))
@@ -702,7 +703,7 @@ impl Client {
 
     pub(crate) fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
         let id = c(id);
-        let change = make(sastaotp_change_free, |place, error| unsafe {
+        let change = make(sastaotp_status_change_free, |place, error| unsafe {
             sastaotp_client_set_status(
                 self.get(),
                 id.as_ptr(),
@@ -711,14 +712,14 @@ impl Client {
                 error,
             )
         })?;
-        Ok(match unsafe { sastaotp_change_kind(change.0) } {
-            SASTAOTP_CHANGE_CANCELLED => StatusChange::Cancelled,
-            SASTAOTP_CHANGE_ALREADY_CANCELLED => StatusChange::AlreadyCancelled,
-            SASTAOTP_CHANGE_READY => StatusChange::Ready,
-            SASTAOTP_CHANGE_WAITING_FOR_NEXT => StatusChange::WaitingForNext,
-            SASTAOTP_CHANGE_COMPLETED => StatusChange::Completed,
-            SASTAOTP_CHANGE_ACCEPTED => StatusChange::Accepted,
-            _ => StatusChange::Other(word(unsafe { sastaotp_change_text(change.0) })),
+        Ok(match unsafe { sastaotp_status_change_kind(change.0) } {
+            SASTAOTP_STATUS_CHANGE_CANCELLED => StatusChange::Cancelled,
+            SASTAOTP_STATUS_CHANGE_ALREADY_CANCELLED => StatusChange::AlreadyCancelled,
+            SASTAOTP_STATUS_CHANGE_READY => StatusChange::Ready,
+            SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT => StatusChange::WaitingForNext,
+            SASTAOTP_STATUS_CHANGE_COMPLETED => StatusChange::Completed,
+            SASTAOTP_STATUS_CHANGE_ACCEPTED => StatusChange::Accepted,
+            _ => StatusChange::Other(word(unsafe { sastaotp_status_change_text(change.0) })),
         })
     }
 
@@ -841,19 +842,19 @@ impl Activation {
         (0..unsafe { sastaotp_activation_code_count(self.get) }).map(code).collect()
     }
 
-    pub(crate) fn end(&self) -> Option<activation::End> {
-        match unsafe { sastaotp_activation_end(self.get) } {
-            SASTAOTP_END_NONE => None,
-            SASTAOTP_END_COMPLETED => Some(activation::End::Completed),
-            SASTAOTP_END_CANCELLED => Some(activation::End::Cancelled),
-            SASTAOTP_END_EXPIRED => Some(activation::End::Expired),
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        match unsafe { sastaotp_activation_ending(self.get) } {
+            SASTAOTP_ENDING_NONE => None,
+            SASTAOTP_ENDING_COMPLETED => Some(Ending::Completed),
+            SASTAOTP_ENDING_CANCELLED => Some(Ending::Cancelled),
+            SASTAOTP_ENDING_EXPIRED => Some(Ending::Expired),
             other => panic!("{other:?}"),
         }
     }
 
-    pub(crate) fn poll(&self) -> Result<Status> {
-        let state = make(sastaotp_state_free, |place, error| unsafe {
-            sastaotp_activation_poll(self.get, place, error)
+    pub(crate) fn get_status(&self) -> Result<Status> {
+        let state = make(sastaotp_activation_status_free, |place, error| unsafe {
+            sastaotp_activation_get_status(self.get, place, error)
         })?;
         Ok(Status::read(&state))
     }
@@ -891,7 +892,7 @@ impl Activation {
         })
     }
 
-    pub(crate) fn settle(&self, early: EarlyCancel) -> Result<Settlement> {
+    pub(crate) fn settle(&self, early: OnTooEarly) -> Result<Settlement> {
         Self::settlement(|place, error| unsafe {
             sastaotp_activation_settle(self.get, constant(early), place, error)
         })
@@ -903,9 +904,9 @@ impl Activation {
         make(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
     }
 
-    pub(crate) fn reget(&self) -> Result<Self> {
+    pub(crate) fn reget_number(&self) -> Result<Self> {
         make(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_activation_reget(self.get, place, error)
+            sastaotp_activation_reget_number(self.get, place, error)
         })
         .map(Self::of)
     }
@@ -920,10 +921,10 @@ impl fmt::Debug for Activation {
     }
 }
 
-fn constant(early: EarlyCancel) -> sastaotp_early_cancel {
+fn constant(early: OnTooEarly) -> sastaotp_on_too_early {
     match early {
-        EarlyCancel::Report => SASTAOTP_EARLY_REPORT,
-        EarlyCancel::WaitOut => SASTAOTP_EARLY_WAIT_OUT,
+        OnTooEarly::Fail => SASTAOTP_ON_TOO_EARLY_FAIL,
+        OnTooEarly::Wait => SASTAOTP_ON_TOO_EARLY_WAIT,
     }
 }
 
@@ -942,7 +943,7 @@ impl Lease {
         self.activation().wait_for_code(options)
     }
 
-    pub(crate) fn close(self, early: EarlyCancel) -> Result<Settlement> {
+    pub(crate) fn close(self, early: OnTooEarly) -> Result<Settlement> {
         make(sastaotp_settlement_free, |place, error| unsafe {
             sastaotp_lease_close(self.0.0, constant(early), place, error)
         })

@@ -4,8 +4,8 @@ use sastaotp::clock::Clock as _;
 
 use crate::bench::{Bench, request, seconds};
 use crate::front::{
-    Amount, Cancel, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry, SetStatus,
-    StatusChange,
+    Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
+    SetStatus, StatusChange,
 };
 
 fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
@@ -27,7 +27,7 @@ fn assert_unknown(error: &Error, what: &str) {
 fn a_number_is_bought_at_the_price_that_is_listed() {
     let bench = Bench::new();
     let listed =
-        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().cost;
+        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().price;
     let number = bench.buy("tg");
     assert_eq!(number.price(), listed);
     assert!(number.phone_number().is_some_and(|phone| phone.starts_with("91")), "{number:?}");
@@ -45,7 +45,7 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
         .unwrap()
         .get("22", "tg")
         .unwrap()
-        .cost
+        .price
         .unwrap();
     let request = NumberRequest::new("tg").country("22").max_price(listed);
     let number = bench.client.get_number(request).unwrap();
@@ -268,7 +268,7 @@ fn a_history_that_writes_differently_hides_no_purchase() {
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
     arm(&bench, "regetNumber", "N06", "");
-    let (again, bought) = (number.reget().unwrap_err(), bench.fail("zz_lost_reply"));
+    let (again, bought) = (number.reget_number().unwrap_err(), bench.fail("zz_lost_reply"));
     let digits = number.purchase().unwrap().digits();
     for (error, fields, is_candidate) in [
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
@@ -401,7 +401,7 @@ fn a_failed_reconciliation_says_what_it_was_for() {
     let bench = Bench::new();
     bench.buy("zz_ok");
     let error = bench.fail("zz_lost_reply");
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     cancel.cancel();
     let cancelled =
         bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
@@ -476,12 +476,12 @@ fn the_number_of_a_completed_order_is_bought_again_once() {
     let number = bench.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
-    let again = number.reget().unwrap();
+    let again = number.reget_number().unwrap();
     assert_ne!(again.id(), number.id());
     assert_eq!(again.purchase().unwrap().digits(), number.purchase().unwrap().digits());
     bench.ledger(2, 0);
     arm(&bench, "regetNumber", "N06", "");
-    let error = number.reget().unwrap_err();
+    let error = number.reget_number().unwrap_err();
     assert_unknown(&error, "regetNumber");
     assert_eq!(bench.count("regetNumber"), 2);
     let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
@@ -489,7 +489,7 @@ fn the_number_of_a_completed_order_is_bought_again_once() {
     bench.ledger(3, 0);
     // The plain form has a word of its own.
     arm(&bench, "regetNumber", "B11", "");
-    assert_ne!(number.reget().unwrap().id(), again.id());
+    assert_ne!(number.reget_number().unwrap().id(), again.id());
     bench.ledger(4, 0);
 }
 

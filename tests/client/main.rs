@@ -13,6 +13,6 @@ fn handles_go_between_threads() {
     fn is_shared<T: Send + Sync + Clone + 'static>() {}
     is_shared::<sastaotp::Client>();
     is_shared::<sastaotp::Activation>();
-    is_shared::<sastaotp::Cancel>();
+    is_shared::<sastaotp::CancelToken>();
     is_shared::<sastaotp::Error>();
 }

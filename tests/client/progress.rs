@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sastaotp::clock::{Clock as _, Moment};
-use sastaotp::{EarlyCancel, ErrorKind, Progress, Settled, WaitOptions};
+use sastaotp::{ErrorKind, OnTooEarly, Progress, SettlementState, WaitOptions};
 
 use crate::bench::{Bench, seconds};
 
@@ -112,12 +112,12 @@ fn an_order_that_only_our_clock_calls_expired_is_cancelled_all_the_same() {
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!((error.kind(), bench.now()), (ErrorKind::Expired, 20_000), "{error}");
     bench.fault(r#"{"match":{"action":"setStatus"},"fault":"S08"}"#);
-    assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled);
+    assert_eq!(number.settle(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
     bench.ledger(1, 1);
     // One that is over says so itself.
     let number = bench.buy("zz_expire");
     bench.fault(r#"{"clear":true}"#);
     assert_eq!(number.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Expired);
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
     bench.ledger(2, 2);
 }

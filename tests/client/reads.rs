@@ -7,7 +7,8 @@ use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
 use crate::bench::{Bench, KEY, request, seconds};
 use crate::front::{
-    Amount, ErrorKind, KeyIn, OrderQuery, OrderStatus, Retry, SetStatus, Status, StatusChange,
+    Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, Retry, SetStatus, Status,
+    StatusChange,
 };
 
 #[test]
@@ -30,8 +31,8 @@ fn the_catalogue_is_read() {
 
 #[test]
 fn the_key_goes_where_it_is_told() {
-    for place in [KeyIn::Header, KeyIn::Bearer, KeyIn::Query] {
-        let bench = Bench::with(|builder| builder.key_in(place));
+    for place in [ApiKeyLocation::Header, ApiKeyLocation::Bearer, ApiKeyLocation::Query] {
+        let bench = Bench::with(|builder| builder.api_key_location(place));
         assert!(bench.client.get_balance().is_ok(), "{place:?}");
     }
     let bench = Bench::new();

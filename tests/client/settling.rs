@@ -1,9 +1,10 @@
 //! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
 
 use crate::bench::{Bench, request, seconds};
-use crate::front::activation::End;
+use crate::front::Ending;
 use crate::front::{
-    Activation, Amount, Cancel, EarlyCancel, ErrorKind, Retry, SetStatus, Settled, UnclaimedOutcome,
+    Activation, Amount, CancelToken, ErrorKind, OnTooEarly, Retry, SetStatus, SettlementState,
+    UnclaimedOutcome,
 };
 
 /// The values of setStatus that reached the service.
@@ -23,13 +24,13 @@ fn settling_completes_what_has_a_code_and_cancels_what_has_none() {
     let bench = Bench::new();
     let number = bench.buy("zz_ok");
     let sms = number.wait_for_code(seconds(60)).unwrap();
-    let settlement = number.settle(EarlyCancel::Report).unwrap();
-    assert_eq!((settlement.state, settlement.code), (Settled::Completed, Some(sms)));
-    let settlement = bench.buy("zz_never").settle(EarlyCancel::Report).unwrap();
-    assert_eq!((settlement.state, settlement.code), (Settled::Cancelled, None));
+    let settlement = number.settle(OnTooEarly::Fail).unwrap();
+    assert_eq!((settlement.state, settlement.code), (SettlementState::Completed, Some(sms)));
+    let settlement = bench.buy("zz_never").settle(OnTooEarly::Fail).unwrap();
+    assert_eq!((settlement.state, settlement.code), (SettlementState::Cancelled, None));
     assert_eq!(statuses(&bench), ["6", "8"]);
     bench.ledger(2, 1);
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
     assert_eq!(statuses(&bench).len(), 2, "an order that is over is left alone");
 }
 
@@ -52,9 +53,10 @@ fn a_change_whose_reply_is_lost_is_read_back() {
                 r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#
             ));
             let settlement = number
-                .settle(EarlyCancel::Report)
+                .settle(OnTooEarly::Fail)
                 .unwrap_or_else(|error| panic!("{fault} {when} {complete}: {error}"));
-            let expected = if complete { Settled::Completed } else { Settled::Cancelled };
+            let expected =
+                if complete { SettlementState::Completed } else { SettlementState::Cancelled };
             assert_eq!(settlement.state, expected, "{fault} {when}");
             assert_eq!(
                 statuses(&bench).iter().any(|status| status == "6"),
@@ -78,8 +80,8 @@ fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
         ));
         assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
         assert_eq!(
-            (number.end(), bench.client.budget_left()),
-            (Some(End::Completed), left),
+            (number.ending(), bench.client.budget_left()),
+            (Some(Ending::Completed), left),
             "{when}"
         );
         bench.ledger(1, 0);
@@ -88,12 +90,12 @@ fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
 
 #[test]
 fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_budget() {
-    type Next = fn(&Activation) -> Settled;
+    type Next = fn(&Activation) -> SettlementState;
     let cancel: Next = |number| number.cancel().unwrap().state;
-    let settle: Next = |number| number.settle(EarlyCancel::Report).unwrap().state;
+    let settle: Next = |number| number.settle(OnTooEarly::Fail).unwrap().state;
     let after_a_look: Next = |number| {
-        number.poll().unwrap();
-        number.settle(EarlyCancel::Report).unwrap().state
+        number.get_status().unwrap();
+        number.settle(OnTooEarly::Fail).unwrap().state
     };
     for (name, next) in
         [("cancel", cancel), ("settle", settle), ("settle after a look", after_a_look)]
@@ -104,11 +106,11 @@ fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_
         bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":3}"#);
         let error = number.cancel().unwrap_err();
         assert!(error.to_string().contains("not known"), "{name}: {error}");
-        assert_eq!(next(&number), Settled::Cancelled, "{name}");
+        assert_eq!(next(&number), SettlementState::Cancelled, "{name}");
         assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
         assert_eq!(
-            number.settle(EarlyCancel::Report).unwrap().state,
-            Settled::AlreadyOver,
+            number.settle(OnTooEarly::Fail).unwrap().state,
+            SettlementState::AlreadyOver,
             "{name}"
         );
         bench.ledger(1, 1);
@@ -126,7 +128,7 @@ fn an_order_that_somebody_else_completed_since_is_not_taken_for_cancelled() {
     assert!(number.cancel().is_err());
     bench.client.set_status(number.id(), SetStatus::Complete).unwrap();
     assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished);
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::AlreadyOver);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
     assert_eq!(bench.client.budget_left(), left);
     bench.ledger(1, 0);
 }
@@ -188,13 +190,13 @@ fn a_code_beats_the_cancel_that_races_with_it() {
     let bench = Bench::new();
     let number = bench.buy("zz_cancel_race");
     let settlement = number.cancel().unwrap();
-    assert_eq!(settlement.state, Settled::CodeArrived);
+    assert_eq!(settlement.state, SettlementState::CodeArrived);
     assert!(settlement.code.is_some());
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Completed);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Completed);
     bench.ledger(1, 0);
     let number = bench.buy("zz_cancel_race");
-    let settlement = number.settle(EarlyCancel::Report).unwrap();
-    assert_eq!(settlement.state, Settled::Completed, "settling does both");
+    let settlement = number.settle(OnTooEarly::Fail).unwrap();
+    assert_eq!(settlement.state, SettlementState::Completed, "settling does both");
     assert!(settlement.code.is_some());
 }
 
@@ -208,10 +210,10 @@ fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_co
             r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#
         ));
         bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
-        let settlement = number.settle(EarlyCancel::Report).unwrap();
+        let settlement = number.settle(OnTooEarly::Fail).unwrap();
         assert_eq!(
             (settlement.state, settlement.code.is_some()),
-            (Settled::Completed, code),
+            (SettlementState::Completed, code),
             "{lags}"
         );
         assert!(
@@ -232,16 +234,16 @@ fn an_order_whose_code_came_and_cannot_be_read_is_not_completed() {
     bench.fault(r#"{"match":{"action":"getStatus"},"fault":"S03","times":1}"#);
     bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","nth":2,"times":0}"#);
     bench.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
-    let error = lease.close(EarlyCancel::Report).unwrap_err();
+    let error = lease.close(OnTooEarly::Fail).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
     assert!(error.to_string().contains("could not be read"), "{error}");
     assert_eq!(statuses(&bench), ["8"]);
     assert_eq!(bench.client.unclaimed().len(), 1);
     bench.fault(r#"{"clear":true}"#);
-    let settlement = bench.client.activation(&id).unwrap().settle(EarlyCancel::Report).unwrap();
+    let settlement = bench.client.activation(&id).unwrap().settle(OnTooEarly::Fail).unwrap();
     assert_eq!(
         (settlement.state, settlement.code.unwrap().code.as_str()),
-        (Settled::Completed, "4821")
+        (SettlementState::Completed, "4821")
     );
 }
 
@@ -256,8 +258,8 @@ fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
         (ErrorKind::TooEarly, Retry::After(seconds(100))),
         "{error}"
     );
-    let settlement = number.settle(EarlyCancel::WaitOut).unwrap();
-    assert_eq!(settlement.state, Settled::Cancelled);
+    let settlement = number.settle(OnTooEarly::Wait).unwrap();
+    assert_eq!(settlement.state, SettlementState::Cancelled);
     assert!((120_000..130_000).contains(&bench.now()), "{}", bench.now());
     bench.ledger(1, 1);
 }
@@ -274,8 +276,8 @@ fn the_age_that_an_order_must_have_is_not_waited_for_a_second_time() {
         ));
         assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{named}");
         assert_eq!(
-            number.settle(EarlyCancel::WaitOut).unwrap().state,
-            Settled::Cancelled,
+            number.settle(OnTooEarly::Wait).unwrap().state,
+            SettlementState::Cancelled,
             "{named}"
         );
         let end = u128::from(100 + pause) * 1000;
@@ -288,7 +290,7 @@ fn a_service_that_takes_completing_for_cancelling_is_believed() {
     let bench = Bench::new();
     let number = bench.buy("zz_never");
     bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"ACCESS_CANCEL"}"#);
-    assert_eq!(number.complete().unwrap().state, Settled::Cancelled);
+    assert_eq!(number.complete().unwrap().state, SettlementState::Cancelled);
 }
 
 #[test]
@@ -307,7 +309,7 @@ fn a_service_that_cancels_where_the_order_should_go_on_is_believed() {
                 r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}"}}"#
             ));
             assert_eq!(call(&number), failed.then_some(ErrorKind::ActivationCancelled), "{answer}");
-            assert_eq!(number.end(), failed.then_some(End::Cancelled), "{answer}");
+            assert_eq!(number.ending(), failed.then_some(Ending::Cancelled), "{answer}");
         }
     }
 }
@@ -329,14 +331,14 @@ fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
         ));
         let settlement = number.complete();
         assert_eq!(
-            settlement.is_ok_and(|settlement| settlement.state == Settled::Completed),
+            settlement.is_ok_and(|settlement| settlement.state == SettlementState::Completed),
             completed,
             "{answer}"
         );
-        assert_eq!(number.end().is_some(), completed, "{answer}");
+        assert_eq!(number.ending().is_some(), completed, "{answer}");
         assert!(number.code().is_some(), "{answer}");
         bench.fault(r#"{"clear":true}"#);
-        number.settle(EarlyCancel::Report).unwrap();
+        number.settle(OnTooEarly::Fail).unwrap();
         bench.ledger(1, 0);
     }
 }
@@ -351,17 +353,17 @@ fn a_lease_settles_itself() {
     drop(bench.client.lease(request("zz_never")).unwrap());
     bench.ledger(2, 1);
     let lease = bench.client.lease(request("zz_never")).unwrap();
-    assert_eq!(lease.close(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
+    assert_eq!(lease.close(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
     let kept = bench.client.lease(request("zz_never")).unwrap().keep();
     bench.ledger(4, 2);
-    assert_eq!(kept.end(), None);
+    assert_eq!(kept.ending(), None);
     assert_eq!(statuses(&bench), ["6", "8", "8"]);
 }
 
 #[test]
 fn a_lease_whose_calls_were_cancelled_settles_all_the_same() {
     let bench = Bench::new();
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let lease = bench.client.with_cancel(&cancel).lease(request("zz_never")).unwrap();
     cancel.cancel();
     assert_eq!(lease.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Cancelled);
@@ -408,6 +410,6 @@ fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
     assert_eq!(error.retry(), Retry::After(seconds(100)), "its age is known");
     bench.clock.advance(seconds(200));
     assert!(number.phone_number().is_some(), "it is the number that was bought");
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Cancelled);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
     assert_eq!(bench.client.unclaimed().len(), 0);
 }

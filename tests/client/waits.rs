@@ -1,7 +1,7 @@
 //! Waiting for a code: what ends a wait, what does not, and when the service is asked.
 
 use crate::bench::{Bench, seconds};
-use crate::front::activation::End;
+use crate::front::Ending;
 use crate::front::{ErrorKind, Status, WaitOptions};
 
 /// The pauses between polls, in milliseconds.
@@ -132,7 +132,7 @@ fn a_cancel_by_the_service_ends_the_wait() {
     let number = bench.buy("zz_provider_cancel");
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ActivationCancelled, "{error}");
-    assert_eq!(number.end(), Some(End::Cancelled));
+    assert_eq!(number.ending(), Some(Ending::Cancelled));
     bench.ledger(1, 1);
 }
 
@@ -157,7 +157,10 @@ fn an_order_that_lives_longer_than_it_was_said_to_can_be_waited_for_again() {
         let bench = Bench::new();
         let number = bench.buy_for("zz_never", said);
         assert_eq!(number.wait_for_code(seconds(600)).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!((bench.now(), number.end()), (u128::from(said) * 1000, Some(End::Expired)));
+        assert_eq!(
+            (bench.now(), number.ending()),
+            (u128::from(said) * 1000, Some(Ending::Expired))
+        );
         bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
         assert_eq!(number.wait_for_code(seconds(600)).unwrap().code, "4821", "{said} s");
         let times = bench.times("getStatus");
@@ -238,7 +241,7 @@ fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
         bench.fault(&format!(
             r#"{{"match":{{"action":"getStatus"}},"fault":"S03","variant":"{variant}"}}"#
         ));
-        assert!(!matches!(number.poll().unwrap(), Status::Received(_)));
+        assert!(!matches!(number.get_status().unwrap(), Status::Received(_)));
         assert_eq!(number.wait_for_code(seconds(60)).unwrap(), sms, "{variant}");
     }
 }

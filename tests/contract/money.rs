@@ -8,8 +8,8 @@ use libtest_mimic::Failed;
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use sastaotp::{
-    Amount, Client, EarlyCancel, ErrorKind, Lease, NumberRequest, OrderQuery, SetStatus, Settled,
-    Status,
+    Amount, Client, ErrorKind, Lease, NumberRequest, OnTooEarly, OrderQuery, SetStatus,
+    SettlementState, Status,
 };
 
 use super::reads::{must, say};
@@ -24,11 +24,11 @@ fn cheapest(client: &Client) -> Result<(String, String, Amount), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let offers = prices.iter().filter(|price| {
         price.country.parse::<u32>().is_ok()
-            && price.count != Some(0)
+            && price.available != Some(0)
             && !price.service.starts_with("zz_")
     });
     let offers =
-        offers.filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
+        offers.filter_map(|price| Some((price.price.filter(|cost| *cost > Amount::ZERO)?, price)));
     let (cost, offer) = offers.min_by_key(|(cost, _)| *cost).ok_or("nothing is sold")?;
     Ok((offer.service.to_owned(), offer.country.to_owned(), cost))
 }
@@ -38,11 +38,11 @@ fn with_number<T>(
     client: &Client,
     request: NumberRequest,
     look: impl FnOnce(&Lease) -> Result<T, String>,
-) -> Result<(T, Settled), String> {
+) -> Result<(T, SettlementState), String> {
     let lease = client.lease(request).map_err(say)?;
     let id = lease.id().to_owned();
     let seen = look(&lease);
-    match (seen, lease.close(EarlyCancel::WaitOut)) {
+    match (seen, lease.close(OnTooEarly::Wait)) {
         (Ok(seen), Ok(settlement)) => Ok((seen, settlement.state)),
         (Err(what), Ok(_)) => Err(what),
         (seen, Err(error)) => Err(format!(
@@ -56,7 +56,7 @@ fn with_number<T>(
 fn with_cheapest<T>(
     client: &Client,
     look: impl FnOnce(&Lease) -> Result<T, String>,
-) -> Result<(T, Settled), String> {
+) -> Result<(T, SettlementState), String> {
     let (service, country, price) = cheapest(client)?;
     with_number(client, NumberRequest::new(service).country(country).max_price(price), look)
 }
@@ -71,7 +71,7 @@ pub(crate) fn too_dear(client: &Client) -> Checked {
     let request = NumberRequest::new(service).country(country).max_price(TOO_LITTLE);
     match client.get_number(request) {
         Ok(number) => {
-            let settled = number.settle(EarlyCancel::WaitOut).map_err(say)?;
+            let settled = number.settle(OnTooEarly::Wait).map_err(say)?;
             return Err(format!("bought for {:?}, and {:?}", number.price(), settled.state));
         }
         Err(error) => must(error.kind() == ErrorKind::PriceTooHigh, || error.to_string())?,
@@ -120,7 +120,7 @@ pub(crate) fn refund(client: &Client) -> Checked {
     let before = wallet(client)?;
     let ((), state) = with_cheapest(client, |_| Ok(()))?;
     let after = wallet(client)?;
-    must(state == Settled::Cancelled && after == before, || {
+    must(state == SettlementState::Cancelled && after == before, || {
         format!("{state:?}; {before} before, {after} after")
     })
 }

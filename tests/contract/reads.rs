@@ -1,6 +1,6 @@
 //! Checks that read. They know no service or country beforehand: what they ask about is what the service names.
 
-use sastaotp::{Client, ErrorKind, KeyIn, OrderQuery, OrderStatus, Prices};
+use sastaotp::{ApiKeyLocation, Client, ErrorKind, OrderQuery, OrderStatus, Prices};
 
 use super::Service;
 
@@ -16,21 +16,21 @@ pub(crate) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Checked {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
 
-fn accepted(service: &Service, place: KeyIn) -> Checked {
-    let client = service.builder.clone().key_in(place).build().map_err(say)?;
+fn accepted(service: &Service, place: ApiKeyLocation) -> Checked {
+    let client = service.builder.clone().api_key_location(place).build().map_err(say)?;
     client.get_balance().map(drop).map_err(say)
 }
 
 pub(crate) fn key_in_header(service: &Service) -> Checked {
-    accepted(service, KeyIn::Header)
+    accepted(service, ApiKeyLocation::Header)
 }
 
 pub(crate) fn key_in_query(service: &Service) -> Checked {
-    accepted(service, KeyIn::Query)
+    accepted(service, ApiKeyLocation::Query)
 }
 
 pub(crate) fn key_in_bearer(service: &Service) -> Checked {
-    accepted(service, KeyIn::Bearer)
+    accepted(service, ApiKeyLocation::Bearer)
 }
 
 /// With a key that nobody has, and nothing like the user's.
@@ -80,7 +80,7 @@ pub(crate) fn services(service: &Service) -> Checked {
 fn sold(client: &Client) -> Result<(Prices, String, String), String> {
     let prices = client.get_prices(None, None).map_err(say)?;
     let first =
-        prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.cost.is_some());
+        prices.iter().find(|price| price.country.parse::<u32>().is_ok() && price.price.is_some());
     let (country, service) = first
         .map(|price| (price.country.to_owned(), price.service.to_owned()))
         .ok_or("no price")?;
@@ -117,7 +117,7 @@ pub(crate) fn prices_agree(service: &Service) -> Checked {
     let (all, country, code) = sold(&service.client)?;
     let one = service.client.get_prices(Some(&code), Some(&country)).map_err(say)?;
     let (of_all, of_one) = (all.get(&country, &code), one.get(&country, &code));
-    let cost = |price: Option<sastaotp::Price<'_>>| price.and_then(|price| price.cost);
+    let cost = |price: Option<sastaotp::Price<'_>>| price.and_then(|price| price.price);
     must(cost(of_all).is_some() && cost(of_all) == cost(of_one), || {
         format!("{:?}, {:?}", cost(of_all), cost(of_one))
     })

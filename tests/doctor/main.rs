@@ -58,7 +58,7 @@ impl Bench {
                 "zz_never" => drop(number.cancel().unwrap()),
                 "tg" => {
                     bench.control("sms", &json!({"id": number.id(), "code": CODE, "text": TEXT}));
-                    number.poll().unwrap();
+                    number.get_status().unwrap();
                     assert_eq!(number.code().unwrap().code, CODE);
                 }
                 _ => {}

@@ -10,8 +10,8 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::{MemoryTransport, Server};
 use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts, Transport};
 use sastaotp::{
-    Activation, Amount, Cancel, Charge, Client, ClientBuilder, Error, NumberRequest, OrderQuery,
-    Result, Retry, Sms,
+    Activation, Amount, CancelToken, Charge, Client, ClientBuilder, Error, NumberRequest,
+    OrderQuery, Result, Retry, Sms,
 };
 use serde_json::{Value, json};
 
@@ -180,7 +180,7 @@ impl Bench {
 
     /// Lets time pass.
     pub(crate) fn pass(&self, time: Duration) {
-        self.clock.sleep(time, &Cancel::new());
+        self.clock.sleep(time, &CancelToken::new());
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -329,8 +329,11 @@ pub(crate) fn seconds(seconds: u64) -> Duration {
 }
 
 /// Runs a call that blocks, triggers its token, and measures how long the call then goes on.
-pub(crate) fn cancelled<T: Debug>(what: &str, call: impl FnOnce(&Cancel) -> Result<T>) -> Error {
-    let cancel = Cancel::new();
+pub(crate) fn cancelled<T: Debug>(
+    what: &str,
+    call: impl FnOnce(&CancelToken) -> Result<T>,
+) -> Error {
+    let cancel = CancelToken::new();
     let trigger = cancel.clone();
     let thread = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(150));

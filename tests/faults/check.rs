@@ -212,7 +212,7 @@ pub(crate) fn wait(row: &Row, fault: Fault, promise: Wait) {
     bench.heal();
     // A pause that the service asked for may last longer than the wait did.
     bench.pass(seconds(60));
-    assert_eq!(number.end(), None);
+    assert_eq!(number.ending(), None);
     let again = bench.client.activation(number.id()).expect("the id is known");
     bench.wait(&again, seconds(60)).expect("a wait can be taken up again");
     bench.assert_ledger(2, 0);

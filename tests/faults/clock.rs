@@ -6,7 +6,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::clock::{Clock, Moment};
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Clock for SkippingClock {
         Moment { monotonic, wall: UNIX_EPOCH + Duration::from_secs(1_800_000_000) + monotonic }
     }
 
-    fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
         if cancel.is_cancelled() {
             return false;
         }

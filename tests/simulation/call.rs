@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sastaotp::{
-    Activation, Amount, Cancel, Client, EarlyCancel, Intent, NumberRequest, OrderQuery, Result,
+    Activation, Amount, CancelToken, Client, Intent, NumberRequest, OnTooEarly, OrderQuery, Result,
     SetStatus, WaitOptions,
 };
 use serde::Serialize;
@@ -88,7 +88,7 @@ impl Ask {
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
             Self::Settle { id, wait_out } => {
-                json!({"op": "settle", "id": id, "wait_out": wait_out})
+                json!({"op": "settle", "id": id, "on_too_early": if *wait_out { "wait" } else { "fail" }})
             }
             Self::Reconcile(intent) => json!({"op": "reconcile", "intent": saved(intent)}),
         }
@@ -135,7 +135,7 @@ impl Ask {
     pub(crate) fn block(
         &self,
         client: &Client,
-        token: &Cancel,
+        token: &CancelToken,
         held: Option<&Activation>,
     ) -> Result<(Option<Activation>, String)> {
         let calling = client.with_cancel(token);
@@ -160,7 +160,7 @@ impl Ask {
             Self::Unclaimed => json!({"unclaimed": calling.unclaimed()}).to_string(),
             Self::BudgetLeft => json!({"budget_left_micros": calling.budget_left()}).to_string(),
             Self::Intend(wish) => calling.intend(wish.request())?.to_json(),
-            Self::Status(_) => text(&on().poll()?),
+            Self::Status(_) => text(&on().get_status()?),
             Self::Wait { timeout, interval, accept_same, cancel, .. } => {
                 let mut options = WaitOptions::new(*timeout);
                 if let Some(interval) = interval {
@@ -179,11 +179,9 @@ impl Ask {
             Self::Complete(_) => text(&on().complete()?),
             Self::Cancel(_) => text(&on().cancel()?),
             Self::CancelLegacy(id) => text(&calling.set_status(id, SetStatus::CancelLegacy)?),
-            Self::Settle { wait_out, .. } => text(&on().settle(if *wait_out {
-                EarlyCancel::WaitOut
-            } else {
-                EarlyCancel::Report
-            })?),
+            Self::Settle { wait_out, .. } => {
+                text(&on().settle(if *wait_out { OnTooEarly::Wait } else { OnTooEarly::Fail })?)
+            }
             Self::Reconcile(intent) => text(&calling.reconcile(&Intent::from_json(intent)?)?),
             Self::GetNumber(_) | Self::Buy(_) | Self::Reget(_) => unreachable!("done above"),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::clock::{Clock, Moment};
 
 use crate::coroutine::{Pause, pause};
@@ -36,7 +36,7 @@ pub(crate) struct Sleep {
     pub(crate) clock: Arc<ProcessClock>,
     /// Its end, by the monotonic clock of the process.
     pub(crate) until: Duration,
-    pub(crate) cancel: Option<Cancel>,
+    pub(crate) cancel: Option<CancelToken>,
 }
 
 /// What a client is given for a clock.
@@ -112,8 +112,12 @@ impl ProcessClock {
     }
 
     /// Sleeps; says whether it slept to the end.
-    pub(crate) fn sleep(self: &Arc<Self>, duration: Duration, cancel: Option<&Cancel>) -> bool {
-        let is_over = || self.is_dead() || cancel.is_some_and(Cancel::is_cancelled);
+    pub(crate) fn sleep(
+        self: &Arc<Self>,
+        duration: Duration,
+        cancel: Option<&CancelToken>,
+    ) -> bool {
+        let is_over = || self.is_dead() || cancel.is_some_and(CancelToken::is_cancelled);
         if !is_over() && !duration.is_zero() {
             let until = self.monotonic() + duration;
             pause(Pause::Sleep(Sleep { clock: Arc::clone(self), until, cancel: cancel.cloned() }));
@@ -129,7 +133,7 @@ impl Sleep {
             return true;
         }
         let is_awake = self.clock.awake_at() <= self.clock.world.now();
-        let is_cancelled = || self.cancel.as_ref().is_some_and(Cancel::is_cancelled);
+        let is_cancelled = || self.cancel.as_ref().is_some_and(CancelToken::is_cancelled);
         is_awake && (self.clock.monotonic() >= self.until || is_cancelled())
     }
 }
@@ -144,7 +148,7 @@ impl Clock for ClientClock {
         }
     }
 
-    fn sleep(&self, duration: Duration, cancel: &Cancel) -> bool {
+    fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
         self.0.sleep(duration, Some(cancel))
     }
 }

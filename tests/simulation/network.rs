@@ -10,7 +10,7 @@ use sastaotp::sandbox::MemoryTransport;
 use sastaotp::transport::{
     Cause, Lane, Phase, Reply, Request, SendLatch, Transport, TransportError,
 };
-use sastaotp::{Amount, Cancel};
+use sastaotp::{Amount, CancelToken};
 use serde_json::{Value, json};
 
 use crate::clock::{ProcessClock, WorldTime};
@@ -137,7 +137,7 @@ impl Clock for DoorClock {
         Moment { monotonic: self.world.now(), wall: self.world.wall() }
     }
 
-    fn sleep(&self, duration: Duration, _: &Cancel) -> bool {
+    fn sleep(&self, duration: Duration, _: &CancelToken) -> bool {
         *self.hangs.lock().unwrap() += duration;
         true
     }
@@ -228,7 +228,7 @@ impl Door {
                 gzip: false,
                 body_limit: usize::MAX,
                 timeout: Duration::from_secs(60),
-                cancel: &Cancel::new(),
+                cancel: &CancelToken::new(),
                 latch: &SendLatch::default(),
             };
             // Nobody is there to read the reply.
@@ -365,7 +365,7 @@ impl Line {
             gzip: request.gzip,
             body_limit: request.body_limit,
             timeout: left(),
-            cancel: &Cancel::new(),
+            cancel: &CancelToken::new(),
             latch: request.latch,
         };
         let (reply, hangs) = self.door.visit(number, &inside, fault.map(|_| &rule));

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sastaotp::clock::Clock;
-use sastaotp::{Activation, Amount, Cancel, Client, Error, KeyIn, Operation, Queue, Ticket};
+use sastaotp::{
+    Activation, Amount, ApiKeyLocation, CancelToken, Client, Error, Operation, Queue, Ticket,
+};
 use serde_json::Value;
 
 use crate::call::Ask;
@@ -43,7 +45,7 @@ pub(crate) struct Setup {
     /// Whether its purchases are left when their time is over.
     pub(crate) is_impatient: bool,
     pub(crate) budget: Option<i32>,
-    key_in: KeyIn,
+    api_key_location: ApiKeyLocation,
     requests_per_second: Option<f64>,
 }
 
@@ -71,7 +73,7 @@ pub(crate) struct Process {
 #[derive(Clone)]
 enum Handle {
     Ticket(Ticket),
-    Token(Cancel),
+    Token(CancelToken),
 }
 
 impl Setup {
@@ -82,7 +84,11 @@ impl Setup {
             has_queue: random.chance(650),
             is_impatient: random.chance(300),
             budget: random.chance(200).then(|| *random.one_of(&[25, 120, 400])),
-            key_in: *random.one_of(&[KeyIn::Header, KeyIn::Bearer, KeyIn::Query]),
+            api_key_location: *random.one_of(&[
+                ApiKeyLocation::Header,
+                ApiKeyLocation::Bearer,
+                ApiKeyLocation::Query,
+            ]),
             requests_per_second: random.chance(100).then_some(4.0),
         }
     }
@@ -109,7 +115,7 @@ impl Process {
         };
         let mut builder = Client::builder()
             .api_key(&door.key)
-            .key_in(setup.key_in)
+            .api_key_location(setup.api_key_location)
             .timeout(setup.timeout)
             .seed(random.next())
             .clock(Arc::new(ClientClock(Arc::clone(&clock))) as Arc<dyn Clock>)
@@ -206,7 +212,7 @@ impl Process {
 
     fn block(&self, number: CallId, ask: &Ask) -> Result<String, Error> {
         scheduler::set_call(Some(number));
-        let token = Cancel::new();
+        let token = CancelToken::new();
         if !ask.is_charge() {
             self.under_way.lock().unwrap().push((number, Handle::Token(token.clone())));
         }

@@ -65,7 +65,7 @@ fn plans(random: &mut Random) -> Vec<(Duration, Plan)> {
         plans.push((at, Plan::SetWall { by: random.millis(furthest), back: random.chance(500) }));
     }
     for at in times(random, 400, 6) {
-        plans.push((at, Plan::Cancel));
+        plans.push((at, Plan::CancelToken));
     }
     for at in times(random, 300, 4) {
         plans.push((at, Plan::Service(random.one_of::<&str>(&AT_THE_SERVICE))));

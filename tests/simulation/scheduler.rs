@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sastaotp::Step;
+use sastaotp::SingleStep;
 use serde_json::{Value, json};
 
 use crate::clock::{Sleep, WorldTime};
@@ -84,7 +84,7 @@ pub(crate) enum Plan {
         by: Duration,
         back: bool,
     },
-    Cancel,
+    CancelToken,
     /// A control call about some order.
     Service(&'static str),
 }
@@ -219,7 +219,7 @@ impl Scheduler {
                 self.processes[number].process.clock.set_wall(by, back);
                 self.tell(Event::WallSet { process: number, by, back });
             }
-            Plan::Cancel => {
+            Plan::CancelToken => {
                 let cancelled = self.processes[number].process.cancel_one(&mut self.random);
                 self.processes[number].is_stirred = true;
                 if let Some(call) = cancelled {
@@ -264,12 +264,12 @@ impl Scheduler {
             let mut begun = Vec::new();
             running.next = loop {
                 match queue.step(running.task_first) {
-                    Step::Work { ticket, is_call, work } => {
+                    SingleStep::Work { ticket, is_call, work } => {
                         running.task_first = is_call;
                         begun.push((process.call_of(ticket), work));
                     }
-                    Step::Rest(at) => break Some(clock.in_world(at)),
-                    Step::Nothing => break None,
+                    SingleStep::Rest(at) => break Some(clock.in_world(at)),
+                    SingleStep::Nothing => break None,
                 }
             };
             process.take();

@@ -60,7 +60,7 @@ impl User<'_> {
 
     fn run(&mut self, takes_up: bool) -> Alive<()> {
         if takes_up {
-            self.take_up()?;
+            self.claim()?;
         }
         self.think(3_000)?;
         for _ in 0..=self.random.below(3) {
@@ -198,7 +198,7 @@ impl User<'_> {
     }
 
     /// Looks after what an earlier process left.
-    fn take_up(&mut self) -> Alive<()> {
+    fn claim(&mut self) -> Alive<()> {
         let saved = self.process.disk.lock().unwrap().clone();
         for saved in saved {
             let id = match &saved {

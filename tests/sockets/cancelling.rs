@@ -3,7 +3,7 @@
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::front::{Cancel, Charge, Client, ErrorKind};
+use crate::front::{CancelToken, Charge, Client, ErrorKind};
 
 use crate::server::{Sandbox, client, request};
 
@@ -16,7 +16,7 @@ fn cancelled_in<T: std::fmt::Debug>(
     client: &Client,
     call: impl FnOnce(Client) -> crate::front::Result<T>,
 ) -> crate::front::Error {
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let trigger = cancel.clone();
     let thread = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
@@ -48,7 +48,7 @@ fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
 fn a_token_that_nobody_triggers_delays_nothing() {
     let sandbox = Sandbox::start("untouched");
     let start = Instant::now();
-    let client = sandbox.client().with_cancel(&Cancel::new());
+    let client = sandbox.client().with_cancel(&CancelToken::new());
     client.get_number(request("zz_ok")).unwrap().cancel().unwrap();
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
@@ -112,7 +112,7 @@ fn while_sleeping_between_polls_and_retries() {
 fn a_token_that_was_triggered_ends_calls_at_once_and_hurts_no_others() {
     let sandbox = Sandbox::start("triggered");
     let client = sandbox.client();
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     cancel.cancel();
     let cancelled = client.with_cancel(&cancel);
     assert_eq!(cancelled.get_balance().unwrap_err().kind(), ErrorKind::Cancelled);

@@ -38,7 +38,7 @@ fn lose_a_purchase(variant: &str, warm: bool) {
         }
     }
     let first = client.get_number(request("zz_multi")).unwrap();
-    first.poll().unwrap();
+    first.get_status().unwrap();
     first.complete().unwrap();
     for action in ["getNumber", "regetNumber"] {
         let fault = format!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::front::{self, Cancel, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome};
+use crate::front::{self, CancelToken, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome};
 
 use crate::server::{Sandbox, eventually, request};
 
@@ -14,7 +14,7 @@ fn a_cancelled_purchase_is_listed_when_its_reply_comes() {
     let sandbox = Sandbox::start("abandoned");
     sandbox.control("faults", SLOW);
     let client = sandbox.client();
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let trigger = cancel.clone();
     let thread = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
@@ -51,7 +51,7 @@ fn a_purchase_that_outlasts_its_time_is_listed_too() {
         let client =
             front::build(if cancellable { builder.timeout(SHORT) } else { builder }).unwrap();
         let hasty = if cancellable {
-            client.with_cancel(&Cancel::new())
+            client.with_cancel(&CancelToken::new())
         } else {
             client.with_timeout(SHORT)
         };

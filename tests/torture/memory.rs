@@ -9,8 +9,8 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use sastaotp::transport::{Cause, Phase, Reply, Request, Transport, TransportError};
 use sastaotp::{
-    Activation, Amount, Charge, Client, EarlyCancel, Error, ErrorKind, NumberRequest, OrderQuery,
-    OrderStatus, Result, SetStatus, Settled, Status,
+    Activation, Amount, Charge, Client, Error, ErrorKind, NumberRequest, OnTooEarly, OrderQuery,
+    OrderStatus, Result, SetStatus, SettlementState, Status,
 };
 use serde_json::Value;
 
@@ -353,19 +353,19 @@ fn wait(bench: &Bench) {
 }
 
 /// Settling leaves the order closed as it says, or open as it was; it can be done again.
-fn settle(bench: &Bench, number: &Activation, closed: Settled) {
+fn settle(bench: &Bench, number: &Activation, closed: SettlementState) {
     let limit = TIMEOUT * 2;
-    let refunds = u64::from(closed == Settled::Cancelled);
-    let result = bench.faulty(limit, |_| number.settle(EarlyCancel::WaitOut));
+    let refunds = u64::from(closed == SettlementState::Cancelled);
+    let result = bench.faulty(limit, |_| number.settle(OnTooEarly::Wait));
     let settled = match result {
         Ok(settlement) => settlement.state,
         Err(error) => {
             assert!(is_honest(&error), "{:?}: {error:?}", bench.schedule);
-            number.settle(EarlyCancel::WaitOut).expect("nothing fails any more").state
+            number.settle(OnTooEarly::Wait).expect("nothing fails any more").state
         }
     };
     assert!(
-        settled == closed || settled == Settled::AlreadyOver,
+        settled == closed || settled == SettlementState::AlreadyOver,
         "{:?}: {settled:?}",
         bench.schedule
     );
@@ -380,7 +380,7 @@ fn settle(bench: &Bench, number: &Activation, closed: Settled) {
 
 fn settle_without_a_code(bench: &Bench) {
     let number = bench.number("zz_never");
-    settle(bench, &number, Settled::Cancelled);
+    settle(bench, &number, SettlementState::Cancelled);
     assert!(
         bench.changes(number.id()).iter().all(|value| value == "8"),
         "cancelling never completes"
@@ -389,7 +389,7 @@ fn settle_without_a_code(bench: &Bench) {
 
 fn settle_with_a_code(bench: &Bench) {
     let number = bench.with_code();
-    settle(bench, &number, Settled::Completed);
+    settle(bench, &number, SettlementState::Completed);
     assert!(
         bench.changes(number.id()).iter().all(|value| value == "6"),
         "what has a code is not cancelled"
@@ -398,7 +398,7 @@ fn settle_with_a_code(bench: &Bench) {
 
 fn settle_in_a_race(bench: &Bench) {
     let number = bench.number("zz_cancel_race");
-    settle(bench, &number, Settled::Completed);
+    settle(bench, &number, SettlementState::Completed);
     assert!(number.codes().len() == 1, "the code that came first is kept: {:?}", bench.schedule);
 }
 

@@ -197,7 +197,7 @@ impl Case {
         let number =
             story.map(|story| direct().get_number(request(story)).expect("nothing is cut"));
         if let (Call::RegetNumber | Call::Complete, Some(number)) = (call, &number) {
-            number.poll().expect("nothing is cut");
+            number.get_status().expect("nothing is cut");
             if call == Call::RegetNumber {
                 number.complete().expect("nothing is cut");
             }

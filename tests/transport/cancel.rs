@@ -52,7 +52,7 @@ fn a_connect_that_nobody_answers_ends_in_time() {
 /// Cancels a call after 100 ms; checks that it ends within 100 ms more.
 #[track_caller]
 pub(crate) fn cancelled_in_time(transport: &HttpTransport, lane: Lane, phase: Phase, sent: bool) {
-    let (cancel, latch) = (Cancel::new(), SendLatch::default());
+    let (cancel, latch) = (CancelToken::new(), SendLatch::default());
     let trigger = cancel.clone();
     let (result, cancelled_at) = thread::scope(|scope| {
         let other = scope.spawn(move || {
@@ -99,7 +99,7 @@ fn a_call_that_was_given_up_before_is_not_sent() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     for lane in BOTH {
-        let (cancel, latch) = (Cancel::new(), SendLatch::default());
+        let (cancel, latch) = (CancelToken::new(), SendLatch::default());
         cancel.cancel();
         let result = ask_with(&transport, lane, |ask| {
             (ask.cancel, ask.latch) = (cancel.clone(), latch.clone());
@@ -122,7 +122,7 @@ fn a_charge_that_was_sent_runs_on_to_its_reply() {
         thread::sleep(Duration::from_millis(300));
         conn.send(OK);
     });
-    let (cancel, transport) = (Cancel::new(), to(&server.url()));
+    let (cancel, transport) = (CancelToken::new(), to(&server.url()));
     let trigger = cancel.clone();
     let other = thread::spawn(move || {
         thread::sleep(Duration::from_millis(100));
@@ -153,7 +153,7 @@ fn cancelled_calls_hurt_no_other_call() {
                     random ^= random << 13;
                     random ^= random >> 7;
                     random ^= random << 17;
-                    let cancel = Cancel::new();
+                    let cancel = CancelToken::new();
                     if random % 2 == 0 {
                         let reply =
                             ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());

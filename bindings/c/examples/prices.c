@@ -47,7 +47,7 @@ static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *c
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
         struct row *row = &rows[filled];
-        if (!sastaotp_prices_cost(prices, i, &row->cost)) continue;
+        if (!sastaotp_prices_price(prices, i, &row->cost)) continue;
         row->country = sastaotp_prices_country(prices, i);
         row->name = name_of(countries, row->country);
         row->available_known = sastaotp_prices_available(prices, i, &row->available);

@@ -36,7 +36,7 @@ static bool find_price(const sastaotp_client *client, const char *service, const
     sastaotp_prices *prices = NULL;
     size_t index = 0;
     if (sastaotp_client_get_prices(client, service, country, &prices, error) != SASTAOTP_OK) return false;
-    *found = sastaotp_prices_find(prices, country, service, &index) && sastaotp_prices_cost(prices, index, price);
+    *found = sastaotp_prices_find(prices, country, service, &index) && sastaotp_prices_price(prices, index, price);
     sastaotp_prices_free(prices);
     return true;
 }
@@ -97,7 +97,7 @@ int main(void)
     printf("code      %s\n", sastaotp_sms_code(sms));
     printf("SMS       %s\n", text != NULL ? text : "the service gave no text");
 
-    if (sastaotp_lease_close(lease, SASTAOTP_EARLY_WAIT_OUT, &settlement, &error) != SASTAOTP_OK) goto end;
+    if (sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, &error) != SASTAOTP_OK) goto end;
     bool completed = sastaotp_settlement_state(settlement) == SASTAOTP_SETTLED_COMPLETED;
     printf("settled   %s\n", completed ? "completed" : sastaotp_settlement_json(settlement));
     if (!print_balance(client, &error)) goto end;

@@ -107,7 +107,7 @@ static bool settle(const sastaotp_activation *activation, sastaotp_error **error
 {
     static const char *const WORDS[] = {"completed", "cancelled and refunded", "not closed: a code came", "over before"};
     sastaotp_settlement *settlement = NULL;
-    if (sastaotp_activation_settle(activation, SASTAOTP_EARLY_WAIT_OUT, &settlement, error) != SASTAOTP_OK) return false;
+    if (sastaotp_activation_settle(activation, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) != SASTAOTP_OK) return false;
     sastaotp_settled state = sastaotp_settlement_state(settlement);
     bool word_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
     printf("settled    %s\n", word_known ? WORDS[state] : sastaotp_settlement_json(settlement));

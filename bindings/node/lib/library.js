@@ -19,7 +19,7 @@ void sastaotp_error_free(sastaotp_error *error);
 sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sastaotp_error **error);
 sastaotp_config *sastaotp_config_new(void);
 sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config, const char *api_key, sastaotp_error **error);
-sastaotp_status sastaotp_config_set_key_in(sastaotp_config *config, sastaotp_key_in place, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_api_key_location(sastaotp_config *config, sastaotp_api_key_location place, sastaotp_error **error);
 sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url, sastaotp_error **error);
 sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config, const char *user_agent, sastaotp_error **error);
 sastaotp_status sastaotp_config_add_ca_pem(sastaotp_config *config, const uint8_t *pem, size_t length, sastaotp_error **error);

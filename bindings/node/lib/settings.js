@@ -3,7 +3,7 @@
 const { ConfigError } = require('./errors.js')
 const { check, library } = require('./library.js')
 
-/** SASTAOTP_KEY_IN_… */
+/** SASTAOTP_API_KEY_IN_… */
 const KEY_IN = { header: 0, bearer: 1, query: 2 }
 
 const MAKING = 'making a client'

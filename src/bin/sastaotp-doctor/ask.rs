@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::protocol::{self, Code, Failure, RawReply, Request};
 use sastaotp::transport::{
     self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
@@ -279,7 +279,7 @@ impl Asker {
     }
 
     /// Sends one request, after the pause.
-    pub(crate) fn ask(&mut self, ask: Ask, cancel: &Cancel) -> Result<Got, Stop> {
+    pub(crate) fn ask(&mut self, ask: Ask, cancel: &CancelToken) -> Result<Got, Stop> {
         let Bounds { pause, total, requests } = self.bounds;
         let left = total.saturating_sub(self.began.elapsed() + pause);
         if self.requests >= requests || left.is_zero() {
@@ -338,12 +338,14 @@ impl Asker {
     /// How the library's own client is to be set up for what was learned.
     pub(crate) fn client(&self, base_url: &str, other_agent: &str) -> sastaotp::ClientBuilder {
         let place = match self.accepted {
-            Key::Bearer => sastaotp::KeyIn::Bearer,
-            Key::Query => sastaotp::KeyIn::Query,
-            _ => sastaotp::KeyIn::Header,
+            Key::Bearer => sastaotp::ApiKeyLocation::Bearer,
+            Key::Query => sastaotp::ApiKeyLocation::Query,
+            _ => sastaotp::ApiKeyLocation::Header,
         };
-        let builder =
-            sastaotp::Client::builder().api_key(&self.key).base_url(base_url).key_in(place);
+        let builder = sastaotp::Client::builder()
+            .api_key(&self.key)
+            .base_url(base_url)
+            .api_key_location(place);
         if self.admitted == Agent::Other { builder.user_agent(other_agent) } else { builder }
     }
 }

@@ -160,7 +160,7 @@ pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let is_library = got.ask.agent == Agent::Library;
     Ok(match got.failure() {
-        Some(Failure::Unreadable(bad)) if bad.fault == "H04" => {
+        Some(Failure::Unreadable(bad)) if bad.fault == "blocked_by_firewall" => {
             let observed = format_args!("refused: {} (HTTP {})", bad.problem, bad.http_status);
             either(false, is_library, observed)
         }
@@ -172,7 +172,11 @@ pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
 
 pub(crate) fn key_in_header(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding> {
     let library = seen.got("agent-library")?;
-    let got = if library.fault() == Some("H04") { seen.got("agent-other")? } else { library };
+    let got = if library.fault() == Some("blocked_by_firewall") {
+        seen.got("agent-other")?
+    } else {
+        library
+    };
     key_of(got, false)
 }
 
@@ -402,7 +406,7 @@ pub(crate) fn orders_fields(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Findi
         ("service", read.service.is_none()),
         ("price", read.price.is_none()),
         ("status", read.status.is_none()),
-        ("time", read.created_at.is_none()),
+        ("time", read.created_text.is_none()),
     ]
     .into_iter()
     .filter_map(|(name, missing)| missing.then_some(name))
@@ -430,7 +434,7 @@ pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding
     let Some(order) = page.orders.first() else {
         return Ok(found(Verdict::Unseen, "no order yet"));
     };
-    let Some(time) = &order.created_at else {
+    let Some(time) = &order.created_text else {
         return Ok(found(Verdict::New, "nothing that the library knows"));
     };
     // Its form alone: digits would be hidden like those of a number, and a word may be anything. T and Z are of ISO 8601.
@@ -443,7 +447,7 @@ pub(crate) fn orders_time(seen: &Seen<'_>, _: &Probe) -> Result<Finding, Finding
             _ => c,
         })
         .collect();
-    let zone = if order.created.is_some() { "seconds since 1970" } else { "no zone is known" };
+    let zone = if order.created_at.is_some() { "seconds since 1970" } else { "no zone is known" };
     Ok(found(Verdict::New, format_args!("{form}: {zone}")))
 }
 

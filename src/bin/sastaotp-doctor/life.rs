@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 
 use sastaotp::{
-    Amount, Cancel, Charge, Client, EarlyCancel, Error, ErrorKind, Lease, NumberRequest, Retry,
-    Settled,
+    Amount, CancelToken, Charge, Client, Error, ErrorKind, Lease, NumberRequest, OnTooEarly, Retry,
+    SettlementState,
 };
 
 use crate::ask::{Agent, Ask, Asker, Format, Got, Key, Read, Whose};
@@ -29,7 +29,7 @@ pub(crate) struct Purchase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// Settled: nothing is left open.
-    Settled,
+    SettlementState,
     /// Nothing was bought.
     NotBought,
     /// A number is open, or may be: what to do is in the last line.
@@ -84,10 +84,10 @@ pub(crate) fn choose(
     let offers = prices
         .iter()
         // `*` and `any` leave the country to the service, and a stock of none is none.
-        .filter(|price| price.country.parse::<u64>().is_ok() && price.count != Some(0))
+        .filter(|price| price.country.parse::<u64>().is_ok() && price.available != Some(0))
         .filter(|price| service.is_none_or(|wanted| wanted == price.service))
         .filter(|price| country.is_none_or(|wanted| wanted == price.country))
-        .filter_map(|price| Some((price.cost.filter(|cost| *cost > Amount::ZERO)?, price)));
+        .filter_map(|price| Some((price.price.filter(|cost| *cost > Amount::ZERO)?, price)));
     let Some((price, offer)) = offers.min_by_key(|(cost, _)| *cost) else {
         return Err("no number is on sale for this service and country".to_owned());
     };
@@ -104,7 +104,7 @@ pub(crate) fn live(
     client: &Client,
     asker: &mut Asker,
     purchase: &Purchase,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, Got)>,
     diary: &mut Diary<'_>,
 ) -> End {
@@ -177,7 +177,7 @@ fn not_bought(client: &Client, error: &Error, diary: &mut Diary<'_>) -> End {
 fn look(
     asker: &mut Asker,
     id: &str,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, Got)>,
     diary: &mut Diary<'_>,
 ) {
@@ -214,8 +214,8 @@ fn look(
 }
 
 /// Cancels for the refund; waits where the order is too young for it.
-fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>) -> End {
-    let mut result = lease.settle(EarlyCancel::Report);
+fn settle(lease: &Lease, cancel: &CancelToken, bought: Instant, diary: &mut Diary<'_>) -> End {
+    let mut result = lease.settle(OnTooEarly::Fail);
     if let Err(error) = &result
         && let (ErrorKind::TooEarly, Retry::After(pause)) = (error.kind(), error.retry())
     {
@@ -224,23 +224,27 @@ fn settle(lease: &Lease, cancel: &Cancel, bought: Instant, diary: &mut Diary<'_>
             "not yet: {age} s old, and it may be cancelled in {} s",
             pause.as_secs()
         ));
-        result = lease.with_cancel(cancel).settle(EarlyCancel::WaitOut);
+        result = lease.with_cancel(cancel).settle(OnTooEarly::Wait);
     }
     if result.as_ref().is_err_and(|error| error.kind() == ErrorKind::Cancelled) {
         diary.say_open("interrupted: one more try to cancel the activation ", lease.id(), "");
-        result = lease.with_timeout(LAST).settle(EarlyCancel::Report);
+        result = lease.with_timeout(LAST).settle(OnTooEarly::Fail);
     }
     let age = bought.elapsed().as_secs();
     match result {
         Ok(settlement) => {
             let how = match settlement.state {
-                Settled::Cancelled => "cancelled for its refund",
-                Settled::Completed => "a code came: completed, and its price is spent",
-                Settled::CodeArrived => "a code came, and the order is open",
+                SettlementState::Cancelled => "cancelled for its refund",
+                SettlementState::Completed => "a code came: completed, and its price is spent",
+                SettlementState::CodeArrived => "a code came, and the order is open",
                 _ => "it was over already",
             };
             diary.say(&format!("{how}, after {age} s"));
-            if settlement.state == Settled::CodeArrived { open(lease, diary) } else { End::Settled }
+            if settlement.state == SettlementState::CodeArrived {
+                open(lease, diary)
+            } else {
+                End::SettlementState
+            }
         }
         Err(error) => {
             diary.say(&error.to_string());

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use serde_json::json;
 
 use ask::{Asker, Bounds, Stop};
@@ -66,9 +66,9 @@ fn print(text: &str) -> io::Result<()> {
 }
 
 /// A token that an interrupt triggers. The second one ends the program at once.
-fn interruptible() -> io::Result<Cancel> {
+fn interruptible() -> io::Result<CancelToken> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    let (cancel, interrupted) = (Cancel::new(), Arc::new(AtomicBool::new(false)));
+    let (cancel, interrupted) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register_conditional_shutdown(
             signal,
@@ -184,7 +184,7 @@ fn run(options: &Options) -> u8 {
             end
         }
         Some(_) => End::NotBought,
-        None => End::Settled,
+        None => End::SettlementState,
     };
     let later = survey.replies[surveyed..].iter();
     captured.extend(later.filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)));
@@ -235,7 +235,7 @@ fn buy(
     options: &Options,
     charges: &Charges,
     asker: &mut Asker,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     replies: &mut Vec<(&'static str, ask::Got)>,
     diary: &mut Diary<'_>,
 ) -> End {

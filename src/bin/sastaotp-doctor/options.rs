@@ -135,7 +135,9 @@ pub(crate) fn read(
     let purchase = match (allowed, most) {
         (true, Some(most)) => Some(Charges { most, service, country, yes }),
         (true, None) => {
-            return Err("--allow-charges needs --max-inr: say how much a number may cost".to_owned());
+            return Err(
+                "--allow-charges needs --max-inr: say how much a number may cost".to_owned()
+            );
         }
         (false, _) if most.is_some() || service.is_some() || country.is_some() || yes => {
             return Err(

@@ -1,6 +1,6 @@
 //! Puts the questions one after another, and learns from each reply what the next ones are about.
 
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::protocol::{self, OrderStatus};
 
 use crate::ask::{Agent, Asker, Got, Key, Read, Stop, Whose};
@@ -20,7 +20,7 @@ pub(crate) struct Survey {
 /// Puts all questions, or as many as it comes to. `progress` hears how many of how many are put.
 pub(crate) fn survey(
     asker: &mut Asker,
-    cancel: &Cancel,
+    cancel: &CancelToken,
     mut progress: impl FnMut(usize, usize),
 ) -> Survey {
     let mut survey = Survey { replies: Vec::new(), stop: None };
@@ -62,7 +62,9 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
     let raw = |name: &str| seen.got(name).ok().and_then(Got::raw);
     match name {
         "agent-other" => {
-            let blocked = |name: &str| seen.got(name).is_ok_and(|got| got.fault() == Some("H04"));
+            let blocked = |name: &str| {
+                seen.got(name).is_ok_and(|got| got.fault() == Some("blocked_by_firewall"))
+            };
             match (blocked("agent-library"), blocked("agent-other")) {
                 (true, true) => return Err(Stop::Blocked),
                 (true, false) => asker.admitted = Agent::Other,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use sastaotp::activation::End;
+use sastaotp::Ending;
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::transport::Timeouts;
-use sastaotp::{EarlyCancel, ErrorKind, Settled, WaitOptions};
+use sastaotp::{ErrorKind, OnTooEarly, SettlementState, WaitOptions};
 
 use super::replies::texts;
 use crate::bench::{Bench, Door, Fault, TIMEOUT, seconds};
@@ -77,15 +77,15 @@ pub(super) fn a_code_that_came_stays() {
         let number = bench.number("zz_multi");
         let code = bench.wait(&number, seconds(30)).unwrap();
         bench.arm(Fault::Rule("S03", variant, ""), "getStatus", 0);
-        bench.call(|_| number.poll()).unwrap();
+        bench.call(|_| number.get_status()).unwrap();
         assert_eq!(
             bench.timed(seconds(30), || number.wait_for_code(seconds(30))).unwrap(),
             code,
             "{variant}"
         );
         assert_eq!(number.code(), Some(code), "{variant}");
-        let shown = number.end();
-        assert_eq!(shown, (variant == "cancel").then_some(End::Cancelled));
+        let shown = number.ending();
+        assert_eq!(shown, (variant == "cancel").then_some(Ending::Cancelled));
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) fn an_order_that_the_provider_cancels_is_told() {
         }
         let error = bench.wait(&number, seconds(300)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ActivationCancelled, "{error:?}");
-        assert_eq!(number.end(), Some(End::Cancelled));
+        assert_eq!(number.ending(), Some(Ending::Cancelled));
         assert!(error.hint().contains("without a charge"), "{error}");
         bench.assert_ledger(1, 1);
     }
@@ -133,8 +133,8 @@ pub(super) fn the_code_beats_the_cancellation() {
         bench.timed(seconds(8) + TIMEOUT, || number.wait_for_code(options)).expect("the code wins");
     assert_eq!(Some(&sms), number.code().as_ref());
     assert_eq!(
-        bench.call(|_| number.settle(EarlyCancel::Report)).unwrap().state,
-        Settled::Completed
+        bench.call(|_| number.settle(OnTooEarly::Fail)).unwrap().state,
+        SettlementState::Completed
     );
     bench.assert_ledger(1, 0);
 }
@@ -151,7 +151,7 @@ pub(super) fn an_id_gets_fifteen_seconds() {
     let took = bench.since(start);
     assert!(took > seconds(14) && took < seconds(22), "{took:?}");
     bench.heal();
-    assert_eq!(number.end(), None, "the order may be there all the same");
+    assert_eq!(number.ending(), None, "the order may be there all the same");
 }
 
 /// A bench and the clock that its run moves.
@@ -225,7 +225,7 @@ pub(super) fn a_wait_is_taken_up_by_its_id() {
     let id = bench.number("zz_ok").id().to_owned();
     let number = bench.another_client().activation(&id).unwrap();
     bench.wait(&number, seconds(60)).expect("another process waits for it");
-    assert_eq!(number.settle(EarlyCancel::Report).unwrap().state, Settled::Completed);
+    assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Completed);
     bench.assert_ledger(1, 0);
 }
 

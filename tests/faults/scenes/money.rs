@@ -6,8 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::transport::Timeouts;
 use sastaotp::{
-    Amount, Charge, Client, EarlyCancel, ErrorKind, Intent, OrderQuery, Retry, SetStatus, Settled,
-    StatusChange,
+    Amount, Charge, Client, ErrorKind, Intent, OnTooEarly, OrderQuery, Retry, SetStatus,
+    SettlementState, StatusChange,
 };
 
 use crate::bench::{Bench, Door, Fault, request, seconds};
@@ -68,7 +68,7 @@ pub(super) fn a_cancel_that_lost_is_read_back() {
     let bench = Bench::memory();
     let number = bench.number("zz_cancel_race");
     let settlement = bench.call(|_| number.cancel()).unwrap();
-    assert_eq!(settlement.state, Settled::CodeArrived);
+    assert_eq!(settlement.state, SettlementState::CodeArrived);
     assert_eq!(settlement.code.map(|sms| sms.code), bench.true_code(number.id()));
     bench.assert_ledger(1, 0);
 }
@@ -98,7 +98,7 @@ pub(super) fn an_early_cancel_says_when() {
         (ErrorKind::TooEarly, Retry::After(seconds(100))),
         "{error:?}"
     );
-    assert_eq!(number.settle(EarlyCancel::WaitOut).unwrap().state, Settled::Cancelled);
+    assert_eq!(number.settle(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
     // Where the service does not say, it is two minutes after the purchase.
     let number = bench.number("zz_never");
     bench.arm(Fault::Rule("S08", "", ""), "setStatus", 1);

@@ -10,7 +10,7 @@ use sastaotp::transport::{
     Cause, HttpConfig, HttpTransport, Phase, ProxyChoice, Reply, Request, Timeouts, Transport,
     TransportError,
 };
-use sastaotp::{Cancel, Charge, Client, Error, ErrorKind, Operation, Queue, Result};
+use sastaotp::{CancelToken, Charge, Client, Error, ErrorKind, Operation, Queue, Result};
 
 use crate::bench::{Bench, Door, Fault, cancelled, measure_cancel, request, seconds};
 use crate::network::action_of;
@@ -192,7 +192,7 @@ pub(super) fn charges_are_cancelled() {
             builder
         });
     bench.arm(Fault::Rule("N10", "silent", ""), "getNumber", 1);
-    let first = Cancel::new();
+    let first = CancelToken::new();
     std::thread::scope(|scope| {
         let hanging = scope.spawn(|| bench.client.with_cancel(&first).get_number(request("zz_ok")));
         while bench.ledger().charges == 0 {
@@ -239,7 +239,7 @@ pub(super) fn waits_are_cancelled() {
         number.with_cancel(cancel).wait_for_code(seconds(60))
     });
     assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
-    assert_eq!(number.end(), None);
+    assert_eq!(number.ending(), None);
 }
 
 pub(super) fn a_queue_closes_at_once() {

@@ -118,7 +118,7 @@ pub(super) fn an_unreadable_price_costs_only_the_price() {
         body(&bench, "getPrices", &format!(r#"{{"22":{{"tg":{{"cost":{price},"count":5}}}}}}"#));
         let prices = bench.call(|client| client.get_prices(None, None)).unwrap();
         let offer = prices.get("22", "tg").expect("it is listed");
-        assert_eq!((offer.cost, offer.count), (None, Some(5)), "{price}");
+        assert_eq!((offer.price, offer.available), (None, Some(5)), "{price}");
         if price != "-1" {
             // A balance is nothing but its amount.
             body(&bench, "getBalance", &format!(r#"{{"status":"OK","balance":{price}}}"#));
@@ -229,5 +229,5 @@ pub(super) fn an_unknown_status_is_kept() {
     bench.arm(Fault::Rule("S01", "error", ""), "getStatus", 1);
     let error = bench.call(|client| client.get_status(number.id())).unwrap_err();
     assert_eq!(error.code(), Some(&Code::Other("SOMETHING_NEW".to_owned())), "{error:?}");
-    assert_eq!(number.end(), None, "neither ends the order");
+    assert_eq!(number.ending(), None, "neither ends the order");
 }

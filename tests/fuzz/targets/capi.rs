@@ -38,8 +38,22 @@ const SERVICES: [&CStr; 16] = [
 const TEXTS: [&CStr; 8] =
     [c"", c"22", c"tg", c"India", c"pending", c"\xff\xfe", c"a&b=c", c"\xc3\xa9"];
 const FAULTS: [&str; 16] = [
-    "N01", "N03", "N05", "N06", "N08", "N09", "N10", "N12", "H04", "H06", "H07", "H10", "B01",
-    "B04", "B06", "B10",
+    "name_not_resolved",
+    "connect_refused",
+    "reset_before_reply",
+    "reply_lost",
+    "reply_truncated",
+    "unframed_reply",
+    "reply_timeout",
+    "reply_too_large",
+    "blocked_by_firewall",
+    "too_many_requests",
+    "server_error",
+    "empty_body",
+    "json_truncated",
+    "text_before_json",
+    "empty_list_for_object",
+    "json_too_complex",
 ];
 /// Operations; ID stands for that of an activation.
 const OPERATIONS: [&str; 16] = [
@@ -48,7 +62,7 @@ const OPERATIONS: [&str; 16] = [
     r#"{"op":"get_number","service":"zz_lost_reply","country":"22","accept_any_price":true}"#,
     r#"{"op":"wait_for_code","id":"ID","timeout_ms":20000}"#,
     r#"{"op":"wait_for_code","id":"ID","timeout_ms":1,"cancel_on_timeout":true}"#,
-    r#"{"op":"settle","id":"ID","wait_out":true}"#,
+    r#"{"op":"settle","id":"ID","on_too_early":"wait"}"#,
     r#"{"op":"cancel","id":"ID"}"#,
     r#"{"op":"complete","id":"ID"}"#,
     r#"{"op":"get_status","id":"ID"}"#,
@@ -107,7 +121,7 @@ struct Host<'a> {
     client: *mut sastaotp_client,
     handle: *mut sastaotp_client,
     config: *mut sastaotp_config,
-    cancel: *mut sastaotp_cancel,
+    cancel: *mut sastaotp_cancel_token,
     request: *mut sastaotp_number_request,
     options: *mut sastaotp_wait_options,
     activation: *mut sastaotp_activation,
@@ -203,7 +217,7 @@ impl Host<'_> {
         if !unasked {
             assert_eq!(status == SASTAOTP_OK, error.is_null());
             if !error.is_null() {
-                assert_eq!(sastaotp_error_status(error), status);
+                assert_eq!(sastaotp_error_kind(error), status);
                 read_error(error);
                 sastaotp_error_free(error);
             }
@@ -322,7 +336,11 @@ impl Host<'_> {
             0 | 1 => replace!(self.config, sastaotp_config_free, sastaotp_config_new()),
             2 => {
                 self.call(false, |error| {
-                    sastaotp_config_set_key_in(config, sastaotp_key_in(small), error)
+                    sastaotp_config_set_api_key_location(
+                        config,
+                        sastaotp_api_key_location(small),
+                        error,
+                    )
                 });
             }
             3 => {
@@ -386,11 +404,11 @@ impl Host<'_> {
 
     unsafe fn cancel_token(&mut self) {
         match self.byte() % 4 {
-            0 | 1 => replace!(self.cancel, sastaotp_cancel_free, sastaotp_cancel_new()),
-            2 => sastaotp_cancel_trigger(self.cancel),
-            _ => replace!(self.cancel, sastaotp_cancel_free, null_mut()),
+            0 | 1 => replace!(self.cancel, sastaotp_cancel_token_free, sastaotp_cancel_token_new()),
+            2 => sastaotp_cancel_token_trigger(self.cancel),
+            _ => replace!(self.cancel, sastaotp_cancel_token_free, null_mut()),
         }
-        sastaotp_cancel_is_triggered(self.cancel);
+        sastaotp_cancel_token_is_triggered(self.cancel);
     }
 
     unsafe fn read(&mut self) {
@@ -478,7 +496,7 @@ impl Host<'_> {
                     sastaotp_client_get_status(client, id.as_ptr(), it, error)
                 });
                 read_state(state);
-                sastaotp_state_free(state);
+                sastaotp_activation_status_free(state);
             }
             _ => {
                 let (id, status) =
@@ -486,9 +504,9 @@ impl Host<'_> {
                 let change = self.make(true, |it, error| {
                     sastaotp_client_set_status(client, id.as_ptr(), status, it, error)
                 });
-                texts!(change; sastaotp_change_text sastaotp_change_json);
-                sastaotp_change_kind(change);
-                sastaotp_change_free(change);
+                texts!(change; sastaotp_status_change_text sastaotp_status_change_json);
+                sastaotp_status_change_kind(change);
+                sastaotp_status_change_free(change);
             }
         }
     }
@@ -516,7 +534,9 @@ impl Host<'_> {
             4 => self.make(true, |it, error| {
                 sastaotp_client_reget_number(client, id.as_ptr(), it, error)
             }),
-            5 => self.make(true, |it, error| sastaotp_activation_reget(activation, it, error)),
+            5 => {
+                self.make(true, |it, error| sastaotp_activation_reget_number(activation, it, error))
+            }
             6 => self
                 .make(true, |it, error| sastaotp_client_activation(client, id.as_ptr(), it, error)),
             _ => {
@@ -543,7 +563,7 @@ impl Host<'_> {
             _ => self.activation.cast_const(),
         };
         read_activation(it);
-        let early = sastaotp_early_cancel(i32::from(self.byte() % 4) - 1);
+        let early = sastaotp_on_too_early(i32::from(self.byte() % 4) - 1);
         match which {
             0..=2 => {
                 let sms = self.make(true, |sms, error| {
@@ -553,10 +573,10 @@ impl Host<'_> {
                 sastaotp_sms_free(sms);
             }
             3 | 4 => {
-                let state =
-                    self.make(true, |state, error| sastaotp_activation_poll(it, state, error));
+                let state = self
+                    .make(true, |state, error| sastaotp_activation_get_status(it, state, error));
                 read_state(state);
-                sastaotp_state_free(state);
+                sastaotp_activation_status_free(state);
             }
             5 => {
                 self.call(true, |error| sastaotp_activation_mark_sms_sent(it, error));
@@ -599,7 +619,7 @@ impl Host<'_> {
     }
 
     unsafe fn end_lease(&mut self) {
-        let (lease, early) = (self.lease, sastaotp_early_cancel(i32::from(self.byte() % 4) - 1));
+        let (lease, early) = (self.lease, sastaotp_on_too_early(i32::from(self.byte() % 4) - 1));
         match self.byte() % 3 {
             0 => {
                 let settlement =
@@ -738,7 +758,7 @@ impl Host<'_> {
         read_error(null());
         sastaotp_completion_free(null_mut());
         sastaotp_error_free(null_mut());
-        sastaotp_cancel_trigger(null());
+        sastaotp_cancel_token_trigger(null());
         check_text(sastaotp_status_name(sastaotp_status(i32::from(self.byte()) - 100)));
     }
 
@@ -751,7 +771,7 @@ impl Host<'_> {
         sastaotp_activation_free(self.activation);
         sastaotp_wait_options_free(self.options);
         sastaotp_number_request_free(self.request);
-        sastaotp_cancel_free(self.cancel);
+        sastaotp_cancel_token_free(self.cancel);
         sastaotp_config_free(self.config);
         sastaotp_client_free(self.handle);
         sastaotp_client_free(self.client);
@@ -785,7 +805,7 @@ unsafe fn read_error(it: *const sastaotp_error) {
 unsafe fn read_intent(it: *const sastaotp_intent) {
     texts!(it; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country sastaotp_intent_reget_of);
     values!(it; sastaotp_intent_max_price sastaotp_intent_watermark);
-    sastaotp_intent_started_ms(it);
+    sastaotp_intent_started_at_ms(it);
 }
 
 unsafe fn read_balance(it: *const sastaotp_balance) {
@@ -817,7 +837,7 @@ unsafe fn read_prices(it: *const sastaotp_prices) {
         let mut found = 0;
         assert_eq!(sastaotp_prices_find(it, country, service, &raw mut found), index < count);
         let (mut cost, mut left) = (0, 0);
-        sastaotp_prices_cost(it, index, &raw mut cost);
+        sastaotp_prices_price(it, index, &raw mut cost);
         sastaotp_prices_available(it, index, &raw mut left);
     }
     texts!(it; sastaotp_prices_json);
@@ -839,8 +859,8 @@ unsafe fn read_orders(it: *const sastaotp_orders) {
 
 unsafe fn read_order(it: *const sastaotp_order) {
     texts!(it; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number sastaotp_order_service
-        sastaotp_order_country sastaotp_order_status sastaotp_order_code sastaotp_order_created_at sastaotp_order_json);
-    values!(it; sastaotp_order_created_ms sastaotp_order_price);
+        sastaotp_order_country sastaotp_order_status sastaotp_order_code sastaotp_order_created_text sastaotp_order_json);
+    values!(it; sastaotp_order_created_at_ms sastaotp_order_price);
 }
 
 unsafe fn read_reconciliation(it: *const sastaotp_reconciliation) {
@@ -870,19 +890,19 @@ unsafe fn read_activation(it: *const sastaotp_activation) {
     texts!(it; sastaotp_activation_id sastaotp_activation_phone_number);
     values!(it; sastaotp_activation_price sastaotp_activation_expires_at_ms);
     read_purchase(sastaotp_activation_purchase(it));
-    sastaotp_activation_end(it);
+    sastaotp_activation_ending(it);
     sastaotp_activation_code_count(it);
 }
 
 unsafe fn read_sms(it: *const sastaotp_sms) {
-    texts!(it; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_at sastaotp_sms_json);
+    texts!(it; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text sastaotp_sms_json);
     sastaotp_sms_is_repeat(it);
 }
 
-unsafe fn read_state(it: *const sastaotp_state) {
-    texts!(it; sastaotp_state_last_code sastaotp_state_text sastaotp_state_json);
-    sastaotp_state_kind(it);
-    read_sms(sastaotp_state_sms(it));
+unsafe fn read_state(it: *const sastaotp_activation_status) {
+    texts!(it; sastaotp_activation_status_last_code sastaotp_activation_status_text sastaotp_activation_status_json);
+    sastaotp_activation_status_kind(it);
+    read_sms(sastaotp_activation_status_sms(it));
 }
 
 unsafe fn read_settlement(it: *const sastaotp_settlement) {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use sastaotp::Cancel;
+use sastaotp::CancelToken;
 use sastaotp::transport::{
     Cause, HttpConfig, HttpTransport, Lane, Phase, ProxyChoice, Reply, Request, SendLatch,
     TransportError, fuzzing,
@@ -15,7 +15,7 @@ const LIMIT: usize = 1000;
 const KEY: &str = "stp_canary";
 
 thread_local! {
-    static PARTS: OnceCell<(HttpTransport, Cancel)> = const { OnceCell::new() };
+    static PARTS: OnceCell<(HttpTransport, CancelToken)> = const { OnceCell::new() };
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -45,7 +45,7 @@ fn exchange(flags: u8, bytes: &[u8], step: usize) -> Result<Reply, TransportErro
         let (transport, cancel) = parts.get_or_init(|| {
             let mut config = HttpConfig::new("http://127.0.0.1:9/stubs/handler_api.php");
             config.proxy = ProxyChoice::Direct;
-            (HttpTransport::new(config).unwrap(), Cancel::new())
+            (HttpTransport::new(config).unwrap(), CancelToken::new())
         });
         let latch = SendLatch::default();
         let request = Request {

@@ -9,10 +9,10 @@ use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{Request, SetStatus};
 use sastaotp::transport::{self, HttpConfig, HttpTransport, Lane, ProxyChoice, SendLatch, fuzzing};
-use sastaotp::{Amount, Cancel};
+use sastaotp::{Amount, CancelToken};
 
 thread_local! {
-    static PARTS: OnceCell<(HttpTransport, Cancel)> = const { OnceCell::new() };
+    static PARTS: OnceCell<(HttpTransport, CancelToken)> = const { OnceCell::new() };
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -153,7 +153,7 @@ fn check_head(query: &str, key: &str) {
         let (transport, cancel) = parts.get_or_init(|| {
             let mut config = HttpConfig::new("http://127.0.0.1:9/api");
             config.proxy = ProxyChoice::Direct;
-            (HttpTransport::new(config).unwrap(), Cancel::new())
+            (HttpTransport::new(config).unwrap(), CancelToken::new())
         });
         let request = transport::Request {
             lane: Lane::Charge,

@@ -54,7 +54,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_amount_parse": (c_int32, [c_char_p, POINTER(c_int64), _ERROR]),
     "sastaotp_config_from_env": (c_int32, [POINTER(ConfigPointer), _ERROR]),
     "sastaotp_config_set_api_key": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
-    "sastaotp_config_set_key_in": (c_int32, [ConfigPointer, c_int32, _ERROR]),
+    "sastaotp_config_set_api_key_location": (c_int32, [ConfigPointer, c_int32, _ERROR]),
     "sastaotp_config_set_base_url": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
     "sastaotp_config_set_user_agent": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
     "sastaotp_config_add_ca_pem": (c_int32, [ConfigPointer, POINTER(c_uint8), c_size_t, _ERROR]),

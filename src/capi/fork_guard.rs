@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// A value for the process that made it alone. A forked child does not look at it, for a lock of it may be held by a thread
 /// that the child does not have; nor does the child drop it, for such a thread may have been in the middle of changing it.
-pub(super) struct Ours<T> {
+pub(super) struct ForkGuarded<T> {
     /// `None` only while it is dropped.
     value: Option<T>,
     process: Process,
@@ -53,7 +53,7 @@ impl Process {
     }
 }
 
-impl<T> Ours<T> {
+impl<T> ForkGuarded<T> {
     pub(super) fn new(value: T) -> Self {
         Process::count_forks();
         Self { value: Some(value), process: Process::this() }
@@ -80,7 +80,7 @@ impl<T> Ours<T> {
     }
 }
 
-impl<T> Drop for Ours<T> {
+impl<T> Drop for ForkGuarded<T> {
     fn drop(&mut self) {
         if !self.is_ours() {
             mem::forget(self.value.take());
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn a_child_neither_sees_nor_drops_what_is_its_parents() {
         let value = Rc::new(());
-        let mut ours = Ours::new(Rc::clone(&value));
+        let mut ours = ForkGuarded::new(Rc::clone(&value));
         assert!(
             ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok()
         );
@@ -117,7 +117,7 @@ mod tests {
         let Process { id, forks } = Process::this();
         for process in [Process { id: id + 1, forks }, Process { id, forks: forks + 1 }] {
             let before = Rc::strong_count(&value);
-            let mut parents = Ours { value: Some(Rc::clone(&value)), process };
+            let mut parents = ForkGuarded { value: Some(Rc::clone(&value)), process };
             assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
             assert!(
                 parents

@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::{Cause, Lane, Phase, Request, Timeouts, TransportError};
-use crate::Cancel;
+use crate::CancelToken;
 use crate::transport::SendLatch;
 
 thread_local! {
@@ -27,13 +27,13 @@ thread_local! {
 /// One exchange while it runs.
 pub(super) struct Call {
     pub(super) lane: Lane,
-    /// The request as it goes out. It holds the key, so nothing but [`super::http1`] reads it.
+    /// The request as it goes out. It holds the key, so nothing but [`super::http1_connection`] reads it.
     pub(super) head: Zeroizing<Vec<u8>>,
     pub(super) body_limit: usize,
     pub(super) gzip: bool,
     /// Host and port of the service, for messages.
     target: Arc<str>,
-    cancel: Cancel,
+    cancel: CancelToken,
     wake: Arc<PipeReader>,
     latch: SendLatch,
     timeouts: Timeouts,
@@ -183,14 +183,14 @@ impl Call {
     }
 
     /// Records why the call fails, unless that is known, and returns the error that unwinds the layers.
-    pub(super) fn fail(&self, cause: Cause, what: impl Display) -> io::Error {
+    pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
             *failure = Some(TransportError {
                 cause,
                 phase: self.phase.get(),
                 sent: self.sent.get(),
-                message: format!("{}: {what}", self.doing()),
+                message: format!("{}: {reason}", self.operation()),
             });
         }
         io::Error::other("recorded in the call")
@@ -270,7 +270,7 @@ impl Call {
         if now >= self.deadline {
             return self.fail(Cause::Deadline, "the call's time was over");
         }
-        let (cause, what) = match self.phase.get() {
+        let (cause, reason) = match self.phase.get() {
             Phase::Resolve => (Cause::ResolveTimeout, "no answer in time"),
             Phase::Send => (Cause::SendTimeout, "the peer did not take it in time"),
             Phase::Receive if self.answered.get() => {
@@ -279,11 +279,11 @@ impl Call {
             Phase::Receive => (Cause::ReplyTimeout, "no reply in time"),
             _ => (Cause::ConnectTimeout, "no answer in time"),
         };
-        self.fail(cause, what)
+        self.fail(cause, reason)
     }
 
     /// What the call is at, as the first words of a message.
-    fn doing(&self) -> String {
+    fn operation(&self) -> String {
         let proxy = self.proxy.borrow();
         let (peer, role) = match proxy.as_deref() {
             Some(proxy) => (proxy, "the proxy "),

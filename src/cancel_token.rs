@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// A token that ends calls from another thread.
 ///
-/// Clones are the same token. [`Cancel::cancel`] ends every call that was started with it, within 100 ms, whatever
+/// Clones are the same token. [`CancelToken::cancel`] ends every call that was started with it, within 100 ms, whatever
 /// the call is blocked in: connecting, the TLS handshake, reading a reply, or sleeping between two polls. A token that was
 /// triggered stays so; calls that start with it return at once. A forked child has a token of its own: triggering it ends the
 /// child's calls, not the parent's.
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 /// thread.join().unwrap();
 /// ```
 #[derive(Clone, Default)]
-pub struct Cancel(Arc<Shared>);
+pub struct CancelToken(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -69,7 +69,7 @@ impl Wake {
     }
 }
 
-impl Cancel {
+impl CancelToken {
     /// Makes a token that is not triggered.
     pub fn new() -> Self {
         Self::default()
@@ -108,13 +108,13 @@ impl Cancel {
         state.cancelled
     }
 
-    /// Blocks until the token is triggered, `timeout` is over, or `done` says so after a [`Cancel::nudge`].
+    /// Blocks until the token is triggered, `timeout` is over, or `done` says so after a [`CancelToken::nudge`].
     pub(crate) fn wait_or(&self, timeout: Duration, done: impl Fn() -> bool) {
         let waiting = |state: &mut State| !state.cancelled && !done();
         let _ = self.0.changed.wait_timeout_while(self.lock(), timeout, waiting);
     }
 
-    /// Makes every [`Cancel::wait_or`] look again.
+    /// Makes every [`CancelToken::wait_or`] look again.
     pub(crate) fn nudge(&self) {
         // Under the lock, so that nobody misses it between looking and blocking.
         let _state = self.lock();
@@ -142,9 +142,9 @@ impl Cancel {
     }
 }
 
-impl fmt::Debug for Cancel {
+impl fmt::Debug for CancelToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cancel").field("cancelled", &self.is_cancelled()).finish()
+        f.debug_struct("CancelToken").field("cancelled", &self.is_cancelled()).finish()
     }
 }
 
@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_call_wakes_though_a_forked_child_has_the_write_end_too() {
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let wake = cancel.wake_fd().unwrap();
         let in_the_child =
             cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
@@ -169,7 +169,7 @@ mod tests {
         assert!(is_readable(&wake));
         assert!(is_readable(&cancel.wake_fd().unwrap()), "and stays so");
         drop(in_the_child);
-        let early = Cancel::new();
+        let early = CancelToken::new();
         early.cancel();
         assert!(is_readable(&early.wake_fd().unwrap()), "triggered before there was a pipe");
     }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_token_that_a_forked_child_triggers_ends_its_own_calls_and_none_of_its_parent() {
         for calls_before in [true, false] {
-            let cancel = Cancel::new();
+            let cancel = CancelToken::new();
             let of_the_parent = cancel.wake_fd().unwrap();
             // As the child sees it: another process made the pipe, and has its ends.
             let _ends =

@@ -10,17 +10,17 @@ const MAX_HEADERS: usize = 100;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Flaw {
     pub(super) cause: Cause,
-    pub(super) what: &'static str,
+    pub(super) reason: &'static str,
 }
 
 impl Flaw {
-    pub(super) const fn new(cause: Cause, what: &'static str) -> Self {
-        Self { cause, what }
+    pub(super) const fn new(cause: Cause, reason: &'static str) -> Self {
+        Self { cause, reason }
     }
 }
 
-fn malformed<T>(what: &'static str) -> Result<T, Flaw> {
-    Err(Flaw::new(Cause::Malformed, what))
+fn malformed<T>(reason: &'static str) -> Result<T, Flaw> {
+    Err(Flaw::new(Cause::Malformed, reason))
 }
 
 /// What a head says.
@@ -73,11 +73,11 @@ impl Head {
             _ => return malformed("its status is none of HTTP's"),
         }
         let is_old = parsed.version == Some(0);
-        let mut facts = Facts::default();
+        let mut facts = Inner::default();
         for header in parsed.headers.iter() {
             facts.add(header)?;
         }
-        let Facts { length, chunked, close, coding, retry_after } = facts;
+        let Inner { length, chunked, close, coding, retry_after } = facts;
         let framing = match (length, chunked) {
             (Some(_), true) => {
                 return malformed("two headers contradict each other about its length");
@@ -95,7 +95,7 @@ impl Head {
 
 /// The headers that matter, as far as they were read.
 #[derive(Default)]
-struct Facts {
+struct Inner {
     length: Option<u64>,
     chunked: bool,
     close: bool,
@@ -103,7 +103,7 @@ struct Facts {
     retry_after: Option<String>,
 }
 
-impl Facts {
+impl Inner {
     fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);

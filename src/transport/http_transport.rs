@@ -9,11 +9,11 @@ use std::time::SystemTime;
 use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
-use super::call::Call;
 use super::config::Base;
-use super::connections::Connections;
+use super::connection_pool::ConnectionPool;
+use super::exchange::Call;
 use super::reply::RawReply;
-use super::resolve::{LookUp, Names};
+use super::resolve::{DnsCache, LookUp};
 use super::tls::TlsConnector;
 use super::{
     Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls,
@@ -31,9 +31,9 @@ pub struct HttpTransport {
     plan: Plan,
     /// The process that made the transport, and its connections: the usual case takes no lock.
     pid: u32,
-    connections: Arc<Connections>,
+    connections: Arc<ConnectionPool>,
     /// Those of children that were forked off.
-    forked: Mutex<Vec<(u32, Arc<Connections>)>>,
+    forked: Mutex<Vec<(u32, Arc<ConnectionPool>)>>,
 }
 
 /// All that requests and connections are made from.
@@ -52,7 +52,7 @@ struct Plan {
 impl HttpTransport {
     /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
     pub fn new(config: HttpConfig) -> Result<Self, String> {
-        Self::build(config, Names::system())
+        Self::build(config, DnsCache::system())
     }
 
     /// The same with another look-up of names, for tests: a resolver that fails, hangs or knows several addresses.
@@ -96,7 +96,7 @@ impl HttpTransport {
     }
 
     /// The connections of the process `pid`. A fork copies them, and two processes that use one get each other's replies.
-    pub(super) fn connections_of(&self, pid: u32) -> Arc<Connections> {
+    pub(super) fn connections_of(&self, pid: u32) -> Arc<ConnectionPool> {
         if pid == self.pid {
             return Arc::clone(&self.connections);
         }
@@ -123,13 +123,13 @@ impl HttpTransport {
         request: &Request<'_>,
         run: impl FnOnce(&Call) -> Result<RawReply, ureq::Error>,
     ) -> Result<Reply, TransportError> {
-        let prepare = |cause, what: &str| TransportError {
+        let prepare = |cause, reason: &str| TransportError {
             cause,
             phase: Phase::Prepare,
             sent: false,
-            message: format!("preparing the request: {what}"),
+            message: format!("preparing the request: {reason}"),
         };
-        let head = self.plan.head(request).map_err(|what| prepare(Cause::Local, what))?;
+        let head = self.plan.head(request).map_err(|reason| prepare(Cause::Local, reason))?;
         let call = Call::new(request, head, Arc::clone(&self.plan.peer), self.plan.timeouts)
             .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
         let call = Rc::new(call);
@@ -179,11 +179,11 @@ fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
 }
 
 impl Plan {
-    fn connections(&self) -> Connections {
+    fn connections(&self) -> ConnectionPool {
         let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } =
             self;
-        let names = Names::new(Arc::clone(look_up));
-        Connections::new(
+        let names = DnsCache::new(Arc::clone(look_up));
+        ConnectionPool::new(
             base.root.clone(),
             proxy.clone(),
             names,

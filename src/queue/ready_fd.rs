@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A descriptor that is readable while it is set. Set under the lock of what it tells about.
-pub(super) struct Bell {
+pub(super) struct ReadyFd {
     reader: OwnedFd,
     /// The other end, where reading and writing are not one descriptor.
     writer: Option<OwnedFd>,
     is_set: AtomicBool,
 }
 
-impl Bell {
+impl ReadyFd {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn new() -> io::Result<Self> {
         use rustix::event::{EventfdFlags, eventfd};

@@ -52,7 +52,7 @@
  * 5. Builders (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterators and leases are for one thread at
  *    a time. Clients, activations, queues and tokens are for any number of threads at once. Results never change: any
  *    number of threads may read one. "_free(NULL)" does nothing; an object must not be freed while another thread uses it.
- *    pthread_cancel of a thread that is in a call ends the process: end the call with a sastaotp_cancel.
+ *    pthread_cancel of a thread that is in a call ends the process: end the call with a sastaotp_cancel_token.
  * 6. Money is int64_t in micro-rupees (18.50 rupees are 18500000), a time is int64_t in milliseconds since 1970, a duration
  *    is uint32_t in milliseconds. There are no floats, structs by value, variable arguments, callbacks or globals.
  * 7. Whatever is wrong with an argument that can be seen (NULL, not UTF-8, out of range) fails with SASTAOTP_CONFIG before
@@ -62,7 +62,7 @@
  *    for one whose text or "_json" another thread was asking for as the process forked: a child that asks it may wait for ever.
  * 8. Results have a "_json": the library's own JSON, stable, with money in fields "..._micros" and times in "..._ms". The
  *    service's reply stands beside it as `raw`: a field that the service adds shows there first.
- * 9. sastaotp_cancel is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
+ * 9. sastaotp_cancel_token is a token: triggering it from any thread ends a blocked connect, handshake, read or sleep within 100 ms.
  * 10. The library has threads of its own, which a call may start. It installs no signal handlers, and such a thread blocks the
  *     signals that the calling thread blocked. A program that waits for signals, with signalfd or sigwait, blocks them in all
  *     its threads before the first call: otherwise a thread of the library takes them.

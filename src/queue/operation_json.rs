@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use super::operation::{Number, Operation};
-use crate::protocol::json::{Field, Object};
-use crate::{Amount, Error, Intent, Result};
+use crate::protocol::json_input::{Field, Object};
+use crate::{Amount, Error, Intent, OnTooEarly, Result};
 
 const DOING: &str = "reading an operation";
 
@@ -20,12 +20,12 @@ pub(super) fn operation(text: &str) -> Result<Operation> {
     let object = serde_json::from_str::<Object>(text).map_err(|error| {
         // Of another type, the error would repeat all of it.
         let is_object = text.trim_start().starts_with('{');
-        let what = if is_object {
+        let reason = if is_object {
             error.to_string()
         } else {
             r#"it is no JSON object such as {"op":"get_balance"}"#.into()
         };
-        Error::config(DOING, what)
+        Error::config(DOING, reason)
     })?;
     let mut members = Members { left: object.into_fields(), known: Vec::new() };
     let Some(op) = members.text("op")? else { return Err(members.missing("op")) };
@@ -76,14 +76,15 @@ impl<'a> Members<'a> {
             "request_next_code" => Operation::RequestNextCode { id: self.id()? },
             "complete" => Operation::Complete { id: self.id()? },
             "cancel" => Operation::Cancel { id: self.id()? },
-            "settle" => Operation::Settle { id: self.id()?, wait_out: self.flag("wait_out")? },
-            "leave" => Operation::Leave { id: self.id()? },
+            "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
+            "mark_unclaimed" => Operation::MarkUnclaimed { id: self.id()? },
             "reconcile" => Operation::Reconcile { intent: self.intent()? },
             "unclaimed" => Operation::Unclaimed {},
             "budget_left" => Operation::BudgetLeft {},
             _ => {
-                let what = format!("the op `{}` is none of {}", cut(op), listed(&Operation::NAMES));
-                return Err(Error::config(DOING, what));
+                let reason =
+                    format!("the op `{}` is none of {}", cut(op), listed(&Operation::NAMES));
+                return Err(Error::config(DOING, reason));
             }
         })
     }
@@ -135,12 +136,21 @@ impl<'a> Members<'a> {
         }
     }
 
+    fn on_too_early(&mut self) -> Result<OnTooEarly> {
+        let Some(field) = self.take("on_too_early")? else { return Ok(OnTooEarly::Fail) };
+        match field.raw() {
+            r#""fail""# => Ok(OnTooEarly::Fail),
+            r#""wait""# => Ok(OnTooEarly::Wait),
+            _ => Err(wrong("on_too_early", field, r#""fail" or "wait""#)),
+        }
+    }
+
     fn amount(&mut self, name: &'static str) -> Result<Option<Amount>> {
-        let what = "rupees as text, such as \"18.50\"";
+        let reason = "rupees as text, such as \"18.50\"";
         let Some(field) = self.take(name)? else { return Ok(None) };
         match field.text().map(|text| text.parse()) {
             Some(Ok(amount)) if field.raw().starts_with('"') => Ok(Some(amount)),
-            _ => Err(wrong(name, field, what)),
+            _ => Err(wrong(name, field, reason)),
         }
     }
 
@@ -163,22 +173,22 @@ impl<'a> Members<'a> {
 
     fn missing(&self, name: &str) -> Error {
         // Where it is misspelled, that is the better hint.
-        let what = match self.left.first() {
+        let reason = match self.left.first() {
             None => format!("the field `{name}` is missing"),
             Some((other, _)) => format!("the field `{name}` is missing; `{}` is there", cut(other)),
         };
-        Error::config(DOING, what)
+        Error::config(DOING, reason)
     }
 
     /// Refuses what nobody asked for.
     fn end(self) -> Result<()> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
-        let what = format!(
+        let reason = format!(
             "there is no field `{}`: this operation has {}",
             cut(name),
             listed(&self.known)
         );
-        Err(Error::config(DOING, what))
+        Err(Error::config(DOING, reason))
     }
 }
 

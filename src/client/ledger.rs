@@ -24,7 +24,7 @@ const SENT_AGAIN: Duration = Duration::from_secs(600);
 
 /// The books of one client.
 #[derive(Debug, Default)]
-pub(crate) struct Books {
+pub(crate) struct Ledger {
     budget: Option<Amount>,
     /// What purchases cost, and those cost that may have been made.
     spent: Amount,
@@ -44,7 +44,7 @@ pub(crate) struct Books {
     made: VecDeque<(Intent, Duration)>,
 }
 
-/// The number of one purchase in the books.
+/// The number of one purchase in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(u64);
 
@@ -65,7 +65,7 @@ struct Known {
     /// When this client bought it, and for how long.
     bought: Option<(Moment, Option<Duration>)>,
     /// Taken up by its id while the reply to a purchase was awaited that may name it.
-    taken_up: bool,
+    claimed: bool,
     /// What it counts for in `spent`.
     counted: Amount,
     /// Its price came back, and may be that of a purchase before this one.
@@ -143,7 +143,7 @@ impl Serialize for Unclaimed {
     }
 }
 
-impl Books {
+impl Ledger {
     pub(crate) fn new(budget: Option<Amount>) -> Self {
         Self { budget, ..Self::default() }
     }
@@ -435,7 +435,7 @@ impl Books {
     /// What became of a purchase that is listed.
     pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
         if let UnclaimedOutcome::Bought(purchase) = &outcome
-            && self.known.get(&*purchase.activation_id).is_some_and(|known| known.taken_up)
+            && self.known.get(&*purchase.activation_id).is_some_and(|known| known.claimed)
         {
             return self.unlist(ticket);
         }
@@ -479,7 +479,7 @@ impl Books {
             let is_pending =
                 |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
             if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
-                self.remember(id).taken_up = true;
+                self.remember(id).claimed = true;
             }
             return None;
         };

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{End, Life};
+use super::{Ending, OrderState};
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
 /// The closest that two polls of one activation may come: what the service asks of its users.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(5);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The longest pause between polls that can be asked for.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
@@ -34,18 +34,18 @@ const HTTP_ERRORS: u32 = 5;
 
 /// What a wait is asked to do.
 #[derive(Clone, Copy, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The pause between polls: [`POLL_INTERVAL`] to an hour.
-    pub interval: Duration,
+    pub(crate) interval: Duration,
     /// How long to wait at most; thirty days are the end.
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Take a code that came before for the next one, without a waiting state in between.
-    pub accept_same_code: bool,
+    pub(crate) accept_same_code: bool,
 }
 
 /// One wait for a code.
 #[derive(Clone, Debug)]
-pub struct Wait {
+pub(crate) struct Wait {
     plan: Plan,
     /// When it may poll first.
     first: Duration,
@@ -64,16 +64,16 @@ pub struct Wait {
 
 /// What a poll brought.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub(crate) enum PollResult {
     /// A status.
     Status(Status),
     /// None, for this reason.
-    Trouble(Trouble),
+    Failure(PollFailure),
 }
 
 /// Why a poll brought no status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub(crate) enum PollFailure {
     /// It may pass: the network, the server, a reply that cannot be read, a code that is not known.
     Transient,
     /// Too many requests; the server may say how long to pause.
@@ -92,7 +92,7 @@ pub enum Trouble {
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Ask the service at this time of the monotonic clock, and give the request up at the other.
     Poll {
         /// When to ask.
@@ -101,7 +101,7 @@ pub enum Next {
         give_up: Duration,
     },
     /// Do nothing until this time of the monotonic clock, then step again.
-    Rest {
+    SleepUntil {
         /// When to step again.
         until: Duration,
     },
@@ -111,13 +111,13 @@ pub enum Next {
 
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// A code is there.
     Code(Sms),
     /// The time given was over. The activation is as it was.
     TimedOut,
     /// The activation is over.
-    Ended(End),
+    Ended(Ending),
     /// The trouble that the last poll brought is not one that passes.
     Failed,
 }
@@ -130,9 +130,9 @@ impl Wait {
     }
 }
 
-impl Life {
+impl OrderState {
     /// Begins a wait; step it with nothing seen to learn when the first poll is due.
-    pub fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
+    pub(crate) fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
         // Bounds that no sum of times below can overflow.
         let interval = plan.interval.clamp(POLL_INTERVAL, LONGEST_INTERVAL);
         let timeout = plan.timeout.min(LONGEST_WAIT);
@@ -155,14 +155,14 @@ impl Life {
     }
 
     /// Ends a wait without what its poll brings: the other waits on the activation may poll again.
-    pub fn give_up(&mut self, wait: &Wait) {
+    pub(crate) fn give_up(&mut self, wait: &Wait) {
         if wait.asked.is_some() {
             self.asking = None;
         }
     }
 
     /// A poll is about to be sent: what its reply says is newer than a suspend until now.
-    pub fn polling(&mut self, now: Moment) {
+    pub(crate) fn polling(&mut self, now: Moment) {
         self.notice_suspend(now);
     }
 
@@ -170,12 +170,18 @@ impl Life {
     ///
     /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only. A poll that is due at once is
     /// this wait's to make: until it is stepped with what came, or given up, the other waits on the activation rest.
-    pub fn step(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
+    pub(crate) fn step(
+        &mut self,
+        wait: &mut Wait,
+        now: Moment,
+        seen: Option<&PollResult>,
+        jitter: u32,
+    ) -> Next {
         if let Some(seen) = seen
             && let Some(asked) = wait.asked.take()
         {
             self.asking = None;
-            if matches!(seen, Seen::Status(_)) {
+            if matches!(seen, PollResult::Status(_)) {
                 self.took = now.monotonic.saturating_sub(asked);
             }
         }
@@ -185,13 +191,19 @@ impl Life {
                 wait.asked = Some(now.monotonic);
                 self.asking = Some(give_up + GRACE);
             }
-            Next::Done(Outcome::Ended(End::Expired)) => self.lapsed = true,
+            Next::Done(Outcome::Ended(Ending::Expired)) => self.lapsed = true,
             _ => {}
         }
         next
     }
 
-    fn decide(&mut self, wait: &mut Wait, now: Moment, seen: Option<&Seen>, jitter: u32) -> Next {
+    fn decide(
+        &mut self,
+        wait: &mut Wait,
+        now: Moment,
+        seen: Option<&PollResult>,
+        jitter: u32,
+    ) -> Next {
         let slept = self.notice_suspend(now);
         let Some(seen) = seen else {
             if let Some(done) = self.standing() {
@@ -208,12 +220,15 @@ impl Life {
                 && now.monotonic < until
             {
                 let end = wait.until + GRACE;
-                let rest = Next::Rest { until: until.min(end) };
+                let rest = Next::SleepUntil { until: until.min(end) };
                 return if now.monotonic < end { rest } else { Next::Done(self.over(wait)) };
             }
             return self.next(wait, now);
         };
-        if slept && *seen == Seen::Trouble(Trouble::Transient) && now.monotonic < wait.until {
+        if slept
+            && *seen == PollResult::Failure(PollFailure::Transient)
+            && now.monotonic < wait.until
+        {
             // The machine slept while the poll was under way, and its connection did not live through that.
             self.last_poll = Some(now.monotonic);
             wait.poll_at_once(now);
@@ -221,7 +236,7 @@ impl Life {
         }
         let was_last = wait.last;
         let pause = match seen {
-            Seen::Status(status) => {
+            PollResult::Status(status) => {
                 (wait.rate_limits, wait.certificates, wait.http_errors) = (0, 0, 0);
                 if let Some(sms) = self.observe(now, status, wait.plan.accept_same_code) {
                     return Next::Done(Outcome::Code(sms));
@@ -231,7 +246,7 @@ impl Life {
                 }
                 wait.plan.interval
             }
-            Seen::Trouble(trouble) => {
+            PollResult::Failure(trouble) => {
                 // Before this wait may end by it: the next one keeps its distance too.
                 self.last_poll = Some(now.monotonic);
                 match self.pause_after(wait, now, *trouble) {
@@ -260,13 +275,13 @@ impl Life {
     }
 
     /// The pause that a trouble asks for; `None` where it ends the wait.
-    fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: Trouble) -> Option<Duration> {
+    fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: PollFailure) -> Option<Duration> {
         let interval = wait.plan.interval;
         // What lies between two of a kind shows that it may pass.
-        if trouble != Trouble::Certificate {
+        if trouble != PollFailure::Certificate {
             wait.certificates = 0;
         }
-        if trouble != Trouble::Http {
+        if trouble != PollFailure::Http {
             wait.http_errors = 0;
         }
         let mut count = |counter: fn(&mut Wait) -> &mut u32, most: u32| {
@@ -274,19 +289,19 @@ impl Life {
             (*counter(wait) < most).then_some(interval)
         };
         match trouble {
-            Trouble::Transient => Some(interval),
-            Trouble::Blocked => Some(interval.max(BLOCKED_PAUSE)),
-            Trouble::Certificate => count(|wait| &mut wait.certificates, CERTIFICATES),
-            Trouble::Http => count(|wait| &mut wait.http_errors, HTTP_ERRORS),
-            Trouble::Fatal => None,
-            Trouble::NotFound => {
+            PollFailure::Transient => Some(interval),
+            PollFailure::Blocked => Some(interval.max(BLOCKED_PAUSE)),
+            PollFailure::Certificate => count(|wait| &mut wait.certificates, CERTIFICATES),
+            PollFailure::Http => count(|wait| &mut wait.http_errors, HTTP_ERRORS),
+            PollFailure::Fatal => None,
+            PollFailure::NotFound => {
                 let young = |bought: Moment| now.monotonic.saturating_sub(bought.monotonic) <= LAG;
                 self.bought.is_some_and(young).then_some(interval)
             }
-            Trouble::RateLimited(told) => {
+            PollFailure::RateLimited(retry_after) => {
                 wait.rate_limits += 1;
                 let stretched = interval.saturating_mul(1 << wait.rate_limits.min(4));
-                Some(told.unwrap_or(stretched).min(LONGEST_PAUSE).max(interval))
+                Some(retry_after.unwrap_or(stretched).min(LONGEST_PAUSE).max(interval))
             }
         }
     }
@@ -332,7 +347,7 @@ impl Life {
             return if now.monotonic >= limit {
                 Next::Done(self.over(wait))
             } else {
-                Next::Rest { until: limit }
+                Next::SleepUntil { until: limit }
             };
         }
         let give_up = if wait.last || wait.due >= limit {
@@ -351,7 +366,7 @@ impl Life {
     /// How a wait ends whose time is over.
     pub(crate) fn over(&self, wait: &Wait) -> Outcome {
         match self.expiry {
-            Some(expiry) if expiry.ends_waits() < wait.until => Outcome::Ended(End::Expired),
+            Some(expiry) if expiry.ends_waits() < wait.until => Outcome::Ended(Ending::Expired),
             _ => Outcome::TimedOut,
         }
     }

@@ -13,11 +13,11 @@ use ureq::unversioned::transport::{
     ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport, time,
 };
 
-use super::call::Call;
 use super::connect::TcpConnector;
-use super::http1::Http1;
+use super::exchange::Call;
+use super::http1_connection::Http1;
 use super::reply::RawReply;
-use super::resolve::{Later, Names};
+use super::resolve::{DnsCache, NoopResolver};
 use super::tls::TlsConnector;
 use super::{Lane, Phase};
 
@@ -28,28 +28,28 @@ const IDLE_AGE: Duration = Duration::from_secs(4);
 type Open = dyn Fn(&ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> + Send + Sync;
 
 /// Serves calls: reads on a kept connection where there is one, charges always on one of their own.
-pub(super) struct Connections {
+pub(super) struct ConnectionPool {
     /// Scheme, host and port of the service.
     root: Uri,
     /// What the connectors ask for; only the proxy is set.
     config: Config,
     open: Arc<Open>,
-    kept: Mutex<Kept>,
+    kept: Mutex<IdlePool>,
 }
 
 /// Connections that wait for a request, each with the time since when. The newest stands last and is used first, so that those
 /// that are not needed grow old.
-struct Kept {
+struct IdlePool {
     idle: VecDeque<(Instant, Http1)>,
     most: usize,
 }
 
-impl Connections {
+impl ConnectionPool {
     /// Connections to the host of `root`, of which so many are kept at most.
     pub(super) fn new(
         root: Uri,
         proxy: Option<ureq::Proxy>,
-        names: Names,
+        names: DnsCache,
         tls: TlsConnector,
         most: usize,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Connections {
             root,
             config,
             open: Arc::new(open),
-            kept: Mutex::new(Kept { idle: VecDeque::new(), most }),
+            kept: Mutex::new(IdlePool { idle: VecDeque::new(), most }),
         }
     }
 
@@ -98,10 +98,10 @@ impl Connections {
         // ureq's timeouts are off: the call keeps time.
         let details = ConnectionDetails {
             uri: &self.root,
-            addrs: Later.empty(),
+            addrs: NoopResolver.empty(),
             config: &self.config,
             request_level: false,
-            resolver: &Later,
+            resolver: &NoopResolver,
             now: time::Instant::now(),
             timeout: NextTimeout::default(),
             current_time: Arc::new(time::Instant::now),
@@ -130,7 +130,7 @@ impl Connections {
     fn keep(&self, connection: Http1) {
         let now = Instant::now();
         let mut kept = self.lock();
-        let Kept { idle, most } = &mut *kept;
+        let IdlePool { idle, most } = &mut *kept;
         while idle.len() >= *most
             || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE)
         {
@@ -139,7 +139,7 @@ impl Connections {
         idle.push_back((now, connection));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, IdlePool> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -163,7 +163,7 @@ impl<In: Transport> Connector<In> for Tunnelled {
     }
 }
 
-impl fmt::Debug for Connections {
+impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("kept", &self.lock().idle.len()).finish_non_exhaustive()
     }

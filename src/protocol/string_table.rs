@@ -1,20 +1,20 @@
-//! Names that repeat, kept once.
+//! StringTable that repeat, kept once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Names by number, in the order they were first met in.
+/// StringTable by number, in the order they were first met in.
 ///
 /// A catalogue lists the same names under each of its entries, and mostly in the same order: so the name after the one that
 /// was asked for last is compared first, and nothing is hashed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names {
+pub(super) struct StringTable {
     list: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
     expected: usize,
 }
 
-impl Names {
+impl StringTable {
     /// The number of a name, which is added if it is new.
     pub(super) fn number(&mut self, name: &str) -> u32 {
         let at = if self.list.get(self.expected).is_some_and(|expected| **expected == *name) {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn a_name_has_one_number_whatever_the_order() {
-        let mut names = Names::default();
+        let mut names = StringTable::default();
         let numbers: Vec<u32> =
             ["a", "b", "c", "a", "b", "c", "c", "a", "a", ""].map(|name| names.number(name)).into();
         assert_eq!(numbers, [0, 1, 2, 0, 1, 2, 2, 0, 0, 3]);

@@ -1,7 +1,7 @@
 //! The life of one number: which codes came, what is still awaited, and when to ask the service next.
 //!
 //! Pure: the time is an argument, nothing sleeps and nothing knows sockets, so hours of waiting are tested in a
-//! millisecond. [`Life`] holds what is known; a [`Wait`] goes through [`Life::step`], which says what to do next. The
+//! millisecond. [`OrderState`] holds what is known; a [`Wait`] goes through [`OrderState::step`], which says what to do next. The
 //! invariants: a code that came once is never lost or hidden; no poll comes closer than the interval after the end of
 //! the one before; the last poll stands at the deadline, or so long before it that a slow reply is in time; a fault that
 //! may pass never ends a wait that was paid for.
@@ -12,7 +12,7 @@ mod wait;
 
 use std::time::{Duration, SystemTime};
 
-pub use wait::{Next, Outcome, POLL_INTERVAL, Plan, Seen, Trouble, Wait};
+pub(crate) use wait::{Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait};
 
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
@@ -26,7 +26,7 @@ const EARLY_CANCEL_PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of one activation.
 #[derive(Clone, Debug, Default)]
-pub struct Life {
+pub(crate) struct OrderState {
     bought: Option<Moment>,
     expiry: Option<Expiry>,
     /// Every code that came, oldest first.
@@ -36,7 +36,7 @@ pub struct Life {
     /// Set while the next code is awaited.
     next: Option<AwaitedNext>,
     /// What the service said.
-    end: Option<End>,
+    end: Option<Ending>,
     /// Whether a wait ended by the order's expiry: what our clock says, so that the next one asks all the same.
     lapsed: bool,
     last_poll: Option<Duration>,
@@ -51,7 +51,7 @@ pub struct Life {
 /// How an activation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum End {
+pub enum Ending {
     /// It was completed.
     Completed,
     /// It was cancelled, by its owner or by the service.
@@ -90,9 +90,9 @@ struct AwaitedNext {
     waiting_seen: bool,
 }
 
-impl Life {
+impl OrderState {
     /// The life of a number bought at `now`.
-    pub fn bought(now: Moment, expires_in: Option<Duration>) -> Self {
+    pub(crate) fn bought(now: Moment, expires_in: Option<Duration>) -> Self {
         let expiry = expires_in.and_then(|expires_in| {
             Some(Expiry {
                 wall: now.wall.checked_add(expires_in)?,
@@ -105,44 +105,44 @@ impl Life {
     }
 
     /// The code that came and was not asked to be replaced.
-    pub fn code(&self) -> Option<&Sms> {
+    pub(crate) fn code(&self) -> Option<&Sms> {
         self.latched.as_deref()
     }
 
     /// Every code that came, oldest first.
-    pub fn codes(&self) -> &[Sms] {
+    pub(crate) fn codes(&self) -> &[Sms] {
         &self.codes
     }
 
     /// How the activation ended, as far as it is known.
-    pub fn end(&self) -> Option<End> {
-        self.end.or(self.lapsed.then_some(End::Expired))
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        self.end.or(self.lapsed.then_some(Ending::Expired))
     }
 
     /// When the order expires, by the wall clock.
-    pub fn expires_at(&self) -> Option<SystemTime> {
+    pub(crate) fn expires_at(&self) -> Option<SystemTime> {
         self.expiry.map(|expiry| expiry.wall)
     }
 
-    /// Whether the service took back a code that it had shown.
-    pub fn went_backwards(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn went_backwards(&self) -> bool {
         self.went_backwards
     }
 
     /// Notes that the service ended the activation.
-    pub fn set_end(&mut self, end: End) {
+    pub(crate) fn set_ending(&mut self, end: Ending) {
         self.end = Some(end);
     }
 
     /// Notes that the service accepted the request for the next code.
-    pub fn next_code_requested(&mut self) {
+    pub(crate) fn next_code_requested(&mut self) {
         self.latched = None;
         self.next = Some(AwaitedNext { waiting_seen: false });
     }
 
     /// How long from `now` until the service lets the order be cancelled, after it refused once and may have said how old the
     /// order must be. Never nothing: the order may be younger than we think.
-    pub fn cancel_allowed_in(&self, now: Moment, least_age: Option<Duration>) -> Duration {
+    pub(crate) fn cancel_allowed_in(&self, now: Moment, least_age: Option<Duration>) -> Duration {
         let least_age = least_age.unwrap_or(EARLY_CANCEL);
         let age = self
             .bought
@@ -172,7 +172,12 @@ impl Life {
     }
 
     /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.
-    pub fn observe(&mut self, now: Moment, status: &Status, accept_same_code: bool) -> Option<Sms> {
+    pub(crate) fn observe(
+        &mut self,
+        now: Moment,
+        status: &Status,
+        accept_same_code: bool,
+    ) -> Option<Sms> {
         // A wait that begins after a suspend must know of it.
         self.notice_suspend(now);
         self.last_poll = Some(now.monotonic);
@@ -188,7 +193,7 @@ impl Life {
                 self.went_backwards |= self.latched.is_some() && self.end.is_none();
                 // The service has one word for both.
                 let over = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
-                self.end.get_or_insert(if over { End::Expired } else { End::Cancelled });
+                self.end.get_or_insert(if over { Ending::Expired } else { Ending::Cancelled });
             }
             Status::Other(_) => {}
         }
@@ -237,12 +242,12 @@ impl Life {
 
     /// A poll for an order which the wall clock calls expired did not bring its end: the clock may merely have been set. A
     /// service that still waits shows that it was; where the poll failed, the next one is asked.
-    fn doubt_suspend(&mut self, now: Moment, seen: &Seen) {
+    fn doubt_suspend(&mut self, now: Moment, seen: &PollResult) {
         if let Some(expiry) = &mut self.expiry
             && now.monotonic >= expiry.due()
         {
             expiry.is_doubted = true;
-            if matches!(seen, Seen::Status(Status::Waiting | Status::WaitingForNext { .. })) {
+            if matches!(seen, PollResult::Status(Status::Waiting | Status::WaitingForNext { .. })) {
                 expiry.suspended = Duration::ZERO;
             }
         }

@@ -7,9 +7,9 @@ use std::io::{self, ErrorKind};
 
 use ureq::unversioned::transport::{NextTimeout, Transport};
 
-use super::call::Call;
-use super::head::Flaw;
+use super::exchange::Call;
 use super::reply::{RawReply, ReplyReader};
+use super::response_head::Flaw;
 use super::{Cause, Phase};
 
 /// A connection to the service.
@@ -54,7 +54,7 @@ impl Http1 {
     fn receive(&mut self, call: &Call) -> io::Result<RawReply> {
         call.begin(Phase::Receive);
         let mut reader = ReplyReader::new(call.body_limit, call.gzip);
-        let refuse = |flaw: Flaw| call.fail(flaw.cause, flaw.what);
+        let refuse = |flaw: Flaw| call.fail(flaw.cause, flaw.reason);
         let mut had_head = false;
         loop {
             let ended = match self.0.await_input(NextTimeout::default()) {

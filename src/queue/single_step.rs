@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::operation::Job;
 use super::schedule::Pick;
 use super::{Queue, Ticket};
-use crate::{Cancel, Client, Result};
+use crate::{CancelToken, Client, Result};
 
 /// What there is to do in a queue.
 #[allow(missing_debug_implementations)] // a closure
-pub enum Step {
+pub enum SingleStep {
     /// Go on with an operation. Others may be begun before this one rests or ends.
     Work {
         /// Its ticket.
@@ -38,16 +38,16 @@ impl Queue {
 
     /// What a worker would do now. `task_first` is what it knows: whether it was at a call before.
     #[doc(hidden)]
-    pub fn step(&self, task_first: bool) -> Step {
+    pub fn step(&self, task_first: bool) -> SingleStep {
         let shared = Arc::clone(&self.shared);
         let mut state = self.shared.lock();
         loop {
             let ticket = match state.pick(&shared.client, task_first) {
                 Pick::Run(ticket, _) => ticket,
-                Pick::Until(at) => return Step::Rest(at),
-                Pick::Nothing => return Step::Nothing,
+                Pick::Until(at) => return SingleStep::Rest(at),
+                Pick::Nothing => return SingleStep::Nothing,
             };
-            let token = Cancel::new();
+            let token = CancelToken::new();
             let Some((job, handle)) = state.begin(&shared.client, ticket, &token) else {
                 // The time of a purchase is over: its ticket is completed.
                 shared.announce(&state);
@@ -56,7 +56,7 @@ impl Queue {
             drop(state);
             let is_call = matches!(job, Job::Call(_) | Job::Buy(..));
             let work = move || shared.run(ticket, job, &handle);
-            return Step::Work { ticket, is_call, work: Box::new(work) };
+            return SingleStep::Work { ticket, is_call, work: Box::new(work) };
         }
     }
 }

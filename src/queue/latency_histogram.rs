@@ -10,15 +10,15 @@ const STEPS: usize = 8;
 const DOUBLINGS: usize = 24;
 
 /// Counts by lateness.
-pub(super) struct Lateness([AtomicU32; STEPS * (DOUBLINGS + 1)]);
+pub(super) struct LatencyHistogram([AtomicU32; STEPS * (DOUBLINGS + 1)]);
 
-impl Default for Lateness {
+impl Default for LatencyHistogram {
     fn default() -> Self {
         Self(array::from_fn(|_| AtomicU32::new(0)))
     }
 }
 
-impl Lateness {
+impl LatencyHistogram {
     pub(super) fn note(&self, late: Duration) {
         self.0[step_of(late)].fetch_add(1, Ordering::Relaxed);
     }
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_is_not_there_any_more() {
-        let lateness = Lateness::default();
+        let lateness = LatencyHistogram::default();
         lateness.note(Duration::from_micros(5));
         lateness.note(Duration::from_micros(5));
         lateness.note(Duration::from_millis(3));

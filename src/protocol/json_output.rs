@@ -73,6 +73,12 @@ pub(crate) fn since_1970<S: Serializer>(
     time.map(millis_since_1970).serialize(serializer)
 }
 
+/// An id that is a number inside the library, as text: JavaScript numbers hold only 53 bits.
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
+pub(crate) fn id_text<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    id.map(|id| id.to_string()).serialize(serializer)
+}
+
 /// A duration in milliseconds, as large as there are.
 pub(crate) fn in_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)

@@ -9,10 +9,10 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use serde::{Serialize, Serializer};
 
 use crate::client::Answer;
-use crate::protocol::document::{document, fields};
+use crate::protocol::json_output::{document, fields};
 
 /// A value whose texts are lent to C until it is freed. It never changes, so any thread may look at it.
-pub(super) struct Held<T> {
+pub(super) struct WithCStrings<T> {
     value: T,
     /// The reply that it was read from; `None` where the value holds what there is of it.
     reply: Option<Vec<u8>>,
@@ -24,7 +24,7 @@ pub(super) struct Held<T> {
 #[derive(Default)]
 pub(super) struct Texts(Mutex<HashMap<(usize, usize), CString>>);
 
-impl<T> Held<T> {
+impl<T> WithCStrings<T> {
     pub(super) fn new(value: T) -> Self {
         Self { value, reply: None, texts: Texts::default(), json: OnceLock::new() }
     }
@@ -56,7 +56,7 @@ impl<T> Held<T> {
     }
 }
 
-impl<T> Deref for Held<T> {
+impl<T> Deref for WithCStrings<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -64,7 +64,7 @@ impl<T> Deref for Held<T> {
     }
 }
 
-impl<T: Serialize> Serialize for Held<T> {
+impl<T: Serialize> Serialize for WithCStrings<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(serializer)
     }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn texts_are_lent_once_and_stay_where_they_are() {
-        let held = Held::new(["4821".to_owned(), "a\0b".to_owned(), String::new()]);
+        let held = WithCStrings::new(["4821".to_owned(), "a\0b".to_owned(), String::new()]);
         let first = held.lend(&held[0]);
         for text in held.iter() {
             held.lend(text);

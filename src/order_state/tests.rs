@@ -13,19 +13,19 @@ fn at(seconds: f64) -> Moment {
     }
 }
 
-fn code(text: &str) -> Seen {
-    Seen::Status(Status::Received(Sms::new(text)))
+fn code(text: &str) -> PollResult {
+    PollResult::Status(Status::Received(Sms::new(text)))
 }
 
-const WAITING: Seen = Seen::Status(Status::Waiting);
+const WAITING: PollResult = PollResult::Status(Status::Waiting);
 
 /// Runs a wait against a service that answers at once with what `seen` says for the time of the poll; returns
 /// the times of the polls in milliseconds and how it ended, and when.
 fn run(
-    life: &mut Life,
+    life: &mut OrderState,
     start: f64,
     plan: Plan,
-    seen: impl FnMut(f64) -> Seen,
+    seen: impl FnMut(f64) -> PollResult,
 ) -> (Vec<u128>, Outcome, u128) {
     run_on(at, life, start, plan, seen)
 }
@@ -33,10 +33,10 @@ fn run(
 /// The same, on other clocks.
 fn run_on(
     at: impl Fn(f64) -> Moment,
-    life: &mut Life,
+    life: &mut OrderState,
     start: f64,
     plan: Plan,
-    mut seen: impl FnMut(f64) -> Seen,
+    mut seen: impl FnMut(f64) -> PollResult,
 ) -> (Vec<u128>, Outcome, u128) {
     let mut now = at(start);
     let mut wait = life.begin_wait(now, plan);
@@ -44,7 +44,7 @@ fn run_on(
     for _ in 0..10_000 {
         let until = match life.step(&mut wait, now, brought.take().as_ref(), 0) {
             Next::Done(outcome) => return (polls, outcome, now.monotonic.as_millis()),
-            Next::Rest { until } => until,
+            Next::SleepUntil { until } => until,
             Next::Poll { at: due, give_up } => {
                 assert!(give_up > due, "a poll needs time");
                 polls.push(due.as_millis());
@@ -62,8 +62,8 @@ fn timeout(seconds: u64) -> Plan {
     Plan { timeout: Duration::from_secs(seconds), ..PLAN }
 }
 
-fn new(expires_in: u64) -> Life {
-    Life::bought(at(0.0), Some(Duration::from_secs(expires_in)))
+fn new(expires_in: u64) -> OrderState {
+    OrderState::bought(at(0.0), Some(Duration::from_secs(expires_in)))
 }
 
 #[test]
@@ -174,18 +174,18 @@ fn waits_on_one_activation_share_their_polls() {
                 let plans =
                     [(starts[0], timeout(60)), (starts[1], timeout(17)), (starts[2], timeout(33))];
                 let (polls, ended) = run_together(latency, code_at, &plans);
-                let what = format!("{latency} {code_at} {starts:?}: {polls:?} {ended:?}");
-                assert!(polls.windows(2).all(|pair| pair[1].0 >= pair[0].1 + 5000), "{what}");
+                let reason = format!("{latency} {code_at} {starts:?}: {polls:?} {ended:?}");
+                assert!(polls.windows(2).all(|pair| pair[1].0 >= pair[0].1 + 5000), "{reason}");
                 for ((start, plan), (outcome, end)) in plans.iter().zip(&ended) {
                     let limit = u128::from(*start) + plan.timeout.as_millis();
-                    assert!(*end <= limit + latency.max(1000), "{what}");
+                    assert!(*end <= limit + latency.max(1000), "{reason}");
                     match outcome {
                         Outcome::Code(sms) => assert_eq!(sms.code, "7"),
                         other => {
                             assert_eq!(
                                 (other, code_at + 5000 + latency > limit),
                                 (&Outcome::TimedOut, true),
-                                "{what}"
+                                "{reason}"
                             );
                         }
                     }
@@ -202,7 +202,7 @@ fn a_wait_that_is_given_up_leaves_its_poll_to_the_others() {
     assert!(
         matches!(life.step(&mut first, at(0.0), None, 0), Next::Poll { at, .. } if at.is_zero())
     );
-    assert!(matches!(life.step(&mut second, at(0.0), None, 0), Next::Rest { .. }));
+    assert!(matches!(life.step(&mut second, at(0.0), None, 0), Next::SleepUntil { .. }));
     life.give_up(&first);
     assert!(matches!(life.step(&mut second, at(1.0), None, 0), Next::Poll { .. }));
 }
@@ -214,7 +214,7 @@ fn a_code_is_returned_when_it_is_seen_and_kept_after() {
     let (polls, outcome, _) = run(&mut life, 0.0, PLAN, late);
     assert_eq!(polls, [0, 5000, 10_000, 15_000]);
     assert_eq!(outcome, Outcome::Code(Sms::new("12:34")));
-    life.set_end(End::Cancelled);
+    life.set_ending(Ending::Cancelled);
     let (polls, outcome, _) =
         run(&mut life, 20.0, PLAN, |_| panic!("nothing is asked for what is there"));
     assert_eq!((polls.len(), outcome), (0, Outcome::Code(Sms::new("12:34"))));
@@ -223,24 +223,27 @@ fn a_code_is_returned_when_it_is_seen_and_kept_after() {
 #[test]
 fn only_an_order_that_is_over_ends_a_wait_early() {
     let ended = |end| Outcome::Ended(end);
-    let cancelled = Seen::Status(Status::Cancelled);
-    assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(End::Cancelled));
+    let cancelled = PollResult::Status(Status::Cancelled);
+    assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(Ending::Cancelled));
     let (polls, outcome, end) = run(&mut new(20), 0.0, PLAN, |_| WAITING);
-    assert_eq!((polls, outcome, end), (vec![0, 5000, 10_000, 20_000], ended(End::Expired), 20_000));
+    assert_eq!(
+        (polls, outcome, end),
+        (vec![0, 5000, 10_000, 20_000], ended(Ending::Expired), 20_000)
+    );
     let (polls, outcome, _) = run(&mut new(20), 100.0, PLAN, |_| code("7"));
     assert_eq!(
         (polls.len(), outcome),
         (1, Outcome::Code(Sms::new("7"))),
         "an expired order is asked once more"
     );
-    let odd = |_| Seen::Status(Status::Other("STATUS_NEW".to_owned()));
+    let odd = |_| PollResult::Status(Status::Other("STATUS_NEW".to_owned()));
     assert_eq!(run(&mut new(1200), 0.0, PLAN, odd).1, Outcome::TimedOut);
 }
 
 #[test]
 fn trouble_passes_or_ends_the_wait() {
-    use Trouble::{Blocked, Certificate, Fatal, Http, NotFound, RateLimited, Transient};
-    let told = |seconds| RateLimited(Some(Duration::from_secs(seconds)));
+    use PollFailure::{Blocked, Certificate, Fatal, Http, NotFound, RateLimited, Transient};
+    let retry_after = |seconds| RateLimited(Some(Duration::from_secs(seconds)));
     for (trouble, polls, outcome) in [
         (Transient, 12, Outcome::TimedOut),
         (Fatal, 1, Outcome::Failed),
@@ -248,26 +251,26 @@ fn trouble_passes_or_ends_the_wait() {
         (Http, 5, Outcome::Failed),
         (NotFound, 5, Outcome::Failed),
         (Blocked, 3, Outcome::TimedOut),
-        (told(20), 4, Outcome::TimedOut),
-        (told(86_400), 2, Outcome::TimedOut),
-        (told(1), 12, Outcome::TimedOut),
+        (retry_after(20), 4, Outcome::TimedOut),
+        (retry_after(86_400), 2, Outcome::TimedOut),
+        (retry_after(1), 12, Outcome::TimedOut),
         (RateLimited(None), 4, Outcome::TimedOut),
     ] {
-        let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| Seen::Trouble(trouble));
+        let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| PollResult::Failure(trouble));
         assert_eq!((made.len(), ended), (polls, outcome), "{trouble:?} {made:?}");
     }
-    let mut taken_up = Life::default();
-    assert_eq!(run(&mut taken_up, 0.0, PLAN, |_| Seen::Trouble(NotFound)).0.len(), 1);
+    let mut claimed = OrderState::default();
+    assert_eq!(run(&mut claimed, 0.0, PLAN, |_| PollResult::Failure(NotFound)).0.len(), 1);
 }
 
 #[test]
 fn only_trouble_in_a_row_ends_a_wait() {
-    use Trouble::{Certificate, Http, Transient};
+    use PollFailure::{Certificate, Http, Transient};
     for trouble in [Certificate, Http] {
         let mut polls = 0;
         let (made, ended, _) = run(&mut new(1200), 0.0, PLAN, |_| {
             polls += 1;
-            Seen::Trouble(if polls % 2 == 0 { Transient } else { trouble })
+            PollResult::Failure(if polls % 2 == 0 { Transient } else { trouble })
         });
         assert_eq!((made.len(), ended), (12, Outcome::TimedOut), "{trouble:?}");
     }
@@ -275,7 +278,7 @@ fn only_trouble_in_a_row_ends_a_wait() {
 
 #[test]
 fn the_old_code_is_not_the_next_one() {
-    let retry = || Seen::Status(Status::WaitingForNext { last_code: Some("1".to_owned()) });
+    let retry = || PollResult::Status(Status::WaitingForNext { last_code: Some("1".to_owned()) });
     let repeat = || Outcome::Code(Sms { is_repeat: true, ..Sms::new("1") });
     let asked_again = || {
         let mut life = new(1200);
@@ -361,10 +364,10 @@ fn a_suspend_polls_at_once_and_expires_by_the_wall_clock() {
     assert!(
         matches!(life.step(&mut wait, now, None, 0), Next::Poll { at, .. } if at == now.monotonic)
     );
-    let cancelled = Seen::Status(Status::Cancelled);
+    let cancelled = PollResult::Status(Status::Cancelled);
     assert_eq!(
         life.step(&mut wait, now, Some(&cancelled), 0),
-        Next::Done(Outcome::Ended(End::Expired))
+        Next::Done(Outcome::Ended(Ending::Expired))
     );
 }
 
@@ -386,12 +389,12 @@ fn a_clock_that_was_set_changes_nothing() {
         let outcome = loop {
             match life.step(&mut wait, now, Some(&WAITING), 0) {
                 Next::Poll { at, .. } => now = moved(at.as_secs_f64()),
-                Next::Rest { until } => now = moved(until.as_secs_f64()),
+                Next::SleepUntil { until } => now = moved(until.as_secs_f64()),
                 Next::Done(outcome) => break outcome,
             }
             polls += 1;
         };
-        assert_eq!(outcome, Outcome::Ended(End::Expired));
+        assert_eq!(outcome, Outcome::Ended(Ending::Expired));
         assert!((230..=240).contains(&polls), "{polls} polls in 20 minutes");
     }
 }
@@ -408,12 +411,12 @@ fn failed_polls_after_the_clock_was_set_do_not_make_the_order_expire() {
     for (answer, outcome) in [
         (WAITING, Outcome::TimedOut),
         (code("7"), Outcome::Code(Sms::new("7"))),
-        (Seen::Status(Status::Cancelled), Outcome::Ended(End::Expired)),
-        (Seen::Trouble(Trouble::Transient), Outcome::TimedOut),
+        (PollResult::Status(Status::Cancelled), Outcome::Ended(Ending::Expired)),
+        (PollResult::Failure(PollFailure::Transient), Outcome::TimedOut),
     ] {
         let seen = |now: f64| match now {
             ..10.0 => WAITING,
-            ..30.0 => Seen::Trouble(Trouble::Transient),
+            ..30.0 => PollResult::Failure(PollFailure::Transient),
             _ => answer.clone(),
         };
         let (polls, ended, _) = run_on(set_at_10, &mut new(1200), 0.0, timeout(600), seen);
@@ -425,18 +428,18 @@ fn failed_polls_after_the_clock_was_set_do_not_make_the_order_expire() {
 
 #[test]
 fn an_order_that_only_our_clock_calls_over_is_asked_for_by_the_next_wait_too() {
-    let transient = Seen::Trouble(Trouble::Transient);
-    let cancelled = Seen::Status(Status::Cancelled);
+    let transient = PollResult::Failure(PollFailure::Transient);
+    let cancelled = PollResult::Status(Status::Cancelled);
     // The next wait keeps its distance; what the service said of the end stands.
     for (answer, polls) in [(WAITING, vec![25_000]), (transient, vec![25_000]), (cancelled, vec![])]
     {
         let mut life = new(20);
         let seen = |now: f64| if now < 20.0 { WAITING } else { answer.clone() };
-        assert_eq!(run(&mut life, 0.0, PLAN, seen).1, Outcome::Ended(End::Expired));
-        assert_eq!(life.end(), Some(End::Expired));
+        assert_eq!(run(&mut life, 0.0, PLAN, seen).1, Outcome::Ended(Ending::Expired));
+        assert_eq!(life.ending(), Some(Ending::Expired));
         let (made, outcome, _) = run(&mut life, 21.0, PLAN, |_| code("7"));
         let expected = if polls.is_empty() {
-            Outcome::Ended(End::Expired)
+            Outcome::Ended(Ending::Expired)
         } else {
             Outcome::Code(Sms::new("7"))
         };
@@ -464,7 +467,7 @@ fn who_waits_for_the_poll_of_another_at_the_expiry_gets_its_code() {
     let (mut first, mut second) =
         (life.begin_wait(at(11.0), PLAN), life.begin_wait(at(11.0), PLAN));
     assert!(matches!(life.step(&mut first, at(20.0), None, 0), Next::Poll { .. }));
-    assert!(matches!(life.step(&mut second, at(22.0), None, 0), Next::Rest { .. }));
+    assert!(matches!(life.step(&mut second, at(22.0), None, 0), Next::SleepUntil { .. }));
     life.step(&mut first, at(23.0), Some(&code("7")), 0);
     assert_eq!(life.step(&mut second, at(23.0), None, 0), Next::Done(Outcome::Code(Sms::new("7"))));
 }
@@ -475,10 +478,10 @@ fn settings_without_measure_are_bounded() {
     let (polls, outcome, _) = run(&mut new(7200), 0.0, plan, |_| WAITING);
     assert_eq!(
         (polls.len(), outcome),
-        (2, Outcome::Ended(End::Expired)),
+        (2, Outcome::Ended(Ending::Expired)),
         "at once and at the expiry"
     );
-    let mut forever = Life::bought(at(0.0), Some(Duration::MAX));
+    let mut forever = OrderState::bought(at(0.0), Some(Duration::MAX));
     assert_eq!(run(&mut forever, 0.0, timeout(13), |_| WAITING).1, Outcome::TimedOut);
     let plan = Plan { interval: Duration::ZERO, ..timeout(13) };
     assert_eq!(run(&mut new(1200), 0.0, plan, |_| WAITING).0, [0, 5000, 13_000]);
@@ -503,7 +506,7 @@ fn a_long_interval_does_not_cost_the_poll_at_the_deadline() {
 #[test]
 fn a_wait_that_follows_one_that_was_refused_keeps_its_distance() {
     let mut life = new(1200);
-    let refused = run(&mut life, 0.0, PLAN, |_| Seen::Trouble(Trouble::Fatal));
+    let refused = run(&mut life, 0.0, PLAN, |_| PollResult::Failure(PollFailure::Fatal));
     assert_eq!((refused.0, refused.1), (vec![0], Outcome::Failed));
     assert_eq!(run(&mut life, 1.0, timeout(5), |_| WAITING).0, [6000]);
 }
@@ -524,7 +527,7 @@ fn jitter_only_delays() {
 #[test]
 fn an_early_cancel_is_allowed_at_the_age_that_the_service_names_or_after_two_minutes() {
     let bought = new(1200);
-    let taken_up = Life::default();
+    let claimed = OrderState::default();
     for (life, now, least_age, allowed) in [
         (&bought, 30, None, 90),
         (&bought, 300, None, 1),
@@ -532,8 +535,8 @@ fn an_early_cancel_is_allowed_at_the_age_that_the_service_names_or_after_two_min
         (&bought, 100, Some(100), 1),
         (&bought, 100, Some(90), 1),
         (&bought, 100, Some(u64::MAX), u64::MAX - 100),
-        (&taken_up, 100, None, 120),
-        (&taken_up, 100, Some(90), 90),
+        (&claimed, 100, None, 120),
+        (&claimed, 100, Some(90), 90),
     ] {
         let least_age = least_age.map(Duration::from_secs);
         let pause = life.cancel_allowed_in(at(f64::from(now)), least_age);
@@ -570,9 +573,9 @@ fn a_code_that_the_service_takes_back_is_noticed_and_kept() {
     assert!(!life.went_backwards());
     let mut life = new(1200);
     life.observe(at(1.0), &received(), false);
-    life.set_end(End::Completed);
+    life.set_ending(Ending::Completed);
     life.observe(at(6.0), &cancelled(), false);
-    assert_eq!((life.went_backwards(), life.end()), (false, Some(End::Completed)));
+    assert_eq!((life.went_backwards(), life.ending()), (false, Some(Ending::Completed)));
 }
 
 #[test]
@@ -588,21 +591,23 @@ fn codes_that_nobody_asked_for_are_kept_once_beside_the_first() {
 
 #[test]
 fn a_cancelled_order_whose_time_is_over_expired() {
-    for (seconds, end) in [(19.9, End::Cancelled), (20.0, End::Expired), (21.0, End::Expired)] {
+    for (seconds, end) in
+        [(19.9, Ending::Cancelled), (20.0, Ending::Expired), (21.0, Ending::Expired)]
+    {
         let mut life = new(20);
         life.observe(at(seconds), &Status::Cancelled, false);
-        assert_eq!(life.end(), Some(end), "{seconds} s");
+        assert_eq!(life.ending(), Some(end), "{seconds} s");
     }
-    let mut taken_up = Life::default();
-    taken_up.observe(at(5000.0), &Status::Cancelled, false);
-    assert_eq!((taken_up.end(), taken_up.expires_at()), (Some(End::Cancelled), None));
+    let mut claimed = OrderState::default();
+    claimed.observe(at(5000.0), &Status::Cancelled, false);
+    assert_eq!((claimed.ending(), claimed.expires_at()), (Some(Ending::Cancelled), None));
     assert_eq!(new(20).expires_at(), Some(at(20.0).wall));
 }
 
 #[test]
 fn the_longest_interval_is_an_hour_and_the_longest_wait_thirty_days() {
     let plan = Plan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
-    let mut life = Life::default();
+    let mut life = OrderState::default();
     let mut wait = life.begin_wait(at(0.0), plan);
     assert_eq!(life.limit(&wait), Duration::from_secs(2_592_000));
     life.step(&mut wait, at(0.0), None, 0);
@@ -652,13 +657,13 @@ fn who_waits_for_the_poll_of_another_rests_until_it_must_be_over() {
     );
     let Next::Poll { give_up, .. } = life.step(&mut first, at(0.0), None, 0) else { panic!() };
     let over = give_up + Duration::from_millis(900);
-    assert_eq!(life.step(&mut second, at(0.0), None, 0), Next::Rest { until: over });
+    assert_eq!(life.step(&mut second, at(0.0), None, 0), Next::SleepUntil { until: over });
     // What somebody else saw does not end the poll that is under way.
     life.step(&mut second, at(0.1), Some(&WAITING), 0);
-    assert_eq!(life.step(&mut second, at(0.2), None, 0), Next::Rest { until: over });
+    assert_eq!(life.step(&mut second, at(0.2), None, 0), Next::SleepUntil { until: over });
     // A wait whose own time is over first rests no longer than that.
     let end = Duration::from_millis(3900);
-    assert_eq!(life.step(&mut short, at(0.3), None, 0), Next::Rest { until: end });
+    assert_eq!(life.step(&mut short, at(0.3), None, 0), Next::SleepUntil { until: end });
     assert_eq!(life.step(&mut short, at(3.9), None, 0), Next::Done(Outcome::TimedOut));
     assert!(matches!(life.step(&mut second, at(over.as_secs_f64()), None, 0), Next::Poll { .. }));
 }
@@ -666,7 +671,7 @@ fn who_waits_for_the_poll_of_another_rests_until_it_must_be_over() {
 #[test]
 fn a_wait_as_long_as_the_order_times_out() {
     assert_eq!(run(&mut new(60), 0.0, timeout(60), |_| WAITING).1, Outcome::TimedOut);
-    assert_eq!(run(&mut new(60), 0.0, timeout(61), |_| WAITING).1, Outcome::Ended(End::Expired));
+    assert_eq!(run(&mut new(60), 0.0, timeout(61), |_| WAITING).1, Outcome::Ended(Ending::Expired));
 }
 
 #[test]
@@ -684,7 +689,7 @@ fn a_short_wait_after_a_suspend_polls_at_once() {
 fn a_suspend_before_a_poll_was_sent_asks_for_no_other_and_one_after_it_does() {
     // Held back by a pause, the poll of 0 s is sent at 10 s and fails at 12 s; the machine sleeps for an hour before or after.
     for (slept_before, next) in [(true, 17), (false, 12)] {
-        let mut life = Life::bought(at(0.0), Some(Duration::from_secs(86_400)));
+        let mut life = OrderState::bought(at(0.0), Some(Duration::from_secs(86_400)));
         let mut wait = life.begin_wait(at(0.0), timeout(600));
         assert!(matches!(life.step(&mut wait, at(0.0), None, 0), Next::Poll { .. }));
         let hour = Duration::from_secs(3600);
@@ -693,9 +698,12 @@ fn a_suspend_before_a_poll_was_sent_asks_for_no_other_and_one_after_it_does() {
             Moment { wall: now.wall + if slept { hour } else { Duration::ZERO }, ..now }
         };
         life.polling(after(10.0, slept_before));
-        let Next::Poll { at, .. } =
-            life.step(&mut wait, after(12.0, true), Some(&Seen::Trouble(Trouble::Transient)), 0)
-        else {
+        let Next::Poll { at, .. } = life.step(
+            &mut wait,
+            after(12.0, true),
+            Some(&PollResult::Failure(PollFailure::Transient)),
+            0,
+        ) else {
             panic!("the wait goes on")
         };
         assert_eq!(at.as_secs(), next, "{slept_before}");
