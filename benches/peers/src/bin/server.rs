@@ -19,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-const REPLY: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
-    Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: bench\r\nContent-Length: 16\r\n\r\nSTATUS_WAIT_CODE";
+const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: bench\r\nContent-Length: 16\r\n\r\n\
+    STATUS_WAIT_CODE";
 
 #[derive(Default)]
 struct State {
@@ -133,8 +133,8 @@ fn stats(state: &mut State) -> String {
     };
     let polls = std::mem::take(&mut state.polls);
     format!(
-        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\"gap_max_us\":{},\
-         \"connections\":{},\"open\":{},\"cpu_us\":{}}}",
+        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\
+         \"gap_max_us\":{},\"connections\":{},\"open\":{},\"cpu_us\":{}}}",
         at(0.0),
         at(0.5),
         at(0.99),
