@@ -39,12 +39,18 @@ test('the inbox', { timeout: 60_000 }, async (t) => {
 
 test('the quickstart', { timeout: 300_000 }, async (t) => {
   const shell = promisify(execFile)
-  await shell('cargo', ['build', '--quiet', '--features', 'sandbox', '--example', 'quickstart'], { cwd: CHECKOUT })
-  // On a terminal of its own, where it shows how long it has waited.
-  const command = QUICKSTART.replace('run', 'run --quiet')
-  const { stdout } = await shell('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+  await shell('cargo', ['build', '--quiet', '--features', 'sandbox', '--example', 'quickstart'], {
     cwd: CHECKOUT
   })
+  // On a terminal of its own, where it shows how long it has waited.
+  const command = QUICKSTART.replace('run', 'run --quiet')
+  const { stdout } = await shell(
+    'script',
+    ['--quiet', '--return', '--command', command, '/dev/null'],
+    {
+      cwd: CHECKOUT
+    }
+  )
   const lines = stdout.trimEnd().split(/\r?\n/)
   // What a line was overwritten with.
   const shown = lines.map((line) =>

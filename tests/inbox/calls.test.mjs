@@ -42,14 +42,18 @@ const CURL_ALONE = ['action=getEverything', 'action=getStatus', 'action=setStatu
 function meaning(request) {
   const params = Object.fromEntries(new URLSearchParams(request))
   const action =
-    { getNumberV2: 'getNumber', getServices: 'getServicesList', getStatusV2: 'getStatus' }[params.action] ??
-    params.action
-  if (action === 'getOrders') Object.assign(params, { limit: params.limit ?? '20', page: params.page ?? '1' })
+    { getNumberV2: 'getNumber', getServices: 'getServicesList', getStatusV2: 'getStatus' }[
+      params.action
+    ] ?? params.action
+  if (action === 'getOrders')
+    Object.assign(params, { limit: params.limit ?? '20', page: params.page ?? '1' })
   const { format, action: _, maxPrice, ...others } = params
   return JSON.stringify([action, maxPrice && Number(maxPrice), Object.entries(others).sort()])
 }
 
-test('the call of each row, in each language, makes the request of the row', { timeout: 300_000 }, async (t) => {
+test('the call of each row, in each language, makes the request of the row', {
+  timeout: 300_000
+}, async (t) => {
   const { sandbox, key, page, control } = await open(t)
   const bought = await ask(sandbox, key, 'action=getNumber&service=zz_multi&country=22')
   const id = bought.split(':')[1]
@@ -66,7 +70,10 @@ test('the call of each row, in each language, makes the request of the row', { t
   const shown = Object.fromEntries(languages.map((language) => [language, []]))
   for (let at = asked.length - 1; at >= 0; at--) {
     const row = page.locator(`#log-window li[data-key="${at + 1}"]`)
-    await page.evaluate((top) => (document.querySelector('#log-window').scrollTop = top), (asked.length - 1 - at) * 30)
+    await page.evaluate(
+      (top) => (document.querySelector('#log-window').scrollTop = top),
+      (asked.length - 1 - at) * 30
+    )
     await row.getByRole('button').click()
     for (const language of languages) {
       await page.locator(`.tabs input[value="${language}"]`).check({ force: true })
@@ -83,10 +90,12 @@ test('the call of each row, in each language, makes the request of the row', { t
   const env = { ...process.env, SASTAOTP_API_KEY: key, SASTAOTP_BASE_URL: sandbox.url }
   const programs = {
     curl: async (calls) => {
-      for (const call of calls) await run('sh', ['-c', `${call} --silent --fail-with-body || true`], { env })
+      for (const call of calls)
+        await run('sh', ['-c', `${call} --silent --fail-with-body || true`], { env })
     },
     rust: async (calls) => {
-      const tried = (call) => `    tried((|| -> Result<(), Box<dyn std::error::Error>> {\n${call}\nOk(()) })());\n`
+      const tried = (call) =>
+        `    tried((|| -> Result<(), Box<dyn std::error::Error>> {\n${call}\nOk(()) })());\n`
       const tell =
         'fn tried(call: Result<(), Box<dyn std::error::Error>>) { if let Err(error) = call { println!("{error}"); } }\n'
       writeFileSync(
@@ -98,11 +107,14 @@ test('the call of each row, in each language, makes the request of the row', { t
         `[package]\nname = "calls"\nedition = "2024"\n[workspace]\n[dependencies]\nsastaotp = { path = ${JSON.stringify(CHECKOUT)} }\n`
       )
       await run('cp', [path.join(CHECKOUT, 'Cargo.lock'), SCRATCH])
-      await run('cargo', ['run', '--quiet', '--manifest-path', path.join(SCRATCH, 'Cargo.toml')], { env })
+      await run('cargo', ['run', '--quiet', '--manifest-path', path.join(SCRATCH, 'Cargo.toml')], {
+        env
+      })
     },
     c: async (calls) => {
       const [source, program] = ['calls.c', 'calls'].map((name) => path.join(SCRATCH, name))
-      const block = (call) => `{\n${call}\nif (status != SASTAOTP_OK) puts(sastaotp_error_message(error));\n}\n`
+      const block = (call) =>
+        `{\n${call}\nif (status != SASTAOTP_OK) puts(sastaotp_error_message(error));\n}\n`
       writeFileSync(
         source,
         `#include <stdio.h>\n#include <sastaotp.h>\nint main(void) {\n${calls.map(block).join('')}return 0; }\n`
@@ -111,7 +123,16 @@ test('the call of each row, in each language, makes the request of the row', { t
       // Linked by its path, whatever its name in itself is.
       const found = ['-L', path.dirname(library), '-lsastaotp', `-Wl,-rpath,${SCRATCH}`]
       await run('sh', ['-c', `ln -sf '${library}' '${SCRATCH}/libsastaotp.so.0'`])
-      await run('cc', ['-Wall', '-Werror', '-I', path.join(CHECKOUT, 'include'), source, '-o', program, ...found])
+      await run('cc', [
+        '-Wall',
+        '-Werror',
+        '-I',
+        path.join(CHECKOUT, 'include'),
+        source,
+        '-o',
+        program,
+        ...found
+      ])
       await run(program, [], { env: { ...env, LD_LIBRARY_PATH: path.dirname(library) } })
     },
     python: async (calls) => {

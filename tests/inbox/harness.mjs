@@ -29,7 +29,11 @@ export async function openPage(t, sandbox, options = {}) {
   const { width = 1280, height = 900, colorScheme = 'light' } = options
   const { key = `canary-${randomBytes(12).toString('hex')}` } = options
   const client = sandbox.client({ apiKey: key })
-  const context = await browser.newContext({ viewport: { width, height }, colorScheme, reducedMotion: 'reduce' })
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme,
+    reducedMotion: 'reduce'
+  })
   t.after(() => context.close())
   const page = await context.newPage()
   const wrong = []
@@ -58,7 +62,12 @@ export async function many(count, act, at_once = 16) {
 export async function work(client, control) {
   const buy = (service) => client.getNumber(service, { country: '22', acceptAnyPrice: true })
   await control('seed', { delivery: 'manual' })
-  const [done, gone, tg, wa] = [await buy('zz_never'), await buy('zz_never'), await buy('tg'), await buy('wa')]
+  const [done, gone, tg, wa] = [
+    await buy('zz_never'),
+    await buy('zz_never'),
+    await buy('tg'),
+    await buy('wa')
+  ]
   await control('sms', { id: done.id, text: 'Your code is 204117' })
   await done.complete()
   await control('provider_cancel', { id: gone.id })
@@ -74,5 +83,10 @@ export async function work(client, control) {
   await buy('ig').catch(() => {})
   await control('faults', { fault: 'H07', match: { action: 'getBalance' } })
   await client.getBalance()
-  await control('faults', { fault: 'N06', variant: 'rst', match: { action: 'getNumber' }, times: 2 })
+  await control('faults', {
+    fault: 'N06',
+    variant: 'rst',
+    match: { action: 'getNumber' },
+    times: 2
+  })
 }

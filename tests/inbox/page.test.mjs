@@ -10,7 +10,9 @@ import { ask, many, open, openPage, PICTURES, work } from './harness.mjs'
 const NUMBER = { country: '22', maxPrice: 100 }
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-test('an SMS that is sent from the page reaches the client that waits for it', { timeout: 60_000 }, async (t) => {
+test('an SMS that is sent from the page reaches the client that waits for it', {
+  timeout: 60_000
+}, async (t) => {
   const { client, page, key, wrong } = await open(t)
   await page.getByText('No number has been bought').waitFor()
   const number = await client.getNumber('zz_never', NUMBER)
@@ -59,10 +61,15 @@ test('a fault is armed, met by the client and disarmed', { timeout: 60_000 }, as
   await banner.getByText('3 more').waitFor()
   await banner.getByRole('button', { name: 'Disarm all' }).click()
   await banner.waitFor({ state: 'hidden' })
-  assert.equal(await page.getByRole('switch', { name: /^N06/ }).getAttribute('aria-checked'), 'false')
+  assert.equal(
+    await page.getByRole('switch', { name: /^N06/ }).getAttribute('aria-checked'),
+    'false'
+  )
 })
 
-test('the clock is advanced to an expiry, and the money comes back', { timeout: 60_000 }, async (t) => {
+test('the clock is advanced to an expiry, and the money comes back', {
+  timeout: 60_000
+}, async (t) => {
   const { client, page, control } = await open(t)
   const number = await client.getNumber('zz_never', NUMBER)
   const row = page.locator('#numbers-window li', { hasText: number.phoneNumber })
@@ -93,10 +100,14 @@ test('the clock is advanced to an expiry, and the money comes back', { timeout: 
   await page.getByRole('button', { name: 'Set' }).click()
   await page.locator('#balance', { hasText: '7.50' }).waitFor()
   await assert.rejects(client.getNumber('zz_never', NUMBER), { code: 'NO_BALANCE' })
-  await page.locator('#log-window .refused', { hasText: 'it costs 10.00 and the wallet has less' }).waitFor()
+  await page
+    .locator('#log-window .refused', { hasText: 'it costs 10.00 and the wallet has less' })
+    .waitFor()
 })
 
-test('numbers expire and are cancelled by the provider from the page', { timeout: 60_000 }, async (t) => {
+test('numbers expire and are cancelled by the provider from the page', {
+  timeout: 60_000
+}, async (t) => {
   const { client, page } = await open(t)
   for (const [name, state] of [
     ['Expire', 'expired'],
@@ -137,10 +148,15 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
     page.evaluate(() => {
       const { activeElement: node } = document
       const { outlineStyle, outlineWidth } = getComputedStyle(node)
-      const sibling = node.nextElementSibling && getComputedStyle(node.nextElementSibling).outlineStyle
+      const sibling =
+        node.nextElementSibling && getComputedStyle(node.nextElementSibling).outlineStyle
       return {
-        name: node.getAttribute('aria-label') ?? node.labels?.[0]?.textContent.trim() ?? node.textContent.trim(),
-        visible: (outlineStyle !== 'none' && outlineWidth !== '0px') || (sibling && sibling !== 'none')
+        name:
+          node.getAttribute('aria-label') ??
+          node.labels?.[0]?.textContent.trim() ??
+          node.textContent.trim(),
+        visible:
+          (outlineStyle !== 'none' && outlineWidth !== '0px') || (sibling && sibling !== 'none')
       }
     })
   /** Presses Tab until that has the focus; everything on the way shows that it has it. */
@@ -204,19 +220,26 @@ test('axe finds nothing serious, and pictures are taken, in light, dark and narr
       // The page's own policy keeps scripts out; the driver's way in is not a script of the page.
       await page.evaluate(AXE)
       const { violations } = await page.evaluate(() => globalThis.axe.run())
-      const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      const serious = violations.filter(
+        ({ impact }) => impact === 'serious' || impact === 'critical'
+      )
       assert.deepEqual(
         serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`),
         [],
         `${name} ${what}`
       )
-      t.diagnostic(`${name}, ${what}: ${violations.length} lesser findings ${violations.map(({ id }) => id)}`)
+      t.diagnostic(
+        `${name}, ${what}: ${violations.length} lesser findings ${violations.map(({ id }) => id)}`
+      )
       await page.screenshot({
         path: path.join(PICTURES, `${name}-${what}.png`),
         fullPage: name === 'narrow' && what === 'page'
       })
     }
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} scrolls sideways`)
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      `${name} scrolls sideways`
+    )
     await check('page')
     await page
       .getByRole('button', { name: /^Deliver SMS/ })
@@ -242,7 +265,9 @@ test('the page is small and opens fast', { timeout: 60_000 }, async (t) => {
   for (let round = 0; round < 5; round++) {
     await page.goto(url)
     await page.locator('.live', { hasText: /^live$/ }).waitFor()
-    const requests = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
+    const requests = await page.evaluate(() =>
+      performance.getEntriesByType('resource').map(({ name }) => name)
+    )
     assert.deepEqual(
       requests.filter((name) => !name.includes('/_inbox/events')),
       [],
@@ -255,7 +280,9 @@ test('the page is small and opens fast', { timeout: 60_000 }, async (t) => {
   assert.ok(sandbox.url)
 })
 
-test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120_000 }, async (t) => {
+test('a thousand numbers and ten thousand lines do not stall it', {
+  timeout: 120_000
+}, async (t) => {
   const { sandbox, key, page, control, url } = await open(t)
   await control('seed', { wallet: '1000000' })
   await page.locator('#balance', { hasText: '1000000' }).waitFor()
@@ -264,7 +291,10 @@ test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120
   await page.waitForFunction(() => /10500/.test(document.querySelector('#log-count').textContent))
   assert.equal(await page.locator('#numbers-count').innerText(), '1000 active')
   assert.match(await page.locator('#log-count').innerText(), /^the newest 10000 of 10500$/)
-  assert.ok((await page.locator('#log-window li, #numbers-window li').count()) < 100, 'only rows that are seen exist')
+  assert.ok(
+    (await page.locator('#log-window li, #numbers-window li').count()) < 100,
+    'only rows that are seen exist'
+  )
 
   // Frames are counted while both lists scroll, countdowns run, and 200 requests a second come in.
   let going = true
@@ -281,14 +311,19 @@ test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120
       () =>
         new Promise((done) => {
           const frames = []
-          const windows = [document.querySelector('#numbers-window'), document.querySelector('#log-window')]
+          const windows = [
+            document.querySelector('#numbers-window'),
+            document.querySelector('#log-window')
+          ]
           let last = performance.now()
           const end = last + 4_000
           const frame = (now) => {
             frames.push(now - last)
             last = now
             windows.forEach((window, at) => {
-              window.scrollTop = (window.scrollTop + (at ? 2_900 : 390)) % (window.scrollHeight - window.clientHeight)
+              window.scrollTop =
+                (window.scrollTop + (at ? 2_900 : 390)) %
+                (window.scrollHeight - window.clientHeight)
             })
             if (now < end) requestAnimationFrame(frame)
             else done(frames.slice(2).sort((one, other) => other - one))

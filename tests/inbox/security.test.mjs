@@ -16,7 +16,9 @@ async function raw(url, { method = 'POST', headers = {}, body = '' } = {}) {
   return { status: reply.statusCode, headers: reply.headers, text }
 }
 
-test('a page of another origin can neither read, nor send, nor buy, nor frame', { timeout: 60_000 }, async (t) => {
+test('a page of another origin can neither read, nor send, nor buy, nor frame', {
+  timeout: 60_000
+}, async (t) => {
   const { sandbox, key, client, url, control } = await open(t)
   await client.getBalance()
   const foreign = http.createServer((_, reply) =>
@@ -43,7 +45,9 @@ test('a page of another origin can neither read, nor send, nor buy, nor frame', 
         target: 'frame',
         enctype: 'text/plain'
       })
-      form.append(Object.assign(document.createElement('input'), { name: '{"wallet":"1","x":"', value: '"}' }))
+      form.append(
+        Object.assign(document.createElement('input'), { name: '{"wallet":"1","x":"', value: '"}' })
+      )
       const frame = Object.assign(document.createElement('iframe'), { name: 'frame' })
       document.body.append(form, frame)
       form.submit()
@@ -71,14 +75,17 @@ test('a page of another origin can neither read, nor send, nor buy, nor frame', 
   assert.deepEqual(outcome, Array(5).fill('refused'))
   await page.evaluate((buy) => fetch(buy, { mode: 'no-cors' }).catch(() => {}), buy)
   // The frame holds the browser's own page about a refusal, not ours.
-  for (const frame of page.frames().slice(1)) assert.ok(!(await frame.content().catch(() => '')).includes('data-token'))
+  for (const frame of page.frames().slice(1))
+    assert.ok(!(await frame.content().catch(() => '')).includes('data-token'))
   await control('assert', { charges: 0, balance: '1000.00' })
   // A link to the page works.
   await page.evaluate((address) => (location.href = address), url)
   await page.getByRole('heading', { name: 'Numbers' }).waitFor()
 })
 
-test('a wrong Host, a foreign origin and a missing token are refused', { timeout: 60_000 }, async (t) => {
+test('a wrong Host, a foreign origin and a missing token are refused', {
+  timeout: 60_000
+}, async (t) => {
   const { client, url, page, control } = await open(t)
   await client.getBalance()
   const token = await page.evaluate(() => document.body.dataset.token)
@@ -89,12 +96,22 @@ test('a wrong Host, a foreign origin and a missing token are refused', { timeout
     ['no token', seed, {}, 403],
     ['a wrong token', seed, { 'X-Sandbox-Token': '0'.repeat(32) }, 403],
     ['a wrong Host', seed, { 'X-Sandbox-Token': token, Host: 'sandbox.example' }, 403],
-    ['a Host that resolves to here', seed, { 'X-Sandbox-Token': token, Host: `127.0.0.1.example:${port}` }, 403],
+    [
+      'a Host that resolves to here',
+      seed,
+      { 'X-Sandbox-Token': token, Host: `127.0.0.1.example:${port}` },
+      403
+    ],
     ['a foreign origin', seed, { 'X-Sandbox-Token': token, Origin: 'http://sandbox.example' }, 403],
     ['no origin', seed, { 'X-Sandbox-Token': token, Origin: 'null' }, 403],
     ['another port', seed, { 'X-Sandbox-Token': token, Origin: 'http://127.0.0.1:1' }, 403],
     ['no namespace', `${url}_inbox/seed?namespace=99`, { 'X-Sandbox-Token': token }, 404],
-    ['a call that the page does not make', `${url}_inbox/ledger?namespace=1`, { 'X-Sandbox-Token': token }, 404]
+    [
+      'a call that the page does not make',
+      `${url}_inbox/ledger?namespace=1`,
+      { 'X-Sandbox-Token': token },
+      404
+    ]
   ]) {
     const reply = await raw(address, { headers, body })
     assert.equal(reply.status, status, `${name}: ${reply.text}`)
@@ -102,7 +119,11 @@ test('a wrong Host, a foreign origin and a missing token are refused', { timeout
   }
   await control('assert', { balance: '1000.00' })
   const same = await raw(seed, {
-    headers: { 'X-Sandbox-Token': token, Origin: `http://${host}`, 'Sec-Fetch-Site': 'same-origin' },
+    headers: {
+      'X-Sandbox-Token': token,
+      Origin: `http://${host}`,
+      'Sec-Fetch-Site': 'same-origin'
+    },
     body
   })
   assert.equal(same.status, 200, same.text)
@@ -116,14 +137,19 @@ test('what a client or an SMS says is text on the page, and its policy keeps scr
   const markup = '<img src=x onerror="window.hit=1"><script>window.hit=1</scr' + 'ipt>'
   const number = await client.getNumber('zz_never', { country: '22', maxPrice: 100 })
   await control('sms', { id: number.id, text: markup })
-  await fetch(`${sandbox.url}?action=${encodeURIComponent(markup)}&id=${encodeURIComponent(markup)}`, {
-    headers: { 'X-API-Key': key }
-  })
+  await fetch(
+    `${sandbox.url}?action=${encodeURIComponent(markup)}&id=${encodeURIComponent(markup)}`,
+    {
+      headers: { 'X-API-Key': key }
+    }
+  )
   await page.locator('#log-window li', { hasText: '<img' }).first().getByRole('button').click()
   await page.locator('#call-facts', { hasText: '<img' }).waitFor()
   assert.equal(await page.evaluate(() => window.hit), undefined)
   assert.deepEqual(wrong, [])
-  const policy = (await raw(new URL('/', sandbox.url), { method: 'GET' })).headers['content-security-policy']
+  const policy = (await raw(new URL('/', sandbox.url), { method: 'GET' })).headers[
+    'content-security-policy'
+  ]
   assert.match(
     policy,
     /^default-src 'none'; script-src 'nonce-[0-9a-f]{32}'; style-src 'nonce-[0-9a-f]{32}'; connect-src 'self';/
@@ -140,7 +166,9 @@ test('what a client or an SMS says is text on the page, and its policy keeps scr
   assert.equal(blocked, undefined)
 })
 
-test('sixteen pages are served at once, and the next is told why not', { timeout: 60_000 }, async (t) => {
+test('sixteen pages are served at once, and the next is told why not', {
+  timeout: 60_000
+}, async (t) => {
   const { url, page } = await open(t)
   await page.goto('about:blank')
   const controllers = []

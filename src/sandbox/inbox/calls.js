@@ -11,7 +11,8 @@ const Calls = (() => {
   const named = (pairs, join) =>
     pairs.filter(([, value]) => value !== undefined).map(([name, value]) => name + join + value)
   const inPython = (...pairs) => named(pairs, '=').join(', ')
-  const inNode = (...pairs) => (named(pairs, ': ').length ? `{ ${named(pairs, ': ').join(', ')} }` : '')
+  const inNode = (...pairs) =>
+    named(pairs, ': ').length ? `{ ${named(pairs, ': ').join(', ')} }` : ''
   const text = (form, value) => orElse(value, form, undefined)
   const whole = (value, other) => (/^[1-9]\d{0,4}$/.test(value) ? value : other)
 
@@ -23,7 +24,12 @@ const Calls = (() => {
     8: ['Cancel', 'CANCEL']
   }
 
-  const ORDERS = { pending: 'Pending', completed: 'Completed', cancelled: 'Cancelled', expired: 'Expired' }
+  const ORDERS = {
+    pending: 'Pending',
+    completed: 'Completed',
+    cancelled: 'Cancelled',
+    expired: 'Expired'
+  }
 
   // What C does with each: the type of the result, the name of the call, its arguments.
   const c = (type, call, ...args) =>
@@ -77,7 +83,10 @@ const Calls = (() => {
       node: `const services = await client.getServices(${inNode(['service', text(single, p.service)])})`
     })
   }
-  const status = { needs: ['id'], calls: (p) => byId(p.id, 'status', 'get_status', 'state', 'get_status', 'getStatus') }
+  const status = {
+    needs: ['id'],
+    calls: (p) => byId(p.id, 'status', 'get_status', 'state', 'get_status', 'getStatus')
+  }
   const getNumber = { needs: ['service'], calls: number }
   const TABLE = {
     getBalance: { needs: [], calls: () => reads('balance', 'get_balance', 'getBalance') },
@@ -111,7 +120,8 @@ const Calls = (() => {
     getNumberV2: getNumber,
     regetNumber: {
       needs: ['id'],
-      calls: (p) => byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
+      calls: (p) =>
+        byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
     },
     getStatus: status,
     getStatusV2: status,
@@ -158,7 +168,10 @@ const Calls = (() => {
     const row = Object.hasOwn(TABLE, line.action) && TABLE[line.action]
     const callable = row && row.needs.every((name) => params[name] !== undefined)
     const calls = callable ? row.calls(params) : {}
-    const whole = ([language]) => [language, calls[language] ? BEFORE[language] + calls[language] : null]
+    const whole = ([language]) => [
+      language,
+      calls[language] ? BEFORE[language] + calls[language] : null
+    ]
     return { ...Object.fromEntries(Object.entries(none).map(whole)), curl }
   }
 

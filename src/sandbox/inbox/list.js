@@ -43,7 +43,8 @@ class List {
   /** The item whose row has the focus. */
   get #focused() {
     if (!this.#body.contains(document.activeElement)) return undefined
-    for (const { node, item } of this.#rows.values()) if (node.contains(document.activeElement)) return item
+    for (const { node, item } of this.#rows.values())
+      if (node.contains(document.activeElement)) return item
   }
 
   draw(moved = 0) {
@@ -51,7 +52,10 @@ class List {
     if (moved !== 0) this.#window.scrollTop += moved
     const { scrollTop, clientHeight } = this.#window
     const first = Math.max(0, Math.floor(scrollTop / this.#height) - 4)
-    const last = Math.min(this.#items.length, Math.ceil((scrollTop + clientHeight) / this.#height) + 4)
+    const last = Math.min(
+      this.#items.length,
+      Math.ceil((scrollTop + clientHeight) / this.#height) + 4
+    )
     const wanted = new Map()
     for (let at = first; at < last; at++) wanted.set(this.#items[at].key, at)
     const spare = []

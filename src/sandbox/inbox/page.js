@@ -21,7 +21,16 @@ const KNOWN = JSON.parse($('known').textContent)
 
 let state
 const clear = () => {
-  state = { namespace: 0, orders: new Map(), ledger: [], lines: [], logged: 0, rules: [], wallet: null, clock: null }
+  state = {
+    namespace: 0,
+    orders: new Map(),
+    ledger: [],
+    lines: [],
+    logged: 0,
+    rules: [],
+    wallet: null,
+    clock: null
+  }
 }
 clear()
 /** What is to be drawn in the next frame. */
@@ -73,7 +82,8 @@ function take(news) {
 }
 
 /** The time in the namespace. */
-const now = () => (state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0)
+const now = () =>
+  state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0
 /** A clock may be set beyond what a date can be. */
 const date = (ms) => new Date(Math.min(ms, 8.64e15)).toISOString().slice(0, -5).replace('T', ' ')
 const time = (ms) => date(ms).slice(-8)
@@ -153,7 +163,8 @@ function drawNames() {
   // A list that is open must not change under the eyes.
   if (document.activeElement === $('namespaces') && state.namespace) return
   const recent = state.names?.recent ?? []
-  const shown = state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
+  const shown =
+    state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
   const options = shown.map((number) => {
     const option = new Option(`namespace ${number}`, number)
     option.selected = number === state.namespace
@@ -168,9 +179,12 @@ $('namespaces').onblur = () => draw('names')
 
 // The words of a row's state, and its colour.
 function words(order) {
-  if (order.state !== 'pending') return [order.code ? `${order.state} ${order.code}` : order.state, order.state]
+  if (order.state !== 'pending')
+    return [order.code ? `${order.state} ${order.code}` : order.state, order.state]
   if (order.code === null) return ['waiting', 'pending']
-  return order.waiting ? [`waiting after ${order.code}`, 'pending'] : [`code ${order.code}`, 'received']
+  return order.waiting
+    ? [`waiting after ${order.code}`, 'pending']
+    : [`code ${order.code}`, 'received']
 }
 
 const numbers = new List(
@@ -212,13 +226,15 @@ const numbers = new List(
     row.dataset.at = order.at
     put(until, order.state === 'pending' ? left(order) : '')
     acts.hidden = order.state !== 'pending'
-    for (const button of acts.children) button.setAttribute('aria-label', `${button.dataset.label} ${order.phone}`)
+    for (const button of acts.children)
+      button.setAttribute('aria-label', `${button.dataset.label} ${order.phone}`)
   }
 )
 
 function drawOrders() {
   const [pending, ended] = [[], []]
-  for (const order of state.orders.values()) (order.state === 'pending' ? pending : ended).push(order)
+  for (const order of state.orders.values())
+    (order.state === 'pending' ? pending : ended).push(order)
   const newest = (one, other) => other.at - one.at
   ended.sort(newest)
   for (const { at } of ended.splice(MOST.ended)) state.orders.delete(at)
@@ -234,7 +250,11 @@ $('numbers-window').addEventListener('click', ({ target }) => {
   const order = state.orders.get(Number(target.closest('li').dataset.at))
   if (act === 'sms') openSms(order)
   else
-    call(act, { id: order.id }, act === 'expire' ? `${order.phone} expired.` : `The provider cancelled ${order.phone}.`)
+    call(
+      act,
+      { id: order.id },
+      act === 'expire' ? `${order.phone} expired.` : `The provider cancelled ${order.phone}.`
+    )
 })
 
 function drawWallet() {
@@ -269,10 +289,18 @@ $('wallet-form').onsubmit = (event) => {
 function drawClock() {
   if (!state.clock) return
   const { mode, speed } = state.clock
-  const ran = speed === 0 ? 'stands still' : speed === 1 ? (mode === 'real' ? 'real time' : 'ahead') : `× ${speed}`
+  const ran =
+    speed === 0
+      ? 'stands still'
+      : speed === 1
+        ? mode === 'real'
+          ? 'real time'
+          : 'ahead'
+        : `× ${speed}`
   put($('now'), date(now()))
   put($('mode'), `UTC, ${ran}`)
-  for (const { node, item } of numbers.rows) if (item?.state === 'pending') put(node.children[4], left(item))
+  for (const { node, item } of numbers.rows)
+    if (item?.state === 'pending') put(node.children[4], left(item))
 }
 for (const button of document.querySelectorAll('[data-clock]'))
   button.onclick = () => call('clock', JSON.parse(button.dataset.clock))
@@ -296,7 +324,14 @@ const shownFaults = KNOWN.map(({ id, variants, meaning }) => {
     variant = element('select', '', ...variants.map((name) => new Option(name)))
     variant.setAttribute('aria-label', `Variant of ${id}`)
   }
-  const node = element('li', 'fault', toggle, element('b', '', id), element('span', 'meaning', meaning), variant ?? '')
+  const node = element(
+    'li',
+    'fault',
+    toggle,
+    element('b', '', id),
+    element('span', 'meaning', meaning),
+    variant ?? ''
+  )
   $('faults').append(node)
   return { id, node, toggle, variant, text: `${id} ${meaning} ${variants.join(' ')}`.toLowerCase() }
 })
@@ -327,15 +362,22 @@ function switchFault(id, toggle, variant) {
     return call('faults', { clear: true, fault: id }, `${id} is disarmed.`)
   const action = $('fault-action').value
   const times = $('fault-times').valueAsNumber
-  if (!(times >= 0)) return say('How many times? Write a whole number; 0 is until it is disarmed.', true)
-  call('faults', { fault: id, ...(variant && { variant }), match: action ? { action } : {}, times }, `${id} is armed.`)
+  if (!(times >= 0))
+    return say('How many times? Write a whole number; 0 is until it is disarmed.', true)
+  call(
+    'faults',
+    { fault: id, ...(variant && { variant }), match: action ? { action } : {}, times },
+    `${id} is armed.`
+  )
 }
 $('fault-search').oninput = ({ target }) => {
   const words = target.value.toLowerCase().split(/\s+/)
-  for (const { node, text } of shownFaults) node.hidden = !words.every((word) => text.includes(word))
+  for (const { node, text } of shownFaults)
+    node.hidden = !words.every((word) => text.includes(word))
 }
 $('disarm').onclick = () => call('faults', { clear: true }, 'All faults are disarmed.')
-for (const action of Calls.actions) if (!/V2$|^getServices$/.test(action)) $('fault-action').append(new Option(action))
+for (const action of Calls.actions)
+  if (!/V2$|^getServices$/.test(action)) $('fault-action').append(new Option(action))
 
 // The log.
 
@@ -361,7 +403,10 @@ const log = new List(
     put(request, line.request.replace(/(^|&)action=[^&]*&?/, '$1').replace(/(^|&)format=json$/, ''))
     put(reply, `${line.status} ${line.reply}`)
     put(why, [line.fault, line.reason].filter(Boolean).join(': '))
-    action.setAttribute('aria-label', `${line.action || 'no action'} at ${time(line.at_ms)}: show the call`)
+    action.setAttribute(
+      'aria-label',
+      `${line.action || 'no action'} at ${time(line.at_ms)}: show the call`
+    )
     row.dataset.key = line.key
     row.classList.toggle('refused', line.reason !== null || line.status >= 400)
     row.classList.toggle('faulty', line.fault !== null)
@@ -371,7 +416,9 @@ function drawLog() {
   log.show(state.lines.toReversed())
   put(
     $('log-count'),
-    state.logged > state.lines.length ? `the newest ${state.lines.length} of ${state.logged}` : String(state.logged)
+    state.logged > state.lines.length
+      ? `the newest ${state.lines.length} of ${state.logged}`
+      : String(state.logged)
   )
 }
 $('log-window').addEventListener('click', ({ target }) => {
@@ -397,7 +444,11 @@ function openSms(order) {
 $('sms-code').onclick = drawCode
 $('sms-close').onclick = () => $('sms').close()
 $('sms').querySelector('form').onsubmit = () =>
-  call('sms', { id: smsTo.id, text: $('sms-text').value }, `The SMS is delivered to ${smsTo.phone}.`)
+  call(
+    'sms',
+    { id: smsTo.id, text: $('sms-text').value },
+    `The SMS is delivered to ${smsTo.phone}.`
+  )
 $('sms-text').onkeydown = (event) => {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
   event.preventDefault()
@@ -453,6 +504,9 @@ $('call-copy').onclick = async () => {
   )
 }
 
-put($('empty-call'), `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${API}?action=getNumber&service=zz_never&country=22'`)
+put(
+  $('empty-call'),
+  `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${API}?action=getNumber&service=zz_never&country=22'`
+)
 $('numbers-window').hidden = true
 connect(0)

@@ -1,4 +1,4 @@
-"""Ends with waits open, as scripts do. Its arguments are a sandbox's address, and what waits: threads, tasks or both."""
+"""Exits with open waits. Arguments: the sandbox's address; threads, tasks or both."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import time
 
 import sastaotp
 
-URL, SHAPE = sys.argv[1:]
+URL, KIND = sys.argv[1:]
 
 
 def wait_in_threads() -> None:
-    client = sastaotp.Client(f"ends_{os.getpid()}", base_url=URL)
+    client = sastaotp.Client(f"exit_{os.getpid()}", base_url=URL)
     for _ in range(4):
         number = client.get_number("zz_never", country="22", accept_any_price=True)
         threading.Thread(target=number.wait_for_code, daemon=True).start()
 
 
 async def wait_in_tasks() -> None:
-    client = sastaotp.AsyncClient(f"ends_{os.getpid()}", base_url=URL)
+    client = sastaotp.AsyncClient(f"exit_{os.getpid()}", base_url=URL)
     tasks = []
     for _ in range(4):
         number = await client.get_number("zz_never", country="22", accept_any_price=True)
@@ -29,9 +29,9 @@ async def wait_in_tasks() -> None:
     await asyncio.sleep(0.05)
 
 
-if SHAPE != "tasks":
+if KIND != "tasks":
     wait_in_threads()
-if SHAPE != "threads":
+if KIND != "threads":
     asyncio.run(wait_in_tasks())
 time.sleep(0.05)
 print("waiting")

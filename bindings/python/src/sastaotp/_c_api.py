@@ -1,18 +1,29 @@
-"""The C interface, as far as this package uses it: every function with its types.
+"""The functions of the C interface that this package calls, with their types.
 
-The contract of each function is in ``include/sastaotp.h``; ``tests/test_parity.py`` compares this table with it.
+``include/sastaotp.h`` documents each function, and ``tests/test_parity.py`` compares this table
+with it.
 """
 
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_bool, c_char_p, c_int32, c_int64, c_size_t, c_uint8, c_uint32, c_uint64
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char_p,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+)
 from functools import cache
 from typing import Any
 
-from ._library import find_library
+from ._find_binaries import find_library
 
-#: The binary interface that this table describes.
+#: The version of the binary interface that this table describes.
 ABI_VERSION = 0
 OK = 0
 
@@ -45,7 +56,7 @@ ErrorPointer = POINTER(Error)
 
 _ERROR = POINTER(ErrorPointer)
 
-#: Name, type of the result (None is void), types of the parameters.
+#: For each name: the type of the result (None is void) and the types of the parameters.
 FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_version": (c_char_p, []),
     "sastaotp_abi_version": (c_uint32, []),
@@ -65,14 +76,20 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_config_free": (None, [ConfigPointer]),
     "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),
     "sastaotp_client_free": (None, [ClientPointer]),
-    "sastaotp_queue_new_with_workers": (c_int32, [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR]),
+    "sastaotp_queue_new_with_workers": (
+        c_int32,
+        [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR],
+    ),
     "sastaotp_queue_submit": (c_int32, [QueuePointer, c_char_p, POINTER(c_uint64), _ERROR]),
     "sastaotp_queue_cancel": (c_bool, [QueuePointer, c_uint64]),
     "sastaotp_queue_take": (
         c_int32,
         [QueuePointer, POINTER(CompletionPointer), c_size_t, c_uint32, POINTER(c_size_t), _ERROR],
     ),
-    "sastaotp_queue_join": (c_int32, [QueuePointer, c_uint64, c_uint32, POINTER(CompletionPointer), _ERROR]),
+    "sastaotp_queue_join": (
+        c_int32,
+        [QueuePointer, c_uint64, c_uint32, POINTER(CompletionPointer), _ERROR],
+    ),
     "sastaotp_queue_fd": (c_int32, [QueuePointer]),
     "sastaotp_queue_free": (None, [QueuePointer]),
     "sastaotp_completion_ticket": (c_uint64, [CompletionPointer]),
@@ -84,17 +101,20 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 @cache
 def library() -> ctypes.CDLL:
-    """The shared library, loaded once. Its calls release the interpreter's lock."""
+    """Load the shared library, once. Its calls release the GIL."""
     path = find_library()
     try:
         loaded = ctypes.CDLL(str(path))
-        found = loaded.sastaotp_abi_version()
+        version = loaded.sastaotp_abi_version()
     except (OSError, AttributeError) as error:
-        raise ImportError(f"sastaotp: loading {path}: {error}") from None
-    if found != ABI_VERSION:
         raise ImportError(
-            f"sastaotp: {path} has version {found} of the binary interface, and this package needs {ABI_VERSION}: "
-            "install the two from one version"
+            f"loading {path}: {error}: install the library and this package from one version"
+        ) from None
+    if version != ABI_VERSION:
+        raise ImportError(
+            f"loading {path}: its binary interface has version {version}, "
+            f"and this package needs {ABI_VERSION}: "
+            "install the library and this package from one version"
         )
     for name, (result, parameters) in FUNCTIONS.items():
         function = getattr(loaded, name)
