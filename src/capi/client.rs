@@ -380,7 +380,9 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
 ) -> sastaotp_status {
     create(status, error, || {
         let id = required_text(id, "id")?;
-        Ok(sastaotp_activation_status::new(as_client(client)?.status(id)?.map(|shown| shown.status)))
+        Ok(sastaotp_activation_status::new(
+            as_client(client)?.status(id)?.map(|shown| shown.status),
+        ))
     })
 }
 

@@ -2,11 +2,11 @@
 
 use sastaotp::clock::Clock as _;
 
-use crate::fixture::{Fixture, request, seconds};
 use crate::adapter::{
     Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
     SetStatus, StatusChange,
 };
+use crate::fixture::{Fixture, request, seconds};
 
 fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
     fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));

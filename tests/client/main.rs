@@ -1,9 +1,9 @@
 //! Tests of the client against an in-process sandbox, on a clock that the tests move, so that hours
 //! take milliseconds.
 
+mod adapter;
 mod charges;
 mod fixture;
-mod adapter;
 mod progress;
 mod reads;
 mod settling;

@@ -7,11 +7,11 @@ use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, KEY, request, seconds};
 use crate::adapter::{
     Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, Retry, SetStatus, Status,
     StatusChange,
 };
+use crate::fixture::{Fixture, KEY, request, seconds};
 
 #[test]
 fn the_catalogue_can_be_read() {

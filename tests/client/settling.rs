@@ -3,12 +3,12 @@
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, request, seconds};
 use crate::adapter::Ending;
 use crate::adapter::{
     Activation, Amount, CancelToken, ErrorKind, OnTooEarly, Retry, SetStatus, SettlementState,
     UnclaimedOutcome,
 };
+use crate::fixture::{Fixture, request, seconds};
 
 /// Returns the values of `setStatus` requests that reached the service.
 fn statuses(fixture: &Fixture) -> Vec<String> {

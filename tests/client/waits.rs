@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use crate::fixture::{Fixture, seconds};
 use crate::adapter::Ending;
 use crate::adapter::{ErrorKind, Status, WaitOptions};
+use crate::fixture::{Fixture, seconds};
 
 /// Returns the pauses between polls, in milliseconds.
 fn pauses(times: &[u128]) -> Vec<u128> {
