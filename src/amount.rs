@@ -1,19 +1,19 @@
-//! Money: whole micro-rupees, read from decimal text and never through a float.
+//! `Amount`: money in whole micro-rupees, parsed from decimal text without floats.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
-/// Micro-rupees in a rupee.
+/// Micro-rupees per rupee.
 const RUPEE: i64 = 1_000_000;
-/// Digits after the point that an [`Amount`] keeps.
+/// Decimal places of an [`Amount`].
 const DECIMALS: i32 = 6;
 
-/// An amount of Indian rupees, exact to a millionth.
+/// An amount of Indian rupees, exact to one millionth (a micro-rupee).
 ///
-/// Made from text (`"18.50".parse()`), from whole rupees or from micro-rupees; printed with two to six decimals.
-/// Serialized as its micro-rupees.
+/// Make it from text (`"18.50".parse()`), from whole rupees or from micro-rupees. It is printed
+/// with two to six decimals and serialized as the number of micro-rupees.
 ///
 /// ```
 /// use sastaotp::Amount;
@@ -28,30 +28,31 @@ const DECIMALS: i32 = 6;
 #[serde(transparent)]
 pub struct Amount(i64);
 
-/// The text is not an amount: `"18,50"`, `"NaN"`, more than six decimals, or too large.
+/// The text is not an amount: for example `"18,50"`, `"NaN"`, more than six decimals, or a number
+/// that is too large.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseAmountError(String);
 
 impl Amount {
-    /// No money.
+    /// Zero rupees.
     pub const ZERO: Self = Self(0);
 
-    /// Makes an amount of whole micro-rupees.
+    /// Makes an amount from micro-rupees.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Makes an amount of whole rupees.
+    /// Makes an amount from whole rupees.
     pub const fn from_rupees(rupees: i32) -> Self {
         Self(rupees as i64 * RUPEE)
     }
 
-    /// The amount in micro-rupees.
+    /// Returns the amount in micro-rupees.
     pub const fn micros(self) -> i64 {
         self.0
     }
 
-    /// The sum, or `None` where it does not fit.
+    /// Returns the sum, or `None` if it overflows.
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
             Some(micros) => Some(Self(micros)),
@@ -59,7 +60,7 @@ impl Amount {
         }
     }
 
-    /// The difference, or `None` where it does not fit.
+    /// Returns the difference, or `None` if it overflows.
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
             Some(micros) => Some(Self(micros)),
@@ -67,10 +68,11 @@ impl Amount {
         }
     }
 
-    /// Reads an amount as the service writes it: digits beyond the sixth decimal are rounded to the nearest
-    /// micro-rupee, because PHP prints 18.49 as `18.489999999999998`.
+    /// Parses an amount as the service writes it. Digits after the sixth decimal are rounded to the
+    /// nearest micro-rupee, because PHP prints 18.49 as `18.489999999999998`.
     pub(crate) fn from_wire(text: &str) -> Option<Self> {
-        read_plain(text.as_bytes()).or_else(|| read_decimal(text.trim()).map(|(amount, _)| amount))
+        parse_plain(text.as_bytes())
+            .or_else(|| parse_decimal(text.trim()).map(|(amount, _)| amount))
     }
 }
 
@@ -78,7 +80,7 @@ impl FromStr for Amount {
     type Err = ParseAmountError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match read_decimal(text) {
+        match parse_decimal(text) {
             Some((amount, true)) => Ok(amount),
             _ => Err(ParseAmountError(text.chars().take(40).collect())),
         }
@@ -86,7 +88,7 @@ impl FromStr for Amount {
 }
 
 impl From<i32> for Amount {
-    /// Whole rupees.
+    /// Takes whole rupees.
     fn from(rupees: i32) -> Self {
         Self::from_rupees(rupees)
     }
@@ -98,8 +100,8 @@ impl fmt::Display for Amount {
         let micros = self.0.unsigned_abs();
         let whole = micros / RUPEE.unsigned_abs();
         let decimals = format!("{:06}", micros % RUPEE.unsigned_abs());
-        let kept = decimals.trim_end_matches('0').len().max(2);
-        f.pad(&format!("{sign}{whole}.{}", &decimals[..kept]))
+        let shown = decimals.trim_end_matches('0').len().max(2);
+        f.pad(&format!("{sign}{whole}.{}", &decimals[..shown]))
     }
 }
 
@@ -107,7 +109,8 @@ impl fmt::Display for ParseAmountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "reading {:?} as an amount: write rupees with a point and at most six decimals, like 18.50",
+            "parsing {:?}: not a valid amount: write rupees with a point and at most six decimals, \
+             like 18.50",
             self.0
         )
     }
@@ -115,14 +118,14 @@ impl fmt::Display for ParseAmountError {
 
 impl std::error::Error for ParseAmountError {}
 
-/// Reads `[-]digits[.digits][e[+-]digits]`; the flag says whether nothing had to be rounded.
-fn read_decimal(text: &str) -> Option<(Amount, bool)> {
+/// Parses `[-]digits[.digits][e[+-]digits]`. The flag is true if no digit was rounded away.
+fn parse_decimal(text: &str) -> Option<(Amount, bool)> {
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text),
     };
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        // No amount needs an exponent of more than a few digits; a longer one is an overflow or a zero.
+        // A longer exponent is an overflow or zero; no amount needs one.
         Some((mantissa, exponent)) if exponent.len() <= 4 => {
             (mantissa, exponent.parse::<i32>().ok()?)
         }
@@ -134,12 +137,12 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
     if whole.is_empty() || mantissa.ends_with('.') || !digits().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    // The value is 0.d1 d2 d3… × 10^point, and the digits before position `point + DECIMALS` are whole micros.
+    // The value is 0.d1 d2 d3… × 10^point; digits before position `point + DECIMALS` are micros.
     let point = i32::try_from(whole.len()).ok()?.checked_add(exponent)?;
     let kept = point.checked_add(DECIMALS)?;
     let (mut micros, mut exact, mut position) = (0_i64, true, 0_i32);
     for byte in digits() {
-        // Towards the sign: the lowest amount has no positive counterpart.
+        // Add with the sign, because i64::MIN has no positive counterpart.
         let digit = i64::from(byte - b'0');
         if position < kept {
             micros = micros.checked_mul(10)?.checked_add(sign * digit)?;
@@ -158,10 +161,11 @@ fn read_decimal(text: &str) -> Option<(Amount, bool)> {
     Some((Amount(micros), exact))
 }
 
-/// Reads `digits[.digits]` of so few digits that nothing can overflow: that is every price of a catalogue, many thousand times.
-fn read_plain(text: &[u8]) -> Option<Amount> {
-    const MOST: usize = 12;
-    if text.len() > MOST {
+/// Fast path for `digits[.digits]` with at most 12 characters, which cannot overflow. Every price
+/// of a catalogue has this form, and a catalogue has many thousands.
+fn parse_plain(text: &[u8]) -> Option<Amount> {
+    const MAX_LENGTH: usize = 12;
+    if text.len() > MAX_LENGTH {
         return None;
     }
     let (mut micros, mut decimals, mut digits) = (0_i64, None, 0);
@@ -194,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn decimal_text_is_read_exactly() {
+    fn decimal_text_parses_exactly() {
         for (text, micros) in [
             ("18.50", 18_500_000),
             ("0.0000", 0),
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_amount_is_refused_with_the_text_shown() {
+    fn invalid_amount_error_shows_the_text() {
         for text in [
             "",
             "-",
@@ -239,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_wire_rounds_what_php_could_not_print() {
+    fn wire_amounts_round_to_micros() {
         assert_eq!(Amount::from_wire("18.489999999999998"), Some(Amount(18_490_000)));
         assert_eq!(Amount::from_wire(" 76.94\n"), Some(Amount(76_940_000)));
         assert_eq!(Amount::from_wire("1e-7"), Some(Amount(0)));
@@ -247,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_reads_what_the_long_one_does() {
+    fn fast_path_agrees_with_full_parser() {
         let ends = ["", "0", "7", "10", "007", "999999999999", "a", "-1", "1e2"];
         for (whole, fraction) in
             ends.iter().flat_map(|whole| ends.map(|fraction| (whole, fraction)))
@@ -257,9 +261,9 @@ mod tests {
                 format!("{whole}{fraction}"),
                 format!("{whole}.{fraction}.1"),
             ] {
-                let long = read_decimal(&text).map(|(amount, _)| amount);
+                let long = parse_decimal(&text).map(|(amount, _)| amount);
                 assert!(
-                    read_plain(text.as_bytes()).is_none_or(|short| Some(short) == long),
+                    parse_plain(text.as_bytes()).is_none_or(|short| Some(short) == long),
                     "{text}"
                 );
             }
@@ -267,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn printed_with_two_to_six_decimals() {
+    fn prints_two_to_six_decimals() {
         for (micros, text) in [
             (18_500_000, "18.50"),
             (0, "0.00"),

@@ -1,4 +1,4 @@
-//! The token that ends a blocked call from another thread.
+//! `CancelToken`: ends blocked calls from another thread.
 
 use std::fmt;
 #[cfg(unix)]
@@ -6,17 +6,18 @@ use std::io::{self, PipeReader, PipeWriter, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A token that ends calls from another thread.
+/// Ends calls from another thread.
 ///
-/// Clones are the same token. [`CancelToken::cancel`] ends every call that was started with it, within 100 ms, whatever
-/// the call is blocked in: connecting, the TLS handshake, reading a reply, or sleeping between two polls. A token that was
-/// triggered stays so; calls that start with it return at once. A forked child has a token of its own: triggering it ends the
-/// child's calls, not the parent's.
+/// All clones are the same token. [`CancelToken::cancel`] ends every call that uses the token
+/// within 100 ms, whether the call is connecting, in the TLS handshake, reading a reply or sleeping
+/// between two polls. A triggered token stays triggered: later calls that use it return at once.
+/// After a fork the child has a separate token: triggering it ends the child's calls, not the
+/// parent's.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// let cancel = sastaotp::Cancel::new();
+/// let cancel = sastaotp::CancelToken::new();
 /// let trigger = cancel.clone();
 /// let thread = std::thread::spawn(move || trigger.cancel());
 /// assert!(cancel.wait(Duration::from_secs(60)));
@@ -34,19 +35,20 @@ struct Shared {
 #[derive(Default)]
 struct State {
     cancelled: bool,
-    /// Made when the first call polls sockets under this token.
+    /// Made when the first call that uses this token polls a socket.
     #[cfg(unix)]
     wake: Option<Wake>,
 }
 
-/// A descriptor that becomes readable for good when the token is triggered, by a byte that nobody reads. Closing the write end
-/// would not do while a forked child has a copy of it.
+/// A pipe that becomes readable when the token is triggered. The byte in it is never read, so it
+/// stays readable. Closing the write end would not wake the reader while a forked child has a copy.
 #[cfg(unix)]
 struct Wake {
-    /// The process that made it. A child shares the pipe with its parent, whose calls are none of its business.
+    /// The process that made the pipe. A forked child shares the pipe and must not trigger it,
+    /// because that would end the parent's calls.
     pid: u32,
     reader: Arc<PipeReader>,
-    /// Until it was triggered.
+    /// `None` once the token is triggered.
     writer: Option<PipeWriter>,
 }
 
@@ -57,44 +59,45 @@ impl Wake {
         Ok(Self { pid: std::process::id(), reader: Arc::new(reader), writer: Some(writer) })
     }
 
-    fn is_ours(&self) -> bool {
+    fn belongs_to_this_process(&self) -> bool {
         self.pid == std::process::id()
     }
 
     fn trigger(&mut self) {
         if let Some(mut writer) = self.writer.take() {
-            // It cannot block or fail: the pipe is empty, and its other end is open beside it.
+            // Cannot block or fail: the pipe is empty and this struct holds its read end.
             let _ = writer.write_all(&[1]);
         }
     }
 }
 
 impl CancelToken {
-    /// Makes a token that is not triggered.
+    /// Makes an untriggered token.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Triggers the token: every call that uses it returns a cancelled error.
+    /// Triggers the token: every call that uses it fails with
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled).
     pub fn cancel(&self) {
         let mut state = self.lock();
         state.cancelled = true;
         #[cfg(unix)]
-        if let Some(wake) = state.wake.as_mut().filter(|wake| wake.is_ours()) {
+        if let Some(wake) = state.wake.as_mut().filter(|wake| wake.belongs_to_this_process()) {
             wake.trigger();
         }
         drop(state);
         self.0.changed.notify_all();
     }
 
-    /// Says whether the token was triggered.
+    /// Returns true if the token was triggered.
     pub fn is_cancelled(&self) -> bool {
         self.lock().cancelled
     }
 
-    /// Blocks for `timeout` or until the token is triggered; says whether it was triggered.
+    /// Blocks until the token is triggered or `timeout` passes. Returns true if it was triggered.
     pub fn wait(&self, timeout: Duration) -> bool {
-        // A timeout that no clock can reach is a wait for the trigger alone.
+        // The timeout is too long for an `Instant`: wait for the trigger only.
         let Some(end) = Instant::now().checked_add(timeout) else {
             let state = self.0.changed.wait_while(self.lock(), |state| !state.cancelled);
             return state.unwrap_or_else(PoisonError::into_inner).cancelled;
@@ -108,26 +111,27 @@ impl CancelToken {
         state.cancelled
     }
 
-    /// Blocks until the token is triggered, `timeout` is over, or `done` says so after a [`CancelToken::nudge`].
+    /// Blocks until the token is triggered, `timeout` passes, or `done` returns true. `done` is
+    /// called again after each [`CancelToken::nudge`].
     pub(crate) fn wait_or(&self, timeout: Duration, done: impl Fn() -> bool) {
         let waiting = |state: &mut State| !state.cancelled && !done();
         let _ = self.0.changed.wait_timeout_while(self.lock(), timeout, waiting);
     }
 
-    /// Makes every [`CancelToken::wait_or`] look again.
+    /// Makes every thread in [`CancelToken::wait_or`] check its `done` again.
     pub(crate) fn nudge(&self) {
-        // Under the lock, so that nobody misses it between looking and blocking.
+        // Hold the lock so that no thread is between its check and its wait.
         let _state = self.lock();
         self.0.changed.notify_all();
     }
 
-    /// A descriptor that becomes readable, and stays so, when the token is triggered.
+    /// Returns a descriptor that becomes readable when the token is triggered, and stays readable.
     #[cfg(unix)]
     pub(crate) fn wake_fd(&self) -> io::Result<Arc<PipeReader>> {
         let mut state = self.lock();
         let State { cancelled, wake } = &mut *state;
         let wake = match wake {
-            Some(wake) if wake.is_ours() => wake,
+            Some(wake) if wake.belongs_to_this_process() => wake,
             other => other.insert(Wake::new()?),
         };
         if *cancelled {
@@ -137,7 +141,7 @@ impl CancelToken {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic while it was held cannot have left a bool and two descriptors half changed.
+        // A panic under the lock cannot leave a bool and two descriptors half changed.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,35 +163,35 @@ mod tests {
     }
 
     #[test]
-    fn a_call_wakes_though_a_forked_child_has_the_write_end_too() {
+    fn trigger_wakes_despite_a_forked_write_end() {
         let cancel = CancelToken::new();
         let wake = cancel.wake_fd().unwrap();
-        let in_the_child =
+        let copy_in_child =
             cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
         assert!(!is_readable(&wake));
         cancel.cancel();
         assert!(is_readable(&wake));
-        assert!(is_readable(&cancel.wake_fd().unwrap()), "and stays so");
-        drop(in_the_child);
+        assert!(is_readable(&cancel.wake_fd().unwrap()), "stays readable");
+        drop(copy_in_child);
         let early = CancelToken::new();
         early.cancel();
-        assert!(is_readable(&early.wake_fd().unwrap()), "triggered before there was a pipe");
+        assert!(is_readable(&early.wake_fd().unwrap()), "triggered before the pipe existed");
     }
 
     #[test]
-    fn a_token_that_a_forked_child_triggers_ends_its_own_calls_and_none_of_its_parent() {
+    fn forked_child_cancels_only_its_own_calls() {
         for calls_before in [true, false] {
             let cancel = CancelToken::new();
-            let of_the_parent = cancel.wake_fd().unwrap();
-            // As the child sees it: another process made the pipe, and has its ends.
+            let parent_wake = cancel.wake_fd().unwrap();
+            // Pretend to be the child: another process made the pipe and holds both ends.
             let _ends =
                 cancel.lock().wake.as_ref().unwrap().writer.as_ref().unwrap().try_clone().unwrap();
             cancel.lock().wake.as_mut().unwrap().pid = std::process::id() + 1;
-            let of_the_child = calls_before.then(|| cancel.wake_fd().unwrap());
+            let child_wake = calls_before.then(|| cancel.wake_fd().unwrap());
             cancel.cancel();
-            assert!(of_the_child.is_none_or(|wake| is_readable(&wake)));
+            assert!(child_wake.is_none_or(|wake| is_readable(&wake)));
             assert!(is_readable(&cancel.wake_fd().unwrap()));
-            assert!(!is_readable(&of_the_parent));
+            assert!(!is_readable(&parent_wake));
         }
     }
 }

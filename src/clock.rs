@@ -1,7 +1,8 @@
-//! Time as an argument: the two clocks that waits are measured by, read together, and the pause between polls.
+//! The clock of a client as a trait: monotonic time, wall-clock time and the sleep between polls.
 //!
-//! Nothing else in the crate reads a clock or sleeps, so a test drives hours of waiting in a millisecond with
-//! [`ManualClock`].
+//! The client takes all its deadlines, pauses and timestamps from a [`Clock`], so a test can run
+//! hours of waiting in a millisecond with [`ManualClock`]. Only the HTTP transport, the queue's
+//! idle workers and [`CancelToken::wait`] use the machine's clock directly.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -9,32 +10,38 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crate::CancelToken;
 
-/// One reading of both clocks.
+/// One reading of the monotonic clock and the wall clock, taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// The monotonic clock, since an arbitrary start. It stands still while the machine sleeps.
+    /// Time on the monotonic clock since an arbitrary start. It stops while the machine is
+    /// suspended.
     pub monotonic: Duration,
-    /// The wall clock. It may jump.
+    /// The wall clock. It can jump in either direction when it is set.
     pub wall: SystemTime,
 }
 
-/// Where a client gets its time from.
+/// A source of time for a client.
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Reads both clocks.
     fn now(&self) -> Moment;
 
-    /// Pauses for `duration` or until `cancel` is triggered; says whether the pause was slept to its end.
+    /// Sleeps for `duration` or until `cancel` is triggered. Returns true if it slept the whole
+    /// duration, false if it was cancelled.
     fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool;
 }
 
-/// The machine's clocks.
+// Hidden because every builder has one by default.
+/// The clocks of the machine. A new client uses them unless its builder is given another clock.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct SystemClock {
     start: Instant,
 }
 
-/// A clock that stands still until it is told to move; a sleep moves it and returns at once.
+// Hidden because only this project's tests need it.
+/// A clock for tests that moves only when it is advanced. A sleep advances it and returns at once.
 #[derive(Debug)]
+#[doc(hidden)]
 pub struct ManualClock {
     moment: Mutex<Moment>,
 }
@@ -56,19 +63,19 @@ impl Clock for SystemClock {
 }
 
 impl ManualClock {
-    /// Starts at `wall`.
+    /// Makes a clock whose wall clock reads `wall` and whose monotonic clock reads zero.
     pub fn new(wall: SystemTime) -> Self {
         Self { moment: Mutex::new(Moment { monotonic: Duration::ZERO, wall }) }
     }
 
-    /// Moves both clocks forward.
+    /// Moves both clocks forward by `by`.
     pub fn advance(&self, by: Duration) {
         let mut moment = self.moment.lock().unwrap_or_else(PoisonError::into_inner);
         moment.monotonic += by;
         moment.wall += by;
     }
 
-    /// Sets the wall clock alone, as a suspended machine or an administrator does.
+    /// Sets the wall clock and leaves the monotonic clock, as a suspend or an administrator does.
     pub fn set_wall(&self, wall: SystemTime) {
         self.moment.lock().unwrap_or_else(PoisonError::into_inner).wall = wall;
     }

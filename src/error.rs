@@ -1,6 +1,7 @@
-//! The one error of this library: facts that stand beside each other, and a sentence.
+//! `Error`, the single error type: fields to branch on and one sentence to show.
 //!
-//! Nothing here shows an error of another library: those carry URLs, and URLs may carry the key.
+//! It never contains the text of an error of another library: such texts can contain URLs, and a
+//! URL can contain the API key.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,18 +14,19 @@ use crate::protocol::{
 };
 use crate::transport::{Cause, Phase, TransportError};
 
-/// How much of a reply an error keeps, in characters: an error page may be long, and the codes come first.
-const LONGEST_RAW: usize = 4096;
-/// How much of what was being done is said: more than anything that can be sent needs, and the end of an argument that is
-/// far too long.
-const LONGEST_DOING: usize = 200;
+/// The characters of a reply that an error keeps. An error page can be long, and codes come first.
+const MAX_RAW_CHARS: usize = 4096;
+/// The longest description of the operation, in characters. Every valid request needs less; an
+/// argument that is far too long is cut.
+const MAX_OPERATION_CHARS: usize = 200;
 
 /// A failed call.
 ///
-/// Reads as one sentence: what was being done, what came back, what to do.
+/// It prints as one sentence: the operation, the result, the advice.
 /// `buying tg in 22: the service answered NO_BALANCE: add funds, then try again`
 ///
-/// Decide by the facts, not by the sentence. For a purchase the first question is [`Error::charge`].
+/// Branch on the error's fields, not on its text. After a failed purchase check [`Error::charge`]
+/// first.
 #[derive(Clone)]
 pub struct Error(Box<Inner>);
 
@@ -39,99 +41,104 @@ struct Inner {
     phase: Phase,
     charge: Charge,
     retry: Retry,
-    /// The pause that a `Retry-After` header asked for.
+    /// The pause that a `Retry-After` header requested.
     retry_after: Option<Duration>,
-    /// How old the order must be for what was refused, where the service said that and not how long to wait.
-    least_age: Option<Duration>,
+    /// The age that the order must have before it can be cancelled, if the service stated an age
+    /// and not a waiting time.
+    min_age: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
     raw: Option<String>,
 }
 
-/// What kind of failure it is.
+/// The category of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument or a setting is wrong. Nothing was sent.
+    /// An argument or a setting is invalid. Nothing was sent.
     Config,
-    /// The budget of the client does not cover the purchase. Nothing was sent.
+    /// The client's budget does not cover the purchase. Nothing was sent.
     Budget,
-    /// The key or the account is not accepted.
+    /// The service rejected the API key or the account.
     Authentication,
-    /// The wallet is too low.
+    /// The wallet holds too little money.
     InsufficientBalance,
-    /// No number is free.
+    /// No number is available.
     NoNumbers,
-    /// The price is above the maximum given.
+    /// The price is above the maximum price of the request.
     PriceTooHigh,
     /// The service is not sold in this country.
     ServiceUnavailable,
-    /// The service does not know the activation.
+    /// The service has no activation with this id.
     NotFound,
-    /// The order is over.
+    /// The order has already ended.
     AlreadyFinished,
-    /// The order is too young to be cancelled.
+    /// The order cannot be cancelled yet. [`Error::retry`] has the waiting time.
     TooEarly,
-    /// The service rejected the request for another reason, which its code tells.
+    /// The service rejected the request for another reason: see [`Error::code`].
     Rejected,
     /// The service or its provider failed.
     Server,
-    /// Too many requests.
+    /// Too many requests were sent, or the client's own rate limit left no room in the call's
+    /// timeout.
     RateLimited,
     /// A firewall in front of the service refused the request.
     Blocked,
-    /// The reply is not one of the service, or not a whole one.
+    /// The reply is not a valid reply of the service, or it is incomplete.
     Protocol,
-    /// The connection could not be made, or broke.
+    /// The connection failed or was lost.
     Connection,
-    /// The server could not prove who it is.
+    /// The server's TLS certificate was rejected.
     Tls,
-    /// Something did not happen in time.
+    /// A step of the call, or the whole call, timed out.
     Timeout,
     /// The call was cancelled.
     Cancelled,
-    /// No code came in the time given. The activation is as it was, unless the wait was to cancel it.
+    /// No code arrived before the wait's timeout. The order stays open, unless the wait was set to
+    /// cancel it on timeout.
     WaitTimeout,
     /// The order expired without a code.
     Expired,
-    /// The service, or somebody else with the key, cancelled the order.
+    /// The order was cancelled: by the service, or by another program that uses the same key.
     ActivationCancelled,
-    /// A defect of this library. What was under way may have taken effect.
+    /// A defect in this library. The request may have taken effect.
     Internal,
 }
 
-/// What a failed call did to the wallet.
+/// The effect of a failed call on the wallet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Charge {
-    /// Nothing was charged; that is proved.
+    /// Nothing was charged: no byte of the request was sent, the service refused the purchase, or
+    /// the call costs nothing.
     NotCharged,
-    /// The purchase may have been made. Reconcile its intent, and do not repeat it.
+    /// The purchase may have been made. Reconcile its intent before you buy again.
     Unknown,
-    /// Money was charged.
+    /// The purchase was made and charged.
     Charged,
 }
 
-/// Whether the same call may succeed later.
+/// Whether repeating the same call may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
-    /// Not before something else changes.
+    /// No: it fails again unless something else changes.
     Never,
-    /// After this pause.
+    /// Yes, after this pause.
     After(Duration),
-    /// After `reconcile` has shown what became of the purchase.
+    /// Only after [`Client::reconcile`](crate::Client::reconcile) has shown whether the purchase
+    /// was made.
     AfterReconcile,
 }
 
-/// A result of this library.
+/// The `Result` of this library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, operation: &str, reason: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
-            operation: operation.chars().take(LONGEST_DOING).collect(),
+            operation: operation.chars().take(MAX_OPERATION_CHARS).collect(),
             reason: reason.into(),
             hint: String::new(),
             code: None,
@@ -140,7 +147,7 @@ impl Error {
             charge: Charge::NotCharged,
             retry: Retry::Never,
             retry_after: None,
-            least_age: None,
+            min_age: None,
             fault: None,
             intent: None,
             raw: None,
@@ -162,11 +169,11 @@ impl Error {
         error
     }
 
-    /// The library itself failed.
+    /// The error of a panic inside this library.
     pub(crate) fn panicked(operation: &str) -> Self {
-        let reason = "the library failed in a way that it should not: please report it";
+        let reason = "the library panicked, which is a defect: please report it";
         Self::new(ErrorKind::Internal, operation, reason)
-            .with_hint("what was asked for may have been done: look before you repeat it")
+            .with_hint("the request may have taken effect: check before you repeat it")
     }
 
     pub(crate) fn transport(operation: &str, error: TransportError) -> Self {
@@ -185,11 +192,11 @@ impl Error {
             }
             _ => ErrorKind::Connection,
         };
-        let passes = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
+        let is_transient = !matches!(cause, Cause::Certificate | Cause::Proxy | Cause::Cancelled);
         let mut error = Self::new(kind, operation, message);
         error.0.phase = phase;
         error.0.fault = Some(cause.fault());
-        error.0.retry = if passes { Retry::After(Duration::ZERO) } else { Retry::Never };
+        error.0.retry = if is_transient { Retry::After(Duration::ZERO) } else { Retry::Never };
         error
     }
 
@@ -223,13 +230,13 @@ impl Error {
         let reason = format!("the service answered {}{detail}", service.code);
         let mut hint = service.code.hint().to_owned();
         if let Some(min) = service.min_price {
-            hint = format!("the lowest price now is {min}");
+            hint = format!("the lowest price is now {min}");
         }
         let mut error = Self::new(kind, operation, reason);
         error.0.hint = hint;
         error.0.phase = Phase::Service;
         error.0.http_status = Some(service.http_status);
-        error.0.least_age = service.least_age.filter(|_| service.retry_after.is_none());
+        error.0.min_age = service.least_age.filter(|_| service.retry_after.is_none());
         error.0.retry = match (service.code.class(), service.retry_after.or(service.least_age)) {
             (_, Some(pause)) => Retry::After(pause),
             (CodeClass::Transient, None) => {
@@ -246,25 +253,25 @@ impl Error {
         let (kind, hint, pause) = match fault {
             "blocked_by_firewall" => (
                 ErrorKind::Blocked,
-                "wait before the next try; where it stays, set a User-Agent that the service lets through",
+                "wait before the next attempt; if it is blocked again, set another User-Agent",
                 Some(Duration::from_secs(30)),
             ),
             "too_many_requests" => {
-                (ErrorKind::RateLimited, "make fewer requests", Some(Duration::from_secs(10)))
+                (ErrorKind::RateLimited, "send fewer requests", Some(Duration::from_secs(10)))
             }
             "server_error" | "cdn_error" | "request_timeout" => {
                 (ErrorKind::Server, "try again later", Some(Duration::from_secs(5)))
             }
             "redirected" => (
                 ErrorKind::Protocol,
-                "check the base URL: redirects are not followed, they would take the key along",
+                "check the base URL; a redirect is not followed because it would leak the API key",
                 None,
             ),
             "http_client_error" => (ErrorKind::Protocol, "check the base URL", None),
             _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
         };
-        let shown = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
-        let reason = format!("the service answered {problem} (HTTP status {http_status}){shown}");
+        let quoted = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
+        let reason = format!("the service answered {problem} (HTTP status {http_status}){quoted}");
         let mut error = Self::new(kind, operation, reason);
         hint.clone_into(&mut error.0.hint);
         error.0.phase = Phase::Decode;
@@ -284,35 +291,37 @@ impl Error {
         self
     }
 
-    /// The same failure of a purchase that may have been made.
+    /// Marks the error as one of a purchase that may have been made.
     pub(crate) fn unknown_charge(mut self, intent: Intent) -> Self {
         self.0.charge = Charge::Unknown;
         self.0.retry = Retry::AfterReconcile;
         self.0.intent = Some(intent);
-        let hint = "the number may have been bought all the same: reconcile the intent of this error, and do not repeat the purchase before";
-        hint.clone_into(&mut self.0.hint);
+        "the number may have been bought: reconcile the intent of this error before buying again"
+            .clone_into(&mut self.0.hint);
         self
     }
 
-    /// The same failure of a purchase that was not made.
+    /// Adds the intent of the purchase that failed. The charge stays as it is.
     pub(crate) fn with_intent(mut self, intent: Intent) -> Self {
         self.0.intent = Some(intent);
         self
     }
 
-    /// The same failure with the reply that it was read from.
+    /// Adds the beginning of the reply that caused the error.
     pub(crate) fn with_raw(mut self, reply: &[u8]) -> Self {
-        // A reply may be megabytes; no character has more than four bytes.
-        let beginning = &reply[..reply.len().min(4 * LONGEST_RAW)];
+        // Convert no more than needed: a reply can be megabytes, a character has at most four
+        // bytes.
+        let beginning = &reply[..reply.len().min(4 * MAX_RAW_CHARS)];
         let mut raw = String::from_utf8_lossy(beginning).into_owned();
-        if let Some((end, _)) = raw.char_indices().nth(LONGEST_RAW) {
+        if let Some((end, _)) = raw.char_indices().nth(MAX_RAW_CHARS) {
             raw.truncate(end);
         }
         self.0.raw = Some(raw);
         self
     }
 
-    /// The failure as a line of the log has it: without the words of a reply, which may be a code or a number of the caller.
+    /// The error as text for the log, without any text of the reply, because that can contain a
+    /// code or a phone number.
     pub(crate) fn logged(&self) -> String {
         let Inner { operation, reason, code, http_status, phase, fault, .. } = &*self.0;
         let status =
@@ -326,71 +335,72 @@ impl Error {
                 format!("{operation}: the service answered {code}{status}")
             }
             Phase::Decode => {
-                format!(
-                    "{operation}: the reply cannot be used: {}{status}",
-                    fault.unwrap_or_default()
-                )
+                format!("{operation}: unusable reply: {}{status}", fault.unwrap_or_default())
             }
             _ => format!("{operation}: {reason}"),
         }
     }
 
-    /// What kind of failure it is.
+    /// Returns the category of the failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What the call did to the wallet. [`Charge::NotCharged`] for calls that cost nothing.
+    /// Returns the effect of the call on the wallet. It is [`Charge::NotCharged`] for calls that
+    /// cost nothing.
     pub fn charge(&self) -> Charge {
         self.0.charge
     }
 
-    /// Whether the same call may succeed later.
+    /// Returns whether, and after which pause, the same call may succeed.
     pub fn retry(&self) -> Retry {
         self.0.retry
     }
 
-    /// The pause that a `Retry-After` header asked for.
+    /// The pause that a `Retry-After` header requested.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// How old the order must be for what was refused, where its retry counts from the purchase on.
-    pub(crate) fn least_age(&self) -> Option<Duration> {
-        self.0.least_age
+    /// The age that the order must have before it can be cancelled. Set only if the service stated
+    /// that age instead of a waiting time.
+    pub(crate) fn min_age(&self) -> Option<Duration> {
+        self.0.min_age
     }
 
-    /// The error code of the service, where it sent one.
+    /// Returns the service's error code, if the reply had one.
     pub fn code(&self) -> Option<&Code> {
         self.0.code.as_ref()
     }
 
-    /// What to do about it; empty where there is nothing to say. The last part of the sentence.
+    /// Returns the advice: the last part of the sentence. Empty if there is none.
     pub fn hint(&self) -> &str {
         &self.0.hint
     }
 
-    /// The reply as it came, where one came and is the reason: its first 4,096 characters.
+    /// Returns the first 4,096 characters of the reply, if a reply caused the error.
     pub fn raw(&self) -> Option<&str> {
         self.0.raw.as_deref()
     }
 
-    /// The HTTP status, where a reply came.
+    /// Returns the HTTP status, if a reply caused the error.
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// Where the call was when it failed.
+    /// Returns the step of the call that failed.
     pub fn phase(&self) -> Phase {
         self.0.phase
     }
 
-    /// The row of the fault matrix, such as `N06`, where the failure is one.
+    /// Returns the name of the fault, such as `reply_lost`, if the failure is one of the known
+    /// faults.
     pub fn fault(&self) -> Option<&'static str> {
         self.0.fault
     }
 
-    /// The purchase that failed: what `reconcile` needs to find out what became of it.
+    /// Returns the purchase that failed. Pass it to [`Client::reconcile`](crate::Client::reconcile)
+    /// if the charge is unknown.
     pub fn intent(&self) -> Option<&Intent> {
         self.0.intent.as_ref()
     }
@@ -418,7 +428,7 @@ impl fmt::Debug for Error {
             reason: _,
             hint: _,
             retry_after: _,
-            least_age: _,
+            min_age: _,
             raw: _,
         } = &*self.0;
         f.debug_struct("Error")
@@ -437,7 +447,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {}
 
-/// Its facts, and the sentence as `message`.
+/// Serializes the fields, with the sentence as `message`.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -469,7 +479,7 @@ impl Serialize for Error {
             intent,
             raw,
             retry_after: _,
-            least_age: _,
+            min_age: _,
         } = &*self.0;
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),

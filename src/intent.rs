@@ -1,4 +1,4 @@
-//! What a caller wants to buy, and the record of it that outlives a lost reply.
+//! `NumberRequest` and `Intent`: the purchase to make, and its record that survives a lost reply.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::{self, millis_since_1970};
 use crate::{Amount, Error, Result};
 
-/// A purchase to make: a service, a country, and what it may cost.
+/// The choices for a purchase: the service, the country and the price limit.
 ///
 /// ```
 /// use sastaotp::{Amount, NumberRequest};
@@ -20,7 +20,9 @@ use crate::{Amount, Error, Result};
 /// let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
 /// ```
 ///
-/// Either [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price) must be said.
+/// A price limit is required: call [`max_price`](Self::max_price) or
+/// [`accept_any_price`](Self::accept_any_price). Without one the purchase fails with
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NumberRequest {
@@ -33,55 +35,55 @@ pub struct NumberRequest {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PriceLimit {
-    Unsaid,
+    Missing,
     Any,
     Max(Amount),
 }
 
 impl NumberRequest {
-    /// Asks for a number for this service: a code from `get_services`, such as `tg`.
+    /// Requests a number for this service: a code from `get_services`, such as `tg`.
     pub fn new(service: impl Into<String>) -> Self {
         Self {
             service: service.into(),
             country: None,
-            price: PriceLimit::Unsaid,
+            price: PriceLimit::Missing,
             operator: None,
             multi_sms: false,
         }
     }
 
-    /// From this country: a code from `get_countries`, which is not a calling code. India is `22`. Without a country the
-    /// service chooses one.
+    /// Sets the country: a code from `get_countries`, not a calling code. India is `22`. If no
+    /// country is set, the service chooses one.
     pub fn country(mut self, code: impl Into<String>) -> Self {
         self.country = Some(code.into());
         self
     }
 
-    /// For this price at most.
+    /// Sets the highest acceptable price.
     pub fn max_price(mut self, price: impl Into<Amount>) -> Self {
         self.price = PriceLimit::Max(price.into());
         self
     }
 
-    /// At whatever price the service asks.
+    /// Accepts any price. Not possible for a client with a budget.
     pub fn accept_any_price(mut self) -> Self {
         self.price = PriceLimit::Any;
         self
     }
 
-    /// From this provider.
+    /// Sets the provider of the number.
     pub fn operator(mut self, operator: impl Into<String>) -> Self {
         self.operator = Some(operator.into());
         self
     }
 
-    /// A number that can get several codes.
+    /// Requests a number that can receive several codes.
     pub fn multi_sms(mut self) -> Self {
         self.multi_sms = true;
         self
     }
 
-    /// What is being done, for messages.
+    /// Describes the purchase for error messages.
     pub(crate) fn operation(&self) -> String {
         match &self.country {
             Some(country) => format!("buying {} in {country}", self.service),
@@ -89,12 +91,12 @@ impl NumberRequest {
         }
     }
 
-    pub(crate) fn into_intent(self, started: SystemTime, watermark: Option<u64>) -> Result<Intent> {
+    pub(crate) fn into_intent(self, now: SystemTime, watermark: Option<u64>) -> Result<Intent> {
         let max_price = match self.price {
             PriceLimit::Max(price) => Some(price.micros()),
             PriceLimit::Any => None,
-            PriceLimit::Unsaid => {
-                let reason = "no maximum price was given: call max_price, or accept_any_price to pay whatever is asked";
+            PriceLimit::Missing => {
+                let reason = "no price limit: set a maximum price, or explicitly accept any price";
                 return Err(Error::config(&self.operation(), reason));
             }
         };
@@ -103,30 +105,33 @@ impl NumberRequest {
         let intent = Intent {
             target: Arc::new(Target::Number { service, country, operator, multi_sms }),
             max_price,
-            started_at_ms: millis_since_1970(started),
+            started_at_ms: millis_since_1970(now),
             watermark,
         };
-        // What cannot be sent is no intent.
+        // Fail now if the request is invalid, not when it is sent.
         intent.request().query().map_err(|error| Error::invalid(&operation, error))?;
         Ok(intent)
     }
 }
 
-/// A purchase that was about to be made: enough to find it in the order history when its reply was lost.
+/// A purchase that is about to be made, with the data that finds it in the order history if its
+/// reply is lost.
 ///
-/// Every error of a purchase carries one. A program that must survive being killed makes it beforehand with
-/// `Client::intend` and saves [`Intent::to_json`].
+/// An `Intent` says what is about to be bought. A [`Purchase`](crate::Purchase) is the reply that
+/// confirms it. Every error of a purchase contains its intent. A program that must survive being
+/// killed makes the intent first with [`Client::intend`](crate::Client::intend) and saves
+/// [`Intent::to_json`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
-    /// Shared: an intent is in the books, with whoever waits, and in errors.
+    /// Shared by the ledger, the task and the errors of a purchase.
     #[serde(flatten)]
     target: Arc<Target>,
-    /// In micro-rupees; none means any price.
+    /// In micro-rupees; `None` means any price, or an unknown price of a number bought again.
     #[serde(rename = "max_price_micros")]
     max_price: Option<i64>,
-    /// Milliseconds since 1970.
+    /// When the intent was made, in milliseconds since 1970.
     started_at_ms: u64,
-    /// The highest order id known before the purchase. Text in JSON, like every id.
+    /// The highest order id seen before the purchase. A string in JSON, like every id.
     #[serde(serialize_with = "json_output::id_text")]
     watermark: Option<u64>,
 }
@@ -145,76 +150,80 @@ impl Intent {
         id: &str,
         phone_number: Option<String>,
         price: Option<Amount>,
-        started: SystemTime,
+        now: SystemTime,
         watermark: Option<u64>,
     ) -> Result<Self> {
         let intent = Self {
             target: Arc::new(Target::Reget { id: id.to_owned(), phone_number }),
             max_price: price.map(Amount::micros),
-            started_at_ms: millis_since_1970(started),
+            started_at_ms: millis_since_1970(now),
             watermark,
         };
         intent.request().query().map_err(|error| Error::invalid(&intent.operation(), error))?;
         Ok(intent)
     }
 
-    /// Makes the purchase. Where the library itself fails meanwhile, nobody knows whether it was made: the error says so.
+    /// Runs `purchase`. If it panics, the result is an internal error with
+    /// [`crate::Charge::Unknown`].
     pub(crate) fn carry_out<T>(self, purchase: impl FnOnce(Self) -> Result<T>) -> Result<T> {
         let intent = self.clone();
         catch_unwind(AssertUnwindSafe(|| purchase(self)))
             .unwrap_or_else(|_| Err(Error::panicked(&intent.operation()).unknown_charge(intent)))
     }
 
-    /// The intent as JSON text, to be saved before the purchase.
+    /// Returns the intent as JSON text. Save it before the purchase.
     pub fn to_json(&self) -> String {
-        // Text keys and plain values always have a JSON form.
+        // Cannot fail: all keys are strings and all values are plain.
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads an intent that was saved. A field that got lost, is there twice, or holds something else is refused: without its
-    /// maximum price, it would buy at any.
+    /// Parses an intent that [`Intent::to_json`] wrote.
+    ///
+    /// Fails with [`ErrorKind::Config`](crate::ErrorKind::Config) if a field is missing, unknown,
+    /// duplicated or of another type: an intent that lost its maximum price would buy at any price.
     pub fn from_json(text: &str) -> Result<Self> {
         let operation = "reading a saved intent";
-        let intent = Self::read(text).map_err(|reason| {
-            Error::config(operation, format!("{reason}: give the intent as it was saved"))
+        let intent = Self::parse(text).map_err(|reason| {
+            Error::config(operation, format!("{reason}: give the text exactly as it was saved"))
         })?;
         intent.request().query().map_err(|error| Error::invalid(operation, error))?;
         Ok(intent)
     }
 
-    /// The error says what is wrong with the text.
-    fn read(text: &str) -> std::result::Result<Self, String> {
+    /// The error describes the first problem of the text.
+    fn parse(text: &str) -> std::result::Result<Self, String> {
         let object: Object<'_> =
-            serde_json::from_str(text).map_err(|_| "the text is not the JSON of an intent")?;
+            serde_json::from_str(text).map_err(|_| "the text is not a JSON object")?;
         let mut fields = Fields(object.into_fields());
-        let action = fields.needed("action", Some)?;
-        let target = match quoted(action).as_deref() {
+        let action = fields.required("action", Some)?;
+        let target = match string(action).as_deref() {
             Some("getNumber") => Target::Number {
-                service: fields.needed("service", quoted)?,
-                country: fields.take("country", quoted)?,
-                operator: fields.take("operator", quoted)?,
-                multi_sms: fields.needed("multi_sms", |field| field.raw().parse().ok())?,
+                service: fields.required("service", string)?,
+                country: fields.nullable("country", string)?,
+                operator: fields.nullable("operator", string)?,
+                multi_sms: fields.required("multi_sms", |field| field.raw().parse().ok())?,
             },
             Some("regetNumber") => Target::Reget {
-                id: fields.needed("id", quoted)?,
-                phone_number: fields.take("phone_number", quoted)?,
+                id: fields.required("id", string)?,
+                phone_number: fields.nullable("phone_number", string)?,
             },
-            _ => return Err(wrong("action", action)),
+            _ => return Err(invalid_field("action", action)),
         };
         let intent = Self {
             target: Arc::new(target),
-            max_price: fields
-                .take("max_price_micros", |field| field.raw().parse().ok().filter(|it| *it >= 0))?,
-            started_at_ms: fields.needed("started_at_ms", |field| field.raw().parse().ok())?,
-            watermark: fields.take("watermark", |field| quoted(field)?.parse().ok())?,
+            max_price: fields.nullable("max_price_micros", |field| {
+                field.raw().parse().ok().filter(|micros| *micros >= 0)
+            })?,
+            started_at_ms: fields.required("started_at_ms", |field| field.raw().parse().ok())?,
+            watermark: fields.nullable("watermark", |field| string(field)?.parse().ok())?,
         };
         match fields.0.first() {
-            Some((name, _)) => Err(format!("an intent has no field `{}`", cut(name))),
+            Some((name, _)) => Err(format!("unknown field `{}`", cut(name))),
             None => Ok(intent),
         }
     }
 
-    /// The code of the service, unless a number is bought again.
+    /// Returns the service code; `None` if the intent buys a number again.
     pub fn service(&self) -> Option<&str> {
         match &*self.target {
             Target::Number { service, .. } => Some(service),
@@ -222,7 +231,7 @@ impl Intent {
         }
     }
 
-    /// The code of the country, where one was asked for.
+    /// Returns the country code, if the request had one.
     pub fn country(&self) -> Option<&str> {
         match &*self.target {
             Target::Number { country, .. } => country.as_deref(),
@@ -230,7 +239,7 @@ impl Intent {
         }
     }
 
-    /// The activation whose number is bought again.
+    /// Returns the id of the activation whose number is bought again; `None` for a new number.
     pub fn reget_of(&self) -> Option<&str> {
         match &*self.target {
             Target::Number { .. } => None,
@@ -238,23 +247,25 @@ impl Intent {
         }
     }
 
-    /// The most that may be charged; `None` where any price was accepted, or is not known.
+    /// Returns the highest acceptable price. `None` if any price is accepted, or if the price of a
+    /// number that is bought again is unknown.
     pub fn max_price(&self) -> Option<Amount> {
         self.max_price.map(Amount::from_micros)
     }
 
-    /// When the intent was made.
+    /// Returns the wall-clock time at which the intent was made.
     pub fn started_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.started_at_ms)
     }
 
-    /// The highest order id that was known then: what was bought has a higher one.
+    /// Returns the highest order id seen before the purchase. The order of the purchase has a
+    /// higher id.
     pub fn watermark(&self) -> Option<u64> {
         self.watermark
     }
 
-    /// The same purchase, newer than this order where nothing older is known; `None` where that is not known either.
-    pub(crate) fn after(mut self, order: Option<u64>) -> Option<Self> {
+    /// Returns the intent with `order` as its watermark if it has none; `None` if both are `None`.
+    pub(crate) fn or_watermark(mut self, order: Option<u64>) -> Option<Self> {
         self.watermark = self.watermark.or(order);
         self.watermark.is_some().then_some(self)
     }
@@ -290,48 +301,49 @@ impl Intent {
     }
 }
 
-/// The fields of a saved intent that were not read yet. By hand: a derived reader is 10 KB of the library for C.
+/// The unread fields of a saved intent. Written by hand because a derived parser adds 10 KB to the
+/// C library.
 struct Fields<'a>(Vec<(Cow<'a, str>, Field<'a>)>);
 
 impl<'a> Fields<'a> {
-    /// A field, which must be there once; `None` where it is null.
-    fn take<T>(
+    /// Takes a field, which must be present exactly once. Returns `None` if it is null.
+    fn nullable<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(Field<'a>) -> Option<T>,
     ) -> std::result::Result<Option<T>, String> {
         let at = self.0.iter().position(|(key, _)| key == name);
         let (_, field) =
-            self.0.swap_remove(at.ok_or_else(|| format!("the field `{name}` is missing"))?);
+            self.0.swap_remove(at.ok_or_else(|| format!("field `{name}` is missing"))?);
         if self.0.iter().any(|(key, _)| key == name) {
-            return Err(format!("the field `{name}` is there twice"));
+            return Err(format!("duplicate field `{name}`"));
         }
         if field.is_null() {
             Ok(None)
         } else {
-            read(field).map(Some).ok_or_else(|| wrong(name, field))
+            read(field).map(Some).ok_or_else(|| invalid_field(name, field))
         }
     }
 
-    fn needed<T>(
+    fn required<T>(
         &mut self,
         name: &str,
         read: impl FnOnce(Field<'a>) -> Option<T>,
     ) -> std::result::Result<T, String> {
-        self.take(name, read)?.ok_or_else(|| format!("the field `{name}` is null"))
+        self.nullable(name, read)?.ok_or_else(|| format!("field `{name}` is null"))
     }
 }
 
-/// Text that is written as text.
-fn quoted(field: Field<'_>) -> Option<String> {
+/// The value of a JSON string; `None` for any other type.
+fn string(field: Field<'_>) -> Option<String> {
     field.text().filter(|_| field.raw().starts_with('"')).map(Cow::into_owned)
 }
 
-fn wrong(name: &str, field: Field<'_>) -> String {
-    format!("the field `{name}` is {}", cut(field.raw()))
+fn invalid_field(name: &str, field: Field<'_>) -> String {
+    format!("invalid field `{name}`: {}", cut(field.raw()))
 }
 
-/// As much of the caller's text as is shown.
+/// The first 60 characters, for error messages.
 fn cut(text: &str) -> &str {
     text.char_indices().nth(60).map_or(text, |(end, _)| &text[..end])
 }
@@ -346,17 +358,17 @@ pub(crate) mod tests {
     use crate::transport::{Cause, Phase, Reply, Request as Sent, Transport, TransportError};
     use crate::{CancelToken, Client};
 
-    /// A clock that panics once a purchase was sent, whose reply is lost: a defect that nothing between here and the caller
-    /// knows of.
+    /// A transport that loses the reply of a purchase, and a clock that then panics once: an
+    /// unexpected defect inside a call.
     #[derive(Debug, Default)]
-    struct Defect {
+    struct PanicAfterSend {
         clock: SystemClock,
-        is_due: AtomicBool,
+        panic_next: AtomicBool,
     }
 
-    impl Clock for Defect {
+    impl Clock for PanicAfterSend {
         fn now(&self) -> Moment {
-            assert!(!self.is_due.swap(false, Ordering::Relaxed), "on purpose");
+            assert!(!self.panic_next.swap(false, Ordering::Relaxed), "on purpose");
             self.clock.now()
         }
 
@@ -365,18 +377,18 @@ pub(crate) mod tests {
         }
     }
 
-    impl Transport for Defect {
+    impl Transport for PanicAfterSend {
         fn exchange(&self, request: &Sent<'_>) -> Result<Reply, TransportError> {
             assert!(request.latch.try_send());
-            self.is_due.store(true, Ordering::Relaxed);
+            self.panic_next.store(true, Ordering::Relaxed);
             let message = "the connection ended".to_owned();
             Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message })
         }
     }
 
-    /// A client that panics whenever it has sent a purchase.
+    /// Returns a client that panics after each purchase that it sends.
     pub(crate) fn defective_client() -> Client {
-        let defect = Arc::new(Defect::default());
+        let defect = Arc::new(PanicAfterSend::default());
         Client::builder()
             .api_key("k")
             .clock(Arc::clone(&defect) as _)
@@ -386,28 +398,30 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_intent_survives_being_saved() {
+    fn saved_intent_parses_back_unchanged() {
         let request =
             NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
         let intent = request.into_intent(SystemTime::now(), Some(7)).unwrap();
         let reget = Intent::reget("abc", Some("91".into()), None, SystemTime::now(), None).unwrap();
-        for intent in [intent, reget] {
-            assert_eq!(Intent::from_json(&intent.to_json()).unwrap(), intent);
+        for intent in [&intent, &reget] {
+            assert_eq!(Intent::from_json(&intent.to_json()).unwrap(), *intent);
         }
+        let number = r#""action":"getNumber","multi_sms":false"#;
+        let service = r#""service":"ab","multi_sms":false,"started_at_ms":0"#;
         for text in [
-            "",
-            "{}",
-            r#"{"action":"getNumber","service":"ab","started_at_ms":0}"#,
-            r#"{"action":"getNumber","multi_sms":false,"started_at_ms":0}"#,
-            r#"{"action":"getNumber","service":"ab","multi_sms":false,"max_price_micros":-1,"started_at_ms":0}"#,
-            r#"{"action":"getNumber","service":"ab","multi_sms":false,"max_price_micros":"all","started_at_ms":0}"#,
-            r#"{"action":"getNumber","service":"ab","multi_sms":false}"#,
-            r#"{"action":"regetNumber","service":"ab","multi_sms":false,"started_at_ms":0}"#,
-            r#"{"action":"get_number","service":"ab","multi_sms":false,"started_at_ms":0}"#,
-            r#"{"action":"getNumber","service":"a&b","country":null,"operator":null,"multi_sms":false,"max_price_micros":null,"started_at_ms":0,"watermark":null}"#,
+            String::new(),
+            "{}".to_owned(),
+            r#"{"action":"getNumber","service":"ab","started_at_ms":0}"#.to_owned(),
+            format!(r#"{{{number},"started_at_ms":0}}"#),
+            format!(r#"{{"action":"getNumber",{service},"max_price_micros":-1}}"#),
+            format!(r#"{{"action":"getNumber",{service},"max_price_micros":"all"}}"#),
+            format!(r#"{{{number},"service":"ab"}}"#),
+            format!(r#"{{"action":"regetNumber",{service}}}"#),
+            format!(r#"{{"action":"get_number",{service}}}"#),
+            intent.to_json().replace(r#""tg""#, r#""a&b""#),
         ] {
             assert_eq!(
-                Intent::from_json(text).unwrap_err().kind(),
+                Intent::from_json(&text).unwrap_err().kind(),
                 crate::ErrorKind::Config,
                 "{text}"
             );
@@ -415,7 +429,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_saved_intent_that_changed_is_refused_by_the_name_of_what_changed() {
+    fn altered_intent_error_names_the_field() {
         let number =
             NumberRequest::new("tg").country("22").max_price(80).operator("any").multi_sms();
         let number = number.into_intent(SystemTime::now(), Some(7)).unwrap();
@@ -423,45 +437,45 @@ pub(crate) mod tests {
             Intent::reget("abc", Some("91".into()), Some(1.into()), SystemTime::now(), Some(7))
                 .unwrap();
         for saved in [number.to_json(), reget.to_json()] {
-            let refused = |name: &str, text: &str| {
+            let assert_refused = |name: &str, text: &str| {
                 let error = Intent::from_json(text).unwrap_err();
-                let named = error.to_string().contains(&format!("`{name}`"));
-                assert!(named && error.kind() == crate::ErrorKind::Config, "{text}: {error}");
+                let names_field = error.to_string().contains(&format!("`{name}`"));
+                assert!(names_field && error.kind() == crate::ErrorKind::Config, "{text}: {error}");
             };
             let whole: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(&saved).unwrap();
             for (name, value) in &whole {
-                let mut less = whole.clone();
-                less.remove(name);
-                refused(name, &serde_json::to_string(&less).unwrap());
-                refused(name, &saved.replace('}', &format!(r#","{name}":{value}}}"#)));
+                let mut without = whole.clone();
+                without.remove(name);
+                assert_refused(name, &serde_json::to_string(&without).unwrap());
+                assert_refused(name, &saved.replace('}', &format!(r#","{name}":{value}}}"#)));
                 for other in
                     ["{}", "[]", "[1]", r#"["22"]"#, "1.0", "-1", "2e3", r#""x""#, r#""1.0""#]
                 {
-                    let is_of_its_type =
+                    let has_same_type =
                         name != "action" && value.is_string() && other.starts_with('"');
-                    if !is_of_its_type {
+                    if !has_same_type {
                         let changed = saved.replace(
                             &format!(r#""{name}":{value}"#),
                             &format!(r#""{name}":{other}"#),
                         );
-                        refused(name, &changed);
+                        assert_refused(name, &changed);
                     }
                 }
             }
-            refused("max_price", &saved.replace('}', r#","max_price":"80"}"#));
+            assert_refused("max_price", &saved.replace('}', r#","max_price":"80"}"#));
         }
         let text = number.to_json().replace(r#""watermark":"7""#, r#""watermark":7"#);
-        assert!(Intent::from_json(&text).is_err(), "an order id is text");
+        assert!(Intent::from_json(&text).is_err(), "the watermark must be a string");
         assert!(
             Intent::from_json(&number.to_json().replace(r#""22""#, r#""""#)).is_err(),
-            "no country is not any"
+            "an empty country is not any country"
         );
     }
 
     #[test]
-    fn the_price_must_be_spoken_of() {
+    fn purchase_requires_a_price_limit() {
         let error = NumberRequest::new("tg").into_intent(SystemTime::now(), None).unwrap_err();
-        assert!(error.to_string().contains("max_price"), "{error}");
+        assert!(error.to_string().contains("no price limit"), "{error}");
     }
 }

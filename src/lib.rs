@@ -1,47 +1,125 @@
-//! Client for the `SastaOTP` service: buy a temporary phone number, wait for the SMS code sent to it, complete the order or
-//! cancel it for a refund.
+//! Client library for the `SastaOTP` service: buy a temporary phone number, wait for the SMS code
+//! sent to it, then complete the order or cancel it for a refund.
 //!
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use sastaotp::{Amount, Client, EarlyCancel, NumberRequest};
+//! use sastaotp::{Amount, Client, NumberRequest, OnTooEarly};
 //!
-//! let client = Client::from_env()?; // SASTAOTP_API_KEY
-//! let number = client.lease(NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80)))?;
+//! let client = Client::from_env()?; // reads SASTAOTP_API_KEY
+//! let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
+//! let number = client.lease(request)?;
 //! println!("send the SMS to {}", number.phone_number().unwrap_or("?"));
 //! println!("the code is {}", number.wait_for_code(Duration::from_secs(300))?.code);
-//! number.close(EarlyCancel::WaitOut)?; // completes; without a code it would cancel for the refund
+//! number.close(OnTooEarly::Wait)?; // completes; without a code it would cancel for the refund
 //! # Ok::<(), sastaotp::Error>(())
 //! ```
 //!
-//! The service charges money over a GET request. So this library
+//! The service charges money over a GET request, so this library
 //!
-//! - sends a purchase once, on a connection of its own, and again only where it is proved that no byte left;
-//! - says [`Charge::Unknown`] where nobody can know what became of it, and finds out with [`Client::reconcile`];
-//! - never loses a code that was paid for, and blocks no call for longer than it was given.
+//! - sends a purchase at most once: it repeats the request only if no byte of it was sent;
+//! - reports [`Charge::Unknown`] if it is unknown whether a purchase was made, and
+//!   [`Client::reconcile`] then looks for its order;
+//! - never loses a code you paid for, and returns from each call within its timeout.
 //!
-//! The layers, each of which knows only those below it: [`Client`] → [`activation`], [`protocol`], [`transport`]. The clock and
-//! the transport are passed in, so that everything above them is tested without sockets and without waiting.
+//! # The words
 //!
-//! With feature `sandbox` the crate holds the service itself, small and deterministic: see the module `sandbox`.
+//! | type | meaning |
+//! |---|---|
+//! | [`NumberRequest`] | what you want to buy: service, country, price limit |
+//! | [`Intent`] | a purchase that is about to be made; it finds the order if the reply is lost |
+//! | [`Purchase`] | the reply that confirms a purchase: activation id, phone number, price |
+//! | [`Activation`] | the handle of one number: waits for codes, completes, cancels |
+//! | [`Lease`] | an activation that settles itself: completes if a code arrived, else cancels |
+//! | [`Order`] | a row of the order history |
+//! | [`Sms`] | a message that arrived, with its code |
+//! | [`Settlement`] | how an order was closed |
+//!
+//! # The layers
+//!
+//! An arrow means "uses"; no layer uses a layer above it.
+//!
+//! ```text
+//!  bindings/python    bindings/node    programs in C and C++
+//!         |                 |                   |
+//!         +-----------------+-------------------+
+//!                           v
+//!                         capi            the C functions, one file for each Rust type
+//!                           |
+//!              queue <------+             many operations at once on a few threads
+//!                |          |
+//!                +----------+
+//!                           v
+//!                        client           the calls, the retries and the budget:
+//!                           |               lease -> settle -> wait -> activation -> transition
+//!                           |               buy -> charge -> purchase_gates
+//!                           |               reconcile -> matching, orders -> read
+//!                           |               each call -> core -> ledger -> matching
+//!                           |                           core -> rate_limit, redact, api_key
+//!         +-----------------+-----------------+
+//!         v                 v                 v
+//!    order_state  ->   protocol          transport
+//!    codes, polls,     requests and      one HTTP exchange: DNS, proxy,
+//!    expiry: pure      replies: pure     TLS, timeouts, connection pool
+//!
+//!  Values that every layer uses:  amount   cancel_token   clock   error   intent
+//!  The service itself, for tests: sandbox  (an HTTP server, or a transport in memory)
+//! ```
+//!
+//! | to change | edit |
+//! |---|---|
+//! | the action or the parameters of a request | `protocol/request.rs` |
+//! | how a reply is parsed | `protocol/` (a file for each action) |
+//! | an error code of the service: its meaning and its hint | `protocol/code.rs` |
+//! | an error kind, and the text of errors | `error.rs` |
+//! | a setting of the client | `client/builder.rs` |
+//! | a setting of connections: timeouts, proxy, certificates | `transport/config.rs` |
+//! | a kind of proxy | `transport/proxy.rs` |
+//! | the poll interval, and what ends a wait | `order_state/wait.rs` |
+//! | how often a read is repeated | `client/read.rs` |
+//! | how often a purchase is attempted | `client/charge.rs` |
+//! | how often a status change is repeated | `client/transition.rs` |
+//! | what counts against the budget, and unclaimed purchases | `client/ledger.rs` |
+//! | requests per second, and the reaction to HTTP 429 | `client/rate_limit.rs` |
+//! | where and when the history is searched for a purchase | `client/reconcile.rs` |
+//! | which order counts as a given purchase | `client/matching.rs` |
+//! | complete or cancel, and waiting until cancelling is allowed | `client/settle.rs` |
+//! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
+//! | the threads of the queue | `queue/mod.rs` |
+//! | a C function or getter | the file of `capi/` with the name of the Rust type |
+//! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
+//! | a fault that the sandbox can inject | `sandbox/faults.rs`, `sandbox/fault_table.rs` |
+//! | a method of the Python or Node client | `bindings/python`, `bindings/node` |
+//!
+//! Tests of pure logic are in the file that they test. Tests of behaviour are in `tests/`:
+//! `tests/client` for calls against the sandbox in memory, `tests/sockets` for calls over TCP, and
+//! `tests/faults` for each network fault, such as a lost reply.
+//!
+//! The clock and the transport are passed to the client, so the tests of everything above them need
+//! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small
+//! and deterministic: see the module `sandbox`.
 
 #[cfg(not(unix))]
-compile_error!("sastaotp needs a unix system: its connections are interrupted with poll(2)");
+compile_error!("sastaotp needs a unix system: it interrupts connections with poll(2)");
 
-mod amount;
-mod cancel_token;
+mod amount; // money in micro-rupees
+mod cancel_token; // ends blocked calls from another thread
 #[cfg(feature = "capi")]
-pub mod capi;
-mod client;
-pub mod clock;
-mod error;
-mod intent;
-mod order_state;
-pub mod protocol;
-mod queue;
+pub mod capi; // the C functions
+mod client; // the calls, the retries and the budget
+pub mod clock; // time as an argument
+mod error; // the one error type
+mod intent; // a purchase that is about to be made
+mod order_state; // the codes of one order, and when to poll it next
+mod queue; // many operations at once
 #[cfg(feature = "sandbox")]
-pub mod sandbox;
-pub mod transport;
+pub mod sandbox; // the service itself, for tests
+
+// Public only for this project's tests, benches and programs. Not part of the API.
+#[doc(hidden)]
+pub mod protocol; // requests to text, replies to types
+#[doc(hidden)]
+pub mod transport; // one HTTP exchange
 
 pub use amount::{Amount, ParseAmountError};
 pub use cancel_token::CancelToken;
@@ -63,7 +141,7 @@ pub use queue::SingleStep;
 pub use queue::{Completion, Number, Operation, Queue, Ticket};
 pub use transport::Phase;
 
-/// The README's snippets, so that they compile and run as documentation tests.
+/// The snippets of the README, so that they compile and run as documentation tests.
 #[cfg(all(doctest, feature = "sandbox"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

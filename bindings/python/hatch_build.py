@@ -13,29 +13,26 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+#: The name that the package loads.
 LIBRARY = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
 PROGRAM = "sastaotp-sandbox"
 #: The parts of the checkout that cargo needs. Cargo.toml also names the tests and examples.
 RUST_SOURCES = (
     "Cargo.toml",
     "Cargo.lock",
+    "bindings/build_native.rs",
     "build.rs",
     "README.md",
     "src",
     "include",
     "tests",
     "examples",
-)
-#: The same flags as in bindings/c. A library with thread-locals must not be unloaded.
-LINKER_FLAGS = (
-    []
-    if sys.platform == "darwin"
-    else ["-Clink-arg=-Wl,-soname,libsastaotp.so.0", "-Clink-arg=-Wl,-z,nodelete"]
 )
 
 
@@ -68,11 +65,11 @@ def find_or_build(rust: Path) -> tuple[Path, Path]:
     program = os.environ.get("SASTAOTP_SANDBOX")
     if library and program:
         return Path(library), Path(program)
-    return run_cargo(rust)
+    return build_native(rust)
 
 
-def run_cargo(rust: Path) -> tuple[Path, Path]:
-    """Build the library and the program with cargo, and return their paths."""
+def build_native(rust: Path) -> tuple[Path, Path]:
+    """Build the library and the program, and return their paths."""
     cargo = shutil.which("cargo")
     if cargo is None:
         cargo = shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
@@ -81,22 +78,28 @@ def run_cargo(rust: Path) -> tuple[Path, Path]:
             "building sastaotp: cargo is missing: "
             "install Rust 1.88 or newer (https://rustup.rs), then try again"
         )
-    target = rust / os.environ.get("CARGO_TARGET_DIR", "target")
-    options = ["--release", "--locked"]
-    options += ["--manifest-path", str(rust / "Cargo.toml"), "--target-dir", str(target)]
-    library_options = ["--lib", "--features", "capi", "--crate-type", "cdylib", "--", *LINKER_FLAGS]
-    program_options = ["--features", "sandbox", "--bin", PROGRAM]
-    for command in (
-        [cargo, "rustc", *options, *library_options],
-        [cargo, "build", *options, *program_options],
-    ):
-        status = subprocess.run(command, check=False).returncode
-        if status != 0:
-            sys.exit(
-                f"building sastaotp: cargo ended with status {status}: "
-                f"fix the errors above, then run: {' '.join(command)}"
-            )
-    return target / "release" / LIBRARY, target / "release" / PROGRAM
+    rustc = shutil.which("rustc", path=str(Path(cargo).parent)) or "rustc"
+    environment = {**os.environ, "CARGO": cargo, "RUSTC": rustc}
+    with tempfile.TemporaryDirectory() as folder:
+        builder = str(Path(folder) / "build_native")
+        compiler = [rustc, "--edition", "2024", "-o", builder, "bindings/build_native.rs"]
+        run(compiler, rust, environment)
+        printed = run([builder, "--program", PROGRAM], rust, environment)
+    paths = dict(line.split("=", 1) for line in printed.splitlines())
+    return Path(paths["shared"]), Path(paths[f"program.{PROGRAM}"])
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Run a command in a folder and return its output."""
+    result = subprocess.run(
+        command, check=False, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    if result.returncode != 0:
+        sys.exit(
+            f"building sastaotp: {command[0]} ended with status {result.returncode}: "
+            "fix the errors above, then try again"
+        )
+    return result.stdout
 
 
 def platform_tag(files: list[Path]) -> str:

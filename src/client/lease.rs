@@ -1,21 +1,31 @@
-//! A number that settles itself.
+//! `Lease`: an activation that settles itself.
 
 use std::ops::Deref;
 
-use super::settle::LATE_TIMEOUT;
-use super::{Activation, OnTooEarly, Settlement};
-use crate::Result;
+use super::activation::Activation;
+use super::core::Client;
+use super::settlement::{CLOSE_TIMEOUT, OnTooEarly, Settlement};
+use crate::{NumberRequest, Result};
 
-/// A number that is settled when the lease ends: completed when a code came, else cancelled for its refund.
+/// An activation that settles itself: when the lease ends, the order is completed if a code arrived
+/// and cancelled for its refund if not.
 ///
-/// Dropping it settles too, in 10 seconds at most, and also where a [`crate::CancelToken`] ended its calls. A drop cannot fail:
-/// where the order is too young to be cancelled, or the service does not answer, the number is listed by
-/// [`crate::Client::unclaimed`]. [`Lease::close`] tells what became of it.
+/// Everything that an [`Activation`] can do, a lease can do too. Dropping it settles the order
+/// within 10 seconds, even if a [`crate::CancelToken`] ended its calls. A drop cannot return an
+/// error: if the order cannot be cancelled yet, or the service does not answer,
+/// [`Client::unclaimed`] lists the number. [`Lease::close`] returns how the order was settled.
 #[derive(Debug)]
 pub struct Lease {
     activation: Activation,
-    /// Whether the end of the lease leaves the order as it is.
+    /// Whether the lease has ended, so that a drop does nothing.
     ended: bool,
+}
+
+impl Client {
+    /// Buys a number that is settled when the lease ends. **Costs money.**
+    pub fn lease(&self, request: NumberRequest) -> Result<Lease> {
+        self.get_number(request).map(Lease::new)
+    }
 }
 
 impl Lease {
@@ -23,13 +33,14 @@ impl Lease {
         Self { activation, ended: false }
     }
 
-    /// Ends the lease and settles the order.
-    pub fn close(mut self, early: OnTooEarly) -> Result<Settlement> {
+    /// Ends the lease and settles the order, as [`Activation::settle`] does. If that fails,
+    /// [`Client::unclaimed`] lists the number.
+    pub fn close(mut self, on_too_early: OnTooEarly) -> Result<Settlement> {
         self.ended = true;
-        self.activation.settle(early).inspect_err(|_| self.activation.leave())
+        self.activation.settle(on_too_early).inspect_err(|_| self.activation.mark_unclaimed())
     }
 
-    /// Ends the lease and leaves the order as it is.
+    /// Ends the lease and returns the activation without settling the order.
     pub fn keep(mut self) -> Activation {
         self.ended = true;
         self.activation.clone()
@@ -49,11 +60,11 @@ impl Drop for Lease {
         if self.ended {
             return;
         }
-        // A token that ended the wait is why most leases are dropped; it must not keep the refund from being asked for.
-        let activation = self.activation.without_cancel().with_timeout(LATE_TIMEOUT);
+        // A cancelled wait is the usual reason for a drop. Its token must not stop the refund.
+        let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
         if let Err(error) = activation.settle(OnTooEarly::Fail) {
             log::warn!("{}; the number is listed as unclaimed", error.logged());
-            self.activation.leave();
+            self.activation.mark_unclaimed();
         }
     }
 }

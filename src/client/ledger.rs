@@ -1,7 +1,8 @@
-//! What a client knows about its money: the budget, the orders it made, and purchases nobody has taken yet.
+//! `Ledger`: the budget, the purchases of a client, and the unclaimed purchases.
 //!
-//! Pure bookkeeping. Its invariant: money is reserved before a request leaves, and comes back only when the service
-//! proved that it was not charged or confirmed a refund: one reservation for one refund.
+//! Pure bookkeeping. Invariant: money is reserved before a request is sent. It is returned to the
+//! budget only if nothing was charged or the service confirmed a refund, and each refund returns
+//! one reservation.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,96 +10,104 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
+use super::matching::{looks_like, may_be};
 use crate::clock::Moment;
 use crate::intent::Intent;
 use crate::protocol::{Order, Purchase};
 use crate::{Amount, Error};
 
-/// How many activations are remembered, and as many of this client's own; the oldest are forgotten first.
-const REMEMBERED: usize = 16_384;
-/// How many lost replies are remembered at most, the newest, and as many purchases.
-const LATELY: usize = 1024;
-/// For how long after a purchase an order that looks like it may be the same request, sent again on its way. Neither what
-/// was made nor what was lost is remembered for longer.
-const SENT_AGAIN: Duration = Duration::from_secs(600);
+/// The number of activations that the ledger keeps, and the number of this client's own activations
+/// that it keeps in addition. The oldest are dropped first.
+const MAX_ACTIVATIONS: usize = 16_384;
+/// The number of recent purchases that the ledger keeps, and the number of lost replies.
+const MAX_RECENT: usize = 1024;
+/// How long after a purchase a similar order can be a duplicate of it: the same request, repeated
+/// on its way to the service. Recent purchases and lost replies are kept for this long.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 
-/// The books of one client.
+/// A list of intents with a time on the monotonic clock, oldest first.
+type RecentIntents = VecDeque<(Intent, Duration)>;
+
+/// The ledger of one client.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     budget: Option<Amount>,
-    /// What purchases cost, and those cost that may have been made.
+    /// The prices of purchases, and the reservations of purchases with an unknown outcome.
     spent: Amount,
-    /// Purchases without a known outcome.
-    open: HashMap<Ticket, Open>,
-    next_ticket: u64,
+    /// The purchases without a known outcome.
+    open: HashMap<EntryId, OpenPurchase>,
+    next_entry: u64,
     highest_order: Option<u64>,
-    /// Boxed, for they are the most of what a client remembers: its table stays small, also when it grows.
-    known: HashMap<Arc<str>, Box<Known>>,
+    /// Boxed so that the table holds only pointers: it has many entries and stays small as it grows.
+    known: HashMap<Arc<str>, Box<KnownActivation>>,
+    /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,
-    /// Those that were the oldest once, and are this client's own: a long history does not push them out.
+    /// This client's own activations that have left `oldest`. A long history does not displace
+    /// them.
     oldest_own: VecDeque<Arc<str>>,
-    unclaimed: Vec<(Ticket, Unclaimed)>,
-    /// When the replies of purchases were lost, by the monotonic clock.
-    lost: VecDeque<(Intent, Duration)>,
-    /// When numbers were bought.
-    made: VecDeque<(Intent, Duration)>,
+    unclaimed: Vec<(EntryId, Unclaimed)>,
+    /// The purchases with a lost reply, and when the loss was reported.
+    lost: RecentIntents,
+    /// The purchases that were made, and when.
+    made: RecentIntents,
 }
 
-/// The number of one purchase in the ledger.
+/// Identifies one purchase in the ledger. A later purchase has a higher id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct EntryId(u64);
 
 /// A purchase without a known outcome.
 #[derive(Debug)]
-struct Open {
+struct OpenPurchase {
     intent: Intent,
     reserved: Amount,
-    /// Whether its reply may still come.
-    under_way: bool,
-    /// The activations that it may have bought, as the history showed.
+    /// Whether its reply may still arrive.
+    in_flight: bool,
+    /// The ids of the activations that it may have bought, as the history showed them.
     candidates: Vec<String>,
 }
 
-/// What is known of an activation.
+/// The data about one activation.
 #[derive(Clone, Debug, Default)]
-struct Known {
-    /// When this client bought it, and for how long.
+struct KnownActivation {
+    /// When this client bought it, and after how long it expires.
     bought: Option<(Moment, Option<Duration>)>,
-    /// Taken up by its id while the reply to a purchase was awaited that may name it.
+    /// Set if it was claimed by its id while the reply to a purchase was pending that may name it.
     claimed: bool,
-    /// What it counts for in `spent`.
+    /// Its share of `spent`.
     counted: Amount,
-    /// Its price came back, and may be that of a purchase before this one.
-    refund_before: Option<Ticket>,
+    /// Set if it was refunded. The refund can belong to any purchase with a lower id than this.
+    refund_before: Option<EntryId>,
     price: Option<Amount>,
     phone_number: Option<Box<str>>,
 }
 
-/// A purchase whose caller gave up before its reply.
+/// A purchase without an owner: its caller stopped waiting before the reply, or a lease could not
+/// settle it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unclaimed {
-    /// The purchase.
+    /// The intent of the purchase.
     pub intent: Intent,
-    /// What became of it.
+    /// The outcome of the purchase.
     pub outcome: UnclaimedOutcome,
 }
 
-/// What became of a purchase that nobody waits for.
+/// The outcome of an unclaimed purchase.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum UnclaimedOutcome {
-    /// The reply is still awaited.
+    /// The reply has not arrived yet.
     Pending,
-    /// A number was bought: take it up with `Client::activation`.
+    /// A number was bought. Claim it with [`Client::activation`](crate::Client::activation).
     Bought(Box<Purchase>),
-    /// It is not known whether a number was bought: reconcile the intent.
+    /// It is unknown whether a number was bought. Reconcile the intent.
     Unknown(Error),
 }
 
 impl UnclaimedOutcome {
-    /// The outcome in a word.
-    pub fn as_str(&self) -> &'static str {
+    /// Returns `pending`, `bought` or `unknown`.
+    pub(crate) fn as_str(&self) -> &'static str {
         match self {
             Self::Pending => "pending",
             Self::Bought(_) => "bought",
@@ -106,7 +115,9 @@ impl UnclaimedOutcome {
         }
     }
 
-    /// What was bought.
+    // Hidden because users match the variants: shortcuts for this project's C functions and tests.
+    /// Returns the purchase, if a number was bought.
+    #[doc(hidden)]
     pub fn purchase(&self) -> Option<&Purchase> {
         match self {
             Self::Bought(purchase) => Some(purchase),
@@ -114,7 +125,8 @@ impl UnclaimedOutcome {
         }
     }
 
-    /// Why it is not known whether something was bought.
+    /// Returns the error of a purchase with an unknown outcome.
+    #[doc(hidden)]
     pub fn error(&self) -> Option<&Error> {
         match self {
             Self::Unknown(error) => Some(error),
@@ -148,182 +160,195 @@ impl Ledger {
         Self { budget, ..Self::default() }
     }
 
-    /// Reserves what a purchase may cost; the error is a sentence.
-    pub(crate) fn reserve(&mut self, intent: &Intent) -> Result<Ticket, String> {
+    /// Reserves the maximum price of a purchase. The error says why the budget does not allow it.
+    pub(crate) fn reserve(&mut self, intent: &Intent) -> Result<EntryId, String> {
         let amount = match (self.budget, intent.max_price()) {
             (None, price) => price.unwrap_or_default(),
             (Some(_), None) if intent.reget_of().is_some() => {
-                return Err("the budget cannot cover a price that is not known: call get_orders first, it tells what the number cost".to_owned());
+                let reason = "the price is unknown, so the budget cannot cover it: read the order \
+                              history first, it has the price";
+                return Err(reason.to_owned());
             }
             (Some(_), None) => {
-                return Err("the budget cannot cover any price: give a maximum price".to_owned());
+                let reason = "the budget cannot cover every price: set a maximum price";
+                return Err(reason.to_owned());
             }
             (Some(budget), Some(price)) => {
                 let left = budget.checked_sub(self.spent).unwrap_or_default();
                 if price > left {
                     return Err(format!(
-                        "it may cost {price}, and {left} of the budget of {budget} are left"
+                        "the price can be {price}, but {left} of the budget of {budget} is left: \
+                         raise the budget or lower the maximum price"
                     ));
                 }
                 price
             }
         };
         self.spent = add(self.spent, amount);
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        let open = Open {
+        let entry = self.new_entry();
+        let open = OpenPurchase {
             intent: intent.clone(),
             reserved: amount,
-            under_way: false,
+            in_flight: false,
             candidates: Vec::new(),
         };
-        self.open.insert(ticket, open);
-        Ok(ticket)
+        self.open.insert(entry, open);
+        Ok(entry)
     }
 
-    /// The purchase is about to be sent: from now on an order may be its.
-    pub(crate) fn sending(&mut self, ticket: Ticket) {
-        if let Some(open) = self.open.get_mut(&ticket) {
-            open.under_way = true;
+    fn new_entry(&mut self) -> EntryId {
+        let entry = EntryId(self.next_entry);
+        self.next_entry += 1;
+        entry
+    }
+
+    /// Records that the purchase is about to be sent: from now on, an order can be its result.
+    pub(crate) fn sending(&mut self, entry: EntryId) {
+        if let Some(open) = self.open.get_mut(&entry) {
+            open.in_flight = true;
         }
     }
 
-    /// Nothing was charged: the reservation is given back.
-    pub(crate) fn not_charged(&mut self, ticket: Ticket) {
-        let reserved = self.close(ticket);
+    /// Records that nothing was charged and returns the reservation to the budget.
+    pub(crate) fn not_charged(&mut self, entry: EntryId) {
+        let reserved = self.close(entry);
         self.spent = subtract(self.spent, reserved);
     }
 
-    /// It is not known whether something was charged: the reservation stays, where a budget needs it.
-    pub(crate) fn unknown(&mut self, ticket: Ticket) {
+    /// Records that the charge is unknown. With a budget, the reservation stays.
+    pub(crate) fn unknown(&mut self, entry: EntryId) {
         if self.budget.is_none() {
-            let reserved = self.close(ticket);
+            let reserved = self.close(entry);
             self.spent = subtract(self.spent, reserved);
-        } else if let Some(open) = self.open.get_mut(&ticket) {
-            open.under_way = false;
+        } else if let Some(open) = self.open.get_mut(&entry) {
+            open.in_flight = false;
         }
     }
 
-    /// The purchases under way, other than that of `intent`, that may have made one of the orders.
-    pub(crate) fn rivals(
-        &self,
-        intent: &Intent,
-        orders: &[Order],
-        may_be: fn(&Order, &Intent) -> bool,
-    ) -> Vec<Ticket> {
-        // Who asks for the outcome of a purchase has given it up; one of the same millisecond has an intent that looks the same.
-        let is_given_up = |ticket| self.unclaimed.iter().any(|(listed, _)| *listed == ticket);
-        let is_rival = |ticket, open: &Open| {
-            open.under_way
-                && !(open.intent == *intent && is_given_up(ticket))
+    /// Returns the purchases in flight, other than that of `intent`, that may have made one of the
+    /// orders.
+    pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order]) -> Vec<EntryId> {
+        // A caller that reconciles a purchase no longer waits for it, so the purchase is listed as
+        // unclaimed. An equal intent that is not listed is another purchase of the same
+        // millisecond.
+        let is_listed = |entry| self.unclaimed.iter().any(|(listed, _)| *listed == entry);
+        let is_rival = |entry, open: &OpenPurchase| {
+            open.in_flight
+                && !(open.intent == *intent && is_listed(entry))
                 && orders.iter().any(|order| may_be(order, &open.intent))
         };
         self.open
             .iter()
-            .filter(|(ticket, open)| is_rival(**ticket, open))
-            .map(|(ticket, _)| *ticket)
+            .filter(|(entry, open)| is_rival(**entry, open))
+            .map(|(entry, _)| *entry)
             .collect()
     }
 
-    /// Whether the reply to one of these purchases may still come.
-    pub(crate) fn is_under_way(&self, tickets: &[Ticket]) -> bool {
-        tickets.iter().any(|ticket| self.open.get(ticket).is_some_and(|open| open.under_way))
+    /// Returns whether the reply to one of these purchases may still arrive.
+    pub(crate) fn is_in_flight(&self, entries: &[EntryId]) -> bool {
+        entries.iter().any(|entry| self.open.get(entry).is_some_and(|open| open.in_flight))
     }
 
-    /// The caller is told at `now` that the outcome is not known.
+    /// Records that the call reported an unknown outcome at `now`.
     pub(crate) fn lost(&mut self, intent: &Intent, now: Duration) {
-        note(&mut self.lost, intent.clone(), now);
+        push_recent(&mut self.lost, intent.clone(), now);
     }
 
-    /// When the reply to a purchase of this client was lost, the last time.
+    /// Returns when an unknown outcome of this intent was last reported.
     pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
         self.lost.iter().rev().find(|(lost, _)| lost == intent).map(|(_, at)| *at)
     }
 
-    /// A number was bought. Says whether its id was seen before.
-    pub(crate) fn charged(&mut self, ticket: Ticket, purchase: &Purchase, now: Moment) -> bool {
+    /// Records that a number was bought. Returns whether this client had bought its activation
+    /// before.
+    pub(crate) fn charged(&mut self, entry: EntryId, purchase: &Purchase, now: Moment) -> bool {
         let (intent, reserved) =
-            self.open.remove(&ticket).map(|open| (open.intent, open.reserved)).unzip();
+            self.open.remove(&entry).map(|open| (open.intent, open.reserved)).unzip();
         let reserved = reserved.unwrap_or_default();
         let sequence = purchase.order_id.as_ref().and_then(|id| id.parse().ok());
-        if let Some(intent) = intent.and_then(|intent| intent.after(sequence)) {
-            note(&mut self.made, intent, now.monotonic);
+        if let Some(intent) = intent.and_then(|intent| intent.or_watermark(sequence)) {
+            push_recent(&mut self.made, intent, now.monotonic);
         }
-        // A price that cannot be read counts for what was reserved.
+        // An unreadable price counts as the reserved amount.
         let price = purchase.price.unwrap_or(reserved);
         self.saw_order(sequence);
         let known = self.remember(&purchase.activation_id);
-        let seen_before = known.bought.is_some();
+        let bought_before = known.bought.is_some();
         known.bought.get_or_insert((now, purchase.expires_in));
-        // One activation is one charge, however often the service answers with it; a refunded one may be sold again.
+        // An activation counts once, however often the service returns it. A refunded one can be
+        // sold again.
         let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
         known.counted = add(known.counted, counted);
         known.refund_before = None;
         known.price = purchase.price.or(known.price);
         known.phone_number = Some(purchase.phone_number.as_str().into());
         self.spent = add(subtract(self.spent, reserved), counted);
-        seen_before
+        bought_before
     }
 
-    /// A cancellation was confirmed: what the activation counted for is given back, or else what a purchase reserved that it
-    /// may have been.
+    /// Records a confirmed refund. It returns the price of the activation to the budget or, if this
+    /// client did not buy it knowingly, the reservation of a purchase that may have bought it.
     pub(crate) fn refunded(&mut self, id: &str) {
-        let next = Ticket(self.next_ticket);
+        let next = EntryId(self.next_entry);
         let known = self.remember(id);
         known.refund_before.get_or_insert(next);
         let (counted, is_own) = (std::mem::take(&mut known.counted), known.bought.is_some());
         self.spent = subtract(self.spent, counted);
         if is_own {
-            self.use_up(id);
+            self.consume_refund(id);
         }
-        self.give_back();
+        self.release_refunded();
     }
 
-    /// Gives back what purchases reserved whose candidates are all refunded: one reservation for each refund, for the other
-    /// purchases may have bought what the history does not show yet.
-    fn give_back(&mut self) {
-        while let Some((ticket, id)) = self.refunded_purchase() {
-            let reserved = self.close(ticket);
+    /// Returns the reservations of purchases whose candidates are all refunded. Each refund returns
+    /// one reservation, because another purchase may have bought an order that the history does not
+    /// show yet.
+    fn release_refunded(&mut self) {
+        while let Some((entry, id)) = self.refunded_purchase() {
+            let reserved = self.close(entry);
             self.spent = subtract(self.spent, reserved);
-            self.use_up(&id);
+            self.consume_refund(&id);
         }
     }
 
-    /// A purchase whose candidates are all refunded, and one of these: while another order may be the purchase too, a refund
-    /// proves nothing about it. Which of several purchases a refund is of is not known, so it is the one that reserved least.
-    fn refunded_purchase(&self) -> Option<(Ticket, String)> {
+    /// Returns a purchase whose candidates are all refunded, and one of these candidates.
+    ///
+    /// While a candidate without a refund is left, the purchase may be that one. If a refund can
+    /// belong to several purchases, it counts for the one with the fewest candidates and the
+    /// smallest reservation.
+    fn refunded_purchase(&self) -> Option<(EntryId, String)> {
         let is_refunded =
             |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
         let refunded = self.open.iter().filter(|(_, open)| open.candidates.iter().all(is_refunded));
         let by_candidate =
-            refunded.filter_map(|(ticket, open)| Some((ticket, open, open.candidates.first()?)));
+            refunded.filter_map(|(entry, open)| Some((entry, open, open.candidates.first()?)));
         let least = by_candidate
-            .min_by_key(|(ticket, open, _)| (open.candidates.len(), open.reserved, **ticket));
-        least.map(|(ticket, _, id)| (*ticket, id.clone()))
+            .min_by_key(|(entry, open, _)| (open.candidates.len(), open.reserved, **entry));
+        least.map(|(entry, _, id)| (*entry, id.clone()))
     }
 
-    /// The refund of this activation gives nothing back any more.
-    fn use_up(&mut self, id: &str) {
-        self.remember(id).refund_before = Some(Ticket(0));
+    /// Marks the refund of this activation as used: it returns no further reservation.
+    fn consume_refund(&mut self, id: &str) {
+        self.remember(id).refund_before = Some(EntryId(0));
         self.open.values_mut().for_each(|open| open.candidates.retain(|candidate| candidate != id));
     }
 
-    /// Ends a reservation and returns it.
-    fn close(&mut self, ticket: Ticket) -> Amount {
-        self.open.remove(&ticket).map(|open| open.reserved).unwrap_or_default()
+    /// Removes a reservation and returns its amount.
+    fn close(&mut self, entry: EntryId) -> Amount {
+        self.open.remove(&entry).map(|open| open.reserved).unwrap_or_default()
     }
 
-    /// What is left of the budget.
+    /// Returns the unspent part of the budget.
     pub(crate) fn budget_left(&self) -> Option<Amount> {
         Some(self.budget?.checked_sub(self.spent).unwrap_or_default())
     }
 
-    /// The highest order id seen so far.
+    /// Returns the highest order id seen so far.
     pub(crate) fn watermark(&self) -> Option<u64> {
         self.highest_order
     }
 
-    /// Learns from a page of the history.
+    /// Records the orders of a page of the history.
     pub(crate) fn saw_orders(&mut self, orders: &[Order]) {
         for order in orders {
             self.saw_order(order.sequence());
@@ -336,33 +361,23 @@ impl Ledger {
         }
     }
 
-    /// The activations among orders that may be one of this client's purchases, made twice: not bought by it, nor looked
-    /// for as the purchase of another reply.
-    pub(crate) fn extra_orders(
-        &self,
-        orders: &[Order],
-        now: Duration,
-        looks_like: fn(&Order, &Intent) -> bool,
-        may_be: fn(&Order, &Intent) -> bool,
-    ) -> Vec<String> {
-        type List = VecDeque<(Intent, Duration)>;
-        let is_one_of = |list: &List, is: fn(&Order, &Intent) -> bool, order: &Order| {
-            let mut of_late = list.iter().rev().take_while(|(_, at)| now < *at + SENT_AGAIN);
-            of_late.any(|(intent, _)| is(order, intent))
-        };
+    /// Returns the activation ids of orders that may be duplicates of this client's recent
+    /// purchases: orders that this client did not buy and that cannot belong to a purchase with a
+    /// lost reply.
+    pub(crate) fn extra_orders(&self, orders: &[Order], now: Duration) -> Vec<String> {
         let is_extra = |order: &Order, id: &str| {
-            // Without its number nothing tells an order from those of last year.
+            // An order without a sequence number could be years old.
             order.sequence().is_some()
                 && self.known.get(id).is_none_or(|known| known.bought.is_none())
-                && is_one_of(&self.made, looks_like, order)
-                && !is_one_of(&self.lost, may_be, order)
+                && recent(&self.made, now).any(|intent| looks_like(order, intent))
+                && !recent(&self.lost, now).any(|intent| may_be(order, intent))
                 && !self.open.values().any(|open| may_be(order, &open.intent))
         };
         let ids = orders.iter().filter_map(|order| Some((order, order.activation_id.as_deref()?)));
         ids.filter(|(order, id)| is_extra(order, id)).map(|(_, id)| id.to_owned()).collect()
     }
 
-    /// There is no order yet: the next one is newer than all.
+    /// Records that there is no order yet, so that every order is newer than the watermark 0.
     pub(crate) fn saw_empty_history(&mut self) {
         self.saw_order(Some(0));
     }
@@ -371,30 +386,32 @@ impl Ledger {
         self.highest_order = self.highest_order.max(sequence);
     }
 
-    /// Whether this client made the order with another purchase than `intent`, or its caller has it already. What is
-    /// listed as unclaimed is what the caller of its intent looks for.
-    pub(crate) fn is_of_another(&self, order: &Order, intent: &Intent) -> bool {
+    /// Returns whether this client bought the order, so that it cannot be the order of the lost
+    /// `intent`. False if it is listed as unclaimed under this intent: then it is the order to
+    /// find.
+    pub(crate) fn is_other_purchase(&self, order: &Order, intent: &Intent) -> bool {
         let Some(id) = order.activation_id.as_deref() else { return false };
-        let is_looked_for = |unclaimed: &Unclaimed| {
-            unclaimed.intent == *intent
-                && matches!(&unclaimed.outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
+        let is_listed_for_intent = |unclaimed: &Unclaimed| {
+            let purchase = unclaimed.outcome.purchase();
+            unclaimed.intent == *intent && purchase.is_some_and(|bought| bought.activation_id == id)
         };
         self.known.get(id).is_some_and(|known| known.bought.is_some())
-            && !self.unclaimed.iter().any(|(_, unclaimed)| is_looked_for(unclaimed))
+            && !self.unclaimed.iter().any(|(_, unclaimed)| is_listed_for_intent(unclaimed))
     }
 
-    /// When this client bought the activation, and for how long.
+    /// Returns when this client bought the activation, and after how long it expires.
     pub(crate) fn bought(&self, id: &str) -> Option<(Moment, Option<Duration>)> {
         self.known.get(id)?.bought
     }
 
-    /// What the activation cost and its number, as far as they are known.
+    /// Returns the price and the phone number of the activation, if they are known.
     pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
         let Some(known) = self.known.get(id) else { return (None, None) };
         (known.price, known.phone_number.as_deref().map(str::to_owned))
     }
 
-    fn remember(&mut self, id: &str) -> &mut Known {
+    /// Returns the data of an activation, which is added if it is new.
+    fn remember(&mut self, id: &str) -> &mut KnownActivation {
         let id = match self.known.get_key_value(id) {
             Some((known, _)) => Arc::clone(known),
             None => self.make_room_for(id.into()),
@@ -402,9 +419,9 @@ impl Ledger {
         self.known.entry(id).or_default()
     }
 
-    /// Forgets the oldest where there are too many.
+    /// Adds the id of a new activation and drops the oldest if there are too many.
     fn make_room_for(&mut self, id: Arc<str>) -> Arc<str> {
-        while self.oldest.len() >= REMEMBERED
+        while self.oldest.len() >= MAX_ACTIVATIONS
             && let Some(oldest) = self.oldest.pop_front()
         {
             if self.known.get(&oldest).is_some_and(|known| known.bought.is_some()) {
@@ -413,55 +430,51 @@ impl Ledger {
                 self.known.remove(&oldest);
             }
         }
-        if self.oldest_own.len() > REMEMBERED
-            && let Some(forgotten) = self.oldest_own.pop_front()
+        if self.oldest_own.len() > MAX_ACTIVATIONS
+            && let Some(dropped) = self.oldest_own.pop_front()
         {
-            self.known.remove(&forgotten);
+            self.known.remove(&dropped);
         }
         self.oldest.push_back(Arc::clone(&id));
         id
     }
 
-    /// The caller gave up: the purchase is listed from now on.
-    pub(crate) fn abandon(&mut self, ticket: Ticket, intent: Intent) {
-        self.unclaimed.push((ticket, Unclaimed { intent, outcome: UnclaimedOutcome::Pending }));
+    /// Lists a purchase as unclaimed whose caller stopped waiting for the reply.
+    pub(crate) fn mark_pending(&mut self, entry: EntryId, intent: Intent) {
+        self.unclaimed.push((entry, Unclaimed { intent, outcome: UnclaimedOutcome::Pending }));
     }
 
-    /// The purchase was not made: it is listed no longer.
-    pub(crate) fn unlist(&mut self, ticket: Ticket) {
-        self.unclaimed.retain(|(other, _)| *other != ticket);
+    /// Removes a purchase from the unclaimed ones, because it was not made.
+    pub(crate) fn unlist(&mut self, entry: EntryId) {
+        self.unclaimed.retain(|(other, _)| *other != entry);
     }
 
-    /// What became of a purchase that is listed.
-    pub(crate) fn conclude(&mut self, ticket: Ticket, outcome: UnclaimedOutcome) {
+    /// Sets the outcome of an unclaimed purchase. A number that was claimed by its id meanwhile is
+    /// removed.
+    pub(crate) fn conclude(&mut self, entry: EntryId, outcome: UnclaimedOutcome) {
         if let UnclaimedOutcome::Bought(purchase) = &outcome
             && self.known.get(&*purchase.activation_id).is_some_and(|known| known.claimed)
         {
-            return self.unlist(ticket);
+            return self.unlist(entry);
         }
-        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == ticket)
-        {
+        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == entry) {
             unclaimed.outcome = outcome;
         }
     }
 
-    /// Lists a number that its holder could not settle.
-    pub(crate) fn leave(&mut self, intent: Intent, purchase: Purchase) {
-        let ticket = Ticket(self.next_ticket);
-        self.next_ticket += 1;
-        self.unclaimed.push((
-            ticket,
-            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(Box::new(purchase)) },
-        ));
+    /// Lists a bought number as unclaimed.
+    pub(crate) fn mark_unclaimed(&mut self, intent: Intent, purchase: Purchase) {
+        let outcome = UnclaimedOutcome::Bought(Box::new(purchase));
+        let entry = self.new_entry();
+        self.unclaimed.push((entry, Unclaimed { intent, outcome }));
     }
 
-    /// Lists a purchase of unknown outcome that its caller never learned of, unless it is listed.
-    pub(crate) fn leave_unknown(&mut self, intent: &Intent, error: &Error) {
+    /// Lists a purchase with an unknown outcome as unclaimed, unless its intent is already listed.
+    pub(crate) fn mark_unknown(&mut self, intent: &Intent, error: &Error) {
         if !self.unclaimed.iter().any(|(_, unclaimed)| unclaimed.intent == *intent) {
-            let ticket = Ticket(self.next_ticket);
-            self.next_ticket += 1;
-            self.abandon(ticket, intent.clone());
-            self.conclude(ticket, UnclaimedOutcome::Unknown(error.clone()));
+            let outcome = UnclaimedOutcome::Unknown(error.clone());
+            let entry = self.new_entry();
+            self.unclaimed.push((entry, Unclaimed { intent: intent.clone(), outcome }));
         }
     }
 
@@ -469,13 +482,14 @@ impl Ledger {
         self.unclaimed.iter().map(|(_, unclaimed)| unclaimed.clone()).collect()
     }
 
-    /// Somebody took the activation up; returns its purchase where it was listed.
+    /// Records that the activation was claimed. Returns its purchase if it was listed as unclaimed.
     pub(crate) fn claim(&mut self, id: &str) -> Option<(Intent, Purchase)> {
-        let bought = |unclaimed: &Unclaimed| match &unclaimed.outcome {
+        let is_claimed = |unclaimed: &Unclaimed| match &unclaimed.outcome {
             UnclaimedOutcome::Bought(purchase) => purchase.activation_id == id,
             _ => false,
         };
-        let Some(place) = self.unclaimed.iter().position(|(_, unclaimed)| bought(unclaimed)) else {
+        let Some(at) = self.unclaimed.iter().position(|(_, unclaimed)| is_claimed(unclaimed))
+        else {
             let is_pending =
                 |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
             if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
@@ -483,7 +497,7 @@ impl Ledger {
             }
             return None;
         };
-        match self.unclaimed.remove(place).1 {
+        match self.unclaimed.remove(at).1 {
             Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => {
                 Some((intent, *purchase))
             }
@@ -491,31 +505,40 @@ impl Ledger {
         }
     }
 
-    /// The caller learned what the history shows about a purchase: its unknown outcome is listed no longer.
+    /// Records the result of a reconciliation that is returned to the caller: the intent's unknown
+    /// outcome is no longer listed as unclaimed.
     pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
         self.unclaimed.retain(|(_, unclaimed)| {
             unclaimed.intent != *intent
                 || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
         });
-        let may_be = |ticket: &Ticket, id: &str| {
+        // A refund from before the purchase shows that the activation is an older one.
+        let is_possible = |entry: &EntryId, id: &str| {
             let refund_before = self.known.get(id).and_then(|known| known.refund_before);
-            refund_before.is_none_or(|before| *ticket < before)
+            refund_before.is_none_or(|before| *entry < before)
         };
-        // Several, where the same was bought twice within a millisecond.
-        for (ticket, open) in self.open.iter_mut().filter(|(_, open)| open.intent == *intent) {
+        // Several purchases can have equal intents: two of the same within a millisecond.
+        for (entry, open) in self.open.iter_mut().filter(|(_, open)| open.intent == *intent) {
             for id in candidates.iter().filter_map(|order| order.activation_id.as_ref()) {
-                if may_be(ticket, id) && !open.candidates.contains(id) {
+                if is_possible(entry, id) && !open.candidates.contains(id) {
                     open.candidates.push(id.clone());
                 }
             }
         }
-        self.give_back();
+        self.release_refunded();
     }
 }
 
-/// Remembers a purchase, and forgets those of long ago.
-fn note(list: &mut VecDeque<(Intent, Duration)>, intent: Intent, at: Duration) {
-    while list.len() >= LATELY || list.front().is_some_and(|(_, oldest)| *oldest + SENT_AGAIN <= at)
+/// The intents of the list that are at most [`DUPLICATE_WINDOW`] old, newest first.
+fn recent(list: &RecentIntents, now: Duration) -> impl Iterator<Item = &Intent> {
+    let newest_first = list.iter().rev();
+    newest_first.take_while(move |(_, at)| now < *at + DUPLICATE_WINDOW).map(|(intent, _)| intent)
+}
+
+/// Appends an intent and drops those that are too old or too many.
+fn push_recent(list: &mut RecentIntents, intent: Intent, at: Duration) {
+    while list.len() >= MAX_RECENT
+        || list.front().is_some_and(|(_, oldest)| *oldest + DUPLICATE_WINDOW <= at)
     {
         list.pop_front();
     }

@@ -1,50 +1,63 @@
-//! The order history: one page, or all of them one after the other.
+//! The order history: one page, or all pages one after the other.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
-use super::Client;
-use super::reconcile::{looks_like, may_be};
+use super::core::Client;
 use crate::Result;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
 
-/// How long the look for a refund may take.
+/// How long looking for a refund in the history may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Which orders are asked for.
+/// A page of the order history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderQuery {
-    /// Orders on a page, 1 to 100.
+    /// The number of orders on a page, 1 to 100.
     pub limit: u32,
-    /// The page, from 1.
+    /// The page, counted from 1.
     pub page: u32,
-    /// Only orders in this state.
+    /// If set, only orders with this status.
     pub status: Option<OrderStatus>,
 }
 
 impl Default for OrderQuery {
-    /// The newest hundred orders in any state.
+    /// The newest hundred orders with any status.
     fn default() -> Self {
         Self { limit: 100, page: 1, status: None }
     }
 }
 
 impl OrderQuery {
-    /// Whether a page that lists so many orders is the last one, with which so many were seen. One that lists fewer than were
-    /// asked for is not where the service says that there are more: it may send as few as it likes.
+    /// Returns whether a page of `listed` orders is the last one. `seen` counts the orders of all
+    /// pages so far.
+    ///
+    /// A short page is not the last one if the service states a larger total: it may put fewer
+    /// orders on a page than the query requests.
     pub(super) fn is_last(&self, listed: usize, seen: usize, total: Option<u64>) -> bool {
         listed == 0
             || (listed < self.limit as usize && total.is_none_or(|total| seen as u64 >= total))
     }
 }
 
-/// What tells an order from the others of the history.
-pub(super) fn id(order: &Order) -> String {
+/// The id that distinguishes an order from the others of the history.
+pub(super) fn order_key(order: &Order) -> String {
     order.order_id.clone().or_else(|| order.activation_id.clone()).unwrap_or_default()
 }
 
 impl Client {
-    /// Whether the newest orders show that this activation is over without a charge.
+    /// Returns one page of the order history, newest first. Action `getOrders`.
+    pub fn get_orders(&self, query: &OrderQuery) -> Result<OrderPage> {
+        self.order_page(query, self.deadline())
+    }
+
+    /// Returns an iterator over all orders that match the query. It fetches a page when it needs
+    /// one.
+    pub fn orders(&self, query: OrderQuery) -> Orders {
+        Orders::new(self.clone(), query)
+    }
+
+    /// Returns whether the newest hundred orders show that this activation ended without a charge.
     pub(super) fn shows_refund(&self, id: &str, deadline: Duration) -> bool {
         let deadline = deadline.min(self.now().monotonic + REFUND_TIMEOUT);
         let Ok(page) = self.order_page(&OrderQuery::default(), deadline) else { return false };
@@ -69,12 +82,11 @@ impl Client {
         }
         let mut ledger = self.ledger();
         ledger.saw_orders(&page.orders);
-        page.extra_orders =
-            ledger.extra_orders(&page.orders, self.now().monotonic, looks_like, may_be);
+        page.extra_orders = ledger.extra_orders(&page.orders, self.now().monotonic);
         drop(ledger);
         if !page.extra_orders.is_empty() {
             log::warn!(
-                "reading the orders: {} may be a purchase made twice",
+                "reading the orders: possible duplicates of one purchase: {}",
                 page.extra_orders.join(", ")
             );
         }
@@ -82,9 +94,10 @@ impl Client {
     }
 }
 
-/// An iterator over the order history, newest first; pages are fetched as they are needed.
+/// An iterator over the order history, newest first.
 ///
-/// Orders that move to the next page while it is read come once. After an error the iteration ends.
+/// It fetches pages as they are needed. An order that moves to the next page meanwhile is returned
+/// only once. The iteration ends after the first error.
 #[derive(Debug)]
 pub struct Orders {
     client: Client,
@@ -95,17 +108,18 @@ pub struct Orders {
 }
 
 impl Orders {
-    pub(super) fn new(client: Client, query: OrderQuery) -> Self {
+    fn new(client: Client, query: OrderQuery) -> Self {
         Self { client, query, fetched: VecDeque::new(), seen: HashSet::new(), ended: false }
     }
 
     fn fetch(&mut self) -> Result<()> {
         let page = self.client.get_orders(&self.query)?;
         let (listed, before) = (page.orders.len(), self.seen.len());
-        self.fetched.extend(page.orders.into_iter().filter(|order| self.seen.insert(id(order))));
-        // A server that ignores `page` would send the same one for ever.
-        self.ended =
-            self.query.is_last(listed, self.seen.len(), page.total) || self.seen.len() == before;
+        let unseen = page.orders.into_iter().filter(|order| self.seen.insert(order_key(order)));
+        self.fetched.extend(unseen);
+        // A server that ignores `page` sends the same page again and again.
+        let nothing_new = self.seen.len() == before;
+        self.ended = nothing_new || self.query.is_last(listed, self.seen.len(), page.total);
         self.query.page += 1;
         Ok(())
     }

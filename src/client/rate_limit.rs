@@ -1,104 +1,110 @@
-//! How fast one key may ask: nobody can do better than the service allows.
+//! `RateLimiter`: when the client may send the next request.
 //!
-//! Pure: the time is an argument. A 429 stops everything on the key for the pause that the server asks for, and halves
-//! the rate that led to it, once for all that were under way; while no further one comes, the rate recovers by a quarter a
-//! second. Its invariants: no request is admitted during a pause, two never come closer than the gap, and those who wait
-//! are admitted in the order they came.
+//! Pure: the time is an argument. After an HTTP 429 no request is admitted for the pause that the
+//! server requested, and the request rate is halved, once for all requests that were in flight.
+//! While no further 429 arrives, the rate grows by a quarter each second.
+//!
+//! Invariants: no request is admitted during a pause, two requests are never closer than the gap,
+//! and waiters are admitted in the order of their arrival.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// The pause after a 429 that names none.
-const PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause that a server can ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The longest gap between two requests that a 429 leads to; the caller's own limit may ask for a longer one.
-const LONGEST_GAP: Duration = Duration::from_secs(5);
-/// A gap that is shorter than this limits nothing that could be measured.
-const SHORTEST_GAP: Duration = Duration::from_micros(100);
-/// How often the rate recovers.
-const STEP: Duration = Duration::from_secs(1);
-/// How many requests the rate is measured over.
+/// The pause after a 429 without a `Retry-After`.
+const DEFAULT_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause that a server can impose.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The longest gap between two requests after a 429. The user's own limit can set a longer one.
+const MAX_GAP: Duration = Duration::from_secs(5);
+/// A shorter gap counts as no gap, because it has no measurable effect.
+const MIN_GAP: Duration = Duration::from_micros(100);
+/// The time between two steps in which the rate recovers.
+const RECOVERY_STEP: Duration = Duration::from_secs(1);
+/// The number of requests over which the mean gap is measured.
 const MEASURED: u32 = 16;
-/// How soon somebody asks again whose turn comes at once.
-const SOON: Duration = Duration::from_millis(1);
+/// The shortest time before a waiter asks again.
+const MIN_ASK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Admits the requests of one key.
+/// Admits the requests of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RateLimiter {
-    /// The gap that is never gone below: the caller's own limit.
-    least: Duration,
-    /// The gap between requests; zero admits them as they come.
+    /// The shortest gap that the user's own limit allows.
+    min_gap: Duration,
+    /// The gap between requests. Zero admits every request at once.
     gap: Duration,
-    /// Nothing is admitted before.
+    /// No request is admitted before this time.
     next: Duration,
-    /// When the rate last changed, or begins to.
-    changed: Duration,
-    /// When the last request was admitted, and the mean gap before it.
+    /// When the rate last recovered, or from when on it recovers.
+    recovered_at: Duration,
+    /// When the last request was admitted; `None` after a 429.
     last: Option<Duration>,
-    pace: Duration,
+    /// The mean gap between the admitted requests.
+    mean_gap: Duration,
     /// When the rate was last halved.
     halved: Option<Duration>,
-    /// Those who wait to be admitted.
-    line: VecDeque<WaiterId>,
-    next_place: u64,
+    /// The requests that wait to be admitted, in the order of their arrival.
+    waiters: VecDeque<WaiterId>,
+    last_waiter: u64,
 }
 
-/// The place of one who waits.
+/// Identifies a request that waits to be admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaiterId(u64);
 
-/// Why a request is not admitted yet.
+/// The times of a request that is not admitted yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotYet {
-    /// Nobody is admitted before.
-    pub(crate) next: Duration,
-    /// When to ask again, given those who came before.
-    pub(crate) again: Duration,
+    /// No request is admitted before this time.
+    pub(crate) earliest: Duration,
+    /// When to ask again, considering the waiters that arrived earlier.
+    pub(crate) ask_again_at: Duration,
 }
 
 impl RateLimiter {
-    /// Admits at most so many requests a second; `None` as many as come.
+    /// Makes a limiter of this many requests per second; `None` sets no limit.
     pub(crate) fn new(requests_per_second: Option<f64>) -> Self {
-        let least =
+        let min_gap =
             requests_per_second.map_or(Duration::ZERO, |rate| Duration::from_secs_f64(1.0 / rate));
-        Self { least, gap: least, ..Self::default() }
+        Self { min_gap, gap: min_gap, ..Self::default() }
     }
 
-    /// When the next request may be sent, where that is later than now.
+    /// Returns when the next request is admitted, or `None` if it is admitted now.
     pub(crate) fn ready_at(&self, now: Duration) -> Option<Duration> {
         (self.next > now).then_some(self.next)
     }
 
-    /// Admits a request, or gives it a place among those who wait, which it keeps until it is admitted or leaves.
+    /// Admits a request, or makes it a waiter and sets `waiter`. It stays a waiter until a later
+    /// call admits it or [`RateLimiter::remove`] removes it.
     pub(crate) fn admit(
         &mut self,
         now: Duration,
-        place: &mut Option<WaiterId>,
+        waiter: &mut Option<WaiterId>,
     ) -> Result<(), NotYet> {
-        let before = place.map_or(self.line.len(), |place| {
-            self.line
+        let before = waiter.map_or(self.waiters.len(), |waiter| {
+            self.waiters
                 .iter()
-                .position(|other| *other == place)
-                .expect("a place is kept until it is left")
+                .position(|other| *other == waiter)
+                .expect("a waiter stays listed until it is admitted or removed")
         });
         if self.next > now || (before > 0 && !self.gap.is_zero()) {
-            place.get_or_insert_with(|| {
-                self.next_place += 1;
-                self.line.push_back(WaiterId(self.next_place));
-                WaiterId(self.next_place)
+            waiter.get_or_insert_with(|| {
+                self.last_waiter += 1;
+                self.waiters.push_back(WaiterId(self.last_waiter));
+                WaiterId(self.last_waiter)
             });
-            let next = self.next.max(now);
+            let earliest = self.next.max(now);
             let before = u32::try_from(before).unwrap_or(u32::MAX);
-            // The rate recovers meanwhile, and those before may leave.
-            let turn = self.gap.saturating_mul(before).min(STEP);
-            return Err(NotYet { next, again: next.saturating_add(turn).max(now + SOON) });
+            // Ask again after one recovery step at most: the rate recovers, and earlier waiters may
+            // be removed.
+            let turn = self.gap.saturating_mul(before).min(RECOVERY_STEP);
+            let ask_again_at = earliest.saturating_add(turn).max(now + MIN_ASK_AGAIN);
+            return Err(NotYet { earliest, ask_again_at });
         }
-        self.leave(place);
+        self.remove(waiter);
         self.recover(now);
         if let Some(last) = self.last.replace(now) {
-            let gap = now.saturating_sub(last).min(LONGEST_GAP);
-            self.pace = (self.pace * (MEASURED - 1) + gap) / MEASURED;
+            let gap = now.saturating_sub(last).min(MAX_GAP);
+            self.mean_gap = (self.mean_gap * (MEASURED - 1) + gap) / MEASURED;
         }
         if !self.gap.is_zero() {
             self.next = now + self.gap;
@@ -106,38 +112,39 @@ impl RateLimiter {
         Ok(())
     }
 
-    /// Gives up a place.
-    pub(crate) fn leave(&mut self, place: &mut Option<WaiterId>) {
-        if let Some(place) = place.take() {
-            self.line.retain(|other| *other != place);
+    /// Removes a waiter, if there is one, without admitting its request.
+    pub(crate) fn remove(&mut self, waiter: &mut Option<WaiterId>) {
+        if let Some(waiter) = waiter.take() {
+            self.waiters.retain(|other| *other != waiter);
         }
     }
 
-    /// Whether it is the service that holds requests back, not the caller's own limit alone.
+    /// Returns whether a 429 slows requests down, and not only the user's own limit.
     pub(crate) fn is_slowed(&self) -> bool {
-        self.gap > self.least || self.last.is_none()
+        self.gap > self.min_gap || self.last.is_none()
     }
 
-    /// Slows down after a 429 to a request that was sent at `sent`; it may have asked for a pause.
-    pub(crate) fn slow(&mut self, now: Duration, sent: Duration, retry_after: Option<Duration>) {
-        // Replies to what was sent before the rate was halved say nothing new, however late they come.
-        if self.halved.is_none_or(|halved| sent > halved) {
-            self.gap = (self.gap.max(self.pace) * 2).min(LONGEST_GAP).max(self.least);
+    /// Slows down after a 429 to a request that was sent at `sent_at`. `retry_after` is the pause
+    /// that the server requested.
+    pub(crate) fn slow(&mut self, now: Duration, sent_at: Duration, retry_after: Option<Duration>) {
+        // A 429 to a request from before the last halving does not halve the rate again.
+        if self.halved.is_none_or(|halved| sent_at > halved) {
+            self.gap = (self.gap.max(self.mean_gap) * 2).min(MAX_GAP).max(self.min_gap);
             self.halved = Some(now);
         }
-        self.next = self.next.max(now + retry_after.unwrap_or(PAUSE).min(LONGEST_PAUSE));
-        // It recovers from when it is admitted again.
-        self.changed = self.next;
-        // The pause is not the pace of those who ask.
+        self.next = self.next.max(now + retry_after.unwrap_or(DEFAULT_PAUSE).min(MAX_PAUSE));
+        // The rate recovers from the end of the pause.
+        self.recovered_at = self.next;
+        // The pause must not count as a gap between requests.
         self.last = None;
     }
 
     fn recover(&mut self, now: Duration) {
-        while self.gap > self.least && now.saturating_sub(self.changed) >= STEP {
-            self.gap = (self.gap * 4 / 5).max(self.least);
-            self.changed += STEP;
-            if self.gap < SHORTEST_GAP {
-                self.gap = self.least;
+        while self.gap > self.min_gap && now.saturating_sub(self.recovered_at) >= RECOVERY_STEP {
+            self.gap = (self.gap * 4 / 5).max(self.min_gap);
+            self.recovered_at += RECOVERY_STEP;
+            if self.gap < MIN_GAP {
+                self.gap = self.min_gap;
             }
         }
     }
@@ -149,25 +156,25 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Sends as fast as is admitted, until `end`; returns how many were.
+    /// Sends requests as fast as they are admitted until `end`. Returns how many were sent.
     fn send(rate_limiter: &mut RateLimiter, now: &mut Duration, end: Duration) -> u32 {
         let mut sent = 0;
         while *now < end {
-            let mut place = None;
-            match rate_limiter.admit(*now, &mut place) {
+            let mut waiter = None;
+            match rate_limiter.admit(*now, &mut waiter) {
                 Ok(()) => {
                     sent += 1;
                     *now += MS;
                 }
-                Err(NotYet { next, .. }) => *now = next,
+                Err(NotYet { earliest, .. }) => *now = earliest,
             }
-            rate_limiter.leave(&mut place);
+            rate_limiter.remove(&mut waiter);
         }
         sent
     }
 
     #[test]
-    fn a_429_stops_halves_and_recovers() {
+    fn a_429_pauses_then_halves_then_recovers() {
         let (mut rate_limiter, mut now) = (RateLimiter::default(), Duration::ZERO);
         assert_eq!(send(&mut rate_limiter, &mut now, 1000 * MS), 1000);
         rate_limiter.slow(now, now, Some(7000 * MS));
@@ -187,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_callers_limit_holds_always() {
+    fn user_limit_always_holds() {
         let (mut rate_limiter, mut now) = (RateLimiter::new(Some(50.0)), Duration::ZERO);
         assert_eq!(send(&mut rate_limiter, &mut now, 1000 * MS), 50);
         rate_limiter.slow(now, now, None);
@@ -196,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_429_never_makes_a_slow_caller_faster() {
+    fn a_429_never_shortens_the_gap() {
         let (mut rate_limiter, mut now) = (RateLimiter::new(Some(0.1)), Duration::ZERO);
         assert_eq!(send(&mut rate_limiter, &mut now, 60_000 * MS), 6);
         rate_limiter.slow(now, now, None);
@@ -206,8 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn the_refusals_of_one_burst_count_once() {
-        // Without a pause, or with one that is over when the last of them comes.
+    fn a_burst_of_429s_halves_once() {
+        // Without a pause, and with a pause that has ended when the last 429 arrives.
         for (retry_after, late) in [(Duration::ZERO, 1), (Duration::ZERO, 3000), (1000 * MS, 3000)]
         {
             let (mut rate_limiter, mut now) = (RateLimiter::default(), Duration::ZERO);
@@ -220,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_not_taken_for_the_pace() {
+    fn pause_does_not_count_as_a_gap() {
         let (mut rate_limiter, mut now) = (RateLimiter::default(), Duration::ZERO);
         send(&mut rate_limiter, &mut now, 1000 * MS);
         rate_limiter.slow(now, now, Some(7000 * MS));
@@ -235,36 +242,36 @@ mod tests {
     }
 
     #[test]
-    fn those_who_wait_are_admitted_in_the_order_they_came() {
+    fn waiters_are_admitted_in_arrival_order() {
         let mut rate_limiter = RateLimiter::new(Some(10.0));
         let gap = 100 * MS;
         rate_limiter.admit(Duration::ZERO, &mut None).unwrap();
         let (mut first, mut second, mut third, mut late) = (None, None, None, None);
-        for (place, before) in [(&mut first, 0), (&mut second, 1), (&mut third, 2)] {
+        for (waiter, before) in [(&mut first, 0), (&mut second, 1), (&mut third, 2)] {
             assert_eq!(
-                rate_limiter.admit(MS, place),
-                Err(NotYet { next: gap, again: gap + gap * before })
+                rate_limiter.admit(MS, waiter),
+                Err(NotYet { earliest: gap, ask_again_at: gap + gap * before })
             );
         }
-        // Whoever asks first when the time has come, and whoever comes only then, waits for those before.
-        for place in [&mut late, &mut third, &mut second] {
-            assert!(rate_limiter.admit(gap, place).is_err());
+        // A waiter that asks early, and a request that arrives late, wait for the first waiter.
+        for waiter in [&mut late, &mut third, &mut second] {
+            assert!(rate_limiter.admit(gap, waiter).is_err());
         }
         assert_eq!(rate_limiter.admit(gap, &mut first), Ok(()));
-        rate_limiter.leave(&mut second);
+        rate_limiter.remove(&mut second);
         assert!(rate_limiter.admit(2 * gap, &mut late).is_err());
         assert_eq!(rate_limiter.admit(2 * gap, &mut third), Ok(()));
         assert_eq!(rate_limiter.admit(3 * gap, &mut late), Ok(()));
-        assert!(rate_limiter.line.is_empty());
+        assert!(rate_limiter.waiters.is_empty());
     }
 
     #[test]
-    fn no_server_stops_us_for_ever() {
+    fn server_pause_is_limited_to_a_minute() {
         let mut rate_limiter = RateLimiter::default();
         for _ in 0..1000 {
             rate_limiter.slow(Duration::ZERO, MS, Some(Duration::MAX));
         }
         assert_eq!(rate_limiter.ready_at(Duration::ZERO), Some(Duration::from_secs(60)));
-        assert!(rate_limiter.gap <= LONGEST_GAP);
+        assert!(rate_limiter.gap <= MAX_GAP);
     }
 }

@@ -1,29 +1,34 @@
-//! Reads: repeated up to three times, with pauses that spread, and never past the call's deadline.
+//! Reads: the calls that change nothing, sent up to three times before their deadline.
+//!
+//! The pauses between the attempts are random and grow.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, RawReply, Request, Sms, StatusReply, parse_shown};
-use crate::transport::{Phase, Reply};
+use super::core::Client;
+use crate::protocol::{
+    Balance, Country, Failure, Prices, RawReply, Request, Service, Sms, Status, StatusReply,
+    find_countries, parse_balance, parse_countries, parse_prices, parse_services, parse_shown,
+};
+use crate::transport::{Lane, Phase, Reply, SendLatch};
 use crate::{Error, ErrorKind, Result, Retry};
 
 /// How often a read is sent at most.
 const ATTEMPTS: u32 = 3;
-/// The longest pause before the second attempt; it doubles with each further one.
+/// The longest pause before the second attempt. It doubles for each further attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause of all.
-const LONGEST_PAUSE: Duration = Duration::from_secs(8);
-/// A server that asks for a longer pause than this is not waited for.
-const OBEYED: Duration = Duration::from_secs(60);
-/// How long the text of a message may delay its code.
+/// The longest pause before any attempt.
+const MAX_PAUSE: Duration = Duration::from_secs(8);
+/// The longest `Retry-After` that a read waits for. After a longer one it fails at once.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long fetching the text of a message may delay its code.
 const TEXT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a reply means, beside the reply itself.
+/// The value of a reply and the reply itself.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) value: T,
-    /// The body of the reply; empty where no single one brought the value.
+    /// The body of the reply; empty if no single reply contained the value.
     pub(crate) reply: Vec<u8>,
 }
 
@@ -37,15 +42,92 @@ impl<T> Answer<T> {
     }
 }
 
+/// The public reads. Each has a crate-internal form that also returns the reply.
 impl Client {
-    /// Sends a read and understands its reply.
+    /// Returns the balance of the wallet. Action `getBalance`.
+    pub fn get_balance(&self) -> Result<Balance> {
+        self.balance().map(Answer::into_value)
+    }
+
+    pub(crate) fn balance(&self) -> Result<Answer<Balance>> {
+        self.read(&Request::GetBalance, "reading the balance", parse_balance)
+    }
+
+    /// Returns all services, or one service with the countries that sell it. Action
+    /// `getServicesList`.
+    pub fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
+        self.services(service).map(Answer::into_value)
+    }
+
+    pub(crate) fn services(&self, service: Option<&str>) -> Result<Answer<Vec<Service>>> {
+        self.read(&Request::GetServices { service }, "reading the services", parse_services)
+    }
+
+    /// Returns all prices (2.6 MB), or the prices of a service, of a country, or of a service in a
+    /// country. Action `getPrices`.
+    pub fn get_prices(&self, service: Option<&str>, country: Option<&str>) -> Result<Prices> {
+        self.prices(service, country).map(Answer::into_value)
+    }
+
+    pub(crate) fn prices(
+        &self,
+        service: Option<&str>,
+        country: Option<&str>,
+    ) -> Result<Answer<Prices>> {
+        self.read(&Request::GetPrices { service, country }, "reading the prices", parse_prices)
+    }
+
+    /// Returns the countries and their codes, which are not calling codes. Action `getCountries`.
+    pub fn get_countries(&self) -> Result<Vec<Country>> {
+        self.countries().map(Answer::into_value)
+    }
+
+    pub(crate) fn countries(&self) -> Result<Answer<Vec<Country>>> {
+        self.read(&Request::GetCountries, "reading the countries", parse_countries)
+    }
+
+    /// Returns the countries with this name, ignoring case. Several countries can have the same
+    /// name, each with a code and prices of its own.
+    pub fn find_country(&self, name: &str) -> Result<Vec<Country>> {
+        self.countries_named(name).map(Answer::into_value)
+    }
+
+    pub(crate) fn countries_named(&self, name: &str) -> Result<Answer<Vec<Country>>> {
+        let named = |countries: Vec<Country>| {
+            find_countries(&countries, name).into_iter().cloned().collect()
+        };
+        Ok(self.countries()?.map(named))
+    }
+
+    /// Returns the status of an activation. Action `getStatus`, and `getStatusV2` for the text of a
+    /// message.
+    ///
+    /// It does not store a code in any [`Activation`](crate::Activation):
+    /// [`Activation::get_status`](crate::Activation::get_status) does.
+    pub fn get_status(&self, id: &str) -> Result<Status> {
+        self.status(id).map(|answer| answer.value.status)
+    }
+
+    pub(crate) fn status(&self, id: &str) -> Result<Answer<StatusReply>> {
+        let deadline = self.deadline();
+        let answer = self.read_status(id, deadline)?;
+        let with_text = match &answer.value.status {
+            Status::Received(sms) => self.fetch_text(id, sms, deadline),
+            _ => None,
+        };
+        Ok(with_text.unwrap_or(answer))
+    }
+}
+
+impl Client {
+    /// Sends a read and parses its reply.
     pub(super) fn read<T>(
         &self,
         request: &Request<'_>,
         operation: &str,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
-        self.read_until(request, operation, self.deadline(), understand)
+        self.read_until(request, operation, self.deadline(), parse)
     }
 
     pub(super) fn read_until<T>(
@@ -53,112 +135,99 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
     ) -> Result<Answer<T>> {
         for attempt in 1.. {
-            let error = match self.attempt(request, operation, deadline, &understand) {
+            let error = match self.attempt(request, operation, deadline, &parse, || {}) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let Some(pause) = self.pause_before_next(attempt, &error) else { return Err(error) };
-            if attempt == ATTEMPTS || pause >= self.left(deadline) {
+            let Some(delay) = self.pause_before_next(attempt, &error) else { return Err(error) };
+            if attempt == ATTEMPTS || delay >= self.left(deadline) {
                 return Err(error);
             }
-            log::debug!("{}; trying again in {pause:?}", error.logged());
-            if !self.sleep(pause) {
+            log::debug!("{}; trying again in {delay:?}", error.logged());
+            if !self.sleep(delay) {
                 return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }
         unreachable!("the loop ends at the last attempt")
     }
 
-    /// The pause before a read is repeated; `None` where repeating is no use.
+    /// Returns the pause before the next attempt, or `None` if another attempt is pointless.
     fn pause_before_next(&self, attempt: u32, error: &Error) -> Option<Duration> {
         let Retry::After(pause) = error.retry() else { return None };
-        // A server in maintenance says how long, as one that is asked too often does.
+        // Not only a 429 has a `Retry-After`: a server in maintenance sends one too.
         let retry_after = error.retry_after().unwrap_or_default();
-        if retry_after > OBEYED {
+        if retry_after > MAX_RETRY_AFTER {
             return None;
         }
-        let passes = match error.kind() {
+        let is_transient = match error.kind() {
             ErrorKind::RateLimited => return Some(pause),
             ErrorKind::Server | ErrorKind::Connection | ErrorKind::Timeout => true,
-            // What was too large once is given one more chance.
+            // A reply that was too large gets one more attempt.
             ErrorKind::Protocol if error.fault() == Some("reply_too_large") => attempt == 1,
-            // Plain text without framing comes again the same way.
+            // The server sends these the same way each time.
             ErrorKind::Protocol => {
                 error.fault() != Some("unframed_reply") && error.fault() != Some("format_mismatch")
             }
             _ => false,
         };
-        let most = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(LONGEST_PAUSE);
-        passes.then(|| {
-            most.mul_f64(f64::from(self.shared.random()) / f64::from(u32::MAX)).max(retry_after)
-        })
+        let max_pause = FIRST_PAUSE.saturating_mul(1 << (attempt - 1)).min(MAX_PAUSE);
+        let random = f64::from(self.random()) / f64::from(u32::MAX);
+        is_transient.then(|| max_pause.mul_f64(random).max(retry_after))
     }
 
-    /// Sends a read once.
-    pub(super) fn attempt<T>(
+    /// Sends a read once. `on_send` is called right before the request is sent, which can be long
+    /// after this call began: the rate limit may hold it back.
+    fn attempt<T>(
         &self,
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
-    ) -> Result<Answer<T>> {
-        self.attempt_and_tell(request, operation, deadline, understand, || {})
-    }
-
-    /// The same; `sending` is called as the request is about to leave, which may be long after it was asked for.
-    fn attempt_and_tell<T>(
-        &self,
-        request: &Request<'_>,
-        operation: &str,
-        deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
-        sending: impl FnOnce(),
+        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        on_send: impl FnOnce(),
     ) -> Result<Answer<T>> {
         let query = request.query().map_err(|error| Error::invalid(operation, error))?;
-        let left = self.left(deadline);
-        if left.is_zero() {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                operation,
-                "the time for the call was over",
-            ));
+        if self.left(deadline).is_zero() {
+            return Err(Error::new(ErrorKind::Timeout, operation, "the call timed out"));
         }
         self.admit(operation, deadline)?;
-        sending();
+        on_send();
         let left = self.left(deadline);
         let reply = self
             .shared
             .exchange(request, &query, Lane::Read, left, self.token(), &SendLatch::default())
             .map_err(|error| Error::transport(operation, error))?;
-        match understand(raw(&reply)) {
+        match parse(raw(&reply)) {
             Ok(value) => Ok(Answer { value, reply: reply.body }),
-            Err(failure) => Err(failed(operation, failure, &reply)),
+            Err(failure) => Err(reply_error(operation, failure, &reply)),
         }
     }
 
-    /// The state of an activation, from whichever form of reply is known to be whole.
-    pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<StatusReply>> {
-        self.read_status(id, |request, operation| {
+    /// Reads the status of an activation, with retries.
+    pub(super) fn read_status(&self, id: &str, deadline: Duration) -> Result<Answer<StatusReply>> {
+        self.read_status_with(id, |request, operation| {
             self.read_until(request, operation, deadline, parse_shown)
         })
     }
 
-    /// The same, sent once: a wait repeats it by itself. `sending` is called as it is about to leave.
-    pub(super) fn status_once(
+    /// Reads the status of an activation without retries, because a wait polls again anyway.
+    /// `on_send` is called right before each request is sent.
+    pub(super) fn poll_status(
         &self,
         id: &str,
         deadline: Duration,
-        sending: impl Fn(),
+        on_send: impl Fn(),
     ) -> Result<Answer<StatusReply>> {
-        self.read_status(id, |request, operation| {
-            self.attempt_and_tell(request, operation, deadline, parse_shown, &sending)
+        self.read_status_with(id, |request, operation| {
+            self.attempt(request, operation, deadline, parse_shown, &on_send)
         })
     }
 
-    fn read_status(
+    /// Sends `getStatus`. If its plain-text reply has no length, and so may be cut off, it sends
+    /// `getStatusV2`, whose JSON has an end. The client remembers that and then sends only V2.
+    fn read_status_with(
         &self,
         id: &str,
         send: impl Fn(&Request<'_>, &str) -> Result<Answer<StatusReply>>,
@@ -168,7 +237,7 @@ impl Client {
         if !unframed.load(Ordering::Relaxed) {
             match send(&Request::GetStatus { id }, &operation) {
                 Err(error) if error.fault() == Some("unframed_reply") => {
-                    unframed.store(true, Ordering::Relaxed)
+                    unframed.store(true, Ordering::Relaxed);
                 }
                 other => return other,
             }
@@ -176,9 +245,9 @@ impl Client {
         send(&Request::GetStatusV2 { id }, &operation)
     }
 
-    /// The message that brought a code, with its text, where that was not there yet, and those before it. A failure costs only
-    /// the text.
-    pub(super) fn text_of(
+    /// Fetches the text of a message that so far has only a code. Returns the message and the older
+    /// ones. Returns `None` if the text is already there or could not be fetched.
+    pub(super) fn fetch_text(
         &self,
         id: &str,
         sms: &Sms,
@@ -189,22 +258,21 @@ impl Client {
         }
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
-        let answer = self
-            .attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown)
-            .ok()?;
+        let operation = format!("reading the message of {id}");
+        let answer = self.attempt(&request, &operation, deadline, parse_shown, || {}).ok()?;
         let Answer { value: StatusReply { mut messages, .. }, reply } = answer;
-        let at = messages.iter().rposition(|full| full.code == sms.code)?;
+        let at = messages.iter().rposition(|message| message.code == sms.code)?;
         messages.truncate(at + 1);
         StatusReply::received(messages).map(|value| Answer { value, reply })
     }
 }
 
-/// The error of a reply that is no answer.
-pub(super) fn failed(operation: &str, failure: Failure, reply: &Reply) -> Error {
+/// The error of a reply that has no usable value.
+pub(super) fn reply_error(operation: &str, failure: Failure, reply: &Reply) -> Error {
     Error::failure(operation, failure, reply.retry_after).with_raw(&reply.body)
 }
 
-/// A reply as the parsers take it.
+/// The parts of a reply that the parsers read.
 pub(super) fn raw(reply: &Reply) -> RawReply<'_> {
     RawReply { status: reply.status, framed: reply.framed, body: &reply.body }
 }

@@ -1,41 +1,43 @@
-//! The key in what a server sends back: it is hidden before anybody reads the reply, however it is written there.
+//! Removes the API key from replies that repeat it, before they reach errors, logs or users.
 
-/// Stands for the key.
-const HIDDEN: &[u8] = b"***";
+/// The replacement for the key.
+const MASK: &[u8] = b"***";
 
-/// Hides the key wherever a body repeats it: as it is, percent-encoded, or with the escapes of JSON. In place, and without
-/// asking whether the body is text: messages show the beginning of one that is not, too.
+/// Replaces the key in a body: verbatim, percent-encoded or with JSON escapes. The body is changed
+/// in place and need not be UTF-8, because errors quote invalid bodies too.
 pub(super) fn redact(body: &mut Vec<u8>, key: &[u8]) {
-    // How much was looked at, and how much of that is kept.
-    let (mut seen, mut kept) = (0, 0);
-    while let Some((start, length)) = find(&body[seen..], key) {
-        body.copy_within(seen..seen + start, kept);
-        kept += start;
-        body[kept..kept + HIDDEN.len()].copy_from_slice(HIDDEN);
-        kept += HIDDEN.len();
-        seen += start + length;
+    // Bytes before `read` are searched; bytes before `written` are final.
+    let (mut read, mut written) = (0, 0);
+    while let Some((start, length)) = find(&body[read..], key) {
+        body.copy_within(read..read + start, written);
+        written += start;
+        body[written..written + MASK.len()].copy_from_slice(MASK);
+        written += MASK.len();
+        read += start + length;
     }
-    if seen > 0 {
-        body.copy_within(seen.., kept);
-        body.truncate(kept + body.len() - seen);
+    if read > 0 {
+        body.copy_within(read.., written);
+        body.truncate(written + body.len() - read);
     }
 }
 
-/// Where the key is first written in a text, and the length of that.
+/// Finds the first occurrence of the key. Returns its start and its encoded length.
 fn find(text: &[u8], key: &[u8]) -> Option<(usize, usize)> {
     let first = *key.first()?;
     let may_begin = |byte: u8| byte == first || byte == b'\\' || byte == b'%';
     let starts = text.iter().enumerate().filter(|(_, byte)| may_begin(**byte));
-    starts.map(|(start, _)| start).find_map(|start| Some((start, spelling(&text[start..], key)?)))
+    starts
+        .map(|(start, _)| start)
+        .find_map(|start| Some((start, encoded_length(&text[start..], key)?)))
 }
 
-/// How much of the beginning of a text spells the key.
-fn spelling(text: &[u8], key: &[u8]) -> Option<usize> {
-    key.iter().try_fold(0, |at, byte| Some(at + letter(&text[at..], *byte)?))
+/// If the text begins with the key in any encoding, returns the length of that.
+fn encoded_length(text: &[u8], key: &[u8]) -> Option<usize> {
+    key.iter().try_fold(0, |at, byte| Some(at + encoded_byte_length(&text[at..], *byte)?))
 }
 
-/// How much of the beginning of a text spells one byte.
-fn letter(text: &[u8], byte: u8) -> Option<usize> {
+/// If the text begins with the byte in any encoding, returns the length of that.
+fn encoded_byte_length(text: &[u8], byte: u8) -> Option<usize> {
     let is_hex = |digits: &[u8]| {
         std::str::from_utf8(digits)
             .is_ok_and(|digits| u8::from_str_radix(digits, 16).is_ok_and(|value| value == byte))
@@ -54,9 +56,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_key_is_hidden_however_it_is_written() {
+    fn key_is_masked_in_every_encoding() {
         const KEY: &str = "stp_0123/4567+89\\";
-        for (body, shown) in [
+        for (body, expected) in [
             (KEY.as_bytes(), "***"),
             (br"no such key: stp_0123\/4567+89\\!", "no such key: ***!"),
             (b"?api_key=stp_0123%2F4567%2B89%5C&x", "?api_key=***&x"),
@@ -70,7 +72,7 @@ mod tests {
         ] {
             let mut redacted = body.to_vec();
             redact(&mut redacted, KEY.as_bytes());
-            assert_eq!(String::from_utf8_lossy(&redacted), shown);
+            assert_eq!(String::from_utf8_lossy(&redacted), expected);
         }
     }
 }

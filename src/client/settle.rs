@@ -1,90 +1,61 @@
-//! Closing an order: what became of it, and settling as a task.
+//! Settling an order: complete it if a code arrived, cancel it for its refund if not.
 
 use std::time::Duration;
 
-use serde::Serialize;
-
-use super::Client;
 use super::activation::Activation;
+use super::core::Client;
+use super::settlement::{OnTooEarly, Settlement, SettlementState};
 use super::task::{Step, Task};
 use super::wait::{WaitOptions, WaitTask};
-use crate::protocol::{Sms, json_output};
 use crate::transport::Phase;
-use crate::{Error, ErrorKind, Retry};
+use crate::{Error, ErrorKind, Result, Retry};
 
-/// How often the early-cancel period is waited out: the service may have named it too short.
-const TRIES: u32 = 3;
-/// How long closing an order may take where its caller waits for nothing more: as a lease is dropped, and after a wait.
-pub(super) const LATE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a code that the service spoke of may take to show.
+/// The attempt whose `TooEarly` error is returned instead of waiting again. There are several
+/// because the service can state a waiting time that is too short.
+const ATTEMPTS: u32 = 3;
+/// How long settling waits for a code that the service mentioned but does not show yet.
 const LATE_CODE: Duration = Duration::from_secs(15);
 
-/// How an order was closed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Settlement {
-    /// What became of the order.
-    pub state: SettlementState,
-    /// The code that came, if one did.
-    pub code: Option<Sms>,
-    /// The reply that says so, as it came; empty where nothing was asked.
-    #[serde(serialize_with = "json_output::raw")]
-    pub raw: String,
+impl Activation {
+    /// Closes the order: completes it if a code arrived, cancels it for its refund if not.
+    ///
+    /// If the service reports a code that cannot be read, this fails and the order stays open.
+    pub fn settle(&self, on_too_early: OnTooEarly) -> Result<Settlement> {
+        self.client().run(SettleTask::begin(self, on_too_early), |_| {})
+    }
 }
 
-/// What became of an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum SettlementState {
-    /// Completed; its price is spent.
-    Completed,
-    /// Cancelled; its price is refunded.
-    Cancelled,
-    /// Not cancelled: a code came first. The order is open; complete it.
-    CodeArrived,
-    /// It was over before.
-    AlreadyOver,
-}
-
-/// What [`Activation::settle`] does when the service does not let the order be cancelled yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum OnTooEarly {
-    /// Return the error; it says when to try again.
-    Fail,
-    /// Wait until it may be cancelled, and take a code that comes meanwhile.
-    Wait,
-}
-
-/// Completes an order when a code came, else cancels it.
+/// Settles one order.
 #[derive(Debug)]
 pub(crate) struct SettleTask {
     activation: Activation,
-    early: OnTooEarly,
+    on_too_early: OnTooEarly,
     attempt: u32,
-    /// One deadline for the cancellation, the look for the code that came first, and the completion.
+    /// One deadline for the cancellation, the search for a code that arrived first, and the
+    /// completion.
     deadline: Duration,
-    wait: Option<(Why, WaitTask)>,
+    wait: Option<(WaitReason, WaitTask)>,
 }
 
 /// Why settling waits.
 #[derive(Clone, Copy, Debug)]
-enum Why {
-    /// The service will not cancel, and shows no code: it may lag behind, and completing would lose the code.
+enum WaitReason {
+    /// The service refuses the cancellation because of a code, but shows none. It may lag, and
+    /// completing the order now would lose the code.
     LateCode,
-    /// The order is too young to be cancelled.
+    /// The order cannot be cancelled yet.
     TooEarly,
 }
 
 impl SettleTask {
-    pub(crate) fn begin(activation: &Activation, early: OnTooEarly) -> Self {
+    pub(crate) fn begin(activation: &Activation, on_too_early: OnTooEarly) -> Self {
         let deadline = activation.client().deadline();
-        Self { activation: activation.clone(), early, attempt: 0, deadline, wait: None }
+        Self { activation: activation.clone(), on_too_early, attempt: 0, deadline, wait: None }
     }
 
-    fn wait(&mut self, why: Why, timeout: Duration) {
+    fn wait(&mut self, reason: WaitReason, timeout: Duration) {
         let WaitOptions { plan, .. } = WaitOptions::new(timeout);
-        self.wait = Some((why, WaitTask::begin(&self.activation, plan, false)));
+        self.wait = Some((reason, WaitTask::begin(&self.activation, plan, false)));
     }
 }
 
@@ -92,48 +63,52 @@ impl Task for SettleTask {
     type Output = Settlement;
 
     fn step(&mut self, client: &Client) -> Step<Settlement> {
-        let activation = self.activation.of(client);
+        let activation = self.activation.with_client(client);
         loop {
-            if let Some((why, mut waiting)) = self.wait.take() {
-                let waited = match waiting.step(client) {
+            if let Some((reason, mut wait)) = self.wait.take() {
+                let waited = match wait.step(client) {
                     Step::Done(waited) => waited,
                     Step::SleepUntil(until) => {
-                        self.wait = Some((why, waiting));
+                        self.wait = Some((reason, wait));
                         return Step::SleepUntil(until);
                     }
                 };
-                match (why, waited) {
+                match (reason, waited) {
                     (_, Err(error)) if error.kind() == ErrorKind::Cancelled => {
                         return Step::Done(Err(error));
                     }
-                    (Why::LateCode, Err(_)) if activation.is_over() => {}
-                    // Completing would lose a code that could not be read.
-                    (Why::LateCode, Err(error))
-                        if error.kind() != ErrorKind::WaitTimeout || !waiting.is_answered() =>
+                    (WaitReason::LateCode, Err(_)) if activation.is_over() => {}
+                    // The code could not be read. Completing the order would lose it.
+                    (WaitReason::LateCode, Err(error))
+                        if error.kind() != ErrorKind::WaitTimeout || !wait.is_answered() =>
                     {
-                        return Step::Done(Err(not_read(error)));
+                        return Step::Done(Err(unreadable_code(error)));
                     }
-                    // Where the service shows none, nothing is left but to complete.
-                    (Why::LateCode, _) => {
+                    // The code arrived, or the service still shows none: all that is left is to
+                    // complete the order.
+                    (WaitReason::LateCode, _) => {
                         return Step::Done(
                             activation.with_timeout(client.left(self.deadline)).complete(),
                         );
                     }
-                    // A code: it is completed. Nothing: it is cancelled. Over: that is told.
-                    (Why::TooEarly, _) => self.deadline = client.deadline(),
+                    // Try again below: the order is completed if a code arrived, cancelled if not,
+                    // and reported if it has ended.
+                    (WaitReason::TooEarly, _) => self.deadline = client.deadline(),
                 }
             }
             self.attempt += 1;
-            let step = activation.with_timeout(client.left(self.deadline));
-            let (over, used) = (activation.is_over(), !activation.life().codes().is_empty());
-            let done = match (over, used) {
+            let handle = activation.with_timeout(client.left(self.deadline));
+            let (is_over, has_code) =
+                (activation.is_over(), !activation.state().codes().is_empty());
+            let closed = match (is_over, has_code) {
                 (true, _) => return Step::Done(Ok(activation.already_over())),
-                (false, true) => step.complete(),
-                (false, false) => step.cancel(),
+                (false, true) => handle.complete(),
+                (false, false) => handle.cancel(),
             };
-            match done {
+            match closed {
                 Ok(Settlement { state: SettlementState::CodeArrived, code: None, .. }) => {
-                    self.wait(Why::LateCode, LATE_CODE.min(client.left(self.deadline) / 2));
+                    let half_of_rest = client.left(self.deadline) / 2;
+                    self.wait(WaitReason::LateCode, LATE_CODE.min(half_of_rest));
                 }
                 Ok(Settlement { state: SettlementState::CodeArrived, .. }) => {}
                 Err(error) if error.kind() == ErrorKind::AlreadyFinished => {
@@ -141,11 +116,11 @@ impl Task for SettleTask {
                 }
                 Err(error)
                     if error.kind() == ErrorKind::TooEarly
-                        && self.early == OnTooEarly::Wait
-                        && self.attempt < TRIES =>
+                        && self.on_too_early == OnTooEarly::Wait
+                        && self.attempt < ATTEMPTS =>
                 {
                     let Retry::After(pause) = error.retry() else { return Step::Done(Err(error)) };
-                    self.wait(Why::TooEarly, pause);
+                    self.wait(WaitReason::TooEarly, pause);
                 }
                 other => return Step::Done(other),
             }
@@ -153,7 +128,7 @@ impl Task for SettleTask {
     }
 
     fn end(&self) -> Option<Duration> {
-        self.wait.as_ref().map_or(Some(self.deadline), |(_, waiting)| waiting.end())
+        self.wait.as_ref().map_or(Some(self.deadline), |(_, wait)| wait.end())
     }
 
     fn cancelled(&self) -> Error {
@@ -161,10 +136,12 @@ impl Task for SettleTask {
     }
 }
 
-/// The error of a code that the service spoke of, and that could not be read.
-fn not_read(error: Error) -> Error {
+/// Adds the advice to an error of a code that the service mentioned but that could not be read.
+fn unreadable_code(error: Error) -> Error {
     if error.kind() != ErrorKind::WaitTimeout {
         return error;
     }
-    error.with_hint("the order is not cancelled because a code came, and the code could not be read: settle again")
+    error.with_hint(
+        "a code arrived but could not be read, so the order was not cancelled: settle again",
+    )
 }

@@ -1,51 +1,60 @@
-//! Work that goes on in turns. Between two turns it rests, and whoever runs it may do other things: a blocking call
-//! sleeps, the queue keeps an entry in a table.
+//! Tasks: work that runs in steps and sleeps between them.
+//!
+//! Between two steps the thread that runs a task is free: a blocking call sleeps, and the queue
+//! keeps the task in a table.
 
 use std::time::Duration;
 
-use super::Client;
+use super::core::Client;
 use crate::{Error, Result};
 
-/// How long a sleep lasts before the clocks are looked at again: a machine that slept is noticed this soon.
-const SLICE: Duration = Duration::from_secs(1);
+/// The longest sleep of a blocking call before it reads the clocks again. After a suspend of the
+/// machine a call continues within this time.
+const MAX_SLEEP: Duration = Duration::from_secs(1);
 
-/// What a turn brought.
+/// The outcome of one step.
 #[derive(Debug)]
 pub(crate) enum Step<T> {
-    /// The work is over.
+    /// The task has ended.
     Done(Result<T>),
-    /// Nothing is to be done until this time of the monotonic clock. A turn before is allowed, and looks at the clocks.
+    /// The task has nothing to do before this time of the monotonic clock. An earlier step is
+    /// allowed and reads the clocks.
     SleepUntil(Duration),
 }
 
-/// Work that goes on in turns.
+/// Work that runs in steps.
 pub(crate) trait Task {
     type Output;
 
-    /// Goes on, with requests that the client's token ends.
+    /// Runs until the task ends or has to sleep. The client's token cancels its requests.
     fn step(&mut self, client: &Client) -> Step<Self::Output>;
 
-    /// When its time is over, by the monotonic clock: then it wants a turn, whatever it rests for.
+    /// Returns the task's deadline on the monotonic clock. At the deadline the task needs a step
+    /// even if it wanted to sleep longer.
     fn end(&self) -> Option<Duration> {
         None
     }
 
-    /// The error of being ended between two turns.
+    /// Returns the error of a task that is cancelled between two steps.
     fn cancelled(&self) -> Error;
 }
 
 impl Client {
-    /// Runs a task to its end; `tell` is called before each sleep.
-    pub(super) fn run<T: Task>(&self, mut task: T, mut tell: impl FnMut(&T)) -> Result<T::Output> {
+    /// Runs a task to its end and calls `on_sleep` before each sleep.
+    pub(super) fn run<T: Task>(
+        &self,
+        mut task: T,
+        mut on_sleep: impl FnMut(&T),
+    ) -> Result<T::Output> {
         loop {
             match task.step(self) {
                 Step::Done(result) => return result,
                 Step::SleepUntil(until) => {
-                    let pause = self.left(until).min(SLICE);
+                    let pause = self.left(until).min(MAX_SLEEP);
                     if pause.is_zero() {
                         continue;
                     }
-                    tell(&task);
+                    on_sleep(&task);
                     if !self.sleep(pause) {
                         return Err(task.cancelled());
                     }

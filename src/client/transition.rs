@@ -1,27 +1,28 @@
-//! Changes of an order: sent once, read back where the reply is lost, and repeated only if they did not apply.
+//! Changes of an order (`setStatus`): each is sent once. If its reply is lost, the status is read,
+//! and the change is repeated only if the status shows that it did not apply.
 
 use std::time::Duration;
 
-use super::read::{Answer, failed, raw};
-use super::{Client, Lane, SendLatch};
+use super::core::Client;
+use super::read::{Answer, raw, reply_error};
 use crate::protocol::{
     Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
-use crate::transport::{Phase, Reply};
+use crate::transport::{Lane, Phase, Reply, SendLatch};
 use crate::{Code, CodeClass, Error, ErrorKind, Result};
 
 /// How often a change is sent at most.
 const ATTEMPTS: u32 = 3;
-/// How long the service gets to show what became of a change.
+/// The pause before a change is repeated.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub(super) enum Transition {
-    /// The service said so, or the state that was read back shows it.
+    /// The change applied: its reply or the status read after it shows that.
     Changed(Answer<StatusChange>),
-    /// Messages are there: a cancellation came too late, or the next code came before the reply to the request for it.
-    /// Empty where the service only said that a code came.
+    /// A code arrived first: before a cancellation, or before the reply to a request for the next
+    /// code. The list is empty if the service mentioned a code without showing a message.
     CodeArrived(Vec<Sms>, Error),
 }
 
@@ -34,38 +35,56 @@ impl Transition {
     }
 }
 
-/// What is known of an order before it is changed.
+/// The state of an order before a change, as far as the client has seen it.
 #[derive(Debug, Default)]
-pub(super) struct Known<'a> {
-    /// The codes that came; none where that is not known. Another one shows that a request for the next code applied.
+pub(super) struct KnownState<'a> {
+    /// The codes that arrived; empty if none was seen. A code outside this list shows that a
+    /// request for the next code applied.
     pub(super) codes: &'a [Sms],
-    /// Whether it was completed, or may have been: such orders show as cancelled too, and are not refunded.
+    /// Whether the order was completed or may have been. The service shows a completed order as
+    /// cancelled too, and does not refund it.
     pub(super) is_completed: bool,
-    /// Whether the change may have applied, by an earlier call or by this one: what the service then calls finished was
-    /// finished by us.
+    /// Whether this change may already have applied, in this call or an earlier one. If so and the
+    /// service answers that the order is finished, this change finished it.
     pub(super) may_have_applied: bool,
 }
 
-impl Known<'_> {
+impl KnownState<'_> {
+    /// Returns whether the code is not new. Without seen codes, no code counts as new.
     fn has(&self, code: &str) -> bool {
         self.codes.is_empty() || self.codes.iter().any(|sms| sms.code == code)
     }
 }
 
-/// What reading the state back shows of a change whose reply was lost.
-enum Shows {
+/// The outcome of a change with a lost reply, as the status read after it shows it.
+enum ReadBack {
     Applied(Answer<StatusChange>),
     NotApplied,
     Codes(Vec<Sms>),
 }
 
 impl Client {
-    /// Changes an order; a refund that comes of it is in the ledger.
+    /// Changes the status of an activation and returns the change that the service reports. Action
+    /// `setStatus`.
+    ///
+    /// It is sent once. If the reply is lost, the status is read, and the change is repeated only
+    /// if the status shows that it did not apply. No [`Activation`](crate::Activation) records the
+    /// change: use its own methods, which distinguish the codes of an order and record how it
+    /// ended.
+    pub fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
+        self.change(id, status).map(Answer::into_value)
+    }
+
+    pub(crate) fn change(&self, id: &str, status: SetStatus) -> Result<Answer<StatusChange>> {
+        self.transition(id, status, &mut KnownState::default()).and_then(Transition::into_change)
+    }
+
+    /// Changes an order and records a refund in the ledger.
     pub(super) fn transition(
         &self,
         id: &str,
         wanted: SetStatus,
-        known: &mut Known<'_>,
+        known: &mut KnownState<'_>,
     ) -> Result<Transition> {
         let transition = self.send_change(id, wanted, known)?;
         if let Transition::Changed(change) = &transition
@@ -80,13 +99,13 @@ impl Client {
         &self,
         id: &str,
         wanted: SetStatus,
-        known: &mut Known<'_>,
+        known: &mut KnownState<'_>,
     ) -> Result<Transition> {
         let operation = operation(id, wanted);
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
         let deadline = self.deadline();
-        // Whether it is this call whose change may have applied.
+        // Whether a request of this very call may have applied.
         let mut is_recent = false;
         for attempt in 1.. {
             self.admit(&operation, deadline)?;
@@ -109,16 +128,16 @@ impl Client {
                     error
                 }
                 Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
-                    Ok(change) if !says_what_became(wanted, &change) => {
+                    Ok(change) if !shows_outcome(wanted, &change) => {
                         is_recent = true;
                         let reason = match change {
                             StatusChange::Accepted => {
-                                "the service accepted without saying what it did".to_owned()
+                                "the service accepted, but did not report the change".to_owned()
                             }
-                            other => format!("the service answered something else: {other:?}"),
+                            other => format!("the service reported a different change: {other:?}"),
                         };
                         Error::new(ErrorKind::Protocol, &operation, reason)
-                            .with_hint("read the status before anything else")
+                            .with_hint("read the status before any other change")
                             .with_raw(&reply.body)
                     }
                     Ok(value) => {
@@ -128,17 +147,17 @@ impl Client {
                         if is_cancel(wanted) && error.says_code_arrived() =>
                     {
                         let messages = error.messages.clone();
-                        let error = failed(&operation, Failure::Service(error), &reply);
+                        let error = reply_error(&operation, Failure::Service(error), &reply);
                         return Ok(Transition::CodeArrived(messages, error));
                     }
                     Err(failure) => {
-                        let error = failed(&operation, failure, &reply);
-                        let finished = error.kind() == ErrorKind::AlreadyFinished;
-                        let by_us = finished && (is_recent || known.may_have_applied);
+                        let error = reply_error(&operation, failure, &reply);
+                        let is_finished = error.kind() == ErrorKind::AlreadyFinished;
+                        let by_us = is_finished && (is_recent || known.may_have_applied);
                         if !by_us && is_definite(&error) {
                             return Err(error);
                         }
-                        is_recent |= !finished;
+                        is_recent |= !is_finished;
                         error
                     }
                 },
@@ -146,17 +165,19 @@ impl Client {
             known.may_have_applied |= is_recent;
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
-                    return Err(
-                        error.with_hint("whether it applied is not known, and no status shows it")
-                    );
+                    return Err(error.with_hint(
+                        "it is unknown whether the change applied, and no status shows it",
+                    ));
                 }
                 match self.read_back(id, wanted, known, is_recent, deadline, &error)? {
-                    Shows::Applied(change) => return Ok(Transition::Changed(change)),
-                    Shows::Codes(messages)
+                    ReadBack::Applied(change) => return Ok(Transition::Changed(change)),
+                    ReadBack::Codes(messages)
                         if wanted == SetStatus::NextCode
                             && messages.iter().all(|sms| known.has(&sms.code)) => {}
-                    Shows::Codes(messages) => return Ok(Transition::CodeArrived(messages, error)),
-                    Shows::NotApplied => {}
+                    ReadBack::Codes(messages) => {
+                        return Ok(Transition::CodeArrived(messages, error));
+                    }
+                    ReadBack::NotApplied => {}
                 }
             }
             let pause = error.retry_after().unwrap_or_default().max(PAUSE);
@@ -170,28 +191,31 @@ impl Client {
         unreachable!("the loop ends at the last attempt")
     }
 
-    /// Asks what became of a change; `lost` is the error it ended with. Somebody else may have completed the order since an
-    /// earlier call, and that shows as a cancellation too: without a recent attempt, the history must show the refund.
+    /// Reads the status to find the outcome of a change that ended with the error `lost`.
+    ///
+    /// Another program may have completed the order since an earlier call, which shows as cancelled
+    /// too. So a cancellation counts as ours only after a recent attempt, or if the history shows
+    /// the refund.
     fn read_back(
         &self,
         id: &str,
         wanted: SetStatus,
-        known: &Known<'_>,
+        known: &KnownState<'_>,
         is_recent: bool,
         deadline: Duration,
         lost: &Error,
-    ) -> Result<Shows> {
-        let finished = lost.kind() == ErrorKind::AlreadyFinished;
-        let hint = "whether it applied is not known: read the status, and try again";
-        let answer = self.status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
-        // The state without its code: codes do not belong in logs.
+    ) -> Result<ReadBack> {
+        let is_finished = lost.kind() == ErrorKind::AlreadyFinished;
+        let hint = "it is unknown whether the change applied: read the status, then try again";
+        let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
+        // Only the kind of the status: the log must not contain codes.
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
-        let applied = |value| Shows::Applied(Answer { value, reply: answer.reply });
+        let applied = |value| ReadBack::Applied(Answer { value, reply: answer.reply });
         Ok(match (wanted, answer.value.status) {
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled)
                 if known.is_completed || !(is_recent || self.shows_refund(id, deadline)) =>
             {
-                let reason = "the order is over, and nothing shows that it was cancelled";
+                let reason = "the order has ended, but nothing shows that it was cancelled";
                 return Err(Error::new(ErrorKind::AlreadyFinished, &operation(id, wanted), reason));
             }
             (SetStatus::Cancel | SetStatus::CancelLegacy, Status::Cancelled) => {
@@ -200,36 +224,38 @@ impl Client {
             (
                 SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode,
                 Status::Received(_),
-            ) => Shows::Codes(answer.value.messages),
-            // Completed orders show as cancelled in this family; so does one that we finished.
+            ) => ReadBack::Codes(answer.value.messages),
+            // The service shows completed orders as cancelled.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
-            (SetStatus::Complete, _) if finished => applied(StatusChange::Completed),
+            (SetStatus::Complete, _) if is_finished => applied(StatusChange::Completed),
             (SetStatus::NextCode, Status::WaitingForNext { .. } | Status::Waiting) => {
                 applied(StatusChange::WaitingForNext)
             }
-            _ => Shows::NotApplied,
+            _ => ReadBack::NotApplied,
         })
     }
 }
 
-/// A reply as it is read. The whole answer to a 1 is one word, and no other begins with it: it needs no framing.
+/// The parts of a reply that the parser reads. `ACCESS_READY`, the answer to a 1, counts as
+/// complete even without a length, because no other answer begins with it.
 fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
     let read = raw(reply);
     let is_whole = wanted == SetStatus::SmsSent && reply.body.trim_ascii() == b"ACCESS_READY";
     RawReply { framed: read.framed || is_whole, ..read }
 }
 
-/// Whether the service said no in a way that rules out that the change applied.
+/// Returns whether the refusal proves that the change did not apply.
 fn is_definite(error: &Error) -> bool {
     error.code().map(Code::meaning).is_some_and(|code| {
-        // CANCEL_FAILED, "could not be recorded": the order may be over already.
+        // After CANCEL_FAILED ("could not be recorded") the order may have ended.
         !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown)
             && *code != Code::CancelFailed
     })
 }
 
-/// Whether an answer tells what became of the order: where it ends it, nothing else will do.
-fn says_what_became(wanted: SetStatus, change: &StatusChange) -> bool {
+/// Returns whether a reply shows the outcome. A change that ends an order needs a reply that names
+/// the end.
+fn shows_outcome(wanted: SetStatus, change: &StatusChange) -> bool {
     match wanted {
         SetStatus::Cancel | SetStatus::CancelLegacy => {
             change.is_cancelled() || *change == StatusChange::Completed
@@ -246,12 +272,12 @@ fn is_cancel(wanted: SetStatus) -> bool {
     matches!(wanted, SetStatus::Cancel | SetStatus::CancelLegacy)
 }
 
-/// What a change does, in words.
+/// Describes a change for error messages.
 pub(super) fn operation(id: &str, wanted: SetStatus) -> String {
     match wanted {
         SetStatus::Cancel | SetStatus::CancelLegacy => format!("cancelling {id}"),
-        SetStatus::SmsSent => format!("telling that the SMS was sent to {id}"),
-        SetStatus::NextCode => format!("asking for the next code of {id}"),
+        SetStatus::SmsSent => format!("marking the SMS as sent for {id}"),
+        SetStatus::NextCode => format!("requesting the next code of {id}"),
         SetStatus::Complete => format!("completing {id}"),
     }
 }

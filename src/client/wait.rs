@@ -1,12 +1,14 @@
-//! Waiting for a code: how, how far it is, and the wait itself as a task.
+//! Waiting for a code: the options, the progress reports and the task.
+//!
+//! When the next poll is due is decided by `order_state`; this file sends the polls.
 
 use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
-use super::Client;
 use super::activation::Activation;
-use super::settle::{LATE_TIMEOUT, Settlement, SettlementState};
+use super::core::Client;
+use super::settlement::{CLOSE_TIMEOUT, Settlement, SettlementState};
 use super::task::{Step, Task};
 use crate::order_state::{
     Ending, Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait,
@@ -15,13 +17,13 @@ use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Result, Retry};
 
-/// How long a wait may go on after its deadline to find out how the order ended.
+/// How long a wait may continue after its deadline to find out how the order ended.
 const GRACE: Duration = Duration::from_millis(950);
 
-/// How often a wait that rests for the poll of another looks whether it is over.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often a wait checks whether another wait's poll on the same activation has ended.
+const RECHECK: Duration = Duration::from_secs(1);
 
-/// How to wait for a code. A bare [`Duration`] is a wait for that long.
+/// The options of a wait for a code. A [`Duration`] alone is a wait with that timeout.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,17 +39,17 @@ pub struct WaitOptions<'a> {
     pub(super) progress: Option<&'a mut dyn FnMut(&Progress<'_>)>,
 }
 
-/// How far a wait is.
+/// The progress of a wait.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// Since the wait began.
+    /// The time since the wait began.
     pub elapsed: Duration,
-    /// Until its time is over.
+    /// The time until the wait's timeout.
     pub remaining: Duration,
-    /// How often the service was asked.
+    /// The number of polls so far.
     pub polls: u32,
-    /// Why the last poll brought nothing, where it failed. The wait goes on.
+    /// The error of the last poll, if it failed. The wait continues.
     pub last_error: Option<&'a Error>,
 }
 
@@ -58,7 +60,7 @@ impl From<Duration> for WaitOptions<'_> {
 }
 
 impl<'a> WaitOptions<'a> {
-    /// Waits for `timeout` at most.
+    /// Makes options with this timeout.
     pub fn new(timeout: Duration) -> Self {
         let plan = Plan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
         Self { plan, cancel_on_timeout: false, progress: None }
@@ -68,28 +70,30 @@ impl<'a> WaitOptions<'a> {
         self.plan
     }
 
-    /// Polls less often than every 5 seconds; more often is not possible.
+    /// Sets the pause between polls: at least 5 seconds, which is the default, and at most an hour.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.plan.interval = interval;
         self
     }
 
-    /// After a request for the next code, takes one that came before for it even if the service showed no waiting in
-    /// between.
+    /// After a request for the next code, accepts a code that arrived before even if the service
+    /// showed no waiting status in between. Without this such a code is taken for the old one.
     pub fn accept_same_code(mut self) -> Self {
         self.plan.accept_same_code = true;
         self
     }
 
-    /// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
-    /// [`ErrorKind::WaitTimeout`] all the same, whose hint says whether the order was cancelled, or with what the cancellation
-    /// failed with.
+    /// Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds
+    /// more.
+    ///
+    /// The wait still fails with [`ErrorKind::WaitTimeout`], whose hint says whether the order was
+    /// cancelled. If the cancellation fails, the wait fails with the error of the cancellation.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
     }
 
-    /// Calls back about once a second while nothing comes, from the waiting thread.
+    /// Calls `progress` about once a second, on the waiting thread, until the wait ends.
     pub fn on_progress(mut self, progress: &'a mut dyn FnMut(&Progress<'_>)) -> Self {
         self.progress = Some(progress);
         self
@@ -105,6 +109,29 @@ impl fmt::Debug for WaitOptions<'_> {
     }
 }
 
+impl Activation {
+    /// Waits for a code and returns it.
+    ///
+    /// Polls every 5 seconds and once more at the deadline, which is the timeout or the order's
+    /// expiry. If replies are slow, the last poll is sent early enough for its reply. Transient
+    /// failures do not end the wait. A code that has already arrived is returned at once.
+    ///
+    /// Fails with [`ErrorKind::WaitTimeout`] if no code arrives in time, with
+    /// [`ErrorKind::Expired`], [`ErrorKind::ActivationCancelled`] or [`ErrorKind::AlreadyFinished`]
+    /// if the order has ended, with [`ErrorKind::Cancelled`], or with the error of a refusal that
+    /// repeating cannot change. The order stays open, so you can wait again, unless the options
+    /// cancel it on timeout.
+    pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
+        let WaitOptions { plan, cancel_on_timeout, mut progress } = options.into();
+        let client = self.client();
+        client.run(WaitTask::begin(self, plan, cancel_on_timeout), |wait| {
+            if let Some(progress) = &mut progress {
+                progress(&wait.progress(client));
+            }
+        })
+    }
+}
+
 /// One wait for a code.
 #[derive(Debug)]
 pub(crate) struct WaitTask {
@@ -114,7 +141,7 @@ pub(crate) struct WaitTask {
     timeout: Duration,
     cancel_on_timeout: bool,
     polls: u32,
-    /// Whether the last poll brought a status that is known.
+    /// Whether the last poll returned a known status.
     is_answered: bool,
     last_error: Option<Error>,
 }
@@ -123,7 +150,7 @@ impl WaitTask {
     pub(crate) fn begin(activation: &Activation, plan: Plan, cancel_on_timeout: bool) -> Self {
         let now = activation.client().now();
         Self {
-            wait: activation.life().begin_wait(now, plan),
+            wait: activation.state().begin_wait(now, plan),
             activation: activation.clone(),
             start: now.monotonic,
             timeout: plan.timeout,
@@ -144,27 +171,29 @@ impl WaitTask {
         }
     }
 
-    /// Whether the service answered the last poll, so that no code is one that did not come.
+    /// Returns whether the last poll returned a known status. If so, a missing code has not
+    /// arrived.
     pub(super) fn is_answered(&self) -> bool {
         self.is_answered
     }
 
-    /// Whether its last poll would come too late, and nothing else is left to be done than to end it.
+    /// Returns whether the deadline has passed by so much that the last poll would be too late.
+    /// False if the order still has to be cancelled.
     pub(crate) fn is_late(&self, now: Duration) -> bool {
-        /// How late a poll may be made.
+        /// How late the last poll may be sent.
         const LATE: Duration = Duration::from_millis(100);
         !self.cancel_on_timeout
-            && now > self.activation.life().limit(&self.wait).saturating_add(LATE)
+            && now > self.activation.state().limit(&self.wait).saturating_add(LATE)
     }
 
-    /// Ends it without its last poll, for which nobody had the time.
-    pub(crate) fn end_unasked(&mut self, client: &Client) -> Result<Sms> {
-        let activation = self.activation.of(client);
-        let reason = "every worker was at a request: give the queue more of them";
+    /// Ends the wait without its last poll, because all workers of the queue were busy.
+    pub(crate) fn end_without_poll(&mut self, client: &Client) -> Result<Sms> {
+        let activation = self.activation.with_client(client);
+        let reason = "all workers were busy: give the queue more workers";
         if self.last_error.is_none() {
             self.last_error = Some(Error::new(ErrorKind::Timeout, &self.operation(), reason));
         }
-        let outcome = activation.life().over(&self.wait);
+        let outcome = activation.state().over(&self.wait);
         self.conclude(&activation, outcome)
     }
 
@@ -172,62 +201,58 @@ impl WaitTask {
         format!("waiting for the code of {}", self.activation.id())
     }
 
-    /// Asks the service; an error is one that ends the wait at once.
+    /// Reads the status. An error ends the wait at once.
     fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<PollResult> {
         self.polls += 1;
         self.is_answered = false;
         let client = activation.client();
-        let asked = Cell::new(0_u32);
-        let sending = || {
-            asked.set(asked.get() + 1);
-            // A suspend before this very poll asks for none beside it.
-            activation.life().polling(client.now());
+        let requests = Cell::new(0_u32);
+        let on_send = || {
+            requests.set(requests.get() + 1);
+            // This poll also covers a suspend before it: that suspend needs no poll of its own.
+            activation.state().polling(client.now());
         };
         Ok(
             match client
-                .status_once(activation.id(), give_up, sending)
-                .map(|answer| activation.chosen(answer.value))
+                .poll_status(activation.id(), give_up, on_send)
+                .map(|answer| activation.newest_message(answer.value))
             {
                 Ok(Status::Received(sms)) => {
-                    PollResult::Status(Status::Received(activation.full(sms, give_up)))
+                    PollResult::Status(Status::Received(activation.with_text(sms, give_up)))
                 }
                 Ok(status) => {
                     self.is_answered = !matches!(status, Status::Other(_));
                     if let Status::Other(text) = &status {
-                        // What stands behind the word may be a code.
+                        // Text after the first word can be a code.
                         let word = text.split(':').next().unwrap_or_default();
-                        let reason =
-                            format!("the service answered {word:?}, a status that is not known");
+                        let reason = format!("the service answered the unknown status {word:?}");
                         let error = Error::new(ErrorKind::Protocol, &self.operation(), reason);
-                        // And so may the word itself.
-                        log::warn!(
-                            "{}: the service answered a status that is not known",
-                            self.operation()
-                        );
+                        // The word itself can be a code too, so the log does not contain it.
+                        log::warn!("{}: the service answered an unknown status", self.operation());
                         self.last_error = Some(error);
                     }
                     PollResult::Status(status)
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => {
-                    let (now, mut life) = (activation.client().now(), activation.life());
-                    // Where a second form was about to be asked for, the first was answered.
-                    if error.phase() >= Phase::Send || asked.get() > 1 {
-                        // The service was asked: the next poll, whoever makes it, keeps its distance.
-                        life.step(
+                    let (now, mut state) = (activation.client().now(), activation.state());
+                    // A second request means that the first one was answered.
+                    if error.phase() >= Phase::Send || requests.get() > 1 {
+                        // A request was sent: the next poll of any wait keeps its distance from it.
+                        state.step(
                             &mut self.wait,
                             now,
                             Some(&PollResult::Failure(PollFailure::Transient)),
                             0,
                         );
                     }
-                    life.give_up(&self.wait);
+                    state.give_up(&self.wait);
                     return Err(error);
                 }
                 Err(error) => {
-                    let trouble = trouble(&error);
+                    let failure = poll_failure(&error);
                     log::debug!("{}: {}", self.operation(), error.logged());
                     self.last_error = Some(error);
-                    PollResult::Failure(trouble)
+                    PollResult::Failure(failure)
                 }
             },
         )
@@ -235,33 +260,33 @@ impl WaitTask {
 
     fn conclude(&mut self, activation: &Activation, outcome: Outcome) -> Result<Sms> {
         let last_error = self.last_error.take();
-        let because = last_error
+        let cause = last_error
             .as_ref()
             .map(|error| format!(" (the last poll failed: {error})"))
             .unwrap_or_default();
         let error =
-            |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{because}"));
+            |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{cause}"));
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
             Outcome::Code(sms) => return Ok(sms),
             Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
             Outcome::TimedOut => {
-                let error = error(ErrorKind::WaitTimeout, "no code came in time")
+                let error = error(ErrorKind::WaitTimeout, "no code arrived in time")
                     .with_hint("wait again, or cancel the order for its refund")
                     .with_retry(Retry::After(Duration::ZERO));
                 return if self.cancel_on_timeout {
-                    cancel_late(activation, error)
+                    cancel_after_timeout(activation, error)
                 } else {
                     Err(error)
                 };
             }
             Outcome::Ended(Ending::Expired) => {
                 error(ErrorKind::Expired, "the order expired without a code")
-                    .with_hint(activation.refund_seen(call_end))
+                    .with_hint(activation.refund_hint(call_end))
             }
             Outcome::Ended(Ending::Cancelled) => {
                 error(ErrorKind::ActivationCancelled, "the order is cancelled")
-                    .with_hint(activation.refund_seen(call_end))
+                    .with_hint(activation.refund_hint(call_end))
             }
             Outcome::Ended(Ending::Completed) => {
                 error(ErrorKind::AlreadyFinished, "the order is completed")
@@ -274,31 +299,35 @@ impl Task for WaitTask {
     type Output = Sms;
 
     fn step(&mut self, client: &Client) -> Step<Sms> {
-        let activation = self.activation.of(client);
-        let mut seen = None;
+        let activation = self.activation.with_client(client);
+        let mut polled = None;
         loop {
             let now = client.now();
-            let next =
-                activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
+            let next = activation.state().step(
+                &mut self.wait,
+                now,
+                polled.take().as_ref(),
+                client.random(),
+            );
             match next {
                 Next::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
                 Next::Poll { at, give_up } if at <= now.monotonic => {
                     match self.poll(&activation, give_up) {
-                        Ok(came) => seen = Some(came),
+                        Ok(result) => polled = Some(result),
                         Err(error) => return Step::Done(Err(error)),
                     }
                 }
                 Next::Poll { at: until, .. } => return Step::SleepUntil(until),
-                // For another's poll: that may end long before its time is over, or be given up.
+                // Another wait polls. Its poll can end, or be abandoned, long before `until`.
                 Next::SleepUntil { until } => {
-                    return Step::SleepUntil(until.min(now.monotonic + LOOK));
+                    return Step::SleepUntil(until.min(now.monotonic + RECHECK));
                 }
             }
         }
     }
 
     fn end(&self) -> Option<Duration> {
-        Some(self.activation.life().limit(&self.wait))
+        Some(self.activation.state().limit(&self.wait))
     }
 
     fn cancelled(&self) -> Error {
@@ -306,20 +335,20 @@ impl Task for WaitTask {
     }
 }
 
-/// Cancels the order that no code came for; a code that came at the last moment beats the cancellation.
-fn cancel_late(activation: &Activation, error: Error) -> Result<Sms> {
-    let Settlement { state, .. } = activation.with_timeout(LATE_TIMEOUT).cancel()?;
-    // The settlement's code may be the one before.
+/// Cancels the order after a timeout. Returns the code if one arrived before the cancellation.
+fn cancel_after_timeout(activation: &Activation, error: Error) -> Result<Sms> {
+    let Settlement { state, .. } = activation.with_timeout(CLOSE_TIMEOUT).cancel()?;
+    // Not the settlement's code: that can be an older code.
     activation.code().ok_or_else(|| match state {
         SettlementState::Cancelled => {
             error.with_hint("the order was cancelled").with_retry(Retry::Never)
         }
-        _ => error.with_hint("the service did not cancel the order: read its status"),
+        _ => error.with_hint("the service did not cancel the order: read the status"),
     })
 }
 
-/// What a failed poll means for a wait.
-fn trouble(error: &Error) -> PollFailure {
+/// The effect of a failed poll on a wait.
+fn poll_failure(error: &Error) -> PollFailure {
     match error.kind() {
         ErrorKind::Authentication | ErrorKind::Config => PollFailure::Fatal,
         ErrorKind::NotFound => PollFailure::NotFound,
@@ -347,18 +376,19 @@ mod tests {
     use crate::clock::{Clock as _, ManualClock};
     use crate::transport::{Cause, Reply, Request, Transport, TransportError};
 
-    /// A service that answers without framing at first; by then the caller has given up.
+    /// A service whose first status reply has no length, and that cancels the call with this reply,
+    /// so that the JSON request after it is not sent.
     #[derive(Debug)]
-    struct Unframed {
+    struct CancelBetweenForms {
         clock: Arc<ManualClock>,
         cancel: CancelToken,
         polls: Mutex<Vec<Duration>>,
     }
 
-    impl Transport for Unframed {
+    impl Transport for CancelBetweenForms {
         fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
             if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
-                let message = "the caller gave up".to_owned();
+                let message = "the caller cancelled".to_owned();
                 return Err(TransportError {
                     cause: Cause::Cancelled,
                     phase: Phase::Connect,
@@ -378,22 +408,22 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_keeps_its_distance_from_one_that_was_cancelled_between_the_two_forms_of_a_poll() {
+    fn cancelled_poll_still_delays_the_next_poll() {
         let clock =
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let cancel = CancelToken::new();
-        let service = Arc::new(Unframed {
+        let service = Arc::new(CancelBetweenForms {
             clock: Arc::clone(&clock),
             cancel: cancel.clone(),
             polls: Mutex::default(),
         });
-        let clocked = Client::builder().api_key("k").clock(clock);
-        let client = clocked.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
+        let builder = Client::builder().api_key("k").clock(clock);
+        let client = builder.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
         let number = client.activation("7").unwrap();
-        let wait = Duration::from_secs(12);
-        let error = number.with_cancel(&cancel).wait_for_code(wait).unwrap_err();
+        let timeout = Duration::from_secs(12);
+        let error = number.with_cancel(&cancel).wait_for_code(timeout).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
-        number.wait_for_code(wait).unwrap_err();
+        number.wait_for_code(timeout).unwrap_err();
         let polls = service.polls.lock().unwrap();
         assert!(polls[1] >= polls[0] + POLL_INTERVAL, "{polls:?}");
     }

@@ -342,7 +342,8 @@ impl Shared {
                         Some((Job::Wait(mut waiting), handle)) if waiting.is_late(now) => {
                             self.finish(
                                 ticket,
-                                guarded(|| waiting.end_unasked(&handle)).map(|sms| fields(&sms)),
+                                guarded(|| waiting.end_without_poll(&handle))
+                                    .map(|sms| fields(&sms)),
                             );
                         }
                         Some((job, handle)) => self.run(ticket, job, &handle),
@@ -511,7 +512,7 @@ impl Shared {
     fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
         let (purchasing, buyer) = handle.begin_purchase(intent)?;
         let buyer = Arc::new(buyer);
-        let patience = handle.patience();
+        let patience = handle.detach_deadline();
         let mut state = self.lock();
         let is_open = state.set_buyer(ticket, &buyer, patience);
         if is_open && patience.is_some() {

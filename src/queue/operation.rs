@@ -289,7 +289,7 @@ impl Operation {
                 Box::new(move |client| client.reget_intent(&id)),
             ),
             Self::GetStatus { id } => {
-                on(claim(&id)?, |it| it.state().map(|answer| answered(&answer)))
+                on(claim(&id)?, |it| it.status().map(|answer| answered(&answer)))
             }
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
@@ -336,7 +336,7 @@ impl Operation {
             Self::MarkUnclaimed { id } => {
                 let it = claim(&id)?;
                 Job::Look(Box::new(move |_| {
-                    it.leave();
+                    it.mark_unclaimed();
                     Ok(nothing())
                 }))
             }
@@ -389,7 +389,7 @@ fn on(
     activation: Activation,
     body: impl FnOnce(Activation) -> Result<String> + Send + 'static,
 ) -> Job {
-    call(move |client| body(activation.of(client)))
+    call(move |client| body(activation.with_client(client)))
 }
 
 fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {

@@ -229,7 +229,7 @@ impl State {
         if !self.is_open(ticket) {
             return;
         }
-        let result = buyer.leave(client, false).map(|purchase| {
+        let result = buyer.detach(client, false).map(|purchase| {
             let activation = client.bought(buyer.intent().clone(), purchase);
             let json = fields(&activation);
             // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
@@ -320,11 +320,11 @@ impl State {
             let _ = entry.end(client);
         }
         for bought in std::mem::take(&mut self.untaken).into_values() {
-            bought.leave();
+            bought.mark_unclaimed();
         }
         for ticket in self.order.drain(..) {
             if let Some(Err(error)) = self.done.get(&ticket) {
-                client.leave_unknown(error);
+                client.mark_unclaimed(error);
             }
         }
         self.schedule = Schedule::default();

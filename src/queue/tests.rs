@@ -508,7 +508,7 @@ fn activations_that_are_not_over_are_kept_longest() {
     let bench = Bench::new();
     let mut state = bench.queue.shared.lock();
     let over = bench.client.activation("over").unwrap();
-    over.life().set_ending(crate::order_state::Ending::Completed);
+    over.state().set_ending(crate::order_state::Ending::Completed);
     state.keep(over);
     let open = (0..20_000).map(|id| bench.client.activation(&id.to_string()).unwrap());
     let held: Vec<_> = open.inspect(|activation| state.keep(activation.clone())).collect();

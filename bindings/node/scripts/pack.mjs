@@ -3,7 +3,8 @@
 //     node bindings/node/scripts/pack.mjs [FOLDER]      default: target/node/packages
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 
 const PACKAGE = path.resolve(import.meta.dirname, '..')
@@ -19,21 +20,17 @@ const run = (program, args, options) =>
 
 /** Builds the native files in release mode. Returns their folder and their names. */
 function buildNative() {
-  const versionSource = readFileSync(path.join(CHECKOUT, 'src/capi/version.rs'), 'utf8')
-  const [, abi] = versionSource.match(/SASTAOTP_ABI_VERSION: u32 = (\d+)/)
-  const isMac = process.platform === 'darwin'
-  // `nodelete` keeps the library loaded after dlclose: a thread that ends later runs its code.
-  const linkArgs = isMac
-    ? [`-Wl,-install_name,@rpath/libsastaotp.${abi}.dylib`]
-    : [`-Wl,-soname,libsastaotp.so.${abi}`, '-Wl,-z,nodelete']
-  const common = ['--release', '--locked', '--quiet']
-  const library = [...common, '--lib', '--features', 'capi', '--crate-type', 'cdylib']
-  run('cargo', ['rustc', ...library, '--', ...linkArgs.map((arg) => `-Clink-arg=${arg}`)])
-  run('cargo', ['build', ...common, '--features', 'sandbox', '--bin', 'sastaotp-sandbox'])
-  return {
-    from: path.join(path.resolve(CHECKOUT, process.env.CARGO_TARGET_DIR ?? 'target'), 'release'),
-    files: [isMac ? 'libsastaotp.dylib' : 'libsastaotp.so', 'sastaotp-sandbox']
-  }
+  const temporary = mkdtempSync(path.join(tmpdir(), 'sastaotp-'))
+  const builder = path.join(temporary, 'build_native')
+  run('rustc', ['--edition', '2024', '-o', builder, 'bindings/build_native.rs'])
+  const printed = run(builder, ['--program', 'sastaotp-sandbox', '--', '--quiet'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8'
+  })
+  rmSync(temporary, { recursive: true })
+  const values = new Map(printed.split('\n').map((line) => line.split(/=(.*)/)))
+  const files = [values.get('shared'), values.get('program.sastaotp-sandbox')]
+  return { from: path.dirname(files[0]), files: files.map((file) => path.basename(file)) }
 }
 
 /** The platform in npm's words, such as linux-x64-gnu, and its libc on Linux. */

@@ -1,4 +1,4 @@
-//! What may never show the API key: every log line, and every result in each way of printing it.
+//! Checks that no log line and no printed result contains the API key.
 
 use std::fmt::Debug;
 use std::sync::Mutex;
@@ -7,23 +7,23 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use sastaotp::Result;
 
-/// What every key of these tests begins with.
+/// Every API key of these tests begins with this.
 pub(crate) const CANARY: &str = "stp_canary";
 
-/// Looks at each line that is logged, and keeps those that warn.
-struct Lines {
+/// Checks each log line, and keeps the warnings.
+struct LeakCheck {
     seen: AtomicUsize,
     leaked: AtomicUsize,
     warnings: Mutex<Vec<String>>,
 }
 
-static LINES: Lines = Lines {
+static LOGGED: LeakCheck = LeakCheck {
     seen: AtomicUsize::new(0),
     leaked: AtomicUsize::new(0),
     warnings: Mutex::new(Vec::new()),
 };
 
-impl Log for Lines {
+impl Log for LeakCheck {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -33,7 +33,7 @@ impl Log for Lines {
         let line = record.args().to_string();
         if line.contains(CANARY) {
             self.leaked.fetch_add(1, Ordering::Relaxed);
-            eprintln!("a line of {} at {} shows the key", record.target(), record.level());
+            eprintln!("a line of {} at {} contains the key", record.target(), record.level());
         }
         if record.level() == Level::Warn {
             self.warnings.lock().unwrap().push(line);
@@ -43,29 +43,29 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-/// Begins to look at log lines, at every level.
-pub(crate) fn watch() {
-    log::set_logger(&LINES).expect("no other logger is set");
+/// Starts to check log lines, at every level.
+pub(crate) fn install() {
+    log::set_logger(&LOGGED).expect("no other logger is set");
     log::set_max_level(LevelFilter::Trace);
 }
 
-/// How many lines were logged, and how many of them showed a key.
-pub(crate) fn lines() -> (usize, usize) {
-    (LINES.seen.load(Ordering::Relaxed), LINES.leaked.load(Ordering::Relaxed))
+/// Returns how many lines were logged, and how many of them contained a key.
+pub(crate) fn line_counts() -> (usize, usize) {
+    (LOGGED.seen.load(Ordering::Relaxed), LOGGED.leaked.load(Ordering::Relaxed))
 }
 
-#[allow(dead_code, reason = "the torture looks at no warnings")]
-/// Whether a warning with these words was logged.
-pub(crate) fn warned(words: &str) -> bool {
-    LINES.warnings.lock().unwrap().iter().any(|line| line.contains(words))
+#[allow(dead_code, reason = "the torture tests do not check warnings")]
+/// Returns whether a warning with this text was logged.
+pub(crate) fn warned(text: &str) -> bool {
+    LOGGED.warnings.lock().unwrap().iter().any(|line| line.contains(text))
 }
 
-/// Prints a result in every way, and looks for the key.
+/// Prints a result in every form, and checks each for the key.
 pub(crate) fn check<T: Debug>(result: &Result<T>) {
     let mut text = format!("{result:?} {result:#?}");
     if let Err(error) = result {
         text += &error.to_string();
         text += &serde_json::to_string(error).expect("an error has a JSON form");
     }
-    assert!(!text.contains(CANARY), "the key is shown");
+    assert!(!text.contains(CANARY), "the result contains the key");
 }

@@ -1,4 +1,5 @@
-//! Places that are not the service: where nobody answers, or somebody else does.
+//! Endpoints that a client may reach in place of the service: unreachable, broken, or run by
+//! someone else.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -10,34 +11,38 @@ use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts, Tran
 
 use crate::server::{Authority, Conn, Server, self_signed};
 
-/// Something that a client meets in place of the service.
+/// An endpoint in place of the service.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    /// Its name is unknown.
+pub(crate) enum Endpoint {
+    /// The host name does not exist.
     UnknownName,
-    /// Its name server fails.
+    /// The name server returns an error.
     FailingNames,
-    /// Its name server does not answer.
+    /// The name server does not respond.
     SilentNames,
-    /// Nobody listens.
+    /// No process listens on the port.
     Refused,
-    /// Nobody answers a connect.
+    /// The listener's queue is full, so connects get no response.
     Blackhole,
-    /// Connections are accepted and reset before a byte is read.
+    /// Connections are accepted and reset at once. The reset may arrive before the client sends a
+    /// byte.
     ResetOnAccept,
+    /// Connections are reset when the request has arrived, before it is read.
+    ResetOnRequest,
     ExpiredCertificate,
     OtherHostsCertificate,
     UnknownAuthority,
     SelfSigned,
-    /// The handshake is cut off.
+    /// The connection closes during the TLS handshake.
     CutHandshake,
-    /// A server that speaks no TLS.
+    /// The server does not support TLS.
     PlainHttp,
-    /// A proxy that answers CONNECT with this.
+    /// A proxy that returns this to CONNECT.
     Proxy(&'static str),
 }
 
-/// Times for what never comes; a healthy exchange has room in them on a busy machine.
+/// Short timeouts for replies that never arrive. They suffice for a healthy exchange on a busy
+/// machine.
 pub(crate) const SHORT: Timeouts = Timeouts {
     resolve: Duration::from_secs(1),
     connect: Duration::from_secs(1),
@@ -47,14 +52,14 @@ pub(crate) const SHORT: Timeouts = Timeouts {
     body: Duration::from_secs(1),
 };
 
-/// A host whose look-ups are made up.
+/// A host whose name resolution the test controls.
 const NAMED: &str = "https://service.test/stubs/handler_api.php";
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
 static FULL: LazyLock<(String, TcpListener, Vec<TcpStream>)> = LazyLock::new(full_listener);
 
-impl Place {
-    /// A transport that goes there.
+impl Endpoint {
+    /// Returns a transport to this endpoint.
     pub(crate) fn transport(self) -> Arc<dyn Transport> {
         let pem = AUTHORITY.pem();
         let config = |url: &str| {
@@ -77,7 +82,7 @@ impl Place {
         };
         let secured =
             |server_config| Server::start_tls(server_config, |conn: &mut Conn| conn.serve(b""));
-        let made = match self {
+        let transport = match self {
             Self::UnknownName => {
                 HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::NotFound.into()))
             }
@@ -88,10 +93,17 @@ impl Place {
                 thread::sleep(Duration::from_secs(5));
                 Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
             }),
-            // Another address of this machine: no test listens there.
+            // No test listens on this address of the machine.
             Self::Refused => to("http://127.0.0.9:9/stubs/handler_api.php"),
             Self::Blackhole => to(&FULL.0),
             Self::ResetOnAccept => to(&Server::start(Conn::reset).url()),
+            Self::ResetOnRequest => {
+                let server = Server::start(|conn| {
+                    conn.tcp().peek(&mut [0]).expect("the request arrives");
+                    conn.reset();
+                });
+                to(&server.url())
+            }
             Self::ExpiredCertificate => {
                 tls(trusting(), &secured(AUTHORITY.server_until("localhost", 2001)))
             }
@@ -108,28 +120,30 @@ impl Place {
                 });
                 to(&server.https("localhost"))
             }
-            Self::Proxy(answer) => {
+            Self::Proxy(reply) => {
                 let proxy = Server::start(move |conn| {
                     conn.request();
-                    conn.send(answer);
+                    conn.send(reply);
                 });
                 let mut config = config(NAMED);
                 config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
                 HttpTransport::new(config)
             }
         };
-        Arc::new(made.expect("the settings are right"))
+        Arc::new(transport.expect("the settings are valid"))
     }
 }
 
-/// A transport to where nobody answers a connect, with times as users have them.
-pub(crate) fn patient_blackhole() -> Arc<dyn Transport> {
+/// Returns a transport to a listener that never answers a connect, with the given connect timeout.
+pub(crate) fn blackhole(connect: Duration) -> Arc<dyn Transport> {
     let mut config = HttpConfig::new(&*FULL.0);
     config.proxy = ProxyChoice::Direct;
-    Arc::new(HttpTransport::new(config).expect("the settings are right"))
+    config.timeouts.connect = connect;
+    Arc::new(HttpTransport::new(config).expect("the settings are valid"))
 }
 
-/// A transport to a server of this machine with a certificate for a name, which has these addresses.
+/// Returns a transport to a local server whose certificate is for one name. The name resolves to
+/// `addresses`.
 pub(crate) fn named(
     addresses: &[&str],
     handler: impl Fn(&mut Conn) + Send + Sync + 'static,
@@ -141,11 +155,11 @@ pub(crate) fn named(
     let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
     Arc::new(
         HttpTransport::with_look_up(config, move |_| Ok(addresses.clone()))
-            .expect("the settings are right"),
+            .expect("the settings are valid"),
     )
 }
 
-/// A listener whose queue is full: further connects are not answered.
+/// Returns a listener whose queue is full, so that further connects get no response.
 fn full_listener() -> (String, TcpListener, Vec<TcpStream>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,5 +1,6 @@
-//! What each test starts with: a clock that stands still, a service of its own, and a client of it.
+//! The fixture of the client tests: a clock that stands still, a sandbox, and a client of it.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -7,31 +8,31 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use serde_json::{Value, json};
 
-use crate::front::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
+use crate::adapter::{self, Activation, Amount, Client, ClientBuilder, Error, NumberRequest};
 
 pub(crate) const KEY: &str = "stp_canary_0123456789abcdef";
 
-pub(crate) struct Bench {
+pub(crate) struct Fixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) transport: MemoryTransport,
     pub(crate) client: Client,
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn new() -> Self {
         Self::with(|builder| builder)
     }
 
     pub(crate) fn with(settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
-        Self::made(Duration::ZERO, settings)
+        Self::build(Duration::ZERO, settings)
     }
 
-    /// With a service that takes this long for every answer.
+    /// Like `new`, but the service takes this long for every reply.
     pub(crate) fn with_latency(latency: Duration) -> Self {
-        Self::made(latency, |builder| builder)
+        Self::build(latency, |builder| builder)
     }
 
-    fn made(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
+    fn build(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>).latency(latency);
         let builder = ClientBuilder::default()
@@ -39,65 +40,67 @@ impl Bench {
             .seed(1)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .transport(Arc::new(transport.clone()));
-        let client = front::build(settings(builder)).expect("the settings are right");
+        let client = adapter::build(settings(builder)).expect("the settings are valid");
         Self { clock, transport, client }
     }
 
-    /// Another client with the same key: its purchases are not the first one's.
+    /// Returns another client with the same key. It does not know the purchases of the first one.
     pub(crate) fn another_client(&self) -> Client {
-        let builder =
+        let settings =
             ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
-        front::build(builder.transport(Arc::new(self.transport.clone())))
-            .expect("the settings are right")
+        adapter::build(settings.transport(Arc::new(self.transport.clone())))
+            .expect("the settings are valid")
     }
 
-    /// Buys a number of a story.
+    /// Buys a number of a sandbox service, for example `zz_ok`.
     pub(crate) fn buy(&self, service: &str) -> Activation {
         self.client.get_number(request(service)).expect(service)
     }
 
-    /// Buys a number of which the reply says that it expires after some seconds; to the service it is one of 20 minutes.
-    pub(crate) fn buy_for(&self, service: &str, expires_in: u32) -> Activation {
+    /// Buys a number whose reply says that it expires after this many seconds. The sandbox itself
+    /// keeps the order open for 20 minutes.
+    pub(crate) fn buy_expiring_in(&self, service: &str, expires_in: u32) -> Activation {
         let number = self.another_client().get_number(request(service)).expect(service);
         let id = number.id();
         let reply =
-            json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in})
-                .to_string();
-        self.fault(
-            &json!({"match": {"action": "getNumber"}, "fault": "H09", "body": reply}).to_string(),
-        );
+            json!({"status": "OK", "activation_id": id, "number": "917", "expires_in": expires_in});
+        self.fault(json!({
+            "match": {"action": "getNumber"},
+            "fault": "html_page",
+            "body": reply.to_string(),
+        }));
         self.buy(service)
     }
 
-    /// The error of a purchase that must fail.
+    /// Returns the error of a purchase that must fail.
     pub(crate) fn fail(&self, service: &str) -> Error {
         self.client.get_number(request(service)).expect_err(service)
     }
 
     pub(crate) fn control(&self, call: &str, body: &str) -> Value {
-        let answer = self
+        let reply = self
             .transport
             .control(KEY, call, body)
             .unwrap_or_else(|error| panic!("{call} {body}: {error}"));
-        serde_json::from_str(&answer).expect("control calls answer in JSON")
+        serde_json::from_str(&reply).expect("control calls return JSON")
     }
 
-    /// Arms a fault; the fields are those of the control call.
-    pub(crate) fn fault(&self, fields: &str) {
-        self.control("faults", fields);
+    /// Adds a fault rule, in the JSON of the sandbox's control call.
+    pub(crate) fn fault(&self, rule: impl Display) {
+        self.control("faults", &rule.to_string());
     }
 
-    /// Checks the service's own ledger.
-    pub(crate) fn ledger(&self, charges: u64, refunds: u64) {
+    /// Checks the number of charges and refunds in the sandbox's ledger.
+    pub(crate) fn assert_ledger(&self, charges: u64, refunds: u64) {
         self.control("assert", &format!(r#"{{"charges":{charges},"refunds":{refunds}}}"#));
     }
 
-    /// How often an action reached the service.
+    /// Returns the number of requests of an action that reached the service.
     pub(crate) fn count(&self, action: &str) -> usize {
         self.times(action).len()
     }
 
-    /// When an action reached the service, in milliseconds of the clock.
+    /// Returns when requests of an action reached the service, in milliseconds of the clock.
     pub(crate) fn times(&self, action: &str) -> Vec<u128> {
         let sent = self.transport.sent();
         sent.iter()
@@ -106,7 +109,7 @@ impl Bench {
             .collect()
     }
 
-    /// What the clock shows, in milliseconds.
+    /// Returns the time of the clock in milliseconds.
     pub(crate) fn now(&self) -> u128 {
         self.clock.now().monotonic.as_millis()
     }

@@ -1,0 +1,374 @@
+//! `Client`: the handle that users hold, and the state that all its clones share.
+//!
+//! This file has what every call needs: deadlines, cancellation, the rate limit, and the exchange
+//! of one request. The calls themselves are in `read`, `buy`, `transition`, `orders` and
+//! `reconcile`.
+
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::api_key::{ApiKey, ApiKeyLocation, Credential};
+use super::ledger::{Ledger, Unclaimed};
+use super::purchase_gates::Gates;
+use super::rate_limit::{RateLimiter, WaiterId};
+use super::redact::redact;
+use crate::clock::{Clock, Moment};
+use crate::protocol::Request;
+use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
+use crate::{Amount, CancelToken, Charge, Error, ErrorKind, Result, Retry};
+
+/// The largest reply of an action that is not a catalogue, in bytes.
+const BODY_LIMIT: usize = 256 * 1024;
+/// The largest catalogue, in bytes after decompression.
+const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
+/// The shortest key that is removed from replies, in bytes. A shorter key, such as `any` or `1234`,
+/// could be a word of the reply: a country, a number, or the code itself.
+const MIN_REDACTED: usize = 16;
+
+/// A client of the service.
+///
+/// Every method blocks until it has a result. Any number of threads can call methods at once. A
+/// clone is the same client: it shares the connections, the budget and the unclaimed purchases.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use sastaotp::{Amount, Client, NumberRequest};
+///
+/// let client = Client::from_env()?;
+/// let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
+/// let number = client.get_number(request)?;
+/// println!("send the SMS to {}", number.phone_number().unwrap_or("?"));
+/// println!("the code is {}", number.wait_for_code(Duration::from_secs(300))?.code);
+/// number.complete()?;
+/// # Ok::<(), sastaotp::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(super) shared: Arc<Shared>,
+    /// The token that ends the calls of this handle, if it has one.
+    pub(super) cancel: Option<CancelToken>,
+    pub(super) timeout: Duration,
+    /// Whether a purchase returns to its caller on timeout even if its request was already sent.
+    pub(super) detaches_on_timeout: bool,
+}
+
+/// The state that all clones of a client share.
+pub(super) struct Shared {
+    key: ApiKey,
+    credential: Credential,
+    transport: Arc<dyn Transport>,
+    pub(super) clock: Arc<dyn Clock>,
+    ledger: Mutex<Ledger>,
+    pub(super) gates: Gates,
+    random: AtomicU64,
+    /// The token of handles without one. It is never triggered.
+    never: CancelToken,
+    rate_limiter: Mutex<RateLimiter>,
+    /// Set after the first plain-text reply without a length: later status requests ask for JSON,
+    /// whose end can be recognized.
+    pub(super) unframed: AtomicBool,
+}
+
+impl Client {
+    pub(super) fn new(shared: Shared, timeout: Duration) -> Self {
+        Self { shared: Arc::new(shared), cancel: None, timeout, detaches_on_timeout: false }
+    }
+
+    /// Returns a handle of the same client whose calls `cancel` ends.
+    ///
+    /// If a purchase has already been sent, its call returns at once with
+    /// [`Charge::Unknown`] and the request runs on until its reply. [`Client::unclaimed`] lists the
+    /// outcome.
+    #[must_use]
+    pub fn with_cancel(&self, cancel: &CancelToken) -> Self {
+        Self { cancel: Some(cancel.clone()), ..self.clone() }
+    }
+
+    /// Returns a handle of the same client without a cancellation token.
+    pub(crate) fn without_cancel(&self) -> Self {
+        Self { cancel: None, ..self.clone() }
+    }
+
+    /// Returns a handle of the same client whose calls return within `timeout`.
+    ///
+    /// If a purchase has already been sent, its request runs on until its reply, as after a
+    /// cancellation. Waiting for a code, reconciling, and settling with
+    /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have time limits of their own.
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> Self {
+        Self { timeout, detaches_on_timeout: true, ..self.clone() }
+    }
+
+    /// Lists the purchases without an owner: the caller stopped waiting before the reply, or a lease
+    /// could not be settled. A bought number stays listed until [`Client::activation`] claims it, a
+    /// purchase with an unknown outcome until its intent is reconciled. Sends nothing.
+    pub fn unclaimed(&self) -> Vec<Unclaimed> {
+        self.ledger().unclaimed()
+    }
+
+    /// Lists the purchase of an unreported error as unclaimed, if its charge is unknown.
+    pub(crate) fn mark_unclaimed(&self, error: &Error) {
+        if let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) {
+            self.ledger().mark_unknown(intent, error);
+        }
+    }
+
+    /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends
+    /// nothing.
+    pub fn budget_left(&self) -> Option<Amount> {
+        self.ledger().budget_left()
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.shared.clock.now()
+    }
+
+    /// Returns a handle whose calls end at `end` on the monotonic clock.
+    pub(crate) fn until(&self, end: Duration) -> Self {
+        Self { timeout: self.left(end), ..self.clone() }
+    }
+
+    /// Returns the deadline of a call that starts now, on the monotonic clock.
+    pub(crate) fn deadline(&self) -> Duration {
+        self.now().monotonic.saturating_add(self.timeout)
+    }
+
+    /// Returns the time until `deadline`; zero if it has passed.
+    pub(super) fn left(&self, deadline: Duration) -> Duration {
+        deadline.saturating_sub(self.now().monotonic)
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // No step of the ledger can panic half way, so a poisoned ledger is consistent.
+        self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when the rate limit admits the next request; `None` if it does so now.
+    pub(crate) fn ready_at(&self, now: Moment) -> Option<Duration> {
+        self.shared.rate_limiter().ready_at(now.monotonic)
+    }
+
+    /// Blocks until the rate limit admits a request.
+    pub(super) fn admit(&self, operation: &str, deadline: Duration) -> Result<()> {
+        let mut waiter = WaiterGuard { shared: &self.shared, id: None };
+        loop {
+            let now = self.now().monotonic;
+            let (not_yet, is_slowed) = {
+                let mut rate_limiter = self.shared.rate_limiter();
+                match rate_limiter.admit(now, &mut waiter.id) {
+                    Ok(()) => return Ok(()),
+                    Err(not_yet) => (not_yet, rate_limiter.is_slowed()),
+                }
+            };
+            let (pause, left) = (not_yet.earliest.saturating_sub(now), self.left(deadline));
+            if pause >= left {
+                let reason = if is_slowed {
+                    "the service requested a pause that is longer than the time left for the call"
+                } else {
+                    "the client's own limit of requests per second left no room before the timeout"
+                };
+                return Err(Error::new(ErrorKind::RateLimited, operation, reason)
+                    .with_retry(Retry::After(pause)));
+            }
+            if !self.sleep(not_yet.ask_again_at.saturating_sub(now).min(left)) {
+                return Err(Error::cancelled(operation, Phase::Prepare));
+            }
+        }
+    }
+
+    /// Returns the token of this handle, or the shared one that is never triggered. A token for
+    /// each call would open descriptors for each call.
+    pub(super) fn token(&self) -> &CancelToken {
+        self.cancel.as_ref().unwrap_or(&self.shared.never)
+    }
+
+    pub(super) fn random(&self) -> u32 {
+        self.shared.random()
+    }
+
+    /// Sleeps until the duration has passed or the call is cancelled. Returns true if it slept the
+    /// whole duration.
+    pub(super) fn sleep(&self, duration: Duration) -> bool {
+        self.shared.clock.sleep(duration, self.token())
+    }
+}
+
+/// A request that waits for the rate limit. It stops waiting when this is dropped.
+struct WaiterGuard<'a> {
+    shared: &'a Shared,
+    id: Option<WaiterId>,
+}
+
+impl Drop for WaiterGuard<'_> {
+    fn drop(&mut self) {
+        if self.id.is_some() {
+            self.shared.rate_limiter().remove(&mut self.id);
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        key: ApiKey,
+        location: ApiKeyLocation,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+        budget: Option<Amount>,
+        seed: Option<u64>,
+        requests_per_second: Option<f64>,
+    ) -> Self {
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        Self {
+            credential: Credential::new(&key, location),
+            key,
+            transport,
+            clock,
+            ledger: Mutex::new(Ledger::new(budget)),
+            gates: Gates::default(),
+            random: AtomicU64::new(seed),
+            never: CancelToken::new(),
+            rate_limiter: Mutex::new(RateLimiter::new(requests_per_second)),
+            unframed: AtomicBool::new(false),
+        }
+    }
+
+    fn rate_limiter(&self) -> MutexGuard<'_, RateLimiter> {
+        self.rate_limiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends one request and returns its reply, with the API key removed if the server repeated it.
+    pub(super) fn exchange(
+        &self,
+        request: &Request<'_>,
+        query: &str,
+        lane: Lane,
+        timeout: Duration,
+        cancel: &CancelToken,
+        latch: &SendLatch,
+    ) -> Result<Reply, TransportError> {
+        let catalogue = request.is_catalogue();
+        let (query, key_header) = match &self.credential {
+            Credential::Header(name, value) => {
+                (Zeroizing::new(query.to_owned()), Some((*name, value.as_str())))
+            }
+            Credential::Parameter(parameter) => {
+                (Zeroizing::new(format!("{}&{query}", parameter.as_str())), None)
+            }
+        };
+        let sent_at = self.clock.now().monotonic;
+        let outcome = self.transport.exchange(&transport::Request {
+            lane,
+            query: &query,
+            key_header,
+            gzip: catalogue,
+            body_limit: if catalogue { CATALOGUE_LIMIT } else { BODY_LIMIT },
+            timeout,
+            cancel,
+            latch,
+        });
+        if let Ok(reply) = &outcome
+            && reply.status == 429
+        {
+            let now = self.clock.now().monotonic;
+            self.rate_limiter().slow(now, sent_at, reply.retry_after);
+        }
+        let action = request.action();
+        match &outcome {
+            Ok(reply) => {
+                log::debug!("{action}: HTTP status {}, {} bytes", reply.status, reply.body.len());
+            }
+            Err(error) => {
+                log::debug!(
+                    "{action}: {} ({:?}, sent: {})",
+                    error.message,
+                    error.cause,
+                    error.sent
+                );
+            }
+        }
+        outcome.map(|mut reply| {
+            let key = self.key.expose().as_bytes();
+            if key.len() >= MIN_REDACTED {
+                redact(&mut reply.body, key);
+            }
+            reply
+        })
+    }
+
+    /// Returns a pseudo-random number (splitmix64).
+    pub(super) fn random(&self) -> u32 {
+        let mut z = self.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("key", &self.shared.key)
+            .field("transport", &self.shared.transport)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::transport::{Reply, Request, TransportError};
+
+    /// A user's clock whose first sleep panics, and a service that always reports a balance.
+    #[derive(Debug)]
+    struct PanickingClock {
+        clock: ManualClock,
+        has_panicked: AtomicBool,
+    }
+
+    impl Clock for PanickingClock {
+        fn now(&self) -> Moment {
+            self.clock.now()
+        }
+
+        fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {
+            assert!(self.has_panicked.swap(true, Ordering::Relaxed), "a panic of the user's clock");
+            self.clock.sleep(duration, cancel)
+        }
+    }
+
+    impl Transport for PanickingClock {
+        fn exchange(&self, _: &Request<'_>) -> std::result::Result<Reply, TransportError> {
+            Ok(Reply {
+                status: 200,
+                framed: true,
+                retry_after: None,
+                body: b"ACCESS_BALANCE:1".to_vec(),
+            })
+        }
+    }
+
+    #[test]
+    fn panic_during_sleep_removes_the_waiter() {
+        let clock = Arc::new(PanickingClock {
+            clock: ManualClock::new(SystemTime::UNIX_EPOCH),
+            has_panicked: AtomicBool::new(false),
+        });
+        let builder =
+            Client::builder().api_key("k").clock(Arc::clone(&clock) as _).transport(clock as _);
+        let client = builder.max_requests_per_second(1.0).build().unwrap();
+        client.get_balance().unwrap();
+        catch_unwind(AssertUnwindSafe(|| client.get_balance())).unwrap_err();
+        client.get_balance().unwrap();
+    }
+}
