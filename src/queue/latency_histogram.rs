@@ -19,7 +19,7 @@ impl Default for LatencyHistogram {
 }
 
 impl LatencyHistogram {
-    pub(super) fn note(&self, late: Duration) {
+    pub(super) fn record(&self, late: Duration) {
         self.0[step_of(late)].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -66,9 +66,9 @@ mod tests {
     #[test]
     fn what_is_taken_is_not_there_any_more() {
         let lateness = LatencyHistogram::default();
-        lateness.note(Duration::from_micros(5));
-        lateness.note(Duration::from_micros(5));
-        lateness.note(Duration::from_millis(3));
+        lateness.record(Duration::from_micros(5));
+        lateness.record(Duration::from_micros(5));
+        lateness.record(Duration::from_millis(3));
         assert_eq!(
             lateness.take(),
             [(Duration::from_micros(5), 2), (Duration::from_micros(3071), 1)]

@@ -217,7 +217,7 @@ mod tests {
         let error = operation(r#"{"op":"none"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Operation::NAMES, "{error}");
-        let intent = r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":null}"#;
+        let intent = r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#;
         let takes = [
             ("name", r#""India""#),
             ("service", r#""tg""#),

@@ -5,6 +5,7 @@
 //! many that come due at once, because they began together, or because the machine slept or the service asked for a pause, are spread.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 use std::time::Duration;
 
 use super::Ticket;
@@ -102,12 +103,26 @@ impl Schedule {
         }
     }
 
-    /// When the next in here wants to be picked, as far as the service lets it.
-    pub(super) fn next(&self) -> Option<Duration> {
-        if !self.calls.is_empty() {
-            return Some(Duration::ZERO);
-        }
-        [self.rests.first(), self.ends.first()].into_iter().flatten().map(|(at, _)| *at).min()
+    /// When the next operation is due: in the past or at `now` if one is due already. Until
+    /// `ready_at` the service may not be called.
+    pub(super) fn next_due(&self, now: Duration, ready_at: Option<Duration>) -> Option<Duration> {
+        let call = self.calls.first().map(|_| now);
+        let work = call.or(first_time(&self.rests)).map(|at| at.max(ready_at.unwrap_or_default()));
+        work.into_iter().chain(first_time(&self.ends)).min()
+    }
+
+    /// The same without the operations that are due already.
+    pub(super) fn due_after(&self, now: Duration, ready_at: Option<Duration>) -> Option<Duration> {
+        let later = |times: &BTreeSet<(Duration, Ticket)>| {
+            let from = Bound::Excluded((now, Ticket(u64::MAX)));
+            times.range((from, Bound::Unbounded)).next().map(|(at, _)| *at)
+        };
+        let work = match ready_at {
+            Some(ready_at) if !self.calls.is_empty() => Some(ready_at),
+            Some(ready_at) => first_time(&self.rests).map(|at| at.max(ready_at)),
+            None => later(&self.rests),
+        };
+        work.into_iter().chain(later(&self.ends)).min()
     }
 
     #[cfg(test)]
@@ -123,9 +138,8 @@ impl Schedule {
         task_first: bool,
         ready_at: Option<Duration>,
     ) -> Pick {
-        self.notice_suspend(now);
+        self.check_clock(now, ready_at);
         let now = now.monotonic;
-        self.notice_pause(now, ready_at);
         let end = self.ends.first().copied();
         let due = self.rests.first().copied();
         let call = self.calls.first().map(|call| (*call, None));
@@ -142,13 +156,7 @@ impl Schedule {
             call.or(is_past(due))
         };
         let Some((ticket, was_due)) = picked else {
-            let next = if call.is_some() { Some(now) } else { due.map(|(at, _)| at) };
-            let next = next.map(|at| at.max(ready_at.unwrap_or_default()));
-            return next
-                .into_iter()
-                .chain(end.map(|(at, _)| at))
-                .min()
-                .map_or(Pick::Nothing, Pick::Until);
+            return self.next_due(now, ready_at).map_or(Pick::Nothing, Pick::Until);
         };
         self.remove(ticket);
         Pick::Run(ticket, was_due)
@@ -156,14 +164,20 @@ impl Schedule {
 
     /// When the time of the next is over.
     pub(super) fn next_end(&self) -> Option<Duration> {
-        self.ends.first().map(|(end, _)| *end)
+        first_time(&self.ends)
     }
 
     /// Picks only what is over, and takes it out.
-    pub(super) fn pick_over(&mut self, now: Duration) -> Option<Ticket> {
+    pub(super) fn pick_expired(&mut self, now: Duration) -> Option<Ticket> {
         let (_, ticket) = self.ends.first().copied().filter(|(end, _)| *end <= now)?;
         self.remove(ticket);
         Some(ticket)
+    }
+
+    /// Notices a suspend of the machine, and the begin and end of a pause of the service.
+    pub(super) fn check_clock(&mut self, now: Moment, ready_at: Option<Duration>) {
+        self.notice_suspend(now);
+        self.notice_pause(now.monotonic, ready_at);
     }
 
     /// After a suspend every task is due, for it may have missed something; not all in one burst.
@@ -198,4 +212,8 @@ impl Schedule {
             at += pace;
         }
     }
+}
+
+fn first_time(times: &BTreeSet<(Duration, Ticket)>) -> Option<Duration> {
+    times.first().map(|(at, _)| *at)
 }

@@ -10,6 +10,7 @@ use super::operation::{Job, Operation};
 use super::schedule::{Pick, Schedule};
 use super::{Completion, Ticket};
 use crate::client::PurchaseHandle;
+use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::transport::Phase;
 use crate::{Activation, CancelToken, Client, Error, ErrorKind, Result};
@@ -40,14 +41,23 @@ pub(super) struct State {
     pub(super) workers: usize,
     /// Workers that wait for a wake-up. The last to come is woken first, so that those that are not needed stay idle, and end.
     pub(super) idle: Vec<Thread>,
-    /// Whether a worker was started or woken, and has not looked at what is due yet. It will, and sees to it that another comes
-    /// where there is more: so one is enough.
-    pub(super) is_one_coming: bool,
-    /// Until when the watch sleeps, while there is one.
-    pub(super) watched_until: Option<Duration>,
-    /// Until when the keeper sleeps, while there is one; zero while it is at work.
-    pub(super) kept_until: Option<Duration>,
+    /// Workers that run an operation. A worker that is neither idle nor busy is searching: it was
+    /// woken or started, and looks at the schedule as soon as it has the lock.
+    pub(super) busy_workers: usize,
+    pub(super) timer: Timer,
     pub(super) closed: bool,
+}
+
+/// The thread that wakes workers in time.
+#[derive(Debug, Default)]
+pub(super) enum Timer {
+    /// There is none.
+    #[default]
+    Stopped,
+    /// It sleeps until a time of the monotonic clock.
+    Sleeping { thread: Thread, until: Duration },
+    /// It runs an operation, because no worker was free.
+    Busy,
 }
 
 /// An operation that is open.
@@ -143,31 +153,41 @@ impl State {
         self.schedule.pick(now, task_first, client.ready_at(now))
     }
 
-    /// Picks only what is over; `None` where nothing is.
-    pub(super) fn pick_over(&mut self, client: &Client) -> Option<Ticket> {
-        self.schedule.pick_over(client.now().monotonic)
+    /// Notices a suspend of the machine and pauses of the service; returns the time.
+    pub(super) fn check_clock(&mut self, client: &Client) -> Moment {
+        let now = client.now();
+        self.schedule.check_clock(now, client.ready_at(now));
+        now
     }
 
-    /// When the next operation is over, or one that asks nobody is to be done.
+    /// Picks an operation whose time is over, or a local one.
+    pub(super) fn pick_expired(&mut self, now: Duration) -> Option<Ticket> {
+        self.schedule.pick_expired(now)
+    }
+
+    /// When the next operation is due: not later than `now` if one is due already.
+    pub(super) fn next_due(&self, client: &Client, now: Moment) -> Option<Duration> {
+        self.schedule.next_due(now.monotonic, client.ready_at(now))
+    }
+
+    /// When the next operation becomes due that is not due at `now`.
+    pub(super) fn due_after(&self, client: &Client, now: Moment) -> Option<Duration> {
+        self.schedule.due_after(now.monotonic, client.ready_at(now))
+    }
+
+    /// When the time of the next operation is over, or a local operation is due.
     pub(super) fn next_end(&self) -> Option<Duration> {
         self.schedule.next_end()
     }
 
-    /// Whether no worker is free to look at what is due.
-    pub(super) fn is_busy(&self) -> bool {
-        self.idle.is_empty() && self.watched_until.is_none() && !self.is_one_coming
+    /// Whether a worker was woken or started, and has not looked at the schedule yet.
+    pub(super) fn is_searching(&self) -> bool {
+        self.workers > self.idle.len() + self.busy_workers
     }
 
-    /// Whether there is anything that somebody must watch.
-    pub(super) fn has_more(&self) -> bool {
-        self.schedule.next().is_some()
-    }
-
-    /// Whether there is anything that the watch does not know of, or that nobody watches.
-    pub(super) fn is_unwatched(&self) -> bool {
-        self.schedule
-            .next()
-            .is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
+    /// Whether all workers that there may be run operations.
+    pub(super) fn is_saturated(&self, max_workers: usize) -> bool {
+        self.busy_workers >= max_workers
     }
 
     /// Gives a job to a worker, with the handle for it; `None` where there is nothing more to do.
@@ -199,13 +219,12 @@ impl State {
         None
     }
 
-    /// Takes a job back until its rest is over; `false` where its ticket was cancelled.
-    pub(super) fn rest(&mut self, ticket: Ticket, job: Job, until: Duration) -> bool {
-        let Some(entry) = self.entries.get_mut(&ticket) else { return false };
+    /// Takes a job back until its rest is over, unless its ticket was cancelled.
+    pub(super) fn rest(&mut self, ticket: Ticket, job: Job, until: Duration) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
         // Where its time is over already, it said itself until when it rests.
         self.schedule.rest(ticket, until, job.end().map(|end| end.max(until)));
         (entry.job, entry.running) = (Some(job), None);
-        true
     }
 
     /// Notes who waits for a purchase, and how long; `false` where its ticket was cancelled.
