@@ -90,7 +90,7 @@ fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
         let change = bench.done(json!({"op": "set_status", "id": id, "status": status}));
         let is_next = (status == 3).then(|| Some(wait()) != code);
         (
-            change["change"].clone(),
+            change["kind"].clone(),
             is_next,
             bench.done(json!({"op": "settle", "id": id}))["state"].clone(),
         )

@@ -87,7 +87,7 @@ pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
 ) -> sastaotp_status {
     make(queue, error, || {
         let workers = workers as usize;
-        if !(1..=Queue::MOST_WORKERS).contains(&workers) {
+        if !(1..=Queue::MAX_WORKERS).contains(&workers) {
             return Err(Error::config(
                 "making a queue",
                 format!("{workers} workers are none or too many: give 1 to 512"),

@@ -1,13 +1,13 @@
 //! Many operations at once on one client, for hosts with an event loop and for ten thousand waits.
 //!
-//! [`Queue::submit`] gives a [`Ticket`] and returns at once; [`Queue::take`] gives what is finished. A task that rests, such
-//! as a wait between two polls, costs an entry in a table and no thread. Elastic workers make the requests: one starts when
-//! something is due and none is idle, and ends when it was idle for a while. One idle worker, the watch, sleeps until
-//! the next rest is over; before it goes to work itself, it sees to it that another takes over. Where all there may be are at
-//! requests, one thread more, the keeper, ends what is over.
+//! [`Queue::submit`] returns a [`Ticket`] at once, and [`Queue::take`] returns completions. Between
+//! two polls a wait is only a table entry and needs no thread. Workers make the requests: a worker
+//! starts when an operation is due and no worker is idle, and exits after five idle seconds. One
+//! timer thread sleeps until the next due time and wakes workers (see `threads`).
 //!
-//! The invariants: every ticket that was submitted is completed exactly once; [`Queue::fd`] is readable exactly while a
-//! completion is there to be taken; a purchase that was sent is finished whatever becomes of its ticket.
+//! The invariants: every ticket is completed exactly once, unless the queue is dropped before;
+//! [`Queue::fd`] is readable exactly while a completion can be taken; and a purchase that was sent
+//! runs on to its reply even if its ticket is cancelled.
 
 mod latency_histogram;
 mod operation;
@@ -26,7 +26,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use operation::{Number, Operation};
+pub use operation::Operation;
 #[cfg(feature = "sandbox")]
 pub use single_step::SingleStep;
 
@@ -35,43 +35,44 @@ use threads::Shared;
 
 use crate::{Client, Error, ErrorKind, Result};
 
-/// How many workers there are at most, where the caller does not say.
-const WORKERS: usize = 64;
+/// How many workers a queue of [`Queue::new`] may have.
+const DEFAULT_WORKERS: usize = 64;
 
-/// The number of an operation in its queue.
+/// Identifies an operation in its queue. No two queues of a process share a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
 
 impl Ticket {
-    /// The number.
+    /// The ticket as a number, for hosts that store it.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The ticket of a number.
+    /// The ticket with the number that [`Self::number`] returned.
     pub fn from_number(number: u64) -> Self {
         Self(number)
     }
 }
 
-/// An operation that is finished.
+/// A finished operation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Completion {
-    /// Its ticket.
+    /// The ticket that [`Queue::submit`] returned.
     pub ticket: Ticket,
-    /// What came of it, in the library's own JSON.
+    /// The result in the library's own JSON, or the error.
     pub result: Result<String>,
 }
 
-/// Runs operations beside their callers.
+/// Runs operations in the background.
 ///
-/// Any thread may use it; share it in an [`Arc`]. Dropping it ends what it does: waits and reads within a second, without
-/// completions, and activations stay as they are. A purchase that was sent runs on to its reply, and
-/// [`Client::unclaimed`] lists it, as it does one that is finished and was not taken.
+/// Any thread may use it; share it in an [`Arc`]. Dropping it ends its waits and reads within a
+/// second, without completions, and leaves the activations as they are. A purchase that was sent
+/// runs on to its reply. [`Client::unclaimed`] lists it, and also every purchase whose completion
+/// was not taken.
 ///
-/// Its workers block the signals that the thread blocked which started them. A program that waits for signals, with signalfd
-/// or sigwait, blocks them before its first call.
+/// Its threads inherit the signal mask of the thread that starts them. A program that waits for
+/// signals, with signalfd or sigwait, must block them before its first call.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -91,34 +92,36 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The most workers that can be asked for.
-    pub const MOST_WORKERS: usize = 512;
+    /// The largest number of workers that [`Self::with_workers`] accepts.
+    pub const MAX_WORKERS: usize = 512;
 
-    /// Makes a queue on a client, with 64 workers at most. Starts no thread yet. A token of [`Client::with_cancel`] does not
-    /// reach it: cancel its tickets. Fails where the machine has no descriptor left.
+    /// Creates a queue on a client, with at most 64 workers. Starts no thread yet.
+    ///
+    /// A token of [`Client::with_cancel`] has no effect on the queue: cancel its tickets instead.
+    /// Fails if the process has no file descriptor left.
     pub fn new(client: &Client) -> Result<Self> {
-        Self::with_workers(client, WORKERS)
+        Self::with_workers(client, DEFAULT_WORKERS)
     }
 
-    /// Makes a queue with so many workers at most, 1 to 512: so many requests are under way at once. With fewer workers
-    /// than that takes, the pause between polls is `waits × time of a reply / workers`.
-    pub fn with_workers(client: &Client, most: usize) -> Result<Self> {
-        Self::made(client, most.clamp(1, Self::MOST_WORKERS))
+    /// Creates a queue with at most `max_workers` workers, clamped to 1 to 512.
+    ///
+    /// Each worker makes one request at a time. If that is too few for the number of waits, the
+    /// pause between two polls of a wait grows to `waits × time of a reply / workers`.
+    pub fn with_workers(client: &Client, max_workers: usize) -> Result<Self> {
+        Self::build(client, max_workers.clamp(1, Self::MAX_WORKERS))
     }
 
-    fn made(client: &Client, max_workers: usize) -> Result<Self> {
+    fn build(client: &Client, max_workers: usize) -> Result<Self> {
         let refused = |error: std::io::Error| {
-            Error::new(
-                ErrorKind::Connection,
-                "making a queue",
-                format!("the machine refused: {}", error.kind()),
-            )
+            let reason = format!("the system refused: {}", error.kind());
+            Error::new(ErrorKind::Connection, "creating a queue", reason)
         };
         let shared = Shared::new(client.without_cancel(), max_workers).map_err(refused)?;
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Begins an operation. Fails only where it cannot be one at all: with an id that is none, for instance.
+    /// Starts an operation. Fails only if the operation can never run, for example because its id
+    /// is not valid.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
         let mut state = self.shared.lock();
         let ticket = state.submit(&self.shared.client, operation)?;
@@ -126,35 +129,37 @@ impl Queue {
         Ok(ticket)
     }
 
-    /// Gives up to `most` completions, oldest first; waits up to `timeout` for the first. Zero never waits. Each completion
-    /// is given once.
-    pub fn take(&self, most: usize, timeout: Duration) -> Vec<Completion> {
-        let wanting = |state: &mut State| most > 0 && !state.has_completions();
-        let mut state = self.shared.wait_completed(self.shared.lock(), timeout, wanting);
-        let taken = std::iter::from_fn(|| state.take()).take(most).collect();
+    /// Returns up to `max` completions, oldest first, each of them once. If there is none, waits up
+    /// to `timeout` for the first; a timeout of zero never waits.
+    pub fn take(&self, max: usize, timeout: Duration) -> Vec<Completion> {
+        let is_empty = |state: &mut State| max > 0 && !state.has_completions();
+        let mut state = self.shared.wait_completed(self.shared.lock(), timeout, is_empty);
+        let taken = std::iter::from_fn(|| state.take()).take(max).collect();
         self.shared.ready_fd.set(state.has_completions());
         taken
     }
 
-    /// Waits up to `timeout` for the completion of one ticket; `None` while it is not finished. Fails with
-    /// [`ErrorKind::Config`] for a ticket that is not of this queue, or whose completion was given already.
+    /// Waits up to `timeout` for the completion of one ticket; `None` if it has not finished by
+    /// then. Fails with [`ErrorKind::Config`] if the ticket is not of this queue, or if its
+    /// completion was returned before.
     pub fn join(&self, ticket: Ticket, timeout: Duration) -> Result<Option<Completion>> {
         let mut state =
             self.shared.wait_completed(self.shared.lock(), timeout, |state| state.is_open(ticket));
         let taken = state.take_one(ticket);
         self.shared.ready_fd.set(state.has_completions());
         if taken.is_none() && !state.is_open(ticket) {
-            let reason = "the ticket is not of this queue, or its completion was given already";
+            let reason = "the ticket is not of this queue, or its completion was returned before";
             return Err(Error::config("joining an operation", reason));
         }
         Ok(taken)
     }
 
-    /// Settles a ticket at once: its completion is an [`ErrorKind::Cancelled`]. Says whether it was open.
+    /// Completes an open ticket at once with [`ErrorKind::Cancelled`]. Returns whether it was open.
     ///
-    /// Cancelling a wait does nothing to the activation. A purchase that was sent already runs on to its reply: its completion
-    /// says [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists what was bought. A change of an order that is under way
-    /// may be done all the same: its completion says [`crate::Phase::Receive`], and the status of the order what is so.
+    /// Cancelling a wait does nothing to the activation. A purchase that was already sent runs on to
+    /// its reply: the completion has [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists the
+    /// outcome. A change of an order that is in progress may still take effect: the completion has
+    /// [`crate::Phase::Receive`], and the status of the order shows whether it did.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
         let cancelled = state.cancel(&self.shared.client, ticket);
@@ -165,25 +170,25 @@ impl Queue {
         cancelled.is_some()
     }
 
-    /// How many tickets are open.
+    /// The number of open tickets.
     pub fn open(&self) -> usize {
         self.shared.lock().open()
     }
 
-    /// How many workers there are now.
+    /// The number of worker threads now.
     pub fn workers(&self) -> usize {
         self.shared.lock().workers
     }
 
-    /// How late tasks went on after they were due, since this was last asked: for the benchmarks. Pairs of a time and how many
-    /// were at most so late, and later than the time before.
+    /// How late tasks continued after they were due, since the last call: for the benchmarks. Each
+    /// pair is an upper bound and the number of tasks between the bound before and this one.
     #[doc(hidden)]
     pub fn take_lateness(&self) -> Vec<(Duration, u64)> {
         self.shared.lateness.take()
     }
 
-    /// A descriptor that is readable exactly while there is a completion to take: for poll, epoll and event loops. Not to be
-    /// read from. Take it out of the loop before the queue is dropped.
+    /// A descriptor that is readable exactly while a completion can be taken: for poll, epoll and
+    /// event loops. Do not read from it, and remove it from the loop before the queue is dropped.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.shared.ready_fd.fd()
     }

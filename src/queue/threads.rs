@@ -4,9 +4,10 @@
 //! sleeps until the next due time, then wakes or starts a worker. While every worker is busy, the
 //! timer itself completes the operations whose time is over and runs local operations.
 //!
-//! Whoever changes the schedule calls [`Shared::dispatch`] before it releases the lock. That keeps
-//! the invariant: a due operation has a worker that looks at the schedule, or all workers are busy;
-//! and for the next due time a thread wakes, the timer or, if there is none, an idle worker.
+//! The invariant, whenever the lock is free: if an operation is due, a worker is about to pick it or
+//! all workers are busy; and if one becomes due later, a thread wakes by then: the timer or, if it
+//! cannot, an idle worker. A worker picks again after each operation. Any other thread that changes
+//! the schedule calls [`Shared::dispatch`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -56,7 +57,7 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic cannot leave the state half changed: code that may panic runs outside the lock.
+        // Code that may panic runs outside the lock, so the state is whole even if it is poisoned.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -83,7 +84,7 @@ impl Shared {
         }
     }
 
-    /// Ends all threads, and completes nothing any more.
+    /// Ends all operations and threads, without completions.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.close(&self.client);
@@ -99,9 +100,9 @@ impl Shared {
         self.completed.notify_all();
     }
 
-    /// Sees to it that due work gets a worker, and that the timer wakes for the next due time.
+    /// Wakes or starts a worker if an operation is due, else sets the timer.
     pub(super) fn dispatch(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        // A worker that was woken looks at the schedule, and then calls this again.
+        // A searching worker picks an operation and then calls this again.
         if self.max_workers == 0 || state.closed || state.is_searching() {
             return;
         }
@@ -123,7 +124,7 @@ impl Shared {
             drop(state);
             worker.unpark();
         } else if state.workers >= self.max_workers || !self.start_worker(&mut state) {
-            // A worker picks the next operation when it is done. Expired ones cannot wait for that.
+            // A busy worker picks the operation when it is done. Expired ones cannot wait for that.
             if let Some(end) = state.next_end() {
                 self.set_timer(&mut state, end);
             }
@@ -215,7 +216,7 @@ impl Shared {
         self.announce(&state);
         drop(state);
         match begun {
-            // If many expire at once, a last poll for each would end the others late.
+            // If many expire at once, a last poll for each one would end the others late.
             Some((Job::Wait(mut wait), handle)) if wait.is_late(now) => {
                 let result = guarded(|| wait.end_unasked(&handle));
                 self.finish(ticket, result.map(|sms| fields(&sms)));
@@ -236,7 +237,7 @@ impl Shared {
                 return true;
             }
             Err(error) if state.workers == 0 => {
-                // No thread would ever run these operations: failing is better than hanging.
+                // No thread would ever run the operations: failing is better than hanging.
                 log::warn!("no worker could be started: {}", error.kind());
                 state.fail_all(|operation| {
                     let reason = format!("no thread could be started ({})", error.kind());
@@ -262,8 +263,7 @@ impl Shared {
                         self.announce(&state);
                         continue;
                     };
-                    // Calls and tasks take turns, so that neither waits for more than one of the
-                    // other at each worker.
+                    // Calls and tasks alternate, so that a flood of one does not delay the other.
                     task_first = matches!(job, Job::Call(_) | Job::Buy(..));
                     state.busy_workers += 1;
                     self.dispatch(state);
@@ -283,7 +283,7 @@ impl Shared {
             };
             let timed_out;
             (state, timed_out) = self.park(state, pause.unwrap_or(IDLE));
-            // Without a timer, it waits for the next due time itself.
+            // A worker that parked in place of the timer must not exit.
             if timed_out && pause.is_none() {
                 break;
             }
@@ -305,7 +305,7 @@ impl Shared {
             let left = end.saturating_duration_since(Instant::now());
             thread::park_timeout(left);
             state = self.lock();
-            // The thread that wakes it removes it from the list. Parking may also end for no reason.
+            // The thread that wakes this worker removes it from the list. Parking may also end spuriously.
             let Some(at) = state.idle.iter().rposition(|idle| idle.id() == worker.id()) else {
                 return (state, false);
             };
@@ -320,14 +320,14 @@ impl Shared {
     #[inline(never)]
     pub(super) fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
-            Job::Call(call) | Job::Look(call) => self.finish(ticket, guarded(|| call(handle))),
+            Job::Call(call) | Job::Local(call) => self.finish(ticket, guarded(|| call(handle))),
             Job::Buy(kind, intent) => {
                 let buy = |intent| self.buy(ticket, intent, handle);
                 if let Err(error) = guarded(|| intent(handle)?.carry_out(buy)) {
                     self.finish(ticket, Err(error));
                 }
-                // This thread looks at the schedule next.
-                self.lock().free(&kind);
+                // This thread picks the next operation itself.
+                self.lock().start_next_purchase(&kind);
             }
             Job::Wait(task) => self.step(ticket, task, Job::Wait, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, handle),
@@ -335,7 +335,7 @@ impl Shared {
         }
     }
 
-    /// A function of its own, because inlined it would put tasks of all kinds on each worker's stack.
+    /// Continues a task. Not inlined: otherwise each worker's stack has room for every kind of task.
     #[inline(never)]
     fn step<T: Task<Output: serde::Serialize>>(
         self: &Arc<Self>,
@@ -347,30 +347,28 @@ impl Shared {
         let step = catch_unwind(AssertUnwindSafe(|| task.step(handle)));
         match step.unwrap_or_else(|_| Step::Done(Err(panicked()))) {
             Step::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
-            // This thread looks at the schedule next.
-            Step::SleepUntil(until) => self.lock().rest(ticket, into_job(task), until),
+            // This thread picks the next operation itself, or sets the timer.
+            Step::SleepUntil(until) => self.lock().sleep(ticket, into_job(task), until),
         }
     }
 
-    /// Makes a purchase; its ticket may be cancelled meanwhile.
+    /// Makes a purchase. Its ticket may be cancelled while it runs.
     #[inline(never)]
     fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
-        let (purchase, buyer) = handle.begin_purchase(intent)?;
-        let buyer = Arc::new(buyer);
-        let patience = handle.patience();
+        let (task, purchase) = handle.begin_purchase(intent)?;
+        let purchase = Arc::new(purchase);
         let mut state = self.lock();
-        let is_open = state.set_buyer(ticket, &buyer, patience);
-        if is_open {
-            // A thread must wake when the caller's time is over.
+        if state.set_purchase(ticket, &purchase, handle.patience()) {
+            // The timer completes the ticket when the caller's time is over.
             self.dispatch(state);
         } else {
             drop(state);
-            // It was cancelled before: nothing may be sent.
-            buyer.abandon(&self.client);
+            // The ticket was cancelled: nothing may be sent.
+            purchase.abandon(&self.client);
         }
-        purchase.run();
+        task.run();
         let mut state = self.lock();
-        state.bought(&self.client, ticket, &buyer);
+        state.finish_purchase(&self.client, ticket, &purchase);
         self.announce(&state);
         Ok(())
     }
@@ -398,7 +396,7 @@ fn grained(at: Duration) -> Duration {
     Duration::from_nanos(u64::try_from(at.as_nanos().div_ceil(grain) * grain).unwrap_or(u64::MAX))
 }
 
-/// Turns a panic into an error: one operation must not take the queue down.
+/// Turns a panic into an error, so that one operation cannot end a thread of the queue.
 fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
 }

@@ -344,8 +344,8 @@ void what_is_no_operation_is_refused(void) {
     static const struct {
         const char *operation, *says;
     } rows[] = {
-        {"", "no JSON object"},
-        {"tg", "no JSON object"},
+        {"", "not a JSON object"},
+        {"tg", "not a JSON object"},
         {"{\"op\":\"get_balance\"", "EOF"},
         {"{\"op\":\"get_balance\"}}", "trailing"},
         {"[]", "object"},
