@@ -195,7 +195,7 @@ impl Activation {
 
     /// What a reply shows, with the message that is new where it holds several; those before it are kept.
     pub(super) fn chosen(&self, StatusReply { status, messages }: StatusReply) -> Status {
-        self.life().choose(messages).map_or(status, Status::Received)
+        self.life().newest_message(messages).map_or(status, Status::Received)
     }
 
     /// The message with its text, unless it is one that is known already.
@@ -208,7 +208,7 @@ impl Activation {
             None => match self.client.text_of(self.id(), &sms, deadline) {
                 Some(Answer { value: StatusReply { mut messages, .. }, .. }) => {
                     let full = messages.pop().unwrap_or(sms);
-                    self.life().keep(messages, &full);
+                    self.life().record_older(messages, &full);
                     full
                 }
                 None => sms,

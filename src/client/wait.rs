@@ -9,7 +9,7 @@ use super::activation::Activation;
 use super::settle::{LATE_TIMEOUT, Settlement, SettlementState};
 use super::task::{Step, Task};
 use crate::order_state::{
-    Ending, Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait,
+    Ending, NextStep, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome, WaitPlan,
 };
 use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
@@ -32,7 +32,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// ```
 #[must_use]
 pub struct WaitOptions<'a> {
-    pub(super) plan: Plan,
+    pub(super) plan: WaitPlan,
     pub(super) cancel_on_timeout: bool,
     pub(super) progress: Option<&'a mut dyn FnMut(&Progress<'_>)>,
 }
@@ -60,11 +60,11 @@ impl From<Duration> for WaitOptions<'_> {
 impl<'a> WaitOptions<'a> {
     /// Waits for `timeout` at most.
     pub fn new(timeout: Duration) -> Self {
-        let plan = Plan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
+        let plan = WaitPlan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
         Self { plan, cancel_on_timeout: false, progress: None }
     }
 
-    pub(crate) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> WaitPlan {
         self.plan
     }
 
@@ -120,7 +120,7 @@ pub(crate) struct WaitTask {
 }
 
 impl WaitTask {
-    pub(crate) fn begin(activation: &Activation, plan: Plan, cancel_on_timeout: bool) -> Self {
+    pub(crate) fn begin(activation: &Activation, plan: WaitPlan, cancel_on_timeout: bool) -> Self {
         let now = activation.client().now();
         Self {
             wait: activation.life().begin_wait(now, plan),
@@ -154,7 +154,7 @@ impl WaitTask {
         /// How late a poll may be made.
         const LATE: Duration = Duration::from_millis(100);
         !self.cancel_on_timeout
-            && now > self.activation.life().limit(&self.wait).saturating_add(LATE)
+            && now > self.activation.life().end_of(&self.wait).saturating_add(LATE)
     }
 
     /// Ends it without its last poll, for which nobody had the time.
@@ -164,7 +164,7 @@ impl WaitTask {
         if self.last_error.is_none() {
             self.last_error = Some(Error::new(ErrorKind::Timeout, &self.operation(), reason));
         }
-        let outcome = activation.life().over(&self.wait);
+        let outcome = activation.life().outcome_at_end(&self.wait);
         self.conclude(&activation, outcome)
     }
 
@@ -181,7 +181,7 @@ impl WaitTask {
         let sending = || {
             asked.set(asked.get() + 1);
             // A suspend before this very poll asks for none beside it.
-            activation.life().polling(client.now());
+            activation.life().poll_sent(client.now());
         };
         Ok(
             match client
@@ -220,7 +220,7 @@ impl WaitTask {
                             0,
                         );
                     }
-                    life.give_up(&self.wait);
+                    life.abandon_poll(&self.wait);
                     return Err(error);
                 }
                 Err(error) => {
@@ -233,7 +233,7 @@ impl WaitTask {
         )
     }
 
-    fn conclude(&mut self, activation: &Activation, outcome: Outcome) -> Result<Sms> {
+    fn conclude(&mut self, activation: &Activation, outcome: WaitOutcome) -> Result<Sms> {
         let last_error = self.last_error.take();
         let because = last_error
             .as_ref()
@@ -243,9 +243,9 @@ impl WaitTask {
             |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{because}"));
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
-            Outcome::Code(sms) => return Ok(sms),
-            Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
-            Outcome::TimedOut => {
+            WaitOutcome::Code(sms) => return Ok(sms),
+            WaitOutcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
+            WaitOutcome::TimedOut => {
                 let error = error(ErrorKind::WaitTimeout, "no code came in time")
                     .with_hint("wait again, or cancel the order for its refund")
                     .with_retry(Retry::After(Duration::ZERO));
@@ -255,15 +255,15 @@ impl WaitTask {
                     Err(error)
                 };
             }
-            Outcome::Ended(Ending::Expired) => {
+            WaitOutcome::Ended(Ending::Expired) => {
                 error(ErrorKind::Expired, "the order expired without a code")
                     .with_hint(activation.refund_seen(call_end))
             }
-            Outcome::Ended(Ending::Cancelled) => {
+            WaitOutcome::Ended(Ending::Cancelled) => {
                 error(ErrorKind::ActivationCancelled, "the order is cancelled")
                     .with_hint(activation.refund_seen(call_end))
             }
-            Outcome::Ended(Ending::Completed) => {
+            WaitOutcome::Ended(Ending::Completed) => {
                 error(ErrorKind::AlreadyFinished, "the order is completed")
             }
         })
@@ -281,16 +281,16 @@ impl Task for WaitTask {
             let next =
                 activation.life().step(&mut self.wait, now, seen.take().as_ref(), client.random());
             match next {
-                Next::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
-                Next::Poll { at, give_up } if at <= now.monotonic => {
-                    match self.poll(&activation, give_up) {
+                NextStep::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
+                NextStep::Poll { at, deadline } if at <= now.monotonic => {
+                    match self.poll(&activation, deadline) {
                         Ok(came) => seen = Some(came),
                         Err(error) => return Step::Done(Err(error)),
                     }
                 }
-                Next::Poll { at: until, .. } => return Step::SleepUntil(until),
+                NextStep::Poll { at: until, .. } => return Step::SleepUntil(until),
                 // For another's poll: that may end long before its time is over, or be given up.
-                Next::SleepUntil { until } => {
+                NextStep::SleepUntil { until } => {
                     return Step::SleepUntil(until.min(now.monotonic + LOOK));
                 }
             }
@@ -298,7 +298,7 @@ impl Task for WaitTask {
     }
 
     fn end(&self) -> Option<Duration> {
-        Some(self.activation.life().limit(&self.wait))
+        Some(self.activation.life().end_of(&self.wait))
     }
 
     fn cancelled(&self) -> Error {

@@ -8,8 +8,7 @@ use crate::protocol::catalogue::json_of;
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
-    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result,
-    WaitOptions,
+    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result, WaitOptions,
 };
 
 /// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside

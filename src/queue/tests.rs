@@ -438,7 +438,8 @@ fn waiting_purchases_of_one_kind_hold_no_worker() {
     );
     let mut started = Vec::new();
     while let Pick::Run(ticket, _) = state.pick(&fixture.client, false) {
-        started.push((ticket, state.begin(&fixture.client, ticket, &CancelToken::new()).unwrap().0));
+        started
+            .push((ticket, state.begin(&fixture.client, ticket, &CancelToken::new()).unwrap().0));
     }
     assert_eq!(
         started.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
@@ -448,7 +449,8 @@ fn waiting_purchases_of_one_kind_hold_no_worker() {
     for (ticket, job) in started {
         shared.run(ticket, job, &fixture.client);
     }
-    let done: Vec<Ticket> = fixture.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
+    let done: Vec<Ticket> =
+        fixture.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
     assert_eq!(done, [tickets[1], tickets[0], tickets[2], balance, other, tickets[3], tickets[4]]);
     assert_eq!(*fixture.service.purchases.lock().unwrap(), 4);
     assert_eq!(shared.lock().load(), 0);
@@ -622,7 +624,11 @@ fn a_cancelled_change_reports_whether_it_was_started() {
                 (ErrorKind::Cancelled, expected),
                 "{operation} {is_started}"
             );
-            assert_eq!(error.hint().contains("read the status"), is_change && is_started, "{error}");
+            assert_eq!(
+                error.hint().contains("read the status"),
+                is_change && is_started,
+                "{error}"
+            );
         }
     }
 }
