@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
-use crate::protocol::catalogue::json_of;
+use crate::protocol::catalogue::json_text;
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
@@ -363,7 +363,7 @@ fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
 fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
-    if is_empty { with_reply(object, reply) } else { with_raw(object, json_of(reply)) }
+    if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
 }
 
 /// Wraps JSON in an object, in place: the list of all prices has millions of bytes.
