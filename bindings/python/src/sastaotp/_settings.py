@@ -15,7 +15,7 @@ _DEFAULT_MAX_CONNECTIONS = 64
 
 
 class Settings:
-    """A configuration of the core. A forked child inherits it and makes its own client from it."""
+    """A configuration of the core. A forked child inherits it and creates its own client."""
 
     def __init__(self) -> None:
         self.lib = _c_api.library()
