@@ -75,7 +75,7 @@ def test_documented_code_raises_its_class(
         assert error.intent.service == "tg"
 
 
-def test_unknown_outcome_is_no_other_class(client: Client) -> None:
+def test_unknown_outcome_extends_only_the_base_class(client: Client) -> None:
     with pytest.raises(sastaotp.OutcomeUnknownError) as caught:
         client.get_number("zz_lost_reply", country="22", max_price=80)
     error = caught.value
