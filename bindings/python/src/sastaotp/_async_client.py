@@ -355,7 +355,7 @@ class AsyncClient(BaseClient):
 class AsyncActivation(BaseActivation):
     """A number that was bought. Any number of tasks may use it at once.
 
-    Deleting the object does not change the order.
+    Dropping the object does not change the order.
     """
 
     __slots__ = ("_client",)
@@ -383,8 +383,8 @@ class AsyncActivation(BaseActivation):
         once. Transient failures do not end the wait.
 
         Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
-        ``ActivationCancelledError`` if it is cancelled. A wait that times out or is interrupted
-        does not change the order, unless ``cancel_on_timeout`` is set: you can wait again.
+        ``ActivationCancelledError`` if it is cancelled. Without ``cancel_on_timeout``, a wait that
+        times out or is interrupted does not change the order: you can wait again.
 
         :param timeout: how long to wait; 300 seconds by default. The wait also ends when the order
             expires.
@@ -393,8 +393,9 @@ class AsyncActivation(BaseActivation):
         :param accept_same_code: after ``request_next_code``, accept the previous code again even if
             the service did not report waiting in between.
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
-            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint states
-            whether the order was cancelled, or why the cancellation failed.
+            takes up to 10 seconds more. A code that arrives during the cancellation is returned.
+            Otherwise the call raises the error of the cancellation if that failed, or a
+            ``WaitTimeout`` whose hint states whether the order was cancelled.
         """
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout

@@ -168,7 +168,10 @@ class Cancelled(SastaotpError):
 
 
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
-    """No code arrived in time. The order is still open unless ``cancel_on_timeout`` was set."""
+    """No code arrived in time.
+
+    The order is still open, unless ``cancel_on_timeout`` cancelled it.
+    """
 
 
 class ExpiredError(SastaotpError):
