@@ -33,8 +33,8 @@ export interface ClientOptions {
   /** The API key, 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
   apiKey?: string | undefined
   /**
-   * Where a request carries the key: in the header `X-API-Key` (the default), in
-   * `Authorization: Bearer`, or in the query parameter `api_key`.
+   * The part of a request that carries the key: the header `X-API-Key` (the default), the header
+   * `Authorization: Bearer`, or the query parameter `api_key`.
    */
   apiKeyLocation?: 'header' | 'bearer' | 'query' | undefined
   /**
@@ -106,10 +106,10 @@ export interface WaitOptions extends CallOptions {
    */
   acceptSameCode?: boolean | undefined
   /**
-   * Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds more.
-   * A code that arrives during the cancellation is returned. Otherwise the call throws the error of
-   * the cancellation if that failed, or a `WaitTimeoutError` whose `hint` states whether the order
-   * was cancelled. The default is false.
+   * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
+   * seconds. A code that arrives during the cancellation is returned. Otherwise the call throws the
+   * error of the cancellation if that failed, or a `WaitTimeoutError` whose `hint` states whether
+   * the order was cancelled. The default is false.
    */
   cancelOnTimeout?: boolean | undefined
 }
@@ -370,7 +370,7 @@ export interface Unclaimed {
 }
 
 export interface BudgetLeft {
-  /** What is left of the budget in rupees; null without a budget. */
+  /** The remaining budget in rupees; null without a budget. */
   budgetLeft: number | null
   budgetLeftMicros: number | null
 }
@@ -586,7 +586,7 @@ export class Client {
    * A call on a number removes its entry; `reconcile` removes an unknown outcome.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
-  /** Returns what is left of the budget. Sends nothing. */
+  /** Returns the remaining budget. Sends nothing. */
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
    * Cancels pending calls and closes the client. Its leases still settle when they end, and so do
