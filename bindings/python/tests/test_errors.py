@@ -149,7 +149,7 @@ def test_pickled_error_keeps_its_fields() -> None:
         ({"budget": 18.5}, "floats are not exact"),
         ({"timeout": float("nan")}, "timeout is nan"),
         ({"timeout": -1}, "timeout is -1"),
-        ({"api_key_location": 7}, "7"),
+        ({"api_key_location": 7}, "api_key_location is 7"),
         ({"ca_pem": "none"}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
     ],

@@ -311,7 +311,7 @@ class Client(BaseClient):
         return listed + self._open_session().unreported()
 
     def budget_left(self) -> Optional[Decimal]:
-        """Return what is left of the budget in rupees. None without a budget. Sends no request."""
+        """Return the remaining budget in rupees. None without a budget. Sends no request."""
         return self._run(_operations.budget_left())
 
     # One activation.
@@ -373,7 +373,7 @@ class Activation(BaseActivation):
         :param accept_same_code: after ``request_next_code``, accept the previous code again even if
             the service did not report waiting in between.
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
-            takes up to 10 seconds more. A code that arrives during the cancellation is returned.
+            takes at most 10 more seconds. A code that arrives during the cancellation is returned.
             Otherwise the call raises the error of the cancellation if that failed, or a
             ``WaitTimeout`` whose hint states whether the order was cancelled.
         """

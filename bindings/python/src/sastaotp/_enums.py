@@ -133,7 +133,7 @@ class SetStatus(IntEnum):
 
 
 class ApiKeyLocation(IntEnum):
-    """Where a request carries the API key."""
+    """The part of a request that carries the API key."""
 
     HEADER = 0
     """The header X-API-Key. It keeps the key out of URLs, logs and proxies."""

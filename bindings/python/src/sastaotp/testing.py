@@ -51,8 +51,8 @@ class Sandbox:
                 f"starting {program}: it printed {line!r} instead of its address: "
                 "install the program and this package from one version"
             )
-        #: The address, for ``base_url`` of a client or for ``SASTAOTP_BASE_URL``.
         self.url = line[len("SASTAOTP_URL=") :]
+        """The address, for ``base_url`` of a client or for ``SASTAOTP_BASE_URL``."""
 
     def key(self) -> str:
         """Return an API key that was not used before."""
