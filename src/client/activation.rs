@@ -212,7 +212,7 @@ impl Activation {
     pub(super) fn refund_hint(&self, call_end: Duration) -> &'static str {
         if self.client.shows_refund(self.id(), call_end) {
             self.client.ledger().refunded(self.id());
-            return "the order history shows that it was not charged";
+            return "the order history shows that it ended without a charge";
         }
         "the service refunds such orders: check the balance"
     }

@@ -55,7 +55,7 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
 #[test]
 fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_that_alone() {
     let (old, again) =
-        ("the order id 9 is not above 9, the id of an earlier order", "had already sold");
+        ("the order id 9 is not above 9, the id of an earlier order", "had sold before");
     for (first, second, warning) in
         [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))]
     {
