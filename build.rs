@@ -1,4 +1,5 @@
-//! With feature `header`: makes the C header in `OUT_DIR`, for the test that compares it with the committed one.
+//! With the feature `header`: generates the C header in `OUT_DIR`. `tests/header.rs` compares it with
+//! the committed one.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -11,7 +12,7 @@ mod header {
     use std::path::Path;
     use std::{env, fs};
 
-    /// The files of `src/capi` in the order of the header.
+    /// The files of `src/capi`, in the order of the header.
     const FILES: [&str; 19] = [
         "version",
         "error",
@@ -35,12 +36,13 @@ mod header {
     ];
 
     pub(super) fn generate() {
-        let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets the variable");
         let capi = Path::new(&root).join("src/capi");
         println!("cargo::rerun-if-changed={}", capi.display());
-        let intro =
-            fs::read_to_string(capi.join("header_intro.h")).expect("the opening of the header");
-        let version = |part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets it");
+        let intro = fs::read_to_string(capi.join("header_intro.h"))
+            .expect("src/capi/header_intro.h is readable");
+        let version =
+            |part| env::var(format!("CARGO_PKG_VERSION_{part}")).expect("cargo sets the variable");
         let config = cbindgen::Config {
             language: cbindgen::Language::C,
             style: cbindgen::Style::Type,
@@ -50,14 +52,14 @@ mod header {
             no_includes: true,
             sys_includes: ["stdbool.h", "stddef.h", "stdint.h"].map(str::to_owned).to_vec(),
             after_includes: Some(format!(
-                "\n/** The version of the library that this header came with. */\n\
+                "\n/** The version of the library that this header belongs to. */\n\
                  #define SASTAOTP_VERSION \"{}\"\n\
                  #define SASTAOTP_VERSION_MAJOR {}\n\
                  #define SASTAOTP_VERSION_MINOR {}\n\
                  #define SASTAOTP_VERSION_PATCH {}\n\n\
-                 /** A rupee, in micro-rupees. */\n\
+                 /** One rupee, in micro-rupees. */\n\
                  #define SASTAOTP_RUPEE INT64_C(1000000)",
-                env::var("CARGO_PKG_VERSION").expect("cargo sets it"),
+                env::var("CARGO_PKG_VERSION").expect("cargo sets the variable"),
                 version("MAJOR"),
                 version("MINOR"),
                 version("PATCH"),
@@ -71,7 +73,8 @@ mod header {
             FILES.iter().fold(cbindgen::Builder::new().with_config(config), |builder, file| {
                 builder.with_src(capi.join(file).with_extension("rs"))
             });
-        let header = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("sastaotp.h");
-        builder.generate().expect("src/capi is what cbindgen understands").write_to_file(header);
+        let header =
+            Path::new(&env::var("OUT_DIR").expect("cargo sets the variable")).join("sastaotp.h");
+        builder.generate().expect("cbindgen can read src/capi").write_to_file(header);
     }
 }

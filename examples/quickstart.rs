@@ -1,7 +1,8 @@
-//! Buys a number, waits for its code, completes the order.
+//! Buys a number, waits for its code, and completes the order.
 //!
-//! Without settings it starts a sandbox in this process: no account, no money. `SASTAOTP_BASE_URL` and
-//! `SASTAOTP_API_KEY` point the same program at another server, where **it spends money**.
+//! Without settings it starts a sandbox in this process, so it needs no account and no money. If
+//! `SASTAOTP_BASE_URL` or `SASTAOTP_API_KEY` is set, it uses that server instead and **spends
+//! money** there.
 
 use std::error::Error;
 use std::io::{IsTerminal, Write, stdout};
@@ -11,16 +12,16 @@ use sastaotp::sandbox::Server;
 use sastaotp::{Amount, Client, NumberRequest, OnTooEarly, WaitOptions};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let elsewhere = std::env::var_os("SASTAOTP_BASE_URL").is_some()
+    let is_live = std::env::var_os("SASTAOTP_BASE_URL").is_some()
         || std::env::var_os("SASTAOTP_API_KEY").is_some();
-    let sandbox = if elsewhere { None } else { Some(Server::start(0)?) };
+    let sandbox = if is_live { None } else { Some(Server::start(0)?) };
     let client = match &sandbox {
         Some(sandbox) => Client::builder().api_key("quickstart").base_url(sandbox.url()).build()?,
         None => Client::from_env()?,
     };
 
     println!("balance   {}", client.get_balance()?.amount);
-    // 22 is India: country codes of this service are not calling codes.
+    // 22 is India: the country codes of this service are not dialling codes.
     let prices = client.get_prices(Some("tg"), Some("22"))?;
     let price = prices
         .get("22", "tg")
@@ -54,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!();
     }
     println!("code      {}", sms.code);
-    println!("SMS       {}", sms.text.as_deref().unwrap_or("the service gave no text"));
+    println!("SMS       {}", sms.text.as_deref().unwrap_or("the service returned no text"));
 
     println!("settled   {:?}", number.close(OnTooEarly::Wait)?.state);
     println!("balance   {}", client.get_balance()?.amount);

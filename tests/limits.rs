@@ -1,70 +1,149 @@
-//! What a hostile or broken server can make the client cost: memory, measured as the peak of a process of its own, and time.
+//! The limits of memory and time that a hostile or broken server can make a call cost.
 //!
-//! Each row is a reply and a call. The call runs in a child, which is this program again, so that its memory is its own.
+//! Each row is a reply and a call. The call runs in a child process, which is this program again,
+//! so that its peak memory can be measured alone.
 
 #[path = "transport/server.rs"]
 mod server;
+#[path = "timing/mod.rs"]
+mod timing;
 
 use std::io::Write;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sastaotp::ErrorKind::{Cancelled, Protocol, Timeout};
 use sastaotp::{Amount, CancelToken, Charge, Client, ErrorKind, NumberRequest, OrderQuery};
 use server::{Conn, Server};
 
-/// How much memory a call may take that ends with an error.
+/// The memory in bytes that a failing call may take.
 const MOST: u64 = 20_000_000;
 
-/// When a call that is to be cancelled is, in milliseconds.
+/// The delay before a call is cancelled, in milliseconds.
 const CANCELLED_AFTER: u64 = 500;
 
-/// A reply, and the call that is answered with it.
+/// A reply, the call that receives it, and the expected error.
 struct Row {
     name: &'static str,
     call: &'static str,
     reply: fn(&mut Conn),
     kind: ErrorKind,
-    /// The row of the fault matrix.
+    /// The name of the fault in the error.
     fault: &'static str,
 }
 
-#[rustfmt::skip]
+const fn row(
+    name: &'static str,
+    call: &'static str,
+    reply: fn(&mut Conn),
+    kind: ErrorKind,
+    fault: &'static str,
+) -> Row {
+    Row { name, call, reply, kind, fault }
+}
+
 const ROWS: &[Row] = &[
-    Row { name: "1 MB of gzip that becomes 1 GB", call: "prices", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "gzip where none was asked for", call: "balance", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "H14" },
-    Row { name: "gzip where a purchase was asked for", call: "number", reply: gzip_bomb, kind: ErrorKind::Protocol, fault: "H14" },
-    Row { name: "a million empty members of gzip", call: "prices", reply: empty_members, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "16 MB in gzip that does not compress", call: "prices", reply: stored_gzip, kind: ErrorKind::Protocol, fault: "H14" },
-    Row { name: "a million empty blocks of gzip, until the call's time is over", call: "prices", reply: empty_blocks, kind: ErrorKind::Timeout, fault: "N11" },
-    Row { name: "a million empty blocks of gzip, until a cancellation", call: "prices", reply: empty_blocks, kind: ErrorKind::Cancelled, fault: "N17" },
-    Row { name: "a body without end, in chunks", call: "prices", reply: endless_body, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "a body without end where little is expected", call: "orders", reply: endless_body, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "a length of an exabyte", call: "prices", reply: huge_length, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "headers without end", call: "balance", reply: endless_headers, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "one header without end", call: "balance", reply: endless_header, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "interim replies without end", call: "balance", reply: endless_interim, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "trailers without end", call: "balance", reply: endless_trailers, kind: ErrorKind::Protocol, fault: "N12" },
-    Row { name: "a chunk's extension without end", call: "balance", reply: endless_extension, kind: ErrorKind::Protocol, fault: "H13" },
-    Row { name: "16 MB of opened lists", call: "prices", reply: |conn| body(conn, "[".repeat(16_000_000)), kind: ErrorKind::Protocol, fault: "B10" },
-    Row { name: "millions of keys: prices", call: "prices", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "millions of keys: services", call: "services", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "millions of keys: countries", call: "countries", reply: |conn| body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "a list of millions: prices", call: "prices", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "a list of millions: services", call: "services", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "a list of millions: countries", call: "countries", reply: |conn| body(conn, format!("[{}0]", "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "16 MB behind text, in many objects", call: "prices", reply: |conn| body(conn, format!("x{}[{}", "{\"a\":".repeat(31), "0,".repeat(8_000_000))), kind: ErrorKind::Protocol, fault: "B11" },
-    Row { name: "16 MB that are no text", call: "prices", reply: |conn| body(conn, vec![0xff; 16_000_000]), kind: ErrorKind::Protocol, fault: "B03" },
-    Row { name: "250 KB of opened objects", call: "orders", reply: |conn| body(conn, "{\"a\":".repeat(50_000)), kind: ErrorKind::Protocol, fault: "B10" },
-    Row { name: "a purchase in 250 KB of opened lists", call: "number", reply: |conn| body(conn, "[".repeat(250_000)), kind: ErrorKind::Protocol, fault: "B10" },
-    Row { name: "250 KB of braces behind a warning", call: "number", reply: |conn| body(conn, format!("<br />{}", "{".repeat(250_000))), kind: ErrorKind::Protocol, fault: "H09" },
-    Row { name: "a reply that drips", call: "balance", reply: drip, kind: ErrorKind::Timeout, fault: "N11" },
-    Row { name: "a purchase whose reply drips", call: "number", reply: drip, kind: ErrorKind::Timeout, fault: "N11" },
+    row("1 MB of gzip that becomes 1 GB", "prices", gzip_bomb, Protocol, "reply_too_large"),
+    row("gzip that was not requested", "balance", gzip_bomb, Protocol, "unexpected_encoding"),
+    row("gzip in reply to a purchase", "number", gzip_bomb, Protocol, "unexpected_encoding"),
+    row("a million empty members of gzip", "prices", empty_members, Protocol, "reply_too_large"),
+    row(
+        "16 MB in gzip that does not compress",
+        "prices",
+        stored_gzip,
+        Protocol,
+        "unexpected_encoding",
+    ),
+    row(
+        "a million empty blocks of gzip, until the call times out",
+        "prices",
+        empty_blocks,
+        Timeout,
+        "reply_too_slow",
+    ),
+    row(
+        "a million empty blocks of gzip, until it is cancelled",
+        "prices",
+        empty_blocks,
+        Cancelled,
+        "cancelled",
+    ),
+    row("an endless body in chunks", "prices", endless_body, Protocol, "reply_too_large"),
+    row("an endless body for a small reply", "orders", endless_body, Protocol, "reply_too_large"),
+    row("a length of an exabyte", "prices", huge_length, Protocol, "reply_too_large"),
+    row("endless headers", "balance", endless_headers, Protocol, "reply_too_large"),
+    row("one endless header", "balance", endless_header, Protocol, "reply_too_large"),
+    row("endless interim replies", "balance", endless_interim, Protocol, "reply_too_large"),
+    row("endless trailers", "balance", endless_trailers, Protocol, "reply_too_large"),
+    row("an endless chunk extension", "balance", endless_extension, Protocol, "invalid_framing"),
+    row(
+        "16 MB of opened lists",
+        "prices",
+        |conn| body(conn, "[".repeat(16_000_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row("millions of keys: prices", "prices", millions_of_keys, Protocol, "format_mismatch"),
+    row("millions of keys: services", "services", millions_of_keys, Protocol, "format_mismatch"),
+    row("millions of keys: countries", "countries", millions_of_keys, Protocol, "format_mismatch"),
+    row("a list of millions: prices", "prices", millions_of_numbers, Protocol, "format_mismatch"),
+    row(
+        "a list of millions: services",
+        "services",
+        millions_of_numbers,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "a list of millions: countries",
+        "countries",
+        millions_of_numbers,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "16 MB after text, in many objects",
+        "prices",
+        numbers_in_objects,
+        Protocol,
+        "format_mismatch",
+    ),
+    row(
+        "16 MB of invalid UTF-8",
+        "prices",
+        |conn| body(conn, vec![0xff; 16_000_000]),
+        Protocol,
+        "invalid_utf8",
+    ),
+    row(
+        "250 KB of opened objects",
+        "orders",
+        |conn| body(conn, "{\"a\":".repeat(50_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row(
+        "a purchase in 250 KB of opened lists",
+        "number",
+        |conn| body(conn, "[".repeat(250_000)),
+        Protocol,
+        "json_too_complex",
+    ),
+    row(
+        "250 KB of braces after a warning",
+        "number",
+        |conn| body(conn, format!("<br />{}", "{".repeat(250_000))),
+        Protocol,
+        "html_page",
+    ),
+    row("a reply that arrives slowly", "balance", drip, Timeout, "reply_too_slow"),
+    row("a slow reply to a purchase", "number", drip, Timeout, "reply_too_slow"),
 ];
 
 #[test]
-fn no_reply_takes_more_than_20_mb_or_the_time_of_the_call() {
-    // A cancellation has to be obeyed within 100 ms: these rows have the machine to themselves.
+fn hostile_replies_cost_little_memory_and_time() {
+    // A strict run measures the cancellation to 100 ms, so these rows run alone.
     let (alone, together): (Vec<_>, Vec<_>) =
         ROWS.iter().partition(|row| row.kind == ErrorKind::Cancelled);
     let mut results: Vec<(&Row, Result<u64, String>)> = thread::scope(|scope| {
@@ -76,21 +155,22 @@ fn no_reply_takes_more_than_20_mb_or_the_time_of_the_call() {
             .collect()
     });
     results.extend(alone.into_iter().map(|row| (row, measure(row))));
-    let mut wrong = Vec::new();
+    let mut failed = Vec::new();
     for (row, result) in results {
         match result {
             Ok(growth) => println!("{growth:>10} bytes: {}", row.name),
-            Err(what) => wrong.push(format!("{}: {what}", row.name)),
+            Err(reason) => failed.push(format!("{}: {reason}", row.name)),
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }
 
-/// Runs a row in a child; gives how much it grew.
+/// Runs a row in a child process, and returns its growth in bytes.
 fn measure(row: &Row) -> Result<u64, String> {
     let reply = row.reply;
     let server = Server::start(move |conn| {
-        // The first reply is an ordinary one: what the client sets up once is no growth.
+        // The first reply is an ordinary one, because the client's one-time set-up does not count
+        // as growth.
         if conn.number == 0 {
             conn.request();
             body(conn, r#"{"22":{"name":"India"}}"#);
@@ -109,38 +189,45 @@ fn measure(row: &Row) -> Result<u64, String> {
         .map_err(|error| error.to_string())?;
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|line| line.split_once("RESULT ")).ok_or_else(|| {
-        format!("the child says nothing: {text}{}", String::from_utf8_lossy(&output.stderr))
+        format!("the child printed no result: {text}{}", String::from_utf8_lossy(&output.stderr))
     })?;
     let words: Vec<&str> = line.1.split(' ').collect();
     let [growth, millis, kind, fault] = words[..] else { return Err(line.1.to_owned()) };
-    let growth: u64 = growth.parse().map_err(|_| "no number".to_owned())?;
-    let millis: u64 = millis.parse().map_err(|_| "no number".to_owned())?;
+    let growth: u64 = growth.parse().map_err(|_| "not a number".to_owned())?;
+    let millis: u64 = millis.parse().map_err(|_| "not a number".to_owned())?;
     if (kind, fault) != (format!("{:?}", row.kind).as_str(), row.fault) {
         return Err(format!("it ended with {kind} {fault} after {growth} bytes and {millis} ms"));
     }
-    let latest =
-        if row.kind == ErrorKind::Cancelled { CANCELLED_AFTER + 100 } else { timeout(row) + 1000 };
+    let latest = match row.kind {
+        ErrorKind::Cancelled => CANCELLED_AFTER + at_most_ms(100),
+        _ => timeout(row) + at_most_ms(1000),
+    };
     if growth > MOST || millis > latest {
         return Err(format!("it took {growth} bytes and {millis} ms"));
     }
     Ok(growth)
 }
 
-/// The time of a call in milliseconds: more than a busy machine needs, except where the time is what ends it.
+fn at_most_ms(limit: u64) -> u64 {
+    u64::try_from(timing::at_most(Duration::from_millis(limit)).as_millis()).expect("seconds")
+}
+
+/// The timeout of a call in milliseconds. It is more than a busy machine needs, unless the row
+/// expects a timeout.
 fn timeout(row: &Row) -> u64 {
     if row.kind == ErrorKind::Timeout { 2_000 } else { 60_000 }
 }
 
-/// What the child does; nothing in an ordinary run.
+/// Runs the call of a row if this process is a child. It does nothing in an ordinary run.
 #[test]
 fn child() {
     let Ok(row) = std::env::var("SASTAOTP_LIMITS") else { return };
     let words: Vec<&str> = row.split(' ').collect();
     let [call, kind, millis, url] = words[..] else {
-        panic!("a call, its end, its time and an address: {row}")
+        panic!("expected a call, its error, its timeout and a URL: {row}")
     };
-    let time = Duration::from_millis(millis.parse().expect("a time"));
-    // Long enough to be looked for in replies.
+    let time = Duration::from_millis(millis.parse().expect("a number"));
+    // The key is long enough that the client searches replies for it.
     let mut client = Client::builder()
         .api_key("stp_0123456789abcdef")
         .base_url(url)
@@ -168,7 +255,7 @@ fn child() {
             .get_number(NumberRequest::new("tg").max_price(Amount::from_rupees(1)))
             .map(|_| ()),
     };
-    let error = error.expect_err("no reply of these is an answer");
+    let error = error.expect_err("none of these replies is valid");
     assert_eq!(error.charge() == Charge::Unknown, call == "number", "{error:?}");
     assert!(error.to_string().len() < 1000);
     let growth = resident("VmHWM").saturating_sub(before);
@@ -176,13 +263,13 @@ fn child() {
     println!("RESULT {growth} {millis} {:?} {}", error.kind(), error.fault().unwrap_or("-"));
 }
 
-/// Memory of this process in bytes, as the system counts it.
-fn resident(what: &str) -> u64 {
+/// Returns a memory figure of this process in bytes, as `/proc/self/status` has it.
+fn resident(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("memory is measured on Linux");
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix(what)?.strip_prefix(':'))
-        .expect("it is counted");
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .expect("the figure is listed");
     1024 * line.trim().strip_suffix(" kB").and_then(|kib| kib.parse::<u64>().ok()).expect("in KiB")
 }
 
@@ -192,12 +279,24 @@ fn body(conn: &mut Conn, body: impl AsRef<[u8]>) {
     conn.send(body);
 }
 
-/// Sends a beginning, and then the same again and again.
+/// Sends `head`, then repeats `more` until the client closes the connection.
 fn endless(conn: &mut Conn, head: &str, more: &str) {
     let more = more.repeat(8192 / more.len().max(1));
     if conn.send(head) {
         while conn.send(&more) {}
     }
+}
+
+fn millions_of_keys(conn: &mut Conn) {
+    body(conn, format!("{{{}\"a\":1}}", "\"a\":1,".repeat(2_600_000)));
+}
+
+fn millions_of_numbers(conn: &mut Conn) {
+    body(conn, format!("[{}0]", "0,".repeat(8_000_000)));
+}
+
+fn numbers_in_objects(conn: &mut Conn) {
+    body(conn, format!("x{}[{}", "{\"a\":".repeat(31), "0,".repeat(8_000_000)));
 }
 
 fn endless_body(conn: &mut Conn) {
@@ -241,20 +340,22 @@ fn drip(conn: &mut Conn) {
     }
 }
 
-/// A gigabyte of blanks: a thousand members of gzip, one after the other, as the format allows.
+/// Sends a gigabyte of spaces as a thousand members of gzip, one after the other, as the format
+/// allows.
 fn gzip_bomb(conn: &mut Conn) {
     let bomb = gzip(&vec![b' '; 1 << 20]).repeat(1024);
     assert!((900_000..1_200_000).contains(&bomb.len()), "{}", bomb.len());
     gzipped_body(conn, &bomb);
 }
 
-/// Nothing, 800,000 times.
+/// Sends 800,000 empty members of gzip.
 fn empty_members(conn: &mut Conn) {
     let member = gzip(b"");
     gzipped_body(conn, &member.repeat(16_000_000 / member.len()));
 }
 
-/// As large as what it becomes, and both at once would be twice the limit. The check sum, at its end, is wrong.
+/// Sends gzip that is as large as its content. Holding both at once would take twice the limit. The
+/// checksum at the end is wrong.
 fn stored_gzip(conn: &mut Conn) {
     let block = [&[0, 0, 0x20, 0xff, 0xdf][..], &[b' '; 0x2000]].concat();
     gzipped_body(
@@ -263,9 +364,11 @@ fn stored_gzip(conn: &mut Conn) {
     );
 }
 
-/// Blocks that hold nothing but the table that they are written with, which takes long to read: eight of them are 90 bytes.
+/// Sends blocks that contain nothing but their code table, which is slow to decode. Eight blocks
+/// take 90 bytes.
 fn empty_blocks(conn: &mut Conn) {
-    // Of the lengths of codes, two are used: "zero, many times" and "one". The table: 256 zeros, "end of block", one distance.
+    // Two lengths of codes are used: "zero, repeated" and "one". The table has 256 zeros, "end of
+    // block", and one distance.
     let bits = "0 01 00000 00000 0111 ".to_owned()
         + &["000 000 100 ", &"000 ".repeat(14), "100 "].concat()
         + "1 1111111 1 1101011 0 0 0";

@@ -1,9 +1,12 @@
-//! The queue against a sandbox on a socket.
+//! Tests of the queue against a sandbox on a socket.
 
 #![allow(
     clippy::needless_pass_by_value,
     reason = "operations are written where they are submitted"
 )]
+
+#[path = "timing/mod.rs"]
+mod timing;
 
 use std::collections::HashSet;
 use std::os::fd::AsRawFd as _;
@@ -12,17 +15,19 @@ use std::time::{Duration, Instant};
 use sastaotp::sandbox::Server;
 use sastaotp::{Client, Completion, ErrorKind, Operation, Queue, Ticket};
 use serde_json::{Value, json};
+use timing::at_most;
 
-const SOON: Duration = Duration::from_secs(25);
+/// Longer than anything that these tests wait for.
+const SOON: Duration = Duration::from_secs(60);
 
-struct Bench {
+struct Fixture {
     server: Server,
     key: String,
     client: Client,
     queue: Queue,
 }
 
-impl Bench {
+impl Fixture {
     fn start(name: &str) -> Self {
         let server = Server::start(0).unwrap();
         let key = format!("stp_canary_queue_{name}");
@@ -39,16 +44,34 @@ impl Bench {
         self.queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap()
     }
 
-    fn done(&self, operation: Value) -> Value {
-        let completion =
-            self.queue.join(self.submit(operation), SOON).unwrap().expect("it is finished soon");
+    fn run(&self, operation: Value) -> Value {
+        let completion = self
+            .queue
+            .join(self.submit(operation), SOON)
+            .unwrap()
+            .expect("the operation completes");
         serde_json::from_str(&completion.result.unwrap()).unwrap()
     }
 
+    /// Returns the number of requests of an action that reached the server.
+    fn count(&self, action: &str) -> usize {
+        let log = self.control("log", "");
+        log["log"].as_array().unwrap().iter().filter(|line| line["action"] == action).count()
+    }
+
     fn buy(&self, service: &str) -> Value {
-        self.done(
+        self.run(
             json!({"op": "get_number", "service": service, "country": "22", "max_price": "100"}),
         )
+    }
+}
+
+/// Waits until a condition holds.
+fn eventually(event: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < SOON, "{event} does not happen");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -60,39 +83,39 @@ fn readable(queue: &Queue) -> bool {
 }
 
 #[test]
-fn a_number_is_bought_waited_for_and_settled() {
-    let bench = Bench::start("life");
-    assert_eq!(bench.done(json!({"op": "get_balance"}))["amount_micros"], 1_000_000_000);
-    let number = bench.buy("zz_multi");
+fn the_queue_buys_waits_and_settles() {
+    let fixture = Fixture::start("life");
+    assert_eq!(fixture.run(json!({"op": "get_balance"}))["amount_micros"], 1_000_000_000);
+    let number = fixture.buy("zz_multi");
     assert!(number["phone_number"].as_str().unwrap().starts_with("91"), "{number}");
     let id = &number["id"];
-    let sms = bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
+    let sms = fixture.run(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
     assert!(sms["text"].as_str().unwrap().contains(sms["code"].as_str().unwrap()), "{sms}");
     assert!(sms["raw"].is_object(), "{sms}");
-    bench.done(json!({"op": "request_next_code", "id": id}));
-    let next = bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
-    assert_ne!(next["code"], sms["code"], "the queue knows which code came before");
-    assert_eq!(bench.done(json!({"op": "settle", "id": id}))["state"], "completed");
-    assert_eq!(bench.done(json!({"op": "unclaimed"}))["unclaimed"], json!([]));
-    bench.control("assert", r#"{"charges":1,"refunds":0}"#);
+    fixture.run(json!({"op": "request_next_code", "id": id}));
+    let next = fixture.run(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
+    assert_ne!(next["code"], sms["code"], "the queue tracks which codes were returned");
+    assert_eq!(fixture.run(json!({"op": "settle", "id": id}))["state"], "completed");
+    assert_eq!(fixture.run(json!({"op": "unclaimed"}))["unclaimed"], json!([]));
+    fixture.control("assert", r#"{"charges":1,"refunds":0}"#);
 }
 
 #[test]
-fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
-    let bench = Bench::start("values");
+fn set_status_informs_later_waits_and_settling() {
+    let fixture = Fixture::start("values");
     let codes_and_end = |service, status| {
-        let id = &bench.buy(service)["id"];
+        let id = &fixture.buy(service)["id"];
         let wait = || {
-            bench.done(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}))["code"]
+            fixture.run(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}))["code"]
                 .clone()
         };
         let code = (service == "zz_multi").then(wait);
-        let change = bench.done(json!({"op": "set_status", "id": id, "status": status}));
+        let change = fixture.run(json!({"op": "set_status", "id": id, "status": status}));
         let is_next = (status == 3).then(|| Some(wait()) != code);
         (
-            change["change"].clone(),
+            change["kind"].clone(),
             is_next,
-            bench.done(json!({"op": "settle", "id": id}))["state"].clone(),
+            fixture.run(json!({"op": "settle", "id": id}))["state"].clone(),
         )
     };
     for (service, status, change, is_next, state) in [
@@ -110,95 +133,96 @@ fn a_change_by_its_value_is_known_to_the_wait_and_the_settling_after_it() {
 }
 
 #[test]
-fn a_cancelled_ticket_is_settled_at_once_and_leaves_the_activation_alone() {
-    let bench = Bench::start("cancel");
-    let number = bench.buy("zz_never");
+fn a_cancelled_ticket_completes_at_once() {
+    let fixture = Fixture::start("cancel");
+    let number = fixture.buy("zz_never");
     let wait =
-        bench.submit(json!({"op": "wait_for_code", "id": number["id"], "timeout_ms": 60_000}));
-    std::thread::sleep(Duration::from_millis(100));
+        fixture.submit(json!({"op": "wait_for_code", "id": number["id"], "timeout_ms": 60_000}));
+    eventually("the first poll", || fixture.count("getStatus") == 1);
     let start = Instant::now();
-    assert!(bench.queue.cancel(wait));
-    let completion = bench.queue.join(wait, Duration::ZERO).unwrap().unwrap();
-    assert!(start.elapsed() < Duration::from_millis(100));
+    assert!(fixture.queue.cancel(wait));
+    let completion = fixture.queue.join(wait, Duration::ZERO).unwrap().unwrap();
+    assert!(start.elapsed() < at_most(Duration::from_millis(100)));
     assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Cancelled);
-    assert!(!bench.queue.cancel(wait), "it is settled");
-    assert_eq!(bench.queue.join(wait, Duration::ZERO).unwrap_err().kind(), ErrorKind::Config);
-    bench.control("assert", r#"{"charges":1,"refunds":0}"#);
+    assert!(!fixture.queue.cancel(wait), "the ticket is complete");
+    assert_eq!(fixture.queue.join(wait, Duration::ZERO).unwrap_err().kind(), ErrorKind::Config);
+    fixture.control("assert", r#"{"charges":1,"refunds":0}"#);
 }
 
 #[test]
-fn a_cancelled_purchase_is_finished_beside_and_listed() {
-    let bench = Bench::start("abandoned");
-    bench.control(
+fn a_cancelled_purchase_finishes_and_is_listed() {
+    let fixture = Fixture::start("abandoned");
+    fixture.control(
         "faults",
-        r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#,
+        r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":16,"times":1}"#,
     );
-    let ticket = bench.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(bench.queue.cancel(ticket));
-    let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+    let ticket =
+        fixture.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
+    eventually("the request", || fixture.count("getNumber") == 1);
+    assert!(fixture.queue.cancel(ticket));
+    let error = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
     assert_eq!(
         (error.kind(), error.charge()),
         (ErrorKind::Cancelled, sastaotp::Charge::Unknown),
         "{error}"
     );
-    // Another waits for its end; one that never began costs nothing.
-    let ticket = bench.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
-    assert!(bench.queue.cancel(ticket));
-    let error = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+    // A second purchase waits for the first to end. If it is cancelled before, it charges nothing.
+    let ticket =
+        fixture.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
+    assert!(fixture.queue.cancel(ticket));
+    let error = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
     assert_eq!(
         (error.kind(), error.charge()),
         (ErrorKind::Cancelled, sastaotp::Charge::NotCharged),
         "{error}"
     );
-    let start = Instant::now();
-    let bought =
-        || bench.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some());
-    while !bought() {
-        assert!(start.elapsed() < SOON);
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    bench.control("assert", r#"{"charges":1}"#);
+    eventually("the purchase", || {
+        fixture.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some())
+    });
+    fixture.control("assert", r#"{"charges":1}"#);
 }
 
 #[test]
-fn the_descriptor_is_readable_while_there_is_something_to_take() {
-    let bench = Bench::start("fd");
-    assert!(bench.queue.fd().as_raw_fd() >= 0 && !readable(&bench.queue));
+fn the_descriptor_is_readable_while_completions_wait() {
+    let fixture = Fixture::start("fd");
+    assert!(fixture.queue.fd().as_raw_fd() >= 0 && !readable(&fixture.queue));
     let tickets: HashSet<Ticket> =
-        (0..10).map(|_| bench.submit(json!({"op": "get_balance"}))).collect();
+        (0..10).map(|_| fixture.submit(json!({"op": "get_balance"}))).collect();
     let mut taken = HashSet::new();
     while taken.len() < 10 {
-        let some = bench.queue.take(3, SOON);
+        let some = fixture.queue.take(3, SOON);
         assert!(!some.is_empty());
         taken.extend(some.iter().map(|Completion { ticket, .. }| *ticket));
     }
     assert_eq!(taken, tickets);
-    assert!(!readable(&bench.queue));
-    assert!(bench.queue.take(1, Duration::ZERO).is_empty());
+    assert!(!readable(&fixture.queue));
+    assert!(fixture.queue.take(1, Duration::ZERO).is_empty());
 }
 
 #[test]
-fn dropping_the_queue_ends_its_workers_though_connections_hang() {
-    let bench = Bench::start("drop");
-    bench.control("faults", r#"{"match":{"action":"getBalance"},"fault":"N10","times":0}"#);
+fn dropping_the_queue_ends_hanging_workers() {
+    let fixture = Fixture::start("drop");
+    fixture.control(
+        "faults",
+        r#"{"match":{"action":"getBalance"},"fault":"reply_timeout","times":0}"#,
+    );
     for _ in 0..20 {
-        bench.submit(json!({"op": "get_balance"}));
+        fixture.submit(json!({"op": "get_balance"}));
     }
-    std::thread::sleep(Duration::from_millis(300));
-    assert!(bench.queue.workers() >= 20);
-    drop(bench.queue);
+    eventually("20 hanging workers", || fixture.queue.workers() >= 20);
+    drop(fixture.queue);
     let start = Instant::now();
     let workers = || {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap();
         let names = tasks.map(|task| {
             std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
         });
-        // Other tests of this process have workers of their own: those that were here are what counts.
+        // Other tests of this process have workers too. Only their sum can be counted.
         names.filter(|name| name.starts_with("sastaotp-queue")).count()
     };
     while workers() >= 20 {
-        assert!(start.elapsed() < Duration::from_secs(1), "{} workers are left", workers());
+        let elapsed = start.elapsed();
+        assert!(elapsed < at_most(Duration::from_secs(1)), "{} workers remain", workers());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

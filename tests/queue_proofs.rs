@@ -1,24 +1,35 @@
-//! The queue's promises about its descriptor, its rate and its end, on real threads and sockets.
+//! Tests of the queue's promises about its descriptor, its request rate and its end, on real
+//! threads and sockets.
 //!
-//! `SASTAOTP_FD_OPERATIONS=1000000` makes so many random operations; 100,000 without.
+//! `SASTAOTP_FD_OPERATIONS=1000000` sets the number of random operations on the descriptor. The
+//! default is 100,000.
+
+#[path = "timing/mod.rs"]
+mod timing;
 
 use std::collections::HashSet;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sastaotp::sandbox::Server;
+use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts};
 use sastaotp::{Client, ClientBuilder, ErrorKind, Operation, Queue, Ticket, UnclaimedOutcome};
 use serde_json::{Value, json};
+use timing::at_most;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MS: Duration = Duration::from_millis(1);
+/// Longer than anything that these tests wait for.
+const HANG: Duration = Duration::from_secs(60);
+/// The longest delay that is told apart from a request that hangs for 30 seconds.
+const SHORTER_THAN_A_HANG: Duration = Duration::from_secs(20);
 
-/// Tests here count threads and measure times: one after the other.
+/// These tests count threads and measure times, so only one runs at a time.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -41,7 +52,7 @@ fn purchase() -> Value {
     json!({"op": "get_number", "service": "zz_ok", "country": "22", "max_price": "100"})
 }
 
-/// Waits until the queue's descriptor is readable, and says whether it is.
+/// Returns whether the queue's descriptor becomes readable within `time`.
 fn readable(queue: &Queue, time: Duration) -> bool {
     is_readable(&queue.fd(), time)
 }
@@ -59,15 +70,27 @@ fn workers() -> usize {
     names.filter(|name| name.starts_with("sastaotp-")).count()
 }
 
-fn soon(what: &str, time: Duration, done: impl Fn() -> bool) {
+/// Waits until a condition holds. Panics if that takes longer than `limit`.
+fn eventually(event: &str, limit: Duration, condition: impl Fn() -> bool) {
     let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < time, "{what}: not within {time:?}");
+    while !condition() {
+        assert!(start.elapsed() < limit, "{event}: not within {limit:?}");
         thread::sleep(2 * MS);
     }
 }
 
-/// A number that looks random (xorshift).
+/// Returns the requests that reached the server with the key of this name, as its log has them.
+fn log(server: &Server, name: &str) -> Vec<Value> {
+    let log = server.control(&key(name), "log", "").unwrap();
+    let log: Value = serde_json::from_str(&log).unwrap();
+    log["log"].as_array().unwrap().clone()
+}
+
+fn count(server: &Server, name: &str, action: &str) -> usize {
+    log(server, name).iter().filter(|line| line["action"] == action).count()
+}
+
+/// Returns a pseudorandom number below `end` (xorshift).
 fn random(state: &mut u64, end: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -76,51 +99,57 @@ fn random(state: &mut u64, end: usize) -> usize {
 }
 
 #[test]
-fn the_descriptor_agrees_with_a_model_whatever_is_done() {
+fn the_descriptor_agrees_with_a_model() {
     let _alone = alone();
     let operations =
         std::env::var("SASTAOTP_FD_OPERATIONS").map_or(100_000, |count| count.parse().unwrap());
-    // Nothing of this asks the network.
+    // None of these operations uses the network.
     let client = client("http://127.0.0.1:9/", "model", |builder| {
         builder.budget(sastaotp::Amount::from_rupees(5))
     });
     let queue = Queue::with_workers(&client, 3).unwrap();
     let (mut seed, mut checked) = (1, 0);
-    let mut there: Vec<Ticket> = Vec::new();
+    let mut finished: Vec<Ticket> = Vec::new();
     let start = Instant::now();
     for operation in 0..operations {
         match random(&mut seed, 10) {
             0..=3 => {
                 let name = if operation % 2 == 0 { "unclaimed" } else { "budget_left" };
-                there.push(submit(&queue, json!({ "op": name })));
+                finished.push(submit(&queue, json!({ "op": name })));
             }
             4 => {
                 let ticket =
                     submit(&queue, json!({"op": "wait_for_code", "id": "x", "timeout_ms": 60_000}));
                 assert!(queue.cancel(ticket));
-                there.push(ticket);
+                finished.push(ticket);
             }
-            5 if !there.is_empty() => drop(queue.cancel(there[random(&mut seed, there.len())])),
+            5 if !finished.is_empty() => {
+                queue.cancel(finished[random(&mut seed, finished.len())]);
+            }
             6 => {
                 let taken: HashSet<Ticket> = queue
                     .take(random(&mut seed, 4), Duration::ZERO)
                     .iter()
-                    .map(|given| given.ticket)
+                    .map(|completion| completion.ticket)
                     .collect();
-                there.retain(|ticket| !taken.contains(ticket));
+                finished.retain(|ticket| !taken.contains(ticket));
             }
-            7 | 8 if !there.is_empty() => {
-                let ticket = there.swap_remove(random(&mut seed, there.len()));
+            7 | 8 if !finished.is_empty() => {
+                let ticket = finished.swap_remove(random(&mut seed, finished.len()));
                 assert_eq!(queue.join(ticket, 60 * SECOND).unwrap().unwrap().ticket, ticket);
                 assert_eq!(queue.join(ticket, SECOND).unwrap_err().kind(), ErrorKind::Config);
             }
             _ => {
-                let taken: HashSet<Ticket> =
-                    queue.take(100, Duration::ZERO).iter().map(|given| given.ticket).collect();
-                there.retain(|ticket| !taken.contains(ticket));
+                let taken: HashSet<Ticket> = queue
+                    .take(100, Duration::ZERO)
+                    .iter()
+                    .map(|completion| completion.ticket)
+                    .collect();
+                finished.retain(|ticket| !taken.contains(ticket));
             }
         }
-        // Nobody but this thread takes: what is readable stays so, and with nothing open the model is exact.
+        // Only this thread takes completions, so the descriptor stays readable once it is, and the
+        // model is exact while no operation is open.
         if operation % 16 == 0 {
             while queue.open() > 0 {
                 thread::yield_now();
@@ -130,7 +159,7 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
             checked += 1;
             assert_eq!(
                 readable(&queue, Duration::ZERO),
-                !there.is_empty(),
+                !finished.is_empty(),
                 "after {operation} operations"
             );
         }
@@ -140,12 +169,12 @@ fn the_descriptor_agrees_with_a_model_whatever_is_done() {
 }
 
 #[test]
-fn who_polls_the_descriptor_misses_nothing_and_never_spins() {
+fn polling_the_descriptor_misses_nothing_and_never_spins() {
     let _alone = alone();
     let client = client("http://127.0.0.1:9/", "waiter", |builder| builder);
     let queue = Queue::with_workers(&client, 4).unwrap();
     let (threads, each) = (4, 5000);
-    let (mut wakes, mut given) = (0, 0);
+    let (mut wakes, mut received) = (0, 0);
     thread::scope(|scope| {
         for seed in 1..=threads {
             let queue = &queue;
@@ -162,23 +191,19 @@ fn who_polls_the_descriptor_misses_nothing_and_never_spins() {
                 }
             });
         }
-        while given < threads * each {
-            assert!(
-                readable(&queue, 10 * SECOND),
-                "a wake-up was lost: {given} of {}",
-                threads * each
-            );
-            let taken = queue.take(1 + given % 7, Duration::ZERO);
-            assert!(!taken.is_empty(), "it woke up for nothing");
-            (wakes, given) = (wakes + 1, given + taken.len());
+        while received < threads * each {
+            assert!(readable(&queue, HANG), "a wake-up was lost: {received} of {}", threads * each);
+            let taken = queue.take(1 + received % 7, Duration::ZERO);
+            assert!(!taken.is_empty(), "the descriptor was readable without a completion");
+            (wakes, received) = (wakes + 1, received + taken.len());
         }
     });
     assert!(!readable(&queue, 10 * MS));
-    println!("{given} completions with {wakes} wake-ups");
+    println!("{received} completions with {wakes} wake-ups");
 }
 
 #[test]
-fn the_rate_holds_for_blocking_calls_and_the_queue_together() {
+fn queue_and_blocking_calls_share_the_rate() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "rate", |builder| builder.max_requests_per_second(50.0));
@@ -199,54 +224,61 @@ fn the_rate_holds_for_blocking_calls_and_the_queue_together() {
     });
     let mut done = 0;
     while done < 60 {
-        done += queue.take(100, 10 * SECOND).len();
+        done += queue.take(100, HANG).len();
     }
-    // The first may go at once.
+    // The first request needs no pause.
     let least = 99 * 20 * MS;
-    assert!(start.elapsed() >= least && start.elapsed() < least * 2, "{:?}", start.elapsed());
-    let log: Value =
-        serde_json::from_str(&server.control(&key("rate"), "log", "").unwrap()).unwrap();
+    let elapsed = start.elapsed();
+    assert!(elapsed >= least && elapsed < at_most(least * 2), "{elapsed:?}");
     let mut times: Vec<u64> =
-        log["log"].as_array().unwrap().iter().map(|line| line["at_ms"].as_u64().unwrap()).collect();
+        log(&server, "rate").iter().map(|line| line["at_ms"].as_u64().unwrap()).collect();
     times.sort_unstable();
     assert_eq!(times.len(), 100);
     let within = |from: &u64| times.iter().filter(|at| *at >= from && **at < from + 500).count();
-    // Twenty-five and one; a thread may be late by a moment.
-    assert!(times.iter().map(within).max().unwrap() <= 28, "{times:?}");
+    // 25 requests and one more; a thread may be a moment late. Under load several threads may be
+    // late at once, so ordinary runs check the average rate only.
+    let is_strict = at_most(Duration::ZERO).is_zero();
+    if is_strict {
+        assert!(times.iter().map(within).max().unwrap() <= 28, "{times:?}");
+    }
 }
 
 #[test]
-fn a_429_on_one_handle_slows_the_other() {
+fn a_429_slows_every_handle() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "slow", |builder| builder);
     let queue = Queue::new(&client.clone()).unwrap();
     let refuse = || {
-        let rule = r#"{"match":{"action":"getCountries"},"fault":"H06","retry_after":"1"}"#;
+        let rule =
+            r#"{"match":{"action":"getCountries"},"fault":"too_many_requests","retry_after":"3"}"#;
         server.control(&key("slow"), "faults", rule).unwrap();
     };
-    // The blocking call's, felt in the queue.
+    // A call that has no time for the pause fails at once, and the pause holds for every handle.
+    let short = client.with_timeout(2500 * MS);
+    let is_refused = |error: sastaotp::Error| {
+        assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
+    };
+
+    // The pause of a blocking call delays the queue.
     refuse();
-    thread::scope(|scope| {
-        let first = scope.spawn(|| client.get_countries().unwrap());
-        thread::sleep(200 * MS);
-        let start = Instant::now();
-        let ticket = submit(&queue, json!({"op": "get_balance"}));
-        queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap();
-        assert!(start.elapsed() >= 600 * MS, "{:?}", start.elapsed());
-        first.join().unwrap();
-    });
-    // And the other way round.
-    refuse();
-    let ticket = submit(&queue, json!({"op": "get_countries"}));
-    thread::sleep(200 * MS);
     let start = Instant::now();
+    is_refused(short.get_countries().unwrap_err());
+    let ticket = submit(&queue, json!({"op": "get_balance"}));
+    queue.join(ticket, HANG).unwrap().unwrap().result.unwrap();
+    assert!(start.elapsed() >= 3 * SECOND, "{:?}", start.elapsed());
+
+    // The pause of the queue delays a blocking call.
+    refuse();
+    let short = Queue::new(&short).unwrap();
+    let start = Instant::now();
+    let ticket = submit(&short, json!({"op": "get_countries"}));
+    is_refused(short.join(ticket, HANG).unwrap().unwrap().result.unwrap_err());
     client.get_balance().unwrap();
-    assert!(start.elapsed() >= 600 * MS, "{:?}", start.elapsed());
-    queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    assert!(start.elapsed() >= 3 * SECOND, "{:?}", start.elapsed());
 }
 
-/// A port where connections are never answered: the queue of its listener is full.
+/// Returns a URL whose port never answers a connect, because the queue of its listener is full.
 fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -256,13 +288,18 @@ fn blackhole() -> (String, Vec<TcpStream>, TcpListener) {
 }
 
 #[test]
-fn dropping_the_queue_ends_all_that_hangs_before_a_purchase_is_sent() {
+fn dropping_the_queue_ends_unsent_requests() {
     let _alone = alone();
     let (full, _streams, _listener) = blackhole();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = (format!("https://{}/", silent.local_addr().unwrap()), silent);
-    for (what, url) in [("connect", &full), ("handshake", &silent.0)] {
-        let client = client(url, what, |builder| builder);
+    for (phase, url) in [("connect", &full), ("handshake", &silent.0)] {
+        // Connects that hang for a minute: longer than the limit of an ordinary run.
+        let mut config = HttpConfig::new(url);
+        config.proxy = ProxyChoice::Direct;
+        config.timeouts = Timeouts { connect: HANG, ..Timeouts::default() };
+        let transport = Arc::new(HttpTransport::new(config).unwrap());
+        let client = client(url, phase, |builder| builder.transport(transport));
         let queue = Queue::new(&client).unwrap();
         for id in 0..10 {
             submit(&queue, json!({"op": "get_balance"}));
@@ -272,42 +309,46 @@ fn dropping_the_queue_ends_all_that_hangs_before_a_purchase_is_sent() {
             );
             submit(&queue, purchase());
         }
-        soon("all of them hang", 5 * SECOND, || queue.workers() >= 21);
+        eventually("all workers hang", HANG, || queue.workers() >= 21);
         drop(queue);
-        soon(what, SECOND, || workers() == 0);
-        assert!(client.unclaimed().is_empty(), "{what}: nothing was sent");
+        eventually(phase, at_most(SECOND), || workers() == 0);
+        assert!(client.unclaimed().is_empty(), "{phase}: no purchase was sent");
     }
 }
 
 #[test]
-fn dropping_the_queue_lists_a_purchase_that_was_sent_and_concludes_it() {
+fn dropping_the_queue_finishes_a_sent_purchase() {
     let _alone = alone();
-    for (fault, bought) in [(r#""fault":"N11","every_ms":8"#, true), (r#""fault":"N10""#, false)] {
+    let slow = (r#""fault":"reply_too_slow","every_ms":16"#, 60 * SECOND, true);
+    let silent = (r#""fault":"reply_timeout""#, 4 * SECOND, false);
+    for (fault, timeout, bought) in [slow, silent] {
         let server = Server::start(0).unwrap();
-        let client = client(&server.url(), "sent", |builder| builder.timeout(4 * SECOND));
+        let client = client(&server.url(), "sent", |builder| builder.timeout(timeout));
         let control = |rule: String| server.control(&key("sent"), "faults", &rule).unwrap();
         control(format!(r#"{{"match":{{"action":"getNumber"}},{fault},"times":1}}"#));
-        control(r#"{"match":{"action":"getBalance"},"fault":"N10","times":0}"#.to_owned());
+        control(
+            r#"{"match":{"action":"getBalance"},"fault":"reply_timeout","times":0}"#.to_owned(),
+        );
         let queue = Queue::new(&client).unwrap();
         submit(&queue, purchase());
-        // One of the same kind waits, and is never made.
+        // A second, identical purchase waits for the first and is never sent.
         submit(&queue, purchase());
         for _ in 0..10 {
             submit(&queue, json!({"op": "get_balance"}));
         }
-        soon("all of them hang", 5 * SECOND, || queue.workers() >= 11);
-        thread::sleep(300 * MS);
+        eventually("all workers hang", HANG, || queue.workers() >= 11);
+        eventually("the purchase is sent", HANG, || count(&server, "sent", "getNumber") == 1);
         drop(queue);
         let unclaimed = client.unclaimed();
         assert_eq!(unclaimed.len(), 1);
         assert!(matches!(unclaimed[0].outcome, UnclaimedOutcome::Pending), "{unclaimed:?}");
-        soon("all but the purchase end", SECOND, || workers() <= 1);
-        soon("the purchase ends", 8 * SECOND, || workers() == 0);
+        eventually("all but the purchase end", at_most(SECOND), || workers() <= 1);
+        eventually("the purchase ends", HANG, || workers() == 0);
         let unclaimed = client.unclaimed();
         match &unclaimed[0].outcome {
             UnclaimedOutcome::Bought(_) => assert!(bought),
             UnclaimedOutcome::Unknown(error) => {
-                assert!(!bought && error.intent().is_some(), "{error}")
+                assert!(!bought && error.intent().is_some(), "{error}");
             }
             other => panic!("{other:?}"),
         }
@@ -316,89 +357,101 @@ fn dropping_the_queue_lists_a_purchase_that_was_sent_and_concludes_it() {
 }
 
 #[test]
-fn a_loop_that_still_watches_a_dropped_queue_is_not_woken() {
+fn a_dropped_queues_descriptor_stays_silent() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "watched", |builder| builder);
-    let rule = r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#;
+    let rule =
+        r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":8,"times":1}"#;
     server.control(&key("watched"), "faults", rule).unwrap();
     let queue = Queue::new(&client).unwrap();
     submit(&queue, json!({"op": "budget_left"}));
-    assert!(readable(&queue, SECOND), "one completion is not taken");
+    assert!(readable(&queue, HANG), "one completion waits to be taken");
     submit(&queue, purchase());
-    thread::sleep(300 * MS);
+    eventually("the purchase is sent", HANG, || count(&server, "watched", "getNumber") == 1);
     let watched = queue.fd().try_clone_to_owned().unwrap();
     drop(queue);
     assert!(!is_readable(&watched, Duration::ZERO));
-    soon("the purchase ends", 8 * SECOND, || workers() == 0);
+    eventually("the purchase ends", HANG, || workers() == 0);
     assert!(!is_readable(&watched, Duration::ZERO));
     assert_eq!(client.unclaimed().len(), 1);
 }
 
 #[test]
-fn a_text_that_does_not_come_holds_nobody_up() {
+fn a_hanging_sms_text_delays_nothing_else() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "text", |builder| builder);
     let queue = Queue::new(&client).unwrap();
-    let rule = r#"{"match":{"action":"getStatusV2"},"fault":"N10","times":0}"#;
+    let rule = r#"{"match":{"action":"getStatusV2"},"fault":"reply_timeout","times":0}"#;
     server.control(&key("text"), "faults", rule).unwrap();
     let number = client
         .get_number(sastaotp::NumberRequest::new("zz_multi").country("22").accept_any_price())
         .unwrap();
     let wait = json!({"op": "wait_for_code", "id": number.id(), "timeout_ms": 30_000});
     let first = submit(&queue, wait.clone());
-    thread::sleep(500 * MS);
+    eventually("the text is requested", HANG, || count(&server, "text", "getStatusV2") == 1);
     let start = Instant::now();
     let second = submit(&queue, wait);
-    assert!(queue.take(1, Duration::ZERO).is_empty(), "the text is still awaited");
     let balance = submit(&queue, json!({"op": "get_balance"}));
-    queue.join(balance, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
-    queue.join(first, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    let done = Instant::now();
-    queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    assert!(done.elapsed() < 300 * MS, "{:?}", done.elapsed());
+    let order: Vec<Ticket> = (0..3)
+        .map(|_| {
+            let completion = queue.take(1, HANG).pop().expect("one completes");
+            completion.result.unwrap();
+            if completion.ticket == balance {
+                assert!(start.elapsed() < at_most(300 * MS), "{:?}", start.elapsed());
+            }
+            completion.ticket
+        })
+        .collect();
+    assert_eq!(order[0], balance, "the text delays only the two waits");
+    assert!(order.contains(&first) && order.contains(&second), "{order:?}");
 }
 
 #[test]
-fn a_purchase_outlasts_the_time_of_an_impatient_client() {
+fn a_purchase_outlasts_its_clients_timeout() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "impatient", |builder| builder);
-    let queue = Queue::with_workers(&client.with_timeout(500 * MS), 2).unwrap();
-    let rule = r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":8,"times":1}"#;
+    let timeout = 2 * SECOND;
+    let queue = Queue::with_workers(&client.with_timeout(timeout), 2).unwrap();
+    let rule =
+        r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":12,"times":1}"#;
     server.control(&key("impatient"), "faults", rule).unwrap();
     let start = Instant::now();
     let slow = submit(&queue, purchase());
-    let error = queue.join(slow, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
-    assert!((450 * MS..900 * MS).contains(&start.elapsed()), "{:?}", start.elapsed());
+    let error = queue.join(slow, HANG).unwrap().unwrap().result.unwrap_err();
+    let elapsed = start.elapsed();
+    assert!(elapsed + 50 * MS >= timeout, "{elapsed:?}");
+    assert!(elapsed < at_most(timeout + 400 * MS), "{elapsed:?}");
     assert_eq!(
         (error.kind(), error.charge()),
         (ErrorKind::Timeout, sastaotp::Charge::Unknown),
         "{error}"
     );
-    soon("it runs on", 10 * SECOND, || {
-        client.unclaimed().iter().any(|left| left.outcome.purchase().is_some())
+    eventually("the purchase ends", HANG, || {
+        client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some())
     });
-    // The next of its kind is as fast as ever, and nothing is left of the time it did not need.
+    // The next identical purchase is as fast as usual, and no second completion appears when the
+    // old timeout passes.
     let next = submit(&queue, purchase());
-    queue.join(next, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    thread::sleep(600 * MS);
+    queue.join(next, HANG).unwrap().unwrap().result.unwrap();
+    thread::sleep(timeout + 100 * MS);
     assert!(queue.take(1, Duration::ZERO).is_empty());
     server.control(&key("impatient"), "assert", r#"{"charges":2}"#).unwrap();
 }
 
 #[test]
-fn a_purchase_that_had_to_wait_is_made_at_once_though_others_are_slow() {
+fn a_waiting_purchase_starts_despite_slow_polls() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "next", |builder| builder);
     let queue = Queue::new(&client).unwrap();
     let control = |rule: &str| server.control(&key("next"), "faults", rule).unwrap();
-    // The first takes half a second; when it is over, its worker finds many polls that hang.
-    control(r#"{"match":{"action":"getNumber"},"fault":"N11","every_ms":3,"times":1}"#);
-    control(r#"{"match":{"action":"getStatus"},"fault":"N10","times":0}"#);
+    // The first purchase takes about four seconds. When it ends, its worker finds many hanging
+    // polls.
+    control(r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":8,"times":1}"#);
+    control(r#"{"match":{"action":"getStatus"},"fault":"reply_timeout","times":0}"#);
     let (first, second) = (submit(&queue, purchase()), submit(&queue, purchase()));
     for _ in 0..100 {
         submit(&queue, purchase());
@@ -406,43 +459,48 @@ fn a_purchase_that_had_to_wait_is_made_at_once_though_others_are_slow() {
     for id in 0..30 {
         submit(&queue, json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": 60_000}));
     }
-    thread::sleep(50 * MS);
+    eventually("all polls hang", HANG, || count(&server, "next", "getStatus") == 30);
     assert!(
         queue.workers() <= 40,
-        "a hundred purchases of one kind hold one worker: {}",
+        "a hundred identical purchases occupy one worker: {}",
         queue.workers()
     );
-    queue.join(first, 10 * SECOND).unwrap().unwrap().result.unwrap();
+    queue.join(first, HANG).unwrap().unwrap().result.unwrap();
     let start = Instant::now();
-    queue.join(second, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
+    queue.join(second, HANG).unwrap().unwrap().result.unwrap();
+    let limit = at_most(300 * MS).min(SHORTER_THAN_A_HANG);
+    assert!(start.elapsed() < limit, "{:?}", start.elapsed());
 }
 
 #[test]
-fn what_is_over_ends_in_time_though_every_worker_hangs() {
+fn deadlines_hold_while_every_worker_hangs() {
     let _alone = alone();
     let server = Server::start(0).unwrap();
     let client = client(&server.url(), "busy", |builder| builder.timeout(2 * SECOND));
     let queue = Queue::with_workers(&client, 2).unwrap();
-    server.control(&key("busy"), "faults", r#"{"fault":"N10","times":0}"#).unwrap();
-    let wait = |id: u32, seconds: u64| json!({"op": "wait_for_code", "id": id.to_string(), "timeout_ms": seconds * 1000});
+    server.control(&key("busy"), "faults", r#"{"fault":"reply_timeout","times":0}"#).unwrap();
+    let wait = |id: u32, seconds: u64| {
+        let (id, timeout_ms) = (id.to_string(), seconds * 1000);
+        json!({"op": "wait_for_code", "id": id, "timeout_ms": timeout_ms})
+    };
     for id in 1..=2 {
         submit(&queue, wait(id, 60));
     }
-    soon("the workers hang", 10 * SECOND, || queue.workers() == 2);
-    thread::sleep(100 * MS);
+    eventually("both workers hang", HANG, || count(&server, "busy", "getStatus") == 2);
     let start = Instant::now();
     let waits: Vec<Ticket> = (3..100).map(|id| submit(&queue, wait(id, 1))).collect();
     let late =
         [json!({"op": "get_balance"}), purchase()].map(|operation| submit(&queue, operation));
-    let look = submit(&queue, json!({"op": "unclaimed"}));
-    queue.join(look, 10 * SECOND).unwrap().unwrap().result.unwrap();
-    assert!(start.elapsed() < 300 * MS, "{:?}", start.elapsed());
+    let local = submit(&queue, json!({"op": "unclaimed"}));
+    queue.join(local, HANG).unwrap().unwrap().result.unwrap();
+    let limit = |limit| at_most(limit).min(SHORTER_THAN_A_HANG);
+    assert!(start.elapsed() < limit(300 * MS), "{:?}", start.elapsed());
     let ends = waits.into_iter().map(|ticket| (ticket, ErrorKind::WaitTimeout, 1));
     for (ticket, kind, seconds) in ends.chain(late.map(|ticket| (ticket, ErrorKind::Timeout, 2))) {
-        let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
+        let error = queue.join(ticket, HANG).unwrap().unwrap().result.unwrap_err();
         assert_eq!((error.kind(), error.charge()), (kind, sastaotp::Charge::NotCharged), "{error}");
-        assert!(start.elapsed() < (seconds + 1) * SECOND, "{error}: {:?}", start.elapsed());
+        let elapsed = start.elapsed();
+        assert!(elapsed < limit((seconds + 1) * SECOND), "{error}: {elapsed:?}");
     }
     assert_eq!((queue.open(), queue.workers()), (2, 2));
 }

@@ -1,6 +1,6 @@
-//! The figures of the sandbox's program: ready line, speed, memory, and 10,000 requests that are none.
-//!
-//! The bars are low for debug builds and shared machines; a release build is many times better.
+//! The sandbox program under load: 8,000 requests, 10,000 invalid requests, its memory, and its
+//! arguments. Nothing here depends on the speed of the machine: time limits are reached only by a
+//! program that hangs.
 
 #[path = "sandbox/http.rs"]
 #[allow(dead_code)] // shared with the other tests of the sandbox
@@ -14,29 +14,29 @@ use std::time::{Duration, Instant};
 
 use http::{Account, Connection, get};
 
-/// The program, ended with the test.
+/// Only a program that hangs takes this long.
+const HANG: Duration = Duration::from_secs(300);
+
+/// The program, which ends with the test.
 struct Program {
     child: Child,
     port: u16,
-    ready: Duration,
 }
 
 impl Program {
     fn start() -> Self {
-        let started = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox"))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready = started.elapsed();
         let url = line.strip_prefix("SASTAOTP_URL=http://127.0.0.1:").expect(&line);
         let port = url.strip_suffix("/stubs/handler_api.php\n").expect(&line).parse().unwrap();
-        Self { child, port, ready }
+        Self { child, port }
     }
 
-    /// Resident memory in KiB, where the system tells.
+    /// The resident memory in KiB, if the system reports it.
     fn resident_kib(&self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         status
@@ -53,12 +53,10 @@ impl Drop for Program {
 }
 
 #[test]
-fn the_program_is_ready_fast_and_stays_small_under_load() {
+fn memory_stays_small_under_load() {
     let program = Program::start();
-    assert!(program.ready < Duration::from_secs(1), "ready after {:?}", program.ready);
     let me = Account::new(program.port, "load");
-    me.must("seed", r#"{"wallet":"1000000"}"#);
-    let started = Instant::now();
+    me.control_ok("seed", r#"{"wallet":"1000000"}"#);
     let mut connection = Connection::open(program.port);
     for at in 0..8_000 {
         let query = [
@@ -69,21 +67,16 @@ fn the_program_is_ready_fast_and_stays_small_under_load() {
         ][at % 4];
         assert_eq!(connection.ask(&get("load", query)).expect("a reply").status, 200);
     }
-    let rate = 8_000.0 / started.elapsed().as_secs_f64();
-    assert!(rate > 500.0, "{rate} requests/s");
     assert_eq!(connection.ask(&get("load", "action=getPrices")).unwrap().status, 200);
     if let Some(resident) = program.resident_kib() {
         assert!(resident < 20 << 10, "{resident} KiB");
-        println!(
-            "ready {:?}, {rate:.0} requests/s on one connection, {resident} KiB",
-            program.ready
-        );
+        println!("8,000 requests on one connection: {resident} KiB");
     }
-    me.must("assert", r#"{"charges":2000}"#);
+    me.control_ok("assert", r#"{"charges":2000}"#);
 }
 
 #[test]
-fn ten_thousand_requests_that_are_none_do_no_harm() {
+fn ten_thousand_invalid_requests_do_no_harm() {
     let program = Program::start();
     let started = Instant::now();
     let big = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &vec![b'a'; 1 << 20]].concat();
@@ -100,8 +93,10 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
         b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
-        b"GET /stubs/handler_api.php?%&=&%zz&api_key=%00&action=\xff HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        b"POST /_sandbox/faults?api_key=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\n[[[[",
+        b"GET /stubs/handler_api.php?%&=&%zz&api_key=%00&action=\xff HTTP/1.1\r\n\
+          Host: localhost\r\n\r\n",
+        b"POST /_sandbox/faults?api_key=x HTTP/1.1\r\nHost: localhost\r\n\
+          Content-Length: 4\r\n\r\n[[[[",
         b"GET / HTTP/1.1\nHost: localhost\n\n",
     ];
     let port = program.port;
@@ -129,7 +124,7 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
             });
         }
     });
-    // Requests that came half are left open while this one is asked.
+    // Half-sent requests stay open while this request is answered.
     let held: Vec<TcpStream> = (0..400)
         .filter_map(|_| {
             let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
@@ -140,15 +135,15 @@ fn ten_thousand_requests_that_are_none_do_no_harm() {
     let balance = Account::new(port, "after").plain("action=getBalance");
     assert_eq!(balance, "ACCESS_BALANCE:1000.00");
     drop(held);
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < HANG, "{:?}", started.elapsed());
     if let Some(resident) = program.resident_kib() {
         assert!(resident < 20 << 10, "{resident} KiB");
-        println!("10,000 bad requests in {:?}, {resident} KiB", started.elapsed());
+        println!("10,000 invalid requests: {resident} KiB");
     }
 }
 
 #[test]
-fn the_program_ends_with_the_one_that_holds_its_input() {
+fn the_program_exits_when_its_input_ends() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sastaotp-sandbox"));
     let mut child = command
         .arg("--until-eof")
@@ -160,13 +155,13 @@ fn the_program_ends_with_the_one_that_holds_its_input() {
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     thread::sleep(Duration::from_millis(100));
-    assert!(child.try_wait().unwrap().is_none(), "it serves while the input is open");
+    assert!(child.try_wait().unwrap().is_none(), "it serves while its input is open");
     drop(input);
     assert!(child.wait().unwrap().success());
 }
 
 #[test]
-fn the_program_says_what_is_wrong_with_its_arguments() {
+fn invalid_arguments_are_refused_with_the_reason() {
     for (arguments, code, part) in [
         (&["--port", "x"][..], 2, "65535"),
         (&["--port"], 2, "65535"),

@@ -1,5 +1,5 @@
-//! The key is in no log line, no error and no debug output: at trace level, with every fault, over memory and sockets. Codes and
-//! phone numbers are in no log line.
+//! The API key appears in no log line, error or debug output: at trace level, with every fault, in
+//! memory and over sockets. Codes and phone numbers appear in no log line.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -13,23 +13,23 @@ use sastaotp::{Amount, ApiKeyLocation, Client, ClientBuilder, NumberRequest, Ord
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary/secrets+key=1";
-/// How the key looks in a query.
+/// The key as a query contains it.
 const ENCODED: &str = "stp_canary%2Fsecrets%2Bkey%3D1";
-/// How it may look in JSON; PHP escapes every slash.
+/// The key as JSON may contain it. PHP escapes every slash.
 const ESCAPED: [&str; 2] = [r"stp_canary\/secrets+key=1", r"\u0073tp_canary\u002fsecrets+key=1"];
 
-/// Everything that was logged or printed.
-struct Paper(Mutex<String>);
+/// Collects everything that was logged or printed.
+struct Output(Mutex<String>);
 
-static PAPER: Paper = Paper(Mutex::new(String::new()));
+static OUTPUT: Output = Output(Mutex::new(String::new()));
 
-/// What was logged.
+/// The log lines alone.
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// The codes and phone numbers of the caller.
+/// Codes and phone numbers that calls returned.
 static PRIVATE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 
-impl Paper {
+impl Output {
     fn write(&self, line: &str) {
         let mut text = self.0.lock().unwrap();
         text.push_str(line);
@@ -37,7 +37,7 @@ impl Paper {
     }
 }
 
-impl Log for Paper {
+impl Log for Output {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -49,18 +49,18 @@ impl Log for Paper {
     fn flush(&self) {}
 }
 
-/// Prints a result in every way there is.
+/// Prints a result in every available form.
 fn print<T: Debug>(result: &sastaotp::Result<T>) {
-    PAPER.write(&format!("{result:?} {result:#?}"));
+    OUTPUT.write(&format!("{result:?} {result:#?}"));
     if let Err(error) = result {
-        PAPER.write(&error.to_string());
-        PAPER.write(&error.intent().map(sastaotp::Intent::to_json).unwrap_or_default());
+        OUTPUT.write(&error.to_string());
+        OUTPUT.write(&error.intent().map(sastaotp::Intent::to_json).unwrap_or_default());
     }
 }
 
 /// Makes every kind of call.
 fn call_all(client: &Client) {
-    PAPER.write(&format!("{client:?}"));
+    OUTPUT.write(&format!("{client:?}"));
     print(&client.get_balance());
     print(&client.get_services(Some("tg")));
     print(&client.get_prices(Some("tg"), Some("22")).map(|prices| format!("{prices:?}")));
@@ -70,30 +70,30 @@ fn call_all(client: &Client) {
         NumberRequest::new("zz_multi").country("22").max_price(Amount::from_rupees(100)),
     );
     print(&number);
-    PAPER.write(&format!("{:?}", client.unclaimed()));
+    OUTPUT.write(&format!("{:?}", client.unclaimed()));
     if let Ok(number) = number {
         print(&number.get_status());
         print(&number.wait_for_code(Duration::ZERO));
         print(&number.request_next_code());
         print(&number.complete());
         print(&number.reget_number());
-        PAPER.write(&format!("{number:?} {:?}", number.purchase()));
+        OUTPUT.write(&format!("{number:?} {:?}", number.purchase()));
         let mut private = PRIVATE.lock().unwrap();
         private.extend(number.codes().into_iter().map(|sms| sms.code));
         private.extend(number.phone_number().map(str::to_owned));
     }
 }
 
-/// The faults of the sandbox, each with its variants.
+/// Returns the faults of the sandbox, each with its variants.
 fn faults(known: &Value) -> Vec<(String, Option<String>)> {
     let mut all = Vec::new();
-    for (id, variants) in known.as_object().expect("faults with their variants") {
+    for (fault, variants) in known.as_object().expect("faults with their variants") {
         let variants = variants.as_array().expect("a list of variants");
         all.extend(
-            variants.iter().map(|variant| (id.clone(), variant.as_str().map(str::to_owned))),
+            variants.iter().map(|variant| (fault.clone(), variant.as_str().map(str::to_owned))),
         );
         if variants.is_empty() {
-            all.push((id.clone(), None));
+            all.push((fault.clone(), None));
         }
     }
     all
@@ -107,25 +107,25 @@ fn arm(fault: &(String, Option<String>)) -> String {
     rule.to_string()
 }
 
-fn builder(place: ApiKeyLocation) -> ClientBuilder {
-    Client::builder().api_key(KEY).api_key_location(place).seed(7)
+fn builder(location: ApiKeyLocation) -> ClientBuilder {
+    Client::builder().api_key(KEY).api_key_location(location).seed(7)
 }
 
 #[test]
-fn the_key_is_shown_nowhere() {
-    log::set_logger(&PAPER).unwrap();
+fn the_key_is_never_logged_or_printed() {
+    log::set_logger(&OUTPUT).unwrap();
     log::set_max_level(LevelFilter::Trace);
-    PAPER.write(&format!("{:?}", builder(ApiKeyLocation::Query)));
+    OUTPUT.write(&format!("{:?}", builder(ApiKeyLocation::Query)));
 
     let mut runs = 0;
-    for place in [ApiKeyLocation::Header, ApiKeyLocation::Bearer, ApiKeyLocation::Query] {
+    for location in [ApiKeyLocation::Header, ApiKeyLocation::Bearer, ApiKeyLocation::Query] {
         let clock: Arc<dyn Clock> =
             Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let memory = MemoryTransport::new(Arc::clone(&clock));
         let known: Value =
             serde_json::from_str(&memory.control(KEY, "faults", "").unwrap()).unwrap();
         let client =
-            builder(place).clock(clock).transport(Arc::new(memory.clone())).build().unwrap();
+            builder(location).clock(clock).transport(Arc::new(memory.clone())).build().unwrap();
         call_all(&client);
         for fault in faults(&known["known"]) {
             memory.control(KEY, "reset", "{}").unwrap();
@@ -149,16 +149,29 @@ fn the_key_is_shown_nowhere() {
         (200, &refusals[0], None),
         (200, &refusals[1], None),
     ];
-    for place in [ApiKeyLocation::Header, ApiKeyLocation::Query] {
-        let client = builder(place)
+    for location in [ApiKeyLocation::Header, ApiKeyLocation::Query] {
+        let client = builder(location)
             .base_url(server.url())
             .build()
             .unwrap()
             .with_timeout(Duration::from_millis(100));
         call_all(&client);
         for fault in [
-            "N06", "N08", "N09", "N10", "N12", "H01", "H02", "H04", "H06", "H07", "H12", "H13",
-            "H14", "B01", "B03",
+            "reply_lost",
+            "reply_truncated",
+            "unframed_reply",
+            "reply_timeout",
+            "reply_too_large",
+            "redirected",
+            "http_client_error",
+            "blocked_by_firewall",
+            "too_many_requests",
+            "server_error",
+            "invalid_http_head",
+            "invalid_framing",
+            "unexpected_encoding",
+            "json_truncated",
+            "invalid_utf8",
         ] {
             server
                 .control(KEY, "faults", &json!({"fault": fault, "times": 0}).to_string())
@@ -167,7 +180,8 @@ fn the_key_is_shown_nowhere() {
             server.control(KEY, "faults", r#"{"clear":true}"#).unwrap();
         }
         for (status, echo, location) in &echoes {
-            let mut rule = json!({"fault": if location.is_some() { "H01" } else { "H09" }, "times": 0, "status": status, "body": echo});
+            let fault = if location.is_some() { "redirected" } else { "html_page" };
+            let mut rule = json!({"fault": fault, "times": 0, "status": status, "body": echo});
             if let Some(location) = location {
                 rule["location"] = json!(location);
             }
@@ -186,15 +200,15 @@ fn the_key_is_shown_nowhere() {
         );
     }
 
-    let paper = PAPER.0.lock().unwrap();
-    let line = |key: &str| paper.lines().find(|line| line.contains(key)).map(str::to_owned);
-    assert!(paper.len() > 100_000, "the logger was asked: {} bytes", paper.len());
+    let output = OUTPUT.0.lock().unwrap();
+    let line = |key: &str| output.lines().find(|line| line.contains(key)).map(str::to_owned);
+    assert!(output.len() > 100_000, "only {} bytes were logged", output.len());
     assert_eq!((line(KEY), line(ENCODED)), (None, None));
 
     let private = PRIVATE.lock().unwrap();
     assert!(private.len() > 5, "{} codes and numbers", private.len());
     for line in &*LINES.lock().unwrap() {
-        let said = line.split(|c: char| !c.is_ascii_digit()).find(|word| private.contains(*word));
-        assert_eq!(said, None, "{line}");
+        let leaked = line.split(|c: char| !c.is_ascii_digit()).find(|word| private.contains(*word));
+        assert_eq!(leaked, None, "{line}");
     }
 }

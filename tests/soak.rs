@@ -1,8 +1,10 @@
-//! A long run of many users on a bad network, through the queue: memory and descriptors stay as they are, the ledger is
-//! balanced, and no code is lost. Alone in its process, for it measures that.
+//! A long run of many users on a bad network, through the queue: memory and descriptors do not
+//! grow, the ledger balances, and no code is lost. It is alone in its process because it measures
+//! the memory of the process.
 //!
-//! `tests/soak` runs it for twenty minutes, and ten before to warm up. `SASTAOTP_SOAK` is for how long users begin anew, in
-//! seconds; what they began is ended after that, within a minute. `SASTAOTP_SEED` decides what they do and what goes wrong.
+//! `tests/soak` runs it for twenty minutes after a warm-up of ten. `SASTAOTP_SOAK` is the time in
+//! seconds in which users start new purchases; they finish them within a minute after it.
+//! `SASTAOTP_SEED` decides the users' actions and the faults.
 
 #[path = "sandbox/http.rs"]
 #[allow(dead_code, reason = "shared with the tests of the sandbox")]
@@ -20,30 +22,56 @@ use serde_json::{Value, json};
 const KEY: &str = "stp_canary_of_the_soak";
 const USERS: usize = 24;
 const WORKERS: usize = 8;
-/// For how long users come and go before the measuring begins, in seconds: what a client remembers of its purchases and of
-/// what was lost goes back ten minutes.
+/// The warm-up in seconds: a client keeps its purchases and lost replies for ten minutes.
 const WARM_UP: u64 = 600;
-/// Below this many seconds the memory is shown and not judged: it takes a while to settle.
+/// A run of fewer seconds prints the growth of the memory and does not check it: the allocator
+/// needs some time to settle.
 const LONG: u64 = 300;
-/// What is bought: a code on the second poll, after a while, twice, never, and with the cancellation.
+/// The sandbox's services that users buy. Their codes arrive on the second poll, later, twice,
+/// never, or during the cancellation; the last loses the reply to the purchase.
 const SERVICES: [&str; 7] =
     ["zz_ok", "zz_ok", "tg", "zz_multi", "zz_never", "zz_cancel_race", "zz_lost_reply"];
-/// What goes wrong: the action, the fault and its variant.
-#[rustfmt::skip]
+/// The faults: the action that fails, the fault and its variant.
 const FAULTS: [(&str, &str, &str); 36] = [
-    ("getNumber", "N05", ""), ("getNumber", "N06", "fin"), ("getNumber", "N06", "rst"), ("getNumber", "N08", "body"),
-    ("getNumber", "N09", "cut"), ("getNumber", "H07", "html"), ("getNumber", "H07", "json"), ("getNumber", "H08", ""),
-    ("getNumber", "H10", "empty"), ("getNumber", "B01", ""), ("getNumber", "B04", ""), ("getNumber", "B10", "duplicate"),
-    ("getNumber", "H13", "two"), ("getNumber", "N15", ""), ("getNumber", "H11", ""), ("getNumber", "B12", "extra"),
-    ("getStatus", "N05", ""), ("getStatus", "N06", "rst"), ("getStatus", "N08", "header"), ("getStatus", "N09", "cut"),
-    ("getStatus", "H07", "empty"), ("getStatus", "H10", "empty"), ("getStatus", "B03", ""), ("getStatus", "H12", "garbled"),
-    ("getStatus", "S03", "waiting"), ("getStatus", "H05", ""),
-    ("setStatus", "N05", ""), ("setStatus", "N06", "rst"), ("setStatus", "H07", "json"), ("setStatus", "H10", "empty"),
-    ("getOrders", "N06", "fin"), ("getOrders", "H07", "html"), ("getOrders", "B01", ""),
-    ("getBalance", "N12", "body"), ("getBalance", "H14", "bomb"), ("getBalance", "B10", "deep"),
+    ("getNumber", "N05", ""),
+    ("getNumber", "N06", "fin"),
+    ("getNumber", "N06", "rst"),
+    ("getNumber", "N08", "body"),
+    ("getNumber", "N09", "cut"),
+    ("getNumber", "H07", "html"),
+    ("getNumber", "H07", "json"),
+    ("getNumber", "H08", ""),
+    ("getNumber", "H10", "empty"),
+    ("getNumber", "B01", ""),
+    ("getNumber", "B04", ""),
+    ("getNumber", "B10", "duplicate"),
+    ("getNumber", "H13", "two"),
+    ("getNumber", "N15", ""),
+    ("getNumber", "H11", ""),
+    ("getNumber", "B12", "extra"),
+    ("getStatus", "N05", ""),
+    ("getStatus", "N06", "rst"),
+    ("getStatus", "N08", "header"),
+    ("getStatus", "N09", "cut"),
+    ("getStatus", "H07", "empty"),
+    ("getStatus", "H10", "empty"),
+    ("getStatus", "B03", ""),
+    ("getStatus", "H12", "garbled"),
+    ("getStatus", "S03", "waiting"),
+    ("getStatus", "H05", ""),
+    ("setStatus", "N05", ""),
+    ("setStatus", "N06", "rst"),
+    ("setStatus", "H07", "json"),
+    ("setStatus", "H10", "empty"),
+    ("getOrders", "N06", "fin"),
+    ("getOrders", "H07", "html"),
+    ("getOrders", "B01", ""),
+    ("getBalance", "N12", "body"),
+    ("getBalance", "H14", "bomb"),
+    ("getBalance", "B10", "deep"),
 ];
 
-/// A number that looks random (xorshift).
+/// Pseudorandom numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -59,7 +87,7 @@ impl Random {
     }
 }
 
-/// The sandbox, in a process of its own: its memory is not the library's.
+/// The sandbox in a separate process, so that its memory does not count.
 struct Sandbox(Child);
 
 impl Sandbox {
@@ -80,14 +108,14 @@ impl Drop for Sandbox {
     }
 }
 
-/// What a user is waiting for.
+/// The operation that a user waits for.
 #[derive(Clone, Debug)]
-enum Doing {
+enum Pending {
     Buying,
     Waiting { id: String, more: bool, again: bool },
-    Asking { id: String },
-    SettleTask { id: String, tries: u32 },
-    ReconcileTask,
+    RequestingNext { id: String },
+    Settling { id: String, tries: u32 },
+    Reconciling,
     Reading,
 }
 
@@ -95,65 +123,71 @@ struct Soak<'a> {
     queue: &'a Queue,
     account: &'a Account,
     random: Random,
-    /// Whether users begin anew.
+    /// Whether users start new purchases.
     open: bool,
-    doing: HashMap<Ticket, Doing>,
-    /// The activations that somebody has taken up.
-    taken: HashSet<String>,
-    /// The codes that were reported, with their activation.
+    pending: HashMap<Ticket, Pending>,
+    /// The activations that a user has claimed.
+    claimed: HashSet<String>,
+    /// The codes that the queue reported, with their activation.
     codes: HashSet<(String, String)>,
-    /// The activations whose next code was awaited in vain: they are completed with the one before, and what comes in that
-    /// moment nobody asks for.
-    in_vain: HashSet<String>,
+    /// The activations whose next code did not arrive in time. A user completes such a number with
+    /// its first code, and no call reads a code that arrives in that moment.
+    next_code_missed: HashSet<String>,
     counts: [u64; 7],
 }
 
 const COUNTED: [&str; 7] =
-    ["bought", "refused", "unknown", "codes", "settled", "faults", "taken up as another's"];
+    ["bought", "refused", "unknown", "codes", "settled", "faults", "claimed by another user"];
 
 impl Soak<'_> {
-    fn submit(&mut self, operation: &Value, doing: Doing) {
+    fn submit(&mut self, operation: &Value, pending: Pending) {
         let ticket =
             self.queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap();
-        self.doing.insert(ticket, doing);
+        self.pending.insert(ticket, pending);
     }
 
-    /// Lets a user begin something.
+    /// Starts a user's next operation.
     fn begin(&mut self) {
-        // Of several candidates each is taken up, and each would bring a new user in the end.
-        if !self.open || self.doing.len() >= USERS {
+        // One reconciliation may claim several candidates, and each would end with a new user.
+        if !self.open || self.pending.len() >= USERS {
             return;
         }
         match self.random.below(10) {
             0..7 => {
                 let service = self.random.pick(&SERVICES);
-                let buy = json!({"op": "get_number", "service": service, "country": "22", "max_price": "100"});
-                self.submit(&buy, Doing::Buying);
+                let buy = json!({
+                    "op": "get_number",
+                    "service": service,
+                    "country": "22",
+                    "max_price": "100",
+                });
+                self.submit(&buy, Pending::Buying);
             }
-            7 => self.submit(&json!({"op": "get_balance"}), Doing::Reading),
-            8 => self.submit(&json!({"op": "get_orders", "limit": 20}), Doing::Reading),
-            _ => self.submit(&json!({"op": "get_prices", "service": "tg"}), Doing::Reading),
+            7 => self.submit(&json!({"op": "get_balance"}), Pending::Reading),
+            8 => self.submit(&json!({"op": "get_orders", "limit": 20}), Pending::Reading),
+            _ => self.submit(&json!({"op": "get_prices", "service": "tg"}), Pending::Reading),
         }
     }
 
-    /// Waits for a code. What comes after the end of a wait is lost where the number is completed, so the second wait is long.
+    /// Waits for a code. A code that arrives after a wait is lost if the user then completes the
+    /// number, so the second wait is long.
     fn wait(&mut self, id: &str, again: bool) {
         let timeout = if again { 20_000 } else { 1_000 * (3 + self.random.below(15)) };
         let more = !again && self.random.below(2) == 0;
         let wait = json!({"op": "wait_for_code", "id": id, "timeout_ms": timeout});
-        self.submit(&wait, Doing::Waiting { id: id.to_owned(), more, again });
+        self.submit(&wait, Pending::Waiting { id: id.to_owned(), more, again });
     }
 
     fn settle(&mut self, id: String, tries: u32) {
         self.submit(
             &json!({"op": "settle", "id": id, "on_too_early": "wait"}),
-            Doing::SettleTask { id, tries },
+            Pending::Settling { id, tries },
         );
     }
 
-    /// Takes up a number that was bought; `false` where somebody has it.
+    /// Claims a number that was bought. Returns `false` if another user has claimed it.
     fn claim(&mut self, id: &str) -> bool {
-        let new = self.taken.insert(id.to_owned());
+        let new = self.claimed.insert(id.to_owned());
         if new {
             self.counts[0] += 1;
             self.wait(id, false);
@@ -169,25 +203,27 @@ impl Soak<'_> {
         }
     }
 
-    /// Goes on with what a completion is for.
-    fn go_on(&mut self, completion: Completion) {
-        let doing = self.doing.remove(&completion.ticket).expect("each ticket is completed once");
+    /// Starts the operation that follows a completed one.
+    fn advance(&mut self, completion: Completion) {
+        let pending =
+            self.pending.remove(&completion.ticket).expect("each ticket is completed once");
         let result = completion.result.map(|json| serde_json::from_str::<Value>(&json).unwrap());
-        match (doing, result) {
-            (Doing::Buying, Ok(number)) => {
+        match (pending, result) {
+            (Pending::Buying, Ok(number)) => {
                 if !self.claim(number["id"].as_str().unwrap()) {
-                    // Somebody's lost purchase was looked for while this one, of the same, was on its way: it may have been either.
+                    // Another user reconciled an identical lost purchase while this one was in
+                    // flight, and claimed this number as a candidate.
                     self.counts[6] += 1;
                     self.begin();
                 }
             }
-            (Doing::Buying, Err(error)) if error.charge() == Charge::Unknown => {
+            (Pending::Buying, Err(error)) if error.charge() == Charge::Unknown => {
                 self.counts[2] += 1;
                 let intent: Value =
                     serde_json::from_str(&error.intent().unwrap().to_json()).unwrap();
-                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::ReconcileTask);
+                self.submit(&json!({"op": "reconcile", "intent": intent}), Pending::Reconciling);
             }
-            (Doing::ReconcileTask, Ok(found)) => {
+            (Pending::Reconciling, Ok(found)) => {
                 let candidates = found["candidates"].as_array().unwrap();
                 let mut found_new = false;
                 for order in candidates {
@@ -197,52 +233,52 @@ impl Soak<'_> {
                     self.begin();
                 }
             }
-            (Doing::ReconcileTask, Err(error)) => {
+            (Pending::Reconciling, Err(error)) => {
                 let intent: Value =
                     serde_json::from_str(&error.intent().expect("it is kept").to_json()).unwrap();
-                self.submit(&json!({"op": "reconcile", "intent": intent}), Doing::ReconcileTask);
+                self.submit(&json!({"op": "reconcile", "intent": intent}), Pending::Reconciling);
             }
-            (Doing::Waiting { id, more, .. }, Ok(sms)) => {
+            (Pending::Waiting { id, more, .. }, Ok(sms)) => {
                 self.report(&id, &sms["code"]);
                 if more {
                     self.submit(
                         &json!({"op": "request_next_code", "id": id}),
-                        Doing::Asking { id },
+                        Pending::RequestingNext { id },
                     );
                 } else {
                     self.settle(id, 1);
                 }
             }
-            (Doing::Asking { id }, Ok(_)) => self.wait(&id, true),
-            (Doing::Waiting { id, again: false, .. }, Err(_)) => self.settle(id, 1),
-            (Doing::Waiting { id, .. } | Doing::Asking { id }, Err(error)) => {
+            (Pending::RequestingNext { id }, Ok(_)) => self.wait(&id, true),
+            (Pending::Waiting { id, again: false, .. }, Err(_)) => self.settle(id, 1),
+            (Pending::Waiting { id, .. } | Pending::RequestingNext { id }, Err(error)) => {
                 if error.kind() != ErrorKind::Rejected {
-                    self.in_vain.insert(id.clone());
+                    self.next_code_missed.insert(id.clone());
                 }
                 self.settle(id, 1);
             }
-            (Doing::SettleTask { id, .. }, Ok(settlement)) => {
+            (Pending::Settling { id, .. }, Ok(settlement)) => {
                 self.report(&id, &settlement["code"]["code"]);
                 self.counts[4] += 1;
                 self.begin();
             }
-            (Doing::SettleTask { id, tries }, Err(error)) => {
+            (Pending::Settling { id, tries }, Err(error)) => {
                 assert!(tries < 20, "settling {id}: {error}");
                 self.settle(id, tries + 1);
             }
-            (Doing::Buying, Err(_)) => {
+            (Pending::Buying, Err(_)) => {
                 self.counts[1] += 1;
                 self.begin();
             }
-            (Doing::Reading, _) => self.begin(),
+            (Pending::Reading, _) => self.begin(),
         }
     }
 
     /// Makes the next requests of an action fail.
-    fn spoil(&mut self) {
-        // The sandbox keeps a hundred rules, those included that have done their work.
+    fn inject_fault(&mut self) {
+        // The sandbox keeps a hundred rules, used ones included.
         if self.counts[5].is_multiple_of(50) {
-            self.account.must("faults", r#"{"clear":true}"#);
+            self.account.control_ok("faults", r#"{"clear":true}"#);
         }
         let (action, fault, variant) = *self.random.pick(&FAULTS);
         let (nth, times) = (1 + self.random.below(3), 1 + self.random.below(2));
@@ -251,58 +287,63 @@ impl Soak<'_> {
         if !variant.is_empty() {
             rule["variant"] = json!(variant);
         }
-        self.account.must("faults", &rule.to_string());
+        self.account.control_ok("faults", &rule.to_string());
         self.counts[5] += 1;
     }
 
-    /// Runs all users for a while, and then until each has ended what it began.
+    /// Runs all users for `time`, then until each has finished its purchase.
     fn run(&mut self, time: Duration) {
         self.open = true;
         let start = Instant::now();
         for _ in 0..USERS {
             self.begin();
         }
-        let mut spoiled = start;
-        while !self.doing.is_empty() {
+        let mut last_fault = start;
+        while !self.pending.is_empty() {
             for completion in self.queue.take(16, Duration::from_millis(100)) {
-                self.go_on(completion);
+                self.advance(completion);
             }
-            if self.open && spoiled.elapsed() > Duration::from_millis(200) {
-                spoiled = Instant::now();
-                self.spoil();
+            if self.open && last_fault.elapsed() > Duration::from_millis(200) {
+                last_fault = Instant::now();
+                self.inject_fault();
             }
             if self.open && start.elapsed() > time {
                 self.open = false;
-                self.account.must("faults", r#"{"clear":true}"#);
+                self.account.control_ok("faults", r#"{"clear":true}"#);
             }
             assert!(
                 start.elapsed() < time + Duration::from_secs(240),
-                "left undone: {:?}",
-                self.doing
+                "unfinished: {:?}",
+                self.pending
             );
         }
     }
 
-    /// Lets each worker meet the largest replies: the allocator keeps what a thread once needed for them, and a worker that
-    /// only works when many ask at once may meet its first after an hour.
-    fn meet_the_largest(&mut self) {
-        let bomb = json!({"match": {"action": "getBalance"}, "fault": "H14", "variant": "bomb", "times": 0});
-        self.account.must("faults", &bomb.to_string());
+    /// Makes each worker read the largest replies. The allocator keeps the memory that a thread
+    /// once needed, and a worker that only runs under load might read its first large reply late.
+    fn read_largest_replies(&mut self) {
+        let bomb = json!({
+            "match": {"action": "getBalance"},
+            "fault": "H14",
+            "variant": "bomb",
+            "times": 0,
+        });
+        self.account.control_ok("faults", &bomb.to_string());
         for _ in 0..8 * WORKERS {
-            self.submit(&json!({"op": "get_balance"}), Doing::Reading);
-            self.submit(&json!({"op": "get_orders", "limit": 100}), Doing::Reading);
+            self.submit(&json!({"op": "get_balance"}), Pending::Reading);
+            self.submit(&json!({"op": "get_orders", "limit": 100}), Pending::Reading);
         }
-        while !self.doing.is_empty() {
+        while !self.pending.is_empty() {
             for completion in self.queue.take(16, Duration::from_millis(100)) {
-                self.go_on(completion);
+                self.advance(completion);
             }
         }
-        self.account.must("faults", r#"{"clear":true}"#);
+        self.account.control_ok("faults", r#"{"clear":true}"#);
     }
 
-    /// Compares what the service did with what was reported.
+    /// Compares the sandbox's ledger and history with the results that the queue reported.
     fn check(&self) {
-        let ledger = self.account.must("ledger", "");
+        let ledger = self.account.control_ok("ledger", "");
         let micros = |name: &str| {
             ledger[name].as_str().unwrap().parse::<sastaotp::Amount>().unwrap().micros()
         };
@@ -311,8 +352,8 @@ impl Soak<'_> {
             micros("balance"),
             "{ledger}"
         );
-        assert_eq!(ledger["charges"], self.counts[0], "what was charged is what was taken up");
-        let (mut spent, mut unasked) = (0, 0);
+        assert_eq!(ledger["charges"], self.counts[0], "each charge was claimed");
+        let (mut spent, mut unread) = (0, 0);
         for page in 1.. {
             let text =
                 self.account.plain(&format!("action=getOrders&limit=100&page={page}&format=json"));
@@ -321,16 +362,16 @@ impl Soak<'_> {
                 found["orders"].as_array().or_else(|| found["data"].as_array()).expect(&text);
             for order in orders {
                 let id = order["activation_id"].as_str().unwrap();
-                assert!(self.taken.contains(id), "{order} was bought, and nobody knows");
+                assert!(self.claimed.contains(id), "{order} was bought, but no result reported it");
                 assert_ne!(order["status"], "pending", "{order} is not settled");
                 let code = ["code", "sms", "otp"].iter().find_map(|name| order[*name].as_str());
                 if let Some(code) = code.filter(|code| !code.is_empty()) {
                     let reported = self.codes.contains(&(id.to_owned(), code.to_owned()));
                     assert!(
-                        reported || self.in_vain.contains(id),
+                        reported || self.next_code_missed.contains(id),
                         "{order} has a code that was not reported"
                     );
-                    unasked += u64::from(!reported);
+                    unread += u64::from(!reported);
                     spent += 1;
                 }
             }
@@ -338,15 +379,15 @@ impl Soak<'_> {
                 break;
             }
         }
-        assert!(spent > 0, "no order has a code: what was compared?");
+        assert!(spent > 0, "no order has a code");
         println!(
-            "{unasked} of {spent} codes came as their number was completed after a wait in vain"
+            "{unread} of {spent} codes arrived while their number was completed after a missed wait"
         );
-        assert!(unasked * 100 <= spent, "too many for a chance");
+        assert!(unread * 100 <= spent, "more than one in a hundred");
         let kept = ledger["charges"].as_u64().unwrap() - ledger["refunds"].as_u64().unwrap();
         assert_eq!(
             kept, spent,
-            "what brought a code is paid for, and all else is refunded: {ledger}"
+            "numbers with a code are paid for, all others are refunded: {ledger}"
         );
     }
 }
@@ -363,7 +404,7 @@ fn descriptors() -> usize {
 
 #[test]
 #[ignore = "takes minutes: tests/soak"]
-fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
+fn memory_does_not_grow_and_no_code_is_lost() {
     let number = |name: &str, otherwise| {
         std::env::var(name).map_or(otherwise, |text| text.parse::<u64>().unwrap())
     };
@@ -371,7 +412,7 @@ fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
     let descriptors_before = descriptors();
     let (sandbox, port) = Sandbox::start();
     let account = Account::new(port, KEY);
-    account.must("seed", r#"{"wallet":"10000000"}"#);
+    account.control_ok("seed", r#"{"wallet":"10000000"}"#);
     let url = format!("http://127.0.0.1:{port}/stubs/handler_api.php");
     let client = Client::builder().api_key(KEY).base_url(url).seed(seed).build().unwrap();
     let queue = Queue::with_workers(&client, WORKERS).unwrap();
@@ -380,20 +421,20 @@ fn memory_and_descriptors_stay_as_they_are_and_no_code_is_lost() {
         account: &account,
         random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
         open: false,
-        doing: HashMap::new(),
-        // What this program keeps itself must not look like a growth of the library: tables that need not grow, and that are
-        // small enough for each of their pages to be in use when the measuring begins.
-        taken: HashSet::with_capacity(1 << 12),
+        pending: HashMap::new(),
+        // These tables must not look like growth of the library. They never need to grow, and they
+        // are so small that each of their pages is in use when the measurement starts.
+        claimed: HashSet::with_capacity(1 << 12),
         codes: HashSet::with_capacity(1 << 12),
-        in_vain: HashSet::with_capacity(1 << 9),
+        next_code_missed: HashSet::with_capacity(1 << 9),
         counts: [0; 7],
     };
     soak.run(Duration::from_secs(WARM_UP.min(seconds / 2)));
-    soak.meet_the_largest();
-    let (warm, strings) = (resident(), soak.taken.len() + soak.codes.len());
+    soak.read_largest_replies();
+    let (warm, strings) = (resident(), soak.claimed.len() + soak.codes.len());
     soak.run(Duration::from_secs(seconds));
-    // The ids and codes in the two sets above, and their heap blocks.
-    let own = i64::try_from(soak.taken.len() + soak.codes.len() - strings).unwrap() * 64;
+    // The ids and codes in the sets above take 64 bytes each on the heap.
+    let own = i64::try_from(soak.claimed.len() + soak.codes.len() - strings).unwrap() * 64;
     let growth = resident() - warm - own;
     let counts: Vec<String> =
         COUNTED.iter().zip(soak.counts).map(|(name, count)| format!("{count} {name}")).collect();

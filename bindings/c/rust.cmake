@@ -1,55 +1,73 @@
-# Finds cargo and rustc, and asks rustc what a static library needs.
+# Finds cargo and rustc, compiles bindings/build_native.rs, and reads the names that it prints.
 
-find_program(SASTAOTP_CARGO cargo HINTS ENV CARGO_HOME "$ENV{HOME}/.cargo" PATH_SUFFIXES bin DOC "cargo")
+find_program(SASTAOTP_CARGO cargo
+    HINTS ENV CARGO_HOME "$ENV{HOME}/.cargo" PATH_SUFFIXES bin DOC "cargo")
 if(NOT SASTAOTP_CARGO)
     message(FATAL_ERROR
-        "sastaotp: cargo is missing: install Rust ${SASTAOTP_RUST_VERSION} or newer (https://rustup.rs), "
-        "or say where it is with -DSASTAOTP_CARGO=/path/to/cargo")
+        "sastaotp: cargo is missing: install Rust ${SASTAOTP_RUST_VERSION} or newer "
+        "(https://rustup.rs), or set -DSASTAOTP_CARGO=/path/to/cargo")
 endif()
 get_filename_component(cargo_folder "${SASTAOTP_CARGO}" DIRECTORY)
 find_program(SASTAOTP_RUSTC rustc HINTS "${cargo_folder}" DOC "rustc")
 if(NOT SASTAOTP_RUSTC)
     message(FATAL_ERROR
-        "sastaotp: rustc is missing: install Rust ${SASTAOTP_RUST_VERSION} or newer (https://rustup.rs), "
-        "or say where it is with -DSASTAOTP_RUSTC=/path/to/rustc")
+        "sastaotp: rustc is missing: install Rust ${SASTAOTP_RUST_VERSION} or newer "
+        "(https://rustup.rs), or set -DSASTAOTP_RUSTC=/path/to/rustc")
 endif()
 mark_as_advanced(SASTAOTP_CARGO SASTAOTP_RUSTC)
 
-# In the checkout, because rustup may choose another toolchain there.
+# Runs a command in the checkout, because rustup may choose another toolchain there.
+function(sastaotp_run variable)
+    execute_process(COMMAND ${ARGN} WORKING_DIRECTORY "${SASTAOTP_ROOT}"
+        OUTPUT_VARIABLE text ERROR_VARIABLE complaint RESULT_VARIABLE failed)
+    if(failed)
+        list(JOIN ARGN " " command)
+        message(FATAL_ERROR "sastaotp: ${command} failed: ${complaint}")
+    endif()
+    set(${variable} "${text}" PARENT_SCOPE)
+endfunction()
+
 foreach(program IN ITEMS "${SASTAOTP_CARGO}" "${SASTAOTP_RUSTC}")
-    execute_process(COMMAND "${program}" -vV WORKING_DIRECTORY "${SASTAOTP_ROOT}"
-        OUTPUT_VARIABLE about ERROR_VARIABLE complaint RESULT_VARIABLE failed)
-    if(failed OR NOT about MATCHES "release: ([0-9.]+)")
-        message(FATAL_ERROR "sastaotp: ${program} -vV failed: ${complaint}")
+    sastaotp_run(about "${program}" -vV)
+    if(NOT about MATCHES "release: ([0-9.]+)")
+        message(FATAL_ERROR "sastaotp: ${program} -vV prints no release: ${about}")
     endif()
     if(CMAKE_MATCH_1 VERSION_LESS SASTAOTP_RUST_VERSION)
         message(FATAL_ERROR
-            "sastaotp: ${program} is ${CMAKE_MATCH_1}, which is too old: "
-            "install Rust ${SASTAOTP_RUST_VERSION} or newer (https://rustup.rs), or update it with `rustup update`")
+            "sastaotp: ${program} is ${CMAKE_MATCH_1}, which is too old: install Rust "
+            "${SASTAOTP_RUST_VERSION} or newer (https://rustup.rs), or run `rustup update`")
     endif()
-    string(REGEX MATCH "host: ([^\r\n]+)" host "${about}")
-    set(host "${CMAKE_MATCH_1}")
 endforeach()
-set(SASTAOTP_RUST_TARGET_USED "${SASTAOTP_RUST_TARGET}")
-if(NOT SASTAOTP_RUST_TARGET_USED)
-    set(SASTAOTP_RUST_TARGET_USED "${host}")
+
+set(builder "${CMAKE_CURRENT_BINARY_DIR}/build_native")
+sastaotp_run(ignored "${SASTAOTP_RUSTC}" --edition 2024 -o "${builder}"
+    "${SASTAOTP_ROOT}/bindings/build_native.rs")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+    "${SASTAOTP_ROOT}/bindings/build_native.rs"
+    "${SASTAOTP_ROOT}/Cargo.toml"
+    "${SASTAOTP_ROOT}/src/capi/version.rs")
+
+set(environment "CARGO=${SASTAOTP_CARGO}" "RUSTC=${SASTAOTP_RUSTC}")
+if(CMAKE_OSX_DEPLOYMENT_TARGET)
+    list(APPEND environment "MACOSX_DEPLOYMENT_TARGET=${CMAKE_OSX_DEPLOYMENT_TARGET}")
+endif()
+set(build_native "${CMAKE_COMMAND}" -E env ${environment} "${builder}" --root "${SASTAOTP_ROOT}")
+if(SASTAOTP_RUST_TARGET)
+    list(APPEND build_native --target "${SASTAOTP_RUST_TARGET}")
+endif()
+if(SASTAOTP_BUILD_SHARED)
+    list(APPEND build_native --shared)
+endif()
+if(SASTAOTP_BUILD_STATIC)
+    list(APPEND build_native --static)
 endif()
 
-# What Rust's standard library needs of the system. The crates add nothing to it: `tests/c/install` links with this alone.
-set(SASTAOTP_NATIVE_LIBRARIES "")
-if(SASTAOTP_BUILD_STATIC)
-    set(probe "${CMAKE_CURRENT_BINARY_DIR}/native")
-    file(WRITE "${probe}/native.rs" "")
-    execute_process(
-        COMMAND "${SASTAOTP_RUSTC}" --crate-type staticlib --target "${SASTAOTP_RUST_TARGET_USED}"
-            --print native-static-libs --out-dir "${probe}" "${probe}/native.rs"
-        WORKING_DIRECTORY "${SASTAOTP_ROOT}"
-        OUTPUT_QUIET ERROR_VARIABLE about RESULT_VARIABLE failed)
-    if(failed OR NOT about MATCHES "native-static-libs:([^\r\n]*)")
-        message(FATAL_ERROR "sastaotp: rustc cannot build for ${SASTAOTP_RUST_TARGET_USED}: ${about}"
-            "`rustup target add ${SASTAOTP_RUST_TARGET_USED}` may help")
+sastaotp_run(printed ${build_native} --print)
+string(REGEX MATCHALL "[^\r\n]+" printed "${printed}")
+foreach(line IN LISTS printed)
+    if(line MATCHES "^([a-z_]+)=(.*)$")
+        string(TOUPPER "${CMAKE_MATCH_1}" key)
+        set(SASTAOTP_${key} "${CMAKE_MATCH_2}")
     endif()
-    separate_arguments(SASTAOTP_NATIVE_LIBRARIES UNIX_COMMAND "${CMAKE_MATCH_1}")
-    list(REMOVE_DUPLICATES SASTAOTP_NATIVE_LIBRARIES)
-    file(REMOVE_RECURSE "${probe}")
-endif()
+endforeach()
+separate_arguments(SASTAOTP_NATIVE_LIBRARIES UNIX_COMMAND "${SASTAOTP_NATIVE_LIBRARIES}")

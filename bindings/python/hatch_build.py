@@ -1,7 +1,7 @@
-"""Builds the shared library and the sandbox program with cargo, and puts them into a wheel that says what it runs on.
+"""The build hook of hatchling: compiles the Rust library and sandbox program into the wheel.
 
-The Rust sources are those of the checkout, or of the source distribution, which has them under ``rust``.
-``SASTAOTP_LIBRARY`` and ``SASTAOTP_SANDBOX`` name files that were built before.
+The Rust sources are those of the checkout; a source distribution has them in its folder ``rust``.
+If ``SASTAOTP_LIBRARY`` and ``SASTAOTP_SANDBOX`` name built files, those are packed instead.
 """
 
 from __future__ import annotations
@@ -13,35 +13,45 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+#: The name that the package loads.
 LIBRARY = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
 PROGRAM = "sastaotp-sandbox"
-#: What cargo needs of the checkout; Cargo.toml names the tests and examples too.
-RUST = ("Cargo.toml", "Cargo.lock", "build.rs", "README.md", "src", "include", "tests", "examples")
-#: As bindings/c links it: a library with thread-locals must stay loaded.
-LINK = [] if sys.platform == "darwin" else ["-Clink-arg=-Wl,-soname,libsastaotp.so.0", "-Clink-arg=-Wl,-z,nodelete"]
+#: The parts of the checkout that cargo needs. Cargo.toml also names the tests and examples.
+RUST_SOURCES = (
+    "Cargo.toml",
+    "Cargo.lock",
+    "bindings/build_native.rs",
+    "build.rs",
+    "README.md",
+    "src",
+    "include",
+    "tests",
+    "examples",
+)
 
 
 class BuildHook(BuildHookInterface[Any]):
-    """What hatchling calls before it packs."""
+    """Adds the compiled files to a wheel, and the Rust sources to a source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Adds the files that are not in this folder."""
+        """Add the files. hatchling calls this before it packs."""
         here = Path(self.root)
         rust = here / "rust" if (here / "rust").is_dir() else here.parents[1]
         force_include: dict[str, str] = build_data["force_include"]
         if self.target_name == "sdist":
-            force_include.update({str(rust / name): f"rust/{name}" for name in RUST})
+            force_include.update({str(rust / name): f"rust/{name}" for name in RUST_SOURCES})
             return
         if version == "editable" and os.environ.get("SASTAOTP_LIBRARY"):
             return
-        library, program = build(rust)
+        library, program = find_or_build(rust)
         if version == "editable":
-            # The package finds them where cargo put them.
+            # The package loads the files from cargo's target folder.
             return
         force_include[str(library)] = f"sastaotp/_bundle/{LIBRARY}"
         force_include[str(program)] = f"sastaotp/_bundle/{PROGRAM}"
@@ -49,36 +59,61 @@ class BuildHook(BuildHookInterface[Any]):
         build_data["tag"] = f"py3-none-{platform_tag([library, program])}"
 
 
-def build(rust: Path) -> tuple[Path, Path]:
-    """The library and the program: built before, or by cargo."""
-    named = [os.environ.get("SASTAOTP_LIBRARY"), os.environ.get("SASTAOTP_SANDBOX")]
-    if all(named):
-        return Path(str(named[0])), Path(str(named[1]))
-    cargo = shutil.which("cargo") or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+def find_or_build(rust: Path) -> tuple[Path, Path]:
+    """Return the paths of the library and the program, and build them unless both are given."""
+    library = os.environ.get("SASTAOTP_LIBRARY")
+    program = os.environ.get("SASTAOTP_SANDBOX")
+    if library and program:
+        return Path(library), Path(program)
+    return build_native(rust)
+
+
+def build_native(rust: Path) -> tuple[Path, Path]:
+    """Build the library and the program, and return their paths."""
+    cargo = shutil.which("cargo")
+    if cargo is None:
+        cargo = shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
     if cargo is None:
         sys.exit(
-            "sastaotp: cargo is missing, and this installation builds a library in Rust: "
+            "building sastaotp: cargo is missing: "
             "install Rust 1.88 or newer (https://rustup.rs), then try again"
         )
-    target = rust / os.environ.get("CARGO_TARGET_DIR", "target")
-    common = ["--release", "--locked", "--manifest-path", str(rust / "Cargo.toml"), "--target-dir", str(target)]
-    for command in (
-        [cargo, "rustc", *common, "--lib", "--features", "capi", "--crate-type", "cdylib", "--", *LINK],
-        [cargo, "build", *common, "--features", "sandbox", "--bin", PROGRAM],
-    ):
-        if subprocess.run(command, check=False).returncode != 0:
-            sys.exit(f"sastaotp: cargo could not build it; the command was {' '.join(command)}")
-    return target / "release" / LIBRARY, target / "release" / PROGRAM
+    rustc = shutil.which("rustc", path=str(Path(cargo).parent)) or "rustc"
+    environment = {**os.environ, "CARGO": cargo, "RUSTC": rustc}
+    with tempfile.TemporaryDirectory() as folder:
+        builder = str(Path(folder) / "build_native")
+        compiler = [rustc, "--edition", "2024", "-o", builder, "bindings/build_native.rs"]
+        run(compiler, rust, environment)
+        printed = run([builder, "--program", PROGRAM], rust, environment)
+    paths = dict(line.split("=", 1) for line in printed.splitlines())
+    return Path(paths["shared"]), Path(paths[f"program.{PROGRAM}"])
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Run a command in a folder and return its output."""
+    result = subprocess.run(
+        command, check=False, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    if result.returncode != 0:
+        sys.exit(
+            f"building sastaotp: {command[0]} ended with status {result.returncode}: "
+            "fix the errors above, then try again"
+        )
+    return result.stdout
 
 
 def platform_tag(files: list[Path]) -> str:
-    """The platform that the files run on: with glibc, the oldest that has every symbol they ask for."""
+    """Return the platform tag: with glibc, the oldest version that has every symbol in use."""
     if not sys.platform.startswith("linux"):
         return re.sub(r"[-.]", "_", sysconfig.get_platform())
-    needed = [(int(a), int(b)) for file in files for a, b in re.findall(rb"GLIBC_(\d+)\.(\d+)", file.read_bytes())]
+    versions = [
+        (int(major), int(minor))
+        for file in files
+        for major, minor in re.findall(rb"GLIBC_(\d+)\.(\d+)", file.read_bytes())
+    ]
     machine = platform.machine()
-    if not needed:
+    if not versions:
         return f"linux_{machine}"
-    # glibc 2.17 is the oldest that the tag can name.
-    major, minor = max(*needed, (2, 17))
+    # The tag exists from glibc 2.17 on.
+    major, minor = max(*versions, (2, 17))
     return f"manylinux_{major}_{minor}_{machine}"

@@ -1,4 +1,4 @@
-//! The program `sastaotp-sandbox`: the sandbox on a port of 127.0.0.1, until it is ended.
+//! The program `sastaotp-sandbox`: serves the sandbox on a port of 127.0.0.1 until it is stopped.
 
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
@@ -7,18 +7,19 @@ use std::thread;
 use sastaotp::sandbox::Server;
 
 const HELP: &str = "\
-The SastaOTP service for tests and first steps, on 127.0.0.1: no account, no money.
+Serves a sandbox of the SastaOTP service on 127.0.0.1, for tests and first steps. It needs no
+account and costs no money.
 
 Usage: sastaotp-sandbox [--port PORT] [--until-eof]
 
-  --port PORT  listen on this port; 0, the default, takes a free one
-  --until-eof  end when the standard input does: with the program that holds its other end
+  --port PORT  listen on this port; 0, the default, picks a free one
+  --until-eof  exit when the standard input ends, together with the program that started this one
   --version    print the version
-  --help       print this
+  --help       print this help
 
 When it is ready it prints one line, SASTAOTP_URL=http://127.0.0.1:PORT/stubs/handler_api.php, and
-serves until it is ended. Any API key works; each has a wallet and orders of its own. A browser shows
-them at http://127.0.0.1:PORT/, and sends SMS by hand.
+serves until it is stopped. Any API key works; each has its own wallet and orders. Open
+http://127.0.0.1:PORT/ in a browser to see them and to send SMS.
 ";
 
 fn main() -> ExitCode {
@@ -47,25 +48,20 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), (u8, String)> 
             other => match other.strip_prefix("--port=") {
                 Some(value) => value.to_string(),
                 None => {
-                    return Err((
-                        2,
-                        format!(
-                            "the argument {other:?} is unknown; --help lists those that are known"
-                        ),
-                    ));
+                    return Err((2, format!("unknown argument {other:?}: see --help")));
                 }
             },
         };
         port = value
             .parse()
-            .map_err(|_| (2, format!("--port takes a number from 0 to 65535, not {value:?}")))?;
+            .map_err(|_| (2, format!("invalid --port {value:?}: use a number from 0 to 65535")))?;
     }
     let server = Server::start(port)
         .map_err(|error| (1, format!("listening on 127.0.0.1:{port}: {error}")))?;
     print(&format!("SASTAOTP_URL={}\n", server.url()))?;
     if until_eof {
         thread::spawn(|| {
-            // An input that cannot be read has no other end.
+            // If the input cannot be read, the other program has already exited.
             let _ = io::copy(&mut io::stdin(), &mut io::sink());
             process::exit(0);
         });

@@ -1,15 +1,15 @@
-//! One number: its state, its codes, and how it is settled.
+//! A number that was bought: its status, its codes, and its settlement.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
 use std::time::Duration;
 
 use super::boundary::{
-    Object, call, free, given, given_mut, look, look_into, make, millis as duration, new,
-    no_constant, time,
+    Object, call, create, duration, free, new_object, read_into, read_or, required, required_mut,
+    unix_millis, unknown_constant,
 };
 use super::c_strings::{WithCStrings, c_string};
-use super::cancel_token::{sastaotp_cancel_token, token};
+use super::cancel_token::{as_token, sastaotp_cancel_token};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::number::sastaotp_purchase;
@@ -18,11 +18,11 @@ use super::status::{sastaotp_activation_status, sastaotp_sms};
 use crate::order_state::Ending;
 use crate::{Activation, Amount, OnTooEarly, Result, Settlement, SettlementState, WaitOptions};
 
-/// A number that was bought. Any number of threads may use it at once. Freeing it does nothing to the order: see
-/// sastaotp_lease for one that settles itself.
+/// A number that was bought. Any number of threads may use it at once. Freeing it does not change
+/// the order; a sastaotp_lease settles its order.
 pub struct sastaotp_activation {
     activation: ForkGuarded<Activation>,
-    /// These never change, and a forked child may read them.
+    /// This and the following fields never change, so a forked child may read them.
     id: CString,
     phone_number: Option<CString>,
     purchase: Option<sastaotp_purchase>,
@@ -46,12 +46,12 @@ impl sastaotp_activation {
     }
 }
 
-/// The activation behind an argument, in the process that took it up.
-unsafe fn activation<'a>(argument: *const sastaotp_activation) -> Result<&'a Activation> {
-    given(argument)?.activation.given::<sastaotp_activation>()
+/// Borrows the activation of an argument; fails in another process than the one that created it.
+unsafe fn as_activation<'a>(argument: *const sastaotp_activation) -> Result<&'a Activation> {
+    required(argument)?.activation.required::<sastaotp_activation>()
 }
 
-/// How to wait for a code, where the defaults are not right. A builder: one thread at a time. Waits copy what they need.
+/// Options for waiting for a code. A builder: one thread at a time. A wait copies the options.
 #[derive(Default)]
 pub struct sastaotp_wait_options {
     interval: Option<Duration>,
@@ -76,14 +76,14 @@ impl sastaotp_wait_options {
     }
 }
 
-/// What settling does when the service does not let the order be cancelled yet.
+/// The reaction of a settle if the service does not allow cancelling the order yet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_on_too_early(pub i32);
 
-/// Fail with SASTAOTP_TOO_EARLY; sastaotp_error_retry_after_ms says when to try again.
+/// Fail with SASTAOTP_TOO_EARLY; sastaotp_error_retry_after_ms returns how long to wait.
 pub const SASTAOTP_ON_TOO_EARLY_FAIL: sastaotp_on_too_early = sastaotp_on_too_early(0);
-/// Wait until it may be cancelled, and take a code that comes meanwhile.
+/// Wait until cancelling is allowed, and complete the order if a code arrives meanwhile.
 pub const SASTAOTP_ON_TOO_EARLY_WAIT: sastaotp_on_too_early = sastaotp_on_too_early(1);
 
 impl sastaotp_on_too_early {
@@ -91,26 +91,26 @@ impl sastaotp_on_too_early {
         match self {
             SASTAOTP_ON_TOO_EARLY_FAIL => Ok(OnTooEarly::Fail),
             SASTAOTP_ON_TOO_EARLY_WAIT => Ok(OnTooEarly::Wait),
-            Self(value) => Err(no_constant("early", value)),
+            Self(value) => Err(unknown_constant("on_too_early", value)),
         }
     }
 }
 
-/// How an activation ended, as far as it is known.
+/// How an activation ended, as far as is known.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_ending(pub i32);
 
-/// It did not, as far as it is known.
+/// The activation has not ended, as far as is known.
 pub const SASTAOTP_ENDING_NONE: sastaotp_ending = sastaotp_ending(0);
-/// It was completed.
+/// The order was completed.
 pub const SASTAOTP_ENDING_COMPLETED: sastaotp_ending = sastaotp_ending(1);
-/// It was cancelled, by its owner or by the service.
+/// The order was cancelled, by its owner or by the service.
 pub const SASTAOTP_ENDING_CANCELLED: sastaotp_ending = sastaotp_ending(2);
-/// Its time was over.
+/// The order expired.
 pub const SASTAOTP_ENDING_EXPIRED: sastaotp_ending = sastaotp_ending(3);
 
-/// How an order was closed. Immutable: any thread may read it.
+/// The result of closing an order. Immutable.
 pub struct sastaotp_settlement {
     settlement: WithCStrings<Settlement>,
     code: Option<sastaotp_sms>,
@@ -125,118 +125,120 @@ impl sastaotp_settlement {
     }
 }
 
-/// What became of an order.
+/// The state of an order after it was settled.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_settled(pub i32);
 
-/// Completed; its price is spent.
+/// Completed: the price is spent.
 pub const SASTAOTP_SETTLED_COMPLETED: sastaotp_settled = sastaotp_settled(0);
-/// Cancelled; its price is refunded.
+/// Cancelled: the price is refunded.
 pub const SASTAOTP_SETTLED_CANCELLED: sastaotp_settled = sastaotp_settled(1);
-/// Not cancelled: a code came first. The order is open; complete it.
+/// Not cancelled, because a code arrived first. The order is still open: complete it.
 pub const SASTAOTP_SETTLED_CODE_ARRIVED: sastaotp_settled = sastaotp_settled(2);
-/// It was over before.
+/// The order had already ended.
 pub const SASTAOTP_SETTLED_ALREADY_OVER: sastaotp_settled = sastaotp_settled(3);
 
-/// Returns the id for the other calls, and for sastaotp_client_activation in a later run.
-///
-/// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
+/// Returns the id for the other calls, and for sastaotp_client_activation in a later run. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_id(
     activation: *const sastaotp_activation,
 ) -> *const c_char {
-    look(activation, null(), |it| it.id.as_ptr())
+    read_or(activation, null(), |activation| activation.id.as_ptr())
 }
 
-/// Returns the phone number as the service wrote it; NULL for an activation that was taken up by its id.
-///
-/// NULL gives NULL. The text is the activation's. Any thread. Since 0.1.0.
+/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(
     activation: *const sastaotp_activation,
 ) -> *const c_char {
-    look(activation, null(), |it| it.phone_number.as_ref().map_or(null(), |number| number.as_ptr()))
+    read_or(activation, null(), |activation| {
+        activation.phone_number.as_ref().map_or(null(), |number| number.as_ptr())
+    })
 }
 
-/// Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the service did not say.
-///
-/// NULL as activation gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the amount charged, in micro-rupees. Returns false if the service did not report it.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_price(
     activation: *const sastaotp_activation,
     micros: *mut i64,
 ) -> bool {
-    look_into(activation, micros, |it| it.purchase.as_ref()?.0.price.map(Amount::micros))
+    read_into(activation, micros, |activation| {
+        activation.purchase.as_ref()?.0.price.map(Amount::micros)
+    })
 }
 
-/// Tells when the order expires, in milliseconds since 1970. Returns false, and writes nothing, where the service did not say.
-///
-/// NULL as activation gives false; NULL as millis only asks. Any thread. Since 0.1.0.
+/// Writes when the order expires, in milliseconds since 1970. Returns false if the service did not
+/// report it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_expires_at_ms(
     activation: *const sastaotp_activation,
     millis: *mut i64,
 ) -> bool {
-    look_into(activation, millis, |it| it.activation.get()?.expires_at().map(time))
+    read_into(activation, millis, |activation| {
+        activation.activation.get()?.expires_at().map(unix_millis)
+    })
 }
 
-/// Returns what the reply to the purchase said; NULL for an activation that was taken up by its id.
-///
-/// The purchase is the activation's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the reply to the purchase. Returns NULL if the activation was claimed by its id. The
+/// purchase belongs to the activation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_purchase(
     activation: *const sastaotp_activation,
 ) -> *const sastaotp_purchase {
-    look(activation, null(), |it| it.purchase.as_ref().map_or(null(), std::ptr::from_ref))
+    read_or(activation, null(), |activation| {
+        activation.purchase.as_ref().map_or(null(), std::ptr::from_ref)
+    })
 }
 
-/// Returns the code that came and was not asked to be replaced; NULL where there is none. Sends nothing.
-///
-/// The message is yours: sastaotp_sms_free. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the code that arrived, unless the next one was requested since. Returns NULL if there is
+/// none. The caller owns the result: free it with sastaotp_sms_free. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_code(
     activation: *const sastaotp_activation,
 ) -> *mut sastaotp_sms {
-    look(activation, null_mut(), |it| {
-        let sms = it.activation.get().and_then(Activation::code);
-        sms.map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
+    read_or(activation, null_mut(), |activation| {
+        let sms = activation.activation.get().and_then(Activation::code);
+        sms.map_or(null_mut(), |sms| pointer::into_raw(sastaotp_sms::new(sms)))
     })
 }
 
-/// Returns how many codes came so far. Sends nothing.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of codes that have arrived so far. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_code_count(
     activation: *const sastaotp_activation,
 ) -> usize {
-    look(activation, 0, |it| it.activation.get().map_or(0, |it| it.codes().len()))
+    read_or(activation, 0, |activation| {
+        activation.activation.get().map_or(0, |activation| activation.codes().len())
+    })
 }
 
-/// Returns the code at an index from 0, oldest first; NULL behind the end. Sends nothing.
-///
-/// The message is yours: sastaotp_sms_free. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the code at an index, oldest first. Returns NULL if the index is out of range. The
+/// caller owns the result: free it with sastaotp_sms_free. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_code_at(
     activation: *const sastaotp_activation,
     index: usize,
 ) -> *mut sastaotp_sms {
-    look(activation, null_mut(), |it| {
-        let sms = it.activation.get().and_then(|it| it.codes().into_iter().nth(index));
-        sms.map_or(null_mut(), |sms| pointer::hand_over(sastaotp_sms::new(sms)))
+    read_or(activation, null_mut(), |activation| {
+        let sms = activation
+            .activation
+            .get()
+            .and_then(|activation| activation.codes().into_iter().nth(index));
+        sms.map_or(null_mut(), |sms| pointer::into_raw(sastaotp_sms::new(sms)))
     })
 }
 
-/// Returns how the order ended, as far as it is known. Sends nothing.
-///
-/// NULL gives SASTAOTP_ENDING_NONE. Any thread. Since 0.1.0.
+/// Returns how the order ended, as far as is known. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_ending(
     activation: *const sastaotp_activation,
 ) -> sastaotp_ending {
-    look(activation, SASTAOTP_ENDING_NONE, |it| {
-        match it.activation.get().and_then(Activation::ending) {
+    read_or(activation, SASTAOTP_ENDING_NONE, |activation| {
+        match activation.activation.get().and_then(Activation::ending) {
             None => SASTAOTP_ENDING_NONE,
             Some(Ending::Completed) => SASTAOTP_ENDING_COMPLETED,
             Some(Ending::Cancelled) => SASTAOTP_ENDING_CANCELLED,
@@ -245,27 +247,26 @@ pub unsafe extern "C" fn sastaotp_activation_ending(
     })
 }
 
-/// Makes a handle of the same activation whose calls `cancel` ends.
+/// Creates a handle of the same activation whose calls `token` can cancel.
 ///
-/// `*handle` is yours: sastaotp_activation_free, in any order with the activation and the token. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Free `*handle` with sastaotp_activation_free, in any order with the activation and the token.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_with_cancel(
     activation: *const sastaotp_activation,
-    cancel: *const sastaotp_cancel_token,
+    token: *const sastaotp_cancel_token,
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || {
-        Ok(sastaotp_activation::new(self::activation(activation)?.with_cancel(token(cancel)?)))
+    create(handle, error, || {
+        Ok(sastaotp_activation::new(as_activation(activation)?.with_cancel(as_token(token)?)))
     })
 }
 
-/// Makes a handle of the same activation whose calls return within a time. A wait, and a settle that waits out,
-/// have times of their own.
+/// Creates a handle of the same activation whose calls last at most `millis` milliseconds. A wait
+/// and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own durations.
 ///
-/// `*handle` is yours: sastaotp_activation_free, in any order with the activation. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Free `*handle` with sastaotp_activation_free, in any order with the activation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
     activation: *const sastaotp_activation,
@@ -273,37 +274,34 @@ pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
     handle: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || {
-        Ok(sastaotp_activation::new(self::activation(activation)?.with_timeout(duration(millis))))
+    create(handle, error, || {
+        Ok(sastaotp_activation::new(as_activation(activation)?.with_timeout(duration(millis))))
     })
 }
 
-/// Asks the service once for the state. A code that comes back is kept. Action getStatus.
+/// Reads the status once. If it contains a code, the activation keeps the code. Action getStatus.
 ///
-/// `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
-/// with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_get_status(
     activation: *const sastaotp_activation,
-    state: *mut *mut sastaotp_activation_status,
+    status: *mut *mut sastaotp_activation_status,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(state, error, || {
-        Ok(sastaotp_activation_status::new(self::activation(activation)?.status()?))
+    create(status, error, || {
+        Ok(sastaotp_activation_status::new(as_activation(activation)?.status()?))
     })
 }
 
-/// Makes options with every default.
-///
-/// Returns an object that is yours: sastaotp_wait_options_free. Cannot fail. Any thread. Since 0.1.0.
+/// Creates options with every default. The caller owns the result: free it with
+/// sastaotp_wait_options_free. Cannot fail. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sastaotp_wait_options_new() -> *mut sastaotp_wait_options {
-    new(sastaotp_wait_options::default)
+    new_object(sastaotp_wait_options::default)
 }
 
-/// Polls less often than every 5,000 ms; more often is not possible, and an hour is the longest pause.
-///
-/// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the interval between polls, in milliseconds. The default is 5,000. Shorter intervals count
+/// as 5,000, longer ones than an hour as an hour. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_set_interval_ms(
     options: *mut sastaotp_wait_options,
@@ -311,61 +309,57 @@ pub unsafe extern "C" fn sastaotp_wait_options_set_interval_ms(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(options)?.interval = Some(duration(millis));
+        required_mut(options)?.interval = Some(duration(millis));
         Ok(())
     })
 }
 
-/// After a request for the next code, takes one that came before for it even if the service showed no waiting in
-/// between.
-///
-/// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// After a request for the next code, accepts a code that equals an earlier one, even if the
+/// service never reported that it was waiting in between. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
     options: *mut sastaotp_wait_options,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(options)?.accept_same_code = true;
+        required_mut(options)?.accept_same_code = true;
         Ok(())
     })
 }
 
-/// Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait fails with
-/// SASTAOTP_WAIT_TIMEOUT all the same, where the hint of the error says whether the order was cancelled, or with what the
-/// cancellation failed with.
-///
-/// NULL as options is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
+/// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
+/// the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_cancel_on_timeout(
     options: *mut sastaotp_wait_options,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(options)?.cancel_on_timeout = true;
+        required_mut(options)?.cancel_on_timeout = true;
         Ok(())
     })
 }
 
-/// Frees options.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees options. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_options) {
     free(options);
 }
 
-/// Waits for a code, `timeout_ms` at most; `options` may be NULL. Actions getStatus, and getStatusV2 for the text of the
-/// message.
+/// Waits for a code for at most `timeout_ms` milliseconds. `options` may be NULL. Actions
+/// getStatus, and getStatusV2 for the text of the message.
 ///
-/// Polls every 5 seconds, and once more at the deadline, which is the timeout or the order's expiry; before it where replies
-/// are slow. A failure that may pass does not end the wait. A code that came before is given at once. To show progress, wait
-/// a second at a time: the distance between polls is kept from one wait to the next.
+/// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
+/// more at the deadline, which is the timeout or the expiry of the order; if replies are slow, the
+/// last poll is earlier, so that its reply arrives in time. Transient failures do not end the wait.
+/// To show progress, wait one second at a time: consecutive waits keep the interval between polls.
 ///
-/// `*sms` is yours: sastaotp_sms_free. Fails with SASTAOTP_WAIT_TIMEOUT when no code came in time, SASTAOTP_EXPIRED or
-/// SASTAOTP_ACTIVATION_CANCELLED when the order is over, SASTAOTP_CANCELLED, or with what the service refused. Unless the
-/// options are to cancel it, the activation stays as it is, and can be waited for again. Other NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED or
+/// SASTAOTP_ACTIVATION_CANCELLED if the order ended, SASTAOTP_CANCELLED, or with an error that
+/// waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A failed wait does not change the order,
+/// unless the options cancel it: you can wait again. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     activation: *const sastaotp_activation,
@@ -374,159 +368,153 @@ pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     sms: *mut *mut sastaotp_sms,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(sms, error, || {
+    create(sms, error, || {
         let mut waiting = WaitOptions::new(duration(timeout_ms));
-        if let Some(options) = pointer::peek(options) {
+        if let Some(options) = pointer::as_ref(options) {
             waiting = options.apply(waiting);
         }
-        Ok(sastaotp_sms::new(self::activation(activation)?.wait_for_code(waiting)?))
+        Ok(sastaotp_sms::new(as_activation(activation)?.wait_for_code(waiting)?))
     })
 }
 
-/// Tells the service that the SMS was sent to the number. Action setStatus, 1. Sent once, for no status shows whether it
-/// applied.
+/// Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
+/// because no status shows whether the request had an effect.
 ///
-/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
-/// cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED if the service
+/// answers that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_mark_sms_sent(
     activation: *const sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    call(error, || self::activation(activation)?.mark_sms_sent())
+    call(error, || as_activation(activation)?.mark_sms_sent())
 }
 
-/// Asks for a further code on the same number, for services that allow it. Action setStatus, 3.
+/// Requests another code for the same number, if the service allows it. Action setStatus, 3.
 ///
-/// The next sastaotp_activation_wait_for_code waits for the new code; the one before is kept in sastaotp_activation_code_at.
-/// Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED where the service answers that the order is
-/// cancelled. NULL as activation is refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// The next sastaotp_activation_wait_for_code waits for the new code; the previous one stays in
+/// sastaotp_activation_code_at. Fails as sastaotp_client_set_status does, and with
+/// SASTAOTP_ACTIVATION_CANCELLED if the service answers that the order is cancelled. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_request_next_code(
     activation: *const sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    call(error, || self::activation(activation)?.request_next_code())
+    call(error, || as_activation(activation)?.request_next_code())
 }
 
-/// Completes the order: its code was used. Action setStatus, 6.
+/// Completes the order after its code was used. Action setStatus, 6.
 ///
-/// Read the settlement: a service that takes 6 for a cancellation says so there.
-///
-/// `*settlement` is yours: sastaotp_settlement_free. Fails as sastaotp_client_set_status does. NULL arguments are refused
-/// with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Check the settlement: if the service treats 6 as a cancellation, its state is
+/// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_complete(
     activation: *const sastaotp_activation,
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(settlement, error, || {
-        Ok(sastaotp_settlement::new(self::activation(activation)?.complete()?))
+    create(settlement, error, || {
+        Ok(sastaotp_settlement::new(as_activation(activation)?.complete()?))
     })
 }
 
 /// Cancels the order for its refund. Action setStatus, 8.
 ///
-/// A code that came first wins: then the settlement is SASTAOTP_SETTLED_CODE_ARRIVED and holds the code, and the order stays
-/// open to be completed.
+/// If a code arrived first, the order is not cancelled: the settlement is
+/// SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
+/// completed.
 ///
-/// `*settlement` is yours: sastaotp_settlement_free. Fails as sastaotp_client_set_status does; with SASTAOTP_TOO_EARLY where
-/// the order is too young. NULL arguments are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_cancel(
     activation: *const sastaotp_activation,
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(settlement, error, || {
-        Ok(sastaotp_settlement::new(self::activation(activation)?.cancel()?))
-    })
+    create(settlement, error, || Ok(sastaotp_settlement::new(as_activation(activation)?.cancel()?)))
 }
 
-/// Closes the order: completes it when a code came, else cancels it for the refund. A code that came and cannot be read is an
-/// error, and the order stays open. Action setStatus, 6 or 8.
+/// Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
+/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
 ///
-/// `*settlement` is yours: sastaotp_settlement_free. Fails as sastaotp_activation_cancel does. NULL arguments and a value of
-/// `early` that is no constant are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
+/// sastaotp_activation_cancel does. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,
-    early: sastaotp_on_too_early,
+    on_too_early: sastaotp_on_too_early,
     settlement: *mut *mut sastaotp_settlement,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(settlement, error, || {
-        let early = early.read()?;
-        Ok(sastaotp_settlement::new(self::activation(activation)?.settle(early)?))
+    create(settlement, error, || {
+        let on_too_early = on_too_early.read()?;
+        Ok(sastaotp_settlement::new(as_activation(activation)?.settle(on_too_early)?))
     })
 }
 
-/// Buys the same number again, after this order was completed. Action regetNumber. COSTS MONEY, as much as the first time.
+/// Buys the same number again after this order was completed. Action regetNumber. COSTS MONEY, as
+/// much as the first time.
 ///
-/// `*again` is yours: sastaotp_activation_free. Fails as sastaotp_client_reget_number does. NULL arguments are refused with
-/// SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_reget_number(
     activation: *const sastaotp_activation,
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(again, error, || {
-        let (client, id) =
-            (self::activation(activation)?.client(), self::activation(activation)?.id());
+    create(again, error, || {
+        let (client, id) = (as_activation(activation)?.client(), as_activation(activation)?.id());
         client
             .reget_intent(id)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
-/// Frees an activation or a handle of one. The order stays as it is.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees an activation or a handle of one. The order does not change. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);
 }
 
-/// Returns what became of the order.
-///
-/// NULL gives SASTAOTP_SETTLED_ALREADY_OVER. Any thread. Since 0.1.0.
+/// Returns the state of the order. Returns SASTAOTP_SETTLED_ALREADY_OVER if `settlement` is NULL.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settlement_state(
     settlement: *const sastaotp_settlement,
 ) -> sastaotp_settled {
-    look(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |it| match it.settlement.state {
-        SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
-        SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
-        SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
-        SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
+    read_or(settlement, SASTAOTP_SETTLED_ALREADY_OVER, |settlement| {
+        match settlement.settlement.state {
+            SettlementState::Completed => SASTAOTP_SETTLED_COMPLETED,
+            SettlementState::Cancelled => SASTAOTP_SETTLED_CANCELLED,
+            SettlementState::CodeArrived => SASTAOTP_SETTLED_CODE_ARRIVED,
+            SettlementState::AlreadyOver => SASTAOTP_SETTLED_ALREADY_OVER,
+        }
     })
 }
 
-/// Returns the code that came; NULL where none did.
-///
-/// The message is the settlement's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the code that arrived. Returns NULL if none did. The message belongs to the settlement.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settlement_code(
     settlement: *const sastaotp_settlement,
 ) -> *const sastaotp_sms {
-    look(settlement, null(), |it| it.code.as_ref().map_or(null(), std::ptr::from_ref))
+    read_or(settlement, null(), |settlement| {
+        settlement.code.as_ref().map_or(null(), std::ptr::from_ref)
+    })
 }
 
-/// Returns the settlement as JSON: state (completed, cancelled, code_arrived or already_over), code, raw.
-///
-/// NULL gives NULL. The text is the settlement's. Any thread. Since 0.1.0.
+/// Returns the settlement as JSON: state (completed, cancelled, code_arrived or already_over),
+/// code, raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settlement_json(
     settlement: *const sastaotp_settlement,
 ) -> *const c_char {
-    look(settlement, null(), |it| it.settlement.json())
+    read_or(settlement, null(), |settlement| settlement.settlement.json())
 }
 
-/// Frees a settlement and its message.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a settlement and its message. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_settlement_free(settlement: *mut sastaotp_settlement) {
     free(settlement);

@@ -1,16 +1,19 @@
-//! Money as text.
+//! Conversion between amounts and text.
 
 use std::ffi::c_char;
 
-use super::boundary::{call, text, write_text};
+use super::boundary::{call, required_text, write_text};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::pointer;
 use crate::{Amount, Error, ParseAmountError};
 
-/// Writes an amount of micro-rupees as rupees with two to six decimals, such as "18.50", and a NUL at its end. Exact.
+/// Formats micro-rupees as rupees with two to six decimals, such as "18.50". The conversion is
+/// exact.
 ///
-/// Returns how many bytes the text has, without the NUL, as snprintf does: where `size` is not larger, the text was cut
-/// to fit. 32 are always enough. NULL as buffer, or a size of 0, only counts. Cannot fail. Any thread. Since 0.1.0.
+/// Writes the text and a NUL to `buffer`, which has `size` bytes; 32 are always enough. Returns the
+/// length of the whole text without the NUL, as snprintf does: if the result is not less than
+/// `size`, the text was cut to fit. If `buffer` is NULL or `size` is 0, it only returns the length.
+/// Cannot fail. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_amount_format(
     micros: i64,
@@ -20,10 +23,11 @@ pub unsafe extern "C" fn sastaotp_amount_format(
     write_text(buffer, size, || Amount::from_micros(micros).to_string())
 }
 
-/// Reads rupees with a point and at most six decimals, such as "18.50", as micro-rupees. Exact.
+/// Parses rupees with at most six decimals after a point, such as "18.50", and writes micro-rupees
+/// to `*micros`. The conversion is exact.
 ///
-/// Fails with SASTAOTP_CONFIG where the text is no such amount or does not fit, and where an argument is NULL. Any
-/// thread. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if the text is not such an amount or the amount does not fit 64 bits;
+/// then `*micros` is unchanged. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_amount_parse(
     rupees: *const c_char,
@@ -31,16 +35,16 @@ pub unsafe extern "C" fn sastaotp_amount_parse(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let amount: Amount = text(rupees, "rupees")?.parse().map_err(no_amount)?;
-        if pointer::put(micros, amount.micros()) {
+        let amount: Amount = required_text(rupees, "rupees")?.parse().map_err(no_amount)?;
+        if pointer::write(micros, amount.micros()) {
             Ok(())
         } else {
-            Err(super::boundary::null("micros"))
+            Err(super::boundary::null_argument("micros"))
         }
     })
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "map_err gives it so")]
+#[allow(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
 fn no_amount(error: ParseAmountError) -> Error {
     Error::config("reading an amount", error.to_string())
 }

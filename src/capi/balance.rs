@@ -3,42 +3,35 @@
 use std::ffi::c_char;
 use std::ptr::null;
 
-use super::boundary::{free, look};
+use super::boundary::{free, read_or};
 use super::c_strings::WithCStrings;
 use crate::Balance;
 
-/// What is in the wallet. Immutable: any thread may read it. Its texts are valid until sastaotp_balance_free.
+/// The wallet. Immutable.
 pub struct sastaotp_balance(pub(super) WithCStrings<Balance>);
 
-/// Returns the amount in micro-rupees.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the amount in micro-rupees. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_balance_amount(balance: *const sastaotp_balance) -> i64 {
-    look(balance, 0, |it| it.0.amount.micros())
+    read_or(balance, 0, |balance| balance.0.amount.micros())
 }
 
-/// Returns the currency as the service names it, "INR" where it names none.
-///
-/// NULL gives NULL. The text is the balance's. Any thread. Since 0.1.0.
+/// Returns the service's name of the currency. Returns "INR" if the service reports none. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_balance_currency(
     balance: *const sastaotp_balance,
 ) -> *const c_char {
-    look(balance, null(), |it| it.0.lend(&it.0.currency))
+    read_or(balance, null(), |balance| balance.0.c_str(&balance.0.currency))
 }
 
-/// Returns the balance as JSON: amount_micros, currency, raw.
-///
-/// NULL gives NULL. The text is the balance's. Any thread. Since 0.1.0.
+/// Returns the balance as JSON: amount_micros, currency, raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_balance_json(balance: *const sastaotp_balance) -> *const c_char {
-    look(balance, null(), |it| it.0.json())
+    read_or(balance, null(), |balance| balance.0.json())
 }
 
-/// Frees a balance.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a balance. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_balance_free(balance: *mut sastaotp_balance) {
     free(balance);

@@ -1,4 +1,10 @@
-//! The way in and out of every exported function: arguments are checked, panics stop here, errors become objects.
+//! The entry and exit of every exported function: checks arguments, stops panics, and turns errors
+//! into objects.
+//!
+//! Ownership: an argument stays the caller's and is borrowed for the call. A result is boxed, and
+//! its pointer goes to the caller, who frees it with the `_free` function of its type. If a call
+//! fails, the result is NULL and the caller owns only the error object. If the caller passes no
+//! place for the error, the object is dropped here.
 
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,144 +18,154 @@ use crate::{Error, Result};
 
 pub(super) const CALLING: &str = "calling the library";
 
-/// A type of the interface, with the name that its arguments have.
+/// A type of the interface that can be a required argument.
 pub(super) trait Object {
+    /// The argument's name in error messages.
     const NAME: &'static str;
 }
 
-/// Runs a call that may fail. The error, if any, goes to `error`, or away where that is NULL.
+/// Runs a call that may fail. Writes its error object, or NULL, to `error`, unless `error` is NULL.
 pub(super) unsafe fn call(
     error: *mut *mut sastaotp_error,
     body: impl FnOnce() -> Result<()>,
 ) -> sastaotp_status {
-    let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()));
+    let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panic_error()));
     let (status, object) = match outcome {
         Ok(()) => (SASTAOTP_OK, null_mut()),
-        Err(failed) => (status_of(failed.kind()), pointer::hand_over(sastaotp_error::new(failed))),
+        Err(failure) => {
+            (status_of(failure.kind()), pointer::into_raw(sastaotp_error::new(failure)))
+        }
     };
-    if !pointer::put(error, object) {
-        drop(pointer::take_back(object));
+    if !pointer::write(error, object) {
+        drop(pointer::from_raw(object));
     }
     status
 }
 
-/// Runs a call that makes an object for the caller. Without a place for it, nothing is done at all: a number would be bought
-/// and lost.
-pub(super) unsafe fn make<T>(
+/// Runs a call that creates an object for the caller. If `place` is NULL, `body` does not run: it
+/// would buy a number and lose it.
+pub(super) unsafe fn create<T>(
     place: *mut *mut T,
     error: *mut *mut sastaotp_error,
     body: impl FnOnce() -> Result<T>,
 ) -> sastaotp_status {
     call(error, || {
-        empty(place)?;
-        pointer::put(place, pointer::hand_over(body()?));
+        clear_result(place)?;
+        pointer::write(place, pointer::into_raw(body()?));
         Ok(())
     })
 }
 
-/// Writes NULL to the place for a result, which must be given.
-pub(super) unsafe fn empty<T>(place: *mut *mut T) -> Result<()> {
-    if pointer::put(place, null_mut()) {
+/// Writes NULL to the place for a result. Fails if the place itself is NULL.
+pub(super) unsafe fn clear_result<T>(place: *mut *mut T) -> Result<()> {
+    if pointer::write(place, null_mut()) {
         return Ok(());
     }
-    Err(Error::config(CALLING, "the place for the result is NULL: give the address of a pointer"))
+    Err(Error::config(CALLING, "the place for the result is NULL: pass the address of a pointer"))
 }
 
-/// Reads something of an object; `otherwise` where the object is NULL.
-pub(super) unsafe fn look<T, R>(object: *const T, otherwise: R, body: impl FnOnce(&T) -> R) -> R {
-    let seen = catch_unwind(AssertUnwindSafe(|| pointer::peek(object).map(body)));
-    seen.ok().flatten().unwrap_or(otherwise)
+/// Reads a value of an object; returns `default` if the object is NULL or `body` panics.
+pub(super) unsafe fn read_or<T, R>(object: *const T, default: R, body: impl FnOnce(&T) -> R) -> R {
+    let value = catch_unwind(AssertUnwindSafe(|| pointer::as_ref(object).map(body)));
+    value.ok().flatten().unwrap_or(default)
 }
 
-/// Reads something that may not be there: writes it to `place`, which may be NULL, and says whether it was.
-pub(super) unsafe fn look_into<T, R>(
+/// Reads a value that may be absent and writes it to `place`, unless `place` is NULL. Returns
+/// whether the value is present.
+pub(super) unsafe fn read_into<T, R>(
     object: *const T,
     place: *mut R,
     body: impl FnOnce(&T) -> Option<R>,
 ) -> bool {
-    look(object, None, body).map(|found| pointer::put(place, found)).is_some()
+    read_or(object, None, body).map(|value| pointer::write(place, value)).is_some()
 }
 
-/// Writes a text to a buffer of the caller, cut to fit, with a NUL; returns its whole length.
+/// Writes a text to the caller's buffer, cut to fit and with a NUL. Returns the length of the whole
+/// text in bytes.
 pub(super) unsafe fn write_text(
     buffer: *mut c_char,
     size: usize,
     text: impl FnOnce() -> String,
 ) -> usize {
     let text = catch_unwind(AssertUnwindSafe(text)).unwrap_or_default();
-    pointer::fill(buffer, size, text.as_bytes());
+    pointer::write_c_string(buffer, size, text.as_bytes());
     text.len()
 }
 
-/// Makes an object for the caller where that cannot fail; NULL after a panic.
-pub(super) fn new<T>(body: impl FnOnce() -> T) -> *mut T {
-    catch_unwind(AssertUnwindSafe(|| pointer::hand_over(body()))).unwrap_or(null_mut())
+/// Creates an object for the caller in a call that cannot fail; returns NULL after a panic.
+pub(super) fn new_object<T>(body: impl FnOnce() -> T) -> *mut T {
+    catch_unwind(AssertUnwindSafe(|| pointer::into_raw(body()))).unwrap_or(null_mut())
 }
 
-/// Frees an object; NULL is nothing to free.
+/// Frees an object; does nothing if it is NULL.
 pub(super) unsafe fn free<T>(object: *mut T) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(pointer::take_back(object))));
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(pointer::from_raw(object))));
 }
 
-/// An argument that must be given.
-pub(super) unsafe fn given<'a, T: Object>(argument: *const T) -> Result<&'a T> {
-    pointer::peek(argument).ok_or_else(|| null(T::NAME))
+/// Borrows an argument; fails if it is NULL.
+pub(super) unsafe fn required<'a, T: Object>(argument: *const T) -> Result<&'a T> {
+    pointer::as_ref(argument).ok_or_else(|| null_argument(T::NAME))
 }
 
-/// A builder that must be given.
-pub(super) unsafe fn given_mut<'a, T: Object>(argument: *mut T) -> Result<&'a mut T> {
-    pointer::peek_mut(argument).ok_or_else(|| null(T::NAME))
+/// Borrows an argument that the call changes; fails if it is NULL.
+pub(super) unsafe fn required_mut<'a, T: Object>(argument: *mut T) -> Result<&'a mut T> {
+    pointer::as_mut(argument).ok_or_else(|| null_argument(T::NAME))
 }
 
-/// A text that must be given.
-pub(super) unsafe fn text<'a>(argument: *const c_char, name: &str) -> Result<&'a str> {
-    text_or_null(argument, name)?.ok_or_else(|| null(name))
+/// Borrows a text; fails if it is NULL or not UTF-8.
+pub(super) unsafe fn required_text<'a>(argument: *const c_char, name: &str) -> Result<&'a str> {
+    optional_text(argument, name)?.ok_or_else(|| null_argument(name))
 }
 
-/// A text that may be left out.
-pub(super) unsafe fn text_or_null<'a>(
+/// Borrows a text that may be NULL; fails if it is not UTF-8.
+pub(super) unsafe fn optional_text<'a>(
     argument: *const c_char,
     name: &str,
 ) -> Result<Option<&'a str>> {
-    let text = pointer::text(argument).map(std::ffi::CStr::to_str).transpose();
+    let text = pointer::c_str(argument).map(std::ffi::CStr::to_str).transpose();
     text.map_err(|_| {
         Error::config(CALLING, format!("the argument {name} is not UTF-8: convert it"))
     })
 }
 
-/// Bytes that must be given.
-pub(super) unsafe fn bytes<'a>(argument: *const u8, length: usize, name: &str) -> Result<&'a [u8]> {
-    pointer::bytes(argument, length).ok_or_else(|| null(name))
+/// Borrows bytes; fails if they are NULL.
+pub(super) unsafe fn required_bytes<'a>(
+    argument: *const u8,
+    length: usize,
+    name: &str,
+) -> Result<&'a [u8]> {
+    pointer::bytes(argument, length).ok_or_else(|| null_argument(name))
 }
 
-/// The error of a value that is none of a type's constants.
-pub(super) fn no_constant(name: &str, value: i32) -> Error {
+/// The error for an integer that is not one of its type's constants.
+pub(super) fn unknown_constant(name: &str, value: i32) -> Error {
     Error::config(
         CALLING,
-        format!("the argument {name} is {value}: give one of the constants of its type"),
+        format!("the argument {name} is {value}: use one of the constants of its type"),
     )
 }
 
-/// A duration of C.
-pub(super) fn millis(millis: u32) -> Duration {
+/// Converts a duration from C.
+pub(super) fn duration(millis: u32) -> Duration {
     Duration::from_millis(millis.into())
 }
 
-/// A duration for C, 49 days at most.
-pub(super) fn short_millis(duration: Duration) -> u32 {
+/// Converts a duration to C, 49 days at most.
+pub(super) fn millis_u32(duration: Duration) -> u32 {
     u32::try_from(in_millis(duration)).unwrap_or(u32::MAX)
 }
 
-/// A time for C: milliseconds since 1970.
-pub(super) fn time(time: SystemTime) -> i64 {
+/// Converts a time to C: milliseconds since 1970.
+pub(super) fn unix_millis(time: SystemTime) -> i64 {
     i64::try_from(millis_since_1970(time)).unwrap_or(i64::MAX)
 }
 
-pub(super) fn null(name: &str) -> Error {
-    Error::config(CALLING, format!("the argument {name} is NULL: it must be given"))
+/// The error for a required argument that is NULL.
+pub(super) fn null_argument(name: &str) -> Error {
+    Error::config(CALLING, format!("the argument {name} is NULL: pass a value"))
 }
 
-fn panicked() -> Error {
+fn panic_error() -> Error {
     Error::panicked(CALLING)
 }
 
@@ -159,7 +175,7 @@ mod tests {
     use crate::capi::{SASTAOTP_INTERNAL, sastaotp_error_free, sastaotp_error_kind};
 
     #[test]
-    fn a_panic_becomes_an_error_or_the_value_for_null() {
+    fn a_panic_becomes_an_error_or_the_default() {
         struct Bomb;
         impl Drop for Bomb {
             fn drop(&mut self) {
@@ -169,16 +185,16 @@ mod tests {
         unsafe {
             let (mut error, mut object) = (null_mut(), null_mut::<i32>());
             assert_eq!(
-                make(&raw mut object, &raw mut error, || panic!("on purpose")),
+                create(&raw mut object, &raw mut error, || panic!("on purpose")),
                 SASTAOTP_INTERNAL
             );
             assert!(object.is_null());
             assert_eq!(sastaotp_error_kind(error), SASTAOTP_INTERNAL);
             sastaotp_error_free(error);
             assert_eq!(call(null_mut(), || panic!("on purpose")), SASTAOTP_INTERNAL);
-            assert_eq!(look(&1, 7, |_| panic!("on purpose")), 7);
-            assert!(new(|| -> i32 { panic!("on purpose") }).is_null());
-            free(pointer::hand_over(Bomb));
+            assert_eq!(read_or(&1, 7, |_| panic!("on purpose")), 7);
+            assert!(new_object(|| -> i32 { panic!("on purpose") }).is_null());
+            free(pointer::into_raw(Bomb));
         }
     }
 }

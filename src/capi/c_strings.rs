@@ -1,4 +1,4 @@
-//! A result as C holds it: the value, and the texts that were lent out of it.
+//! A result as C holds it: the value, and the C strings of its texts.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};
@@ -11,39 +11,40 @@ use serde::{Serialize, Serializer};
 use crate::client::Answer;
 use crate::protocol::json_output::{document, fields};
 
-/// A value whose texts are lent to C until it is freed. It never changes, so any thread may look at it.
+/// A value and the C strings of its texts, which stay valid until the object is freed. Immutable,
+/// so any thread may read it.
 pub(super) struct WithCStrings<T> {
     value: T,
-    /// The reply that it was read from; `None` where the value holds what there is of it.
+    /// The reply that the value was read from; `None` if the value itself contains its raw reply.
     reply: Option<Vec<u8>>,
-    texts: Texts,
+    c_strings: CStringCache,
     json: OnceLock<CString>,
 }
 
-/// Texts as C reads them, made when they are first asked for.
+/// C strings, each created when its text is first read. The key is a text's address and length.
 #[derive(Default)]
-pub(super) struct Texts(Mutex<HashMap<(usize, usize), CString>>);
+pub(super) struct CStringCache(Mutex<HashMap<(usize, usize), CString>>);
 
 impl<T> WithCStrings<T> {
     pub(super) fn new(value: T) -> Self {
-        Self { value, reply: None, texts: Texts::default(), json: OnceLock::new() }
+        Self { value, reply: None, c_strings: CStringCache::default(), json: OnceLock::new() }
     }
 
-    pub(super) fn answer(answer: Answer<T>) -> Self {
+    pub(super) fn from_answer(answer: Answer<T>) -> Self {
         Self { reply: Some(answer.reply), ..Self::new(answer.value) }
     }
 
-    /// Lends a text that is part of the value.
-    pub(super) fn lend(&self, text: &str) -> *const c_char {
-        self.texts.lend(text)
+    /// Returns the C string of a text that is part of the value.
+    pub(super) fn c_str(&self, text: &str) -> *const c_char {
+        self.c_strings.c_str(text)
     }
 
-    /// Lends a text that is part of the value, where there is one.
-    pub(super) fn lend_some(&self, text: Option<&str>) -> *const c_char {
-        text.map_or(null(), |text| self.lend(text))
+    /// Returns the C string of a text that is part of the value; NULL if there is no text.
+    pub(super) fn c_str_or_null(&self, text: Option<&str>) -> *const c_char {
+        text.map_or(null(), |text| self.c_str(text))
     }
 
-    /// Lends the value's document.
+    /// Returns the value as JSON, with the reply as `raw`.
     pub(super) fn json(&self) -> *const c_char
     where
         T: Serialize,
@@ -70,22 +71,24 @@ impl<T: Serialize> Serialize for WithCStrings<T> {
     }
 }
 
-impl Texts {
-    /// Lends a text of the object that these belong to: its place in memory is what it is known by, so it must not move.
-    pub(super) fn lend(&self, text: &str) -> *const c_char {
+impl CStringCache {
+    /// Returns the C string of a text that must neither move nor change while the cache lives,
+    /// because its address is the key.
+    pub(super) fn c_str(&self, text: &str) -> *const c_char {
         if text.is_empty() {
             return c"".as_ptr();
         }
-        let place = (text.as_ptr() as usize, text.len());
-        let mut texts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map moves its strings about, but not what they point to.
-        texts.entry(place).or_insert_with(|| c_string(text.to_owned())).as_ptr()
+        let key = (text.as_ptr() as usize, text.len());
+        let mut cache = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map may move its `CString`s, but not the bytes that they point to.
+        cache.entry(key).or_insert_with(|| c_string(text.to_owned())).as_ptr()
     }
 }
 
-/// Text for C. A NUL within it, which JSON can carry, would end it early: it becomes the replacement character.
+/// Converts a text for C. Replaces a NUL within it, which JSON can contain, with U+FFFD: it would
+/// end the C string.
 ///
-/// Takes the text itself, for a list of all prices has millions of bytes.
+/// Takes the text by value, because the JSON of all prices has millions of bytes.
 #[inline(never)]
 pub(super) fn c_string(text: String) -> CString {
     CString::new(text).unwrap_or_else(|error| {
@@ -101,19 +104,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_lent_once_and_stay_where_they_are() {
-        let held = WithCStrings::new(["4821".to_owned(), "a\0b".to_owned(), String::new()]);
-        let first = held.lend(&held[0]);
-        for text in held.iter() {
-            held.lend(text);
+    fn a_text_keeps_the_address_of_its_c_string() {
+        let texts = WithCStrings::new(["4821".to_owned(), "a\0b".to_owned(), String::new()]);
+        let first = texts.c_str(&texts[0]);
+        for text in texts.iter() {
+            texts.c_str(text);
         }
-        assert_eq!(held.lend(&held[0]), first);
-        // SAFETY: lent by an object that lives.
+        assert_eq!(texts.c_str(&texts[0]), first);
+        // SAFETY: `texts` owns the C string and lives.
         let read = |pointer| unsafe { CStr::from_ptr(pointer) }.to_str().unwrap();
         assert_eq!(
-            (read(first), read(held.lend(&held[1])), read(held.lend(&held[2]))),
+            (read(first), read(texts.c_str(&texts[1])), read(texts.c_str(&texts[2]))),
             ("4821", "a\u{fffd}b", "")
         );
-        assert!(held.lend_some(None).is_null());
+        assert!(texts.c_str_or_null(None).is_null());
     }
 }

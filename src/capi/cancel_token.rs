@@ -1,52 +1,51 @@
-//! The token that ends blocked calls from another thread.
+//! The token that cancels blocked calls from another thread.
 
-use super::boundary::{Object, free, given, look, new};
+use super::boundary::{Object, free, new_object, read_or, required};
 use super::fork_guard::ForkGuarded;
 use crate::{CancelToken, Result};
 
-/// A token that ends calls from another thread, wherever they are blocked: connecting, in the TLS handshake, reading, or
-/// sleeping between two polls. Give it to sastaotp_client_with_cancel or sastaotp_activation_with_cancel.
+/// A token that ends calls from another thread, whether they are connecting, in the TLS handshake,
+/// reading, or sleeping between two polls. Pass it to sastaotp_client_with_cancel or
+/// sastaotp_activation_with_cancel.
 pub struct sastaotp_cancel_token(ForkGuarded<CancelToken>);
 
 impl Object for sastaotp_cancel_token {
-    const NAME: &'static str = "cancel";
+    const NAME: &'static str = "token";
 }
 
-/// The token behind an argument, in the process that made it.
-pub(super) unsafe fn token<'a>(argument: *const sastaotp_cancel_token) -> Result<&'a CancelToken> {
-    given(argument)?.0.given::<sastaotp_cancel_token>()
+/// Borrows the token of an argument; fails in another process than the one that created it.
+pub(super) unsafe fn as_token<'a>(
+    argument: *const sastaotp_cancel_token,
+) -> Result<&'a CancelToken> {
+    required(argument)?.0.required::<sastaotp_cancel_token>()
 }
 
-/// Makes a token that is not triggered.
-///
-/// Returns an object that is yours: sastaotp_cancel_token_free. Cannot fail. Any thread. Since 0.1.0.
+/// Creates a token that is not triggered. The caller owns the result: free it with
+/// sastaotp_cancel_token_free. Cannot fail. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sastaotp_cancel_token_new() -> *mut sastaotp_cancel_token {
-    new(|| sastaotp_cancel_token(ForkGuarded::new(CancelToken::new())))
+    new_object(|| sastaotp_cancel_token(ForkGuarded::new(CancelToken::new())))
 }
 
-/// Triggers the token: every call that uses it returns SASTAOTP_CANCELLED within 100 ms, and so does every later one.
-///
-/// NULL does nothing. Any thread, while others are blocked in calls; not from a signal handler. Since 0.1.0.
+/// Triggers the token: every call that uses it returns SASTAOTP_CANCELLED within 100 ms, and every
+/// later call fails the same way. May be called while other threads are blocked in calls, but not
+/// from a signal handler. Does nothing if `token` is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_cancel_token_trigger(cancel: *const sastaotp_cancel_token) {
-    look(cancel, (), |it| it.0.get().map(CancelToken::cancel).unwrap_or_default());
+pub unsafe extern "C" fn sastaotp_cancel_token_trigger(token: *const sastaotp_cancel_token) {
+    read_or(token, (), |token| token.0.get().map(CancelToken::cancel).unwrap_or_default());
 }
 
-/// Says whether the token was triggered.
-///
-/// NULL gives false. Any thread. Since 0.1.0.
+/// Returns whether the token was triggered. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_cancel_token_is_triggered(
-    cancel: *const sastaotp_cancel_token,
+    token: *const sastaotp_cancel_token,
 ) -> bool {
-    look(cancel, false, |it| it.0.get().is_some_and(CancelToken::is_cancelled))
+    read_or(token, false, |token| token.0.get().is_some_and(CancelToken::is_cancelled))
 }
 
-/// Frees the token. Clients and activations that were made with it go on, and can no longer be ended by it.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees the token. Clients and activations that use it stay usable, but can no longer be cancelled
+/// with it. Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_cancel_token_free(cancel: *mut sastaotp_cancel_token) {
-    free(cancel);
+pub unsafe extern "C" fn sastaotp_cancel_token_free(token: *mut sastaotp_cancel_token) {
+    free(token);
 }

@@ -1,14 +1,14 @@
-//! The client and its calls.
+//! The client and its calls: reads, purchases, and claims of activations.
 
 use std::ffi::c_char;
 
 use super::activation::sastaotp_activation;
 use super::balance::sastaotp_balance;
 use super::boundary::{
-    Object, free, given, look_into, make, millis as duration, text, text_or_null,
+    Object, create, duration, free, optional_text, read_into, required, required_text,
 };
 use super::c_strings::WithCStrings;
-use super::cancel_token::{sastaotp_cancel_token, token};
+use super::cancel_token::{as_token, sastaotp_cancel_token};
 use super::config::sastaotp_config;
 use super::countries::sastaotp_countries;
 use super::error::{sastaotp_error, sastaotp_status};
@@ -24,16 +24,18 @@ use super::status::{sastaotp_activation_status, sastaotp_set_status, sastaotp_st
 use super::unclaimed::sastaotp_unclaimed_list;
 use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 
-/// A client of the service: connections, budget and bookkeeping. Any number of threads may call at once.
+/// A client of the service, with its connections and its budget, and a record of its purchases. Any
+/// number of threads may use it at once.
 ///
-/// Every call blocks until it has its answer. Reads are repeated up to three times within the time of the call; they fail
-/// with SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER, SASTAOTP_RATE_LIMITED, SASTAOTP_BLOCKED, SASTAOTP_PROTOCOL,
-/// SASTAOTP_CONNECTION, SASTAOTP_TLS, SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, or SASTAOTP_CONFIG for a bad argument: below, "an
-/// error of a read".
+/// Every call blocks until it has a result. A read is sent at most three times within the duration
+/// of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
+/// SASTAOTP_RATE_LIMITED, SASTAOTP_BLOCKED, SASTAOTP_PROTOCOL, SASTAOTP_CONNECTION, SASTAOTP_TLS,
+/// SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, or SASTAOTP_CONFIG for an invalid argument.
 ///
-/// Purchases are sent once. They fail with those of a read and with SASTAOTP_BUDGET, SASTAOTP_INSUFFICIENT_BALANCE,
-/// SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or SASTAOTP_SERVICE_UNAVAILABLE: below, "an error of a purchase". Whatever
-/// the status, sastaotp_error_charge says whether money may be gone.
+/// A purchase is sent once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
+/// SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
+/// SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
+/// may have been charged.
 pub struct sastaotp_client(ForkGuarded<Client>);
 
 impl Object for sastaotp_client {
@@ -46,62 +48,63 @@ impl sastaotp_client {
     }
 }
 
-/// The client behind an argument, in the process that made it.
-pub(super) unsafe fn client<'a>(argument: *const sastaotp_client) -> Result<&'a Client> {
-    given(argument)?.0.given::<sastaotp_client>()
+/// Borrows the client of an argument; fails in another process than the one that created it.
+pub(super) unsafe fn as_client<'a>(argument: *const sastaotp_client) -> Result<&'a Client> {
+    required(argument)?.0.required::<sastaotp_client>()
 }
 
-/// Makes a client from settings. Sends nothing.
+/// Creates a client from settings. Sends nothing.
 ///
-/// `*client` is yours: sastaotp_client_free. Fails with SASTAOTP_CONFIG where a setting is wrong, no API key is set, or an
-/// argument is NULL. Any thread, while none changes the environment: HTTPS_PROXY, ALL_PROXY and NO_PROXY are read, as curl
-/// reads them. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key. Reads HTTPS_PROXY,
+/// ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
+/// call. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_new(
     config: *const sastaotp_config,
     client: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(client, error, || given(config)?.0.clone().build().map(sastaotp_client::new))
+    create(client, error, || required(config)?.0.clone().build().map(sastaotp_client::new))
 }
 
-/// Makes a client from SASTAOTP_API_KEY and, where it is set, SASTAOTP_BASE_URL. Sends nothing.
+/// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL. Sends nothing.
 ///
-/// `*client` is yours: sastaotp_client_free. Fails with SASTAOTP_CONFIG where a variable is wrong or the key is missing, or
-/// the place is NULL. Any thread, while none changes the environment; see sastaotp_client_new for what else is read of it.
-/// Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing. No other thread may
+/// change the environment during the call; see sastaotp_client_new for the other variables that it
+/// reads. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_from_env(
     client: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(client, error, || Client::from_env().map(sastaotp_client::new))
+    create(client, error, || Client::from_env().map(sastaotp_client::new))
 }
 
-/// Makes a handle of the same client whose calls `cancel` ends.
+/// Creates a handle of the same client whose calls `token` can cancel.
 ///
-/// A purchase that was sent already runs on to its reply: its call returns at once with SASTAOTP_CANCELLED and
-/// SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists what was bought.
+/// A purchase that was already sent continues until its reply. Its call returns immediately with
+/// SASTAOTP_CANCELLED and SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists the number
+/// that was bought.
 ///
-/// `*handle` is yours: sastaotp_client_free, in any order with the client and the token. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Free `*handle` with sastaotp_client_free, in any order with the client and the token. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_with_cancel(
     client: *const sastaotp_client,
-    cancel: *const sastaotp_cancel_token,
+    token: *const sastaotp_cancel_token,
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || {
-        Ok(sastaotp_client::new(self::client(client)?.with_cancel(token(cancel)?)))
+    create(handle, error, || {
+        Ok(sastaotp_client::new(as_client(client)?.with_cancel(as_token(token)?)))
     })
 }
 
-/// Makes a handle of the same client whose calls return within a time. A purchase that was sent runs on, as when it is
-/// cancelled. A wait, a reconcile and a settle that waits out have times of their own.
+/// Creates a handle of the same client whose calls last at most `millis` milliseconds. A purchase
+/// that was already sent continues until its reply, as after a cancellation. A wait, a reconcile
+/// and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own durations.
 ///
-/// `*handle` is yours: sastaotp_client_free, in any order with the client. NULL arguments are refused with SASTAOTP_CONFIG.
-/// Any thread. Since 0.1.0.
+/// Free `*handle` with sastaotp_client_free, in any order with the client. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_with_timeout_ms(
     client: *const sastaotp_client,
@@ -109,51 +112,46 @@ pub unsafe extern "C" fn sastaotp_client_with_timeout_ms(
     handle: *mut *mut sastaotp_client,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(handle, error, || {
-        Ok(sastaotp_client::new(self::client(client)?.with_timeout(duration(millis))))
+    create(handle, error, || {
+        Ok(sastaotp_client::new(as_client(client)?.with_timeout(duration(millis))))
     })
 }
 
-/// Frees a client or a handle of one. Its activations, leases and results go on. A purchase that is under way on another
-/// thread must be over first.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a client or a handle of one. Its activations, leases and results stay usable. No other
+/// thread may be in a purchase of the client. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
     free(client);
 }
 
-/// Tells what is left of the budget, in micro-rupees. Returns false, and writes nothing, where there is no budget. Sends
-/// nothing.
-///
-/// NULL as client gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the remaining budget, in micro-rupees. Returns false if the client has no budget. Sends
+/// nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_budget_left(
     client: *const sastaotp_client,
     micros: *mut i64,
 ) -> bool {
-    look_into(client, micros, |it| it.0.get()?.budget_left().map(Amount::micros))
+    read_into(client, micros, |client| client.0.get()?.budget_left().map(Amount::micros))
 }
 
 /// Reads the wallet. Action getBalance.
 ///
-/// `*balance` is yours: sastaotp_balance_free. Fails with an error of a read. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_balance(
     client: *const sastaotp_client,
     balance: *mut *mut sastaotp_balance,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(balance, error, || {
-        Ok(sastaotp_balance(WithCStrings::answer(self::client(client)?.balance()?)))
+    create(balance, error, || {
+        Ok(sastaotp_balance(WithCStrings::from_answer(as_client(client)?.balance()?)))
     })
 }
 
-/// Reads what is sold: all services where `service` is NULL, or one with its countries. Action getServicesList.
+/// Reads the services on sale: all if `service` is NULL, otherwise one with its countries. Action
+/// getServicesList.
 ///
-/// `*services` is yours: sastaotp_services_free. Fails with an error of a read. Other NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_services(
     client: *const sastaotp_client,
@@ -161,16 +159,16 @@ pub unsafe extern "C" fn sastaotp_client_get_services(
     services: *mut *mut sastaotp_services,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(services, error, || {
-        let service = text_or_null(service, "service")?;
-        Ok(sastaotp_services::new(self::client(client)?.services(service)?))
+    create(services, error, || {
+        let service = optional_text(service, "service")?;
+        Ok(sastaotp_services::new(as_client(client)?.services(service)?))
     })
 }
 
-/// Reads prices: of one service, of one country, of both, or all where both are NULL, which are 2.6 MB. Action getPrices.
+/// Reads the prices of one service, of one country, or of both. If `service` and `country` are
+/// NULL, reads all prices, which are 2.6 MB. Action getPrices.
 ///
-/// `*prices` is yours: sastaotp_prices_free. Fails with an error of a read. Other NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_prices(
     client: *const sastaotp_client,
@@ -179,31 +177,29 @@ pub unsafe extern "C" fn sastaotp_client_get_prices(
     prices: *mut *mut sastaotp_prices,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(prices, error, || {
+    create(prices, error, || {
         let (service, country) =
-            (text_or_null(service, "service")?, text_or_null(country, "country")?);
-        Ok(sastaotp_prices::new(self::client(client)?.prices(service, country)?))
+            (optional_text(service, "service")?, optional_text(country, "country")?);
+        Ok(sastaotp_prices::new(as_client(client)?.prices(service, country)?))
     })
 }
 
 /// Reads the countries and their codes, which are not calling codes. Action getCountries.
 ///
-/// `*countries` is yours: sastaotp_countries_free. Fails with an error of a read. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_countries(
     client: *const sastaotp_client,
     countries: *mut *mut sastaotp_countries,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(countries, error, || Ok(sastaotp_countries::new(self::client(client)?.countries()?)))
+    create(countries, error, || Ok(sastaotp_countries::new(as_client(client)?.countries()?)))
 }
 
-/// Reads the countries of a name, whatever its case: none, one, or several, each with a code and prices of its own. Action
-/// getCountries.
+/// Reads the countries with a name, ignoring case. There may be none, one or several, each with its
+/// own code and prices. Action getCountries.
 ///
-/// `*countries` is yours: sastaotp_countries_free. Fails with an error of a read. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_find_country(
     client: *const sastaotp_client,
@@ -211,17 +207,17 @@ pub unsafe extern "C" fn sastaotp_client_find_country(
     countries: *mut *mut sastaotp_countries,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(countries, error, || {
-        let name = text(name, "name")?;
-        Ok(sastaotp_countries::new(self::client(client)?.countries_named(name)?))
+    create(countries, error, || {
+        let name = required_text(name, "name")?;
+        Ok(sastaotp_countries::new(as_client(client)?.countries_named(name)?))
     })
 }
 
-/// Reads one page of the order history, newest first: `limit` orders, 1 to 100; `page` from 1; of one state ("pending",
-/// "completed", "cancelled", "expired"), or of all where `status` is NULL. Action getOrders.
+/// Reads one page of the order history, newest first. `limit` is the number of orders per page, 1
+/// to 100; `page` starts at 1. Returns the orders with `status` ("pending", "completed",
+/// "cancelled", "expired"), or all if `status` is NULL. Action getOrders.
 ///
-/// `*orders` is yours: sastaotp_orders_free. Fails with an error of a read. Other NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_orders(
     client: *const sastaotp_client,
@@ -231,20 +227,20 @@ pub unsafe extern "C" fn sastaotp_client_get_orders(
     orders: *mut *mut sastaotp_orders,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(orders, error, || {
+    create(orders, error, || {
         let query = OrderQuery {
             limit,
             page,
-            status: text_or_null(status, "status")?.map(OrderStatus::read),
+            status: optional_text(status, "status")?.map(OrderStatus::read),
         };
-        Ok(sastaotp_orders::new(self::client(client)?.get_orders(&query)?))
+        Ok(sastaotp_orders::new(as_client(client)?.get_orders(&query)?))
     })
 }
 
-/// Begins to go through the order history, newest first: of one state, or of all where `status` is NULL. Sends nothing.
+/// Creates an iterator over the order history, newest first: over the orders with `status`, or over
+/// all if `status` is NULL. Sends nothing.
 ///
-/// `*iterator` is yours: sastaotp_order_iterator_free. Other NULL arguments are refused with SASTAOTP_CONFIG. Any thread.
-/// Since 0.1.0.
+/// Free `*iterator` with sastaotp_order_iterator_free. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_orders(
     client: *const sastaotp_client,
@@ -252,20 +248,20 @@ pub unsafe extern "C" fn sastaotp_client_orders(
     iterator: *mut *mut sastaotp_order_iterator,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(iterator, error, || {
-        let status = text_or_null(status, "status")?.map(OrderStatus::read);
-        let orders = self::client(client)?.orders(OrderQuery { status, ..OrderQuery::default() });
+    create(iterator, error, || {
+        let status = optional_text(status, "status")?.map(OrderStatus::read);
+        let orders = as_client(client)?.orders(OrderQuery { status, ..OrderQuery::default() });
         Ok(sastaotp_order_iterator::new(orders))
     })
 }
 
 /// Buys a number. Action getNumber. COSTS MONEY.
 ///
-/// Sends the purchase once. Where sastaotp_error_charge says SASTAOTP_CHARGE_UNKNOWN, look with sastaotp_client_reconcile
-/// before buying again.
+/// Sends the purchase once. If it fails and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN, call
+/// sastaotp_client_reconcile before you buy again.
 ///
-/// `*activation` is yours: sastaotp_activation_free, which leaves the order as it is. Fails with an error of a purchase. NULL
-/// arguments are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails with a purchase error. Freeing `*activation` with sastaotp_activation_free does not change
+/// the order. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_number(
     client: *const sastaotp_client,
@@ -273,20 +269,19 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(activation, error, || {
-        let (client, request) = (self::client(client)?, given(request)?.0.clone());
+    create(activation, error, || {
+        let (client, request) = (as_client(client)?, required(request)?.0.clone());
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
-/// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json in between, and a program that is killed before the
-/// reply can still find out what it bought. Asks for the newest order first where the client does not know it yet. Action
-/// getOrders.
+/// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
+/// that is killed before the reply can then still find out what it bought. If the client has not
+/// read the newest order yet, it does so first. Action getOrders.
 ///
-/// `*intent` is yours: sastaotp_intent_free. Fails with an error of a read. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_intend(
     client: *const sastaotp_client,
@@ -294,16 +289,15 @@ pub unsafe extern "C" fn sastaotp_client_intend(
     intent: *mut *mut sastaotp_intent,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(intent, error, || {
-        let request = given(request)?.0.clone();
-        Ok(sastaotp_intent::new(self::client(client)?.intend(request)?))
+    create(intent, error, || {
+        let request = required(request)?.0.clone();
+        Ok(sastaotp_intent::new(as_client(client)?.intend(request)?))
     })
 }
 
-/// Makes a purchase that was prepared. Action getNumber. COSTS MONEY, each time it is called.
+/// Makes a prepared purchase. Action getNumber. COSTS MONEY, each time it is called.
 ///
-/// `*activation` is yours: sastaotp_activation_free. Fails with an error of a purchase. NULL arguments are refused with
-/// SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails with a purchase error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_buy(
     client: *const sastaotp_client,
@@ -311,16 +305,17 @@ pub unsafe extern "C" fn sastaotp_client_buy(
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(activation, error, || {
-        let (client, intent) = (self::client(client)?, given(intent)?.intent().clone());
+    create(activation, error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent().clone());
         intent.carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
-/// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the first time.
+/// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the
+/// first time.
 ///
-/// `*activation` is yours: sastaotp_activation_free. Fails with an error of a purchase, SASTAOTP_NOT_FOUND or
-/// SASTAOTP_REJECTED. NULL arguments are refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails with a purchase error, SASTAOTP_NOT_FOUND or SASTAOTP_REJECTED. Free `*activation` with
+/// sastaotp_activation_free. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reget_number(
     client: *const sastaotp_client,
@@ -328,18 +323,19 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(activation, error, || {
-        let (client, id) = (self::client(client)?, text(id, "id")?);
+    create(activation, error, || {
+        let (client, id) = (as_client(client)?, required_text(id, "id")?);
         client
             .reget_intent(id)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }
 
-/// Buys a number that is settled when the lease ends. Action getNumber. COSTS MONEY.
+/// Buys a number and returns a lease, which settles the order when it ends. Action getNumber. COSTS
+/// MONEY.
 ///
-/// `*lease` is yours: sastaotp_lease_free, which settles the order. Fails with an error of a purchase. NULL arguments are
-/// refused with SASTAOTP_CONFIG, and nothing is sent. Any thread. Since 0.1.0.
+/// Fails with a purchase error. sastaotp_lease_free settles the order and frees `*lease`. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_lease(
     client: *const sastaotp_client,
@@ -347,18 +343,18 @@ pub unsafe extern "C" fn sastaotp_client_lease(
     lease: *mut *mut sastaotp_lease,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(lease, error, || {
-        let (client, request) = (self::client(client)?, given(request)?.0.clone());
+    create(lease, error, || {
+        let (client, request) = (as_client(client)?, required(request)?.0.clone());
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
     })
 }
 
-/// Takes up an activation that exists: of an earlier run, from the history, or from sastaotp_client_unclaimed. Sends nothing.
+/// Claims an existing activation by its id: one of an earlier run, of the order history, or of
+/// sastaotp_client_unclaimed. Sends nothing.
 ///
-/// `*activation` is yours: sastaotp_activation_free. NULL arguments and ids that cannot be one (1 to 64 letters, digits and
-/// "_.:-") are refused with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 64 letters, digits and "_.:-". Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,
@@ -366,41 +362,41 @@ pub unsafe extern "C" fn sastaotp_client_activation(
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(activation, error, || {
-        let id = text(id, "id")?;
-        Ok(sastaotp_activation::new(self::client(client)?.activation(id)?))
+    create(activation, error, || {
+        let id = required_text(id, "id")?;
+        Ok(sastaotp_activation::new(as_client(client)?.activation(id)?))
     })
 }
 
-/// Reads the state of an activation. Action getStatus, and getStatusV2 for the text of a message.
+/// Reads the status of an activation. Action getStatus, and getStatusV2 for the text of a message.
 ///
-/// `*state` is yours: sastaotp_activation_status_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND. NULL arguments are refused
-/// with SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_status(
     client: *const sastaotp_client,
     id: *const c_char,
-    state: *mut *mut sastaotp_activation_status,
+    status: *mut *mut sastaotp_activation_status,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(state, error, || {
-        let id = text(id, "id")?;
+    create(status, error, || {
+        let id = required_text(id, "id")?;
         Ok(sastaotp_activation_status::new(
-            self::client(client)?.status(id)?.map(|shown| shown.status),
+            as_client(client)?.status(id)?.map(|shown| shown.status),
         ))
     })
 }
 
-/// Changes an activation and gives what the service says that it did. Action setStatus.
+/// Changes the status of an activation and returns the change that the service reports. Action
+/// setStatus.
 ///
-/// Sent once; where the reply is lost, the state is read back, and the request repeated only if it did not apply.
+/// Sends the request once. If the reply is lost, reads the status and repeats the request only if
+/// it had no effect.
 ///
-/// No sastaotp_activation learns of it: its own functions are the ones that keep the codes of an order apart, and know how it
-/// ended.
+/// Does not update any sastaotp_activation. Prefer the functions of sastaotp_activation: they keep
+/// an order's codes apart and track how it ended.
 ///
-/// `*change` is yours: sastaotp_status_change_free. Fails with an error of a read, or SASTAOTP_NOT_FOUND,
-/// SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or SASTAOTP_REJECTED. NULL arguments and a status that is no constant are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Fails with a read error, SASTAOTP_NOT_FOUND, SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or
+/// SASTAOTP_REJECTED. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_set_status(
     client: *const sastaotp_client,
@@ -409,20 +405,22 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
     change: *mut *mut sastaotp_status_change,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(change, error, || {
-        let (id, status) = (text(id, "id")?, status.read()?);
-        Ok(sastaotp_status_change::new(self::client(client)?.change(id, status)?))
+    create(change, error, || {
+        let (id, status) = (required_text(id, "id")?, status.read()?);
+        Ok(sastaotp_status_change::new(as_client(client)?.change(id, status)?))
     })
 }
 
-/// Finds out what became of a purchase, from the order history. Action getOrders.
+/// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
 ///
-/// Looks 2, 5, 10, 20 and 40 seconds after the purchase, and only once more after something was found; those that are past
-/// already are made as one, at once. Where the client has another purchase of the kind under way, waits for its reply, which
-/// tells whose the order is. Takes up nothing: give the id of a candidate to sastaotp_client_activation.
+/// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
+/// earlier run, after the intent was created. Reads that are already overdue happen as one,
+/// immediately. After a candidate is found, reads the history only once more. If this client has
+/// another purchase of the same kind in flight, waits for its reply, which shows whose the order
+/// is.
 ///
-/// `*reconciliation` is yours: sastaotp_reconciliation_free. Fails with an error of a read. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Does not claim anything: pass the id of a candidate to sastaotp_client_activation. Fails with a
+/// read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reconcile(
     client: *const sastaotp_client,
@@ -430,24 +428,22 @@ pub unsafe extern "C" fn sastaotp_client_reconcile(
     reconciliation: *mut *mut sastaotp_reconciliation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(reconciliation, error, || {
-        let intent = given(intent)?.intent();
-        Ok(sastaotp_reconciliation::new(self::client(client)?.reconcile(intent)?))
+    create(reconciliation, error, || {
+        let intent = required(intent)?.intent();
+        Ok(sastaotp_reconciliation::new(as_client(client)?.reconcile(intent)?))
     })
 }
 
-/// Lists purchases whose caller gave up, or whose lease could not settle them, until they are taken up with
-/// sastaotp_client_activation or reconciled. Sends nothing.
-///
-/// `*list` is yours: sastaotp_unclaimed_list_free. NULL arguments are refused with SASTAOTP_CONFIG. Any thread. Since
-/// 0.1.0.
+/// Lists unclaimed purchases: those whose caller stopped waiting, and those whose lease could not
+/// settle them. A purchase stays listed until it is claimed with sastaotp_client_activation or
+/// reconciled. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_unclaimed(
     client: *const sastaotp_client,
     list: *mut *mut sastaotp_unclaimed_list,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(list, error, || Ok(sastaotp_unclaimed_list::new(self::client(client)?.unclaimed())))
+    create(list, error, || Ok(sastaotp_unclaimed_list::new(as_client(client)?.unclaimed())))
 }
 
 #[cfg(test)]
@@ -460,7 +456,7 @@ mod tests {
     use crate::intent::tests::defective_client;
 
     #[test]
-    fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
+    fn a_panic_in_a_purchase_leaves_its_charge_unknown() {
         let request = NumberRequest::new("tg").accept_any_price();
         let intent = request.clone().into_intent(std::time::SystemTime::now(), None).unwrap();
         let (request, intent) = (sastaotp_number_request(request), sastaotp_intent::new(intent));
@@ -488,7 +484,7 @@ mod tests {
                 ("lease", &|| {
                     sastaotp_client_lease(&raw const client, &raw const request, lease, failure)
                 }),
-                ("reget", &|| {
+                ("activation_reget_number", &|| {
                     sastaotp_activation_reget_number(&raw const activation, place, failure)
                 }),
             ]

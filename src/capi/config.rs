@@ -3,20 +3,21 @@
 use std::ffi::c_char;
 
 use super::boundary::{
-    Object, bytes, call, free, given_mut, make, millis as duration, new, no_constant, text,
+    Object, call, create, duration, free, new_object, required_bytes, required_mut, required_text,
+    unknown_constant,
 };
 use super::error::{sastaotp_error, sastaotp_status};
 use crate::{Amount, ApiKeyLocation, ClientBuilder, Error};
 
-/// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies what it needs, so one
-/// configuration can make many clients.
+/// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies the
+/// settings, so one config can create many clients.
 pub struct sastaotp_config(pub(super) ClientBuilder);
 
 impl Object for sastaotp_config {
     const NAME: &'static str = "config";
 }
 
-/// Settings that Rust made: another clock or transport, for tests.
+/// For tests: settings that only Rust can create, with another clock or transport.
 impl From<ClientBuilder> for sastaotp_config {
     fn from(builder: ClientBuilder) -> Self {
         Self(builder)
@@ -29,41 +30,38 @@ impl sastaotp_config {
     }
 }
 
-/// Where the API key goes in a request.
+/// The part of a request that carries the API key.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_api_key_location(pub i32);
 
-/// The header X-API-Key: out of URLs, logs and proxies. The default.
+/// The header X-API-Key, which keeps the key out of URLs and the logs of proxies. The default.
 pub const SASTAOTP_API_KEY_IN_HEADER: sastaotp_api_key_location = sastaotp_api_key_location(0);
 /// The header Authorization: Bearer, which Apache with PHP-FPM often drops.
 pub const SASTAOTP_API_KEY_IN_BEARER: sastaotp_api_key_location = sastaotp_api_key_location(1);
-/// The parameter api_key, for panels that know no other way.
+/// The query parameter api_key, for services that accept no header.
 pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_key_location(2);
 
-/// Makes settings with every default and no API key.
-///
-/// Returns an object that is yours: sastaotp_config_free. Cannot fail. Any thread. Since 0.1.0.
+/// Creates settings with every default and no API key. The caller owns the result: free it with
+/// sastaotp_config_free. Cannot fail. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sastaotp_config_new() -> *mut sastaotp_config {
-    new(|| sastaotp_config(ClientBuilder::default()))
+    new_object(|| sastaotp_config(ClientBuilder::default()))
 }
 
-/// Makes settings from the environment: SASTAOTP_API_KEY and, where it is set, SASTAOTP_BASE_URL.
+/// Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL.
 ///
-/// `*config` is yours: sastaotp_config_free. A NULL place is refused. Fails with SASTAOTP_CONFIG where a variable is not
-/// UTF-8. Any thread, while none changes the environment. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if a variable is not UTF-8. No other thread may change the
+/// environment during the call. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_from_env(
     config: *mut *mut sastaotp_config,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(config, error, || ClientBuilder::from_env().map(sastaotp_config))
+    create(config, error, || ClientBuilder::from_env().map(sastaotp_config))
 }
 
-/// Sets the API key: 1 to 256 visible ASCII characters, checked by sastaotp_client_new.
-///
-/// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the API key: 1 to 256 visible ASCII characters. sastaotp_client_new checks it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_api_key(
     config: *mut sastaotp_config,
@@ -71,37 +69,34 @@ pub unsafe extern "C" fn sastaotp_config_set_api_key(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let key = text(api_key, "api_key")?;
-        given_mut(config)?.change(|settings| settings.api_key(key));
+        let key = required_text(api_key, "api_key")?;
+        required_mut(config)?.change(|settings| settings.api_key(key));
         Ok(())
     })
 }
 
-/// Sets where the API key goes in a request; SASTAOTP_API_KEY_IN_HEADER by default.
-///
-/// NULL as config, or a value that is no constant, is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the part of a request that carries the API key. The default is SASTAOTP_API_KEY_IN_HEADER.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_api_key_location(
     config: *mut sastaotp_config,
-    place: sastaotp_api_key_location,
+    location: sastaotp_api_key_location,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let place = match place {
+        let location = match location {
             SASTAOTP_API_KEY_IN_HEADER => ApiKeyLocation::Header,
             SASTAOTP_API_KEY_IN_BEARER => ApiKeyLocation::Bearer,
             SASTAOTP_API_KEY_IN_QUERY => ApiKeyLocation::Query,
-            sastaotp_api_key_location(value) => return Err(no_constant("place", value)),
+            sastaotp_api_key_location(value) => return Err(unknown_constant("location", value)),
         };
-        given_mut(config)?.change(|settings| settings.api_key_location(place));
+        required_mut(config)?.change(|settings| settings.api_key_location(location));
         Ok(())
     })
 }
 
-/// Sets the address of the service: https, or http to this machine alone. The vendor's by default. Checked by
-/// sastaotp_client_new.
-///
-/// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the service's URL: https, or http for this machine only. The default is the vendor's.
+/// sastaotp_client_new checks it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_base_url(
     config: *mut sastaotp_config,
@@ -109,16 +104,14 @@ pub unsafe extern "C" fn sastaotp_config_set_base_url(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let url = text(base_url, "base_url")?;
-        given_mut(config)?.change(|settings| settings.base_url(url));
+        let url = required_text(base_url, "base_url")?;
+        required_mut(config)?.change(|settings| settings.base_url(url));
         Ok(())
     })
 }
 
-/// Sets the User-Agent: 1 to 256 printable ASCII characters, checked by sastaotp_client_new; "libsastaotp/" and the version by
-/// default.
-///
-/// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the User-Agent: 1 to 256 printable ASCII characters. The default is "libsastaotp/" and the
+/// version. sastaotp_client_new checks it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_user_agent(
     config: *mut sastaotp_config,
@@ -126,16 +119,14 @@ pub unsafe extern "C" fn sastaotp_config_set_user_agent(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let user_agent = text(user_agent, "user_agent")?;
-        given_mut(config)?.change(|settings| settings.user_agent(user_agent));
+        let user_agent = required_text(user_agent, "user_agent")?;
+        required_mut(config)?.change(|settings| settings.user_agent(user_agent));
         Ok(())
     })
 }
 
-/// Trusts certificates besides the public authorities: `length` bytes of PEM, checked by sastaotp_client_new. A second call
-/// replaces the first.
-///
-/// The bytes are copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Trusts the certificates in `length` bytes of PEM in addition to the public authorities. A second
+/// call replaces the first. The bytes are copied. sastaotp_client_new checks them. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_add_ca_pem(
     config: *mut sastaotp_config,
@@ -144,15 +135,14 @@ pub unsafe extern "C" fn sastaotp_config_add_ca_pem(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let pem = bytes(pem, length, "pem")?;
-        given_mut(config)?.change(|settings| settings.add_ca_pem(pem));
+        let pem = required_bytes(pem, length, "pem")?;
+        required_mut(config)?.change(|settings| settings.add_ca_pem(pem));
         Ok(())
     })
 }
 
-/// Sets how many idle connections are kept at most: 1 or more; 64 by default. Checked by sastaotp_client_new.
-///
-/// NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the maximum number of idle connections that the client keeps: 1 or more. The default is 64.
+/// sastaotp_client_new checks it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_max_connections(
     config: *mut sastaotp_config,
@@ -160,15 +150,14 @@ pub unsafe extern "C" fn sastaotp_config_set_max_connections(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(config)?.change(|settings| settings.max_connections(count as usize));
+        required_mut(config)?.change(|settings| settings.max_connections(count as usize));
         Ok(())
     })
 }
 
-/// Sets the total that charges may reach, in micro-rupees. A purchase that could go beyond is refused before it is sent; a
-/// confirmed refund gives its money back. With a budget every purchase needs a maximum price. None by default.
-///
-/// NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the maximum total of all charges, in micro-rupees. A purchase that could exceed it fails
+/// before it is sent. A confirmed refund returns its money to the budget. With a budget, every
+/// purchase needs a maximum price. There is no budget by default. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_budget(
     config: *mut sastaotp_config,
@@ -176,15 +165,14 @@ pub unsafe extern "C" fn sastaotp_config_set_budget(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(config)?.change(|settings| settings.budget(Amount::from_micros(micros)));
+        required_mut(config)?.change(|settings| settings.budget(Amount::from_micros(micros)));
         Ok(())
     })
 }
 
-/// Sets how long a call may take in all, its retries among it; 90,000 ms by default. A wait, a reconcile and a
-/// settle that waits out have times of their own.
-///
-/// NULL as config is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the maximum duration of a call, including its retries, in milliseconds. The default is
+/// 90,000. A wait, a reconcile and a settle with SASTAOTP_ON_TOO_EARLY_WAIT have their own
+/// durations. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
     config: *mut sastaotp_config,
@@ -192,15 +180,16 @@ pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        given_mut(config)?.change(|settings| settings.timeout(duration(millis)));
+        required_mut(config)?.change(|settings| settings.timeout(duration(millis)));
         Ok(())
     })
 }
 
-/// Sets how many requests a minute are sent at most, by all handles of a client together: 1 or more. As many as the service
-/// takes by default. A 429 slows down by itself, either way.
+/// Sets the maximum number of requests per minute, for all handles of a client together: 1 to
+/// 60,000,000. By default the client sends as many as the service accepts. With or without a limit,
+/// it slows down after an HTTP status 429.
 ///
-/// NULL as config, 0, and more than 60,000,000 are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if `count` is out of range. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
     config: *mut sastaotp_config,
@@ -209,18 +198,16 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
 ) -> sastaotp_status {
     call(error, || {
         if !(1..=60_000_000).contains(&count) {
-            let reason = format!("{count} are none or too many: give 1 to 60,000,000");
+            let reason = format!("{count} is out of range: use 1 to 60,000,000");
             return Err(Error::config("setting the requests per minute", reason));
         }
-        given_mut(config)?
+        required_mut(config)?
             .change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
         Ok(())
     })
 }
 
-/// Frees settings. Clients that were made from them go on.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees settings. Clients that were created from them stay usable. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_free(config: *mut sastaotp_config) {
     free(config);

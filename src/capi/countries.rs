@@ -5,12 +5,12 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, look};
+use super::boundary::{free, read_or};
 use super::c_strings::WithCStrings;
 use crate::Country;
 use crate::client::Answer;
 
-/// A list of countries. Immutable: any thread may read it.
+/// A list of countries. Immutable.
 pub struct sastaotp_countries(WithCStrings<Countries>);
 
 #[derive(Serialize)]
@@ -18,7 +18,7 @@ struct Countries {
     countries: Vec<sastaotp_country>,
 }
 
-/// A country that numbers are sold in. Part of its list: valid, with its texts, until that is freed.
+/// A country in which numbers are sold. Part of its list and freed with it.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct sastaotp_country(WithCStrings<Country>);
@@ -26,69 +26,64 @@ pub struct sastaotp_country(WithCStrings<Country>);
 impl sastaotp_countries {
     pub(super) fn new(answer: Answer<Vec<Country>>) -> Self {
         let list = |countries: Vec<Country>| {
-            countries.into_iter().map(|it| sastaotp_country(WithCStrings::new(it))).collect()
+            countries
+                .into_iter()
+                .map(|country| sastaotp_country(WithCStrings::new(country)))
+                .collect()
         };
-        Self(WithCStrings::answer(answer.map(|countries| Countries { countries: list(countries) })))
+        Self(WithCStrings::from_answer(
+            answer.map(|countries| Countries { countries: list(countries) }),
+        ))
     }
 }
 
-/// Returns how many countries there are.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of countries. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_countries_count(countries: *const sastaotp_countries) -> usize {
-    look(countries, 0, |it| it.0.countries.len())
+    read_or(countries, 0, |countries| countries.0.countries.len())
 }
 
-/// Returns the country at an index from 0; NULL behind the end.
-///
-/// The country is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the country at an index. Returns NULL if the index is out of range. The country belongs
+/// to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_countries_get(
     countries: *const sastaotp_countries,
     index: usize,
 ) -> *const sastaotp_country {
-    look(countries, null(), |it| it.0.countries.get(index).map_or(null(), std::ptr::from_ref))
+    read_or(countries, null(), |countries| {
+        countries.0.countries.get(index).map_or(null(), std::ptr::from_ref)
+    })
 }
 
-/// Returns the list as JSON: countries, a list of code, name, visible; and raw.
-///
-/// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
+/// Returns the list as JSON: countries, a list of code, name, visible; and raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_countries_json(
     countries: *const sastaotp_countries,
 ) -> *const c_char {
-    look(countries, null(), |it| it.0.json())
+    read_or(countries, null(), |countries| countries.0.json())
 }
 
-/// Frees a list and its countries.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a list and its countries. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_countries_free(countries: *mut sastaotp_countries) {
     free(countries);
 }
 
-/// Returns the code for a purchase. It is not a calling code: 22 is India.
-///
-/// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
+/// Returns the country's code for a purchase. It is not a calling code: 22 is India. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_country_code(country: *const sastaotp_country) -> *const c_char {
-    look(country, null(), |it| it.0.lend(&it.0.code))
+    read_or(country, null(), |country| country.0.c_str(&country.0.code))
 }
 
-/// Returns the name in English; empty where there is none. Names repeat.
-///
-/// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
+/// Returns the English name, which several countries may share. The text is empty if the reply has
+/// none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_country_name(country: *const sastaotp_country) -> *const c_char {
-    look(country, null(), |it| it.0.lend(&it.0.name))
+    read_or(country, null(), |country| country.0.c_str(&country.0.name))
 }
 
-/// Says whether the service shows the country to its users.
-///
-/// NULL gives false. Any thread. Since 0.1.0.
+/// Returns whether the service shows the country to its users. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_country_is_visible(country: *const sastaotp_country) -> bool {
-    look(country, false, |it| it.0.visible)
+    read_or(country, false, |country| country.0.visible)
 }

@@ -1,41 +1,41 @@
-//! The error object and the codes that functions return.
+//! The status that functions return, and the error object.
 
 use std::ffi::{CStr, CString, c_char};
 use std::ptr::null;
 
-use super::boundary::{free, look, look_into, short_millis};
+use super::boundary::{free, millis_u32, read_into, read_or};
 use super::c_strings::{WithCStrings, c_string};
 use super::intent::sastaotp_intent;
 use crate::{Charge, Error, ErrorKind, Phase, Retry};
 
-/// What a function returns: SASTAOTP_OK, or what kind of failure it was.
+/// The outcome of a call: SASTAOTP_OK, or the kind of failure.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_status(pub i32);
 
-/// It worked.
+/// The call succeeded.
 pub const SASTAOTP_OK: sastaotp_status = sastaotp_status(0);
-/// An argument or a setting is wrong: NULL, not UTF-8, out of its range. Nothing was sent.
+/// An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent.
 pub const SASTAOTP_CONFIG: sastaotp_status = sastaotp_status(1);
-/// The budget of the client does not cover the purchase. Nothing was sent.
+/// The client's budget does not cover the purchase. Nothing was sent.
 pub const SASTAOTP_BUDGET: sastaotp_status = sastaotp_status(2);
-/// The key or the account is not accepted.
+/// The service rejects the API key or the account.
 pub const SASTAOTP_AUTHENTICATION: sastaotp_status = sastaotp_status(3);
-/// The wallet is too low.
+/// The wallet does not contain enough money.
 pub const SASTAOTP_INSUFFICIENT_BALANCE: sastaotp_status = sastaotp_status(4);
-/// No number is free.
+/// No number is available.
 pub const SASTAOTP_NO_NUMBERS: sastaotp_status = sastaotp_status(5);
-/// The price is above the maximum given.
+/// The price is higher than the request's maximum price.
 pub const SASTAOTP_PRICE_TOO_HIGH: sastaotp_status = sastaotp_status(6);
 /// The service is not sold in this country.
 pub const SASTAOTP_SERVICE_UNAVAILABLE: sastaotp_status = sastaotp_status(7);
-/// The service does not know the activation.
+/// The activation does not exist.
 pub const SASTAOTP_NOT_FOUND: sastaotp_status = sastaotp_status(8);
-/// The order is over.
+/// The order has already ended.
 pub const SASTAOTP_ALREADY_FINISHED: sastaotp_status = sastaotp_status(9);
-/// The order is too young to be cancelled; sastaotp_error_retry_after_ms says how long to wait.
+/// The order is too young to be cancelled; sastaotp_error_retry_after_ms returns how long to wait.
 pub const SASTAOTP_TOO_EARLY: sastaotp_status = sastaotp_status(10);
-/// The service rejected the request for another reason, which sastaotp_error_code tells.
+/// The service rejected the request for another reason: see sastaotp_error_code.
 pub const SASTAOTP_REJECTED: sastaotp_status = sastaotp_status(11);
 /// The service or its provider failed.
 pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(12);
@@ -43,26 +43,27 @@ pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(12);
 pub const SASTAOTP_RATE_LIMITED: sastaotp_status = sastaotp_status(13);
 /// A firewall in front of the service refused the request.
 pub const SASTAOTP_BLOCKED: sastaotp_status = sastaotp_status(14);
-/// The reply is not one of the service, or not a whole one.
+/// The reply is incomplete or not in the service's format.
 pub const SASTAOTP_PROTOCOL: sastaotp_status = sastaotp_status(15);
-/// The connection could not be made, or broke.
+/// The connection failed or broke.
 pub const SASTAOTP_CONNECTION: sastaotp_status = sastaotp_status(16);
-/// The server could not prove who it is.
+/// The TLS handshake failed: the server's identity is not proved.
 pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(17);
-/// Something did not happen in time.
+/// The call ran out of time.
 pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(18);
-/// The call was ended by its token.
+/// A cancellation token ended the call.
 pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(19);
-/// No code came in the time given. The activation is as it was, unless the wait was to cancel it.
+/// No code arrived within the timeout. The activation is unchanged, unless the wait's options
+/// cancel it.
 pub const SASTAOTP_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(20);
 /// The order expired without a code.
 pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);
-/// The service, or somebody else with the key, cancelled the order.
+/// The service, or another user of the API key, cancelled the order.
 pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
-/// A defect of this library. What was under way may have taken effect.
+/// The library has a defect. The operation may have taken effect.
 pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
 
-/// Every status with its kind and its name.
+/// Every status except SASTAOTP_OK, with its Rust kind and its name.
 const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     (ErrorKind::Config, SASTAOTP_CONFIG, c"SASTAOTP_CONFIG"),
     (ErrorKind::Budget, SASTAOTP_BUDGET, c"SASTAOTP_BUDGET"),
@@ -97,14 +98,14 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
 ];
 
-/// What a failed call did to the wallet.
+/// The effect of a failed call on the wallet.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_charge(pub i32);
 
-/// Nothing was charged; that is proved.
+/// Certainly nothing was charged.
 pub const SASTAOTP_NOT_CHARGED: sastaotp_charge = sastaotp_charge(0);
-/// The purchase may have been made: reconcile its intent, and do not repeat it.
+/// The purchase may have been made. Do not repeat it: reconcile its intent.
 pub const SASTAOTP_CHARGE_UNKNOWN: sastaotp_charge = sastaotp_charge(1);
 /// Money was charged.
 pub const SASTAOTP_CHARGED: sastaotp_charge = sastaotp_charge(2);
@@ -114,11 +115,11 @@ pub const SASTAOTP_CHARGED: sastaotp_charge = sastaotp_charge(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_retry(pub i32);
 
-/// Not before something else changes.
+/// Not until something else changes.
 pub const SASTAOTP_RETRY_NEVER: sastaotp_retry = sastaotp_retry(0);
-/// After the pause that sastaotp_error_retry_after_ms tells.
+/// After the pause that sastaotp_error_retry_after_ms returns.
 pub const SASTAOTP_RETRY_AFTER: sastaotp_retry = sastaotp_retry(1);
-/// After sastaotp_client_reconcile has shown what became of the purchase.
+/// After sastaotp_client_reconcile has shown whether the purchase was made.
 pub const SASTAOTP_RETRY_AFTER_RECONCILE: sastaotp_retry = sastaotp_retry(2);
 
 /// A step of a request.
@@ -126,26 +127,24 @@ pub const SASTAOTP_RETRY_AFTER_RECONCILE: sastaotp_retry = sastaotp_retry(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_phase(pub i32);
 
-/// Checking arguments; nothing went out.
+/// Checking arguments; nothing was sent.
 pub const SASTAOTP_PHASE_PREPARE: sastaotp_phase = sastaotp_phase(0);
-/// Looking the host's name up.
+/// Resolving the host name.
 pub const SASTAOTP_PHASE_RESOLVE: sastaotp_phase = sastaotp_phase(1);
-/// Connecting, to the host or its proxy.
+/// Connecting to the host or its proxy.
 pub const SASTAOTP_PHASE_CONNECT: sastaotp_phase = sastaotp_phase(2);
 /// The TLS handshake.
 pub const SASTAOTP_PHASE_TLS: sastaotp_phase = sastaotp_phase(3);
-/// Handing the request over.
+/// Sending the request.
 pub const SASTAOTP_PHASE_SEND: sastaotp_phase = sastaotp_phase(4);
-/// Reading the reply.
+/// Receiving the reply.
 pub const SASTAOTP_PHASE_RECEIVE: sastaotp_phase = sastaotp_phase(5);
-/// Understanding the reply.
+/// Decoding the reply.
 pub const SASTAOTP_PHASE_DECODE: sastaotp_phase = sastaotp_phase(6);
-/// The service answered, with a refusal.
+/// The service answered with an error.
 pub const SASTAOTP_PHASE_SERVICE: sastaotp_phase = sastaotp_phase(7);
 
-/// Why a call failed: facts that stand beside each other, and a sentence. It never holds the API key.
-///
-/// Immutable: any thread may read it. Its texts are valid until sastaotp_error_free.
+/// The reason for a failed call. It never contains the API key. Immutable.
 pub struct sastaotp_error {
     error: WithCStrings<Error>,
     message: CString,
@@ -162,7 +161,7 @@ impl sastaotp_error {
     }
 }
 
-/// The status of a kind of failure.
+/// Converts an error kind to a status.
 pub(super) fn status_of(kind: ErrorKind) -> sastaotp_status {
     STATUSES
         .iter()
@@ -170,9 +169,8 @@ pub(super) fn status_of(kind: ErrorKind) -> sastaotp_status {
         .map_or(SASTAOTP_INTERNAL, |(_, status, _)| *status)
 }
 
-/// Returns the name of a status, such as "SASTAOTP_NO_NUMBERS"; NULL for a number that is none.
-///
-/// The text is static: nobody frees it. Cannot fail. Any thread. Since 0.1.0.
+/// Returns the name of a status, such as "SASTAOTP_NO_NUMBERS". Returns NULL if the library does
+/// not define the status. The text is static. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn sastaotp_status_name(status: sastaotp_status) -> *const c_char {
     if status == SASTAOTP_OK {
@@ -181,53 +179,45 @@ pub extern "C" fn sastaotp_status_name(status: sastaotp_status) -> *const c_char
     STATUSES.iter().find(|(_, of, _)| *of == status).map_or(null(), |(_, _, name)| name.as_ptr())
 }
 
-/// Returns what kind of failure it is: the same that the function returned.
-///
-/// NULL gives SASTAOTP_OK. Any thread. Since 0.1.0.
+/// Returns the kind of failure: the same status that the failed function returned. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_kind(error: *const sastaotp_error) -> sastaotp_status {
-    look(error, SASTAOTP_OK, |it| status_of(it.error.kind()))
+    read_or(error, SASTAOTP_OK, |error| status_of(error.error.kind()))
 }
 
-/// Returns the failure as one sentence: what was being done, what came back, what to do. Such as
-/// "buying tg in 22: the service answered NO_BALANCE: add funds, then try again".
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the failure as one sentence: the operation, the reason, and the next step. For example
+/// "buying tg in 22: the service answered NO_BALANCE: add funds, then try again". Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_message(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.message.as_ptr())
+    read_or(error, null(), |error| error.message.as_ptr())
 }
 
-/// Returns what to do about it, the last part of the message; empty where there is nothing to say.
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the next step, which is the last part of the message. The text is empty if there is
+/// nothing to suggest. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_hint(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.error.lend(it.error.hint()))
+    read_or(error, null(), |error| error.error.c_str(error.error.hint()))
 }
 
-/// Returns the error code of the service as it wrote it, such as "NO_BALANCE"; NULL where it sent none.
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the service's error code verbatim, such as "NO_BALANCE". Returns NULL if the reply
+/// contains none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.error.lend_some(it.error.code().map(crate::Code::as_str)))
+    read_or(error, null(), |error| {
+        error.error.c_str_or_null(error.error.code().map(crate::Code::as_str))
+    })
 }
 
-/// Returns the HTTP status of the reply; 0 where none came.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the HTTP status of the reply. Returns 0 if no reply arrived. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_http_status(error: *const sastaotp_error) -> i32 {
-    look(error, 0, |it| it.error.http_status().map_or(0, i32::from))
+    read_or(error, 0, |error| error.error.http_status().map_or(0, i32::from))
 }
 
-/// Returns where the call was when it failed.
-///
-/// NULL gives SASTAOTP_PHASE_PREPARE. Any thread. Since 0.1.0.
+/// Returns the step in which the call failed. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_phase(error: *const sastaotp_error) -> sastaotp_phase {
-    look(error, SASTAOTP_PHASE_PREPARE, |it| match it.error.phase() {
+    read_or(error, SASTAOTP_PHASE_PREPARE, |error| match error.error.phase() {
         Phase::Prepare => SASTAOTP_PHASE_PREPARE,
         Phase::Resolve => SASTAOTP_PHASE_RESOLVE,
         Phase::Connect => SASTAOTP_PHASE_CONNECT,
@@ -239,85 +229,71 @@ pub unsafe extern "C" fn sastaotp_error_phase(error: *const sastaotp_error) -> s
     })
 }
 
-/// Returns what the call did to the wallet: the first question after a purchase failed. SASTAOTP_NOT_CHARGED for calls that
-/// cost nothing.
-///
-/// NULL gives SASTAOTP_NOT_CHARGED. Any thread. Since 0.1.0.
+/// Returns the effect of the call on the wallet. Check it first after a failed purchase. It is
+/// SASTAOTP_NOT_CHARGED for calls that cost nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_charge(error: *const sastaotp_error) -> sastaotp_charge {
-    look(error, SASTAOTP_NOT_CHARGED, |it| match it.error.charge() {
+    read_or(error, SASTAOTP_NOT_CHARGED, |error| match error.error.charge() {
         Charge::NotCharged => SASTAOTP_NOT_CHARGED,
         Charge::Unknown => SASTAOTP_CHARGE_UNKNOWN,
         Charge::Charged => SASTAOTP_CHARGED,
     })
 }
 
-/// Returns whether the same call may succeed later.
-///
-/// NULL gives SASTAOTP_RETRY_NEVER. Any thread. Since 0.1.0.
+/// Returns whether the same call may succeed later. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_retry(error: *const sastaotp_error) -> sastaotp_retry {
-    look(error, SASTAOTP_RETRY_NEVER, |it| match it.error.retry() {
+    read_or(error, SASTAOTP_RETRY_NEVER, |error| match error.error.retry() {
         Retry::Never => SASTAOTP_RETRY_NEVER,
         Retry::After(_) => SASTAOTP_RETRY_AFTER,
         Retry::AfterReconcile => SASTAOTP_RETRY_AFTER_RECONCILE,
     })
 }
 
-/// Tells how long to wait before the same call may succeed, in milliseconds. Returns false, and writes nothing, where
-/// sastaotp_error_retry is not SASTAOTP_RETRY_AFTER.
-///
-/// NULL as error gives false; NULL as millis only asks. Any thread. Since 0.1.0.
+/// Writes how long to wait before the same call may succeed, in milliseconds. Returns false if
+/// sastaotp_error_retry is not SASTAOTP_RETRY_AFTER. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_retry_after_ms(
     error: *const sastaotp_error,
     millis: *mut u32,
 ) -> bool {
-    look_into(error, millis, |it| match it.error.retry() {
-        Retry::After(pause) => Some(short_millis(pause)),
+    read_into(error, millis, |error| match error.error.retry() {
+        Retry::After(pause) => Some(millis_u32(pause)),
         _ => None,
     })
 }
 
-/// Returns the row of the fault matrix, such as "reply_lost", where the failure is one; else NULL.
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the name of the fault that the library recognized, such as "reply_lost"; docs/faults.md
+/// lists the names. Returns NULL if the failure is none of them. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.error.lend_some(it.error.fault()))
+    read_or(error, null(), |error| error.error.c_str_or_null(error.error.fault()))
 }
 
-/// Returns the reply as it came, its first 4,096 characters, where one came and is the reason; else NULL.
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the first 4,096 characters of the reply, verbatim, if the reply is the reason for the
+/// failure. Otherwise returns NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_raw(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.error.lend_some(it.error.raw()))
+    read_or(error, null(), |error| error.error.c_str_or_null(error.error.raw()))
 }
 
-/// Returns the purchase that failed, for sastaotp_client_reconcile; NULL where none did.
-///
-/// The intent is the error's: do not free it, and do not use it after the error was freed. NULL gives NULL. Any thread.
-/// Since 0.1.0.
+/// Returns the intent of the purchase that failed, for sastaotp_client_reconcile. Returns NULL if
+/// the call was not a purchase. The intent belongs to the error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_intent(
     error: *const sastaotp_error,
 ) -> *const sastaotp_intent {
-    look(error, null(), |it| it.intent.as_ref().map_or(null(), std::ptr::from_ref))
+    read_or(error, null(), |error| error.intent.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
-/// Returns the error as JSON: kind, message, hint, code, http_status, phase, charge, retry, retry_after_ms, fault, intent,
-/// raw.
-///
-/// NULL gives NULL. The text is the error's. Any thread. Since 0.1.0.
+/// Returns the error as JSON: kind, message, hint, code, http_status, phase, charge, retry,
+/// retry_after_ms, fault, intent, raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_json(error: *const sastaotp_error) -> *const c_char {
-    look(error, null(), |it| it.error.json())
+    read_or(error, null(), |error| error.error.json())
 }
 
-/// Frees an error.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees an error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_free(error: *mut sastaotp_error) {
     free(error);
@@ -328,18 +304,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_is_there_once_and_in_order() {
+    fn every_kind_has_one_status_in_order() {
         for (index, (kind, status, name)) in STATUSES.iter().enumerate() {
             assert_eq!(usize::try_from(status.0), Ok(index + 1), "{name:?}");
             assert_eq!(status_of(*kind), *status, "{name:?}");
-            // `no_numbers` of the JSON is `SASTAOTP_NO_NUMBERS` here.
+            // The JSON has `no_numbers` for `SASTAOTP_NO_NUMBERS`.
             let word = crate::protocol::json_output::fields(kind);
             assert_eq!(
                 *name.to_str().unwrap(),
                 format!("SASTAOTP_{}", word.trim_matches('"').to_uppercase())
             );
         }
-        // A kind that is added and forgotten here would come out as this one.
+        // `status_of` returns this status for a kind that is missing in the table.
         assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);
         assert_eq!(STATUSES.len(), ErrorKind::Internal as usize + 1, "Internal is the last kind");
     }

@@ -1,4 +1,4 @@
-//! What belongs to the process that made it. A fork copies it in whatever state other threads of the parent had it.
+//! Binds a value to the process that created it: a forked child can neither use nor drop it.
 
 use std::ffi::c_int;
 use std::mem;
@@ -11,87 +11,92 @@ use super::boundary::{CALLING, Object};
 use super::fuzzing::process_id;
 use crate::{Error, Result};
 
-/// A value for the process that made it alone. A forked child does not look at it, for a lock of it may be held by a thread
-/// that the child does not have; nor does the child drop it, for such a thread may have been in the middle of changing it.
+/// A value that only the process that created it may use.
+///
+/// A fork copies the value in the state that the parent's threads left it in. A thread that does
+/// not exist in the child may hold one of its locks, so the child never reads the value; that
+/// thread may have been in the middle of a change, so the child never drops it either.
 pub(super) struct ForkGuarded<T> {
     /// `None` only while it is dropped.
     value: Option<T>,
     process: Process,
 }
 
-/// A process. Its id alone does not tell a child from its parent where both are the first of a namespace, as in containers;
-/// the count of forks alone does not where one was made without the C library.
+/// The identity of a process. The id alone is not enough: a child and its parent have the same one
+/// if both are the first of a namespace, as in containers. The count of forks alone is not enough
+/// either: it misses a fork that bypassed the C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     id: u32,
     forks: u32,
 }
 
-/// How many forks lie between the process that first asked and this one: counted in each child before it goes on.
-static FORKS: AtomicU32 = AtomicU32::new(0);
+/// The number of forks between the process that registered the handler and this one.
+static FORK_COUNT: AtomicU32 = AtomicU32::new(0);
 
 impl Process {
-    fn this() -> Self {
-        Self { id: process_id(), forks: FORKS.load(Ordering::Relaxed) }
+    fn current() -> Self {
+        Self { id: process_id(), forks: FORK_COUNT.load(Ordering::Relaxed) }
     }
 
-    /// Has forks counted from here on.
-    fn count_forks() {
+    /// Counts each later fork, in the child.
+    fn register_fork_handler() {
         type Handler = Option<extern "C" fn()>;
         unsafe extern "C" {
             fn pthread_atfork(before: Handler, parent: Handler, child: Handler) -> c_int;
         }
-        extern "C" fn forked() {
-            FORKS.fetch_add(1, Ordering::Relaxed);
+        extern "C" fn count_fork() {
+            FORK_COUNT.fetch_add(1, Ordering::Relaxed);
         }
-        static ARE_COUNTED: AtomicBool = AtomicBool::new(false);
-        if !ARE_COUNTED.swap(true, Ordering::Relaxed) {
-            // SAFETY: the handler is there for as long as the library, and may run in a child: it does nothing but count.
-            // Without memory for it the ids alone must do.
-            unsafe { pthread_atfork(None, None, Some(forked)) };
+        static REGISTERED: AtomicBool = AtomicBool::new(false);
+        if !REGISTERED.swap(true, Ordering::Relaxed) {
+            // SAFETY: the handler lives as long as the library, and is allowed in a child because
+            // it only increments an atomic. If there is no memory to register it, the process id
+            // alone has to suffice.
+            unsafe { pthread_atfork(None, None, Some(count_fork)) };
         }
     }
 }
 
 impl<T> ForkGuarded<T> {
     pub(super) fn new(value: T) -> Self {
-        Process::count_forks();
-        Self { value: Some(value), process: Process::this() }
+        Process::register_fork_handler();
+        Self { value: Some(value), process: Process::current() }
     }
 
-    fn is_ours(&self) -> bool {
-        self.process == Process::this()
+    fn is_in_its_process(&self) -> bool {
+        self.process == Process::current()
     }
 
-    /// The value; `None` in a forked child.
+    /// Returns the value; `None` in a forked child.
     pub(super) fn get(&self) -> Option<&T> {
-        self.value.as_ref().filter(|_| self.is_ours())
+        self.value.as_ref().filter(|_| self.is_in_its_process())
     }
 
-    /// The value of an argument, which is refused in a forked child.
-    pub(super) fn given<O: Object>(&self) -> Result<&T> {
-        self.get().ok_or_else(of_the_parent::<O>)
+    /// Returns the value of an argument; fails in a forked child.
+    pub(super) fn required<O: Object>(&self) -> Result<&T> {
+        self.get().ok_or_else(parent_process_error::<O>)
     }
 
-    /// The value of an argument, to be changed.
-    pub(super) fn given_mut<O: Object>(&mut self) -> Result<&mut T> {
-        let is_ours = self.is_ours();
-        self.value.as_mut().filter(|_| is_ours).ok_or_else(of_the_parent::<O>)
+    /// Returns the value of an argument that the call changes; fails in a forked child.
+    pub(super) fn required_mut<O: Object>(&mut self) -> Result<&mut T> {
+        let is_in_its_process = self.is_in_its_process();
+        self.value.as_mut().filter(|_| is_in_its_process).ok_or_else(parent_process_error::<O>)
     }
 }
 
 impl<T> Drop for ForkGuarded<T> {
     fn drop(&mut self) {
-        if !self.is_ours() {
+        if !self.is_in_its_process() {
             mem::forget(self.value.take());
         }
     }
 }
 
-fn of_the_parent<O: Object>() -> Error {
+fn parent_process_error<O: Object>() -> Error {
     Error::config(
         CALLING,
-        format!("this {} is of the parent process: make a new one after the fork", O::NAME),
+        format!("this {} belongs to the parent process: create a new one after the fork", O::NAME),
     )
 }
 
@@ -106,28 +111,27 @@ mod tests {
     }
 
     #[test]
-    fn a_child_neither_sees_nor_drops_what_is_its_parents() {
+    fn a_child_neither_uses_nor_drops_a_value() {
         let value = Rc::new(());
         let mut ours = ForkGuarded::new(Rc::clone(&value));
-        assert!(
-            ours.get().is_some() && ours.given::<()>().is_ok() && ours.given_mut::<()>().is_ok()
-        );
+        assert!(ours.get().is_some());
+        assert!(ours.required::<()>().is_ok() && ours.required_mut::<()>().is_ok());
         drop(ours);
         assert_eq!(Rc::strong_count(&value), 1);
-        let Process { id, forks } = Process::this();
+        let Process { id, forks } = Process::current();
         for process in [Process { id: id + 1, forks }, Process { id, forks: forks + 1 }] {
             let before = Rc::strong_count(&value);
             let mut parents = ForkGuarded { value: Some(Rc::clone(&value)), process };
-            assert!(parents.get().is_none() && parents.given_mut::<()>().is_err());
+            assert!(parents.get().is_none() && parents.required_mut::<()>().is_err());
             assert!(
                 parents
-                    .given::<()>()
+                    .required::<()>()
                     .unwrap_err()
                     .to_string()
-                    .contains("this thing is of the parent process")
+                    .contains("this thing belongs to the parent process")
             );
             drop(parents);
-            assert_eq!(Rc::strong_count(&value), before + 1, "it was left as it is");
+            assert_eq!(Rc::strong_count(&value), before + 1, "the child dropped it");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The door of the fuzz targets to the C interface: clients of any kind, and forks that cost nothing. In no other build.
+//! Access for the fuzz targets only: clients with another transport and clock, and simulated forks.
 
 use std::cell::Cell;
 
@@ -7,19 +7,19 @@ use super::sastaotp_client;
 use crate::Client;
 
 thread_local! {
-    static CHILD: Cell<bool> = const { Cell::new(false) };
+    static IN_CHILD: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes a client for C: with a transport and a clock of the target.
+/// Creates a C client from a Rust client that has the fuzz target's transport and clock.
 pub fn client(client: Client) -> *mut sastaotp_client {
-    pointer::hand_over(sastaotp_client::new(client))
+    pointer::into_raw(sastaotp_client::new(client))
 }
 
-/// From here on this thread is one of a forked child, or of the parent again.
+/// Makes this thread pretend to run in a forked child, or in the parent again.
 pub fn fork(child: bool) {
-    CHILD.set(child);
+    IN_CHILD.set(child);
 }
 
 pub(super) fn process_id() -> u32 {
-    std::process::id() + u32::from(CHILD.get())
+    std::process::id() + u32::from(IN_CHILD.get())
 }

@@ -1,16 +1,16 @@
-//! A purchase that was about to be made.
+//! The record of a purchase, created before it is sent.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{null, null_mut};
 
-use super::boundary::{Object, free, look, look_into, make, text, time};
+use super::boundary::{Object, create, free, read_into, read_or, required_text, unix_millis};
 use super::c_strings::{WithCStrings, c_string};
 use super::error::{sastaotp_error, sastaotp_status};
 use super::pointer;
 use crate::{Amount, Intent};
 
-/// A purchase that was about to be made: enough to find it in the order history when its reply was lost. Immutable: any
-/// thread may read it. Its texts are valid until it is freed, or the error or list that it is part of.
+/// A purchase that is about to be made: enough data to find it in the order history if its reply is
+/// lost. Immutable. Valid until it is freed, or the error or list that contains it is freed.
 pub struct sastaotp_intent {
     intent: WithCStrings<Intent>,
     json: CString,
@@ -30,96 +30,84 @@ impl sastaotp_intent {
     }
 }
 
-/// Reads an intent that was saved: the text that sastaotp_intent_json gave.
+/// Reads a saved intent: the text that sastaotp_intent_json returned.
 ///
-/// `*intent` is yours: sastaotp_intent_free. Fails with SASTAOTP_CONFIG where the text is another, or an argument is NULL. Any
-/// thread. Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if the text is not an intent. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_from_json(
     json: *const c_char,
     intent: *mut *mut sastaotp_intent,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(intent, error, || Intent::from_json(text(json, "json")?).map(sastaotp_intent::new))
+    create(intent, error, || {
+        Intent::from_json(required_text(json, "json")?).map(sastaotp_intent::new)
+    })
 }
 
-/// Returns the intent as JSON, to be saved before the purchase and read with sastaotp_intent_from_json.
-///
-/// NULL gives NULL. The text is the intent's. Any thread. Since 0.1.0.
+/// Returns the intent as JSON. Save it before the purchase and read it with
+/// sastaotp_intent_from_json. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_json(intent: *const sastaotp_intent) -> *const c_char {
-    look(intent, null(), |it| it.json.as_ptr())
+    read_or(intent, null(), |intent| intent.json.as_ptr())
 }
 
-/// Returns the code of the service; NULL where a number was to be bought again.
-///
-/// NULL gives NULL. The text is the intent's. Any thread. Since 0.1.0.
+/// Returns the code of the service. Returns NULL if the purchase buys a number again. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_service(intent: *const sastaotp_intent) -> *const c_char {
-    look(intent, null(), |it| it.intent.lend_some(it.intent.service()))
+    read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.service()))
 }
 
-/// Returns the code of the country; NULL where none was asked for.
-///
-/// NULL gives NULL. The text is the intent's. Any thread. Since 0.1.0.
+/// Returns the code of the country. Returns NULL if the request names none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_country(intent: *const sastaotp_intent) -> *const c_char {
-    look(intent, null(), |it| it.intent.lend_some(it.intent.country()))
+    read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.country()))
 }
 
-/// Returns the id of the activation whose number was to be bought again; NULL for another purchase.
-///
-/// NULL gives NULL. The text is the intent's. Any thread. Since 0.1.0.
+/// Returns the id of the activation whose number the purchase buys again. Returns NULL for other
+/// purchases. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_reget_of(intent: *const sastaotp_intent) -> *const c_char {
-    look(intent, null(), |it| it.intent.lend_some(it.intent.reget_of()))
+    read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.reget_of()))
 }
 
-/// Tells the most that may be charged, in micro-rupees. Returns false, and writes nothing, where any price was accepted, or
-/// it is not known.
-///
-/// NULL as intent gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the maximum price, in micro-rupees. Returns false if the request accepts any price, or
+/// the maximum is unknown. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_max_price(
     intent: *const sastaotp_intent,
     micros: *mut i64,
 ) -> bool {
-    look_into(intent, micros, |it| it.intent.max_price().map(Amount::micros))
+    read_into(intent, micros, |intent| intent.intent.max_price().map(Amount::micros))
 }
 
-/// Tells the highest order id that was known before: what was bought has a higher one. Returns false, and writes nothing,
-/// where none was known.
-///
-/// NULL as intent gives false; NULL as order_id only asks. Any thread. Since 0.1.0.
+/// Writes the highest order id before the purchase: the order of the purchase has a higher id.
+/// Returns false if no order id was known. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_watermark(
     intent: *const sastaotp_intent,
     order_id: *mut u64,
 ) -> bool {
-    look_into(intent, order_id, |it| it.intent.watermark())
+    read_into(intent, order_id, |intent| intent.intent.watermark())
 }
 
-/// Returns when the intent was made, in milliseconds since 1970.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns when the intent was created, in milliseconds since 1970. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_started_at_ms(intent: *const sastaotp_intent) -> i64 {
-    look(intent, 0, |it| time(it.intent.started_at()))
+    read_or(intent, 0, |intent| unix_millis(intent.intent.started_at()))
 }
 
-/// Copies an intent, to keep it beyond the error or list that it is part of.
-///
-/// Returns an object that is yours: sastaotp_intent_free. NULL gives NULL. Any thread. Since 0.1.0.
+/// Copies an intent, to keep it after the error or list that contains it is freed. The caller owns
+/// the result: free it with sastaotp_intent_free. Returns NULL if `intent` is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_copy(
     intent: *const sastaotp_intent,
 ) -> *mut sastaotp_intent {
-    look(intent, null_mut(), |it| pointer::hand_over(sastaotp_intent::new(it.intent.clone())))
+    read_or(intent, null_mut(), |intent| {
+        pointer::into_raw(sastaotp_intent::new(intent.intent.clone()))
+    })
 }
 
-/// Frees an intent of your own; not one that is part of an error or a list.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees an intent that the caller owns; not one that is part of an error or a list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_free(intent: *mut sastaotp_intent) {
     free(intent);

@@ -1,22 +1,23 @@
-//! The C interface: a function for each thing the client does, typed and blocking.
+//! The C interface: one typed, blocking function for each operation of the client.
 //!
-//! The files mirror those of the core and hold no logic: an entry takes its arguments, calls the core, and hands the result
-//! over. `boundary` is the only way in and out: it refuses NULL and bad text, and stops panics. `pointer` is the only file
-//! that follows a pointer. What callers are promised is written down once, in `header_intro.h`, with which the header begins.
+//! The files mirror the core's files and contain no logic: a function checks its arguments, calls
+//! the core, and returns the result. `boundary` is the only entry and exit: it rejects NULL and
+//! invalid text, and stops panics. `pointer` is the only file that follows a pointer. The promises
+//! to callers are written once, in `header_intro.h`, which is the beginning of the header.
 //!
-//! The header is made from these files and their comments, in the order of `build.rs`.
+//! `build.rs` generates the header from these files and their comments, in the order that it lists.
 
 #![allow(unsafe_code, reason = "a C interface takes pointers")]
 #![allow(
     unsafe_op_in_unsafe_fn,
-    reason = "the whole of an entry depends on the pointers that its caller gives"
+    reason = "every line of an exported function depends on the caller's pointers"
 )]
 #![allow(
     clippy::missing_safety_doc,
-    reason = "what every caller owes is said once, in `header_intro.h`"
+    reason = "`header_intro.h` states the duties of every caller once"
 )]
-#![allow(clippy::doc_markdown, reason = "the comments are those of the C header")]
-#![allow(non_camel_case_types, reason = "the types have the names that C sees")]
+#![allow(clippy::doc_markdown, reason = "the comments become the C header's")]
+#![allow(non_camel_case_types, reason = "the types have their C names")]
 
 mod activation;
 mod amount;

@@ -1,235 +1,206 @@
-//! A number to buy, and what the reply to its purchase said.
+//! The request for a number, and the reply to its purchase.
 
 use std::ffi::c_char;
 use std::ptr::null;
 
-use super::boundary::{Object, call, free, given_mut, look, look_into, make, short_millis, text};
+use super::boundary::{
+    Object, call, create, free, millis_u32, read_into, read_or, required_mut, required_text,
+};
 use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
 use crate::{Amount, NumberRequest, Purchase, Result};
 
-/// A purchase to make. A builder: one thread at a time. Purchases copy what they need, so one request can buy many numbers.
+/// A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
+/// can buy many numbers.
 ///
-/// Either sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price must be called: otherwise the
-/// purchase fails with SASTAOTP_CONFIG.
+/// Call either sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price;
+/// otherwise the purchase fails with SASTAOTP_CONFIG.
 pub struct sastaotp_number_request(pub(super) NumberRequest);
 
 impl Object for sastaotp_number_request {
     const NAME: &'static str = "request";
 }
 
-/// What the reply to a purchase said. Part of its activation or list: valid, with its texts, until that is freed.
+/// The reply to a purchase. Part of its activation or list and freed with it. Immutable.
 pub struct sastaotp_purchase(pub(super) WithCStrings<Purchase>);
 
-/// Changes a request.
-unsafe fn change(
+/// Applies a change to a request; on failure the request keeps its previous content.
+unsafe fn update(
     request: *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
-    change: impl FnOnce(NumberRequest) -> Result<NumberRequest>,
+    update: impl FnOnce(NumberRequest) -> Result<NumberRequest>,
 ) -> sastaotp_status {
     call(error, || {
-        let it = given_mut(request)?;
-        it.0 = change(it.0.clone())?;
+        let request = required_mut(request)?;
+        request.0 = update(request.0.clone())?;
         Ok(())
     })
 }
 
-/// Asks for a number for a service: a code from sastaotp_client_get_services, such as "tg".
-///
-/// The text is copied. `*request` is yours: sastaotp_number_request_free. NULL arguments are refused with
-/// SASTAOTP_CONFIG. Any thread. Since 0.1.0.
+/// Creates a request for a number of a service: a code from sastaotp_client_get_services, such as
+/// "tg". Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_new(
     service: *const c_char,
     request: *mut *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    make(request, error, || {
-        Ok(sastaotp_number_request(NumberRequest::new(text(service, "service")?)))
+    create(request, error, || {
+        Ok(sastaotp_number_request(NumberRequest::new(required_text(service, "service")?)))
     })
 }
 
-/// Asks for a country: a code from sastaotp_client_get_countries, which is not a calling code. India is "22". Without a
-/// country the service chooses one.
-///
-/// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the country: a code from sastaotp_client_get_countries, which is not a calling code. India
+/// is "22". If no country is set, the service chooses one. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_country(
     request: *mut sastaotp_number_request,
     country: *const c_char,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    change(request, error, |it| Ok(it.country(text(country, "country")?)))
+    update(request, error, |request| Ok(request.country(required_text(country, "country")?)))
 }
 
-/// Sets the most that may be charged, in micro-rupees: 18.50 rupees are 18500000.
-///
-/// NULL as request is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the maximum price, in micro-rupees: 18.50 rupees are 18500000. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_max_price(
     request: *mut sastaotp_number_request,
     micros: i64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    change(request, error, |it| Ok(it.max_price(Amount::from_micros(micros))))
+    update(request, error, |request| Ok(request.max_price(Amount::from_micros(micros))))
 }
 
-/// Accepts whatever price the service asks.
-///
-/// NULL as request is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Accepts any price. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_accept_any_price(
     request: *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    change(request, error, |it| Ok(it.accept_any_price()))
+    update(request, error, |request| Ok(request.accept_any_price()))
 }
 
-/// Asks for a provider.
-///
-/// The text is copied. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Sets the service's provider of the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_operator(
     request: *mut sastaotp_number_request,
     operator_: *const c_char,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    change(request, error, |it| Ok(it.operator(text(operator_, "operator")?)))
+    update(request, error, |request| Ok(request.operator(required_text(operator_, "operator")?)))
 }
 
-/// Asks for a number that can get several codes.
-///
-/// NULL as request is refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Requests a number that can receive several codes. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_ask_multi_sms(
     request: *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    change(request, error, |it| Ok(it.multi_sms()))
+    update(request, error, |request| Ok(request.multi_sms()))
 }
 
-/// Frees a request.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a request. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_free(request: *mut sastaotp_number_request) {
     free(request);
 }
 
-/// Returns the id for sastaotp_client_activation. Opaque text.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the id for sastaotp_client_activation. Treat it as opaque text. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_activation_id(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend(&it.0.activation_id))
+    read_or(purchase, null(), |purchase| purchase.0.c_str(&purchase.0.activation_id))
 }
 
-/// Returns the id of the order in the history; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the id of the order in the history. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_order_id(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend_some(it.0.order_id.as_deref()))
+    read_or(purchase, null(), |purchase| purchase.0.c_str_or_null(purchase.0.order_id.as_deref()))
 }
 
-/// Returns the phone number as the service wrote it.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the phone number verbatim. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_phone_number(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend(&it.0.phone_number))
+    read_or(purchase, null(), |purchase| purchase.0.c_str(&purchase.0.phone_number))
 }
 
-/// Returns the code of the service that it is for; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the code of the service. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_service(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend_some(it.0.service.as_deref()))
+    read_or(purchase, null(), |purchase| purchase.0.c_str_or_null(purchase.0.service.as_deref()))
 }
 
-/// Returns the code of the country; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the code of the country. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_country(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend_some(it.0.country.as_deref()))
+    read_or(purchase, null(), |purchase| purchase.0.c_str_or_null(purchase.0.country.as_deref()))
 }
 
-/// Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the reply does not say.
-///
-/// NULL as purchase gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_price(
     purchase: *const sastaotp_purchase,
     micros: *mut i64,
 ) -> bool {
-    look_into(purchase, micros, |it| it.0.price.map(Amount::micros))
+    read_into(purchase, micros, |purchase| purchase.0.price.map(Amount::micros))
 }
 
-/// Tells whether the service sells further codes on this number. Returns false, and writes nothing, where the reply does not
-/// say.
-///
-/// NULL as purchase gives false; NULL as multi_sms only asks. Any thread. Since 0.1.0.
+/// Writes whether the service sells further codes for this number. Returns false if the reply does
+/// not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_multi_sms(
     purchase: *const sastaotp_purchase,
     multi_sms: *mut bool,
 ) -> bool {
-    look_into(purchase, multi_sms, |it| it.0.multi_sms)
+    read_into(purchase, multi_sms, |purchase| purchase.0.multi_sms)
 }
 
-/// Tells how long after the purchase the order expires, in milliseconds. Returns false, and writes nothing, where the reply
-/// does not say.
-///
-/// NULL as purchase gives false; NULL as millis only asks. Any thread. Since 0.1.0.
+/// Writes how long after the purchase the order expires, in milliseconds. Returns false if the
+/// reply does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_expires_in_ms(
     purchase: *const sastaotp_purchase,
     millis: *mut u32,
 ) -> bool {
-    look_into(purchase, millis, |it| it.0.expires_in.map(short_millis))
+    read_into(purchase, millis, |purchase| purchase.0.expires_in.map(millis_u32))
 }
 
-/// Returns how many sentences there are about what is odd in the reply, such as an overcharge. The purchase stands all the
-/// same.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of warnings about the reply, such as an overcharge. The purchase is valid
+/// despite them. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_warning_count(
     purchase: *const sastaotp_purchase,
 ) -> usize {
-    look(purchase, 0, |it| it.0.warnings.len())
+    read_or(purchase, 0, |purchase| purchase.0.warnings.len())
 }
 
-/// Returns the sentence at an index from 0; NULL behind the end.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the warning at an index, as a sentence. Returns NULL if the index is out of range. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_warning(
     purchase: *const sastaotp_purchase,
     index: usize,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.lend_some(it.0.warnings.get(index).map(String::as_str)))
+    read_or(purchase, null(), |purchase| {
+        purchase.0.c_str_or_null(purchase.0.warnings.get(index).map(String::as_str))
+    })
 }
 
-/// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name, country, country_name,
-/// price_micros, multi_sms, can_get_another_sms, expires_in_ms, note, warnings, raw.
-///
-/// NULL gives NULL. The text is the purchase's. Any thread. Since 0.1.0.
+/// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
+/// country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
+/// warnings, raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_json(
     purchase: *const sastaotp_purchase,
 ) -> *const c_char {
-    look(purchase, null(), |it| it.0.json())
+    read_or(purchase, null(), |purchase| purchase.0.json())
 }

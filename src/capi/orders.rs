@@ -1,11 +1,13 @@
-//! The order history.
+//! The order history: pages, orders, and an iterator.
 
 use std::ffi::c_char;
 use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{Object, call, empty, free, given_mut, look, look_into, time};
+use super::boundary::{
+    Object, call, clear_result, free, read_into, read_or, required_mut, unix_millis,
+};
 use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
@@ -13,7 +15,7 @@ use super::pointer;
 use crate::protocol::json_output;
 use crate::{Amount, Order, OrderPage, OrderStatus, Orders};
 
-/// A page of the order history, newest first. Immutable: any thread may read it.
+/// A page of the order history, newest first. Immutable.
 pub struct sastaotp_orders(WithCStrings<Page>);
 
 #[derive(Serialize)]
@@ -25,13 +27,14 @@ struct Page {
     raw: String,
 }
 
-/// An order of the history. From sastaotp_order_iterator_next it is yours; from a list it is part of that, and valid, with its
-/// texts, until that is freed. Immutable: any thread may read it.
+/// An order of the history. If it comes from sastaotp_order_iterator_next, the caller frees it;
+/// otherwise it is part of a list and freed with it. Immutable.
 #[derive(Serialize)]
 #[serde(transparent)]
 pub struct sastaotp_order(WithCStrings<Order>);
 
-/// Goes through the order history, newest first, and asks for pages as they are needed. One thread at a time.
+/// An iterator over the order history, newest first. It reads a page when it needs one. One thread
+/// at a time.
 pub struct sastaotp_order_iterator(ForkGuarded<Orders>);
 
 impl Object for sastaotp_order_iterator {
@@ -62,168 +65,142 @@ impl sastaotp_order_iterator {
     }
 }
 
-/// Returns how many orders are on the page.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of orders on the page. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_count(orders: *const sastaotp_orders) -> usize {
-    look(orders, 0, |it| it.0.orders.len())
+    read_or(orders, 0, |orders| orders.0.orders.len())
 }
 
-/// Returns the order at an index from 0; NULL behind the end.
-///
-/// The order is the page's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the order at an index. Returns NULL if the index is out of range. The order belongs to
+/// the page. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_get(
     orders: *const sastaotp_orders,
     index: usize,
 ) -> *const sastaotp_order {
-    look(orders, null(), |it| it.0.orders.get(index).map_or(null(), std::ptr::from_ref))
+    read_or(orders, null(), |orders| orders.0.orders.get(index).map_or(null(), std::ptr::from_ref))
 }
 
-/// Tells how many orders there are on all pages. Returns false, and writes nothing, where the service does not say.
-///
-/// NULL as orders gives false; NULL as count only asks. Any thread. Since 0.1.0.
+/// Writes the number of orders on all pages. Returns false if the service does not report it. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_total(
     orders: *const sastaotp_orders,
     count: *mut u64,
 ) -> bool {
-    look_into(orders, count, |it| it.0.total)
+    read_into(orders, count, |orders| orders.0.total)
 }
 
-/// Returns the page as JSON: orders, each as sastaotp_order_json writes it; total; extra_orders, the activations on the page
-/// that may be a purchase of this client made twice; raw.
-///
-/// NULL gives NULL. The text is the page's. Any thread. Since 0.1.0.
+/// Returns the page as JSON: orders, each as in sastaotp_order_json; total; extra_orders, the
+/// activations on the page that may be duplicates of a purchase of this client; raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_json(orders: *const sastaotp_orders) -> *const c_char {
-    look(orders, null(), |it| it.0.json())
+    read_or(orders, null(), |orders| orders.0.json())
 }
 
-/// Frees a page and its orders.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a page and its orders. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_free(orders: *mut sastaotp_orders) {
     free(orders);
 }
 
-/// Returns the id of the order, a number that grows; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the id of the order; newer orders have higher ids. Returns NULL if the reply has none.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_id(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.order_id.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.order_id.as_deref()))
 }
 
-/// Returns the id for sastaotp_client_activation; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the id for sastaotp_client_activation. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_activation_id(
     order: *const sastaotp_order,
 ) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.activation_id.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.activation_id.as_deref()))
 }
 
-/// Returns the phone number as the service wrote it; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the phone number verbatim. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_phone_number(
     order: *const sastaotp_order,
 ) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.phone_number.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.phone_number.as_deref()))
 }
 
-/// Returns the code of the service, or its name where the reply has no code; NULL where it has neither.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the code of the service, or its name if the reply has no code. Returns NULL if the reply
+/// has neither. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_service(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.service.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.service.as_deref()))
 }
 
-/// Returns the code of the country, or its name where the reply has no code; NULL where it has neither.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the code of the country, or its name if the reply has no code. Returns NULL if the reply
+/// has neither. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_country(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.country.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.country.as_deref()))
 }
 
-/// Returns the state of the order: "pending", "completed", "cancelled", "expired", or another word as the service wrote it;
-/// NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the status of the order: "pending", "completed", "cancelled", "expired", or another word
+/// of the service, verbatim. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_status(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.status.as_ref().map(OrderStatus::as_str)))
+    read_or(order, null(), |order| {
+        order.0.c_str_or_null(order.0.status.as_ref().map(OrderStatus::as_str))
+    })
 }
 
-/// Returns the code that came; NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the code that arrived. Returns NULL if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_code(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.code.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.code.as_deref()))
 }
 
-/// Returns when it was bought, in the words of the service: the zone of that time is not known. NULL where the reply gives none.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the service's text for the time of the purchase; its time zone is unknown. Returns NULL
+/// if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_created_text(
     order: *const sastaotp_order,
 ) -> *const c_char {
-    look(order, null(), |it| it.0.lend_some(it.0.created_text.as_deref()))
+    read_or(order, null(), |order| order.0.c_str_or_null(order.0.created_text.as_deref()))
 }
 
-/// Tells when it was bought, in milliseconds since 1970. Returns false, and writes nothing, where the service does not give
-/// seconds since 1970.
-///
-/// NULL as order gives false; NULL as millis only asks. Any thread. Since 0.1.0.
+/// Writes the time of the purchase, in milliseconds since 1970. Returns false if the service does
+/// not report seconds since 1970. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_created_at_ms(
     order: *const sastaotp_order,
     millis: *mut i64,
 ) -> bool {
-    look_into(order, millis, |it| it.0.created_at.map(time))
+    read_into(order, millis, |order| order.0.created_at.map(unix_millis))
 }
 
-/// Tells what was charged, in micro-rupees. Returns false, and writes nothing, where the reply does not say.
-///
-/// NULL as order gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the amount charged, in micro-rupees. Returns false if the reply has none. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_price(
     order: *const sastaotp_order,
     micros: *mut i64,
 ) -> bool {
-    look_into(order, micros, |it| it.0.price.map(Amount::micros))
+    read_into(order, micros, |order| order.0.price.map(Amount::micros))
 }
 
-/// Returns the order as JSON: order_id, activation_id, phone_number, service, country, price_micros, status, code,
-/// created_text, created_at_ms, raw.
-///
-/// NULL gives NULL. The text is the order's. Any thread. Since 0.1.0.
+/// Returns the order as JSON: order_id, activation_id, phone_number, service, country,
+/// price_micros, status, code, created_text, created_at_ms, raw. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_json(order: *const sastaotp_order) -> *const c_char {
-    look(order, null(), |it| it.0.json())
+    read_or(order, null(), |order| order.0.json())
 }
 
-/// Frees an order that sastaotp_order_iterator_next gave.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees an order from sastaotp_order_iterator_next. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_free(order: *mut sastaotp_order) {
     free(order);
 }
 
-/// Gives the next order, and asks for the next page where that is needed. Action getOrders.
+/// Returns the next order, and reads the next page if needed. At the end it writes NULL to `*order`
+/// and returns SASTAOTP_OK. Action getOrders.
 ///
-/// `*order` is yours: sastaotp_order_free. At the end it is NULL, with SASTAOTP_OK. After a failure, which is one of a
-/// read, the iteration has ended. NULL arguments are refused with SASTAOTP_CONFIG. One thread at a time. Since 0.1.0.
+/// Fails with a read error, which ends the iteration. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_iterator_next(
     iterator: *mut sastaotp_order_iterator,
@@ -231,18 +208,16 @@ pub unsafe extern "C" fn sastaotp_order_iterator_next(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        empty(order)?;
-        let orders = given_mut(iterator)?.0.given_mut::<sastaotp_order_iterator>()?;
+        clear_result(order)?;
+        let orders = required_mut(iterator)?.0.required_mut::<sastaotp_order_iterator>()?;
         if let Some(next) = orders.next().transpose()? {
-            pointer::put(order, pointer::hand_over(sastaotp_order(WithCStrings::new(next))));
+            pointer::write(order, pointer::into_raw(sastaotp_order(WithCStrings::new(next))));
         }
         Ok(())
     })
 }
 
-/// Frees an iterator. Orders that it gave stay.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees an iterator. The orders that it returned stay valid. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_order_iterator_free(iterator: *mut sastaotp_order_iterator) {
     free(iterator);

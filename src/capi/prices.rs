@@ -5,13 +5,12 @@ use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, look, look_into, text};
+use super::boundary::{free, read_into, read_or, required_text};
 use super::c_strings::WithCStrings;
 use crate::client::Answer;
 use crate::{Amount, Price, Prices};
 
-/// What services cost in countries: a table of entries. Immutable: any thread may read it. Its texts are valid until
-/// sastaotp_prices_free.
+/// The prices of services in countries: a table of entries. Immutable.
 pub struct sastaotp_prices(WithCStrings<Table>);
 
 #[derive(Serialize)]
@@ -21,7 +20,7 @@ struct Table {
 
 impl sastaotp_prices {
     pub(super) fn new(answer: Answer<Prices>) -> Self {
-        Self(WithCStrings::answer(answer.map(|prices| Table { prices })))
+        Self(WithCStrings::from_answer(answer.map(|prices| Table { prices })))
     }
 
     fn at(&self, index: usize) -> Option<Price<'_>> {
@@ -29,18 +28,14 @@ impl sastaotp_prices {
     }
 }
 
-/// Returns how many entries there are: unfiltered, some eighty thousand.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of entries: about 80,000 if unfiltered. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_count(prices: *const sastaotp_prices) -> usize {
-    look(prices, 0, |it| it.0.prices.len())
+    read_or(prices, 0, |prices| prices.0.prices.len())
 }
 
-/// Finds the entry of one service in one country and writes its index, from 0. Returns false, and writes nothing, where
-/// there is none.
-///
-/// NULL as prices, country or service gives false; NULL as index only asks. Any thread. Since 0.1.0.
+/// Finds the entry of one service in one country and writes its index. Returns false if there is no
+/// such entry, or `country` or `service` is NULL or not UTF-8. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_find(
     prices: *const sastaotp_prices,
@@ -48,71 +43,66 @@ pub unsafe extern "C" fn sastaotp_prices_find(
     service: *const c_char,
     index: *mut usize,
 ) -> bool {
-    look_into(prices, index, |it| {
-        let (country, service) = (text(country, "country").ok()?, text(service, "service").ok()?);
-        it.0.prices.find(country, service)
+    read_into(prices, index, |prices| {
+        let (country, service) =
+            (required_text(country, "country").ok()?, required_text(service, "service").ok()?);
+        prices.0.prices.find(country, service)
     })
 }
 
-/// Returns the code of an entry's country; "*" and "any" are the service's own words. NULL behind the end.
-///
-/// NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
+/// Returns the country code of an entry; "*" and "any" are codes of the service too. Returns NULL
+/// if the index is out of range. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_country(
     prices: *const sastaotp_prices,
     index: usize,
 ) -> *const c_char {
-    look(prices, null(), |it| it.0.lend_some(it.at(index).map(|price| price.country)))
+    read_or(prices, null(), |prices| {
+        prices.0.c_str_or_null(prices.at(index).map(|price| price.country))
+    })
 }
 
-/// Returns the code of an entry's service. NULL behind the end.
-///
-/// NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
+/// Returns the service code of an entry. Returns NULL if the index is out of range. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_service(
     prices: *const sastaotp_prices,
     index: usize,
 ) -> *const c_char {
-    look(prices, null(), |it| it.0.lend_some(it.at(index).map(|price| price.service)))
+    read_or(prices, null(), |prices| {
+        prices.0.c_str_or_null(prices.at(index).map(|price| price.service))
+    })
 }
 
-/// Tells what a number costs, in micro-rupees. Returns false, and writes nothing, behind the end or where the figure of the
-/// reply cannot be read.
-///
-/// NULL as prices gives false; NULL as micros only asks. Any thread. Since 0.1.0.
+/// Writes the price of a number, in micro-rupees. Returns false if the index is out of range or the
+/// reply's price is not readable. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_price(
     prices: *const sastaotp_prices,
     index: usize,
     micros: *mut i64,
 ) -> bool {
-    look_into(prices, micros, |it| it.at(index)?.price.map(Amount::micros))
+    read_into(prices, micros, |prices| prices.at(index)?.price.map(Amount::micros))
 }
 
-/// Tells how many numbers there are. Returns false, and writes nothing, behind the end or where the service does not say. The
-/// live service says 999 everywhere.
-///
-/// NULL as prices gives false; NULL as count only asks. Any thread. Since 0.1.0.
+/// Writes the number of available numbers; the live service reports 999 everywhere. Returns false
+/// if the index is out of range or the service does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_available(
     prices: *const sastaotp_prices,
     index: usize,
     count: *mut u32,
 ) -> bool {
-    look_into(prices, count, |it| it.at(index)?.available)
+    read_into(prices, count, |prices| prices.at(index)?.available)
 }
 
-/// Returns the table as JSON: prices, a list of country, service, cost_micros, count; and raw. Unfiltered it has megabytes.
-///
-/// NULL gives NULL. The text is the table's. Any thread. Since 0.1.0.
+/// Returns the table as JSON: prices, a list of country, service, price_micros, available; and raw.
+/// Unfiltered, it has several megabytes. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_json(prices: *const sastaotp_prices) -> *const c_char {
-    look(prices, null(), |it| it.0.json())
+    read_or(prices, null(), |prices| prices.0.json())
 }
 
-/// Frees a table.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a table. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_free(prices: *mut sastaotp_prices) {
     free(prices);

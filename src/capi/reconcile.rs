@@ -1,16 +1,16 @@
-//! What the order history shows about a purchase.
+//! The search for a purchase in the order history.
 
 use std::ffi::c_char;
 use std::ptr::null;
 
 use serde::Serialize;
 
-use super::boundary::{free, look};
+use super::boundary::{free, read_or};
 use super::c_strings::WithCStrings;
 use super::orders::sastaotp_order;
 use crate::Reconciliation;
 
-/// What the order history shows about a purchase whose reply was lost. Immutable: any thread may read it.
+/// The orders of the history that may be a purchase whose reply was lost. Immutable.
 pub struct sastaotp_reconciliation(WithCStrings<Found>);
 
 #[derive(Serialize)]
@@ -26,51 +26,47 @@ impl sastaotp_reconciliation {
     }
 }
 
-/// Returns how many orders may be the purchase; several where others buy the same with this key. None means that none was
-/// seen, not that nothing was charged.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of candidates: orders that may be the purchase. There may be several if other
+/// programs buy the same with this API key. If there are none, the order was not found, which does
+/// not prove that nothing was charged. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_count(
     reconciliation: *const sastaotp_reconciliation,
 ) -> usize {
-    look(reconciliation, 0, |it| it.0.candidates.len())
+    read_or(reconciliation, 0, |reconciliation| reconciliation.0.candidates.len())
 }
 
-/// Returns the candidate at an index from 0, newest first; NULL behind the end.
-///
-/// The order is the reconciliation's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the candidate at an index, newest first. Returns NULL if the index is out of range. The
+/// order belongs to the reconciliation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_get(
     reconciliation: *const sastaotp_reconciliation,
     index: usize,
 ) -> *const sastaotp_order {
-    look(reconciliation, null(), |it| it.0.candidates.get(index).map_or(null(), std::ptr::from_ref))
+    read_or(reconciliation, null(), |reconciliation| {
+        reconciliation.0.candidates.get(index).map_or(null(), std::ptr::from_ref)
+    })
 }
 
-/// Says whether the history was read down to what was known before the purchase. Otherwise a candidate may be older than it.
-///
-/// NULL gives false. Any thread. Since 0.1.0.
+/// Returns whether the history was read back to the newest order before the purchase. If not, a
+/// candidate may be older than the purchase. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(
     reconciliation: *const sastaotp_reconciliation,
 ) -> bool {
-    look(reconciliation, false, |it| it.0.complete)
+    read_or(reconciliation, false, |reconciliation| reconciliation.0.complete)
 }
 
-/// Returns the reconciliation as JSON: candidates, each as sastaotp_order_json writes it; complete.
-///
-/// NULL gives NULL. The text is the reconciliation's. Any thread. Since 0.1.0.
+/// Returns the reconciliation as JSON: candidates, each as in sastaotp_order_json; complete. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_json(
     reconciliation: *const sastaotp_reconciliation,
 ) -> *const c_char {
-    look(reconciliation, null(), |it| it.0.json())
+    read_or(reconciliation, null(), |reconciliation| reconciliation.0.json())
 }
 
-/// Frees a reconciliation and its orders.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a reconciliation and its orders. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_free(
     reconciliation: *mut sastaotp_reconciliation,

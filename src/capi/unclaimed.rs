@@ -1,18 +1,18 @@
-//! Purchases that nobody has taken yet.
+//! Unclaimed purchases: their caller stopped waiting, or their lease could not settle them.
 
 use std::ffi::c_char;
 use std::ptr::null;
 
 use serde::{Serialize, Serializer};
 
-use super::boundary::{free, look};
+use super::boundary::{free, read_or};
 use super::c_strings::WithCStrings;
 use super::error::sastaotp_error;
 use super::intent::sastaotp_intent;
 use super::number::sastaotp_purchase;
 use crate::{Unclaimed, UnclaimedOutcome};
 
-/// The purchases whose caller gave up. Immutable: any thread may read it.
+/// A list of unclaimed purchases. Immutable.
 pub struct sastaotp_unclaimed_list(WithCStrings<List>);
 
 #[derive(Serialize)]
@@ -20,7 +20,8 @@ struct List {
     unclaimed: Vec<sastaotp_unclaimed>,
 }
 
-/// A purchase whose caller gave up before its reply. Part of its list: valid until that is freed.
+/// A purchase whose caller stopped waiting before its reply, or whose lease could not settle it.
+/// Part of its list and freed with it.
 pub struct sastaotp_unclaimed {
     unclaimed: WithCStrings<Unclaimed>,
     intent: sastaotp_intent,
@@ -34,16 +35,16 @@ impl Serialize for sastaotp_unclaimed {
     }
 }
 
-/// What became of a purchase that nobody waits for.
+/// The outcome of an unclaimed purchase.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_outcome(pub i32);
 
-/// The reply is still awaited.
+/// The reply has not arrived yet.
 pub const SASTAOTP_UNCLAIMED_PENDING: sastaotp_outcome = sastaotp_outcome(0);
-/// A number was bought: take it up with sastaotp_client_activation.
+/// A number was bought: claim it with sastaotp_client_activation.
 pub const SASTAOTP_UNCLAIMED_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
-/// It is not known whether a number was bought: reconcile the intent.
+/// The outcome is unknown: reconcile the intent.
 pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
 
 impl sastaotp_unclaimed_list {
@@ -69,85 +70,78 @@ impl sastaotp_unclaimed {
     }
 }
 
-/// Returns how many purchases are listed.
-///
-/// NULL gives 0. Any thread. Since 0.1.0.
+/// Returns the number of purchases in the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_count(
     list: *const sastaotp_unclaimed_list,
 ) -> usize {
-    look(list, 0, |it| it.0.unclaimed.len())
+    read_or(list, 0, |list| list.0.unclaimed.len())
 }
 
-/// Returns the purchase at an index from 0; NULL behind the end.
-///
-/// The purchase is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the purchase at an index. Returns NULL if the index is out of range. The purchase
+/// belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_get(
     list: *const sastaotp_unclaimed_list,
     index: usize,
 ) -> *const sastaotp_unclaimed {
-    look(list, null(), |it| it.0.unclaimed.get(index).map_or(null(), std::ptr::from_ref))
+    read_or(list, null(), |list| list.0.unclaimed.get(index).map_or(null(), std::ptr::from_ref))
 }
 
-/// Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown), purchase and error.
-///
-/// NULL gives NULL. The text is the list's. Any thread. Since 0.1.0.
+/// Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown),
+/// purchase and error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_json(
     list: *const sastaotp_unclaimed_list,
 ) -> *const c_char {
-    look(list, null(), |it| it.0.json())
+    read_or(list, null(), |list| list.0.json())
 }
 
-/// Frees a list and all that is part of it. The purchases stay listed.
-///
-/// NULL does nothing. Since 0.1.0.
+/// Frees a list and its parts. The purchases stay unclaimed. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_free(list: *mut sastaotp_unclaimed_list) {
     free(list);
 }
 
-/// Returns what became of the purchase.
-///
-/// NULL gives SASTAOTP_UNCLAIMED_UNKNOWN. Any thread. Since 0.1.0.
+/// Returns the outcome of the purchase. Returns SASTAOTP_UNCLAIMED_UNKNOWN if `unclaimed` is NULL.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_outcome(
     unclaimed: *const sastaotp_unclaimed,
 ) -> sastaotp_outcome {
-    look(unclaimed, SASTAOTP_UNCLAIMED_UNKNOWN, |it| match it.unclaimed.outcome {
+    read_or(unclaimed, SASTAOTP_UNCLAIMED_UNKNOWN, |unclaimed| match unclaimed.unclaimed.outcome {
         UnclaimedOutcome::Pending => SASTAOTP_UNCLAIMED_PENDING,
         UnclaimedOutcome::Bought(_) => SASTAOTP_UNCLAIMED_BOUGHT,
         UnclaimedOutcome::Unknown(_) => SASTAOTP_UNCLAIMED_UNKNOWN,
     })
 }
 
-/// Returns what was to be bought.
-///
-/// The intent is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the intent of the purchase. The intent belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_intent(
     unclaimed: *const sastaotp_unclaimed,
 ) -> *const sastaotp_intent {
-    look(unclaimed, null(), |it| &raw const it.intent)
+    read_or(unclaimed, null(), |unclaimed| &raw const unclaimed.intent)
 }
 
-/// Returns what was bought; NULL where it is not known that something was.
-///
-/// The purchase is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the reply to the purchase. Returns NULL unless the outcome is SASTAOTP_UNCLAIMED_BOUGHT.
+/// The purchase belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_purchase(
     unclaimed: *const sastaotp_unclaimed,
 ) -> *const sastaotp_purchase {
-    look(unclaimed, null(), |it| it.purchase.as_ref().map_or(null(), std::ptr::from_ref))
+    read_or(unclaimed, null(), |unclaimed| {
+        unclaimed.purchase.as_ref().map_or(null(), std::ptr::from_ref)
+    })
 }
 
-/// Returns why it is not known whether something was bought; NULL where it is.
-///
-/// The error is the list's: do not free it. NULL gives NULL. Any thread. Since 0.1.0.
+/// Returns the reason why the outcome is unknown. Returns NULL unless the outcome is
+/// SASTAOTP_UNCLAIMED_UNKNOWN. The error belongs to the list. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_error(
     unclaimed: *const sastaotp_unclaimed,
 ) -> *const sastaotp_error {
-    look(unclaimed, null(), |it| it.error.as_ref().map_or(null(), std::ptr::from_ref))
+    read_or(unclaimed, null(), |unclaimed| {
+        unclaimed.error.as_ref().map_or(null(), std::ptr::from_ref)
+    })
 }

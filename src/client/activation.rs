@@ -186,7 +186,7 @@ impl Activation {
     /// Returns the status of a reply. If the reply has several messages, the status has the newest
     /// one and the older ones are stored.
     pub(super) fn newest_message(&self, StatusReply { status, messages }: StatusReply) -> Status {
-        self.state().choose(messages).map_or(status, Status::Received)
+        self.state().newest_message(messages).map_or(status, Status::Received)
     }
 
     /// Returns the message with its text: the stored one if its text is known, else a fetched one.
@@ -200,7 +200,7 @@ impl Activation {
             None => match self.client.fetch_text(self.id(), &sms, deadline) {
                 Some(Answer { value: StatusReply { mut messages, .. }, .. }) => {
                     let newest = messages.pop().unwrap_or(sms);
-                    self.state().keep(messages, &newest);
+                    self.state().record_older(messages, &newest);
                     newest
                 }
                 None => sms,

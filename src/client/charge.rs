@@ -295,7 +295,7 @@ impl PurchaseTask {
         if seen_before {
             purchase
                 .warnings
-                .push("the service returned an activation that it had sold before".to_owned());
+                .push("the service returned an activation that it had already sold".to_owned());
         }
         for warning in &purchase.warnings {
             log::warn!("{}: {warning}", self.intent.operation());

@@ -1,8 +1,8 @@
-//! Every request and every reply of the service: bytes in, types out.
+//! Encodes the requests of the service and parses its replies: bytes in, types out.
 //!
-//! Nothing here knows sockets, clocks or clients. A parser takes the HTTP status, the body and whether the body is
-//! known to be whole, and returns what the reply means or a [`Failure`]. It never guesses: what a reply does not
-//! prove is not claimed.
+//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the body
+//! is known to be complete; it returns the meaning of the reply or a [`Failure`]. It never guesses:
+//! a result contains only facts that the reply proves.
 
 mod balance;
 pub(crate) mod catalogue;

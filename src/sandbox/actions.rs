@@ -1,42 +1,44 @@
-//! The actions of the vendor's page: parameters in, a plain and a JSON answer out.
+//! The service's actions, as the vendor's page documents them: parameters in, a plain and a JSON
+//! answer out.
 //!
-//! Owns what an action means; who may ask, faults and bytes are `service.rs`.
+//! This file owns the meaning of each action. `service.rs` checks the key, `fault_injection.rs`
+//! applies faults, and `reply_encoding.rs` writes bytes.
 
 use serde_json::{Map, Value, json};
 
 use super::Delivery;
 use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
-use super::fault_table::{ERROR_PAGE, Twist};
-use super::namespace::{Namespace, NotBought};
-use super::orders::{Cancelled, Order, Seen, Sms, State};
-use super::reply::{JSON, Params, Reply, TEXT};
-use super::shapes::{bought_json, money, order_json, service_json};
-use super::stories::Buy;
+use super::fault_table::{ERROR_PAGE, ServiceFault};
+use super::namespace::{Namespace, PurchaseRefusal};
+use super::orders::{CancelResult, Order, Sms, State, StatusReply};
+use super::reply_shapes::{bought_json, money, order_json, service_json};
+use super::request_reply::{JSON, Params, Reply, TEXT};
+use super::scenarios::PurchaseOutcome;
 use crate::Amount;
 
-/// What an action came to.
-pub(super) struct Outcome {
+/// The result of an action.
+pub(super) struct ActionResult {
     pub(super) status: u16,
-    /// The plain reply, where the action has one.
+    /// The plain reply; `None` if the action has only a JSON reply.
     plain: Option<String>,
     json: Value,
-    /// Why it was refused, for the log.
+    /// Why the action was refused, for the log.
     pub(super) reason: Option<String>,
-    /// A page in place of both.
+    /// If set, this HTML page replaces both replies.
     page: Option<&'static str>,
     pub(super) delivery: Delivery,
 }
 
 /// An action that is being carried out.
-pub(super) struct Call<'a> {
+pub(super) struct ActionCall<'a> {
     pub(super) namespace: &'a mut Namespace,
     pub(super) params: &'a Params,
-    /// The time in the namespace.
+    /// The time in the namespace, in milliseconds since 1970.
     pub(super) now: u64,
-    pub(super) twist: Option<Twist>,
+    pub(super) service_fault: Option<ServiceFault>,
 }
 
-/// The name of an action, with its alias taken away.
+/// The canonical name of an action, with aliases resolved.
 pub(super) fn canonical(action: &str) -> &str {
     match action {
         "getNumberV2" => "getNumber",
@@ -45,7 +47,7 @@ pub(super) fn canonical(action: &str) -> &str {
     }
 }
 
-impl Outcome {
+impl ActionResult {
     fn new(plain: Option<String>, json: Value) -> Self {
         Self { status: 200, plain, json, reason: None, page: None, delivery: Delivery::Whole }
     }
@@ -54,7 +56,7 @@ impl Outcome {
         Self::new(None, json)
     }
 
-    /// A refusal with one of the service's codes; the reason goes to the log alone.
+    /// A refusal with one of the service's error codes. The reason appears only in the log.
     pub(super) fn refusal(code: &str, reason: impl Into<String>) -> Self {
         Self {
             reason: Some(reason.into()),
@@ -73,8 +75,8 @@ impl Outcome {
     }
 }
 
-impl Call<'_> {
-    pub(super) fn run(&mut self, action: &str) -> Outcome {
+impl ActionCall<'_> {
+    pub(super) fn run(&mut self, action: &str) -> ActionResult {
         match canonical(action) {
             "getNumber" => self.get_number(),
             "regetNumber" => self.reget_number(),
@@ -85,24 +87,25 @@ impl Call<'_> {
             "getPrices" => self.get_prices(),
             "getCountries" => get_countries(),
             "getOrders" => self.get_orders(),
-            _ => Outcome::refusal(
+            _ => ActionResult::refusal(
                 "BAD_ACTION",
-                format!("the service has no action {action:?}; names are case-sensitive"),
+                format!("unknown action {action:?}; action names are case-sensitive"),
             ),
         }
     }
 
-    fn get_number(&mut self) -> Outcome {
+    fn get_number(&mut self) -> ActionResult {
         let Some(code) = self.params.get("service") else {
-            return missing("service");
+            return missing_parameter("service");
         };
         let Some(item) = catalogue::item(code) else {
-            return Outcome::refusal(
+            return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
-                format!("there is no service {code:?}; getServicesList has them all"),
+                format!("unknown service {code:?}; getServicesList lists all services"),
             );
         };
-        // `operator` pins a country, by the vendor's page, and so it goes before `country`.
+        // The vendor's page says that `operator` pins a country, so it takes precedence over
+        // `country`.
         let wanted = self.params.get("operator").or(self.params.get("country"));
         let (country, offer) = match select(item, wanted) {
             Ok(found) => found,
@@ -110,80 +113,86 @@ impl Call<'_> {
         };
         let mut price = item.charge(offer);
         if let Some(limit) = self.params.get("maxPrice") {
-            // PHP reads what is no number as zero.
+            // PHP reads text that is not a number as zero.
             let limit = limit.parse::<Amount>().unwrap_or(Amount::ZERO).micros();
-            if price > limit && self.twist != Some(Twist::Overcharge) {
+            if price > limit && self.service_fault != Some(ServiceFault::Overcharge) {
                 let (price, limit) = (Amount::from_micros(price), Amount::from_micros(limit));
-                return Outcome::refusal(
+                return ActionResult::refusal(
                     "MAX_PRICE_EXCEEDED",
-                    format!("{code} costs {price} and maxPrice is {limit}"),
+                    format!("{code} costs {price}, but maxPrice is {limit}"),
                 );
             }
         }
-        if self.twist == Some(Twist::Overcharge) {
+        if self.service_fault == Some(ServiceFault::Overcharge) {
             price *= 2;
         }
-        match item.story.buy {
-            Buy::NoNumbers => return no_numbers(item, country),
-            Buy::Html => {
-                let reason = "the story of this service: a page, and nothing is bought".to_string();
-                return Outcome {
+        match item.scenario.purchase {
+            PurchaseOutcome::NoNumbers => return no_numbers(item, country),
+            PurchaseOutcome::Html => {
+                let reason = "scenario of this service: nothing is bought, and the reply is a page"
+                    .to_string();
+                return ActionResult {
                     page: Some(ERROR_PAGE),
                     reason: Some(reason),
-                    ..Outcome::json(Value::Null)
+                    ..ActionResult::json(Value::Null)
                 };
             }
-            Buy::Answered | Buy::LostReply | Buy::Hidden(_) => {}
+            PurchaseOutcome::Answered | PurchaseOutcome::LostReply | PurchaseOutcome::Hidden(_) => {
+            }
         }
         if offer.count == 0 {
             return no_numbers(item, country);
         }
-        if let (Some(Twist::SameOrder), Some(before)) = (self.twist, self.namespace.orders().last())
+        if let (Some(ServiceFault::SameOrder), Some(before)) =
+            (self.service_fault, self.namespace.orders().last())
         {
-            return number_bought(before);
+            return purchase_reply(before);
         }
-        let order = match self.namespace.buy(item, country, price, None, self.twist, self.now) {
-            Ok(order) => order,
-            Err(why) => return not_bought(&why, price),
-        };
-        match item.story.buy {
-            Buy::Hidden(error) => Outcome::refusal(
+        let order =
+            match self.namespace.buy(item, country, price, None, self.service_fault, self.now) {
+                Ok(order) => order,
+                Err(why) => return purchase_refused(&why, price),
+            };
+        match item.scenario.purchase {
+            PurchaseOutcome::Hidden(error) => ActionResult::refusal(
                 error,
-                format!("the story of this service: order {} was bought", order.order_id),
+                format!("scenario of this service: order {} was bought", order.order_id),
             ),
-            Buy::LostReply => Outcome { delivery: Delivery::Reset, ..number_bought(order) },
-            _ => number_bought(order),
+            PurchaseOutcome::LostReply => {
+                ActionResult { delivery: Delivery::Reset, ..purchase_reply(order) }
+            }
+            _ => purchase_reply(order),
         }
     }
 
-    fn reget_number(&mut self) -> Outcome {
+    fn reget_number(&mut self) -> ActionResult {
         let Some(id) = self.params.get("id") else {
-            return missing("id");
+            return missing_parameter("id");
         };
-        self.namespace.settle(self.now, true);
+        self.namespace.advance_orders(self.now, true);
         let Some(order) = self.namespace.order(id) else {
             return no_activation(id);
         };
         let (item, country, mut price, phone) =
             (order.item, order.country, order.price, order.phone.clone());
-        if !item.story.multi {
-            return Outcome::refusal(
+        if !item.scenario.multi_sms {
+            return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
-                format!("{} does not send several SMS to a number", item.code),
+                format!("{} sends only one SMS to a number", item.code),
             );
         }
         if order.received.is_empty() {
-            return Outcome::refusal(
+            return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
                 "the order has not received an SMS yet",
             );
         }
-        if self.twist == Some(Twist::Overcharge) {
+        if self.service_fault == Some(ServiceFault::Overcharge) {
             price *= 2;
         }
-        match self.namespace.buy(item, country, price, Some(&phone), self.twist, self.now) {
-            Err(why) => not_bought(&why, price),
-            Ok(order) => Outcome::new(
+        match self.namespace.buy(item, country, price, Some(&phone), self.service_fault, self.now) {
+            Err(why) => purchase_refused(&why, price),
+            Ok(order) => ActionResult::new(
                 Some(format!("REGET_NUMBER_OK:{}:{}", order.activation_id, order.phone)),
                 json!({
                     "status": "OK",
@@ -192,33 +201,37 @@ impl Call<'_> {
                     "number": order.phone,
                     "price": money(order.price),
                     "currency": "INR",
-                    "expires_in": order.item.story.lives / 1_000,
+                    "expires_in": order.item.scenario.lifetime_ms / 1_000,
                 }),
             ),
         }
     }
 
-    fn set_status(&mut self) -> Outcome {
+    fn set_status(&mut self) -> ActionResult {
         let (Some(id), Some(status)) = (self.params.get("id"), self.params.get("status")) else {
-            return missing(if self.params.get("id").is_none() { "id" } else { "status" });
+            return missing_parameter(if self.params.get("id").is_none() {
+                "id"
+            } else {
+                "status"
+            });
         };
         let now = self.now;
-        let done = self.namespace.with_order(id, now, |order, supply| {
+        let done = self.namespace.with_order(id, now, |order, source| {
             if !matches!(status, "-1" | "8" | "1" | "3" | "6") {
-                let reason = format!("status={status} is none of -1, 8, 1, 3 and 6");
-                return (Outcome::refusal("BAD_STATUS", reason), 0);
+                let reason = format!("invalid status {status}: use -1, 8, 1, 3 or 6");
+                return (ActionResult::refusal("BAD_STATUS", reason), 0);
             }
             if order.state != State::Pending {
-                let reason = format!("the order is {}", order.state.word());
-                return (Outcome::refusal("ALREADY_FINISHED", reason), 0);
+                let reason = format!("the order is already {}", order.state.word());
+                return (ActionResult::refusal("ALREADY_FINISHED", reason), 0);
             }
             match status {
                 "1" => (accepted("ACCESS_READY"), 0),
-                "3" if order.ask_again(now) => (accepted("ACCESS_RETRY_GET"), 0),
-                "3" => (Outcome::refusal("RETRY_FAILED", retry_reason(order)), 0),
+                "3" if order.request_next_code(now) => (accepted("ACCESS_RETRY_GET"), 0),
+                "3" => (ActionResult::refusal("RETRY_FAILED", retry_reason(order)), 0),
                 "6" => (accepted("ACCESS_ACTIVATION"), order.end(State::Completed)),
-                _ => match order.cancel(supply) {
-                    Cancelled::Refund(refund) => (accepted("ACCESS_CANCEL"), refund),
+                _ => match order.cancel(source) {
+                    CancelResult::Refund(refund) => (accepted("ACCESS_CANCEL"), refund),
                     refused => (cancel_refused(&refused), 0),
                 },
             }
@@ -226,59 +239,61 @@ impl Call<'_> {
         done.unwrap_or_else(|| no_activation(id))
     }
 
-    fn get_status(&mut self, extended: bool) -> Outcome {
+    fn get_status(&mut self, extended: bool) -> ActionResult {
         let Some(id) = self.params.get("id") else {
-            return missing("id");
+            return missing_parameter("id");
         };
         let seen = self.namespace.with_order(id, self.now, Order::poll);
         let (plain, sms) = match seen {
             None => return no_activation(id),
-            Some(Seen::Unknown) => {
-                return Outcome::refusal(
+            Some(StatusReply::Unknown) => {
+                return ActionResult::refusal(
                     "NO_ACTIVATION",
-                    "the story of this service: the id is not known yet",
+                    "scenario of this service: the id is not visible yet",
                 );
             }
-            Some(Seen::Waiting) => ("STATUS_WAIT_CODE".into(), None),
-            Some(Seen::WaitingAgain(last)) => (format!("STATUS_WAIT_RETRY:{}", last.code), None),
-            Some(Seen::Code(sms)) => (format!("STATUS_OK:{}", sms.code), Some(sms)),
-            Some(Seen::Cancelled) => ("STATUS_CANCEL".into(), None),
+            Some(StatusReply::Waiting) => ("STATUS_WAIT_CODE".into(), None),
+            Some(StatusReply::WaitingForNext(last)) => {
+                (format!("STATUS_WAIT_RETRY:{}", last.code), None)
+            }
+            Some(StatusReply::Code(sms)) => (format!("STATUS_OK:{}", sms.code), Some(sms)),
+            Some(StatusReply::Cancelled) => ("STATUS_CANCEL".into(), None),
         };
         let cancelled = plain == "STATUS_CANCEL";
         let sms = sms.map(|Sms { code, text }| json!({"code": code, "text": text}));
         if !extended {
             let json = json!({"status": "OK", "raw": plain, "sms": sms});
-            return Outcome::new(Some(plain), json);
+            return ActionResult::new(Some(plain), json);
         }
         let mut json = json!({"verificationType": 2, "sms": sms});
         if cancelled {
             json["status"] = plain.into();
         }
-        Outcome::json(json)
+        ActionResult::json(json)
     }
 
-    fn get_balance(&mut self) -> Outcome {
-        self.namespace.settle(self.now, false);
+    fn get_balance(&mut self) -> ActionResult {
+        self.namespace.advance_orders(self.now, false);
         let balance = self.namespace.wallet.balance;
-        Outcome::new(
+        ActionResult::new(
             Some(format!("ACCESS_BALANCE:{}", Amount::from_micros(balance))),
             json!({"status": "OK", "balance": money(balance), "currency": "INR"}),
         )
     }
 
-    fn get_services(&self) -> Outcome {
+    fn get_services(&self) -> ActionResult {
         let wanted = self.params.get("service");
         let items = catalogue::items()
             .iter()
             .filter(|item| wanted.is_none_or(|wanted| wanted == item.code));
-        // Unfiltered, the live service leaves every list of countries empty.
+        // Without a filter, the live service leaves every list of countries empty.
         let services: Map<_, _> = items
             .map(|item| (item.code.to_string(), service_json(item, wanted.is_some())))
             .collect();
-        Outcome::json(json!({"status": "OK", "total": services.len(), "services": services}))
+        ActionResult::json(json!({"status": "OK", "total": services.len(), "services": services}))
     }
 
-    fn get_prices(&self) -> Outcome {
+    fn get_prices(&self) -> ActionResult {
         let (service, country) = (self.params.get("service"), self.params.get("country"));
         let items = || {
             catalogue::items()
@@ -300,10 +315,10 @@ impl Call<'_> {
                 put("*", item, offer);
             }
         }
-        Outcome::json(json!({"status": "OK", "data": data}))
+        ActionResult::json(json!({"status": "OK", "data": data}))
     }
 
-    fn get_orders(&mut self) -> Outcome {
+    fn get_orders(&mut self) -> ActionResult {
         let number = |name| {
             self.params
                 .get(name)
@@ -316,10 +331,10 @@ impl Call<'_> {
             .filter(|status| !matches!(*status, "pending" | "completed" | "cancelled" | "expired"))
         {
             let reason =
-                format!("status={status} is none of pending, completed, cancelled and expired");
-            return Outcome::refusal("BAD_STATUS", reason);
+                format!("invalid status {status}: use pending, completed, cancelled or expired");
+            return ActionResult::refusal("BAD_STATUS", reason);
         }
-        self.namespace.settle(self.now, true);
+        self.namespace.advance_orders(self.now, true);
         let seen_until = self.now.saturating_sub(self.namespace.orders_lag);
         let shown = |order: &&Order| {
             order.bought_ms <= seen_until
@@ -327,13 +342,13 @@ impl Call<'_> {
         };
         let orders = || self.namespace.orders().iter().rev().filter(shown);
         let total = orders().count();
-        let shifted = usize::from(self.twist == Some(Twist::PageShift));
+        let shifted = usize::from(self.service_fault == Some(ServiceFault::PageShift));
         let first = (page - 1).saturating_mul(limit).saturating_sub(shifted);
         let mut listed: Vec<Value> = orders().skip(first).take(limit).map(order_json).collect();
-        if self.twist == Some(Twist::Reordered) {
+        if self.service_fault == Some(ServiceFault::Reordered) {
             listed.reverse();
         }
-        Outcome::json(json!({
+        ActionResult::json(json!({
             "status": "OK",
             "orders": listed,
             "total": total,
@@ -344,19 +359,19 @@ impl Call<'_> {
     }
 }
 
-/// The country that a number is bought in, and its price.
-fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), Outcome> {
+/// The country that a number is bought in, and its offer.
+fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer), ActionResult> {
     let code = item.code;
     let Some(wanted) = wanted.filter(|wanted| !matches!(*wanted, "*" | "any")) else {
         let cheapest = item.cheapest();
         return cheapest.ok_or_else(|| {
-            Outcome::refusal("NO_NUMBERS", format!("no country has numbers for {code}"))
+            ActionResult::refusal("NO_NUMBERS", format!("no country has numbers for {code}"))
         });
     };
-    let unavailable = |reason: String| Outcome::refusal("SERVICE_UNAVAILABLE", reason);
+    let unavailable = |reason: String| ActionResult::refusal("SERVICE_UNAVAILABLE", reason);
     let country = catalogue::country_of(wanted).ok_or_else(|| {
         unavailable(format!(
-            "there is no country {wanted:?}; codes are not calling codes: getCountries has them"
+            "unknown country {wanted:?}; codes are not calling codes: getCountries lists them"
         ))
     })?;
     let offer = item.offer(country);
@@ -365,80 +380,85 @@ fn select(item: &Item, wanted: Option<&str>) -> Result<(&'static Country, Offer)
         .ok_or_else(|| unavailable(format!("{code} is not sold in {}", country.name)))
 }
 
-fn get_countries() -> Outcome {
+fn get_countries() -> ActionResult {
     let countries = COUNTRIES.iter().map(|country| {
         let Country { code, name, flag, .. } = country;
         ((*code).to_string(), json!({"code": code, "name": name, "flag": flag}))
     });
     let countries: Map<_, _> = countries.collect();
-    Outcome::json(json!({"status": "OK", "total": countries.len(), "countries": countries}))
+    ActionResult::json(json!({"status": "OK", "total": countries.len(), "countries": countries}))
 }
 
-fn missing(name: &str) -> Outcome {
-    Outcome::refusal("MISSING_PARAMS", format!("the parameter {name:?} is missing"))
+fn missing_parameter(name: &str) -> ActionResult {
+    ActionResult::refusal("MISSING_PARAMS", format!("the parameter {name:?} is missing"))
 }
 
-fn no_activation(id: &str) -> Outcome {
+fn no_activation(id: &str) -> ActionResult {
     let shown: String = id.chars().take(64).collect();
-    Outcome::refusal("NO_ACTIVATION", format!("no order of this key has the id {shown:?}"))
+    ActionResult::refusal("NO_ACTIVATION", format!("no order of this key has the id {shown:?}"))
 }
 
-fn no_numbers(item: &Item, country: &Country) -> Outcome {
-    Outcome::refusal("NO_NUMBERS", format!("{} has no numbers in {} now", item.code, country.name))
+fn no_numbers(item: &Item, country: &Country) -> ActionResult {
+    ActionResult::refusal(
+        "NO_NUMBERS",
+        format!("{} has no numbers in {} now", item.code, country.name),
+    )
 }
 
-fn not_bought(why: &NotBought, price: i64) -> Outcome {
+fn purchase_refused(why: &PurchaseRefusal, price: i64) -> ActionResult {
     match why {
-        NotBought::Balance => Outcome::refusal(
+        PurchaseRefusal::InsufficientBalance => ActionResult::refusal(
             "NO_BALANCE",
-            format!("it costs {} and the wallet has less", Amount::from_micros(price)),
+            format!("the number costs {}, but the wallet has less", Amount::from_micros(price)),
         ),
-        NotBought::Full => Outcome::refusal(
+        PurchaseRefusal::TooManyOrders => ActionResult::refusal(
             "NO_NUMBERS",
-            "this key has as many orders as the sandbox keeps: POST /_sandbox/reset",
+            "this key has reached the sandbox's limit of orders: POST /_sandbox/reset",
         ),
     }
 }
 
-fn accepted(token: &str) -> Outcome {
-    Outcome::new(Some(token.into()), json!({"status": "OK", "raw": token}))
+fn accepted(token: &str) -> ActionResult {
+    ActionResult::new(Some(token.into()), json!({"status": "OK", "raw": token}))
 }
 
 fn retry_reason(order: &Order) -> String {
-    if order.item.story.multi {
-        "the code that is waited for has not come yet".into()
+    if order.item.scenario.multi_sms {
+        "the order is still waiting for a code".into()
     } else {
-        format!("{} does not send several SMS to a number", order.item.code)
+        format!("{} sends only one SMS to a number", order.item.code)
     }
 }
 
-fn cancel_refused(refused: &Cancelled) -> Outcome {
+fn cancel_refused(refused: &CancelResult) -> ActionResult {
     match refused {
-        Cancelled::TooEarly(ms) => {
+        CancelResult::TooEarly(ms) => {
             let seconds = ms / 1_000;
-            let mut outcome = Outcome::refusal(
+            let mut result = ActionResult::refusal(
                 "EARLY_CANCEL_DENIED",
-                format!("cancelling is possible {seconds} s after the purchase"),
+                format!("an order can be cancelled {seconds} s after the purchase"),
             );
-            outcome.json["info"] = json!({"minActivationTime": seconds});
-            outcome
+            result.json["info"] = json!({"minActivationTime": seconds});
+            result
         }
-        Cancelled::CodeCame => {
+        CancelResult::CodeArrived => {
             let details = "An OTP was received while the activation was being cancelled";
-            Outcome {
+            ActionResult {
                 status: 409,
-                reason: Some("the story of this service: the code came at this moment".into()),
-                ..Outcome::json(json!({"title": "OTP_RECEIVED", "details": details}))
+                reason: Some(
+                    "scenario of this service: the code arrived during the cancellation".into(),
+                ),
+                ..ActionResult::json(json!({"title": "OTP_RECEIVED", "details": details}))
             }
         }
-        Cancelled::HasCode | Cancelled::Refund(_) => Outcome::refusal(
+        CancelResult::HasCode | CancelResult::Refund(_) => ActionResult::refusal(
             "CANCEL_FAILED",
             "the order has received a code: complete it with status=6",
         ),
     }
 }
 
-fn number_bought(order: &Order) -> Outcome {
+fn purchase_reply(order: &Order) -> ActionResult {
     let plain = format!("ACCESS_NUMBER:{}:{}", order.activation_id, order.phone);
-    Outcome::new(Some(plain), bought_json(order))
+    ActionResult::new(Some(plain), bought_json(order))
 }

@@ -1,30 +1,32 @@
-//! What the sandbox sells: countries in the service's numbering, services, and a price and a stock for each pair.
+//! The sandbox's catalogue: countries in the service's numbering, services, and a price and a stock
+//! for each pair.
 //!
-//! Owns the static tables. Every price and stock is a function of the two codes, so that two runs, two machines and
-//! two namespaces always see the same catalogue.
+//! This file owns the static tables. Every price and stock is a function of the two codes, so two
+//! runs, two machines and two namespaces always see the same catalogue.
 
 use std::sync::LazyLock;
 
-use super::stories::{Arrival, ORDINARY, STORIES, Story};
+use super::scenarios::{ORDINARY, SCENARIOS, Scenario, SmsArrival};
 
 /// Micro-rupees in a paisa: prices are listed with two decimals.
 const PAISA: i64 = 10_000;
-/// What a story service is listed at, and the price most of them cost.
-const STORY_PRICE: i64 = 1_000 * PAISA;
+/// The listed price of every scenario service, in micro-rupees.
+const SCENARIO_PRICE: i64 = 1_000 * PAISA;
 
-/// A country in the service's numbering, which is not the calling code: 22 is India and 91 is Timor-Leste.
+/// A country in the service's numbering, which is not the calling code: 22 is India and 91 is
+/// Timor-Leste.
 #[derive(Debug)]
 pub(super) struct Country {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
     pub(super) flag: &'static str,
-    /// What its phone numbers begin with.
+    /// The calling code: the first digits of the country's phone numbers.
     pub(super) calling: &'static str,
 }
 
-/// How a service's activation ids look. Both shapes occur at the live service.
+/// The format of a service's activation ids. All of them occur at the live service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ids {
+pub(super) enum IdFormat {
     /// `38496653`.
     Number,
     /// `Lw4S1r37abcXYZ`.
@@ -33,15 +35,16 @@ pub(super) enum Ids {
     Hex,
 }
 
-/// A service that numbers are sold for.
+/// A service that the sandbox sells numbers for.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) code: &'static str,
     pub(super) name: &'static str,
-    pub(super) ids: Ids,
-    /// The price that those of the countries are derived from, in micro-rupees; `None` lists one price everywhere.
+    pub(super) ids: IdFormat,
+    /// The base of the prices per country, in micro-rupees. `None` lists the scenario price
+    /// everywhere.
     base: Option<i64>,
-    pub(super) story: Story,
+    pub(super) scenario: Scenario,
 }
 
 /// The price and the stock of a service in a country.
@@ -61,7 +64,7 @@ const fn country(
     Country { code, name, flag, calling }
 }
 
-/// India first: where all prices are equal, the first country is the one that is selected.
+/// India comes first: if all prices are equal, the first country is selected.
 pub(super) static COUNTRIES: &[Country] = &[
     country("22", "India", "🇮🇳", "91"),
     country("0", "Russia", "🇷🇺", "7"),
@@ -100,59 +103,69 @@ pub(super) static COUNTRIES: &[Country] = &[
     country("187", "USA", "🇺🇸", "1"),
 ];
 
-/// Code, name, base price in paise, seconds until the SMS, several SMS, shape of ids.
-type Row = (&'static str, &'static str, i64, u64, bool, Ids);
+/// Code, name, base price in paise, seconds until the SMS, whether it sends several SMS, id format.
+type Row = (&'static str, &'static str, i64, u64, bool, IdFormat);
 
-/// The ordinary services; those that tell a story are in `stories.rs`.
+/// The ordinary services; the scenario services are in `scenarios.rs`.
 static ORDINARY_SERVICES: &[Row] = &[
-    ("tg", "Telegram", 6_400, 8, false, Ids::Number),
-    ("wa", "WhatsApp", 4_850, 10, true, Ids::Letters),
-    ("ig", "Instagram", 1_210, 6, false, Ids::Number),
-    ("go", "Google", 1_850, 7, false, Ids::Number),
-    ("fb", "Facebook", 990, 6, true, Ids::Hex),
-    ("tw", "X", 725, 9, false, Ids::Number),
-    ("ds", "Discord", 640, 5, false, Ids::Letters),
-    ("am", "Amazon", 1_075, 6, true, Ids::Number),
-    ("mm", "Microsoft", 560, 5, false, Ids::Number),
-    ("oi", "Tinder", 2_260, 12, false, Ids::Letters),
-    ("ub", "Uber", 845, 6, false, Ids::Number),
-    ("lf", "TikTok", 1_330, 7, true, Ids::Hex),
-    ("vi", "Viber", 1_120, 8, false, Ids::Number),
-    ("vk", "VK", 1_990, 8, false, Ids::Number),
-    ("mt", "Steam", 780, 6, false, Ids::Letters),
-    ("nf", "Netflix", 915, 6, true, Ids::Number),
-    ("sn", "Snapchat", 690, 6, false, Ids::Number),
-    ("tn", "LinkedIn", 1_045, 9, false, Ids::Letters),
-    ("wb", "WeChat", 3_380, 14, false, Ids::Number),
-    ("me", "Line", 1_260, 8, false, Ids::Number),
-    ("kt", "KakaoTalk", 2_115, 11, false, Ids::Hex),
-    ("ts", "PayPal", 2_540, 9, true, Ids::Letters),
-    ("dh", "eBay", 1_155, 7, false, Ids::Number),
-    ("wx", "Apple", 1_470, 7, false, Ids::Number),
-    ("mb", "Yahoo", 530, 6, false, Ids::Number),
-    ("ya", "Yandex", 870, 6, false, Ids::Number),
-    ("zk", "Flipkart", 655, 5, true, Ids::Letters),
-    ("pf", "PhonePe", 1_340, 6, false, Ids::Number),
-    ("jq", "Paytm", 1_285, 6, false, Ids::Number),
-    ("xk", "Swiggy", 495, 5, true, Ids::Number),
-    ("uk", "Airbnb", 1_765, 8, false, Ids::Letters),
-    ("bz", "Blizzard", 1_020, 7, false, Ids::Number),
-    ("qf", "Bumble", 1_610, 8, false, Ids::Number),
-    ("ka", "Shopee", 720, 6, false, Ids::Hex),
-    ("ot", "Any other", 2_400, 15, true, Ids::Number),
+    ("tg", "Telegram", 6_400, 8, false, IdFormat::Number),
+    ("wa", "WhatsApp", 4_850, 10, true, IdFormat::Letters),
+    ("ig", "Instagram", 1_210, 6, false, IdFormat::Number),
+    ("go", "Google", 1_850, 7, false, IdFormat::Number),
+    ("fb", "Facebook", 990, 6, true, IdFormat::Hex),
+    ("tw", "X", 725, 9, false, IdFormat::Number),
+    ("ds", "Discord", 640, 5, false, IdFormat::Letters),
+    ("am", "Amazon", 1_075, 6, true, IdFormat::Number),
+    ("mm", "Microsoft", 560, 5, false, IdFormat::Number),
+    ("oi", "Tinder", 2_260, 12, false, IdFormat::Letters),
+    ("ub", "Uber", 845, 6, false, IdFormat::Number),
+    ("lf", "TikTok", 1_330, 7, true, IdFormat::Hex),
+    ("vi", "Viber", 1_120, 8, false, IdFormat::Number),
+    ("vk", "VK", 1_990, 8, false, IdFormat::Number),
+    ("mt", "Steam", 780, 6, false, IdFormat::Letters),
+    ("nf", "Netflix", 915, 6, true, IdFormat::Number),
+    ("sn", "Snapchat", 690, 6, false, IdFormat::Number),
+    ("tn", "LinkedIn", 1_045, 9, false, IdFormat::Letters),
+    ("wb", "WeChat", 3_380, 14, false, IdFormat::Number),
+    ("me", "Line", 1_260, 8, false, IdFormat::Number),
+    ("kt", "KakaoTalk", 2_115, 11, false, IdFormat::Hex),
+    ("ts", "PayPal", 2_540, 9, true, IdFormat::Letters),
+    ("dh", "eBay", 1_155, 7, false, IdFormat::Number),
+    ("wx", "Apple", 1_470, 7, false, IdFormat::Number),
+    ("mb", "Yahoo", 530, 6, false, IdFormat::Number),
+    ("ya", "Yandex", 870, 6, false, IdFormat::Number),
+    ("zk", "Flipkart", 655, 5, true, IdFormat::Letters),
+    ("pf", "PhonePe", 1_340, 6, false, IdFormat::Number),
+    ("jq", "Paytm", 1_285, 6, false, IdFormat::Number),
+    ("xk", "Swiggy", 495, 5, true, IdFormat::Number),
+    ("uk", "Airbnb", 1_765, 8, false, IdFormat::Letters),
+    ("bz", "Blizzard", 1_020, 7, false, IdFormat::Number),
+    ("qf", "Bumble", 1_610, 8, false, IdFormat::Number),
+    ("ka", "Shopee", 720, 6, false, IdFormat::Hex),
+    ("ot", "Any other", 2_400, 15, true, IdFormat::Number),
 ];
 
 static ITEMS: LazyLock<Vec<Item>> = LazyLock::new(|| {
-    let ordinary = ORDINARY_SERVICES.iter().map(|&(code, name, paise, seconds, multi, ids)| Item {
+    let ordinary =
+        ORDINARY_SERVICES.iter().map(|&(code, name, paise, seconds, multi_sms, ids)| Item {
+            code,
+            name,
+            ids,
+            base: Some(paise * PAISA),
+            scenario: Scenario {
+                sms_arrives: SmsArrival::After(seconds * 1_000),
+                multi_sms,
+                ..ORDINARY
+            },
+        });
+    let scenarios = SCENARIOS.iter().map(|&(code, name, ids, scenario)| Item {
         code,
         name,
         ids,
-        base: Some(paise * PAISA),
-        story: Story { arrives: Arrival::After(seconds * 1_000), multi, ..ORDINARY },
+        base: None,
+        scenario,
     });
-    let stories =
-        STORIES.iter().map(|&(code, name, ids, story)| Item { code, name, ids, base: None, story });
-    ordinary.chain(stories).collect()
+    ordinary.chain(scenarios).collect()
 });
 
 /// All services, the ordinary ones first.
@@ -160,17 +173,18 @@ pub(super) fn items() -> &'static [Item] {
     &ITEMS
 }
 
-/// The service of that code.
+/// Returns the service with this code.
 pub(super) fn item(code: &str) -> Option<&'static Item> {
     ITEMS.iter().find(|item| item.code == code)
 }
 
-/// The country of that code.
+/// Returns the country with this code.
 pub(super) fn country_of(code: &str) -> Option<&'static Country> {
     COUNTRIES.iter().find(|country| country.code == code)
 }
 
-/// FNV-1a: the same number everywhere, which the hash of the standard library does not promise.
+/// FNV-1a. Unlike the standard library's hash, it gives the same number on every platform and
+/// version.
 pub(super) fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
@@ -179,16 +193,16 @@ pub(super) fn hash(parts: &[&str]) -> u64 {
 }
 
 impl Item {
-    /// What this service costs in a country and how many numbers there are; `None` where it is not sold.
+    /// Returns the price and stock in a country; `None` if the service is not sold there.
     pub(super) fn offer(&self, country: &Country) -> Option<Offer> {
         let Some(base) = self.base else {
-            return Some(Offer { price: STORY_PRICE, count: 999 });
+            return Some(Offer { price: SCENARIO_PRICE, count: 999 });
         };
         match (self.code, country.code) {
             ("tg", "22") => {
                 return Some(Offer { price: 7_694 * PAISA, count: 999 });
             }
-            // One pair is always listed with an empty stock.
+            // This pair is always listed with an empty stock.
             ("wa", "91") => return Some(Offer { price: base, count: 0 }),
             _ => {}
         }
@@ -203,20 +217,21 @@ impl Item {
         })
     }
 
-    /// Every country it is sold in.
+    /// Returns every country that the service is sold in, with its offer.
     pub(super) fn offers(&self) -> impl Iterator<Item = (&'static Country, Offer)> + '_ {
         COUNTRIES.iter().filter_map(|country| Some((country, self.offer(country)?)))
     }
 
-    /// The cheapest country that has numbers.
+    /// Returns the cheapest country that has numbers.
     pub(super) fn cheapest(&self) -> Option<(&'static Country, Offer)> {
         let in_stock = self.offers().filter(|(_, offer)| offer.count > 0);
         in_stock.min_by_key(|(_, offer)| offer.price)
     }
 
-    /// What a purchase charges: the listed price, unless the story is about another one.
+    /// Returns the price that a purchase charges: the listed price, unless the scenario sets
+    /// another.
     pub(super) fn charge(&self, offer: Offer) -> i64 {
-        self.story.charges.unwrap_or(offer.price)
+        self.scenario.charged_price.unwrap_or(offer.price)
     }
 }
 
@@ -225,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_follow_the_numbering_of_the_service() {
+    fn codes_are_unique_and_numbered_as_documented() {
         for (at, country) in COUNTRIES.iter().enumerate() {
             assert!(
                 COUNTRIES[at + 1..].iter().all(|other| other.code != country.code),
@@ -261,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn some_pairs_are_not_sold_and_one_is_out_of_stock() {
+    fn some_pairs_are_unsold_or_out_of_stock() {
         let sold: usize = items().iter().map(|item| item.offers().count()).sum();
         assert!(sold < items().len() * COUNTRIES.len());
         assert_eq!(item("wa").unwrap().offer(country_of("91").unwrap()).unwrap().count, 0);

@@ -1,10 +1,11 @@
-//! The faults that a service and the path to it can produce: one table over the ids of the fault matrix. A row is data;
-//! `apply.rs` carries it out.
+//! The table of faults: for each, its id, its name and its effect in the sandbox.
+//!
+//! A row is data; `fault_injection.rs` carries it out.
 
-use super::reply::{Delivery, JSON, TEXT};
-use super::reshape::{self, Reshape};
+use super::body_faults::{self, BodyEdit};
+use super::request_reply::{Delivery, JSON, TEXT};
 
-/// What keeps a connection from being made, and so the service from seeing the request.
+/// A failure to connect. The service never sees the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreachable {
     Unresolved,
@@ -16,57 +17,59 @@ pub(super) enum Unreachable {
     Proxy,
 }
 
-/// What happens in the service itself, before or in place of the ordinary course of the action.
+/// A fault in the service itself: it changes the action or runs in its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Twist {
-    /// The action is carried out twice, as when a proxy sends a GET again.
+pub(super) enum ServiceFault {
+    /// The action is carried out twice, as if a proxy had repeated the GET.
     Twice,
-    /// The purchase costs twice the price, whatever `maxPrice` says.
+    /// The purchase costs twice the price, even if that is above `maxPrice`.
     Overcharge,
     /// The phone number is written with a plus and spaces.
     SpacedPhone,
-    /// The phone number is that of the order before.
+    /// The phone number is the same as that of the previous order.
     SamePhone,
     /// The activation id contains a colon.
     ColonId,
-    /// The order id is lower than those before.
+    /// The order id is lower than the previous ones.
     LowerOrderId,
-    /// The purchase answers with the order before, and buys nothing.
+    /// The purchase returns the previous order and buys nothing.
     SameOrder,
-    /// The history stands in another order than newest first.
+    /// The page of the history is in reverse: oldest first.
     Reordered,
-    /// Between two pages of the history an order came: the second begins with the end of the first.
+    /// An order arrived between two pages of the history, so the second page repeats the last order
+    /// of the first.
     PageShift,
-    /// The number expires before the action.
+    /// The number expires before the action runs.
     Expire,
-    /// The provider cancels before the action.
+    /// The provider cancels the order before the action runs.
     ProviderCancel,
-    /// The last SMS of the order has this text for a code; an empty one stands for 4 KiB.
+    /// The order's last SMS gets this text, and the text is its code. Empty text stands for 4 KiB
+    /// of text.
     Sms(&'static str),
-    /// The reply is plain where JSON was asked for, and the reverse.
+    /// The reply is plain if JSON was requested, and JSON if plain text was requested.
     OtherFormat,
 }
 
-/// What a fault does.
+/// The effect of a fault.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Effect {
     Unreachable(Unreachable),
-    /// The reply is delivered badly.
+    /// The true reply is delivered in a faulty way.
     Deliver(Delivery),
-    /// Another reply is given in its place: status, content type, body.
-    Answer(u16, &'static str, &'static str),
-    /// A redirect to there; `{path}` is the service's own path.
+    /// Another reply replaces the true one: status, content type, body.
+    Replace(u16, &'static str, &'static str),
+    /// A redirect to this location; `{path}` stands for the service's own path.
     Redirect(&'static str),
-    /// 429 with this `Retry-After`; empty is none.
-    Limited(&'static str),
-    /// Headers are added.
+    /// Status 429 with this `Retry-After` header, or without the header if empty.
+    TooManyRequests(&'static str),
+    /// These headers are added to the true reply.
     Headers(&'static [(&'static str, &'static str)]),
-    /// The reply's body is changed.
-    Reshape(Reshape),
-    Twist(Twist),
+    /// The body of the true reply is edited.
+    EditBody(BodyEdit),
+    Service(ServiceFault),
 }
 
-/// Id, variant (the first of an id is the one without a name), effect.
+/// A fault that the sandbox can cause. If no variant is named, the first row of an id applies.
 pub(super) struct Row {
     pub(super) id: &'static str,
     pub(super) variant: &'static str,
@@ -77,26 +80,70 @@ const fn row(id: &'static str, variant: &'static str, effect: Effect) -> Row {
     Row { id, variant, effect }
 }
 
-const LOGIN_PAGE: &str = "<html><head><title>Wi-Fi login</title></head><body><form action=\"/login\"><input name=\"room\"></form></body></html>";
-const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser before accessing the site.</body></html>";
+/// Id and name of every fault that can happen to a client, in the order of `docs/faults.md`.
+#[rustfmt::skip]
+const NAMES: [(&str, &str); 70] = [
+    ("N01", "name_not_resolved"), ("N02", "resolve_timeout"), ("N03", "connect_refused"),
+    ("N04", "connect_timeout"), ("N05", "reset_before_reply"), ("N06", "reply_lost"),
+    ("N07", "stale_connection"), ("N08", "reply_truncated"), ("N09", "unframed_reply"),
+    ("N10", "reply_timeout"), ("N11", "reply_too_slow"), ("N12", "reply_too_large"),
+    ("N13", "certificate_rejected"), ("N14", "tls_handshake_failed"), ("N15", "captive_portal"),
+    ("N16", "proxy_refused"), ("N17", "cancelled"), ("N18", "address_unreachable"),
+    ("N19", "local_failure"), ("N20", "network_changed"), ("N21", "duplicate_request"),
+    ("H01", "redirected"), ("H02", "http_client_error"), ("H03", "key_rejected"),
+    ("H04", "blocked_by_firewall"), ("H05", "request_timeout"), ("H06", "too_many_requests"),
+    ("H07", "server_error"), ("H08", "cdn_error"), ("H09", "html_page"), ("H10", "empty_body"),
+    ("H11", "refusal_in_server_error"), ("H12", "invalid_http_head"), ("H13", "invalid_framing"),
+    ("H14", "unexpected_encoding"), ("H15", "odd_headers"), ("B01", "json_truncated"),
+    ("B02", "surrounding_whitespace"), ("B03", "invalid_utf8"), ("B04", "text_before_json"),
+    ("B05", "text_after_json"), ("B06", "empty_list_for_object"), ("B07", "type_mismatch"),
+    ("B08", "missing_fields"), ("B09", "invalid_price"), ("B10", "json_too_complex"),
+    ("B11", "format_mismatch"), ("B12", "unrecognized_error"), ("B13", "odd_id_or_number"),
+    ("B14", "sms_contains_tokens"), ("S01", "unknown_status"), ("S02", "repeated_code"),
+    ("S03", "status_went_backwards"), ("S04", "order_expired"), ("S05", "provider_cancelled"),
+    ("S06", "code_during_cancel"), ("S07", "cancel_reply_lost"), ("S08", "cancel_too_early"),
+    ("S09", "price_changed"), ("S10", "balance_changed"), ("S11", "activation_not_visible_yet"),
+    ("S12", "history_lags"), ("S13", "shared_key"), ("S14", "clock_jump"), ("S15", "id_repeated"),
+    ("S16", "number_reused"), ("S17", "maintenance"), ("S18", "key_revoked"),
+    ("S19", "process_killed"), ("S20", "concurrent_calls"),
+];
+
+/// Returns the name of a fault, given its id or its name; `None` if there is no such fault.
+pub(super) fn name_of(fault: &str) -> Option<&'static str> {
+    let mut names = NAMES.iter().filter(|(id, name)| fault == *id || fault == *name);
+    names.next().map(|(_, name)| *name)
+}
+
+impl Row {
+    /// The fault's name, for example `reply_lost`.
+    pub(super) fn name(&self) -> &'static str {
+        name_of(self.id).expect("every row has an id of `NAMES`")
+    }
+}
+
+const LOGIN_PAGE: &str = "<html><head><title>Wi-Fi login</title></head>\
+    <body><form action=\"/login\"><input name=\"room\"></form></body></html>";
+const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head>\
+    <body>Checking your browser before accessing the site.</body></html>";
 const MAINTENANCE_PAGE: &str =
     "<html><body><h1>We are under maintenance</h1>Back in a few minutes.</body></html>";
 pub(super) const ERROR_PAGE: &str =
     "<html><head><title>Error</title></head><body><h1>Something went wrong</h1></body></html>";
 
-/// Every fault. What is not here happens on the client's side alone (N17 to N20, S14, S19, S20), or is a service that
-/// tells the story (S02 `zz_stale`, S06 `zz_cancel_race`), or a setting (the lag of S12, `orders_lag_ms`).
+/// Every fault that the sandbox can cause. The other faults of `NAMES` happen only on the client's
+/// side (N17 to N20, S14, S19, S20), are a scenario (S02 `zz_stale`, S06 `zz_cancel_race`), or are
+/// a setting (the lag of S12, `orders_lag_ms`).
 #[rustfmt::skip]
 pub(super) static TABLE: &[Row] = {
-    use Effect::{Answer, Deliver, Headers, Limited, Redirect};
-    use Effect::Reshape as Shape;
-    use Effect::Twist as World;
-    use Effect::Unreachable as No;
+    use Effect::{
+        Deliver, EditBody, Headers, Redirect, Replace, Service, TooManyRequests,
+        Unreachable as Connect,
+    };
     &[
-        row("N01", "", No(Unreachable::Unresolved)),
-        row("N02", "", No(Unreachable::ResolveHangs)),
-        row("N03", "", No(Unreachable::Refused)),
-        row("N04", "", No(Unreachable::ConnectHangs)),
+        row("N01", "", Connect(Unreachable::Unresolved)),
+        row("N02", "", Connect(Unreachable::ResolveHangs)),
+        row("N03", "", Connect(Unreachable::Refused)),
+        row("N04", "", Connect(Unreachable::ConnectHangs)),
         row("N05", "", Deliver(Delivery::Reset)),
         row("N06", "fin", Deliver(Delivery::Close)),
         row("N06", "rst", Deliver(Delivery::Reset)),
@@ -110,33 +157,34 @@ pub(super) static TABLE: &[Row] = {
         row("N11", "", Deliver(Delivery::Drip(200))),
         row("N12", "body", Deliver(Delivery::EndlessBody)),
         row("N12", "headers", Deliver(Delivery::EndlessHeaders)),
-        row("N13", "", No(Unreachable::Certificate)),
-        row("N14", "", No(Unreachable::Handshake)),
-        row("N15", "", Answer(200, TEXT, LOGIN_PAGE)),
-        row("N16", "", No(Unreachable::Proxy)),
-        row("N21", "", World(Twist::Twice)),
+        row("N13", "", Connect(Unreachable::Certificate)),
+        row("N14", "", Connect(Unreachable::Handshake)),
+        row("N15", "", Replace(200, TEXT, LOGIN_PAGE)),
+        row("N16", "", Connect(Unreachable::Proxy)),
+        row("N21", "", Service(ServiceFault::Twice)),
         row("H01", "same", Redirect("{path}?moved=1")),
         row("H01", "other", Redirect("http://127.0.0.2:9/stubs/handler_api.php")),
         row("H01", "http", Redirect("http://sastaotp.invalid/stubs/handler_api.php")),
-        row("H02", "", Answer(404, TEXT, "<html><body><h1>Not Found</h1></body></html>")),
-        row("H03", "", Answer(401, TEXT, "BAD_KEY")),
-        row("H04", "", Answer(403, TEXT, CHALLENGE_PAGE)),
-        row("H05", "", Answer(408, TEXT, "")),
-        row("H06", "seconds", Limited("3")),
-        row("H06", "date", Limited("Fri, 31 Dec 2100 23:59:59 GMT")),
-        row("H06", "past", Limited("Thu, 01 Jan 1970 00:00:00 GMT")),
-        row("H06", "absent", Limited("")),
-        row("H06", "huge", Limited("86400")),
-        row("H06", "negative", Limited("-5")),
-        row("H06", "garbage", Limited("soon")),
-        row("H07", "html", Answer(502, TEXT, "<html><body><h1>502 Bad Gateway</h1></body></html>")),
-        row("H07", "json", Answer(500, JSON, "{\"message\":\"Server Error\"}")),
-        row("H07", "empty", Answer(503, TEXT, "")),
-        row("H08", "", Answer(520, TEXT, "<html><body>error code: 520</body></html>")),
-        row("H09", "", Answer(200, TEXT, ERROR_PAGE)),
-        row("H10", "empty", Answer(200, TEXT, "")),
-        row("H10", "204", Answer(204, TEXT, "")),
-        row("H11", "", Answer(503, TEXT, "NO_NUMBERS")),
+        row("H02", "", Replace(404, TEXT, "<html><body><h1>Not Found</h1></body></html>")),
+        row("H03", "", Replace(401, TEXT, "BAD_KEY")),
+        row("H04", "", Replace(403, TEXT, CHALLENGE_PAGE)),
+        row("H05", "", Replace(408, TEXT, "")),
+        row("H06", "seconds", TooManyRequests("3")),
+        row("H06", "date", TooManyRequests("Fri, 31 Dec 2100 23:59:59 GMT")),
+        row("H06", "past", TooManyRequests("Thu, 01 Jan 1970 00:00:00 GMT")),
+        row("H06", "absent", TooManyRequests("")),
+        row("H06", "huge", TooManyRequests("86400")),
+        row("H06", "negative", TooManyRequests("-5")),
+        row("H06", "garbage", TooManyRequests("soon")),
+        row("H07", "html",
+            Replace(502, TEXT, "<html><body><h1>502 Bad Gateway</h1></body></html>")),
+        row("H07", "json", Replace(500, JSON, "{\"message\":\"Server Error\"}")),
+        row("H07", "empty", Replace(503, TEXT, "")),
+        row("H08", "", Replace(520, TEXT, "<html><body>error code: 520</body></html>")),
+        row("H09", "", Replace(200, TEXT, ERROR_PAGE)),
+        row("H10", "empty", Replace(200, TEXT, "")),
+        row("H10", "204", Replace(204, TEXT, "")),
+        row("H11", "", Replace(503, TEXT, "NO_NUMBERS")),
         row("H12", "garbled", Deliver(Delivery::GarbledStatus)),
         row("H12", "100", Deliver(Delivery::Informed(100))),
         row("H12", "103", Deliver(Delivery::Informed(103))),
@@ -151,73 +199,78 @@ pub(super) static TABLE: &[Row] = {
         row("H14", "gzip", Deliver(Delivery::Gzip)),
         row("H14", "corrupt", Deliver(Delivery::GzipCorrupt)),
         row("H14", "bomb", Deliver(Delivery::GzipBomb)),
-        row("H15", "cookies", Headers(&[("Set-Cookie", "PHPSESSID=0; path=/"), ("Strict-Transport-Security", "max-age=31536000")])),
+        row("H15", "cookies",
+            Headers(&[
+                ("Set-Cookie", "PHPSESSID=0; path=/"),
+                ("Strict-Transport-Security", "max-age=31536000"),
+            ])),
         row("H15", "huge", Deliver(Delivery::HugeHeaders)),
-        row("B01", "", Shape(reshape::half)),
-        row("B02", "bom", Shape(reshape::bom)),
-        row("B02", "crlf", Shape(reshape::crlf)),
-        row("B02", "blanks", Shape(reshape::blanks)),
-        row("B02", "quotes", Shape(reshape::quotes)),
-        row("B02", "nul", Shape(reshape::nul)),
-        row("B03", "", Shape(reshape::invalid_utf8)),
-        row("B04", "", Shape(reshape::php_warning)),
-        row("B05", "twice", Shape(reshape::twice)),
-        row("B05", "junk", Shape(reshape::junk)),
-        row("B06", "list", Answer(200, JSON, "[]")),
-        row("B06", "false", Answer(200, JSON, "false")),
-        row("B06", "null", Answer(200, JSON, "null")),
-        row("B06", "inner", Shape(reshape::empty_lists)),
-        row("B06", "countries", Shape(reshape::countries_list)),
-        row("B07", "", Shape(reshape::other_types)),
-        row("B08", "missing", Shape(reshape::without_id)),
-        row("B08", "null", Shape(reshape::null_id)),
-        row("B08", "extra", Shape(reshape::extra_fields)),
-        row("B09", "comma", Shape(reshape::price_comma)),
-        row("B09", "nan", Shape(reshape::price_nan)),
-        row("B09", "huge", Shape(reshape::price_huge)),
-        row("B09", "negative", Shape(reshape::price_negative)),
-        row("B10", "deep", Shape(reshape::deep)),
-        row("B10", "large", Shape(reshape::large)),
-        row("B10", "keys", Shape(reshape::many_keys)),
-        row("B10", "duplicate", Shape(reshape::duplicate_keys)),
-        row("B11", "", World(Twist::OtherFormat)),
-        row("B12", "error", Answer(200, JSON, "{\"status\":\"ERROR\",\"error\":\"NO_BALANCE\"}")),
-        row("B12", "status", Answer(200, JSON, "{\"status\":\"NO_BALANCE\"}")),
-        row("B12", "message", Answer(200, JSON, "{\"status\":\"false\",\"msg\":\"NO_BALANCE\"}")),
-        row("B12", "extra", Answer(200, TEXT, "NO_BALANCE:extra")),
-        row("B12", "lower", Answer(200, TEXT, "no_balance")),
-        row("B12", "sentence", Answer(200, TEXT, "Your balance is too low")),
-        row("B13", "phone", World(Twist::SpacedPhone)),
-        row("B13", "id", World(Twist::ColonId)),
-        row("B14", "token", World(Twist::Sms("STATUS_CANCEL BAD_KEY"))),
-        row("B14", "colon", World(Twist::Sms("12:34:56"))),
-        row("B14", "html", World(Twist::Sms("<b>4821</b> &amp; more"))),
-        row("B14", "emoji", World(Twist::Sms("🔑 4821 🎉"))),
-        row("B14", "long", World(Twist::Sms(""))),
-        row("S01", "status", Answer(200, TEXT, "STATUS_MYSTERY")),
-        row("S01", "error", Answer(200, JSON, "{\"status\":\"ERROR\",\"error\":\"SOMETHING_NEW\"}")),
-        row("S03", "waiting", Answer(200, TEXT, "STATUS_WAIT_CODE")),
-        row("S03", "cancel", Answer(200, TEXT, "STATUS_CANCEL")),
-        row("S04", "", World(Twist::Expire)),
-        row("S05", "", World(Twist::ProviderCancel)),
+        row("B01", "", EditBody(body_faults::half)),
+        row("B02", "bom", EditBody(body_faults::bom)),
+        row("B02", "crlf", EditBody(body_faults::crlf)),
+        row("B02", "blanks", EditBody(body_faults::blanks)),
+        row("B02", "quotes", EditBody(body_faults::quotes)),
+        row("B02", "nul", EditBody(body_faults::nul)),
+        row("B03", "", EditBody(body_faults::invalid_utf8)),
+        row("B04", "", EditBody(body_faults::php_warning)),
+        row("B05", "twice", EditBody(body_faults::twice)),
+        row("B05", "junk", EditBody(body_faults::junk)),
+        row("B06", "list", Replace(200, JSON, "[]")),
+        row("B06", "false", Replace(200, JSON, "false")),
+        row("B06", "null", Replace(200, JSON, "null")),
+        row("B06", "inner", EditBody(body_faults::empty_lists)),
+        row("B06", "countries", EditBody(body_faults::countries_list)),
+        row("B07", "", EditBody(body_faults::other_types)),
+        row("B08", "missing", EditBody(body_faults::without_id)),
+        row("B08", "null", EditBody(body_faults::null_id)),
+        row("B08", "extra", EditBody(body_faults::extra_fields)),
+        row("B09", "comma", EditBody(body_faults::price_comma)),
+        row("B09", "nan", EditBody(body_faults::price_nan)),
+        row("B09", "huge", EditBody(body_faults::price_huge)),
+        row("B09", "negative", EditBody(body_faults::price_negative)),
+        row("B10", "deep", EditBody(body_faults::deep)),
+        row("B10", "large", EditBody(body_faults::large)),
+        row("B10", "keys", EditBody(body_faults::many_keys)),
+        row("B10", "duplicate", EditBody(body_faults::duplicate_keys)),
+        row("B11", "", Service(ServiceFault::OtherFormat)),
+        row("B12", "error", Replace(200, JSON, "{\"status\":\"ERROR\",\"error\":\"NO_BALANCE\"}")),
+        row("B12", "status", Replace(200, JSON, "{\"status\":\"NO_BALANCE\"}")),
+        row("B12", "message", Replace(200, JSON, "{\"status\":\"false\",\"msg\":\"NO_BALANCE\"}")),
+        row("B12", "extra", Replace(200, TEXT, "NO_BALANCE:extra")),
+        row("B12", "lower", Replace(200, TEXT, "no_balance")),
+        row("B12", "sentence", Replace(200, TEXT, "Your balance is too low")),
+        row("B13", "phone", Service(ServiceFault::SpacedPhone)),
+        row("B13", "id", Service(ServiceFault::ColonId)),
+        row("B14", "token", Service(ServiceFault::Sms("STATUS_CANCEL BAD_KEY"))),
+        row("B14", "colon", Service(ServiceFault::Sms("12:34:56"))),
+        row("B14", "html", Service(ServiceFault::Sms("<b>4821</b> &amp; more"))),
+        row("B14", "emoji", Service(ServiceFault::Sms("🔑 4821 🎉"))),
+        row("B14", "long", Service(ServiceFault::Sms(""))),
+        row("S01", "status", Replace(200, TEXT, "STATUS_MYSTERY")),
+        row("S01", "error",
+            Replace(200, JSON, "{\"status\":\"ERROR\",\"error\":\"SOMETHING_NEW\"}")),
+        row("S03", "waiting", Replace(200, TEXT, "STATUS_WAIT_CODE")),
+        row("S03", "cancel", Replace(200, TEXT, "STATUS_CANCEL")),
+        row("S04", "", Service(ServiceFault::Expire)),
+        row("S05", "", Service(ServiceFault::ProviderCancel)),
         row("S07", "", Deliver(Delivery::Close)),
-        row("S08", "", Answer(200, TEXT, "EARLY_CANCEL_DENIED")),
-        row("S09", "refused", Answer(200, TEXT, "MAX_PRICE_EXCEEDED")),
-        row("S09", "charged", World(Twist::Overcharge)),
-        row("S10", "", Answer(200, TEXT, "NO_BALANCE")),
-        row("S11", "", Answer(200, TEXT, "NO_ACTIVATION")),
-        row("S12", "reordered", World(Twist::Reordered)),
-        row("S12", "shifted", World(Twist::PageShift)),
-        row("S12", "bare", Shape(reshape::bare_orders)),
-        row("S12", "list", Shape(reshape::orders_list)),
-        row("S12", "map", Shape(reshape::orders_map)),
-        row("S13", "", World(Twist::Twice)),
-        row("S15", "lower", World(Twist::LowerOrderId)),
-        row("S15", "same", World(Twist::SameOrder)),
-        row("S16", "", World(Twist::SamePhone)),
-        row("S17", "", Answer(503, TEXT, MAINTENANCE_PAGE)),
-        row("S18", "inactive", Answer(200, TEXT, "KEY_INACTIVE")),
-        row("S18", "bad", Answer(200, TEXT, "BAD_KEY")),
-        row("S18", "banned", Answer(200, TEXT, "ACCOUNT_BANNED")),
+        row("S08", "", Replace(200, TEXT, "EARLY_CANCEL_DENIED")),
+        row("S09", "refused", Replace(200, TEXT, "MAX_PRICE_EXCEEDED")),
+        row("S09", "charged", Service(ServiceFault::Overcharge)),
+        row("S10", "", Replace(200, TEXT, "NO_BALANCE")),
+        row("S11", "", Replace(200, TEXT, "NO_ACTIVATION")),
+        row("S12", "reordered", Service(ServiceFault::Reordered)),
+        row("S12", "shifted", Service(ServiceFault::PageShift)),
+        row("S12", "bare", EditBody(body_faults::bare_orders)),
+        row("S12", "list", EditBody(body_faults::orders_list)),
+        row("S12", "map", EditBody(body_faults::orders_map)),
+        row("S13", "", Service(ServiceFault::Twice)),
+        row("S15", "lower", Service(ServiceFault::LowerOrderId)),
+        row("S15", "same", Service(ServiceFault::SameOrder)),
+        row("S16", "", Service(ServiceFault::SamePhone)),
+        row("S17", "", Replace(503, TEXT, MAINTENANCE_PAGE)),
+        row("S18", "inactive", Replace(200, TEXT, "KEY_INACTIVE")),
+        row("S18", "bad", Replace(200, TEXT, "BAD_KEY")),
+        row("S18", "banned", Replace(200, TEXT, "ACCOUNT_BANNED")),
     ]
 };

@@ -1,28 +1,29 @@
-//! The door of the fuzz targets to the HTTP shell: the bytes of a connection in, those of the replies out. In no other build.
+//! The entry point of the fuzz targets to the HTTP server: the bytes of a connection in, the bytes
+//! of the replies out. Compiled only for fuzzing.
 
 use super::Service;
-use super::http::answer;
-use super::input::{Looked, look};
-use super::reply::Reply;
-use super::wire::{Then, plan};
+use super::http_server::answer_request;
+use super::reply_encoding::{AfterReply, encode};
+use super::request_reader::{ParsedHead, parse_head};
+use super::request_reply::Reply;
 
-/// Serves the requests that `input` holds, a millisecond apart.
+/// Serves the requests in `input`, each one millisecond after the previous one.
 pub fn serve(service: &mut Service, mut input: &[u8], mut now: u64) -> Vec<u8> {
     let mut output = Vec::new();
     while !input.is_empty() {
-        let (reply, consumed, head_only, keep) = match look(input) {
-            Looked::Partial => break,
-            Looked::Head { head, body, .. } if input.len() < head + body => break,
-            Looked::Head { head, body, .. } => {
-                answer(input, head, body, |request| service.handle(request, now))
+        let (reply, consumed, head_only, keep) = match parse_head(input) {
+            ParsedHead::Partial => break,
+            ParsedHead::Head { head, body, .. } if input.len() < head + body => break,
+            ParsedHead::Head { head, body, .. } => {
+                answer_request(input, head, body, |request| service.handle(request, now))
             }
-            Looked::Refuse(status, sentence) => {
+            ParsedHead::Refuse(status, sentence) => {
                 (Reply::text(status, sentence), input.len(), false, false)
             }
         };
-        let plan = plan(reply, head_only, keep);
-        output.extend_from_slice(&plan.bytes);
-        if plan.then != Then::Keep {
+        let encoded = encode(reply, head_only, keep);
+        output.extend_from_slice(&encoded.bytes);
+        if encoded.then != AfterReply::Keep {
             break;
         }
         input = &input[consumed..];

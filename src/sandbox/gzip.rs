@@ -1,8 +1,9 @@
-//! Gzip for the fault H14, without a library: stored as it is, and a bomb of zeros.
+//! Gzip encoders for the fault `unexpected_encoding`, without a library: uncompressed blocks, and a
+//! bomb of zeros.
 
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// Gzip without compression: proper, and no library is needed for it.
+/// Encodes as uncompressed gzip blocks, which need no compressor.
 pub(super) fn gzip_stored(body: &[u8]) -> Vec<u8> {
     let mut bytes = GZIP_HEADER.to_vec();
     let mut blocks = body.chunks(0xFFFF).peekable();
@@ -21,8 +22,8 @@ pub(super) fn gzip_stored(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// About `size` zeros as one block of fixed Huffman codes: 13 bits for 258 bytes. The checksum at the end is wrong, which
-/// nobody who caps what he decompresses gets to see.
+/// Encodes about `size` zeros as one block of fixed Huffman codes: 13 bits for 258 bytes. The
+/// checksum at the end is wrong, but a reader that limits the decompressed size never reaches it.
 pub(super) fn gzip_zeros(size: usize) -> Vec<u8> {
     let repeats = size / 258;
     let (mut bytes, mut held, mut count) = (GZIP_HEADER.to_vec(), 0_u32, 0_u32);
@@ -36,19 +37,19 @@ pub(super) fn gzip_zeros(size: usize) -> Vec<u8> {
             }
         }
     };
-    put("110"); // the last block, fixed codes
+    put("110"); // last block, fixed codes
     put("00110000"); // a zero
     for _ in 0..repeats {
-        put("1100010100000"); // 258 bytes again, from one byte back
+        put("1100010100000"); // repeat one byte back, 258 times
     }
-    put("0000000"); // the end of the block
+    put("0000000"); // end of block
     put("0000000"); // padding to a byte
     bytes.extend_from_slice(&0_u32.to_le_bytes());
     bytes.extend_from_slice(&wrapped(1 + repeats * 258).to_le_bytes());
     bytes
 }
 
-/// The length modulo 2³², as gzip has it.
+/// The length modulo 2³², as gzip stores it.
 fn wrapped(length: usize) -> u32 {
     u32::try_from(length & 0xFFFF_FFFF).expect("masked")
 }
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn checksums_are_those_of_gzip() {
+    fn checksums_match_gzip() {
         assert_eq!(crc32(b"123456789"), 0xCBF4_3926);
         assert!(gzip_zeros(32 << 20).len() < (32 << 20) / 150);
         assert_eq!(gzip_stored(b"ab")[10..17], [1, 2, 0, 0xFD, 0xFF, b'a', b'b']);

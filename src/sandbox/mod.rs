@@ -1,16 +1,19 @@
-//! The service itself, small and deterministic, for tests and first steps.
+//! The sandbox: a small and deterministic version of the service, for tests and first steps.
 //!
-//! [`Service`] is the whole of it without sockets: a request and a time in, a reply out. Two doors lead to it, and both
-//! carry the same faults out: [`Server`] speaks HTTP on 127.0.0.1, [`MemoryTransport`] needs no socket and follows the
-//! clock of the test.
+//! [`Service`] is the whole service without sockets: a request and a time in, a reply out. It is
+//! reached in two ways, and both carry out the same faults: [`Server`] serves HTTP on 127.0.0.1,
+//! and [`MemoryTransport`] needs no socket and follows the clock of the test.
 //!
-//! The API key is a namespace: it has its own wallet, ids, clock, faults, ledger and log, made on first use. So tests
-//! that run at once share one server, each with a key of its own. The keys `sandbox_bad`, `sandbox_inactive`,
-//! `sandbox_banned` and `sandbox_poor` answer as their names say. Services whose code begins with `zz_` tell a story.
+//! The API key is a namespace: it has a separate wallet, ids, clock, faults, ledger and log,
+//! created on first use. Tests that run at the same time can therefore share one server, if each
+//! uses a different key. The keys `sandbox_bad`, `sandbox_inactive`, `sandbox_banned` and
+//! `sandbox_poor` answer as their names say. A service whose code starts with `zz_` is a scenario:
+//! its numbers always behave in the same special way.
 //!
-//! A [`Server`] also shows a page at `/` to a browser on this machine: what happens, and SMS by hand.
+//! A [`Server`] also serves a page at `/` to a browser on this machine. It shows all activity and
+//! can send SMS.
 //!
-//! How far the live service is known to do the same is in `src/sandbox/PARITY.md`.
+//! `src/sandbox/PARITY.md` lists how far the live service is known to behave the same.
 //!
 //! ```
 //! use sastaotp::sandbox::Server;
@@ -22,32 +25,32 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
-mod actions;
-mod apply;
-mod catalogue;
-mod control;
-mod fault_table;
-mod faults;
+mod actions; // The service's actions: parameters in, replies out.
+mod body_faults; // Edits a correct reply body, for faults.
+mod catalogue; // The countries and services on sale, with prices.
+mod clock; // The clock of a namespace.
+mod control_api; // The control calls under `/_sandbox/`.
+mod fault_injection; // Runs an action with the fault that its request matches.
+mod fault_rules; // Which request triggers which fault.
+mod fault_table; // The id, name and effect of every fault.
 #[cfg(fuzzing)]
 #[doc(hidden)]
-pub mod fuzzing;
-mod gzip;
-mod http;
-mod inbox;
-mod input;
-mod memory;
-mod namespace;
-mod orders;
-mod reply;
-mod reshape;
-mod service;
-mod shapes;
-mod stories;
-mod time;
-mod wallet;
-mod wire;
+pub mod fuzzing; // The entry point of the fuzz targets.
+mod gzip; // Gzip encoders for a fault.
+mod http_server; // Sockets, threads and routes.
+mod inbox; // The page at `/`.
+mod memory_transport; // A transport that needs no socket.
+mod namespace; // The state of one API key.
+mod orders; // The state machine of an order.
+mod reply_encoding; // A reply as bytes, correct or faulty.
+mod reply_shapes; // The JSON of services and orders.
+mod request_reader; // Reads requests from a socket.
+mod request_reply; // The types of requests and replies.
+mod scenarios; // The services with special behaviour.
+mod service; // The service without sockets.
+mod wallet; // The balance and ledger of a namespace.
 
-pub use http::Server;
-pub use memory::{MemoryTransport, Sent};
-pub use reply::{Delivery, Reply, Request};
+pub use http_server::Server;
+pub use memory_transport::{MemoryTransport, SentRequest};
+pub use request_reply::{Delivery, Reply, Request};
 pub use service::Service;

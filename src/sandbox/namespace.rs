@@ -1,21 +1,23 @@
-//! What belongs to one API key: wallet, orders, clock, faults and log. Nothing in here reaches another key.
+//! The state of one API key: wallet, orders, clock, faults and log. It has no access to any other
+//! key.
 
 use std::collections::{HashMap, VecDeque};
 
-use super::catalogue::{Country, Ids, Item, hash};
-use super::fault_table::Twist;
-use super::faults::Rules;
-use super::orders::{Order, Purchase, State, Supply};
-use super::time::Time;
+use super::catalogue::{Country, IdFormat, Item, hash};
+use super::clock::NamespaceClock;
+use super::fault_rules::FaultRules;
+use super::fault_table::ServiceFault;
+use super::orders::{Order, Purchase, SmsSource, State};
 use super::wallet::Wallet;
 
-/// The wallet of a new key.
-const OPENING: i64 = 1_000_000_000;
-/// How many orders a key may have; more answers `NO_NUMBERS`, so that a runaway loop does not fill the memory.
+/// The initial balance of a new key, in micro-rupees.
+const INITIAL_BALANCE: i64 = 1_000_000_000;
+/// The maximum number of orders of a key. If it is reached, purchases answer `NO_NUMBERS`, so that
+/// a runaway loop does not fill the memory.
 const MAX_ORDERS: usize = 20_000;
 
-/// A request, as the log shows it.
-pub(super) struct Line {
+/// A request in the log.
+pub(super) struct LogEntry {
     pub(super) at_ms: u64,
     pub(super) action: Box<str>,
     pub(super) request: Box<str>,
@@ -28,35 +30,36 @@ pub(super) struct Line {
 /// The state of one key.
 pub(super) struct Namespace {
     pub(super) wallet: Wallet,
-    pub(super) time: Time,
-    pub(super) rules: Rules,
-    log: VecDeque<Line>,
-    /// How many lines there ever were.
+    pub(super) time: NamespaceClock,
+    pub(super) rules: FaultRules,
+    log: VecDeque<LogEntry>,
+    /// The number of entries ever logged, including discarded ones.
     pub(super) logged: u64,
-    /// The namespace's number in the order of first use, and the turns of the service at its beginning and last use.
+    /// The namespace's number in the order of first use, and the service's call count at its
+    /// creation and last use.
     pub(super) number: u64,
-    pub(super) born: u64,
+    pub(super) created_at_call: u64,
     pub(super) used: u64,
-    /// Whether ordinary services get their SMS from control calls only.
+    /// Whether ordinary services receive SMS only through control calls.
     pub(super) manual: bool,
-    /// How long an order stays out of `getOrders`, in milliseconds.
+    /// How long a new order stays out of `getOrders`, in milliseconds.
     pub(super) orders_lag: u64,
     orders: Vec<Order>,
     by_id: HashMap<Box<str>, usize>,
     random: Random,
     next_number: u64,
-    /// The earliest expiry among the pending orders, so that a request need not look at all of them.
+    /// The earliest expiry of a pending order, so that most requests need not check all orders.
     next_expiry: u64,
 }
 
-/// Why nothing was bought.
+/// Why a purchase was refused.
 #[derive(Debug)]
-pub(super) enum NotBought {
-    Full,
-    Balance,
+pub(super) enum PurchaseRefusal {
+    TooManyOrders,
+    InsufficientBalance,
 }
 
-/// The `SplitMix64` generator: small, and the same everywhere.
+/// The `SplitMix64` generator: small, and the same on every platform.
 pub(super) struct Random(u64);
 
 impl Random {
@@ -72,13 +75,13 @@ impl Namespace {
     pub(super) fn new(key: &str) -> Self {
         let seed = hash(&[key]);
         Self {
-            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { OPENING }),
-            time: Time::REAL,
-            rules: Rules::default(),
+            wallet: Wallet::new(if key == "sandbox_poor" { 0 } else { INITIAL_BALANCE }),
+            time: NamespaceClock::REAL,
+            rules: FaultRules::default(),
             log: VecDeque::new(),
             logged: 0,
             number: 0,
-            born: 0,
+            created_at_call: 0,
             used: 0,
             manual: false,
             orders_lag: 0,
@@ -94,8 +97,8 @@ impl Namespace {
         self.random = Random(seed);
     }
 
-    /// Writes a line, and forgets the oldest beyond `limit`.
-    pub(super) fn enter(&mut self, line: Line, limit: usize) {
+    /// Adds an entry to the log, and discards the oldest entries beyond `limit`.
+    pub(super) fn push_log(&mut self, line: LogEntry, limit: usize) {
         while self.log.len() >= limit {
             self.log.pop_front();
         }
@@ -103,13 +106,13 @@ impl Namespace {
         self.logged += 1;
     }
 
-    /// The lines that are kept, oldest first.
-    pub(super) fn log(&self) -> &VecDeque<Line> {
+    /// The kept log entries, oldest first.
+    pub(super) fn log(&self) -> &VecDeque<LogEntry> {
         &self.log
     }
 
-    /// Lets expiries happen that are due; with `all`, SMS too.
-    pub(super) fn settle(&mut self, now: u64, all: bool) {
+    /// Applies the time to the orders: expiries that are due and, with `all`, SMS that are due.
+    pub(super) fn advance_orders(&mut self, now: u64, all: bool) {
         if !all && now < self.next_expiry {
             return;
         }
@@ -117,8 +120,8 @@ impl Namespace {
         let mut next = u64::MAX;
         for order in self.orders.iter_mut().filter(|order| order.state == State::Pending) {
             let mut draw = || random.draw();
-            let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
-            let refund = order.advance(&mut supply);
+            let mut source = SmsSource { now, manual: self.manual, draw: &mut draw };
+            let refund = order.advance(&mut source);
             if order.state == State::Pending {
                 next = next.min(order.expires_ms);
             } else if refund > 0 {
@@ -128,21 +131,21 @@ impl Namespace {
         self.next_expiry = next;
     }
 
-    /// Runs something on an order and books the refund that it returns.
+    /// Runs `act` on an order, and books the refund that it returns.
     pub(super) fn with_order<T>(
         &mut self,
         id: &str,
         now: u64,
-        act: impl FnOnce(&mut Order, &mut Supply<'_>) -> (T, i64),
+        act: impl FnOnce(&mut Order, &mut SmsSource<'_>) -> (T, i64),
     ) -> Option<T> {
         let order = &mut self.orders[*self.by_id.get(id)?];
         let random = &mut self.random;
         let mut draw = || random.draw();
-        let mut supply = Supply { now, manual: self.manual, draw: &mut draw };
-        let late = order.advance(&mut supply);
-        let (result, refund) = act(order, &mut supply);
-        if late + refund > 0 {
-            self.wallet.refund(late + refund, order.order_id, &order.activation_id, now);
+        let mut source = SmsSource { now, manual: self.manual, draw: &mut draw };
+        let expiry_refund = order.advance(&mut source);
+        let (result, refund) = act(order, &mut source);
+        if expiry_refund + refund > 0 {
+            self.wallet.refund(expiry_refund + refund, order.order_id, &order.activation_id, now);
         }
         Some(result)
     }
@@ -156,32 +159,32 @@ impl Namespace {
         &self.orders
     }
 
-    /// Buys a number: charges the wallet and makes the order.
+    /// Buys a number: charges the wallet and creates the order.
     pub(super) fn buy(
         &mut self,
         item: &'static Item,
         country: &'static Country,
         price: i64,
         phone: Option<&str>,
-        twist: Option<Twist>,
+        service_fault: Option<ServiceFault>,
         now: u64,
-    ) -> Result<&Order, NotBought> {
+    ) -> Result<&Order, PurchaseRefusal> {
         if self.orders.len() >= MAX_ORDERS {
-            return Err(NotBought::Full);
+            return Err(PurchaseRefusal::TooManyOrders);
         }
-        let order_id = match twist {
-            Some(Twist::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
+        let order_id = match service_fault {
+            Some(ServiceFault::LowerOrderId) => 1_000 - self.orders.len() as u64 % 1_000,
             _ => 1_001 + self.orders.len() as u64,
         };
-        let ids = if phone.is_some() { Ids::Letters } else { item.ids };
-        let activation_id = self.activation_id(ids, twist == Some(Twist::ColonId));
-        let phone: Box<str> = match (phone, twist, self.orders.last()) {
+        let ids = if phone.is_some() { IdFormat::Letters } else { item.ids };
+        let activation_id = self.activation_id(ids, service_fault == Some(ServiceFault::ColonId));
+        let phone: Box<str> = match (phone, service_fault, self.orders.last()) {
             (Some(phone), ..) => phone.into(),
-            (None, Some(Twist::SamePhone), Some(before)) => before.phone.clone(),
-            _ => self.phone(country, twist == Some(Twist::SpacedPhone)),
+            (None, Some(ServiceFault::SamePhone), Some(before)) => before.phone.clone(),
+            _ => self.phone(country, service_fault == Some(ServiceFault::SpacedPhone)),
         };
         if !self.wallet.charge(price, order_id, &activation_id, now) {
-            return Err(NotBought::Balance);
+            return Err(PurchaseRefusal::InsufficientBalance);
         }
         let purchase = Purchase {
             order_id,
@@ -198,18 +201,20 @@ impl Namespace {
         Ok(&self.orders[self.orders.len() - 1])
     }
 
-    fn activation_id(&mut self, ids: Ids, colon: bool) -> Box<str> {
+    fn activation_id(&mut self, ids: IdFormat, colon: bool) -> Box<str> {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         loop {
             let mut id = match ids {
-                Ids::Number => {
+                IdFormat::Number => {
                     self.next_number += 1 + self.random.draw() % 9;
                     self.next_number.to_string()
                 }
-                Ids::Letters => (0..14)
+                IdFormat::Letters => (0..14)
                     .map(|_| char::from(LETTERS[(self.random.draw() % 62) as usize]))
                     .collect(),
-                Ids::Hex => format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32),
+                IdFormat::Hex => {
+                    format!("{:016x}{:08x}", self.random.draw(), self.random.draw() >> 32)
+                }
             };
             if colon {
                 id.insert(2, ':');
@@ -243,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_always_sees_the_same_ids_and_another_key_others() {
+    fn ids_are_a_function_of_the_key() {
         let ids = |key: &str| {
             let mut namespace = Namespace::new(key);
             ["tg", "ds", "fb"].map(|service| bought(&mut namespace, service))
@@ -255,13 +260,13 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_order_is_refunded_without_being_asked_about() {
+    fn an_expired_order_is_refunded_automatically() {
         let mut namespace = Namespace::new("a");
         bought(&mut namespace, "zz_expire");
         bought(&mut namespace, "zz_never");
-        namespace.settle(29_999, false);
+        namespace.advance_orders(29_999, false);
         assert_eq!(namespace.wallet.refunds, 0);
-        namespace.settle(30_000, false);
+        namespace.advance_orders(30_000, false);
         assert_eq!((namespace.wallet.refunds, namespace.wallet.balance), (1, 990_000_000));
         assert_eq!(namespace.next_expiry, 1_200_000);
     }

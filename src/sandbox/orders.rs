@@ -1,12 +1,13 @@
-//! The life of one number: a pure machine of its story, the polls it gets, and the time it is told.
+//! An order as a pure state machine: its inputs are its scenario, the polls and the time.
 //!
-//! Invariant: money goes back at most once, only for an order that ended without a code, and only through the value
-//! that [`Order::advance`], [`Order::poll`], [`Order::cancel`] and [`Order::end`] return.
+//! Invariant: an order is refunded at most once, only if it ended without a code, and only through
+//! the amount that [`Order::advance`], [`Order::poll`], [`Order::cancel`] or [`Order::end`]
+//! returns.
 
 use super::catalogue::{Country, Item};
-use super::stories::Arrival;
+use super::scenarios::SmsArrival;
 
-/// Where an order is; the words are those of `getOrders`.
+/// The state of an order, in the words of `getOrders`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Pending,
@@ -15,7 +16,7 @@ pub(super) enum State {
     Expired,
 }
 
-/// An SMS that came.
+/// An SMS that arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sms {
     pub(super) code: Box<str>,
@@ -36,49 +37,49 @@ pub(super) struct Order {
     pub(super) expires_ms: u64,
     pub(super) state: State,
     pub(super) received: Vec<Sms>,
-    /// How often its state or its SMS changed, so that a page need not be sent what it has.
+    /// How many times the state or the SMS changed, so that a page receives only changed orders.
     pub(super) changes: u32,
-    /// How many SMS had come when the next one was asked for.
-    asked_after: usize,
-    asked_ms: u64,
-    /// Polls since then.
+    /// How many SMS had arrived when the next code was requested.
+    received_at_request: usize,
+    requested_ms: u64,
+    /// The number of polls since then.
     polls: u32,
-    raced: bool,
+    code_sent_on_cancel: bool,
 }
 
-/// What `getStatus` shows.
+/// The answer of `getStatus`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
-    /// The id is not known yet.
+pub(super) enum StatusReply {
+    /// The id is not visible yet.
     Unknown,
     Waiting,
-    /// Waiting for the next code; the last one is shown.
-    WaitingAgain(Sms),
+    /// Waiting for the next code; the reply repeats the last one.
+    WaitingForNext(Sms),
     Code(Sms),
     Cancelled,
 }
 
-/// What a cancellation came to.
+/// The result of a cancellation.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Cancelled {
-    /// It is cancelled, and this is to be refunded.
+pub(super) enum CancelResult {
+    /// The order is cancelled, and this amount is to be refunded.
     Refund(i64),
-    /// Not yet: it may be cancelled so many milliseconds after the purchase.
+    /// Too early: a cancellation is possible this many milliseconds after the purchase.
     TooEarly(u64),
-    /// The code came at this moment.
-    CodeCame,
-    /// A code was there before.
+    /// The code arrived during the cancellation.
+    CodeArrived,
+    /// A code had already arrived.
     HasCode,
 }
 
-/// Where new codes come from, and whether they come by themselves.
-pub(super) struct Supply<'a> {
+/// The source of new codes, and whether they arrive automatically.
+pub(super) struct SmsSource<'a> {
     pub(super) now: u64,
     pub(super) manual: bool,
     pub(super) draw: &'a mut dyn FnMut() -> u64,
 }
 
-/// What an order is made of.
+/// The fields of a new order.
 pub(super) struct Purchase {
     pub(super) order_id: u64,
     pub(super) activation_id: Box<str>,
@@ -99,103 +100,112 @@ impl Order {
             country,
             price,
             bought_ms: now,
-            expires_ms: now.saturating_add(item.story.lives),
+            expires_ms: now.saturating_add(item.scenario.lifetime_ms),
             state: State::Pending,
             received: Vec::new(),
             changes: 0,
-            asked_after: 0,
-            asked_ms: now,
+            received_at_request: 0,
+            requested_ms: now,
             polls: 0,
-            raced: false,
+            code_sent_on_cancel: false,
         }
     }
 
-    /// Whether the code that is waited for is there.
-    pub(super) fn has_new(&self) -> bool {
-        self.received.len() > self.asked_after
+    /// Whether the code that the order waits for has arrived.
+    pub(super) fn has_new_code(&self) -> bool {
+        self.received.len() > self.received_at_request
     }
 
-    /// Lets the time have its effect; returns what is to be refunded.
-    pub(super) fn advance(&mut self, supply: &mut Supply<'_>) -> i64 {
+    /// Applies the time to the order. Returns the amount to refund.
+    pub(super) fn advance(&mut self, source: &mut SmsSource<'_>) -> i64 {
         if self.state != State::Pending {
             return 0;
         }
-        if let Arrival::After(delay) = self.item.story.arrives {
-            let due = self.asked_ms.saturating_add(delay);
-            if !supply.manual && !self.has_new() && due <= supply.now && due < self.expires_ms {
-                self.receive_drawn(supply);
+        if let SmsArrival::After(delay) = self.item.scenario.sms_arrives {
+            let due = self.requested_ms.saturating_add(delay);
+            if !source.manual && !self.has_new_code() && due <= source.now && due < self.expires_ms
+            {
+                self.receive_random(source);
             }
         }
-        if supply.now >= self.expires_ms { self.end(State::Expired) } else { 0 }
+        if source.now >= self.expires_ms { self.end(State::Expired) } else { 0 }
     }
 
-    /// Answers a poll; returns what is shown and what is to be refunded.
-    pub(super) fn poll(&mut self, supply: &mut Supply<'_>) -> (Seen, i64) {
-        let story = &self.item.story;
-        if supply.now < self.bought_ms.saturating_add(story.lag) {
-            return (Seen::Unknown, 0);
+    /// Answers a poll. Returns the answer and the amount to refund.
+    pub(super) fn poll(&mut self, source: &mut SmsSource<'_>) -> (StatusReply, i64) {
+        let scenario = &self.item.scenario;
+        if source.now < self.bought_ms.saturating_add(scenario.hidden_ms) {
+            return (StatusReply::Unknown, 0);
         }
-        let mut refund = self.advance(supply);
-        if self.state == State::Pending && !self.has_new() {
+        let mut refund = self.advance(source);
+        if self.state == State::Pending && !self.has_new_code() {
             self.polls = self.polls.saturating_add(1);
-            let due = match (self.asked_after, story.arrives, story.again) {
-                (0, Arrival::Poll(nth), _) => self.polls >= nth,
-                (1.., Arrival::Poll(_), Some((old, waiting))) => self.polls > old + waiting,
-                _ => false,
-            };
+            let due =
+                match (self.received_at_request, scenario.sms_arrives, scenario.next_code_polls) {
+                    (0, SmsArrival::Poll(nth), _) => self.polls >= nth,
+                    (1.., SmsArrival::Poll(_), Some((old, waiting))) => self.polls > old + waiting,
+                    _ => false,
+                };
             if due {
-                self.receive_drawn(supply);
-            } else if story.provider_cancels != 0 && self.polls >= story.provider_cancels {
+                self.receive_random(source);
+            } else if scenario.provider_cancels_at_poll != 0
+                && self.polls >= scenario.provider_cancels_at_poll
+            {
                 refund += self.end(State::Cancelled);
             }
         }
-        (self.seen(), refund)
+        (self.status_reply(), refund)
     }
 
-    /// What a poll shows of the present state.
-    fn seen(&self) -> Seen {
+    /// Returns the answer for the current state.
+    fn status_reply(&self) -> StatusReply {
         let Some(last) = self.received.last() else {
-            return if self.state == State::Pending { Seen::Waiting } else { Seen::Cancelled };
+            return if self.state == State::Pending {
+                StatusReply::Waiting
+            } else {
+                StatusReply::Cancelled
+            };
         };
-        if self.state != State::Pending || self.has_new() {
-            return Seen::Code(last.clone());
+        if self.state != State::Pending || self.has_new_code() {
+            return StatusReply::Code(last.clone());
         }
-        match self.item.story.again {
-            Some((old, _)) if self.polls <= old => Seen::Code(last.clone()),
-            _ => Seen::WaitingAgain(last.clone()),
+        match self.item.scenario.next_code_polls {
+            Some((old, _)) if self.polls <= old => StatusReply::Code(last.clone()),
+            _ => StatusReply::WaitingForNext(last.clone()),
         }
     }
 
-    /// Cancels for the user.
-    pub(super) fn cancel(&mut self, supply: &mut Supply<'_>) -> Cancelled {
-        let story = &self.item.story;
-        if supply.now < self.bought_ms.saturating_add(story.no_cancel) {
-            return Cancelled::TooEarly(story.no_cancel);
+    /// Cancels the order for the user.
+    pub(super) fn cancel(&mut self, source: &mut SmsSource<'_>) -> CancelResult {
+        let scenario = &self.item.scenario;
+        if source.now < self.bought_ms.saturating_add(scenario.no_cancel_ms) {
+            return CancelResult::TooEarly(scenario.no_cancel_ms);
         }
         if !self.received.is_empty() {
-            return Cancelled::HasCode;
+            return CancelResult::HasCode;
         }
-        if story.race && !self.raced {
-            self.raced = true;
-            self.receive_drawn(supply);
-            return Cancelled::CodeCame;
+        if scenario.code_on_cancel && !self.code_sent_on_cancel {
+            self.code_sent_on_cancel = true;
+            self.receive_random(source);
+            return CancelResult::CodeArrived;
         }
-        Cancelled::Refund(self.end(State::Cancelled))
+        CancelResult::Refund(self.end(State::Cancelled))
     }
 
-    /// Asks for the next code; `false` where there is none to come.
-    pub(super) fn ask_again(&mut self, now: u64) -> bool {
-        let may = self.item.story.multi && self.has_new();
+    /// Requests the next code. Returns `false` if the order cannot receive one.
+    pub(super) fn request_next_code(&mut self, now: u64) -> bool {
+        let may = self.item.scenario.multi_sms && self.has_new_code();
         if may {
-            self.asked_after = self.received.len();
-            self.asked_ms = now;
+            self.received_at_request = self.received.len();
+            self.requested_ms = now;
             self.polls = 0;
             self.changes += 1;
         }
         may
     }
 
-    /// Ends an order that is pending; returns what is to be refunded. With a code it is completed, whatever ended it.
+    /// Ends a pending order and returns the amount to refund. An order that has a code becomes
+    /// completed, whatever ended it.
     pub(super) fn end(&mut self, state: State) -> i64 {
         if self.state != State::Pending {
             return 0;
@@ -206,13 +216,13 @@ impl Order {
         if paid_for { 0 } else { self.price }
     }
 
-    /// Brings an SMS.
+    /// Adds an SMS to the order.
     pub(super) fn receive(&mut self, sms: Sms) {
         self.received.push(sms);
         self.changes += 1;
     }
 
-    /// Puts an SMS in the place of the last one; where none came, it comes now.
+    /// Replaces the last SMS. If there is none and the order is pending, the SMS arrives now.
     pub(super) fn replace_last(&mut self, sms: Sms) {
         match self.received.last_mut() {
             Some(last) => {
@@ -224,10 +234,10 @@ impl Order {
         }
     }
 
-    fn receive_drawn(&mut self, supply: &mut Supply<'_>) {
-        let code: Box<str> = match self.item.story.code {
+    fn receive_random(&mut self, source: &mut SmsSource<'_>) {
+        let code: Box<str> = match self.item.scenario.code {
             Some(code) if self.received.is_empty() => code.into(),
-            _ => format!("{:06}", (supply.draw)() % 1_000_000).into(),
+            _ => format!("{:06}", (source.draw)() % 1_000_000).into(),
         };
         let text = format!("Your code is {code}").into();
         self.receive(Sms { code, text });
@@ -262,7 +272,8 @@ mod tests {
         Order::new(purchase, 0)
     }
 
-    /// Polls at each of the times; W waiting, A waiting again, C a code, X cancelled, U unknown; and the refunds.
+    /// Polls at each of the times. Returns a letter for each poll and the sum of the refunds. W:
+    /// waiting, A: waiting for the next code, C: code, X: cancelled, U: unknown id.
     fn polls(order: &mut Order, times: &[u64], manual: bool) -> (String, i64) {
         let mut drawn = 0;
         let mut refunded = 0;
@@ -272,22 +283,22 @@ mod tests {
                 drawn += 1;
                 drawn
             };
-            let (seen, refund) = order.poll(&mut Supply { now, manual, draw: &mut draw });
+            let (reply, refund) = order.poll(&mut SmsSource { now, manual, draw: &mut draw });
             refunded += refund;
-            letters.push(match seen {
-                Seen::Unknown => 'U',
-                Seen::Waiting => 'W',
-                Seen::WaitingAgain(_) => 'A',
-                Seen::Code(_) => 'C',
-                Seen::Cancelled => 'X',
+            letters.push(match reply {
+                StatusReply::Unknown => 'U',
+                StatusReply::Waiting => 'W',
+                StatusReply::WaitingForNext(_) => 'A',
+                StatusReply::Code(_) => 'C',
+                StatusReply::Cancelled => 'X',
             });
         }
         (letters, refunded)
     }
 
     #[test]
-    fn each_story_is_told_by_its_polls() {
-        for (service, times, told, refunded) in [
+    fn polls_follow_the_scenario() {
+        for (service, times, expected, refunded) in [
             ("zz_ok", [0, 1, 2, 3], "WCCC", 0),
             ("zz_never", [0, 5_000, 1_199_999, 1_200_000], "WWWX", 5),
             ("zz_expire", [0, 29_999, 30_000, 40_000], "WWXX", 5),
@@ -295,45 +306,45 @@ mod tests {
             ("zz_lag", [0, 5_999, 6_000, 8_000], "UUWC", 0),
             ("tg", [0, 7_999, 8_000, 2_000_000], "WWCC", 0),
         ] {
-            let told_now = polls(&mut order(service), &times, false);
-            assert_eq!(told_now, (told.to_string(), refunded), "{service}");
+            let actual = polls(&mut order(service), &times, false);
+            assert_eq!(actual, (expected.to_string(), refunded), "{service}");
         }
     }
 
     #[test]
-    fn the_next_code_comes_as_the_story_says() {
-        for (service, told) in [("zz_multi", "ACC"), ("zz_stale", "CAC")] {
+    fn the_next_code_follows_the_scenario() {
+        for (service, expected) in [("zz_multi", "ACC"), ("zz_stale", "CAC")] {
             let mut order = order(service);
-            assert!(!order.ask_again(0), "no code yet");
+            assert!(!order.request_next_code(0), "no code yet");
             assert_eq!(polls(&mut order, &[0, 0], false).0, "CC");
             let first = order.received[0].clone();
-            assert!(order.ask_again(0));
-            assert_eq!(polls(&mut order, &[0, 0, 0], false).0, told, "{service}");
+            assert!(order.request_next_code(0));
+            assert_eq!(polls(&mut order, &[0, 0, 0], false).0, expected, "{service}");
             assert_eq!((order.received.len(), &order.received[0]), (2, &first));
         }
     }
 
     #[test]
-    fn manual_delivery_holds_ordinary_services_back() {
+    fn manual_delivery_sends_no_code() {
         assert_eq!(polls(&mut order("tg"), &[0, 9_000], true).0, "WW");
     }
 
     #[test]
-    fn money_goes_back_once() {
+    fn an_order_is_refunded_once() {
         let mut draw = || 7;
-        let mut supply = Supply { now: 10, manual: false, draw: &mut draw };
+        let mut source = SmsSource { now: 10, manual: false, draw: &mut draw };
         let mut number = order("zz_never");
-        assert_eq!(number.cancel(&mut supply), Cancelled::Refund(5));
+        assert_eq!(number.cancel(&mut source), CancelResult::Refund(5));
         assert_eq!((number.end(State::Expired), number.state), (0, State::Cancelled));
 
         let mut race = order("zz_cancel_race");
-        assert_eq!(race.cancel(&mut supply), Cancelled::CodeCame);
-        assert_eq!(race.cancel(&mut supply), Cancelled::HasCode);
+        assert_eq!(race.cancel(&mut source), CancelResult::CodeArrived);
+        assert_eq!(race.cancel(&mut source), CancelResult::HasCode);
         assert_eq!((race.end(State::Expired), race.state), (0, State::Completed));
 
         let mut early = order("zz_early_cancel");
-        assert_eq!(early.cancel(&mut supply), Cancelled::TooEarly(120_000));
-        supply.now = 120_000;
-        assert_eq!(early.cancel(&mut supply), Cancelled::Refund(5));
+        assert_eq!(early.cancel(&mut source), CancelResult::TooEarly(120_000));
+        source.now = 120_000;
+        assert_eq!(early.cancel(&mut source), CancelResult::Refund(5));
     }
 }

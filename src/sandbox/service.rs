@@ -1,30 +1,30 @@
 //! The service without sockets: a request and a time in, a reply out.
 //!
-//! Owns the namespaces, says who may ask, applies faults and writes the log. Nothing here reads a clock or draws a random
-//! number that is not a function of the key, so the same requests at the same times always get the same replies. The page
-//! alone has secrets, and they are given to it.
+//! It owns the namespaces, checks the key, applies faults and writes the log. It reads no clock,
+//! and its random numbers are a function of the key, so the same requests at the same times always
+//! get the same replies.
 
 use std::collections::{HashMap, VecDeque};
 
 use serde_json::Value;
 
-use super::actions::Outcome;
-use super::apply::{meet, respond};
-use super::control;
+use super::actions::ActionResult;
+use super::control_api;
+use super::fault_injection::{match_rule, run_action};
+use super::fault_rules::ClientTraits;
 use super::fault_table::{Effect, Unreachable};
-use super::faults::Origin;
-use super::inbox::{self, Inbox};
-use super::namespace::{Line, Namespace};
-use super::reply::{Params, Reply, Request};
+use super::namespace::{LogEntry, Namespace};
+use super::request_reply::{Params, Reply, Request};
 
 /// The path of the service.
 pub(super) const PATH: &str = "/stubs/handler_api.php";
-/// The path that control calls begin with.
+/// The path prefix of control calls.
 const CONTROL: &str = "/_sandbox/";
-/// How many keys are kept; the oldest goes when one more comes. So many with an order each are 12 MB.
+/// How many keys are kept; beyond that, the key with the oldest first use is discarded. This many
+/// keys with one order each take 12 MB.
 const MAX_NAMESPACES: usize = 5_000;
-/// How many lines of log there are for all keys together, and the most and the least for one.
-const LOG_LINES: (usize, usize, usize) = (10_000, 1_000, 10);
+/// The log limits in entries: for all keys together, and the maximum and minimum for one key.
+const LOG_LIMITS: (usize, usize, usize) = (10_000, 1_000, 10);
 
 /// The service: small, deterministic and without sockets.
 ///
@@ -46,19 +46,18 @@ pub struct Service {
     namespaces: HashMap<Box<str>, Namespace>,
     /// The keys in the order of their first use.
     oldest: VecDeque<Box<str>>,
-    /// Whether requests come through the in-memory transport, which has faults that come before a connection.
+    /// Whether requests arrive through the in-memory transport, which can also cause faults before
+    /// a connection.
     in_memory: bool,
-    /// The page, where there is a server to show it.
-    inbox: Option<Inbox>,
-    /// How many calls there were: what has changed since is known by it.
-    turns: u64,
-    /// How many keys there ever were.
-    first_uses: u64,
+    /// The number of calls so far. The inbox compares it to see whether anything has changed.
+    call_count: u64,
+    /// The number of keys ever seen.
+    keys_seen: u64,
 }
 
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The keys of the map stay out of it.
+        // Leaves out the keys of the map, because they are secrets.
         f.debug_struct("Service")
             .field("namespaces", &self.namespaces.len())
             .finish_non_exhaustive()
@@ -66,30 +65,20 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Makes a service that has seen no key.
+    /// Creates a service without any keys.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Allows the faults that come before a connection, which only the in-memory transport can carry out.
-    pub(super) fn enter_memory(&mut self) {
+    /// Allows the faults that prevent a connection, which only the in-memory transport can cause.
+    pub(super) fn allow_unreachable_faults(&mut self) {
         self.in_memory = true;
-    }
-
-    /// Shows the page from now on.
-    pub(super) fn show(&mut self, inbox: Inbox) {
-        self.inbox = Some(inbox);
     }
 
     /// Answers a request at `now`, in milliseconds since 1970.
     pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Reply {
-        if !request.host.is_some_and(is_loopback) {
-            let sentence =
-                "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
-            return Reply::text(403, sentence);
-        }
-        if let Some(reply) = inbox::handle(self, request, now) {
-            return reply;
+        if let Some(refusal) = host_refusal(request) {
+            return refusal;
         }
         if let Some(call) = request.path.strip_prefix(CONTROL) {
             return self.control(call, request, now);
@@ -98,19 +87,19 @@ impl Service {
             return Reply::text(
                 404,
                 format!(
-                    "Nothing is here: the service is at {PATH}, its control calls under {CONTROL}.\n"
+                    "Not found: the service is at {PATH}, the control calls are under {CONTROL}.\n"
                 ),
             );
         }
         if !matches!(request.method, "GET" | "HEAD") {
-            let mut reply = Reply::text(405, "The service takes GET requests only.\n");
+            let mut reply = Reply::text(405, "Not allowed: send the service a GET request.\n");
             reply.headers.push(("Allow", "GET, HEAD".into()));
             return reply;
         }
-        self.act(request, now)
+        self.handle_action(request, now)
     }
 
-    /// Makes a control call without HTTP; an empty body reads, except for `reset`.
+    /// Makes a control call without HTTP. An empty body reads, except for `reset`.
     pub(super) fn control_call(
         &mut self,
         key: &str,
@@ -130,23 +119,23 @@ impl Service {
         if reply.status == 200 { Ok(text) } else { Err(text) }
     }
 
-    /// What keeps this request from reaching the service at all, where a fault says so.
+    /// Returns why the service cannot be reached, if a fault rule says so for this request.
     pub(super) fn unreachable(&mut self, request: &Request<'_>) -> Option<Unreachable> {
         let params = Params::parse(request.query);
-        let (key, origin) = key_of(request, &params)?;
+        let (key, client) = key_of(request, &params)?;
         let namespace = self.namespaces.get_mut(key)?;
-        let rule = meet(namespace, &params, origin, true)?;
+        let rule = match_rule(namespace, &params, client, true)?;
         match rule.row.effect {
             Effect::Unreachable(unreachable) => Some(unreachable),
             _ => None,
         }
     }
 
-    fn act(&mut self, request: &Request<'_>, now: u64) -> Reply {
+    fn handle_action(&mut self, request: &Request<'_>, now: u64) -> Reply {
         let params = Params::parse(request.query);
         let json = params.get("format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-        let Some((key, origin)) = key_of(request, &params) else {
-            return Outcome::refusal("BAD_KEY", "").reply(json);
+        let Some((key, client)) = key_of(request, &params) else {
+            return ActionResult::refusal("BAD_KEY", "").reply(json);
         };
         let keys = self.namespaces.len();
         let namespace = self.namespace(key);
@@ -154,47 +143,48 @@ impl Service {
         let action = params.get("action").unwrap_or("");
         let (reply, fault, reason) = match (refused_key(key), action) {
             (Some((code, reason)), _) => {
-                (Outcome::refusal(code, reason).reply(json), None, Some(reason.to_string()))
+                (ActionResult::refusal(code, reason).reply(json), None, Some(reason.to_string()))
             }
             (None, "") => {
                 let reason = "the parameter \"action\" is missing".to_string();
-                (Outcome::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
+                (ActionResult::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
             }
-            (None, action) => respond(namespace, action, &params, origin, json, now),
+            (None, action) => run_action(namespace, action, &params, client, json, now),
         };
-        let (total, most, least) = LOG_LINES;
+        let (total, most, least) = LOG_LIMITS;
         let limit = (total / keys.max(1)).clamp(least, most);
-        let line = Line {
+        let line = LogEntry {
             at_ms: now,
-            action: shown(action, 40),
-            request: shown_request(&params),
+            action: truncated(action, 40),
+            request: request_without_key(&params),
             status: reply.status,
             reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
             fault,
-            reason: reason.map(|reason| shown(&reason, 200)),
+            reason: reason.map(|reason| truncated(&reason, 200)),
         };
-        namespace.enter(line, limit);
+        namespace.push_log(line, limit);
         reply
     }
 
     pub(super) fn control(&mut self, call: &str, request: &Request<'_>, now: u64) -> Reply {
         if call == "health" {
-            return control::health();
+            return control_api::health();
         }
         let params = Params::parse(request.query);
         let Some((key, _)) = key_of(request, &params) else {
-            let sentence = "Send the key whose namespace is meant: ?api_key=KEY, Authorization: Bearer KEY, or X-API-Key: KEY.";
-            return control::refusal(401, sentence);
+            let sentence = "Send the API key, which selects the namespace: ?api_key=KEY, \
+                            Authorization: Bearer KEY, or X-API-Key: KEY.";
+            return control_api::refusal(401, sentence);
         };
         let in_memory = self.in_memory;
         if call == "reset" && request.method == "POST" {
             let namespace = self.namespace(key);
             let (number, used) = (namespace.number, namespace.used);
             *namespace = Namespace::new(key);
-            (namespace.number, namespace.born, namespace.used) = (number, used, used);
-            return control::done();
+            (namespace.number, namespace.created_at_call, namespace.used) = (number, used, used);
+            return control_api::done();
         }
-        control::run(self.namespace(key), call, request, now, in_memory)
+        control_api::run(self.namespace(key), call, request, now, in_memory)
     }
 
     fn namespace(&mut self, key: &str) -> &mut Namespace {
@@ -204,25 +194,33 @@ impl Service {
                 self.namespaces.remove(&oldest);
             }
             self.oldest.push_back(key.into());
-            self.first_uses += 1;
+            self.keys_seen += 1;
             let mut namespace = Namespace::new(key);
-            (namespace.number, namespace.born) = (self.first_uses, self.turns + 1);
+            (namespace.number, namespace.created_at_call) = (self.keys_seen, self.call_count + 1);
             self.namespaces.insert(key.into(), namespace);
         }
         let namespace = self.namespaces.get_mut(key).expect("inserted above");
-        self.turns += 1;
-        namespace.used = self.turns;
+        self.call_count += 1;
+        namespace.used = self.call_count;
         namespace
     }
 
-    /// What the inbox shows: the page, all namespaces, and how many calls there were.
-    pub(super) fn inbox(&mut self) -> (Option<&mut Inbox>, &mut HashMap<Box<str>, Namespace>, u64) {
-        (self.inbox.as_mut(), &mut self.namespaces, self.turns)
+    /// Returns all namespaces and the call count, for the inbox.
+    pub(super) fn namespaces(&mut self) -> (&mut HashMap<Box<str>, Namespace>, u64) {
+        (&mut self.namespaces, self.call_count)
     }
 }
 
-/// The key of a request, of the query, else of `Authorization`, else of `X-API-Key`; and how the request presents itself.
-fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, Origin<'a>)> {
+/// Refuses a request whose `Host` is not this machine's loopback.
+pub(super) fn host_refusal(request: &Request<'_>) -> Option<Reply> {
+    let sentence =
+        "The sandbox answers only requests whose Host is 127.0.0.1, localhost or [::1].\n";
+    (!request.host.is_some_and(is_loopback)).then(|| Reply::text(403, sentence))
+}
+
+/// Returns the API key and how the client identifies itself. The key is taken from the query, else
+/// from `Authorization`, else from `X-API-Key`.
+fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, ClientTraits<'a>)> {
     let bearer =
         || request.authorization.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let (key, api_key_location) = params
@@ -231,11 +229,11 @@ fn key_of<'a>(request: &'a Request<'_>, params: &'a Params) -> Option<(&'a str, 
         .or_else(|| Some((bearer()?, "bearer")))
         .or_else(|| Some((request.api_key?, "header")))?;
     let visible = key.bytes().all(|byte| byte.is_ascii_graphic());
-    let origin = Origin { api_key_location, agent: request.user_agent };
-    (visible && (1..=256).contains(&key.len())).then_some((key, origin))
+    let client = ClientTraits { api_key_location, agent: request.user_agent };
+    (visible && (1..=256).contains(&key.len())).then_some((key, client))
 }
 
-/// The keys that are never served, and why.
+/// The keys that are always refused, each with its error code and the reason.
 fn refused_key(key: &str) -> Option<(&'static str, &'static str)> {
     match key {
         "sandbox_bad" => Some(("BAD_KEY", "the key sandbox_bad is never valid")),
@@ -259,21 +257,21 @@ fn is_loopback(host: &str) -> bool {
 }
 
 /// The request without its key, for the log.
-fn shown_request(params: &Params) -> Box<str> {
+fn request_without_key(params: &Params) -> Box<str> {
     let mut text = String::new();
     for (name, value) in params.without_key() {
         let gap = if text.is_empty() { "" } else { "&" };
         text.extend([gap, name, "=", value]);
     }
-    shown(&text, 200)
+    truncated(&text, 200)
 }
 
-/// The beginning of a text: a client may send 16 KiB of it, and the log keeps many.
-fn shown(text: &str, limit: usize) -> Box<str> {
+/// Truncates a text: a client may send 16 KiB of it, and the log keeps many.
+fn truncated(text: &str, limit: usize) -> Box<str> {
     text.chars().take(limit).collect::<String>().into()
 }
 
-/// The JSON of a control call's body; an empty one is an empty object.
+/// Parses the JSON body of a control call; an empty body counts as an empty object.
 pub(super) fn body_fields(body: &[u8]) -> Result<serde_json::Map<String, Value>, String> {
     if body.trim_ascii().is_empty() {
         return Ok(serde_json::Map::new());
@@ -312,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_comes_in_three_ways_and_some_keys_answer_as_named() {
+    fn keys_have_three_locations_and_some_are_special() {
         let mut service = Service::new();
         let balance = get("action=getBalance");
         for (request, body) in [

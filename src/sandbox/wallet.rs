@@ -1,30 +1,30 @@
 //! The wallet of a namespace and its ledger, in micro-rupees.
 //!
-//! Invariant: opening balance − charged + refunded = balance, whatever happened.
+//! Invariant: opening balance − charged + refunded = balance.
 
 use std::collections::VecDeque;
 
-/// How many entries the ledger keeps; its sums count all of them.
+/// How many ledger entries are kept; the sums include all of them.
 const MAX_ENTRIES: usize = 5_000;
 
-/// What an entry of the ledger did.
+/// The kind of a ledger entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EntryKind {
     Charge,
     Refund,
 }
 
-/// One movement of money.
+/// One charge or refund.
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) kind: Kind,
+pub(super) struct LedgerEntry {
+    pub(super) kind: EntryKind,
     pub(super) order_id: u64,
     pub(super) activation_id: Box<str>,
     pub(super) micros: i64,
     pub(super) at_ms: u64,
 }
 
-/// A balance and how it came about.
+/// The balance and its history.
 #[derive(Debug)]
 pub(super) struct Wallet {
     pub(super) opening: i64,
@@ -33,7 +33,7 @@ pub(super) struct Wallet {
     pub(super) refunds: u64,
     pub(super) charged: i64,
     pub(super) refunded: i64,
-    pub(super) entries: VecDeque<Entry>,
+    pub(super) entries: VecDeque<LedgerEntry>,
 }
 
 impl Wallet {
@@ -49,13 +49,13 @@ impl Wallet {
         }
     }
 
-    /// Sets the balance; the ledger goes on as if the difference had been there from the start.
+    /// Sets the balance, and adjusts the opening balance by the same difference.
     pub(super) fn set_balance(&mut self, balance: i64) {
         self.opening = self.opening.saturating_add(balance.saturating_sub(self.balance));
         self.balance = balance;
     }
 
-    /// Takes the money of an order, or says that there is not enough.
+    /// Charges the price of an order. Returns `false` if the balance is too low.
     pub(super) fn charge(
         &mut self,
         micros: i64,
@@ -69,23 +69,30 @@ impl Wallet {
         self.balance -= micros;
         self.charged += micros;
         self.charges += 1;
-        self.enter(Kind::Charge, micros, order_id, activation_id, at_ms);
+        self.record(EntryKind::Charge, micros, order_id, activation_id, at_ms);
         true
     }
 
-    /// Gives the money of an order back.
+    /// Refunds the price of an order.
     pub(super) fn refund(&mut self, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
         self.balance += micros;
         self.refunded += micros;
         self.refunds += 1;
-        self.enter(Kind::Refund, micros, order_id, activation_id, at_ms);
+        self.record(EntryKind::Refund, micros, order_id, activation_id, at_ms);
     }
 
-    fn enter(&mut self, kind: Kind, micros: i64, order_id: u64, activation_id: &str, at_ms: u64) {
+    fn record(
+        &mut self,
+        kind: EntryKind,
+        micros: i64,
+        order_id: u64,
+        activation_id: &str,
+        at_ms: u64,
+    ) {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
         }
-        self.entries.push_back(Entry {
+        self.entries.push_back(LedgerEntry {
             kind,
             order_id,
             activation_id: activation_id.into(),
@@ -100,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_movement_is_in_the_sums() {
+    fn the_sums_include_every_entry() {
         let mut wallet = Wallet::new(30);
         assert!(wallet.charge(20, 1, "a", 0));
         assert!(!wallet.charge(20, 2, "b", 1), "more than the balance");
@@ -112,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_bounded_and_the_sums_are_not() {
+    fn entries_are_limited_but_sums_are_not() {
         let mut wallet = Wallet::new(1_000_000);
         for order in 0..6_000 {
             assert!(wallet.charge(1, order, "a", 0));

@@ -1,6 +1,6 @@
-/* The shared cases of tests/cases, through the queue: the address of a sandbox and the files are the arguments. The format is
- * told in tests/cases/main.rs. Each row runs in a process of its own, all at once: most of their time is spent between two
- * polls. */
+/* Runs the shared cases of tests/cases through the queue. The arguments are the URL of a sandbox
+ * and the files; tests/cases/main.rs describes their format. Each row runs in its own process, all
+ * at the same time, because they spend most of it between two polls. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <sys/wait.h>
@@ -10,13 +10,13 @@
 #include "json.h"
 #include "sandbox.h"
 
-enum { MOST_CASES = 200, MOST_KEPT = 16, LONGEST = 64 * 1024, SOON_MS = 90000 };
+enum { MAX_CASES = 200, MAX_KEPT = 16, MAX_LENGTH = 64 * 1024, SOON_MS = 90000 };
 
-/* What earlier steps kept, under its name. */
+/* The values that earlier steps kept, by name. */
 static struct {
     char name[32];
     char *json;
-} kept[MOST_KEPT];
+} kept[MAX_KEPT];
 static size_t kept_count;
 
 static char *copy(const char *text, size_t size) {
@@ -27,7 +27,7 @@ static char *copy(const char *text, size_t size) {
     return made;
 }
 
-/* What stands between the quotes of a text without escapes. */
+/* Copies the content of a JSON string without escapes. */
 static void unquote(const char *text, char *to, size_t room) {
     size_t size = json_size(text);
     CHECK(size >= 2 && *text == '"' && size - 2 < room && memchr(text, '\\', size) == NULL);
@@ -41,8 +41,8 @@ static const char *kept_as(const char *reference) {
     for (size_t at = 0; at < kept_count; at++) {
         if (strcmp(kept[at].name, name + 1) == 0) return kept[at].json;
     }
-    fprintf(stderr, "nothing was kept as %s: ", name);
-    CHECK(!"it was kept");
+    fprintf(stderr, "no step kept %s: ", name);
+    CHECK(!"an earlier step kept it");
     return NULL;
 }
 
@@ -50,15 +50,15 @@ static int is_reference(const char *value) {
     return strncmp(value, "\"$", 2) == 0;
 }
 
-/* A value with what earlier steps kept put in; yours: free. */
-static char *filled(const char *value) {
-    char *text = malloc(LONGEST);
+/* Returns a value with its references replaced by kept values. The caller frees it. */
+static char *resolve(const char *value) {
+    char *text = malloc(MAX_LENGTH);
     CHECK(text != NULL);
     size_t size = 0;
     for (const char *at = value, *end = value + json_size(value); at < end;) {
         const char *from = is_reference(at) ? kept_as(at) : at;
         size_t more = is_reference(at) ? strlen(from) : 1;
-        CHECK(size + more < LONGEST);
+        CHECK(size + more < MAX_LENGTH);
         memcpy(text + size, from, more);
         size += more;
         at += is_reference(at) ? json_size(at) : 1;
@@ -67,44 +67,46 @@ static char *filled(const char *value) {
     return text;
 }
 
-static int holds(const char *expected, const char *actual) {
+static int matches(const char *expected, const char *actual) {
     if (actual == NULL) return 0;
     if (is_reference(expected)) expected = kept_as(expected);
     if (json_is(expected, "\"*\"")) return !json_is(actual, "null");
-    const char *one = NULL, *other = NULL, *name = NULL, *others_name = NULL;
+    const char *one = NULL, *other = NULL, *name = NULL, *other_name = NULL;
     if (*expected == '{') {
         while ((one = json_step(expected, one, &name)) != NULL) {
             char member[64];
             unquote(name, member, sizeof member);
-            if (!holds(one, json_member(actual, member))) return 0;
+            if (!matches(one, json_member(actual, member))) return 0;
         }
         return *actual == '{';
     }
     if (*expected == '[' && *actual == '[') {
         do {
             one = json_step(expected, one, &name);
-            other = json_step(actual, other, &others_name);
-            if (one != NULL && !holds(one, other)) return 0;
+            other = json_step(actual, other, &other_name);
+            if (one != NULL && !matches(one, other)) return 0;
         } while (one != NULL && other != NULL);
         return one == other;
     }
-    return json_size(expected) == json_size(actual) && memcmp(expected, actual, json_size(expected)) == 0;
+    return json_size(expected) == json_size(actual) &&
+           memcmp(expected, actual, json_size(expected)) == 0;
 }
 
 static void keep(const char *names, const char *result) {
     const char *name = NULL;
-    for (const char *member = json_step(names, NULL, &name); member != NULL; member = json_step(names, member, &name)) {
+    for (const char *member = json_step(names, NULL, &name); member != NULL;
+         member = json_step(names, member, &name)) {
         char of[64];
         unquote(member, of, sizeof of);
         const char *value = strcmp(of, "*") == 0 ? result : json_member(result, of);
-        CHECK(value != NULL && kept_count < MOST_KEPT);
+        CHECK(value != NULL && kept_count < MAX_KEPT);
         unquote(name, kept[kept_count].name, sizeof kept->name);
         kept[kept_count++].json = copy(value, json_size(value));
     }
 }
 
 static void control(const char *call, const char *body) {
-    char name[32], *text = filled(body);
+    char name[32], *text = resolve(body);
     unquote(call, name, sizeof name);
     sandbox_do(name, text);
     free(text);
@@ -115,22 +117,23 @@ static void operate(const sastaotp_queue *queue, const char *step) {
     sastaotp_completion *completion = NULL;
     uint64_t ticket = 0;
     const char *gives = json_member(step, "gives"), *fails = json_member(step, "fails");
-    char *operation = filled(json_member(step, "op"));
+    char *operation = resolve(json_member(step, "op"));
     WORKS(sastaotp_queue_submit(queue, operation, &ticket, &error));
     WORKS(sastaotp_queue_join(queue, ticket, SOON_MS, &completion, &error));
     CHECK(completion != NULL);
     const sastaotp_error *failure = sastaotp_completion_error(completion);
-    const char *actual = failure ? sastaotp_error_json(failure) : sastaotp_completion_json(completion);
-    if ((failure != NULL) != (fails != NULL) || !holds(fails ? fails : gives, actual)) {
-        fprintf(stderr, "%s gave %s: ", operation, actual);
-        CHECK(!"it comes out as written");
+    const char *actual =
+        failure ? sastaotp_error_json(failure) : sastaotp_completion_json(completion);
+    if ((failure != NULL) != (fails != NULL) || !matches(fails ? fails : gives, actual)) {
+        fprintf(stderr, "%s returned %s: ", operation, actual);
+        CHECK(!"the result equals the row");
     }
     keep(json_member(step, "keep"), actual);
     sastaotp_completion_free(completion);
     free(operation);
 }
 
-/* The number of a setting, where the row has it. */
+/* Reads a number of the row's client settings; returns 0 if the row does not set it. */
 static int setting(const char *row, const char *name, int64_t *number) {
     const char *value = json_member(json_member(row, "client"), name);
     if (value != NULL) *number = strtoll(value, NULL, 10);
@@ -147,13 +150,16 @@ static void run(const char *row, size_t number) {
     if (json_member(row, "key")) unquote(json_member(row, "key"), key, sizeof key);
     sandbox_begin(key);
     sastaotp_config *config = sandbox_config();
-    if (setting(row, "timeout_ms", &value)) WORKS(sastaotp_config_set_timeout_ms(config, (uint32_t)value, &error));
-    if (setting(row, "budget_micros", &value)) WORKS(sastaotp_config_set_budget(config, value, &error));
+    if (setting(row, "timeout_ms", &value))
+        WORKS(sastaotp_config_set_timeout_ms(config, (uint32_t)value, &error));
+    if (setting(row, "budget_micros", &value))
+        WORKS(sastaotp_config_set_budget(config, value, &error));
     WORKS(sastaotp_client_new(config, &client, &error));
     sastaotp_config_free(config);
     WORKS(sastaotp_queue_new(client, &queue, &error));
     const char *steps = json_member(row, "steps"), *name = NULL;
-    for (const char *step = json_step(steps, NULL, &name); step != NULL; step = json_step(steps, step, &name)) {
+    for (const char *step = json_step(steps, NULL, &name); step != NULL;
+         step = json_step(steps, step, &name)) {
         const char *call = json_member(step, "control");
         if (call) control(call, json_member(step, "body"));
         else operate(queue, step);
@@ -177,15 +183,16 @@ static char *read_file(const char *path) {
 }
 
 int main(int count, char **arguments) {
-    pid_t running[MOST_CASES];
+    pid_t running[MAX_CASES];
     size_t cases = 0, failed = 0;
     CHECK(count > 2);
     sandbox_open(arguments[1]);
     for (int file = 2; file < count; file++) {
         char *text = read_file(arguments[file]);
         const char *name = NULL;
-        for (const char *row = json_step(text, NULL, &name); row != NULL; row = json_step(text, row, &name)) {
-            CHECK(cases < MOST_CASES);
+        for (const char *row = json_step(text, NULL, &name); row != NULL;
+             row = json_step(text, row, &name)) {
+            CHECK(cases < MAX_CASES);
             pid_t child = fork();
             CHECK(child >= 0);
             if (child == 0) {
@@ -207,6 +214,6 @@ int main(int count, char **arguments) {
         failed += status != 0;
     }
     if (failed > 0) fprintf(stderr, "%zu of %zu cases fail\n", failed, cases);
-    else printf("cases: %zu come out as written\n", cases);
+    else printf("cases: %zu pass\n", cases);
     return failed > 0;
 }

@@ -1,4 +1,5 @@
-/* Checks that print where they stand and what they saw, and end the program; NDEBUG does not touch them. */
+/* Checks that print their location and the actual value, and end the program. NDEBUG has no effect.
+ */
 #ifndef CHECK_H
 #define CHECK_H
 
@@ -11,14 +12,18 @@
 #define CHECK_INT(actual, expected) \
     check_int((int64_t)(actual), (int64_t)(expected), #actual " == " #expected, __FILE__, __LINE__)
 /* Both may be NULL. */
-#define CHECK_TEXT(actual, expected) check_text((actual), (expected), #actual " is " #expected, __FILE__, __LINE__)
-#define CHECK_HOLDS(text, part) check_holds((text), (part), #text " holds " #part, __FILE__, __LINE__)
-/* A call that must work, whose last argument is the address of a variable `error`. */
+#define CHECK_TEXT(actual, expected) \
+    check_text((actual), (expected), #actual " is " #expected, __FILE__, __LINE__)
+#define CHECK_CONTAINS(text, part) \
+    check_contains((text), (part), #text " contains " #part, __FILE__, __LINE__)
+/* A call that must succeed; its last argument is the address of a variable `error`. */
 #define WORKS(call) check_works((call), &error, #call, __FILE__, __LINE__)
-/* A call that must fail so, whose last argument is the address of a variable `error`, which is the caller's to free. */
-#define FAILS(call, status) check_fails((call), (status), &error, #call " fails with " #status, __FILE__, __LINE__)
+/* A call that must fail with this status; its last argument is the address of a variable `error`,
+ * which the caller frees. */
+#define FAILS(call, status) \
+    check_fails((call), (status), &error, #call " fails with " #status, __FILE__, __LINE__)
 
-/* The row of a table that is being checked, or NULL. */
+/* The row of a table that the next checks are about, or NULL. */
 static const char *check_context;
 
 static inline void check_failed(const char *what, const char *file, int line) {
@@ -31,36 +36,49 @@ static inline void check_true(int holds, const char *what, const char *file, int
     if (!holds) check_failed(what, file, line);
 }
 
-static inline void check_int(int64_t actual, int64_t expected, const char *what, const char *file, int line) {
+static inline void check_int(int64_t actual, int64_t expected, const char *what, const char *file,
+                             int line) {
     if (actual == expected) return;
-    fprintf(stderr, "%lld and not %lld: ", (long long)actual, (long long)expected);
+    fprintf(stderr, "%lld instead of %lld: ", (long long)actual, (long long)expected);
     check_failed(what, file, line);
 }
 
-static inline void check_text(const char *actual, const char *expected, const char *what, const char *file, int line) {
+static inline void check_text(const char *actual, const char *expected, const char *what,
+                              const char *file, int line) {
     if (actual == NULL && expected == NULL) return;
     if (actual != NULL && expected != NULL && strcmp(actual, expected) == 0) return;
-    fprintf(stderr, "\"%s\" and not \"%s\": ", actual ? actual : "(NULL)", expected ? expected : "(NULL)");
+    fprintf(stderr, "\"%s\" instead of \"%s\": ", actual ? actual : "(NULL)",
+            expected ? expected : "(NULL)");
     check_failed(what, file, line);
 }
 
-static inline void check_holds(const char *text, const char *part, const char *what, const char *file, int line) {
+static inline void check_contains(const char *text, const char *part, const char *what,
+                                  const char *file, int line) {
     if (text != NULL && strstr(text, part) != NULL) return;
-    fprintf(stderr, "\"%.2000s\" does not hold \"%s\": ", text ? text : "(NULL)", part);
+    fprintf(stderr, "\"%.2000s\" does not contain \"%s\": ", text ? text : "(NULL)", part);
     check_failed(what, file, line);
 }
 
-static inline void check_works(sastaotp_status status, sastaotp_error **error, const char *what, const char *file,
-                               int line) {
-    if (status != SASTAOTP_OK) fprintf(stderr, "%s: ", *error ? sastaotp_error_message(*error) : "no error object");
+/* A limit in milliseconds. It is exact only if SASTAOTP_STRICT_TIMING is set, as on a quiet
+ * machine; otherwise only a hang exceeds it. */
+static inline long long at_most_ms(long long millis) {
+    return getenv("SASTAOTP_STRICT_TIMING") ? millis : millis + 30000;
+}
+
+static inline void check_works(sastaotp_status status, sastaotp_error **error, const char *what,
+                               const char *file, int line) {
+    if (status != SASTAOTP_OK)
+        fprintf(stderr, "%s: ", *error ? sastaotp_error_message(*error) : "no error object");
     if (status != SASTAOTP_OK || *error != NULL) check_failed(what, file, line);
 }
 
-static inline void check_fails(sastaotp_status actual, sastaotp_status expected, sastaotp_error **error,
-                               const char *what, const char *file, int line) {
+static inline void check_fails(sastaotp_status actual, sastaotp_status expected,
+                               sastaotp_error **error, const char *what, const char *file,
+                               int line) {
     if (actual != expected) {
         const char *name = sastaotp_status_name(actual);
-        fprintf(stderr, "%s (%s): ", name ? name : "?", *error ? sastaotp_error_message(*error) : "no error object");
+        fprintf(stderr, "%s (%s): ", name ? name : "?",
+                *error ? sastaotp_error_message(*error) : "no error object");
     }
     if (actual != expected || *error == NULL || sastaotp_error_kind(*error) != expected) {
         check_failed(what, file, line);

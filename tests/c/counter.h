@@ -1,4 +1,4 @@
-/* A number that threads share; C99 has no atomic ones. */
+/* A counter that threads share; C99 has no atomics. */
 #ifndef COUNTER_H
 #define COUNTER_H
 
@@ -11,11 +11,11 @@ typedef struct counter {
 
 #define COUNTER {PTHREAD_MUTEX_INITIALIZER, 0}
 
-/* Adds and returns the sum; adding 0 reads. */
-static inline long long counter_add(counter *it, long long by) {
-    pthread_mutex_lock(&it->lock);
-    long long value = it->value += by;
-    pthread_mutex_unlock(&it->lock);
+/* Adds and returns the sum; adding 0 only reads. */
+static inline long long counter_add(counter *shared, long long by) {
+    pthread_mutex_lock(&shared->lock);
+    long long value = shared->value += by;
+    pthread_mutex_unlock(&shared->lock);
     return value;
 }
 

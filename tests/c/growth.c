@@ -1,11 +1,12 @@
 /*
- * Whether anything grows: objects made and freed a million times; numbers bought, waited for or cancelled, and freed;
- * operations through a queue.
+ * Measures memory growth: of objects that are created and freed a million times, of purchases, and
+ * of operations of a queue.
  *
- * growth URL [PURCHASES [OBJECTS [OPERATIONS]]], 2,000, 1,000,000 and 100,000 by default. Memory is measured after a
- * warm-up. A client remembers the last 16,384 activations and as many before them that it bought (src/books.rs), so
- * fewer than 100,000 purchases go through clients of a hundred each; more go through one client, which is full before
- * the measurement.
+ *     growth URL [PURCHASES [OBJECTS [OPERATIONS]]]    default: 2,000, 1,000,000 and 100,000
+ *
+ * Memory is measured after a warm-up. A client remembers up to 32,768 activations
+ * (src/client/ledger.rs). Therefore fewer than 100,000 purchases use one client for each hundred;
+ * more use a single client, whose memory is full before the measurement.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -17,7 +18,7 @@
 
 enum { LIMIT_KIB = 1024, REMEMBERED = 2 * 16384, BATCH = 100, FULL_BATCH = 10000 };
 
-/* The resident memory, in KiB. */
+/* Returns the resident memory in KiB. */
 static long resident_kib(void) {
     char line[256];
     long kib = -1;
@@ -44,67 +45,69 @@ static sastaotp_config *config;
 static char intent_json[512];
 
 static void make_config(void) {
-    sastaotp_config *it = sastaotp_config_new();
-    CHECK_INT(sastaotp_config_set_api_key(it, "key", NULL), SASTAOTP_OK);
-    CHECK_INT(sastaotp_config_set_base_url(it, "http://127.0.0.1:1/", NULL), SASTAOTP_OK);
-    sastaotp_config_free(it);
+    sastaotp_config *object = sastaotp_config_new();
+    CHECK_INT(sastaotp_config_set_api_key(object, "key", NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_config_set_base_url(object, "http://127.0.0.1:1/", NULL), SASTAOTP_OK);
+    sastaotp_config_free(object);
 }
 
 static void make_client(void) {
-    sastaotp_client *it = NULL;
-    CHECK_INT(sastaotp_client_new(config, &it, NULL), SASTAOTP_OK);
-    sastaotp_client_free(it);
+    sastaotp_client *object = NULL;
+    CHECK_INT(sastaotp_client_new(config, &object, NULL), SASTAOTP_OK);
+    sastaotp_client_free(object);
 }
 
 static void make_error(void) {
-    sastaotp_error *it = NULL;
-    CHECK_INT(sastaotp_config_set_api_key(NULL, "key", &it), SASTAOTP_CONFIG);
-    CHECK(sastaotp_error_message(it) != NULL && sastaotp_error_hint(it) != NULL && sastaotp_error_json(it) != NULL);
-    sastaotp_error_free(it);
+    sastaotp_error *object = NULL;
+    CHECK_INT(sastaotp_config_set_api_key(NULL, "key", &object), SASTAOTP_CONFIG);
+    CHECK(sastaotp_error_message(object) != NULL && sastaotp_error_hint(object) != NULL &&
+          sastaotp_error_json(object) != NULL);
+    sastaotp_error_free(object);
 }
 
 static void make_cancel(void) {
-    sastaotp_cancel_token *it = sastaotp_cancel_token_new();
-    sastaotp_cancel_token_trigger(it);
-    sastaotp_cancel_token_free(it);
+    sastaotp_cancel_token *object = sastaotp_cancel_token_new();
+    sastaotp_cancel_token_trigger(object);
+    sastaotp_cancel_token_free(object);
 }
 
 static void make_request(void) {
-    sastaotp_number_request *it = NULL;
-    CHECK_INT(sastaotp_number_request_new("tg", &it, NULL), SASTAOTP_OK);
-    CHECK_INT(sastaotp_number_request_set_country(it, "22", NULL), SASTAOTP_OK);
-    sastaotp_number_request_free(it);
+    sastaotp_number_request *object = NULL;
+    CHECK_INT(sastaotp_number_request_new("tg", &object, NULL), SASTAOTP_OK);
+    CHECK_INT(sastaotp_number_request_set_country(object, "22", NULL), SASTAOTP_OK);
+    sastaotp_number_request_free(object);
 }
 
 static void make_options(void) {
-    sastaotp_wait_options *it = sastaotp_wait_options_new();
-    CHECK_INT(sastaotp_wait_options_set_interval_ms(it, 6000, NULL), SASTAOTP_OK);
-    sastaotp_wait_options_free(it);
+    sastaotp_wait_options *object = sastaotp_wait_options_new();
+    CHECK_INT(sastaotp_wait_options_set_interval_ms(object, 6000, NULL), SASTAOTP_OK);
+    sastaotp_wait_options_free(object);
 }
 
 static void make_intent(void) {
-    sastaotp_intent *it = NULL;
-    CHECK_INT(sastaotp_intent_from_json(intent_json, &it, NULL), SASTAOTP_OK);
-    CHECK(sastaotp_intent_service(it) != NULL && sastaotp_intent_country(it) != NULL);
-    sastaotp_intent_free(it);
+    sastaotp_intent *object = NULL;
+    CHECK_INT(sastaotp_intent_from_json(intent_json, &object, NULL), SASTAOTP_OK);
+    CHECK(sastaotp_intent_service(object) != NULL && sastaotp_intent_country(object) != NULL);
+    sastaotp_intent_free(object);
 }
 
-static sastaotp_client *shop;
+static sastaotp_client *client_of_queues;
 
-/* Without an operation, so without a thread; each has a descriptor of its own. */
+/* Has no operation, so no thread; each queue has its own file descriptor. */
 static void make_queue(void) {
-    sastaotp_queue *it = NULL;
-    CHECK_INT(sastaotp_queue_new(shop, &it, NULL), SASTAOTP_OK);
-    CHECK(sastaotp_queue_fd(it) >= 0);
-    sastaotp_queue_free(it);
+    sastaotp_queue *object = NULL;
+    CHECK_INT(sastaotp_queue_new(client_of_queues, &object, NULL), SASTAOTP_OK);
+    CHECK(sastaotp_queue_fd(object) >= 0);
+    sastaotp_queue_free(object);
 }
 
 static const struct {
     const char *name;
     void (*make)(void);
 } kinds[] = {
-    {"config", make_config},   {"client", make_client},   {"error", make_error},   {"cancel", make_cancel},
-    {"request", make_request}, {"options", make_options}, {"intent", make_intent}, {"queue", make_queue},
+    {"config", make_config}, {"client", make_client},   {"error", make_error},
+    {"cancel", make_cancel}, {"request", make_request}, {"options", make_options},
+    {"intent", make_intent}, {"queue", make_queue},
 };
 
 static void objects(long count) {
@@ -118,7 +121,7 @@ static void objects(long count) {
     snprintf(intent_json, sizeof intent_json, "%s", sastaotp_intent_json(intent));
     sastaotp_intent_free(intent);
     sastaotp_number_request_free(request);
-    shop = client;
+    client_of_queues = client;
     for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
         for (long at = 0; at < count / 100 + 1; at++) kinds[kind].make();
         long before = resident_kib();
@@ -131,13 +134,14 @@ static void objects(long count) {
     sastaotp_config_free(config);
 }
 
-/* Submits so many operations to one queue, and takes their completions; half of them by their tickets. */
+/* Submits `count` operations to one queue; takes half of the completions and joins the others. */
 static void submit_and_take(const sastaotp_queue *queue, long count) {
     for (long at = 0; at < count; at++) {
         sastaotp_completion *completion = NULL;
         uint64_t ticket = 0;
         size_t taken = 1;
-        CHECK_INT(sastaotp_queue_submit(queue, "{\"op\":\"unclaimed\"}", &ticket, NULL), SASTAOTP_OK);
+        CHECK_INT(sastaotp_queue_submit(queue, "{\"op\":\"unclaimed\"}", &ticket, NULL),
+                  SASTAOTP_OK);
         if (at % 2) {
             CHECK_INT(sastaotp_queue_take(queue, &completion, 1, 10000, &taken, NULL), SASTAOTP_OK);
         } else {
@@ -164,15 +168,16 @@ static void operations(long count) {
     CHECK(grown < LIMIT_KIB);
     sastaotp_queue_free(queue);
     sastaotp_client_free(client);
-    /* The descriptor goes with the last worker, which ends beside the free. */
+    /* The last worker closes the descriptor, possibly after the free returns. */
     for (int tries = 0; open_files() >= files && tries < 500; tries++) {
         struct timespec pause = {0, 10000000};
         nanosleep(&pause, NULL);
     }
 }
 
-/* Buys one number and waits for its code, cancels it, or leases it, in turns. */
-static void buy_one(const sastaotp_client *client, const sastaotp_number_request *requests[2], long turn) {
+/* Buys one number and, in turn, waits for its code, cancels it, or leases it. */
+static void buy_one(const sastaotp_client *client, const sastaotp_number_request *requests[2],
+                    long turn) {
     sastaotp_error *error = NULL;
     sastaotp_settlement *settlement = NULL;
     if (turn % 3 == 2) {
@@ -197,8 +202,8 @@ static void buy_one(const sastaotp_client *client, const sastaotp_number_request
     sastaotp_activation_free(number);
 }
 
-/* Begins anew at the service, with ids that it never gave before. */
-static void refresh(long batch) {
+/* Resets the sandbox, with ids that it has not used before. */
+static void reset_sandbox(long batch) {
     char seed[128];
     sandbox_begin("growth_purchases");
     snprintf(seed, sizeof seed, "{\"wallet\":\"1000000\",\"rng\":%ld}", batch + 1);
@@ -211,12 +216,13 @@ static void purchases(long count) {
     long warm_up = one_client ? REMEMBERED + 1000 : (count / 4 + BATCH) / BATCH * BATCH;
     long before = 0, files = 0;
     sandbox_begin("growth_purchases");
-    sastaotp_number_request *with_code = sandbox_request("zz_multi"), *without = sandbox_request("zz_never");
+    sastaotp_number_request *with_code = sandbox_request("zz_multi"),
+                            *without = sandbox_request("zz_never");
     const sastaotp_number_request *requests[2] = {with_code, without};
     sastaotp_client *client = NULL;
     for (long turn = 0; turn < warm_up + count; turn++) {
         if (turn % batch == 0) {
-            refresh(turn / batch);
+            reset_sandbox(turn / batch);
             if (!one_client) {
                 sastaotp_client_free(client);
                 client = NULL;
@@ -235,7 +241,8 @@ static void purchases(long count) {
     }
     long grown = resident_kib() - before, more_files = open_files() - files;
     printf("growth: %ld purchases, %s: %+ld KiB, %+ld open files\n", count,
-           one_client ? "one client that was full before" : "a client for each hundred", grown, more_files);
+           one_client ? "one client that was full before" : "a client for each hundred", grown,
+           more_files);
     CHECK(grown < LIMIT_KIB);
     CHECK_INT(more_files, 0);
     sastaotp_client_free(client);

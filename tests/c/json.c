@@ -1,4 +1,4 @@
-/* RFC 8259, read by descent. */
+/* Reads RFC 8259 JSON by recursive descent. */
 #include "json.h"
 
 #include <string.h>
@@ -7,11 +7,11 @@ enum { DEPTH = 64 };
 
 static const char *value(const char *at, int depth);
 
-static const char *blanks(const char *at) {
+static const char *skip_spaces(const char *at) {
     return at + strspn(at, " \t\r\n");
 }
 
-/* The place behind a sequence of UTF-8 that is no ASCII; NULL where there is none. */
+/* Returns the position after a non-ASCII UTF-8 sequence; NULL if it is invalid. */
 static const char *utf8(const char *at) {
     const unsigned char *byte = (const unsigned char *)at;
     static const struct { unsigned char low, high, first_low, first_high; int more; } rows[] = {
@@ -65,33 +65,33 @@ static const char *number(const char *at) {
     return at;
 }
 
-/* Elements between brackets, or members between braces. */
-static const char *many(const char *at, char end, int depth) {
-    at = blanks(at + 1);
+/* Reads the elements of a list or the members of an object. */
+static const char *container(const char *at, char end, int depth) {
+    at = skip_spaces(at + 1);
     if (*at == end) return at + 1;
     for (;;) {
         if (end == '}') {
             at = string(at);
             if (at == NULL) return NULL;
-            at = blanks(at);
+            at = skip_spaces(at);
             if (*at != ':') return NULL;
-            at = blanks(at + 1);
+            at = skip_spaces(at + 1);
         }
         at = value(at, depth + 1);
         if (at == NULL) return NULL;
-        at = blanks(at);
+        at = skip_spaces(at);
         if (*at == end) return at + 1;
         if (*at != ',') return NULL;
-        at = blanks(at + 1);
+        at = skip_spaces(at + 1);
     }
 }
 
-/* The place behind the value that begins there; NULL where none does. */
+/* Returns the position after the value that starts at `at`; NULL if none does. */
 static const char *value(const char *at, int depth) {
     static const char *const words[] = {"true", "false", "null"};
     if (depth > DEPTH) return NULL;
-    if (*at == '{') return many(at, '}', depth);
-    if (*at == '[') return many(at, ']', depth);
+    if (*at == '{') return container(at, '}', depth);
+    if (*at == '[') return container(at, ']', depth);
     if (*at == '"') return string(at);
     for (size_t word = 0; word < sizeof words / sizeof *words; word++) {
         if (strncmp(at, words[word], strlen(words[word])) == 0) return at + strlen(words[word]);
@@ -100,43 +100,43 @@ static const char *value(const char *at, int depth) {
 }
 
 int json_is_valid(const char *text) {
-    const char *end = text ? value(blanks(text), 0) : NULL;
-    return end != NULL && *blanks(end) == '\0';
+    const char *end = text ? value(skip_spaces(text), 0) : NULL;
+    return end != NULL && *skip_spaces(end) == '\0';
 }
 
 const char *json_member(const char *object, const char *name) {
     if (object == NULL || *object != '{') return NULL;
-    const char *at = blanks(object + 1);
+    const char *at = skip_spaces(object + 1);
     while (at != NULL && *at == '"') {
         const char *key = at + 1, *key_end = string(at);
         if (key_end == NULL) return NULL;
-        at = blanks(blanks(key_end) + 1);
+        at = skip_spaces(skip_spaces(key_end) + 1);
         size_t length = (size_t)(key_end - key) - 1;
         if (length == strlen(name) && memcmp(key, name, length) == 0) return at;
         at = value(at, 1);
         if (at == NULL) return NULL;
-        at = blanks(at);
-        at = *at == ',' ? blanks(at + 1) : NULL;
+        at = skip_spaces(at);
+        at = *at == ',' ? skip_spaces(at + 1) : NULL;
     }
     return NULL;
 }
 
-int json_is(const char *it, const char *written) {
-    size_t length = strlen(written);
-    return json_size(it) == length && memcmp(it, written, length) == 0;
+int json_is(const char *value, const char *expected) {
+    size_t length = strlen(expected);
+    return json_size(value) == length && memcmp(value, expected, length) == 0;
 }
 
-size_t json_size(const char *it) {
-    const char *end = it ? value(it, 0) : NULL;
-    return end ? (size_t)(end - it) : 0;
+size_t json_size(const char *start) {
+    const char *end = start ? value(start, 0) : NULL;
+    return end ? (size_t)(end - start) : 0;
 }
 
-const char *json_step(const char *many, const char *before, const char **name) {
-    if (many == NULL || (*many != '{' && *many != '[')) return NULL;
-    const char *at = blanks(before ? before + json_size(before) : many + 1);
-    if (before != NULL && *at == ',') at = blanks(at + 1);
+const char *json_step(const char *list, const char *previous, const char **name) {
+    if (list == NULL || (*list != '{' && *list != '[')) return NULL;
+    const char *at = skip_spaces(previous ? previous + json_size(previous) : list + 1);
+    if (previous != NULL && *at == ',') at = skip_spaces(at + 1);
     if (*at == ']' || *at == '}' || *at == '\0') return NULL;
-    if (*many == '[') return at;
+    if (*list == '[') return at;
     *name = at;
-    return blanks(blanks(at + json_size(at)) + 1);
+    return skip_spaces(skip_spaces(at + json_size(at)) + 1);
 }

@@ -1,4 +1,4 @@
-/* What a program may do wrong, against a running sandbox, whose address is the argument. */
+/* Tests misuse of the C interface against a sandbox, whose URL is the argument. */
 #include "misuse.h"
 
 #include "check.h"
@@ -7,31 +7,31 @@
 static const struct {
     const char *name;
     void (*run)(void);
-} cases[] = {
-    {"null_arguments_are_refused", null_arguments_are_refused},
-    {"null_objects_have_nothing", null_objects_have_nothing},
-    {"bad_texts_are_refused", bad_texts_are_refused},
-    {"long_texts_are_borne", long_texts_are_borne},
-    {"values_out_of_range", values_out_of_range},
-    {"indices_behind_the_end", indices_behind_the_end},
-    {"a_forked_child_makes_its_own", a_forked_child_makes_its_own},
-    {"a_token_whose_process_forked", a_token_whose_process_forked},
-    {"forks_while_a_thread_holds_a_lock", forks_while_a_thread_holds_a_lock},
-    {"a_forked_child_with_the_id_of_its_parent", a_forked_child_with_the_id_of_its_parent},
-    {"a_server_that_hangs_up", a_server_that_hangs_up},
-    {"eight_threads_and_a_token", eight_threads_and_a_token},
-    {"every_order_of_freeing", every_order_of_freeing},
-    {"what_a_client_made_outlives_it", what_a_client_made_outlives_it},
+} tests[] = {
+    {"null_arguments_are_rejected", null_arguments_are_rejected},
+    {"getters_accept_null_objects", getters_accept_null_objects},
+    {"invalid_texts_are_rejected", invalid_texts_are_rejected},
+    {"long_texts_are_rejected_briefly", long_texts_are_rejected_briefly},
+    {"values_out_of_range_are_rejected", values_out_of_range_are_rejected},
+    {"indices_out_of_range_return_null", indices_out_of_range_return_null},
+    {"a_child_cannot_use_parent_objects", a_child_cannot_use_parent_objects},
+    {"a_token_works_after_a_fork", a_token_works_after_a_fork},
+    {"a_child_does_not_block_on_locks", a_child_does_not_block_on_locks},
+    {"a_child_may_share_its_parents_id", a_child_may_share_its_parents_id},
+    {"no_sigpipe_when_a_server_hangs_up", no_sigpipe_when_a_server_hangs_up},
+    {"a_token_ends_calls_of_eight_threads", a_token_ends_calls_of_eight_threads},
+    {"objects_may_be_freed_in_any_order", objects_may_be_freed_in_any_order},
+    {"results_outlive_their_client", results_outlive_their_client},
 };
 
 int main(int count, char **arguments) {
     CHECK(count == 2);
     sandbox_open(arguments[1]);
-    size_t total = sizeof cases / sizeof *cases;
+    size_t total = sizeof tests / sizeof *tests;
     for (size_t at = 0; at < total; at++) {
-        sandbox_begin(cases[at].name);
-        cases[at].run();
+        sandbox_begin(tests[at].name);
+        tests[at].run();
     }
-    printf("misuse: %zu cases\n", total);
+    printf("misuse: %zu tests\n", total);
     return 0;
 }

@@ -1,20 +1,20 @@
-/* The cases of misuse; each begins on a key of its own. */
+/* The tests of misuse.c; each starts with its own API key. */
 #ifndef MISUSE_H
 #define MISUSE_H
 
-void null_arguments_are_refused(void);   /* misuse_null.c */
-void null_objects_have_nothing(void);    /* misuse_null_objects.c */
-void bad_texts_are_refused(void);        /* misuse_arguments.c */
-void long_texts_are_borne(void);
-void values_out_of_range(void);
-void indices_behind_the_end(void);
-void a_forked_child_makes_its_own(void); /* misuse_fork.c */
-void a_token_whose_process_forked(void);
-void forks_while_a_thread_holds_a_lock(void);
-void a_forked_child_with_the_id_of_its_parent(void);
-void a_server_that_hangs_up(void);       /* misuse_hangup.c */
-void eight_threads_and_a_token(void);    /* misuse_threads.c */
-void every_order_of_freeing(void);       /* misuse_order.c */
-void what_a_client_made_outlives_it(void);
+void null_arguments_are_rejected(void);   /* misuse_null.c */
+void getters_accept_null_objects(void);    /* misuse_null_objects.c */
+void invalid_texts_are_rejected(void);        /* misuse_arguments.c */
+void long_texts_are_rejected_briefly(void);
+void values_out_of_range_are_rejected(void);
+void indices_out_of_range_return_null(void);
+void a_child_cannot_use_parent_objects(void); /* misuse_fork.c */
+void a_token_works_after_a_fork(void);
+void a_child_does_not_block_on_locks(void);
+void a_child_may_share_its_parents_id(void);
+void no_sigpipe_when_a_server_hangs_up(void);       /* misuse_hangup.c */
+void a_token_ends_calls_of_eight_threads(void);    /* misuse_threads.c */
+void objects_may_be_freed_in_any_order(void);       /* misuse_order.c */
+void results_outlive_their_client(void);
 
 #endif

@@ -1,9 +1,9 @@
-/* Texts, numbers and indices that cannot be right. */
+/* Invalid texts, numbers and indices. */
 #include "check.h"
 #include "misuse.h"
 #include "sandbox.h"
 
-/* What the rows of texts are tried on. */
+/* The objects that the rows of texts use. */
 typedef struct objects {
     sastaotp_config *config;
     sastaotp_client *client;
@@ -11,20 +11,20 @@ typedef struct objects {
     sastaotp_queue *queue;
 } objects;
 
-/* A row: a call that takes a text. What it makes, it frees. */
-#define ROW(name, type, call)                                                                             \
-    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) {            \
-        type *result = NULL;                                                                              \
-        sastaotp_status status = (call);                                                                  \
-        (void)on;                                                                                         \
-        CHECK((result == NULL) == (status != SASTAOTP_OK));                                               \
-        type##_free(result);                                                                              \
-        return status;                                                                                    \
+/* A row: a call that takes a text. If it creates an object, it frees it. */
+#define ROW(name, type, call)                                                                  \
+    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) { \
+        type *result = NULL;                                                                   \
+        sastaotp_status status = (call);                                                       \
+        (void)on;                                                                              \
+        CHECK((result == NULL) == (status != SASTAOTP_OK));                                    \
+        type##_free(result);                                                                   \
+        return status;                                                                         \
     }
-#define SETTER(name, call)                                                                                \
-    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) {            \
-        (void)on;                                                                                         \
-        return (call);                                                                                    \
+#define SETTER(name, call)                                                                     \
+    static sastaotp_status name(const objects *on, const char *text, sastaotp_error **error) { \
+        (void)on;                                                                              \
+        return (call);                                                                         \
     }
 
 SETTER(api_key, sastaotp_config_set_api_key(on->config, text, error))
@@ -37,43 +37,52 @@ SETTER(operation, sastaotp_queue_submit(on->queue, text, &(uint64_t){0}, error))
 ROW(request_new, sastaotp_number_request, sastaotp_number_request_new(text, &result, error))
 ROW(intent_json, sastaotp_intent, sastaotp_intent_from_json(text, &result, error))
 ROW(services, sastaotp_services, sastaotp_client_get_services(on->client, text, &result, error))
-ROW(prices_service, sastaotp_prices, sastaotp_client_get_prices(on->client, text, NULL, &result, error))
-ROW(prices_country, sastaotp_prices, sastaotp_client_get_prices(on->client, NULL, text, &result, error))
-ROW(find_country, sastaotp_countries, sastaotp_client_find_country(on->client, text, &result, error))
-ROW(orders_status, sastaotp_orders, sastaotp_client_get_orders(on->client, 1, 1, text, &result, error))
-ROW(iterator_status, sastaotp_order_iterator, sastaotp_client_orders(on->client, text, &result, error))
+ROW(prices_service, sastaotp_prices,
+    sastaotp_client_get_prices(on->client, text, NULL, &result, error))
+ROW(prices_country, sastaotp_prices,
+    sastaotp_client_get_prices(on->client, NULL, text, &result, error))
+ROW(find_country, sastaotp_countries,
+    sastaotp_client_find_country(on->client, text, &result, error))
+ROW(orders_status, sastaotp_orders,
+    sastaotp_client_get_orders(on->client, 1, 1, text, &result, error))
+ROW(iterator_status, sastaotp_order_iterator,
+    sastaotp_client_orders(on->client, text, &result, error))
 ROW(reget_id, sastaotp_activation, sastaotp_client_reget_number(on->client, text, &result, error))
-ROW(activation_id, sastaotp_activation, sastaotp_client_activation(on->client, text, &result, error))
-ROW(status_id, sastaotp_activation_status, sastaotp_client_get_status(on->client, text, &result, error))
-ROW(change_id, sastaotp_status_change, sastaotp_client_set_status(on->client, text, SASTAOTP_SET_CANCEL, &result, error))
+ROW(activation_id, sastaotp_activation,
+    sastaotp_client_activation(on->client, text, &result, error))
+ROW(status_id, sastaotp_activation_status,
+    sastaotp_client_get_status(on->client, text, &result, error))
+ROW(change_id, sastaotp_status_change,
+    sastaotp_client_set_status(on->client, text, SASTAOTP_SET_CANCEL, &result, error))
 
-/* Where a megabyte of text is refused: at once, when the builder or iterator is used, or not at all. */
-typedef enum refusal { AT_ONCE, BY_CLIENT, BY_PURCHASE, BY_ITERATION, NEVER } refusal;
+/* Which call rejects a megabyte of text: this one, one that uses the builder or iterator, or none.
+ */
+typedef enum rejected_by { THIS_CALL, CLIENT_NEW, PURCHASE, ITERATION, NO_CALL } rejected_by;
 
 static const struct {
     const char *argument;
     sastaotp_status (*call)(const objects *, const char *, sastaotp_error **);
-    refusal megabyte;
+    rejected_by megabyte;
 } rows[] = {
-    {"api_key", api_key, BY_CLIENT},
-    {"base_url", base_url, BY_CLIENT},
-    {"user_agent", user_agent, BY_CLIENT},
-    {"country", country, BY_PURCHASE},
-    {"operator", operator_, BY_PURCHASE},
-    {"service", request_new, BY_PURCHASE},
-    {"json", intent_json, AT_ONCE},
-    {"rupees", rupees, AT_ONCE},
-    {"service", services, AT_ONCE},
-    {"service", prices_service, AT_ONCE},
-    {"country", prices_country, AT_ONCE},
-    {"name", find_country, NEVER},
-    {"status", orders_status, AT_ONCE},
-    {"status", iterator_status, BY_ITERATION},
-    {"id", reget_id, AT_ONCE},
-    {"id", activation_id, AT_ONCE},
-    {"id", status_id, AT_ONCE},
-    {"id", change_id, AT_ONCE},
-    {"operation", operation, AT_ONCE},
+    {"api_key", api_key, CLIENT_NEW},
+    {"base_url", base_url, CLIENT_NEW},
+    {"user_agent", user_agent, CLIENT_NEW},
+    {"country", country, PURCHASE},
+    {"operator", operator_, PURCHASE},
+    {"service", request_new, PURCHASE},
+    {"json", intent_json, THIS_CALL},
+    {"rupees", rupees, THIS_CALL},
+    {"service", services, THIS_CALL},
+    {"service", prices_service, THIS_CALL},
+    {"country", prices_country, THIS_CALL},
+    {"name", find_country, NO_CALL},
+    {"status", orders_status, THIS_CALL},
+    {"status", iterator_status, ITERATION},
+    {"id", reget_id, THIS_CALL},
+    {"id", activation_id, THIS_CALL},
+    {"id", status_id, THIS_CALL},
+    {"id", change_id, THIS_CALL},
+    {"operation", operation, THIS_CALL},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -91,16 +100,17 @@ static void objects_free(objects on) {
     sastaotp_queue_free(on.queue);
 }
 
-void bad_texts_are_refused(void) {
-    static const char *const texts[] = {"\xff", "22\xc3", "\xed\xa0\x80", "\xc0\x80", "a\xf4\x90\x80\x80"};
+void invalid_texts_are_rejected(void) {
+    static const char *const texts[] = {"\xff", "22\xc3", "\xed\xa0\x80", "\xc0\x80",
+                                        "a\xf4\x90\x80\x80"};
     objects on = objects_new();
     for (size_t row = 0; row < ROWS; row++) {
         for (size_t at = 0; at < sizeof texts / sizeof *texts; at++) {
             sastaotp_error *error = NULL;
             check_context = rows[row].argument;
             FAILS(rows[row].call(&on, texts[at], &error), SASTAOTP_CONFIG);
-            CHECK_HOLDS(sastaotp_error_message(error), rows[row].argument);
-            CHECK_HOLDS(sastaotp_error_message(error), "UTF-8");
+            CHECK_CONTAINS(sastaotp_error_message(error), rows[row].argument);
+            CHECK_CONTAINS(sastaotp_error_message(error), "UTF-8");
             sastaotp_error_free(error);
             CHECK_INT(rows[row].call(&on, texts[at], NULL), SASTAOTP_CONFIG);
         }
@@ -111,31 +121,34 @@ void bad_texts_are_refused(void) {
     sastaotp_prices *prices = NULL;
     size_t index = 7;
     WORKS(sastaotp_client_get_prices(on.client, "tg", "22", &prices, &error));
-    CHECK(!sastaotp_prices_find(prices, "\xff", "tg", &index) && !sastaotp_prices_find(prices, "22", "\xff", &index));
-    CHECK(!sastaotp_prices_find(prices, NULL, "tg", &index) && !sastaotp_prices_find(prices, "22", NULL, &index));
+    CHECK(!sastaotp_prices_find(prices, "\xff", "tg", &index) &&
+          !sastaotp_prices_find(prices, "22", "\xff", &index));
+    CHECK(!sastaotp_prices_find(prices, NULL, "tg", &index) &&
+          !sastaotp_prices_find(prices, "22", NULL, &index));
     CHECK_INT(index, 7);
     sastaotp_prices_free(prices);
     objects_free(on);
 }
 
-/* Where the refusal is still to come, what was built with the text is used. */
-static void use(const objects *on, refusal how, const char *text, sastaotp_error **failure) {
+/* Uses the object that contains the text, which must fail. */
+static void use(const objects *on, rejected_by how, const char *text, sastaotp_error **failure) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL;
     sastaotp_activation *number = NULL;
     sastaotp_order_iterator *iterator = NULL;
     sastaotp_order *order = NULL;
     sastaotp_number_request *request = NULL;
-    if (how == BY_CLIENT) {
+    if (how == CLIENT_NEW) {
         FAILS(sastaotp_client_new(on->config, &client, &error), SASTAOTP_CONFIG);
-    } else if (how == BY_PURCHASE) {
-        FAILS(sastaotp_client_get_number(on->client, on->request, &number, &error), SASTAOTP_CONFIG);
+    } else if (how == PURCHASE) {
+        FAILS(sastaotp_client_get_number(on->client, on->request, &number, &error),
+              SASTAOTP_CONFIG);
         sastaotp_error_free(error);
         WORKS(sastaotp_number_request_new(text, &request, &error));
         WORKS(sastaotp_number_request_accept_any_price(request, &error));
         FAILS(sastaotp_client_get_number(on->client, request, &number, &error), SASTAOTP_CONFIG);
         sastaotp_number_request_free(request);
-    } else if (how == BY_ITERATION) {
+    } else if (how == ITERATION) {
         WORKS(sastaotp_client_orders(on->client, text, &iterator, &error));
         FAILS(sastaotp_order_iterator_next(iterator, &order, &error), SASTAOTP_CONFIG);
         sastaotp_order_iterator_free(iterator);
@@ -143,7 +156,7 @@ static void use(const objects *on, refusal how, const char *text, sastaotp_error
     *failure = error;
 }
 
-void long_texts_are_borne(void) {
+void long_texts_are_rejected_briefly(void) {
     enum { MEGABYTE = 1 << 20 };
     char *text = malloc(MEGABYTE + 1);
     CHECK(text != NULL);
@@ -154,14 +167,14 @@ void long_texts_are_borne(void) {
         sastaotp_error *error = NULL;
         size_t before = sandbox_requests(NULL);
         check_context = rows[row].argument;
-        if (rows[row].megabyte == AT_ONCE) {
+        if (rows[row].megabyte == THIS_CALL) {
             FAILS(rows[row].call(&on, text, &error), SASTAOTP_CONFIG);
         } else {
             WORKS(rows[row].call(&on, text, &error));
             if (rows[row].call == request_new) WORKS(country(&on, text, &error));
             use(&on, rows[row].megabyte, text, &error);
         }
-        if (rows[row].megabyte != NEVER) {
+        if (rows[row].megabyte != NO_CALL) {
             CHECK_INT(sandbox_requests(NULL), before);
             CHECK(strlen(sastaotp_error_message(error)) < 1000);
         }
@@ -172,45 +185,49 @@ void long_texts_are_borne(void) {
     free(text);
 }
 
-void values_out_of_range(void) {
-    static const int32_t no_constants[] = {-2, 2, 4, 5, 7, 9, INT32_MIN, INT32_MAX};
-    static const struct { uint32_t limit, page; } pages[] = {{0, 1}, {101, 1}, {1, 0}, {UINT32_MAX, UINT32_MAX}};
-    static const int64_t no_prices[] = {0, -1, INT64_MIN};
+void values_out_of_range_are_rejected(void) {
+    static const int32_t invalid_constants[] = {-2, 2, 4, 5, 7, 9, INT32_MIN, INT32_MAX};
+    static const struct {
+        uint32_t limit, page;
+    } pages[] = {{0, 1}, {101, 1}, {1, 0}, {UINT32_MAX, UINT32_MAX}};
+    static const int64_t invalid_prices[] = {0, -1, INT64_MIN};
     objects on = objects_new();
     sastaotp_error *error = NULL;
     sastaotp_activation *number = sandbox_buy(on.client, "zz_multi"), *none = NULL;
     sastaotp_lease *lease = NULL;
     WORKS(sastaotp_client_lease(on.client, on.request, &lease, &error));
     size_t before = sandbox_requests(NULL);
-    for (size_t at = 0; at < sizeof no_constants / sizeof *no_constants; at++) {
+    for (size_t at = 0; at < sizeof invalid_constants / sizeof *invalid_constants; at++) {
         sastaotp_status_change *change = NULL;
         sastaotp_settlement *settlement = NULL;
-        int32_t value = no_constants[at];
-        FAILS(sastaotp_config_set_api_key_location(on.config, value == 2 ? 3 : value, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "place");
+        int32_t value = invalid_constants[at];
+        FAILS(sastaotp_config_set_api_key_location(on.config, value == 2 ? 3 : value, &error),
+              SASTAOTP_CONFIG);
+        CHECK_CONTAINS(sastaotp_error_message(error), "location");
         sastaotp_error_free(error);
         FAILS(sastaotp_client_set_status(on.client, "1", value, &change, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "status");
+        CHECK_CONTAINS(sastaotp_error_message(error), "status");
         sastaotp_error_free(error);
         FAILS(sastaotp_activation_settle(number, value, &settlement, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "early");
+        CHECK_CONTAINS(sastaotp_error_message(error), "on_too_early");
         sastaotp_error_free(error);
-        /* The lease has not ended by this. */
+        /* This does not end the lease. */
         FAILS(sastaotp_lease_close(lease, value, &settlement, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "early");
+        CHECK_CONTAINS(sastaotp_error_message(error), "on_too_early");
         sastaotp_error_free(error);
     }
     for (size_t at = 0; at < sizeof pages / sizeof *pages; at++) {
         sastaotp_orders *page = NULL;
-        FAILS(sastaotp_client_get_orders(on.client, pages[at].limit, pages[at].page, NULL, &page, &error),
+        FAILS(sastaotp_client_get_orders(on.client, pages[at].limit, pages[at].page, NULL, &page,
+                                         &error),
               SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "limit");
+        CHECK_CONTAINS(sastaotp_error_message(error), "limit");
         sastaotp_error_free(error);
     }
-    for (size_t at = 0; at < sizeof no_prices / sizeof *no_prices; at++) {
-        WORKS(sastaotp_number_request_set_max_price(on.request, no_prices[at], &error));
+    for (size_t at = 0; at < sizeof invalid_prices / sizeof *invalid_prices; at++) {
+        WORKS(sastaotp_number_request_set_max_price(on.request, invalid_prices[at], &error));
         FAILS(sastaotp_client_get_number(on.client, on.request, &none, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "maximum price");
+        CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
     }
     static const char *const ids[] = {"", "a b", "1&action=getBalance", "../x", "1\n2", "\xc3\xa9"};
@@ -218,17 +235,19 @@ void values_out_of_range(void) {
         FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
         sastaotp_error_free(error);
     }
-    static const uint32_t no_workers[] = {0, 513, UINT32_MAX};
-    for (size_t at = 0; at < sizeof no_workers / sizeof *no_workers; at++) {
+    static const uint32_t invalid_workers[] = {0, 513, UINT32_MAX};
+    for (size_t at = 0; at < sizeof invalid_workers / sizeof *invalid_workers; at++) {
         sastaotp_queue *queue = NULL;
-        FAILS(sastaotp_queue_new_with_workers(on.client, no_workers[at], &queue, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "workers");
+        FAILS(sastaotp_queue_new_with_workers(on.client, invalid_workers[at], &queue, &error),
+              SASTAOTP_CONFIG);
+        CHECK_CONTAINS(sastaotp_error_message(error), "workers");
         sastaotp_error_free(error);
     }
-    static const uint32_t no_rates[] = {0, 60000001, UINT32_MAX};
-    for (size_t at = 0; at < sizeof no_rates / sizeof *no_rates; at++) {
-        FAILS(sastaotp_config_set_max_requests_per_minute(on.config, no_rates[at], &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), "requests per minute");
+    static const uint32_t invalid_rates[] = {0, 60000001, UINT32_MAX};
+    for (size_t at = 0; at < sizeof invalid_rates / sizeof *invalid_rates; at++) {
+        FAILS(sastaotp_config_set_max_requests_per_minute(on.config, invalid_rates[at], &error),
+              SASTAOTP_CONFIG);
+        CHECK_CONTAINS(sastaotp_error_message(error), "requests per minute");
         sastaotp_error_free(error);
     }
     error = NULL;
@@ -238,7 +257,7 @@ void values_out_of_range(void) {
     sastaotp_error_free(error);
     CHECK_INT(sandbox_requests(NULL), before);
 
-    /* At the ends of what is possible, things work. */
+    /* Values at the ends of their range are accepted. */
     static const uint32_t workers[] = {1, 512};
     for (size_t at = 0; at < sizeof workers / sizeof *workers; at++) {
         sastaotp_queue *queue = NULL;
@@ -276,7 +295,7 @@ void values_out_of_range(void) {
     sandbox_do("assert", "{\"charges\":3,\"refunds\":1}");
 }
 
-void indices_behind_the_end(void) {
+void indices_out_of_range_return_null(void) {
     static const size_t indices[] = {1, 2, SIZE_MAX / 2, SIZE_MAX};
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
@@ -297,8 +316,10 @@ void indices_behind_the_end(void) {
         uint32_t count = 7;
         CHECK(sastaotp_services_get(services, index) == NULL);
         CHECK(sastaotp_service_offer(sastaotp_services_get(services, 0), index / 2 + 100) == NULL);
-        CHECK(sastaotp_prices_country(prices, index) == NULL && sastaotp_prices_service(prices, index) == NULL);
-        CHECK(!sastaotp_prices_price(prices, index, &micros) && !sastaotp_prices_available(prices, index, &count));
+        CHECK(sastaotp_prices_country(prices, index) == NULL &&
+              sastaotp_prices_service(prices, index) == NULL);
+        CHECK(!sastaotp_prices_price(prices, index, &micros) &&
+              !sastaotp_prices_available(prices, index, &count));
         CHECK(micros == 7 && count == 7);
         CHECK(sastaotp_countries_get(countries, index) == NULL);
         CHECK(sastaotp_orders_get(orders, index) == NULL);

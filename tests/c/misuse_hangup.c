@@ -1,4 +1,4 @@
-/* A server that hangs up, while the signal for writing to nobody would end the process. */
+/* A server that closes connections, while SIGPIPE would end the process. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <arpa/inet.h>
@@ -13,10 +13,10 @@
 #include "misuse.h"
 #include "sandbox.h"
 
-/* How the server hangs up. */
-enum { SAYS_FIN, SAYS_RST, READS_THEN_RST, WAYS };
+/* How the server closes a connection. */
+enum { FIN, RST, READ_THEN_RST, WAYS };
 
-/* How often the server hung up; the next way follows from it. */
+/* How many connections the server closed; the way of closing rotates. */
 static counter hung_up = COUNTER;
 
 static void *hang_up(void *argument) {
@@ -26,14 +26,14 @@ static void *hang_up(void *argument) {
         if (fd < 0) return NULL;
         struct linger at_once = {1, 0};
         char bytes[16];
-        if (how == READS_THEN_RST && read(fd, bytes, sizeof bytes) < 0) how = SAYS_RST;
-        if (how != SAYS_FIN) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+        if (how == READ_THEN_RST && read(fd, bytes, sizeof bytes) < 0) how = RST;
+        if (how != FIN) setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
         close(fd);
         counter_add(&hung_up, 1);
     }
 }
 
-void a_server_that_hangs_up(void) {
+void no_sigpipe_when_a_server_hangs_up(void) {
     enum { ROUNDS = 60 };
     sastaotp_error *error = NULL;
     struct sockaddr_in address = {.sin_family = AF_INET};
@@ -41,11 +41,12 @@ void a_server_that_hangs_up(void) {
     int listener = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK(listener >= 0 && bind(listener, (struct sockaddr *)&address, sizeof address) == 0);
-    CHECK(listen(listener, 16) == 0 && getsockname(listener, (struct sockaddr *)&address, &length) == 0);
+    CHECK(listen(listener, 16) == 0 &&
+          getsockname(listener, (struct sockaddr *)&address, &length) == 0);
     pthread_t thread;
     CHECK_INT(pthread_create(&thread, NULL, hang_up, &listener), 0);
 
-    /* What a program gets that never thought of it: the signal's default ends the process. */
+    /* The default of a program that does not handle SIGPIPE: the signal ends the process. */
     CHECK(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
     char url[64];
     snprintf(url, sizeof url, "http://127.0.0.1:%d/stubs/handler_api.php", ntohs(address.sin_port));

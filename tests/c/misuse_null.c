@@ -1,19 +1,21 @@
-/* NULL in every place where a pointer goes. tests/c/run compares the rows with the header, so that none is missing. */
+/* NULL for every pointer argument. tests/c/covers compares the rows with the header, so that none
+ * is missing. */
 #include "check.h"
 #include "misuse.h"
 #include "sandbox.h"
 
 static int rows;
 
-/* A call that is refused for an argument: with an error that names it, and with no place for an error. */
-#define REFUSED(argument, call)                                          \
+/* A call that rejects an argument, once with a place for the error, which names the argument, and
+ * once without. */
+#define REJECTED(argument, call)                                          \
     do {                                                                 \
         sastaotp_error *object = NULL, **error = &object;                \
         check_context = argument;                                        \
         CHECK_INT(call, SASTAOTP_CONFIG);                                \
         CHECK_INT(sastaotp_error_kind(object), SASTAOTP_CONFIG);       \
-        CHECK_HOLDS(sastaotp_error_message(object), argument);           \
-        CHECK_HOLDS(sastaotp_error_message(object), "NULL");             \
+        CHECK_CONTAINS(sastaotp_error_message(object), argument);           \
+        CHECK_CONTAINS(sastaotp_error_message(object), "NULL");             \
         CHECK_INT(sastaotp_error_charge(object), SASTAOTP_NOT_CHARGED);  \
         CHECK_INT(sastaotp_error_phase(object), SASTAOTP_PHASE_PREPARE); \
         sastaotp_error_free(object);                                     \
@@ -23,12 +25,13 @@ static int rows;
         rows++;                                                          \
     } while (0)
 
-/* The same with a place, which must hold NULL afterwards and whose former content must not be looked at. */
-#define REFUSED_INTO(type, argument, call)                     \
+/* As REJECTED, with a place for a result: the call must write NULL to it without reading its
+ * previous content. */
+#define REJECTED_INTO(type, argument, call)                     \
     do {                                                       \
         char no_object[1];                                     \
         type *result = (type *)(void *)no_object, **place = &result; \
-        REFUSED(argument, call);                               \
+        REJECTED(argument, call);                               \
         CHECK(result == NULL);                                 \
     } while (0)
 
@@ -37,123 +40,156 @@ static int rows;
 static void settings(sastaotp_config *config, sastaotp_number_request *request) {
     static const uint8_t pem[] = "x";
     int64_t micros = 7;
-    REFUSED("rupees", sastaotp_amount_parse(NULL, &micros, error));
-    REFUSED("micros", sastaotp_amount_parse("1", NULL, error));
+    REJECTED("rupees", sastaotp_amount_parse(NULL, &micros, error));
+    REJECTED("micros", sastaotp_amount_parse("1", NULL, error));
     CHECK_INT(micros, 7);
-    REFUSED(PLACE, sastaotp_config_from_env(NULL, error));
-    REFUSED("config", sastaotp_config_set_api_key(NULL, "k", error));
-    REFUSED("api_key", sastaotp_config_set_api_key(config, NULL, error));
-    REFUSED("config", sastaotp_config_set_api_key_location(NULL, SASTAOTP_API_KEY_IN_HEADER, error));
-    REFUSED("config", sastaotp_config_set_base_url(NULL, "u", error));
-    REFUSED("base_url", sastaotp_config_set_base_url(config, NULL, error));
-    REFUSED("config", sastaotp_config_set_user_agent(NULL, "u", error));
-    REFUSED("user_agent", sastaotp_config_set_user_agent(config, NULL, error));
-    REFUSED("config", sastaotp_config_add_ca_pem(NULL, pem, 1, error));
-    REFUSED("pem", sastaotp_config_add_ca_pem(config, NULL, 1, error));
-    REFUSED("config", sastaotp_config_set_max_connections(NULL, 1, error));
-    REFUSED("config", sastaotp_config_set_budget(NULL, 1, error));
-    REFUSED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
-    REFUSED("config", sastaotp_config_set_max_requests_per_minute(NULL, 1, error));
-    REFUSED_INTO(sastaotp_number_request, "service", sastaotp_number_request_new(NULL, place, error));
-    REFUSED(PLACE, sastaotp_number_request_new("tg", NULL, error));
-    REFUSED("request", sastaotp_number_request_set_country(NULL, "22", error));
-    REFUSED("country", sastaotp_number_request_set_country(request, NULL, error));
-    REFUSED("request", sastaotp_number_request_set_max_price(NULL, 1, error));
-    REFUSED("request", sastaotp_number_request_accept_any_price(NULL, error));
-    REFUSED("request", sastaotp_number_request_set_operator(NULL, "o", error));
-    REFUSED("operator", sastaotp_number_request_set_operator(request, NULL, error));
-    REFUSED("request", sastaotp_number_request_ask_multi_sms(NULL, error));
-    REFUSED_INTO(sastaotp_intent, "json", sastaotp_intent_from_json(NULL, place, error));
-    REFUSED(PLACE, sastaotp_intent_from_json("{}", NULL, error));
-    REFUSED("options", sastaotp_wait_options_set_interval_ms(NULL, 1, error));
-    REFUSED("options", sastaotp_wait_options_accept_same_code(NULL, error));
-    REFUSED("options", sastaotp_wait_options_cancel_on_timeout(NULL, error));
+    REJECTED(PLACE, sastaotp_config_from_env(NULL, error));
+    REJECTED("config", sastaotp_config_set_api_key(NULL, "k", error));
+    REJECTED("api_key", sastaotp_config_set_api_key(config, NULL, error));
+    REJECTED("config",
+             sastaotp_config_set_api_key_location(NULL, SASTAOTP_API_KEY_IN_HEADER, error));
+    REJECTED("config", sastaotp_config_set_base_url(NULL, "u", error));
+    REJECTED("base_url", sastaotp_config_set_base_url(config, NULL, error));
+    REJECTED("config", sastaotp_config_set_user_agent(NULL, "u", error));
+    REJECTED("user_agent", sastaotp_config_set_user_agent(config, NULL, error));
+    REJECTED("config", sastaotp_config_add_ca_pem(NULL, pem, 1, error));
+    REJECTED("pem", sastaotp_config_add_ca_pem(config, NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_max_connections(NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_budget(NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_max_requests_per_minute(NULL, 1, error));
+    REJECTED_INTO(sastaotp_number_request, "service",
+                  sastaotp_number_request_new(NULL, place, error));
+    REJECTED(PLACE, sastaotp_number_request_new("tg", NULL, error));
+    REJECTED("request", sastaotp_number_request_set_country(NULL, "22", error));
+    REJECTED("country", sastaotp_number_request_set_country(request, NULL, error));
+    REJECTED("request", sastaotp_number_request_set_max_price(NULL, 1, error));
+    REJECTED("request", sastaotp_number_request_accept_any_price(NULL, error));
+    REJECTED("request", sastaotp_number_request_set_operator(NULL, "o", error));
+    REJECTED("operator", sastaotp_number_request_set_operator(request, NULL, error));
+    REJECTED("request", sastaotp_number_request_ask_multi_sms(NULL, error));
+    REJECTED_INTO(sastaotp_intent, "json", sastaotp_intent_from_json(NULL, place, error));
+    REJECTED(PLACE, sastaotp_intent_from_json("{}", NULL, error));
+    REJECTED("options", sastaotp_wait_options_set_interval_ms(NULL, 1, error));
+    REJECTED("options", sastaotp_wait_options_accept_same_code(NULL, error));
+    REJECTED("options", sastaotp_wait_options_cancel_on_timeout(NULL, error));
 }
 
-static void clients(const sastaotp_client *client, const sastaotp_config *config, const sastaotp_cancel_token *cancel,
-                    const sastaotp_number_request *request, const sastaotp_intent *intent) {
-    REFUSED_INTO(sastaotp_client, "config", sastaotp_client_new(NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_new(config, NULL, error));
-    REFUSED(PLACE, sastaotp_client_from_env(NULL, error));
-    REFUSED_INTO(sastaotp_client, "client", sastaotp_client_with_cancel(NULL, cancel, place, error));
-    REFUSED_INTO(sastaotp_client, "cancel", sastaotp_client_with_cancel(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_with_cancel(client, cancel, NULL, error));
-    REFUSED_INTO(sastaotp_client, "client", sastaotp_client_with_timeout_ms(NULL, 1, place, error));
-    REFUSED(PLACE, sastaotp_client_with_timeout_ms(client, 1, NULL, error));
-    REFUSED_INTO(sastaotp_balance, "client", sastaotp_client_get_balance(NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_balance(client, NULL, error));
-    REFUSED_INTO(sastaotp_services, "client", sastaotp_client_get_services(NULL, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_services(client, NULL, NULL, error));
-    REFUSED_INTO(sastaotp_prices, "client", sastaotp_client_get_prices(NULL, "tg", "22", place, error));
-    REFUSED(PLACE, sastaotp_client_get_prices(client, "tg", "22", NULL, error));
-    REFUSED_INTO(sastaotp_countries, "client", sastaotp_client_get_countries(NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_countries(client, NULL, error));
-    REFUSED_INTO(sastaotp_countries, "client", sastaotp_client_find_country(NULL, "India", place, error));
-    REFUSED_INTO(sastaotp_countries, "name", sastaotp_client_find_country(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_find_country(client, "India", NULL, error));
-    REFUSED_INTO(sastaotp_orders, "client", sastaotp_client_get_orders(NULL, 1, 1, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_orders(client, 1, 1, NULL, NULL, error));
-    REFUSED_INTO(sastaotp_order_iterator, "client", sastaotp_client_orders(NULL, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_orders(client, NULL, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_get_number(NULL, request, place, error));
-    REFUSED_INTO(sastaotp_activation, "request", sastaotp_client_get_number(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_number(client, request, NULL, error));
-    REFUSED_INTO(sastaotp_intent, "client", sastaotp_client_intend(NULL, request, place, error));
-    REFUSED_INTO(sastaotp_intent, "request", sastaotp_client_intend(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_intend(client, request, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_buy(NULL, intent, place, error));
-    REFUSED_INTO(sastaotp_activation, "intent", sastaotp_client_buy(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_buy(client, intent, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_reget_number(NULL, "1", place, error));
-    REFUSED_INTO(sastaotp_activation, "id", sastaotp_client_reget_number(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_reget_number(client, "1", NULL, error));
-    REFUSED_INTO(sastaotp_lease, "client", sastaotp_client_lease(NULL, request, place, error));
-    REFUSED_INTO(sastaotp_lease, "request", sastaotp_client_lease(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_lease(client, request, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "client", sastaotp_client_activation(NULL, "1", place, error));
-    REFUSED_INTO(sastaotp_activation, "id", sastaotp_client_activation(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_activation(client, "1", NULL, error));
-    REFUSED_INTO(sastaotp_activation_status, "client", sastaotp_client_get_status(NULL, "1", place, error));
-    REFUSED_INTO(sastaotp_activation_status, "id", sastaotp_client_get_status(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_get_status(client, "1", NULL, error));
-    REFUSED_INTO(sastaotp_status_change, "client", sastaotp_client_set_status(NULL, "1", SASTAOTP_SET_CANCEL, place, error));
-    REFUSED_INTO(sastaotp_status_change, "id", sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
-    REFUSED(PLACE, sastaotp_client_set_status(client, "1", SASTAOTP_SET_CANCEL, NULL, error));
-    REFUSED_INTO(sastaotp_reconciliation, "client", sastaotp_client_reconcile(NULL, intent, place, error));
-    REFUSED_INTO(sastaotp_reconciliation, "intent", sastaotp_client_reconcile(client, NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_reconcile(client, intent, NULL, error));
-    REFUSED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_unclaimed(NULL, place, error));
-    REFUSED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
+static void clients(const sastaotp_client *client, const sastaotp_config *config,
+                    const sastaotp_cancel_token *cancel, const sastaotp_number_request *request,
+                    const sastaotp_intent *intent) {
+    REJECTED_INTO(sastaotp_client, "config", sastaotp_client_new(NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_new(config, NULL, error));
+    REJECTED(PLACE, sastaotp_client_from_env(NULL, error));
+    REJECTED_INTO(sastaotp_client, "client",
+                  sastaotp_client_with_cancel(NULL, cancel, place, error));
+    REJECTED_INTO(sastaotp_client, "token",
+                  sastaotp_client_with_cancel(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_with_cancel(client, cancel, NULL, error));
+    REJECTED_INTO(sastaotp_client, "client",
+                  sastaotp_client_with_timeout_ms(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_client_with_timeout_ms(client, 1, NULL, error));
+    REJECTED_INTO(sastaotp_balance, "client", sastaotp_client_get_balance(NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_balance(client, NULL, error));
+    REJECTED_INTO(sastaotp_services, "client",
+                  sastaotp_client_get_services(NULL, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_services(client, NULL, NULL, error));
+    REJECTED_INTO(sastaotp_prices, "client",
+                  sastaotp_client_get_prices(NULL, "tg", "22", place, error));
+    REJECTED(PLACE, sastaotp_client_get_prices(client, "tg", "22", NULL, error));
+    REJECTED_INTO(sastaotp_countries, "client", sastaotp_client_get_countries(NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_countries(client, NULL, error));
+    REJECTED_INTO(sastaotp_countries, "client",
+                  sastaotp_client_find_country(NULL, "India", place, error));
+    REJECTED_INTO(sastaotp_countries, "name",
+                  sastaotp_client_find_country(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_find_country(client, "India", NULL, error));
+    REJECTED_INTO(sastaotp_orders, "client",
+                  sastaotp_client_get_orders(NULL, 1, 1, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_orders(client, 1, 1, NULL, NULL, error));
+    REJECTED_INTO(sastaotp_order_iterator, "client",
+                  sastaotp_client_orders(NULL, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_orders(client, NULL, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "client",
+                  sastaotp_client_get_number(NULL, request, place, error));
+    REJECTED_INTO(sastaotp_activation, "request",
+                  sastaotp_client_get_number(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_number(client, request, NULL, error));
+    REJECTED_INTO(sastaotp_intent, "client", sastaotp_client_intend(NULL, request, place, error));
+    REJECTED_INTO(sastaotp_intent, "request", sastaotp_client_intend(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_intend(client, request, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "client", sastaotp_client_buy(NULL, intent, place, error));
+    REJECTED_INTO(sastaotp_activation, "intent", sastaotp_client_buy(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_buy(client, intent, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "client",
+                  sastaotp_client_reget_number(NULL, "1", place, error));
+    REJECTED_INTO(sastaotp_activation, "id",
+                  sastaotp_client_reget_number(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_reget_number(client, "1", NULL, error));
+    REJECTED_INTO(sastaotp_lease, "client", sastaotp_client_lease(NULL, request, place, error));
+    REJECTED_INTO(sastaotp_lease, "request", sastaotp_client_lease(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_lease(client, request, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "client",
+                  sastaotp_client_activation(NULL, "1", place, error));
+    REJECTED_INTO(sastaotp_activation, "id",
+                  sastaotp_client_activation(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_activation(client, "1", NULL, error));
+    REJECTED_INTO(sastaotp_activation_status, "client",
+                  sastaotp_client_get_status(NULL, "1", place, error));
+    REJECTED_INTO(sastaotp_activation_status, "id",
+                  sastaotp_client_get_status(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_get_status(client, "1", NULL, error));
+    REJECTED_INTO(sastaotp_status_change, "client",
+                  sastaotp_client_set_status(NULL, "1", SASTAOTP_SET_CANCEL, place, error));
+    REJECTED_INTO(sastaotp_status_change, "id",
+                  sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
+    REJECTED(PLACE, sastaotp_client_set_status(client, "1", SASTAOTP_SET_CANCEL, NULL, error));
+    REJECTED_INTO(sastaotp_reconciliation, "client",
+                  sastaotp_client_reconcile(NULL, intent, place, error));
+    REJECTED_INTO(sastaotp_reconciliation, "intent",
+                  sastaotp_client_reconcile(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_reconcile(client, intent, NULL, error));
+    REJECTED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_unclaimed(NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
 }
 
-static void numbers(const sastaotp_activation *number, const sastaotp_cancel_token *cancel, sastaotp_lease *lease,
-                    sastaotp_order_iterator *iterator) {
-    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_cancel(NULL, cancel, place, error));
-    REFUSED_INTO(sastaotp_activation, "cancel", sastaotp_activation_with_cancel(number, NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_with_cancel(number, cancel, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_with_timeout_ms(NULL, 1, place, error));
-    REFUSED(PLACE, sastaotp_activation_with_timeout_ms(number, 1, NULL, error));
-    REFUSED_INTO(sastaotp_activation_status, "activation", sastaotp_activation_get_status(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_get_status(number, NULL, error));
-    REFUSED_INTO(sastaotp_sms, "activation", sastaotp_activation_wait_for_code(NULL, 1, NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_wait_for_code(number, 1, NULL, NULL, error));
-    REFUSED("activation", sastaotp_activation_mark_sms_sent(NULL, error));
-    REFUSED("activation", sastaotp_activation_request_next_code(NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_complete(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_complete(number, NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "activation", sastaotp_activation_cancel(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_cancel(number, NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "activation",
+static void numbers(const sastaotp_activation *number, const sastaotp_cancel_token *cancel,
+                    sastaotp_lease *lease, sastaotp_order_iterator *iterator) {
+    REJECTED_INTO(sastaotp_activation, "activation",
+                  sastaotp_activation_with_cancel(NULL, cancel, place, error));
+    REJECTED_INTO(sastaotp_activation, "token",
+                  sastaotp_activation_with_cancel(number, NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_with_cancel(number, cancel, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "activation",
+                  sastaotp_activation_with_timeout_ms(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_activation_with_timeout_ms(number, 1, NULL, error));
+    REJECTED_INTO(sastaotp_activation_status, "activation",
+                  sastaotp_activation_get_status(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_get_status(number, NULL, error));
+    REJECTED_INTO(sastaotp_sms, "activation",
+                  sastaotp_activation_wait_for_code(NULL, 1, NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_wait_for_code(number, 1, NULL, NULL, error));
+    REJECTED("activation", sastaotp_activation_mark_sms_sent(NULL, error));
+    REJECTED("activation", sastaotp_activation_request_next_code(NULL, error));
+    REJECTED_INTO(sastaotp_settlement, "activation",
+                  sastaotp_activation_complete(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_complete(number, NULL, error));
+    REJECTED_INTO(sastaotp_settlement, "activation",
+                  sastaotp_activation_cancel(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_cancel(number, NULL, error));
+    REJECTED_INTO(sastaotp_settlement, "activation",
                  sastaotp_activation_settle(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
-    REFUSED(PLACE, sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "activation", sastaotp_activation_reget_number(NULL, place, error));
-    REFUSED(PLACE, sastaotp_activation_reget_number(number, NULL, error));
-    REFUSED_INTO(sastaotp_settlement, "lease", sastaotp_lease_close(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
-    REFUSED(PLACE, sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
-    REFUSED_INTO(sastaotp_activation, "lease", sastaotp_lease_keep(NULL, place, error));
-    REFUSED(PLACE, sastaotp_lease_keep(lease, NULL, error));
-    REFUSED_INTO(sastaotp_order, "iterator", sastaotp_order_iterator_next(NULL, place, error));
-    REFUSED(PLACE, sastaotp_order_iterator_next(iterator, NULL, error));
+    REJECTED(PLACE, sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "activation",
+                  sastaotp_activation_reget_number(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_reget_number(number, NULL, error));
+    REJECTED_INTO(sastaotp_settlement, "lease",
+                  sastaotp_lease_close(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
+    REJECTED(PLACE, sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "lease", sastaotp_lease_keep(NULL, place, error));
+    REJECTED(PLACE, sastaotp_lease_keep(lease, NULL, error));
+    REJECTED_INTO(sastaotp_order, "iterator", sastaotp_order_iterator_next(NULL, place, error));
+    REJECTED(PLACE, sastaotp_order_iterator_next(iterator, NULL, error));
 }
 
 static void queues(const sastaotp_client *client, const sastaotp_queue *queue) {
@@ -161,24 +197,24 @@ static void queues(const sastaotp_client *client, const sastaotp_queue *queue) {
     sastaotp_completion *completions[1];
     uint64_t ticket = 7;
     size_t count = 7;
-    REFUSED_INTO(sastaotp_queue, "client", sastaotp_queue_new(NULL, place, error));
-    REFUSED(PLACE, sastaotp_queue_new(client, NULL, error));
-    REFUSED_INTO(sastaotp_queue, "client", sastaotp_queue_new_with_workers(NULL, 1, place, error));
-    REFUSED(PLACE, sastaotp_queue_new_with_workers(client, 1, NULL, error));
-    REFUSED("queue", sastaotp_queue_submit(NULL, operation, &ticket, error));
+    REJECTED_INTO(sastaotp_queue, "client", sastaotp_queue_new(NULL, place, error));
+    REJECTED(PLACE, sastaotp_queue_new(client, NULL, error));
+    REJECTED_INTO(sastaotp_queue, "client", sastaotp_queue_new_with_workers(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_queue_new_with_workers(client, 1, NULL, error));
+    REJECTED("queue", sastaotp_queue_submit(NULL, operation, &ticket, error));
     CHECK_INT(ticket, 0);
-    REFUSED("operation", sastaotp_queue_submit(queue, NULL, &ticket, error));
-    REFUSED("ticket", sastaotp_queue_submit(queue, operation, NULL, error));
-    REFUSED("queue", sastaotp_queue_take(NULL, completions, 1, 0, &count, error));
+    REJECTED("operation", sastaotp_queue_submit(queue, NULL, &ticket, error));
+    REJECTED("ticket", sastaotp_queue_submit(queue, operation, NULL, error));
+    REJECTED("queue", sastaotp_queue_take(NULL, completions, 1, 0, &count, error));
     CHECK_INT(count, 0);
-    REFUSED("completions", sastaotp_queue_take(queue, NULL, 1, 0, &count, error));
-    REFUSED("count", sastaotp_queue_take(queue, completions, 1, 0, NULL, error));
-    REFUSED_INTO(sastaotp_completion, "queue", sastaotp_queue_join(NULL, 1, 0, place, error));
-    REFUSED(PLACE, sastaotp_queue_join(queue, 1, 0, NULL, error));
+    REJECTED("completions", sastaotp_queue_take(queue, NULL, 1, 0, &count, error));
+    REJECTED("count", sastaotp_queue_take(queue, completions, 1, 0, NULL, error));
+    REJECTED_INTO(sastaotp_completion, "queue", sastaotp_queue_join(NULL, 1, 0, place, error));
+    REJECTED(PLACE, sastaotp_queue_join(queue, 1, 0, NULL, error));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
 }
 
-void null_arguments_are_refused(void) {
+void null_arguments_are_rejected(void) {
     sastaotp_error *error = NULL;
     sastaotp_config *config = sandbox_config();
     sastaotp_client *client = sandbox_client();

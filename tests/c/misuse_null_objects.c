@@ -1,8 +1,8 @@
-/* Every accessor and every free, asked about NULL: the header says what each gives. */
+/* Every getter and every free with NULL: the header states the result of each. */
 #include "check.h"
 #include "misuse.h"
 
-void null_objects_have_nothing(void) {
+void getters_accept_null_objects(void) {
     int64_t micros = 7;
     uint64_t large = 7;
     uint32_t small = 7;

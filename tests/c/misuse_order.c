@@ -1,11 +1,11 @@
-/* Objects that hang together, freed in every order, with what is left used in between. */
+/* Related objects, freed in every order, with the remaining ones used in between. */
 #include "check.h"
 #include "misuse.h"
 #include "sandbox.h"
 
 enum { CONFIG, REQUEST, CANCEL, CLIENT, HANDLE, NUMBER, NUMBER_HANDLE, OBJECTS };
 
-/* The settings, what was made of them, and what was made of that. */
+/* A config, a client made from it, and objects made from the client. */
 typedef struct family {
     sastaotp_config *config;
     sastaotp_number_request *request;
@@ -17,7 +17,9 @@ typedef struct family {
 
 static family family_new(void) {
     sastaotp_error *error = NULL;
-    family of = {.config = sandbox_config(), .request = sandbox_request("zz_never"), .cancel = sastaotp_cancel_token_new()};
+    family of = {.config = sandbox_config(),
+                 .request = sandbox_request("zz_never"),
+                 .cancel = sastaotp_cancel_token_new()};
     WORKS(sastaotp_config_set_budget(of.config, 500 * SASTAOTP_RUPEE, &error));
     WORKS(sastaotp_client_new(of.config, &of.client, &error));
     WORKS(sastaotp_client_with_cancel(of.client, of.cancel, &of.handle, &error));
@@ -40,7 +42,7 @@ static void family_free(family *of, int which) {
     }
 }
 
-/* Uses whatever lives, without the service. */
+/* Uses the objects that live, without the service. */
 static void family_use(const family *of) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = NULL;
@@ -49,7 +51,8 @@ static void family_use(const family *of) {
     if (of->alive[CONFIG]) WORKS(sastaotp_config_set_timeout_ms(of->config, 1000, &error));
     if (of->alive[REQUEST]) WORKS(sastaotp_number_request_set_country(of->request, "22", &error));
     if (of->alive[CANCEL]) CHECK(!sastaotp_cancel_token_is_triggered(of->cancel));
-    if (of->alive[CLIENT]) CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
+    if (of->alive[CLIENT])
+        CHECK(sastaotp_client_budget_left(of->client, &left) && left == 500 * SASTAOTP_RUPEE);
     if (of->alive[HANDLE]) {
         WORKS(sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
         sastaotp_client_free(client);
@@ -62,12 +65,13 @@ static void family_use(const family *of) {
     }
 }
 
-/* Asks the service through whatever lives. */
-static void family_ask(const family *of) {
+/* Calls the service through the objects that live. */
+static void family_call(const family *of) {
     sastaotp_error *error = NULL;
     sastaotp_balance *balance = NULL;
     sastaotp_activation_status *state = NULL;
-    const sastaotp_client *clients[] = {of->alive[CLIENT] ? of->client : NULL, of->alive[HANDLE] ? of->handle : NULL};
+    const sastaotp_client *clients[] = {of->alive[CLIENT] ? of->client : NULL,
+                                        of->alive[HANDLE] ? of->handle : NULL};
     for (size_t at = 0; at < 2; at++) {
         if (clients[at] == NULL) continue;
         WORKS(sastaotp_client_get_balance(clients[at], &balance, &error));
@@ -78,12 +82,13 @@ static void family_ask(const family *of) {
         sastaotp_error_free(error);
     }
     if (of->alive[NUMBER_HANDLE]) {
-        FAILS(sastaotp_activation_get_status(of->number_handle, &state, &error), SASTAOTP_NOT_FOUND);
+        FAILS(sastaotp_activation_get_status(of->number_handle, &state, &error),
+              SASTAOTP_NOT_FOUND);
         sastaotp_error_free(error);
     }
 }
 
-/* The next order in the sense of a dictionary; 0 after the last. */
+/* Advances to the next permutation in lexicographic order; returns 0 after the last. */
 static int next_order(int *order) {
     int at = OBJECTS - 2, other = OBJECTS - 1;
     while (at >= 0 && order[at] > order[at + 1]) at--;
@@ -100,7 +105,7 @@ static int next_order(int *order) {
     return 1;
 }
 
-void every_order_of_freeing(void) {
+void objects_may_be_freed_in_any_order(void) {
     int order[OBJECTS], orders = 0;
     for (int at = 0; at < OBJECTS; at++) order[at] = at;
     do {
@@ -108,7 +113,7 @@ void every_order_of_freeing(void) {
         for (int at = 0; at < OBJECTS; at++) {
             family_free(&of, order[at]);
             family_use(&of);
-            if (orders % 100 == 0) family_ask(&of);
+            if (orders % 100 == 0) family_call(&of);
         }
         orders++;
     } while (next_order(order));
@@ -116,10 +121,11 @@ void every_order_of_freeing(void) {
     printf("misuse: %d orders of freeing 7 objects\n", orders);
 }
 
-void what_a_client_made_outlives_it(void) {
+void results_outlive_their_client(void) {
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
-    sastaotp_number_request *request = sandbox_request("zz_multi"), *none = sandbox_request("zz_nonumbers");
+    sastaotp_number_request *request = sandbox_request("zz_multi"),
+                            *none = sandbox_request("zz_nonumbers");
     sastaotp_lease *lease = NULL;
     sastaotp_order_iterator *iterator = NULL;
     sastaotp_services *services = NULL;
@@ -155,7 +161,8 @@ void what_a_client_made_outlives_it(void) {
     CHECK_TEXT(sastaotp_order_service(order), "zz_multi");
     sastaotp_sms *sms = NULL;
     sastaotp_settlement *settlement = NULL;
-    WORKS(sastaotp_activation_wait_for_code(sastaotp_lease_activation(lease), 1000, NULL, &sms, &error));
+    WORKS(sastaotp_activation_wait_for_code(sastaotp_lease_activation(lease), 1000, NULL, &sms,
+                                            &error));
     WORKS(sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     sastaotp_lease_free(lease);
     CHECK_TEXT(sastaotp_sms_code(sastaotp_settlement_code(settlement)), sastaotp_sms_code(sms));

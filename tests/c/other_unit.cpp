@@ -1,10 +1,10 @@
-// A second unit that includes the header: what it defines must be the same as in the first.
+// A second translation unit that includes the header: its definitions must equal the first's.
 
 #include <sastaotp.hpp>
 
-sastaotp::amount balance_seen_elsewhere(const sastaotp::client &client);
+sastaotp::amount balance_read_in_other_unit(const sastaotp::client &client);
 
-sastaotp::amount balance_seen_elsewhere(const sastaotp::client &client) {
+sastaotp::amount balance_read_in_other_unit(const sastaotp::client &client) {
     try {
         client.activation("not an id");
     } catch (const sastaotp::error &) {

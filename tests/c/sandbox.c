@@ -1,3 +1,4 @@
+/* See sandbox.h. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "sandbox.h"
@@ -26,7 +27,7 @@ const char *sandbox_url(void) {
     return base_url;
 }
 
-/* Reads what is left of a connection. */
+/* Reads until the end of a connection. */
 static char *read_all(int fd) {
     size_t length = 0, room = 65536;
     char *text = malloc(room);
@@ -47,7 +48,7 @@ static char *read_all(int fd) {
     return text;
 }
 
-char *sandbox_ask(const char *call, const char *body) {
+char *sandbox_call(const char *call, const char *body) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -57,7 +58,8 @@ char *sandbox_ask(const char *call, const char *body) {
     int length = snprintf(request, sizeof request,
                           "%s /_sandbox/%s HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-API-Key: %s\r\n"
                           "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                          body ? "POST" : "GET", call, port, current_key, body ? strlen(body) : 0, body ? body : "");
+                          body ? "POST" : "GET", call, port, current_key, body ? strlen(body) : 0,
+                          body ? body : "");
     CHECK(length > 0 && (size_t)length < sizeof request);
     CHECK(send(fd, request, (size_t)length, MSG_NOSIGNAL) == length);
     char *reply = read_all(fd);
@@ -65,7 +67,7 @@ char *sandbox_ask(const char *call, const char *body) {
     char *content = strstr(reply, "\r\n\r\n");
     if (strncmp(reply, "HTTP/1.1 200 ", 13) != 0 || content == NULL) {
         fprintf(stderr, "%s %s: %s\n", call, body ? body : "", reply);
-        CHECK(!"the control call works");
+        CHECK(!"the control call succeeds");
         return NULL;
     }
     memmove(reply, content + 4, strlen(content + 4) + 1);
@@ -73,7 +75,7 @@ char *sandbox_ask(const char *call, const char *body) {
 }
 
 void sandbox_do(const char *call, const char *body) {
-    free(sandbox_ask(call, body));
+    free(sandbox_call(call, body));
 }
 
 void sandbox_begin(const char *key) {
@@ -83,7 +85,7 @@ void sandbox_begin(const char *key) {
 }
 
 size_t sandbox_requests(const char *action) {
-    char part[64], *log = sandbox_ask("log", NULL);
+    char part[64], *log = sandbox_call("log", NULL);
     snprintf(part, sizeof part, action ? "\"action\":\"%s\"" : "\"action\":", action);
     size_t count = 0;
     for (const char *at = strstr(log, part); at != NULL; at = strstr(at + 1, part)) count++;

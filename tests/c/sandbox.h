@@ -1,25 +1,27 @@
-/* The sandbox, asked over plain sockets of the tests' own, so that the library is not its own witness. */
+/* Controls the sandbox through plain sockets, so that the tests do not depend on the library. */
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
 #include <sastaotp.h>
 #include <stddef.h>
 
-/* Takes the address that sastaotp-sandbox printed. */
+/* Sets the URL that sastaotp-sandbox printed. */
 void sandbox_open(const char *url);
 const char *sandbox_url(void);
 
-/* What follows is about this key, whose wallet, orders, faults and log begin anew. One thread only. */
+/* Selects the API key for the functions below and resets its wallet, orders, faults and log. Call
+ * it from one thread only. */
 void sandbox_begin(const char *key);
 
-/* Makes a control call that must work, on the key; without a body it reads. The reply is yours: free. */
-char *sandbox_ask(const char *call, const char *body);
+/* Makes a control call, which must succeed: a POST if there is a body, otherwise a GET. The caller
+ * frees the reply. */
+char *sandbox_call(const char *call, const char *body);
 void sandbox_do(const char *call, const char *body);
 
-/* How many requests the service saw: of one action, or of all where that is NULL. */
+/* Returns the number of requests that the service received: of one action, or all if it is NULL. */
 size_t sandbox_requests(const char *action);
 
-/* A client with the key, and a request for a service in India for 100 rupees at most. */
+/* Settings and a client with the key; a request for a service in India for at most 100 rupees. */
 sastaotp_config *sandbox_config(void);
 sastaotp_client *sandbox_client(void);
 sastaotp_number_request *sandbox_request(const char *service);

@@ -1,19 +1,37 @@
-/* The JSON of results: it is JSON, and shows what the service adds. */
+/* The JSON of results: it is valid, and its raw contains fields that the service adds. */
 #include "json.h"
 
 #include "check.h"
 #include "sandbox.h"
 #include "suite.h"
 
-/* The tests' own reader of JSON must know what is none. */
-void the_reader_of_json(void) {
-    static const char *const good[] = {"{}", " [1, -0.5e+3, \"\\u00e9\\n\", true,null ] ", "{\"a\":{\"b\":[]}}",
-                                       "\"\xc3\xa9\""};
-    static const char *const bad[] = {"", "{", "{}x", "[1,]", "{\"a\"}", "{a:1}", "01", "1.", "\"\x01\"", "\"\\x\"",
-                                      "\"\\u12\"", "\"\xff\"", "\"\xed\xa0\x80\"", "nul", "'a'", "[1 2]",
-                                      "{\"a\":1,}", "\"open"};
-    for (size_t at = 0; at < sizeof good / sizeof *good; at++) CHECK(json_is_valid(good[at]));
-    for (size_t at = 0; at < sizeof bad / sizeof *bad; at++) CHECK(!json_is_valid(bad[at]));
+/* The JSON reader of the tests themselves. */
+void json_reader_rejects_invalid_json(void) {
+    static const char *const valid[] = {"{}", " [1, -0.5e+3, \"\\u00e9\\n\", true,null ] ",
+                                        "{\"a\":{\"b\":[]}}", "\"\xc3\xa9\""};
+    static const char *const invalid[] = {"",
+                                          "{",
+                                          "{}x",
+                                          "[1,]",
+                                          "{\"a\"}",
+                                          "{a:1}",
+                                          "01",
+                                          "1.",
+                                          "\"\x01\"",
+                                          "\"\\x\"",
+                                          "\"\\u12\"",
+                                          "\"\xff\"",
+                                          "\"\xed\xa0\x80\"",
+                                          "nul",
+                                          "'a'",
+                                          "[1 2]",
+                                          "{\"a\":1,}",
+                                          "\"open"};
+    for (size_t row = 0; row < sizeof valid / sizeof *valid; row++)
+        CHECK(json_is_valid(valid[row]));
+    for (size_t row = 0; row < sizeof invalid / sizeof *invalid; row++) {
+        CHECK(!json_is_valid(invalid[row]));
+    }
     CHECK(json_is(json_member(json_member("{\"x\":[{\"a\":1}],\"a\":{\"b\":2}}", "a"), "b"), "2"));
     CHECK(json_member("{\"x\":{\"a\":1}}", "a") == NULL && json_member("[1]", "a") == NULL);
     const char *name = NULL, *list = "[ 1 , [2] ]", *first = json_step(list, NULL, &name);
@@ -22,7 +40,7 @@ void the_reader_of_json(void) {
     CHECK(json_is(json_step("{ \"a\" : 3}", NULL, &name), "3") && json_is(name, "\"a\""));
 }
 
-/* The JSON of one call of each kind, copied. */
+/* Copies a valid JSON text. */
 static char *copy_of(const char *json) {
     CHECK(json_is_valid(json));
     char *copy = malloc(strlen(json) + 1);
@@ -30,8 +48,8 @@ static char *copy_of(const char *json) {
     return strcpy(copy, json);
 }
 
-/* One call with a reply of its own: the JSON that a type gives of it. */
-#define ONE(name, type, call, json_of)                                          \
+/* A function that makes one call and returns a copy of its result's JSON. */
+#define CALL(name, type, call, json_of)                                          \
     static char *name(const sastaotp_client *client, const char *id) {          \
         sastaotp_error *error = NULL;                                           \
         type *result = NULL;                                                    \
@@ -42,22 +60,25 @@ static char *copy_of(const char *json) {
         return copy;                                                            \
     }
 
-ONE(of_balance, sastaotp_balance, sastaotp_client_get_balance(client, &result, &error), sastaotp_balance_json(result))
-ONE(of_services, sastaotp_services, sastaotp_client_get_services(client, NULL, &result, &error),
+CALL(of_balance, sastaotp_balance, sastaotp_client_get_balance(client, &result, &error),
+     sastaotp_balance_json(result))
+CALL(of_services, sastaotp_services, sastaotp_client_get_services(client, NULL, &result, &error),
     sastaotp_services_json(result))
-ONE(of_prices, sastaotp_prices, sastaotp_client_get_prices(client, "tg", NULL, &result, &error),
+CALL(of_prices, sastaotp_prices, sastaotp_client_get_prices(client, "tg", NULL, &result, &error),
     sastaotp_prices_json(result))
-ONE(of_countries, sastaotp_countries, sastaotp_client_get_countries(client, &result, &error),
+CALL(of_countries, sastaotp_countries, sastaotp_client_get_countries(client, &result, &error),
     sastaotp_countries_json(result))
-ONE(of_orders, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &result, &error),
+CALL(of_orders, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &result, &error),
     sastaotp_orders_json(result))
-ONE(of_order, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &result, &error),
+CALL(of_order, sastaotp_orders, sastaotp_client_get_orders(client, 5, 1, NULL, &result, &error),
     sastaotp_order_json(sastaotp_orders_get(result, 0)))
-ONE(of_state, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error), sastaotp_activation_status_json(result))
-ONE(of_sms, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error),
+CALL(of_status, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error),
+     sastaotp_activation_status_json(result))
+CALL(of_sms, sastaotp_activation_status, sastaotp_client_get_status(client, id, &result, &error),
     sastaotp_sms_json(sastaotp_activation_status_sms(result)))
-ONE(of_change, sastaotp_status_change, sastaotp_client_set_status(client, id, SASTAOTP_SET_SMS_SENT, &result, &error),
-    sastaotp_status_change_json(result))
+CALL(of_change, sastaotp_status_change,
+     sastaotp_client_set_status(client, id, SASTAOTP_SET_SMS_SENT, &result, &error),
+     sastaotp_status_change_json(result))
 
 static char *of_purchase(const sastaotp_client *client, const char *id) {
     sastaotp_activation *number = sandbox_buy(client, "zz_never");
@@ -82,45 +103,59 @@ static char *of_settlement(const sastaotp_client *client, const char *id) {
 #define NEW "\\\"brand_new\\\":1"
 #define Q(name) "\\\"" name "\\\""
 
-void fields_that_the_service_adds(void) {
+void raw_contains_new_fields(void) {
     static const struct {
         const char *action, *body;
         char *(*json)(const sastaotp_client *, const char *);
     } rows[] = {
         {"getBalance", "{" Q("status") ":" Q("OK") "," Q("balance") ":5," NEW "}", of_balance},
-        {"getServicesList", "{" Q("services") ":{" Q("tg") ":{" Q("name") ":" Q("T") "}}," NEW "}", of_services},
-        {"getPrices", "{" Q("status") ":" Q("OK") "," Q("data") ":{" Q("22") ":{" Q("tg") ":{" Q("cost") ":1}}},"
-         NEW "}", of_prices},
-        {"getCountries", "{" Q("countries") ":{" Q("22") ":{" Q("name") ":" Q("India") "}}," NEW "}", of_countries},
+        {"getServicesList", "{" Q("services") ":{" Q("tg") ":{" Q("name") ":" Q("T") "}}," NEW "}",
+         of_services},
+        {"getPrices",
+         "{" Q("status") ":" Q("OK") "," Q("data") ":{" Q("22") ":{" Q("tg") ":{" Q(
+             "cost") ":1}}}," NEW "}",
+         of_prices},
+        {"getCountries",
+         "{" Q("countries") ":{" Q("22") ":{" Q("name") ":" Q("India") "}}," NEW "}", of_countries},
         {"getOrders", "{" Q("status") ":" Q("OK") "," Q("orders") ":[]," NEW "}", of_orders},
-        {"getOrders", "{" Q("status") ":" Q("OK") "," Q("orders") ":[{" Q("order_id") ":1," NEW "}]}", of_order},
-        {"getStatus", "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("STATUS_WAIT_CODE") "," NEW "}", of_state},
-        {"getStatus", "{" Q("status") ":" Q("OK") "," Q("sms") ":{" Q("code") ":" Q("1234") "," Q("text") ":" Q("t") ","
-         NEW "}}", of_sms},
-        {"setStatus", "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("ACCESS_READY") "," NEW "}", of_change},
-        {"setStatus", "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("ACCESS_ACTIVATION") "," NEW "}", of_settlement},
-        {"getNumber", "{" Q("status") ":" Q("OK") "," Q("activation_id") ":" Q("7") "," Q("number") ":" Q("917") ","
-         Q("price") ":1," NEW "}", of_purchase},
+        {"getOrders",
+         "{" Q("status") ":" Q("OK") "," Q("orders") ":[{" Q("order_id") ":1," NEW "}]}", of_order},
+        {"getStatus",
+         "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("STATUS_WAIT_CODE") "," NEW "}", of_status},
+        {"getStatus",
+         "{" Q("status") ":" Q("OK") "," Q("sms") ":{" Q("code") ":" Q("1234") "," Q("text") ":" Q(
+             "t") "," NEW "}}",
+         of_sms},
+        {"setStatus", "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("ACCESS_READY") "," NEW "}",
+         of_change},
+        {"setStatus",
+         "{" Q("status") ":" Q("OK") "," Q("raw") ":" Q("ACCESS_ACTIVATION") "," NEW "}",
+         of_settlement},
+        {"getNumber",
+         "{" Q("status") ":" Q("OK") "," Q("activation_id") ":" Q("7") "," Q("number") ":" Q(
+             "917") "," Q("price") ":1," NEW "}",
+         of_purchase},
     };
     sastaotp_client *client = sandbox_client();
     sastaotp_activation *number = sandbox_buy(client, "zz_never");
     for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
         char fault[512];
-        snprintf(fault, sizeof fault, "{\"match\":{\"action\":\"%s\"},\"fault\":\"H09\",\"times\":2,\"body\":\"%s\"}",
+        snprintf(fault, sizeof fault,
+                 "{\"match\":{\"action\":\"%s\"},\"fault\":\"H09\",\"times\":2,\"body\":\"%s\"}",
                  rows[row].action, rows[row].body);
         sandbox_do("faults", fault);
         char *json = rows[row].json(client, sastaotp_activation_id(number));
         if (!json_is(json_member(json_member(json, "raw"), "brand_new"), "1")) {
             fprintf(stderr, "%s: %s\n", rows[row].action, json);
-            CHECK(!"the new field stands under raw");
+            CHECK(!"raw contains the new field");
         }
         free(json);
         sandbox_do("faults", "{\"clear\":true}");
     }
     sastaotp_balance *balance = NULL;
     sastaotp_error *error = NULL;
-    sandbox_do("faults", "{\"fault\":\"H09\",\"body\":\"{" Q("status") ":" Q("OK") "," Q("balance") ":5,"
-                         Q("currency") ":" Q("a\\\\u0000b") "}\"}");
+    sandbox_do("faults", "{\"fault\":\"H09\",\"body\":\"{" Q("status") ":" Q("OK") "," Q(
+                             "balance") ":5," Q("currency") ":" Q("a\\\\u0000b") "}\"}");
     WORKS(sastaotp_client_get_balance(client, &balance, &error));
     CHECK_TEXT(sastaotp_balance_currency(balance), "a\xef\xbf\xbd" "b");
     CHECK(json_is_valid(sastaotp_balance_json(balance)));

@@ -1,4 +1,4 @@
-/* The queue: operations in, completions out, and a descriptor for event loops. */
+/* The queue: its file descriptor, cancellation, threads, and the order of freeing. */
 #define _POSIX_C_SOURCE 200809L
 
 #include <dirent.h>
@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "check.h"
+#include "counter.h"
 #include "json.h"
 #include "sandbox.h"
 #include "suite.h"
@@ -29,7 +30,7 @@ static uint64_t submit(const sastaotp_queue *queue, const char *operation) {
     return ticket;
 }
 
-static sastaotp_completion *joined(const sastaotp_queue *queue, uint64_t ticket) {
+static sastaotp_completion *join(const sastaotp_queue *queue, uint64_t ticket) {
     sastaotp_error *error = NULL;
     sastaotp_completion *completion = NULL;
     WORKS(sastaotp_queue_join(queue, ticket, SOON_MS, &completion, &error));
@@ -38,9 +39,9 @@ static sastaotp_completion *joined(const sastaotp_queue *queue, uint64_t ticket)
     return completion;
 }
 
-/* What comes of an operation that must work; yours: free. */
-static char *done(const sastaotp_queue *queue, const char *operation) {
-    sastaotp_completion *completion = joined(queue, submit(queue, operation));
+/* Runs an operation that must succeed; returns its result, which the caller frees. */
+static char *result_of(const sastaotp_queue *queue, const char *operation) {
+    sastaotp_completion *completion = join(queue, submit(queue, operation));
     const sastaotp_error *failure = sastaotp_completion_error(completion);
     check_context = failure ? sastaotp_error_message(failure) : operation;
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_OK);
@@ -53,27 +54,28 @@ static char *done(const sastaotp_queue *queue, const char *operation) {
     return json;
 }
 
-static void is_done(const sastaotp_queue *queue, const char *operation) {
-    free(done(queue, operation));
+static void run(const sastaotp_queue *queue, const char *operation) {
+    free(result_of(queue, operation));
 }
 
-/* An operation on an activation. */
-static const char *on(const char *op, const char *id, const char *more) {
+/* The JSON of an operation on an activation. */
+static const char *operation_on(const char *op, const char *id, const char *more) {
     static char text[256];
     snprintf(text, sizeof text, "{\"op\":\"%s\",\"id\":\"%s\"%s}", op, id, more);
     return text;
 }
 
-static const char *buying(const char *service) {
+static const char *purchase_of(const char *service) {
     static char text[256];
     snprintf(text, sizeof text,
-             "{\"op\":\"get_number\",\"service\":\"%s\",\"country\":\"22\",\"max_price\":\"100\"}", service);
+             "{\"op\":\"get_number\",\"service\":\"%s\",\"country\":\"22\",\"max_price\":\"100\"}",
+             service);
     return text;
 }
 
-/* Buys a number, and copies its id. */
-static void bought(const sastaotp_queue *queue, const char *service, char id[65]) {
-    char *json = done(queue, buying(service));
+/* Buys a number and copies its id. */
+static void buy(const sastaotp_queue *queue, const char *service, char id[65]) {
+    char *json = result_of(queue, purchase_of(service));
     const char *value = json_member(json, "id");
     CHECK(value != NULL && sscanf(value, "\"%64[^\"]\"", id) == 1);
     free(json);
@@ -101,118 +103,20 @@ static int threads(void) {
     return count;
 }
 
-/* Frees a queue, which takes no time, and waits for its workers, which takes less than a second. */
+/* Frees a queue, which returns immediately, and waits for its workers, which end within a second.
+ */
 static void queue_ends(sastaotp_queue *queue, int threads_before) {
     long long begun = now_ms();
     sastaotp_queue_free(queue);
     long long freed = now_ms();
-    CHECK(freed - begun < 500);
+    CHECK(freed - begun < at_most_ms(500));
     while (threads() > threads_before) {
-        CHECK(now_ms() - freed < 5000);
+        CHECK(now_ms() - freed < at_most_ms(5000));
         sleep_ms(10);
     }
 }
 
-void a_number_goes_through_a_queue(void) {
-    int before = threads();
-    sastaotp_client *client = sandbox_client();
-    sastaotp_queue *queue = queue_of(client);
-    CHECK_INT(threads(), before);
-    char id[65], *json = done(queue, buying("zz_multi"));
-    CHECK_HOLDS(json_member(json, "phone_number"), "\"91");
-    CHECK(json_is(json_member(json, "price_micros"), "10000000") && json_member(json, "expires_at_ms") != NULL);
-    const char *purchase = json_member(json, "purchase");
-    CHECK_HOLDS(purchase, "\"raw\"");
-    CHECK(json_is(json_member(purchase, "service"), "\"zz_multi\""));
-    CHECK(sscanf(json_member(json, "id"), "\"%64[^\"]\"", id) == 1);
-    free(json);
-
-    json = done(queue, on("wait_for_code", id, ",\"timeout_ms\":20000"));
-    char code[65], again[65];
-    CHECK(sscanf(json_member(json, "code"), "\"%64[^\"]\"", code) == 1);
-    CHECK_HOLDS(json_member(json, "text"), code);
-    CHECK(json_is(json_member(json, "is_repeat"), "false") && json_member(json, "raw") != NULL);
-    free(json);
-    is_done(queue, on("request_next_code", id, ""));
-    /* The queue knows which code came before. */
-    json = done(queue, on("wait_for_code", id, ",\"timeout_ms\":20000"));
-    CHECK(sscanf(json_member(json, "code"), "\"%64[^\"]\"", again) == 1);
-    CHECK(strcmp(code, again) != 0);
-    free(json);
-    json = done(queue, on("settle", id, ",\"on_too_early\":\"wait\""));
-    CHECK(json_is(json_member(json, "state"), "\"completed\""));
-    free(json);
-    CHECK_INT(sastaotp_queue_open_count(queue), 0);
-    queue_ends(queue, before);
-    sastaotp_client_free(client);
-    sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
-}
-
-/* Copies an intent. */
-static void prepared(const sastaotp_queue *queue, const char *service, char intent[1024]) {
-    char text[128];
-    snprintf(text, sizeof text, "{\"op\":\"intend\",\"service\":\"%s\",\"max_price_micros\":100000000}", service);
-    char *json = done(queue, text);
-    CHECK(strlen(json) < 1024);
-    strcpy(intent, json);
-    free(json);
-}
-
-void every_operation_has_json(void) {
-    static const char *const reads[] = {
-        "{\"op\":\"get_balance\"}",
-        "{\"op\":\"get_services\"}",
-        " {\"service\":\"tg\", \"op\":\"get_services\"} ",
-        "{\"op\":\"get_prices\",\"service\":\"tg\",\"country\":\"22\"}",
-        "{\"op\":\"get_countries\"}",
-        "{\"op\":\"find_country\",\"name\":\"india\"}",
-        "{\"op\":\"get_orders\"}",
-        "{\"op\":\"get_orders\",\"limit\":1,\"page\":1,\"status\":\"pending\"}",
-        "{\"op\":\"unclaimed\"}",
-        "{\"op\":\"budget_left\"}",
-    };
-    int before = threads();
-    sastaotp_error *error = NULL;
-    sastaotp_client *client = sandbox_client();
-    sastaotp_queue *queue = queue_of(client);
-    for (size_t at = 0; at < sizeof reads / sizeof *reads; at++) is_done(queue, reads[at]);
-    char id[65], intent[1024], operation[1200];
-    prepared(queue, "zz_multi", intent);
-    /* What an operation gives is what the calls take. */
-    sastaotp_intent *read = NULL;
-    WORKS(sastaotp_intent_from_json(intent, &read, &error));
-    CHECK_TEXT(sastaotp_intent_json(read), intent);
-    sastaotp_intent_free(read);
-    snprintf(operation, sizeof operation, "{\"op\":\"buy\",\"intent\":%s}", intent);
-    char *json = done(queue, operation);
-    CHECK(sscanf(json_member(json, "id"), "\"%64[^\"]\"", id) == 1);
-    free(json);
-    is_done(queue, on("mark_sms_sent", id, ""));
-    is_done(queue, on("get_status", id, ""));
-    is_done(queue, on("set_status", id, ",\"status\":3"));
-    is_done(queue, on("complete", id, ""));
-    json = done(queue, on("reget_number", id, ""));
-    CHECK(sscanf(json_member(json, "id"), "\"%64[^\"]\"", id) == 1);
-    free(json);
-    json = done(queue, on("cancel", id, ""));
-    CHECK(json_is(json_member(json, "state"), "\"cancelled\""));
-    free(json);
-    prepared(queue, "zz_lost_reply", intent);
-    snprintf(operation, sizeof operation, "{\"op\":\"buy\",\"intent\":%s}", intent);
-    sastaotp_completion *lost = joined(queue, submit(queue, operation));
-    CHECK_TEXT(sastaotp_intent_json(sastaotp_error_intent(sastaotp_completion_error(lost))), intent);
-    sastaotp_completion_free(lost);
-    snprintf(operation, sizeof operation, "{\"op\":\"reconcile\",\"intent\":%s}", intent);
-    json = done(queue, operation);
-    CHECK(json_is(json_member(json, "complete"), "true"));
-    CHECK_HOLDS(json_member(json, "candidates"), "\"zz_lost_reply\"");
-    free(json);
-    queue_ends(queue, before);
-    sastaotp_client_free(client);
-    sandbox_do("assert", "{\"charges\":3,\"refunds\":1}");
-}
-
-/* Whether the descriptor is readable within a time. */
+/* Whether the file descriptor becomes readable within a time. */
 static int readable(const sastaotp_queue *queue, int timeout_ms) {
     struct pollfd one = {.fd = sastaotp_queue_fd(queue), .events = POLLIN};
     int ready = poll(&one, 1, timeout_ms);
@@ -220,7 +124,7 @@ static int readable(const sastaotp_queue *queue, int timeout_ms) {
     return ready;
 }
 
-static size_t taken(const sastaotp_queue *queue, size_t capacity, uint32_t timeout_ms) {
+static size_t take(const sastaotp_queue *queue, size_t capacity, uint32_t timeout_ms) {
     sastaotp_error *error = NULL;
     sastaotp_completion *completions[8];
     size_t count = 99;
@@ -230,67 +134,67 @@ static size_t taken(const sastaotp_queue *queue, size_t capacity, uint32_t timeo
     return count;
 }
 
-void a_descriptor_tells_of_completions(void) {
+void fd_is_readable_while_completions_wait(void) {
     int before = threads();
     sastaotp_error *error = NULL;
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
     sastaotp_completion *completion = NULL;
     CHECK(!readable(queue, 0));
-    CHECK_INT(taken(queue, 8, 0), 0);
-    CHECK_INT(taken(queue, 8, 50), 0);
+    CHECK_INT(take(queue, 8, 0), 0);
+    CHECK_INT(take(queue, 8, 50), 0);
     uint64_t tickets[3];
     for (size_t at = 0; at < 3; at++) tickets[at] = submit(queue, "{\"op\":\"budget_left\"}");
     while (sastaotp_queue_open_count(queue) > 0) sleep_ms(1);
     CHECK(tickets[0] != tickets[1] && tickets[1] != tickets[2] && tickets[2] != tickets[0]);
     CHECK(readable(queue, 0) && readable(queue, 0));
-    CHECK_INT(taken(queue, 0, SOON_MS), 0);
+    CHECK_INT(take(queue, 0, SOON_MS), 0);
     size_t count = 99;
     WORKS(sastaotp_queue_take(queue, &completion, 1, SOON_MS, &count, &error));
     CHECK_INT(count, 1);
     uint64_t first = sastaotp_completion_ticket(completion);
     sastaotp_completion_free(completion);
     CHECK(readable(queue, 0));
-    /* What was taken is gone; what is joined is gone for the descriptor too. */
+    /* A completion is taken or joined only once, and joining clears the descriptor too. */
     completion = (sastaotp_completion *)(void *)&count;
     FAILS(sastaotp_queue_join(queue, first, SOON_MS, &completion, &error), SASTAOTP_CONFIG);
     CHECK(completion == NULL);
-    CHECK_HOLDS(sastaotp_error_message(error), "ticket");
+    CHECK_CONTAINS(sastaotp_error_message(error), "ticket");
     sastaotp_error_free(error);
     error = NULL;
-    sastaotp_completion_free(joined(queue, tickets[0] == first ? tickets[1] : tickets[0]));
+    sastaotp_completion_free(join(queue, tickets[0] == first ? tickets[1] : tickets[0]));
     CHECK(readable(queue, 0));
-    CHECK_INT(taken(queue, 8, SOON_MS), 1);
+    CHECK_INT(take(queue, 8, SOON_MS), 1);
     CHECK(!readable(queue, 0));
 
     char id[65];
-    bought(queue, "zz_never", id);
+    buy(queue, "zz_never", id);
     CHECK(!readable(queue, 0));
-    uint64_t wait = submit(queue, on("wait_for_code", id, ",\"timeout_ms\":60000"));
+    uint64_t wait = submit(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
     CHECK(!readable(queue, 100));
     WORKS(sastaotp_queue_join(queue, wait, 50, &completion, &error));
     CHECK(completion == NULL);
     CHECK_INT(sastaotp_queue_open_count(queue), 1);
-    /* A completion that comes during the poll ends it. */
+    /* A completion that arrives during poll() ends it. */
     submit(queue, "{\"op\":\"get_balance\"}");
     CHECK(readable(queue, SOON_MS));
-    CHECK_INT(taken(queue, 8, 0), 1);
+    CHECK_INT(take(queue, 8, 0), 1);
     CHECK(!readable(queue, 0));
     CHECK(sastaotp_queue_cancel(queue, wait) && readable(queue, 0));
     CHECK(!sastaotp_queue_cancel(queue, wait) && !sastaotp_queue_cancel(queue, UINT64_MAX));
-    completion = joined(queue, wait);
+    completion = join(queue, wait);
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_CANCELLED);
     CHECK_INT(sastaotp_error_charge(sastaotp_completion_error(completion)), SASTAOTP_NOT_CHARGED);
     sastaotp_completion_free(completion);
     CHECK(!readable(queue, 0));
-    is_done(queue, on("cancel", id, ""));
+    run(queue, operation_on("cancel", id, ""));
     queue_ends(queue, before);
     sastaotp_client_free(client);
     sandbox_do("assert", "{\"charges\":1,\"refunds\":1}");
 }
 
-/* Waits for the only unclaimed purchase, and checks that it was made. */
-static void is_listed_as_bought(const sastaotp_client *client) {
+/* Waits until the only unclaimed purchase is bought. */
+static void wait_until_bought(const sastaotp_client *client) {
     for (int tries = 0; tries < 1000; tries++) {
         sastaotp_error *error = NULL;
         sastaotp_unclaimed_list *list = NULL;
@@ -302,28 +206,30 @@ static void is_listed_as_bought(const sastaotp_client *client) {
         CHECK_INT(outcome, SASTAOTP_UNCLAIMED_PENDING);
         sleep_ms(20);
     }
-    CHECK(!"the purchase ends");
+    CHECK(!"the purchase finishes");
 }
 
-/* The reply to the next purchase drips in. */
-static void slow_purchase(const sastaotp_queue *queue, uint64_t *ticket) {
+/* Starts a purchase whose reply arrives slowly. */
+static void submit_slow_purchase(const sastaotp_queue *queue, uint64_t *ticket) {
     size_t before = sandbox_requests("getNumber");
-    sandbox_do("faults", "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"N11\",\"every_ms\":4,\"times\":1}");
-    *ticket = submit(queue, buying("zz_ok"));
+    sandbox_do(
+        "faults",
+        "{\"match\":{\"action\":\"getNumber\"},\"fault\":\"N11\",\"every_ms\":4,\"times\":1}");
+    *ticket = submit(queue, purchase_of("zz_ok"));
     while (sandbox_requests("getNumber") == before) sleep_ms(5);
     sleep_ms(100);
     CHECK_INT(sastaotp_queue_open_count(queue), 1);
 }
 
-void a_cancelled_purchase_of_a_queue_is_listed(void) {
+void a_cancelled_purchase_is_listed(void) {
     int before = threads();
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
     uint64_t ticket = 0;
-    slow_purchase(queue, &ticket);
+    submit_slow_purchase(queue, &ticket);
     CHECK(sastaotp_queue_cancel(queue, ticket));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
-    sastaotp_completion *completion = joined(queue, ticket);
+    sastaotp_completion *completion = join(queue, ticket);
     const sastaotp_error *failure = sastaotp_completion_error(completion);
     CHECK_INT(sastaotp_completion_status(completion), SASTAOTP_CANCELLED);
     CHECK(sastaotp_completion_json(completion) == NULL);
@@ -331,21 +237,21 @@ void a_cancelled_purchase_of_a_queue_is_listed(void) {
     CHECK_INT(sastaotp_error_charge(failure), SASTAOTP_CHARGE_UNKNOWN);
     CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(failure)), "zz_ok");
     sastaotp_completion_free(completion);
-    is_listed_as_bought(client);
-    char *json = done(queue, "{\"op\":\"unclaimed\"}");
-    CHECK_HOLDS(json, "\"bought\"");
+    wait_until_bought(client);
+    char *json = result_of(queue, "{\"op\":\"unclaimed\"}");
+    CHECK_CONTAINS(json, "\"bought\"");
     free(json);
     queue_ends(queue, before);
     sastaotp_client_free(client);
     sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
 }
 
-void what_is_no_operation_is_refused(void) {
+void invalid_operations_are_rejected(void) {
     static const struct {
-        const char *operation, *says;
+        const char *operation, *message;
     } rows[] = {
-        {"", "no JSON object"},
-        {"tg", "no JSON object"},
+        {"", "not a JSON object"},
+        {"tg", "not a JSON object"},
         {"{\"op\":\"get_balance\"", "EOF"},
         {"{\"op\":\"get_balance\"}}", "trailing"},
         {"[]", "object"},
@@ -358,12 +264,15 @@ void what_is_no_operation_is_refused(void) {
         {"{\"op\":\"get_balance\",\"id\":\"1\"}", "`id`"},
         {"{\"op\":\"get_number\",\"country\":\"22\"}", "`service`"},
         {"{\"op\":\"get_number\",\"service\":\"tg\",\"contry\":\"22\"}", "`contry`"},
-        {"{\"op\":\"get_number\",\"service\":\"tg\",\"country\":22,\"max_price\":\"80\"}", "`country`"},
+        {"{\"op\":\"get_number\",\"service\":\"tg\",\"country\":22,\"max_price\":\"80\"}",
+         "`country`"},
         {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price\":18.5}", "`max_price`"},
         {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price\":80}", "`max_price`"},
         {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price\":\"18,50\"}", "`max_price`"},
-        {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price_micros\":1.0}", "`max_price_micros`"},
-        {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price\":\"8\",\"max_price\":\"80\"}", "`max_price`"},
+        {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price_micros\":1.0}",
+         "`max_price_micros`"},
+        {"{\"op\":\"get_number\",\"service\":\"tg\",\"max_price\":\"8\",\"max_price\":\"80\"}",
+         "`max_price`"},
         {"{\"op\":\"get_number\",\"service\":\"tg\",\"accept_any_price\":1}", "`accept_any_price`"},
         {"{\"op\":\"wait_for_code\",\"timeout_ms\":1000}", "`id`"},
         {"{\"op\":\"wait_for_code\",\"id\":38496653,\"timeout_ms\":1000}", "`id`"},
@@ -382,7 +291,7 @@ void what_is_no_operation_is_refused(void) {
         uint64_t ticket = 7;
         check_context = rows[row].operation;
         FAILS(sastaotp_queue_submit(queue, rows[row].operation, &ticket, &error), SASTAOTP_CONFIG);
-        CHECK_HOLDS(sastaotp_error_message(error), rows[row].says);
+        CHECK_CONTAINS(sastaotp_error_message(error), rows[row].message);
         CHECK_INT(sastaotp_error_phase(error), SASTAOTP_PHASE_PREPARE);
         CHECK_INT(ticket, 0);
         sastaotp_error_free(error);
@@ -395,79 +304,36 @@ void what_is_no_operation_is_refused(void) {
     CHECK_INT(sandbox_requests(NULL), 0);
 }
 
-void an_operation_that_fails_says_why(void) {
-    static const struct {
-        const char *operation;
-        sastaotp_status status;
-        sastaotp_charge charge;
-        const char *code, *service;
-    } rows[] = {
-        {"{\"op\":\"get_number\",\"service\":\"zz_nonumbers\",\"max_price\":\"80\"}", SASTAOTP_NO_NUMBERS,
-         SASTAOTP_NOT_CHARGED, "NO_NUMBERS", "zz_nonumbers"},
-        {"{\"op\":\"get_number\",\"service\":\"zz_ok\"}", SASTAOTP_CONFIG, SASTAOTP_NOT_CHARGED, NULL, NULL},
-        {"{\"op\":\"get_number\",\"service\":\"zz_sql\",\"accept_any_price\":true}", SASTAOTP_SERVER,
-         SASTAOTP_CHARGE_UNKNOWN, "ERROR_SQL", "zz_sql"},
-        {"{\"op\":\"get_number\",\"service\":\"zz_lost_reply\",\"max_price\":\"80\"}", SASTAOTP_CONNECTION,
-         SASTAOTP_CHARGE_UNKNOWN, NULL, "zz_lost_reply"},
-        {"{\"op\":\"get_status\",\"id\":\"424242\"}", SASTAOTP_NOT_FOUND, SASTAOTP_NOT_CHARGED, NULL, NULL},
-        {"{\"op\":\"settle\",\"id\":\"424242\"}", SASTAOTP_NOT_FOUND, SASTAOTP_NOT_CHARGED, NULL, NULL},
-        {"{\"op\":\"get_orders\",\"limit\":0}", SASTAOTP_CONFIG, SASTAOTP_NOT_CHARGED, NULL, NULL},
-    };
-    int before = threads();
-    sastaotp_error *error = NULL;
-    sastaotp_client *client = sandbox_client();
-    sastaotp_queue *queue = NULL;
-    WORKS(sastaotp_queue_new_with_workers(client, 1, &queue, &error));
-    for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
-        check_context = rows[row].operation;
-        sastaotp_completion *completion = joined(queue, submit(queue, rows[row].operation));
-        const sastaotp_error *failure = sastaotp_completion_error(completion);
-        CHECK_INT(sastaotp_completion_status(completion), rows[row].status);
-        CHECK(sastaotp_completion_json(completion) == NULL);
-        CHECK_INT(sastaotp_error_kind(failure), rows[row].status);
-        CHECK_INT(sastaotp_error_charge(failure), rows[row].charge);
-        if (rows[row].code) CHECK_TEXT(sastaotp_error_code(failure), rows[row].code);
-        if (rows[row].service) {
-            CHECK_TEXT(sastaotp_intent_service(sastaotp_error_intent(failure)), rows[row].service);
-        }
-        CHECK(strlen(sastaotp_error_message(failure)) > 10 && json_is_valid(sastaotp_error_json(failure)));
-        sastaotp_completion_free(completion);
-    }
-    check_context = NULL;
-    CHECK(threads() <= before + 2);
-    queue_ends(queue, before);
-    sastaotp_client_free(client);
-    sandbox_do("assert", "{\"charges\":2,\"refunds\":0}");
-}
-
 enum { SUBMITTERS = 8, TAKERS = 3, EACH = 40 };
 
-/* The tickets that were given and those that came back; one row for each thread. */
+/* The tickets that were submitted and taken; one row for each thread. */
 static const sastaotp_queue *shared_queue;
-static uint64_t given[SUBMITTERS][EACH], back[TAKERS][SUBMITTERS * EACH];
+static uint64_t submitted[SUBMITTERS][EACH], taken[TAKERS][SUBMITTERS * EACH];
+static counter taken_count = COUNTER;
 
-static void *submits(void *row) {
+static void *submit_each(void *row) {
     uint64_t *tickets = row;
     for (int at = 0; at < EACH; at++) {
-        tickets[at] = submit(shared_queue, at % 8 ? "{\"op\":\"budget_left\"}" : "{\"op\":\"get_balance\"}");
+        tickets[at] =
+            submit(shared_queue, at % 8 ? "{\"op\":\"budget_left\"}" : "{\"op\":\"get_balance\"}");
     }
     return NULL;
 }
 
-/* Takes until nothing came for a while; returns how many. */
-static void *takes(void *row) {
+/* Takes completions until the threads together have all; returns how many this one took. */
+static void *take_each(void *row) {
     uint64_t *tickets = row;
     size_t total = 0, count = 0;
     do {
         sastaotp_error *error = NULL;
         sastaotp_completion *some[5];
-        WORKS(sastaotp_queue_take(shared_queue, some, 5, 3000, &count, &error));
+        WORKS(sastaotp_queue_take(shared_queue, some, 5, 100, &count, &error));
         for (size_t at = 0; at < count; at++) {
             CHECK(json_is_valid(sastaotp_completion_json(some[at])));
             tickets[total++] = sastaotp_completion_ticket(some[at]);
             sastaotp_completion_free(some[at]);
         }
-    } while (count > 0);
+    } while (counter_add(&taken_count, (long long)count) < SUBMITTERS * EACH);
     return (void *)(intptr_t)total;
 }
 
@@ -476,15 +342,17 @@ static int by_number(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
-void eight_threads_submit_while_three_take(void) {
+void threads_share_one_queue(void) {
     enum { ALL = SUBMITTERS * EACH };
     int before = threads();
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
     shared_queue = queue;
     pthread_t submitters[SUBMITTERS], takers[TAKERS];
-    for (int at = 0; at < TAKERS; at++) CHECK_INT(pthread_create(&takers[at], NULL, takes, back[at]), 0);
-    for (int at = 0; at < SUBMITTERS; at++) CHECK_INT(pthread_create(&submitters[at], NULL, submits, given[at]), 0);
+    for (int at = 0; at < TAKERS; at++)
+        CHECK_INT(pthread_create(&takers[at], NULL, take_each, taken[at]), 0);
+    for (int at = 0; at < SUBMITTERS; at++)
+        CHECK_INT(pthread_create(&submitters[at], NULL, submit_each, submitted[at]), 0);
     for (int at = 0; at < SUBMITTERS; at++) CHECK_INT(pthread_join(submitters[at], NULL), 0);
     uint64_t all[ALL];
     size_t total = 0;
@@ -492,14 +360,14 @@ void eight_threads_submit_while_three_take(void) {
         void *count = NULL;
         CHECK_INT(pthread_join(takers[at], &count), 0);
         CHECK(total + (size_t)(intptr_t)count <= ALL);
-        memcpy(all + total, back[at], (size_t)(intptr_t)count * sizeof *all);
+        memcpy(all + total, taken[at], (size_t)(intptr_t)count * sizeof *all);
         total += (size_t)(intptr_t)count;
     }
-    /* Every ticket came back, and none twice. */
+    /* Every ticket is taken exactly once. */
     CHECK_INT(total, ALL);
     qsort(all, ALL, sizeof *all, by_number);
-    qsort(given, ALL, sizeof *all, by_number);
-    CHECK(memcmp(all, given, sizeof all) == 0);
+    qsort(submitted, ALL, sizeof *all, by_number);
+    CHECK(memcmp(all, submitted, sizeof all) == 0);
     for (int at = 1; at < ALL; at++) CHECK(all[at - 1] != all[at]);
     CHECK(!readable(queue, 0));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
@@ -513,13 +381,13 @@ void a_queue_ends_while_connections_hang(void) {
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
     char id[65];
-    bought(queue, "zz_never", id);
+    buy(queue, "zz_never", id);
     sandbox_do("faults", "{\"fault\":\"N10\",\"variant\":\"silent\",\"times\":0}");
     for (int at = 0; at < WAITS; at++) {
-        submit(queue, on("wait_for_code", id, ",\"timeout_ms\":60000"));
+        submit(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
         submit(queue, "{\"op\":\"get_balance\"}");
     }
-    /* A completion that nobody takes goes with the queue. */
+    /* The queue frees a completion that is not taken. */
     CHECK(sastaotp_queue_cancel(queue, submit(queue, "{\"op\":\"get_balance\"}")));
     while (sandbox_requests("getBalance") < WAITS) sleep_ms(10);
     CHECK_INT(sastaotp_queue_open_count(queue), 2 * WAITS);
@@ -530,46 +398,24 @@ void a_queue_ends_while_connections_hang(void) {
     sandbox_do("assert", "{\"charges\":1,\"refunds\":0}");
 }
 
-void a_queue_and_its_client_end_in_any_order(void) {
+void queue_and_client_end_in_any_order(void) {
     int before = threads();
     uint64_t ticket = 0;
-    /* A purchase that was sent outlives the queue. */
+    /* A sent purchase outlives the queue. */
     sastaotp_client *client = sandbox_client();
     sastaotp_queue *queue = queue_of(client);
-    slow_purchase(queue, &ticket);
+    submit_slow_purchase(queue, &ticket);
     sastaotp_queue_free(queue);
-    is_listed_as_bought(client);
-    /* A queue outlives its client, and completions the queue. */
+    wait_until_bought(client);
+    /* A queue may outlive its client, and a completion its queue. */
     queue = queue_of(client);
     sastaotp_client_free(client);
-    sastaotp_completion *completion = joined(queue, submit(queue, "{\"op\":\"get_balance\"}"));
+    sastaotp_completion *completion = join(queue, submit(queue, "{\"op\":\"get_balance\"}"));
     char id[65];
-    bought(queue, "zz_never", id);
-    submit(queue, on("wait_for_code", id, ",\"timeout_ms\":60000"));
+    buy(queue, "zz_never", id);
+    submit(queue, operation_on("wait_for_code", id, ",\"timeout_ms\":60000"));
     queue_ends(queue, before);
     CHECK(json_is(json_member(sastaotp_completion_json(completion), "currency"), "\"INR\""));
     sastaotp_completion_free(completion);
     sandbox_do("assert", "{\"charges\":2,\"refunds\":0}");
-}
-
-void requests_keep_to_their_rate(void) {
-    enum { REQUESTS = 6, PER_MINUTE = 600 };
-    int before = threads();
-    sastaotp_error *error = NULL;
-    sastaotp_config *config = sandbox_config();
-    sastaotp_client *client = NULL;
-    FAILS(sastaotp_config_set_max_requests_per_minute(config, 0, &error), SASTAOTP_CONFIG);
-    sastaotp_error_free(error);
-    error = NULL;
-    WORKS(sastaotp_config_set_max_requests_per_minute(config, PER_MINUTE, &error));
-    WORKS(sastaotp_client_new(config, &client, &error));
-    sastaotp_config_free(config);
-    sastaotp_queue *queue = queue_of(client);
-    long long begun = now_ms();
-    uint64_t tickets[REQUESTS];
-    for (int at = 0; at < REQUESTS; at++) tickets[at] = submit(queue, "{\"op\":\"get_balance\"}");
-    for (int at = 0; at < REQUESTS; at++) sastaotp_completion_free(joined(queue, tickets[at]));
-    CHECK(now_ms() - begun >= (REQUESTS - 1) * 60000 / PER_MINUTE);
-    queue_ends(queue, before);
-    sastaotp_client_free(client);
 }

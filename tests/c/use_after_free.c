@@ -1,8 +1,8 @@
 /*
- * Uses a message that was freed, to see the sanitizer report it: tests/c/run builds this as it builds the others.
+ * Uses a freed message. tests/c/run checks that the sanitizer reports it.
  *
- * use_after_free URL text   this program reads the text that it was lent
- * use_after_free URL object the library is asked about the message, and reads it
+ *     use_after_free URL text      the program reads a text of the message
+ *     use_after_free URL object    the library reads the message
  */
 #include "check.h"
 #include "sandbox.h"
@@ -20,9 +20,9 @@ int main(int count, char **arguments) {
     CHECK(text != NULL);
     sastaotp_sms_free(sms);
     if (strcmp(arguments[2], "object") == 0) {
-        printf("asked after it was freed: %d\n", sastaotp_sms_is_repeat(sms));
+        printf("called after the free: %d\n", sastaotp_sms_is_repeat(sms));
     } else {
-        printf("read after it was freed: %c\n", text[0]);
+        printf("read after the free: %c\n", text[0]);
     }
     sastaotp_activation_free(number);
     sastaotp_client_free(client);

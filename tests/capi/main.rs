@@ -1,4 +1,4 @@
-//! The client's suites once more, through the C functions: the same cases, another front.
+//! Runs the client suites a second time, through the C functions.
 
 #![allow(unsafe_code, reason = "C functions take pointers")]
 #![allow(
@@ -8,13 +8,14 @@
     reason = "the suites are written for the Rust interface, whose methods lend where these give"
 )]
 
-#[path = "../client/bench.rs"]
-mod bench;
+#[path = "c_adapter.rs"]
+mod adapter;
 #[path = "../sockets/cancelling.rs"]
 mod cancelling;
 #[path = "../client/charges.rs"]
 mod charges;
-mod front;
+#[path = "../client/fixture.rs"]
+mod fixture;
 #[path = "../sockets/once.rs"]
 mod once;
 #[path = "../client/reads.rs"]

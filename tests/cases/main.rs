@@ -1,10 +1,11 @@
-//! The shared cases, through the queue. The same files are run by C (`tests/c/cases.c`), Python and Node, so that a row says
-//! what all languages promise.
+//! The shared cases, run through the queue. C (`tests/c/cases.c`), Python and Node run the same
+//! files, so each row is a promise of every language.
 //!
-//! A file is an array of rows, each on a client and an API key of its own, against a sandbox on a socket:
+//! A file is an array of rows. Each row has its own client and API key, and uses a sandbox on a
+//! socket:
 //!
 //! ```json
-//! {"name": "a purchase is refused, and nothing charged",
+//! {"name": "an early cancel fails",
 //!  "key": "sandbox_poor",
 //!  "client": {"timeout_ms": 2000, "budget_micros": 50000000},
 //!  "steps": [
@@ -14,12 +15,13 @@
 //!    {"op": {"op": "cancel", "id": "$id"}, "fails": {"kind": "too_early"}}]}
 //! ```
 //!
-//! - `key` and `client` are there only where a row needs them.
-//! - `op` is an operation. `gives` says what its result has, `fails` what its error has: objects may have more members, lists
-//!   and other values are just so, and `"*"` stands for anything but null.
-//! - `keep` names members of the result, or of the error; `"*"` is all of it. `"$name"` stands for what was kept, in later
-//!   steps.
-//! - `control` is a control call of the sandbox, which must succeed; `assert` asks its ledger.
+//! - `key` and `client` are optional.
+//! - `op` is an operation. `gives` is its expected result, and `fails` its expected error. Objects
+//!   may have further members; lists and other values must be equal, and `"*"` matches any value
+//!   except null.
+//! - `keep` stores members of the result or of the error under a name; `"*"` stores all of it. In
+//!   later steps `"$name"` stands for the stored value.
+//! - `control` is a control call of the sandbox, which must succeed; `assert` checks its ledger.
 
 use std::collections::{BTreeSet, HashMap};
 use std::thread;
@@ -33,7 +35,7 @@ use serde_json::{Value, json};
 const FILES: [(&str, &str); 2] =
     [("cases.json", include_str!("cases.json")), ("faults.json", include_str!("faults.json"))];
 /// Longer than any step takes.
-const SOON: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(120);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,7 +61,7 @@ enum Step {
         control: String,
         body: Value,
     },
-    Works {
+    Succeeds {
         op: Value,
         gives: Value,
         #[serde(default)]
@@ -80,9 +82,9 @@ fn cases() -> Vec<Case> {
     FILES.into_iter().flat_map(read).collect()
 }
 
-/// All rows at once: most of their time is spent between two polls.
+/// Runs all rows at once, because most of their time is spent between two polls.
 #[test]
-fn every_case_comes_out_as_written() {
+fn every_shared_case_gives_its_expected_results() {
     let server = Server::start(0).unwrap();
     let cases = cases();
     let failed: Vec<String> = thread::scope(|scope| {
@@ -92,8 +94,8 @@ fn every_case_comes_out_as_written() {
         running
             .into_iter()
             .filter_map(|((_, case), thread)| {
-                let outcome = thread.join().unwrap_or_else(|_| Err("it panicked".to_owned()));
-                outcome.err().map(|why| format!("{}: {why}", case.name))
+                let outcome = thread.join().unwrap_or_else(|_| Err("the case panicked".to_owned()));
+                outcome.err().map(|reason| format!("{}: {reason}", case.name))
             })
             .collect()
     });
@@ -101,12 +103,12 @@ fn every_case_comes_out_as_written() {
 }
 
 #[test]
-fn every_operation_has_a_case_and_every_case_a_name_of_its_own() {
+fn every_operation_has_a_uniquely_named_case() {
     let cases = cases();
     let steps = cases.iter().flat_map(|case| &case.steps);
     let used: BTreeSet<&str> = steps
         .filter_map(|step| match step {
-            Step::Works { op, .. } => op["op"].as_str(),
+            Step::Succeeds { op, .. } => op["op"].as_str(),
             Step::Control { .. } | Step::Fails { .. } => None,
         })
         .collect();
@@ -128,38 +130,38 @@ fn run(server: &Server, (number, case): (usize, &Case)) -> Result<(), String> {
     let queue = Queue::new(&builder.build().unwrap()).unwrap();
     let mut kept = HashMap::new();
     for (at, step) in steps.iter().enumerate() {
-        take(step, server, &key, &queue, &mut kept)
-            .map_err(|why| format!("step {}: {why}", at + 1))?;
+        run_step(step, server, &key, &queue, &mut kept)
+            .map_err(|reason| format!("step {}: {reason}", at + 1))?;
     }
     Ok(())
 }
 
-fn take(
+fn run_step(
     step: &Step,
     server: &Server,
     key: &str,
     queue: &Queue,
     kept: &mut HashMap<String, Value>,
 ) -> Result<(), String> {
-    let (op, expected, keep, works) = match step {
+    let (op, expected, keep, succeeds) = match step {
         Step::Control { control, body } => {
-            return server.control(key, control, &filled(body, kept)?.to_string()).map(drop);
+            return server.control(key, control, &fill(body, kept)?.to_string()).map(drop);
         }
-        Step::Works { op, gives, keep } => (op, gives, keep, true),
+        Step::Succeeds { op, gives, keep } => (op, gives, keep, true),
         Step::Fails { op, fails, keep } => (op, fails, keep, false),
     };
     let operation =
-        Operation::from_json(&filled(op, kept)?.to_string()).map_err(|error| error.to_string())?;
+        Operation::from_json(&fill(op, kept)?.to_string()).map_err(|error| error.to_string())?;
     let ticket = queue.submit(operation).map_err(|error| error.to_string())?;
-    let completion = queue.join(ticket, SOON).unwrap().ok_or("it is not finished")?;
-    let (worked, actual): (bool, Value) = match completion.result {
+    let completion = queue.join(ticket, LIMIT).unwrap().ok_or("it did not complete")?;
+    let (succeeded, actual): (bool, Value) = match completion.result {
         Ok(json) => (true, serde_json::from_str(&json).unwrap()),
         Err(error) => (false, json!(error)),
     };
-    if worked != works || !holds(&filled(expected, kept)?, &actual) {
+    if succeeded != succeeds || !matches(&fill(expected, kept)?, &actual) {
         return Err(format!(
             "{actual:#} is not {}{expected}",
-            if works { "" } else { "the failure " }
+            if succeeds { "" } else { "the failure " }
         ));
     }
     for (name, member) in keep {
@@ -171,31 +173,31 @@ fn take(
     Ok(())
 }
 
-/// Puts in what earlier steps kept.
-fn filled(value: &Value, kept: &HashMap<String, Value>) -> Result<Value, String> {
+/// Replaces names by the values that earlier steps kept.
+fn fill(value: &Value, kept: &HashMap<String, Value>) -> Result<Value, String> {
     Ok(match value {
         Value::String(text) if text.starts_with('$') => {
-            kept.get(&text[1..]).ok_or_else(|| format!("nothing was kept as {text}"))?.clone()
+            kept.get(&text[1..]).ok_or_else(|| format!("no value was kept as {text}"))?.clone()
         }
-        Value::Array(all) => all.iter().map(|one| filled(one, kept)).collect::<Result<_, _>>()?,
+        Value::Array(all) => all.iter().map(|one| fill(one, kept)).collect::<Result<_, _>>()?,
         Value::Object(all) => {
             let pairs =
-                all.iter().map(|(name, one)| Ok::<_, String>((name.clone(), filled(one, kept)?)));
+                all.iter().map(|(name, one)| Ok::<_, String>((name.clone(), fill(one, kept)?)));
             Value::Object(pairs.collect::<Result<_, _>>()?)
         }
         _ => value.clone(),
     })
 }
 
-fn holds(expected: &Value, actual: &Value) -> bool {
+fn matches(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
-        (Value::String(any), _) if any == "*" => !actual.is_null(),
+        (Value::String(wildcard), _) if wildcard == "*" => !actual.is_null(),
         (Value::Object(expected), Value::Object(actual)) => expected
             .iter()
-            .all(|(name, one)| actual.get(name).is_some_and(|other| holds(one, other))),
+            .all(|(name, one)| actual.get(name).is_some_and(|other| matches(one, other))),
         (Value::Array(expected), Value::Array(actual)) => {
             expected.len() == actual.len()
-                && expected.iter().zip(actual).all(|(one, other)| holds(one, other))
+                && expected.iter().zip(actual).all(|(one, other)| matches(one, other))
         }
         _ => expected == actual,
     }

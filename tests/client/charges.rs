@@ -1,45 +1,46 @@
-//! Purchases: sent once, and honest about what became of them.
+//! Purchases are sent once, and their errors state whether money was spent.
 
 use sastaotp::clock::Clock as _;
 
-use crate::bench::{Bench, request, seconds};
-use crate::front::{
+use crate::adapter::{
     Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
     SetStatus, StatusChange,
 };
+use crate::fixture::{Fixture, request, seconds};
 
-fn arm(bench: &Bench, action: &str, fault: &str, more: &str) {
-    bench.fault(&format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
+fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
+    fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
 }
 
-/// An error that says: it may have been bought, do not repeat, here is how to find out.
-fn assert_unknown(error: &Error, what: &str) {
+/// Checks that the error says the purchase may have happened, must not be retried, and can be
+/// reconciled.
+fn assert_unknown(error: &Error, case: &str) {
     assert_eq!(
         (error.charge(), error.retry()),
         (Charge::Unknown, Retry::AfterReconcile),
-        "{what}: {error:?}"
+        "{case}: {error:?}"
     );
-    assert!(error.intent().is_some(), "{what}");
-    assert!(error.to_string().contains("reconcile"), "{what}: {error}");
+    assert!(error.intent().is_some(), "{case}");
+    assert!(error.to_string().contains("reconcile"), "{case}: {error}");
 }
 
 #[test]
-fn a_number_is_bought_at_the_price_that_is_listed() {
-    let bench = Bench::new();
+fn a_number_costs_its_listed_price() {
+    let fixture = Fixture::new();
     let listed =
-        bench.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().price;
-    let number = bench.buy("tg");
+        fixture.client.get_prices(Some("tg"), Some("22")).unwrap().get("22", "tg").unwrap().price;
+    let number = fixture.buy("tg");
     assert_eq!(number.price(), listed);
     assert!(number.phone_number().is_some_and(|phone| phone.starts_with("91")), "{number:?}");
     assert!(number.expires_at().is_some());
     assert_eq!(number.purchase().unwrap().warnings, Vec::<String>::new());
-    bench.ledger(1, 0);
+    fixture.assert_ledger(1, 0);
 }
 
 #[test]
-fn a_price_that_is_the_maximum_is_no_overcharge() {
-    let bench = Bench::new();
-    let listed = bench
+fn the_maximum_price_is_not_an_overcharge() {
+    let fixture = Fixture::new();
+    let listed = fixture
         .client
         .get_prices(Some("tg"), Some("22"))
         .unwrap()
@@ -48,33 +49,37 @@ fn a_price_that_is_the_maximum_is_no_overcharge() {
         .price
         .unwrap();
     let request = NumberRequest::new("tg").country("22").max_price(listed);
-    let number = bench.client.get_number(request).unwrap();
+    let number = fixture.client.get_number(request).unwrap();
     assert!(number.purchase().unwrap().warnings.is_empty(), "{number:?}");
 }
 
 #[test]
-fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_that_alone() {
-    let (old, again) =
-        ("the order id 9 is not above 9, the id of an earlier order", "had sold before");
+fn stale_order_ids_give_one_warning() {
+    let (old, resold) =
+        ("the order id 9 is not above 9, the id of an earlier order", "had already sold");
     for (first, second, warning) in
-        [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(again))]
+        [(None, "10", None), (None, "9", Some(old)), (Some("10"), "9", Some(resold))]
     {
-        let bench = Bench::new();
+        let fixture = Fixture::new();
         let buy = |order_id: &str| {
-            let body = format!(
-                r#"{{"status":"success","activation_id":"a","phone_number":"919","order_id":{order_id}}}"#
+            let ids = format!(r#""activation_id":"a","order_id":{order_id}"#);
+            let body = format!(r#"{{"status":"success","phone_number":"919",{ids}}}"#);
+            arm(
+                &fixture,
+                "getNumber",
+                "html_page",
+                &format!(r#","body":"{}""#, body.replace('"', "\\\"")),
             );
-            arm(&bench, "getNumber", "H09", &format!(r#","body":"{}""#, body.replace('"', "\\\"")));
-            bench.buy("zz_ok")
+            fixture.buy("zz_ok")
         };
         first.map(buy);
         arm(
-            &bench,
+            &fixture,
             "getOrders",
-            "H09",
+            "html_page",
             r#","body":"[{\"order_id\":9,\"activation_id\":\"old\"}]""#,
         );
-        bench.client.get_orders(&OrderQuery::default()).unwrap();
+        fixture.client.get_orders(&OrderQuery::default()).unwrap();
         let warnings = buy(second).purchase().unwrap().warnings.clone();
         assert_eq!(
             warnings.len(),
@@ -89,7 +94,7 @@ fn an_order_id_that_does_not_grow_is_warned_of_and_an_activation_sold_twice_for_
 }
 
 #[test]
-fn every_documented_refusal_is_refused_and_never_repeated() {
+fn documented_refusals_are_not_charged_and_not_retried() {
     for code in [
         "NO_BALANCE",
         "NO_NUMBERS",
@@ -103,173 +108,182 @@ fn every_documented_refusal_is_refused_and_never_repeated() {
     ] {
         for body in [code.to_owned(), format!(r#"{{\"status\":\"ERROR\",\"error\":\"{code}\"}}"#)] {
             for status in [200, 400, 503] {
-                let bench = Bench::new();
+                let fixture = Fixture::new();
                 arm(
-                    &bench,
+                    &fixture,
                     "getNumber",
-                    "H09",
+                    "html_page",
                     &format!(r#","body":"{body}","status":{status},"times":0"#),
                 );
-                let error = bench.fail("zz_ok");
+                let error = fixture.fail("zz_ok");
                 assert_eq!(error.charge(), Charge::NotCharged, "{body} {status}: {error}");
                 assert_eq!(error.code().unwrap().as_str(), code);
                 assert_eq!(error.http_status(), Some(status));
                 assert!(!error.code().unwrap().hint().is_empty());
-                assert_eq!(bench.count("getNumber"), 1, "{code}");
+                assert_eq!(fixture.count("getNumber"), 1, "{code}");
             }
         }
     }
 }
 
 #[test]
-fn whatever_proves_nothing_is_unknown_and_never_repeated() {
+fn inconclusive_replies_are_unknown_and_not_retried() {
     let page = r#","body":"<html>oops</html>""#;
     for (fault, more) in [
-        ("N05", ""),
-        ("N06", ""),
-        ("N08", ""),
-        ("N09", ""),
-        ("N10", ""),
-        ("N11", r#","every_ms":2000"#),
-        ("N12", ""),
-        ("N15", ""),
-        ("H01", ""),
-        ("H02", ""),
-        ("H04", ""),
-        ("H05", ""),
-        ("H06", ""),
-        ("H07", ""),
-        ("H08", ""),
-        ("H09", ""),
-        ("H10", ""),
-        ("H12", ""),
-        ("H13", ""),
-        ("H14", ""),
-        ("B01", ""),
-        ("B03", ""),
-        ("B05", ""),
-        ("B06", ""),
-        ("B08", ""),
-        ("S01", ""),
-        ("S17", ""),
-        ("H07", r#","status":500"#),
-        ("H07", r#","status":503"#),
-        ("H07", r#","status":504"#),
-        ("H08", r#","status":524"#),
-        ("H09", r#","body":"ERROR_SQL""#),
-        ("H09", r#","body":"SERVER_ERROR""#),
-        ("H09", r#","body":"PROVIDER_ERROR""#),
-        ("H09", r#","body":"NO_BALANCE_FORWARD""#),
-        ("H09", r#","body":"NO_BALANCE:extra""#),
-        ("H09", r#","body":"no_balance""#),
-        ("H09", r#","body":"ACCESS_NUMBER:onlyid""#),
-        ("H09", r#","body":"WRONG_MAX_PRICE:0.5""#),
-        ("H09", page),
+        ("reset_before_reply", ""),
+        ("reply_lost", ""),
+        ("reply_truncated", ""),
+        ("unframed_reply", ""),
+        ("reply_timeout", ""),
+        ("reply_too_slow", r#","every_ms":2000"#),
+        ("reply_too_large", ""),
+        ("captive_portal", ""),
+        ("redirected", ""),
+        ("http_client_error", ""),
+        ("blocked_by_firewall", ""),
+        ("request_timeout", ""),
+        ("too_many_requests", ""),
+        ("server_error", ""),
+        ("cdn_error", ""),
+        ("html_page", ""),
+        ("empty_body", ""),
+        ("invalid_http_head", ""),
+        ("invalid_framing", ""),
+        ("unexpected_encoding", ""),
+        ("json_truncated", ""),
+        ("invalid_utf8", ""),
+        ("text_after_json", ""),
+        ("empty_list_for_object", ""),
+        ("missing_fields", ""),
+        ("unknown_status", ""),
+        ("maintenance", ""),
+        ("server_error", r#","status":500"#),
+        ("server_error", r#","status":503"#),
+        ("server_error", r#","status":504"#),
+        ("cdn_error", r#","status":524"#),
+        ("html_page", r#","body":"ERROR_SQL""#),
+        ("html_page", r#","body":"SERVER_ERROR""#),
+        ("html_page", r#","body":"PROVIDER_ERROR""#),
+        ("html_page", r#","body":"NO_BALANCE_FORWARD""#),
+        ("html_page", r#","body":"NO_BALANCE:extra""#),
+        ("html_page", r#","body":"no_balance""#),
+        ("html_page", r#","body":"ACCESS_NUMBER:onlyid""#),
+        ("html_page", r#","body":"WRONG_MAX_PRICE:0.5""#),
+        ("html_page", page),
     ] {
-        let bench = Bench::new();
-        arm(&bench, "getNumber", fault, &format!("{more},\"times\":0"));
-        let Err(error) = bench.client.get_number(request("zz_ok")) else {
-            panic!("{fault}{more} was taken for a purchase")
+        let fixture = Fixture::new();
+        arm(&fixture, "getNumber", fault, &format!("{more},\"times\":0"));
+        let Err(error) = fixture.client.get_number(request("zz_ok")) else {
+            panic!("{fault}{more} must not count as a purchase")
         };
         assert_unknown(&error, &format!("{fault}{more}"));
-        assert_eq!(bench.count("getNumber"), 1, "{fault}{more}");
+        assert_eq!(fixture.count("getNumber"), 1, "{fault}{more}");
     }
     for service in ["zz_sql", "zz_provider_error", "zz_server_error", "zz_lost_reply", "zz_html"] {
-        let bench = Bench::new();
-        assert_unknown(&bench.fail(service), service);
-        assert_eq!(bench.count("getNumber"), 1, "{service}");
+        let fixture = Fixture::new();
+        assert_unknown(&fixture.fail(service), service);
+        assert_eq!(fixture.count("getNumber"), 1, "{service}");
     }
 }
 
 #[test]
-fn what_never_left_is_not_charged_and_tried_again_at_most_twice() {
+fn unsent_purchases_are_retried_at_most_twice() {
     for (fault, kind, attempts) in [
-        ("N01", ErrorKind::Connection, 3),
-        ("N02", ErrorKind::Timeout, 3),
-        ("N03", ErrorKind::Connection, 3),
-        ("N04", ErrorKind::Timeout, 3),
-        ("N14", ErrorKind::Connection, 3),
-        ("N13", ErrorKind::Tls, 1),
-        ("N16", ErrorKind::Connection, 1),
+        ("name_not_resolved", ErrorKind::Connection, 3),
+        ("resolve_timeout", ErrorKind::Timeout, 3),
+        ("connect_refused", ErrorKind::Connection, 3),
+        ("connect_timeout", ErrorKind::Timeout, 3),
+        ("tls_handshake_failed", ErrorKind::Connection, 3),
+        ("certificate_rejected", ErrorKind::Tls, 1),
+        ("proxy_refused", ErrorKind::Connection, 1),
     ] {
-        let bench = Bench::new();
-        arm(&bench, "getNumber", fault, r#","times":0"#);
-        let error = bench.fail("zz_ok");
+        let fixture = Fixture::new();
+        arm(&fixture, "getNumber", fault, r#","times":0"#);
+        let error = fixture.fail("zz_ok");
         assert_eq!((error.charge(), error.kind()), (Charge::NotCharged, kind), "{fault}: {error}");
-        assert_eq!(bench.count("getNumber"), 0, "{fault}");
+        assert_eq!(fixture.count("getNumber"), 0, "{fault}");
         if attempts == 1 {
             continue;
         }
-        // One fault fewer than attempts, and the purchase goes through, once.
-        let bench = Bench::new();
-        arm(&bench, "getNumber", fault, &format!(r#","times":{}"#, attempts - 1));
-        bench.buy("zz_ok");
-        bench.ledger(1, 0);
+        // With one fault fewer than attempts, the purchase succeeds, once.
+        let fixture = Fixture::new();
+        arm(&fixture, "getNumber", fault, &format!(r#","times":{}"#, attempts - 1));
+        fixture.buy("zz_ok");
+        fixture.assert_ledger(1, 0);
     }
 }
 
 #[test]
-fn what_cannot_be_reached_fails_after_two_short_pauses_and_what_is_hopeless_at_once() {
-    // Three attempts, each as long as the fault takes, and half a second at most between two of them.
-    for (fault, least, most) in
-        [("N01", 0, 1000), ("N03", 0, 1000), ("N04", 30_000, 31_000), ("N13", 0, 0), ("N16", 0, 0)]
-    {
-        let bench = Bench::new();
-        arm(&bench, "getNumber", fault, r#","times":0"#);
-        bench.fail("zz_ok");
-        assert!((least..=most).contains(&bench.now()), "{fault}: {} ms", bench.now());
-        bench.ledger(0, 0);
+fn unreachable_service_fails_after_two_short_pauses() {
+    // Three attempts, each as long as the fault takes, with two pauses of at most half a second.
+    for (fault, least, most) in [
+        ("name_not_resolved", 0, 1000),
+        ("connect_refused", 0, 1000),
+        ("connect_timeout", 30_000, 31_000),
+        ("certificate_rejected", 0, 0),
+        ("proxy_refused", 0, 0),
+    ] {
+        let fixture = Fixture::new();
+        arm(&fixture, "getNumber", fault, r#","times":0"#);
+        fixture.fail("zz_ok");
+        assert!((least..=most).contains(&fixture.now()), "{fault}: {} ms", fixture.now());
+        fixture.assert_ledger(0, 0);
     }
 }
 
 #[test]
-fn a_lost_purchase_is_found_in_the_history_and_taken_up() {
+fn a_lost_purchase_is_found_and_claimed() {
     for service in ["zz_lost_reply", "zz_sql"] {
-        let bench = Bench::new();
-        bench.buy("zz_ok");
-        let error = bench.fail(service);
+        let fixture = Fixture::new();
+        fixture.buy("zz_ok");
+        let error = fixture.fail(service);
         let intent = error.intent().unwrap();
-        assert!(intent.watermark().is_some(), "an earlier purchase told the order id");
-        let found = bench.client.reconcile(intent).unwrap();
+        assert!(intent.watermark().is_some(), "the reply to an earlier purchase had an order id");
+        let found = fixture.client.reconcile(intent).unwrap();
         assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
-        assert_eq!(bench.times("getOrders"), [2_000, 5_000], "once, and once more to be sure");
+        assert_eq!(
+            fixture.times("getOrders"),
+            [2_000, 5_000],
+            "one read finds it, and one more confirms it"
+        );
         let id = found.candidates[0].activation_id.clone().unwrap();
-        let number = bench.client.activation(&id).unwrap();
+        let number = fixture.client.activation(&id).unwrap();
         assert!(number.wait_for_code(seconds(60)).is_ok());
         number.complete().unwrap();
-        bench.ledger(2, 0);
+        fixture.assert_ledger(2, 0);
     }
 }
 
 #[test]
-fn a_purchase_that_was_not_made_is_looked_for_until_the_window_ends() {
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_html");
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+fn reconcile_searches_until_its_window_ends() {
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_html");
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!((found.candidates.len(), found.complete), (0, true));
-    assert_eq!(bench.times("getOrders"), [2_000, 5_000, 10_000, 20_000, 40_000]);
-    bench.ledger(1, 0);
+    assert_eq!(fixture.times("getOrders"), [2_000, 5_000, 10_000, 20_000, 40_000]);
+    fixture.assert_ledger(1, 0);
 }
 
 #[test]
-fn a_history_that_lags_or_fails_is_looked_at_again() {
-    let bench = Bench::new();
-    bench.control("seed", r#"{"orders_lag_ms":8000}"#);
-    arm(&bench, "getOrders", "H07", r#","times":3"#);
-    let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
+fn reconcile_outlasts_a_lagging_or_failing_history() {
+    let fixture = Fixture::new();
+    fixture.control("seed", r#"{"orders_lag_ms":8000}"#);
+    arm(&fixture, "getOrders", "server_error", r#","times":3"#);
+    let found = fixture.client.reconcile(fixture.fail("zz_lost_reply").intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1);
 }
 
-/// The history may name things in words where a purchase names codes, and writes numbers in its own way.
+/// The history may contain names of services and countries although a purchase uses codes, and it
+/// may format phone numbers differently.
 #[test]
-fn a_history_that_writes_differently_hides_no_purchase() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_multi");
+fn reconcile_matches_names_codes_and_spaced_numbers() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
-    arm(&bench, "regetNumber", "N06", "");
-    let (again, bought) = (number.reget_number().unwrap_err(), bench.fail("zz_lost_reply"));
+    arm(&fixture, "regetNumber", "reply_lost", "");
+    let (again, bought) = (number.reget_number().unwrap_err(), fixture.fail("zz_lost_reply"));
     let digits = number.purchase().unwrap().digits();
     for (error, fields, is_candidate) in [
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
@@ -290,122 +304,127 @@ fn a_history_that_writes_differently_hides_no_purchase() {
         let order =
             format!(r#"{{"orders":[{{"order_id":99999999,"activation_id":"new",{fields}}}]}}"#);
         let order = order.replace('"', "\\\"");
-        arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}","times":0"#));
-        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
-        bench.fault(r#"{"clear":true}"#);
+        arm(&fixture, "getOrders", "html_page", &format!(r#","body":"{order}","times":0"#));
+        let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
+        fixture.fault(r#"{"clear":true}"#);
         assert_eq!(found.candidates.len(), usize::from(is_candidate), "{fields}: {found:?}");
     }
 }
 
 #[test]
-fn the_history_gets_its_time_whatever_the_wall_clock_does_and_however_long_the_reply_took() {
-    for (fault, jump) in [("N06", 3600), ("N10", 0), ("N06", 0)] {
-        let bench = Bench::new();
-        arm(&bench, "getNumber", fault, "");
-        let error = bench.fail("zz_ok");
-        let lost = bench.now();
-        let wall = bench.clock.now().wall;
-        bench.clock.set_wall(wall + seconds(jump));
-        // The service may still be at it when the client gives up.
-        bench.control("seed", &format!(r#"{{"orders_lag_ms":{}}}"#, lost + 8_000));
-        let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+fn reconcile_window_starts_at_the_failure() {
+    for (fault, jump) in [("reply_lost", 3600), ("reply_timeout", 0), ("reply_lost", 0)] {
+        let fixture = Fixture::new();
+        arm(&fixture, "getNumber", fault, "");
+        let error = fixture.fail("zz_ok");
+        let lost = fixture.now();
+        let wall = fixture.clock.now().wall;
+        fixture.clock.set_wall(wall + seconds(jump));
+        // The service may still be processing the purchase when the client times out.
+        fixture.control("seed", &format!(r#"{{"orders_lag_ms":{}}}"#, lost + 8_000));
+        let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
         assert_eq!(found.candidates.len(), 1, "{fault} {jump}: {found:?}");
-        let looks: Vec<u128> = bench.times("getOrders").iter().map(|at| at - lost).collect();
+        let looks: Vec<u128> = fixture.times("getOrders").iter().map(|at| at - lost).collect();
         assert_eq!(looks, [2_000, 5_000, 10_000, 20_000], "{fault} {jump}");
     }
 }
 
 #[test]
-fn a_history_that_could_not_be_read_to_the_end_of_the_window_proves_nothing() {
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    bench.control("seed", r#"{"orders_lag_ms":30000}"#);
-    let error = bench.fail("zz_lost_reply");
-    arm(&bench, "getOrders", "S17", r#","nth":3,"times":0"#);
-    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+fn reconcile_fails_if_its_last_read_fails() {
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    fixture.control("seed", r#"{"orders_lag_ms":30000}"#);
+    let error = fixture.fail("zz_lost_reply");
+    arm(&fixture, "getOrders", "maintenance", r#","nth":3,"times":0"#);
+    let failed = fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!((failed.kind(), failed.intent()), (ErrorKind::Server, error.intent()), "{failed}");
-    bench.fault(r#"{"clear":true}"#);
-    assert_eq!(bench.client.reconcile(error.intent().unwrap()).unwrap().candidates.len(), 1);
+    fixture.fault(r#"{"clear":true}"#);
+    assert_eq!(fixture.client.reconcile(error.intent().unwrap()).unwrap().candidates.len(), 1);
 }
 
 #[test]
-fn what_a_look_found_stands_though_the_next_one_fails() {
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_lost_reply");
-    arm(&bench, "getOrders", "S17", r#","nth":2,"times":0"#);
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+fn candidates_survive_a_later_failed_read() {
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_lost_reply");
+    arm(&fixture, "getOrders", "maintenance", r#","nth":2,"times":0"#);
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
 }
 
 #[test]
-fn what_a_look_found_stands_though_the_next_one_shows_another_order_alone() {
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_html");
+fn candidates_of_all_reads_are_merged() {
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_html");
     for (nth, id) in [(1, "99999998"), (2, "99999999")] {
         let order = format!(r#"[{{\"order_id\":{id},\"activation_id\":\"{id}\"}}]"#);
-        arm(&bench, "getOrders", "H09", &format!(r#","nth":{nth},"times":1,"body":"{order}""#));
+        arm(
+            &fixture,
+            "getOrders",
+            "html_page",
+            &format!(r#","nth":{nth},"times":1,"body":"{order}""#),
+        );
     }
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     let ids: Vec<_> =
         found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
     assert_eq!((ids, found.complete), (vec!["99999999", "99999998"], true), "{found:?}");
 }
 
 #[test]
-fn a_lost_purchase_is_found_behind_a_hundred_newer_ones() {
-    let bench = Bench::new();
-    bench.control("seed", r#"{"wallet":"100000"}"#);
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_lost_reply");
-    let other = bench.another_client();
+fn a_lost_purchase_is_found_behind_100_newer() {
+    let fixture = Fixture::new();
+    fixture.control("seed", r#"{"wallet":"100000"}"#);
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_lost_reply");
+    let other = fixture.another_client();
     for _ in 0..100 {
         other.get_number(request("zz_never")).unwrap();
     }
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
     assert_eq!(found.candidates[0].service.as_deref(), Some("zz_lost_reply"));
 }
 
 #[test]
-fn a_reconciliation_that_begins_late_makes_up_for_the_looks_that_are_past_with_one() {
+fn a_late_reconcile_merges_its_missed_reads() {
     for (late, looks) in [(0, 5), (1, 5), (2, 5), (3, 5), (6, 4), (15, 3), (41, 1), (600, 1)] {
-        let bench = Bench::new();
-        bench.buy("zz_ok");
-        let error = bench.fail("zz_html");
-        bench.clock.advance(seconds(late));
-        bench.client.reconcile(error.intent().unwrap()).unwrap();
-        assert_eq!(bench.count("getOrders"), looks, "{late} s");
+        let fixture = Fixture::new();
+        fixture.buy("zz_ok");
+        let error = fixture.fail("zz_html");
+        fixture.clock.advance(seconds(late));
+        fixture.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(fixture.count("getOrders"), looks, "{late} s");
     }
 }
 
 #[test]
-fn a_look_that_takes_long_stands_for_those_that_fell_due_meanwhile() {
-    let bench = Bench::new();
-    let error = bench.fail("zz_lost_reply");
-    let lost = bench.now();
-    arm(&bench, "getOrders", "N10", r#","times":0"#);
-    bench.client.reconcile(error.intent().unwrap()).unwrap_err();
-    let looks: Vec<u128> = bench.times("getOrders").iter().map(|at| at - lost).collect();
+fn a_slow_read_replaces_reads_due_meanwhile() {
+    let fixture = Fixture::new();
+    let error = fixture.fail("zz_lost_reply");
+    let lost = fixture.now();
+    arm(&fixture, "getOrders", "reply_timeout", r#","times":0"#);
+    fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
+    let looks: Vec<u128> = fixture.times("getOrders").iter().map(|at| at - lost).collect();
     assert_eq!(looks, [2_000, 32_000, 62_000]);
 }
 
 #[test]
-fn a_failed_reconciliation_says_what_it_was_for() {
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_lost_reply");
-    arm(&bench, "getOrders", "S17", r#","times":0"#);
-    let failed = bench.client.reconcile(error.intent().unwrap()).unwrap_err();
+fn a_failed_reconcile_keeps_its_intent() {
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_lost_reply");
+    arm(&fixture, "getOrders", "maintenance", r#","times":0"#);
+    let failed = fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!(failed.intent(), error.intent());
-    let bench = Bench::new();
-    bench.buy("zz_ok");
-    let error = bench.fail("zz_lost_reply");
+    let fixture = Fixture::new();
+    fixture.buy("zz_ok");
+    let error = fixture.fail("zz_lost_reply");
     let cancel = CancelToken::new();
     cancel.cancel();
     let cancelled =
-        bench.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
+        fixture.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
     let text = cancelled.to_string();
     assert!(
@@ -415,38 +434,38 @@ fn a_failed_reconciliation_says_what_it_was_for() {
 }
 
 #[test]
-fn a_purchase_made_twice_on_the_way_shows_both_orders() {
-    let bench = Bench::new();
-    bench.client.get_orders(&OrderQuery::default()).unwrap();
-    arm(&bench, "getNumber", "N21", "");
-    // The reply names one of the two; the other is nobody's.
-    let number = bench.buy("zz_ok");
-    bench.ledger(2, 0);
-    let intent = bench.client.intend(request("zz_ok")).unwrap();
+fn a_duplicated_request_shows_both_orders() {
+    let fixture = Fixture::new();
+    fixture.client.get_orders(&OrderQuery::default()).unwrap();
+    arm(&fixture, "getNumber", "duplicate_request", "");
+    // The reply contains one of the two orders. No client knows the other one.
+    let number = fixture.buy("zz_ok");
+    fixture.assert_ledger(2, 0);
+    let intent = fixture.client.intend(request("zz_ok")).unwrap();
     assert!(intent.watermark().is_some());
-    let orders: Vec<_> = bench.client.orders(OrderQuery::default()).map(Result::unwrap).collect();
+    let orders: Vec<_> = fixture.client.orders(OrderQuery::default()).map(Result::unwrap).collect();
     assert_eq!(orders.len(), 2);
     assert!(orders.iter().any(|order| order.activation_id.as_deref() == Some(number.id())));
 }
 
 #[test]
-fn a_saved_intent_finds_the_purchase_of_a_process_that_was_killed() {
-    let bench = Bench::new();
-    let saved = bench.client.intend(request("zz_lost_reply")).unwrap().to_json();
-    assert_eq!(bench.count("getOrders"), 1, "the newest order was looked up");
-    bench.client.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
-    bench.clock.advance(seconds(600));
-    let found = bench.client.reconcile(&Intent::from_json(&saved).unwrap()).unwrap();
+fn a_saved_intent_survives_a_killed_process() {
+    let fixture = Fixture::new();
+    let saved = fixture.client.intend(request("zz_lost_reply")).unwrap().to_json();
+    assert_eq!(fixture.count("getOrders"), 1, "the newest order was read");
+    fixture.client.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
+    fixture.clock.advance(seconds(600));
+    let found = fixture.client.reconcile(&Intent::from_json(&saved).unwrap()).unwrap();
     assert_eq!(
         (found.candidates.len(), found.complete),
         (1, true),
-        "no order can be older: {found:?}"
+        "every order is newer than the intent: {found:?}"
     );
-    assert_eq!(bench.now(), 600_000, "an old purchase is looked up at once");
+    assert_eq!(fixture.now(), 600_000, "an old purchase needs no pause before the read");
 }
 
 #[test]
-fn a_history_that_does_not_say_that_it_is_empty_does_not_make_every_order_newer() {
+fn only_an_explicitly_empty_history_gives_watermark_zero() {
     for (body, watermark) in [
         ("[]", Some(0)),
         (r#"{"orders":[]}"#, Some(0)),
@@ -458,13 +477,18 @@ fn a_history_that_does_not_say_that_it_is_empty_does_not_make_every_order_newer(
         (r#"{"orders":[],"total":3}"#, None),
         (r#"[{"phone_number":"917991234567"}]"#, None),
     ] {
-        let bench = Bench::new();
-        arm(&bench, "getOrders", "H09", &format!(r#","body":"{}""#, body.replace('"', "\\\"")));
-        let intent = bench.client.intend(request("zz_html")).unwrap();
+        let fixture = Fixture::new();
+        arm(
+            &fixture,
+            "getOrders",
+            "html_page",
+            &format!(r#","body":"{}""#, body.replace('"', "\\\"")),
+        );
+        let intent = fixture.client.intend(request("zz_html")).unwrap();
         assert_eq!(intent.watermark(), watermark, "{body}");
-        bench.client.buy(intent.clone()).unwrap_err();
+        fixture.client.buy(intent.clone()).unwrap_err();
         assert_eq!(
-            bench.client.reconcile(&intent).unwrap().complete,
+            fixture.client.reconcile(&intent).unwrap().complete,
             watermark.is_some(),
             "{body}"
         );
@@ -472,31 +496,31 @@ fn a_history_that_does_not_say_that_it_is_empty_does_not_make_every_order_newer(
 }
 
 #[test]
-fn the_number_of_a_completed_order_is_bought_again_once() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_multi");
+fn a_completed_orders_number_is_rebought_once() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
     let again = number.reget_number().unwrap();
     assert_ne!(again.id(), number.id());
     assert_eq!(again.purchase().unwrap().digits(), number.purchase().unwrap().digits());
-    bench.ledger(2, 0);
-    arm(&bench, "regetNumber", "N06", "");
+    fixture.assert_ledger(2, 0);
+    arm(&fixture, "regetNumber", "reply_lost", "");
     let error = number.reget_number().unwrap_err();
     assert_unknown(&error, "regetNumber");
-    assert_eq!(bench.count("regetNumber"), 2);
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!(fixture.count("regetNumber"), 2);
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
-    bench.ledger(3, 0);
-    // The plain form has a word of its own.
-    arm(&bench, "regetNumber", "B11", "");
+    fixture.assert_ledger(3, 0);
+    // The plain-text reply to `regetNumber` starts with a different word.
+    arm(&fixture, "regetNumber", "format_mismatch", "");
     assert_ne!(number.reget_number().unwrap().id(), again.id());
-    bench.ledger(4, 0);
+    fixture.assert_ledger(4, 0);
 }
 
 #[test]
-fn a_price_must_be_named_and_arguments_must_be_sendable() {
-    let bench = Bench::new();
+fn purchase_requires_a_price_limit_and_valid_arguments() {
+    let fixture = Fixture::new();
     for request in [
         NumberRequest::new("tg").country("22"),
         NumberRequest::new("tg&country=1").accept_any_price(),
@@ -504,25 +528,26 @@ fn a_price_must_be_named_and_arguments_must_be_sendable() {
         NumberRequest::new("tg").max_price(Amount::ZERO),
         NumberRequest::new("tg").country("22 ").max_price(1),
     ] {
-        let error = bench.client.get_number(request.clone()).unwrap_err();
+        let error = fixture.client.get_number(request.clone()).unwrap_err();
         assert_eq!(
             (error.kind(), error.charge()),
             (ErrorKind::Config, Charge::NotCharged),
             "{request:?}: {error}"
         );
     }
-    assert_eq!(bench.transport.sent().len(), 0);
+    assert_eq!(fixture.transport.sent().len(), 0);
 }
 
 #[test]
-fn a_price_above_the_maximum_is_refused_or_flagged() {
-    let bench = Bench::new();
+fn overcharge_is_refused_or_flagged() {
+    let fixture = Fixture::new();
     let cheap = NumberRequest::new("zz_price_up").country("22").max_price(Amount::from_rupees(15));
-    let error = bench.client.get_number(cheap).unwrap_err();
+    let error = fixture.client.get_number(cheap).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::PriceTooHigh, Charge::NotCharged));
-    bench.fault(r#"{"match":{"action":"getNumber"},"fault":"S09","variant":"charged"}"#);
+    fixture
+        .fault(r#"{"match":{"action":"getNumber"},"fault":"price_changed","variant":"charged"}"#);
     let number =
-        bench.client.get_number(NumberRequest::new("tg").country("22").max_price(80)).unwrap();
+        fixture.client.get_number(NumberRequest::new("tg").country("22").max_price(80)).unwrap();
     assert!(
         number.purchase().unwrap().warnings[0].contains("overcharged"),
         "{:?}",
@@ -531,144 +556,158 @@ fn a_price_above_the_maximum_is_refused_or_flagged() {
 }
 
 #[test]
-fn an_unreadable_price_or_a_warning_before_the_reply_still_is_a_purchase() {
-    for (fault, variant) in
-        [("B09", "comma"), ("B09", "nan"), ("B09", "huge"), ("B09", "negative"), ("B04", "")]
-    {
-        let bench = Bench::new();
+fn an_unreadable_price_does_not_hide_the_purchase() {
+    for (fault, variant) in [
+        ("invalid_price", "comma"),
+        ("invalid_price", "nan"),
+        ("invalid_price", "huge"),
+        ("invalid_price", "negative"),
+        ("text_before_json", ""),
+    ] {
+        let fixture = Fixture::new();
         let variant =
             if variant.is_empty() { String::new() } else { format!(r#","variant":"{variant}""#) };
-        arm(&bench, "getNumber", fault, &variant);
-        match bench.client.get_number(request("zz_ok")) {
+        arm(&fixture, "getNumber", fault, &variant);
+        match fixture.client.get_number(request("zz_ok")) {
             Ok(number) => {
-                assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}")
+                assert_eq!(number.purchase().unwrap().warnings.len(), 1, "{fault}{variant}");
             }
-            // `NaN` is no JSON: the reply proves nothing.
+            // `NaN` is not valid JSON, so the reply proves nothing.
             Err(error) => assert_unknown(&error, &variant),
         }
-        bench.ledger(1, 0);
+        fixture.assert_ledger(1, 0);
     }
 }
 
 #[test]
-fn the_budget_is_reserved_before_a_request_leaves_and_comes_back_on_proof() {
+fn budget_is_reserved_and_released_on_proof() {
     let rupees = Amount::from_rupees;
-    let bench = Bench::with(|builder| builder.budget(rupees(200)));
-    let left = || bench.client.budget_left().unwrap();
-    let ask = |service: &str| NumberRequest::new(service).country("22").max_price(rupees(90));
+    let fixture = Fixture::with(|builder| builder.budget(rupees(200)));
+    let left = || fixture.client.budget_left().unwrap();
+    let limited = |service: &str| NumberRequest::new(service).country("22").max_price(rupees(90));
 
-    let number = bench.client.get_number(ask("zz_never")).unwrap();
+    let number = fixture.client.get_number(limited("zz_never")).unwrap();
     let price = number.price().unwrap();
     assert_eq!(
         left(),
         rupees(200).checked_sub(price).unwrap(),
-        "what was charged counts, not what was allowed"
+        "the price counts, not the maximum price"
     );
-    bench.client.get_number(ask("zz_nonumbers")).unwrap_err();
-    assert_eq!(left(), rupees(200).checked_sub(price).unwrap(), "a refusal costs nothing");
+    fixture.client.get_number(limited("zz_nonumbers")).unwrap_err();
+    assert_eq!(
+        left(),
+        rupees(200).checked_sub(price).unwrap(),
+        "a refusal releases its reservation"
+    );
     number.cancel().unwrap();
-    assert_eq!(left(), rupees(200), "a confirmed refund comes back");
+    assert_eq!(left(), rupees(200), "a confirmed refund is added back");
 
-    bench.client.get_number(ask("zz_lost_reply")).unwrap_err();
+    fixture.client.get_number(limited("zz_lost_reply")).unwrap_err();
     assert_eq!(left(), rupees(110), "an unknown outcome stays reserved");
-    bench.client.get_number(ask("zz_lost_reply")).unwrap_err();
+    fixture.client.get_number(limited("zz_lost_reply")).unwrap_err();
     assert_eq!(left(), rupees(20));
-    let sent = bench.count("getNumber");
-    let error = bench.client.get_number(ask("zz_ok")).unwrap_err();
+    let sent = fixture.count("getNumber");
+    let error = fixture.client.get_number(limited("zz_ok")).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Budget, Charge::NotCharged), "{error}");
     assert!(error.to_string().contains("20.00"), "{error}");
-    let any = bench.client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+    let any = fixture.client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
     assert_eq!(any.kind(), ErrorKind::Budget, "{any}");
-    assert_eq!(bench.count("getNumber"), sent, "nothing was sent");
+    assert_eq!(fixture.count("getNumber"), sent, "nothing was sent");
 }
 
 #[test]
-fn what_a_lost_purchase_reserved_comes_back_when_it_is_found_and_cancelled() {
-    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-    let error = bench.fail("zz_lost_reply");
-    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
-    let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+fn cancelling_a_found_purchase_releases_its_budget() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let error = fixture.fail("zz_lost_reply");
+    assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(100)));
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     let id = found.candidates[0].activation_id.as_ref().unwrap();
-    bench.client.activation(id).unwrap().cancel().unwrap();
-    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
-    bench.ledger(1, 1);
+    fixture.client.activation(id).unwrap().cancel().unwrap();
+    assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)));
+    fixture.assert_ledger(1, 1);
 }
 
 #[test]
-fn a_history_with_odd_prices_does_not_widen_the_budget() {
+fn odd_prices_in_history_never_widen_the_budget() {
     for (price, read) in [("-500.00", None), ("0", Some(Amount::ZERO))] {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(10)));
-        let order = format!(
-            r#"{{\"orders\":[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]}}"#
-        );
-        arm(&bench, "getOrders", "H09", &format!(r#","body":"{order}""#));
-        assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price, read);
-        assert_eq!(bench.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(10)));
+        let order =
+            format!(r#"[{{\"order_id\":1,\"activation_id\":\"abc\",\"amount\":\"{price}\"}}]"#);
+        arm(&fixture, "getOrders", "html_page", &format!(r#","body":"{order}""#));
         assert_eq!(
-            (bench.count("regetNumber"), bench.client.budget_left()),
+            fixture.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price,
+            read
+        );
+        assert_eq!(fixture.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+        assert_eq!(
+            (fixture.count("regetNumber"), fixture.client.budget_left()),
             (0, Some(Amount::from_rupees(10)))
         );
     }
 }
 
 #[test]
-fn a_long_history_does_not_make_the_client_forget_what_it_bought() {
-    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-    let number = bench.buy("zz_never");
+fn a_long_history_evicts_no_own_purchase() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = fixture.buy("zz_never");
     for page in 0..4 {
         let order = |n| format!(r#"{{\"order_id\":{n},\"activation_id\":\"{n}\"}}"#);
         let orders: Vec<String> = (page * 5000..page * 5000 + 5000).map(order).collect();
-        arm(&bench, "getOrders", "H09", &format!(r#","body":"[{}]""#, orders.join(",")));
-        assert_eq!(bench.client.get_orders(&OrderQuery::default()).unwrap().orders.len(), 5000);
+        arm(&fixture, "getOrders", "html_page", &format!(r#","body":"[{}]""#, orders.join(",")));
+        assert_eq!(fixture.client.get_orders(&OrderQuery::default()).unwrap().orders.len(), 5000);
     }
-    let found = bench.client.reconcile(bench.fail("zz_lost_reply").intent().unwrap()).unwrap();
+    let found = fixture.client.reconcile(fixture.fail("zz_lost_reply").intent().unwrap()).unwrap();
     assert!(
         found.candidates.iter().all(|order| order.activation_id.as_deref() != Some(number.id())),
         "{found:?}"
     );
     number.cancel().unwrap();
-    assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(100)));
+    assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(100)));
 }
 
 #[test]
-fn a_refund_comes_back_to_the_budget_whichever_call_got_it() {
+fn every_kind_of_cancel_refunds_the_budget() {
     for status in [SetStatus::Cancel, SetStatus::CancelLegacy] {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-        let number = bench.buy("zz_never");
-        assert_ne!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
-        assert_eq!(bench.client.set_status(number.id(), status).unwrap(), StatusChange::Cancelled);
-        assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)));
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = fixture.buy("zz_never");
+        assert_ne!(fixture.client.budget_left(), Some(Amount::from_rupees(200)));
+        assert_eq!(
+            fixture.client.set_status(number.id(), status).unwrap(),
+            StatusChange::Cancelled
+        );
+        assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)));
     }
 }
 
 #[test]
-fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancelled() {
-    // Two of our own lost, or one of our own and one of another client with the same key.
+fn cancelling_all_candidates_releases_every_reservation() {
+    // Either this client lost two purchases, or it lost one and another client with the same key
+    // lost others.
     for (lost, foreign) in [(2, 0), (1, 1), (1, 2)] {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
-        let errors: Vec<Error> = (0..lost).map(|_| bench.fail("zz_lost_reply")).collect();
-        let other = bench.another_client();
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(300)));
+        let errors: Vec<Error> = (0..lost).map(|_| fixture.fail("zz_lost_reply")).collect();
+        let other = fixture.another_client();
         for _ in 0..foreign {
             other.get_number(request("zz_lost_reply")).unwrap_err();
         }
         let left = |expected| {
             assert_eq!(
-                bench.client.budget_left(),
+                fixture.client.budget_left(),
                 Some(Amount::from_rupees(expected)),
                 "{lost} {foreign}"
-            )
+            );
         };
         left(300 - 100 * lost);
         let mut ids = Vec::new();
         for error in &errors {
-            let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+            let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
             ids = found.candidates.iter().filter_map(|order| order.activation_id.clone()).collect();
             assert_eq!(ids.len(), usize::try_from(lost + foreign).unwrap());
         }
         for id in &ids {
             left(300 - 100 * lost);
             for _ in 0..2 {
-                let _ = bench.client.activation(id).unwrap().cancel();
+                let _ = fixture.client.activation(id).unwrap().cancel();
             }
         }
         left(300);
@@ -676,28 +715,29 @@ fn what_lost_purchases_reserved_comes_back_when_all_that_they_may_be_are_cancell
 }
 
 #[test]
-fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_been() {
+fn one_refund_releases_one_reservation() {
     for maximums in [[60, 100], [100, 60]] {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(300)));
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(300)));
         let left = |rupees| {
             assert_eq!(
-                bench.client.budget_left(),
+                fixture.client.budget_left(),
                 Some(Amount::from_rupees(rupees)),
                 "{maximums:?}"
-            )
+            );
         };
-        // Both are lost, and the history shows the order of the second late.
+        // Neither outcome is known, and each order may belong to either purchase. The second
+        // request never reaches the service: the order that appears later is of another client.
         let errors = maximums.map(|rupees| {
             let request = NumberRequest::new("zz_lost_reply")
                 .country("22")
                 .max_price(Amount::from_rupees(rupees));
-            let error = bench.client.get_number(request).unwrap_err();
-            arm(&bench, "getNumber", "N05", "");
+            let error = fixture.client.get_number(request).unwrap_err();
+            arm(&fixture, "getNumber", "reset_before_reply", "");
             error
         });
-        bench.fault(r#"{"clear":true}"#);
+        fixture.fault(r#"{"clear":true}"#);
         let find = |error: &Error| {
-            let found = bench.client.reconcile(error.intent().unwrap()).unwrap();
+            let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
             found
                 .candidates
                 .into_iter()
@@ -706,12 +746,12 @@ fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_bee
         };
         let [first, second] = errors.each_ref().map(find);
         assert_eq!((first.len(), &first), (1, &second));
-        let cancel = |id: &String| bench.client.activation(id).unwrap().cancel();
+        let cancel = |id: &String| fixture.client.activation(id).unwrap().cancel();
         cancel(&first[0]).unwrap();
         left(200);
         let _ = cancel(&first[0]);
         left(200);
-        bench.another_client().get_number(request("zz_lost_reply")).unwrap_err();
+        fixture.another_client().get_number(request("zz_lost_reply")).unwrap_err();
         for id in errors.iter().flat_map(find) {
             let _ = cancel(&id);
         }
@@ -720,15 +760,15 @@ fn one_refund_gives_back_what_one_of_the_purchases_reserved_that_it_may_have_bee
 }
 
 #[test]
-fn the_keys_that_are_refused_are_refused() {
+fn special_sandbox_keys_are_refused() {
     for (key, kind) in [
         ("sandbox_bad", ErrorKind::Authentication),
         ("sandbox_inactive", ErrorKind::Authentication),
         ("sandbox_banned", ErrorKind::Authentication),
         ("sandbox_poor", ErrorKind::InsufficientBalance),
     ] {
-        let bench = Bench::with(|builder| builder.api_key(key));
-        let error = bench.fail("tg");
+        let fixture = Fixture::with(|builder| builder.api_key(key));
+        let error = fixture.fail("tg");
         assert_eq!((error.kind(), error.charge()), (kind, Charge::NotCharged), "{key}: {error}");
     }
 }

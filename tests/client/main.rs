@@ -1,15 +1,16 @@
-//! The client against the sandbox in this process, on a clock that the tests move: hours take milliseconds.
+//! Tests of the client against an in-process sandbox, on a clock that the tests move, so that hours
+//! take milliseconds.
 
-mod bench;
+mod adapter;
 mod charges;
-mod front;
+mod fixture;
 mod progress;
 mod reads;
 mod settling;
 mod waits;
 
 #[test]
-fn handles_go_between_threads() {
+fn handles_can_be_shared_between_threads() {
     fn is_shared<T: Send + Sync + Clone + 'static>() {}
     is_shared::<sastaotp::Client>();
     is_shared::<sastaotp::Activation>();

@@ -1,18 +1,19 @@
-//! What a wait tells while it goes on. C has no callbacks, so these are not part of what `tests/capi/` runs.
+//! The progress reports of a wait. C has no callbacks, so `tests/capi/` does not run this file.
 
 use std::time::Duration;
 
 use sastaotp::clock::{Clock as _, Moment};
 use sastaotp::{ErrorKind, OnTooEarly, Progress, SettlementState, WaitOptions};
+use serde_json::json;
 
-use crate::bench::{Bench, seconds};
+use crate::fixture::{Fixture, seconds};
 
 #[test]
-fn a_suspend_polls_at_once() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
+fn a_wait_polls_right_after_a_suspend() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
     let mut slept = false;
-    let clock = bench.clock.clone();
+    let clock = fixture.clock.clone();
     let error = number
         .wait_for_code(WaitOptions::new(seconds(3000)).on_progress(&mut |progress| {
             if !slept && progress.elapsed >= seconds(7) {
@@ -22,33 +23,34 @@ fn a_suspend_polls_at_once() {
             }
         }))
         .unwrap_err();
-    // The service's own clock did not move: it still waits, so the order lives to its end on the monotonic clock.
+    // The clock of the service did not jump, so the order stays open until its expiry on the
+    // monotonic clock.
     assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
-    assert_eq!(bench.now(), 1_200_000);
-    let times = bench.times("getStatus");
+    assert_eq!(fixture.now(), 1_200_000);
+    let times = fixture.times("getStatus");
     assert!(times.iter().any(|at| (7_000..=8_500).contains(at)), "{:?}", &times[..4]);
 }
 
 #[test]
-fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
+fn a_wait_survives_bad_polls_after_clock_change() {
     for (latency, faults) in [(0, 1), (0, 5), (1000, 0), (3000, 0), (3000, 1)] {
-        let bench = Bench::with_latency(Duration::from_millis(latency));
-        let number = bench.buy("zz_never");
-        let (mut set, mut came) = (false, false);
-        let mut tell = |progress: &Progress<'_>| {
-            if progress.elapsed >= seconds(7) && !std::mem::replace(&mut set, true) {
-                bench.clock.set_wall(bench.clock.now().wall + seconds(3600));
+        let fixture = Fixture::with_latency(Duration::from_millis(latency));
+        let number = fixture.buy("zz_never");
+        let (mut clock_set, mut sms_sent) = (false, false);
+        let mut on_progress = |progress: &Progress<'_>| {
+            if progress.elapsed >= seconds(7) && !std::mem::replace(&mut clock_set, true) {
+                fixture.clock.set_wall(fixture.clock.now().wall + seconds(3600));
                 if faults > 0 {
-                    bench.fault(&format!(
-                        r#"{{"match":{{"action":"getStatus"}},"fault":"H07","times":{faults}}}"#
-                    ));
+                    fixture.fault(json!({
+                        "match": {"action": "getStatus"}, "fault": "server_error", "times": faults,
+                    }));
                 }
             }
-            if progress.elapsed >= seconds(100) && !std::mem::replace(&mut came, true) {
-                bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+            if progress.elapsed >= seconds(100) && !std::mem::replace(&mut sms_sent, true) {
+                fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
             }
         };
-        let wait = WaitOptions::new(seconds(1100)).on_progress(&mut tell);
+        let wait = WaitOptions::new(seconds(1100)).on_progress(&mut on_progress);
         let sms = number
             .wait_for_code(wait)
             .unwrap_or_else(|error| panic!("{latency} ms, {faults} faults: {error}"));
@@ -57,8 +59,8 @@ fn a_failed_or_slow_poll_after_the_clock_was_set_does_not_end_a_paid_wait() {
 }
 
 #[test]
-fn a_code_that_came_seconds_before_the_deadline_is_returned_by_a_slow_service_too() {
-    for (latency, came) in [
+fn late_codes_arrive_through_a_slow_service() {
+    for (latency, sms_at) in [
         (0, 29_900),
         (500, 29_000),
         (800, 29_000),
@@ -67,57 +69,65 @@ fn a_code_that_came_seconds_before_the_deadline_is_returned_by_a_slow_service_to
         (2000, 23_000),
         (3000, 20_000),
     ] {
-        let bench = Bench::with_latency(Duration::from_millis(latency));
-        let number = bench.buy("zz_never");
-        let (start, mut sent) = (bench.now(), false);
-        let mut tell = |progress: &Progress<'_>| {
-            if progress.elapsed.as_millis() + 1000 > came && !std::mem::replace(&mut sent, true) {
-                bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        let fixture = Fixture::with_latency(Duration::from_millis(latency));
+        let number = fixture.buy("zz_never");
+        let (start, mut sent) = (fixture.now(), false);
+        let mut on_progress = |progress: &Progress<'_>| {
+            if progress.elapsed.as_millis() + 1000 > sms_at && !std::mem::replace(&mut sent, true) {
+                fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
             }
         };
-        let wait = WaitOptions::new(seconds(30)).on_progress(&mut tell);
+        let wait = WaitOptions::new(seconds(30)).on_progress(&mut on_progress);
         let sms = number
             .wait_for_code(wait)
-            .unwrap_or_else(|error| panic!("{latency} ms, {came} ms: {error}"));
+            .unwrap_or_else(|error| panic!("{latency} ms, {sms_at} ms: {error}"));
         assert_eq!(sms.code, "4821");
-        assert!(bench.now() - start <= 31_000, "{latency} ms, {came} ms: {}", bench.now() - start);
-        let times = bench.times("getStatus");
+        assert!(
+            fixture.now() - start <= 31_000,
+            "{latency} ms, {sms_at} ms: {}",
+            fixture.now() - start
+        );
+        let times = fixture.times("getStatus");
         let apart = 5_000 + u128::from(latency);
         assert!(
             times.windows(2).all(|pair| pair[1] - pair[0] >= apart),
-            "{latency} ms, {came} ms: {times:?}"
+            "{latency} ms, {sms_at} ms: {times:?}"
         );
     }
 }
 
 #[test]
-fn progress_is_told_about_once_a_second() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07"}"#);
-    let mut told = Vec::new();
+fn progress_is_reported_about_once_a_second() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error"}"#);
+    let mut reports = Vec::new();
     number
         .wait_for_code(WaitOptions::new(seconds(60)).on_progress(&mut |progress| {
-            told.push((progress.elapsed.as_secs(), progress.polls, progress.last_error.is_some()));
+            reports.push((
+                progress.elapsed.as_secs(),
+                progress.polls,
+                progress.last_error.is_some(),
+            ));
         }))
         .unwrap();
-    assert!((10..=14).contains(&told.len()), "{told:?}");
-    assert_eq!(told[0], (0, 1, true));
+    assert!((10..=14).contains(&reports.len()), "{reports:?}");
+    assert_eq!(reports[0], (0, 1, true));
 }
 
 #[test]
-fn an_order_that_only_our_clock_calls_expired_is_cancelled_all_the_same() {
-    let bench = Bench::new();
-    let number = bench.buy_for("zz_never", 20);
+fn locally_expired_orders_are_still_cancelled() {
+    let fixture = Fixture::new();
+    let number = fixture.buy_expiring_in("zz_never", 20);
     let error = number.wait_for_code(seconds(300)).unwrap_err();
-    assert_eq!((error.kind(), bench.now()), (ErrorKind::Expired, 20_000), "{error}");
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"S08"}"#);
+    assert_eq!((error.kind(), fixture.now()), (ErrorKind::Expired, 20_000), "{error}");
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early"}"#);
     assert_eq!(number.settle(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
-    bench.ledger(1, 1);
-    // One that is over says so itself.
-    let number = bench.buy("zz_expire");
-    bench.fault(r#"{"clear":true}"#);
+    fixture.assert_ledger(1, 1);
+    // An order that has really expired is reported as over.
+    let number = fixture.buy("zz_expire");
+    fixture.fault(r#"{"clear":true}"#);
     assert_eq!(number.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Expired);
     assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
-    bench.ledger(2, 2);
+    fixture.assert_ledger(2, 2);
 }

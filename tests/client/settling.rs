@@ -1,18 +1,21 @@
-//! Completing and cancelling: read back where a reply is lost, and never the wrong one of the two.
+//! Completing and cancelling: a lost reply is read back, and neither is ever sent in place of the
+//! other.
 
-use crate::bench::{Bench, request, seconds};
-use crate::front::Ending;
-use crate::front::{
+use serde_json::json;
+
+use crate::adapter::Ending;
+use crate::adapter::{
     Activation, Amount, CancelToken, ErrorKind, OnTooEarly, Retry, SetStatus, SettlementState,
     UnclaimedOutcome,
 };
+use crate::fixture::{Fixture, request, seconds};
 
-/// The values of setStatus that reached the service.
-fn statuses(bench: &Bench) -> Vec<String> {
+/// Returns the values of `setStatus` requests that reached the service.
+fn statuses(fixture: &Fixture) -> Vec<String> {
     let value = |params: &[(String, String)]| {
         params.iter().find(|(name, _)| name == "status").map(|(_, value)| value.clone())
     };
-    let sent = bench.transport.sent();
+    let sent = fixture.transport.sent();
     sent.iter()
         .filter(|sent| sent.action == "setStatus")
         .filter_map(|sent| value(&sent.params))
@@ -20,36 +23,36 @@ fn statuses(bench: &Bench) -> Vec<String> {
 }
 
 #[test]
-fn settling_completes_what_has_a_code_and_cancels_what_has_none() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
+fn settling_completes_with_code_and_cancels_without() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
     let sms = number.wait_for_code(seconds(60)).unwrap();
     let settlement = number.settle(OnTooEarly::Fail).unwrap();
     assert_eq!((settlement.state, settlement.code), (SettlementState::Completed, Some(sms)));
-    let settlement = bench.buy("zz_never").settle(OnTooEarly::Fail).unwrap();
+    let settlement = fixture.buy("zz_never").settle(OnTooEarly::Fail).unwrap();
     assert_eq!((settlement.state, settlement.code), (SettlementState::Cancelled, None));
-    assert_eq!(statuses(&bench), ["6", "8"]);
-    bench.ledger(2, 1);
+    assert_eq!(statuses(&fixture), ["6", "8"]);
+    fixture.assert_ledger(2, 1);
     assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
-    assert_eq!(statuses(&bench).len(), 2, "an order that is over is left alone");
+    assert_eq!(statuses(&fixture).len(), 2, "a finished order is not changed");
 }
 
 #[test]
-fn a_change_whose_reply_is_lost_is_read_back() {
+fn a_lost_setstatus_reply_is_read_back() {
     for (fault, when) in [
-        ("N06", "after_commit"),
-        ("N06", "before_commit"),
-        ("H07", "after_commit"),
-        ("B01", "after_commit"),
-        ("N10", "before_commit"),
+        ("reply_lost", "after_commit"),
+        ("reply_lost", "before_commit"),
+        ("server_error", "after_commit"),
+        ("json_truncated", "after_commit"),
+        ("reply_timeout", "before_commit"),
     ] {
         for complete in [false, true] {
-            let bench = Bench::new();
-            let number = bench.buy("zz_ok");
+            let fixture = Fixture::new();
+            let number = fixture.buy("zz_ok");
             if complete {
                 number.wait_for_code(seconds(60)).unwrap();
             }
-            bench.fault(&format!(
+            fixture.fault(format!(
                 r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"{when}"}}"#
             ));
             let settlement = number
@@ -59,157 +62,167 @@ fn a_change_whose_reply_is_lost_is_read_back() {
                 if complete { SettlementState::Completed } else { SettlementState::Cancelled };
             assert_eq!(settlement.state, expected, "{fault} {when}");
             assert_eq!(
-                statuses(&bench).iter().any(|status| status == "6"),
+                statuses(&fixture).iter().any(|status| status == "6"),
                 complete,
                 "cancelling never sends a 6"
             );
-            bench.ledger(1, u64::from(!complete));
+            fixture.assert_ledger(1, u64::from(!complete));
         }
     }
 }
 
 #[test]
-fn an_order_that_was_completed_is_not_cancelled_by_a_lost_reply() {
+fn a_completed_order_never_reports_as_cancelled() {
     for when in ["before_commit", "after_commit"] {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-        let number = bench.buy("zz_never");
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = fixture.buy("zz_never");
         number.complete().unwrap();
-        let left = bench.client.budget_left();
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"setStatus"}},"fault":"N06","when":"{when}"}}"#
+        let left = fixture.client.budget_left();
+        fixture.fault(format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"reply_lost","when":"{when}"}}"#
         ));
         assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished, "{when}");
         assert_eq!(
-            (number.ending(), bench.client.budget_left()),
+            (number.ending(), fixture.client.budget_left()),
             (Some(Ending::Completed), left),
             "{when}"
         );
-        bench.ledger(1, 0);
+        fixture.assert_ledger(1, 0);
     }
 }
 
 #[test]
-fn a_cancellation_that_was_unknown_is_verified_by_the_next_call_and_refunds_the_budget() {
+fn the_next_call_verifies_an_unknown_cancel() {
     type Next = fn(&Activation) -> SettlementState;
     let cancel: Next = |number| number.cancel().unwrap().state;
     let settle: Next = |number| number.settle(OnTooEarly::Fail).unwrap().state;
-    let after_a_look: Next = |number| {
+    let settle_after_status: Next = |number| {
         number.get_status().unwrap();
         number.settle(OnTooEarly::Fail).unwrap().state
     };
     for (name, next) in
-        [("cancel", cancel), ("settle", settle), ("settle after a look", after_a_look)]
+        [("cancel", cancel), ("settle", settle), ("settle after get_status", settle_after_status)]
     {
-        let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-        let number = bench.buy("zz_never");
-        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06"}"#);
-        bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":3}"#);
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = fixture.buy("zz_never");
+        fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_lost"}"#);
+        fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":3}"#);
         let error = number.cancel().unwrap_err();
         assert!(error.to_string().contains("not known"), "{name}: {error}");
         assert_eq!(next(&number), SettlementState::Cancelled, "{name}");
-        assert_eq!(bench.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
+        assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
         assert_eq!(
             number.settle(OnTooEarly::Fail).unwrap().state,
             SettlementState::AlreadyOver,
             "{name}"
         );
-        bench.ledger(1, 1);
+        fixture.assert_ledger(1, 1);
     }
 }
 
 #[test]
-fn an_order_that_somebody_else_completed_since_is_not_taken_for_cancelled() {
-    let bench = Bench::with(|builder| builder.budget(Amount::from_rupees(200)));
-    let number = bench.buy("zz_never");
-    let left = bench.client.budget_left();
-    // It never arrived, and nobody can know.
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N05"}"#);
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":3}"#);
+fn an_order_completed_elsewhere_is_not_cancelled() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = fixture.buy("zz_never");
+    let left = fixture.client.budget_left();
+    // The request never arrived, but the client cannot know that.
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reset_before_reply"}"#);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":3}"#);
     assert!(number.cancel().is_err());
-    bench.client.set_status(number.id(), SetStatus::Complete).unwrap();
+    fixture.client.set_status(number.id(), SetStatus::Complete).unwrap();
     assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished);
     assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::AlreadyOver);
-    assert_eq!(bench.client.budget_left(), left);
-    bench.ledger(1, 0);
+    assert_eq!(fixture.client.budget_left(), left);
+    fixture.assert_ledger(1, 0);
 }
 
 #[test]
-fn that_the_sms_was_sent_is_told_once_whatever_becomes_of_the_reply() {
-    for (fault, is_told) in [
-        (r#""fault":"N09","variant":"whole""#, true),
-        (r#""fault":"N06""#, false),
-        (r#""fault":"H07""#, false),
-        (r#""fault":"N03""#, true),
+fn sms_sent_is_never_sent_twice() {
+    for (fault, succeeds) in [
+        (r#""fault":"unframed_reply","variant":"whole""#, true),
+        (r#""fault":"reply_lost""#, false),
+        (r#""fault":"server_error""#, false),
+        (r#""fault":"connect_refused""#, true),
     ] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        bench.fault(&format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        fixture.fault(format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
         let failed =
             number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
-        assert_eq!(failed, (!is_told).then_some(true), "{fault}");
-        assert_eq!((bench.count("setStatus"), bench.count("getStatus")), (1, 0), "{fault}");
+        assert_eq!(failed, (!succeeds).then_some(true), "{fault}");
+        assert_eq!((fixture.count("setStatus"), fixture.count("getStatus")), (1, 0), "{fault}");
     }
 }
 
 #[test]
-fn a_change_is_not_repeated_before_the_server_allows_it() {
-    for (fault, told, settled, sent) in
-        [("H06", 7, true, 2), ("S17", 7, true, 2), ("H06", 86_400, false, 1)]
-    {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"setStatus"}},"fault":"{fault}","when":"before_commit","retry_after":"{told}"}}"#
-        ));
-        assert_eq!(number.cancel().is_ok(), settled, "{fault} {told}");
-        let times = bench.times("setStatus");
-        assert_eq!(times.len(), sent, "{fault} {told}: {times:?}");
+fn setstatus_waits_for_retry_after() {
+    for (fault, retry_after, settled, sent) in [
+        ("too_many_requests", 7, true, 2),
+        ("maintenance", 7, true, 2),
+        ("too_many_requests", 86_400, false, 1),
+    ] {
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        fixture.fault(json!({
+            "match": {"action": "setStatus"},
+            "fault": fault,
+            "when": "before_commit",
+            "retry_after": retry_after.to_string(),
+        }));
+        assert_eq!(number.cancel().is_ok(), settled, "{fault} {retry_after}");
+        let times = fixture.times("setStatus");
+        assert_eq!(times.len(), sent, "{fault} {retry_after}: {times:?}");
         assert!(
-            times.windows(2).all(|pair| pair[1] - pair[0] >= told * 1000),
-            "{fault} {told}: {times:?}"
+            times.windows(2).all(|pair| pair[1] - pair[0] >= retry_after * 1000),
+            "{fault} {retry_after}: {times:?}"
         );
     }
 }
 
 #[test]
-fn a_change_that_cannot_be_made_fails_and_says_so() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N03","times":0}"#);
+fn a_failed_setstatus_reports_an_error() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"connect_refused","times":0}"#);
     assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::Connection);
-    bench.fault(r#"{"clear":true}"#);
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H07","times":0}"#);
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","times":0}"#);
+    fixture.fault(r#"{"clear":true}"#);
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"server_error","times":0}"#);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":0}"#);
     let error = number.cancel().unwrap_err();
     assert!(error.to_string().contains("not known"), "{error}");
-    bench.ledger(1, 0);
+    fixture.assert_ledger(1, 0);
 }
 
 #[test]
-fn a_code_beats_the_cancel_that_races_with_it() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_cancel_race");
+fn a_code_beats_a_racing_cancel() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_cancel_race");
     let settlement = number.cancel().unwrap();
     assert_eq!(settlement.state, SettlementState::CodeArrived);
     assert!(settlement.code.is_some());
     assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Completed);
-    bench.ledger(1, 0);
-    let number = bench.buy("zz_cancel_race");
+    fixture.assert_ledger(1, 0);
+    let number = fixture.buy("zz_cancel_race");
     let settlement = number.settle(OnTooEarly::Fail).unwrap();
-    assert_eq!(settlement.state, SettlementState::Completed, "settling does both");
+    assert_eq!(
+        settlement.state,
+        SettlementState::Completed,
+        "settle completes after a failed cancel"
+    );
     assert!(settlement.code.is_some());
 }
 
 #[test]
-fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_completed() {
+fn settle_reads_a_racing_code_before_completing() {
     for (lags, code) in [(1, true), (2, true), (0, false)] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"getStatus"}},"fault":"S03","times":{lags}}}"#
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        fixture
+            .fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"OTP_RECEIVED"}"#);
+        fixture.fault(format!(
+            r#"{{"match":{{"action":"getStatus"}},"fault":"status_went_backwards","times":{lags}}}"#
         ));
-        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
         let settlement = number.settle(OnTooEarly::Fail).unwrap();
         assert_eq!(
             (settlement.state, settlement.code.is_some()),
@@ -217,30 +230,30 @@ fn a_code_that_kept_the_order_from_being_cancelled_is_waited_for_before_it_is_co
             "{lags}"
         );
         assert!(
-            bench.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000),
+            fixture.times("getStatus").windows(2).all(|pair| pair[1] - pair[0] >= 5_000),
             "{lags}"
         );
-        assert!(bench.now() <= 16_000, "{lags}");
-        assert_eq!(statuses(&bench), ["8", "6"], "{lags}");
+        assert!(fixture.now() <= 16_000, "{lags}");
+        assert_eq!(statuses(&fixture), ["8", "6"], "{lags}");
     }
 }
 
 #[test]
-fn an_order_whose_code_came_and_cannot_be_read_is_not_completed() {
-    let bench = Bench::new();
-    let lease = bench.client.lease(request("zz_never")).unwrap();
+fn settle_keeps_an_order_with_unread_code() {
+    let fixture = Fixture::new();
+    let lease = fixture.client.lease(request("zz_never")).unwrap();
     let id = lease.id().to_owned();
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"S03","times":1}"#);
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H07","nth":2,"times":0}"#);
-    bench.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"OTP_RECEIVED"}"#);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"status_went_backwards","times":1}"#);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","nth":2,"times":0}"#);
+    fixture.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
     let error = lease.close(OnTooEarly::Fail).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
     assert!(error.to_string().contains("could not be read"), "{error}");
-    assert_eq!(statuses(&bench), ["8"]);
-    assert_eq!(bench.client.unclaimed().len(), 1);
-    bench.fault(r#"{"clear":true}"#);
-    let settlement = bench.client.activation(&id).unwrap().settle(OnTooEarly::Fail).unwrap();
+    assert_eq!(statuses(&fixture), ["8"]);
+    assert_eq!(fixture.client.unclaimed().len(), 1);
+    fixture.fault(r#"{"clear":true}"#);
+    let settlement = fixture.client.activation(&id).unwrap().settle(OnTooEarly::Fail).unwrap();
     assert_eq!(
         (settlement.state, settlement.code.unwrap().code.as_str()),
         (SettlementState::Completed, "4821")
@@ -248,10 +261,10 @@ fn an_order_whose_code_came_and_cannot_be_read_is_not_completed() {
 }
 
 #[test]
-fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_early_cancel");
-    bench.clock.advance(seconds(20));
+fn early_cancel_reports_or_waits_the_time() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_early_cancel");
+    fixture.clock.advance(seconds(20));
     let error = number.cancel().unwrap_err();
     assert_eq!(
         (error.kind(), error.retry()),
@@ -260,156 +273,161 @@ fn an_order_too_young_to_cancel_says_when_or_is_waited_for() {
     );
     let settlement = number.settle(OnTooEarly::Wait).unwrap();
     assert_eq!(settlement.state, SettlementState::Cancelled);
-    assert!((120_000..130_000).contains(&bench.now()), "{}", bench.now());
-    bench.ledger(1, 1);
+    assert!((120_000..130_000).contains(&fixture.now()), "{}", fixture.now());
+    fixture.assert_ledger(1, 1);
 }
 
 #[test]
-fn the_age_that_an_order_must_have_is_not_waited_for_a_second_time() {
-    for (named, pause) in [("minActivationTime", 20), ("retry_after", 120)] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        bench.clock.advance(seconds(100));
-        let body = format!(r#"{{\"title\":\"EARLY_CANCEL_DENIED\",\"info\":{{\"{named}\":120}}}}"#);
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{body}","times":2}}"#
+fn a_minimum_age_counts_from_the_purchase() {
+    for (field, pause) in [("minActivationTime", 20), ("retry_after", 120)] {
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        fixture.clock.advance(seconds(100));
+        let body = format!(r#"{{\"title\":\"EARLY_CANCEL_DENIED\",\"info\":{{\"{field}\":120}}}}"#);
+        fixture.fault(format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{body}","times":2}}"#
         ));
-        assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{named}");
+        assert_eq!(number.cancel().unwrap_err().retry(), Retry::After(seconds(pause)), "{field}");
         assert_eq!(
             number.settle(OnTooEarly::Wait).unwrap().state,
             SettlementState::Cancelled,
-            "{named}"
+            "{field}"
         );
         let end = u128::from(100 + pause) * 1000;
-        assert!((end..end + 1500).contains(&bench.now()), "{named}: {}", bench.now());
+        assert!((end..end + 1500).contains(&fixture.now()), "{field}: {}", fixture.now());
     }
 }
 
 #[test]
-fn a_service_that_takes_completing_for_cancelling_is_believed() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"ACCESS_CANCEL"}"#);
+fn a_cancel_reply_to_complete_is_believed() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"ACCESS_CANCEL"}"#);
     assert_eq!(number.complete().unwrap().state, SettlementState::Cancelled);
 }
 
 #[test]
-fn a_service_that_cancels_where_the_order_should_go_on_is_believed() {
+fn an_unrequested_cancel_ends_the_order() {
     let calls: [fn(&Activation) -> Option<ErrorKind>; 2] = [
         |number| number.mark_sms_sent().err().map(|error| error.kind()),
         |number| number.request_next_code().err().map(|error| error.kind()),
     ];
-    for (answer, failed) in
+    for (reply, is_cancelled) in
         [("ACCESS_CANCEL", true), ("ACCESS_CANCEL_ALREADY", true), ("ACCESS_READY", false)]
     {
         for call in calls {
-            let bench = Bench::new();
-            let number = bench.buy("zz_never");
-            bench.fault(&format!(
-                r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}"}}"#
+            let fixture = Fixture::new();
+            let number = fixture.buy("zz_never");
+            fixture.fault(format!(
+                r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{reply}"}}"#
             ));
-            assert_eq!(call(&number), failed.then_some(ErrorKind::ActivationCancelled), "{answer}");
-            assert_eq!(number.ending(), failed.then_some(Ending::Cancelled), "{answer}");
+            assert_eq!(
+                call(&number),
+                is_cancelled.then_some(ErrorKind::ActivationCancelled),
+                "{reply}"
+            );
+            assert_eq!(number.ending(), is_cancelled.then_some(Ending::Cancelled), "{reply}");
         }
     }
 }
 
 #[test]
-fn an_answer_that_does_not_complete_is_not_taken_for_completion() {
-    for (answer, completed) in [
+fn only_completion_replies_complete_an_order() {
+    for (reply, completed) in [
         ("ACCESS_ACTIVATION", true),
         (r#"{\"status\":\"OK\"}"#, true),
         ("ACCESS_READY", false),
         ("ACCESS_RETRY_GET", false),
         ("STATUS_WAIT_CODE", false),
     ] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_multi");
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_multi");
         number.wait_for_code(seconds(60)).unwrap();
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"setStatus"}},"fault":"H09","body":"{answer}","times":0}}"#
+        fixture.fault(format!(
+            r#"{{"match":{{"action":"setStatus"}},"fault":"html_page","body":"{reply}","times":0}}"#
         ));
         let settlement = number.complete();
         assert_eq!(
             settlement.is_ok_and(|settlement| settlement.state == SettlementState::Completed),
             completed,
-            "{answer}"
+            "{reply}"
         );
-        assert_eq!(number.ending().is_some(), completed, "{answer}");
-        assert!(number.code().is_some(), "{answer}");
-        bench.fault(r#"{"clear":true}"#);
+        assert_eq!(number.ending().is_some(), completed, "{reply}");
+        assert!(number.code().is_some(), "{reply}");
+        fixture.fault(r#"{"clear":true}"#);
         number.settle(OnTooEarly::Fail).unwrap();
-        bench.ledger(1, 0);
+        fixture.assert_ledger(1, 0);
     }
 }
 
 #[test]
-fn a_lease_settles_itself() {
-    let bench = Bench::new();
+fn a_lease_settles_when_dropped() {
+    let fixture = Fixture::new();
     {
-        let lease = bench.client.lease(request("zz_ok")).unwrap();
+        let lease = fixture.client.lease(request("zz_ok")).unwrap();
         lease.wait_for_code(seconds(60)).unwrap();
     }
-    drop(bench.client.lease(request("zz_never")).unwrap());
-    bench.ledger(2, 1);
-    let lease = bench.client.lease(request("zz_never")).unwrap();
+    drop(fixture.client.lease(request("zz_never")).unwrap());
+    fixture.assert_ledger(2, 1);
+    let lease = fixture.client.lease(request("zz_never")).unwrap();
     assert_eq!(lease.close(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
-    let kept = bench.client.lease(request("zz_never")).unwrap().keep();
-    bench.ledger(4, 2);
+    let kept = fixture.client.lease(request("zz_never")).unwrap().keep();
+    fixture.assert_ledger(4, 2);
     assert_eq!(kept.ending(), None);
-    assert_eq!(statuses(&bench), ["6", "8", "8"]);
+    assert_eq!(statuses(&fixture), ["6", "8", "8"]);
 }
 
 #[test]
-fn a_lease_whose_calls_were_cancelled_settles_all_the_same() {
-    let bench = Bench::new();
+fn a_cancelled_lease_still_settles() {
+    let fixture = Fixture::new();
     let cancel = CancelToken::new();
-    let lease = bench.client.with_cancel(&cancel).lease(request("zz_never")).unwrap();
+    let lease = fixture.client.with_cancel(&cancel).lease(request("zz_never")).unwrap();
     cancel.cancel();
     assert_eq!(lease.wait_for_code(seconds(60)).unwrap_err().kind(), ErrorKind::Cancelled);
     drop(lease);
-    bench.ledger(1, 1);
-    assert_eq!(bench.client.unclaimed().len(), 0);
+    fixture.assert_ledger(1, 1);
+    assert_eq!(fixture.client.unclaimed().len(), 0);
 }
 
 #[test]
-fn a_drop_takes_ten_seconds_at_most_whatever_the_service_does() {
+fn dropping_a_lease_takes_at_most_ten_seconds() {
     for (hanging, latency) in
         [("getStatus", 0), ("getStatusV2", 0), ("setStatus", 0), ("", 3), ("", 6)]
     {
-        let bench = Bench::with_latency(seconds(latency));
-        let lease = bench.client.lease(request("zz_cancel_race")).unwrap();
-        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"H09","body":"OTP_RECEIVED"}"#);
-        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
+        let fixture = Fixture::with_latency(seconds(latency));
+        let lease = fixture.client.lease(request("zz_cancel_race")).unwrap();
+        fixture
+            .fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"OTP_RECEIVED"}"#);
+        fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, lease.id()));
         if !hanging.is_empty() {
-            bench
-                .fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+            fixture.fault(format!(
+                r#"{{"match":{{"action":"{hanging}"}},"fault":"reply_timeout","times":0}}"#
+            ));
         }
-        let start = bench.now();
+        let start = fixture.now();
         drop(lease);
-        let took = bench.now() - start;
+        let took = fixture.now() - start;
         assert!(took <= 10_000, "{hanging} {latency}: {took}");
     }
 }
 
 #[test]
-fn what_a_lease_cannot_settle_is_listed_until_somebody_takes_it_up() {
-    let bench = Bench::new();
-    let lease = bench.client.lease(request("zz_early_cancel")).unwrap();
+fn an_unsettled_lease_is_unclaimed_until_claimed() {
+    let fixture = Fixture::new();
+    let lease = fixture.client.lease(request("zz_early_cancel")).unwrap();
     let id = lease.id().to_owned();
     drop(lease);
-    let unclaimed = bench.client.unclaimed();
+    let unclaimed = fixture.client.unclaimed();
     assert_eq!(unclaimed.len(), 1);
-    assert!(
-        matches!(&unclaimed[0].outcome, UnclaimedOutcome::Bought(purchase) if purchase.activation_id == id)
-    );
-    bench.clock.advance(seconds(20));
-    let number = bench.client.activation(&id).unwrap();
+    let UnclaimedOutcome::Bought(purchase) = &unclaimed[0].outcome else { panic!("{unclaimed:?}") };
+    assert_eq!(purchase.activation_id, id);
+    fixture.clock.advance(seconds(20));
+    let number = fixture.client.activation(&id).unwrap();
     assert!(number.expires_at().is_some());
     let error = number.cancel().unwrap_err();
-    assert_eq!(error.retry(), Retry::After(seconds(100)), "its age is known");
-    bench.clock.advance(seconds(200));
-    assert!(number.phone_number().is_some(), "it is the number that was bought");
+    assert_eq!(error.retry(), Retry::After(seconds(100)), "the client knows when it was bought");
+    fixture.clock.advance(seconds(200));
+    assert!(number.phone_number().is_some(), "it is the purchased number");
     assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
-    assert_eq!(bench.client.unclaimed().len(), 0);
+    assert_eq!(fixture.client.unclaimed().len(), 0);
 }

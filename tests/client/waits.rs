@@ -1,124 +1,163 @@
-//! Waiting for a code: what ends a wait, what does not, and when the service is asked.
+//! Waits for a code: their poll times, their ends, and the codes they return.
 
-use crate::bench::{Bench, seconds};
-use crate::front::Ending;
-use crate::front::{ErrorKind, Status, WaitOptions};
+use serde_json::json;
 
-/// The pauses between polls, in milliseconds.
+use crate::adapter::Ending;
+use crate::adapter::{ErrorKind, Status, WaitOptions};
+use crate::fixture::{Fixture, seconds};
+
+/// Returns the pauses between polls, in milliseconds.
 fn pauses(times: &[u128]) -> Vec<u128> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
 }
 
 #[test]
-fn the_code_comes_with_its_text_after_some_polls() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
+fn a_wait_returns_code_and_text() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
     let sms = number.wait_for_code(seconds(60)).unwrap();
     assert!(
         !sms.code.is_empty() && sms.text.as_ref().is_some_and(|text| text.contains(&sms.code)),
         "{sms:?}"
     );
-    assert_eq!(bench.count("getStatus"), 2);
-    assert_eq!(bench.count("getStatusV2"), 1, "the text is fetched once");
+    assert_eq!(fixture.count("getStatus"), 2);
+    assert_eq!(fixture.count("getStatusV2"), 1, "the text is fetched once");
     let again = number.wait_for_code(seconds(60)).unwrap();
     assert_eq!(again, sms);
-    assert_eq!(bench.count("getStatus"), 2, "what is known is not asked for again");
+    assert_eq!(fixture.count("getStatus"), 2, "a known code needs no request");
 }
 
 #[test]
-fn a_code_that_is_there_comes_at_once_and_whole() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_multi");
+fn an_available_code_is_returned_at_once() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
-    assert_eq!(bench.now(), 0);
-    let code = bench.buy("zz_colon").wait_for_code(seconds(60)).unwrap().code;
+    assert_eq!(fixture.now(), 0);
+    let code = fixture.buy("zz_colon").wait_for_code(seconds(60)).unwrap().code;
     assert_eq!(code, "12:34");
 }
 
 #[test]
-fn no_poll_is_closer_than_five_seconds_and_the_last_stands_at_the_deadline() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
+fn polls_are_five_seconds_apart_until_the_deadline() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
-    assert_eq!(bench.now(), 300_000);
-    let times = bench.times("getStatus");
+    assert_eq!(fixture.now(), 300_000);
+    let times = fixture.times("getStatus");
     assert!(pauses(&times).iter().all(|pause| (5_000..=13_000).contains(pause)), "{times:?}");
     assert_eq!(times.last(), Some(&300_000));
     assert!((52..=60).contains(&times.len()), "{} polls", times.len());
-    bench.ledger(1, 0);
+    fixture.assert_ledger(1, 0);
 }
 
 #[test]
-fn a_second_wait_keeps_the_distance_too() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
+fn a_second_wait_keeps_the_poll_interval() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
     for _ in 0..20 {
         assert_eq!(number.wait_for_code(seconds(7)).unwrap_err().kind(), ErrorKind::WaitTimeout);
     }
-    let times = bench.times("getStatus");
+    let times = fixture.times("getStatus");
     assert!(pauses(&times).iter().all(|pause| *pause >= 5_000), "{times:?}");
     assert!(times.len() >= 20, "{times:?}");
 }
 
-/// Faults that may pass: the code still comes.
+/// The code arrives although these faults occur before it.
 #[test]
-fn a_transient_fault_never_ends_a_paid_wait() {
+fn a_transient_fault_never_ends_a_wait() {
     for fault in [
-        "N01", "N02", "N03", "N04", "N05", "N06", "N08", "N09", "N10", "N11", "N12", "N14", "N15",
-        "H01", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "H12", "H13", "H14", "B01", "B03",
-        "B05", "S01", "S11", "S17",
+        "name_not_resolved",
+        "resolve_timeout",
+        "connect_refused",
+        "connect_timeout",
+        "reset_before_reply",
+        "reply_lost",
+        "reply_truncated",
+        "unframed_reply",
+        "reply_timeout",
+        "reply_too_slow",
+        "reply_too_large",
+        "tls_handshake_failed",
+        "captive_portal",
+        "redirected",
+        "blocked_by_firewall",
+        "request_timeout",
+        "too_many_requests",
+        "server_error",
+        "cdn_error",
+        "html_page",
+        "empty_body",
+        "invalid_http_head",
+        "invalid_framing",
+        "unexpected_encoding",
+        "json_truncated",
+        "invalid_utf8",
+        "text_after_json",
+        "unknown_status",
+        "activation_not_visible_yet",
+        "maintenance",
     ] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_ok");
-        bench
-            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_ok");
+        fixture
+            .fault(format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":2}}"#));
         let sms =
             number.wait_for_code(seconds(300)).unwrap_or_else(|error| panic!("{fault}: {error}"));
         assert!(!sms.code.is_empty(), "{fault}");
-        bench.ledger(1, 0);
+        fixture.assert_ledger(1, 0);
     }
 }
 
 #[test]
-fn what_cannot_pass_ends_the_wait_and_keeps_the_activation() {
+fn permanent_failures_end_a_wait() {
     for (fault, kind, polls) in [
-        ("S18", ErrorKind::Authentication, 1),
-        ("N16", ErrorKind::Connection, 0),
-        ("N13", ErrorKind::Tls, 0),
-        ("H02", ErrorKind::Protocol, 5),
+        ("key_revoked", ErrorKind::Authentication, 1),
+        ("proxy_refused", ErrorKind::Connection, 0),
+        ("certificate_rejected", ErrorKind::Tls, 0),
+        ("http_client_error", ErrorKind::Protocol, 5),
     ] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_ok");
-        bench
-            .fault(&format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_ok");
+        fixture
+            .fault(format!(r#"{{"match":{{"action":"getStatus"}},"fault":"{fault}","times":0}}"#));
         let error = number.wait_for_code(seconds(300)).unwrap_err();
         assert_eq!(error.kind(), kind, "{fault}: {error}");
-        assert_eq!(bench.count("getStatus"), polls, "{fault}");
-        bench.fault(r#"{"clear":true}"#);
+        assert_eq!(fixture.count("getStatus"), polls, "{fault}");
+        fixture.fault(r#"{"clear":true}"#);
         assert!(
-            bench.client.activation(number.id()).unwrap().wait_for_code(seconds(60)).is_ok(),
+            fixture.client.activation(number.id()).unwrap().wait_for_code(seconds(60)).is_ok(),
             "{fault}"
         );
     }
 }
 
 #[test]
-fn too_many_requests_stretch_the_pauses() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","retry_after":"20","times":2}"#);
+fn too_many_requests_lengthens_the_pauses() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(json!({
+        "match": {"action": "getStatus"},
+        "fault": "too_many_requests",
+        "retry_after": "20",
+        "times": 2,
+    }));
     number.wait_for_code(seconds(300)).unwrap();
-    let times = bench.times("getStatus");
+    let times = fixture.times("getStatus");
     let pauses = pauses(&times);
     assert!(pauses[..2].iter().all(|pause| (20_000..21_000).contains(pause)), "{pauses:?}");
     assert!(pauses[2] < 6_000, "{pauses:?}");
-    // A server that does not say how long is given more time with each refusal.
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H06","variant":"absent","times":3}"#);
+    // If the reply has no `Retry-After` header, each further refusal doubles the pause.
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(json!({
+        "match": {"action": "getStatus"},
+        "fault": "too_many_requests",
+        "variant": "absent",
+        "times": 3,
+    }));
     number.wait_for_code(seconds(300)).unwrap();
-    let times = bench.times("getStatus");
+    let times = fixture.times("getStatus");
     for (pause, at_least) in
         times.windows(2).map(|pair| pair[1] - pair[0]).zip([10_000, 20_000, 40_000])
     {
@@ -128,42 +167,42 @@ fn too_many_requests_stretch_the_pauses() {
 
 #[test]
 fn a_cancel_by_the_service_ends_the_wait() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_provider_cancel");
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_provider_cancel");
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ActivationCancelled, "{error}");
     assert_eq!(number.ending(), Some(Ending::Cancelled));
-    bench.ledger(1, 1);
+    fixture.assert_ledger(1, 1);
 }
 
 #[test]
-fn an_expiry_ends_the_wait_after_a_last_poll() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_expire");
+fn expiry_ends_the_wait_after_a_last_poll() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_expire");
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Expired, "{error}");
-    assert_eq!(bench.now(), 30_000);
-    assert_eq!(bench.times("getStatus").last(), Some(&30_000));
+    assert_eq!(fixture.now(), 30_000);
+    assert_eq!(fixture.times("getStatus").last(), Some(&30_000));
     assert!(
         error.to_string().contains("without a charge"),
-        "the history shows the refund: {error}"
+        "the client found the refund in the history: {error}"
     );
-    bench.ledger(1, 1);
+    fixture.assert_ledger(1, 1);
 }
 
 #[test]
-fn an_order_that_lives_longer_than_it_was_said_to_can_be_waited_for_again() {
-    for said in [0, 20] {
-        let bench = Bench::new();
-        let number = bench.buy_for("zz_never", said);
+fn an_order_outliving_its_expiry_delivers_codes() {
+    for expires_in in [0, 20] {
+        let fixture = Fixture::new();
+        let number = fixture.buy_expiring_in("zz_never", expires_in);
         assert_eq!(number.wait_for_code(seconds(600)).unwrap_err().kind(), ErrorKind::Expired);
         assert_eq!(
-            (bench.now(), number.ending()),
-            (u128::from(said) * 1000, Some(Ending::Expired))
+            (fixture.now(), number.ending()),
+            (u128::from(expires_in) * 1000, Some(Ending::Expired))
         );
-        bench.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
-        assert_eq!(number.wait_for_code(seconds(600)).unwrap().code, "4821", "{said} s");
-        let times = bench.times("getStatus");
+        fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+        assert_eq!(number.wait_for_code(seconds(600)).unwrap().code, "4821", "{expires_in} s");
+        let times = fixture.times("getStatus");
         assert!(pauses(&times).iter().all(|pause| *pause >= 5_000), "{times:?}");
     }
 }
@@ -171,8 +210,8 @@ fn an_order_that_lives_longer_than_it_was_said_to_can_be_waited_for_again() {
 #[test]
 fn the_next_code_is_not_the_old_one() {
     for service in ["zz_multi", "zz_stale"] {
-        let bench = Bench::new();
-        let number = bench.buy(service);
+        let fixture = Fixture::new();
+        let number = fixture.buy(service);
         let first = number.wait_for_code(seconds(60)).unwrap();
         number.request_next_code().unwrap();
         let second = number.wait_for_code(seconds(60)).unwrap();
@@ -185,19 +224,19 @@ fn the_next_code_is_not_the_old_one() {
 }
 
 #[test]
-fn two_codes_that_come_at_once_are_both_kept() {
+fn two_codes_arriving_together_are_both_kept() {
     let both = r#"{"sms":[{"code":"111111","text":"a"},{"code":"222222","text":"b"}]}"#;
-    let answers = |bench: &Bench, action: &str, body: &str| {
-        let fault = serde_json::json!({"match": {"action": action}, "fault": "H09", "body": body, "times": 0});
-        bench.fault(&fault.to_string());
+    let replace_reply = |fixture: &Fixture, action: &str, body: &str| {
+        let action = json!({"action": action});
+        fixture.fault(json!({"match": action, "fault": "html_page", "body": body, "times": 0}));
     };
-    // The list beside the plain code, or in its place.
+    // The list of messages is the reply to `getStatusV2` only, or also to `getStatus`.
     for plain in ["STATUS_OK:222222", both] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_multi");
-        answers(&bench, "getStatus", plain);
-        answers(&bench, "getStatusV2", both);
-        answers(&bench, "setStatus", "ACCESS_RETRY_GET");
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_multi");
+        replace_reply(&fixture, "getStatus", plain);
+        replace_reply(&fixture, "getStatusV2", both);
+        replace_reply(&fixture, "setStatus", "ACCESS_RETRY_GET");
         let sms = number.wait_for_code(seconds(60)).unwrap();
         assert_eq!((sms.code.as_str(), sms.text.as_deref()), ("222222", Some("b")), "{plain}");
         let codes = || number.codes().into_iter().map(|sms| sms.code).collect::<Vec<_>>();
@@ -206,48 +245,54 @@ fn two_codes_that_come_at_once_are_both_kept() {
         assert_eq!(
             number.wait_for_code(seconds(20)).unwrap_err().kind(),
             ErrorKind::WaitTimeout,
-            "{plain}: both are old"
+            "{plain}: the wait returns neither again"
         );
         assert_eq!(codes(), ["111111", "222222"], "{plain}");
     }
 }
 
 #[test]
-fn a_code_that_came_before_the_lost_reply_to_the_request_for_it_is_kept() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_multi");
+fn a_code_before_a_lost_reply_is_kept() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_multi");
     let first = number.wait_for_code(seconds(60)).unwrap();
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"after_commit"}"#);
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"H09","body":"STATUS_OK:77:77"}"#);
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_lost","when":"after_commit"}"#);
+    fixture
+        .fault(r#"{"match":{"action":"getStatus"},"fault":"html_page","body":"STATUS_OK:77:77"}"#);
     number.request_next_code().unwrap();
-    assert_eq!(bench.count("setStatus"), 1, "asked again, the service would wait for a third");
+    assert_eq!(
+        fixture.count("setStatus"),
+        1,
+        "a second request would make the service wait for a third code"
+    );
     assert_eq!(number.wait_for_code(seconds(60)).unwrap().code, "77:77");
     assert_eq!(number.codes()[0].code, first.code);
-    // A code that is known shows that the request did not arrive.
-    let bench = Bench::new();
-    let number = bench.buy("zz_multi");
+    // A reply with an old code shows that the request for the next one did not arrive.
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
-    bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N06","when":"before_commit"}"#);
+    fixture
+        .fault(r#"{"match":{"action":"setStatus"},"fault":"reply_lost","when":"before_commit"}"#);
     number.request_next_code().unwrap();
-    assert_eq!(bench.count("setStatus"), 2);
+    assert_eq!(fixture.count("setStatus"), 2);
 }
 
 #[test]
-fn a_code_once_shown_is_kept_when_the_service_takes_it_back() {
+fn a_code_is_kept_if_service_withdraws_it() {
     for variant in ["waiting", "cancel"] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_multi");
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_multi");
         let sms = number.wait_for_code(seconds(60)).unwrap();
-        bench.fault(&format!(
-            r#"{{"match":{{"action":"getStatus"}},"fault":"S03","variant":"{variant}"}}"#
-        ));
+        let action = json!({"action": "getStatus"});
+        let fault = "status_went_backwards";
+        fixture.fault(json!({"match": action, "fault": fault, "variant": variant}));
         assert!(!matches!(number.get_status().unwrap(), Status::Received(_)));
         assert_eq!(number.wait_for_code(seconds(60)).unwrap(), sms, "{variant}");
     }
 }
 
 #[test]
-fn codes_of_every_text_arrive_intact() {
+fn codes_of_any_text_arrive_intact() {
     for code in [
         "STATUS_CANCEL BAD_KEY",
         "12:34:56",
@@ -256,63 +301,67 @@ fn codes_of_every_text_arrive_intact() {
         "000000",
         "ACCESS_CANCEL",
     ] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        let sms = serde_json::json!({ "id": number.id(), "code": code, "text": format!("{code}: your code") });
-        bench.control("sms", &sms.to_string());
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        let text = format!("{code}: your code");
+        let sms = json!({"id": number.id(), "code": code, "text": text});
+        fixture.control("sms", &sms.to_string());
         let sms = number.wait_for_code(seconds(60)).unwrap();
-        assert_eq!((sms.code.as_str(), sms.text), (code, Some(format!("{code}: your code"))));
+        assert_eq!((sms.code.as_str(), sms.text), (code, Some(text)));
     }
 }
 
 #[test]
-fn a_number_that_the_service_does_not_know_yet_is_waited_for() {
-    let bench = Bench::new();
-    assert!(bench.buy("zz_lag").wait_for_code(seconds(60)).is_ok());
-    let error = bench.client.activation("999999").unwrap().wait_for_code(seconds(60)).unwrap_err();
+fn a_wait_outlasts_a_lagging_activation() {
+    let fixture = Fixture::new();
+    assert!(fixture.buy("zz_lag").wait_for_code(seconds(60)).is_ok());
+    let error =
+        fixture.client.activation("999999").unwrap().wait_for_code(seconds(60)).unwrap_err();
     assert_eq!(
         error.kind(),
         ErrorKind::NotFound,
-        "one that was not bought just now is not: {error}"
+        "an unknown id that was not bought just now is an error: {error}"
     );
     assert_eq!(error.code().unwrap().to_string(), "NO_ACTIVATION");
 }
 
 #[test]
-fn a_timeout_cancels_only_where_that_was_asked_for() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_never");
+fn a_timeout_cancels_only_on_request() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
     let error =
         number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WaitTimeout);
-    bench.ledger(1, 1);
-    // The code that comes as the order is cancelled wins.
-    let number = bench.buy("zz_cancel_race");
+    fixture.assert_ledger(1, 1);
+    // A code that arrives while the order is being cancelled is returned.
+    let number = fixture.buy("zz_cancel_race");
     let sms = number.wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout()).unwrap();
     assert!(!sms.code.is_empty());
-    bench.ledger(2, 1);
+    fixture.assert_ledger(2, 1);
 }
 
 #[test]
-fn a_timeout_that_cancels_takes_ten_seconds_more_at_most() {
+fn cancelling_on_timeout_takes_at_most_ten_seconds() {
     for hanging in ["setStatus", "getStatus"] {
-        let bench = Bench::new();
-        let number = bench.buy("zz_never");
-        bench.fault(r#"{"match":{"action":"setStatus"},"fault":"N10","times":0}"#);
-        bench.fault(&format!(r#"{{"match":{{"action":"{hanging}"}},"fault":"N10","times":0}}"#));
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_timeout","times":0}"#);
+        fixture.fault(format!(
+            r#"{{"match":{{"action":"{hanging}"}},"fault":"reply_timeout","times":0}}"#
+        ));
         number.wait_for_code(WaitOptions::new(seconds(30)).cancel_on_timeout()).unwrap_err();
-        assert!((30_000..=41_000).contains(&bench.now()), "{hanging}: {}", bench.now());
+        assert!((30_000..=41_000).contains(&fixture.now()), "{hanging}: {}", fixture.now());
     }
 }
 
 #[test]
-fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
-    for (answer, cancelled) in
+fn cancelling_on_timeout_claims_only_confirmed_cancels() {
+    for (reply, cancelled) in
         [("ACCESS_CANCEL", true), ("ACCESS_ACTIVATION", false), ("OTP_RECEIVED", false)]
     {
         for next in [false, true] {
-            let bench = Bench::new();
-            let number = bench.buy(if next { "zz_stale" } else { "zz_never" });
+            let fixture = Fixture::new();
+            let number = fixture.buy(if next { "zz_stale" } else { "zz_never" });
             if next {
                 number.wait_for_code(seconds(60)).unwrap();
                 number.request_next_code().unwrap();
@@ -322,41 +371,40 @@ fn a_timeout_that_cancels_does_not_return_the_code_before_or_claim_too_much() {
             } else {
                 "STATUS_WAIT_CODE".into()
             };
-            for (action, body) in [("setStatus", answer), ("getStatus", status.as_str())] {
-                bench.fault(&format!(
-                    r#"{{"match":{{"action":"{action}"}},"fault":"H09","body":"{body}","times":0}}"#
-                ));
+            for (action, body) in [("setStatus", reply), ("getStatus", status.as_str())] {
+                let action = json!({"action": action});
+                fixture.fault(
+                    json!({"match": action, "fault": "html_page", "body": body, "times": 0}),
+                );
             }
             let error = number
                 .wait_for_code(WaitOptions::new(seconds(10)).cancel_on_timeout())
                 .unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{answer} {next}: {error}");
+            assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{reply} {next}: {error}");
             assert_eq!(
                 error.to_string().contains("the order was cancelled"),
                 cancelled,
-                "{answer} {next}: {error}"
+                "{reply} {next}: {error}"
             );
-            assert_eq!(number.code(), None, "{answer} {next}: no code but the one before");
+            assert_eq!(number.code(), None, "{reply} {next}: no new code");
         }
     }
 }
 
 #[test]
-fn plain_text_without_a_length_is_asked_for_again_in_json() {
-    let bench = Bench::new();
-    let number = bench.buy("zz_ok");
-    bench.fault(r#"{"match":{"action":"getStatus"},"fault":"N09","variant":"whole","times":0}"#);
+fn unframed_plain_text_is_read_again_as_json() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(
+        r#"{"match":{"action":"getStatus"},"fault":"unframed_reply","variant":"whole","times":0}"#,
+    );
     let sms = number.wait_for_code(seconds(60)).unwrap();
     assert!(!sms.code.is_empty());
+    assert_eq!(fixture.count("getStatusV2"), 1, "only a code is read again, not STATUS_WAIT_CODE");
+    fixture.client.get_status(number.id()).unwrap();
     assert_eq!(
-        bench.count("getStatusV2"),
-        1,
-        "a bare STATUS_WAIT_CODE is clear enough, a code is not"
-    );
-    bench.client.get_status(number.id()).unwrap();
-    assert_eq!(
-        (bench.count("getStatus"), bench.count("getStatusV2")),
+        (fixture.count("getStatus"), fixture.count("getStatusV2")),
         (2, 2),
-        "from then on JSON is asked for"
+        "after an unframed code the client requests JSON directly"
     );
 }

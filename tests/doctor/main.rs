@@ -1,6 +1,8 @@
-//! The doctor, as its user runs it: the program itself against a sandbox that does what nobody knows of the live service.
+//! The doctor program as users run it, against sandboxes that behave in ways that are unknown of
+//! the live service.
 //!
-//! A row for each thing that it must tell; what it may show and send is checked in every run.
+//! A table has a row for each behaviour that the doctor must report. Every run also checks that the
+//! doctor shows no private value and sends only allowed requests.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -12,11 +14,11 @@ use sastaotp::{Client, NumberRequest};
 use serde_json::{Value, json};
 
 const KEY: &str = "stp_canary_of_the_doctor_7Kq2";
-/// A code that nothing else in a report could be.
+/// A code that cannot occur elsewhere in a report.
 const CODE: &str = "739182";
-/// The text around it, which is as private.
+/// The text of the SMS, which is private too.
 const TEXT: &str = "Canary bank: your code is 739182";
-/// What the doctor asks for when it is not allowed to pay.
+/// The actions that the doctor may send if it may not buy.
 const READS: [&str; 8] = [
     "getBalance",
     "getCountries",
@@ -28,25 +30,26 @@ const READS: [&str; 8] = [
     "getStatusV2",
 ];
 
-/// A purchase that is allowed; the service goes behind it.
+/// Arguments that allow a purchase; the service code follows.
 const BUY: [&str; 7] =
     ["--allow-charges", "--yes", "--max-inr", "20", "--country", "22", "--service"];
 
-/// A sandbox with an account that has a history: a number with a code, one that waits, one that was cancelled.
-struct Bench {
+/// A sandbox with an account that has a history: one number with a code, one that waits, and one
+/// that was cancelled.
+struct Fixture {
     server: Server,
-    /// What must be shown nowhere.
+    /// Values that must not appear in any output.
     private: Vec<String>,
     captures: PathBuf,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("{}-{}.jsonl", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let captures = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let mut bench = Self { server: Server::start(0).unwrap(), private: Vec::new(), captures };
-        let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
+        let mut fixture = Self { server: Server::start(0).unwrap(), private: Vec::new(), captures };
+        let client = Client::builder().api_key(KEY).base_url(fixture.server.url()).build().unwrap();
         let mut private = vec![KEY.to_owned(), CODE.to_owned(), "Canary bank".to_owned()];
         for service in ["zz_never", "zz_multi", "tg"] {
             let number = client
@@ -57,15 +60,15 @@ impl Bench {
             match service {
                 "zz_never" => drop(number.cancel().unwrap()),
                 "tg" => {
-                    bench.control("sms", &json!({"id": number.id(), "code": CODE, "text": TEXT}));
+                    fixture.control("sms", &json!({"id": number.id(), "code": CODE, "text": TEXT}));
                     number.get_status().unwrap();
                     assert_eq!(number.code().unwrap().code, CODE);
                 }
                 _ => {}
             }
         }
-        bench.private = private;
-        bench
+        fixture.private = private;
+        fixture
     }
 
     fn control(&self, call: &str, body: &Value) -> Value {
@@ -89,7 +92,7 @@ impl Bench {
         command
     }
 
-    /// Runs the doctor, and checks what holds of every run.
+    /// Runs the doctor, and checks the rules that hold for every run.
     fn run(&self, arguments: &[&str]) -> (i32, String) {
         let before = self.control("ledger", &Value::Null)["charges"].clone();
         let _ = std::fs::remove_file(&self.captures);
@@ -99,10 +102,10 @@ impl Bench {
             assert_eq!(
                 self.control("ledger", &Value::Null)["charges"],
                 before,
-                "it was told to read"
+                "it was only allowed to read"
             );
         }
-        (output.status.code().expect("it ends by itself"), shown)
+        (output.status.code().expect("it exits"), shown)
     }
 
     fn check_secrets(&self, output: &Output) -> String {
@@ -122,7 +125,7 @@ impl Bench {
         text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
-    /// The actions that were asked for, as the service saw them.
+    /// The actions that the service received.
     fn actions(&self) -> Vec<String> {
         let log = self.control("log", &Value::Null);
         let lines = log["log"].as_array().unwrap().iter();
@@ -130,21 +133,22 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Fixture {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.captures);
     }
 }
 
-/// Runs the doctor against a service of which a rule holds, and gives what it found: verdict and observation by question.
+/// Runs the doctor against a service with this fault rule. Returns its findings: verdict and
+/// observation by question.
 fn findings(rule: &str) -> impl Fn(&str) -> (String, String) {
-    let bench = Bench::new();
+    let fixture = Fixture::new();
     if !rule.is_empty() {
         let mut rule: Value = serde_json::from_str(rule).expect(rule);
         rule["times"] = json!(0);
-        bench.control("faults", &rule);
+        fixture.control("faults", &rule);
     }
-    let (code, shown) = bench.run(&["--json"]);
+    let (code, shown) = fixture.run(&["--json"]);
     let report: Value =
         serde_json::from_str(&shown).unwrap_or_else(|error| panic!("{error}: {shown}"));
     assert_eq!(report["stopped"], Value::Null, "{rule}: {shown}");
@@ -152,18 +156,19 @@ fn findings(rule: &str) -> impl Fn(&str) -> (String, String) {
     move |question| {
         let found =
             report["questions"].as_array().unwrap().iter().find(|row| row["name"] == question);
-        let found = found.unwrap_or_else(|| panic!("{question} is not asked"));
+        let found = found.unwrap_or_else(|| panic!("{question} has no row"));
         let text = |name: &str| found[name].as_str().unwrap().to_owned();
         (text("verdict"), text("observed"))
     }
 }
 
-/// A service, by the fault that makes it so, and what must be said of it: question, verdict, part of the observation.
+/// A service, the fault rule that makes it so, and the expected findings: question, verdict, part
+/// of the observation.
 type Row = (&'static str, &'static str, &'static [(&'static str, &'static str, &'static str)]);
 
 const ROWS: &[Row] = &[
     (
-        "the sandbox as it is",
+        "the unchanged sandbox",
         "",
         &[
             ("agent-library", "new", "let through"),
@@ -172,7 +177,7 @@ const ROWS: &[Row] = &[
             ("key-bearer", "documented", "accepted"),
             ("key-query", "documented", "accepted"),
             ("latency", "new", "connect "),
-            ("framing", "new", "framed: a cut would show"),
+            ("framing", "new", "framed: a truncation is detected"),
             ("countries", "family", "map of"),
             ("india", "family", "22"),
             ("prices", "family", "in data"),
@@ -190,7 +195,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "a proxy strips Authorization",
-        r#"{"fault":"S18","variant":"bad","match":{"key_in":"bearer"}}"#,
+        r#"{"fault":"key_revoked","variant":"bad","match":{"key_in":"bearer"}}"#,
         &[
             ("key-header", "documented", "accepted"),
             ("key-bearer", "family", "refused: BAD_KEY"),
@@ -199,7 +204,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "a proxy strips X-API-Key",
-        r#"{"fault":"S18","variant":"bad","match":{"key_in":"header"}}"#,
+        r#"{"fault":"key_revoked","variant":"bad","match":{"key_in":"header"}}"#,
         &[
             ("key-header", "new", "refused: BAD_KEY"),
             ("key-query", "documented", "accepted"),
@@ -208,7 +213,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "403 for the library's agent",
-        r#"{"fault":"H04","variant":"","match":{"agent":"libsastaotp/"}}"#,
+        r#"{"fault":"blocked_by_firewall","variant":"","match":{"agent":"libsastaotp/"}}"#,
         &[
             ("agent-library", "family", "refused: a firewall's page"),
             ("agent-other", "family", "let through"),
@@ -217,7 +222,7 @@ const ROWS: &[Row] = &[
     ),
     (
         "403 for another agent",
-        r#"{"fault":"H04","variant":"","match":{"agent":"Mozilla"}}"#,
+        r#"{"fault":"blocked_by_firewall","variant":"","match":{"agent":"Mozilla"}}"#,
         &[
             ("agent-library", "new", "let through"),
             ("agent-other", "new", "refused: a firewall's page"),
@@ -226,12 +231,15 @@ const ROWS: &[Row] = &[
     ),
     (
         "countries as a list",
-        r#"{"fault":"B06","variant":"countries","match":{"action":"getCountries"}}"#,
+        concat!(
+            r#"{"fault":"empty_list_for_object","variant":"countries","#,
+            r#""match":{"action":"getCountries"}}"#,
+        ),
         &[("countries", "documented", "list of"), ("india", "family", "22")],
     ),
     (
         "orders without an envelope",
-        r#"{"fault":"S12","variant":"list","match":{"action":"getOrders"}}"#,
+        r#"{"fault":"history_lags","variant":"list","match":{"action":"getOrders"}}"#,
         &[
             ("orders", "new", "list without envelope; 3 read"),
             ("orders-order", "new", "newest first"),
@@ -239,75 +247,75 @@ const ROWS: &[Row] = &[
     ),
     (
         "orders as a map",
-        r#"{"fault":"S12","variant":"map","match":{"action":"getOrders"}}"#,
+        r#"{"fault":"history_lags","variant":"map","match":{"action":"getOrders"}}"#,
         &[("orders", "new", "map by id in data.orders")],
     ),
     (
-        "orders with less in them",
-        r#"{"fault":"S12","variant":"bare","match":{"action":"getOrders"}}"#,
+        "orders with few fields",
+        r#"{"fault":"history_lags","variant":"bare","match":{"action":"getOrders"}}"#,
         &[
             ("orders", "new", "list in orders"),
-            ("orders-time", "new", "nothing that the library knows"),
+            ("orders-time", "new", "no field that the library can read"),
         ],
     ),
     (
         "replies without a length",
-        r#"{"fault":"N09","variant":"whole","match":{}}"#,
+        r#"{"fault":"unframed_reply","variant":"whole","match":{}}"#,
         &[("framing", "family", "not framed"), ("balance", "documented", "balance")],
     ),
     (
         "no countries",
-        r#"{"fault":"B06","variant":"list","match":{"action":"getCountries"}}"#,
+        r#"{"fault":"empty_list_for_object","variant":"list","match":{"action":"getCountries"}}"#,
         &[("india", "not seen", "no country")],
     ),
     (
-        "a history that fails",
-        r#"{"fault":"H07","variant":"html","match":{"action":"getOrders"}}"#,
+        "a failing history",
+        r#"{"fault":"server_error","variant":"html","match":{"action":"getOrders"}}"#,
         &[("orders", "unreadable", "HTTP 502"), ("balance", "documented", "balance")],
     ),
     (
-        "a warning of PHP before the balance",
-        r#"{"fault":"B04","variant":"","match":{"action":"getBalance"}}"#,
-        &[("balance", "unreadable", "B04"), ("countries", "family", "map of")],
+        "a PHP warning before the balance",
+        r#"{"fault":"text_before_json","variant":"","match":{"action":"getBalance"}}"#,
+        &[("balance", "unreadable", "text_before_json"), ("countries", "family", "map of")],
     ),
 ];
 
 #[test]
-fn each_unknown_is_told_whichever_way_the_service_has_it() {
+fn each_behaviour_is_reported() {
     for (name, rule, expected) in ROWS {
         let found = findings(rule);
         for (question, verdict, part) in *expected {
-            let (is, observed) = found(question);
+            let (actual, observed) = found(question);
             assert!(
-                is == *verdict && observed.contains(part),
-                "{name}: {question}: {is}, {observed}"
+                actual == *verdict && observed.contains(part),
+                "{name}: {question}: {actual}, {observed}"
             );
         }
     }
 }
 
 #[test]
-fn nothing_but_reads_is_asked_and_one_request_after_the_other() {
-    let bench = Bench::new();
-    let before = bench.actions().len();
-    let (code, shown) = bench.run(&[]);
+fn the_doctor_only_sends_reads() {
+    let fixture = Fixture::new();
+    let before = fixture.actions().len();
+    let (code, shown) = fixture.run(&[]);
     assert_eq!(code, 0, "{shown}");
     let table = shown.split("replies are in").next().unwrap();
     assert!(table.lines().all(|line| line.chars().count() <= 100), "it fits a terminal: {table}");
-    let actions = bench.actions();
+    let actions = fixture.actions();
     let asked = &actions[before..];
     assert!((25..=40).contains(&asked.len()), "{asked:?}");
     let wrong: Vec<_> = asked.iter().filter(|action| !READS.contains(&action.as_str())).collect();
-    // An action that there is none of, and no action, are asked for on purpose.
+    // The doctor sends an unknown action and no action on purpose.
     assert_eq!(wrong, ["getNothing", ""]);
-    bench.control("assert", &json!({"charges": 3, "refunds": 1}));
+    fixture.control("assert", &json!({"charges": 3, "refunds": 1}));
 }
 
 #[test]
-fn captures_are_what_came_without_what_is_private() {
-    let bench = Bench::new();
-    bench.run(&[]);
-    let captured = bench.captured();
+fn captures_are_redacted_replies() {
+    let fixture = Fixture::new();
+    fixture.run(&[]);
+    let captured = fixture.captured();
     assert!(captured.len() > 25);
     let body = |note: &str| {
         let found = captured
@@ -319,36 +327,36 @@ fn captures_are_what_came_without_what_is_private() {
     assert_eq!(orders["orders"].as_array().unwrap().len(), 3);
     let order = &orders["orders"][0];
     for name in ["activation_id", "phone_number", "service_code", "price", "status", "created_at"] {
-        assert!(!order[name].is_null(), "the schema is whole: {order}");
+        assert!(!order[name].is_null(), "the schema is complete: {order}");
     }
-    // The same value has the same stand-in, of the same shape.
+    // Equal values have equal stand-ins of the same shape.
     assert_eq!(order["number"], order["phone_number"]);
     assert_eq!(order["phone_number"].as_str().unwrap().len(), 12);
     assert!(body("status-plain").starts_with("STATUS_"), "{}", body("status-plain"));
-    // Catalogues are samples.
+    // Catalogues are cut to samples.
     assert!(body("prices").len() < 5_000 && body("prices").contains(r#""22""#));
     for line in &captured {
         assert!(line["origin"].as_str().unwrap().starts_with("sastaotp-doctor "), "{line}");
     }
-    // Nothing is overwritten.
-    let output = bench.command(&[]).output().unwrap();
+    // An existing file is not overwritten.
+    let output = fixture.command(&[]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("already exists"));
 }
 
 #[test]
-fn captures_that_cannot_be_written_are_no_surprise_after_a_purchase() {
-    let mut bench = Bench::new();
-    let before = bench.actions().len();
-    bench.captures = bench.captures.with_extension("missing").join("captures.jsonl");
-    let (code, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
-    assert!(code == 2 && shown.contains("is no folder"), "{code}: {shown}");
-    assert_eq!(bench.actions().len(), before, "nothing was asked");
+fn an_unwritable_capture_file_is_refused_first() {
+    let mut fixture = Fixture::new();
+    let before = fixture.actions().len();
+    fixture.captures = fixture.captures.with_extension("missing").join("captures.jsonl");
+    let (code, shown) = fixture.run(&[&BUY[..], &["zz_never"]].concat());
+    assert!(code == 2 && shown.contains("is not an existing folder"), "{code}: {shown}");
+    assert_eq!(fixture.actions().len(), before, "nothing was asked");
 }
 
 #[test]
-fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
-    // Letters alone, as some codes are: nothing about it looks private.
+fn keys_and_codes_in_odd_places_are_hidden() {
+    // Letters only, like some codes: its form does not look private.
     const WORD: &str = "ZQXWVK";
     for (action, body) in [
         (
@@ -367,72 +375,72 @@ fn a_reply_that_repeats_the_key_or_puts_a_code_elsewhere_shows_neither() {
         ("getOrders", format!(r#"{{"orders":[{{"order_id":7,"created_at":"at {WORD}"}}]}}"#)),
         ("getOrders", format!(r#"{{"orders":[{{"code":"{WORD}","cut":"#)),
     ] {
-        let mut bench = Bench::new();
-        bench.private.push(WORD.to_owned());
-        bench.control(
+        let mut fixture = Fixture::new();
+        fixture.private.push(WORD.to_owned());
+        fixture.control(
             "faults",
-            &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}),
+            &json!({"fault": "html_page", "match": {"action": action}, "body": body, "times": 0}),
         );
         for arguments in [&[][..], &["--json"]] {
-            let (code, shown) = bench.run(arguments);
+            let (code, shown) = fixture.run(arguments);
             assert!(code == 0 || code == 1, "{body}: {code}, {shown}");
-            assert!(bench.captured().iter().any(|line| line["action"] == action), "{body}");
+            assert!(fixture.captured().iter().any(|line| line["action"] == action), "{body}");
         }
     }
 }
 
 #[test]
-fn a_message_in_place_of_a_state_shows_nothing_of_itself_while_a_number_is_bought() {
+fn a_purchase_hides_a_message_in_a_status() {
     for (action, body) in [
         ("getStatus", "Your code is ZQXWVK"),
         ("getStatus", "STATUS_OK ZQXWVK: 48 21"),
         ("getStatusV2", r#"{"ZQXWVK":"4821","sms":null}"#),
     ] {
-        let mut bench = Bench::new();
-        bench.private.push("ZQXWVK".to_owned());
-        bench.control(
+        let mut fixture = Fixture::new();
+        fixture.private.push("ZQXWVK".to_owned());
+        fixture.control(
             "faults",
-            &json!({"fault": "H09", "match": {"action": action}, "body": body, "times": 0}),
+            &json!({"fault": "html_page", "match": {"action": action}, "body": body, "times": 0}),
         );
-        let (_, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+        let (_, shown) = fixture.run(&[&BUY[..], &["zz_never"]].concat());
         assert!(shown.contains(&format!("{action}: ")), "{body}: {shown}");
     }
 }
 
 #[test]
-fn a_refusal_that_is_a_message_shows_nothing_of_itself() {
-    let mut bench = Bench::new();
-    bench.private.push("ZQXWVK".to_owned());
+fn an_unknown_error_text_is_hidden() {
+    let mut fixture = Fixture::new();
+    fixture.private.push("ZQXWVK".to_owned());
     let body = r#"{"status":"ERROR","error":"ZQXWVK"}"#;
-    bench.control(
+    fixture.control(
         "faults",
-        &json!({"fault": "H09", "match": {"action": "getBalance"}, "body": body, "times": 0}),
+        &json!({"fault": "html_page", "match": {"action": "getBalance"}, "body": body, "times": 0}),
     );
-    let (code, shown) = bench.run(&[]);
+    let (code, shown) = fixture.run(&[]);
     assert!(
-        code == 3 && shown.contains("refused the key: an error that is no code"),
+        code == 3 && shown.contains("refused the key: an error without a known code"),
         "{code}: {shown}"
     );
 }
 
 #[test]
-fn what_a_reply_holds_commands_no_terminal() {
-    let bench = Bench::new();
+fn control_characters_never_reach_the_terminal() {
+    let fixture = Fixture::new();
     let body = r#"{"orders":[{"order_id":7,"created_at":"2026\u001b[2J","\u001b]0;x":1}]}"#;
-    bench.control(
+    fixture.control(
         "faults",
-        &json!({"fault": "H09", "match": {"action": "getOrders"}, "body": body, "times": 0}),
+        &json!({"fault": "html_page", "match": {"action": "getOrders"}, "body": body, "times": 0}),
     );
-    let (_, shown) = bench.run(&[]);
+    let (_, shown) = fixture.run(&[]);
     assert!(shown.chars().all(|c| c == '\n' || !c.is_control()), "{shown:?}");
     assert!(shown.contains("####?[#a"), "{shown}");
 }
 
 #[test]
-fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
-    let bench = Bench::new();
-    let balance = bench.control("ledger", &Value::Null)["balance"].clone();
-    let (code, shown) = bench.run(&[&BUY[..], &["zz_never"]].concat());
+fn an_allowed_purchase_is_shown_and_cancelled() {
+    let fixture = Fixture::new();
+    let balance = fixture.control("ledger", &Value::Null)["balance"].clone();
+    let (code, shown) = fixture.run(&[&BUY[..], &["zz_never"]].concat());
     assert_eq!(code, 0, "{shown}");
     for part in [
         "bought zz_never in 22 for 10.00",
@@ -443,11 +451,11 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
-    bench.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
-    // The wallet is the true one, though its amount is hidden in the captures.
+    fixture.control("assert", &json!({"charges": 4, "refunds": 2, "balance": balance}));
+    // The report shows the true balance, but the captures hide it.
     assert!(shown.contains(&format!("wallet {}, as before", balance.as_str().unwrap())), "{shown}");
-    let captured = std::fs::read_to_string(&bench.captures).unwrap();
-    let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
+    let captured = std::fs::read_to_string(&fixture.captures).unwrap();
+    let client = Client::builder().api_key(KEY).base_url(fixture.server.url()).build().unwrap();
     let orders = client.get_orders(&sastaotp::OrderQuery::default()).unwrap().orders;
     assert_eq!(orders.len(), 4);
     for order in orders {
@@ -457,20 +465,26 @@ fn a_number_is_bought_looked_at_and_cancelled_where_that_is_allowed() {
         }
     }
     assert!(
-        bench.captured().iter().any(|line| line["note"].as_str().unwrap().starts_with("life-"))
+        fixture
+            .captured()
+            .iter()
+            .any(|line| line["note"].as_str().unwrap().starts_with("purchase-"))
     );
 }
 
 #[test]
-fn an_interrupt_while_a_number_may_not_be_cancelled_yet_names_what_is_left_open() {
-    let bench = Bench::new();
-    let mut doctor = bench
+fn an_interrupted_wait_names_the_open_order() {
+    let fixture = Fixture::new();
+    let mut doctor = fixture
         .command(&[&BUY[..], &["zz_early_cancel"]].concat())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(doctor.stdout.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.any(|line| line.contains("not yet: ")), "it waits for the two minutes to pass");
+    assert!(
+        lines.any(|line| line.contains("not yet: ")),
+        "it waits until a cancellation is allowed"
+    );
     Command::new("kill").args(["-INT", &doctor.id().to_string()]).status().unwrap();
     let rest: Vec<String> = lines.collect();
     assert_eq!(doctor.wait().unwrap().code(), Some(4), "{rest:?}");
@@ -478,16 +492,16 @@ fn an_interrupt_while_a_number_may_not_be_cancelled_yet_names_what_is_left_open(
         .iter()
         .find_map(|line| line.split("the number is open: settle the activation ").nth(1));
     let id = open.unwrap_or_else(|| panic!("{rest:?}")).split(' ').next().unwrap();
-    bench.control("clock", &json!({"advance_ms": 125_000}));
-    let client = Client::builder().api_key(KEY).base_url(bench.server.url()).build().unwrap();
+    fixture.control("clock", &json!({"advance_ms": 125_000}));
+    let client = Client::builder().api_key(KEY).base_url(fixture.server.url()).build().unwrap();
     client.activation(id).unwrap().cancel().unwrap();
-    bench.control("assert", &json!({"charges": 4, "refunds": 2}));
+    fixture.control("assert", &json!({"charges": 4, "refunds": 2}));
 }
 
 #[test]
-fn what_may_not_be_paid_is_not_asked_for() {
-    let bench = Bench::new();
-    for (arguments, code, says) in [
+fn a_purchase_needs_permission_and_a_limit() {
+    let fixture = Fixture::new();
+    for (arguments, code, part) in [
         (
             &["--allow-charges", "--max-inr", "1", "--yes", "--service", "zz_never"][..],
             5,
@@ -497,30 +511,30 @@ fn what_may_not_be_paid_is_not_asked_for() {
         (&["--allow-charges", "--yes"], 2, "--max-inr"),
         (&["--max-inr", "20"], 2, "--allow-charges"),
     ] {
-        let (is, shown) = bench.run(arguments);
-        assert!(is == code && shown.contains(says), "{arguments:?}: {is}, {shown}");
+        let (actual, shown) = fixture.run(arguments);
+        assert!(actual == code && shown.contains(part), "{arguments:?}: {actual}, {shown}");
     }
     assert_eq!(
-        bench.actions().iter().filter(|action| *action == "getNumber").count(),
+        fixture.actions().iter().filter(|action| *action == "getNumber").count(),
         3,
-        "those of the bench"
+        "only those of the fixture"
     );
 }
 
 #[test]
-fn a_service_that_wants_no_more_questions_gets_none() {
-    for (fault, variant, code, says) in [
-        ("H06", "absent", 3, "429"),
-        ("H04", "", 3, "firewall"),
-        ("S18", "banned", 3, "ACCOUNT_BANNED"),
-        ("S18", "bad", 3, "BAD_KEY"),
+fn the_doctor_stops_when_the_service_refuses() {
+    for (fault, variant, code, part) in [
+        ("too_many_requests", "absent", 3, "429"),
+        ("blocked_by_firewall", "", 3, "firewall"),
+        ("key_revoked", "banned", 3, "ACCOUNT_BANNED"),
+        ("key_revoked", "bad", 3, "BAD_KEY"),
     ] {
-        let bench = Bench::new();
-        let before = bench.actions().len();
-        bench.control("faults", &json!({"fault": fault, "variant": variant, "times": 0}));
-        let (is, shown) = bench.run(&[]);
-        assert!(is == code && shown.contains(says), "{fault}: {is}, {shown}");
-        let asked = bench.actions().len() - before;
+        let fixture = Fixture::new();
+        let before = fixture.actions().len();
+        fixture.control("faults", &json!({"fault": fault, "variant": variant, "times": 0}));
+        let (actual, shown) = fixture.run(&[]);
+        assert!(actual == code && shown.contains(part), "{fault}: {actual}, {shown}");
+        let asked = fixture.actions().len() - before;
         assert!(asked <= 4, "{fault}: {asked} requests");
     }
 }

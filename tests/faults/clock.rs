@@ -1,7 +1,7 @@
-//! A clock on which calls take the time they take and pauses take none.
+//! A clock on which calls take real time and pauses take none.
 //!
-//! Sockets need real time; nobody needs to wait out the five seconds between two polls. A sleep moves this clock on and
-//! returns at once, so that deadlines are measured in the time that the client believes in.
+//! Sockets need real time, but no test needs to wait five seconds between two polls. A sleep moves
+//! this clock forward and returns at once, so deadlines are measured in the client's time.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant, UNIX_EPOCH};

@@ -1,154 +1,117 @@
-//! The fault matrix: what can go wrong between this library and the service, row by row, and what it then promises to a
-//! read, a purchase and a wait for a code.
+//! The fault tests: everything that can go wrong between this library and the service, and the
+//! promises that a read, a purchase and a wait for a code then keep.
 //!
-//! `cargo test --features sandbox --test faults n06` runs the lines of one row. Rows of the network and of HTTP go over
-//! real sockets, all others through the sandbox in memory. After every purchase the service's own ledger is held against
-//! what was claimed, every call is measured against its deadline, and no line or error may show the key.
+//! `cargo test --features sandbox --test faults n06` runs the tests of one fault. Faults of the
+//! network and of HTTP run over real sockets, all others through the sandbox in memory. Every
+//! purchase is checked against the sandbox's ledger, every call against its deadline, and every log
+//! line and error for the key.
 
-mod bench;
-mod check;
 mod clock;
+mod endpoints;
+mod fixture;
+mod leak_check;
 mod network;
-mod paper;
-mod places;
+mod promises;
 mod rows;
-mod scenes;
+mod scenarios;
 #[path = "../transport/server.rs"]
 mod server;
+#[path = "../timing/mod.rs"]
+mod timing;
 
 use std::process::ExitCode;
 
-use bench::Fault;
+use fixture::Fault;
 use libtest_mimic::{Arguments, Trial};
 use rows::{ROWS, Row};
 
-/// Most of a trial's time is spent waiting for what does not come.
+/// Most trials spend their time waiting for a timeout.
 const THREADS: usize = 24;
 
 fn main() -> ExitCode {
-    if let Some(code) = scenes::be_interrupted() {
+    if let Some(code) = scenarios::run_interrupted_child() {
         return code;
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(THREADS);
-    paper::watch();
-    let mut trials: Vec<Trial> = ROWS.iter().flat_map(of_row).collect();
+    leak_check::install();
+    let mut trials: Vec<Trial> = ROWS.iter().flat_map(trials_of).collect();
     trials.extend(
-        scenes::SCENES.iter().map(|(id, class, name, run)| trial(id, name, class, "", run)),
+        scenarios::SCENARIOS.iter().map(|(id, class, case, run)| trial(id, class, &[case], run)),
     );
-    trials.push(Trial::test("every_row_is_here", || {
-        every_row_is_here();
+    trials.push(Trial::test("every_fault_has_a_test", || {
+        every_fault_has_a_test();
         Ok(())
     }));
     let conclusion = libtest_mimic::run(&arguments, trials);
-    println!("{}", bench::worst());
-    let (lines, leaked) = paper::lines();
+    println!("{}", fixture::summary());
+    let (lines, leaked) = leak_check::line_counts();
     println!("{lines} lines logged, {leaked} of them with a key");
     if conclusion.has_failed() || leaked > 0 { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }
 
-fn of_row(row: &'static Row) -> Vec<Trial> {
+fn trials_of(row: &'static Row) -> Vec<Trial> {
     let mut trials = Vec::new();
     for &fault in row.faults {
         let variant = variant(row, fault);
         let mut add = |class, run: Box<dyn Fn() + Send>| {
-            trials.push(trial(row.id, row.name, class, &variant, run))
+            trials.push(trial(row.id, class, &[row.case, &variant], run));
         };
         if let Some(promise) = row.read {
-            add("read", Box::new(move || check::read(row, fault, promise)));
+            add("read", Box::new(move || promises::read(row, fault, promise)));
         }
         if let Some(promise) = row.charge {
-            add("charge", Box::new(move || check::charge(row, fault, promise)));
+            add("charge", Box::new(move || promises::charge(row, fault, promise)));
         }
         if let Some(promise) = row.wait {
-            add("wait", Box::new(move || check::wait(row, fault, promise)));
+            add("wait", Box::new(move || promises::wait(row, fault, promise)));
         }
     }
     trials
 }
 
-/// What tells the faults of a row apart: `fin`, `status_404`, `Refused`.
+/// Returns the label of a fault in its line: `fin`, `status_404`, `Refused`.
 fn variant(row: &Row, fault: Fault) -> String {
     let words = match fault {
-        Fault::At(place) => format!("{place:?}"),
+        Fault::To(endpoint) => format!("{endpoint:?}"),
         Fault::Rule(id, variant, more) => {
             let by = if id == row.id { "" } else { id };
-            let door =
-                if check::door(row.id, fault) == bench::Door::Memory { "memory" } else { "" };
-            format!("{by} {variant} {} {door}", more.chars().take(60).collect::<String>())
+            let via =
+                if promises::via(row.id, fault) == fixture::Via::Memory { "memory" } else { "" };
+            format!("{by} {variant} {} {via}", more.chars().take(60).collect::<String>())
         }
     };
     let words = words.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("_")
 }
 
-fn trial(
-    id: &str,
-    name: &str,
-    class: &str,
-    variant: &str,
-    run: impl Fn() + Send + 'static,
-) -> Trial {
-    let variant = if variant.is_empty() { String::new() } else { format!("::{variant}") };
-    Trial::test(format!("{}_{name}::{class}{variant}", id.to_lowercase()), move || {
+/// Names a trial `n06_reply_lost::charge`, followed by the parts that are not empty.
+fn trial(id: &str, class: &str, parts: &[&str], run: impl Fn() + Send + 'static) -> Trial {
+    let mut name = format!("{}_{}::{class}", id.to_lowercase(), rows::name_of(id));
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        name = format!("{name}::{part}");
+    }
+    Trial::test(name, move || {
         run();
         Ok(())
     })
 }
 
-/// The rows of the matrix and the classes that each says something about.
-const MATRIX: [(&str, &[(&str, &str)]); 4] = [
-    ("N", &[("01-20", "rcw"), ("21", "c")]),
-    ("H", &[("01-15", "rcw")]),
-    ("B", &[("01-08", "rcw"), ("09", "rc"), ("10-11", "rcw"), ("12-13", "rc"), ("14", "rw")]),
-    (
-        "S",
-        &[
-            ("01", "rcw"),
-            ("02-05", "w"),
-            ("06", "rw"),
-            ("07-08", "r"),
-            ("09", "c"),
-            ("10", "rc"),
-            ("11", "w"),
-            ("12-13", "c"),
-            ("14", "rcw"),
-            ("15", "rc"),
-            ("16", "w"),
-            ("17-18", "rcw"),
-            ("19", "cw"),
-            ("20", "rcw"),
-        ],
-    ),
-];
-
-fn every_row_is_here() {
-    let mut rows = 0;
+fn every_fault_has_a_test() {
     let mut missing = Vec::new();
-    for (group, ranges) in MATRIX {
-        for (range, classes) in ranges {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            for number in first.parse::<u32>().unwrap()..=last.parse().unwrap() {
-                rows += 1;
-                let id = format!("{group}{number:02}");
-                for class in ["read", "charge", "wait"]
-                    .into_iter()
-                    .filter(|class| classes.contains(&class[..1]))
-                {
-                    let by_rows = ROWS.iter().filter(|row| row.id == id).any(|row| match class {
-                        "read" => row.read.is_some(),
-                        "charge" => row.charge.is_some(),
-                        _ => row.wait.is_some(),
-                    });
-                    let by_scene =
-                        scenes::SCENES.iter().any(|scene| scene.0 == id && scene.1 == class);
-                    if !by_rows && !by_scene {
-                        missing.push(format!("{id} {class}"));
-                    }
-                }
+    for (id, _, classes) in rows::FAULTS {
+        for class in ["read", "charge", "wait"] {
+            let has_line = ROWS.iter().filter(|row| row.id == id).any(|row| match class {
+                "read" => row.read.is_some(),
+                "charge" => row.charge.is_some(),
+                _ => row.wait.is_some(),
+            });
+            let has_scenario =
+                scenarios::SCENARIOS.iter().any(|scenario| scenario.0 == id && scenario.1 == class);
+            if classes.contains(&class[..1]) && !has_line && !has_scenario {
+                missing.push(format!("{id} {class}"));
             }
         }
     }
-    assert_eq!(rows, 70);
     assert!(missing.is_empty(), "{missing:?}");
 }

@@ -1,4 +1,5 @@
-//! The network between a client and the service: it counts, and it leads some requests astray.
+//! The network between a client and the service. It records every exchange, and can divert requests
+//! to another endpoint.
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,28 +9,28 @@ use std::time::Duration;
 use sastaotp::clock::Clock;
 use sastaotp::transport::{Reply, Request, Transport, TransportError};
 
-/// A transport over another one.
+/// A transport that records and diverts the requests of another one.
 #[derive(Debug)]
 pub(crate) struct Network {
-    well: Arc<dyn Transport>,
-    ill: Mutex<Option<Arc<Ill>>>,
+    service: Arc<dyn Transport>,
+    diversion: Mutex<Option<Arc<Diversion>>>,
     clock: Arc<dyn Clock>,
     attempts: Mutex<Vec<Attempt>>,
 }
 
-/// Where requests of one action go in place of the service, so many times.
+/// Sends the next requests of one action to another transport.
 #[derive(Debug)]
-struct Ill {
+struct Diversion {
     transport: Arc<dyn Transport>,
     action: &'static str,
     left: AtomicU32,
 }
 
-/// One exchange, by the client's clock.
+/// One exchange. Times are those of the client's clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) action: String,
-    /// The query; it holds no key.
+    /// The query. It does not contain the key.
     pub(crate) query: String,
     pub(crate) began: Duration,
     pub(crate) ended: Duration,
@@ -37,31 +38,26 @@ pub(crate) struct Attempt {
 }
 
 impl Network {
-    pub(crate) fn new(well: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
-        Self { well, ill: Mutex::default(), clock, attempts: Mutex::default() }
+    pub(crate) fn new(service: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Self {
+        Self { service, diversion: Mutex::default(), clock, attempts: Mutex::default() }
     }
 
-    /// Leads requests of an action to another transport; 0 times is for ever.
-    pub(crate) fn lead_astray(
-        &self,
-        action: &'static str,
-        times: u32,
-        transport: Arc<dyn Transport>,
-    ) {
+    /// Diverts the next `times` requests of an action to another transport; 0 diverts all of them.
+    pub(crate) fn divert(&self, action: &'static str, times: u32, transport: Arc<dyn Transport>) {
         let left = AtomicU32::new(if times == 0 { u32::MAX } else { times });
-        *self.ill.lock().unwrap() = Some(Arc::new(Ill { transport, action, left }));
+        *self.diversion.lock().unwrap() = Some(Arc::new(Diversion { transport, action, left }));
     }
 
-    /// The transport to the service.
-    pub(crate) fn well(&self) -> &Arc<dyn Transport> {
-        &self.well
+    /// Returns the transport to the service.
+    pub(crate) fn service(&self) -> &Arc<dyn Transport> {
+        &self.service
     }
 
-    pub(crate) fn heal(&self) {
-        *self.ill.lock().unwrap() = None;
+    pub(crate) fn restore(&self) {
+        *self.diversion.lock().unwrap() = None;
     }
 
-    /// The exchanges of an action so far, oldest first.
+    /// Returns the exchanges of an action, oldest first.
     pub(crate) fn attempts(&self, action: &str) -> Vec<Attempt> {
         let attempts = self.attempts.lock().unwrap();
         attempts.iter().filter(|attempt| attempt.action == action).cloned().collect()
@@ -75,13 +71,14 @@ impl Network {
 impl Transport for Network {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let action = action_of(request.query).to_owned();
-        let ill = self.ill.lock().unwrap().clone().filter(|ill| {
+        let diversion = self.diversion.lock().unwrap().clone().filter(|diversion| {
             let one_less = |left: u32| left.checked_sub(1);
-            ill.action == action
-                && ill.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
+            diversion.action == action
+                && diversion.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less).is_ok()
         });
         let began = self.clock.now().monotonic;
-        let outcome = ill.as_ref().map_or(&self.well, |ill| &ill.transport).exchange(request);
+        let outcome =
+            diversion.as_ref().map_or(&self.service, |other| &other.transport).exchange(request);
         let ended = self.clock.now().monotonic;
         let sent = outcome.as_ref().err().is_none_or(|error| error.sent);
         self.attempts.lock().unwrap().push(Attempt {
@@ -95,7 +92,7 @@ impl Transport for Network {
     }
 }
 
-/// The action that a query asks for.
+/// Returns the action of a query.
 pub(crate) fn action_of(query: &str) -> &str {
     query.split('&').find_map(|pair| pair.strip_prefix("action=")).unwrap_or_default()
 }

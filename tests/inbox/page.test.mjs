@@ -1,4 +1,4 @@
-// What a person does on the page, with a client beside it.
+// The page as a user operates it, with a client beside it.
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -10,8 +10,10 @@ import { ask, many, open, openPage, PICTURES, work } from './harness.mjs'
 const NUMBER = { country: '22', maxPrice: 100 }
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-test('an SMS that is sent from the page reaches the client that waits for it', { timeout: 60_000 }, async (t) => {
-  const { client, page, key, wrong } = await open(t)
+test('an SMS from the page reaches the client', {
+  timeout: 60_000
+}, async (t) => {
+  const { client, page, key, errors } = await open(t)
   await page.getByText('No number has been bought').waitFor()
   const number = await client.getNumber('zz_never', NUMBER)
   const row = page.locator('#numbers-window li', { hasText: number.phoneNumber })
@@ -30,45 +32,50 @@ test('an SMS that is sent from the page reaches the client that waits for it', {
   await row.getByText('completed 482913').waitFor()
   assert.equal(await page.locator('#balance').innerText(), '990.00')
   assert.ok(!(await page.content()).includes(key), 'the key is in the page')
-  assert.deepEqual(wrong, [])
+  assert.deepEqual(errors, [])
 })
 
-test('a fault is armed, met by the client and disarmed', { timeout: 60_000 }, async (t) => {
+test('a fault is armed, hit and disarmed', { timeout: 60_000 }, async (t) => {
   const { client, page } = await open(t)
   await client.getBalance()
   await page.getByRole('searchbox', { name: 'Find' }).fill('documented nonsense')
   assert.equal(await page.locator('.fault:visible').count(), 0)
-  await page.getByRole('searchbox', { name: 'Find' }).fill('nobody knows')
+  await page.getByRole('searchbox', { name: 'Find' }).fill('unknown status')
   await page.getByRole('combobox', { name: 'Action', exact: true }).selectOption('getNumber')
   await page.getByRole('spinbutton', { name: 'Times' }).fill('0')
-  await page.getByRole('combobox', { name: 'Variant of S01' }).selectOption('error')
-  const fault = page.getByRole('switch', { name: /^S01/ })
+  await page.getByRole('combobox', { name: 'Variant of unknown_status' }).selectOption('error')
+  const fault = page.getByRole('switch', { name: /^unknown_status/ })
   await fault.click()
   const banner = page.getByRole('region', { name: 'Armed faults' })
-  await banner.getByText('S01 error on getNumber').waitFor()
+  await banner.getByText('unknown_status error on getNumber').waitFor()
   assert.equal(await fault.getAttribute('aria-checked'), 'true')
   await assert.rejects(client.getNumber('tg', NUMBER), { code: 'SOMETHING_NEW', charge: 'unknown' })
-  await page.locator('#log-window .faulty', { hasText: 'S01' }).first().waitFor()
+  await page.locator('#log-window .faulty', { hasText: 'unknown_status' }).first().waitFor()
   await fault.click()
   await banner.waitFor({ state: 'hidden' })
   assert.ok((await client.getNumber('tg', NUMBER)).id)
 
-  await page.getByRole('searchbox', { name: 'Find' }).fill('N06')
+  await page.getByRole('searchbox', { name: 'Find' }).fill('reply_lost')
   await page.getByRole('spinbutton', { name: 'Times' }).fill('3')
-  await page.getByRole('switch', { name: /^N06/ }).click()
+  await page.getByRole('switch', { name: /^reply_lost/ }).click()
   await banner.getByText('3 more').waitFor()
   await banner.getByRole('button', { name: 'Disarm all' }).click()
   await banner.waitFor({ state: 'hidden' })
-  assert.equal(await page.getByRole('switch', { name: /^N06/ }).getAttribute('aria-checked'), 'false')
+  assert.equal(
+    await page.getByRole('switch', { name: /^reply_lost/ }).getAttribute('aria-checked'),
+    'false'
+  )
 })
 
-test('the clock is advanced to an expiry, and the money comes back', { timeout: 60_000 }, async (t) => {
+test('an advanced clock expires and refunds a number', {
+  timeout: 60_000
+}, async (t) => {
   const { client, page, control } = await open(t)
   const number = await client.getNumber('zz_never', NUMBER)
   const row = page.locator('#numbers-window li', { hasText: number.phoneNumber })
   await row.getByText('waiting').waitFor()
   await page.getByRole('button', { name: 'Stop' }).click()
-  await page.getByText('stands still').waitFor()
+  await page.getByText('stopped').waitFor()
   const left = await row.locator('.left').innerText()
   await page.getByRole('button', { name: '+ 1 min' }).click()
   const minutes = (text) => Number(text.split(':')[0])
@@ -93,10 +100,14 @@ test('the clock is advanced to an expiry, and the money comes back', { timeout: 
   await page.getByRole('button', { name: 'Set' }).click()
   await page.locator('#balance', { hasText: '7.50' }).waitFor()
   await assert.rejects(client.getNumber('zz_never', NUMBER), { code: 'NO_BALANCE' })
-  await page.locator('#log-window .refused', { hasText: 'it costs 10.00 and the wallet has less' }).waitFor()
+  await page
+    .locator('#log-window .refused', { hasText: 'the number costs 10.00, but the wallet has less' })
+    .waitFor()
 })
 
-test('numbers expire and are cancelled by the provider from the page', { timeout: 60_000 }, async (t) => {
+test('the page expires and cancels numbers', {
+  timeout: 60_000
+}, async (t) => {
   const { client, page } = await open(t)
   for (const [name, state] of [
     ['Expire', 'expired'],
@@ -106,11 +117,11 @@ test('numbers expire and are cancelled by the provider from the page', { timeout
     const row = page.locator('#numbers-window li', { hasText: number.phoneNumber })
     await row.getByRole('button', { name }).click()
     await row.getByText(state).waitFor()
-    assert.equal((await number.getStatus()).status, 'cancelled')
+    assert.equal((await number.getStatus()).kind, 'cancelled')
   }
 })
 
-test('each key has a view of its own, chosen by its number', { timeout: 60_000 }, async (t) => {
+test('each key has a separate view', { timeout: 60_000 }, async (t) => {
   const { client, sandbox, page } = await open(t)
   const mine = await client.getNumber('zz_never', NUMBER)
   await page.getByText(mine.phoneNumber).first().waitFor()
@@ -120,7 +131,7 @@ test('each key has a view of its own, chosen by its number', { timeout: 60_000 }
   assert.deepEqual(
     await page.locator('#namespaces option').allInnerTexts(),
     ['namespace 2', 'namespace 1'],
-    'the one used last is first'
+    'the most recently used one is first'
   )
   assert.equal(await page.getByText(theirs.phoneNumber).count(), 0)
   await page.getByRole('combobox', { name: 'Key', exact: true }).selectOption('namespace 2')
@@ -128,7 +139,7 @@ test('each key has a view of its own, chosen by its number', { timeout: 60_000 }
   assert.equal(await page.locator('#numbers-window').getByText(mine.phoneNumber).count(), 0)
 })
 
-test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
+test('the page works without a mouse', { timeout: 60_000 }, async (t) => {
   const { client, page } = await open(t)
   await many(40, () => client.getBalance())
   const number = await client.getNumber('zz_never', NUMBER)
@@ -137,20 +148,28 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
     page.evaluate(() => {
       const { activeElement: node } = document
       const { outlineStyle, outlineWidth } = getComputedStyle(node)
-      const sibling = node.nextElementSibling && getComputedStyle(node.nextElementSibling).outlineStyle
+      const sibling =
+        node.nextElementSibling && getComputedStyle(node.nextElementSibling).outlineStyle
       return {
-        name: node.getAttribute('aria-label') ?? node.labels?.[0]?.textContent.trim() ?? node.textContent.trim(),
-        visible: (outlineStyle !== 'none' && outlineWidth !== '0px') || (sibling && sibling !== 'none')
+        name:
+          node.getAttribute('aria-label') ??
+          node.labels?.[0]?.textContent.trim() ??
+          node.textContent.trim(),
+        visible:
+          (outlineStyle !== 'none' && outlineWidth !== '0px') || (sibling && sibling !== 'none')
       }
     })
-  /** Presses Tab until that has the focus; everything on the way shows that it has it. */
+  /**
+   * Presses Tab until the element with this name has the focus, and checks that its focus is
+   * visible.
+   */
   const walk = async (name) => {
     for (let step = 0; step < 200; step++) {
       await page.keyboard.press('Tab')
       const at = await focused()
       if (at.name === 'SastaOTP sandbox') continue
       if (at.name && (name.test ? name.test(at.name) : at.name === name)) {
-        assert.ok(at.visible, `the focus is seen on ${at.name}`)
+        assert.ok(at.visible, `the focus is visible on ${at.name}`)
         return
       }
     }
@@ -166,10 +185,10 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   await walk(/\+ 1 min/)
   await page.keyboard.press('Space')
   await walk('Find')
-  await page.keyboard.type('H07')
-  await walk(/^H07/)
+  await page.keyboard.type('server_error')
+  await walk(/^server_error/)
   await page.keyboard.press('Space')
-  await page.getByText('H07 html on any action').waitFor()
+  await page.getByText('server_error html on any action').waitFor()
   await walk(/^getNumber at .*show the call/)
   await page.keyboard.press('Enter')
   await page.getByRole('radio', { name: 'curl' }).focus()
@@ -177,7 +196,7 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   assert.match(await page.locator('#call-text').innerText(), /client\.get_number/)
   await page.keyboard.press('Escape')
   assert.match((await focused()).name, /^getNumber at/)
-  // Requests that come meanwhile take nothing away from under the focus.
+  // New requests do not move the row that has the focus.
   const { name } = await focused()
   const top = () => page.evaluate(() => document.activeElement.getBoundingClientRect().top)
   const before = await top()
@@ -185,11 +204,11 @@ test('all of it works without a mouse', { timeout: 60_000 }, async (t) => {
   await page.waitForFunction(() => Number(document.querySelector('#log-count').textContent) > 100)
   await page.waitForTimeout(100)
   assert.equal((await focused()).name, name)
-  assert.ok(Math.abs((await top()) - before) <= 1, 'the row stays where it is')
+  assert.ok(Math.abs((await top()) - before) <= 1, 'the row does not move')
   assert.ok(number.id)
 })
 
-test('axe finds nothing serious, and pictures are taken, in light, dark and narrow', {
+test('axe finds no serious violation in any layout', {
   timeout: 120_000
 }, async (t) => {
   for (const [name, options] of Object.entries({
@@ -200,23 +219,30 @@ test('axe finds nothing serious, and pictures are taken, in light, dark and narr
     const { client, page, control, context } = await open(t, options)
     await work(client, control)
     await page.locator('#numbers-window li').first().waitFor()
-    const check = async (what) => {
-      // The page's own policy keeps scripts out; the driver's way in is not a script of the page.
+    const check = async (view) => {
+      // The page's policy blocks scripts, but the browser driver may run its own.
       await page.evaluate(AXE)
       const { violations } = await page.evaluate(() => globalThis.axe.run())
-      const serious = violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      const serious = violations.filter(
+        ({ impact }) => impact === 'serious' || impact === 'critical'
+      )
       assert.deepEqual(
         serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html)}`),
         [],
-        `${name} ${what}`
+        `${name} ${view}`
       )
-      t.diagnostic(`${name}, ${what}: ${violations.length} lesser findings ${violations.map(({ id }) => id)}`)
+      t.diagnostic(
+        `${name}, ${view}: ${violations.length} minor findings ${violations.map(({ id }) => id)}`
+      )
       await page.screenshot({
-        path: path.join(PICTURES, `${name}-${what}.png`),
-        fullPage: name === 'narrow' && what === 'page'
+        path: path.join(PICTURES, `${name}-${view}.png`),
+        fullPage: name === 'narrow' && view === 'page'
       })
     }
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} scrolls sideways`)
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      `${name} scrolls sideways`
+    )
     await check('page')
     await page
       .getByRole('button', { name: /^Deliver SMS/ })
@@ -233,29 +259,25 @@ test('axe finds nothing serious, and pictures are taken, in light, dark and narr
   }
 })
 
-test('the page is small and opens fast', { timeout: 60_000 }, async (t) => {
-  const { sandbox, page, url } = await open(t)
+test('the page is small and loads nothing else', { timeout: 60_000 }, async (t) => {
+  const { page, url } = await open(t)
   const reply = await fetch(url)
   const size = (await reply.arrayBuffer()).byteLength
+  t.diagnostic(`${size} bytes`)
   assert.ok(size <= 60_000, `${size} bytes`)
-  const took = []
-  for (let round = 0; round < 5; round++) {
-    await page.goto(url)
-    await page.locator('.live', { hasText: /^live$/ }).waitFor()
-    const requests = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => name))
-    assert.deepEqual(
-      requests.filter((name) => !name.includes('/_inbox/events')),
-      [],
-      'nothing else is fetched'
-    )
-    took.push(await page.evaluate(() => performance.getEntriesByType('navigation')[0].loadEventEnd))
-  }
-  t.diagnostic(`${size} bytes; loaded after ${took.map((ms) => ms.toFixed(0))} ms`)
-  assert.ok(Math.min(...took) < 200, `${took} ms`)
-  assert.ok(sandbox.url)
+  await page.goto(url)
+  await page.locator('.live', { hasText: /^live$/ }).waitFor()
+  const requests = await page.evaluate(() =>
+    performance.getEntriesByType('resource').map(({ name }) => name)
+  )
+  assert.deepEqual(
+    requests.filter((name) => !name.includes('/_inbox/events')),
+    [],
+    'the page fetches nothing else'
+  )
 })
 
-test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120_000 }, async (t) => {
+test('long lists render only their visible rows', { timeout: 120_000 }, async (t) => {
   const { sandbox, key, page, control, url } = await open(t)
   await control('seed', { wallet: '1000000' })
   await page.locator('#balance', { hasText: '1000000' }).waitFor()
@@ -264,9 +286,9 @@ test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120
   await page.waitForFunction(() => /10500/.test(document.querySelector('#log-count').textContent))
   assert.equal(await page.locator('#numbers-count').innerText(), '1000 active')
   assert.match(await page.locator('#log-count').innerText(), /^the newest 10000 of 10500$/)
-  assert.ok((await page.locator('#log-window li, #numbers-window li').count()) < 100, 'only rows that are seen exist')
 
-  // Frames are counted while both lists scroll, countdowns run, and 200 requests a second come in.
+  // Counts the work of 120 frames while both lists scroll, countdowns run, and requests arrive. If
+  // it does not grow with the lists, long lists cannot stall the page on any machine.
   let going = true
   const ids = (await control('ledger')).entries.map((entry) => entry.activation_id)
   const traffic = (async () => {
@@ -276,44 +298,45 @@ test('a thousand numbers and ten thousand lines do not stall it', { timeout: 120
       await new Promise((done) => setTimeout(done, 5))
     }
   })()
-  const measure = () =>
-    page.evaluate(
-      () =>
-        new Promise((done) => {
-          const frames = []
-          const windows = [document.querySelector('#numbers-window'), document.querySelector('#log-window')]
-          let last = performance.now()
-          const end = last + 4_000
-          const frame = (now) => {
-            frames.push(now - last)
-            last = now
-            windows.forEach((window, at) => {
-              window.scrollTop = (window.scrollTop + (at ? 2_900 : 390)) % (window.scrollHeight - window.clientHeight)
-            })
-            if (now < end) requestAnimationFrame(frame)
-            else done(frames.slice(2).sort((one, other) => other - one))
+  const work = await page.evaluate(
+    () =>
+      new Promise((done) => {
+        const windows = ['#numbers-window', '#log-window'].map((id) => document.querySelector(id))
+        const known = new Set(document.querySelectorAll('.window li'))
+        const most = { rows: 0, changes: 0 }
+        let [frames, created] = [0, 0]
+        const pending = []
+        const observer = new MutationObserver((records) => pending.push(...records))
+        const everything = { childList: true, attributes: true, characterData: true, subtree: true }
+        for (const window of windows) observer.observe(window, everything)
+        const frame = () => {
+          pending.push(...observer.takeRecords())
+          const rows = document.querySelectorAll('.window li')
+          for (const row of rows) {
+            if (!known.has(row)) created++
+            known.add(row)
           }
-          requestAnimationFrame(frame)
-        })
-    )
-  // Other work on the machine may spoil a round.
-  const rounds = []
-  while (rounds.length < 4 && !rounds.some((frames) => frames[0] < 50)) rounds.push(await measure())
+          most.rows = Math.max(most.rows, rows.length)
+          most.changes = Math.max(most.changes, pending.splice(0).length)
+          windows.forEach((window, at) => {
+            window.scrollTop =
+              (window.scrollTop + (at ? 2_900 : 390)) % (window.scrollHeight - window.clientHeight)
+          })
+          if (++frames < 120) requestAnimationFrame(frame)
+          else done({ ...most, created })
+        }
+        requestAnimationFrame(frame)
+      })
+  )
   going = false
   await traffic
-  for (const frames of rounds) {
-    t.diagnostic(
-      `${frames.length} frames; the longest ${frames.slice(0, 5).map((ms) => ms.toFixed(1))} ms, the median ${frames[frames.length >> 1].toFixed(1)} ms`
-    )
-  }
-  assert.ok(
-    rounds.some((frames) => frames[0] < 50),
-    'a frame took 50 ms'
-  )
+  t.diagnostic(`at most ${work.rows} rows and ${work.changes} changes of the DOM in a frame`)
+  t.diagnostic(`${work.created} rows were created in 120 frames`)
+  assert.ok(work.rows < 100, `${work.rows} rows exist, but only the visible ones should`)
+  assert.ok(work.created < 100, `${work.created} rows were created instead of reused`)
+  assert.ok(work.changes < 2_000, `${work.changes} changes of the DOM in one frame`)
 
   const again = await openPage(t, sandbox)
   await again.page.goto(url)
   await again.page.getByText('1000 active').waitFor()
-  const shown = await again.page.evaluate(() => performance.now())
-  t.diagnostic(`all of it shown again at most ${shown.toFixed(0)} ms after the start`)
 })

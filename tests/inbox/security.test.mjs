@@ -1,4 +1,5 @@
-// What a page of another origin, and a call without the page's token, cannot do; in a real browser.
+// A page of another origin, and a call without the page's token, are refused. Tested in a real
+// browser.
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -6,7 +7,7 @@ import http from 'node:http'
 import { test } from 'node:test'
 import { browser, open } from './harness.mjs'
 
-/** A request with headers of our choice, which fetch would not send. */
+/** Sends a request with headers that fetch would not allow. */
 async function raw(url, { method = 'POST', headers = {}, body = '' } = {}) {
   const request = http.request(url, { method, headers })
   request.end(body)
@@ -16,7 +17,9 @@ async function raw(url, { method = 'POST', headers = {}, body = '' } = {}) {
   return { status: reply.statusCode, headers: reply.headers, text }
 }
 
-test('a page of another origin can neither read, nor send, nor buy, nor frame', { timeout: 60_000 }, async (t) => {
+test('a page of another origin can do nothing', {
+  timeout: 60_000
+}, async (t) => {
   const { sandbox, key, client, url, control } = await open(t)
   await client.getBalance()
   const foreign = http.createServer((_, reply) =>
@@ -43,7 +46,9 @@ test('a page of another origin can neither read, nor send, nor buy, nor frame', 
         target: 'frame',
         enctype: 'text/plain'
       })
-      form.append(Object.assign(document.createElement('input'), { name: '{"wallet":"1","x":"', value: '"}' }))
+      form.append(
+        Object.assign(document.createElement('input'), { name: '{"wallet":"1","x":"', value: '"}' })
+      )
       const frame = Object.assign(document.createElement('iframe'), { name: 'frame' })
       document.body.append(form, frame)
       form.submit()
@@ -70,15 +75,18 @@ test('a page of another origin can neither read, nor send, nor buy, nor frame', 
   )
   assert.deepEqual(outcome, Array(5).fill('refused'))
   await page.evaluate((buy) => fetch(buy, { mode: 'no-cors' }).catch(() => {}), buy)
-  // The frame holds the browser's own page about a refusal, not ours.
-  for (const frame of page.frames().slice(1)) assert.ok(!(await frame.content().catch(() => '')).includes('data-token'))
+  // The frame shows the browser's error page, not the sandbox.
+  for (const frame of page.frames().slice(1))
+    assert.ok(!(await frame.content().catch(() => '')).includes('data-token'))
   await control('assert', { charges: 0, balance: '1000.00' })
   // A link to the page works.
   await page.evaluate((address) => (location.href = address), url)
   await page.getByRole('heading', { name: 'Numbers' }).waitFor()
 })
 
-test('a wrong Host, a foreign origin and a missing token are refused', { timeout: 60_000 }, async (t) => {
+test('a foreign Host, origin or token is refused', {
+  timeout: 60_000
+}, async (t) => {
   const { client, url, page, control } = await open(t)
   await client.getBalance()
   const token = await page.evaluate(() => document.body.dataset.token)
@@ -89,12 +97,22 @@ test('a wrong Host, a foreign origin and a missing token are refused', { timeout
     ['no token', seed, {}, 403],
     ['a wrong token', seed, { 'X-Sandbox-Token': '0'.repeat(32) }, 403],
     ['a wrong Host', seed, { 'X-Sandbox-Token': token, Host: 'sandbox.example' }, 403],
-    ['a Host that resolves to here', seed, { 'X-Sandbox-Token': token, Host: `127.0.0.1.example:${port}` }, 403],
+    [
+      'a Host that resolves to here',
+      seed,
+      { 'X-Sandbox-Token': token, Host: `127.0.0.1.example:${port}` },
+      403
+    ],
     ['a foreign origin', seed, { 'X-Sandbox-Token': token, Origin: 'http://sandbox.example' }, 403],
     ['no origin', seed, { 'X-Sandbox-Token': token, Origin: 'null' }, 403],
     ['another port', seed, { 'X-Sandbox-Token': token, Origin: 'http://127.0.0.1:1' }, 403],
     ['no namespace', `${url}_inbox/seed?namespace=99`, { 'X-Sandbox-Token': token }, 404],
-    ['a call that the page does not make', `${url}_inbox/ledger?namespace=1`, { 'X-Sandbox-Token': token }, 404]
+    [
+      'a call that the page does not make',
+      `${url}_inbox/ledger?namespace=1`,
+      { 'X-Sandbox-Token': token },
+      404
+    ]
   ]) {
     const reply = await raw(address, { headers, body })
     assert.equal(reply.status, status, `${name}: ${reply.text}`)
@@ -102,32 +120,42 @@ test('a wrong Host, a foreign origin and a missing token are refused', { timeout
   }
   await control('assert', { balance: '1000.00' })
   const same = await raw(seed, {
-    headers: { 'X-Sandbox-Token': token, Origin: `http://${host}`, 'Sec-Fetch-Site': 'same-origin' },
+    headers: {
+      'X-Sandbox-Token': token,
+      Origin: `http://${host}`,
+      'Sec-Fetch-Site': 'same-origin'
+    },
     body
   })
   assert.equal(same.status, 200, same.text)
   await control('assert', { balance: '5.00' })
 })
 
-test('what a client or an SMS says is text on the page, and its policy keeps scripts out', {
+test('text from clients and SMS is never executed', {
   timeout: 60_000
 }, async (t) => {
-  const { client, page, control, sandbox, key, wrong } = await open(t)
+  const { client, page, control, sandbox, key, errors } = await open(t)
   const markup = '<img src=x onerror="window.hit=1"><script>window.hit=1</scr' + 'ipt>'
   const number = await client.getNumber('zz_never', { country: '22', maxPrice: 100 })
   await control('sms', { id: number.id, text: markup })
-  await fetch(`${sandbox.url}?action=${encodeURIComponent(markup)}&id=${encodeURIComponent(markup)}`, {
-    headers: { 'X-API-Key': key }
-  })
+  await fetch(
+    `${sandbox.url}?action=${encodeURIComponent(markup)}&id=${encodeURIComponent(markup)}`,
+    {
+      headers: { 'X-API-Key': key }
+    }
+  )
   await page.locator('#log-window li', { hasText: '<img' }).first().getByRole('button').click()
   await page.locator('#call-facts', { hasText: '<img' }).waitFor()
   assert.equal(await page.evaluate(() => window.hit), undefined)
-  assert.deepEqual(wrong, [])
-  const policy = (await raw(new URL('/', sandbox.url), { method: 'GET' })).headers['content-security-policy']
+  assert.deepEqual(errors, [])
+  const policy = (await raw(new URL('/', sandbox.url), { method: 'GET' })).headers[
+    'content-security-policy'
+  ]
   assert.match(
     policy,
-    /^default-src 'none'; script-src 'nonce-[0-9a-f]{32}'; style-src 'nonce-[0-9a-f]{32}'; connect-src 'self';/
+    /^default-src 'none'; script-src 'nonce-[0-9a-f]{32}'; style-src 'nonce-[0-9a-f]{32}';/
   )
+  assert.match(policy, / connect-src 'self';/)
   assert.match(policy, /frame-ancestors 'none'/)
   const blocked = await page.evaluate(() => {
     const script = document.createElement('script')
@@ -140,7 +168,9 @@ test('what a client or an SMS says is text on the page, and its policy keeps scr
   assert.equal(blocked, undefined)
 })
 
-test('sixteen pages are served at once, and the next is told why not', { timeout: 60_000 }, async (t) => {
+test('the seventeenth page shows why it is refused', {
+  timeout: 60_000
+}, async (t) => {
   const { url, page } = await open(t)
   await page.goto('about:blank')
   const controllers = []
@@ -152,7 +182,7 @@ test('sixteen pages are served at once, and the next is told why not', { timeout
   await new Promise((done) => setTimeout(done, 300))
   for (let at = 0; at < 16; at++) assert.equal((await stream()).status, 200)
   await page.goto(url)
-  await page.getByText('As many pages of the sandbox are open as it serves').waitFor()
+  await page.getByText('The sandbox serves at most 16 open pages').waitFor()
   for (const abort of controllers) abort.abort()
   await page.locator('.live', { hasText: /^live$/ }).waitFor({ timeout: 10_000 })
 })

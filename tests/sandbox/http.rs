@@ -1,4 +1,5 @@
-//! A bare HTTP client for the tests of the sandbox: it shows what is on the wire and repairs nothing.
+//! A minimal HTTP client for the tests of the sandbox: it returns the bytes of the connection
+//! without correcting them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,7 +13,7 @@ pub(crate) struct Connection {
     read: Vec<u8>,
 }
 
-/// A reply with a proper length.
+/// A reply with a valid length.
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
@@ -27,7 +28,8 @@ impl Connection {
         Self { stream, read: Vec::new() }
     }
 
-    /// Sends a request and reads the reply; `None` where the connection ends before the reply is whole.
+    /// Sends a request and reads the reply; `None` if the connection ends before the reply is
+    /// complete.
     pub(crate) fn ask(&mut self, request: &str) -> Option<Reply> {
         self.stream.write_all(request.as_bytes()).ok()?;
         let (mut head_end, mut whole) = (0, usize::MAX);
@@ -56,10 +58,10 @@ impl Connection {
         Some(Reply { status, head, body: String::from_utf8_lossy(&bytes[head_end..]).into_owned() })
     }
 
-    /// Sends bytes and reads until the connection ends or is silent for `patience`.
+    /// Sends bytes, and reads until the connection ends or is silent for `patience`.
     pub(crate) fn raw(mut self, bytes: &[u8], patience: Duration) -> Vec<u8> {
         self.stream.set_read_timeout(Some(patience)).unwrap();
-        // The sandbox may close before all of it is written.
+        // The sandbox may close the connection before everything is written.
         let _ = self.stream.write_all(bytes);
         let mut buffer = [0; 16 << 10];
         while let Ok(count @ 1..) = self.stream.read(&mut buffer) {
@@ -72,14 +74,14 @@ impl Connection {
     }
 }
 
-/// The text of a request of the service.
+/// The text of a request to the service.
 pub(crate) fn get(key: &str, query: &str) -> String {
     format!(
         "GET /stubs/handler_api.php?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-API-Key: {key}\r\n\r\n"
     )
 }
 
-/// One namespace of a sandbox.
+/// One API key of a sandbox.
 pub(crate) struct Account {
     pub(crate) port: u16,
     pub(crate) key: String,
@@ -90,23 +92,23 @@ impl Account {
         Self { port, key: key.into() }
     }
 
-    /// Asks on a connection of its own.
+    /// Sends a request on a new connection.
     pub(crate) fn reply(&self, query: &str) -> Option<Reply> {
         Connection::open(self.port).ask(&get(&self.key, query))
     }
 
-    /// The plain reply.
+    /// Returns the plain reply.
     pub(crate) fn plain(&self, query: &str) -> String {
         self.reply(query).expect("a whole reply").body
     }
 
-    /// The JSON reply.
+    /// Returns the JSON reply.
     pub(crate) fn json(&self, query: &str) -> Value {
         let body = self.plain(&format!("{query}&format=json"));
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{query}: {error}: {body}"))
     }
 
-    /// Buys a number, and gives its id.
+    /// Buys a number and returns its id.
     pub(crate) fn buy(&self, service: &str) -> String {
         let bought = self.json(&format!("action=getNumber&service={service}&country=22"));
         bought["activation_id"]
@@ -123,12 +125,13 @@ impl Account {
         self.plain(&format!("action=setStatus&id={id}&status={status}"))
     }
 
-    /// Makes a control call; a body makes it a POST.
+    /// Makes a control call: a POST if there is a body, else a GET.
     pub(crate) fn control(&self, call: &str, body: &str) -> (u16, Value) {
         let method = if body.is_empty() { "GET" } else { "POST" };
         let (key, length) = (&self.key, body.len());
         let request = format!(
-            "{method} /_sandbox/{call} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
+            "{method} /_sandbox/{call} HTTP/1.1\r\nHost: localhost\r\n\
+             Authorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n{body}"
         );
         let reply = Connection::open(self.port).ask(&request).expect("a whole reply");
         (
@@ -138,7 +141,7 @@ impl Account {
     }
 
     /// Makes a control call that must be accepted.
-    pub(crate) fn must(&self, call: &str, body: &str) -> Value {
+    pub(crate) fn control_ok(&self, call: &str, body: &str) -> Value {
         let (status, value) = self.control(call, body);
         assert_eq!(status, 200, "{call} {body}: {value}");
         value

@@ -1,4 +1,5 @@
-//! What users ask of the library, in one form for both of its doors: an operation of the queue, or a call that blocks.
+//! The calls that users make, in one form for both interfaces: as an operation of the queue or as a
+//! blocking call.
 
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use serde_json::{Value, json};
 
 /// A number to buy.
 #[derive(Clone, Debug)]
-pub(crate) struct Wish {
+pub(crate) struct WantedNumber {
     pub(crate) service: &'static str,
     pub(crate) country: Option<&'static str>,
-    /// In whole rupees; none is any price.
+    /// In whole rupees; `None` accepts any price.
     pub(crate) max_price: Option<i32>,
 }
 
-/// One call.
+/// A call of the library.
 #[derive(Clone, Debug)]
-pub(crate) enum Ask {
+pub(crate) enum Command {
     Balance,
     Prices(&'static str),
     Orders,
     Unclaimed,
     BudgetLeft,
-    Intend(Wish),
-    GetNumber(Wish),
-    /// With the JSON of an intent.
+    Intend(WantedNumber),
+    GetNumber(WantedNumber),
+    /// Contains the JSON of an intent.
     Buy(String),
-    Reget(String),
+    RegetNumber(String),
     Status(String),
     Wait {
         id: String,
@@ -46,18 +47,18 @@ pub(crate) enum Ask {
     CancelLegacy(String),
     Settle {
         id: String,
-        wait_out: bool,
+        wait_if_early: bool,
     },
-    /// With the JSON of an intent.
+    /// Contains the JSON of an intent.
     Reconcile(String),
 }
 
 fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).expect("some minutes")
+    u64::try_from(duration.as_millis()).expect("a few minutes fit into u64")
 }
 
-impl Ask {
-    /// The operation of the queue.
+impl Command {
+    /// Returns the operation of the queue.
     pub(crate) fn operation(&self) -> Value {
         let saved =
             |intent: &String| serde_json::from_str::<Value>(intent).expect("an intent is JSON");
@@ -69,10 +70,10 @@ impl Ask {
             Self::Orders => json!({"op": "get_orders"}),
             Self::Unclaimed => json!({"op": "unclaimed"}),
             Self::BudgetLeft => json!({"op": "budget_left"}),
-            Self::Intend(wish) => wish.operation("intend"),
-            Self::GetNumber(wish) => wish.operation("get_number"),
+            Self::Intend(wanted) => wanted.operation("intend"),
+            Self::GetNumber(wanted) => wanted.operation("get_number"),
             Self::Buy(intent) => json!({"op": "buy", "intent": saved(intent)}),
-            Self::Reget(id) => json!({"op": "reget_number", "id": id}),
+            Self::RegetNumber(id) => json!({"op": "reget_number", "id": id}),
             Self::Status(id) => json!({"op": "get_status", "id": id}),
             Self::Wait { id, timeout, interval, accept_same, cancel } => json!({
                 "op": "wait_for_code",
@@ -87,19 +88,20 @@ impl Ask {
             Self::Complete(id) => json!({"op": "complete", "id": id}),
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
-            Self::Settle { id, wait_out } => {
-                json!({"op": "settle", "id": id, "on_too_early": if *wait_out { "wait" } else { "fail" }})
+            Self::Settle { id, wait_if_early } => {
+                let on_too_early = if *wait_if_early { "wait" } else { "fail" };
+                json!({"op": "settle", "id": id, "on_too_early": on_too_early})
             }
             Self::Reconcile(intent) => json!({"op": "reconcile", "intent": saved(intent)}),
         }
     }
 
-    /// Whether it costs money.
+    /// Returns whether the call is a purchase.
     pub(crate) fn is_charge(&self) -> bool {
-        matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::Reget(_))
+        matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber(_))
     }
 
-    /// The activation that it is about.
+    /// Returns the activation that the call concerns.
     pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::Status(id)
@@ -114,7 +116,7 @@ impl Ask {
         }
     }
 
-    /// What a purchase is of: those of a kind are made one after the other.
+    /// Returns the kind of a purchase. Purchases of one kind run one at a time.
     pub(crate) fn kind(&self) -> Option<String> {
         let operation = self.operation();
         match self {
@@ -125,13 +127,14 @@ impl Ask {
                 "{} {}",
                 operation["intent"]["service"], operation["intent"]["country"]
             )),
-            Self::Reget(id) => Some(id.clone()),
+            Self::RegetNumber(id) => Some(id.clone()),
             _ => None,
         }
     }
 
-    /// Makes the call, and blocks; gives the activation that was bought too. `held` is the one that the call is about. The
-    /// token does not count for purchases: with one they would take a thread of their own.
+    /// Makes the call and blocks. For a purchase it also returns the new activation. `held` is the
+    /// activation that the call concerns. The token does not apply to purchases, because with a
+    /// token they would run on another thread.
     pub(crate) fn block(
         &self,
         client: &Client,
@@ -141,9 +144,9 @@ impl Ask {
         let calling = client.with_cancel(token);
         let on = || held.expect("a call about an activation").with_cancel(token);
         let bought = match self {
-            Self::GetNumber(wish) => Some(client.get_number(wish.request())?),
+            Self::GetNumber(wanted) => Some(client.get_number(wanted.request())?),
             Self::Buy(intent) => Some(client.buy(Intent::from_json(intent)?)?),
-            Self::Reget(id) => Some(client.reget_number(id)?),
+            Self::RegetNumber(id) => Some(client.reget_number(id)?),
             _ => None,
         };
         if let Some(activation) = bought {
@@ -159,7 +162,7 @@ impl Ask {
             Self::Orders => text(&calling.get_orders(&OrderQuery::default())?),
             Self::Unclaimed => json!({"unclaimed": calling.unclaimed()}).to_string(),
             Self::BudgetLeft => json!({"budget_left_micros": calling.budget_left()}).to_string(),
-            Self::Intend(wish) => calling.intend(wish.request())?.to_json(),
+            Self::Intend(wanted) => calling.intend(wanted.request())?.to_json(),
             Self::Status(_) => text(&on().get_status()?),
             Self::Wait { timeout, interval, accept_same, cancel, .. } => {
                 let mut options = WaitOptions::new(*timeout);
@@ -179,17 +182,21 @@ impl Ask {
             Self::Complete(_) => text(&on().complete()?),
             Self::Cancel(_) => text(&on().cancel()?),
             Self::CancelLegacy(id) => text(&calling.set_status(id, SetStatus::CancelLegacy)?),
-            Self::Settle { wait_out, .. } => {
-                text(&on().settle(if *wait_out { OnTooEarly::Wait } else { OnTooEarly::Fail })?)
-            }
+            Self::Settle { wait_if_early, .. } => text(&on().settle(if *wait_if_early {
+                OnTooEarly::Wait
+            } else {
+                OnTooEarly::Fail
+            })?),
             Self::Reconcile(intent) => text(&calling.reconcile(&Intent::from_json(intent)?)?),
-            Self::GetNumber(_) | Self::Buy(_) | Self::Reget(_) => unreachable!("done above"),
+            Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber(_) => {
+                unreachable!("handled above")
+            }
         };
         Ok((None, json))
     }
 }
 
-impl Wish {
+impl WantedNumber {
     fn operation(&self, op: &str) -> Value {
         let mut operation = json!({"op": op, "service": self.service, "country": self.country});
         match self.max_price {

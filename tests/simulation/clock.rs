@@ -1,4 +1,4 @@
-//! Time in a run: one time of the world, and what each process takes it for.
+//! Time in a run: one world time, and the clocks of each process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -9,10 +9,10 @@ use sastaotp::clock::{Clock, Moment};
 
 use crate::coroutine::{Pause, pause};
 
-/// The wall clock of the world at the beginning of a run.
+/// The wall clock of the world at the start of a run.
 const START: Duration = Duration::from_secs(1_800_000_000);
 
-/// The time of the world since the beginning of the run.
+/// The world time since the start of the run.
 #[derive(Debug, Default)]
 pub(crate) struct WorldTime(AtomicU64);
 
@@ -20,31 +20,31 @@ pub(crate) struct WorldTime(AtomicU64);
 #[derive(Debug)]
 pub(crate) struct ProcessClock {
     world: Arc<WorldTime>,
-    /// What the monotonic clock shows at the beginning of the run.
+    /// The monotonic clock at the start of the run.
     started: Duration,
-    /// How long the machine slept, in nanoseconds: so much the monotonic clock is behind.
+    /// How long the machine has slept, in nanoseconds. The monotonic clock is late by this much.
     slept: AtomicU64,
-    /// Until when it sleeps, by the time of the world in nanoseconds.
+    /// The world time at which the machine wakes, in nanoseconds.
     asleep_until: AtomicU64,
-    /// How far the wall clock is wrong, in nanoseconds.
+    /// The error of the wall clock, in nanoseconds.
     wrong_by: AtomicI64,
     is_dead: AtomicBool,
 }
 
-/// A sleep of a process.
+/// A sleep of a job.
 pub(crate) struct Sleep {
     pub(crate) clock: Arc<ProcessClock>,
-    /// Its end, by the monotonic clock of the process.
+    /// Its end, on the monotonic clock of the process.
     pub(crate) until: Duration,
     pub(crate) cancel: Option<CancelToken>,
 }
 
-/// What a client is given for a clock.
+/// The clock that a client gets.
 #[derive(Debug)]
 pub(crate) struct ClientClock(pub(crate) Arc<ProcessClock>);
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).expect("a time within the run")
+    u64::try_from(duration.as_nanos()).expect("a time within the run fits into u64")
 }
 
 impl WorldTime {
@@ -56,7 +56,7 @@ impl WorldTime {
         self.0.store(nanos(now), Relaxed);
     }
 
-    /// What a wall clock shows that is right.
+    /// Returns the correct wall-clock time.
     pub(crate) fn wall(&self) -> SystemTime {
         UNIX_EPOCH + START + self.now()
     }
@@ -79,7 +79,8 @@ impl ProcessClock {
             .saturating_sub(Duration::from_nanos(self.slept.load(Relaxed)))
     }
 
-    /// When the monotonic clock shows this and the process is awake, by the time of the world.
+    /// Returns the world time at which the monotonic clock reaches `monotonic` and the process is
+    /// awake.
     pub(crate) fn in_world(&self, monotonic: Duration) -> Duration {
         let at = (monotonic + Duration::from_nanos(self.slept.load(Relaxed)))
             .saturating_sub(self.started);
@@ -90,19 +91,19 @@ impl ProcessClock {
         Duration::from_nanos(self.asleep_until.load(Relaxed))
     }
 
-    /// Lets the machine sleep from now on.
+    /// Suspends the machine from now on.
     pub(crate) fn suspend(&self, duration: Duration) {
         self.slept.fetch_add(nanos(duration), Relaxed);
         self.asleep_until.store(nanos(self.world.now() + duration), Relaxed);
     }
 
-    /// Sets the wall clock this much ahead, or back.
+    /// Sets the wall clock ahead by this much, or back.
     pub(crate) fn set_wall(&self, ahead: Duration, back: bool) {
-        let by = i64::try_from(ahead.as_nanos()).expect("some hours");
+        let by = i64::try_from(ahead.as_nanos()).expect("a few hours fit into i64");
         self.wrong_by.fetch_add(if back { -by } else { by }, Relaxed);
     }
 
-    /// From now on the process does nothing that anybody could notice: its calls end at once, with whatever.
+    /// Kills the process: its calls end at once, and their results no longer count.
     pub(crate) fn kill(&self) {
         self.is_dead.store(true, Relaxed);
     }
@@ -111,7 +112,7 @@ impl ProcessClock {
         self.is_dead.load(Relaxed)
     }
 
-    /// Sleeps; says whether it slept to the end.
+    /// Sleeps, and returns whether the sleep was complete.
     pub(crate) fn sleep(
         self: &Arc<Self>,
         duration: Duration,
@@ -127,7 +128,7 @@ impl ProcessClock {
 }
 
 impl Sleep {
-    /// Whether it is over, at the end or before.
+    /// Returns whether the sleep has ended, complete or not.
     pub(crate) fn is_over(&self) -> bool {
         if self.clock.is_dead() {
             return true;

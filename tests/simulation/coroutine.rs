@@ -1,7 +1,7 @@
-//! Many stacks on one thread: a job runs until it pauses, and goes on when it is resumed. So code that blocks, the library's
-//! own, is simulated as it is.
+//! Many stacks on one thread: a job runs until it pauses, and continues when it is resumed. This
+//! way the simulation runs the library's blocking code unchanged.
 //!
-//! Stacks are kept for the next job and the next run: making one costs more than most jobs.
+//! Stacks are kept for later jobs and runs, because creating one costs more than most jobs.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,22 +12,23 @@ use generator::{Generator, Gn};
 
 use crate::clock::Sleep;
 
-/// In words of eight bytes. Code without optimisation needs more than a worker of the queue has.
+/// The size of a stack in words of eight bytes. Unoptimized code needs more than a worker of the
+/// queue has.
 const STACK: usize = 512 * 1024 / 8;
 
 pub(crate) type Job = Box<dyn FnOnce() + Send>;
 
-/// Why a job gave the thread back.
+/// Why a job paused.
 pub(crate) enum Pause {
-    /// It is over; with what it panicked with.
+    /// The job has ended, possibly with a panic.
     Ended(Option<Box<dyn Any + Send>>),
-    /// It sleeps.
+    /// The job sleeps.
     Sleep(Sleep),
-    /// It waits for somebody to note something for it: it looks when the process it belongs to has news.
-    News,
+    /// The job waits for an update of its process.
+    Update,
 }
 
-/// A stack with a job on it.
+/// A stack with a job.
 pub(crate) struct Coroutine {
     generator: Generator<'static, (), Pause>,
     job: Arc<Mutex<Option<Job>>>,
@@ -38,7 +39,7 @@ thread_local! {
 }
 
 impl Coroutine {
-    /// A job on a stack; nothing of it runs yet.
+    /// Puts a job on a stack. The job does not run yet.
     pub(crate) fn new(job: Job) -> Self {
         let idle = IDLE.with_borrow_mut(Vec::pop);
         let coroutine = idle.unwrap_or_else(|| {
@@ -56,19 +57,19 @@ impl Coroutine {
 
     /// Runs the job until its next pause.
     pub(crate) fn resume(&mut self) -> Pause {
-        self.generator.resume().expect("a stack takes jobs for ever")
+        self.generator.resume().expect("a stack never ends")
     }
 
-    /// Keeps the stack of a job that is over.
+    /// Keeps the stack of an ended job.
     pub(crate) fn retire(self) {
         IDLE.with_borrow_mut(|idle| idle.push(self));
     }
 }
 
-/// Gives the thread back until the job is resumed.
+/// Pauses the running job until it is resumed.
 #[allow(
     deprecated,
-    reason = "what replaces it must be handed down, and the library knows nothing of it"
+    reason = "its replacement must be passed as an argument, which the library does not do"
 )]
 pub(crate) fn pause(why: Pause) {
     generator::yield_with(why);

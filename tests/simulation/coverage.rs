@@ -1,4 +1,4 @@
-//! What happened in the runs, counted: a simulation in which something never happens does not test it.
+//! Counts what happened in the runs. A simulation tests only what happens in it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use sastaotp::{Charge, Code, Error, ErrorKind};
 use serde_json::Value;
 
-use crate::call::Ask;
-use crate::history::{Answer, Call, Event, Exchange, History};
+use crate::call::Command;
+use crate::history::{Call, Event, Exchange, History, Outcome};
 use crate::network::FAULTS;
 
-/// How often each of these must happen in 20,000 runs.
+/// How often each outcome must happen in 20,000 runs.
 const OUTCOMES: [(&str, u64); 26] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
@@ -20,8 +20,8 @@ const OUTCOMES: [(&str, u64); 26] = [
     ("Unknown, and bought", 500),
     ("bought after the client gave up", 100),
     ("reconciled: found", 500),
-    ("reconciled: none seen", 500),
-    ("left by its caller, listed as unclaimed", 100),
+    ("reconciled: not found", 500),
+    ("abandoned, listed as unclaimed", 100),
     ("code delivered by a wait", 2_000),
     ("code delivered by a poll", 500),
     ("code came before the cancellation", 200),
@@ -33,16 +33,16 @@ const OUTCOMES: [(&str, u64); 26] = [
     ("settled: cancelled", 1_000),
     ("cancelled by its caller", 500),
     ("crashed", 1_000),
-    ("taken up after a crash", 300),
+    ("resumed after a crash", 300),
     ("suspended", 1_000),
     ("clock set back", 500),
     ("clock set ahead", 500),
-    ("429 kept", 500),
+    ("received 429", 500),
 ];
-/// How often each fault must, in each class.
+/// How often each fault must happen in each class.
 const EACH_FAULT: u64 = 40;
 
-/// The classes that a request can be of, as the fault matrix has them.
+/// The classes of requests, as in the fault matrix.
 const CLASSES: [&str; 4] = ["read", "charge", "change", "wait"];
 
 #[derive(Default)]
@@ -51,7 +51,7 @@ pub(crate) struct Coverage {
     calls: u64,
     requests: u64,
     outcomes: BTreeMap<&'static str, u64>,
-    /// By id; for each class.
+    /// By fault; for each class.
     faults: BTreeMap<&'static str, [u64; 4]>,
 }
 
@@ -64,12 +64,12 @@ impl Coverage {
             if let Some(fault) = exchange.fault {
                 self.faults.entry(&fault.id).or_default()[class(history, exchange)] += 1;
             }
-            if matches!(exchange.end, Some((_, Answer::Reply { status: 429, .. }))) {
-                self.add_one("429 kept");
+            if matches!(exchange.end, Some((_, Outcome::Reply { status: 429, .. }))) {
+                self.add_one("received 429");
             }
-            let gave_up =
-                |(at, _): &(_, Answer)| exchange.arrived.is_some_and(|arrived| arrived > *at);
-            if !exchange.bought.is_empty() && exchange.end.as_ref().is_some_and(gave_up) {
+            let arrived_late =
+                |(at, _): &(_, Outcome)| exchange.arrived.is_some_and(|arrived| arrived > *at);
+            if !exchange.bought.is_empty() && exchange.end.as_ref().is_some_and(arrived_late) {
                 self.add_one("bought after the client gave up");
             }
         }
@@ -86,7 +86,7 @@ impl Coverage {
         for (number, call) in history.calls.iter().enumerate() {
             let exchanges: Vec<&Exchange> = history.of(number).collect();
             let Some(end) = &call.end else { continue };
-            match &end.claim {
+            match &end.result {
                 Ok(value) => self.count_result(history, call, value, &exchanges),
                 Err(error) => self.count_error(call, error, &exchanges),
             }
@@ -100,50 +100,51 @@ impl Coverage {
         value: &Value,
         exchanges: &[&Exchange],
     ) {
-        if call.ask.is_charge() {
+        if call.command.is_charge() {
             self.add_one("Charged");
             if exchanges.len() > 1 {
                 self.add_one("NotSent, then sent and charged");
             }
         }
-        let is_of_before = || {
+        let is_of_earlier_process = || {
             let of = |exchange: &Exchange| {
                 exchange.process != call.user.process
                     && exchange
                         .bought
                         .iter()
-                        .any(|bought| Some(bought.activation.as_str()) == call.ask.id())
+                        .any(|bought| Some(bought.activation.as_str()) == call.command.id())
             };
             history.exchanges.iter().any(of)
         };
-        match &call.ask {
-            Ask::Wait { .. } => {
+        match &call.command {
+            Command::Wait { .. } => {
                 self.add_one("code delivered by a wait");
                 let is_next = |other: &Call| {
                     other.user.process == call.user.process
-                        && matches!(&other.ask, Ask::NextCode(id) if Some(id.as_str()) == call.ask.id())
+                        && matches!(other.command, Command::NextCode(_))
+                        && other.command.id() == call.command.id()
                         && other
                             .end
                             .as_ref()
-                            .is_some_and(|end| end.claim.is_ok() && end.at <= call.at)
+                            .is_some_and(|end| end.result.is_ok() && end.at <= call.at)
                 };
                 if history.calls.iter().any(is_next) {
                     self.add_one("next code delivered");
                 }
             }
-            Ask::Status(_) if value["status"] == "received" => {
-                self.add_one("code delivered by a poll")
+            Command::Status(_) if value["kind"] == "received" => {
+                self.add_one("code delivered by a poll");
             }
-            Ask::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
+            Command::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
                 Some(candidates) if !candidates.is_empty() => "reconciled: found",
-                _ => "reconciled: none seen",
+                _ => "reconciled: not found",
             }),
-            Ask::Unclaimed
+            Command::Unclaimed
                 if value["unclaimed"].as_array().is_some_and(|list| !list.is_empty()) =>
             {
-                self.add_one("left by its caller, listed as unclaimed");
+                self.add_one("abandoned, listed as unclaimed");
             }
-            Ask::Cancel(_) | Ask::Settle { .. } => match value["state"].as_str() {
+            Command::Cancel(_) | Command::Settle { .. } => match value["state"].as_str() {
                 Some("completed") => self.add_one("settled: completed"),
                 Some("cancelled") => self.add_one("settled: cancelled"),
                 Some("code_arrived") => self.add_one("code came before the cancellation"),
@@ -152,21 +153,24 @@ impl Coverage {
             _ => {}
         }
         if matches!(
-            call.ask,
-            Ask::Wait { .. } | Ask::Cancel(_) | Ask::Settle { .. } | Ask::Complete(_)
-        ) && is_of_before()
+            call.command,
+            Command::Wait { .. }
+                | Command::Cancel(_)
+                | Command::Settle { .. }
+                | Command::Complete(_)
+        ) && is_of_earlier_process()
         {
-            self.add_one("taken up after a crash");
+            self.add_one("resumed after a crash");
         }
     }
 
     fn count_error(&mut self, call: &Call, error: &Error, exchanges: &[&Exchange]) {
-        if call.ask.is_charge() {
+        if call.command.is_charge() {
             let is_sent = exchanges.iter().any(|exchange| exchange.is_sent);
             match error.charge() {
                 Charge::NotCharged if !is_sent => self.add_one("NotSent"),
                 Charge::NotCharged if error.code().map(Code::as_str).is_some() => {
-                    self.add_one("Refused")
+                    self.add_one("Refused");
                 }
                 Charge::Unknown => {
                     self.add_one("Unknown");
@@ -177,7 +181,7 @@ impl Coverage {
                 _ => {}
             }
         }
-        if let Ask::Wait { .. } = call.ask {
+        if let Command::Wait { .. } = call.command {
             match error.kind() {
                 ErrorKind::WaitTimeout => self.add_one("wait: no code in time"),
                 ErrorKind::Expired => self.add_one("wait: expired"),
@@ -221,7 +225,7 @@ impl Coverage {
         text
     }
 
-    /// What happened less often than it must in so many runs.
+    /// Returns what happened less often than it must in this many runs.
     pub(crate) fn rare(&self, runs: u64) -> Vec<String> {
         let most = |bar: u64| bar * runs / 20_000;
         let outcomes = OUTCOMES.iter().map(|(name, bar)| {
@@ -238,12 +242,12 @@ impl Coverage {
 }
 
 fn class(history: &History, exchange: &Exchange) -> usize {
-    let ask = exchange.call.map(|call| &history.calls[call].ask);
+    let command = exchange.call.map(|call| &history.calls[call].command);
     match exchange.action.as_str() {
         "getNumber" | "regetNumber" => 1,
         "setStatus" => 2,
         "getStatus" | "getStatusV2"
-            if matches!(ask, Some(Ask::Wait { .. } | Ask::Settle { .. })) =>
+            if matches!(command, Some(Command::Wait { .. } | Command::Settle { .. })) =>
         {
             3
         }

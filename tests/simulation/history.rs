@@ -1,5 +1,5 @@
-//! What happened in a run: what was asked, what reached the service, what the library claimed. The invariants are checked
-//! against this alone, and it is what a failing run prints.
+//! The record of a run: the calls of users, the requests that reached the service, and the results
+//! of the library. The model checks only this record, and a failing run prints it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -7,41 +7,41 @@ use std::time::Duration;
 use sastaotp::Error;
 use serde_json::Value;
 
-use crate::call::Ask;
+use crate::call::Command;
 use crate::network::Fault;
 use crate::process::Setup;
 
-/// The number of a call in its run.
+/// The index of a call in its run.
 pub(crate) type CallId = usize;
 
 #[derive(Default)]
 pub(crate) struct History {
-    /// How each process is set up.
+    /// The settings of each process.
     pub(crate) setups: Vec<Setup>,
     pub(crate) calls: Vec<Call>,
     pub(crate) exchanges: Vec<Exchange>,
-    /// What happened to processes and in the world.
+    /// Events of processes and of the world.
     pub(crate) events: Vec<(Duration, Event)>,
-    /// What the library logged, where that is told.
+    /// The log lines of the library, if the run keeps them.
     pub(crate) logged: Vec<(Duration, String)>,
-    /// Findings that were made on the way.
+    /// Violations that were found during the run.
     pub(crate) violations: Vec<String>,
 }
 
-/// Something that a user asked of the library.
+/// A call that a user made.
 pub(crate) struct Call {
     pub(crate) user: User,
-    pub(crate) ask: Ask,
-    /// By the world.
+    pub(crate) command: Command,
+    /// In world time.
     pub(crate) at: Duration,
-    /// By the monotonic clock of the process.
+    /// On the monotonic clock of the process.
     pub(crate) began: Duration,
-    /// When somebody cancelled it.
+    /// When it was cancelled.
     pub(crate) cancelled: Option<Duration>,
     pub(crate) end: Option<End>,
 }
 
-/// Who asks.
+/// The user who makes a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     pub(crate) process: usize,
@@ -52,38 +52,38 @@ pub(crate) struct User {
 pub(crate) struct End {
     pub(crate) at: Duration,
     pub(crate) monotonic: Duration,
-    pub(crate) claim: Result<Value, Error>,
+    pub(crate) result: Result<Value, Error>,
 }
 
-/// A request on its way to the service and back.
+/// A request and its reply.
 pub(crate) struct Exchange {
     pub(crate) call: Option<CallId>,
     pub(crate) process: usize,
     pub(crate) action: String,
     pub(crate) id: Option<String>,
-    /// The value of setStatus.
+    /// The value of `setStatus`.
     pub(crate) status: Option<String>,
     pub(crate) fault: Option<&'static Fault>,
     pub(crate) at: Duration,
     /// Whether a byte left.
     pub(crate) is_sent: bool,
-    /// When the service was at it.
+    /// When the request reached the service.
     pub(crate) arrived: Option<Duration>,
-    /// What it bought.
-    pub(crate) bought: Vec<Bought>,
-    pub(crate) end: Option<(Duration, Answer)>,
+    /// The orders that it bought.
+    pub(crate) bought: Vec<NewOrder>,
+    pub(crate) end: Option<(Duration, Outcome)>,
 }
 
-/// An entry of the service's ledger.
+/// An entry of the sandbox's ledger.
 #[derive(Clone, Debug)]
-pub(crate) struct Bought {
+pub(crate) struct NewOrder {
     pub(crate) order: String,
     pub(crate) activation: String,
     pub(crate) micros: i64,
 }
 
-/// What a client got of an exchange.
-pub(crate) enum Answer {
+/// The result of an exchange for the client.
+pub(crate) enum Outcome {
     Reply { status: u16, framed: bool, body: String },
     Failed(String),
 }
@@ -98,23 +98,23 @@ pub(crate) enum Event {
 }
 
 impl History {
-    /// The exchanges of a call, in the order they began.
+    /// Returns the exchanges of a call, in the order they began.
     pub(crate) fn of(&self, call: CallId) -> impl Iterator<Item = &Exchange> {
         self.exchanges.iter().filter(move |exchange| exchange.call == Some(call))
     }
 
-    /// The run in readable lines.
-    pub(crate) fn told(&self) -> String {
+    /// Renders the run as readable lines.
+    pub(crate) fn render(&self) -> String {
         let mut lines: Vec<(Duration, u8, String)> = Vec::new();
         for (number, call) in self.calls.iter().enumerate() {
             let User { process, number: user } = call.user;
             lines.push((
                 call.at,
                 1,
-                format!("p{process} u{user}  #{number} asks {}", call.ask.operation()),
+                format!("p{process} u{user}  #{number} calls {}", call.command.operation()),
             ));
-            if let Some(End { at, claim, .. }) = &call.end {
-                let claim = match claim {
+            if let Some(End { at, result, .. }) = &call.end {
+                let result = match result {
                     Ok(value) => value.to_string(),
                     Err(error) => {
                         let fault =
@@ -122,7 +122,7 @@ impl History {
                         format!("{:?}, {:?}{fault}: {error}", error.kind(), error.charge())
                     }
                 };
-                lines.push((*at, 5, format!("p{process} u{user}  #{number} claims {claim}")));
+                lines.push((*at, 5, format!("p{process} u{user}  #{number} gets {result}")));
             }
         }
         for exchange in &self.exchanges {
@@ -147,28 +147,29 @@ impl History {
             lines.push((*at, 2, format!("p{process}     {call}→ {name}{fault}{unsent}")));
             if let (Some(at), Some(first)) = (arrived, bought.first()) {
                 let twice = if bought.len() > 1 { ", twice" } else { "" };
-                let Bought { order, activation, micros } = first;
+                let NewOrder { order, activation, micros } = first;
                 let line = format!(
-                    "ledger {call}charged order {order}, activation {activation}, {micros} µ₹{twice}"
+                    "ledger {call}charged order {order}, activation {activation}, \
+                     {micros} µ₹{twice}"
                 );
                 lines.push((*at, 3, line));
             }
-            if let Some((at, answer)) = end {
-                let answer = match answer {
-                    Answer::Reply { status, framed, body } => {
+            if let Some((at, outcome)) = end {
+                let outcome = match outcome {
+                    Outcome::Reply { status, framed, body } => {
                         let unframed = if *framed { "" } else { " (unframed)" };
                         format!(
                             "{status}{unframed} {:?}",
                             body.chars().take(160).collect::<String>()
                         )
                     }
-                    Answer::Failed(what) => what.clone(),
+                    Outcome::Failed(reason) => reason.clone(),
                 };
-                lines.push((*at, 4, format!("p{process}     {call}← {name}: {answer}")));
+                lines.push((*at, 4, format!("p{process}     {call}← {name}: {outcome}")));
             }
         }
         for (at, event) in &self.events {
-            lines.push((*at, 0, event.told()));
+            lines.push((*at, 0, event.render()));
         }
         lines.extend(self.logged.iter().map(|(at, line)| (*at, 4, format!("log    {line}"))));
         lines.sort_by_key(|(at, order, _)| (*at, *order));
@@ -181,7 +182,7 @@ impl History {
 }
 
 impl Event {
-    fn told(&self) -> String {
+    fn render(&self) -> String {
         match self {
             Self::Crashed { process } => format!("p{process}     crashes"),
             Self::Started { process, from: None } => format!("p{process}     starts"),
@@ -196,7 +197,7 @@ impl Event {
                 )
             }
             Self::Cancelled { call } => format!("       #{call} is cancelled"),
-            Self::Service(what) => format!("service {what}"),
+            Self::Service(change) => format!("service {change}"),
         }
     }
 }

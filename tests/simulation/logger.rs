@@ -1,4 +1,4 @@
-//! Reads every log line and every panic's message of a run for the key.
+//! Checks every log line and every panic message of a run for the key.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Once};
@@ -9,16 +9,16 @@ use log::{LevelFilter, Log, Metadata, Record};
 use crate::clock::WorldTime;
 
 thread_local! {
-    static SPOKEN: RefCell<Spoken> = RefCell::default();
+    static CAPTURED: RefCell<Captured> = RefCell::default();
 }
 
-/// What was said in the run of this thread.
+/// The captured text of the run on this thread.
 #[derive(Default)]
-struct Spoken {
-    /// The key, in every way it is written.
+struct Captured {
+    /// The key in every spelling.
     keys: Vec<String>,
-    /// The time of the run, where its lines are kept.
-    told: Option<Arc<WorldTime>>,
+    /// The clock of the run, if its lines are kept.
+    time: Option<Arc<WorldTime>>,
     lines: Vec<(Duration, String)>,
     leaks: Vec<String>,
 }
@@ -31,55 +31,55 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        hear(format!("{} {}: {}", record.level(), record.target(), record.args()));
+        capture(format!("{} {}: {}", record.level(), record.target(), record.args()));
     }
 
     fn flush(&self) {}
 }
 
-/// Listens from now on, on all threads.
+/// Starts to capture, on all threads.
 pub(crate) fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        log::set_logger(&Logger).expect("nobody else logs");
+        log::set_logger(&Logger).expect("no other logger is set");
         log::set_max_level(LevelFilter::Trace);
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            hear(format!("panic: {panic}"));
+            capture(format!("panic: {panic}"));
             before(panic);
         }));
     });
 }
 
-/// A run with this key begins on this thread.
-pub(crate) fn begin(keys: Vec<String>, told: Option<Arc<WorldTime>>) {
-    SPOKEN.set(Spoken { keys, told, ..Spoken::default() });
+/// Starts a run with this key on this thread.
+pub(crate) fn begin(keys: Vec<String>, time: Option<Arc<WorldTime>>) {
+    CAPTURED.set(Captured { keys, time, ..Captured::default() });
 }
 
-/// Reads a text for the key.
-pub(crate) fn read(text: &str) {
-    SPOKEN.with_borrow_mut(|spoken| {
-        if spoken.keys.iter().any(|key| text.contains(key.as_str())) {
-            spoken.leaks.push(text.to_owned());
+/// Checks a text for the key.
+pub(crate) fn check_text(text: &str) {
+    CAPTURED.with_borrow_mut(|captured| {
+        if captured.keys.iter().any(|key| text.contains(key.as_str())) {
+            captured.leaks.push(text.to_owned());
         }
     });
 }
 
-fn hear(line: String) {
-    read(&line);
-    SPOKEN.with_borrow_mut(|spoken| {
-        if let Some(time) = &spoken.told {
-            spoken.lines.push((time.now(), line));
+fn capture(line: String) {
+    check_text(&line);
+    CAPTURED.with_borrow_mut(|captured| {
+        if let Some(time) = &captured.time {
+            captured.lines.push((time.now(), line));
         }
     });
 }
 
-/// The lines since this was last asked.
+/// Returns the lines since the previous call.
 pub(crate) fn lines() -> Vec<(Duration, String)> {
-    SPOKEN.with_borrow_mut(|spoken| std::mem::take(&mut spoken.lines))
+    CAPTURED.with_borrow_mut(|captured| std::mem::take(&mut captured.lines))
 }
 
-/// What held the key.
+/// Returns the texts that contained the key.
 pub(crate) fn leaks() -> Vec<String> {
-    SPOKEN.with_borrow_mut(|spoken| std::mem::take(&mut spoken.leaks))
+    CAPTURED.with_borrow_mut(|captured| std::mem::take(&mut captured.leaks))
 }

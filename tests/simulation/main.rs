@@ -1,14 +1,18 @@
-//! Client, queue and service in one thread, from one seed: random programs of users, faults, delays, crashes, clocks that
-//! jump; and after each run the invariants that the library promises.
+//! Simulates clients, queues and the service on one thread, from one seed: random programs of
+//! users, faults, delays, crashes, and clocks that jump. After each run it checks the promises of
+//! the library.
 //!
 //! ```text
 //! cargo test --profile simulation --features sandbox --test simulation
-//! SASTAOTP_SEEDS=1000000 cargo test --profile simulation --features sandbox --test simulation -- --nocapture
-//! SASTAOTP_SEED=42 cargo test --profile simulation --features sandbox --test simulation -- --nocapture
+//! SASTAOTP_SEEDS=1000000 cargo test --profile simulation --features sandbox \
+//!     --test simulation -- --nocapture
+//! SASTAOTP_SEED=42 cargo test --profile simulation --features sandbox \
+//!     --test simulation -- --nocapture
 //! ```
 //!
-//! The layers: `coroutine` and `clock` (one thread, one time), `network` (the way to the sandbox), `process` with `call` and
-//! `user` (who asks), `scheduler` (what comes next). All of them write `history`; `model` and `coverage` read it.
+//! The layers: `coroutine` and `clock` provide one thread and one time; `network` connects to the
+//! sandbox; `process`, `call` and `user` are the programs; `scheduler` chooses the next step. All
+//! of them write to `history`; `model` and `coverage` read it.
 
 mod call;
 mod clock;
@@ -31,21 +35,26 @@ use std::time::Instant;
 use coverage::Coverage;
 use run::run;
 
-/// How many seeds are run where nobody says.
+/// The number of seeds if `SASTAOTP_SEEDS` is not set.
 const SEEDS: u64 = 2_000;
-/// From how many on it is demanded that everything happens often.
+/// From this number of seeds on, everything must happen often.
 const COVERED: u64 = 20_000;
 
 fn setting(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;
-    Some(value.replace('_', "").parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    Some(
+        value
+            .replace('_', "")
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {value}")),
+    )
 }
 
-/// Runs a seed once more, and tells what happens.
-fn tell(seed: u64) -> Vec<String> {
+/// Runs a seed again, and prints what happens.
+fn replay(seed: u64) -> Vec<String> {
     let (mut history, ledger) = run(seed, true);
     let violations = model::check(&mut history, &ledger);
-    println!("{}", history.told());
+    println!("{}", history.render());
     violations
 }
 
@@ -55,16 +64,17 @@ fn fail(seed: u64, violations: &[String]) -> ! {
         println!("  {violation}");
     }
     println!(
-        "again: SASTAOTP_SEED={seed} cargo test --profile simulation --features sandbox --test simulation -- --nocapture"
+        "again: SASTAOTP_SEED={seed} cargo test --profile simulation --features sandbox \
+         --test simulation -- --nocapture"
     );
-    panic!("seed {seed} violates what the library promises: {}", violations.join("; "));
+    panic!("seed {seed} breaks a promise of the library: {}", violations.join("; "));
 }
 
 #[test]
 fn every_promise_holds_in_every_run() {
     logger::install();
     if let Some(seed) = setting("SASTAOTP_SEED") {
-        let violations = tell(seed);
+        let violations = replay(seed);
         if !violations.is_empty() {
             fail(seed, &violations);
         }
@@ -101,7 +111,7 @@ fn every_promise_holds_in_every_run() {
     });
     let (coverage, broken) = all.into_inner().unwrap();
     if let Some(seed) = broken {
-        fail(seed, &tell(seed));
+        fail(seed, &replay(seed));
     }
     let took = start.elapsed();
     println!("{}", coverage.table());
@@ -109,15 +119,15 @@ fn every_promise_holds_in_every_run() {
     println!("{seeds} seeds in {took:.1?}, {a_second} a second, on {threads} threads");
     if seeds >= COVERED {
         let rare = coverage.rare(seeds);
-        assert!(rare.is_empty(), "what happens too seldom is not tested: {}", rare.join(", "));
+        assert!(rare.is_empty(), "these happen too rarely to be tested: {}", rare.join(", "));
     }
 }
 
 #[test]
-fn the_same_seed_is_the_same_run() {
+fn one_seed_always_gives_the_same_run() {
     logger::install();
     for seed in 0..50 {
-        let told = || run(seed, false).0.told();
-        assert_eq!(told(), told(), "seed {seed}");
+        let render = || run(seed, false).0.render();
+        assert_eq!(render(), render(), "seed {seed}");
     }
 }

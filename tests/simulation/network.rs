@@ -1,5 +1,5 @@
-//! The way to the service and back: delays, faults, requests that arrive after their client gave up. It writes down what it
-//! sees, and stands between each client and the one service of the run.
+//! The network between the clients and the service of a run: delays, faults, and requests that
+//! arrive after their client's timeout. It records every exchange.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -14,7 +14,7 @@ use sastaotp::{Amount, CancelToken};
 use serde_json::{Value, json};
 
 use crate::clock::{ProcessClock, WorldTime};
-use crate::history::{Answer, Bought, Exchange, History};
+use crate::history::{Exchange, History, NewOrder, Outcome};
 use crate::random::Random;
 use crate::scheduler;
 
@@ -25,13 +25,13 @@ pub(crate) struct Fault {
     pub(crate) variant: String,
 }
 
-/// All of the sandbox's faults, as it lists them, but one: an order that is sold a second time has two lives under one id, and
-/// what is promised of one cannot be told from what is promised of the other. The fault matrix has it.
+/// All faults that the sandbox lists, except one: an order that is sold twice has two states under
+/// one id, so the promises of the two cannot be checked separately. The fault tests cover it.
 pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH));
     let listed =
         MemoryTransport::new(clock).control("list", "faults", "").expect("faults are listed");
-    let listed: Value = serde_json::from_str(&listed).expect("control calls answer in JSON");
+    let listed: Value = serde_json::from_str(&listed).expect("control calls return JSON");
     let known = listed["known"].as_object().expect("ids with their variants");
     let rows = known.iter().flat_map(|(id, variants)| {
         let named: Vec<_> =
@@ -39,25 +39,59 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
         let variants = if named.is_empty() { vec![""] } else { named };
         variants.into_iter().map(|variant| Fault { id: id.clone(), variant: variant.to_owned() })
     });
-    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("S15", "same")).collect()
+    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("id_repeated", "same"))
+        .collect()
 });
 
-/// Faults that keep a request from reaching the service.
-const UNREACHABLE: [&str; 7] = ["N01", "N02", "N03", "N04", "N13", "N14", "N16"];
-/// Replies that say nothing of what became of the request, so that it may as well have taken effect.
-const SILENT: [&str; 12] =
-    ["H01", "H02", "H04", "H05", "H06", "H07", "H08", "H09", "H10", "N15", "S01", "S17"];
-/// Replies that are lost, and may as well be lost before the request took effect.
-const LOST: [&str; 4] = ["N06", "N08", "N10", "N12"];
-/// What goes on for a while.
-const OUTAGES: [&str; 12] =
-    ["N01", "N03", "N04", "N06", "N08", "N10", "N15", "H04", "H06", "H07", "H09", "S17"];
+/// Faults that prevent a request from reaching the service.
+const UNREACHABLE: [&str; 7] = [
+    "name_not_resolved",
+    "resolve_timeout",
+    "connect_refused",
+    "connect_timeout",
+    "certificate_rejected",
+    "tls_handshake_failed",
+    "proxy_refused",
+];
+/// Replies that do not show whether the request took effect, so it may have.
+const SILENT: [&str; 12] = [
+    "redirected",
+    "http_client_error",
+    "blocked_by_firewall",
+    "request_timeout",
+    "too_many_requests",
+    "server_error",
+    "cdn_error",
+    "html_page",
+    "empty_body",
+    "captive_portal",
+    "unknown_status",
+    "maintenance",
+];
+/// Lost replies; the request may also be lost before it takes effect.
+const LOST: [&str; 4] = ["reply_lost", "reply_truncated", "reply_timeout", "reply_too_large"];
+/// Faults that may last for a while.
+const OUTAGES: [&str; 12] = [
+    "name_not_resolved",
+    "connect_refused",
+    "connect_timeout",
+    "reply_lost",
+    "reply_truncated",
+    "reply_timeout",
+    "captive_portal",
+    "blocked_by_firewall",
+    "too_many_requests",
+    "server_error",
+    "html_page",
+    "maintenance",
+];
 
 impl Fault {
     fn draw(random: &mut Random) -> &'static Self {
         let drawn = random.one_of(&FAULTS);
-        // Megabytes take a hundred times as long as all else.
-        let is_large = drawn.id == "B10" && matches!(drawn.variant.as_str(), "large" | "keys");
+        // Replies of megabytes take a hundred times as long as all others.
+        let is_large =
+            drawn.id == "json_too_complex" && matches!(drawn.variant.as_str(), "large" | "keys");
         if is_large && !random.chance(40) { Self::draw(random) } else { drawn }
     }
 
@@ -72,21 +106,21 @@ impl fmt::Display for Fault {
     }
 }
 
-/// What the network is like in a run.
+/// The conditions of the network in a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Weather {
-    /// Up to so many milliseconds each way.
+pub(crate) struct Conditions {
+    /// The longest delay each way, in milliseconds.
     pub(crate) latency: u64,
-    /// How often a request meets a fault, in a thousand; and one that costs money.
+    /// How often a request meets a fault, per thousand; first reads and changes, then purchases.
     pub(crate) faults: u64,
     pub(crate) charge_faults: u64,
-    /// How often a request or a reply is slow, in a thousand.
+    /// How often a request or a reply is slow, per thousand.
     pub(crate) slow: u64,
-    /// A fault that all requests meet for a while.
+    /// The begin and end of an outage, and the fault that requests meet during it.
     pub(crate) outage: Option<(Duration, Duration, &'static Fault)>,
 }
 
-impl Weather {
+impl Conditions {
     pub(crate) fn new(random: &mut Random) -> Self {
         let faults = *random.one_of(&[0, 20, 60, 150, 300]);
         let outage = random.chance(300).then(|| {
@@ -104,35 +138,35 @@ impl Weather {
     }
 }
 
-/// The service of a run, and the door that all requests come in by.
-pub(crate) struct Door {
+/// The service of a run; every request passes through here.
+pub(crate) struct Gateway {
     pub(crate) key: String,
     transport: MemoryTransport,
-    clock: Arc<DoorClock>,
+    clock: Arc<GatewayClock>,
     pub(crate) world: Arc<WorldTime>,
     pub(crate) history: Arc<Mutex<History>>,
-    /// How many entries of the ledger were read.
+    /// The number of ledger entries that were read.
     entries: Mutex<usize>,
-    /// Requests whose client gave up, and when they arrive all the same.
-    late: Mutex<Vec<Late>>,
+    /// Requests that arrive after their client has stopped waiting.
+    late: Mutex<Vec<LateRequest>>,
 }
 
-struct Late {
+struct LateRequest {
     at: Duration,
     exchange: usize,
     query: String,
     header: Option<(&'static str, String)>,
 }
 
-/// The clock of the sandbox's transport: an exchange is one instant at the door, and how long the sandbox lets it hang is
-/// slept outside.
+/// The clock of the sandbox's transport. An exchange takes no time here. If the sandbox delays its
+/// reply, the clock records the delay, and the client sleeps it.
 #[derive(Debug)]
-struct DoorClock {
+struct GatewayClock {
     world: Arc<WorldTime>,
     hangs: Mutex<Duration>,
 }
 
-impl Clock for DoorClock {
+impl Clock for GatewayClock {
     fn now(&self) -> Moment {
         Moment { monotonic: self.world.now(), wall: self.world.wall() }
     }
@@ -143,9 +177,9 @@ impl Clock for DoorClock {
     }
 }
 
-impl Door {
+impl Gateway {
     pub(crate) fn new(key: String, world: Arc<WorldTime>, history: Arc<Mutex<History>>) -> Self {
-        let clock = Arc::new(DoorClock { world: Arc::clone(&world), hangs: Mutex::default() });
+        let clock = Arc::new(GatewayClock { world: Arc::clone(&world), hangs: Mutex::default() });
         let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
         Self {
             key,
@@ -160,18 +194,18 @@ impl Door {
 
     pub(crate) fn control(&self, call: &str, body: &Value) -> Result<Value, String> {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.transport.control(&self.key, call, &body)?;
-        Ok(serde_json::from_str(&answer).expect("control calls answer in JSON"))
+        let reply = self.transport.control(&self.key, call, &body)?;
+        Ok(serde_json::from_str(&reply).expect("control calls return JSON"))
     }
 
-    /// Entries of the ledger: what they did, and to which order.
+    /// Returns the entries of the ledger.
     pub(crate) fn ledger(&self) -> Vec<Value> {
         let ledger = self.control("ledger", &Value::Null).expect("the ledger is read");
         ledger["entries"].as_array().expect("a list").clone()
     }
 
-    /// Lets a request in; gives the reply as its client would get it, and how long it hangs.
-    fn visit(
+    /// Delivers a request. Returns the reply as the client gets it, and its delay.
+    fn deliver(
         &self,
         exchange: usize,
         request: &Request<'_>,
@@ -194,13 +228,13 @@ impl Door {
         (reply, hangs)
     }
 
-    /// What was bought since this was last asked.
-    fn bought(&self) -> Vec<Bought> {
+    /// Returns the orders bought since the previous call.
+    fn bought(&self) -> Vec<NewOrder> {
         let ledger = self.ledger();
         let mut seen = self.entries.lock().unwrap();
         let new = ledger[*seen..].iter().filter(|entry| entry["kind"] == "charge");
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let bought = new.map(|entry| Bought {
+        let bought = new.map(|entry| NewOrder {
             order: text(&entry["order_id"]),
             activation: text(&entry["activation_id"]),
             micros: text(&entry["price"]).parse::<Amount>().expect("an amount").micros(),
@@ -210,17 +244,17 @@ impl Door {
         bought
     }
 
-    /// When the next late request arrives.
+    /// Returns when the next late request arrives.
     pub(crate) fn next_late(&self) -> Option<Duration> {
         self.late.lock().unwrap().iter().map(|late| late.at).min()
     }
 
-    /// Lets in the late requests whose time has come.
-    pub(crate) fn let_late_in(&self) {
+    /// Delivers the late requests whose time has come.
+    pub(crate) fn deliver_late(&self) {
         let now = self.world.now();
-        let due: Vec<Late> =
+        let due: Vec<LateRequest> =
             self.late.lock().unwrap().extract_if(.., |late| late.at <= now).collect();
-        for Late { exchange, query, header, .. } in due {
+        for LateRequest { exchange, query, header, .. } in due {
             let request = Request {
                 lane: Lane::Charge,
                 query: &query,
@@ -231,47 +265,47 @@ impl Door {
                 cancel: &CancelToken::new(),
                 latch: &SendLatch::default(),
             };
-            // Nobody is there to read the reply.
-            let _ = self.visit(exchange, &request, None);
+            // No client reads the reply.
+            let _ = self.deliver(exchange, &request, None);
         }
     }
 }
 
-/// The transport of one client.
-pub(crate) struct Line {
-    pub(crate) door: Arc<Door>,
+/// The transport of one process.
+pub(crate) struct ProcessTransport {
+    pub(crate) gateway: Arc<Gateway>,
     pub(crate) clock: Arc<ProcessClock>,
     pub(crate) process: usize,
-    pub(crate) weather: Weather,
+    pub(crate) conditions: Conditions,
     pub(crate) random: Mutex<Random>,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for ProcessTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("process", &self.process).finish_non_exhaustive()
+        f.debug_struct("ProcessTransport").field("process", &self.process).finish_non_exhaustive()
     }
 }
 
-/// What chance has in store for one request.
-struct Fate {
+/// The random course of one exchange.
+struct ExchangePlan {
     fault: Option<&'static Fault>,
     rule: Value,
     connects_in: Duration,
     arrives_in: Duration,
     returns_in: Duration,
-    /// Whether it arrives though its client gave up.
-    is_stubborn: bool,
+    /// Whether the request still arrives after its client has stopped waiting.
+    arrives_late: bool,
 }
 
-impl Line {
-    fn fate(&self, lane: Lane) -> Fate {
+impl ProcessTransport {
+    fn plan(&self, lane: Lane) -> ExchangePlan {
         let mut random = self.random.lock().unwrap();
-        let weather = &self.weather;
-        let now = self.door.world.now();
-        let outage = weather
+        let conditions = &self.conditions;
+        let now = self.gateway.world.now();
+        let outage = conditions
             .outage
             .filter(|(begin, end, _)| (*begin..*end).contains(&now) && random.chance(900));
-        let often = if lane == Lane::Charge { weather.charge_faults } else { weather.faults };
+        let often = if lane == Lane::Charge { conditions.charge_faults } else { conditions.faults };
         let fault = match outage {
             Some((_, _, fault)) => Some(fault),
             None => random.chance(often).then(|| Fault::draw(&mut random)),
@@ -279,23 +313,23 @@ impl Line {
         let rule = fault.map_or(Value::Null, |fault| self.rule(fault, &mut random));
         let way = |random: &mut Random| {
             let longest: u64 = match random.below(1_000) {
-                drawn if drawn < weather.slow / 4 => 100_000,
-                drawn if drawn < weather.slow => 20_000,
-                _ => weather.latency,
+                drawn if drawn < conditions.slow / 4 => 100_000,
+                drawn if drawn < conditions.slow => 20_000,
+                _ => conditions.latency,
             };
             random.millis(longest)
         };
-        Fate {
+        ExchangePlan {
             fault,
             rule,
             connects_in: way(&mut random),
             arrives_in: way(&mut random),
             returns_in: way(&mut random),
-            is_stubborn: random.chance(700),
+            arrives_late: random.chance(700),
         }
     }
 
-    /// The fault as the sandbox is told of it.
+    /// Returns the rule that makes the sandbox cause the fault.
     fn rule(&self, fault: &Fault, random: &mut Random) -> Value {
         let mut rule = json!({"fault": fault.id, "variant": fault.variant});
         if fault.is(&SILENT) && random.chance(400) {
@@ -304,26 +338,28 @@ impl Line {
         if fault.is(&LOST) && random.chance(300) {
             rule["when"] = "before_commit".into();
         }
-        if fault.is(&["H02", "H07", "H09", "N15"]) && random.chance(200) {
-            // A server that repeats what it was sent.
-            rule["body"] = format!("<html>X-API-Key: {}</html>", self.door.key).into();
+        if fault.is(&["http_client_error", "server_error", "html_page", "captive_portal"])
+            && random.chance(200)
+        {
+            // A server that echoes the request.
+            rule["body"] = format!("<html>X-API-Key: {}</html>", self.gateway.key).into();
         }
         rule
     }
 
-    /// Makes the exchange; `sent` is told when a byte leaves.
-    fn carry(
+    /// Makes the exchange, and records when a byte leaves.
+    fn perform(
         &self,
         number: usize,
         request: &Request<'_>,
-        fate: Fate,
+        plan: ExchangePlan,
     ) -> Result<Reply, TransportError> {
-        let Fate { fault, rule, connects_in, arrives_in, returns_in, is_stubborn } = fate;
+        let ExchangePlan { fault, rule, connects_in, arrives_in, returns_in, arrives_late } = plan;
         let start = self.clock.monotonic();
         let left = || request.timeout.saturating_sub(self.clock.monotonic().saturating_sub(start));
         let late =
             |cause, sent| failed(cause, if sent { Phase::Receive } else { Phase::Connect }, sent);
-        // Until a byte left a cancellation counts on either lane.
+        // Until a byte leaves, a cancellation applies to either lane.
         if connects_in > left() {
             return Err(if self.clock.sleep(left(), Some(request.cancel)) {
                 late(Cause::Deadline, false)
@@ -339,13 +375,13 @@ impl Line {
             if !request.latch.try_send() {
                 return Err(late(Cause::Cancelled, false));
             }
-            self.door.history.lock().unwrap().exchanges[number].is_sent = true;
+            self.gateway.history.lock().unwrap().exchanges[number].is_sent = true;
         }
         let cancel = (!is_reached || request.lane == Lane::Read).then_some(request.cancel);
         let give_up = |cause| {
-            if is_stubborn && is_reached {
+            if arrives_late && is_reached {
                 let slow = arrives_in.saturating_sub(request.timeout);
-                self.arrive_late(number, request, slow);
+                self.queue_late(number, request, slow);
             }
             Err(late(cause, is_reached))
         };
@@ -368,7 +404,7 @@ impl Line {
             cancel: &CancelToken::new(),
             latch: request.latch,
         };
-        let (reply, hangs) = self.door.visit(number, &inside, fault.map(|_| &rule));
+        let (reply, hangs) = self.gateway.deliver(number, &inside, fault.map(|_| &rule));
         let takes = hangs + returns_in;
         if takes > left() && reply.is_ok() {
             let is_slept = self.clock.sleep(left(), cancel);
@@ -383,9 +419,9 @@ impl Line {
         reply
     }
 
-    fn arrive_late(&self, exchange: usize, request: &Request<'_>, slow: Duration) {
-        self.door.late.lock().unwrap().push(Late {
-            at: self.door.world.now() + slow,
+    fn queue_late(&self, exchange: usize, request: &Request<'_>, slow: Duration) {
+        self.gateway.late.lock().unwrap().push(LateRequest {
+            at: self.gateway.world.now() + slow,
             exchange,
             query: request.query.to_owned(),
             header: request.key_header.map(|(name, value)| (name, value.to_owned())),
@@ -393,26 +429,26 @@ impl Line {
     }
 }
 
-impl Transport for Line {
+impl Transport for ProcessTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         if self.clock.is_dead() {
             return Err(failed(Cause::Cancelled, Phase::Connect, false));
         }
-        let fate = self.fate(request.lane);
+        let plan = self.plan(request.lane);
         let parameter = |name: &str| {
             let mut pairs = request.query.split('&').filter_map(|pair| pair.split_once('='));
             pairs.find(|(other, _)| *other == name).map(|(_, value)| value.replace("%3A", ":"))
         };
         let number = {
-            let mut history = self.door.history.lock().unwrap();
+            let mut history = self.gateway.history.lock().unwrap();
             history.exchanges.push(Exchange {
                 call: scheduler::current_call(),
                 process: self.process,
                 action: parameter("action").unwrap_or_default(),
                 id: parameter("id"),
                 status: parameter("status"),
-                fault: fate.fault,
-                at: self.door.world.now(),
+                fault: plan.fault,
+                at: self.gateway.world.now(),
                 is_sent: false,
                 arrived: None,
                 bought: Vec::new(),
@@ -420,22 +456,22 @@ impl Transport for Line {
             });
             history.exchanges.len() - 1
         };
-        let outcome = self.carry(number, request, fate);
-        let answer = match &outcome {
+        let outcome = self.perform(number, request, plan);
+        let end = match &outcome {
             Ok(Reply { status, framed, body, .. }) => {
                 let body = String::from_utf8_lossy(&body[..body.len().min(20_000)]).into_owned();
-                Answer::Reply { status: *status, framed: *framed, body }
+                Outcome::Reply { status: *status, framed: *framed, body }
             }
-            Err(error) => Answer::Failed(format!("{:?} (sent: {})", error.cause, error.sent)),
+            Err(error) => Outcome::Failed(format!("{:?} (sent: {})", error.cause, error.sent)),
         };
         if !self.clock.is_dead() {
-            self.door.history.lock().unwrap().exchanges[number].end =
-                Some((self.door.world.now(), answer));
+            self.gateway.history.lock().unwrap().exchanges[number].end =
+                Some((self.gateway.world.now(), end));
         }
         outcome
     }
 }
 
 fn failed(cause: Cause, phase: Phase, sent: bool) -> TransportError {
-    TransportError { cause, phase, sent, message: format!("the simulation says {cause:?}") }
+    TransportError { cause, phase, sent, message: format!("simulated {cause:?}") }
 }

@@ -1,4 +1,5 @@
-//! A program that uses the library: its client, its queue where it has one, and what it keeps in memory and on disk.
+//! A program that uses the library: its client, an optional queue, and its data in memory and on
+//! disk.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -11,38 +12,38 @@ use sastaotp::{
 };
 use serde_json::Value;
 
-use crate::call::Ask;
+use crate::call::Command;
 use crate::clock::{ClientClock, ProcessClock, WorldTime};
 use crate::coroutine::{Pause, pause};
 use crate::history::{Call, CallId, End, History, User};
-use crate::network::{Door, Line, Weather};
+use crate::network::{Conditions, Gateway, ProcessTransport};
 use crate::random::Random;
 use crate::scheduler;
 
-/// What survives a crash.
+/// Data that survives a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Saved {
-    /// A purchase that is about to be made, or was.
+    /// A purchase that is about to be made or was made.
     Intent(String),
     /// A number that was bought.
     Number(String),
 }
 
-/// The process died; with it ends whatever its users were at.
-pub(crate) struct Dead;
+/// The process died, so the programs of its users end.
+pub(crate) struct ProcessDied;
 
-pub(crate) type Alive<T> = Result<T, Dead>;
+pub(crate) type IfAlive<T> = Result<T, ProcessDied>;
 
 pub(crate) type Disk = Arc<Mutex<Vec<Saved>>>;
 
-/// How a process is set up.
+/// The settings of a process.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) users: usize,
     pub(crate) timeout: Duration,
-    /// Whether it uses the queue; otherwise it blocks.
+    /// Whether it uses the queue; if not, its calls block.
     pub(crate) has_queue: bool,
-    /// Whether its purchases are left when their time is over.
+    /// Whether its purchases may outlast their timeout.
     pub(crate) is_impatient: bool,
     pub(crate) budget: Option<i32>,
     api_key_location: ApiKeyLocation,
@@ -56,18 +57,18 @@ pub(crate) struct Process {
     pub(crate) client: Client,
     pub(crate) queue: Option<Queue>,
     pub(crate) disk: Disk,
-    /// Numbers that its users know of.
+    /// The numbers of its users.
     pub(crate) numbers: Mutex<Vec<String>>,
     pub(crate) world: Arc<WorldTime>,
     pub(crate) history: Arc<Mutex<History>>,
-    /// Calls under way: what ends them.
+    /// The calls in progress, and how to cancel each.
     under_way: Mutex<Vec<(CallId, Handle)>>,
     done: Mutex<HashMap<Ticket, Result<String, Error>>>,
     handles: Mutex<HashMap<String, Activation>>,
-    /// The kinds of purchases that a user blocks in.
+    /// The kinds of purchases that a user is blocked in.
     buying: Mutex<Vec<String>>,
-    /// Counts what the process learned.
-    pub(crate) news: AtomicUsize,
+    /// Counts the updates of the process.
+    pub(crate) updates: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -99,22 +100,22 @@ impl Process {
         number: usize,
         setup: Setup,
         disk: Disk,
-        weather: Weather,
-        door: &Arc<Door>,
+        conditions: Conditions,
+        gateway: &Arc<Gateway>,
         random: &mut Random,
     ) -> Self {
-        let (world, history) = (&door.world, &door.history);
+        let (world, history) = (&gateway.world, &gateway.history);
         let started = Duration::from_secs(random.below(1_000_000));
         let clock = Arc::new(ProcessClock::new(Arc::clone(world), started));
-        let line = Line {
-            door: Arc::clone(door),
+        let line = ProcessTransport {
+            gateway: Arc::clone(gateway),
             clock: Arc::clone(&clock),
             process: number,
-            weather,
+            conditions,
             random: Mutex::new(random.fork()),
         };
         let mut builder = Client::builder()
-            .api_key(&door.key)
+            .api_key(&gateway.key)
             .api_key_location(setup.api_key_location)
             .timeout(setup.timeout)
             .seed(random.next())
@@ -126,14 +127,14 @@ impl Process {
         if let Some(rate) = setup.requests_per_second {
             builder = builder.max_requests_per_second(rate);
         }
-        let client = builder.build().expect("the settings are right");
+        let client = builder.build().expect("the settings are valid");
         let queue = setup.has_queue.then(|| {
             let client = if setup.is_impatient {
                 client.with_timeout(setup.timeout)
             } else {
                 client.clone()
             };
-            Queue::without_workers(&client).expect("there are descriptors")
+            Queue::without_workers(&client).expect("a descriptor is available")
         });
         Self {
             number,
@@ -149,16 +150,16 @@ impl Process {
             done: Mutex::default(),
             handles: Mutex::default(),
             buying: Mutex::default(),
-            news: AtomicUsize::new(0),
+            updates: AtomicUsize::new(0),
         }
     }
 
     /// Makes a call for a user.
-    pub(crate) fn call(&self, user: usize, ask: &Ask) -> Alive<Result<Value, Error>> {
+    pub(crate) fn call(&self, user: usize, command: &Command) -> IfAlive<Result<Value, Error>> {
         if self.clock.is_dead() {
-            return Err(Dead);
+            return Err(ProcessDied);
         }
-        let kind = self.queue.is_none().then(|| ask.kind()).flatten();
+        let kind = self.queue.is_none().then(|| command.kind()).flatten();
         if let Some(kind) = &kind {
             self.enter(kind)?;
         }
@@ -168,7 +169,7 @@ impl Process {
             let mut history = self.history.lock().unwrap();
             history.calls.push(Call {
                 user,
-                ask: ask.clone(),
+                command: command.clone(),
                 at,
                 began,
                 cancelled: None,
@@ -176,48 +177,54 @@ impl Process {
             });
             history.calls.len() - 1
         };
-        let claim = match &self.queue {
-            Some(queue) => self.submit(queue, number, ask)?,
-            None => self.block(number, ask),
+        let result = match &self.queue {
+            Some(queue) => self.submit(queue, number, command)?,
+            None => self.block(number, command),
         };
         self.under_way.lock().unwrap().retain(|(other, _)| *other != number);
         self.buying.lock().unwrap().retain(|other| Some(other) != kind.as_ref());
         if self.clock.is_dead() {
-            return Err(Dead);
+            return Err(ProcessDied);
         }
-        let claim = claim.map(|json| read(&json));
+        let result = result.map(|json| read(&json));
         let end =
-            End { at: self.world.now(), monotonic: self.clock.monotonic(), claim: claim.clone() };
+            End { at: self.world.now(), monotonic: self.clock.monotonic(), result: result.clone() };
         self.history.lock().unwrap().calls[number].end = Some(end);
-        Ok(claim)
+        Ok(result)
     }
 
-    fn submit(&self, queue: &Queue, number: CallId, ask: &Ask) -> Alive<Result<String, Error>> {
-        let operation = Operation::from_json(&ask.operation().to_string());
+    fn submit(
+        &self,
+        queue: &Queue,
+        number: CallId,
+        command: &Command,
+    ) -> IfAlive<Result<String, Error>> {
+        let operation = Operation::from_json(&command.operation().to_string());
         let ticket = match operation.and_then(|operation| queue.submit(operation)) {
             Ok(ticket) => ticket,
             Err(error) => return Ok(Err(error)),
         };
         self.under_way.lock().unwrap().push((number, Handle::Ticket(ticket)));
         loop {
-            pause(Pause::News);
+            pause(Pause::Update);
             if let Some(result) = self.done.lock().unwrap().remove(&ticket) {
                 return Ok(result);
             }
             if self.clock.is_dead() {
-                return Err(Dead);
+                return Err(ProcessDied);
             }
         }
     }
 
-    fn block(&self, number: CallId, ask: &Ask) -> Result<String, Error> {
+    fn block(&self, number: CallId, command: &Command) -> Result<String, Error> {
         scheduler::set_call(Some(number));
         let token = CancelToken::new();
-        if !ask.is_charge() {
+        if !command.is_charge() {
             self.under_way.lock().unwrap().push((number, Handle::Token(token.clone())));
         }
-        let result =
-            self.handle(ask).and_then(|handle| ask.block(&self.client, &token, handle.as_ref()));
+        let result = self
+            .handle(command)
+            .and_then(|handle| command.block(&self.client, &token, handle.as_ref()));
         scheduler::set_call(None);
         let (activation, json) = result?;
         if let Some(activation) = activation {
@@ -226,9 +233,9 @@ impl Process {
         Ok(json)
     }
 
-    /// The activation that a call is about: one for all users, as programs hold them.
-    fn handle(&self, ask: &Ask) -> Result<Option<Activation>, Error> {
-        let Some(id) = ask.id() else { return Ok(None) };
+    /// Returns the activation that a call concerns. All users share it, as in real programs.
+    fn handle(&self, command: &Command) -> Result<Option<Activation>, Error> {
+        let Some(id) = command.id() else { return Ok(None) };
         let mut handles = self.handles.lock().unwrap();
         if !handles.contains_key(id) {
             handles.insert(id.to_owned(), self.client.activation(id)?);
@@ -236,9 +243,9 @@ impl Process {
         Ok(Some(handles[id].clone()))
     }
 
-    /// Waits until no other user blocks in a purchase of this kind: the client would let them wait for each other on the
-    /// machine's clock.
-    fn enter(&self, kind: &str) -> Alive<()> {
+    /// Waits until no other user blocks in a purchase of this kind, because the client would make
+    /// them wait on the machine's real clock.
+    fn enter(&self, kind: &str) -> IfAlive<()> {
         while self.buying.lock().unwrap().iter().any(|other| other == kind) {
             self.think(Duration::from_millis(50))?;
         }
@@ -246,28 +253,28 @@ impl Process {
         Ok(())
     }
 
-    /// Lets time pass.
-    pub(crate) fn think(&self, pause: Duration) -> Alive<()> {
-        self.clock.sleep(pause, None).then_some(()).ok_or(Dead)
+    /// Sleeps.
+    pub(crate) fn think(&self, pause: Duration) -> IfAlive<()> {
+        self.clock.sleep(pause, None).then_some(()).ok_or(ProcessDied)
     }
 
-    /// The call of a ticket.
+    /// Returns the call of a ticket.
     pub(crate) fn call_of(&self, ticket: Ticket) -> Option<CallId> {
         let under_way = self.under_way.lock().unwrap();
         let is_it = |handle: &Handle| matches!(handle, Handle::Ticket(other) if *other == ticket);
         under_way.iter().find(|(_, handle)| is_it(handle)).map(|(call, _)| *call)
     }
 
-    /// Takes what the queue finished.
+    /// Takes the completions of the queue.
     pub(crate) fn take(&self) {
         let Some(queue) = &self.queue else { return };
         for finished in queue.take(usize::MAX, Duration::ZERO) {
             self.done.lock().unwrap().insert(finished.ticket, finished.result);
-            self.news.fetch_add(1, Relaxed);
+            self.updates.fetch_add(1, Relaxed);
         }
     }
 
-    /// Cancels one of the calls under way; says which.
+    /// Cancels a random call in progress, and returns it.
     pub(crate) fn cancel_one(&self, random: &mut Random) -> Option<CallId> {
         let (call, handle) = {
             let under_way = self.under_way.lock().unwrap();
@@ -278,7 +285,7 @@ impl Process {
         };
         match handle {
             Handle::Ticket(ticket) => {
-                self.queue.as_ref().expect("a ticket is of a queue").cancel(ticket);
+                self.queue.as_ref().expect("a ticket belongs to a queue").cancel(ticket);
             }
             Handle::Token(token) => token.cancel(),
         }
@@ -286,8 +293,8 @@ impl Process {
     }
 }
 
-/// Reads a result. It holds the service's reply as it came, and there may be more than this reader takes: numbers without
-/// bounds, lists ten thousand deep.
+/// Parses a result. It contains the service's reply verbatim, which may exceed the limits of this
+/// parser: numbers out of range, or lists nested ten thousand deep.
 fn read(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_else(|_| {
         let json = json

@@ -1,19 +1,20 @@
-//! All chance of a run comes from its seed.
+//! The pseudorandom generator of a run: its seed determines every choice.
 
 use std::time::Duration;
 
-/// The `SplitMix64` generator: small, and the same everywhere.
+/// The `SplitMix64` generator: small, and the same on every machine.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         let mut random = Self(seed);
-        // Seeds that follow each other must not begin alike.
+        // Consecutive seeds must not begin with similar numbers.
         Self(random.next())
     }
 
-    /// A generator of its own for a part of the run: what one part draws does not shift what another does.
+    /// Returns a separate generator for a part of the run, so that the draws of one part do not
+    /// shift those of another.
     pub(crate) fn fork(&mut self) -> Self {
         Self::new(self.next())
     }
@@ -25,22 +26,22 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 to below `end`.
+    /// Returns a number from 0 to below `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    /// Whether something that happens so many times in a thousand does.
+    /// Returns true with a probability of `in_a_thousand` per thousand.
     pub(crate) fn chance(&mut self, in_a_thousand: u64) -> bool {
         self.below(1_000) < in_a_thousand
     }
 
-    /// A time from 0 to below `end` milliseconds, in whole microseconds.
+    /// Returns a time from 0 to below `end` milliseconds, in whole microseconds.
     pub(crate) fn millis(&mut self, end: u64) -> Duration {
         Duration::from_micros(self.below(end * 1_000))
     }
 
-    /// One of the rows, by their weights.
+    /// Returns one of the rows, by their weights.
     pub(crate) fn weighted<T: Copy>(&mut self, rows: &[(u64, T)]) -> T {
         let mut left = self.below(rows.iter().map(|(weight, _)| weight).sum());
         for (weight, row) in rows {

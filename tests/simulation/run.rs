@@ -1,4 +1,4 @@
-//! One run: from a seed to its history and the service's ledger.
+//! Runs one seed, and returns its history and the sandbox's ledger.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,32 +8,33 @@ use serde_json::{Value, json};
 use crate::clock::WorldTime;
 use crate::history::History;
 use crate::logger;
-use crate::network::{Door, Weather};
+use crate::network::{Conditions, Gateway};
 use crate::process::Setup;
 use crate::random::Random;
-use crate::scheduler::{Plan, Scheduler};
+use crate::scheduler::{Incident, Scheduler};
 
-/// What happens at the service by itself, as its control calls.
+/// Changes of orders that the service makes, as control calls of the sandbox.
 const AT_THE_SERVICE: [&str; 4] = ["sms", "sms", "expire", "provider_cancel"];
 
-/// Runs a seed. `is_told` keeps the log lines too.
-pub(crate) fn run(seed: u64, is_told: bool) -> (History, Vec<Value>) {
+/// Runs a seed. `with_log` keeps the log lines too.
+pub(crate) fn run(seed: u64, with_log: bool) -> (History, Vec<Value>) {
     let mut random = Random::new(seed);
-    // With characters that a query writes otherwise.
+    // The key has characters that a query must encode.
     let key = format!("stp_canary/simulation+{:016x}", random.next());
     let world = Arc::new(WorldTime::default());
     let spellings = vec![key.clone(), key.replace('/', "%2F").replace('+', "%2B")];
-    logger::begin(spellings, is_told.then(|| Arc::clone(&world)));
+    logger::begin(spellings, with_log.then(|| Arc::clone(&world)));
     let history = Arc::new(Mutex::new(History::default()));
-    let door = Arc::new(Door::new(key, Arc::clone(&world), Arc::clone(&history)));
+    let gateway = Arc::new(Gateway::new(key, Arc::clone(&world), Arc::clone(&history)));
     let wallet = if random.chance(100) { "25.00" } else { "1000.00" };
     let lag = *random.one_of(&[0, 0, 1_500, 8_000]);
     let seeded = json!({"wallet": wallet, "rng": random.next() >> 1, "orders_lag_ms": lag});
-    door.control("seed", &seeded).expect("the service takes its seed");
-    let weather = Weather::new(&mut random);
-    let mut scheduler = Scheduler::new(door, world, Arc::clone(&history), weather, random.fork());
-    for (at, plan) in plans(&mut random) {
-        scheduler.plan(at, plan);
+    gateway.control("seed", &seeded).expect("the service takes its seed");
+    let conditions = Conditions::new(&mut random);
+    let mut scheduler =
+        Scheduler::new(gateway, world, Arc::clone(&history), conditions, random.fork());
+    for (at, incident) in incidents(&mut random) {
+        scheduler.schedule(at, incident);
     }
     for _ in 0..=random.weighted(&[(6, 0), (3, 1), (1, 2)]) {
         scheduler.start(Setup::new(&mut random), Arc::default(), None);
@@ -46,29 +47,32 @@ pub(crate) fn run(seed: u64, is_told: bool) -> (History, Vec<Value>) {
     (history, ledger)
 }
 
-/// What befalls the run.
-fn plans(random: &mut Random) -> Vec<(Duration, Plan)> {
-    let mut plans = Vec::new();
+/// Draws the incidents of the run.
+fn incidents(random: &mut Random) -> Vec<(Duration, Incident)> {
+    let mut incidents = Vec::new();
     let times = |random: &mut Random, chance: u64, most: u64| {
         let count = if random.chance(chance) { 1 + random.below(most) } else { 0 };
         (0..count).map(|_| random.millis(200_000)).collect::<Vec<_>>()
     };
     for at in times(random, 300, 2) {
-        plans.push((at, Plan::Crash));
+        incidents.push((at, Incident::Crash));
     }
     for at in times(random, 200, 2) {
         let longest = *random.one_of(&[3_000, 60_000, 3_600_000]);
-        plans.push((at, Plan::Sleep(random.millis(longest))));
+        incidents.push((at, Incident::Sleep(random.millis(longest))));
     }
     for at in times(random, 250, 3) {
         let furthest = *random.one_of(&[5_000, 120_000, 7_200_000]);
-        plans.push((at, Plan::SetWall { by: random.millis(furthest), back: random.chance(500) }));
+        incidents.push((
+            at,
+            Incident::SetWall { by: random.millis(furthest), back: random.chance(500) },
+        ));
     }
     for at in times(random, 400, 6) {
-        plans.push((at, Plan::CancelToken));
+        incidents.push((at, Incident::CancelToken));
     }
     for at in times(random, 300, 4) {
-        plans.push((at, Plan::Service(random.one_of::<&str>(&AT_THE_SERVICE))));
+        incidents.push((at, Incident::Service(random.one_of::<&str>(&AT_THE_SERVICE))));
     }
-    plans
+    incidents
 }

@@ -1,4 +1,4 @@
-//! Runs what is due, in the order that chance gives it, and lets time jump to what is due next.
+//! Runs the due jobs in random order, and moves time to the next due event.
 
 use std::cell::Cell;
 use std::sync::atomic::Ordering::Relaxed;
@@ -11,19 +11,19 @@ use serde_json::{Value, json};
 use crate::clock::{Sleep, WorldTime};
 use crate::coroutine::{Coroutine, Job, Pause};
 use crate::history::{CallId, Event, History};
-use crate::network::{Door, Weather};
+use crate::network::{Conditions, Gateway};
 use crate::process::{Disk, Process, Setup};
 use crate::random::Random;
 use crate::user;
 
-/// A run that takes more steps than this goes in circles.
+/// A run with more steps than this is considered endless.
 const MOST_STEPS: u32 = 200_000;
 
 thread_local! {
     static CALL: Cell<Option<CallId>> = const { Cell::new(None) };
 }
 
-/// The call that the running job serves.
+/// Returns the call that the current job serves.
 pub(crate) fn current_call() -> Option<CallId> {
     CALL.get()
 }
@@ -35,27 +35,27 @@ pub(crate) fn set_call(call: Option<CallId>) {
 pub(crate) struct Scheduler {
     pub(crate) world: Arc<WorldTime>,
     pub(crate) history: Arc<Mutex<History>>,
-    door: Arc<Door>,
+    gateway: Arc<Gateway>,
     random: Random,
-    weather: Weather,
-    processes: Vec<Running>,
-    jobs: Vec<Entry>,
-    plans: Vec<(Duration, Plan)>,
+    conditions: Conditions,
+    processes: Vec<ProcessState>,
+    jobs: Vec<RunningJob>,
+    incidents: Vec<(Duration, Incident)>,
 }
 
-/// A process and what is known of its queue.
-struct Running {
+/// A process and the state of its queue.
+struct ProcessState {
     process: Arc<Process>,
-    /// What a worker knows: whether a task comes first.
+    /// Whether the next step of the queue prefers a task.
     task_first: bool,
-    /// Whether the queue must be looked at.
-    is_stirred: bool,
-    /// When the queue wants to be looked at.
+    /// Whether the queue may have work.
+    needs_step: bool,
+    /// When the queue has work next.
     next: Option<Duration>,
 }
 
-/// A job under way.
-struct Entry {
+/// A job in progress.
+struct RunningJob {
     coroutine: Coroutine,
     process: usize,
     waits: Waits,
@@ -63,17 +63,17 @@ struct Entry {
 }
 
 enum Waits {
-    /// For its turn.
-    Turn,
+    /// The job can run.
+    Ready,
     Sleep(Sleep),
-    /// For more news than there were.
-    News(usize),
+    /// The job waits until the process has more updates than this.
+    Update(usize),
 }
 
-/// Something that happens at its time.
-pub(crate) enum Plan {
+/// An incident that happens at a given time.
+pub(crate) enum Incident {
     Crash,
-    /// The process starts anew, with what it saved.
+    /// The process restarts with its saved data.
     Start {
         setup: Setup,
         disk: Disk,
@@ -85,154 +85,162 @@ pub(crate) enum Plan {
         back: bool,
     },
     CancelToken,
-    /// A control call about some order.
+    /// A control call for a random order.
     Service(&'static str),
 }
 
 impl Scheduler {
     pub(crate) fn new(
-        door: Arc<Door>,
+        gateway: Arc<Gateway>,
         world: Arc<WorldTime>,
         history: Arc<Mutex<History>>,
-        weather: Weather,
+        conditions: Conditions,
         random: Random,
     ) -> Self {
         Self {
             world,
             history,
-            door,
+            gateway,
             random,
-            weather,
+            conditions,
             processes: Vec::new(),
             jobs: Vec::new(),
-            plans: Vec::new(),
+            incidents: Vec::new(),
         }
     }
 
-    pub(crate) fn plan(&mut self, at: Duration, plan: Plan) {
-        self.plans.push((at, plan));
+    pub(crate) fn schedule(&mut self, at: Duration, incident: Incident) {
+        self.incidents.push((at, incident));
     }
 
     /// Starts a process and its users.
     pub(crate) fn start(&mut self, setup: Setup, disk: Disk, from: Option<usize>) {
         let number = self.processes.len();
         self.history.lock().unwrap().setups.push(setup.clone());
-        self.tell(Event::Started { process: number, from });
+        self.record(Event::Started { process: number, from });
         let process = Arc::new(Process::new(
             number,
             setup,
             disk,
-            self.weather.clone(),
-            &self.door,
+            self.conditions.clone(),
+            &self.gateway,
             &mut self.random,
         ));
-        self.processes.push(Running {
+        self.processes.push(ProcessState {
             process: Arc::clone(&process),
             task_first: false,
-            is_stirred: true,
+            needs_step: true,
             next: None,
         });
         for user in 0..process.setup.users {
             let (process, random) = (Arc::clone(&process), self.random.fork());
-            let takes_up = from.is_some() && user == 0;
+            let recovers = from.is_some() && user == 0;
             self.begin(
                 number,
                 None,
-                Box::new(move || user::live(&process, user, random, takes_up)),
+                Box::new(move || user::run_user(&process, user, random, recovers)),
             );
         }
     }
 
-    /// Runs to the end of all users, and of what runs on without them.
+    /// Runs until all users and all background work have ended.
     pub(crate) fn run(&mut self) {
         for _ in 0..MOST_STEPS {
-            self.happen();
-            self.look_at_queues();
-            if let Some(entry) = self.choose() {
+            self.apply_due_incidents();
+            self.step_queues();
+            if let Some(entry) = self.choose_job() {
                 self.resume(entry);
             } else if self.is_over() {
                 return self.finish();
-            } else if let Some(next) = self.next() {
+            } else if let Some(next) = self.next_due() {
                 self.world.set(next.max(self.world.now()));
             } else {
                 break;
             }
         }
-        self.history.lock().unwrap().violations.push("some call never returns".to_owned());
+        self.history.lock().unwrap().violations.push("a call never returns".to_owned());
         self.finish();
     }
 
-    fn tell(&self, event: Event) {
+    fn record(&self, event: Event) {
         self.history.lock().unwrap().events.push((self.world.now(), event));
     }
 
     fn is_over(&self) -> bool {
         self.jobs.is_empty()
-            && !self.plans.iter().any(|(_, plan)| matches!(plan, Plan::Start { .. }))
+            && !self
+                .incidents
+                .iter()
+                .any(|(_, incident)| matches!(incident, Incident::Start { .. }))
     }
 
     fn begin(&mut self, process: usize, call: Option<CallId>, job: Job) {
-        self.jobs.push(Entry { coroutine: Coroutine::new(job), process, waits: Waits::Turn, call });
+        self.jobs.push(RunningJob {
+            coroutine: Coroutine::new(job),
+            process,
+            waits: Waits::Ready,
+            call,
+        });
     }
 
-    /// Lets the plans happen whose time has come.
-    fn happen(&mut self) {
+    /// Applies the incidents whose time has come.
+    fn apply_due_incidents(&mut self) {
         let now = self.world.now();
-        if self.door.next_late().is_some_and(|at| at <= now) {
-            self.door.let_late_in();
+        if self.gateway.next_late().is_some_and(|at| at <= now) {
+            self.gateway.deliver_late();
         }
-        while let Some(due) = self.plans.iter().position(|(at, _)| *at <= now) {
-            let (_, plan) = self.plans.swap_remove(due);
-            self.carry_out(plan);
+        while let Some(due) = self.incidents.iter().position(|(at, _)| *at <= now) {
+            let (_, incident) = self.incidents.swap_remove(due);
+            self.apply(incident);
         }
     }
 
-    fn carry_out(&mut self, plan: Plan) {
+    fn apply(&mut self, incident: Incident) {
         let is_alive = |at: &usize| !self.processes[*at].process.clock.is_dead();
         let alive: Vec<usize> = (0..self.processes.len()).filter(is_alive).collect();
-        match plan {
-            Plan::Start { setup, disk, from } => return self.start(setup, disk, Some(from)),
-            Plan::Service(call) => return self.cause(call),
+        match incident {
+            Incident::Start { setup, disk, from } => return self.start(setup, disk, Some(from)),
+            Incident::Service(call) => return self.change_random_order(call),
             _ if alive.is_empty() => return,
             _ => {}
         }
         let number = *self.random.one_of(&alive);
-        match plan {
-            Plan::Start { .. } | Plan::Service(_) => unreachable!("done above"),
-            Plan::Crash => {
+        match incident {
+            Incident::Start { .. } | Incident::Service(_) => unreachable!("handled above"),
+            Incident::Crash => {
                 let died = Arc::clone(&self.processes[number].process);
                 died.clock.kill();
-                self.tell(Event::Crashed { process: number });
+                self.record(Event::Crashed { process: number });
                 let again = self.world.now() + self.random.millis(90_000);
                 let (setup, disk) = (died.setup.clone(), Arc::clone(&died.disk));
-                self.plan(again, Plan::Start { setup, disk, from: number });
+                self.schedule(again, Incident::Start { setup, disk, from: number });
             }
-            // A machine that sleeps cannot be sent to sleep.
-            Plan::Sleep(_)
+            // A sleeping machine cannot be suspended.
+            Incident::Sleep(_)
                 if self.processes[number].process.clock.awake_at() > self.world.now() => {}
-            Plan::Sleep(duration) => {
+            Incident::Sleep(duration) => {
                 self.processes[number].process.clock.suspend(duration);
-                self.processes[number].is_stirred = true;
-                self.tell(Event::Slept { process: number, duration });
+                self.processes[number].needs_step = true;
+                self.record(Event::Slept { process: number, duration });
             }
-            Plan::SetWall { by, back } => {
+            Incident::SetWall { by, back } => {
                 self.processes[number].process.clock.set_wall(by, back);
-                self.tell(Event::WallSet { process: number, by, back });
+                self.record(Event::WallSet { process: number, by, back });
             }
-            Plan::CancelToken => {
+            Incident::CancelToken => {
                 let cancelled = self.processes[number].process.cancel_one(&mut self.random);
-                self.processes[number].is_stirred = true;
+                self.processes[number].needs_step = true;
                 if let Some(call) = cancelled {
                     self.history.lock().unwrap().calls[call].cancelled = Some(self.world.now());
-                    self.tell(Event::Cancelled { call });
+                    self.record(Event::Cancelled { call });
                 }
             }
         }
     }
 
-    /// Lets something happen to an order at the service.
-    fn cause(&mut self, call: &'static str) {
-        let ledger = self.door.ledger();
+    /// Changes a random order at the service.
+    fn change_random_order(&mut self, call: &'static str) {
+        let ledger = self.gateway.ledger();
         let Some(entry) = (!ledger.is_empty()).then(|| self.random.one_of(&ledger).clone()) else {
             return;
         };
@@ -240,19 +248,18 @@ impl Scheduler {
         if call == "sms" {
             body["code"] = format!("{:05}", self.random.below(100_000)).into();
         }
-        if self.door.control(call, &body).is_ok() {
-            self.tell(Event::Service(format!("{call} {body}")));
+        if self.gateway.control(call, &body).is_ok() {
+            self.record(Event::Service(format!("{call} {body}")));
         }
     }
 
-    /// Begins what is due in the queues, and takes what they finished.
-    fn look_at_queues(&mut self) {
+    /// Starts the due work of the queues, and takes their completions.
+    fn step_queues(&mut self) {
         let now = self.world.now();
         for number in 0..self.processes.len() {
-            let running = &mut self.processes[number];
-            let (process, clock) =
-                (Arc::clone(&running.process), Arc::clone(&running.process.clock));
-            let is_due = running.is_stirred || running.next.is_some_and(|next| next <= now);
+            let state = &mut self.processes[number];
+            let (process, clock) = (Arc::clone(&state.process), Arc::clone(&state.process.clock));
+            let is_due = state.needs_step || state.next.is_some_and(|next| next <= now);
             let Some(queue) = process
                 .queue
                 .as_ref()
@@ -260,12 +267,12 @@ impl Scheduler {
             else {
                 continue;
             };
-            running.is_stirred = false;
+            state.needs_step = false;
             let mut begun = Vec::new();
-            running.next = loop {
-                match queue.step(running.task_first) {
+            state.next = loop {
+                match queue.step(state.task_first) {
                     SingleStep::Work { ticket, is_call, work } => {
-                        running.task_first = is_call;
+                        state.task_first = is_call;
                         begun.push((process.call_of(ticket), work));
                     }
                     SingleStep::Rest(at) => break Some(clock.in_world(at)),
@@ -279,17 +286,17 @@ impl Scheduler {
         }
     }
 
-    /// One of the jobs that can go on.
-    fn choose(&mut self) -> Option<usize> {
+    /// Returns a random job that can run.
+    fn choose_job(&mut self) -> Option<usize> {
         let now = self.world.now();
-        let can_go_on = |entry: &Entry| {
+        let can_go_on = |entry: &RunningJob| {
             let process = &self.processes[entry.process].process;
             match &entry.waits {
                 Waits::Sleep(sleep) => sleep.is_over(),
                 _ if process.clock.is_dead() => true,
                 _ if process.clock.awake_at() > now => false,
-                Waits::Turn => true,
-                Waits::News(known) => process.news.load(Relaxed) != *known,
+                Waits::Ready => true,
+                Waits::Update(known) => process.updates.load(Relaxed) != *known,
             }
         };
         let ready: Vec<usize> =
@@ -299,70 +306,71 @@ impl Scheduler {
 
     fn resume(&mut self, at: usize) {
         let entry = &mut self.jobs[at];
-        let running = &mut self.processes[entry.process];
-        running.is_stirred = true;
+        let state = &mut self.processes[entry.process];
+        state.needs_step = true;
         set_call(entry.call);
         let pause = entry.coroutine.resume();
         entry.call = current_call();
         set_call(None);
         match pause {
             Pause::Sleep(sleep) => entry.waits = Waits::Sleep(sleep),
-            Pause::News => entry.waits = Waits::News(running.process.news.load(Relaxed)),
+            Pause::Update => entry.waits = Waits::Update(state.process.updates.load(Relaxed)),
             Pause::Ended(panic) => {
                 if let Some(panic) = panic {
-                    let words = panic.downcast_ref::<String>().map(String::as_str);
-                    let words =
-                        words.or(panic.downcast_ref::<&str>().copied()).unwrap_or("something");
+                    let message = panic.downcast_ref::<String>().map(String::as_str);
+                    let message =
+                        message.or(panic.downcast_ref::<&str>().copied()).unwrap_or("something");
                     self.history
                         .lock()
                         .unwrap()
                         .violations
-                        .push(format!("a call panicked: {words}"));
+                        .push(format!("a call panicked: {message}"));
                 }
                 self.jobs.swap_remove(at).coroutine.retire();
             }
         }
     }
 
-    /// When something is due next.
-    fn next(&self) -> Option<Duration> {
+    /// Returns when something is due next.
+    fn next_due(&self) -> Option<Duration> {
         let now = self.world.now();
         let jobs = self.jobs.iter().filter_map(|entry| match &entry.waits {
             Waits::Sleep(sleep) => Some(sleep.clock.in_world(sleep.until)),
-            // It goes on when its process awakes, or not at all by itself.
-            Waits::Turn | Waits::News(_) => {
+            // The job continues when its process wakes, or after another event.
+            Waits::Ready | Waits::Update(_) => {
                 Some(self.processes[entry.process].process.clock.awake_at())
                     .filter(|awake| *awake > now)
             }
         });
         let queues =
-            self.processes.iter().filter(|running| !running.process.clock.is_dead()).filter_map(
-                |running| {
-                    let awake = running.process.clock.awake_at();
-                    let stirred = Some(awake).filter(|awake| running.is_stirred && *awake > now);
-                    running.next.map(|next| next.max(awake)).into_iter().chain(stirred).min()
+            self.processes.iter().filter(|state| !state.process.clock.is_dead()).filter_map(
+                |state| {
+                    let awake = state.process.clock.awake_at();
+                    let stirred = Some(awake).filter(|awake| state.needs_step && *awake > now);
+                    state.next.map(|next| next.max(awake)).into_iter().chain(stirred).min()
                 },
             );
-        let plans = self.plans.iter().map(|(at, _)| *at);
-        jobs.chain(queues).chain(plans).chain(self.door.next_late()).min()
+        let incidents = self.incidents.iter().map(|(at, _)| *at);
+        jobs.chain(queues).chain(incidents).chain(self.gateway.next_late()).min()
     }
 
-    /// Ends what is left, and lets in what is still on its way to the service.
+    /// Ends the remaining jobs, and delivers the requests that are still on their way to the
+    /// service.
     fn finish(&mut self) {
-        for running in &self.processes {
-            running.process.clock.kill();
+        for state in &self.processes {
+            state.process.clock.kill();
         }
-        while let Some(entry) = self.choose() {
+        while let Some(entry) = self.choose_job() {
             self.resume(entry);
         }
-        while let Some(next) = self.door.next_late() {
+        while let Some(next) = self.gateway.next_late() {
             self.world.set(next.max(self.world.now()));
-            self.door.let_late_in();
+            self.gateway.deliver_late();
         }
     }
 
-    /// The service's own record, for the model.
+    /// Returns the sandbox's ledger.
     pub(crate) fn ledger(&self) -> Vec<Value> {
-        self.door.ledger()
+        self.gateway.ledger()
     }
 }

@@ -1,5 +1,5 @@
-//! What a user does: a program of calls that chance writes, the way that programs are written: buy, wait, settle, and look
-//! after what went wrong.
+//! The random programs of users, written as real programs are: buy, wait, settle, and recover from
+//! failures.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use sastaotp::{Charge, Error, ErrorKind};
 use serde_json::Value;
 
-use crate::call::{Ask, Wish};
-use crate::process::{Alive, Process, Saved};
+use crate::call::{Command, WantedNumber};
+use crate::process::{IfAlive, Process, Saved};
 use crate::random::Random;
 
-/// The services bought, by how often: those that tell a story, and ordinary ones.
+/// The services to buy, by weight: those with scenarios, and ordinary ones.
 const SERVICES: [(u64, &str); 20] = [
     (12, "zz_ok"),
     (8, "zz_never"),
@@ -41,32 +41,33 @@ struct User<'a> {
     random: Random,
 }
 
-/// The life of a user. `takes_up` says that it first looks after what an earlier process left.
-pub(crate) fn live(process: &Arc<Process>, number: usize, random: Random, takes_up: bool) {
+/// Runs a user's program. If `recovers` is set, the user first resumes the work of an earlier
+/// process.
+pub(crate) fn run_user(process: &Arc<Process>, number: usize, random: Random, recovers: bool) {
     let mut user = User { process, number, random };
-    // Where the process dies, so does its user.
-    let _ = user.run(takes_up);
+    // If the process dies, the user's program ends too.
+    let _ = user.run(recovers);
 }
 
 impl User<'_> {
-    fn call(&self, ask: &Ask) -> Alive<Result<Value, Error>> {
-        self.process.call(self.number, ask)
+    fn call(&self, command: &Command) -> IfAlive<Result<Value, Error>> {
+        self.process.call(self.number, command)
     }
 
-    fn think(&mut self, most: u64) -> Alive<()> {
+    fn think(&mut self, most: u64) -> IfAlive<()> {
         let pause = self.random.millis(most);
         self.process.think(pause)
     }
 
-    fn run(&mut self, takes_up: bool) -> Alive<()> {
-        if takes_up {
-            self.claim()?;
+    fn run(&mut self, recovers: bool) -> IfAlive<()> {
+        if recovers {
+            self.recover()?;
         }
         self.think(3_000)?;
         for _ in 0..=self.random.below(3) {
             match self.random.below(10) {
                 0 => self.read()?,
-                1 => self.meddle()?,
+                1 => self.interfere()?,
                 _ => {
                     if let Some(id) = self.buy()? {
                         self.use_number(&id)?;
@@ -78,23 +79,23 @@ impl User<'_> {
         Ok(())
     }
 
-    /// Reads, for whatever reason.
-    fn read(&mut self) -> Alive<()> {
+    /// Makes a few random reads.
+    fn read(&mut self) -> IfAlive<()> {
         for _ in 0..=self.random.below(2) {
-            let ask = match self.random.below(5) {
-                0 => Ask::Balance,
-                1 => Ask::Prices(self.random.weighted(&SERVICES)),
-                2 => Ask::Orders,
-                3 => Ask::Unclaimed,
-                _ => Ask::BudgetLeft,
+            let command = match self.random.below(5) {
+                0 => Command::Balance,
+                1 => Command::Prices(self.random.weighted(&SERVICES)),
+                2 => Command::Orders,
+                3 => Command::Unclaimed,
+                _ => Command::BudgetLeft,
             };
-            self.call(&ask)?.ok();
+            self.call(&command)?.ok();
         }
         Ok(())
     }
 
-    /// Does something to a number that another user of the process may be at.
-    fn meddle(&mut self) -> Alive<()> {
+    /// Changes a number that another user of the process may be using.
+    fn interfere(&mut self) -> IfAlive<()> {
         let numbers = self.process.numbers.lock().unwrap().clone();
         if numbers.is_empty() {
             return self.read();
@@ -102,21 +103,21 @@ impl User<'_> {
         let id = self.random.one_of(&numbers).clone();
         for _ in 0..=self.random.below(2) {
             self.think(8_000)?;
-            let ask = match self.random.below(7) {
-                0 | 1 => Ask::Status(id.clone()),
+            let command = match self.random.below(7) {
+                0 | 1 => Command::Status(id.clone()),
                 2 => self.wait(&id),
-                3 => Ask::Cancel(id.clone()),
-                4 => Ask::NextCode(id.clone()),
-                5 => Ask::CancelLegacy(id.clone()),
-                _ => Ask::Settle { id: id.clone(), wait_out: self.random.chance(500) },
+                3 => Command::Cancel(id.clone()),
+                4 => Command::NextCode(id.clone()),
+                5 => Command::CancelLegacy(id.clone()),
+                _ => Command::Settle { id: id.clone(), wait_if_early: self.random.chance(500) },
             };
-            self.call(&ask)?.ok();
+            self.call(&command)?.ok();
         }
         Ok(())
     }
 
-    fn wait(&mut self, id: &str) -> Ask {
-        Ask::Wait {
+    fn wait(&mut self, id: &str) -> Command {
+        Command::Wait {
             id: id.to_owned(),
             timeout: Duration::from_millis(
                 *self.random.one_of(&[3_000, 12_000, 40_000, 90_000, 300_000]),
@@ -127,31 +128,31 @@ impl User<'_> {
         }
     }
 
-    /// Buys a number, and finds out what became of the purchase.
-    fn buy(&mut self) -> Alive<Option<String>> {
-        let wish = Wish {
+    /// Buys a number, and finds out whether the purchase was made.
+    fn buy(&mut self) -> IfAlive<Option<String>> {
+        let wanted = WantedNumber {
             service: self.random.weighted(&SERVICES),
             country: self.random.chance(850).then_some("22"),
             max_price: self.random.weighted(&[(8, Some(80)), (1, Some(3)), (2, None)]),
         };
-        let ask = if self.random.chance(500) {
-            let Ok(intent) = self.call(&Ask::Intend(wish))? else { return Ok(None) };
+        let command = if self.random.chance(500) {
+            let Ok(intent) = self.call(&Command::Intend(wanted))? else { return Ok(None) };
             let intent = intent.to_string();
             self.process.disk.lock().unwrap().push(Saved::Intent(intent.clone()));
-            Ask::Buy(intent)
+            Command::Buy(intent)
         } else {
-            Ask::GetNumber(wish)
+            Command::GetNumber(wanted)
         };
-        self.charge(&ask)
+        self.charge(&command)
     }
 
-    /// Makes a purchase, and finds out what became of it.
-    fn charge(&mut self, ask: &Ask) -> Alive<Option<String>> {
-        let saved = match ask {
-            Ask::Buy(intent) => Some(Saved::Intent(intent.clone())),
+    /// Makes a purchase, and finds out whether it was made.
+    fn charge(&mut self, command: &Command) -> IfAlive<Option<String>> {
+        let saved = match command {
+            Command::Buy(intent) => Some(Saved::Intent(intent.clone())),
             _ => None,
         };
-        let id = match self.call(ask)? {
+        let id = match self.call(command)? {
             Ok(bought) => bought["id"].as_str().map(str::to_owned),
             Err(error) if error.charge() == Charge::NotCharged => None,
             Err(error) => {
@@ -167,13 +168,13 @@ impl User<'_> {
         Ok(id)
     }
 
-    /// Finds out what became of a purchase.
-    fn find(&mut self, intent: &str) -> Alive<Option<String>> {
+    /// Finds out whether a purchase was made.
+    fn find(&mut self, intent: &str) -> IfAlive<Option<String>> {
         if self.random.chance(200) {
             self.think(60_000)?;
         }
         if self.random.chance(300) {
-            let unclaimed = self.call(&Ask::Unclaimed)?.expect("it asks nobody");
+            let unclaimed = self.call(&Command::Unclaimed)?.expect("it needs no network");
             let bought = unclaimed["unclaimed"].as_array().expect("a list").iter();
             let mut ids =
                 bought.filter_map(|unclaimed| unclaimed["purchase"]["activation_id"].as_str());
@@ -182,10 +183,10 @@ impl User<'_> {
             }
         }
         for _ in 0..2 {
-            match self.call(&Ask::Reconcile(intent.to_owned()))? {
+            match self.call(&Command::Reconcile(intent.to_owned()))? {
                 Ok(found) => {
                     let candidates = found["candidates"].as_array().expect("a list");
-                    // With several, somebody must decide; this user takes none.
+                    // If there are several candidates, this user claims none.
                     let only = (candidates.len() == 1)
                         .then(|| candidates[0]["activation_id"].as_str())
                         .flatten();
@@ -197,8 +198,8 @@ impl User<'_> {
         Ok(None)
     }
 
-    /// Looks after what an earlier process left.
-    fn claim(&mut self) -> Alive<()> {
+    /// Resumes the work of an earlier process.
+    fn recover(&mut self) -> IfAlive<()> {
         let saved = self.process.disk.lock().unwrap().clone();
         for saved in saved {
             let id = match &saved {
@@ -214,24 +215,24 @@ impl User<'_> {
         Ok(())
     }
 
-    /// Uses a number until it is settled, or left.
-    fn use_number(&mut self, id: &str) -> Alive<()> {
+    /// Uses a number until it is settled or abandoned.
+    fn use_number(&mut self, id: &str) -> IfAlive<()> {
         for _ in 0..=self.random.below(4) {
             self.think(6_000)?;
-            let ask = match self.random.below(20) {
+            let command = match self.random.below(20) {
                 0..=9 => self.wait(id),
-                10..=12 => Ask::Status(id.to_owned()),
-                13 => Ask::SmsSent(id.to_owned()),
-                14..=16 => Ask::NextCode(id.to_owned()),
+                10..=12 => Command::Status(id.to_owned()),
+                13 => Command::SmsSent(id.to_owned()),
+                14..=16 => Command::NextCode(id.to_owned()),
                 17 => {
-                    if let Some(again) = self.charge(&Ask::Reget(id.to_owned()))? {
+                    if let Some(again) = self.charge(&Command::RegetNumber(id.to_owned()))? {
                         self.finish(&again)?;
                     }
                     continue;
                 }
                 _ => break,
             };
-            match self.call(&ask)? {
+            match self.call(&command)? {
                 Err(error)
                     if matches!(
                         error.kind(),
@@ -248,15 +249,15 @@ impl User<'_> {
         self.finish(id)
     }
 
-    fn finish(&mut self, id: &str) -> Alive<()> {
+    fn finish(&mut self, id: &str) -> IfAlive<()> {
         for _ in 0..3 {
-            let ask = match self.random.below(10) {
+            let command = match self.random.below(10) {
                 0 => break,
-                1 => Ask::Complete(id.to_owned()),
-                2..=4 => Ask::Cancel(id.to_owned()),
-                _ => Ask::Settle { id: id.to_owned(), wait_out: self.random.chance(600) },
+                1 => Command::Complete(id.to_owned()),
+                2..=4 => Command::Cancel(id.to_owned()),
+                _ => Command::Settle { id: id.to_owned(), wait_if_early: self.random.chance(600) },
             };
-            if self.call(&ask)?.is_ok() {
+            if self.call(&command)?.is_ok() {
                 break;
             }
             self.think(10_000)?;

@@ -1,8 +1,9 @@
-//! The client over real sockets: what only a network can show. Bounded in time, and on loopback alone.
+//! Tests of the client over real sockets on loopback: the rules that an in-memory transport cannot
+//! show.
 
+#[path = "../client/adapter.rs"]
+mod adapter;
 mod cancelling;
-#[path = "../client/front.rs"]
-mod front;
 mod once;
 mod server;
 mod unclaimed;

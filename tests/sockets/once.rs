@@ -1,24 +1,24 @@
-//! A purchase reaches the server once, whatever the server does to the connection.
+//! A purchase reaches the server once, no matter how the connection fails.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::front::{Charge, Error, ErrorKind, Retry};
+use crate::adapter::{Charge, Error, ErrorKind, Retry};
 
 use crate::server::{Sandbox, client, request};
 
-fn assert_unknown(error: &Error, what: &str) {
+fn assert_unknown(error: &Error, case: &str) {
     assert_eq!(
         (error.charge(), error.retry()),
         (Charge::Unknown, Retry::AfterReconcile),
-        "{what}: {error:?}"
+        "{case}: {error:?}"
     );
-    assert!(error.intent().is_some(), "{what}");
+    assert!(error.intent().is_some(), "{case}");
 }
 
 #[test]
-fn a_lost_purchase_was_sent_once_and_is_found() {
+fn a_lost_purchase_is_sent_once_and_found() {
     std::thread::scope(|scope| {
         for variant in ["fin", "rst"] {
             for warm in [false, true] {
@@ -42,7 +42,7 @@ fn lose_a_purchase(variant: &str, warm: bool) {
     first.complete().unwrap();
     for action in ["getNumber", "regetNumber"] {
         let fault = format!(
-            r#"{{"match":{{"action":"{action}"}},"fault":"N06","variant":"{variant}","times":0}}"#
+            r#"{{"match":{{"action":"{action}"}},"fault":"reply_lost","variant":"{variant}"}}"#
         );
         sandbox.control("faults", &fault);
     }
@@ -52,7 +52,7 @@ fn lose_a_purchase(variant: &str, warm: bool) {
     assert_unknown(&again, &name);
     assert_eq!((sandbox.count("getNumber"), sandbox.count("regetNumber")), (2, 1), "{name}");
     sandbox.control("assert", r#"{"charges":3}"#);
-    // The two are told apart by their service and by their number.
+    // The lost purchases differ in service and phone number.
     for (error, service) in [(bought, "zz_ok"), (again, "zz_multi")] {
         let found = client.reconcile(error.intent().unwrap()).unwrap();
         assert_eq!((found.candidates.len(), found.complete), (1, true), "{name}: {found:?}");
@@ -61,12 +61,12 @@ fn lose_a_purchase(variant: &str, warm: bool) {
     assert_eq!(
         (sandbox.count("getNumber"), sandbox.count("regetNumber")),
         (2, 1),
-        "looking buys nothing"
+        "reconcile buys nothing"
     );
 }
 
 #[test]
-fn a_purchase_under_way_is_not_taken_for_one_whose_reply_was_lost() {
+fn reconcile_ignores_a_purchase_in_flight() {
     std::thread::scope(|scope| {
         for same_millisecond in [false, true] {
             scope.spawn(move || buy_beside_a_lost_purchase(same_millisecond));
@@ -78,18 +78,18 @@ fn buy_beside_a_lost_purchase(same_millisecond: bool) {
     let sandbox = Sandbox::start(&format!("two_{same_millisecond}"));
     sandbox.control(
         "faults",
-        r#"{"match":{"action":"getNumber"},"fault":"N06","variant":"rst","times":1}"#,
+        r#"{"match":{"action":"getNumber"},"fault":"reply_lost","variant":"rst","times":1}"#,
     );
-    // A reply that is still dripping in when the history is looked at for the second time.
+    // A reply that is still arriving when `reconcile` reads the history for the second time.
     sandbox.control(
         "faults",
-        r#"{"match":{"action":"getNumber"},"nth":2,"fault":"N11","every_ms":13,"times":1}"#,
+        r#"{"match":{"action":"getNumber"},"nth":2,"fault":"reply_too_slow","every_ms":13}"#,
     );
     let client = sandbox.client();
     let intent = client.intend(request("zz_ok")).unwrap();
     let lost = client.buy(intent.clone()).unwrap_err();
     assert_unknown(&lost, "lost");
-    // What is bought in one millisecond has intents that look the same.
+    // Two intents of the same millisecond are equal.
     let intent = if same_millisecond {
         intent
     } else {
@@ -107,7 +107,7 @@ fn buy_beside_a_lost_purchase(same_millisecond: bool) {
 }
 
 #[test]
-fn a_bare_server_sees_one_request_on_one_connection() {
+fn a_bare_server_sees_one_request() {
     for reset in [false, true] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -123,7 +123,7 @@ fn a_bare_server_sees_one_request_on_one_connection() {
                 }
                 requests.push(head);
                 if reset {
-                    // Closing with unread bytes resets the connection.
+                    // Closing a socket that has unread bytes resets the connection.
                     stream.write_all(b"HT").unwrap();
                 }
             }
@@ -147,12 +147,13 @@ fn a_bare_server_sees_one_request_on_one_connection() {
 }
 
 #[test]
-fn what_cannot_be_reached_is_not_charged() {
+fn an_unreachable_service_charges_nothing() {
     let refused = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/", listener.local_addr().unwrap())
     };
-    // Speaks no TLS: every handshake fails, and every attempt is a connection of its own.
+    // The server does not support TLS, so every handshake fails, and every attempt opens a new
+    // connection.
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let tls = format!("https://{}/", plain.local_addr().unwrap());
     let attempts = std::thread::spawn(move || {
@@ -183,7 +184,7 @@ fn what_cannot_be_reached_is_not_charged() {
             .unwrap();
     end.write_all(b"end").unwrap();
     let attempts = attempts.join().unwrap();
-    assert_eq!(attempts, 3, "one attempt, and two more because nothing left");
+    assert_eq!(attempts, 3, "one attempt and two retries, because no byte was sent");
 }
 
 #[test]

@@ -1,10 +1,14 @@
-//! A sandbox on a socket, and clients of it.
+//! The fixture of the socket tests: a sandbox on a socket, and clients of it.
+
+#[path = "../timing/mod.rs"]
+mod timing;
 
 use std::time::{Duration, Instant};
 
-use crate::front::{self, Amount, Client, ClientBuilder, NumberRequest};
+use crate::adapter::{self, Amount, Client, ClientBuilder, NumberRequest};
 use sastaotp::sandbox::Server;
 use serde_json::Value;
+pub(crate) use timing::at_most;
 
 pub(crate) struct Sandbox {
     pub(crate) server: Server,
@@ -12,7 +16,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Starts a server; the name is its only key.
+    /// Starts a server. The API key of its clients contains `name`.
     pub(crate) fn start(name: &str) -> Self {
         let _ = env_logger::try_init();
         Self {
@@ -30,14 +34,14 @@ impl Sandbox {
     }
 
     pub(crate) fn control(&self, call: &str, body: &str) -> Value {
-        let answer = self
+        let reply = self
             .server
             .control(&self.key, call, body)
             .unwrap_or_else(|error| panic!("{call} {body}: {error}"));
-        serde_json::from_str(&answer).expect("control calls answer in JSON")
+        serde_json::from_str(&reply).expect("control calls return JSON")
     }
 
-    /// How often an action was asked for, as the server saw it.
+    /// Returns the number of requests of an action that reached the server.
     pub(crate) fn count(&self, action: &str) -> usize {
         let log = self.control("log", "");
         log["log"].as_array().unwrap().iter().filter(|line| line["action"] == action).count()
@@ -45,10 +49,10 @@ impl Sandbox {
 }
 
 pub(crate) fn client(url: &str, key: &str) -> Client {
-    front::build(builder(url, key)).expect("the settings are right")
+    adapter::build(builder(url, key)).expect("the settings are valid")
 }
 
-fn builder(url: &str, key: &str) -> ClientBuilder {
+pub(crate) fn builder(url: &str, key: &str) -> ClientBuilder {
     ClientBuilder::default().api_key(key).base_url(url)
 }
 
@@ -56,11 +60,11 @@ pub(crate) fn request(service: &str) -> NumberRequest {
     NumberRequest::new(service).country("22").max_price(Amount::from_rupees(100))
 }
 
-/// Waits until something is so; fails after ten seconds.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition holds. Panics after a minute.
+pub(crate) fn eventually(event: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(10), "{what} does not happen");
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(60), "{event} does not happen");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,11 +1,11 @@
-//! Several threads that wait for one number.
+//! Several threads wait for the code of one number.
 
 use std::time::Duration;
 
 use crate::server::{Sandbox, request};
 
 #[test]
-fn threads_that_wait_for_one_number_share_their_polls() {
+fn threads_waiting_for_one_number_share_polls() {
     let sandbox = Sandbox::start("shared_wait");
     let number = sandbox.client().get_number(request("zz_ok")).unwrap();
     let codes: Vec<String> = std::thread::scope(|scope| {
@@ -17,6 +17,6 @@ fn threads_that_wait_for_one_number_share_their_polls() {
     assert_eq!(
         (sandbox.count("getStatus"), sandbox.count("getStatusV2")),
         (2, 1),
-        "one poll at once, one with the code"
+        "the first poll, and the one that returns the code"
     );
 }

@@ -1,15 +1,15 @@
-//! Torture: every operation of every call fails, before and after it took effect. What a call then says must be true, and
-//! nothing is bought twice.
+//! Torture tests: every step of every call fails, before and after it takes effect. The result of a
+//! call must be true, and nothing is bought twice.
 //!
-//! Over sockets, a relay cuts the line after each byte of the request and of the reply, in order, with a reset or by
-//! falling silent; on fresh and on kept connections, plain and with TLS. In memory, each exchange of a call fails, alone
-//! and together with others.
+//! Over sockets, a relay cuts the connection after each byte of the request and of the reply: with
+//! an orderly close, with a reset, or by going silent; on new and on kept connections, with and
+//! without TLS. In memory, each exchange of a call fails, alone and together with others.
 
 #[path = "../faults/clock.rs"]
 mod clock;
+#[path = "../faults/leak_check.rs"]
+mod leak_check;
 mod memory;
-#[path = "../faults/paper.rs"]
-mod paper;
 mod relay;
 #[path = "../transport/server.rs"]
 mod server;
@@ -19,14 +19,14 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use libtest_mimic::{Arguments, Trial};
-use relay::How;
+use relay::CutMode;
 use sockets::{CALLS, Call, Way};
 
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    paper::watch();
+    leak_check::install();
     let mut trials = Vec::new();
     let mut add = |name: String, run: Box<dyn Fn() -> usize + Send>| {
         trials.push(Trial::test(name, move || {
@@ -36,20 +36,20 @@ fn main() -> ExitCode {
     };
     for (name, call) in CALLS {
         for way in ways(call) {
-            let Way { secured, pooled, how, step: _ } = way;
+            let Way { tls, kept, mode, step: _ } = way;
             let (line, state) =
-                (if secured { "tls" } else { "plain" }, if pooled { "kept" } else { "fresh" });
+                (if tls { "tls" } else { "plain" }, if kept { "kept" } else { "new" });
             add(
-                format!("{name}::{line}::{state}::{how:?}"),
-                Box::new(move || sockets::torture(call, way)),
+                format!("{name}::{line}::{state}::{mode:?}"),
+                Box::new(move || sockets::cut_everywhere(call, way)),
             );
         }
     }
-    for (name, run) in memory::SCENES {
+    for (name, run) in memory::SCENARIOS {
         add(format!("{name}::memory"), Box::new(run));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let (lines, leaked) = paper::lines();
+    let (lines, leaked) = leak_check::line_counts();
     println!(
         "{} cases, {lines} lines logged, {leaked} of them with a key",
         CASES.load(Ordering::Relaxed)
@@ -57,20 +57,21 @@ fn main() -> ExitCode {
     if conclusion.has_failed() || leaked > 0 { ExitCode::from(101) } else { ExitCode::SUCCESS }
 }
 
-/// The ways that a call is cut: a plain line after each byte. A secured one, with its thousands of bytes of handshake, after
-/// each byte where a purchase is reset, else after one in a few.
+/// Returns the ways to cut a call. A connection without TLS is cut after each byte. With TLS, whose
+/// handshake has thousands of bytes, a purchase that is reset is cut after each byte, and other
+/// calls after every 7 or 47 bytes.
 fn ways(call: Call) -> Vec<Way> {
     let mut ways = Vec::new();
-    for secured in [false, true] {
-        for pooled in [false, true] {
-            for how in [How::Fin, How::Rst, How::Stall] {
-                let every_byte = !secured || (call.is_purchase() && how == How::Rst && !pooled);
-                let step = match how {
+    for tls in [false, true] {
+        for kept in [false, true] {
+            for mode in [CutMode::Fin, CutMode::Rst, CutMode::Stall] {
+                let every_byte = !tls || (call.is_purchase() && mode == CutMode::Rst && !kept);
+                let step = match mode {
                     _ if every_byte => 1,
-                    How::Fin | How::Rst => 7,
-                    How::Stall => 47,
+                    CutMode::Fin | CutMode::Rst => 7,
+                    CutMode::Stall => 47,
                 };
-                ways.push(Way { secured, pooled, how, step });
+                ways.push(Way { tls, kept, mode, step });
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Every exchange of a call fails, alone and together with the others, in each of four ways: all schedules of the first
-//! exchanges are tried, on a clock that stands still.
+//! Fails every exchange of a call, alone and together with others, in each of four ways. All
+//! schedules of the first exchanges are tried, on a clock that stands still.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -14,12 +14,12 @@ use sastaotp::{
 };
 use serde_json::Value;
 
-use crate::paper::{self, CANARY};
+use crate::leak_check::{self, CANARY};
 
-/// Runs a call with all schedules of its first exchanges, and says how many those were.
-type Scene = fn() -> usize;
+/// Runs a call with all schedules of its first exchanges, and returns their number.
+type Scenario = fn() -> usize;
 
-pub(crate) const SCENES: [(&str, Scene); 14] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 14] = [
     ("get_balance", || every(4, balance)),
     ("get_prices", || every(4, prices)),
     ("get_number", || every(4, get_number)),
@@ -36,23 +36,23 @@ pub(crate) const SCENES: [(&str, Scene); 14] = [
     ("reconcile", || every(5, reconcile)),
 ];
 
-/// What becomes of one exchange.
+/// The fate of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Fine,
-    /// Nothing leaves.
+    /// No byte leaves.
     NotSent,
     /// The request is lost.
     Before,
     /// The request takes effect, and its reply is lost.
     After,
-    /// The request takes effect, and a page comes in place of its reply.
+    /// The request takes effect, and an error page replaces its reply.
     Page,
 }
 
 const FATES: [Fate; 5] = [Fate::Fine, Fate::NotSent, Fate::Before, Fate::After, Fate::Page];
 
-/// A transport that lets its exchanges fail as it was told.
+/// A transport whose exchanges follow a schedule.
 #[derive(Debug)]
 struct Faulty {
     service: MemoryTransport,
@@ -82,7 +82,7 @@ impl Transport for Faulty {
                 })
             }
             Fate::Before => {
-                assert!(request.latch.try_send(), "nobody gives up here");
+                assert!(request.latch.try_send(), "no caller cancels here");
                 lost("the request was lost")
             }
             Fate::After => self.service.exchange(request).and_then(|_| lost("the reply was lost")),
@@ -95,7 +95,7 @@ impl Transport for Faulty {
 }
 
 /// One run of a call.
-struct Bench {
+struct Fixture {
     clock: Arc<ManualClock>,
     transport: Arc<Faulty>,
     client: Client,
@@ -103,11 +103,11 @@ struct Bench {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(90);
-const GRACE: Duration = Duration::from_secs(1);
+const LATENESS: Duration = Duration::from_secs(1);
 const KEY: &str = "stp_canary_of_the_torture";
 
-/// Runs a call with every schedule of so many exchanges; returns how many those are.
-fn every(exchanges: u32, run: fn(&Bench)) -> usize {
+/// Runs a call with every schedule of this many exchanges, and returns the number of schedules.
+fn every(exchanges: u32, run: fn(&Fixture)) -> usize {
     assert!(KEY.starts_with(CANARY));
     let schedules = FATES.len().pow(exchanges);
     for mut number in 0..schedules {
@@ -116,12 +116,12 @@ fn every(exchanges: u32, run: fn(&Bench)) -> usize {
             schedule.push(FATES[number % FATES.len()]);
             number /= FATES.len();
         }
-        run(&Bench::new(schedule));
+        run(&Fixture::new(schedule));
     }
     schedules
 }
 
-impl Bench {
+impl Fixture {
     fn new(schedule: Vec<Fate>) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let service = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
@@ -130,8 +130,8 @@ impl Bench {
         Self { clock, transport, client, schedule }
     }
 
-    /// Makes the call whose exchanges fail, in its time.
-    fn faulty<T: Debug>(
+    /// Makes the call whose exchanges fail, and checks that it returns in time.
+    fn with_faults<T: Debug>(
         &self,
         limit: Duration,
         call: impl FnOnce(&Client) -> Result<T>,
@@ -141,31 +141,32 @@ impl Bench {
         let result = call(&self.client);
         let took = self.clock.now().monotonic.saturating_sub(start);
         *self.transport.schedule.lock().unwrap() = Vec::new().into_iter();
-        assert!(took <= limit + GRACE, "{:?}: {took:?}", self.schedule);
-        paper::check(&result);
+        assert!(took <= limit + LATENESS, "{:?}: {took:?}", self.schedule);
+        leak_check::check(&result);
         result
     }
 
-    /// A client that nothing happens to.
-    fn well(&self) -> Client {
+    /// Returns a client without faults.
+    fn healthy_client(&self) -> Client {
         client(&self.clock, Arc::new(self.transport.service.clone()))
     }
 
     fn number(&self, service: &str) -> Activation {
-        self.client.get_number(request(service)).expect("nothing fails yet")
+        self.client.get_number(request(service)).expect("no fault is scheduled yet")
     }
 
-    /// A number whose code came.
+    /// Buys a number and receives its code.
     fn with_code(&self) -> Activation {
         let number = self.number("zz_multi");
-        number.wait_for_code(Duration::from_secs(30)).expect("nothing fails yet");
+        number.wait_for_code(Duration::from_secs(30)).expect("no fault is scheduled yet");
         number
     }
 
-    /// The activations that were charged, and how many were refunded.
+    /// Returns the activations that were charged, and the number of refunds.
     fn ledger(&self) -> (Vec<String>, u64) {
-        let ledger = self.transport.service.control(KEY, "ledger", "").expect("it can be read");
-        let ledger: Value = serde_json::from_str(&ledger).expect("it is JSON");
+        let ledger =
+            self.transport.service.control(KEY, "ledger", "").expect("the ledger can be read");
+        let ledger: Value = serde_json::from_str(&ledger).expect("the ledger is JSON");
         let entries = ledger["entries"].as_array().expect("a list").iter();
         let charged = entries
             .filter(|entry| entry["kind"] == "charge")
@@ -176,15 +177,18 @@ impl Bench {
         )
     }
 
-    /// The state of an order, as the service has it.
+    /// Returns the state of an order at the service.
     fn state(&self, id: &str) -> OrderStatus {
-        let page = self.well().get_orders(&OrderQuery::default()).expect("nothing fails");
+        let page = self
+            .healthy_client()
+            .get_orders(&OrderQuery::default())
+            .expect("no fault is scheduled");
         let order =
             page.orders.into_iter().find(|order| order.activation_id.as_deref() == Some(id));
-        order.and_then(|order| order.status).expect("it is listed")
+        order.and_then(|order| order.status).expect("the order is listed")
     }
 
-    /// The values of setStatus that reached the service for an order.
+    /// Returns the values of `setStatus` requests that reached the service for an order.
     fn changes(&self, id: &str) -> Vec<String> {
         let sent = self.transport.service.sent();
         let of_order = sent
@@ -197,15 +201,15 @@ impl Bench {
             .collect()
     }
 
-    /// Whether so many exchanges in a row fail from the first on.
+    /// Returns whether this many exchanges in a row fail from the first on.
     fn fails_from_the_first(&self, exchanges: usize) -> bool {
         self.schedule[..exchanges].iter().all(|fate| *fate != Fate::Fine)
     }
 
-    /// A read fails only where all its attempts do, and costs nothing.
-    fn hold_read<T: Debug + PartialEq>(&self, result: Result<T>, truth: &T) {
+    /// Checks that a read fails only if all its attempts do, and charges nothing.
+    fn check_read<T: Debug + PartialEq>(&self, result: Result<T>, expected: &T) {
         match result {
-            Ok(value) => assert_eq!(&value, truth),
+            Ok(value) => assert_eq!(&value, expected),
             Err(error) => {
                 assert!(self.fails_from_the_first(3), "{:?}: {error:?}", self.schedule);
                 assert_eq!(error.charge(), Charge::NotCharged, "{error:?}");
@@ -213,8 +217,8 @@ impl Bench {
         }
     }
 
-    /// Holds a purchase against the ledger, and finds what was lost.
-    fn hold_purchase(&self, before: usize, result: &Result<Activation>) {
+    /// Checks a purchase against the ledger, and finds a lost one.
+    fn check_purchase(&self, before: usize, result: &Result<Activation>) {
         let (charged, _) = self.ledger();
         let new = &charged[before..];
         match result {
@@ -227,8 +231,8 @@ impl Bench {
                 assert!(new.len() <= 1, "{:?}: {new:?}", self.schedule);
                 let found = self
                     .client
-                    .reconcile(error.intent().expect("it has one"))
-                    .expect("nothing fails");
+                    .reconcile(error.intent().expect("the error has an intent"))
+                    .expect("no fault is scheduled");
                 let ids: Vec<_> =
                     found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
                 assert_eq!(ids, new, "{:?}", self.schedule);
@@ -241,181 +245,216 @@ fn client(clock: &Arc<ManualClock>, transport: Arc<dyn Transport>) -> Client {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
     let builder =
         Client::builder().api_key(KEY).seed(1).clock(clock).transport(transport).timeout(TIMEOUT);
-    builder.build().expect("the settings are right")
+    builder.build().expect("the settings are valid")
 }
 
 fn request(service: &str) -> NumberRequest {
     NumberRequest::new(service).country("22").max_price(Amount::from_rupees(15))
 }
 
-fn balance(bench: &Bench) {
-    let result = bench.faulty(TIMEOUT, Client::get_balance);
-    bench.hold_read(result.map(|balance| balance.amount), &Amount::from_rupees(1000));
+fn balance(fixture: &Fixture) {
+    let result = fixture.with_faults(TIMEOUT, Client::get_balance);
+    fixture.check_read(result.map(|balance| balance.amount), &Amount::from_rupees(1000));
 }
 
-fn prices(bench: &Bench) {
-    let result = bench.faulty(TIMEOUT, |client| client.get_prices(Some("tg"), Some("22")));
-    bench.hold_read(result.map(|prices| prices.len()), &1);
+fn prices(fixture: &Fixture) {
+    let result = fixture.with_faults(TIMEOUT, |client| client.get_prices(Some("tg"), Some("22")));
+    fixture.check_read(result.map(|prices| prices.len()), &1);
 }
 
-fn status(bench: &Bench) {
-    let number = bench.number("zz_never");
-    let result = bench.faulty(TIMEOUT, |client| client.get_status(number.id()));
-    bench.hold_read(result, &Status::Waiting);
+fn status(fixture: &Fixture) {
+    let number = fixture.number("zz_never");
+    let result = fixture.with_faults(TIMEOUT, |client| client.get_status(number.id()));
+    fixture.check_read(result, &Status::Waiting);
 }
 
-fn get_number(bench: &Bench) {
-    let result = bench.faulty(TIMEOUT, |client| client.get_number(request("zz_ok")));
-    bench.hold_purchase(0, &result);
+fn get_number(fixture: &Fixture) {
+    let result = fixture.with_faults(TIMEOUT, |client| client.get_number(request("zz_ok")));
+    fixture.check_purchase(0, &result);
     let claims_nothing = result.is_err_and(|error| error.charge() == Charge::NotCharged);
-    let leaves_nothing = bench.schedule[..3].iter().all(|fate| *fate == Fate::NotSent);
-    assert_eq!(claims_nothing, leaves_nothing, "{:?}", bench.schedule);
+    let sends_nothing = fixture.schedule[..3].iter().all(|fate| *fate == Fate::NotSent);
+    assert_eq!(claims_nothing, sends_nothing, "{:?}", fixture.schedule);
 }
 
-fn reget_number(bench: &Bench) {
-    let number = bench.with_code();
-    number.complete().expect("nothing fails yet");
-    let result = bench.faulty(TIMEOUT, |client| client.reget_number(number.id()));
-    bench.hold_purchase(1, &result);
+fn reget_number(fixture: &Fixture) {
+    let number = fixture.with_code();
+    number.complete().expect("no fault is scheduled yet");
+    let result = fixture.with_faults(TIMEOUT, |client| client.reget_number(number.id()));
+    fixture.check_purchase(1, &result);
 }
 
-fn intend_and_buy(bench: &Bench) {
-    let result = bench.faulty(TIMEOUT * 2, |client| client.buy(client.intend(request("zz_ok"))?));
+fn intend_and_buy(fixture: &Fixture) {
+    let result =
+        fixture.with_faults(TIMEOUT * 2, |client| client.buy(client.intend(request("zz_ok"))?));
     match &result {
-        // The look at the history failed, and nothing was bought.
-        Err(error) if error.intent().is_none() => assert!(bench.ledger().0.is_empty(), "{error:?}"),
-        _ => bench.hold_purchase(0, &result),
+        // Reading the history failed, and nothing was bought.
+        Err(error) if error.intent().is_none() => {
+            assert!(fixture.ledger().0.is_empty(), "{error:?}");
+        }
+        _ => fixture.check_purchase(0, &result),
     }
 }
 
-/// A change that says it was made was made; one that fails may have been, and can be made again.
-fn hold_change(bench: &Bench, id: &str, wanted: SetStatus, result: Result<()>, made: &OrderStatus) {
-    let is_made = bench.state(id) == *made;
+/// Checks a change of status: if the call succeeds, the change was made. If it fails, the change
+/// may have been made and can be made again.
+fn check_change(
+    fixture: &Fixture,
+    id: &str,
+    wanted: SetStatus,
+    result: Result<()>,
+    made: &OrderStatus,
+) {
+    let is_made = fixture.state(id) == *made;
     match result {
-        Ok(()) => assert!(is_made, "{:?}", bench.schedule),
+        Ok(()) => assert!(is_made, "{:?}", fixture.schedule),
         Err(error) => {
-            assert!(is_honest(&error), "{:?}: {error:?}", bench.schedule);
-            let again = bench.client.set_status(id, wanted);
-            assert!(is_made || again.is_ok(), "{:?}: {again:?}", bench.schedule);
+            assert!(blames_the_exchange(&error), "{:?}: {error:?}", fixture.schedule);
+            let again = fixture.client.set_status(id, wanted);
+            assert!(is_made || again.is_ok(), "{:?}: {again:?}", fixture.schedule);
         }
     }
-    assert!(bench.changes(id).iter().all(|value| *value == wanted.value().to_string()));
+    assert!(fixture.changes(id).iter().all(|value| *value == wanted.value().to_string()));
     assert_eq!(
-        bench.ledger().1,
+        fixture.ledger().1,
         u64::from(*made == OrderStatus::Cancelled),
         "{:?}",
-        bench.schedule
+        fixture.schedule
     );
 }
 
-/// Whether an error blames what happened to the exchanges, and not the order.
-fn is_honest(error: &Error) -> bool {
+/// Returns whether an error blames the exchanges and not the order.
+fn blames_the_exchange(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Connection | ErrorKind::Server)
         && error.charge() == Charge::NotCharged
 }
 
-fn cancel(bench: &Bench) {
-    let number = bench.number("zz_never");
-    let result = bench.faulty(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Cancel));
-    hold_change(bench, number.id(), SetStatus::Cancel, result.map(drop), &OrderStatus::Cancelled);
-}
-
-fn complete(bench: &Bench) {
-    let number = bench.with_code();
+fn cancel(fixture: &Fixture) {
+    let number = fixture.number("zz_never");
     let result =
-        bench.faulty(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Complete));
-    hold_change(bench, number.id(), SetStatus::Complete, result.map(drop), &OrderStatus::Completed);
+        fixture.with_faults(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Cancel));
+    check_change(
+        fixture,
+        number.id(),
+        SetStatus::Cancel,
+        result.map(drop),
+        &OrderStatus::Cancelled,
+    );
 }
 
-fn next_code(bench: &Bench) {
-    let number = bench.with_code();
-    let first = number.code().expect("it came");
-    let result = bench.faulty(TIMEOUT, |_| number.request_next_code());
+fn complete(fixture: &Fixture) {
+    let number = fixture.with_code();
+    let result =
+        fixture.with_faults(TIMEOUT, |client| client.set_status(number.id(), SetStatus::Complete));
+    check_change(
+        fixture,
+        number.id(),
+        SetStatus::Complete,
+        result.map(drop),
+        &OrderStatus::Completed,
+    );
+}
+
+fn next_code(fixture: &Fixture) {
+    let number = fixture.with_code();
+    let first = number.code().expect("the code arrived");
+    let result = fixture.with_faults(TIMEOUT, |_| number.request_next_code());
     if let Err(error) = result {
-        assert!(is_honest(&error), "{:?}: {error:?}", bench.schedule);
+        assert!(blames_the_exchange(&error), "{:?}: {error:?}", fixture.schedule);
         return;
     }
-    let next = number.wait_for_code(Duration::from_secs(60)).expect("nothing fails any more");
-    assert!(next.code != first.code && !next.is_repeat, "{:?}: {first:?} {next:?}", bench.schedule);
-    assert_eq!(number.codes().len(), 2, "{:?}", bench.schedule);
+    let next = number.wait_for_code(Duration::from_secs(60)).expect("the schedule is over");
+    assert!(
+        next.code != first.code && !next.is_repeat,
+        "{:?}: {first:?} {next:?}",
+        fixture.schedule
+    );
+    assert_eq!(number.codes().len(), 2, "{:?}", fixture.schedule);
 }
 
-fn wait(bench: &Bench) {
-    let number = bench.number("zz_ok");
+fn wait(fixture: &Fixture) {
+    let number = fixture.number("zz_ok");
     let limit = Duration::from_secs(120);
-    let sms =
-        bench.faulty(limit, |_| number.wait_for_code(limit)).expect("what passes ends no wait");
-    let Status::Received(truth) = bench.well().get_status(number.id()).expect("nothing fails")
+    let sms = fixture
+        .with_faults(limit, |_| number.wait_for_code(limit))
+        .expect("a transient fault does not end the wait");
+    let Status::Received(expected) =
+        fixture.healthy_client().get_status(number.id()).expect("no fault is scheduled")
     else {
-        panic!("it came")
+        panic!("a code arrived")
     };
-    assert_eq!(sms.code, truth.code, "{:?}", bench.schedule);
+    assert_eq!(sms.code, expected.code, "{:?}", fixture.schedule);
 }
 
-/// Settling leaves the order closed as it says, or open as it was; it can be done again.
-fn settle(bench: &Bench, number: &Activation, closed: SettlementState) {
+/// Checks that settling either closes the order as its result says, or fails and can be repeated.
+fn settle(fixture: &Fixture, number: &Activation, closed: SettlementState) {
     let limit = TIMEOUT * 2;
     let refunds = u64::from(closed == SettlementState::Cancelled);
-    let result = bench.faulty(limit, |_| number.settle(OnTooEarly::Wait));
+    let result = fixture.with_faults(limit, |_| number.settle(OnTooEarly::Wait));
     let settled = match result {
         Ok(settlement) => settlement.state,
         Err(error) => {
-            assert!(is_honest(&error), "{:?}: {error:?}", bench.schedule);
-            number.settle(OnTooEarly::Wait).expect("nothing fails any more").state
+            assert!(blames_the_exchange(&error), "{:?}: {error:?}", fixture.schedule);
+            number.settle(OnTooEarly::Wait).expect("the schedule is over").state
         }
     };
     assert!(
         settled == closed || settled == SettlementState::AlreadyOver,
         "{:?}: {settled:?}",
-        bench.schedule
+        fixture.schedule
     );
     let state = if refunds == 1 { OrderStatus::Cancelled } else { OrderStatus::Completed };
     assert_eq!(
-        (bench.state(number.id()), bench.ledger().1),
+        (fixture.state(number.id()), fixture.ledger().1),
         (state, refunds),
         "{:?}",
-        bench.schedule
+        fixture.schedule
     );
 }
 
-fn settle_without_a_code(bench: &Bench) {
-    let number = bench.number("zz_never");
-    settle(bench, &number, SettlementState::Cancelled);
+fn settle_without_a_code(fixture: &Fixture) {
+    let number = fixture.number("zz_never");
+    settle(fixture, &number, SettlementState::Cancelled);
     assert!(
-        bench.changes(number.id()).iter().all(|value| value == "8"),
-        "cancelling never completes"
+        fixture.changes(number.id()).iter().all(|value| value == "8"),
+        "a cancel never completes the order"
     );
 }
 
-fn settle_with_a_code(bench: &Bench) {
-    let number = bench.with_code();
-    settle(bench, &number, SettlementState::Completed);
+fn settle_with_a_code(fixture: &Fixture) {
+    let number = fixture.with_code();
+    settle(fixture, &number, SettlementState::Completed);
     assert!(
-        bench.changes(number.id()).iter().all(|value| value == "6"),
-        "what has a code is not cancelled"
+        fixture.changes(number.id()).iter().all(|value| value == "6"),
+        "an order with a code is not cancelled"
     );
 }
 
-fn settle_in_a_race(bench: &Bench) {
-    let number = bench.number("zz_cancel_race");
-    settle(bench, &number, SettlementState::Completed);
-    assert!(number.codes().len() == 1, "the code that came first is kept: {:?}", bench.schedule);
+fn settle_in_a_race(fixture: &Fixture) {
+    let number = fixture.number("zz_cancel_race");
+    settle(fixture, &number, SettlementState::Completed);
+    assert!(
+        number.codes().len() == 1,
+        "the code that arrived first is kept: {:?}",
+        fixture.schedule
+    );
 }
 
-fn reconcile(bench: &Bench) {
-    bench.number("zz_never");
-    let lost = bench.client.get_number(request("zz_lost_reply")).expect_err("its reply is lost");
-    let intent = lost.intent().expect("it has one");
-    let result = bench.faulty(TIMEOUT * 2, |client| client.reconcile(intent));
-    let (charged, _) = bench.ledger();
-    assert_eq!(charged.len(), 2, "looking buys nothing");
+fn reconcile(fixture: &Fixture) {
+    fixture.number("zz_never");
+    let lost = fixture.client.get_number(request("zz_lost_reply")).expect_err("the reply is lost");
+    let intent = lost.intent().expect("the error has an intent");
+    let result = fixture.with_faults(TIMEOUT * 2, |client| client.reconcile(intent));
+    let (charged, _) = fixture.ledger();
+    assert_eq!(charged.len(), 2, "reconcile buys nothing");
     match result {
         Ok(found) => {
             let ids: Vec<_> =
                 found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
-            assert_eq!(ids, charged[1..], "{:?}", bench.schedule);
+            assert_eq!(ids, charged[1..], "{:?}", fixture.schedule);
         }
-        Err(error) => assert!(error.intent() == Some(intent) && is_honest(&error), "{error:?}"),
+        Err(error) => {
+            assert!(error.intent() == Some(intent) && blames_the_exchange(&error), "{error:?}");
+        }
     }
-    assert_eq!(bench.client.unclaimed().len(), 0);
+    assert_eq!(fixture.client.unclaimed().len(), 0);
 }

@@ -1,5 +1,6 @@
-//! A relay between a client and the service that cuts the line after a given byte of a direction: the k-th operation of
-//! a connection, made to fail before and after it took effect.
+//! A relay between a client and the service. It cuts the connection after a given number of bytes
+//! in one direction, so a test can fail every step of a call, before and after the step takes
+//! effect.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,39 +10,39 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// Which way bytes go.
+/// The direction that bytes travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     ToServer,
     ToClient,
 }
 
-/// How the line ends.
+/// How a connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum How {
-    /// In order.
+pub(crate) enum CutMode {
+    /// With an orderly close.
     Fin,
     /// With a reset.
     Rst,
-    /// Nothing passes any more, and both ends stay open.
+    /// No more bytes pass, and both ends stay open.
     Stall,
 }
 
-/// Cuts the line once: so many bytes pass in a direction, and of the next ones none.
+/// One cut: `after` bytes pass in `direction`, and no byte after them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut {
     pub(crate) direction: Direction,
     pub(crate) after: usize,
-    pub(crate) how: How,
+    pub(crate) mode: CutMode,
 }
 
-/// A running relay; its threads end with the test program.
+/// A running relay. Its threads end with the test program.
 pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     line: Arc<Mutex<Line>>,
 }
 
-/// What passed since it was last looked at, and the cut that is to come.
+/// The bytes that have passed since the relay was armed, and the cut to make.
 #[derive(Default)]
 struct Line {
     passed: (usize, usize),
@@ -58,7 +59,8 @@ impl Relay {
             for client in listener.incoming() {
                 let (Ok(client), line) = (client, Arc::clone(&shared)) else { continue };
                 let pass = move || {
-                    // An error is an end that left; the other one is left too.
+                    // An error means that one end has closed. Dropping the sockets closes the other
+                    // end.
                     let _ =
                         TcpStream::connect(target).and_then(|server| pass(client, server, &line));
                 };
@@ -68,28 +70,28 @@ impl Relay {
         Self { address, line }
     }
 
-    /// Begins to count, and to cut.
+    /// Resets the counts and sets the cut.
     pub(crate) fn arm(&self, cut: Option<Cut>) {
         *self.line.lock().unwrap() = Line { passed: (0, 0), cut };
     }
 
-    /// How many bytes passed to the server and to the client.
+    /// Returns how many bytes passed to the server and to the client.
     pub(crate) fn passed(&self) -> (usize, usize) {
         self.line.lock().unwrap().passed
     }
 
-    /// Whether the cut was made.
+    /// Returns whether the cut was made.
     pub(crate) fn has_cut(&self) -> bool {
         self.line.lock().unwrap().cut.is_none()
     }
 }
 
 impl Line {
-    /// Of so many bytes, how many may pass; and how the line ends after them.
-    fn admit(&mut self, direction: Direction, count: usize) -> (usize, Option<How>) {
+    /// Returns how many of `count` bytes may pass, and how the connection is cut after them.
+    fn admit(&mut self, direction: Direction, count: usize) -> (usize, Option<CutMode>) {
         let (passes, end) = match &mut self.cut {
             Some(cut) if cut.direction == direction && cut.after <= count => {
-                (cut.after, Some(cut.how))
+                (cut.after, Some(cut.mode))
             }
             Some(cut) if cut.direction == direction => {
                 cut.after -= count;
@@ -108,7 +110,7 @@ impl Line {
     }
 }
 
-/// Passes bytes both ways until an end closes or the line is cut.
+/// Passes bytes both ways until one end closes or the connection is cut.
 fn pass(mut client: TcpStream, mut server: TcpStream, line: &Mutex<Line>) -> io::Result<()> {
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
@@ -135,27 +137,29 @@ fn pass(mut client: TcpStream, mut server: TcpStream, line: &Mutex<Line>) -> io:
             }
             let (passes, end) = line.lock().unwrap().admit(direction, count);
             to.write_all(&buffer[..passes])?;
-            if let Some(how) = end {
-                return cut(&mut client, how);
+            if let Some(mode) = end {
+                return cut(&mut client, mode);
             }
         }
     }
 }
 
-fn cut(client: &mut TcpStream, how: How) -> io::Result<()> {
-    match how {
-        How::Fin => {
+fn cut(client: &mut TcpStream, mode: CutMode) -> io::Result<()> {
+    match mode {
+        CutMode::Fin => {
             client.shutdown(Shutdown::Write)?;
             client.set_read_timeout(Some(Duration::from_secs(1)))?;
-            swallow(client)
+            drain(client)
         }
-        How::Rst => Ok(rustix::net::sockopt::set_socket_linger(&*client, Some(Duration::ZERO))?),
-        How::Stall => swallow(client),
+        CutMode::Rst => {
+            Ok(rustix::net::sockopt::set_socket_linger(&*client, Some(Duration::ZERO))?)
+        }
+        CutMode::Stall => drain(client),
     }
 }
 
-/// Takes what the client still sends, until it closes: closing before would reset.
-fn swallow(client: &mut TcpStream) -> io::Result<()> {
+/// Reads until the client closes, because closing earlier would reset the connection.
+fn drain(client: &mut TcpStream) -> io::Result<()> {
     let mut buffer = [0; 1 << 10];
     while client.read(&mut buffer)? > 0 {}
     Ok(())

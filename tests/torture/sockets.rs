@@ -1,4 +1,5 @@
-//! Every call over a line that is cut after every byte: of its request and of its reply, of the TLS handshake too.
+//! Makes every call over a connection that is cut after every byte: of the request, of the reply,
+//! and of the TLS handshake.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -15,18 +16,18 @@ use sastaotp::{Amount, Charge, Client, Error, NumberRequest, SetStatus, Status, 
 use serde_json::Value;
 
 use crate::clock::SkippingClock;
-use crate::paper::{self, CANARY};
-use crate::relay::{Cut, Direction, How, Relay};
+use crate::leak_check::{self, CANARY};
+use crate::relay::{Cut, CutMode, Direction, Relay};
 use crate::server::{self as tls, Authority, Conn};
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(0).expect("a port is free"));
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
-/// The same service behind TLS.
-static SECURED: LazyLock<tls::Server> =
+/// The same service over TLS.
+static TLS_SERVER: LazyLock<tls::Server> =
     LazyLock::new(|| tls::Server::start_tls(AUTHORITY.server("localhost"), forward));
 static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
 
-/// A call, and what it needs before.
+/// A call of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
     Balance,
@@ -39,14 +40,14 @@ pub(crate) enum Call {
     Wait,
 }
 
-/// What a call came to, where what it says is true.
+/// The verdict on a result that agrees with the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Truth {
-    /// It says what happened.
+enum Verdict {
+    /// The result states what happened.
     Known,
-    /// It says that nobody can know: nothing had happened.
+    /// The outcome is unknown, and nothing was bought.
     NotMade,
-    /// It says that nobody can know: a number was bought.
+    /// The outcome is unknown, and a number was bought.
     Lost,
 }
 
@@ -67,29 +68,29 @@ pub(crate) const CALLS: [(&str, Call); 8] = [
     ("wait_for_code", Call::Wait),
 ];
 
-/// The way a call goes.
+/// How a call is sent and cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    pub(crate) secured: bool,
-    /// Whether a kept connection is there before the call.
-    pub(crate) pooled: bool,
-    pub(crate) how: How,
-    /// Cut after each so many bytes.
+    pub(crate) tls: bool,
+    /// Whether the client has a kept connection before the call.
+    pub(crate) kept: bool,
+    pub(crate) mode: CutMode,
+    /// The number of bytes from one cut to the next.
     pub(crate) step: usize,
 }
 
-/// What a stall is given; a healthy exchange takes a twentieth of it.
+/// The timeout if the connection stalls; a healthy exchange takes a twentieth of it.
 const SHORT: Duration = Duration::from_millis(300);
-/// How long a call may take, and how late it may come back.
+/// The timeout of a call, and how late it may return.
 const TIMEOUT: Duration = Duration::from_secs(90);
-const GRACE: Duration = Duration::from_secs(1);
+const LATENESS: Duration = Duration::from_secs(1);
 
-/// Cuts the line of a call after every byte; returns how many cases that were.
-pub(crate) fn torture(call: Call, way: Way) -> usize {
+/// Cuts the connection of a call after every `step` bytes, and returns the number of cuts.
+pub(crate) fn cut_everywhere(call: Call, way: Way) -> usize {
     let (up, down) = {
         let (relay, case) = (Relay::to(target(way)), Case::new());
         let client = case.client(&relay, way);
-        case.run(call, way.how, &client, || relay.arm(None)).expect("nothing is cut");
+        case.run(call, way.mode, &client, || relay.arm(None)).expect("no cut is armed");
         relay.passed()
     };
     let offsets = |count: usize| (0..=count).step_by(way.step);
@@ -97,13 +98,13 @@ pub(crate) fn torture(call: Call, way: Way) -> usize {
     let to_client = offsets(down).map(|after| (Direction::ToClient, after));
     let cuts: Vec<Cut> = to_server
         .chain(to_client)
-        .map(|(direction, after)| Cut { direction, after, how: way.how })
+        .map(|(direction, after)| Cut { direction, after, mode: way.mode })
         .collect();
     let next = AtomicUsize::new(0);
     let made = AtomicUsize::new(0);
     let (seen, failures) = (Mutex::new(BTreeSet::new()), Mutex::new(Vec::new()));
-    // A stall is waited out; everything else takes the processor.
-    let threads = if way.how == How::Stall { 48 } else { 2 };
+    // A stall only waits; every other cut uses the processor.
+    let threads = if way.mode == CutMode::Stall { 48 } else { 2 };
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
@@ -111,11 +112,11 @@ pub(crate) fn torture(call: Call, way: Way) -> usize {
                 while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let case = Case::new();
                     let client = case.client(&relay, way);
-                    let outcome = case.run(call, way.how, &client, || relay.arm(Some(*cut)));
+                    let outcome = case.run(call, way.mode, &client, || relay.arm(Some(*cut)));
                     made.fetch_add(usize::from(relay.has_cut()), Ordering::Relaxed);
                     match outcome {
-                        Ok(truth) => drop(seen.lock().unwrap().insert(truth)),
-                        Err(why) => failures.lock().unwrap().push(format!("{cut:?}: {why}")),
+                        Ok(verdict) => drop(seen.lock().unwrap().insert(verdict)),
+                        Err(reason) => failures.lock().unwrap().push(format!("{cut:?}: {reason}")),
                     }
                 }
             });
@@ -123,22 +124,26 @@ pub(crate) fn torture(call: Call, way: Way) -> usize {
     });
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "{} of {} cuts: {}", failures.len(), cuts.len(), failures[0]);
-    // Both sides of the commit were met.
-    let expected =
-        if call.is_purchase() { vec![Truth::Lost, Truth::NotMade] } else { vec![Truth::Known] };
+    // The cuts came both before and after the commit.
+    let expected = if call.is_purchase() {
+        vec![Verdict::Lost, Verdict::NotMade]
+    } else {
+        vec![Verdict::Known]
+    };
     let seen = seen.into_inner().unwrap();
-    assert!(expected.iter().all(|truth| seen.contains(truth)), "{seen:?}");
+    assert!(expected.iter().all(|verdict| seen.contains(verdict)), "{seen:?}");
     let made = made.into_inner();
-    // Ids and signatures differ in length: a run may have a byte or two less than the one that was measured.
+    // Ids and signatures differ in length, so a run may have a byte or two less than the measured
+    // one.
     assert!((made + 2) * 100 >= cuts.len() * 98, "only {made} of {} cuts were made", cuts.len());
     made
 }
 
 fn target(way: Way) -> SocketAddr {
-    if way.secured { SECURED.address } else { ([127, 0, 0, 1], SERVER.port()).into() }
+    if way.tls { TLS_SERVER.address } else { ([127, 0, 0, 1], SERVER.port()).into() }
 }
 
-/// One key, and so one wallet.
+/// A case has its own API key and therefore its own wallet.
 struct Case {
     key: String,
 }
@@ -148,12 +153,12 @@ impl Case {
         Self { key: format!("{CANARY}_{:012}", NEXT_KEY.fetch_add(1, Ordering::Relaxed)) }
     }
 
-    /// A client whose line goes through the relay.
+    /// Returns a client that connects through the relay.
     fn client(&self, relay: &Relay, way: Way) -> Client {
-        let scheme = if way.secured { "https://localhost" } else { "http://127.0.0.1" };
+        let scheme = if way.tls { "https://localhost" } else { "http://127.0.0.1" };
         let mut config =
             HttpConfig::new(format!("{scheme}:{}/stubs/handler_api.php", relay.address.port()));
-        if way.how == How::Stall {
+        if way.mode == CutMode::Stall {
             config.timeouts = Timeouts {
                 resolve: SHORT,
                 connect: SHORT,
@@ -163,43 +168,43 @@ impl Case {
                 body: SHORT,
             };
         }
-        config.extra_ca_pem = way.secured.then(|| AUTHORITY.pem());
+        config.extra_ca_pem = way.tls.then(|| AUTHORITY.pem());
         let client = self.client_of(config);
-        if way.pooled {
-            client.get_balance().expect("nothing is cut yet");
+        if way.kept {
+            client.get_balance().expect("no cut is armed");
         }
         client
     }
 
     fn client_of(&self, mut config: HttpConfig) -> Client {
         config.proxy = ProxyChoice::Direct;
-        let transport = Arc::new(HttpTransport::new(config).expect("the settings are right"));
+        let transport = Arc::new(HttpTransport::new(config).expect("the settings are valid"));
         let clock = Arc::new(SkippingClock::new());
         let builder =
             Client::builder().api_key(&self.key).clock(clock).transport(transport).timeout(TIMEOUT);
-        builder.build().expect("the settings are right")
+        builder.build().expect("the settings are valid")
     }
 
-    /// Prepares a call, arms the cut, makes the call, and holds what it says against the service.
+    /// Prepares a call, arms the cut, makes the call, and checks its result against the service.
     fn run(
         &self,
         call: Call,
-        how: How,
+        mode: CutMode,
         client: &Client,
         arm: impl FnOnce(),
-    ) -> Result<Truth, String> {
+    ) -> Result<Verdict, String> {
         let direct = || self.client_of(HttpConfig::new(SERVER.url()));
-        let story = match call {
+        let service = match call {
             Call::Cancel | Call::Status => Some("zz_never"),
             Call::RegetNumber | Call::Complete | Call::Wait => Some("zz_multi"),
             _ => None,
         };
         let number =
-            story.map(|story| direct().get_number(request(story)).expect("nothing is cut"));
+            service.map(|service| direct().get_number(request(service)).expect("no cut is armed"));
         if let (Call::RegetNumber | Call::Complete, Some(number)) = (call, &number) {
-            number.get_status().expect("nothing is cut");
+            number.get_status().expect("no cut is armed");
             if call == Call::RegetNumber {
-                number.complete().expect("nothing is cut");
+                number.complete().expect("no cut is armed");
             }
         }
         let id = number.as_ref().map_or("", |number| number.id());
@@ -225,8 +230,8 @@ impl Case {
                     .activation(id)
                     .and_then(|number| number.wait_for_code(Duration::from_secs(60)));
                 sms.map(|sms| {
-                    let told = direct().get_status(id).expect("nothing is cut any more");
-                    matches!(told, Status::Received(truth) if truth.code == sms.code)
+                    let status = direct().get_status(id).expect("the cut was made before");
+                    matches!(status, Status::Received(expected) if expected.code == sms.code)
                 })
             }
             Call::GetNumber | Call::RegetNumber => {
@@ -237,55 +242,55 @@ impl Case {
                 bought.map(|number| self.ledger()[before.len()..] == [entry("charge", number.id())])
             }
         };
-        if clock.now().monotonic > TIMEOUT + GRACE {
-            return Err(format!("it came back after {:?}", clock.now().monotonic));
+        if clock.now().monotonic > TIMEOUT + LATENESS {
+            return Err(format!("it returned after {:?}", clock.now().monotonic));
         }
-        paper::check(&result);
-        self.hold(call, how, id, &before, &result)
+        leak_check::check(&result);
+        self.check_result(call, mode, id, &before, &result)
     }
 
-    /// No claim is false: what a call says is what the ledger shows.
-    fn hold(
+    /// Checks that the result agrees with the ledger.
+    fn check_result(
         &self,
         call: Call,
-        how: How,
+        mode: CutMode,
         id: &str,
         before: &[String],
         result: &Result<bool, Error>,
-    ) -> Result<Truth, String> {
+    ) -> Result<Verdict, String> {
         let ledger = self.ledger();
         let new = &ledger[before.len()..];
         let refund = [entry("refund", id)];
-        let is_true = match (call, result) {
-            (_, Ok(says_the_truth)) if call.is_purchase() => *says_the_truth,
+        let is_consistent = match (call, result) {
+            (_, Ok(is_correct)) if call.is_purchase() => *is_correct,
             (_, Err(error)) if call.is_purchase() => match error.charge() {
                 Charge::NotCharged => new.is_empty(),
-                Charge::Unknown if new.is_empty() => return Ok(Truth::NotMade),
+                Charge::Unknown if new.is_empty() => return Ok(Verdict::NotMade),
                 Charge::Unknown if new.len() == 1 && error.intent().is_some() => {
-                    return Ok(Truth::Lost);
+                    return Ok(Verdict::Lost);
                 }
                 Charge::Unknown | Charge::Charged => false,
             },
-            (Call::Cancel, Ok(says_the_truth)) => *says_the_truth && new == refund,
-            // What it came to may be unknown, but there is one refund at most.
-            (Call::Cancel, Err(_)) => how == How::Stall && (new.is_empty() || new == refund),
-            (_, Ok(says_the_truth)) => *says_the_truth && new.is_empty(),
-            // A line that was cut once is no reason for a read to fail; one that fell silent may be, on a busy machine.
+            (Call::Cancel, Ok(is_correct)) => *is_correct && new == refund,
+            // The outcome may be unknown, but there is at most one refund.
+            (Call::Cancel, Err(_)) => mode == CutMode::Stall && (new.is_empty() || new == refund),
+            (_, Ok(is_correct)) => *is_correct && new.is_empty(),
+            // A read survives one cut. After a stall it may fail on a busy machine.
             (_, Err(error)) => {
-                how == How::Stall && new.is_empty() && error.charge() == Charge::NotCharged
+                mode == CutMode::Stall && new.is_empty() && error.charge() == Charge::NotCharged
             }
         };
-        if is_true {
-            Ok(Truth::Known)
+        if is_consistent {
+            Ok(Verdict::Known)
         } else {
-            Err(format!("{result:?}, and the ledger has {new:?} more"))
+            Err(format!("{result:?}, but the new entries of the ledger are {new:?}"))
         }
     }
 
-    /// The entries of the service's ledger.
+    /// Returns the entries of the ledger.
     fn ledger(&self) -> Vec<String> {
-        let ledger = SERVER.control(&self.key, "ledger", "").expect("it can be read");
-        let ledger: Value = serde_json::from_str(&ledger).expect("it is JSON");
+        let ledger = SERVER.control(&self.key, "ledger", "").expect("the ledger can be read");
+        let ledger: Value = serde_json::from_str(&ledger).expect("the ledger is JSON");
         let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let entries = ledger["entries"].as_array().expect("a list").iter();
         entries.map(|one| entry(&text(one, "kind"), &text(one, "activation_id"))).collect()
@@ -300,7 +305,7 @@ fn request(service: &str) -> NumberRequest {
     NumberRequest::new(service).country("22").max_price(Amount::from_rupees(15))
 }
 
-/// Passes the requests of a secured connection to the service, and its replies back.
+/// Forwards the requests of a TLS connection to the service, and its replies back.
 fn forward(conn: &mut Conn) {
     let Ok(mut service) = TcpStream::connect(("127.0.0.1", SERVER.port())) else { return };
     while let Some(request) = conn.request() {
@@ -315,7 +320,7 @@ fn forward(conn: &mut Conn) {
     }
 }
 
-/// Reads one reply with a length.
+/// Reads one reply, whose head has a length.
 fn whole_reply(service: &mut TcpStream) -> std::io::Result<Vec<u8>> {
     let mut reply = Vec::new();
     let mut buffer = [0; 16 << 10];

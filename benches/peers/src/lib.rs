@@ -1,4 +1,4 @@
-//! What the programs share: what a process has used, and its one line of results.
+//! Shared by the programs: the CPU time and memory of a process, and its one line of results.
 
 use std::fmt::Display;
 use std::fs;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// CPU time of this process so far, user and system, in microseconds.
 pub fn cpu_micros() -> u64 {
-    // SAFETY: the call fills in the structure that it is given, whatever was in it.
+    // SAFETY: a zeroed `rusage` is valid, and the call writes only to it.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -16,18 +16,18 @@ pub fn cpu_micros() -> u64 {
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
-/// A number of `/proc/self/status`: `VmRSS` and `VmHWM` in KB, `Threads`.
+/// A number from `/proc/self/status`: `VmRSS` and `VmHWM` in KB, or `Threads`.
 pub fn status(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-/// Makes the peak of memory begin anew.
+/// Resets the peak of the memory to the present.
 pub fn reset_peak() {
-    // What the allocator keeps free would hide what is taken from it.
+    // Memory that the allocator holds in reserve would hide new allocations.
     #[cfg(target_env = "gnu")]
-    // SAFETY: it only gives free pages back.
+    // SAFETY: it only returns free pages to the system.
     unsafe {
         libc::malloc_trim(0);
     }
@@ -41,7 +41,7 @@ pub fn report(results: &[(&str, &dyn Display)]) {
     println!("{{{}}}", fields.join(","));
 }
 
-/// Makes `count` calls and reports the CPU time and the time of each, in microseconds.
+/// Makes `count` calls and reports the CPU and wall time per call, in microseconds.
 pub fn measure_calls(count: u32, mut call: impl FnMut()) {
     for _ in 0..(count / 10).clamp(1, 500) {
         call();
@@ -58,7 +58,8 @@ pub fn measure_calls(count: u32, mut call: impl FnMut()) {
     ]);
 }
 
-/// Decodes a file once for its peak of memory beyond the body, then again and again for its time: the best of the rounds.
+/// Decodes a file once for the peak of memory beyond the body, then `rounds` times for the
+/// shortest time.
 pub fn measure_decoding(path: &str, rounds: u32, decode: impl Fn(Vec<u8>) -> usize) {
     let body = fs::read(path).expect("the catalogue was written");
     let copy = body.clone();

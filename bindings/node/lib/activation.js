@@ -1,8 +1,8 @@
-// A number that was bought, and a lease on one.
+// A number that was bought, and a lease that settles it.
 
-const { typed } = require('./json.js')
+const { convert } = require('./convert.js')
 
-/** The methods of the client that take the id of an activation first. */
+/** The methods of the client whose first argument is the id of an activation. */
 const METHODS = [
   'getStatus',
   'setStatus',
@@ -12,17 +12,17 @@ const METHODS = [
   'complete',
   'cancel',
   'settle',
-  'leave',
+  'markUnclaimed',
   'regetNumber'
 ]
 
-/** A number that was bought. Losing the object does nothing to the order; a Lease is settled when it ends. */
+/** A number that was bought. Dropping the object leaves the order as it is. */
 class Activation {
   #client
 
   constructor(client, document) {
     this.#client = client
-    Object.assign(this, typed(document))
+    Object.assign(this, convert(document))
   }
 
   static {
@@ -32,27 +32,35 @@ class Activation {
           return this.#client[name](this.id, ...args)
         }
       }
-      Object.defineProperty(Activation.prototype, name, { value: method[name], writable: true, configurable: true })
+      Object.defineProperty(Activation.prototype, name, {
+        value: method[name],
+        writable: true,
+        configurable: true
+      })
     }
   }
 }
 
-/** A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. */
+/**
+ * A number that is settled when the lease ends: the order is completed if a code arrived, and
+ * cancelled for its refund if not.
+ */
 class Lease extends Activation {
-  /** What it settles on, also when the client was closed meanwhile. */
-  #hold
+  /** Runs the lease's operations, even after the client is closed. */
+  #runner
   #isEnded = false
-  /** What became of the order, or comes of it: a promise. */
+  /** The promise of the settlement, once `close` or `keep` was called. */
   #settlement
 
-  constructor(client, document, hold) {
+  constructor(client, document, runner) {
     super(client, document)
-    this.#hold = hold
+    this.#runner = runner
   }
 
   /**
-   * Ends the lease; once it is settled, gives the same again. Where the order cannot be settled the error is thrown, and the
-   * number listed by `unclaimed`. Not thrown where a code is there: an error would hide what was paid for.
+   * Ends the lease and settles the order. Once the order is settled, returns the same settlement
+   * again. If the order cannot be settled, throws the error, and `unclaimed` lists the number. If a
+   * code arrived, does not throw: an error would hide the code that was paid for.
    */
   async close(options) {
     this.#isEnded = true
@@ -65,39 +73,42 @@ class Lease extends Activation {
     }
   }
 
-  async #settle({ waitOut = true, ...options } = {}) {
+  async #settle({ onTooEarly = 'wait', ...options } = {}) {
     try {
-      const settlement = await this.#hold.run('settle', this.id, { waitOut, ...options })
-      this.#hold.release()
+      const settlement = await this.#runner.run('settle', this.id, { onTooEarly, ...options })
+      this.#runner.release()
       return settlement
     } catch (error) {
-      const isAborted = error.status === 'cancelled'
-      const code = isAborted ? null : await this.#lateCode()
-      // Nobody can ask a closed client, and the error is lost where it is one of several: Promise.all throws the first.
-      if (code || this.#hold.isClosed()) {
-        // Without the message: it may show a part of a reply, and so a code.
-        process.emitWarning(`the order ${this.id} could not be settled (${error.name}): it is open`, 'SastaotpWarning')
+      const isAborted = error.kind === 'cancelled'
+      const code = isAborted ? null : await this.#findCode()
+      // A closed client cannot list the number, and Promise.all drops all errors but the first.
+      if (code || this.#runner.isClosed()) {
+        // The error's message may quote a reply that contains the code, so the warning omits it.
+        process.emitWarning(
+          `the order ${this.id} could not be settled (${error.name}): it is open`,
+          'SastaotpWarning'
+        )
       }
-      const leaving = this.#hold.run('leave', this.id).catch(() => {})
-      // Whoever aborted does not wait for a worker, of which all may be busy.
-      if (!isAborted) await leaving
+      const marked = this.#runner.run('markUnclaimed', this.id).catch(() => {})
+      // After an abort this does not wait for a worker: all workers may be busy.
+      if (!isAborted) await marked
       if (!code) throw error
-      this.#hold.release()
+      this.#runner.release()
       return { state: 'code_arrived', code, raw: null }
     }
   }
 
-  /** The code that the core knows, or that shows in a last look; null where there is none. Within a second. */
-  #lateCode() {
-    return this.#hold.run('waitForCode', this.id, { timeoutMs: 0 }).catch(() => null)
+  /** Returns the code that the core has or that one last poll finds, or null; within a second. */
+  #findCode() {
+    return this.#runner.run('waitForCode', this.id, { timeoutMs: 0 }).catch(() => null)
   }
 
-  /** Ends the lease and leaves the order as it is. A `close` that comes later, as in a `finally`, does nothing. */
+  /** Ends the lease and keeps the order open. A later `close`, as in `finally`, does nothing. */
   keep() {
     this.#isEnded = true
     if (!this.#settlement) {
       this.#settlement = Promise.resolve({ state: 'kept', code: null, raw: null })
-      this.#hold.release()
+      this.#runner.release()
     }
     return this
   }

@@ -1,146 +1,135 @@
-// The client: a method for each operation of the core's queue.
+// The client: one method for each operation of the core's queue, plus leases and the order history.
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Activation, Lease } = require('./activation.js')
-const { parse } = require('./json.js')
-const { operation } = require('./operation.js')
+const { integer, withNativeClient } = require('./client-options.js')
+const { encodeOperation, OPERATIONS } = require('./operations.js')
 const { Queue } = require('./queue.js')
-const results = require('./results.js')
-const { whole, withClient } = require('./settings.js')
 
-const number = (json, client) => new Activation(client, parse(json))
+/** The pause between two checks for the reply to an abandoned purchase, in milliseconds. */
+const CHECK_PAUSE = 100
 
-/** Every operation: its arguments that come first, and what it gives. All other arguments are options, `signal` among them. */
-const OPERATIONS = {
-  getBalance: [[], results.balance],
-  getServices: [[], results.services],
-  getPrices: [[], results.prices],
-  getCountries: [[], results.countries],
-  findCountry: [['name'], results.countries],
-  getOrders: [[], results.object],
-  getNumber: [['service'], number],
-  intend: [['service'], results.intent],
-  buy: [['intent'], number],
-  regetNumber: [['id'], number],
-  getStatus: [['id'], results.object],
-  setStatus: [['id', 'status'], results.object],
-  waitForCode: [['id'], results.object],
-  markSmsSent: [['id'], results.nothing],
-  requestNextCode: [['id'], results.nothing],
-  complete: [['id'], results.object],
-  cancel: [['id'], results.object],
-  settle: [['id'], results.object],
-  leave: [['id'], results.nothing],
-  reconcile: [['intent'], results.object],
-  unclaimed: [[], results.unclaimed],
-  budgetLeft: [[], results.object]
-}
+/** Frees the queues of clients that were garbage-collected. */
+const registry = new FinalizationRegistry((queue) => queue.free())
 
-/** Milliseconds between two looks for the reply to a purchase. */
-const LOOK = 100
-
-/** Ends the queues of clients that nobody has any longer. */
-const forgotten = new FinalizationRegistry((queue) => queue.free())
-
-/** Settles what was bought for a lease whose client was closed before the reply came. Nobody can ask it for `unclaimed`. */
-async function settleLate(hold, { intent, name }) {
+/**
+ * Settles a number that was bought for a lease after its client was closed: the program cannot call
+ * `unclaimed` on a closed client.
+ */
+async function settleAfterClose(runner, { intent, name }) {
   const wanted = JSON.stringify(intent)
   try {
     for (;;) {
-      const found = (await hold.run('unclaimed')).find((one) => JSON.stringify(one.intent) === wanted)
+      const unclaimed = await runner.run('unclaimed')
+      const found = unclaimed.find((entry) => JSON.stringify(entry.intent) === wanted)
       if (found?.outcome === 'bought') {
-        await hold.run('settle', found.purchase.activationId, { waitOut: true })
+        await runner.run('settle', found.purchase.activationId, { onTooEarly: 'wait' })
         break
       }
       if (found?.outcome !== 'pending') throw found?.error
-      await sleep(LOOK)
+      await sleep(CHECK_PAUSE)
     }
   } catch {
-    const what = `the purchase of ${intent.service} for a lease may have been made (${name}), and its client is closed`
-    process.emitWarning(`${what}: look at the order history`, 'SastaotpWarning')
+    process.emitWarning(
+      `the purchase of ${intent.service} for a lease may have been made (${name}), ` +
+        'and its client is closed: check the order history',
+      'SastaotpWarning'
+    )
   }
-  hold.release()
+  runner.release()
 }
 
 class Client {
   #queue
 
-  /** Settings that are not given are SASTAOTP_API_KEY and SASTAOTP_BASE_URL of the environment, or have a default. */
-  constructor({ workers, ...settings } = {}) {
-    settings.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
-    settings.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
-    this.#queue = withClient(
-      settings,
-      (client) => new Queue(client, workers === undefined ? undefined : whole('workers', workers))
+  /** `apiKey` and `baseUrl` default to SASTAOTP_API_KEY and SASTAOTP_BASE_URL. */
+  constructor({ workers, ...options } = {}) {
+    options.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
+    options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
+    this.#queue = withNativeClient(
+      options,
+      (client) => new Queue(client, workers === undefined ? undefined : integer('workers', workers))
     )
-    forgotten.register(this, this.#queue)
+    registry.register(this, this.#queue)
   }
 
   static {
-    for (const [name, [, read]] of Object.entries(OPERATIONS)) {
+    for (const [name, [, decode]] of Object.entries(OPERATIONS)) {
       const method = {
         async [name](...args) {
-          return read(await this.#run(name, args), this)
+          return decode(await this.#run(name, args), this)
         }
       }
-      Object.defineProperty(Client.prototype, name, { value: method[name], writable: true, configurable: true })
+      Object.defineProperty(Client.prototype, name, {
+        value: method[name],
+        writable: true,
+        configurable: true
+      })
     }
   }
 
-  /** Runs an operation, and gives its JSON. */
+  /** Runs an operation and returns its JSON. */
   #run(name, args, queue = this.#queue) {
-    const [first] = OPERATIONS[name]
-    const { signal, ...options } = args[first.length] ?? {}
-    const named = Object.fromEntries(first.map((argument, index) => [argument, args[index]]))
-    // The core refuses an option that it does not know: one that is misspelled may cost money.
-    return queue.run(operation(name, named, options), signal)
+    const [names] = OPERATIONS[name]
+    const { signal, ...options } = args[names.length] ?? {}
+    const positional = Object.fromEntries(names.map((argument, index) => [argument, args[index]]))
+    // The core refuses an unknown option: a misspelled one could cost money.
+    return queue.run(encodeOperation(name, positional, options), signal)
   }
 
-  /** Buys a number as getNumber does, and settles it when the lease ends. */
+  /** Buys a number like getNumber, and settles it when the lease ends. */
   async lease(service, options) {
-    // Held before there is a number: the client may be closed as it is bought.
-    const queue = this.#queue.hold()
-    const hold = {
-      ...queue,
+    // Retained before the purchase, because the client may be closed while it is in flight.
+    const queue = this.#queue.retain()
+    const runner = {
+      isClosed: queue.isClosed,
+      release: queue.release,
       run: async (name, ...args) => OPERATIONS[name][1](await this.#run(name, args, queue), this)
     }
     try {
-      return new Lease(this, parse(await this.#run('getNumber', [service, options])), hold)
+      const json = await this.#run('getNumber', [service, options])
+      return new Lease(this, JSON.parse(json), runner)
     } catch (error) {
-      if (error.charge === 'unknown' && hold.isClosed()) settleLate(hold, error)
-      else hold.release()
+      if (error.charge === 'unknown' && runner.isClosed()) settleAfterClose(runner, error)
+      else runner.release()
       throw error
     }
   }
 
-  /** An activation by its id. Asks nobody; the first call on it takes it up. */
+  /** An activation by its id. Sends nothing; the first call on the activation claims it. */
   activation(id) {
-    return new Activation(this, { id, phone_number: null, price_micros: null, expires_at_ms: null, purchase: null })
+    return new Activation(this, {
+      id,
+      phone_number: null,
+      price_micros: null,
+      expires_at_ms: null,
+      purchase: null
+    })
   }
 
-  /** Goes through the order history, newest first. Orders that move to the next page while it is read come once. */
+  /** Iterates over the order history, newest first. Yields an order once, even if pages shift. */
   async *orders({ status, signal } = {}) {
     const limit = 100
     const seen = new Set()
     for (let page = 1; ; page++) {
       const { orders, total } = await this.getOrders({ limit, page, status, signal })
-      const before = seen.size
+      const seenBefore = seen.size
       for (const order of orders) {
         const id = order.orderId ?? order.activationId
         if (seen.has(id)) continue
         seen.add(id)
         yield order
       }
-      // A page may have fewer orders than were asked for and not be the last, where the service says that there are more.
-      const more = orders.length >= limit || (total !== null && seen.size < total)
-      // A server that ignores `page` would send the same one for ever.
-      if (!more || seen.size === before) return
+      // A page may be shorter than `limit` without being the last, if `total` is higher.
+      const hasMore = orders.length >= limit || (total !== null && seen.size < total)
+      // A page without a new order ends the loop: a server that ignores `page` repeats one page.
+      if (!hasMore || seen.size === seenBefore) return
     }
   }
 
   /**
-   * Cancels what is open, and ends the client. Its leases settle all the same as they end. A client that nobody has any longer
-   * is ended by itself.
+   * Cancels pending calls and closes the client. Its leases still settle when they end. A client
+   * that is garbage-collected needs no `close`.
    */
   close() {
     this.#queue.close()
@@ -151,4 +140,4 @@ class Client {
   }
 }
 
-module.exports = { Client, OPERATIONS }
+module.exports = { Client }

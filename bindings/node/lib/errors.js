@@ -1,26 +1,25 @@
-// Errors: one class for each status of the core, and the facts that they carry.
+// The error classes, and the error that belongs to each kind the core reports.
 
-const { Intent } = require('./intent.js')
-const { camel, parse } = require('./json.js')
+const { camelCase } = require('./convert.js')
 
-/** What the platform calls a cancellation. */
-const ABORTED = 'ABORT_ERR'
+/** The `code` that Node gives to an aborted operation. */
+const ABORT_CODE = 'ABORT_ERR'
 
-/** A failed call. Decide by its facts; the message is for people. */
+/** A failed call. Branch on its class or its fields: the message is for people. */
 class SastaotpError extends Error {
-  constructor(message, { cause, ...facts } = {}) {
+  constructor(message, { cause, ...fields } = {}) {
     super(message, cause === undefined ? undefined : { cause })
-    this.status = facts.status ?? 'config'
-    this.code = facts.code ?? null
-    this.httpStatus = facts.httpStatus ?? null
-    this.phase = facts.phase ?? 'prepare'
-    this.charge = facts.charge ?? 'not_charged'
-    this.retry = facts.retry ?? 'never'
-    this.retryAfterMs = facts.retryAfterMs ?? null
-    this.fault = facts.fault ?? null
-    this.intent = facts.intent ?? null
-    this.hint = facts.hint ?? ''
-    this.raw = facts.raw ?? null
+    this.kind = fields.kind ?? 'config'
+    this.code = fields.code ?? null
+    this.httpStatus = fields.httpStatus ?? null
+    this.phase = fields.phase ?? 'prepare'
+    this.charge = fields.charge ?? 'not_charged'
+    this.retry = fields.retry ?? 'never'
+    this.retryAfterMs = fields.retryAfterMs ?? null
+    this.fault = fields.fault ?? null
+    this.intent = fields.intent ?? null
+    this.hint = fields.hint ?? ''
+    this.raw = fields.raw ?? null
   }
 
   toJSON() {
@@ -53,19 +52,19 @@ class ExpiredError extends SastaotpError {}
 class ActivationCancelledError extends SastaotpError {}
 class InternalError extends SastaotpError {}
 
-/** Cancelled by its signal. Name and code are the platform's, and `cause` is the signal's reason. */
+/** The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. */
 class AbortError extends SastaotpError {
-  constructor(message, facts) {
-    super(message, { ...facts, status: 'cancelled' })
-    this.code = ABORTED
+  constructor(message, fields) {
+    super(message, { ...fields, kind: 'cancelled' })
+    this.code = ABORT_CODE
   }
 }
 
-/** The purchase may have been made: reconcile `intent`, and do not buy again before. */
+/** The purchase may have been made: reconcile `intent` before you buy again. */
 class OutcomeUnknownError extends SastaotpError {}
 
-/** Every status of the core, and what it is thrown as. */
-const CLASSES = {
+/** The class of each error kind of the core. */
+const CLASS_OF_KIND = {
   config: ConfigError,
   budget: BudgetError,
   authentication: AuthenticationError,
@@ -92,41 +91,37 @@ const CLASSES = {
 }
 
 const classes = Object.fromEntries(
-  [...new Set([...Object.values(CLASSES), SastaotpError, OutcomeUnknownError])].map((each) => [each.name, each])
+  [...new Set([...Object.values(CLASS_OF_KIND), SastaotpError, OutcomeUnknownError])].map(
+    (errorClass) => [errorClass.name, errorClass]
+  )
 )
-const rename = (error, value) => Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
-for (const each of Object.values(classes)) rename(each.prototype, each.name)
 
-/** What the core's sentences call by names that are others here. */
-const NAMES = [
-  ['call max_price, or accept_any_price to pay', 'give maxPrice, or acceptAnyPrice: true to pay'],
-  [/\bget_(services|prices|orders|status)\b/g, camel],
-  [/(?<=^reading an operation: .*)`([a-z_]+)`/g, (_, name) => `\`${camel(name)}\``],
-  ['this operation has `op`, ', 'there are '],
-  ['this operation has `op`', 'there are none']
-]
-const named = (sentence) => NAMES.reduce((text, [theirs, ours]) => text.replace(theirs, ours), sentence)
+const setName = (error, value) =>
+  Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
+for (const errorClass of Object.values(classes)) setName(errorClass.prototype, errorClass.name)
 
-/** A message with the names of here. What it says of a reply stays as it came; the hint is at its end. */
-function messageOf(kind, message, hint) {
-  if (kind === 'config' || kind === 'budget') return named(message)
-  return message.slice(0, message.length - hint.length) + named(hint)
+/** The core quotes the fields of an operation in snake case: shows them as the options they are. */
+function withOptionNames(message) {
+  if (!message.startsWith('reading an operation: ')) return message
+  return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
 }
 
-/** The error of the core's JSON, or of its text. `cause` is the reason of the signal, of a call that it ended. */
-function errorOf(json, cause) {
-  const { kind, message: sentence, hint, intent, ...rest } = typeof json === 'string' ? parse(json) : json
-  const facts = { status: kind, intent: intent && new Intent(intent), cause: kind === 'cancelled' ? cause : undefined }
-  for (const [name, value] of Object.entries(rest)) facts[camel(name)] = value
-  facts.hint = named(hint)
-  const message = messageOf(kind, sentence, hint)
-  if (facts.charge === 'unknown') {
-    const error = new OutcomeUnknownError(message, facts)
-    // Whoever looks for a cancellation as the platform names it finds this one too.
-    if (kind === 'cancelled') rename(Object.assign(error, { code: ABORTED }), AbortError.name)
+/**
+ * Creates the error for an error of the core's JSON. `intent` is its Intent, `reason` the reason of
+ * the call's AbortSignal.
+ */
+function createError({ kind, message, ...rest }, { intent, reason } = {}) {
+  const fields = { kind, cause: kind === 'cancelled' ? reason : undefined }
+  for (const [name, value] of Object.entries(rest)) fields[camelCase(name)] = value
+  fields.intent = intent
+  if (fields.charge === 'unknown') {
+    const error = new OutcomeUnknownError(message, fields)
+    // Code that looks for Node's AbortError finds this error too.
+    if (kind === 'cancelled') setName(Object.assign(error, { code: ABORT_CODE }), AbortError.name)
     return error
   }
-  return new (CLASSES[kind] ?? (facts.code ? ApiError : SastaotpError))(message, facts)
+  const ErrorClass = CLASS_OF_KIND[kind] ?? (fields.code ? ApiError : SastaotpError)
+  return new ErrorClass(withOptionNames(message), fields)
 }
 
-module.exports = { CLASSES, classes, errorOf, ...classes }
+module.exports = { CLASS_OF_KIND, classes, createError, ...classes }

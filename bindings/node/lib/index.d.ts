@@ -1,15 +1,17 @@
+// The types of the package. TypeScript programs need no types of Node to use them.
+
 declare global {
-  // As TypeScript's library esnext.disposable and the types of Node have them: needed here where a program has neither.
+  // Declared as in TypeScript's library esnext.disposable, for programs that do not load it.
   interface SymbolConstructor {
     readonly dispose: unique symbol
     readonly asyncDispose: unique symbol
   }
 }
 
-/** Rupees: a number, or the text of one, which is read exactly. */
+/** Rupees as a number, or as text, which is read exactly. */
 export type Rupees = number | string
 
-/** An `AbortSignal`, as far as it is needed here: whichever types of it a program has, or none. */
+/** The members of `AbortSignal` that this package uses. Any type of AbortSignal fits it. */
 export interface AbortSignalLike {
   readonly aborted: boolean
   readonly reason?: unknown
@@ -17,11 +19,12 @@ export interface AbortSignalLike {
   removeEventListener(type: 'abort', listener: () => void): void
 }
 
-/** What every call takes besides its arguments. */
+/** The options of every call. */
 export interface CallOptions {
   /**
-   * Ends the call at once, with an error named `AbortError`. A purchase that was sent already runs on to its reply: the error
-   * is an `OutcomeUnknownError` too, and `unclaimed` lists what was bought.
+   * Ends the call at once, with an error named `AbortError`. A purchase that was already sent
+   * continues to its reply: then the error is an `OutcomeUnknownError`, and `unclaimed` lists the
+   * number if one is bought.
    */
   signal?: AbortSignalLike | undefined
 }
@@ -29,30 +32,44 @@ export interface CallOptions {
 export interface ClientOptions {
   /** 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
   apiKey?: string | undefined
-  /** Where the key goes in a request: `X-API-Key`, the default; `Authorization: Bearer`; or the parameter `api_key`. */
-  keyIn?: 'header' | 'bearer' | 'query' | undefined
-  /** https, or http to this machine alone; `SASTAOTP_BASE_URL` or the vendor's address by default. */
+  /**
+   * Where a request carries the key: in the header `X-API-Key` (the default), in
+   * `Authorization: Bearer`, or in the query parameter `api_key`.
+   */
+  apiKeyLocation?: 'header' | 'bearer' | 'query' | undefined
+  /**
+   * An https address, or http to this machine only; by default `SASTAOTP_BASE_URL` or the vendor's
+   * address.
+   */
   baseUrl?: string | undefined
+  /** `libsastaotp/` and the version by default. */
   userAgent?: string | undefined
-  /** Certificates (PEM) to trust besides the public authorities. */
+  /** Certificates (PEM) to trust in addition to the public authorities. */
   ca?: string | Uint8Array | undefined
-  /** Idle connections that are kept at most; 64 by default. */
+  /** The most idle connections to keep; 64 by default. */
   maxConnections?: number | undefined
-  /** The total that charges may reach: a purchase that could go beyond is refused before it is sent. */
+  /**
+   * The most that this client may spend. A purchase that could exceed it is refused before it is
+   * sent; a confirmed refund is added back. With a budget, every purchase needs a maximum price.
+   */
   budget?: Rupees | undefined
-  /** The same in millionths of a rupee. */
+  /** The budget in millionths of a rupee. */
   budgetMicros?: number | undefined
-  /** How long a call may take in all, its retries among it; 90,000 by default. A wait, a reconcile and a settle that waits out
-   * have times of their own.
+  /**
+   * The time for a whole call with its retries, in milliseconds; 90,000 by default. A wait, a
+   * reconcile and a settle with `onTooEarly: 'wait'` have their own times.
    */
   timeoutMs?: number | undefined
-  /** Requests a minute at most; as many as the service takes by default. */
+  /**
+   * The most requests per minute; no limit by default. With or without it, the client slows down
+   * after a 429.
+   */
   maxRequestsPerMinute?: number | undefined
-  /** Requests that are under way at once, 1 to 512; 64 by default. */
+  /** The most requests in flight at once, 1 to 512; 64 by default. */
   workers?: number | undefined
 }
 
-/** What a number may cost: one of the three must be said. */
+/** The highest acceptable price of a number. Exactly one of the three is required. */
 export type PriceLimit =
   | { maxPrice: Rupees; maxPriceMicros?: undefined; acceptAnyPrice?: undefined }
   | { maxPrice?: undefined; maxPriceMicros: number; acceptAnyPrice?: undefined }
@@ -60,56 +77,70 @@ export type PriceLimit =
 
 export type NumberOptions = CallOptions &
   PriceLimit & {
-    /** A code of `getCountries`, which is not a calling code: India is `22`. Without one the service chooses. */
+    /**
+     * A country code from `getCountries`, not a calling code: India is `22`. If absent, the service
+     * chooses the country.
+     */
     country?: string | undefined
-    /** A provider. */
+    /** The provider to buy from. */
     operator?: string | undefined
-    /** A number that can get several codes. */
+    /** Buys a number that can receive several codes. */
     multiSms?: boolean | undefined
   }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to wait. The order's own expiry ends a wait too. */
+  /** How long to wait. The wait also ends when the order expires. */
   timeoutMs: number
-  /** The pause between two polls, 5,000 or more. */
+  /** The pause between two polls in milliseconds, at least 5,000 (the default). */
   intervalMs?: number | undefined
-  /** Takes a code that came before for a new one. */
+  /**
+   * After `requestNextCode`, accepts the previous code again even if the service did not report
+   * waiting in between.
+   */
   acceptSameCode?: boolean | undefined
   /**
-   * Cancels the order for its refund when no code came in time. That takes 10 seconds more at most. The wait ends with a
-   * `WaitTimeoutError` all the same, or with what the cancellation failed with.
+   * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
+   * seconds. The wait still ends with a `WaitTimeoutError`, or with the error of the cancellation.
    */
   cancelOnTimeout?: boolean | undefined
 }
 
 export interface SettleOptions extends CallOptions {
-  /** Waits until the service lets the order be cancelled, and takes a code that comes meanwhile. */
-  waitOut?: boolean | undefined
+  /**
+   * If the order is too young to cancel, `'fail'` throws a `TooEarlyError`, and `'wait'` waits
+   * until the service allows it and accepts a code that arrives meanwhile. The default is `'fail'`
+   * for `settle` and `'wait'` for `Lease.close`.
+   */
+  onTooEarly?: 'wait' | 'fail' | undefined
 }
 
 export interface OrderOptions extends CallOptions {
-  /** Only orders in this state. */
+  /** Lists only orders with this status. */
   status?: string | undefined
 }
 
 export interface OrderPageOptions extends OrderOptions {
-  /** Orders on a page, 1 to 100; 100 by default. */
+  /** The number of orders on a page, 1 to 100; 100 by default. */
   limit?: number | undefined
-  /** The page, from 1. */
+  /** The page, starting at 1. */
   page?: number | undefined
 }
 
-/** The reply of the service that something was read from: as JSON.parse gives it, or text. */
+/** A result with the service's reply that it was read from. */
 export interface Reply {
+  /** The reply as JSON.parse returns it, or as text if it is not JSON. */
   readonly raw: unknown
 }
 
-/** A list, with the reply that it was read from. */
+/** An array with the service's reply that it was read from. */
 export type Listing<T> = T[] & Reply
 
 /**
- * Amounts are numbers of rupees, for showing, beside exact ones in millionths of a rupee (`…Micros`): null where the service
- * says none that can be read, and above 9 billion rupees, which no number holds exactly.
+ * The wallet's balance.
+ *
+ * Every amount is a number of rupees, for display, and an exact number of millionths of a rupee
+ * (`…Micros`). Outside `Balance` an amount is null if the service sends none that can be read; its
+ * `…Micros` is also null above 9 billion rupees, which a number cannot hold exactly.
  */
 export interface Balance extends Reply {
   amount: number
@@ -121,14 +152,15 @@ export interface Service {
   /** The code for `getNumber`. */
   code: string
   name: string
-  /** What a number costs where no country is chosen. */
+  /** The price of a number if no country is chosen. */
   price: number | null
   priceMicros: number | null
+  /** The count of numbers in stock. */
   available: number | null
   multiSms: boolean | null
-  /** How long after the purchase an order expires. */
+  /** The time from the purchase until an order expires, in milliseconds. */
   expiresInMs: number | null
-  /** Where it is sold; often empty unless one service is asked for. */
+  /** The countries that sell the service. Often empty unless you request a single service. */
   countries: Offer[]
 }
 
@@ -137,30 +169,32 @@ export interface Offer {
   countryName: string
   price: number | null
   priceMicros: number | null
+  /** The count of numbers in stock. */
   available: number | null
 }
 
 export interface Price {
   country: string
   service: string
-  cost: number | null
-  costMicros: number | null
-  count: number | null
+  price: number | null
+  priceMicros: number | null
+  /** The count of numbers in stock. */
+  available: number | null
 }
 
 export interface Country {
   /** The code for `getNumber`. Not a calling code. */
   code: string
-  /** In English. Names repeat. */
+  /** The English name. Two countries may have the same name. */
   name: string
-  /** Whether the service shows it to its users. */
+  /** Whether the service shows the country to its users. */
   visible: boolean
 }
 
-/** An order of the history. What the reply does not give is null. */
+/** An order of the history. A field that the reply omits is null. */
 export interface Order extends Reply {
   orderId: string | null
-  /** For `activation`. */
+  /** The id for `activation`. */
   activationId: string | null
   phoneNumber: string | null
   service: string | null
@@ -170,50 +204,61 @@ export interface Order extends Reply {
   /** `pending`, `completed`, `cancelled`, `expired`, or another word of the service. */
   status: string | null
   code: string | null
-  /** In the words of the service: the zone of that time is not known. */
-  createdAt: string | null
-  created: Date | null
+  /** When the order was created, if its text can be read as a time. */
+  createdAt: Date | null
+  /** When the order was created, in the service's words, which do not contain a time zone. */
+  createdText: string | null
 }
 
 export interface OrderPage extends Reply {
   /** Newest first. */
   orders: Order[]
-  /** How many there are on all pages, where the service says so. */
+  /** The number of orders on all pages, if the service reports it. */
   total: number | null
-  /** The activations on this page that may be a purchase of this client made twice, on its way or by another program. */
+  /**
+   * The ids of activations on this page that may duplicate a purchase of this client: a proxy sent
+   * the request twice, or another program bought the same with this key.
+   */
   extraOrders: string[]
 }
 
 export interface Sms extends Reply {
-  /** Untouched: it may hold colons, blanks and leading zeros. */
+  /** The code, verbatim: it may contain colons, spaces and leading zeros. */
   code: string
   text: string | null
   sender: string | null
-  /** In the words of the service. */
-  receivedAt: string | null
-  /** Whether the same code came for this order before. */
+  /** When the SMS arrived, in the service's words. */
+  receivedText: string | null
+  /** Whether this order received the same code before. */
   isRepeat: boolean
 }
 
 export interface Status extends Reply {
-  status: 'waiting' | 'waiting_for_next' | 'received' | 'cancelled' | 'other'
+  kind: 'waiting' | 'waiting_for_next' | 'received' | 'cancelled' | 'other'
   sms: Sms | null
   lastCode: string | null
-  /** The service's own word, of `other`. */
+  /** The service's own word, if `kind` is `other`. */
   text: string | null
 }
 
 export interface StatusChange extends Reply {
-  /** What the service says that it did. */
-  change: 'cancelled' | 'already_cancelled' | 'ready' | 'waiting_for_next' | 'completed' | 'accepted' | 'other'
-  /** The service's own word, of `other`. */
+  /** What the service reports that it did. */
+  kind:
+    | 'cancelled'
+    | 'already_cancelled'
+    | 'ready'
+    | 'waiting_for_next'
+    | 'completed'
+    | 'accepted'
+    | 'other'
+  /** The service's own word, if `kind` is `other`. */
   text: string | null
 }
 
 export interface Settlement extends Reply {
   /**
-   * `code_arrived`: not cancelled, for a code came first; complete it. `already_over`: it was over before. `kept`: a lease that
-   * was kept; nothing was asked for.
+   * `code_arrived`: a code arrived before the cancellation, and the order is open: complete it.
+   * `already_over`: the order had ended before. `kept`: the lease was kept, and nothing was sent.
    */
   state: 'completed' | 'cancelled' | 'code_arrived' | 'already_over' | 'kept'
   code: Sms | null
@@ -229,18 +274,24 @@ export interface Purchase extends Reply {
   countryName: string | null
   price: number | null
   priceMicros: number | null
+  /** Whether the service sells more codes for this number. */
   multiSms: boolean | null
   canGetAnotherSms: boolean | null
+  /** The time from the purchase until the order expires, in milliseconds. */
   expiresInMs: number | null
+  /** A note from the service's operators. */
   note: string | null
-  /** What is odd about the reply. The purchase stands all the same. */
+  /** Each describes an oddity of the reply. The purchase is still valid. */
   warnings: string[]
 }
 
 export interface Reconciliation {
-  /** The orders that may be the purchase. None means "not seen", never "not charged". */
+  /**
+   * The orders that may be the purchase. An empty list means the order was not found, not that you
+   * were not charged.
+   */
   candidates: Order[]
-  /** Whether the history was read down to what was known before the purchase. */
+  /** Whether the history was read back to an order that is older than the purchase. */
   complete: boolean
 }
 
@@ -252,42 +303,42 @@ export interface Unclaimed {
 }
 
 export interface BudgetLeft {
-  /** In rupees; null without a budget. */
+  /** In rupees; null if the client has no budget. */
   budgetLeft: number | null
   budgetLeftMicros: number | null
 }
 
-/** A purchase that is about to be made. Save `JSON.stringify(intent)`, and read it with `Intent.fromJSON`. */
+/** A prepared purchase. Save `JSON.stringify(intent)`, and read it with `Intent.fromJSON`. */
 export class Intent {
   private constructor()
-  /** Reads what was saved. Throws a `ConfigError` where it is no intent. */
+  /** Reads a saved intent. Throws a `ConfigError` if `saved` is not one. */
   static fromJSON(saved: string | object): Intent
   readonly action: 'getNumber' | 'regetNumber'
   readonly service?: string
   readonly country?: string | null
   readonly operator?: string | null
   readonly multiSms?: boolean
-  /** The activation whose number is bought again. */
+  /** For `regetNumber`: the activation whose number is bought again. */
   readonly id?: string
   readonly phoneNumber?: string | null
   readonly maxPrice: number | null
   readonly maxPriceMicros: number | null
-  readonly started: Date
-  /** The highest order id that was known before. */
+  readonly startedAt: Date
+  /** The highest order id that was known before the purchase, in decimal digits. */
   readonly watermark: string | null
   toJSON(): object
 }
 
-/** A number that was bought. Losing the object does nothing to the order. */
+/** A number that was bought. Dropping the object leaves the order as it is. */
 export class Activation {
   protected constructor()
   readonly id: string
-  /** As the service wrote it. */
+  /** The number as the service wrote it. */
   readonly phoneNumber: string | null
   readonly price: number | null
   readonly priceMicros: number | null
   readonly expiresAt: Date | null
-  /** What the reply to its purchase said; null for one that was taken up by its id. */
+  /** The reply to the purchase; null if the activation was created from its id. */
   readonly purchase: Purchase | null
   getStatus(options?: CallOptions): Promise<Status>
   setStatus(status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
@@ -297,27 +348,35 @@ export class Activation {
   complete(options?: CallOptions): Promise<Settlement>
   cancel(options?: CallOptions): Promise<Settlement>
   settle(options?: SettleOptions): Promise<Settlement>
-  leave(options?: CallOptions): Promise<void>
+  markUnclaimed(options?: CallOptions): Promise<void>
   /** **Costs money.** */
   regetNumber(options?: CallOptions): Promise<Activation>
 }
 
-/** A number that is settled when the lease ends: completed when a code came, else cancelled for its refund. */
+/**
+ * A number that is settled when the lease ends: the order is completed if a code arrived, and
+ * cancelled for its refund if not.
+ */
 export class Lease extends Activation {
   /**
-   * Ends the lease and settles the order; of a lease that is settled, gives the same again. The early-cancel period is waited
-   * out, unless `waitOut` is false. A code may come as the order is to be cancelled: the settlement has it.
+   * Ends the lease and settles the order. Once the order is settled, returns the same settlement
+   * again. Waits out the early-cancel period unless `onTooEarly` is `'fail'`. If a code arrives
+   * during the cancellation, the settlement contains it.
    *
-   * Where it fails, `unclaimed` lists the number. Where it fails although a code is there, nothing is thrown that would hide the
-   * code: the state is `code_arrived`, and the process emits a warning.
+   * If the order cannot be settled, throws the error, and `unclaimed` lists the number. If a code
+   * has arrived, does not throw, so that no error hides the code: returns the state `code_arrived`,
+   * and the process emits a warning that the order is open.
    */
   close(options?: SettleOptions): Promise<Settlement>
-  /** Ends the lease and leaves the order as it is. A `close` that comes later does nothing; its state is `kept`. */
+  /**
+   * Ends the lease and keeps the order open. A later `close` does nothing and returns the state
+   * `kept`.
+   */
   keep(): this
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** A client of the service. Every method returns at once; its promise is settled by the event loop. */
+/** A client of the service. No method blocks the event loop. */
 export class Client {
   constructor(options?: ClientOptions)
   getBalance(options?: CallOptions): Promise<Balance>
@@ -326,62 +385,79 @@ export class Client {
     options?: CallOptions & { service?: string | undefined; country?: string | undefined }
   ): Promise<Listing<Price>>
   getCountries(options?: CallOptions): Promise<Listing<Country>>
-  /** The countries of a name in English; case does not count. */
+  /** Finds countries by their English name, ignoring case. */
   findCountry(name: string, options?: CallOptions): Promise<Listing<Country>>
-  /** One page of the order history. */
+  /** Returns one page of the order history. */
   getOrders(options?: OrderPageOptions): Promise<OrderPage>
-  /** Goes through the order history, newest first; pages are fetched as they are needed. */
+  /** Iterates over the order history, newest first. Fetches pages as needed. */
   orders(options?: OrderOptions): AsyncGenerator<Order, void, undefined>
-  /** Buys a number. **Costs money.** Sent once, and again only where it is proved that no byte left. */
+  /**
+   * Buys a number. **Costs money.** The request is sent once, and again only if it is proved that
+   * no byte of it left.
+   */
   getNumber(service: string, options: NumberOptions): Promise<Activation>
   /** Buys a number that is settled when the lease ends. **Costs money.** */
   lease(service: string, options: NumberOptions): Promise<Lease>
-  /** Prepares a purchase for `buy`: for programs that may be killed. */
+  /** Prepares a purchase for `buy`, for programs that may be killed. */
   intend(service: string, options: NumberOptions): Promise<Intent>
-  /** Makes a purchase that was prepared. **Costs money.** */
+  /** Makes a prepared purchase. **Costs money.** */
   buy(intent: Intent, options?: CallOptions): Promise<Activation>
   /** Buys the number of a completed activation again. **Costs money.** */
   regetNumber(id: string, options?: CallOptions): Promise<Activation>
-  /** An activation by its id. Asks nobody; the first call on it takes it up, and off the list of `unclaimed`. */
+  /**
+   * Returns an activation by its id. Sends nothing. The first call on the activation claims it,
+   * which removes it from `unclaimed`.
+   */
   activation(id: string): Activation
   getStatus(id: string, options?: CallOptions): Promise<Status>
-  /** -1 or 8 cancels, 1 says that the SMS was sent, 3 asks for the next code, 6 completes. */
+  /**
+   * Sends setStatus: -1 or 8 cancels, 1 reports that the SMS was sent, 3 requests the next code,
+   * and 6 completes.
+   */
   setStatus(id: string, status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
-  /** Polls until a code comes. Ends with a `WaitTimeoutError` when none did; without `cancelOnTimeout` the order is as it was. */
+  /**
+   * Polls until a code arrives. Throws a `WaitTimeoutError` if none arrives in time; the order then
+   * stays open unless `cancelOnTimeout` is set.
+   */
   waitForCode(id: string, options: WaitOptions): Promise<Sms>
   markSmsSent(id: string, options?: CallOptions): Promise<void>
-  /** The code that came is not taken for the next one. */
+  /** Requests another code. The next wait does not return the previous code. */
   requestNextCode(id: string, options?: CallOptions): Promise<void>
   complete(id: string, options?: CallOptions): Promise<Settlement>
-  /** Cancels an order for its refund, unless a code came first. */
+  /** Cancels an order for its refund, unless a code arrives first. */
   cancel(id: string, options?: CallOptions): Promise<Settlement>
   /**
-   * Completes an order when a code came, else cancels it. A code that came and cannot be read is an error, and the order
-   * stays open.
+   * Completes an order if a code arrived, and cancels it if not. Throws if a code arrived that
+   * cannot be read: the order then stays open.
    */
   settle(id: string, options?: SettleOptions): Promise<Settlement>
-  /** Lists a number that nobody has any longer in `unclaimed`. */
-  leave(id: string, options?: CallOptions): Promise<void>
+  /** Lists a number in `unclaimed`, for a program that stops using it without settling it. */
+  markUnclaimed(id: string, options?: CallOptions): Promise<void>
   /**
-   * Looks for a purchase without a known outcome in the order history, 2 to 40 seconds after it. Waits for another purchase of
-   * the kind that is under way: its reply tells whose an order is. Takes up nothing.
+   * Looks in the order history for a purchase with an unknown outcome, from 2 to 40 seconds after
+   * it. Waits for the reply to any identical purchase in flight, to exclude the order of that
+   * purchase. Claims nothing.
    */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
-  /** The purchases whose caller gave up, until a call on their number takes it up. */
+  /**
+   * Lists purchases whose call was aborted and numbers of leases that could not be settled. A call
+   * on its number removes an entry.
+   */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
-   * Cancels what is open, and ends the client. Its leases settle all the same as they end, and so does what is being bought for
-   * one; where that fails, the process emits a warning. A client that nobody has any longer ends by itself.
+   * Cancels pending calls and closes the client. Its leases still settle when they end, and so do
+   * numbers that are being bought for leases; if one of them cannot be settled, the process emits a
+   * warning. A client that is garbage-collected needs no `close`.
    */
   close(): void
   [Symbol.dispose](): void
 }
 
-/** A failed call. Decide by its facts; the message is for people. Nothing here ever shows the key. */
+/** A failed call. Branch on its class or its fields. No field contains the API key. */
 export class SastaotpError extends Error {
-  /** What kind of failure it is. There may be more of them in a later version. */
-  readonly status:
+  /** The kind of failure. A later version may add kinds. */
+  readonly kind:
     | 'config'
     | 'budget'
     | 'authentication'
@@ -406,49 +482,57 @@ export class SastaotpError extends Error {
     | 'activation_cancelled'
     | 'internal'
     | (string & {})
-  /** The service's own code, such as `NO_NUMBERS`; `ABORT_ERR` of a cancelled call. */
+  /** The service's own code, such as `NO_NUMBERS`; `ABORT_ERR` for an aborted call. */
   readonly code: string | null
   readonly httpStatus: number | null
-  /** Where the call was. */
-  readonly phase: 'prepare' | 'resolve' | 'connect' | 'tls' | 'send' | 'receive' | 'decode' | 'service'
-  /** What it did to the wallet: the first question after a purchase. `not_charged` is proved. */
+  /** The phase of the call that failed. */
+  readonly phase:
+    | 'prepare'
+    | 'resolve'
+    | 'connect'
+    | 'tls'
+    | 'send'
+    | 'receive'
+    | 'decode'
+    | 'service'
+  /** Whether the wallet was charged. `not_charged` is proved. */
   readonly charge: 'not_charged' | 'unknown' | 'charged'
   /** Whether the same call may succeed later. */
   readonly retry: 'never' | 'after' | 'after_reconcile'
-  /** The pause, where `retry` is `after`. */
+  /** The pause before a retry in milliseconds, if `retry` is `after`. */
   readonly retryAfterMs: number | null
-  /** The row of the fault matrix, such as `N06`. */
+  /** The name of the fault, such as `reply_lost`. */
   readonly fault: string | null
   /** The purchase that failed. */
   readonly intent: Intent | null
-  /** What to do about it; empty where there is nothing to say. */
+  /** The advice at the end of the message; may be empty. */
   readonly hint: string
-  /** The reply, where one came and is the reason: its first 4,096 characters. */
+  /** The first 4,096 characters of the reply, if a reply is the reason. */
   readonly raw: string | null
   toJSON(): object
 }
 
-/** An argument or a setting is wrong. Nothing was sent. */
+/** An argument or an option is invalid. Nothing was sent. */
 export class ConfigError extends SastaotpError {}
-/** The budget of the client does not cover the purchase. Nothing was sent. */
+/** The client's budget does not cover the purchase. Nothing was sent. */
 export class BudgetError extends SastaotpError {}
 /** The service answered with a refusal or a failure. */
 export class ApiError extends SastaotpError {}
-/** The key or the account is not accepted. */
+/** The service does not accept the key or the account. */
 export class AuthenticationError extends ApiError {}
-/** The wallet is too low. */
+/** The wallet's balance is too low. */
 export class InsufficientBalanceError extends ApiError {}
-/** No number is free. */
+/** No number is available. */
 export class NoNumbersError extends ApiError {}
-/** The price is above the maximum given. */
+/** The price is above the given maximum. */
 export class PriceTooHighError extends ApiError {}
 /** The service is not sold in this country. */
 export class ServiceUnavailableError extends ApiError {}
-/** The service does not know the activation. */
+/** The activation does not exist. */
 export class NotFoundError extends ApiError {}
-/** The order is over. */
+/** The order has already ended. */
 export class AlreadyFinishedError extends ApiError {}
-/** The order is too young to be cancelled; `retryAfterMs` says how long to wait. */
+/** The order is too young to cancel; `retryAfterMs` is the time to wait. */
 export class TooEarlyError extends ApiError {}
 /** The service or its provider failed. */
 export class ServerError extends ApiError {}
@@ -456,25 +540,28 @@ export class ServerError extends ApiError {}
 export class RateLimitError extends ApiError {}
 /** A firewall in front of the service refused the request. */
 export class BlockedError extends SastaotpError {}
-/** The reply is not one of the service, or not a whole one. */
+/** The reply is incomplete or not a reply of the service. */
 export class ProtocolError extends SastaotpError {}
-/** The connection could not be made, or broke. */
+/** The connection failed or broke. */
 export class ConnectionError extends SastaotpError {}
-/** The server could not prove who it is. */
+/** The server could not prove its identity. */
 export class TlsError extends ConnectionError {}
-/** Something did not happen in time. */
+/** A timeout expired. */
 export class TimeoutError extends SastaotpError {}
-/** No code came in the time given. The activation is as it was, unless the wait was to cancel it. */
+/** No code arrived in time. The order is still open unless `cancelOnTimeout` was set. */
 export class WaitTimeoutError extends SastaotpError {}
 /** The order expired without a code. */
 export class ExpiredError extends SastaotpError {}
-/** The service, or somebody else with the key, cancelled the order. */
+/** The service, or another program with the same key, cancelled the order. */
 export class ActivationCancelledError extends SastaotpError {}
-/** Cancelled by its signal, whose reason is the `cause`. Its `code` is `ABORT_ERR`. */
+/**
+ * The call was aborted by its signal, whose reason is `cause`, or by `client.close()`. Its `code`
+ * is `ABORT_ERR`.
+ */
 export class AbortError extends SastaotpError {}
-/** A defect of this library. What was under way may have taken effect. */
+/** A bug in this library. The call may have taken effect. */
 export class InternalError extends SastaotpError {}
-/** The purchase may have been made, whatever the `status`: reconcile `intent`, and do not buy again before. */
+/** The purchase may have been made, whatever `kind` is: reconcile `intent` before you buy again. */
 export class OutcomeUnknownError extends SastaotpError {
   readonly charge: 'unknown'
   readonly intent: Intent

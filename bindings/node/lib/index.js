@@ -1,4 +1,4 @@
-// What `require('sastaotp')` gives.
+// The exports of `require('sastaotp')`.
 
 const { Activation, Lease } = require('./activation.js')
 const { Client } = require('./client.js')

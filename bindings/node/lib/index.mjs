@@ -1,4 +1,4 @@
-// The same objects as `require('sastaotp')` gives.
+// The exports of `import 'sastaotp'`: the same objects as for `require`.
 
 import sastaotp from './index.js'
 

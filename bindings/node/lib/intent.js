@@ -1,51 +1,42 @@
-// A purchase that is about to be made: saved before the money is spent, and found again when its reply was lost.
+// A prepared purchase. Save it before you spend the money, to find the order if the reply is lost.
 
-const { parse, typed } = require('./json.js')
+const { convert } = require('./convert.js')
+const { callNative, native } = require('./native.js')
 
-/**
- * An order id as JSON.stringify writes it as a number, which is what all languages read. Where it is more than a number of
- * JavaScript holds, Node 20 has text alone.
- */
-function number(digits) {
-  const value = Number(digits)
-  if (Number.isSafeInteger(value)) return value
-  return JSON.rawJSON ? JSON.rawJSON(digits) : digits
-}
-
-/** The JSON of a text; null, which is no intent, where it has none. */
-function parsed(text) {
+/** Parses a text; null if it is not JSON, which the core then refuses. */
+function parseOrNull(text) {
   try {
-    return parse(text)
+    return JSON.parse(text)
   } catch {
     return null
   }
 }
 
-/** What JSON would leave out or write as null is shown as text, for the core to refuse: no maximum price means any price. */
-function shown(_, value) {
-  return Number.isFinite(value) || ['string', 'boolean', 'object'].includes(typeof value) ? value : String(value)
-}
+/**
+ * A replacer for JSON.stringify: a value that JSON omits or turns into null becomes text, so that
+ * the core refuses it. A maximum price of null would mean any price.
+ */
+const keepInvalid = (_, value) =>
+  Number.isFinite(value) || ['string', 'boolean', 'object'].includes(typeof value)
+    ? value
+    : String(value)
 
-/** JSON.stringify(intent) is what to save; Intent.fromJSON reads it, of this language or another. */
+/** Save `JSON.stringify(intent)`. `Intent.fromJSON` reads it, and so do the other languages. */
 class Intent {
-  /** As the core wrote it. */
+  /** The core's JSON, parsed. */
   #document
 
   constructor(document) {
-    const { watermark, ...rest } = document
-    const id = watermark == null ? null : String(watermark.rawJSON ?? watermark)
-    this.#document = { ...rest, watermark: id === null ? null : number(id) }
-    Object.assign(this, typed(rest), { watermark: id })
+    this.#document = document
+    Object.assign(this, convert(document))
   }
 
-  /** Reads an intent that was saved, as text or as what JSON.parse made of it. The core says whether it is one. */
+  /** Reads a saved intent: its text, or the object that JSON.parse returns. The core checks it. */
   static fromJSON(saved) {
-    const document = typeof saved === 'string' ? parsed(saved) : saved
-    // Not at the top: an error of the library may hold an intent, so that the library needs this file.
-    const { check, library } = require('./library.js')
-    const place = new BigUint64Array(1)
-    check('intent_from_json', JSON.stringify(document, shown), place)
-    library().intent_free(place[0])
+    const document = typeof saved === 'string' ? parseOrNull(saved) : saved
+    const intentOut = new BigUint64Array(1)
+    callNative('intent_from_json', JSON.stringify(document, keepInvalid), intentOut)
+    native().intent_free(intentOut[0])
     return new Intent(document)
   }
 

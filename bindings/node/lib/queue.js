@@ -1,19 +1,21 @@
-// Operations under way: a promise for each ticket of the core's queue.
+// Runs operations on a queue of the core, with a promise for each ticket.
 //
-// The process is kept alive exactly while something is open.
+// The process stays alive exactly as long as an operation is pending.
 
-const { AbortError, ConfigError, errorOf } = require('./errors.js')
-const { check, library, textOf } = require('./library.js')
-const { watch } = require('./watch.js')
+const { AbortError, ConfigError } = require('./errors.js')
+const { callNative, native, readText } = require('./native.js')
+const { createPoller } = require('./poller.js')
+const results = require('./results.js')
 
-/** Completions that are taken in one turn of the event loop. */
-const BATCH = 64
+/** The most completions that are taken in one turn of the event loop. */
+const BATCH_SIZE = 64
 
-const place = new BigUint64Array(1)
-const count = new BigUint64Array(1)
-const batch = new BigUint64Array(BATCH)
+const handleOut = new BigUint64Array(1)
+const ticketOut = new BigUint64Array(1)
+const countOut = new BigUint64Array(1)
+const batch = new BigUint64Array(BATCH_SIZE)
 
-/** Those of this thread: a worker that ends must not leave its waits behind. */
+/** The queues of this thread. A worker that exits frees them, which ends their waits. */
 const queues = new Set()
 process.once('exit', () => {
   for (const queue of queues) queue.free()
@@ -21,136 +23,148 @@ process.once('exit', () => {
 
 class Queue {
   #queue
-  #watch
-  /** From tickets to who waits for them. */
-  #open = new Map()
-  /** From signals to their tickets: one listener each, whatever the number of calls. */
-  #signals = new Map()
+  #poller
+  /** The pending operations by ticket. */
+  #pending = new Map()
+  /** The tickets and the one listener of each AbortSignal. */
+  #abortListeners = new Map()
   #isClosed = false
-  /** How many leases there are that may settle on it yet. */
-  #holds = 0
+  /** The number of leases that may still settle on this queue. */
+  #retainCount = 0
 
-  /** Makes the queue of a client. */
+  /** Creates a queue for a native client. */
   constructor(client, workers) {
-    if (workers === undefined) check('queue_new', client, place)
-    else check('queue_new_with_workers', client, workers, place)
-    this.#queue = place[0]
+    if (workers === undefined) callNative('queue_new', client, handleOut)
+    else callNative('queue_new_with_workers', client, workers, handleOut)
+    this.#queue = handleOut[0]
     queues.add(this)
-    this.#watch = watch(library().queue_fd(this.#queue), () => this.#take())
+    this.#poller = createPoller(native().queue_fd(this.#queue), () => this.#takeCompletions())
   }
 
-  /** Begins an operation. Gives its JSON, or throws its error. */
+  /** Runs an operation. Returns its JSON, or throws its error. */
   run(operation, signal) {
     return this.#run(operation, signal, false)
   }
 
-  /** Keeps the queue for a lease: until it is released, `close` neither refuses nor cancels what it runs. */
-  hold() {
-    this.#holds++
-    let isHeld = true
+  /**
+   * Retains the queue for a lease. Until `release`, the lease's operations run even if the queue is
+   * closed.
+   */
+  retain() {
+    this.#retainCount++
+    let isRetained = true
     return {
-      run: (operation, signal) => this.#run(operation, signal, isHeld),
-      /** Whether the client was closed. */
+      run: (operation, signal) => this.#run(operation, signal, isRetained),
       isClosed: () => this.#isClosed,
       release: () => {
-        if (!isHeld) return
-        isHeld = false
-        this.#holds--
-        if (this.#isClosed && this.#holds === 0) this.free()
+        if (!isRetained) return
+        isRetained = false
+        this.#retainCount--
+        if (this.#isClosed && this.#retainCount === 0) this.free()
       }
     }
   }
 
-  async #run(operation, signal, isHeld) {
-    const doing = operation.op.replaceAll('_', ' ')
-    if (!this.#queue || (this.#isClosed && !isHeld)) {
-      throw new ConfigError(`${doing}: the client is closed: make another one`)
+  async #run(operation, signal, isRetained) {
+    const action = operation.op.replaceAll('_', ' ')
+    if (!this.#queue || (this.#isClosed && !isRetained)) {
+      throw new ConfigError(`${action}: the client is closed: create a new client`)
     }
     if (signal && typeof signal.addEventListener !== 'function') {
-      throw new ConfigError(`${doing}: signal must be an AbortSignal`)
+      throw new ConfigError(`${action}: signal must be an AbortSignal`)
     }
-    if (signal?.aborted) throw new AbortError(`${doing}: cancelled before it began`, { cause: signal.reason })
-    const { json, error } = await this.#submit(JSON.stringify(operation), signal, isHeld)
-    // Made here and not where the completion is taken: so its stack names the caller.
-    if (error) throw errorOf(error, signal?.reason)
+    if (signal?.aborted) {
+      throw new AbortError(`${action}: cancelled before it was sent`, { cause: signal.reason })
+    }
+    const { json, error } = await this.#submit(JSON.stringify(operation), signal, isRetained)
+    // The error is created here, so that its stack names the caller.
+    if (error) throw results.error(JSON.parse(error), signal?.reason)
     return json
   }
 
-  #submit(text, signal, isHeld) {
-    // The signal first: it may be one of another library, and fail. Nothing is begun then.
-    const tickets = signal && this.#heed(signal)
+  #submit(json, signal, isRetained) {
+    // The listener comes first: a signal of another library may throw, and then nothing is sent.
+    const tickets = signal && this.#addAbortListener(signal)
     try {
-      check('queue_submit', this.#queue, text, place)
+      callNative('queue_submit', this.#queue, json, ticketOut)
     } catch (error) {
-      if (signal) this.#heedNoLonger(signal)
+      if (signal) this.#removeAbortListener(signal)
       throw error
     }
-    const ticket = Number(place[0])
+    const ticket = Number(ticketOut[0])
     tickets?.add(ticket)
-    this.#watch.start()
-    return new Promise((resolve) => this.#open.set(ticket, { resolve, signal, isHeld }))
+    this.#poller.start()
+    return new Promise((resolve) => this.#pending.set(ticket, { resolve, signal, isRetained }))
   }
 
-  /** Gives the tickets that are cancelled when it is aborted. */
-  #heed(signal) {
-    let heeded = this.#signals.get(signal)
-    if (!heeded) {
-      heeded = { tickets: new Set(), listener: () => this.#cancel(heeded.tickets) }
-      signal.addEventListener('abort', heeded.listener)
-      this.#signals.set(signal, heeded)
+  /** Returns the set of tickets that the signal cancels. */
+  #addAbortListener(signal) {
+    let entry = this.#abortListeners.get(signal)
+    if (!entry) {
+      const tickets = new Set()
+      entry = { tickets, listener: () => this.#cancel(tickets) }
+      signal.addEventListener('abort', entry.listener)
+      this.#abortListeners.set(signal, entry)
     }
-    return heeded.tickets
+    return entry.tickets
   }
 
-  #heedNoLonger(signal, ticket) {
-    const { tickets, listener } = this.#signals.get(signal)
+  /** Removes a ticket from its signal, and the listener after the last ticket. */
+  #removeAbortListener(signal, ticket) {
+    const { tickets, listener } = this.#abortListeners.get(signal)
     tickets.delete(ticket)
     if (tickets.size > 0) return
-    this.#signals.delete(signal)
+    this.#abortListeners.delete(signal)
     signal.removeEventListener('abort', listener)
   }
 
-  /** Settles tickets now. The completion of each says what is known of it. */
+  /** Cancels tickets and settles them now. The completion of each reports its outcome. */
   #cancel(tickets) {
-    const { queue_cancel } = library()
+    const { queue_cancel } = native()
     for (const ticket of tickets) queue_cancel(this.#queue, ticket)
-    while (this.#take() > 0);
+    while (this.#takeCompletions() > 0);
   }
 
-  /** Settles what is finished, one batch; says how many. The watch comes again for what is left. */
-  #take() {
-    const { completion_error, completion_free, completion_json, completion_ticket, error_json } = library()
-    check('queue_take', this.#queue, batch, BATCH, 0, count)
-    for (const completion of batch.subarray(0, Number(count[0]))) {
+  /** Settles one batch of finished operations and returns its size. The poller takes the rest. */
+  #takeCompletions() {
+    const { completion_error, completion_free, completion_json, completion_ticket, error_json } =
+      native()
+    callNative('queue_take', this.#queue, batch, BATCH_SIZE, 0, countOut)
+    for (const completion of batch.subarray(0, Number(countOut[0]))) {
       const ticket = Number(completion_ticket(completion))
       const error = completion_error(completion)
-      const outcome = error ? { error: error_json(error) } : { json: textOf(completion_json(completion)) }
+      const outcome = error
+        ? { error: error_json(error) }
+        : { json: readText(completion_json(completion)) }
       completion_free(completion)
-      const { resolve, signal } = this.#open.get(ticket)
-      this.#open.delete(ticket)
-      if (signal) this.#heedNoLonger(signal, ticket)
+      const { resolve, signal } = this.#pending.get(ticket)
+      this.#pending.delete(ticket)
+      if (signal) this.#removeAbortListener(signal, ticket)
       resolve(outcome)
     }
-    if (this.#open.size === 0) this.#watch.stop()
-    return Number(count[0])
+    if (this.#pending.size === 0) this.#poller.stop()
+    return Number(countOut[0])
   }
 
-  /** Refuses what comes, cancels what is open, and ends the queue when the leases on it are over. */
+  /**
+   * Refuses new operations, cancels the pending ones except those of leases, and frees the queue
+   * when its last lease releases it.
+   */
   close() {
     this.#isClosed = true
     if (!this.#queue) return
-    this.#cancel([...this.#open].flatMap(([ticket, { isHeld }]) => (isHeld ? [] : ticket)))
-    if (this.#holds === 0) this.free()
+    this.#cancel([...this.#pending].flatMap(([ticket, entry]) => (entry.isRetained ? [] : ticket)))
+    if (this.#retainCount === 0) this.free()
   }
 
-  /** Ends the queue; what is open is left unsettled. */
+  /** Frees the queue. The promises of pending operations never settle. */
   free() {
     if (!this.#queue) return
     queues.delete(this)
-    this.#watch.close()
-    library().queue_free(this.#queue)
+    this.#poller.close()
+    native().queue_free(this.#queue)
     this.#queue = undefined
   }
 }
 
-module.exports = { Queue }
+module.exports = { BATCH_SIZE, Queue }

@@ -1,66 +1,84 @@
-// What operations give: the core's JSON as objects of JavaScript.
+// Decodes the JSON that operations return, results and errors.
 
-const { ProtocolError, errorOf } = require('./errors.js')
+const { convert, exactMicros, rupees } = require('./convert.js')
+const { createError, ProtocolError } = require('./errors.js')
 const { Intent } = require('./intent.js')
-const { exact, parse, rupees, typed } = require('./json.js')
 
-const object = (json) => typed(parse(json))
-const intent = (json) => new Intent(parse(json))
+const object = (json) => convert(JSON.parse(json))
+const intent = (json) => new Intent(JSON.parse(json))
 const nothing = () => undefined
 
 function balance(json) {
   const result = object(json)
   if (result.amountMicros !== null) return result
-  throw new ProtocolError('reading the balance: it is more than a number holds exactly', {
-    status: 'protocol',
-    phase: 'decode'
-  })
+  throw new ProtocolError(
+    'reading the balance: it is above 9 billion rupees, which a number cannot hold exactly',
+    {
+      kind: 'protocol',
+      phase: 'decode'
+    }
+  )
 }
 
+/** `document` is an error of the core, `reason` the reason of the call's AbortSignal, if any. */
+const error = (document, reason) =>
+  createError(document, { intent: document.intent && new Intent(document.intent), reason })
+
 const unclaimed = (json) =>
-  parse(json).unclaimed.map(({ intent, outcome, purchase, error }) => ({
-    outcome,
-    intent: new Intent(intent),
-    purchase: typed(purchase),
-    error: error && errorOf(error)
+  JSON.parse(json).unclaimed.map((entry) => ({
+    outcome: entry.outcome,
+    intent: new Intent(entry.intent),
+    purchase: convert(entry.purchase),
+    error: entry.error && error(entry.error)
   }))
 
-/** By hand: there are eighty thousand of them. */
-const price = ({ country, service, cost_micros, count }) => ({
-  country,
-  service,
-  cost: rupees(cost_micros),
-  costMicros: exact(cost_micros),
-  count
+/** Does the work of `convert` without a loop: there are 80,000 prices. */
+const price = (entry) => ({
+  country: entry.country,
+  service: entry.service,
+  price: rupees(entry.price_micros),
+  priceMicros: exactMicros(entry.price_micros),
+  available: entry.available
 })
 
-/** What stands between a list and the reply, and its rarest part: this is searched in millions of characters. */
-const REPLY = ',"raw":'
-const RARE = 'w":'
+/** Separates the entries of a list from the service's reply. */
+const SEPARATOR = ',"raw":'
+/** The end of SEPARATOR, which is rare in a list: it is found fast in millions of characters. */
+const SEPARATOR_END = 'w":'
 
 /**
- * A list of a catalogue. The service's reply, which stands behind it, is as long again: it is read when it is asked for.
- * No entry has a member `raw`, and a quote within a text is escaped: what looks like the beginning of the reply is it.
+ * Decodes a list. The service's reply follows the entries and is as long as they are, so it is
+ * parsed on first use of `raw`. The first SEPARATOR is the right one: no entry has a field `raw`,
+ * and a quote inside a text is escaped.
  */
-const list = (name, entry) => (json) => {
-  let rare = json.indexOf(RARE)
-  while (rare >= 0 && !json.endsWith(REPLY, rare + RARE.length)) rare = json.indexOf(RARE, rare + 1)
-  const behind = rare + RARE.length
-  const entries = JSON.parse(json.slice(`{"${name}":`.length, behind - REPLY.length))
-  // In its place, so that what was read can go while this is under way.
-  for (let index = 0; index < entries.length; index++) entries[index] = entry(entries[index])
-  const reply = json.slice(behind, -1)
+const list = (name, convertEntry) => (json) => {
+  let found = json.indexOf(SEPARATOR_END)
+  while (found >= 0 && !json.endsWith(SEPARATOR, found + SEPARATOR_END.length)) {
+    found = json.indexOf(SEPARATOR_END, found + 1)
+  }
+  const replyStart = found + SEPARATOR_END.length
+  const entriesEnd = replyStart - SEPARATOR.length
+  const entries = JSON.parse(json.slice(`{"${name}":`.length, entriesEnd))
+  // Converts in place, so that each parsed entry can be freed before the next is converted.
+  for (let index = 0; index < entries.length; index++) entries[index] = convertEntry(entries[index])
+  const reply = json.slice(replyStart, -1)
   let raw
-  return Object.defineProperty(entries, 'raw', { get: () => (raw ??= JSON.parse(reply)) })
+  return Object.defineProperty(entries, 'raw', {
+    get() {
+      raw ??= JSON.parse(reply)
+      return raw
+    }
+  })
 }
 
 module.exports = {
   balance,
-  countries: list('countries', typed),
+  countries: list('countries', convert),
+  error,
   intent,
   nothing,
   object,
   prices: list('prices', price),
-  services: list('services', typed),
+  services: list('services', convert),
   unclaimed
 }

@@ -1,18 +1,18 @@
-// The sandbox: the service itself, small and deterministic, in a process of its own.
+// The sandbox: a small deterministic copy of the service, in a separate process.
 
 const { spawn } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
 const { once } = require('node:events')
 const { createInterface } = require('node:readline')
 const { Client } = require('./client.js')
-const { locateSandbox } = require('./platform.js')
+const { locateSandbox } = require('./locate.js')
 
-const running = new Set()
+const children = new Set()
 process.once('exit', () => {
-  for (const child of running) child.kill()
+  for (const child of children) child.kill()
 })
 
-/** A running sandbox. It does not keep the process alive, and ends with it. */
+/** A running sandbox. It does not keep this process alive, and exits with it. */
 class Sandbox {
   #child
 
@@ -23,17 +23,17 @@ class Sandbox {
 
   static async start({ port = 0 } = {}) {
     const program = locateSandbox()
-    // Whatever ends this process closes the pipe to the program, and that ends the program.
+    // The program exits when its stdin closes, even if this process is killed.
     const child = spawn(program, ['--port', String(port), '--until-eof'], { stdio: 'pipe' })
-    running.add(child)
-    child.once('exit', () => running.delete(child))
-    const complaint = []
-    child.stderr.on('data', (text) => complaint.push(text))
+    children.add(child)
+    child.once('exit', () => children.delete(child))
+    const stderr = []
+    child.stderr.on('data', (chunk) => stderr.push(chunk))
     const lines = createInterface(child.stdout)
     const line = await Promise.race([
       once(lines, 'line').then(([text]) => text),
       once(child, 'close').then(() => {
-        throw new Error(`starting ${program}: it ended: ${Buffer.concat(complaint)}`)
+        throw new Error(`starting ${program}: it exited: ${Buffer.concat(stderr)}`)
       })
     ])
     lines.close()
@@ -41,22 +41,22 @@ class Sandbox {
     return new Sandbox(child, line.replace('SASTAOTP_URL=', ''))
   }
 
-  /** A client with a key of its own, and so a wallet, orders and a clock of its own. */
-  client(settings) {
-    return new Client({ apiKey: `test-${randomBytes(8).toString('hex')}`, baseUrl: this.url, ...settings })
+  /** Creates a client with a random key, and so with its own wallet, orders and clock. */
+  client(options) {
+    const apiKey = `test-${randomBytes(8).toString('hex')}`
+    return new Client({ apiKey, baseUrl: this.url, ...options })
   }
 
-  /** Makes a control call, such as `control('key', 'sms', { id, code: '1234' })`. Without a body it reads. */
+  /** Makes a control call, such as `control('key', 'sms', { id, code: '1234' })`. */
   async control(apiKey, call, body) {
-    const address = new URL(`/_sandbox/${call}`, this.url)
-    const reply = await fetch(address, {
+    const response = await fetch(new URL(`/_sandbox/${call}`, this.url), {
       method: body === undefined ? 'GET' : 'POST',
       headers: { 'X-API-Key': apiKey },
       body: body === undefined ? undefined : JSON.stringify(body)
     })
-    const answer = await reply.json()
-    if (!reply.ok) throw new Error(`${call} of the sandbox: ${JSON.stringify(answer)}`)
-    return answer
+    const reply = await response.json()
+    if (!response.ok) throw new Error(`${call} of the sandbox: ${JSON.stringify(reply)}`)
+    return reply
   }
 
   async stop() {

@@ -1,4 +1,4 @@
-// The same objects as `require('sastaotp/testing')` gives.
+// The exports of `import 'sastaotp/testing'`: the same objects as for `require`.
 
 import testing from './testing.js'
 

@@ -1,70 +1,84 @@
-// Builds the library and the sandbox program, and packs them for npm: `sastaotp` and the package of this platform.
+// Builds the library and the sandbox program, and packs `sastaotp` and this platform's package.
 //
-//     node bindings/node/scripts/pack.mjs [FOLDER]      target/node/packages by default
+//     node bindings/node/scripts/pack.mjs [FOLDER]      default: target/node/packages
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 
-const here = path.resolve(import.meta.dirname, '..')
-const checkout = path.resolve(here, '../..')
-const folder = path.resolve(process.argv[2] ?? path.join(checkout, 'target/node/packages'))
+const PACKAGE = path.resolve(import.meta.dirname, '..')
+const CHECKOUT = path.resolve(PACKAGE, '../..')
+const folder = path.resolve(process.argv[2] ?? path.join(CHECKOUT, 'target/node/packages'))
 
 const run = (program, args, options) =>
-  execFileSync(program, args, { cwd: checkout, stdio: ['ignore', 'inherit', 'inherit'], ...options })
+  execFileSync(program, args, {
+    cwd: CHECKOUT,
+    stdio: ['ignore', 'inherit', 'inherit'],
+    ...options
+  })
 
-// As bindings/c builds it: a thread that ends after dlclose would run code that is gone, so the library stays.
-const abi = readFileSync(path.join(checkout, 'src/capi/version.rs'), 'utf8').match(
-  /SASTAOTP_ABI_VERSION: u32 = (\d+)/
-)[1]
-const [library, links] =
-  process.platform === 'darwin'
-    ? ['libsastaotp.dylib', [`-Wl,-install_name,@rpath/libsastaotp.${abi}.dylib`]]
-    : ['libsastaotp.so', [`-Wl,-soname,libsastaotp.so.${abi}`, '-Wl,-z,nodelete']]
-const build = ['--release', '--locked', '--quiet']
-const flags = links.map((link) => `-Clink-arg=${link}`)
-run('cargo', ['rustc', ...build, '--lib', '--features', 'capi', '--crate-type', 'cdylib', '--', ...flags])
-run('cargo', ['build', ...build, '--features', 'sandbox', '--bin', 'sastaotp-sandbox'])
-const built = path.join(path.resolve(checkout, process.env.CARGO_TARGET_DIR ?? 'target'), 'release')
-
-const manifest = JSON.parse(readFileSync(path.join(here, 'package.json'), 'utf8'))
-const libc = process.platform === 'linux' && (process.report.getReport().header.glibcVersionRuntime ? 'gnu' : 'musl')
-const platform = [process.platform, process.arch, libc].filter(Boolean).join('-')
-
-rmSync(folder, { recursive: true, force: true })
-stage('sastaotp', here, ['package.json', 'README.md', 'lib'])
-const staged = stage(platform, built, [library, 'sastaotp-sandbox'])
-const { version, license } = manifest
-writeFileSync(
-  path.join(staged, 'package.json'),
-  `${JSON.stringify(
-    {
-      name: `@sastaotp/${platform}`,
-      version,
-      description: `The library and the sandbox of sastaotp for ${platform}`,
-      license,
-      os: [process.platform],
-      cpu: [process.arch],
-      ...(libc && { libc: [libc === 'gnu' ? 'glibc' : 'musl'] }),
-      preferUnplugged: true
-    },
-    null,
-    2
-  )}\n`
-)
-writeFileSync(
-  path.join(staged, 'README.md'),
-  `The native part of [sastaotp](https://www.npmjs.com/package/sastaotp) for ${platform}. Install \`sastaotp\`: it brings this.\n`
-)
-for (const name of ['sastaotp', platform]) {
-  run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], { cwd: folder })
+/** Builds the native files in release mode. Returns their folder and their names. */
+function buildNative() {
+  const temporary = mkdtempSync(path.join(tmpdir(), 'sastaotp-'))
+  const builder = path.join(temporary, 'build_native')
+  run('rustc', ['--edition', '2024', '-o', builder, 'bindings/build_native.rs'])
+  const printed = run(builder, ['--program', 'sastaotp-sandbox', '--', '--quiet'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    encoding: 'utf8'
+  })
+  rmSync(temporary, { recursive: true })
+  const values = new Map(printed.split('\n').map((line) => line.split(/=(.*)/)))
+  const files = [values.get('shared'), values.get('program.sastaotp-sandbox')]
+  return { from: path.dirname(files[0]), files: files.map((file) => path.basename(file)) }
 }
 
-/** Copies files of a package, and the licences, to a folder of its own. */
+/** The platform in npm's words, such as linux-x64-gnu, and its libc on Linux. */
+function describePlatform() {
+  const { platform, arch } = process
+  if (platform !== 'linux') return { name: `${platform}-${arch}` }
+  const isGlibc = Boolean(process.report.getReport().header.glibcVersionRuntime)
+  return {
+    name: `${platform}-${arch}-${isGlibc ? 'gnu' : 'musl'}`,
+    libc: isGlibc ? 'glibc' : 'musl'
+  }
+}
+
+/** Copies a package's files and the licences to a folder. Returns the folder. */
 function stage(name, from, files) {
   const to = path.join(folder, name)
   mkdirSync(to, { recursive: true })
   for (const file of files) cpSync(path.join(from, file), path.join(to, file), { recursive: true })
-  for (const file of ['LICENSE-MIT', 'LICENSE-APACHE']) cpSync(path.join(checkout, file), path.join(to, file))
+  for (const licence of ['LICENSE-MIT', 'LICENSE-APACHE']) {
+    cpSync(path.join(CHECKOUT, licence), path.join(to, licence))
+  }
   return to
+}
+
+const native = buildNative()
+const { name: platform, libc } = describePlatform()
+const { version, license } = JSON.parse(readFileSync(path.join(PACKAGE, 'package.json'), 'utf8'))
+const manifest = {
+  name: `@sastaotp/${platform}`,
+  version,
+  description: `The native library and the sandbox of sastaotp for ${platform}`,
+  license,
+  os: [process.platform],
+  cpu: [process.arch],
+  ...(libc && { libc: [libc] }),
+  preferUnplugged: true
+}
+const readme =
+  `The native part of [sastaotp](https://www.npmjs.com/package/sastaotp) for ${platform}. ` +
+  'Install `sastaotp`, which depends on this package.\n'
+
+rmSync(folder, { recursive: true, force: true })
+stage('sastaotp', PACKAGE, ['package.json', 'README.md', 'lib'])
+const staged = stage(platform, native.from, native.files)
+writeFileSync(path.join(staged, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+writeFileSync(path.join(staged, 'README.md'), readme)
+for (const name of ['sastaotp', platform]) {
+  run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], {
+    cwd: folder
+  })
 }

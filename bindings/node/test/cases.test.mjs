@@ -1,101 +1,112 @@
-// The shared cases (tests/cases; tests/cases/main.rs describes the format), each operation by the method of its name.
+// Runs the cases that all languages share (tests/cases/main.rs describes their format).
 
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, test } from 'node:test'
-import { CHECKOUT, camel, sandbox } from './harness.mjs'
+import { CHECKOUT, camelCase, sandbox } from './harness.mjs'
 
 const FOLDER = path.join(CHECKOUT, 'tests/cases')
 const cases = readdirSync(FOLDER)
   .filter((file) => file.endsWith('.json'))
   .flatMap((file) => JSON.parse(readFileSync(path.join(FOLDER, file), 'utf8')))
 
-/** The arguments that methods take first; all others are options. */
-const FIRST = { find_country: ['name'], get_number: ['service'], intend: ['service'], set_status: ['id', 'status'] }
-const first = (op) => FIRST[op.op] ?? ['id', 'intent'].filter((name) => name in op)
+/** The positional arguments of methods; all others are options. */
+const POSITIONAL = {
+  find_country: ['name'],
+  get_number: ['service'],
+  intend: ['service'],
+  set_status: ['id', 'status']
+}
+const positionalOf = (op) =>
+  POSITIONAL[op.op] ?? ['id', 'intent'].filter((argument) => argument in op)
 
-/** Puts in what earlier steps kept. */
-function filled(value, kept) {
+/** Lists that a method returns as an array, and the core as an object with one field. */
+const LISTS = ['services', 'prices', 'countries', 'unclaimed']
+
+const isPlainObject = (value) =>
+  value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype
+
+/** Replaces each `$name` with the value that an earlier step kept. */
+function substitute(value, kept) {
   if (typeof value === 'string' && value.startsWith('$')) {
-    assert.ok(kept.has(value.slice(1)), `nothing was kept as ${value}`)
+    assert.ok(kept.has(value.slice(1)), `no step kept ${value}`)
     return kept.get(value.slice(1))
   }
-  if (Array.isArray(value)) return value.map((one) => filled(one, kept))
-  if (value === null || typeof value !== 'object' || Object.getPrototypeOf(value) !== Object.prototype) return value
-  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, filled(one, kept)]))
+  if (Array.isArray(value)) return value.map((element) => substitute(element, kept))
+  if (!isPlainObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => [name, substitute(field, kept)])
+  )
 }
 
-/** A member of a typed result by its name in the core's JSON. */
-function member(actual, name) {
-  if (
-    Array.isArray(actual) &&
-    (name === 'services' || name === 'prices' || name === 'countries' || name === 'unclaimed')
-  ) {
-    return actual
-  }
-  if (name === 'kind') return actual.status
-  if (name.endsWith('_ms') && !(camel(name) in actual)) return actual[camel(name.slice(0, -3))]?.getTime()
-  return actual[camel(name)]
+/** The field of a result or an error that has this name in the core's JSON. */
+function fieldOf(actual, name) {
+  if (Array.isArray(actual) && LISTS.includes(name)) return actual
+  if (name.endsWith('_at_ms')) return actual[camelCase(name.slice(0, -3))]?.getTime()
+  return actual[camelCase(name)]
 }
 
-function holds(expected, actual, where) {
+function assertMatches(expected, actual, at) {
   if (expected === '*') {
-    assert.ok(actual !== null && actual !== undefined, `${where} is missing`)
-    return
-  }
-  if (Array.isArray(expected)) {
-    assert.equal(actual.length, expected.length, where)
-    for (const [index, one] of expected.entries()) holds(one, actual[index], `${where}[${index}]`)
-    return
-  }
-  if (expected !== null && typeof expected === 'object') {
-    // What was kept as a whole is compared in the core's own form.
-    const plain = typeof expected.toJSON === 'function' ? expected.toJSON() : expected
-    const other =
-      actual !== null && typeof actual?.toJSON === 'function' && plain !== expected ? actual.toJSON() : actual
-    for (const [name, one] of Object.entries(plain)) {
-      holds(one, plain === expected ? member(other, name) : other[name], `${where}.${name}`)
+    assert.ok(actual !== null && actual !== undefined, `${at} is missing`)
+  } else if (Array.isArray(expected)) {
+    assert.equal(actual.length, expected.length, at)
+    for (const [index, element] of expected.entries()) {
+      assertMatches(element, actual[index], `${at}[${index}]`)
     }
-    return
+  } else if (isPlainObject(expected)) {
+    for (const [name, field] of Object.entries(expected)) {
+      assertMatches(field, fieldOf(actual, name), `${at}.${name}`)
+    }
+  } else {
+    assert.deepEqual(actual, expected, at)
   }
-  // Ids are text here, also where they are numbers of JSON.
-  if (typeof actual === 'string' && typeof expected === 'number') expected = String(expected)
-  assert.deepEqual(actual, expected, where)
 }
 
-const failed = (client, method, args) =>
+const failureOf = (client, method, args) =>
   client[method](...args).then(
-    (result) => assert.fail(`it worked: ${JSON.stringify(result)}`),
+    (result) => assert.fail(`the call succeeded: ${JSON.stringify(result)}`),
     (error) => error
   )
 
-async function run({ key, client: { timeout_ms: timeoutMs, budget_micros: budgetMicros } = {}, steps }, name) {
+/** The arguments of the method that runs an operation. */
+function argumentsOf(operation) {
+  const { op: _, ...options } = operation
+  const args = positionalOf(operation).map((argument) => {
+    const value = options[argument]
+    delete options[argument]
+    return value
+  })
+  const camelCaseOptions = Object.entries(options).map(([name, value]) => [camelCase(name), value])
+  return [...args, Object.fromEntries(camelCaseOptions)]
+}
+
+async function run({ name, key, client: options = {}, steps }) {
+  const { timeout_ms: timeoutMs, budget_micros: budgetMicros } = options
   const apiKey = key ?? `stp_canary_${name.replace(/\W/g, '_').slice(0, 200)}`
   const client = sandbox.client({ apiKey, timeoutMs, budgetMicros })
   const kept = new Map()
-  for (const [at, step] of steps.entries()) {
-    const where = `step ${at + 1}`
+  for (const [index, step] of steps.entries()) {
     if (step.control) {
-      await sandbox.control(apiKey, step.control, filled(step.body, kept))
+      await sandbox.control(apiKey, step.control, substitute(step.body, kept))
       continue
     }
-    const op = filled(step.op, kept)
-    const { op: _, ...options } = op
-    const args = first(op).map((argument) => {
-      const value = options[argument]
-      delete options[argument]
-      return value
-    })
-    args.push(Object.fromEntries(Object.entries(options).map(([option, value]) => [camel(option), value])))
-    const method = camel(op.op)
-    const result = step.fails ? await failed(client, method, args) : ((await client[method](...args)) ?? {})
-    holds(filled(step.fails ?? step.gives, kept), result, `${where}: ${method}`)
-    for (const [as, of] of Object.entries(step.keep ?? {})) kept.set(as, of === '*' ? result : member(result, of))
+    const operation = substitute(step.op, kept)
+    const args = argumentsOf(operation)
+    const method = camelCase(operation.op)
+    const result = step.fails
+      ? await failureOf(client, method, args)
+      : ((await client[method](...args)) ?? {})
+    const expected = substitute(step.fails ?? step.gives, kept)
+    assertMatches(expected, result, `step ${index + 1}: ${method}`)
+    for (const [as, field] of Object.entries(step.keep ?? {})) {
+      kept.set(as, field === '*' ? result : fieldOf(result, field))
+    }
   }
   client.close()
 }
 
 describe('shared cases', { concurrency: 16 }, () => {
-  for (const each of cases) test(each.name, { timeout: 90_000 }, () => run(each, each.name))
+  for (const row of cases) test(row.name, { timeout: 90_000 }, () => run(row))
 })

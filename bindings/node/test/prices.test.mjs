@@ -1,22 +1,41 @@
-// What a list of all prices costs, and that it says what the reply says. See prices.mjs.
+// A list of all prices: it equals the reply, and is parsed once. See also bench/prices.mjs.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import path from 'node:path'
-import { test } from 'node:test'
-import { promisify } from 'node:util'
-import { compare } from './prices.mjs'
+import { after, test } from 'node:test'
+import { Client } from 'sastaotp'
+import { serve } from './harness.mjs'
+import { PRICE_COUNT, priceReply } from './price-reply.mjs'
 
-test('a list of all prices is the reply, entry by entry', () => compare())
+const reply = priceReply()
+const { url, stop } = await serve((_, response) => {
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end(reply)
+})
+const client = new Client({ apiKey: 'any', baseUrl: url })
+after(() => {
+  client.close()
+  stop()
+})
 
-test('a list of all prices costs at most twice the CPU of fetch and JSON.parse', async () => {
-  // Other work on the machine falls on both: the best of three medians.
-  const ratios = []
-  for (let tries = 0; tries < 3 && !ratios.some((ratio) => ratio <= 2); tries++) {
-    // In a process of its own: the test runner's hooks double what fetch costs.
-    const { stdout } = await promisify(execFile)(process.execPath, [path.join(import.meta.dirname, 'prices.mjs')])
-    console.log(stdout.trim())
-    ratios.push(JSON.parse(stdout).plain.ratio)
+test('a list of all prices equals the reply', async () => {
+  const { data } = JSON.parse(reply)
+  const prices = await client.getPrices()
+  assert.equal(prices.length, PRICE_COUNT)
+  for (const { country, service, price, priceMicros, available } of prices) {
+    const { cost, count } = data[country][service]
+    assert.deepEqual([price, available], [cost, count])
+    assert.equal(priceMicros, Math.round(cost * 1e6))
   }
-  assert.ok(Math.min(...ratios) <= 2, `${ratios}`)
+  assert.deepEqual(prices.raw.data, data)
+})
+
+test('a list parses `raw` on first use', async (context) => {
+  const parse = context.mock.method(JSON, 'parse')
+  const prices = await client.getPrices()
+  const lengths = parse.mock.calls.map(({ arguments: [text] }) => text.length)
+  assert.equal(lengths.length, 1)
+  assert.equal(prices.raw, prices.raw)
+  assert.deepEqual(
+    parse.mock.calls.map(({ arguments: [text] }) => text.length),
+    [...lengths, reply.length]
+  )
 })

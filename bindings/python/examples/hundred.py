@@ -1,6 +1,7 @@
-"""A hundred numbers at once: bought, waited for and settled, in one thread.
+"""Buys a hundred numbers at once, waits for their codes and settles them, in one thread.
 
-Against a sandbox of its own; with SASTAOTP_API_KEY set, with your account, for money: 80 rupees for each at most.
+It uses its own sandbox. If SASTAOTP_API_KEY is set, it uses your account instead and costs money:
+up to 80 rupees per number.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from decimal import Decimal
 import sastaotp
 from sastaotp.testing import Sandbox
 
-MOST = Decimal(80)
+MAX_PRICE = Decimal(80)
 
 
-async def one(client: sastaotp.AsyncClient, service: str) -> str | None:
-    """The code of a number; None where none came, and the price is refunded."""
+async def receive_code(client: sastaotp.AsyncClient, service: str) -> str | None:
+    """Return the code of a new number. None if no code arrives: the price is then refunded."""
     try:
-        async with client.lease(service, country="22", max_price=MOST) as number:
+        async with client.lease(service, country="22", max_price=MAX_PRICE) as number:
             return (await number.wait_for_code(timeout=300)).code
     except sastaotp.WaitTimeout:
         return None
@@ -29,18 +30,22 @@ async def one(client: sastaotp.AsyncClient, service: str) -> str | None:
 
 async def main(count: int) -> None:
     async with AsyncExitStack() as stack:
+        budget = count * MAX_PRICE
         if "SASTAOTP_API_KEY" in os.environ:
-            client = await stack.enter_async_context(sastaotp.AsyncClient(budget=count * MOST))
+            client = await stack.enter_async_context(sastaotp.AsyncClient(budget=budget))
             service = "tg"
         else:
             sandbox = stack.enter_context(Sandbox())
-            client = await stack.enter_async_context(sandbox.async_client(budget=count * MOST))
+            client = await stack.enter_async_context(sandbox.async_client(budget=budget))
             service = "zz_ok"
         started = time.monotonic()
-        results = await asyncio.gather(*(one(client, service) for _ in range(count)), return_exceptions=True)
+        results = await asyncio.gather(
+            *(receive_code(client, service) for _ in range(count)), return_exceptions=True
+        )
+        elapsed = time.monotonic() - started
         codes = [result for result in results if isinstance(result, str)]
         failures = [result for result in results if isinstance(result, BaseException)]
-        print(f"{len(codes)} codes of {count} numbers in {time.monotonic() - started:.1f} s")
+        print(f"received {len(codes)} codes for {count} numbers in {elapsed:.1f} s")
         for failure in failures:
             print("failed:", failure)
         print("left of the budget:", await client.budget_left())

@@ -1,6 +1,6 @@
-"""A number bought, its code received, the order settled.
+"""Buys a number, waits for its code and settles the order.
 
-Against a sandbox of its own; with SASTAOTP_API_KEY set, with your account, for money.
+It uses its own sandbox. If SASTAOTP_API_KEY is set, it uses your account instead and costs money.
 """
 
 from __future__ import annotations
@@ -16,19 +16,22 @@ LONGEST_WAIT = 300
 
 
 def wait(number: sastaotp.Activation) -> sastaotp.Sms:
-    """Waits a second at a time, to show that it waits. The service is still asked only every five seconds."""
-    terminal = sys.stdout.isatty()
+    """Wait in slices of a second to show progress. The service is still polled every 5 seconds."""
+    is_terminal = sys.stdout.isatty()
     try:
         for second in range(LONGEST_WAIT):
-            if terminal or second % 10 == 0:
+            if is_terminal or second % 10 == 0:
                 line = f"waiting {second} s, {LONGEST_WAIT - second} s left"
-                print(f"\r{line} " if terminal else line, end="" if terminal else "\n", flush=True)
+                if is_terminal:
+                    print(f"\r{line} ", end="", flush=True)
+                else:
+                    print(line, flush=True)
             try:
                 return number.wait_for_code(timeout=1)
             except sastaotp.WaitTimeout:
                 pass
     finally:
-        if terminal:
+        if is_terminal:
             print()
     return number.wait_for_code(timeout=1)
 
@@ -41,7 +44,7 @@ def main() -> None:
         else:
             client = stack.enter_context(stack.enter_context(Sandbox()).client())
             service = "zz_ok"
-        # Names repeat: each code has prices of its own.
+        # Several countries can share a name; each code has its own prices.
         india = client.find_country("India")[0]
         print("the wallet has", client.get_balance().amount)
         lease = client.lease(service, country=india.code, max_price=80)

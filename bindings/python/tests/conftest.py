@@ -1,8 +1,10 @@
-"""What the tests share: one sandbox, from the fixture that the package gives to pytest."""
+"""Fixtures and helpers of the tests. All tests share one sandbox, from the package's fixture."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 import warnings
 from pathlib import Path
 from typing import AsyncIterator, Callable, Iterator, List
@@ -12,10 +14,13 @@ import pytest
 from sastaotp import AsyncClient, Client
 from sastaotp.testing import Sandbox
 
-#: The root of the checkout, whose header and cases the package is compared with.
+#: The root of the checkout, which has the header and the shared cases.
 ROOT = Path(__file__).resolve().parents[3]
 
-#: What was measured, to be shown at the end.
+#: A bound for things that end at once. Only a hang reaches it, on any machine. In seconds.
+HANG = 30.0
+
+#: Measured figures, printed at the end of the run.
 FIGURES: List[str] = []
 
 
@@ -41,10 +46,26 @@ async def async_client(sastaotp_sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
         yield client
 
 
+def until(condition: Callable[[], object]) -> None:
+    """Block until a condition is true."""
+    end = time.monotonic() + HANG
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true"
+        time.sleep(0.01)
+
+
+async def until_async(condition: Callable[[], object]) -> None:
+    """Run the event loop until a condition is true."""
+    end = time.monotonic() + HANG
+    while not condition():
+        assert time.monotonic() < end, "the condition did not become true"
+        await asyncio.sleep(0.01)
+
+
 def fork(body: Callable[[], None]) -> int:
-    """Runs something in a child that ends with 0 where it succeeds."""
+    """Run a function in a forked child, which exits with 0 if the function returns."""
     with warnings.catch_warnings():
-        # Python 3.12 warns of forks beside threads: that they work is what is shown here.
+        # Python 3.12 warns about forks beside threads. The tests show that they work.
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:

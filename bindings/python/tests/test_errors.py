@@ -1,23 +1,24 @@
-"""Errors: the class and the facts of each code that the service documents, and what may never be repeated by accident."""
+"""Errors: their classes and fields, wrong arguments, and purchases of unknown outcome."""
 
 from __future__ import annotations
 
 import builtins
+import json
 import pickle
 import re
 from typing import Any, Callable, Dict, List, Tuple, Type, cast
 
 import pytest
-from server import Server
+from stub_service import StubService
 
 import sastaotp
 from sastaotp import Charge, Client, Phase, Retry, SastaotpError
-from sastaotp._errors import error_from_json
+from sastaotp._error_json import error_from_json
 from sastaotp.testing import Sandbox
 
 KEY = "stp_0123456789abcdef"
 
-#: Every code that the service documents, what a read fails with, and whether it proves that a purchase was not made.
+#: Each documented code, the class of its error, and whether it proves that nothing was bought.
 CODES = [
     ("BAD_KEY", sastaotp.AuthenticationError, True),
     ("KEY_INACTIVE", sastaotp.AuthenticationError, True),
@@ -40,12 +41,17 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize(("code", "kind", "refuses"), CODES)
-def test_a_documented_code(code: str, kind: Type[SastaotpError], refuses: bool) -> None:
-    with Server((200, code)) as server, Client(KEY, base_url=server.url, timeout=1) as client:
+@pytest.mark.parametrize(("code", "error_class", "proves_no_purchase"), CODES)
+def test_documented_code_raises_its_class(
+    code: str, error_class: Type[SastaotpError], proves_no_purchase: bool
+) -> None:
+    with (
+        StubService((200, code)) as service,
+        Client(KEY, base_url=service.url, timeout=1) as client,
+    ):
         with pytest.raises(sastaotp.ApiError) as read:
             client.get_balance()
-        assert type(read.value) is kind
+        assert type(read.value) is error_class
         assert (read.value.code, read.value.http_status, read.value.raw) == (code, 200, code)
         assert read.value.phase == Phase.SERVICE
         assert read.value.hint
@@ -55,32 +61,37 @@ def test_a_documented_code(code: str, kind: Type[SastaotpError], refuses: bool) 
 
         with pytest.raises(SastaotpError) as purchase:
             client.get_number("tg", country="22", max_price=80)
-        assert type(purchase.value) is (kind if refuses else sastaotp.OutcomeUnknownError)
-        assert purchase.value.charge == (Charge.NOT_CHARGED if refuses else Charge.UNKNOWN)
-        assert (purchase.value.code, purchase.value.http_status, purchase.value.raw) == (code, 200, code)
-        assert purchase.value.intent is not None
-        assert purchase.value.intent.service == "tg"
-        if not refuses:
-            assert purchase.value.retry == Retry.AFTER_RECONCILE
-            assert "reconcile" in purchase.value.hint
+        error = purchase.value
+        if proves_no_purchase:
+            assert type(error) is error_class
+            assert error.charge == Charge.NOT_CHARGED
+        else:
+            assert type(error) is sastaotp.OutcomeUnknownError
+            assert error.charge == Charge.UNKNOWN
+            assert error.retry == Retry.AFTER_RECONCILE
+            assert "reconcile" in error.hint
+        assert (error.code, error.http_status, error.raw) == (code, 200, code)
+        assert error.intent is not None
+        assert error.intent.service == "tg"
 
 
-def test_a_purchase_of_unknown_outcome_is_caught_by_nothing_that_repeats(client: Client) -> None:
+def test_unknown_outcome_is_no_other_class(client: Client) -> None:
     with pytest.raises(sastaotp.OutcomeUnknownError) as caught:
         client.get_number("zz_lost_reply", country="22", max_price=80)
     error = caught.value
-    assert (error.kind, error.fault, error.retry) == ("connection", "N06", Retry.AFTER_RECONCILE)
+    assert (error.kind, error.fault) == ("connection", "reply_lost")
+    assert error.retry == Retry.AFTER_RECONCILE
     assert not isinstance(error, (OSError, sastaotp.ApiError, sastaotp.ConnectionError))
     assert error.intent is not None
     assert client.reconcile(error.intent).candidates[0].service == "zz_lost_reply"
 
 
-@pytest.mark.parametrize("kind", [kind for kind in sastaotp.__all__ if kind.endswith("Error")])
-def test_the_classes_are_a_tree(kind: str) -> None:
-    assert issubclass(getattr(sastaotp, kind), SastaotpError)
+@pytest.mark.parametrize("name", [name for name in sastaotp.__all__ if name.endswith("Error")])
+def test_every_error_is_a_sastaotp_error(name: str) -> None:
+    assert issubclass(getattr(sastaotp, name), SastaotpError)
 
 
-def test_timeouts_and_connections_are_those_of_the_language_too() -> None:
+def test_errors_extend_the_matching_builtin_classes() -> None:
     assert issubclass(sastaotp.Timeout, builtins.TimeoutError)
     assert issubclass(sastaotp.WaitTimeout, builtins.TimeoutError)
     assert issubclass(sastaotp.ConnectionError, builtins.ConnectionError)
@@ -88,39 +99,48 @@ def test_timeouts_and_connections_are_those_of_the_language_too() -> None:
     assert issubclass(sastaotp.UsageError, RuntimeError)
     with (
         Client(KEY, base_url="http://127.0.0.1:9/", timeout=1) as client,
-        pytest.raises(builtins.ConnectionError) as no,
+        pytest.raises(builtins.ConnectionError) as caught,
     ):
         client.get_balance()
-    assert type(no.value) is sastaotp.ConnectionError
-    assert no.value.phase == Phase.CONNECT
+    assert type(caught.value) is sastaotp.ConnectionError
+    assert caught.value.phase == Phase.CONNECT
 
 
-def facts(**more: Any) -> bytes:
-    import msgspec
+def error_json(**fields: Any) -> bytes:
+    """Return the core's JSON of an error with these fields."""
+    defaults: Dict[str, Any] = {
+        "kind": "server",
+        "message": "m",
+        "hint": "h",
+        "phase": "service",
+        "charge": "not_charged",
+        "retry": "after",
+        "retry_after_ms": 1500,
+    }
+    return json.dumps({**defaults, **fields}).encode()
 
-    plain: Dict[str, Any] = {"kind": "server", "message": "m", "hint": "h", "phase": "service", "charge": "not_charged"}
-    return msgspec.json.encode({**plain, "retry": "after", "retry_after_ms": 1500, **more})
 
-
-def test_kinds_and_words_of_a_later_version_are_kept() -> None:
-    error = error_from_json(facts(kind="moonlight", phase="dreaming", retry="tomorrow", new=1))
+def test_unknown_kinds_and_values_are_kept() -> None:
+    error = error_from_json(error_json(kind="new_kind", phase="new_phase", retry="later", new=1))
     assert type(error) is SastaotpError
-    assert (error.kind, error.phase, str(error.phase), error.retry) == ("moonlight", "dreaming", "dreaming", "tomorrow")
-    assert type(error_from_json(facts(kind="moonlight", charge="unknown"))) is sastaotp.OutcomeUnknownError
+    assert (error.kind, error.retry) == ("new_kind", "later")
+    assert (error.phase, str(error.phase)) == ("new_phase", "new_phase")
+    unknown = error_from_json(error_json(kind="new_kind", charge="unknown"))
+    assert type(unknown) is sastaotp.OutcomeUnknownError
 
 
-def test_an_error_goes_to_another_process_whole() -> None:
+def test_pickled_error_keeps_its_fields() -> None:
     for kind in ("server", "timeout", "connection", "config"):
-        error = error_from_json(facts(kind=kind, code="X"))
+        error = error_from_json(error_json(kind=kind, code="X"))
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "expected"),
     [
         ({"base_url": "http://example.com/"}, "https"),
-        ({"base_url": "no\0url"}, "base_url holds a NUL"),
+        ({"base_url": "no\0url"}, "base_url contains NUL"),
         ({"max_connections": 0}, "connections"),
         ({"max_connections": 513}, "512"),
         ({"max_connections": 2**32}, "max_connections is 4294967296"),
@@ -129,50 +149,56 @@ def test_an_error_goes_to_another_process_whole() -> None:
         ({"budget": 18.5}, "floats are not exact"),
         ({"timeout": float("nan")}, "timeout is nan"),
         ({"timeout": -1}, "timeout is -1"),
-        ({"key_in": 7}, "7"),
+        ({"api_key_location": 7}, "7"),
         ({"ca_pem": "none"}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
     ],
 )
-def test_a_setting_that_is_wrong_is_named(settings: Dict[str, Any], says: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=says):
+def test_error_names_the_wrong_setting(settings: Dict[str, Any], expected: str) -> None:
+    with pytest.raises((ValueError, TypeError), match=expected):
         Client(KEY, **settings)
 
 
 @pytest.mark.parametrize("key", ["", "a b", "a\nb", "k\u00e9y", "\0", "\ud800", 7])
-def test_a_key_that_is_none_is_refused_and_not_shown(key: Any) -> None:
+def test_invalid_key_is_refused_and_not_shown(key: Any) -> None:
     with pytest.raises((ValueError, TypeError)) as caught:
         Client(key)
     assert len(str(key)) < 2 or str(key) not in str(caught.value)
 
 
 @pytest.mark.parametrize("price", [20.0, True, None, "20,5", "NaN", "x"])
-def test_a_price_that_is_none_buys_nothing(client: Client, price: Any) -> None:
+def test_invalid_price_buys_nothing(client: Client, price: Any) -> None:
     with pytest.raises((ValueError, TypeError)):
         client.get_number("tg", country="22", max_price=price)
     assert len(client.get_orders()) == 0
 
 
-#: Calls with an argument that is none, and what the error names.
+NAN: Any = float("nan")
+INFINITY: Any = float("inf")
+LATER: Any = "later"
+
+#: A part of the error message, and a call with a wrong argument that causes it.
 ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
-    # What JSON has no text for would be null, and the service would choose.
-    ("country is nan", lambda client: client.get_number("tg", country=cast(str, float("nan")), max_price=80)),
-    # Not the service tg1, and not "dGcx", which is how JSON has its bytes.
-    ("service is b'tg1'", lambda client: client.get_number(cast(str, b"tg1"), country="22", max_price=80)),
-    ("service cannot be written", lambda client: client.get_number("\ud800", country="22", max_price=80)),
+    # JSON would encode NaN as null, and the service would choose the country.
+    ("country is nan", lambda client: client.get_number("tg", country=NAN, max_price=80)),
+    # JSON would encode the bytes as base64, "dGcx".
+    ("service is b'tg1'", lambda client: client.get_number(cast(str, b"tg1"), max_price=80)),
+    ("service has no UTF-8 form", lambda client: client.get_number("\ud800", max_price=80)),
     ("`service` is missing", lambda client: client.get_number(cast(str, None), max_price=80)),
-    ("operator is inf", lambda client: client.intend("tg", operator=cast(str, float("inf")), max_price=80)),
+    ("operator is inf", lambda client: client.intend("tg", operator=INFINITY, max_price=80)),
     ("country` is 22", lambda client: client.get_prices("tg", cast(str, 22))),
-    ("id is b'1'", lambda client: client.activation(cast(str, b"1")).poll()),
+    ("id is b'1'", lambda client: client.activation(cast(str, b"1")).get_status()),
     ("max_price is 1.5", lambda client: client.get_number("tg", max_price=cast(int, 1.5))),
-    ("max_price cannot be written", lambda client: client.get_number("tg", max_price="\ud800")),
-    ("multi_sms is nan", lambda client: client.intend("tg", multi_sms=cast(bool, float("nan")), max_price=80)),
-    ("limit is inf", lambda client: client.get_orders(limit=cast(int, float("inf")))),
+    ("max_price has no UTF-8 form", lambda client: client.get_number("tg", max_price="\ud800")),
+    ("multi_sms is nan", lambda client: client.intend("tg", multi_sms=NAN, max_price=80)),
+    ("limit is inf", lambda client: client.get_orders(limit=INFINITY)),
     ("page is 1000", lambda client: client.get_orders(page=10**30)),
     ("status is 'x'", lambda client: client.set_status("1", cast(int, "x"))),
     ("timeout is -1", lambda client: client.activation("1").wait_for_code(-1)),
     ("timeout is nan", lambda client: client.activation("1").wait_for_code(float("nan"))),
-    ("interval is inf", lambda client: client.activation("1").wait_for_code(interval=float("inf"))),
+    ("interval is inf", lambda client: client.activation("1").wait_for_code(interval=INFINITY)),
+    ("on_too_early is 'later'", lambda client: client.activation("1").settle(on_too_early=LATER)),
+    ("on_too_early is 'later'", lambda client: client.lease("tg", on_too_early=LATER)),
     ("intent is None", lambda client: client.buy(cast(sastaotp.Intent, None))),
     ("intent is 'x'", lambda client: client.reconcile(cast(sastaotp.Intent, "x"))),
     ("saved intent", lambda client: sastaotp.Intent.from_json("x")),
@@ -180,16 +206,19 @@ ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("says", "call"), ARGUMENTS)
-def test_an_argument_that_is_wrong_is_named_and_nothing_is_sent(says: str, call: Callable[[Client], object]) -> None:
-    with Server((200, "ACCESS_NUMBER:1:919876543210")) as server, Client(KEY, base_url=server.url) as client:
-        with pytest.raises(sastaotp.ConfigError, match=re.escape(says)) as caught:
+@pytest.mark.parametrize(("expected", "call"), ARGUMENTS)
+def test_wrong_argument_is_named_and_not_sent(
+    expected: str, call: Callable[[Client], object]
+) -> None:
+    stub = StubService((200, "ACCESS_NUMBER:1:919876543210"))
+    with stub as service, Client(KEY, base_url=service.url) as client:
+        with pytest.raises(sastaotp.ConfigError, match=re.escape(expected)) as caught:
             call(client)
-        assert server.seen == []
+        assert service.requests == []
         assert (caught.value.kind, caught.value.charge) == ("config", Charge.NOT_CHARGED)
 
 
-def test_a_client_that_is_closed_says_so(sastaotp_sandbox: Sandbox) -> None:
+def test_closed_client_raises_usage_error(sastaotp_sandbox: Sandbox) -> None:
     client = sastaotp_sandbox.client()
     client.close()
     client.close()
@@ -197,7 +226,7 @@ def test_a_client_that_is_closed_says_so(sastaotp_sandbox: Sandbox) -> None:
         client.get_balance()
 
 
-def test_without_a_key_the_error_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_key_error_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SASTAOTP_API_KEY", raising=False)
     with pytest.raises(sastaotp.ConfigError, match="SASTAOTP_API_KEY"):
         Client()

@@ -1,4 +1,4 @@
-"""Leases: what they settle, what they keep, and what becomes of those that cannot be settled."""
+"""Leases: settling, keeping, and leases that cannot be settled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import time
 from typing import List
 
 import pytest
-from conftest import fork
+from conftest import HANG, fork
 
 import sastaotp
-from sastaotp import AsyncClient, Client, Settled
+from sastaotp import AsyncClient, Client, SettlementState
 from sastaotp.testing import Sandbox
 
+#: Every setStatus answers with a server error.
+SET_STATUS_FAILS = {"match": {"action": "setStatus"}, "fault": "H07", "times": 0}
 
-def test_a_lease_with_a_code_is_completed(sastaotp_sandbox: Sandbox) -> None:
+
+def warnings(caplog: pytest.LogCaptureFixture) -> str:
+    records = [record for record in caplog.records if record.levelno == logging.WARNING]
+    return "\n".join(record.getMessage() for record in records)
+
+
+def test_lease_with_a_code_is_completed(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     with sastaotp_sandbox.client(key) as client:
         lease = client.lease("zz_ok", country="22", max_price=80)
@@ -24,61 +32,65 @@ def test_a_lease_with_a_code_is_completed(sastaotp_sandbox: Sandbox) -> None:
             assert number.phone_number
             assert number.wait_for_code(timeout=30).code
         assert lease.settlement is not None
-        assert lease.settlement.state == Settled.COMPLETED
+        assert lease.settlement.state == SettlementState.COMPLETED
         sastaotp_sandbox.control("assert", {"charges": 1, "refunds": 0}, api_key=key)
 
 
-def test_a_lease_without_a_code_is_refunded_and_the_error_of_its_block_stays(sastaotp_sandbox: Sandbox) -> None:
+def test_lease_without_a_code_is_refunded(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     with sastaotp_sandbox.client(key) as client:
         lease = client.lease("zz_never", country="22", max_price=80)
         with pytest.raises(sastaotp.WaitTimeout), lease as number:
             number.wait_for_code(timeout=0.5)
         assert lease.settlement is not None
-        assert lease.settlement.state == Settled.CANCELLED
+        assert lease.settlement.state == SettlementState.CANCELLED
         sastaotp_sandbox.control("assert", {"charges": 1, "refunds": 1}, api_key=key)
 
 
-def test_a_lease_that_is_kept_leaves_the_order_as_it_is(client: Client) -> None:
+def test_kept_lease_leaves_the_order_open(client: Client) -> None:
     lease = client.lease("zz_never", country="22", max_price=80)
     with lease as number:
         lease.keep()
-    assert number.poll().status == sastaotp.StatusKind.WAITING
+    assert number.get_status().kind == sastaotp.StatusKind.WAITING
     assert client.unclaimed() == ()
 
 
-def test_a_lease_that_nobody_enters_buys_nothing(client: Client) -> None:
+def test_lease_buys_nothing_before_it_is_entered(client: Client) -> None:
     client.lease("zz_never", country="22", max_price=80)
     assert len(client.get_orders()) == 0
 
 
-def test_a_lease_that_cannot_be_settled_raises_and_is_listed(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    lease = client.lease("zz_early_cancel", country="22", max_price=80, wait_out=False)
+def test_unsettled_lease_raises_and_is_listed(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    lease = client.lease("zz_early_cancel", country="22", max_price=80, on_too_early="fail")
     with pytest.raises(sastaotp.TooEarlyError) as caught, lease as number:
         pass
     assert caught.value.retry_after is not None
     (listed,) = client.unclaimed()
     assert listed.purchase is not None
     assert listed.purchase.activation_id == number.id
-    assert any(record.levelno == logging.WARNING and number.id in record.getMessage() for record in caplog.records)
+    assert number.id in warnings(caplog)
 
 
-def test_what_a_block_raised_is_not_hidden_by_what_settling_fails_with(client: Client) -> None:
-    lease = client.lease("zz_early_cancel", country="22", max_price=80, wait_out=False)
+def test_settling_failure_does_not_hide_the_blocks_error(client: Client) -> None:
+    lease = client.lease("zz_early_cancel", country="22", max_price=80, on_too_early="fail")
     with pytest.raises(ZeroDivisionError), lease:
         raise ZeroDivisionError
     assert len(client.unclaimed()) == 1
 
 
-def test_an_interrupted_lease_does_not_wait_the_early_period_out(client: Client) -> None:
+def test_interrupted_lease_does_not_wait_to_cancel(client: Client) -> None:
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), client.lease("zz_early_cancel", country="22", max_price=80):
+    lease = client.lease("zz_early_cancel", country="22", max_price=80)
+    with pytest.raises(KeyboardInterrupt), lease:
         raise KeyboardInterrupt
-    assert time.monotonic() - started < 2
+    # The service would demand 120 seconds.
+    assert time.monotonic() - started < HANG
     assert len(client.unclaimed()) == 1
 
 
-async def test_a_lease_of_a_cancelled_task_is_settled(sastaotp_sandbox: Sandbox) -> None:
+async def test_lease_of_a_cancelled_task_is_settled(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
 
     async def use(client: AsyncClient) -> None:
@@ -95,45 +107,43 @@ async def test_a_lease_of_a_cancelled_task_is_settled(sastaotp_sandbox: Sandbox)
         assert await client.unclaimed() == ()
 
 
-def warnings(caplog: pytest.LogCaptureFixture) -> str:
-    return "\n".join(record.getMessage() for record in caplog.records if record.levelno == logging.WARNING)
-
-
-def test_a_code_that_comes_as_the_order_is_cancelled_is_in_the_settlement(
+def test_code_during_cancellation_is_in_the_settlement(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease = client.lease("zz_cancel_race", country="22", max_price=80)
     with pytest.raises(sastaotp.WaitTimeout), lease as number:
         number.wait_for_code(timeout=0.5)
     assert lease.settlement is not None
-    assert lease.settlement.state == Settled.COMPLETED
+    assert lease.settlement.state == SettlementState.COMPLETED
     assert lease.settlement.code is not None
     assert number.code == lease.settlement.code
-    assert "a code came" in warnings(caplog)
+    assert "a code arrived" in warnings(caplog)
     assert number.id in warnings(caplog)
     assert lease.settlement.code.code not in warnings(caplog)
 
 
-def test_a_code_is_not_lost_to_an_order_that_cannot_be_completed(
+def test_code_survives_a_failed_completion(
     sastaotp_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = sastaotp_sandbox.key()
-    sastaotp_sandbox.control("faults", {"match": {"action": "setStatus"}, "fault": "H07", "times": 0}, api_key=key)
+    sastaotp_sandbox.control("faults", SET_STATUS_FAILS, api_key=key)
 
-    def code_of(client: Client) -> str:
+    def receive_code(client: Client) -> str:
         with client.lease("zz_ok", country="22", max_price=80) as number:
             return number.wait_for_code(timeout=30).code
 
     with sastaotp_sandbox.client(key, timeout=2) as client:
-        assert len(code_of(client)) == 6
+        assert len(receive_code(client)) == 6
         (listed,) = client.unclaimed()
         assert listed.purchase is not None
         assert listed.purchase.activation_id in warnings(caplog)
 
 
-async def test_a_code_is_not_lost_to_an_order_that_cannot_be_completed_with_asyncio(sastaotp_sandbox: Sandbox) -> None:
+async def test_code_survives_a_failed_completion_with_asyncio(
+    sastaotp_sandbox: Sandbox,
+) -> None:
     key = sastaotp_sandbox.key()
-    sastaotp_sandbox.control("faults", {"match": {"action": "setStatus"}, "fault": "H07", "times": 0}, api_key=key)
+    sastaotp_sandbox.control("faults", SET_STATUS_FAILS, api_key=key)
     async with sastaotp_sandbox.async_client(key, timeout=2) as client:
         async with client.lease("zz_ok", country="22", max_price=80) as number:
             code = (await number.wait_for_code(timeout=30)).code
@@ -142,7 +152,7 @@ async def test_a_code_is_not_lost_to_an_order_that_cannot_be_completed_with_asyn
         assert len(await client.unclaimed()) == 1
 
 
-def test_a_lease_is_entered_once(sastaotp_sandbox: Sandbox) -> None:
+def test_lease_is_entered_once(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     with sastaotp_sandbox.client(key) as client:
         lease = client.lease("zz_never", country="22", max_price=80)
@@ -151,7 +161,7 @@ def test_a_lease_is_entered_once(sastaotp_sandbox: Sandbox) -> None:
         sastaotp_sandbox.control("assert", {"charges": 1, "refunds": 1}, api_key=key)
 
 
-def test_a_lease_outlives_its_client(sastaotp_sandbox: Sandbox) -> None:
+def test_lease_is_settled_after_its_client_closed(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     client = sastaotp_sandbox.client(key)
     with client.lease("zz_never", country="22", max_price=80):
@@ -159,7 +169,7 @@ def test_a_lease_outlives_its_client(sastaotp_sandbox: Sandbox) -> None:
     sastaotp_sandbox.control("assert", {"charges": 1, "refunds": 1}, api_key=key)
 
 
-async def test_a_task_that_fails_leaves_the_leases_of_others_to_be_refunded(
+async def test_failing_task_does_not_lose_other_refunds(
     sastaotp_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = sastaotp_sandbox.key()
@@ -174,7 +184,7 @@ async def test_a_task_that_fails_leaves_the_leases_of_others_to_be_refunded(
         raise ZeroDivisionError
 
     async def use_all() -> None:
-        # It ends with the first task that fails, and closes the client under the others.
+        # The first failure ends this block and closes the client while the others still run.
         async with sastaotp_sandbox.async_client(key) as client:
             tasks.extend(asyncio.create_task(use(client)) for _ in range(3))
             await asyncio.gather(*tasks, fail())
@@ -187,7 +197,7 @@ async def test_a_task_that_fails_leaves_the_leases_of_others_to_be_refunded(
     assert warnings(caplog) == ""
 
 
-async def test_a_lease_that_is_cancelled_twice_says_why_it_was_not_settled(
+async def test_lease_cancelled_while_settling_logs_why(
     sastaotp_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def use(client: AsyncClient) -> None:
@@ -196,20 +206,21 @@ async def test_a_lease_that_is_cancelled_twice_says_why_it_was_not_settled(
 
     async with sastaotp_sandbox.async_client() as client:
         task = asyncio.create_task(use(client))
-        # It waits the early period out.
+        # The lease waits until the order may be cancelled.
         await asyncio.sleep(0.5)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert "could not be settled: CancelledError" in warnings(caplog)
+        assert "settling its lease failed: CancelledError" in warnings(caplog)
         assert len(await client.unclaimed()) == 1
 
 
-def test_a_forked_child_leaves_the_order_of_its_parent_alone(sastaotp_sandbox: Sandbox) -> None:
+def test_forked_child_does_not_settle_the_order(sastaotp_sandbox: Sandbox) -> None:
     key = sastaotp_sandbox.key()
     with sastaotp_sandbox.client(key) as client:
         lease = client.lease("zz_never", country="22", max_price=80)
         with lease as number:
-            assert os.waitstatus_to_exitcode(os.waitpid(fork(lambda: lease.__exit__(None, None, None)), 0)[1]) == 0
-            assert number.poll().status == sastaotp.StatusKind.WAITING
+            child = fork(lambda: lease.__exit__(None, None, None))
+            assert os.waitpid(child, 0)[1] == 0
+            assert number.get_status().kind == sastaotp.StatusKind.WAITING
         sastaotp_sandbox.control("assert", {"charges": 1, "refunds": 1}, api_key=key)

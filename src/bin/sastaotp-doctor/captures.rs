@@ -1,5 +1,6 @@
-//! The captures: the replies as they came, without what is private and cut to a sample, in the form of the library's collection of
-//! replies: one JSON object a line, with `action`, `http_status`, `body`, `origin` and `note`.
+//! Captures: the replies of a run, redacted and cut to a sample, in the format of the library's
+//! collection of replies. Each line is a JSON object with `action`, `http_status`, `body`, `origin`
+//! and `note`.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -8,17 +9,18 @@ use std::path::Path;
 use sastaotp::transport::Reply;
 use serde::Serialize;
 
-use crate::ask::{Format, Got, Key};
-use crate::json::Json;
-use crate::judge::json_of;
+use crate::findings::json_of;
+use crate::lossless_json::Json;
+use crate::query::{Answer, Format, Key};
 use crate::redact::{About, Redactor};
 
 /// How many members of a long list or map are kept.
 const KEPT: usize = 3;
-/// How many make it long.
+/// A map is long if it has more members than this.
 const LONG: usize = 12;
-/// Members that are kept wherever they stand: the codes that the country numbering is told by, and what stands for any country.
-const TELLING: [&str; 4] = ["22", "91", "*", "any"];
+/// Members that are always kept: the codes that reveal the country numbering, and the codes that
+/// stand for any country.
+const ALWAYS_KEPT: [&str; 4] = ["22", "91", "*", "any"];
 /// How much of a body that is not JSON is kept, in characters.
 const TEXT: usize = 1_000;
 
@@ -32,19 +34,20 @@ pub(crate) struct Capture {
     pub(crate) note: String,
 }
 
-/// The capture of a reply; none where none came.
+/// Creates the capture of a reply; `None` if there was no reply.
 pub(crate) fn capture(
     name: &str,
-    got: &Got,
+    answer: &Answer,
     origin: &str,
     redactor: &mut Redactor,
 ) -> Option<Capture> {
-    let Reply { status, framed, .. } = got.result.as_ref().ok()?;
-    let about = if got.ask.read.is_private() { About::Account } else { About::Everybody };
-    let bytes = got.body().len();
+    let Reply { status, framed, .. } = answer.result.as_ref().ok()?;
+    let about = if answer.query.read.is_private() { About::Account } else { About::EveryUser };
+    let bytes = answer.body().len();
     let mut notes = vec![name.to_owned()];
-    notes.push(if got.ask.format == Format::Json { "format=json" } else { "plain" }.to_owned());
-    match got.ask.key {
+    notes
+        .push(if answer.query.format == Format::Json { "format=json" } else { "plain" }.to_owned());
+    match answer.query.key {
         Key::Bearer => notes.push("key in Authorization".to_owned()),
         Key::Query => notes.push("key as api_key".to_owned()),
         Key::Wrong => notes.push("wrong key".to_owned()),
@@ -54,16 +57,16 @@ pub(crate) fn capture(
     if !framed {
         notes.push("not framed".to_owned());
     }
-    let text = got.body();
+    let text = answer.body();
     let body = if let Some((before, json)) =
-        split_json(&text).or_else(|| Some((String::new(), json_of(got)?)))
+        split_json(&text).or_else(|| Some((String::new(), json_of(answer)?)))
     {
         let mut cuts = Vec::new();
         let json = redactor.json(&sampled(json, "the reply", &mut cuts), about);
         if !cuts.is_empty() {
             notes.push(format!("a sample of {bytes} bytes: {}", cuts.join(", ")));
         }
-        format!("{}{json}", redactor.plain(&before, About::Everybody))
+        format!("{}{json}", redactor.plain(&before, About::EveryUser))
     } else {
         let beginning: String = text.chars().take(TEXT).collect();
         if beginning.len() < text.len() {
@@ -72,33 +75,33 @@ pub(crate) fn capture(
         redactor.plain(&beginning, about)
     };
     Some(Capture {
-        action: got.ask.read.action().to_owned(),
+        action: answer.query.read.action().to_owned(),
         http_status: *status,
-        // A key inside of a longer word, or split by an escape, would be seen here.
+        // This removes a key inside a longer word or behind an escape, which the steps above miss.
         body: redactor.text(&body),
         origin: origin.to_owned(),
         note: redactor.text(&notes.join("; ")),
     })
 }
 
-/// A body that is JSON, also behind something else such as a PHP warning: what stands before it, and the JSON.
+/// Splits a body into JSON and the text before it, such as a PHP warning.
 fn split_json(text: &str) -> Option<(String, Json)> {
     text.match_indices(['{', '[']).take(8).find_map(|(start, _)| {
         let json = Json::parse(text[start..].trim_end())?;
         let before = &text[..start];
-        // Words before it may be part of a message.
+        // Words in front of the JSON may be part of a message.
         (before.trim().is_empty() || before.contains('<') || before == "\u{feff}")
             .then(|| (before.to_owned(), json))
     })
 }
 
-/// A value with the long lists and maps in it cut.
+/// Cuts the long lists and maps in a value.
 fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     let all = value.len();
-    // An object with many fields of text is one thing; with many objects it is a map of things.
+    // An object with text fields is a single record; an object of objects is a map of records.
     let is_map =
         value.fields().iter().all(|(_, value)| matches!(value, Json::Object(_) | Json::List(_)));
-    let keeps = |at: usize, name: &str| all <= LONG || at < KEPT || TELLING.contains(&name);
+    let keeps = |at: usize, name: &str| all <= LONG || at < KEPT || ALWAYS_KEPT.contains(&name);
     let mut note = |kept: usize| {
         if kept < all && cuts.len() < 4 {
             cuts.push(format!("{kept} of {all} in {name}"));
@@ -131,7 +134,7 @@ fn sampled(value: Json, name: &str, cuts: &mut Vec<String>) -> Json {
     }
 }
 
-/// Writes the captures to a file that must not be there yet.
+/// Writes the captures to a new file; fails if the file exists.
 pub(crate) fn write(path: &Path, captures: &[Capture]) -> io::Result<()> {
     let mut file = io::BufWriter::new(File::create_new(path)?);
     for capture in captures {
@@ -146,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_map_is_cut_and_says_so() {
+    fn a_long_map_is_cut_with_a_note() {
         let entries: Vec<String> =
             (10..60).map(|n| format!(r#""{n}":{{"tg":{{"cost":1.50}}}}"#)).collect();
         let json =
@@ -161,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_found_behind_a_warning_and_not_inside_of_a_message() {
+    fn json_is_found_only_behind_a_warning() {
         for (text, before) in [
             (r#"{"a":1}"#, Some("")),
             ("<b>Warning</b>: x\n[1]", Some("<b>Warning</b>: x\n")),

@@ -1,19 +1,21 @@
-//! The program `sastaotp-doctor`: what the service at hand does where its documentation says nothing, or too much.
+//! The program `sastaotp-doctor`: compares a service with its documentation and finds out what the
+//! documentation leaves open.
 //!
-//! `probes` is the table of questions, `ask` sends them, `judge` compares the replies with what is said, `survey` puts one after
-//! the other. `redact` decides what may be shown, `captures` writes the replies to a file, `table` shows the findings. `life`
-//! buys a number, where that was allowed, with the library's own client.
+//! `questions` is the table of questions, `query` sends requests, `findings` evaluates the replies,
+//! and `survey` runs all questions in order. `redact` hides private data, `captures` writes the
+//! replies to a file, and `report_table` prints the findings. If a purchase is allowed,
+//! `trial_purchase` buys a number with the library's own client.
 
-mod ask;
-mod captures;
-mod json;
-mod judge;
-mod life;
-mod options;
-mod probes;
-mod redact;
-mod survey;
-mod table;
+mod captures; // Writes the redacted replies to a file.
+mod findings; // Evaluates replies.
+mod lossless_json; // JSON with its order of fields and its text of numbers.
+mod options; // Arguments and environment.
+mod query; // Sends requests.
+mod questions; // The table of questions.
+mod redact; // Hides private data.
+mod report_table; // Prints the findings.
+mod survey; // Runs all questions in order.
+mod trial_purchase; // Buys a number and cancels it.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -26,29 +28,30 @@ use std::time::{Duration, SystemTime};
 use sastaotp::CancelToken;
 use serde_json::json;
 
-use ask::{Asker, Bounds, Stop};
 use captures::{Capture, capture};
-use judge::{Finding, Verdict};
-use life::{Diary, End};
-use options::{Charges, Options, Wish};
-use probes::Probe;
+use findings::{Finding, Verdict};
+use options::{Action, Options, PurchaseOptions};
+use query::{Limits, Sender, StopReason};
+use questions::Question;
 use redact::Redactor;
 use survey::{findings, survey};
+use trial_purchase::{Transcript, TrialResult};
 
-/// How long the questions may take in all, and how many requests they may be; a life of a number asks four more.
+/// The limits of all questions together: total time and number of requests. A trial purchase sends
+/// four more.
 const TOTAL: Duration = Duration::from_secs(300);
 const REQUESTS: u32 = 40;
 
 const WRONG_ARGUMENTS: u8 = 2;
-const ENDED: u8 = 3;
+const STOPPED: u8 = 3;
 const OPEN: u8 = 4;
 const NOT_BOUGHT: u8 = 5;
 const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let code = match options::read(std::env::args().skip(1), |name| std::env::var(name).ok()) {
-        Ok(Wish::Print(text)) => print(text).map_or(1, |()| 0),
-        Ok(Wish::Run(options)) => run(&options),
+        Ok(Action::Print(text)) => print(text).map_or(1, |()| 0),
+        Ok(Action::Run(options)) => run(&options),
         Err(sentence) => fail(WRONG_ARGUMENTS, &sentence),
     };
     ExitCode::from(code)
@@ -65,7 +68,7 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-/// A token that an interrupt triggers. The second one ends the program at once.
+/// Returns a token that an interrupt triggers. A second interrupt ends the program at once.
 fn interruptible() -> io::Result<CancelToken> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     let (cancel, interrupted) = (CancelToken::new(), Arc::new(AtomicBool::new(false)));
@@ -87,12 +90,12 @@ fn interruptible() -> io::Result<CancelToken> {
     Ok(cancel)
 }
 
-/// What is printed and written at the end.
+/// The output of a run.
 struct Report {
     host: String,
-    rows: Vec<(&'static Probe, Finding)>,
+    rows: Vec<(&'static Question, Finding)>,
     captures: Vec<Capture>,
-    life: Vec<String>,
+    purchase: Vec<String>,
     stop: Option<String>,
 }
 
@@ -100,30 +103,28 @@ fn run(options: &Options) -> u8 {
     if options.captures.exists() {
         return fail(
             WRONG_ARGUMENTS,
-            &format!("{} is there already: give another --captures", options.captures.display()),
+            &format!("{} already exists: pass another --captures", options.captures.display()),
         );
     }
-    // Found out before anything is asked or bought, not at the end.
+    // Checked before the first request, so that the run does not fail at the end.
     let folder = options.captures.parent().filter(|folder| !folder.as_os_str().is_empty());
     if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
         return fail(
             WRONG_ARGUMENTS,
-            &format!(
-                "{} is no folder that captures could be written to: give another --captures",
-                folder.display()
-            ),
+            &format!("{} is not an existing folder: pass another --captures", folder.display()),
         );
     }
     if options.purchase.as_ref().is_some_and(|purchase| !purchase.yes) && !io::stdin().is_terminal()
     {
         return fail(
             WRONG_ARGUMENTS,
-            "nobody is there to be asked before the purchase: give --yes",
+            "the purchase cannot be confirmed without a terminal: pass --yes",
         );
     }
-    let bounds = Bounds { pause: options.pause, total: TOTAL, requests: REQUESTS };
-    let mut asker = match Asker::new(&options.base_url, &options.key, &options.user_agent, bounds) {
-        Ok(asker) => asker,
+    let limits = Limits { pause: options.pause, total: TOTAL, requests: REQUESTS };
+    let mut sender = match Sender::new(&options.base_url, &options.key, &options.user_agent, limits)
+    {
+        Ok(sender) => sender,
         Err(sentence) => return fail(WRONG_ARGUMENTS, &sentence),
     };
     let cancel = match interruptible() {
@@ -132,7 +133,7 @@ fn run(options: &Options) -> u8 {
     };
 
     let shows_progress = io::stderr().is_terminal();
-    let mut survey = survey(&mut asker, &cancel, |at, of| {
+    let mut survey = survey(&mut sender, &cancel, |at, of| {
         if shows_progress {
             eprint!("\rasking {at} of {of} ");
         }
@@ -148,26 +149,26 @@ fn run(options: &Options) -> u8 {
         host_of(&options.base_url),
         httpdate::fmt_http_date(SystemTime::now())
     );
-    // First, so that what they hide is hidden in the table too.
+    // The captures come first, because values that they hide must be hidden in the table too.
     let mut captured: Vec<Capture> = survey
         .replies
         .iter()
-        .filter_map(|(name, got)| capture(name, got, &origin, &mut redactor))
+        .filter_map(|(name, answer)| capture(name, answer, &origin, &mut redactor))
         .collect();
     let mut rows = findings(&survey);
     for (_, finding) in &mut rows {
         finding.observed = redactor.line(&finding.observed);
     }
-    let stop = survey.stop.as_ref().map(|stop| redactor.line(&words(stop)));
+    let stop = survey.stop.as_ref().map(|stop| redactor.line(&stop_message(stop)));
     let mut report = Report {
         host: host_of(&options.base_url),
         rows,
         captures: Vec::new(),
-        life: Vec::new(),
+        purchase: Vec::new(),
         stop,
     };
     if !options.json {
-        let _ = print(&head(&report));
+        let _ = print(&table_and_stop(&report));
     }
 
     let surveyed = survey.replies.len();
@@ -178,26 +179,28 @@ fn run(options: &Options) -> u8 {
                     let _ = print(&format!("{line}\n"));
                 }
             };
-            let mut diary = Diary::new(&mut redactor, &mut show);
-            let end = buy(options, charges, &mut asker, &cancel, &mut survey.replies, &mut diary);
-            report.life = diary.lines;
+            let mut transcript = Transcript::new(&mut redactor, &mut show);
+            let end =
+                buy(options, charges, &mut sender, &cancel, &mut survey.replies, &mut transcript);
+            report.purchase = transcript.lines;
             end
         }
-        Some(_) => End::NotBought,
-        None => End::SettlementState,
+        Some(_) => TrialResult::NotBought,
+        None => TrialResult::Settled,
     };
     let later = survey.replies[surveyed..].iter();
-    captured.extend(later.filter_map(|(name, got)| capture(name, got, &origin, &mut redactor)));
+    captured
+        .extend(later.filter_map(|(name, answer)| capture(name, answer, &origin, &mut redactor)));
     report.captures = captured;
     finish(options, &report, end, survey.stop.as_ref(), cancel.is_cancelled())
 }
 
-/// Writes the captures, prints the end of the report, and says how the run went.
+/// Writes the captures, prints the end of the report, and returns the exit code.
 fn finish(
     options: &Options,
     report: &Report,
-    end: End,
-    stop: Option<&Stop>,
+    end: TrialResult,
+    stop: Option<&StopReason>,
     interrupted: bool,
 ) -> u8 {
     let path = options.captures.display();
@@ -207,10 +210,10 @@ fn finish(
         captures::write(&options.captures, &report.captures)
     };
     if options.json {
-        let _ = print(&format!("{}\n", document(report, &path.to_string())));
+        let _ = print(&format!("{}\n", json_report(report, &path.to_string())));
     } else if written.is_ok() && !report.captures.is_empty() {
         let _ = print(&format!(
-            "\n{} replies are in {path}, without what is private: look at it before you send it\n",
+            "\n{} redacted replies are in {path}: read the file before you send it\n",
             report.captures.len()
         ));
     }
@@ -221,54 +224,60 @@ fn finish(
         !matches!(finding.verdict, Verdict::Unanswered | Verdict::Unreadable)
     };
     match (end, stop) {
-        (End::Open, _) => OPEN,
+        (TrialResult::Open, _) => OPEN,
         _ if interrupted => INTERRUPTED,
-        (_, Some(Stop::TooMany | Stop::Blocked | Stop::Refused(_))) => ENDED,
-        (End::NotBought, _) => NOT_BOUGHT,
+        (_, Some(StopReason::TooMany | StopReason::Blocked | StopReason::Refused(_))) => STOPPED,
+        (TrialResult::NotBought, _) => NOT_BOUGHT,
         (_, None) if written.is_ok() && report.rows.iter().all(is_answered) => 0,
         _ => 1,
     }
 }
 
-/// Buys a number and shows its life, after asking.
+/// Chooses a number, asks the user, and runs the trial purchase.
 fn buy(
     options: &Options,
-    charges: &Charges,
-    asker: &mut Asker,
+    charges: &PurchaseOptions,
+    sender: &mut Sender,
     cancel: &CancelToken,
-    replies: &mut Vec<(&'static str, ask::Got)>,
-    diary: &mut Diary<'_>,
-) -> End {
-    let Charges { most, service, country, yes } = charges;
-    let client = asker.client(&options.base_url, &options.user_agent).budget(*most).build();
+    replies: &mut Vec<(&'static str, query::Answer)>,
+    transcript: &mut Transcript<'_>,
+) -> TrialResult {
+    let PurchaseOptions { limit, service, country, yes } = charges;
+    let client = sender.client(&options.base_url, &options.user_agent).budget(*limit).build();
     let client = match client {
         Ok(client) => client,
-        Err(error) => return diary.nothing(&error.to_string()),
+        Err(error) => return transcript.not_bought(&error.to_string()),
     };
-    let purchase = match life::choose(&client, service.as_deref(), country.as_deref(), *most) {
+    let purchase = match trial_purchase::choose_cheapest(
+        &client,
+        service.as_deref(),
+        country.as_deref(),
+        *limit,
+    ) {
         Ok(purchase) => purchase,
-        Err(sentence) => return diary.nothing(&sentence),
+        Err(sentence) => return transcript.not_bought(&sentence),
     };
     if !yes && !confirmed(&purchase, &host_of(&options.base_url)) {
-        return diary.nothing("not bought, as you wish");
+        return transcript.not_bought("nothing was bought, because you did not confirm");
     }
-    life::live(&client, asker, &purchase, cancel, replies, diary)
+    trial_purchase::run(&client, sender, &purchase, cancel, replies, transcript)
 }
 
-/// Asks whoever sits there.
-fn confirmed(purchase: &life::Purchase, host: &str) -> bool {
-    let life::Purchase { service, country, price } = purchase;
+/// Asks the user to confirm the purchase.
+fn confirmed(purchase: &trial_purchase::Purchase, host: &str) -> bool {
+    let trial_purchase::Purchase { service, country, price } = purchase;
     eprint!(
-        "Buy one number of {service} in country {country} for {price} rupees at {host}, and cancel it for the refund? [y/N] "
+        "Buy one number of {service} in country {country} for {price} rupees at {host}, \
+         and cancel it for the refund? [y/N] "
     );
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// The table, and why it is short where it is.
-fn head(report: &Report) -> String {
+/// The table, and the reason if the run was stopped.
+fn table_and_stop(report: &Report) -> String {
     let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let mut text = format!("{}\n\n{}", report.host, table::table(&report.rows, colour));
+    let mut text = format!("{}\n\n{}", report.host, report_table::table(&report.rows, colour));
     if let Some(stop) = &report.stop {
         let _ = write!(text, "\n{stop}\n");
     }
@@ -277,20 +286,22 @@ fn head(report: &Report) -> String {
         .iter()
         .any(|(_, finding)| matches!(finding.verdict, Verdict::New | Verdict::Unreadable))
     {
-        text.push_str("\nWhat is new or unreadable is worth an issue: attach the captures.\n");
+        text.push_str(
+            "\nPlease report new and unreadable findings in an issue, and attach the captures.\n",
+        );
     }
     text
 }
 
 /// The report as JSON.
-fn document(report: &Report, path: &str) -> serde_json::Value {
-    let Report { host, rows, captures, life, stop } = report;
-    let questions = rows.iter().map(|(probe, finding)| {
+fn json_report(report: &Report, path: &str) -> serde_json::Value {
+    let Report { host, rows, captures, purchase, stop } = report;
+    let questions = rows.iter().map(|(question, finding)| {
         json!({
-            "name": probe.name,
-            "question": probe.question,
-            "documented": probe.documented,
-            "family": probe.family,
+            "name": question.name,
+            "question": question.text,
+            "documented": question.documented,
+            "family": question.family,
             "observed": finding.observed,
             "verdict": finding.verdict.word(),
         })
@@ -300,27 +311,33 @@ fn document(report: &Report, path: &str) -> serde_json::Value {
         "service": host,
         "questions": questions.collect::<Vec<_>>(),
         "stopped": stop,
-        "life": life,
+        "purchase": purchase,
         "captures": (!captures.is_empty()).then_some(path),
     })
 }
 
-/// Why a run ended, and what to do.
-fn words(stop: &Stop) -> String {
+/// Why the run was stopped, and what to do.
+fn stop_message(stop: &StopReason) -> String {
     match stop {
-        Stop::TooMany => {
-            "stopped: the service answered 429, too many requests; try again later, with a longer --pause-ms".to_owned()
+        StopReason::TooMany => concat!(
+            "stopped: the service answered 429, too many requests: ",
+            "try again later, with a longer --pause-ms"
+        )
+        .to_owned(),
+        StopReason::Blocked => concat!(
+            "stopped: a firewall blocked both User-Agents: ",
+            "try --user-agent, or another network"
+        )
+        .to_owned(),
+        StopReason::Refused(code) => format!("stopped: the service refused the key: {code}"),
+        StopReason::Bound => "stopped: the run reached its limit of requests or time".to_owned(),
+        StopReason::Unreachable(reason) => {
+            format!("stopped: no answer three times in a row: {reason}")
         }
-        Stop::Blocked => {
-            "stopped: a firewall let neither User-Agent through; try --user-agent, or another network".to_owned()
-        }
-        Stop::Refused(code) => format!("stopped: the service refused the key: {code}"),
-        Stop::Bound => "stopped: as many requests, or as much time, as a run may take".to_owned(),
-        Stop::Unreachable(why) => format!("stopped: no answer three times in a row: {why}"),
     }
 }
 
-/// The host of a URL; whatever else it holds is nobody's business.
+/// The host of a URL; the rest may be private.
 fn host_of(url: &str) -> String {
     let after = url.split_once("://").map_or(url, |(_, after)| after);
     after.split(['/', '?', '#']).next().unwrap_or_default().to_owned()

@@ -1,22 +1,25 @@
-//! What may leave the machine of the user: everything but the key, phone numbers, codes, texts of messages and ids.
+//! Redaction: hides the API key, phone numbers, codes, message texts and ids before anything leaves
+//! the user's machine.
 //!
-//! A value is hidden for one of three reasons: the name of its field, that it was hidden elsewhere, or how it looks. In replies
-//! about the account the first is turned round: what is not known to be harmless is hidden, so that a schema that nobody has
-//! seen shows nothing. What is hidden has a stand-in of the same shape, always the same for the same value.
+//! A value is hidden for one of three reasons: the name of its field, that it was hidden elsewhere,
+//! or its form. In replies about the account the first rule is reversed: a value is shown only if
+//! its field is known to be harmless, so an unknown schema reveals nothing. Each hidden value gets
+//! a stand-in of the same shape, and equal values get equal stand-ins.
 
 use std::collections::HashMap;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::json::Json;
+use crate::lossless_json::Json;
 
-/// What replaces the key.
+/// The replacement of the API key.
 const KEY: &str = "<the API key>";
 
-/// What a harmless field holds; anything else in it is hidden all the same.
+/// The kind of value that a harmless field may hold. Any other value in it is still hidden.
 #[derive(Clone, Copy)]
 enum Holds {
-    /// A state or a currency: `pending`, `OK`. In capitals only what is known, for a code may be a word of capitals.
+    /// A state or a currency: `pending`, `OK`. Only known words may be in capitals, because a code
+    /// may be a word in capitals.
     Word,
     /// The name or the code of a country or a service.
     Name,
@@ -24,32 +27,33 @@ enum Holds {
     Figure,
 }
 
-/// Names of fields that say nothing about a person, in lower case and without `_`.
+/// Names of harmless fields, in lower case and without `_`.
 #[rustfmt::skip]
 const HARMLESS: [(&str, Holds); 21] = [
-    ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure), ("expiresin", Holds::Figure),
-    ("limit", Holds::Figure), ("minactivationtime", Holds::Figure), ("multisms", Holds::Figure), ("page", Holds::Figure),
-    ("pages", Holds::Figure), ("perpage", Holds::Figure), ("price", Holds::Figure), ("total", Holds::Figure),
+    ("cangetanothersms", Holds::Figure), ("cost", Holds::Figure), ("count", Holds::Figure),
+    ("expiresin", Holds::Figure), ("limit", Holds::Figure), ("minactivationtime", Holds::Figure),
+    ("multisms", Holds::Figure), ("page", Holds::Figure), ("pages", Holds::Figure),
+    ("perpage", Holds::Figure), ("price", Holds::Figure), ("total", Holds::Figure),
     ("verificationtype", Holds::Figure), ("country", Holds::Name), ("countrycode", Holds::Name),
-    ("countryname", Holds::Name), ("service", Holds::Name), ("servicecode", Holds::Name), ("servicename", Holds::Name),
-    ("currency", Holds::Word), ("status", Holds::Word),
+    ("countryname", Holds::Name), ("service", Holds::Name), ("servicecode", Holds::Name),
+    ("servicename", Holds::Name), ("currency", Holds::Word), ("status", Holds::Word),
 ];
 
-/// Whose a reply is.
+/// Whose data a reply contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum About {
-    /// The catalogue, the same for everybody: only what looks private is hidden.
-    Everybody,
-    /// The account: only what is known to be harmless is shown.
+    /// The catalogue, which is the same for every user: a value is hidden only if it looks private.
+    EveryUser,
+    /// The account: a value is shown only if it is known to be harmless.
     Account,
 }
 
-/// Hides what is private, and remembers it.
+/// Hides private values and remembers them.
 pub(crate) struct Redactor {
-    /// The key as it is, and as it stands in a query.
+    /// The key, verbatim and as encoded in a query.
     key: Vec<String>,
     stand_ins: HashMap<String, String>,
-    /// How many stand-ins there are of each shape.
+    /// The number of stand-ins of each shape.
     shapes: HashMap<String, u64>,
 }
 
@@ -63,7 +67,7 @@ impl Redactor {
         }
     }
 
-    /// A JSON value with what is private hidden.
+    /// Returns a JSON value with private parts hidden.
     pub(crate) fn json(&mut self, value: &Json, about: About) -> Json {
         self.value("", value, about)
     }
@@ -87,13 +91,13 @@ impl Redactor {
         }
     }
 
-    /// A field's name. A map may be keyed by an id or a number, and those are no names.
+    /// Redacts a field's name. A map may be keyed by an id or a phone number, which must be hidden.
     fn name(&mut self, name: &str, about: About) -> String {
         if about == About::Account && !is_name(name) { self.hide(name) } else { self.text(name) }
     }
 
     fn leaf(&mut self, name: &str, text: &str, about: About) -> String {
-        if about == About::Everybody {
+        if about == About::EveryUser {
             return self.text(text);
         }
         if let Some(shown) = self.token(text) {
@@ -109,7 +113,8 @@ impl Redactor {
         if holds.is_some_and(|holds| holds.fits(text)) { self.text(text) } else { self.hide(text) }
     }
 
-    /// A word of the protocol, `STATUS_OK:482113`: what stands before the first colon is shown.
+    /// A word of the protocol, such as `STATUS_OK:482113`: only the part before the first colon is
+    /// shown.
     fn token(&mut self, text: &str) -> Option<String> {
         let (token, rest) =
             text.split_once(':').map_or((text, None), |(token, rest)| (token, Some(rest)));
@@ -117,27 +122,27 @@ impl Redactor {
         is_token(token).then(|| format!("{token}{hidden}"))
     }
 
-    /// A body that is not JSON.
+    /// Redacts a body that is not JSON.
     pub(crate) fn plain(&mut self, body: &str, about: About) -> String {
         let trimmed = body.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
         if let Some(shown) = self.token(trimmed) {
             return body.replacen(trimmed, &shown, 1);
         }
-        // A page is the same for everybody; what merely begins like one is not.
+        // A page is the same for every user, but text that only starts like a page may be private.
         let is_page = trimmed.starts_with('<') && !trimmed.contains('{');
-        if about == About::Everybody || is_page || trimmed.is_empty() {
+        if about == About::EveryUser || is_page || trimmed.is_empty() {
             self.text(body)
         } else {
             self.hide(body)
         }
     }
 
-    /// Text for a terminal, which control characters would command: [`Self::text`] without those.
+    /// Like [`Self::text`], but also without control characters, which a terminal would obey.
     pub(crate) fn line(&mut self, text: &str) -> String {
         self.text(text).replace(char::is_control, "?")
     }
 
-    /// Text for a person or a file: without the key, without what was hidden elsewhere, and without what looks private.
+    /// Hides the key, values that were hidden elsewhere, and text that looks private.
     pub(crate) fn text(&mut self, text: &str) -> String {
         let text = self.without_known(text);
         let mut shown = String::with_capacity(text.len());
@@ -161,20 +166,21 @@ impl Redactor {
         shown
     }
 
-    /// Replaces the key and what has a stand-in.
+    /// Replaces the key and every value that has a stand-in.
     fn without_known(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for key in &self.key {
             text = replaced(&text, key, KEY);
         }
-        // A wallet's amount is hidden where it stands alone: elsewhere it may be a price, and must stay the figure that it is.
-        let telling = |value: &&String| {
+        // The wallet's balance is hidden only in its own field. Elsewhere the same figure may be a
+        // price, which must stay correct.
+        let is_identifying = |value: &&String| {
             value.len() >= 12
                 || value.len() >= 4
                     && value.bytes().any(|b| b.is_ascii_digit())
                     && !is_amount(value)
         };
-        let mut known: Vec<&String> = self.stand_ins.keys().filter(telling).collect();
+        let mut known: Vec<&String> = self.stand_ins.keys().filter(is_identifying).collect();
         known.sort_unstable_by_key(|value| (std::cmp::Reverse(value.len()), *value));
         for value in known {
             text = replaced(&text, value, &self.stand_ins[value]);
@@ -182,7 +188,7 @@ impl Redactor {
         text
     }
 
-    /// The stand-in of a value.
+    /// Returns the stand-in of a value.
     pub(crate) fn hide(&mut self, value: &str) -> String {
         if let Some(known) = self.stand_ins.get(value) {
             return known.clone();
@@ -192,7 +198,7 @@ impl Redactor {
         {
             return value.to_owned();
         }
-        let shape: String = value.chars().map(blank).collect();
+        let shape: String = value.chars().map(shape_of).collect();
         let count = self.shapes.entry(shape.clone()).or_default();
         *count += 1;
         let stand_in = nth(&shape, *count);
@@ -201,25 +207,26 @@ impl Redactor {
     }
 }
 
-/// A character of a shape: digits stay digits, letters stay letters of their case.
-fn blank(c: char) -> char {
+/// The shape of a character: a digit stays a digit, a letter stays a letter of the same case.
+fn shape_of(c: char) -> char {
     match c {
         '0'..='9' => '0',
         'A'..='Z' => 'A',
         'a'..='z' => 'a',
-        // Another script, or a sign that may be one: it says as much as a letter.
+        // Characters of other scripts count as letters, because they reveal as much.
         _ if !c.is_ascii() => 'a',
         _ => c,
     }
 }
 
-/// The n-th text of a shape: a number written into its last places. Letters stay hexadecimal digits.
+/// Returns the n-th text of a shape: writes n into its last places. Letters stay hexadecimal
+/// digits.
 fn nth(shape: &str, mut n: u64) -> String {
     let mut places: Vec<char> = shape.chars().collect();
     let is_number = places.iter().all(|c| *c == '0' || !c.is_alphanumeric());
     let first = places.iter().position(|c| *c == '0');
     for (at, place) in places.iter_mut().enumerate().rev() {
-        // The first digit is for the rule below: a JSON number does not begin with 0.
+        // The first digit is set below, because a JSON number does not start with 0.
         let base: u8 = match *place {
             _ if is_number && Some(at) == first => continue,
             '0' => 10,
@@ -236,7 +243,7 @@ fn nth(shape: &str, mut n: u64) -> String {
     places.into_iter().collect()
 }
 
-/// Replaces a value where it stands by itself: in the middle of a longer word or number it is another one.
+/// Replaces a value only as a whole word: inside a longer word or number it is a different value.
 fn replaced(text: &str, value: &str, by: &str) -> String {
     let is_long = value.len() >= 16;
     let mut result = String::with_capacity(text.len());
@@ -265,29 +272,31 @@ fn is_amount(text: &str) -> bool {
     })
 }
 
-/// Whether a word has the form of the protocol's own, `STATUS_OK`. One word of capitals may be the code of a message.
+/// Whether a word has the form of the protocol's words, such as `STATUS_OK`. A single word in
+/// capitals does not count, because it may be the code of a message.
 pub(crate) fn is_token(word: &str) -> bool {
     (5..=40).contains(&word.len())
         && word.contains('_')
         && word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
 }
 
-/// Whether the name of a field is made of words, as names are: `order_id`, `expiresIn`, `ORDER_ID`. One word of capitals may be a code.
+/// Whether a field's name consists of words: `order_id`, `expiresIn`, `ORDER_ID`. A single word in
+/// capitals does not count, because it may be a code.
 pub(crate) fn is_name(name: &str) -> bool {
     let words: Vec<&str> = name.split(['_', '-']).collect();
     let is_word = |word: &&str| {
         let rest = word.trim_start_matches(|c: char| c.is_ascii_uppercase());
-        let humps = word.len() - rest.len();
+        let capitals = word.len() - rest.len();
         !word.is_empty()
             && word.bytes().all(|b| b.is_ascii_alphabetic())
-            && (rest.is_empty() || humps <= 1 && has_humps(rest))
+            && (rest.is_empty() || capitals <= 1 && is_camel_case(rest))
     };
     let is_capitals = words.len() == 1 && name.bytes().all(|b| b.is_ascii_uppercase());
     name.len() <= 40 && !is_capitals && words.iter().all(is_word)
 }
 
-/// Whether capitals stand alone, each with small letters behind it: `expiresIn`, not `LwASdrXY`.
-fn has_humps(word: &str) -> bool {
+/// Whether every capital is followed by a small letter: `expiresIn`, not `LwASdrXY`.
+fn is_camel_case(word: &str) -> bool {
     let mut before = 'x';
     let fits = word.chars().all(|c| {
         let fits = !(c.is_ascii_uppercase() && before.is_ascii_uppercase());
@@ -321,8 +330,8 @@ impl Holds {
     }
 }
 
-/// How many bytes at the beginning of a text look private: a long run of digits with what may separate them, an address of a
-/// machine or a mailbox, a key or a token. 0 where nothing does.
+/// Returns how many bytes at the start of a text look private: a long run of digits and separators,
+/// a network or e-mail address, a key or a token. Returns 0 if none do.
 fn private_length(text: &str) -> usize {
     let word = text
         .find(|c: char| !(c.is_ascii_alphanumeric() || "+_.-@".contains(c)))
@@ -349,7 +358,7 @@ fn private_length(text: &str) -> usize {
             _ => break,
         }
     }
-    // What goes on in letters is a word with digits in it.
+    // If letters follow the digits, the text is a word that contains digits.
     let goes_on = text[end..].starts_with(|c: char| c.is_ascii_alphabetic());
     if digits >= 7 && !goes_on { end } else { 0 }
 }
@@ -363,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_shows_nothing_but_what_is_known_to_be_harmless() {
+    fn account_replies_show_only_harmless_values() {
         for (json, redacted) in [
             (r#"{"order_id":1234,"price":18.50}"#, r#"{"order_id":1001,"price":18.50}"#),
             (
@@ -391,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_value_has_the_same_stand_in_and_others_have_others() {
+    fn each_value_has_a_different_stand_in() {
         let mut redactor = Redactor::new("stp_canary");
         let numbers: Vec<String> =
             (0..300).map(|n| redactor.hide(&format!("9179912{n:05}"))).collect();
@@ -399,11 +408,11 @@ mod tests {
             assert!(!numbers[at + 1..].contains(number));
             assert_eq!(*number, redactor.hide(&format!("9179912{at:05}")));
         }
-        assert_eq!(redactor.hide(&numbers[7]), numbers[7], "a stand-in stands for itself");
+        assert_eq!(redactor.hide(&numbers[7]), numbers[7], "a stand-in is not hidden again");
     }
 
     #[test]
-    fn what_was_hidden_once_is_hidden_everywhere() {
+    fn a_hidden_value_is_hidden_everywhere() {
         let mut redactor = Redactor::new("k/1");
         let stand_in = redactor.hide("482113");
         assert_eq!(
@@ -417,7 +426,7 @@ mod tests {
         assert_eq!(
             redactor.text("wallet 1000.00"),
             "wallet 1000.00",
-            "an amount is no name of anybody"
+            "an amount identifies no one"
         );
         assert_eq!(
             redactor.text("?api_key=k%2F1&x, k/1, ak/1"),
@@ -426,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_private_is_hidden_in_any_text() {
+    fn private_looking_text_is_always_hidden() {
         let mut redactor = Redactor::new("stp_canary");
         for (text, redacted) in [
             ("call +91 79912 34567 now", "call +10 00000 00001 now"),
@@ -442,11 +451,15 @@ mod tests {
         ] {
             assert_eq!(redactor.text(text), redacted);
         }
-        assert_eq!(redactor.line("\u{1b}[2J and\r"), "?[2J and?", "a terminal does nothing of it");
+        assert_eq!(
+            redactor.line("\u{1b}[2J and\r"),
+            "?[2J and?",
+            "no control characters for a terminal"
+        );
     }
 
     #[test]
-    fn plain_bodies_keep_their_word() {
+    fn plain_bodies_keep_their_first_word() {
         let mut redactor = Redactor::new("stp_canary");
         for (body, redacted) in [
             ("STATUS_OK:12:34", "STATUS_OK:10:01"),
@@ -460,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_made_of_words() {
+    fn names_consist_of_words() {
         for name in [
             "order_id",
             "expiresIn",

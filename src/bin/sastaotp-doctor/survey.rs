@@ -1,54 +1,59 @@
-//! Puts the questions one after another, and learns from each reply what the next ones are about.
+//! The survey: asks all questions in order, and takes the ids and codes for later questions from
+//! earlier replies.
 
 use sastaotp::CancelToken;
 use sastaotp::protocol::{self, OrderStatus};
 
-use crate::ask::{Agent, Asker, Got, Key, Read, Stop, Whose};
-use crate::judge::{Finding, Seen, word_of};
-use crate::probes::{PROBES, Probe};
+use crate::findings::{Answers, Finding, word_of};
+use crate::query::{Agent, Answer, Key, OrderChoice, ReadAction, Sender, StopReason};
+use crate::questions::{QUESTIONS, Question};
 
-/// After so many failures in a row nothing further is asked.
-const FAILURES: u32 = 3;
+/// The survey stops after this many consecutive failures.
+const MAX_FAILURES: u32 = 3;
 
-/// What a run brought.
+/// The replies of a survey.
 pub(crate) struct Survey {
-    pub(crate) replies: Vec<(&'static str, Got)>,
-    /// Why it ended before its end.
-    pub(crate) stop: Option<Stop>,
+    pub(crate) replies: Vec<(&'static str, Answer)>,
+    /// Why the survey stopped early.
+    pub(crate) stop: Option<StopReason>,
 }
 
-/// Puts all questions, or as many as it comes to. `progress` hears how many of how many are put.
+/// Asks all questions, unless it has to stop. Calls `progress` with the number of the current
+/// question and their total.
 pub(crate) fn survey(
-    asker: &mut Asker,
+    sender: &mut Sender,
     cancel: &CancelToken,
     mut progress: impl FnMut(usize, usize),
 ) -> Survey {
     let mut survey = Survey { replies: Vec::new(), stop: None };
     let questions: Vec<_> =
-        PROBES.iter().filter_map(|probe| Some((probe.name, probe.ask?))).collect();
+        QUESTIONS.iter().filter_map(|question| Some((question.name, question.query?))).collect();
     let mut failures = 0;
-    for (at, (name, ask)) in questions.iter().enumerate() {
+    for (at, (name, query)) in questions.iter().enumerate() {
         progress(at + 1, questions.len());
-        let is_own = matches!(ask.read, Read::Status(Whose::Own) | Read::StatusV2(Whose::Own));
-        if is_own && asker.subject.order.is_none() {
+        let is_own = matches!(
+            query.read,
+            ReadAction::Status(OrderChoice::Own) | ReadAction::StatusV2(OrderChoice::Own)
+        );
+        if is_own && sender.targets.order.is_none() {
             continue;
         }
-        let got = match asker.ask(*ask, cancel) {
-            Ok(got) => got,
+        let answer = match sender.send(*query, cancel) {
+            Ok(answer) => answer,
             Err(stop) => {
                 survey.stop = Some(stop);
                 break;
             }
         };
-        failures = if got.result.is_ok() { 0 } else { failures + 1 };
-        let message = got.result.as_ref().err().map(|error| error.message.clone());
-        survey.replies.push((name, got));
+        failures = if answer.result.is_ok() { 0 } else { failures + 1 };
+        let message = answer.result.as_ref().err().map(|error| error.message.clone());
+        survey.replies.push((name, answer));
         if cancel.is_cancelled() {
             break;
         }
         survey.stop = match message {
-            Some(message) if failures == FAILURES => Some(Stop::Unreachable(message)),
-            _ => learn(name, asker, &Seen(&survey.replies)).err(),
+            Some(message) if failures == MAX_FAILURES => Some(StopReason::Unreachable(message)),
+            _ => update_targets(name, sender, &Answers(&survey.replies)).err(),
         };
         if survey.stop.is_some() {
             break;
@@ -57,32 +62,39 @@ pub(crate) fn survey(
     survey
 }
 
-/// Learns what the later questions need.
-fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
-    let raw = |name: &str| seen.got(name).ok().and_then(Got::raw);
+/// Takes the targets of later questions from this reply.
+fn update_targets(
+    name: &str,
+    sender: &mut Sender,
+    answers: &Answers<'_>,
+) -> Result<(), StopReason> {
+    let raw = |name: &str| answers.answer(name).ok().and_then(Answer::raw);
     match name {
         "agent-other" => {
             let blocked = |name: &str| {
-                seen.got(name).is_ok_and(|got| got.fault() == Some("blocked_by_firewall"))
+                answers
+                    .answer(name)
+                    .is_ok_and(|answer| answer.fault() == Some("blocked_by_firewall"))
             };
             match (blocked("agent-library"), blocked("agent-other")) {
-                (true, true) => return Err(Stop::Blocked),
-                (true, false) => asker.admitted = Agent::Other,
+                (true, true) => return Err(StopReason::Blocked),
+                (true, false) => sender.admitted = Agent::Other,
                 _ => {}
             }
         }
         "key-query" => {
             let header =
-                if asker.admitted == Agent::Other { "agent-other" } else { "agent-library" };
+                if sender.admitted == Agent::Other { "agent-other" } else { "agent-library" };
             let ways =
                 [(header, Key::Header), ("key-query", Key::Query), ("key-bearer", Key::Bearer)];
-            let accepted = |name: &str| seen.got(name).is_ok_and(|got| got.failure().is_none());
+            let accepted =
+                |name: &str| answers.answer(name).is_ok_and(|answer| answer.failure().is_none());
             match ways.iter().find(|(name, _)| accepted(name)) {
-                Some((_, way)) => asker.accepted = *way,
-                // Where the service did not answer at all, the next question may be luckier.
+                Some((_, way)) => sender.accepted = *way,
+                // If the service did not answer at all, the next question may still succeed.
                 None => {
-                    if let Some(code) = seen.got(header).ok().and_then(Got::code) {
-                        return Err(Stop::Refused(word_of(&code).to_owned()));
+                    if let Some(code) = answers.answer(header).ok().and_then(Answer::code) {
+                        return Err(StopReason::Refused(word_of(&code).to_owned()));
                     }
                 }
             }
@@ -93,34 +105,37 @@ fn learn(name: &str, asker: &mut Asker, seen: &Seen<'_>) -> Result<(), Stop> {
             let india = protocol::find_countries(&countries, "India")
                 .first()
                 .map(|country| country.code.clone());
-            asker.subject.country =
+            sender.targets.country =
                 india.or_else(|| countries.first().map(|country| country.code.clone()));
         }
         "services" => {
             let services =
                 raw(name).and_then(|raw| protocol::parse_services(raw).ok()).unwrap_or_default();
             let telegram = services.iter().find(|service| service.code == "tg");
-            asker.subject.service =
+            sender.targets.service =
                 telegram.or(services.first()).map(|service| service.code.clone());
         }
         "orders" => {
             let page =
                 raw(name).and_then(|raw| protocol::parse_orders(raw).ok()).unwrap_or_default();
-            // One that is over, if there is one: another program may be waiting for an open one.
-            let over = page.orders.iter().find(|order| order.status != Some(OrderStatus::Pending));
-            asker.subject.order =
-                over.or(page.orders.first()).and_then(|order| order.activation_id.clone());
+            // Prefers an order that has ended, because another program may be waiting for a pending
+            // one.
+            let ended = page.orders.iter().find(|order| order.status != Some(OrderStatus::Pending));
+            sender.targets.order =
+                ended.or(page.orders.first()).and_then(|order| order.activation_id.clone());
         }
         _ => {}
     }
     Ok(())
 }
 
-/// What the replies say about each question.
-pub(crate) fn findings(survey: &Survey) -> Vec<(&'static Probe, Finding)> {
-    let seen = Seen(&survey.replies);
-    PROBES
+/// Evaluates each question.
+pub(crate) fn findings(survey: &Survey) -> Vec<(&'static Question, Finding)> {
+    let answers = Answers(&survey.replies);
+    QUESTIONS
         .iter()
-        .map(|probe| (probe, (probe.judge)(&seen, probe).unwrap_or_else(|finding| finding)))
+        .map(|question| {
+            (question, (question.evaluate)(&answers, question).unwrap_or_else(|finding| finding))
+        })
         .collect()
 }

@@ -1,57 +1,64 @@
-//! The inbox: a page at `/` that shows what happens in the sandbox, and sends SMS by hand.
+//! The inbox: a page at `/` that shows the activity of the sandbox and can send SMS.
 //!
-//! Owns its routes and who may use them. The page sees keys as numbers only, and what it changes goes through the same
-//! control calls that programs make.
+//! This module owns the page's routes and decides who may use them. The page sees keys only as
+//! numbers, and it makes changes through the same control calls as programs.
 
-mod browser;
-mod events;
-mod meanings;
-mod state;
+mod event_stream;
+mod fault_descriptions;
+mod origin_check;
+mod updates;
 
 use std::hash::{BuildHasher, RandomState};
 
 use serde_json::json;
 
-use super::control;
+use super::control_api;
 use super::fault_table::{Effect, TABLE};
-use super::reply::{Delivery, Params, Reply, Request};
+use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::Service;
 
-pub(super) use events::{MAX_PAGES, TOO_MANY, carry};
-pub(super) use state::Watch;
+pub(super) use event_stream::{MAX_PAGES, TOO_MANY_PAGES, stream_updates};
+pub(super) use updates::UpdateFeed;
 
-/// The path that the calls of the page begin with.
+/// The path prefix of the page's calls.
 const CALLS: &str = "/_inbox/";
 /// The control calls that the page may make.
 const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel", "faults"];
 
-/// The page in its parts; `page` joins them.
+/// The parts of the page; [`Inbox::page`] joins them.
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
 const SCRIPTS: [&str; 3] =
-    [include_str!("calls.js"), include_str!("list.js"), include_str!("page.js")];
+    [include_str!("code_samples.js"), include_str!("virtual_list.js"), include_str!("page.js")];
 
-/// What a page needs besides the service: secrets of this process.
+/// The page's own state, apart from the service: the secrets of this process.
 pub(super) struct Inbox {
-    /// Keyed at random by the standard library, so that nobody can guess what it makes of a number.
+    /// The standard library seeds it at random, so its hashes cannot be predicted.
     secret: RandomState,
-    /// Shows that a call was made by the page: no other page can read it.
+    /// Proves that a call was made by the page; no other page can read it.
     token: String,
-    /// How often the page was served; the styles and scripts of each have a nonce of their own.
-    served: u64,
+    /// How many times the page was served. Each time, its styles and scripts get a new nonce.
+    times_served: u64,
+}
+
+impl std::fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Without the secrets.
+        f.debug_struct("Inbox").field("times_served", &self.times_served).finish_non_exhaustive()
+    }
 }
 
 impl Inbox {
     pub(super) fn new() -> Self {
         let secret = RandomState::new();
-        let token = drawn(&secret, 0);
-        Self { secret, token, served: 0 }
+        let token = unpredictable(&secret, 0);
+        Self { secret, token, times_served: 0 }
     }
 
     fn page(&mut self) -> Reply {
-        self.served += 1;
-        let nonce = drawn(&self.secret, self.served);
-        // Data in a script element: nothing of it may end the element.
+        self.times_served += 1;
+        let nonce = unpredictable(&self.secret, self.times_served);
+        // The JSON stands in a script element, so it must not contain the end of that element.
         let faults = faults().to_string().replace('<', "\\u003c");
         let page = HTML
             .replace("{css}", CSS)
@@ -65,9 +72,9 @@ impl Inbox {
             (
                 "Content-Security-Policy",
                 format!(
-                    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-                     img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-                     require-trusted-types-for 'script'"
+                    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; \
+                     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+                     frame-ancestors 'none'; require-trusted-types-for 'script'"
                 ),
             ),
             ("Referrer-Policy", "no-referrer".into()),
@@ -77,12 +84,12 @@ impl Inbox {
     }
 }
 
-/// 128 bits that only the holder of the secret can foretell, in hex.
-fn drawn(secret: &RandomState, count: u64) -> String {
+/// Returns 128 bits in hexadecimal that cannot be predicted without the secret.
+fn unpredictable(secret: &RandomState, count: u64) -> String {
     format!("{:016x}{:016x}", secret.hash_one((count, 0)), secret.hash_one((count, 1)))
 }
 
-/// The faults that a server can carry out, with their variants and meanings.
+/// The faults that a server can cause, with their variants and descriptions.
 fn faults() -> serde_json::Value {
     let mut faults: Vec<serde_json::Value> = Vec::new();
     for row in TABLE.iter().filter(|row| !matches!(row.effect, Effect::Unreachable(_))) {
@@ -92,24 +99,32 @@ fn faults() -> serde_json::Value {
                     variants.push(row.variant.into());
                 }
             }
-            _ => faults.push(
-                json!({"id": row.id, "variants": [row.variant], "meaning": meanings::of(row.id)}),
-            ),
+            _ => faults.push(json!({
+                "id": row.id,
+                "name": row.name(),
+                "variants": [row.variant],
+                "description": fault_descriptions::of(row.id),
+            })),
         }
     }
     faults.into()
 }
 
-/// Answers what is the page's, and refuses what a browser may not ask; `None` is for the service.
-pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> Option<Reply> {
-    let inbox = service.inbox().0?;
-    if let Some(sentence) = browser::refused(request, &inbox.token) {
+/// Answers the page's requests and refuses forbidden requests of browsers. Returns `None` if the
+/// request is for the service.
+pub(super) fn handle(
+    inbox: &mut Inbox,
+    service: &mut Service,
+    request: &Request<'_>,
+    now: u64,
+) -> Option<Reply> {
+    if let Some(sentence) = origin_check::refusal(request, &inbox.token) {
         return Some(Reply::text(403, sentence));
     }
     let mut reply = match (request.path, request.method) {
         ("/", "GET" | "HEAD") => inbox.page(),
         ("/", _) => {
-            let mut reply = Reply::text(405, "The page is read with GET.\n");
+            let mut reply = Reply::text(405, "Not allowed: load the page with GET.\n");
             reply.headers.push(("Allow", "GET, HEAD".into()));
             reply
         }
@@ -124,13 +139,13 @@ pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> 
                 if has_token {
                     run(service, call, request, now)
                 } else {
-                    Reply::text(403, browser::NO_TOKEN)
+                    Reply::text(403, origin_check::NO_TOKEN)
                 }
             }
-            _ => Reply::text(404, "The inbox has no such call.\n"),
+            _ => Reply::text(404, "Not found: the inbox has no such call.\n"),
         },
     };
-    // Nobody else's page may hold any of it, nor take it for something that it is not.
+    // No other page may store this reply, and no browser may guess another content type.
     reply.headers.extend([
         ("Cache-Control", "no-store".into()),
         ("X-Content-Type-Options", "nosniff".into()),
@@ -139,14 +154,14 @@ pub(super) fn handle(service: &mut Service, request: &Request<'_>, now: u64) -> 
     Some(reply)
 }
 
-/// The namespace that a call names.
+/// The namespace number in the query of a call.
 fn namespace_of(request: &Request<'_>) -> Option<u64> {
     Params::parse(request.query).get("namespace")?.parse().ok()
 }
 
-/// Makes a control call on the namespace of a number.
+/// Makes a control call on the namespace with the number in the query.
 fn run(service: &mut Service, call: &str, request: &Request<'_>, now: u64) -> Reply {
-    let (_, namespaces, _) = service.inbox();
+    let (namespaces, _) = service.namespaces();
     let number = namespace_of(request);
     let key = namespaces
         .iter()
@@ -158,7 +173,7 @@ fn run(service: &mut Service, call: &str, request: &Request<'_>, now: u64) -> Re
             &Request { query: "", authorization: None, api_key: Some(&key), ..*request },
             now,
         ),
-        None => control::refusal(404, "the sandbox has no such namespace any longer"),
+        None => control_api::refusal(404, "the sandbox has no namespace with this number"),
     }
 }
 
@@ -167,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_is_small_and_names_no_place_outside() {
+    fn the_page_is_small_and_loads_nothing_else() {
         let page = Inbox::new().page();
         let text = String::from_utf8(page.body).unwrap();
         assert!(text.len() <= 60_000, "{} bytes", text.len());
@@ -188,18 +203,18 @@ mod tests {
     }
 
     #[test]
-    fn secrets_differ_from_process_to_process_and_nonces_from_page_to_page() {
+    fn tokens_and_nonces_are_never_the_same() {
         let (mut one, other) = (Inbox::new(), Inbox::new());
         assert!(one.token.len() == 32 && one.token != other.token);
         assert_ne!(one.page().headers[0], one.page().headers[0]);
     }
 
     #[test]
-    fn every_fault_that_a_server_has_is_explained() {
+    fn every_fault_of_the_page_has_a_description() {
         let faults = faults();
         assert!(faults.as_array().unwrap().len() > 40);
         for fault in faults.as_array().unwrap() {
-            assert_ne!(fault["meaning"], "", "{fault}");
+            assert_ne!(fault["description"], "", "{fault}");
         }
     }
 }

@@ -1,4 +1,5 @@
-// The page: keeps what the sandbox tells it, draws it once a frame, and makes the calls of its buttons.
+// The page: keeps the state that the sandbox sends, draws it once per frame, and makes control
+// calls.
 
 const $ = (id) => document.getElementById(id)
 const element = (tag, className, ...children) => {
@@ -7,85 +8,95 @@ const element = (tag, className, ...children) => {
   node.append(...children)
   return node
 }
-/** Sets a text only where it differs: the layout of what stays as it is costs nothing. */
-const put = (node, text) => {
+/** Sets a text only if it differs, because unchanged text needs no layout. */
+const setText = (node, text) => {
   if (node.textContent !== text) node.textContent = text
 }
 
-/** How much the page keeps; the sandbox itself keeps less of the log. */
-const MOST = { lines: 10_000, ended: 100, entries: 200 }
+/** The limits of the page's state. The sandbox itself keeps fewer log entries. */
+const LIMITS = { lines: 10_000, ended: 100, entries: 200 }
 const API = `${location.origin}/stubs/handler_api.php`
-const KNOWN = JSON.parse($('known').textContent)
+const FAULTS = JSON.parse($('known').textContent)
 
-// What was told.
+// State.
 
 let state
 const clear = () => {
-  state = { namespace: 0, orders: new Map(), ledger: [], lines: [], logged: 0, rules: [], wallet: null, clock: null }
+  state = {
+    namespace: 0,
+    orders: new Map(),
+    ledger: [],
+    lines: [],
+    logged: 0,
+    rules: [],
+    wallet: null,
+    clock: null
+  }
 }
 clear()
-/** What is to be drawn in the next frame. */
+/** The parts to draw in the next frame. */
 const dirty = new Set()
 const draw = (...parts) => {
   if (dirty.size === 0) requestAnimationFrame(drawAll)
   for (const part of parts) dirty.add(part)
 }
 
-function take(news) {
-  if (news.namespaces) {
-    state.names = news.namespaces
-    draw('names')
+function applyUpdate(update) {
+  if (update.namespaces) {
+    state.namespaces = update.namespaces
+    draw('namespaces')
   }
-  if (news.namespace || news.gone) {
-    const { names } = state
+  if (update.namespace || update.gone) {
+    const { namespaces } = state
     clear()
-    Object.assign(state, { names, namespace: news.namespace ?? 0 })
-    draw('names', 'orders', 'wallet', 'ledger', 'faults', 'log')
+    Object.assign(state, { namespaces, namespace: update.namespace ?? 0 })
+    draw('namespaces', 'orders', 'wallet', 'ledger', 'faults', 'log')
   }
-  for (const order of news.orders ?? []) {
+  for (const order of update.orders ?? []) {
     state.orders.set(order.at, { ...order, key: order.at })
     draw('orders')
   }
-  if (news.wallet) {
-    state.wallet = news.wallet
+  if (update.wallet) {
+    state.wallet = update.wallet
     draw('wallet')
   }
-  if (news.ledger) {
-    state.ledger = [...news.ledger.reverse(), ...state.ledger].slice(0, MOST.entries)
+  if (update.ledger) {
+    state.ledger = [...update.ledger.reverse(), ...state.ledger].slice(0, LIMITS.entries)
     draw('ledger')
   }
-  if (news.faults) {
-    state.rules = news.faults
+  if (update.faults) {
+    state.rules = update.faults
     draw('faults')
   }
-  if (news.clock) {
-    state.clock = { ...news.clock, at: performance.now() }
+  if (update.clock) {
+    state.clock = { ...update.clock, at: performance.now() }
     draw('clock')
   }
-  if (news.log) {
-    const first = news.logged - news.log.length
-    // Newest last, so that many may come at little cost.
-    news.log.forEach((line, at) => state.lines.push({ ...line, key: first + at }))
-    if (state.lines.length > MOST.lines) state.lines.splice(0, state.lines.length - MOST.lines)
-    state.logged = news.logged
+  if (update.log) {
+    const first = update.logged - update.log.length
+    // Newest last, because appending many entries is cheap.
+    update.log.forEach((line, at) => state.lines.push({ ...line, key: first + at }))
+    if (state.lines.length > LIMITS.lines) state.lines.splice(0, state.lines.length - LIMITS.lines)
+    state.logged = update.logged
     draw('log')
   }
 }
 
 /** The time in the namespace. */
-const now = () => (state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0)
-/** A clock may be set beyond what a date can be. */
+const now = () =>
+  state.clock ? state.clock.now_ms + (performance.now() - state.clock.at) * state.clock.speed : 0
+/** A clock may be set beyond the range of a date. */
 const date = (ms) => new Date(Math.min(ms, 8.64e15)).toISOString().slice(0, -5).replace('T', ' ')
 const time = (ms) => date(ms).slice(-8)
-const left = (order) => {
+const timeLeft = (order) => {
   const seconds = Math.max(0, Math.ceil((order.expires_ms - now()) / 1000))
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
 
-// Calls.
+// Control calls.
 
 async function call(name, body, done) {
-  if (!state.namespace) return say('No key was used yet: make a request first.', true)
+  if (!state.namespace) return showMessage('No key has been used yet: send a request first.', true)
   try {
     const reply = await fetch(`/_inbox/${name}?namespace=${state.namespace}`, {
       method: 'POST',
@@ -94,48 +105,48 @@ async function call(name, body, done) {
     })
     const answer = await reply.text()
     if (!reply.ok) throw new Error(answer.startsWith('{') ? JSON.parse(answer).error : answer)
-    say(done, false)
+    showMessage(done, false)
   } catch (error) {
-    say(error instanceof TypeError ? 'The sandbox does not answer.' : error.message, true)
+    showMessage(error instanceof TypeError ? 'The sandbox does not answer.' : error.message, true)
   }
 }
 
-let saying
-function say(text, wrong) {
-  $('said').hidden = !text
-  put($('said'), text ?? '')
-  $('said').classList.toggle('wrong', wrong)
-  clearTimeout(saying)
-  saying = setTimeout(() => ($('said').hidden = true), wrong ? 10_000 : 3_000)
+let messageTimer
+function showMessage(text, wrong) {
+  $('message').hidden = !text
+  setText($('message'), text ?? '')
+  $('message').classList.toggle('wrong', wrong)
+  clearTimeout(messageTimer)
+  messageTimer = setTimeout(() => ($('message').hidden = true), wrong ? 10_000 : 3_000)
 }
 
 let source
 function connect(namespace) {
   source?.close()
   source = new EventSource(`/_inbox/events?namespace=${namespace}`)
-  const mine = source
-  source.onopen = () => live('live', '')
-  source.onmessage = ({ data }) => take(JSON.parse(data))
+  const opened = source
+  source.onopen = () => setConnection('live', '')
+  source.onmessage = ({ data }) => applyUpdate(JSON.parse(data))
   source.onerror = async () => {
-    live('not connected', 'off')
-    if (mine.readyState !== EventSource.CLOSED) return
-    // It is refused: ask why, and try again.
-    setTimeout(() => mine === source && connect(state.namespace), 5_000)
+    setConnection('not connected', 'off')
+    if (opened.readyState !== EventSource.CLOSED) return
+    // The stream was refused: fetch the reason, and try again.
+    setTimeout(() => opened === source && connect(state.namespace), 5_000)
     const abort = new AbortController()
-    const reply = await fetch(mine.url, { signal: abort.signal }).catch(() => null)
-    if (reply && !reply.ok) say(await reply.text(), true)
+    const reply = await fetch(opened.url, { signal: abort.signal }).catch(() => null)
+    if (reply && !reply.ok) showMessage(await reply.text(), true)
     abort.abort()
   }
 }
-const live = (text, className) => {
-  put($('live'), text)
+const setConnection = (text, className) => {
+  setText($('live'), text)
   $('live').className = `live ${className}`
 }
 
 // Drawing.
 
 const drawers = {
-  names: drawNames,
+  namespaces: drawNamespaces,
   orders: drawOrders,
   wallet: drawWallet,
   ledger: drawLedger,
@@ -149,28 +160,32 @@ function drawAll() {
   for (const part of parts) drawers[part]()
 }
 
-function drawNames() {
-  // A list that is open must not change under the eyes.
+function drawNamespaces() {
+  // An open list must not change while the user reads it.
   if (document.activeElement === $('namespaces') && state.namespace) return
-  const recent = state.names?.recent ?? []
-  const shown = state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
+  const recent = state.namespaces?.recent ?? []
+  const shown =
+    state.namespace && !recent.includes(state.namespace) ? [...recent, state.namespace] : recent
   const options = shown.map((number) => {
     const option = new Option(`namespace ${number}`, number)
     option.selected = number === state.namespace
     return option
   })
-  const more = (state.names?.total ?? 0) - shown.length
+  const more = (state.namespaces?.total ?? 0) - shown.length
   if (more > 0) options.push(Object.assign(new Option(`and ${more} older`), { disabled: true }))
   if (options.length) $('namespaces').replaceChildren(...options)
 }
 $('namespaces').onchange = ({ target }) => connect(target.value)
-$('namespaces').onblur = () => draw('names')
+$('namespaces').onblur = () => draw('namespaces')
 
-// The words of a row's state, and its colour.
-function words(order) {
-  if (order.state !== 'pending') return [order.code ? `${order.state} ${order.code}` : order.state, order.state]
+// The text of a row's state, and the name of its colour.
+function stateText(order) {
+  if (order.state !== 'pending')
+    return [order.code ? `${order.state} ${order.code}` : order.state, order.state]
   if (order.code === null) return ['waiting', 'pending']
-  return order.waiting ? [`waiting after ${order.code}`, 'pending'] : [`code ${order.code}`, 'received']
+  return order.waiting
+    ? [`waiting after ${order.code}`, 'pending']
+    : [`code ${order.code}`, 'received']
 }
 
 const numbers = new List(
@@ -201,29 +216,31 @@ const numbers = new List(
   },
   (row, order) => {
     const [phone, service, price, condition, until, acts] = row.children
-    const [text, className] = words(order)
-    put(phone, order.phone)
+    const [text, className] = stateText(order)
+    setText(phone, order.phone)
     phone.title = order.phone
-    put(service, `${order.service} · ${order.country}`)
-    put(price, `₹${order.price}`)
-    put(condition, text)
+    setText(service, `${order.service} · ${order.country}`)
+    setText(price, `₹${order.price}`)
+    setText(condition, text)
     condition.title = order.text ?? ''
     row.dataset.state = className
     row.dataset.at = order.at
-    put(until, order.state === 'pending' ? left(order) : '')
+    setText(until, order.state === 'pending' ? timeLeft(order) : '')
     acts.hidden = order.state !== 'pending'
-    for (const button of acts.children) button.setAttribute('aria-label', `${button.dataset.label} ${order.phone}`)
+    for (const button of acts.children)
+      button.setAttribute('aria-label', `${button.dataset.label} ${order.phone}`)
   }
 )
 
 function drawOrders() {
   const [pending, ended] = [[], []]
-  for (const order of state.orders.values()) (order.state === 'pending' ? pending : ended).push(order)
+  for (const order of state.orders.values())
+    (order.state === 'pending' ? pending : ended).push(order)
   const newest = (one, other) => other.at - one.at
   ended.sort(newest)
-  for (const { at } of ended.splice(MOST.ended)) state.orders.delete(at)
+  for (const { at } of ended.splice(LIMITS.ended)) state.orders.delete(at)
   numbers.show([...pending.sort(newest), ...ended])
-  put($('numbers-count'), `${pending.length} active`)
+  setText($('numbers-count'), `${pending.length} active`)
   $('empty').hidden = pending.length + ended.length > 0
   $('numbers-window').hidden = !$('empty').hidden
 }
@@ -234,19 +251,24 @@ $('numbers-window').addEventListener('click', ({ target }) => {
   const order = state.orders.get(Number(target.closest('li').dataset.at))
   if (act === 'sms') openSms(order)
   else
-    call(act, { id: order.id }, act === 'expire' ? `${order.phone} expired.` : `The provider cancelled ${order.phone}.`)
+    call(
+      act,
+      { id: order.id },
+      act === 'expire'
+        ? `${order.phone} has expired.`
+        : `The provider has cancelled ${order.phone}.`
+    )
 })
 
 function drawWallet() {
   const { wallet } = state
   if (!wallet) return
-  put($('balance'), wallet.balance)
+  setText($('balance'), wallet.balance)
   const plural = (count, word) => `${count} ${word}${count === 1 ? '' : 's'}`
-  put(
-    $('sums'),
-    `Opened with ${wallet.opening}; ${plural(wallet.charges, 'charge')} of ${wallet.charged}, ${plural(wallet.refunds, 'refund')} of ${wallet.refunded}.`
-  )
-  put($('ledger-count'), String(wallet.charges + wallet.refunds))
+  const charges = `${plural(wallet.charges, 'charge')} of ${wallet.charged}`
+  const refunds = `${plural(wallet.refunds, 'refund')} of ${wallet.refunded}`
+  setText($('sums'), `Opened with ${wallet.opening}; ${charges}, ${refunds}.`)
+  setText($('ledger-count'), String(wallet.charges + wallet.refunds))
 }
 function drawLedger() {
   const cell = (text, className) => element('td', className, String(text))
@@ -263,16 +285,18 @@ function drawLedger() {
 }
 $('wallet-form').onsubmit = (event) => {
   event.preventDefault()
-  call('seed', { wallet: $('wallet').value }, 'The balance is set.')
+  call('seed', { wallet: $('wallet').value }, 'The balance was set.')
 }
 
 function drawClock() {
   if (!state.clock) return
   const { mode, speed } = state.clock
-  const ran = speed === 0 ? 'stands still' : speed === 1 ? (mode === 'real' ? 'real time' : 'ahead') : `× ${speed}`
-  put($('now'), date(now()))
-  put($('mode'), `UTC, ${ran}`)
-  for (const { node, item } of numbers.rows) if (item?.state === 'pending') put(node.children[4], left(item))
+  const normal = mode === 'real' ? 'real time' : 'ahead'
+  const ran = speed === 0 ? 'stopped' : speed === 1 ? normal : `× ${speed}`
+  setText($('now'), date(now()))
+  setText($('mode'), `UTC, ${ran}`)
+  for (const { node, item } of numbers.rows)
+    if (item?.state === 'pending') setText(node.children[4], timeLeft(item))
 }
 for (const button of document.querySelectorAll('[data-clock]'))
   button.onclick = () => call('clock', JSON.parse(button.dataset.clock))
@@ -285,59 +309,74 @@ setInterval(drawClock, 250)
 // Faults.
 
 const isArmed = (rule) => rule.times === 0 || rule.hits < rule.times
-const shownFaults = KNOWN.map(({ id, variants, meaning }) => {
+const faultRows = FAULTS.map(({ id, name, variants, description }) => {
   const toggle = element('button', 'switch')
-  Object.assign(toggle, { type: 'button', onclick: () => switchFault(id, toggle, variant?.value) })
+  Object.assign(toggle, {
+    type: 'button',
+    onclick: () => toggleFault(name, toggle, variant?.value)
+  })
   toggle.setAttribute('role', 'switch')
   toggle.setAttribute('aria-checked', 'false')
-  toggle.setAttribute('aria-label', `${id}: ${meaning}`)
+  toggle.setAttribute('aria-label', `${name}: ${description}`)
   let variant
   if (variants.length > 1) {
-    variant = element('select', '', ...variants.map((name) => new Option(name)))
-    variant.setAttribute('aria-label', `Variant of ${id}`)
+    variant = element('select', '', ...variants.map((text) => new Option(text)))
+    variant.setAttribute('aria-label', `Variant of ${name}`)
   }
-  const node = element('li', 'fault', toggle, element('b', '', id), element('span', 'meaning', meaning), variant ?? '')
+  const title = element('b', '', name)
+  const node = element(
+    'li',
+    'fault',
+    toggle,
+    title,
+    element('span', '', description),
+    variant ?? ''
+  )
   $('faults').append(node)
-  return { id, node, toggle, variant, text: `${id} ${meaning} ${variants.join(' ')}`.toLowerCase() }
+  const text = `${id} ${name} ${description} ${variants.join(' ')}`.toLowerCase()
+  return { name, node, toggle, variant, text }
 })
-const ruleText = ({ fault, variant, match, times, hits }) =>
-  `${fault}${variant && ` ${variant}`} on ${match.action ?? 'any action'} ${times === 0 ? `(${hits} hit)` : `(${times - hits} more)`}`
+const describeRule = ({ fault, variant, match, times, hits }) => {
+  const left = times === 0 ? `(${hits} hit)` : `(${times - hits} more)`
+  return `${fault}${variant && ` ${variant}`} on ${match.action ?? 'any action'} ${left}`
+}
 
 function drawFaults() {
   const armed = state.rules.filter(isArmed)
-  const ids = new Set(armed.map(({ fault }) => fault))
-  for (const { id, toggle, variant } of shownFaults) {
-    toggle.setAttribute('aria-checked', String(ids.has(id)))
-    // What is armed is what is chosen.
-    if (variant && ids.has(id)) variant.value = armed.find(({ fault }) => fault === id).variant
-    if (variant) variant.disabled = ids.has(id)
+  const names = new Set(armed.map(({ fault }) => fault))
+  for (const { name, toggle, variant } of faultRows) {
+    toggle.setAttribute('aria-checked', String(names.has(name)))
+    // Shows the variant of the armed fault.
+    if (variant && names.has(name))
+      variant.value = armed.find(({ fault }) => fault === name).variant
+    if (variant) variant.disabled = names.has(name)
   }
   $('banner').hidden = armed.length === 0
-  const listed = armed.slice(0, 4).map(ruleText).join(', ')
-  put(
-    $('banner-text'),
-    armed.length
-      ? `${armed.length === 1 ? 'A fault is' : `${armed.length} faults are`} armed: ${listed}${armed.length > 4 ? ' and more' : ''}.`
-      : ''
-  )
-  put($('faults-count'), armed.length ? `${armed.length} armed` : '')
+  const listed = armed.slice(0, 4).map(describeRule).join(', ')
+  const count = armed.length === 1 ? 'A fault is' : `${armed.length} faults are`
+  const text = `${count} armed: ${listed}${armed.length > 4 ? ' and more' : ''}.`
+  setText($('banner-text'), armed.length ? text : '')
+  setText($('faults-count'), armed.length ? `${armed.length} armed` : '')
 }
-function switchFault(id, toggle, variant) {
+function toggleFault(name, toggle, variant) {
   if (toggle.getAttribute('aria-checked') === 'true')
-    return call('faults', { clear: true, fault: id }, `${id} is disarmed.`)
+    return call('faults', { clear: true, fault: name }, `${name} is disarmed.`)
   const action = $('fault-action').value
   const times = $('fault-times').valueAsNumber
-  if (!(times >= 0)) return say('How many times? Write a whole number; 0 is until it is disarmed.', true)
-  call('faults', { fault: id, ...(variant && { variant }), match: action ? { action } : {}, times }, `${id} is armed.`)
+  if (!(times >= 0))
+    return showMessage('Times must be a whole number; 0 means until disarmed.', true)
+  const match = action ? { action } : {}
+  call('faults', { fault: name, ...(variant && { variant }), match, times }, `${name} is armed.`)
 }
 $('fault-search').oninput = ({ target }) => {
   const words = target.value.toLowerCase().split(/\s+/)
-  for (const { node, text } of shownFaults) node.hidden = !words.every((word) => text.includes(word))
+  for (const { node, text } of faultRows) node.hidden = !words.every((word) => text.includes(word))
 }
 $('disarm').onclick = () => call('faults', { clear: true }, 'All faults are disarmed.')
-for (const action of Calls.actions) if (!/V2$|^getServices$/.test(action)) $('fault-action').append(new Option(action))
+for (const action of CodeSamples.actions)
+  if (!/V2$|^getServices$/.test(action)) $('fault-action').append(new Option(action))
 
-// The log.
+// Log.
 
 const log = new List(
   $('log-window'),
@@ -356,12 +395,18 @@ const log = new List(
   },
   (row, line) => {
     const [at, action, request, reply, why] = row.children
-    put(at, time(line.at_ms))
-    put(action, line.action || '(none)')
-    put(request, line.request.replace(/(^|&)action=[^&]*&?/, '$1').replace(/(^|&)format=json$/, ''))
-    put(reply, `${line.status} ${line.reply}`)
-    put(why, [line.fault, line.reason].filter(Boolean).join(': '))
-    action.setAttribute('aria-label', `${line.action || 'no action'} at ${time(line.at_ms)}: show the call`)
+    setText(at, time(line.at_ms))
+    setText(action, line.action || '(none)')
+    setText(
+      request,
+      line.request.replace(/(^|&)action=[^&]*&?/, '$1').replace(/(^|&)format=json$/, '')
+    )
+    setText(reply, `${line.status} ${line.reply}`)
+    setText(why, [line.fault, line.reason].filter(Boolean).join(': '))
+    action.setAttribute(
+      'aria-label',
+      `${line.action || 'no action'} at ${time(line.at_ms)}: show the call`
+    )
     row.dataset.key = line.key
     row.classList.toggle('refused', line.reason !== null || line.status >= 400)
     row.classList.toggle('faulty', line.fault !== null)
@@ -369,35 +414,41 @@ const log = new List(
 )
 function drawLog() {
   log.show(state.lines.toReversed())
-  put(
+  setText(
     $('log-count'),
-    state.logged > state.lines.length ? `the newest ${state.lines.length} of ${state.logged}` : String(state.logged)
+    state.logged > state.lines.length
+      ? `the newest ${state.lines.length} of ${state.logged}`
+      : String(state.logged)
   )
 }
 $('log-window').addEventListener('click', ({ target }) => {
   const row = target.closest('button')?.closest('li')
   const key = Number(row?.dataset.key)
-  if (row) openCall(state.lines.find((line) => line.key === key))
+  if (row) openSample(state.lines.find((line) => line.key === key))
 })
 
-// The two dialogs.
+// Dialogs.
 
-let smsTo
-const drawCode = () => {
+let smsOrder
+const fillRandomCode = () => {
   const code = String(crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000).padStart(6, '0')
   $('sms-text').value = `Your code is ${code}`
   $('sms-text').select()
 }
 function openSms(order) {
-  smsTo = order
-  put($('sms-to'), `To ${order.phone}, ${order.service} in ${order.country}.`)
+  smsOrder = order
+  setText($('sms-to'), `To ${order.phone}, ${order.service} in ${order.country}.`)
   $('sms').showModal()
-  drawCode()
+  fillRandomCode()
 }
-$('sms-code').onclick = drawCode
+$('sms-code').onclick = fillRandomCode
 $('sms-close').onclick = () => $('sms').close()
 $('sms').querySelector('form').onsubmit = () =>
-  call('sms', { id: smsTo.id, text: $('sms-text').value }, `The SMS is delivered to ${smsTo.phone}.`)
+  call(
+    'sms',
+    { id: smsOrder.id, text: $('sms-text').value },
+    `The SMS was delivered to ${smsOrder.phone}.`
+  )
 $('sms-text').onkeydown = (event) => {
   if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return
   event.preventDefault()
@@ -406,7 +457,7 @@ $('sms-text').onkeydown = (event) => {
 
 const LANGUAGES = { curl: 'curl', rust: 'Rust', c: 'C', python: 'Python', node: 'Node' }
 let language = 'curl'
-let calls
+let samples
 for (const [name, label] of Object.entries(LANGUAGES)) {
   const input = element('input')
   Object.assign(input, {
@@ -414,27 +465,27 @@ for (const [name, label] of Object.entries(LANGUAGES)) {
     name: 'language',
     value: name,
     checked: name === language,
-    onchange: () => showCall(name)
+    onchange: () => showSample(name)
   })
   document.querySelector('.tabs').append(element('label', '', input, element('span', '', label)))
 }
-function showCall(name) {
+function showSample(name) {
   language = name
-  put(
+  setText(
     $('call-text'),
-    calls[name] ??
-      (calls.curl
-        ? 'The library has no call that sends this.'
-        : 'The request is too long for the log, which has only its beginning.')
+    samples[name] ??
+      (samples.curl
+        ? 'The library cannot send this request.'
+        : 'The log has truncated this request.')
   )
 }
-function openCall(line) {
-  put($('call-title'), line.action || 'No action')
+function openSample(line) {
+  setText($('call-title'), line.action || 'No action')
   const facts = {
     Time: date(line.at_ms),
     Request: line.request,
     Reply: `${line.status} ${line.reply}`,
-    Why: line.reason,
+    Reason: line.reason,
     Fault: line.fault
   }
   $('call-facts').replaceChildren(
@@ -442,17 +493,20 @@ function openCall(line) {
       .filter(([, text]) => text)
       .flatMap(([name, text]) => [element('dt', '', name), element('dd', '', text)])
   )
-  calls = Calls.of(line, API)
-  showCall(language)
+  samples = CodeSamples.of(line, API)
+  showSample(language)
   $('call').showModal()
 }
 $('call-copy').onclick = async () => {
   await navigator.clipboard.writeText($('call-text').textContent).then(
-    () => say('Copied.', false),
-    () => say('The browser did not allow copying.', true)
+    () => showMessage('Copied.', false),
+    () => showMessage('The browser blocked copying.', true)
   )
 }
 
-put($('empty-call'), `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${API}?action=getNumber&service=zz_never&country=22'`)
+setText(
+  $('empty-call'),
+  `curl -H "X-API-Key: $SASTAOTP_API_KEY" '${API}?action=getNumber&service=zz_never&country=22'`
+)
 $('numbers-window').hidden = true
 connect(0)

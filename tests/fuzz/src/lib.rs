@@ -1,23 +1,24 @@
-//! What the fuzz targets share: how their input is a reply, and a reading of JSON apart from the library's own. The seeds of
-//! `tests/fuzz/run` are written in the same form.
+//! Shared code of the fuzz targets: the reading of an input as a reply, and a JSON reader that is
+//! independent of the library's. `tests/fuzz/seeds` writes the seeds in the same form.
 
 use std::collections::BTreeMap;
 
 use sastaotp::protocol::{Failure, RawReply};
 use serde_json::value::RawValue;
 
-/// The statuses that an input can name.
+/// The HTTP statuses that an input can select.
 pub const STATUSES: [u16; 16] =
     [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503, 520, 299];
 
-/// An input as a reply: its first byte chooses among the parsers of a target, its second says what came around the body.
+/// Reads an input as a reply. The first byte selects a parser of the target, the second the HTTP
+/// status and the framing, and the rest is the body.
 pub fn reply(data: &[u8]) -> Option<(u8, RawReply<'_>)> {
-    let [parser, around, body @ ..] = data else { return None };
-    let status = STATUSES[usize::from(around >> 1) % STATUSES.len()];
-    Some((*parser, RawReply { status, framed: around & 1 == 1, body }))
+    let [parser, envelope, body @ ..] = data else { return None };
+    let status = STATUSES[usize::from(envelope >> 1) % STATUSES.len()];
+    Some((*parser, RawReply { status, framed: envelope & 1 == 1, body }))
 }
 
-/// What every failure owes: a message of one short line, and the status that it came with.
+/// Checks that a failure has a message of one short line, and the status of the reply.
 pub fn check_failure(failure: &Failure, raw: RawReply<'_>) {
     let (shown, status) = match failure {
         Failure::Service(error) => (error.detail.clone().unwrap_or_default(), error.http_status),
@@ -27,50 +28,50 @@ pub fn check_failure(failure: &Failure, raw: RawReply<'_>) {
     assert!(shown.chars().count() <= 121 && !shown.contains(char::is_control), "{shown:?}");
 }
 
-/// A result's own JSON is JSON. Numbers of the reply may stand in it that are larger than any float.
+/// Checks that a result serializes to valid JSON. Its numbers may be larger than any float.
 pub fn check_json(value: &impl serde::Serialize) {
     let text = serde_json::to_string(value).unwrap();
     serde_json::from_str::<&RawValue>(&text).unwrap();
 }
 
-/// The text of a body without what may be wrapped around it; `None` where no part of it may be believed.
+/// Returns the text of a body without surrounding whitespace; `None` if the body is not valid text.
 pub fn bare(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok().filter(|text| !text.contains('\0'))?;
     Some(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}'))
 }
 
-/// The members of a JSON object, each still as its text: numbers may be larger than any float. Of a name that stands there
-/// twice, the last.
+/// The members of a JSON object, each as its text, because numbers may be larger than any float. If
+/// a name occurs twice, the last member counts.
 pub struct Object<'a>(BTreeMap<String, &'a RawValue>);
 
 impl<'a> Object<'a> {
-    /// Reads a whole text.
+    /// Parses a text that is one object.
     pub fn read(text: &'a str) -> Option<Self> {
         serde_json::from_str(text).ok().map(Self)
     }
 
-    /// The names of the members.
+    /// Returns the names of the members.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
-    /// The text of a member that is not null.
+    /// Returns the text of a member, unless it is null.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.0.get(name).map(|raw| raw.get()).filter(|raw| *raw != "null")
     }
 
-    /// The string of a member that is one, without the blanks around it.
+    /// Returns the trimmed value of a string member.
     pub fn word(&self, name: &str) -> Option<String> {
         let text: String = serde_json::from_str(self.raw(name)?).ok()?;
         Some(text.trim().to_owned())
     }
 
-    /// The object of a member that is one.
+    /// Returns the value of an object member.
     pub fn object(&self, name: &str) -> Option<Object<'a>> {
         Self::read(self.raw(name)?)
     }
 
-    /// Whether a member is there, even as null.
+    /// Returns whether a member exists, even as null.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }

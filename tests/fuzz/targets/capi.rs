@@ -1,6 +1,6 @@
-//! Sequences of calls from C: in any order, with NULL, with text that is none, on objects that a fork copied, against a
-//! sandbox in memory whose faults are part of the sequence. Misuse that the header rules out, such as the use of a freed
-//! object, is left out: it has no defined outcome.
+//! Fuzzes sequences of calls from C: in any order, with NULL, with invalid text, on objects that a
+//! fork copied, against an in-memory sandbox whose faults are part of the sequence. Misuse that the
+//! header forbids, such as using a freed object, is not included, because its outcome is undefined.
 #![no_main]
 #![allow(unsafe_op_in_unsafe_fn)]
 
@@ -34,7 +34,7 @@ const SERVICES: [&CStr; 16] = [
     c"tg",
     c"no service",
 ];
-/// Texts that are odd, and a few that are not.
+/// Unusual texts, and a few ordinary ones.
 const TEXTS: [&CStr; 8] =
     [c"", c"22", c"tg", c"India", c"pending", c"\xff\xfe", c"a&b=c", c"\xc3\xa9"];
 const FAULTS: [&str; 16] = [
@@ -55,7 +55,7 @@ const FAULTS: [&str; 16] = [
     "empty_list_for_object",
     "json_too_complex",
 ];
-/// Operations; ID stands for that of an activation.
+/// Operations; `ID` stands for the id of an activation.
 const OPERATIONS: [&str; 16] = [
     r#"{"op":"get_balance"}"#,
     r#"{"op":"get_number","service":"zz_ok","country":"22","max_price":"80"}"#,
@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
         .seed(7)
         .build()
         .unwrap();
-    let mut host = Host {
+    let mut program = Program {
         input: data,
         clock,
         transport,
@@ -105,15 +105,15 @@ fuzz_target!(|data: &[u8]| {
         ticket: 0,
     };
     unsafe {
-        while !host.input.is_empty() {
-            host.step();
+        while !program.input.is_empty() {
+            program.step();
         }
-        host.leave();
+        program.free_all();
     }
 });
 
-/// A program that uses the library: what it holds, and what it does next.
-struct Host<'a> {
+/// A program that uses the library: its objects, and its next step.
+struct Program<'a> {
     input: &'a [u8],
     clock: Arc<ManualClock>,
     transport: MemoryTransport,
@@ -132,11 +132,11 @@ struct Host<'a> {
     ticket: u64,
 }
 
-/// Puts an object in the place of another, which is freed.
+/// Replaces an object, and frees the old one.
 macro_rules! replace {
-    ($host:ident.$place:ident, $free:ident, $object:expr) => {{
+    ($program:ident.$place:ident, $free:ident, $object:expr) => {{
         let object = $object;
-        $free(std::mem::replace(&mut $host.$place, object));
+        $free(std::mem::replace(&mut $program.$place, object));
     }};
 }
 
@@ -145,7 +145,7 @@ macro_rules! texts {
     ($object:expr; $($read:ident)*) => { $(check_text($read($object));)* };
 }
 
-/// Reads what may be absent, with a place for it and without.
+/// Reads values that may be absent, with an output pointer and with NULL.
 macro_rules! values {
     ($object:expr; $($read:ident)*) => { $({
         let mut value = Default::default();
@@ -153,7 +153,7 @@ macro_rules! values {
     })* };
 }
 
-/// Reads the parts of an object, and that there is none behind the last.
+/// Reads the parts of an object, and checks that there is none after the last.
 macro_rules! parts {
     ($object:expr; $count:ident $get:ident $read:expr) => {{
         let count = $count($object);
@@ -164,7 +164,7 @@ macro_rules! parts {
     }};
 }
 
-impl Host<'_> {
+impl Program<'_> {
     fn byte(&mut self) -> u8 {
         let Some((first, rest)) = self.input.split_first() else { return 0 };
         self.input = rest;
@@ -176,7 +176,7 @@ impl Host<'_> {
         table[at % table.len()]
     }
 
-    /// A text, which may be NULL.
+    /// Returns a text or NULL.
     fn text(&mut self) -> *const c_char {
         match self.byte() {
             at if at < 200 => TEXTS[usize::from(at) % TEXTS.len()].as_ptr(),
@@ -184,7 +184,7 @@ impl Host<'_> {
         }
     }
 
-    /// A client, or a handle of it, or NULL.
+    /// Returns the client, a handle of it, or NULL.
     fn client(&mut self) -> *const sastaotp_client {
         match self.byte() % 8 {
             0 => null(),
@@ -197,24 +197,24 @@ impl Host<'_> {
         [0, 1, 5_000, 60_000][usize::from(self.byte() & 3)]
     }
 
-    /// Makes a call that may fail; `bound` says that it takes an object of one process.
+    /// Makes a call that may fail. `bound` means that the call takes an object of one process.
     unsafe fn call(
         &mut self,
         bound: bool,
         call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status,
     ) -> bool {
         let mut error = dangling_mut();
-        let unasked = self.byte() % 16 == 1;
-        let status = call(if unasked { null_mut() } else { &raw mut error });
+        let no_error = self.byte() % 16 == 1;
+        let status = call(if no_error { null_mut() } else { &raw mut error });
         assert!(
             (SASTAOTP_OK.0..=SASTAOTP_INTERNAL.0).contains(&status.0)
                 && status != SASTAOTP_INTERNAL
         );
         assert!(
             !(bound && self.child) || status == SASTAOTP_CONFIG,
-            "a child used what is its parent's"
+            "a child used an object of its parent"
         );
-        if !unasked {
+        if !no_error {
             assert_eq!(status == SASTAOTP_OK, error.is_null());
             if !error.is_null() {
                 assert_eq!(sastaotp_error_kind(error), status);
@@ -225,18 +225,18 @@ impl Host<'_> {
         status == SASTAOTP_OK
     }
 
-    /// Makes a call that gives an object; NULL where it fails, or where it has no place for it.
+    /// Makes a call that returns an object; NULL if it fails or has no output pointer.
     unsafe fn make<T>(
         &mut self,
         bound: bool,
         call: impl FnOnce(*mut *mut T, *mut *mut sastaotp_error) -> sastaotp_status,
     ) -> *mut T {
         let mut object = dangling_mut();
-        let nowhere = self.byte() % 16 == 1;
+        let no_output = self.byte() % 16 == 1;
         let made = self
-            .call(bound, |error| call(if nowhere { null_mut() } else { &raw mut object }, error));
-        if nowhere {
-            assert!(!made, "what has no place is not made");
+            .call(bound, |error| call(if no_output { null_mut() } else { &raw mut object }, error));
+        if no_output {
+            assert!(!made, "a call without an output pointer fails");
             return null_mut();
         }
         assert_eq!(made, !object.is_null());
@@ -260,18 +260,18 @@ impl Host<'_> {
             9..=16 => self.read(),
             17..=22 => self.buy(),
             23..=34 => self.settle(),
-            35..=37 => self.end_lease(),
+            35..=37 => self.close_lease(),
             38..=44 => self.enqueue(),
-            45 => self.save(),
+            45 => self.use_intents(),
             46 => self.cancel_token(),
-            _ => self.read_nothing(),
+            _ => self.read_null(),
         }
     }
 
     fn fault(&mut self) {
         let (fault, commit) = (self.pick(&FAULTS), self.byte() & 1 == 1);
         let when = if commit { "after_commit" } else { "before_commit" };
-        // Some faults know no moment: then the rule is refused, and none is set.
+        // Some faults have no `when`; the sandbox then refuses the rule.
         let _ = self.transport.control(
             KEY,
             "faults",
@@ -280,7 +280,7 @@ impl Host<'_> {
         let _ = self.transport.control(KEY, "faults", &format!(r#"{{"fault":"{fault}"}}"#));
     }
 
-    /// Builders, which belong to no process.
+    /// Builders, which do not belong to a process.
     unsafe fn build(&mut self) {
         let (which, text, micros) =
             (self.byte() % 12, self.text(), i64::from(self.byte()) * 1_000_000 - 1_000_000);
@@ -289,7 +289,7 @@ impl Host<'_> {
             0..=3 => {
                 let service = self.pick(&SERVICES).as_ptr();
                 let made =
-                    self.make(false, |it, error| sastaotp_number_request_new(service, it, error));
+                    self.make(false, |out, error| sastaotp_number_request_new(service, out, error));
                 replace!(self.request, sastaotp_number_request_free, made);
                 if self.byte() & 1 == 0 {
                     self.call(false, |error| sastaotp_number_request_accept_any_price(made, error));
@@ -327,7 +327,7 @@ impl Host<'_> {
         }
     }
 
-    /// Settings. A real client is never made of them: it would have the network to talk to.
+    /// Settings. The target never creates a real client, because it would use the network.
     unsafe fn configure(&mut self) {
         let (which, text, small) = (self.byte() % 12, self.text(), i32::from(self.byte()) - 2);
         let config = self.config;
@@ -379,8 +379,8 @@ impl Host<'_> {
                 self.call(false, |error| sastaotp_config_set_api_key(config, odd, error));
             }
             _ => {
-                let made = self.make(false, |it, error| sastaotp_client_new(config, it, error));
-                assert!(made.is_null(), "there is no key");
+                let made = self.make(false, |out, error| sastaotp_client_new(config, out, error));
+                assert!(made.is_null(), "the key is missing");
             }
         }
     }
@@ -389,14 +389,14 @@ impl Host<'_> {
         let (client, cancel, which) = (self.client(), self.cancel, self.byte());
         let millis = self.millis();
         let made = match which % 3 {
-            0 => {
-                self.make(true, |it, error| sastaotp_client_with_cancel(client, cancel, it, error))
-            }
-            1 => self
-                .make(true, |it, error| sastaotp_client_with_timeout_ms(client, millis, it, error)),
+            0 => self
+                .make(true, |out, error| sastaotp_client_with_cancel(client, cancel, out, error)),
+            1 => self.make(true, |out, error| {
+                sastaotp_client_with_timeout_ms(client, millis, out, error)
+            }),
             _ => null_mut(),
         };
-        // Freeing it in a child would only leave it behind, as is meant.
+        // In a child, freeing the handle would only leak it, as intended.
         if !self.child {
             replace!(self.handle, sastaotp_client_free, made);
         }
@@ -417,26 +417,27 @@ impl Host<'_> {
         match which {
             0 | 1 => {
                 let balance =
-                    self.make(true, |it, error| sastaotp_client_get_balance(client, it, error));
+                    self.make(true, |out, error| sastaotp_client_get_balance(client, out, error));
                 read_balance(balance);
                 sastaotp_balance_free(balance);
             }
-            // All of a catalogue takes as long as a hundred other calls, so it is rare.
+            // Reading a whole catalogue takes as long as a hundred other calls, so it is rare.
             2 if self.byte() == 1 => {
-                let services = self
-                    .make(true, |it, error| sastaotp_client_get_services(client, text, it, error));
+                let services = self.make(true, |out, error| {
+                    sastaotp_client_get_services(client, text, out, error)
+                });
                 read_services(services);
                 sastaotp_services_free(services);
             }
             3 => {
                 let (service, country) =
                     if text.is_null() { (c"tg", c"\xff") } else { (c"tg", c"22") };
-                let prices = self.make(true, |it, error| {
+                let prices = self.make(true, |out, error| {
                     sastaotp_client_get_prices(
                         client,
                         service.as_ptr(),
                         country.as_ptr(),
-                        it,
+                        out,
                         error,
                     )
                 });
@@ -444,24 +445,24 @@ impl Host<'_> {
                 sastaotp_prices_free(prices);
             }
             4 if self.byte() == 1 => {
-                let countries = self.make(true, |it, error| match text.is_null() {
-                    true => sastaotp_client_get_countries(client, it, error),
-                    false => sastaotp_client_find_country(client, text, it, error),
+                let countries = self.make(true, |out, error| match text.is_null() {
+                    true => sastaotp_client_get_countries(client, out, error),
+                    false => sastaotp_client_find_country(client, text, out, error),
                 });
                 read_countries(countries);
                 sastaotp_countries_free(countries);
             }
             5 => {
                 let (limit, page) = (self.byte().into(), self.byte().into());
-                let orders = self.make(true, |it, error| {
-                    sastaotp_client_get_orders(client, limit, page, text, it, error)
+                let orders = self.make(true, |out, error| {
+                    sastaotp_client_get_orders(client, limit, page, text, out, error)
                 });
                 read_orders(orders);
                 sastaotp_orders_free(orders);
             }
             6 => {
                 let orders =
-                    self.make(true, |it, error| sastaotp_client_orders(client, text, it, error));
+                    self.make(true, |out, error| sastaotp_client_orders(client, text, out, error));
                 if self.child {
                     assert!(orders.is_null());
                 } else {
@@ -479,30 +480,30 @@ impl Host<'_> {
             }
             8 => {
                 let list =
-                    self.make(true, |it, error| sastaotp_client_unclaimed(client, it, error));
+                    self.make(true, |out, error| sastaotp_client_unclaimed(client, out, error));
                 read_unclaimed(list);
                 sastaotp_unclaimed_list_free(list);
             }
             9 => {
                 let intent = self.intent;
                 let found = self
-                    .make(true, |it, error| sastaotp_client_reconcile(client, intent, it, error));
+                    .make(true, |out, error| sastaotp_client_reconcile(client, intent, out, error));
                 read_reconciliation(found);
                 sastaotp_reconciliation_free(found);
             }
             10 => {
                 let id = self.id();
-                let state = self.make(true, |it, error| {
-                    sastaotp_client_get_status(client, id.as_ptr(), it, error)
+                let status = self.make(true, |out, error| {
+                    sastaotp_client_get_status(client, id.as_ptr(), out, error)
                 });
-                read_state(state);
-                sastaotp_activation_status_free(state);
+                read_status(status);
+                sastaotp_activation_status_free(status);
             }
             _ => {
                 let (id, status) =
                     (self.id(), sastaotp_set_status(i32::from(self.byte() % 12) - 2));
-                let change = self.make(true, |it, error| {
-                    sastaotp_client_set_status(client, id.as_ptr(), status, it, error)
+                let change = self.make(true, |out, error| {
+                    sastaotp_client_set_status(client, id.as_ptr(), status, out, error)
                 });
                 texts!(change; sastaotp_status_change_text sastaotp_status_change_json);
                 sastaotp_status_change_kind(change);
@@ -511,7 +512,7 @@ impl Host<'_> {
         }
     }
 
-    /// The id of the activation that is held, or one that nobody has.
+    /// Returns the id of the current activation, or an unknown id.
     unsafe fn id(&mut self) -> CString {
         let id = sastaotp_activation_id(self.activation);
         if id.is_null() || self.byte() % 8 == 1 {
@@ -527,21 +528,20 @@ impl Host<'_> {
         let activation = self.activation;
         let id = self.id();
         let bought = match which {
-            0..=2 => {
-                self.make(true, |it, error| sastaotp_client_get_number(client, request, it, error))
-            }
-            3 => self.make(true, |it, error| sastaotp_client_buy(client, intent, it, error)),
-            4 => self.make(true, |it, error| {
-                sastaotp_client_reget_number(client, id.as_ptr(), it, error)
+            0..=2 => self
+                .make(true, |out, error| sastaotp_client_get_number(client, request, out, error)),
+            3 => self.make(true, |out, error| sastaotp_client_buy(client, intent, out, error)),
+            4 => self.make(true, |out, error| {
+                sastaotp_client_reget_number(client, id.as_ptr(), out, error)
             }),
-            5 => {
-                self.make(true, |it, error| sastaotp_activation_reget_number(activation, it, error))
-            }
-            6 => self
-                .make(true, |it, error| sastaotp_client_activation(client, id.as_ptr(), it, error)),
+            5 => self
+                .make(true, |out, error| sastaotp_activation_reget_number(activation, out, error)),
+            6 => self.make(true, |out, error| {
+                sastaotp_client_activation(client, id.as_ptr(), out, error)
+            }),
             _ => {
-                let lease =
-                    self.make(true, |it, error| sastaotp_client_lease(client, request, it, error));
+                let lease = self
+                    .make(true, |out, error| sastaotp_client_lease(client, request, out, error));
                 if !self.child {
                     replace!(self.lease, sastaotp_lease_free, lease);
                 }
@@ -557,40 +557,41 @@ impl Host<'_> {
     unsafe fn settle(&mut self) {
         let (which, millis, options, cancel) =
             (self.byte() % 14, self.millis(), self.options, self.cancel);
-        let it = match self.byte() % 8 {
+        let activation = match self.byte() % 8 {
             0 => null(),
             1 => sastaotp_lease_activation(self.lease),
             _ => self.activation.cast_const(),
         };
-        read_activation(it);
+        read_activation(activation);
         let early = sastaotp_on_too_early(i32::from(self.byte() % 4) - 1);
         match which {
             0..=2 => {
                 let sms = self.make(true, |sms, error| {
-                    sastaotp_activation_wait_for_code(it, millis, options, sms, error)
+                    sastaotp_activation_wait_for_code(activation, millis, options, sms, error)
                 });
                 read_sms(sms);
                 sastaotp_sms_free(sms);
             }
             3 | 4 => {
-                let state = self
-                    .make(true, |state, error| sastaotp_activation_get_status(it, state, error));
-                read_state(state);
-                sastaotp_activation_status_free(state);
+                let status = self.make(true, |out, error| {
+                    sastaotp_activation_get_status(activation, out, error)
+                });
+                read_status(status);
+                sastaotp_activation_status_free(status);
             }
             5 => {
-                self.call(true, |error| sastaotp_activation_mark_sms_sent(it, error));
+                self.call(true, |error| sastaotp_activation_mark_sms_sent(activation, error));
             }
             6 | 7 => {
-                self.call(true, |error| sastaotp_activation_request_next_code(it, error));
+                self.call(true, |error| sastaotp_activation_request_next_code(activation, error));
             }
             8 => {
                 let made = match millis & 1 {
                     0 => self.make(true, |again, error| {
-                        sastaotp_activation_with_cancel(it, cancel, again, error)
+                        sastaotp_activation_with_cancel(activation, cancel, again, error)
                     }),
                     _ => self.make(true, |again, error| {
-                        sastaotp_activation_with_timeout_ms(it, millis, again, error)
+                        sastaotp_activation_with_timeout_ms(activation, millis, again, error)
                     }),
                 };
                 if !made.is_null() {
@@ -598,19 +599,23 @@ impl Host<'_> {
                 }
             }
             9 => {
-                let sms = sastaotp_activation_code(it);
+                let sms = sastaotp_activation_code(activation);
                 read_sms(sms);
                 sastaotp_sms_free(sms);
-                let sms = sastaotp_activation_code_at(it, millis as usize);
+                let sms = sastaotp_activation_code_at(activation, millis as usize);
                 read_sms(sms);
                 sastaotp_sms_free(sms);
             }
             _ => {
                 let settlement = match which {
-                    10 => self.make(true, |to, error| sastaotp_activation_complete(it, to, error)),
-                    11 => self.make(true, |to, error| sastaotp_activation_cancel(it, to, error)),
-                    _ => self
-                        .make(true, |to, error| sastaotp_activation_settle(it, early, to, error)),
+                    10 => self.make(true, |to, error| {
+                        sastaotp_activation_complete(activation, to, error)
+                    }),
+                    11 => self
+                        .make(true, |to, error| sastaotp_activation_cancel(activation, to, error)),
+                    _ => self.make(true, |to, error| {
+                        sastaotp_activation_settle(activation, early, to, error)
+                    }),
                 };
                 read_settlement(settlement);
                 sastaotp_settlement_free(settlement);
@@ -618,17 +623,17 @@ impl Host<'_> {
         }
     }
 
-    unsafe fn end_lease(&mut self) {
+    unsafe fn close_lease(&mut self) {
         let (lease, early) = (self.lease, sastaotp_on_too_early(i32::from(self.byte() % 4) - 1));
         match self.byte() % 3 {
             0 => {
                 let settlement =
-                    self.make(true, |it, error| sastaotp_lease_close(lease, early, it, error));
+                    self.make(true, |out, error| sastaotp_lease_close(lease, early, out, error));
                 read_settlement(settlement);
                 sastaotp_settlement_free(settlement);
             }
             1 => {
-                let kept = self.make(true, |it, error| sastaotp_lease_keep(lease, it, error));
+                let kept = self.make(true, |out, error| sastaotp_lease_keep(lease, out, error));
                 if !kept.is_null() {
                     replace!(self.activation, sastaotp_activation_free, kept);
                 }
@@ -645,9 +650,9 @@ impl Host<'_> {
         match which {
             0 => {
                 let made = match workers {
-                    3 => self.make(true, |it, error| sastaotp_queue_new(client, it, error)),
-                    _ => self.make(true, |it, error| {
-                        sastaotp_queue_new_with_workers(client, workers, it, error)
+                    3 => self.make(true, |out, error| sastaotp_queue_new(client, out, error)),
+                    _ => self.make(true, |out, error| {
+                        sastaotp_queue_new_with_workers(client, workers, out, error)
                     }),
                 };
                 if !self.child {
@@ -708,19 +713,19 @@ impl Host<'_> {
         }
     }
 
-    /// Intents: made, saved, read back, copied.
-    unsafe fn save(&mut self) {
+    /// Creates, saves, reads back and copies intents.
+    unsafe fn use_intents(&mut self) {
         let (client, request) = (self.client(), self.request);
         match self.byte() % 4 {
             0 | 1 => {
-                let made =
-                    self.make(true, |it, error| sastaotp_client_intend(client, request, it, error));
+                let made = self
+                    .make(true, |out, error| sastaotp_client_intend(client, request, out, error));
                 replace!(self.intent, sastaotp_intent_free, made);
             }
             2 => {
                 let saved = sastaotp_intent_json(self.intent);
                 let read =
-                    self.make(false, |it, error| sastaotp_intent_from_json(saved, it, error));
+                    self.make(false, |out, error| sastaotp_intent_from_json(saved, out, error));
                 assert!(read.is_null() || !saved.is_null());
                 read_intent(read);
                 sastaotp_intent_free(read);
@@ -739,8 +744,8 @@ impl Host<'_> {
         assert!(size == 0 || buffer[..size].contains(&0) || length == 0);
     }
 
-    /// Every reader and every "_free" on NULL.
-    unsafe fn read_nothing(&mut self) {
+    /// Calls every reader and every "_free" function with NULL.
+    unsafe fn read_null(&mut self) {
         read_balance(null());
         read_services(null());
         read_prices(null());
@@ -749,7 +754,7 @@ impl Host<'_> {
         read_order(null());
         read_unclaimed(null());
         read_reconciliation(null());
-        read_state(null());
+        read_status(null());
         read_sms(null());
         read_settlement(null());
         read_activation(null());
@@ -762,7 +767,7 @@ impl Host<'_> {
         check_text(sastaotp_status_name(sastaotp_status(i32::from(self.byte()) - 100)));
     }
 
-    unsafe fn leave(&mut self) {
+    unsafe fn free_all(&mut self) {
         fuzzing::fork(false);
         sastaotp_queue_free(self.queue);
         sastaotp_order_iterator_free(self.orders);
@@ -778,7 +783,7 @@ impl Host<'_> {
     }
 }
 
-/// A text of the library: UTF-8, and without the key.
+/// Checks a text of the library: valid UTF-8, without the key.
 unsafe fn check_text(text: *const c_char) {
     if !text.is_null() {
         let text = CStr::from_ptr(text).to_str().expect("texts are UTF-8");
@@ -786,38 +791,41 @@ unsafe fn check_text(text: *const c_char) {
     }
 }
 
-unsafe fn read_error(it: *const sastaotp_error) {
-    texts!(it; sastaotp_error_message sastaotp_error_hint sastaotp_error_code sastaotp_error_fault sastaotp_error_raw
+unsafe fn read_error(error: *const sastaotp_error) {
+    texts!(error; sastaotp_error_message sastaotp_error_hint sastaotp_error_code
+        sastaotp_error_fault sastaotp_error_raw
         sastaotp_error_json);
-    values!(it; sastaotp_error_retry_after_ms);
-    sastaotp_error_http_status(it);
-    sastaotp_error_phase(it);
-    sastaotp_error_retry(it);
-    let charge = sastaotp_error_charge(it);
-    let intent = sastaotp_error_intent(it);
+    values!(error; sastaotp_error_retry_after_ms);
+    sastaotp_error_http_status(error);
+    sastaotp_error_phase(error);
+    sastaotp_error_retry(error);
+    let charge = sastaotp_error_charge(error);
+    let intent = sastaotp_error_intent(error);
     assert!(
         charge != SASTAOTP_CHARGE_UNKNOWN || !intent.is_null(),
-        "what may be paid for can be looked for"
+        "an unknown purchase can be reconciled"
     );
     read_intent(intent);
 }
 
-unsafe fn read_intent(it: *const sastaotp_intent) {
-    texts!(it; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country sastaotp_intent_reget_of);
-    values!(it; sastaotp_intent_max_price sastaotp_intent_watermark);
-    sastaotp_intent_started_at_ms(it);
+unsafe fn read_intent(intent: *const sastaotp_intent) {
+    texts!(intent; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country
+        sastaotp_intent_reget_of);
+    values!(intent; sastaotp_intent_max_price sastaotp_intent_watermark);
+    sastaotp_intent_started_at_ms(intent);
 }
 
-unsafe fn read_balance(it: *const sastaotp_balance) {
-    texts!(it; sastaotp_balance_currency sastaotp_balance_json);
-    sastaotp_balance_amount(it);
+unsafe fn read_balance(balance: *const sastaotp_balance) {
+    texts!(balance; sastaotp_balance_currency sastaotp_balance_json);
+    sastaotp_balance_amount(balance);
 }
 
-unsafe fn read_services(it: *const sastaotp_services) {
-    texts!(it; sastaotp_services_json);
-    parts!(it; sastaotp_services_count sastaotp_services_get |service| {
+unsafe fn read_services(services: *const sastaotp_services) {
+    texts!(services; sastaotp_services_json);
+    parts!(services; sastaotp_services_count sastaotp_services_get |service| {
         texts!(service; sastaotp_service_code sastaotp_service_name);
-        values!(service; sastaotp_service_price sastaotp_service_available sastaotp_service_multi_sms
+        values!(service; sastaotp_service_price sastaotp_service_available
+            sastaotp_service_multi_sms
             sastaotp_service_expires_in_ms);
         parts!(service; sastaotp_service_offer_count sastaotp_service_offer |offer| {
             texts!(offer; sastaotp_offer_country sastaotp_offer_country_name);
@@ -826,52 +834,55 @@ unsafe fn read_services(it: *const sastaotp_services) {
     });
 }
 
-unsafe fn read_prices(it: *const sastaotp_prices) {
-    let count = sastaotp_prices_count(it);
+unsafe fn read_prices(prices: *const sastaotp_prices) {
+    let count = sastaotp_prices_count(prices);
     for index in [0, count.wrapping_sub(1), count, usize::MAX] {
         let (country, service) =
-            (sastaotp_prices_country(it, index), sastaotp_prices_service(it, index));
+            (sastaotp_prices_country(prices, index), sastaotp_prices_service(prices, index));
         check_text(country);
         check_text(service);
         assert_eq!(country.is_null(), index >= count);
         let mut found = 0;
-        assert_eq!(sastaotp_prices_find(it, country, service, &raw mut found), index < count);
-        let (mut cost, mut left) = (0, 0);
-        sastaotp_prices_price(it, index, &raw mut cost);
-        sastaotp_prices_available(it, index, &raw mut left);
+        assert_eq!(sastaotp_prices_find(prices, country, service, &raw mut found), index < count);
+        let (mut price, mut available) = (0, 0);
+        sastaotp_prices_price(prices, index, &raw mut price);
+        sastaotp_prices_available(prices, index, &raw mut available);
     }
-    texts!(it; sastaotp_prices_json);
+    texts!(prices; sastaotp_prices_json);
 }
 
-unsafe fn read_countries(it: *const sastaotp_countries) {
-    texts!(it; sastaotp_countries_json);
-    parts!(it; sastaotp_countries_count sastaotp_countries_get |country| {
+unsafe fn read_countries(countries: *const sastaotp_countries) {
+    texts!(countries; sastaotp_countries_json);
+    parts!(countries; sastaotp_countries_count sastaotp_countries_get |country| {
         texts!(country; sastaotp_country_code sastaotp_country_name);
         sastaotp_country_is_visible(country);
     });
 }
 
-unsafe fn read_orders(it: *const sastaotp_orders) {
-    texts!(it; sastaotp_orders_json);
-    values!(it; sastaotp_orders_total);
-    parts!(it; sastaotp_orders_count sastaotp_orders_get |order| read_order(order));
+unsafe fn read_orders(orders: *const sastaotp_orders) {
+    texts!(orders; sastaotp_orders_json);
+    values!(orders; sastaotp_orders_total);
+    parts!(orders; sastaotp_orders_count sastaotp_orders_get |order| read_order(order));
 }
 
-unsafe fn read_order(it: *const sastaotp_order) {
-    texts!(it; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number sastaotp_order_service
-        sastaotp_order_country sastaotp_order_status sastaotp_order_code sastaotp_order_created_text sastaotp_order_json);
-    values!(it; sastaotp_order_created_at_ms sastaotp_order_price);
+unsafe fn read_order(order: *const sastaotp_order) {
+    texts!(order; sastaotp_order_id sastaotp_order_activation_id sastaotp_order_phone_number
+        sastaotp_order_service
+        sastaotp_order_country sastaotp_order_status sastaotp_order_code
+        sastaotp_order_created_text sastaotp_order_json);
+    values!(order; sastaotp_order_created_at_ms sastaotp_order_price);
 }
 
-unsafe fn read_reconciliation(it: *const sastaotp_reconciliation) {
-    texts!(it; sastaotp_reconciliation_json);
-    sastaotp_reconciliation_is_complete(it);
-    parts!(it; sastaotp_reconciliation_count sastaotp_reconciliation_get |order| read_order(order));
+unsafe fn read_reconciliation(found: *const sastaotp_reconciliation) {
+    texts!(found; sastaotp_reconciliation_json);
+    sastaotp_reconciliation_is_complete(found);
+    parts!(found; sastaotp_reconciliation_count sastaotp_reconciliation_get |order|
+        read_order(order));
 }
 
-unsafe fn read_unclaimed(it: *const sastaotp_unclaimed_list) {
-    texts!(it; sastaotp_unclaimed_list_json);
-    parts!(it; sastaotp_unclaimed_list_count sastaotp_unclaimed_list_get |unclaimed| {
+unsafe fn read_unclaimed(list: *const sastaotp_unclaimed_list) {
+    texts!(list; sastaotp_unclaimed_list_json);
+    parts!(list; sastaotp_unclaimed_list_count sastaotp_unclaimed_list_get |unclaimed| {
         sastaotp_unclaimed_outcome(unclaimed);
         read_intent(sastaotp_unclaimed_intent(unclaimed));
         read_purchase(sastaotp_unclaimed_purchase(unclaimed));
@@ -879,43 +890,48 @@ unsafe fn read_unclaimed(it: *const sastaotp_unclaimed_list) {
     });
 }
 
-unsafe fn read_purchase(it: *const sastaotp_purchase) {
-    texts!(it; sastaotp_purchase_activation_id sastaotp_purchase_order_id sastaotp_purchase_phone_number
+unsafe fn read_purchase(purchase: *const sastaotp_purchase) {
+    texts!(purchase; sastaotp_purchase_activation_id sastaotp_purchase_order_id
+        sastaotp_purchase_phone_number
         sastaotp_purchase_service sastaotp_purchase_country sastaotp_purchase_json);
-    values!(it; sastaotp_purchase_price sastaotp_purchase_multi_sms sastaotp_purchase_expires_in_ms);
-    parts!(it; sastaotp_purchase_warning_count sastaotp_purchase_warning |warning| check_text(warning));
+    values!(purchase; sastaotp_purchase_price sastaotp_purchase_multi_sms
+        sastaotp_purchase_expires_in_ms);
+    parts!(purchase; sastaotp_purchase_warning_count sastaotp_purchase_warning |warning|
+        check_text(warning));
 }
 
-unsafe fn read_activation(it: *const sastaotp_activation) {
-    texts!(it; sastaotp_activation_id sastaotp_activation_phone_number);
-    values!(it; sastaotp_activation_price sastaotp_activation_expires_at_ms);
-    read_purchase(sastaotp_activation_purchase(it));
-    sastaotp_activation_ending(it);
-    sastaotp_activation_code_count(it);
+unsafe fn read_activation(activation: *const sastaotp_activation) {
+    texts!(activation; sastaotp_activation_id sastaotp_activation_phone_number);
+    values!(activation; sastaotp_activation_price sastaotp_activation_expires_at_ms);
+    read_purchase(sastaotp_activation_purchase(activation));
+    sastaotp_activation_ending(activation);
+    sastaotp_activation_code_count(activation);
 }
 
-unsafe fn read_sms(it: *const sastaotp_sms) {
-    texts!(it; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text sastaotp_sms_json);
-    sastaotp_sms_is_repeat(it);
+unsafe fn read_sms(sms: *const sastaotp_sms) {
+    texts!(sms; sastaotp_sms_code sastaotp_sms_text sastaotp_sms_sender sastaotp_sms_received_text
+        sastaotp_sms_json);
+    sastaotp_sms_is_repeat(sms);
 }
 
-unsafe fn read_state(it: *const sastaotp_activation_status) {
-    texts!(it; sastaotp_activation_status_last_code sastaotp_activation_status_text sastaotp_activation_status_json);
-    sastaotp_activation_status_kind(it);
-    read_sms(sastaotp_activation_status_sms(it));
+unsafe fn read_status(status: *const sastaotp_activation_status) {
+    texts!(status; sastaotp_activation_status_last_code sastaotp_activation_status_text
+        sastaotp_activation_status_json);
+    sastaotp_activation_status_kind(status);
+    read_sms(sastaotp_activation_status_sms(status));
 }
 
-unsafe fn read_settlement(it: *const sastaotp_settlement) {
-    texts!(it; sastaotp_settlement_json);
-    sastaotp_settlement_state(it);
-    read_sms(sastaotp_settlement_code(it));
+unsafe fn read_settlement(settlement: *const sastaotp_settlement) {
+    texts!(settlement; sastaotp_settlement_json);
+    sastaotp_settlement_state(settlement);
+    read_sms(sastaotp_settlement_code(settlement));
 }
 
-unsafe fn read_completion(it: *const sastaotp_completion) {
-    texts!(it; sastaotp_completion_json);
-    sastaotp_completion_ticket(it);
-    let status = sastaotp_completion_status(it);
-    let error = sastaotp_completion_error(it);
+unsafe fn read_completion(completion: *const sastaotp_completion) {
+    texts!(completion; sastaotp_completion_json);
+    sastaotp_completion_ticket(completion);
+    let status = sastaotp_completion_status(completion);
+    let error = sastaotp_completion_error(completion);
     assert_eq!(error.is_null(), status == SASTAOTP_OK);
     read_error(error);
 }

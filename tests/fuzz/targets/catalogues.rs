@@ -1,4 +1,5 @@
-//! The replies that are lists and tables: nothing breaks, and every way to an entry leads to the same one.
+//! Fuzzes the replies that are lists and tables: no parser panics, and every lookup of an entry
+//! returns the same one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -26,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
             for order in &page.orders {
                 assert!(order.order_id.is_some() || order.activation_id.is_some());
                 assert!(order.price.is_none_or(|price| price.micros() >= 0));
-                assert!(page.raw.contains(&order.raw), "an order is a part of its page");
+                assert!(page.raw.contains(&order.raw), "the order is part of its page");
             }
             check_json(&page);
         }),
@@ -46,7 +47,7 @@ fn check_prices(prices: Prices) {
     assert_eq!(prices.at(prices.len()), None);
     for (index, price) in prices.iter().enumerate().take(64) {
         assert_eq!(prices.at(index), Some(price));
-        // Where a reply names a country or a service twice, the last is found.
+        // If a reply contains a country or a service twice, the last one is found.
         let found = prices.find(price.country, price.service).map(|last| (last, prices.at(last)));
         let same = |last: usize, entry: sastaotp::Price<'_>| {
             last >= index && (entry.country, entry.service) == (price.country, price.service)

@@ -1,6 +1,6 @@
-//! What a reply to a purchase proves. The rules are written a second time here, from the table of evidence, and share
-//! nothing with the library: refused is only what is exactly a documented refusal, charged only what is whole and names an
-//! activation.
+//! Fuzzes the evidence in replies to purchases. The rules are written here a second time, from the
+//! table of evidence, and share nothing with the library: a purchase is refused only by an exact
+//! documented refusal, and charged only by a complete reply that names an activation.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -21,11 +21,11 @@ const REFUSALS: [&str; 9] = [
     "BAD_ACTION",
     "MISSING_PARAMS",
 ];
-/// Where an object may carry its code.
-const SAYS: [&str; 9] =
+/// The members that may contain the code of an object.
+const CODE_MEMBERS: [&str; 9] =
     ["status", "error", "title", "error_code", "errorCode", "message", "msg", "details", "detail"];
-/// What only a purchase has.
-const BOUGHT: [&str; 5] =
+/// The members that only a purchase has.
+const PURCHASE_MEMBERS: [&str; 5] =
     ["activation_id", "activationId", "new_activation_id", "order_id", "phone_number"];
 
 fuzz_target!(|data: &[u8]| {
@@ -37,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
         ChargeReply::Charged(purchase) => check_charged(purchase, token, raw),
         ChargeReply::Unknown(failure) => check_failure(failure, raw),
     }
-    // And the other way round: what is plainly one of the two is not left in doubt.
+    // Conversely, an exact refusal must not be unknown.
     let text = bare(raw.body).unwrap_or_default();
     if raw.framed && !(300..400).contains(&raw.status) && REFUSALS.contains(&text) {
         assert!(matches!(outcome, ChargeReply::Refused(_)), "{raw:?}: {outcome:?}");
@@ -48,26 +48,26 @@ fn check_refused(error: &ServiceError, raw: RawReply<'_>) {
     let code = error.code.as_str();
     assert!(REFUSALS.contains(&code), "{code} is not documented as a refusal");
     assert!(!(300..400).contains(&raw.status));
-    let text = bare(raw.body).expect("only text refuses");
+    let text = bare(raw.body).expect("only text can refuse");
     if !text.starts_with('{') {
         let inner =
             text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
-        assert_eq!(inner, code, "more than the code");
-        assert!(raw.framed, "the beginning of a longer code looks the same");
+        assert_eq!(inner, code, "the refusal has more than the code");
+        assert!(raw.framed, "a truncated longer code looks the same");
         return;
     }
-    let object = Object::read(text).expect("whole JSON");
-    let says = |name: &str, word: &str| object.word(name).is_some_and(|said| said == word);
-    assert!(SAYS.iter().any(|name| says(name, code)), "{text} does not say {code}");
+    let object = Object::read(text).expect("complete JSON");
+    let has = |name: &str, word: &str| object.word(name).is_some_and(|value| value == word);
+    assert!(CODE_MEMBERS.iter().any(|name| has(name, code)), "{text} does not contain {code}");
     for other in REFUSALS.iter().filter(|other| **other != code) {
-        assert!(!says("status", other) && !says("message", other), "{text} says {other} as well");
+        assert!(!has("status", other) && !has("message", other), "{text} also contains {other}");
     }
     assert!(
         !object.word("status").is_some_and(|status| is_success(&status)),
-        "{text} says that it succeeded"
+        "{text} reports success"
     );
     for part in [object.object("data"), Some(object)].into_iter().flatten() {
-        assert!(!BOUGHT.iter().any(|name| part.has(name)), "{text} names an order");
+        assert!(!PURCHASE_MEMBERS.iter().any(|name| part.has(name)), "{text} names an order");
     }
 }
 
@@ -89,16 +89,16 @@ fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
     let text =
         text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
     if let Some(rest) = text.strip_prefix(token).and_then(|rest| rest.strip_prefix(':')) {
-        assert!(raw.framed, "a number that was cut looks whole");
+        assert!(raw.framed, "a truncated number looks complete");
         let (found, phone) = rest.rsplit_once(':').expect("an id and a number");
         assert_eq!((found.trim(), phone.trim()), (id, purchase.phone_number.as_str()));
         return;
     }
-    // The last object of the text, and nothing behind it.
+    // The last object of the text, with nothing after it.
     let object = text
         .match_indices('{')
         .find_map(|(start, _)| Object::read(&text[start..]))
-        .expect("a whole object at the end");
+        .expect("a complete object at the end");
     let inner = object.object("data");
     assert!(
         proves(&object, id) || inner.is_some_and(|inner| proves(&inner, id)),
@@ -106,7 +106,8 @@ fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
     );
 }
 
-/// Whether an object says that it is a purchase of this activation: with a status, or in the family's own names.
+/// Returns whether an object states that it is a purchase of this activation: with a status, or
+/// with the field names of this API family.
 fn proves(object: &Object<'_>, id: &str) -> bool {
     let is_id = |name: &str| {
         object.word(name).is_some_and(|found| found == id) || object.raw(name) == Some(id)

@@ -1,4 +1,5 @@
-//! The bytes of a connection through the transport's own reader: whole replies or an error, whatever the pieces.
+//! Fuzzes the transport's reader with the bytes of a connection: it returns complete replies or
+//! errors, however the bytes are split.
 #![no_main]
 
 use std::cell::OnceCell;
@@ -24,7 +25,8 @@ fuzz_target!(|data: &[u8]| {
     let pieces = exchange(*flags, bytes, usize::from(*step) + 1);
     check(&whole, *flags, bytes);
     check(&pieces, *flags, bytes);
-    // Bytes behind the end are refused when they are seen, and otherwise with the connection.
+    // Bytes after the end of a reply make it an error if the client sees them. If it does not, the
+    // connection is not kept.
     let unseen =
         whole.as_ref().is_err_and(|error| error.message.ends_with("bytes came after its end"));
     match (&whole, &pieces) {
@@ -82,8 +84,8 @@ fn check(result: &Result<Reply, TransportError>, flags: u8, bytes: &[u8]) {
         }
     };
     assert!((200..600).contains(&reply.status) && reply.body.len() <= LIMIT);
-    // Without a header that says so, nothing proves the end. Headers are looked for in all of the bytes, so this errs on one
-    // side only.
+    // Without a header for the length, nothing proves the end. The headers are searched in all
+    // bytes, so this check may only miss an error.
     let text = bytes.to_ascii_lowercase();
     let has = |name: &[u8]| text.windows(name.len()).any(|window| window == name);
     if !has(b"content-length") && !has(b"transfer-encoding") && ![204, 304].contains(&reply.status)

@@ -1,11 +1,11 @@
-//! The JSON that comes in from other languages and from files: operations, saved intents; and amounts.
+//! Fuzzes the JSON from other languages and from files: operations, saved intents, and amounts.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::{Amount, Error, ErrorKind, Intent, Operation};
 use sastaotp_fuzz::Object;
 
-/// The fields of each operation, written down a second time.
+/// The fields of each operation, independent of the library's table.
 const FIELDS: [(&str, &[&str]); 22] = [
     ("get_balance", &[]),
     ("get_services", &["service"]),
@@ -68,14 +68,17 @@ fn operation(text: &str) {
     let name = object.word("op").expect("`op` is text");
     assert_eq!(name, operation.name());
     let (_, fields) =
-        FIELDS.iter().find(|(known, _)| *known == name).expect("the name is one of the table");
+        FIELDS.iter().find(|(known, _)| *known == name).expect("the name is in the table");
     for field in object.names() {
-        assert!(field == "op" || fields.contains(&field), "{field} is no field of {name}");
+        assert!(field == "op" || fields.contains(&field), "{field} is not a field of {name}");
     }
-    // A price that was given is never forgotten: it would become any price.
+    // A given price limit is never lost, because the purchase would then accept any price.
     if object.raw("max_price").is_some() {
-        let amount: Amount =
-            object.word("max_price").expect("an amount is text").parse().expect("and can be read");
+        let amount: Amount = object
+            .word("max_price")
+            .expect("an amount is text")
+            .parse()
+            .expect("the amount can be parsed");
         let shown = format!("{operation:?}");
         assert!(
             shown.contains(&format!("max_price: Some(Amount({}))", amount.micros())),
@@ -112,8 +115,8 @@ fn amount(text: &str) {
                 text.starts_with('-') && amount.micros() != 0,
                 "{text}"
             );
-            // Near enough to a float's reading, which is what everybody else has.
-            let float: f64 = text.parse().unwrap_or_else(|_| panic!("{text} is no number"));
+            // The amount is close to the same text read as a float.
+            let float: f64 = text.parse().unwrap_or_else(|_| panic!("{text} is not a number"));
             let difference = (float * 1e6 - amount.micros() as f64).abs();
             assert!(difference <= 0.5 + float.abs() * 1e-6, "{text} is {amount}");
         }

@@ -1,4 +1,5 @@
-//! The replies about the wallet and about one activation: nothing breaks, and a code is handed on as it came.
+//! Fuzzes the replies about the wallet and about one activation: no parser panics, and a code is
+//! returned verbatim.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -25,17 +26,18 @@ fuzz_target!(|data: &[u8]| {
 
 fn check_status(status: &Status, raw: RawReply<'_>) {
     check_json(status);
-    let text = bare(raw.body).expect("only text has a meaning");
+    let text = bare(raw.body).expect("only text has a status");
     let is_plain = !text.contains('{') && !text.contains('[');
     let Status::Received(sms) = status else { return };
     assert!(!sms.code.trim().is_empty());
     if !is_plain {
         return;
     }
-    // What stands behind the first colon, all of it, and only where a length proves that it is all.
+    // The code is everything after the first colon, and only if the reply's length proves that it
+    // is complete.
     assert!(raw.framed && (200..300).contains(&raw.status), "{raw:?}");
     let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let (token, code) = text.split_once(':').expect("a code stands behind a colon");
+    let (token, code) = text.split_once(':').expect("a code follows a colon");
     assert!(["STATUS_OK", "STATUS_OK_AND_INFORMING"].contains(&token.trim()), "{token}");
     let quotes = ['\'', '"'];
     assert_eq!(code.trim().trim_matches(quotes), sms.code.trim_matches(quotes));

@@ -1,5 +1,5 @@
-//! The encoder of requests: a decoder of this file reads back exactly what was put in, or the request was refused for an
-//! argument that is none.
+//! Fuzzes the encoder of requests. A decoder in this file reads back exactly the arguments, or the
+//! request was refused because of an invalid argument.
 #![no_main]
 
 use std::cell::OnceCell;
@@ -60,7 +60,8 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
         (Err(error), None) => assert!(error.0.len() < 600 && !error.0.contains('\n'), "{error:?}"),
         _ => panic!("{request:?}: {query:?}, expected {expected:?}"),
     }
-    // The same in a head, beside a key that may be anything: one request, with no line of anybody else's.
+    // The same query in a request head with an arbitrary key must give exactly one request, without
+    // injected lines.
     let key: &str = input.arbitrary()?;
     let raw: &str = input.arbitrary()?;
     for query in [query.as_deref().unwrap_or("a=b"), raw] {
@@ -69,7 +70,7 @@ fn run(input: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What the query must say; `None` where an argument is none.
+/// Returns the expected parameters; `None` if an argument is invalid.
 fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
     let mut pairs = vec![("action", Some(request.action().to_owned()))];
     let mut valid = true;

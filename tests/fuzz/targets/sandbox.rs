@@ -1,4 +1,5 @@
-//! The sandbox: bytes of a connection, or a story of requests and control calls. Nothing breaks, and the ledger adds up.
+//! Fuzzes the sandbox with the bytes of a connection, or with a script of requests and control
+//! calls: it does not panic, and its ledger balances.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -19,16 +20,16 @@ fuzz_target!(|data: &[u8]| {
             String::from_utf8_lossy(&output)
         );
     } else {
-        tell(&mut service, rest);
+        run_script(&mut service, rest);
     }
     check_ledger(&mut service);
 });
 
-/// A line is a request: its first byte says which, and how much time has passed; the rest is its query, or the call and its
-/// body.
-fn tell(service: &mut Service, story: &[u8]) {
+/// Runs a script. Each line is a request: the first byte selects its kind and how much time passes
+/// before it, and the rest is its query, or the control call and its body.
+fn run_script(service: &mut Service, script: &[u8]) {
     let mut now = NOW;
-    for line in story.split(|byte| *byte == b'\n').take(32) {
+    for line in script.split(|byte| *byte == b'\n').take(32) {
         let [kind, rest @ ..] = line else { continue };
         let text = String::from_utf8_lossy(rest);
         let (path, body) = text.split_once(' ').unwrap_or((&text, ""));
@@ -46,8 +47,8 @@ fn tell(service: &mut Service, story: &[u8]) {
         assert!((200..=599).contains(&reply.status), "{reply:?}");
         if request.path == control && reply.status != 200 {
             let error: Value =
-                serde_json::from_slice(&reply.body).expect("control calls answer in JSON");
-            assert!(error["error"].is_string(), "a refusal says why: {error}");
+                serde_json::from_slice(&reply.body).expect("control calls return JSON");
+            assert!(error["error"].is_string(), "a refusal has a reason: {error}");
         }
     }
 }

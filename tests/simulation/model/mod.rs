@@ -1,5 +1,6 @@
-//! What must hold in every run, from its history alone: what was asked, what reached the service, what its ledger says, and
-//! what the library claimed. Knows nothing of how the library works.
+//! The promises that must hold in every run, checked against its history alone: the calls, the
+//! requests that reached the service, its ledger, and the results of the library. The model does
+//! not know how the library works.
 
 mod codes;
 mod money;
@@ -10,39 +11,39 @@ use std::time::Duration;
 use sastaotp::Error;
 use serde_json::Value;
 
-use crate::call::Ask;
-use crate::history::{Answer, Call, CallId, End, Event, Exchange, History};
+use crate::call::Command;
+use crate::history::{Call, CallId, End, Event, Exchange, History, Outcome};
 use crate::logger;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The closest that two polls may come.
+/// The minimum time between two polls.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The longest pause that the service can ask for, and a poll that hung before.
+/// The longest pause that the service can request, plus a poll that hung before it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(70);
 
-/// Checks a run; gives a sentence for each promise that was broken.
+/// Checks a run, and returns a sentence for each broken promise.
 pub(crate) fn check(history: &mut History, ledger: &[Value]) -> Vec<String> {
     let mut found = std::mem::take(&mut history.violations);
     let model = Model { history, ledger };
     for (number, call) in history.calls.iter().enumerate() {
-        let call = Asked { number, call };
-        let mut say =
-            |what: Option<String>| found.extend(what.map(|what| format!("#{number} {what}")));
-        say(model.buys_once(&call));
-        say(model.claims_the_ledger(&call));
-        say(model.sends_what_was_asked(&call));
-        say(model.returns_in_time(&call));
-        say(model.keeps_codes(&call));
-        say(model.polls_at_the_deadline(&call));
-        say(model.settles_as_it_claims(&call));
-        say(model.finds_what_was_lost(&call));
-        say(model.finds_nothing_of_others(&call));
-        say(model.lists_what_was_left(&call));
+        let call = CheckedCall { number, call };
+        let mut report =
+            |broken: Option<String>| found.extend(broken.map(|rule| format!("#{number} {rule}")));
+        report(model.buys_once(&call));
+        report(model.agrees_with_the_ledger(&call));
+        report(model.sends_only_requested_changes(&call));
+        report(model.returns_in_time(&call));
+        report(model.keeps_codes(&call));
+        report(model.polls_at_the_deadline(&call));
+        report(model.settles_as_it_reports(&call));
+        report(model.finds_lost_purchases(&call));
+        report(model.finds_no_purchase_of_others(&call));
+        report(model.lists_abandoned_purchases(&call));
         read_for_key(&call);
     }
-    found.extend(model.polls_apart());
+    found.extend(model.keeps_poll_interval());
     found.extend(model.keeps_budgets());
-    found.extend(logger::leaks().into_iter().map(|line| format!("8: the key is shown: {line}")));
+    found.extend(logger::leaks().into_iter().map(|line| format!("8: the key appears: {line}")));
     found
 }
 
@@ -51,51 +52,51 @@ struct Model<'a> {
     ledger: &'a [Value],
 }
 
-struct Asked<'a> {
+struct CheckedCall<'a> {
     number: CallId,
     call: &'a Call,
 }
 
-impl Asked<'_> {
+impl CheckedCall<'_> {
     fn end(&self) -> Option<&End> {
         self.call.end.as_ref()
     }
 
     fn value(&self) -> Option<&Value> {
-        self.end()?.claim.as_ref().ok()
+        self.end()?.result.as_ref().ok()
     }
 
     fn error(&self) -> Option<&Error> {
-        self.end()?.claim.as_ref().err()
+        self.end()?.result.as_ref().err()
     }
 }
 
-/// 8: neither results nor errors show the key.
-fn read_for_key(asked: &Asked<'_>) {
-    match asked.end().map(|end| &end.claim) {
-        Some(Ok(value)) => logger::read(&value.to_string()),
+/// 8: neither results nor errors contain the key.
+fn read_for_key(checked: &CheckedCall<'_>) {
+    match checked.end().map(|end| &end.result) {
+        Some(Ok(value)) => logger::check_text(&value.to_string()),
         Some(Err(error)) => {
             let json = serde_json::to_string(error).expect("errors have a JSON form");
-            logger::read(&format!("{error} {error:?} {json}"));
+            logger::check_text(&format!("{error} {error:?} {json}"));
         }
         None => {}
     }
 }
 
-/// The code in the claim of a call, where it reports one.
+/// Returns the code in the result of a call, if it has one.
 fn reported(call: &Call) -> Option<&str> {
-    let value = call.end.as_ref()?.claim.as_ref().ok()?;
-    match &call.ask {
-        Ask::Wait { .. } => value["code"].as_str(),
-        Ask::Status(_) if value["status"] == "received" => value["sms"]["code"].as_str(),
-        Ask::Cancel(_) | Ask::Settle { .. } => value["code"]["code"].as_str(),
+    let value = call.end.as_ref()?.result.as_ref().ok()?;
+    match &call.command {
+        Command::Wait { .. } => value["code"].as_str(),
+        Command::Status(_) if value["kind"] == "received" => value["sms"]["code"].as_str(),
+        Command::Cancel(_) | Command::Settle { .. } => value["code"]["code"].as_str(),
         _ => None,
     }
 }
 
-/// The code that a whole and true reply shows.
-fn shown(exchange: &Exchange) -> Option<String> {
-    let Some((_, Answer::Reply { status: 200, framed: true, body })) = &exchange.end else {
+/// Returns the code of a complete reply without a fault.
+fn code_shown(exchange: &Exchange) -> Option<String> {
+    let Some((_, Outcome::Reply { status: 200, framed: true, body })) = &exchange.end else {
         return None;
     };
     if exchange.fault.is_some() {
@@ -118,12 +119,20 @@ impl Exchange {
     }
 
     fn is_poll(&self) -> bool {
-        // What never left is none.
+        // A request that never left is not a poll.
         self.is_sent && self.asks_status()
     }
 
     fn asks_status(&self) -> bool {
         matches!(self.action.as_str(), "getStatus" | "getStatusV2")
+    }
+
+    /// Returns the body of the reply, if there is one.
+    fn body(&self) -> Option<&str> {
+        match &self.end {
+            Some((_, Outcome::Reply { body, .. })) => Some(body),
+            _ => None,
+        }
     }
 
     fn ended(&self) -> Option<Duration> {
@@ -136,7 +145,7 @@ impl Model<'_> {
         self.history.exchanges.iter().filter(move |exchange| exchange.process == process)
     }
 
-    /// Whether something of the clocks happened to a process within a time.
+    /// Returns whether a process was suspended, or its wall clock set, within this time.
     fn is_disturbed(&self, process: usize, from: Duration, to: Duration) -> bool {
         self.history.events.iter().any(|(at, event)| match event {
             Event::Slept { process: other, duration } => {
@@ -147,13 +156,20 @@ impl Model<'_> {
         })
     }
 
-    /// How many pauses the service asked for that a process keeps within a time. They are kept by the monotonic clock.
+    /// Returns how many requested pauses a process keeps within this time. They run on the
+    /// monotonic clock.
     fn pauses(&self, process: usize, from: Duration, to: Duration) -> u32 {
-        let is_kept = |exchange: &&Exchange| matches!(&exchange.end, Some((at, Answer::Reply { status: 429, .. })) if *at <= to && *at + LONGEST_PAUSE + self.slept(process, *at, Duration::MAX) >= from);
-        u32::try_from(self.of_process(process).filter(is_kept).count()).expect("not so many")
+        let is_kept = |exchange: &&Exchange| {
+            let Some((at, Outcome::Reply { status: 429, .. })) = &exchange.end else {
+                return false;
+            };
+            let slept = self.slept(process, *at, Duration::MAX);
+            *at <= to && *at + LONGEST_PAUSE + slept >= from
+        };
+        u32::try_from(self.of_process(process).filter(is_kept).count()).expect("a small count")
     }
 
-    /// How long a process slept, in sleeps that began within this time.
+    /// Returns how long a process was suspended, in suspends that began within this time.
     fn slept(&self, process: usize, from: Duration, to: Duration) -> Duration {
         let sleeps = self.history.events.iter().filter_map(|(begin, event)| match event {
             Event::Slept { process: other, duration }
@@ -166,11 +182,11 @@ impl Model<'_> {
         sleeps.sum()
     }
 
-    /// Calls of a process about an activation that came to their end, and when they did.
+    /// Returns the calls of a process for an activation that ended by this time.
     fn ended_before(&self, process: usize, id: &str, at: Duration) -> impl Iterator<Item = &Call> {
         self.history.calls.iter().filter(move |call| {
             call.user.process == process
-                && call.ask.id() == Some(id)
+                && call.command.id() == Some(id)
                 && call.end.as_ref().is_some_and(|end| end.at <= at)
         })
     }

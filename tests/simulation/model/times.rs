@@ -1,54 +1,58 @@
-//! 6 and 7: calls return in time, and polls keep their distance.
+//! Rules 6 and 7: calls return in time, and polls keep their interval.
 
 use std::time::Duration;
 
-use super::{Asked, INTERVAL, Model, SECOND};
-use crate::call::Ask;
-use crate::history::{Answer, Event, Exchange};
+use super::{CheckedCall, INTERVAL, Model, SECOND};
+use crate::call::Command;
+use crate::history::{Event, Exchange, Outcome};
 
 /// How long the cancellation after a wait may take.
 const LATE: Duration = Duration::from_secs(10);
-/// How soon a call is back that was cancelled.
+/// How soon a cancelled call returns.
 const CANCELLED: Duration = Duration::from_millis(100);
 
 impl Model<'_> {
-    /// 6: every call returns within its deadline and a second.
-    pub(super) fn returns_in_time(&self, asked: &Asked<'_>) -> Option<String> {
-        let (call, end) = (asked.call, asked.end()?);
+    /// 6: every call returns within a second of its deadline.
+    pub(super) fn returns_in_time(&self, checked: &CheckedCall<'_>) -> Option<String> {
+        let (call, end) = (checked.call, checked.end()?);
         let setup = &self.history.setups[call.user.process];
         if let Some(cancelled) = call.cancelled
             && end.at > cancelled + CANCELLED
             && !self.is_disturbed(call.user.process, cancelled, end.at)
         {
             return Some(format!(
-                "6: was cancelled, and returned {:?} later",
+                "6: returned {:?} after it was cancelled",
                 end.at.saturating_sub(cancelled)
             ));
         }
         let timeout = setup.timeout;
-        let most = match &call.ask {
-            Ask::Wait { timeout: wait, cancel, .. } => {
+        let most = match &call.command {
+            Command::Wait { timeout: wait, cancel, .. } => {
                 *wait + if *cancel { LATE } else { Duration::ZERO }
             }
-            // The early-cancel period may be waited out twice, and each try has a time of its own.
-            Ask::Settle { wait_out: true, .. } => 3 * timeout + 2 * Duration::from_secs(121),
-            // The last look is made after 40 s, or when those before it are over; in the queue they wait for the pauses that the
-            // service asks for. Purchases that may have made what was seen come to their end first.
-            Ask::Reconcile(_) => {
+            // `settle` may wait for the early-cancel period twice, and each attempt has its own
+            // timeout.
+            Command::Settle { wait_if_early: true, .. } => {
+                3 * timeout + 2 * Duration::from_secs(121)
+            }
+            // The last read is after 40 s, or when the previous ones have ended; in the queue they
+            // wait for the pauses that the service requests. Purchases in flight that may match end
+            // first.
+            Command::Reconcile(_) => {
                 let pauses = self.pauses(call.user.process, call.at, end.at);
                 Duration::from_secs(40)
                     + 5 * timeout.min(Duration::from_secs(30))
                     + pauses * Duration::from_secs(60)
                     + self.buying(call.user.process, call.at, end.at)
             }
-            Ask::Unclaimed | Ask::BudgetLeft => Duration::ZERO,
+            Command::Unclaimed | Command::BudgetLeft => Duration::ZERO,
             _ => timeout,
         };
         let took = end.monotonic.saturating_sub(call.began);
         (took > most + SECOND).then(|| format!("6: took {took:?} of {most:?}"))
     }
 
-    /// For how long purchases of a process were under way within a time.
+    /// Returns how long purchases of a process were in flight within this time.
     fn buying(&self, process: usize, from: Duration, to: Duration) -> Duration {
         let charges = self.of_process(process).filter(|exchange| exchange.is_charge());
         let within = |charge: &Exchange| {
@@ -57,11 +61,14 @@ impl Model<'_> {
         charges.map(within).sum()
     }
 
-    /// 7: no poll of a wait comes closer than the interval after the one before.
-    pub(super) fn polls_apart(&self) -> Option<String> {
+    /// 7: no poll of a wait comes sooner than the interval after the previous one.
+    pub(super) fn keeps_poll_interval(&self) -> Option<String> {
         let waits = |exchange: &Exchange| {
             exchange.call.is_some_and(|call| {
-                matches!(self.history.calls[call].ask, Ask::Wait { .. } | Ask::Settle { .. })
+                matches!(
+                    self.history.calls[call].command,
+                    Command::Wait { .. } | Command::Settle { .. }
+                )
             })
         };
         for (at, poll) in self.history.exchanges.iter().enumerate() {
@@ -76,16 +83,16 @@ impl Model<'_> {
             });
             for other in before.take(3) {
                 let end = other.ended().unwrap_or(other.at);
-                // Read back by a change, not polled by a wait.
+                // A poll may also belong to a change that reads its status back.
                 if end + INTERVAL > poll.at
                     && !self.is_read_back(other)
                     && !self.is_read_back(poll)
-                    && !self.seems_to_have_slept(poll.process, other.at, poll.at)
+                    && !self.may_have_slept(poll.process, other.at, poll.at)
                 {
                     let call = poll.call.unwrap_or_default();
                     let apart = poll.at.saturating_sub(end);
                     return Some(format!(
-                        "#{call} 7: polls {:?} only {apart:?} after the poll before",
+                        "#{call} 7: polls {:?} only {apart:?} after the previous poll",
                         poll.id
                     ));
                 }
@@ -94,22 +101,29 @@ impl Model<'_> {
         None
     }
 
-    /// Whether a request only asks for more of what the one before showed, or asks once more in another form.
+    /// Returns whether a request only reads more of the previous reply, or repeats it in another
+    /// format.
     fn is_follow_up(&self, at: usize) -> bool {
         let poll = &self.history.exchanges[at];
         let of_call = self.history.exchanges[..at].iter().rev();
         let before = of_call
             .filter(|other| other.call == poll.call && other.process == poll.process)
             .find(|other| other.id == poll.id);
-        poll.action == "getStatusV2" && before.is_some_and(|before| {
-            before.action == "getStatus"
-                && matches!(&before.end, Some((_, Answer::Reply { framed, body, .. })) if !framed || body.contains("STATUS_OK"))
-        })
+        poll.action == "getStatusV2"
+            && before.is_some_and(|before| {
+                before.action == "getStatus"
+                    && match &before.end {
+                        Some((_, Outcome::Reply { framed, body, .. })) => {
+                            !framed || body.contains("STATUS_OK")
+                        }
+                        _ => false,
+                    }
+            })
     }
 
-    /// Whether the machine slept, or its wall clock was set ahead, which cannot be told from a sleep: after it a wait polls at
-    /// once, also where it came while a poll was under way.
-    fn seems_to_have_slept(&self, process: usize, from: Duration, to: Duration) -> bool {
+    /// Returns whether the machine was suspended, or its wall clock set ahead, which looks the
+    /// same. A wait polls at once after that, even if it happened during a poll.
+    fn may_have_slept(&self, process: usize, from: Duration, to: Duration) -> bool {
         self.history.events.iter().any(|(at, event)| {
             let of = match event {
                 Event::WallSet { process, back: false, .. } | Event::Slept { process, .. } => {
@@ -121,7 +135,7 @@ impl Model<'_> {
         })
     }
 
-    /// Whether a request reads back what became of a change of the same call.
+    /// Returns whether a request reads back a change of the same call.
     fn is_read_back(&self, exchange: &Exchange) -> bool {
         let changes = |other: &Exchange| {
             other.call == exchange.call && other.action == "setStatus" && other.at <= exchange.at

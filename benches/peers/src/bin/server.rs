@@ -1,9 +1,10 @@
-//! The service as it is while nothing happens: every getStatus is answered with "no code yet" after a while. One thread, and
-//! cheap enough not to be what is measured.
+//! A service without codes: it answers every getStatus with "no code yet" after a delay. It runs in
+//! one thread, and its CPU time is small against that of the clients.
 //!
-//! `server DELAY_MS SLOW_PERCENT SLOW_MS [CA_FILE]` prints its port. With a file it speaks TLS, and writes the authority to
-//! trust there. `/stats` tells, since it was last asked, how many polls came and how far apart those of one activation were: from
-//! the end of a reply to the arrival of the next request.
+//! `server DELAY_MS SLOW_PERCENT SLOW_MS [CA_FILE]` prints its port. If a file is named, the server
+//! uses TLS and writes the authority to trust there. `/stats` returns the figures since the last
+//! `/stats`: the number of polls, and the time between two polls of one activation, from the end of
+//! a reply to the arrival of the next request.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-const REPLY: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
-    Server: bench\r\nContent-Length: 16\r\n\r\nSTATUS_WAIT_CODE";
+const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: bench\r\nContent-Length: 16\r\n\r\n\
+    STATUS_WAIT_CODE";
 
 #[derive(Default)]
 struct State {
@@ -107,13 +108,13 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &RefCell<
     }
 }
 
-/// Counts a poll; says how long its reply takes.
+/// Counts a poll. Returns the delay of its reply.
 fn arrive(state: &mut State, id: u64) -> Duration {
     state.polls += 1;
     if let Some(replied) = state.replied.get(&id) {
         state.gaps.push(u32::try_from(replied.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
-    // A fixed pattern without a period that the polls could fall in with.
+    // A fixed pattern without a period, so that polls cannot get in step with it.
     let is_slow = state.polls.wrapping_mul(2_654_435_761) % 100 < state.slow_percent;
     if is_slow { state.slow } else { state.delay }
 }
@@ -132,8 +133,8 @@ fn stats(state: &mut State) -> String {
     };
     let polls = std::mem::take(&mut state.polls);
     format!(
-        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\"gap_max_us\":{},\"connections\":{},\
-         \"open\":{},\"cpu_us\":{}}}",
+        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\
+         \"gap_max_us\":{},\"connections\":{},\"open\":{},\"cpu_us\":{}}}",
         at(0.0),
         at(0.5),
         at(0.99),
@@ -144,12 +145,12 @@ fn stats(state: &mut State) -> String {
     )
 }
 
-/// An authority of its own, written to a file, and a certificate by it.
+/// Makes an authority, writes it to a file, and signs a certificate with it.
 fn acceptor(path: &str) -> TlsAcceptor {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     let key = || KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    // Named unlike the server: one name for both looks like a certificate that signed itself.
+    // If both had one name, the certificate would look self-signed.
     params.distinguished_name.push(DnType::CommonName, "The authority of the benchmarks");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, key()).expect("an authority");

@@ -1,4 +1,4 @@
-// What a program in TypeScript needs to have: no types of Node and no library but that of its language. Compiled, and not run.
+// A TypeScript program without the types of Node or of the DOM. It is compiled, not run.
 
 import { type AbortSignalLike, type Client, Intent } from 'sastaotp'
 import { Sandbox } from 'sastaotp/testing'

@@ -1,13 +1,29 @@
-"""Client for the SastaOTP service: buy a temporary phone number, wait for its SMS code, complete it or cancel it for the refund.
+"""Client of the SastaOTP service.
 
->>> with sastaotp.Client() as client:                                         # SASTAOTP_API_KEY
-...     with client.lease("tg", country="22", max_price=80) as number:        # 22 is India; 80 rupees at most
+It buys a temporary phone number, waits for the SMS code sent to it, and completes the order or
+cancels it for a refund.
+
+>>> with sastaotp.Client() as client:  # the API key is in SASTAOTP_API_KEY
+...     # 22 is India; pay 80 rupees at most.
+...     with client.lease("tg", country="22", max_price=80) as number:
 ...         print("send the SMS to", number.phone_number)
 ...         print("the code is", number.wait_for_code(timeout=300).code)
 """
 
 from ._async_client import AsyncActivation, AsyncClient, AsyncLease
 from ._client import Activation, Client, Lease
+from ._enums import (
+    ApiKeyLocation,
+    Charge,
+    OrderStatus,
+    Phase,
+    Retry,
+    SetStatus,
+    SettlementState,
+    StatusChangeKind,
+    StatusKind,
+    UnclaimedOutcome,
+)
 from ._errors import (
     ActivationCancelledError,
     AlreadyFinishedError,
@@ -57,7 +73,6 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._words import Change, Charge, KeyIn, OrderStatus, Outcome, Phase, Retry, SetStatus, Settled, StatusKind
 
 __version__ = "0.1.0"
 
@@ -66,6 +81,7 @@ __all__ = [
     "ActivationCancelledError",
     "AlreadyFinishedError",
     "ApiError",
+    "ApiKeyLocation",
     "AsyncActivation",
     "AsyncClient",
     "AsyncLease",
@@ -74,7 +90,6 @@ __all__ = [
     "BlockedError",
     "BudgetError",
     "Cancelled",
-    "Change",
     "Charge",
     "Client",
     "ConfigError",
@@ -85,7 +100,6 @@ __all__ = [
     "InsufficientBalanceError",
     "Intent",
     "InternalError",
-    "KeyIn",
     "Lease",
     "NoNumbersError",
     "NotFoundError",
@@ -93,7 +107,6 @@ __all__ = [
     "Order",
     "OrderPage",
     "OrderStatus",
-    "Outcome",
     "OutcomeUnknownError",
     "Phase",
     "Price",
@@ -111,16 +124,18 @@ __all__ = [
     "ServiceUnavailableError",
     "Services",
     "SetStatus",
-    "Settled",
     "Settlement",
+    "SettlementState",
     "Sms",
     "Status",
     "StatusChange",
+    "StatusChangeKind",
     "StatusKind",
     "Timeout",
     "TlsError",
     "TooEarlyError",
     "Unclaimed",
+    "UnclaimedOutcome",
     "UsageError",
     "WaitTimeout",
 ]

@@ -1,4 +1,4 @@
-"""The client for asyncio: the methods of ``Client``, to be awaited."""
+"""The asyncio client: the methods of ``Client`` as coroutines."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from types import TracebackType
 from typing import AsyncIterator, Callable, Optional, Type, Union
 
 from . import _operations
-from ._bought import Bought
+from ._arguments import Money, OnTooEarly, Seconds
+from ._base import BaseActivation, BaseClient, BaseLease
+from ._completion_reader import CompletionReader
 from ._errors import UsageError
 from ._intent import Intent
-from ._lease import Leased
 from ._models import (
+    ActivationData,
     Balance,
     Countries,
-    Number,
     Order,
     OrderPage,
     Prices,
@@ -30,18 +31,16 @@ from ._models import (
     Unclaimed,
 )
 from ._operations import Operation, T
-from ._orders import Pages
-from ._pump import Pump
-from ._session import SOON, Owner, R, same
+from ._pagination import OrderPaginator
+from ._session import LOCAL_TIMEOUT, R, identity
 from ._settings import Settings
-from ._units import Money, Seconds
 
 
-class AsyncClient(Owner):
-    """A client of the service for asyncio. The settings are those of ``Client``.
+class AsyncClient(BaseClient):
+    """An asyncio client of the service. Its settings are those of ``Client``.
 
-    A task that is cancelled gives its call up at once. A purchase that was sent runs on, and ``unclaimed`` lists what it
-    bought. One event loop at a time uses a client.
+    One event loop at a time may use it. Cancelling a task ends its call at once; a purchase that
+    was sent still runs until its reply, and ``unclaimed`` lists the number that it bought.
     """
 
     def __init__(
@@ -55,10 +54,10 @@ class AsyncClient(Owner):
         max_connections: Optional[int] = None,
         user_agent: Optional[str] = None,
         ca_pem: Union[str, bytes, None] = None,
-        key_in: Optional[int] = None,
+        api_key_location: Optional[int] = None,
     ) -> None:
         settings = Settings.with_key(api_key)
-        # A traceback that shows the locals of what fails below must not show it.
+        # If a later line fails, a traceback with locals must not show the key.
         del api_key
         if isinstance(settings, Exception):
             raise settings
@@ -70,35 +69,37 @@ class AsyncClient(Owner):
             max_connections=max_connections,
             user_agent=user_agent,
             ca_pem=ca_pem,
-            key_in=key_in,
+            api_key_location=api_key_location,
         )
         super().__init__(settings)
-        self._pump: Optional[Pump] = None
+        self._reader: Optional[CompletionReader] = None
 
     async def close(self) -> None:
-        """End the client. Calls of other tasks fail with ``Cancelled``; a purchase that was sent runs on to its reply.
+        """Close the client. Calls of other tasks fail with ``Cancelled``.
 
-        Waits for leases that are being settled. The log then says what ``unclaimed`` would list.
+        A purchase that was sent still runs until its reply. Waits for leases that are being
+        settled. The log then lists the purchases that are unclaimed.
         """
-        session, pump = self._session, self._pump
-        self._session = self._pump = None
-        if session is None or not session.is_ours:
+        session, reader = self._session, self._reader
+        self._session = self._reader = None
+        if session is None or not session.in_this_process:
             return
         loop = asyncio.get_running_loop()
-        if pump is None or pump.session is not session:
-            pump = Pump(session, loop)
-        elif pump.loop is not loop:
-            if pump.loop.is_closed():
-                pump.abandon()
+        if reader is None or reader.session is not session:
+            reader = CompletionReader(session, loop)
+        elif reader.loop is not loop:
+            if reader.loop.is_closed():
+                reader.abandon_all()
             else:
-                pump.loop.call_soon_threadsafe(pump.end)
-            pump = Pump(session, loop)
-        pump.end()
-        await pump.rest()
+                reader.loop.call_soon_threadsafe(reader.cancel_all)
+            reader = CompletionReader(session, loop)
+        reader.cancel_all()
+        await reader.wait_until_idle()
         listed: Optional[tuple[Unclaimed, ...]] = None
         with suppress(asyncio.TimeoutError):
-            listed = await asyncio.wait_for(pump.run(_operations.unclaimed(), same), SOON)
-        session.report(listed)
+            listing = reader.run(_operations.unclaimed(), identity)
+            listed = await asyncio.wait_for(listing, LOCAL_TIMEOUT)
+        session.log_unclaimed(listed)
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -106,59 +107,85 @@ class AsyncClient(Owner):
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    def _here(self) -> Pump:
-        """The pump of the loop that runs."""
-        session, loop, pump = self._open(), asyncio.get_running_loop(), self._pump
-        if pump is None or pump.session is not session or pump.loop is not loop:
-            if pump is not None and pump.session is session:
-                if pump.is_busy:
-                    raise UsageError("the client is in use by another event loop: make one for each loop")
-                pump.abandon()
-            self._pump = pump = Pump(session, loop)
-        return pump
+    def _reader_of_loop(self) -> CompletionReader:
+        """Return the reader of the running loop, and abandon the calls of a loop that ended."""
+        session, loop, reader = self._open_session(), asyncio.get_running_loop(), self._reader
+        if reader is None or reader.session is not session or reader.loop is not loop:
+            if reader is not None and reader.session is session:
+                if reader.is_busy:
+                    raise UsageError(
+                        "the client is in use by another event loop: make a client for each loop"
+                    )
+                reader.abandon_all()
+            self._reader = reader = CompletionReader(session, loop)
+        return reader
 
     async def _run(self, operation: Operation[T]) -> T:
-        return await self._make(operation, same)
+        return await self._run_and_convert(operation, identity)
 
-    async def _make(self, operation: Operation[T], made: Callable[[T], R]) -> R:
-        return await self._here().run(operation, made)
+    async def _run_and_convert(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
+        return await self._reader_of_loop().run(operation, convert)
 
-    # What there is, and what it costs.
+    # Catalogue and prices.
 
     async def get_balance(self) -> Balance:
-        """The wallet. Action getBalance."""
+        """Return the balance of the wallet. Action getBalance."""
         return await self._run(_operations.get_balance())
 
     async def get_services(self, service: Optional[str] = None) -> Services:
-        """What is sold: all services, or one with its countries. Action getServicesList."""
+        """Return all services, or one service with its countries. Action getServicesList."""
         return await self._run(_operations.get_services(service))
 
-    async def get_prices(self, service: Optional[str] = None, country: Optional[str] = None) -> Prices:
-        """What services cost in countries; all of them are some eighty thousand. Action getPrices."""
+    async def get_prices(
+        self, service: Optional[str] = None, country: Optional[str] = None
+    ) -> Prices:
+        """Return the prices of services in countries; without arguments about 80,000 rows.
+
+        Action getPrices.
+        """
         return await self._run(_operations.get_prices(service, country))
 
     async def get_countries(self) -> Countries:
-        """The countries and their codes, which are not calling codes. Action getCountries."""
+        """Return the countries with their codes, which are not calling codes.
+
+        Action getCountries.
+        """
         return await self._run(_operations.get_countries())
 
     async def find_country(self, name: str) -> Countries:
-        """The countries of this name in English, whatever its case: there may be several. Action getCountries."""
+        """Return the countries with this English name, in any letter case. Action getCountries.
+
+        Several countries can share a name.
+        """
         return await self._run(_operations.find_country(name))
 
-    # The history.
+    # Order history.
 
-    async def get_orders(self, *, limit: int = 100, page: int = 1, status: Optional[str] = None) -> OrderPage:
-        """One page of the history, newest first, of 1 to 100 orders. Action getOrders."""
+    async def get_orders(
+        self, *, limit: int = 100, page: int = 1, status: Optional[str] = None
+    ) -> OrderPage:
+        """Return one page of the order history, newest first. Action getOrders.
+
+        :param limit: the size of a page, 1 to 100 orders.
+        :param page: the number of the page, from 1.
+        :param status: an ``OrderStatus``; orders of every status by default.
+        """
         return await self._run(_operations.get_orders(limit, page, status))
 
     async def orders(self, *, status: Optional[str] = None) -> AsyncIterator[Order]:
-        """Every order of the history, newest first; pages are fetched as they are needed. Action getOrders."""
-        pages = Pages()
-        while pages.next is not None:
-            for order in pages.fresh(await self.get_orders(limit=pages.LIMIT, page=pages.next, status=status)):
+        """Iterate over the order history, newest first. Action getOrders.
+
+        Each page is fetched when the iteration reaches it.
+        """
+        paginator = OrderPaginator()
+        while paginator.next_page is not None:
+            page = await self.get_orders(
+                limit=paginator.PAGE_SIZE, page=paginator.next_page, status=status
+            )
+            for order in paginator.new_orders(page):
                 yield order
 
-    # Buying. What costs money is sent once.
+    # Purchases. Each is sent once.
 
     async def get_number(
         self,
@@ -172,13 +199,16 @@ class AsyncClient(Owner):
     ) -> AsyncActivation:
         """Buy a number. **Costs money.** Action getNumber.
 
-        An ``OutcomeUnknownError`` says that it may have been bought: ``reconcile`` its intent before you buy again.
+        If it raises ``OutcomeUnknownError``, the number may have been bought: call ``reconcile``
+        with the intent of the error before you buy again.
 
         :param service: the code of the service, such as ``tg``.
-        :param country: the code of the country, which is not its calling code: 22 is India. The service chooses without.
-        :param max_price: rupees at most; this or ``accept_any_price`` must be said.
+        :param country: the code of the country, which is not its calling code: 22 is India. If it
+            is None, the service chooses.
+        :param max_price: the highest price in rupees. Pass this or ``accept_any_price``.
+        :param accept_any_price: buy at any price.
         :param operator: the provider.
-        :param multi_sms: a number that can get several codes.
+        :param multi_sms: buy a number that can receive several codes.
         """
         operation = _operations.get_number(
             service=service,
@@ -188,7 +218,7 @@ class AsyncClient(Owner):
             operator=operator,
             multi_sms=multi_sms,
         )
-        return await self._make(operation, partial(AsyncActivation, self))
+        return await self._run_and_convert(operation, partial(AsyncActivation, self))
 
     def lease(
         self,
@@ -199,12 +229,16 @@ class AsyncClient(Owner):
         accept_any_price: bool = False,
         operator: Optional[str] = None,
         multi_sms: bool = False,
-        wait_out: bool = True,
+        on_too_early: OnTooEarly = "wait",
     ) -> AsyncLease:
-        """Buy a number for an ``async with`` statement, and settle it at its end. **Costs money.**
+        """Buy a number for an ``async with`` statement, and settle it at the end. **Costs money.**
 
-        It is completed when a code came, else cancelled for the refund. An order that is too young to be cancelled is
-        waited for as long as the service asks, usually two minutes, unless ``wait_out`` is False or the block was interrupted.
+        The order is completed if a code arrived, and otherwise cancelled for the refund. If it is
+        too young to be cancelled, the end of the statement waits as long as the service demands,
+        usually two minutes. It does not wait if the block was interrupted.
+
+        :param on_too_early: ``"fail"`` raises ``TooEarlyError`` instead of waiting, and
+            ``unclaimed`` then lists the number.
 
         The other parameters are those of ``get_number``.
         """
@@ -216,7 +250,7 @@ class AsyncClient(Owner):
             operator=operator,
             multi_sms=multi_sms,
         )
-        return AsyncLease(self, operation, wait_out)
+        return AsyncLease(self, operation, on_too_early)
 
     async def intend(
         self,
@@ -228,9 +262,10 @@ class AsyncClient(Owner):
         operator: Optional[str] = None,
         multi_sms: bool = False,
     ) -> Intent:
-        """Prepare a purchase for ``buy``. Save ``intent.to_json()`` before, and a crash loses nothing: see ``reconcile``.
+        """Prepare a purchase for ``buy``. Sends no purchase.
 
-        The parameters are those of ``get_number``.
+        If you save ``intent.to_json()`` before you call ``buy``, then ``reconcile`` can find the
+        purchase even after a crash. The parameters are those of ``get_number``.
         """
         operation = _operations.intend(
             service=service,
@@ -243,63 +278,83 @@ class AsyncClient(Owner):
         return await self._run(operation)
 
     async def buy(self, intent: Intent) -> AsyncActivation:
-        """Make a purchase that was prepared. **Costs money.** Action getNumber. Fails as ``get_number`` does."""
-        return await self._make(_operations.buy(intent), partial(AsyncActivation, self))
+        """Make a prepared purchase. **Costs money.** Action getNumber.
+
+        Raises the same errors as ``get_number``.
+        """
+        return await self._run_and_convert(_operations.buy(intent), partial(AsyncActivation, self))
 
     async def reget_number(self, id: str) -> AsyncActivation:
-        """Buy the number of a completed activation again. **Costs money.** Action regetNumber. Fails as ``get_number`` does."""
-        return await self._make(_operations.reget_number(id), partial(AsyncActivation, self))
+        """Buy the number of a completed activation again. **Costs money.** Action regetNumber.
+
+        Raises the same errors as ``get_number``.
+        """
+        return await self._run_and_convert(
+            _operations.reget_number(id), partial(AsyncActivation, self)
+        )
 
     async def reconcile(self, intent: Intent) -> Reconciliation:
-        """Look for a purchase whose reply was lost in the history, 2 to 40 seconds after it. Action getOrders.
+        """Look for a purchase whose reply was lost. Action getOrders.
 
-        Waits for another purchase of the kind that is under way: its reply tells whose an order is. Takes up nothing: give the
-        id of a candidate to ``activation``.
+        Reads the order history 2, 5, 10, 20 and 40 seconds after the reply was lost, but only once
+        more after it found a candidate. While another purchase of the same kind is in flight, it
+        waits for that reply, because the order may belong to that purchase.
+
+        It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
         """
-        session = self._open()
-        found = await self._run(_operations.reconcile(intent))
-        session.looked_for(intent)
-        return found
+        session = self._open_session()
+        reconciliation = await self._run(_operations.reconcile(intent))
+        session.forget_unreported(intent)
+        return reconciliation
 
     async def unclaimed(self) -> tuple[Unclaimed, ...]:
-        """The purchases that nobody has: their callers gave up before the reply, or they could not be settled.
+        """Return the purchases without a holder. Sends no request.
 
-        An operation on one of them takes it off the list. Asks nobody.
+        The caller was gone before the reply arrived, or the lease could not be settled. An
+        operation on a number removes it from the list; ``reconcile`` removes an unknown outcome.
         """
-        await self._here().left()
-        return await self._run(_operations.unclaimed()) + self._open().untold()
+        await self._reader_of_loop().wait_until_marked()
+        listed = await self._run(_operations.unclaimed())
+        return listed + self._open_session().unreported()
 
     async def budget_left(self) -> Optional[Decimal]:
-        """What is left of the budget, in rupees; None where there is none. Asks nobody."""
+        """Return the rest of the budget in rupees. None if there is no budget. Sends no request."""
         return await self._run(_operations.budget_left())
 
-    # One number.
+    # One activation.
 
     def activation(self, id: str) -> AsyncActivation:
-        """An activation that exists: of an earlier run, of the history, or of ``unclaimed``. Asks nobody, takes up nothing."""
-        return AsyncActivation(self, Number(id))
+        """Return the activation with this id. Sends no request and claims nothing.
+
+        The id can be from an earlier run, from the history or from ``unclaimed``.
+        """
+        return AsyncActivation(self, ActivationData(id))
 
     async def get_status(self, id: str) -> Status:
-        """The state of an activation. Action getStatus."""
+        """Return the state of an activation. Action getStatus."""
         return await self._run(_operations.get_status(id))
 
     async def set_status(self, id: str, status: int) -> StatusChange:
-        """Change an activation by the service's own number: see ``SetStatus``. Action setStatus."""
+        """Change an activation with a value of ``SetStatus``. Action setStatus."""
         return await self._run(_operations.set_status(id, status))
 
 
-class AsyncActivation(Bought):
-    """A number that was bought. Any number of tasks may use it at once. The object may go: the order stays."""
+class AsyncActivation(BaseActivation):
+    """A number that was bought. Any number of tasks may use it at once.
+
+    Dropping the object does not change the order.
+    """
 
     __slots__ = ("_client",)
 
-    def __init__(self, client: AsyncClient, number: Number) -> None:
-        super().__init__(number)
+    def __init__(self, client: AsyncClient, data: ActivationData) -> None:
+        super().__init__(data)
         self._client = client
 
-    async def poll(self) -> Status:
-        """Ask the service once for the state. A code that comes is kept. Action getStatus."""
-        return await self._client._make(_operations.get_status(self.id), self._polled)
+    async def get_status(self) -> Status:
+        """Return the state of the order, and keep a code that it shows. Action getStatus."""
+        operation = _operations.get_status(self.id)
+        return await self._client._run_and_convert(operation, self._keep_status)
 
     async def wait_for_code(
         self,
@@ -309,94 +364,128 @@ class AsyncActivation(Bought):
         accept_same_code: bool = False,
         cancel_on_timeout: bool = False,
     ) -> Sms:
-        """Wait for a code, with a poll every 5 seconds and one at the end. Action getStatus.
+        """Wait for a code and return it. Action getStatus.
 
-        Fails with ``WaitTimeout``, ``ExpiredError`` or ``ActivationCancelledError``. A failure that may pass does not end the
-        wait, and a code that came before is returned at once. However it ends, the activation can be waited for again, unless
-        it was to cancel the order.
+        Polls every 5 seconds, and once more at the end. A code that arrived earlier is returned at
+        once. Transient failures do not end the wait.
 
-        :param timeout: how long at most; the end of the order ends it too.
-        :param interval: a longer pause between polls.
-        :param accept_same_code: after ``request_next_code``, take one that came before for the next one.
-        :param cancel_on_timeout: cancel the order for its refund when no code came in time. That takes 10 seconds more at most.
-            The wait fails with ``WaitTimeout`` all the same, whose hint says whether the order was cancelled, or with what the
-            cancellation failed with.
+        Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
+        ``ActivationCancelledError`` if it is cancelled. After any end you can wait again, unless
+        ``cancel_on_timeout`` was set.
+
+        :param timeout: the longest wait. The wait also ends when the order expires.
+        :param interval: the pause between polls, if 5 seconds are too short.
+        :param accept_same_code: after ``request_next_code``, accept an earlier code as the next one
+            even if the service never reported that it waits for the next.
+        :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
+            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint states
+            whether the order was cancelled, or why the cancellation failed.
         """
-        operation = _operations.wait_for_code(self.id, timeout, interval, accept_same_code, cancel_on_timeout)
-        return await self._client._make(operation, self._received)
+        operation = _operations.wait_for_code(
+            self.id, timeout, interval, accept_same_code, cancel_on_timeout
+        )
+        return await self._client._run_and_convert(operation, self._keep_sms)
 
     async def mark_sms_sent(self) -> None:
-        """Tell the service that the SMS was sent to the number. Action setStatus, 1.
+        """Report to the service that the SMS was sent to the number. Action setStatus, 1.
 
-        Sent once, for no status shows whether it applied. Fails with ``ActivationCancelledError`` where the service answers
-        that the order is cancelled.
+        The request is never repeated: no status shows whether it took effect. Raises
+        ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
         return await self._client._run(_operations.mark_sms_sent(self.id))
 
     async def request_next_code(self) -> None:
-        """Ask for a further code on the same number. ``wait_for_code`` then waits for the new one. Action setStatus, 3.
+        """Request another code on the same number. Action setStatus, 3.
 
-        Fails with ``ActivationCancelledError`` where the service answers that the order is cancelled.
+        ``wait_for_code`` then waits for the new code. Raises ``ActivationCancelledError`` if the
+        service answers that the order is cancelled.
         """
         return await self._client._run(_operations.request_next_code(self.id))
 
     async def complete(self) -> Settlement:
-        """Complete the order: its code was used. Action setStatus, 6."""
-        return await self._client._make(_operations.complete(self.id), self._closed)
+        """Complete the order, after its code was used. Action setStatus, 6."""
+        operation = _operations.complete(self.id)
+        return await self._client._run_and_convert(operation, self._keep_settlement)
 
     async def cancel(self) -> Settlement:
-        """Cancel the order for its refund. A code that came first wins: read the settlement. Action setStatus, 8."""
-        return await self._client._make(_operations.cancel(self.id), self._closed)
+        """Cancel the order for its refund. Action setStatus, 8.
 
-    async def settle(self, *, wait_out: bool = False) -> Settlement:
-        """Complete the order when a code came, else cancel it for the refund.
-
-        A code that came and cannot be read is an error, and the order stays open.
-
-        :param wait_out: wait until an order that is too young may be cancelled, and take a code that comes meanwhile.
+        If a code arrived first, the order is not cancelled: check ``state`` and ``code`` of the
+        settlement.
         """
-        return await self._client._make(_operations.settle(self.id, wait_out), self._closed)
+        operation = _operations.cancel(self.id)
+        return await self._client._run_and_convert(operation, self._keep_settlement)
 
-    async def leave(self) -> None:
-        """List the number in ``unclaimed`` until an operation takes it up. Asks nobody.
+    async def settle(self, *, on_too_early: OnTooEarly = "fail") -> Settlement:
+        """Complete the order if a code arrived; otherwise cancel it for the refund.
 
-        Does nothing for an activation of another run: nothing is known of its purchase.
+        If a code arrived and is not readable, it raises an error and leaves the order open.
+
+        :param on_too_early: if the order is too young to be cancelled, ``"fail"`` raises
+            ``TooEarlyError``; ``"wait"`` waits until it may be cancelled, and accepts a code that
+            arrives meanwhile.
         """
-        return await self._client._run(_operations.leave(self.id))
+        operation = _operations.settle(self.id, on_too_early)
+        return await self._client._run_and_convert(operation, self._keep_settlement)
 
-    async def reget(self) -> AsyncActivation:
-        """Buy the same number again, after this order was completed. **Costs money.** Action regetNumber."""
+    async def mark_unclaimed(self) -> None:
+        """List the number in ``unclaimed`` until an operation claims it. Sends no request.
+
+        It has no effect if another run bought the number: this client has no record of the
+        purchase.
+        """
+        return await self._client._run(_operations.mark_unclaimed(self.id))
+
+    async def reget_number(self) -> AsyncActivation:
+        """Buy the same number again, after this order was completed. **Costs money.**
+
+        Action regetNumber.
+        """
         return await self._client.reget_number(self.id)
 
 
-class AsyncLease(Leased[AsyncActivation]):
-    """A number for an ``async with`` statement: bought as it begins, settled as it ends, also where the client was closed.
+class AsyncLease(BaseLease[AsyncActivation]):
+    """A number for an ``async with`` statement: bought at its start and settled at its end.
 
-    Where it cannot be settled, ``unclaimed`` lists it, the log says why, and the statement raises it, unless the block raised
-    already or had a code. It is entered once; what a forked child does leaves the order as it is.
+    It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
+    and the log has the reason. The statement raises the failure unless its block raised an error or
+    had received a code. A lease can be entered once. A forked child that leaves the statement does
+    not settle the order.
     """
 
-    def __init__(self, client: AsyncClient, operation: Operation[Number], wait_out: bool) -> None:
-        super().__init__(operation, wait_out)
+    def __init__(
+        self,
+        client: AsyncClient,
+        operation: Operation[ActivationData],
+        on_too_early: OnTooEarly,
+    ) -> None:
+        super().__init__(operation, on_too_early)
         self._client = client
 
     async def __aenter__(self) -> AsyncActivation:
-        self._enter()
-        self._pump = self._client._here()
-        return await self._pump.run(self._operation, self._bought)
+        self._mark_entered()
+        self._reader = self._client._reader_of_loop()
+        return await self._reader.run(self._operation, self._activate)
 
-    def _bought(self, number: Number) -> AsyncActivation:
-        return self._hold(AsyncActivation(self._client, number))
+    def _activate(self, data: ActivationData) -> AsyncActivation:
+        return self._hold(AsyncActivation(self._client, data))
 
     async def __aexit__(
-        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], _: Optional[TracebackType]
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        _: Optional[TracebackType],
     ) -> None:
-        number = self._release()
-        if number is None:
+        activation = self._release()
+        if activation is None:
             return
         try:
-            await self._pump.run(self._settling(number, error), partial(self._settled, number), lasting=True)
+            await self._reader.run(
+                self._settle_operation(activation, error),
+                partial(self._keep_settlement, activation),
+                survives_close=True,
+            )
         except BaseException as failure:
-            self._pump.leave(number.id)
-            if self._raises(number, failure, error):
+            self._reader.mark_unclaimed(activation.id)
+            if self._must_raise(activation, failure, error):
                 raise

@@ -1,45 +1,44 @@
-"""The errors: one class for each kind of failure, and the facts that stand beside each other on all of them."""
+"""The exceptions: one class per kind of failure, all with the fields of ``SastaotpError``."""
 
 from __future__ import annotations
 
 import builtins
 from typing import TYPE_CHECKING, Optional
 
-import msgspec
-
-from ._words import Charge, Phase, Retry
+from ._enums import Charge, Phase, Retry
 
 if TYPE_CHECKING:
+    # For type checkers only: at run time `_intent` imports this module.
     from ._intent import Intent
 
 
 class SastaotpError(Exception):
-    """A failed call. Its text is one sentence: what was being done, what came back, what to do.
+    """A failed call. Its text is one sentence: the operation, the failure, the remedy.
 
-    Decide by the class and the facts, not by the sentence.
+    Branch on the class and the fields, not on the text.
     """
 
-    #: The kind of the failure, in a word: the library's own, whatever the class is.
+    #: The kind of failure as one word of the library, also if the class is OutcomeUnknownError.
     kind: str = ""
-    #: What to do about it; empty where there is nothing to say.
+    #: The remedy. Empty if there is no advice.
     hint: str = ""
-    #: The service's own error code, such as ``NO_BALANCE``, where it sent one.
+    #: The service's own error code, such as ``NO_BALANCE``, if it sent one.
     code: Optional[str] = None
-    #: The HTTP status, where a reply came.
+    #: The HTTP status, if a reply arrived.
     http_status: Optional[int] = None
-    #: Where the call was when it failed.
+    #: How far the call was when it failed.
     phase: Phase = Phase.PREPARE
-    #: What the call did to the wallet.
+    #: The effect of the call on the wallet.
     charge: Charge = Charge.NOT_CHARGED
     #: Whether the same call may succeed later.
     retry: Retry = Retry.NEVER
-    #: How many seconds to wait before that, where ``retry`` is ``after``.
+    #: How many seconds to wait before a retry, if ``retry`` is ``after``.
     retry_after: Optional[float] = None
-    #: The row of the fault matrix, such as ``N06``, where the failure is one.
+    #: The name of the fault, such as ``reply_lost``, if the failure is a known fault.
     fault: Optional[str] = None
-    #: The reply as it came, its first 4,096 characters, where one is the reason.
+    #: The first 4,096 characters of the reply, verbatim, if a reply caused the failure.
     raw: Optional[str] = None
-    #: The purchase that failed.
+    #: The purchase that failed, if the call was a purchase.
     intent: Optional[Intent] = None
 
     def __init__(self, message: str = "") -> None:
@@ -47,7 +46,7 @@ class SastaotpError(Exception):
 
     @property
     def message(self) -> str:
-        """The sentence."""
+        """The text of the error, as ``str`` returns it."""
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
@@ -55,13 +54,15 @@ class SastaotpError(Exception):
 
 
 class OutcomeUnknownError(SastaotpError):
-    """A purchase that may have been made, whatever the reason. Do not repeat it: ``client.reconcile(error.intent)`` first.
+    """A purchase failed and may still have been made.
 
-    Every error whose charge is unknown is of this class and of no other, so that nothing that repeats failed calls
-    repeats this one. ``kind`` says what happened.
+    Do not repeat it: call ``client.reconcile(error.intent)`` first.
+
+    Every error whose charge is unknown has this class and no other, so code that retries other
+    errors never repeats this purchase. ``kind`` says how the call failed.
     """
 
-    #: What was to be bought.
+    #: The purchase that may have been made.
     intent: Intent  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
@@ -72,7 +73,10 @@ class ConfigError(SastaotpError, ValueError):
 
 
 class UsageError(SastaotpError, RuntimeError):
-    """A client or a lease cannot be used so: it is closed, entered already, or of another event loop. Nothing was sent."""
+    """A client or a lease was used in a state that does not allow it. Nothing was sent.
+
+    The client is closed, or in use by another event loop; or the lease was entered before.
+    """
 
     kind = "config"
 
@@ -82,19 +86,22 @@ class BudgetError(SastaotpError):
 
 
 class ApiError(SastaotpError):
-    """The service, or what stands in front of it, answered something else than was asked for: code, http_status, raw."""
+    """The service, or a proxy or firewall in front of it, refused the call or sent a wrong reply.
+
+    ``code``, ``http_status`` and ``raw`` have the details.
+    """
 
 
 class AuthenticationError(ApiError):
-    """The key or the account is not accepted."""
+    """The service does not accept the API key or the account."""
 
 
 class InsufficientBalanceError(ApiError):
-    """The wallet is too low."""
+    """The wallet does not cover the price."""
 
 
 class NoNumbersError(ApiError):
-    """No number is free."""
+    """No number is available."""
 
 
 class PriceTooHighError(ApiError):
@@ -110,15 +117,15 @@ class NotFoundError(ApiError):
 
 
 class AlreadyFinishedError(ApiError):
-    """The order is over."""
+    """The order has ended."""
 
 
 class TooEarlyError(ApiError):
-    """The order is too young to be cancelled; ``retry_after`` says how long to wait."""
+    """The order is too young to be cancelled. Try again after ``retry_after`` seconds."""
 
 
 class RejectedError(ApiError):
-    """The service rejected the request for another reason, which its code tells."""
+    """The service rejected the request for another reason; see ``code``."""
 
 
 class ServerError(ApiError):
@@ -134,29 +141,32 @@ class BlockedError(ApiError):
 
 
 class ProtocolError(ApiError):
-    """The reply is not one of the service, or not a whole one."""
+    """The reply is not a reply of the service, or is incomplete."""
 
 
 class ConnectionError(SastaotpError, builtins.ConnectionError):
-    """The connection could not be made, or broke."""
+    """The connection failed or broke."""
 
 
 class TlsError(ConnectionError):
-    """The server could not prove who it is."""
+    """The TLS handshake failed, or the server's certificate was not accepted."""
 
 
 class Timeout(SastaotpError, builtins.TimeoutError):
-    """Something did not happen in time."""
+    """The call did not finish in time."""
 
 
 class Cancelled(SastaotpError):
-    """The call was ended: its client was closed."""
+    """The call was ended because its client was closed."""
 
     kind = "cancelled"
 
 
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
-    """No code came in the time given. The activation is as it was, unless the wait was to cancel it."""
+    """No code arrived in time.
+
+    The activation is unchanged, unless ``cancel_on_timeout`` was set.
+    """
 
 
 class ExpiredError(SastaotpError):
@@ -164,14 +174,14 @@ class ExpiredError(SastaotpError):
 
 
 class ActivationCancelledError(SastaotpError):
-    """The service, or somebody else with the key, cancelled the order."""
+    """The service, or another user of the same API key, cancelled the order."""
 
 
 class InternalError(SastaotpError):
-    """A defect of the library. What was under way may have taken effect: look before you repeat it."""
+    """A defect of the library. The call may have taken effect: check before you repeat it."""
 
 
-#: The class of each kind; a kind that a later version adds is a SastaotpError.
+#: The class of each kind. A kind that a later version adds becomes a plain SastaotpError.
 CLASSES: dict[str, type[SastaotpError]] = {
     "config": ConfigError,
     "budget": BudgetError,
@@ -197,49 +207,3 @@ CLASSES: dict[str, type[SastaotpError]] = {
     "activation_cancelled": ActivationCancelledError,
     "internal": InternalError,
 }
-
-
-_NOTHING = msgspec.Raw(b"null")
-
-
-class _Facts(msgspec.Struct, frozen=True):
-    """The library's JSON of an error."""
-
-    kind: str
-    message: str
-    hint: str
-    phase: Phase
-    charge: Charge
-    retry: Retry
-    code: Optional[str] = None
-    http_status: Optional[int] = None
-    retry_after_ms: Optional[int] = None
-    fault: Optional[str] = None
-    intent: msgspec.Raw = _NOTHING
-    raw: Optional[str] = None
-
-
-_decode = msgspec.json.Decoder(_Facts).decode
-
-
-def error_from_json(text: bytes) -> SastaotpError:
-    """The error of the library's JSON."""
-    # An intent that cannot be read is an error of these.
-    from ._intent import Intent
-
-    facts = _decode(text)
-    kind = OutcomeUnknownError if facts.charge == Charge.UNKNOWN else CLASSES.get(facts.kind, SastaotpError)
-    error = kind(facts.message)
-    error.kind = facts.kind
-    error.hint = facts.hint
-    error.code = facts.code
-    error.http_status = facts.http_status
-    error.phase = facts.phase
-    error.charge = facts.charge
-    error.retry = facts.retry
-    error.retry_after = None if facts.retry_after_ms is None else facts.retry_after_ms / 1000
-    error.fault = facts.fault
-    error.raw = facts.raw
-    if facts.intent != _NOTHING:
-        error.intent = Intent(bytes(facts.intent))
-    return error

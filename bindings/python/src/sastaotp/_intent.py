@@ -1,20 +1,20 @@
-"""A purchase that was about to be made: the record of it that outlives a lost reply."""
+"""The intent of a purchase: the record that finds the order if the reply is lost."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
 import msgspec
 
 from ._errors import ConfigError
-from ._units import moment, rupees
+from ._money_and_time import rupees, utc_datetime
 
 
 class _Fields(msgspec.Struct, frozen=True):
     action: str
-    started_ms: int
+    started_at_ms: int
     service: Optional[str] = None
     country: Optional[str] = None
     operator: Optional[str] = None
@@ -22,34 +22,17 @@ class _Fields(msgspec.Struct, frozen=True):
     id: Optional[str] = None
     phone_number: Optional[str] = None
     max_price_micros: Optional[int] = None
-    watermark: Optional[int] = None
+    watermark: Optional[str] = None
 
 
 _decode = msgspec.json.Decoder(_Fields).decode
 
 
-class _Large(msgspec.Struct):
-    """What a language without large integers saves as text."""
-
-    max_price_micros: Any = None
-    watermark: Any = None
-
-
-_decode_large = msgspec.json.Decoder(_Large).decode
-
-
-def _with_numbers(text: str) -> str:
-    """The text of an intent with the numbers that the library writes."""
-    large = msgspec.structs.asdict(_decode_large(text))
-    numbers = {name: int(value) for name, value in large.items() if isinstance(value, str)}
-    # Otherwise as it came.
-    return msgspec.json.encode({**msgspec.json.decode(text), **numbers}).decode() if numbers else text
-
-
 class Intent:
-    """A purchase to make or to look for.
+    """A purchase to make, or to look for if its reply was lost.
 
-    ``to_json`` is to be saved before the purchase, and ``from_json`` reads it again: see ``intend``, ``buy`` and ``reconcile``.
+    Save ``to_json()`` before the purchase and read it with ``from_json`` after a restart: see
+    ``Client.intend``, ``Client.buy`` and ``Client.reconcile``.
     """
 
     __slots__ = ("_fields", "_json")
@@ -59,67 +42,70 @@ class Intent:
 
     def __init__(self, text: Union[str, bytes]) -> None:
         try:
-            # What a later version adds to it is not lost.
-            self._json = _with_numbers(text if isinstance(text, str) else text.decode())
+            # The text is kept: fields that a later version adds must not get lost.
+            self._json = text if isinstance(text, str) else text.decode()
             self._fields = _decode(self._json)
         except (msgspec.MsgspecError, AttributeError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"reading a saved intent: the text is not the JSON of an intent ({error}): give it as it was saved"
+                f"reading a saved intent: the text is not the JSON of an intent ({error}): "
+                "pass the text that was saved"
             ) from None
 
     @classmethod
     def from_json(cls, text: Union[str, bytes]) -> Intent:
-        """Read an intent that was saved."""
+        """Read a saved intent."""
         return cls(text)
 
     def to_json(self) -> str:
-        """The intent as JSON text."""
+        """Return the intent as JSON text."""
         return self._json
 
     def without_phone_number(self) -> str:
-        """The intent as JSON text for a log: it can be reconciled, and shows nobody's number."""
+        """Return JSON text for a log: it has no phone number and can still be reconciled."""
         if self._fields.phone_number is None:
             return self._json
-        return msgspec.json.encode({**msgspec.json.decode(self._json), "phone_number": None}).decode()
+        return msgspec.json.encode(
+            {**msgspec.json.decode(self._json), "phone_number": None}
+        ).decode()
 
     @property
     def service(self) -> Optional[str]:
-        """The code of the service, unless a number is bought again."""
+        """The code of the service. None if a number is bought again."""
         return self._fields.service
 
     @property
     def country(self) -> Optional[str]:
-        """The code of the country, where one was asked for."""
+        """The code of the country, if the request names one."""
         return self._fields.country
 
     @property
     def operator(self) -> Optional[str]:
-        """The provider, where one was asked for."""
+        """The provider, if the request names one."""
         return self._fields.operator
 
     @property
     def multi_sms(self) -> bool:
-        """Whether a number was asked for that can get several codes."""
+        """Whether the request is for a number that can receive several codes."""
         return self._fields.multi_sms
 
     @property
     def reget_of(self) -> Optional[str]:
-        """The activation whose number is bought again."""
+        """The id of the activation whose number is bought again."""
         return self._fields.id
 
     @property
     def max_price(self) -> Optional[Decimal]:
-        """The most that may be charged; None where any price was accepted, or is not known."""
+        """The highest price in rupees. None if any price was accepted, or the price is unknown."""
         return rupees(self._fields.max_price_micros)
 
     @property
     def started_at(self) -> Optional[datetime]:
         """When the intent was made."""
-        return moment(self._fields.started_ms)
+        return utc_datetime(self._fields.started_at_ms)
 
     @property
-    def watermark(self) -> Optional[int]:
-        """The highest order id that was known then: what was bought has a higher one."""
+    def watermark(self) -> Optional[str]:
+        """The highest order id known when the intent was made: the order bought has a higher id."""
         return self._fields.watermark
 
     def __eq__(self, other: object) -> bool:

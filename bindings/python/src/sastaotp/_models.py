@@ -1,8 +1,9 @@
-"""What the service says, as frozen objects: read from the library's own JSON, whose names the fields have.
+"""The results of calls: frozen objects, decoded from the core's JSON, whose field names they have.
 
-Money is there twice: exact in micro-rupees (``price_micros``) and as a Decimal (``price``); times in milliseconds
-(``expires_at_ms``) and as a datetime or timedelta (``expires_at``). ``raw`` is the reply as it came, for fields that this
-version does not know; it is read when it is asked for.
+Amounts are available twice: as exact micro-rupees (``price_micros``) and as a Decimal (``price``).
+So are times: as milliseconds (``expires_at_ms``) and as a datetime or timedelta (``expires_at``).
+``raw`` is the reply verbatim, with fields that this version does not know. It is decoded on each
+access.
 """
 
 from __future__ import annotations
@@ -13,19 +14,27 @@ from typing import Any, Iterator, Optional, Tuple
 
 import msgspec
 
-from ._errors import SastaotpError, error_from_json
+from ._enums import (
+    OrderStatus,
+    SettlementState,
+    StatusChangeKind,
+    StatusKind,
+    UnclaimedOutcome,
+)
+from ._error_json import error_from_json
+from ._errors import SastaotpError
 from ._intent import Intent
-from ._units import moment, rupees, span
-from ._words import Change, OrderStatus, Outcome, Settled, StatusKind
+from ._money_and_time import duration, rupees, utc_datetime
 
-_NOTHING = msgspec.Raw(b"null")
+_NULL = msgspec.Raw(b"null")
 
 
 class _Result(msgspec.Struct, frozen=True):
-    """Shows its fields as Python has them, and without the reply."""
+    """Prints and hashes its fields without the raw reply."""
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in map(_shown, self.__struct_fields__) if name)
+        names = (_printed_name(field) for field in self.__struct_fields__)
+        shown = (f"{name}={getattr(self, name)!r}" for name in names if name)
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __hash__(self) -> int:
@@ -33,7 +42,8 @@ class _Result(msgspec.Struct, frozen=True):
         return hash(tuple(value for value in values if not isinstance(value, msgspec.Raw)))
 
 
-def _shown(field: str) -> str:
+def _printed_name(field: str) -> str:
+    """Return the name of the converted value (``price`` for ``price_micros``), empty to hide it."""
     for suffix in ("_micros", "_ms"):
         if field.endswith(suffix):
             return field[: -len(suffix)]
@@ -41,71 +51,71 @@ def _shown(field: str) -> str:
 
 
 class _Reply(_Result, frozen=True, kw_only=True):
-    """A result with the reply, or the part of one, that it was read from."""
+    """A result with the reply, or the part of the reply, that it was read from."""
 
-    raw_json: msgspec.Raw = msgspec.field(default=_NOTHING, name="raw")
+    raw_json: msgspec.Raw = msgspec.field(default=_NULL, name="raw")
 
     @property
     def raw(self) -> Any:
-        """The reply as it came: the objects of its JSON, or its text."""
+        """The reply verbatim: decoded JSON, or text if the service sent text."""
         return msgspec.json.decode(self.raw_json)
 
 
 class Balance(_Reply, frozen=True):
-    """What is in the wallet."""
+    """The balance of the wallet."""
 
     amount_micros: int
     currency: str
 
     @property
     def amount(self) -> Decimal:
-        """The amount."""
+        """The balance in rupees."""
         return rupees(self.amount_micros)
 
 
 class Offer(_Result, frozen=True):
-    """A service in one country."""
+    """The price and stock of a service in one country."""
 
-    #: The code of the country: not its calling code.
+    #: The code of the country, which is not its calling code.
     country: str
     country_name: str
     price_micros: Optional[int] = None
-    #: How many numbers there are.
+    #: How many numbers are in stock.
     available: Optional[int] = None
 
     @property
     def price(self) -> Optional[Decimal]:
-        """What a number costs there."""
+        """The price of a number in rupees."""
         return rupees(self.price_micros)
 
 
 class Service(_Result, frozen=True):
     """A service that numbers are sold for."""
 
-    #: The code for ``get_number``.
+    #: The code to pass to ``get_number``.
     code: str
     name: str
     price_micros: Optional[int] = None
     available: Optional[int] = None
-    #: Whether one number can get several codes.
+    #: Whether a number can receive several codes.
     multi_sms: Optional[bool] = None
     expires_in_ms: Optional[int] = None
-    #: Where it is sold. The live service leaves this empty unless one service is asked for.
+    #: The countries that sell it. The live service fills this only if one service is requested.
     countries: Tuple[Offer, ...] = ()
 
     @property
     def price(self) -> Optional[Decimal]:
-        """What a number costs where no country is chosen."""
+        """The price of a number in rupees if the request names no country."""
         return rupees(self.price_micros)
 
     @property
     def expires_in(self) -> Optional[timedelta]:
         """How long after the purchase an order expires."""
-        return span(self.expires_in_ms)
+        return duration(self.expires_in_ms)
 
 
 class Services(_Reply, frozen=True):
-    """The services: a sequence."""
+    """A sequence of services."""
 
     services: Tuple[Service, ...]
 
@@ -120,24 +130,25 @@ class Services(_Reply, frozen=True):
 
 
 class Price(_Result, frozen=True, gc=False):
-    """What a service costs in a country."""
+    """The price and stock of one service in one country."""
 
-    #: The code of the country: not its calling code. ``*`` and ``any`` are the service's own words.
+    #: The code of the country, which is not its calling code. The service also sends ``*`` and
+    #: ``any``.
     country: str
     #: The code of the service.
     service: str
-    cost_micros: Optional[int] = None
-    #: How many numbers there are; the live service says 999 everywhere.
-    count: Optional[int] = None
+    price_micros: Optional[int] = None
+    #: How many numbers are in stock. The live service reports 999 everywhere.
+    available: Optional[int] = None
 
     @property
-    def cost(self) -> Optional[Decimal]:
-        """What a number costs; None where the reply's figure cannot be read."""
-        return rupees(self.cost_micros)
+    def price(self) -> Optional[Decimal]:
+        """The price of a number in rupees. None if the figure in the reply is not readable."""
+        return rupees(self.price_micros)
 
 
 class Prices(_Reply, frozen=True):
-    """What services cost in countries: a sequence, in the order of the reply."""
+    """A sequence of prices, in the order of the reply."""
 
     prices: Tuple[Price, ...]
 
@@ -154,16 +165,16 @@ class Prices(_Reply, frozen=True):
 class Country(_Result, frozen=True):
     """A country that numbers are sold in."""
 
-    #: The code for ``get_number``: not its calling code.
+    #: The code to pass to ``get_number``, which is not the calling code.
     code: str
-    #: The name in English. Names repeat; each code has prices of its own.
+    #: The name in English. Several countries can share a name; each code has its own prices.
     name: str
-    #: Whether the service shows it to its users.
+    #: Whether the service shows the country to its users.
     visible: bool = True
 
 
 class Countries(_Reply, frozen=True):
-    """Countries: a sequence."""
+    """A sequence of countries."""
 
     countries: Tuple[Country, ...]
 
@@ -178,41 +189,43 @@ class Countries(_Reply, frozen=True):
 
 
 class Order(_Reply, frozen=True):
-    """An order of the history. What the reply does not give is None."""
+    """An order of the history. Fields that the reply lacks are None."""
 
-    #: The id of the order; a number that grows.
+    #: The id of the order, a number that grows from order to order.
     order_id: Optional[str] = None
-    #: The id for ``activation``.
+    #: The id to pass to ``activation``.
     activation_id: Optional[str] = None
     phone_number: Optional[str] = None
     service: Optional[str] = None
     country: Optional[str] = None
     price_micros: Optional[int] = None
     status: Optional[OrderStatus] = None
-    #: The code that came.
+    #: The code that was received.
     code: Optional[str] = None
-    #: When it was bought, in the words of the service: the zone of that time is not known.
-    created_at: Optional[str] = None
-    created_ms: Optional[int] = None
+    #: The time of the purchase, verbatim. The service does not state its time zone.
+    created_text: Optional[str] = None
+    created_at_ms: Optional[int] = None
 
     @property
     def price(self) -> Optional[Decimal]:
-        """What was charged."""
+        """The price that was charged, in rupees."""
         return rupees(self.price_micros)
 
     @property
-    def created(self) -> Optional[datetime]:
-        """When it was bought, where the service gives seconds since 1970."""
-        return moment(self.created_ms)
+    def created_at(self) -> Optional[datetime]:
+        """The time of the purchase, if the service sends it as seconds since 1970."""
+        return utc_datetime(self.created_at_ms)
 
 
 class OrderPage(_Reply, frozen=True):
-    """One page of the order history, newest first: a sequence."""
+    """One page of the order history: a sequence of orders, newest first."""
 
     orders: Tuple[Order, ...]
-    #: How many there are on all pages, where the service says so.
+    #: How many orders all pages have together, if the service reports it.
     total: Optional[int] = None
-    #: The activations on this page that may be a purchase of this client made twice, on its way or by another program.
+    #: The ids of activations on this page that may duplicate a purchase of this client: bought in
+    #: the last ten minutes, with the same request, and not by this client. A proxy may have sent
+    #: the request twice, or another program uses the same API key.
     extra_orders: Tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Order]:
@@ -226,7 +239,7 @@ class OrderPage(_Reply, frozen=True):
 
 
 class Purchase(_Reply, frozen=True):
-    """What the reply to a purchase said."""
+    """The reply to a purchase."""
 
     activation_id: str
     phone_number: str
@@ -236,28 +249,28 @@ class Purchase(_Reply, frozen=True):
     country: Optional[str] = None
     country_name: Optional[str] = None
     price_micros: Optional[int] = None
-    #: Whether the service sells further codes on this number.
+    #: Whether the service sells more codes on this number.
     multi_sms: Optional[bool] = None
     can_get_another_sms: Optional[bool] = None
     expires_in_ms: Optional[int] = None
     #: A note of the service's operators.
     note: Optional[str] = None
-    #: What is odd about the reply, one sentence each. The purchase stands all the same.
+    #: One sentence for each oddity of the reply. The purchase is valid in spite of them.
     warnings: Tuple[str, ...] = ()
 
     @property
     def price(self) -> Optional[Decimal]:
-        """What was charged."""
+        """The price that was charged, in rupees."""
         return rupees(self.price_micros)
 
     @property
     def expires_in(self) -> Optional[timedelta]:
         """How long after the purchase the order expires."""
-        return span(self.expires_in_ms)
+        return duration(self.expires_in_ms)
 
 
-class Number(_Result, frozen=True):
-    """A number that was bought: what an activation knows without asking."""
+class ActivationData(_Result, frozen=True):
+    """The result of a purchase, from which an activation is made."""
 
     id: str
     phone_number: Optional[str] = None
@@ -267,84 +280,86 @@ class Number(_Result, frozen=True):
 
     @property
     def price(self) -> Optional[Decimal]:
-        """What was charged, where the service said so."""
+        """The price that was charged, in rupees, if the service reported it."""
         return rupees(self.price_micros)
 
     @property
     def expires_at(self) -> Optional[datetime]:
-        """When the order expires, where the service said so."""
-        return moment(self.expires_at_ms)
+        """When the order expires, if the service reported it."""
+        return utc_datetime(self.expires_at_ms)
 
 
 class Sms(_Reply, frozen=True):
-    """A message that came to a number."""
+    """A message that was received on a number."""
 
-    #: The code, untouched: it may hold colons, blanks and leading zeros.
+    #: The code, verbatim: it can contain colons, spaces and leading zeros.
     code: str
     text: Optional[str] = None
     sender: Optional[str] = None
-    #: When it came, in the words of the service: the zone of that time is not known.
-    received_at: Optional[str] = None
-    #: Whether the same code came for this order before.
+    #: The time of receipt, verbatim. The service does not state its time zone.
+    received_text: Optional[str] = None
+    #: Whether the order had received the same code before.
     is_repeat: bool = False
 
 
 class Status(_Reply, frozen=True):
-    """What the service says about an activation."""
+    """The state of an activation, as the service reports it."""
 
-    status: StatusKind
-    #: The message, where one was received.
+    kind: StatusKind
+    #: The message, if one was received.
     sms: Optional[Sms] = None
-    #: While the next code is awaited: the one before, where the service repeats it.
+    #: The previous code, if the service repeats it while the next code is awaited.
     last_code: Optional[str] = None
-    #: A status that this version does not know, as the service wrote it.
+    #: The service's text, if this version does not know the status.
     text: Optional[str] = None
 
 
 class StatusChange(_Reply, frozen=True):
-    """What the service says that a change did."""
+    """The effect of a status change, as the service reports it."""
 
-    change: Change
-    #: A word that this version does not know, as the service wrote it.
+    kind: StatusChangeKind
+    #: The service's text, if this version does not know the effect.
     text: Optional[str] = None
 
 
 class Settlement(_Reply, frozen=True):
-    """How an order was closed."""
+    """The result of settling, completing or cancelling an order."""
 
-    state: Settled
-    #: The code that came, if one did.
+    state: SettlementState
+    #: The code, if one was received.
     code: Optional[Sms] = None
 
 
 class Reconciliation(_Result, frozen=True):
-    """What the order history shows about a purchase whose reply was lost."""
+    """The orders in the history that may be a purchase whose reply was lost."""
 
-    #: The orders that may be it, newest first; several where others buy the same with this key. None means that none was
-    #: seen, not that nothing was charged.
+    #: Newest first; several if other programs buy the same with this API key. An empty tuple means
+    #: that the order was not found, not that nothing was charged.
     candidates: Tuple[Order, ...]
-    #: Whether the history was read down to what was known before the purchase.
+    #: Whether the history was read back to the intent's watermark. If not, a candidate may be older
+    #: than the purchase.
     complete: bool
 
 
 class Unclaimed(_Result, frozen=True):
-    """A purchase whose caller gave up, or a number whose lease could not be settled."""
+    """A purchase without a holder: its caller is gone, or its lease could not be settled."""
 
-    outcome: Outcome
+    outcome: UnclaimedOutcome
     intent_json: msgspec.Raw = msgspec.field(name="intent")
-    #: What was bought: an operation on ``client.activation(purchase.activation_id)`` takes it up.
+    #: The reply, if a number was bought. Any operation on
+    #: ``client.activation(purchase.activation_id)`` claims it.
     purchase: Optional[Purchase] = None
-    error_json: msgspec.Raw = msgspec.field(default=_NOTHING, name="error")
+    error_json: msgspec.Raw = msgspec.field(default=_NULL, name="error")
 
     @property
     def intent(self) -> Intent:
-        """What was to be bought: for ``reconcile``."""
+        """The intent of the purchase, for ``reconcile``."""
         return Intent.from_json(bytes(self.intent_json))
 
     @property
     def error(self) -> Optional[SastaotpError]:
-        """Why it is not known whether something was bought."""
-        return None if self.error_json == _NOTHING else error_from_json(bytes(self.error_json))
+        """Why the outcome is unknown."""
+        return None if self.error_json == _NULL else error_from_json(bytes(self.error_json))
 
     def __repr__(self) -> str:
         shown = ("outcome", "intent", "purchase", "error")

@@ -1,6 +1,6 @@
-"""The operations of the core's queue: a function for each, with the JSON that begins it and the type of its result.
+"""The operations of the core's queue: one function each, which pairs its JSON with its result type.
 
-Both clients are made of these; what an operation does is told at the methods of ``Client``.
+Both clients are built on these functions. The methods of ``Client`` document the operations.
 """
 
 from __future__ import annotations
@@ -10,12 +10,23 @@ from typing import Any, Callable, Generic, Optional, TypeVar
 
 import msgspec
 
+from ._arguments import (
+    Money,
+    OnTooEarly,
+    Seconds,
+    flag,
+    millis,
+    money_text,
+    on_too_early_text,
+    text,
+    whole,
+)
 from ._errors import ConfigError
 from ._intent import Intent
 from ._models import (
+    ActivationData,
     Balance,
     Countries,
-    Number,
     OrderPage,
     Prices,
     Reconciliation,
@@ -26,40 +37,49 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._units import Money, Seconds, flag, millis, money_text, rupees, text, whole
+from ._money_and_time import rupees
 
 T = TypeVar("T")
 
-#: The operations that may cost money: what they bought must not be lost when their caller gives up.
+#: The operations that can cost money. Their results must not get lost if the caller is interrupted.
 _PURCHASES = frozenset({"get_number", "buy", "reget_number"})
 
 
 class Operation(Generic[T]):
-    """Something to do, and how its result is read."""
+    """A request to the queue, and the decoder of its result."""
 
-    __slots__ = ("arguments", "buys", "name", "read")
+    __slots__ = ("arguments", "decode", "is_purchase", "name")
 
-    def __init__(self, name: str, read: Callable[[bytes], T], /, **arguments: Any) -> None:
+    def __init__(self, name: str, decode: Callable[[bytes], T], /, **arguments: Any) -> None:
         self.name = name
-        self.read = read
-        self.buys = name in _PURCHASES
+        self.decode = decode
+        self.is_purchase = name in _PURCHASES
         self.arguments = arguments
 
     def request(self) -> bytes:
-        """The JSON that begins it; arguments that are None are not given."""
-        given = {name: _argument(value, name) for name, value in self.arguments.items() if value is not None}
+        """Return the JSON to submit, without the arguments that are None."""
+        given = {
+            name: _argument(value, name)
+            for name, value in self.arguments.items()
+            if value is not None
+        }
         return msgspec.json.encode({"op": self.name, **given})
 
 
 def _argument(value: Any, name: str) -> Any:
-    """An argument as JSON has it. What is no text would become one that means something else, or null: not given."""
+    """Check that a value is a whole number, JSON or text.
+
+    msgspec would encode other types too, but with a different meaning: NaN as null, bytes as
+    base64.
+    """
     return value if isinstance(value, (int, msgspec.Raw)) else text(value, name)
 
 
-def _saved(intent: Intent) -> msgspec.Raw:
-    """An intent as an argument."""
+def _intent_json(intent: Intent) -> msgspec.Raw:
     if not isinstance(intent, Intent):
-        raise ConfigError(f"intent is {intent!r}: give an Intent, of intend, of an error or of Intent.from_json")
+        raise ConfigError(
+            f"intent is {intent!r}: pass an Intent, from intend, an error or Intent.from_json"
+        )
     return msgspec.Raw(intent.to_json().encode())
 
 
@@ -71,61 +91,69 @@ class _BudgetLeft(msgspec.Struct, frozen=True):
     budget_left_micros: Optional[int]
 
 
-_balance = msgspec.json.Decoder(Balance).decode
-_services = msgspec.json.Decoder(Services).decode
-_prices = msgspec.json.Decoder(Prices).decode
-_countries = msgspec.json.Decoder(Countries).decode
-_orders = msgspec.json.Decoder(OrderPage).decode
-_status = msgspec.json.Decoder(Status).decode
-_change = msgspec.json.Decoder(StatusChange).decode
-_sms = msgspec.json.Decoder(Sms).decode
-_settlement = msgspec.json.Decoder(Settlement).decode
-_reconciliation = msgspec.json.Decoder(Reconciliation).decode
-_unclaimed = msgspec.json.Decoder(_Unclaimed).decode
-_budget_left = msgspec.json.Decoder(_BudgetLeft).decode
+_decode_balance = msgspec.json.Decoder(Balance).decode
+_decode_services = msgspec.json.Decoder(Services).decode
+_decode_prices = msgspec.json.Decoder(Prices).decode
+_decode_countries = msgspec.json.Decoder(Countries).decode
+_decode_orders = msgspec.json.Decoder(OrderPage).decode
+_decode_status = msgspec.json.Decoder(Status).decode
+_decode_change = msgspec.json.Decoder(StatusChange).decode
+_decode_sms = msgspec.json.Decoder(Sms).decode
+_decode_settlement = msgspec.json.Decoder(Settlement).decode
+_decode_reconciliation = msgspec.json.Decoder(Reconciliation).decode
+_decode_unclaimed = msgspec.json.Decoder(_Unclaimed).decode
+_decode_budget_left = msgspec.json.Decoder(_BudgetLeft).decode
 
-#: What was bought.
-read_number = msgspec.json.Decoder(Number).decode
+#: Decodes the result of a purchase.
+decode_activation = msgspec.json.Decoder(ActivationData).decode
 
 
-def _nothing(_: bytes) -> None:
-    """The result of an operation that has none."""
+def _ignore_result(_: bytes) -> None:
+    """Decode the result of an operation that returns nothing."""
 
 
 def get_balance() -> Operation[Balance]:
-    return Operation("get_balance", _balance)
+    return Operation("get_balance", _decode_balance)
 
 
 def get_services(service: Optional[str]) -> Operation[Services]:
-    return Operation("get_services", _services, service=service)
+    return Operation("get_services", _decode_services, service=service)
 
 
 def get_prices(service: Optional[str], country: Optional[str]) -> Operation[Prices]:
-    return Operation("get_prices", _prices, service=service, country=country)
+    return Operation("get_prices", _decode_prices, service=service, country=country)
 
 
 def get_countries() -> Operation[Countries]:
-    return Operation("get_countries", _countries)
+    return Operation("get_countries", _decode_countries)
 
 
 def find_country(name: str) -> Operation[Countries]:
-    return Operation("find_country", _countries, name=name)
+    return Operation("find_country", _decode_countries, name=name)
 
 
 def get_orders(limit: int, page: int, status: Optional[str]) -> Operation[OrderPage]:
-    return Operation("get_orders", _orders, limit=whole(limit, "limit"), page=whole(page, "page"), status=status)
+    return Operation(
+        "get_orders",
+        _decode_orders,
+        limit=whole(limit, "limit"),
+        page=whole(page, "page"),
+        status=status,
+    )
 
 
-def get_number(**request: Any) -> Operation[Number]:
-    return Operation("get_number", read_number, **_number(**request))
+def get_number(**request: Any) -> Operation[ActivationData]:
+    return Operation("get_number", decode_activation, **_number_request(**request))
 
 
 def intend(**request: Any) -> Operation[Intent]:
-    return Operation("intend", Intent, **_number(**request))
+    return Operation("intend", Intent, **_number_request(**request))
 
 
-def _number(max_price: Optional[Money], accept_any_price: bool, multi_sms: bool, **request: Any) -> dict[str, Any]:
-    """The arguments of a purchase; flags that are not set are not sent."""
+def _number_request(
+    max_price: Optional[Money], accept_any_price: bool, multi_sms: bool, **request: Any
+) -> dict[str, Any]:
+    """Check the arguments of a purchase. Flags that are False are left out."""
     return {
         "max_price": None if max_price is None else money_text(max_price, "max_price"),
         "accept_any_price": flag(accept_any_price, "accept_any_price") or None,
@@ -134,28 +162,34 @@ def _number(max_price: Optional[Money], accept_any_price: bool, multi_sms: bool,
     }
 
 
-def buy(intent: Intent) -> Operation[Number]:
-    return Operation("buy", read_number, intent=_saved(intent))
+def buy(intent: Intent) -> Operation[ActivationData]:
+    return Operation("buy", decode_activation, intent=_intent_json(intent))
 
 
-def reget_number(id: str) -> Operation[Number]:
-    return Operation("reget_number", read_number, id=id)
+def reget_number(id: str) -> Operation[ActivationData]:
+    return Operation("reget_number", decode_activation, id=id)
 
 
 def get_status(id: str) -> Operation[Status]:
-    return Operation("get_status", _status, id=id)
+    return Operation("get_status", _decode_status, id=id)
 
 
 def set_status(id: str, status: int) -> Operation[StatusChange]:
-    return Operation("set_status", _change, id=id, status=whole(status, "status", -(2**31), 2**31 - 1))
+    return Operation(
+        "set_status", _decode_change, id=id, status=whole(status, "status", -(2**31), 2**31 - 1)
+    )
 
 
 def wait_for_code(
-    id: str, timeout: Seconds, interval: Optional[Seconds], accept_same_code: bool, cancel_on_timeout: bool
+    id: str,
+    timeout: Seconds,
+    interval: Optional[Seconds],
+    accept_same_code: bool,
+    cancel_on_timeout: bool,
 ) -> Operation[Sms]:
     return Operation(
         "wait_for_code",
-        _sms,
+        _decode_sms,
         id=id,
         timeout_ms=millis(timeout, "timeout"),
         interval_ms=None if interval is None else millis(interval, "interval"),
@@ -165,36 +199,39 @@ def wait_for_code(
 
 
 def mark_sms_sent(id: str) -> Operation[None]:
-    return Operation("mark_sms_sent", _nothing, id=id)
+    return Operation("mark_sms_sent", _ignore_result, id=id)
 
 
 def request_next_code(id: str) -> Operation[None]:
-    return Operation("request_next_code", _nothing, id=id)
+    return Operation("request_next_code", _ignore_result, id=id)
 
 
 def complete(id: str) -> Operation[Settlement]:
-    return Operation("complete", _settlement, id=id)
+    return Operation("complete", _decode_settlement, id=id)
 
 
 def cancel(id: str) -> Operation[Settlement]:
-    return Operation("cancel", _settlement, id=id)
+    return Operation("cancel", _decode_settlement, id=id)
 
 
-def settle(id: str, wait_out: bool) -> Operation[Settlement]:
-    return Operation("settle", _settlement, id=id, wait_out=flag(wait_out, "wait_out"))
+def settle(id: str, on_too_early: OnTooEarly) -> Operation[Settlement]:
+    policy = on_too_early_text(on_too_early)
+    return Operation("settle", _decode_settlement, id=id, on_too_early=policy)
 
 
-def leave(id: str) -> Operation[None]:
-    return Operation("leave", _nothing, id=id)
+def mark_unclaimed(id: str) -> Operation[None]:
+    return Operation("mark_unclaimed", _ignore_result, id=id)
 
 
 def reconcile(intent: Intent) -> Operation[Reconciliation]:
-    return Operation("reconcile", _reconciliation, intent=_saved(intent))
+    return Operation("reconcile", _decode_reconciliation, intent=_intent_json(intent))
 
 
 def unclaimed() -> Operation[tuple[Unclaimed, ...]]:
-    return Operation("unclaimed", lambda text: _unclaimed(text).unclaimed)
+    return Operation("unclaimed", lambda json: _decode_unclaimed(json).unclaimed)
 
 
 def budget_left() -> Operation[Optional[Decimal]]:
-    return Operation("budget_left", lambda text: rupees(_budget_left(text).budget_left_micros))
+    return Operation(
+        "budget_left", lambda json: rupees(_decode_budget_left(json).budget_left_micros)
+    )

@@ -1,4 +1,4 @@
-"""The fixture for pytest. It is found by its entry point: nothing is to be imported."""
+"""The pytest fixture ``sastaotp_sandbox``, which pytest finds through an entry point."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def sastaotp_sandbox() -> Iterator[Sandbox]:
-    """A sandbox for the whole run: ``sastaotp_sandbox.client()`` has a wallet of its own."""
+    """A sandbox for the whole test run. Each ``sastaotp_sandbox.client()`` has its own wallet."""
     from .testing import Sandbox
 
     with Sandbox() as sandbox:

@@ -1,6 +1,7 @@
-"""A client of the library and its queue, in one process: begin an operation, wait for it, give it up.
+"""The core's client and queue: submits operations, waits for completions, abandons operations.
 
-The invariant: what a purchase came to reaches its caller, or is listed as unclaimed, wherever an interruption strikes.
+The invariant: the result of a purchase reaches its caller or is listed as unclaimed, wherever an
+interruption strikes.
 """
 
 from __future__ import annotations
@@ -14,59 +15,70 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar
 
 import msgspec
 
-from . import _native, _operations
-from ._errors import SastaotpError, UsageError, error_from_json
+from . import _c_api, _operations
+from ._enums import Charge, UnclaimedOutcome
+from ._error_json import error_from_json
+from ._errors import SastaotpError
 from ._intent import Intent
 from ._models import Unclaimed
 from ._operations import Operation
 from ._settings import Settings, call
-from ._words import Charge, Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 log = logging.getLogger("sastaotp")
 
-#: How long a thread waits without looking whether it was interrupted, in milliseconds.
-_SLICE = 50
-#: Completions that are taken at once: an event loop has other things to do.
-_TAKEN = 64
-#: How long the library may take for what asks nobody, in seconds.
-SOON = 1.0
+#: How long a blocked thread can go without checking for Ctrl-C, in milliseconds.
+JOIN_SLICE_MS = 50
+#: The most completions taken at once, so that an event loop can run other callbacks in between.
+TAKE_BATCH = 64
+#: How long a local operation, which sends no request, may take, in seconds.
+LOCAL_TIMEOUT = 1.0
 
 
 class Completion(NamedTuple):
-    """What came of an operation: the JSON of its result, or of its error."""
+    """A finished operation: the JSON of its result or of its error."""
 
     ticket: int
     json: Optional[bytes]
     error: Optional[bytes]
 
 
-def same(result: T) -> T:
-    """What a call gives that gives its result as it is."""
+def identity(result: T) -> T:
+    """Return the result unchanged."""
     return result
 
 
 class Session:
-    """A client of the library and its queue. Freed with its last user; the library undoes nothing that was sent."""
+    """The core's client and queue. They are freed with the last reference to the session.
+
+    Freeing them does not revoke requests that were sent.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._lib = settings.lib
-        self._client = _native.ClientPointer()
-        self._queue = _native.QueuePointer()
+        self._client = _c_api.ClientPointer()
+        self._queue = _c_api.QueuePointer()
         self.pid = os.getpid()
-        #: Set from any thread to end the calls that wait.
+        #: Any thread may set this. Blocked calls then end with ``Cancelled``.
         self.closed = False
-        #: Purchases of unknown outcome whose callers were gone as the errors came: the library holds that they were told.
-        self._untold: list[Unclaimed] = []
-        #: What was taken and is not handed over, by ticket.
+        #: Purchases of unknown outcome whose errors arrived after their callers were gone. The core
+        #: does not list them: it counts them as reported.
+        self._unreported: list[Unclaimed] = []
+        #: Completions that were read and are not delivered yet, by ticket.
         self.arrived: dict[int, Completion] = {}
-        #: What was taken and is not read, from the first place on.
-        self._places = (_native.CompletionPointer * _TAKEN)()
+        #: Completions that were taken: the first ``_unread`` of them are not read yet.
+        self._taken = (_c_api.CompletionPointer * TAKE_BATCH)()
         self._unread = c_size_t()
         call(self._lib, "sastaotp_client_new", settings.config, byref(self._client))
-        call(self._lib, "sastaotp_queue_new_with_workers", self._client, settings.workers, byref(self._queue))
+        call(
+            self._lib,
+            "sastaotp_queue_new_with_workers",
+            self._client,
+            settings.max_connections,
+            byref(self._queue),
+        )
 
     def __del__(self) -> None:
         if getattr(self, "_queue", None):
@@ -75,192 +87,219 @@ class Session:
             self._lib.sastaotp_client_free(self._client)
 
     @property
-    def is_ours(self) -> bool:
-        """Whether it is of this process: what a fork copied is of no use to the child."""
+    def in_this_process(self) -> bool:
+        """Whether this process made the session. A forked child cannot use its parent's session."""
         return self.pid == os.getpid()
 
     @property
     def fd(self) -> int:
-        """Readable exactly while there is a completion to take."""
+        """A descriptor that is readable while a completion can be taken."""
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
-    def begin(self, operation: Operation[Any], ticket: c_uint64) -> None:
-        """Begins an operation and writes its ticket, in a place of the caller's: an interruption cannot lose it."""
+    def submit(self, operation: Operation[Any], ticket: c_uint64) -> None:
+        """Submit an operation and store its ticket in the caller's variable.
+
+        The core writes the ticket, so an interruption cannot lose it.
+        """
         call(self._lib, "sastaotp_queue_submit", self._queue, operation.request(), byref(ticket))
-        log.debug("%s: began as %d", operation.name, ticket.value)
+        log.debug("%s: submitted as %d", operation.name, ticket.value)
 
-    def run(self, operation: Operation[T], made: Callable[[T], R], *, lasting: bool = False) -> R:
-        """Begins an operation, waits for its end, and returns what is made of its result. An interruption gives it up.
+    def run(
+        self,
+        operation: Operation[T],
+        convert: Callable[[T], R],
+        *,
+        survives_close: bool = False,
+    ) -> R:
+        """Submit an operation, wait for its completion, and return the converted result.
 
-        What is lasting goes on when the client is closed.
+        An interruption abandons the operation. Closing the client cancels it, unless
+        ``survives_close`` is set.
         """
         started = time.monotonic()
-        ticket, place = c_uint64(), _native.CompletionPointer()
+        ticket, handle = c_uint64(), _c_api.CompletionPointer()
         completion: Optional[Completion] = None
         try:
-            self.begin(operation, ticket)
-            while not place:
-                if self.closed and not lasting:
+            self.submit(operation, ticket)
+            while not handle:
+                if self.closed and not survives_close:
                     self.cancel(ticket.value)
-                call(self._lib, "sastaotp_queue_join", self._queue, ticket, _SLICE, byref(place))
-            completion = self._read(place)
-            self._lib.sastaotp_completion_free(place)
-            # The last that is done: afterwards an interruption would lose what was bought.
-            return made(self.finish(operation, completion, started))
+                call(
+                    self._lib,
+                    "sastaotp_queue_join",
+                    self._queue,
+                    ticket,
+                    JOIN_SLICE_MS,
+                    byref(handle),
+                )
+            completion = self._read(handle)
+            self._lib.sastaotp_completion_free(handle)
+            # Nothing may follow this line: an interruption after it would lose the purchase.
+            return convert(self.result(operation, completion, started))
         except SastaotpError:
             if completion is None and ticket.value:
-                self.give_up(operation, ticket.value)
+                self.abandon(operation, ticket.value)
             raise
         except BaseException:
-            if completion is None and place:
-                completion = self._read(place)
-                self._lib.sastaotp_completion_free(place)
+            if completion is None and handle:
+                completion = self._read(handle)
+                self._lib.sastaotp_completion_free(handle)
             if completion is not None:
-                self.disown(operation, completion)
+                self._abandon_completion(operation, completion)
             elif ticket.value:
-                self.give_up(operation, ticket.value)
+                self.abandon(operation, ticket.value)
             raise
 
-    def finish(self, operation: Operation[T], completion: Completion, started: float) -> T:
-        """The result of an operation, or raises what it failed with."""
-        took = time.monotonic() - started
+    def result(self, operation: Operation[T], completion: Completion, started: float) -> T:
+        """Return the result of an operation, or raise its error."""
+        elapsed = time.monotonic() - started
         if completion.error is None and completion.json is not None:
-            log.debug("%s: %d done in %.3f s", operation.name, completion.ticket, took)
-            return operation.read(completion.json)
-        error = error_from_json(completion.error) if completion.error is not None else SastaotpError(operation.name)
-        log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, took, error)
+            log.debug("%s: %d done in %.3f s", operation.name, completion.ticket, elapsed)
+            return operation.decode(completion.json)
+        if completion.error is not None:
+            error = error_from_json(completion.error)
+        else:
+            error = SastaotpError(operation.name)
+        log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, error)
         raise error
 
     def take(self) -> dict[int, Completion]:
-        """Takes some of the completions that are there, and returns all that arrived. Whoever hands one over removes it."""
+        """Take a batch of completions, and return all that are not delivered yet.
+
+        The caller removes a completion from the dictionary once it is delivered.
+        """
         self._read_taken()
-        call(self._lib, "sastaotp_queue_take", self._queue, self._places, _TAKEN, 0, byref(self._unread))
+        call(
+            self._lib,
+            "sastaotp_queue_take",
+            self._queue,
+            self._taken,
+            TAKE_BATCH,
+            0,
+            byref(self._unread),
+        )
         self._read_taken()
         return self.arrived
 
     def _read_taken(self) -> None:
         while self._unread.value:
-            place = self._places[self._unread.value - 1]
-            completion = self._read(place)
+            handle = self._taken[self._unread.value - 1]
+            completion = self._read(handle)
             self.arrived[completion.ticket] = completion
             self._unread.value -= 1
-            self._lib.sastaotp_completion_free(place)
+            self._lib.sastaotp_completion_free(handle)
 
     def cancel(self, ticket: int) -> None:
-        """Settles a ticket at once: its completion says that it was cancelled, or what had come before."""
+        """Complete an operation now: as cancelled, or with a result that has already arrived."""
         self._lib.sastaotp_queue_cancel(self._queue, ticket)
 
-    def end(self, ticket: int) -> Optional[Completion]:
-        """Ends an operation that nobody waits for any longer. None where somebody has its completion."""
+    def cancel_and_take(self, ticket: int) -> Optional[Completion]:
+        """Cancel an operation and take its completion. None if it was taken before."""
         self.cancel(ticket)
         self._read_taken()
         return self.arrived.pop(ticket, None) or self._join(ticket, 0)
 
-    def give_up(self, operation: Operation[Any], ticket: int) -> None:
-        """Ends an operation that nobody waits for any longer, and lists what it bought."""
-        log.debug("%s: %d given up", operation.name, ticket)
-        completion = self.end(ticket)
+    def abandon(self, operation: Operation[Any], ticket: int) -> None:
+        """Cancel an operation whose caller is gone, and list a number that it bought."""
+        log.debug("%s: %d abandoned", operation.name, ticket)
+        completion = self.cancel_and_take(ticket)
         if completion is not None:
-            self.disown(operation, completion)
+            self._abandon_completion(operation, completion)
 
-    def disown(self, operation: Operation[Any], completion: Completion) -> None:
-        """Lists what came of a purchase whose caller is gone."""
-        id = self.left_behind(operation, completion)
+    def _abandon_completion(self, operation: Operation[Any], completion: Completion) -> None:
+        id = self.abandoned_number(operation, completion)
         if id is not None:
-            self.leave(id)
+            self.mark_unclaimed(id)
 
-    def left_behind(self, operation: Operation[Any], completion: Completion) -> Optional[str]:
-        """The number that a purchase bought whose caller is gone, to be left. An unknown outcome is kept here."""
-        if not operation.buys:
+    def abandoned_number(self, operation: Operation[Any], completion: Completion) -> Optional[str]:
+        """Return the id of a number bought for a caller that is gone: the core must list it.
+
+        An unknown outcome is recorded here, because the core counts it as reported.
+        """
+        if not operation.is_purchase:
             return None
         if completion.error is None:
-            return None if completion.json is None else _operations.read_number(completion.json).id
+            if completion.json is None:
+                return None
+            return _operations.decode_activation(completion.json).id
         error = error_from_json(completion.error)
-        # Where it was cancelled, the library lists it.
-        if error.charge == Charge.UNKNOWN and error.kind != "cancelled" and error.intent is not None:
-            log.warning("it is not known what %s did, and nobody was told: unclaimed() lists it", operation.name)
+        # The core itself lists a purchase that was cancelled before its reply.
+        is_unlisted = error.charge == Charge.UNKNOWN and error.kind != "cancelled"
+        if is_unlisted and error.intent is not None:
+            log.warning(
+                "%s: the outcome is unknown and the caller is gone: unclaimed() lists it",
+                operation.name,
+            )
             intent = msgspec.Raw(error.intent.to_json().encode())
-            self._untold.append(Unclaimed(Outcome.UNKNOWN, intent, error_json=msgspec.Raw(completion.error)))
+            self._unreported.append(
+                Unclaimed(
+                    UnclaimedOutcome.UNKNOWN, intent, error_json=msgspec.Raw(completion.error)
+                )
+            )
         return None
 
-    def leave(self, id: str) -> None:
-        """Lists a number as unclaimed. Asks nobody, and takes no time."""
+    def mark_unclaimed(self, id: str) -> None:
+        """List a number as unclaimed. Sends no request, and blocks for at most a second."""
         ticket = c_uint64()
-        self.begin_to_leave(id, ticket)
-        self._join(ticket.value, round(SOON * 1000))
+        self.submit_mark_unclaimed(id, ticket)
+        self._join(ticket.value, round(LOCAL_TIMEOUT * 1000))
 
-    def look(self, operation: Operation[T]) -> Optional[T]:
-        """The result of an operation that asks nobody; None where the library is too busy for it."""
+    def submit_mark_unclaimed(self, id: str, ticket: c_uint64) -> None:
+        """Submit the listing of a number as unclaimed, and do not wait for it."""
+        log.warning("activation %s has no holder any more: unclaimed() lists it", id)
+        self.submit(_operations.mark_unclaimed(id), ticket)
+
+    def run_local(self, operation: Operation[T]) -> Optional[T]:
+        """Run an operation that sends no request. None if it takes longer than a second."""
         ticket = c_uint64()
-        self.begin(operation, ticket)
-        completion = self._join(ticket.value, round(SOON * 1000))
-        return None if completion is None or completion.json is None else operation.read(completion.json)
+        self.submit(operation, ticket)
+        completion = self._join(ticket.value, round(LOCAL_TIMEOUT * 1000))
+        if completion is None or completion.json is None:
+            return None
+        return operation.decode(completion.json)
 
-    def begin_to_leave(self, id: str, ticket: c_uint64) -> None:
-        """Begins to list a number as unclaimed."""
-        log.warning("%s is in nobody's hands: unclaimed() lists it", id)
-        self.begin(_operations.leave(id), ticket)
+    def unreported(self) -> tuple[Unclaimed, ...]:
+        """Return the purchases that ``unclaimed`` lists in addition to those of the core."""
+        return tuple(self._unreported)
 
-    def untold(self) -> tuple[Unclaimed, ...]:
-        """What ``unclaimed`` lists beside what the library lists."""
-        return tuple(self._untold)
-
-    def looked_for(self, intent: Intent) -> None:
-        """Takes an unknown outcome off the list, once its intent was reconciled."""
-        for untold in self.untold():
-            if untold.intent == intent:
-                # Another thread may have done it.
+    def forget_unreported(self, intent: Intent) -> None:
+        """Remove an unknown outcome from the list, after its intent was reconciled."""
+        for unclaimed in self.unreported():
+            if unclaimed.intent == intent:
+                # Another thread may have removed it.
                 with suppress(ValueError):
-                    self._untold.remove(untold)
+                    self._unreported.remove(unclaimed)
 
-    def report(self, listed: Optional[tuple[Unclaimed, ...]]) -> None:
-        """Says what is unclaimed as the client is closed, with what is needed to find it."""
+    def log_unclaimed(self, listed: Optional[tuple[Unclaimed, ...]]) -> None:
+        """Log the unclaimed purchases of a client that is closed. None: the core did not answer."""
         if listed is None:
-            log.warning("the client is closed, and is too busy to say what is unclaimed")
-        for unclaimed in (listed or ()) + self.untold():
+            log.warning("the client is closed: listing its unclaimed purchases timed out")
+        for unclaimed in (listed or ()) + self.unreported():
             if unclaimed.purchase is not None:
-                log.warning("the client is closed, and %s is in nobody's hands", unclaimed.purchase.activation_id)
+                log.warning(
+                    "the client is closed: activation %s is still unclaimed",
+                    unclaimed.purchase.activation_id,
+                )
             else:
                 log.warning(
-                    "the client is closed, and it is not known what a purchase brought: reconcile the intent %s",
+                    "the client is closed: the outcome of a purchase is unknown: "
+                    "reconcile the intent %s",
                     unclaimed.intent.without_phone_number(),
                 )
 
     def _join(self, ticket: int, timeout_ms: int) -> Optional[Completion]:
-        """The completion of a ticket; None where there is none in time, or somebody took it already."""
-        place = _native.CompletionPointer()
-        self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(place), None)
+        """Take the completion of a ticket. None if it is late, or was taken before."""
+        handle = _c_api.CompletionPointer()
+        self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
         try:
-            return self._read(place) if place else None
+            return self._read(handle) if handle else None
         finally:
-            self._lib.sastaotp_completion_free(place)
+            self._lib.sastaotp_completion_free(handle)
 
-    def _read(self, place: Any) -> Completion:
-        error = self._lib.sastaotp_completion_error(place)
+    def _read(self, handle: Any) -> Completion:
+        error = self._lib.sastaotp_completion_error(handle)
         return Completion(
-            int(self._lib.sastaotp_completion_ticket(place)),
-            self._lib.sastaotp_completion_json(place),
+            int(self._lib.sastaotp_completion_ticket(handle)),
+            self._lib.sastaotp_completion_json(handle),
             self._lib.sastaotp_error_json(error) if error else None,
         )
-
-
-class Owner:
-    """What both clients are: settings, and the session of this process."""
-
-    #: None before it is made, and after the client was closed.
-    _session: Optional[Session] = None
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._session = Session(settings)
-
-    def _open(self) -> Session:
-        session = self._session
-        if session is None:
-            raise UsageError("the client is closed: make a new one")
-        if not session.is_ours:
-            session = self._session = Session(self._settings)
-        return session
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {'closed' if self._session is None else 'open'}>"

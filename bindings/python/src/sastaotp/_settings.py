@@ -1,4 +1,4 @@
-"""The settings of a client, kept in the library: no Python object holds the key."""
+"""The settings of a client. The core stores them, so no Python object holds the API key."""
 
 from __future__ import annotations
 
@@ -6,34 +6,36 @@ import ctypes
 from ctypes import byref, c_int64, c_uint8
 from typing import Any, Optional, Union
 
-from . import _native
-from ._errors import ConfigError, SastaotpError, error_from_json
-from ._units import LARGEST_UINT32, Money, Seconds, millis, money_text, text, whole
+from . import _c_api
+from ._arguments import LARGEST_UINT32, Money, Seconds, millis, money_text, text, whole
+from ._error_json import error_from_json
+from ._errors import ConfigError, SastaotpError
 
-#: Requests that are under way at once, where nothing else is said.
-_CONNECTIONS = 64
+_DEFAULT_MAX_CONNECTIONS = 64
 
 
 class Settings:
-    """A configuration of the library. A fork copies it whole, so a child makes a client of its own from it."""
+    """A configuration of the core. A forked child inherits it and makes its own client from it."""
 
     def __init__(self) -> None:
-        self.lib = _native.library()
-        self.config = _native.ConfigPointer()
-        #: Requests that are under way at once.
-        self.workers = _CONNECTIONS
+        self.lib = _c_api.library()
+        self.config = _c_api.ConfigPointer()
+        #: How many requests can be in flight at once.
+        self.max_connections = _DEFAULT_MAX_CONNECTIONS
         self._call("sastaotp_config_from_env", byref(self.config))
 
     @classmethod
     def with_key(cls, api_key: Optional[str]) -> Union[Settings, Exception]:
-        """Settings from the environment, and a key that goes before that of the environment.
+        """Read the environment, and set the key if one is given.
 
-        Returns what failed, and raises nothing: a traceback through here would have the key among its locals.
+        Returns an exception instead of raising it: a traceback through this frame would show the
+        key among its locals.
         """
         try:
             settings = cls()
             if api_key is not None:
-                settings._call("sastaotp_config_set_api_key", settings.config, c_text(api_key, "api_key", shown=False))
+                key = c_text(api_key, "api_key", in_message=False)
+                settings._call("sastaotp_config_set_api_key", settings.config, key)
         except Exception as error:
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
@@ -49,32 +51,34 @@ class Settings:
         max_connections: Optional[int],
         user_agent: Optional[str],
         ca_pem: Union[str, bytes, None],
-        key_in: Optional[int],
+        api_key_location: Optional[int],
     ) -> None:
-        """Takes what is given; the library's defaults are for the rest."""
+        """Set the given settings. The others keep the defaults of the core."""
         if base_url is not None:
             self._set("base_url", c_text(base_url, "base_url"))
         if timeout is not None:
-            self._set("timeout_ms", millis(timeout, "timeout", most=LARGEST_UINT32))
+            self._set("timeout_ms", millis(timeout, "timeout", highest=LARGEST_UINT32))
         if budget is not None:
             self._set("budget", self._micros(budget))
         if max_requests_per_minute is not None:
-            self._set("max_requests_per_minute", whole(max_requests_per_minute, "max_requests_per_minute"))
+            limit = whole(max_requests_per_minute, "max_requests_per_minute")
+            self._set("max_requests_per_minute", limit)
         if max_connections is not None:
-            self.workers = whole(max_connections, "max_connections")
-            self._set("max_connections", self.workers)
+            self.max_connections = whole(max_connections, "max_connections")
+            self._set("max_connections", self.max_connections)
         if user_agent is not None:
             self._set("user_agent", c_text(user_agent, "user_agent"))
         if ca_pem is not None:
             pem = ca_pem if isinstance(ca_pem, bytes) else text(ca_pem, "ca_pem").encode()
-            place = (c_uint8 * len(pem)).from_buffer_copy(pem)
-            self._call("sastaotp_config_add_ca_pem", self.config, place, len(pem))
-        if key_in is not None:
-            self._set("key_in", whole(key_in, "key_in"))
+            buffer = (c_uint8 * len(pem)).from_buffer_copy(pem)
+            self._call("sastaotp_config_add_ca_pem", self.config, buffer, len(pem))
+        if api_key_location is not None:
+            self._set("api_key_location", whole(api_key_location, "api_key_location"))
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()
-        self._call("sastaotp_amount_parse", c_text(money_text(amount, "budget"), "budget"), byref(micros))
+        amount_text = c_text(money_text(amount, "budget"), "budget")
+        self._call("sastaotp_amount_parse", amount_text, byref(micros))
         return micros.value
 
     def _set(self, name: str, value: Union[bytes, int]) -> None:
@@ -89,23 +93,23 @@ class Settings:
 
 
 def call(lib: ctypes.CDLL, name: str, *arguments: Any) -> None:
-    """Calls a function of the library that can fail, and raises what it failed with."""
-    error = _native.ErrorPointer()
-    if getattr(lib, name)(*arguments, byref(error)) != _native.OK:
+    """Call a function of the core, and raise its error if it fails."""
+    error = _c_api.ErrorPointer()
+    if getattr(lib, name)(*arguments, byref(error)) != _c_api.OK:
         raise read_error(lib, error)
 
 
 def read_error(lib: ctypes.CDLL, error: Any) -> SastaotpError:
-    """The exception of an error that is ours, and frees it."""
+    """Convert an error that the caller owns to an exception, and free it."""
     try:
         return error_from_json(lib.sastaotp_error_json(error))
     finally:
         lib.sastaotp_error_free(error)
 
 
-def c_text(value: str, name: str, *, shown: bool = True) -> bytes:
-    """A text for the library, which would end at a NUL."""
-    given = text(value, name, shown=shown)
-    if "\0" in given:
-        raise ConfigError(f"{name} holds a NUL: give text without")
-    return given.encode()
+def c_text(value: str, name: str, *, in_message: bool = True) -> bytes:
+    """Convert text to a C string. NUL is refused: a C string would end there."""
+    checked = text(value, name, in_message=in_message)
+    if "\0" in checked:
+        raise ConfigError(f"{name} contains NUL: pass text without NUL")
+    return checked.encode()

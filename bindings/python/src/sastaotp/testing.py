@@ -1,10 +1,12 @@
-"""The sandbox: the service itself, on this machine, for tests and first steps. No account, no money.
+"""The sandbox: an imitation of the service on this machine, for tests and first steps.
+
+It needs no account and no money.
 
 >>> with Sandbox() as sandbox, sandbox.client() as client:
 ...     print(client.get_balance().amount)
 1000.00
 
-With pytest, the fixture ``sastaotp_sandbox`` is one for the whole run.
+The pytest fixture ``sastaotp_sandbox`` provides one sandbox for the whole test run.
 """
 
 from __future__ import annotations
@@ -20,46 +22,58 @@ from typing import Any, Optional
 
 from ._async_client import AsyncClient
 from ._client import Client
-from ._library import find_sandbox
+from ._find_binaries import find_sandbox
 
-_numbers = itertools.count(1)
+_key_numbers = itertools.count(1)
 
 
 class Sandbox:
-    """A sandbox program of its own. Any API key works, and each has a wallet, orders, a clock and faults of its own."""
+    """A running sandbox program. It accepts any API key.
+
+    Each key has its own wallet, orders, clock and faults.
+    """
 
     def __init__(self, *, port: int = 0) -> None:
         program = find_sandbox()
-        # It ends with this process, also where that is killed.
-        self._program = subprocess.Popen(
-            [str(program), "--port", str(port), "--until-eof"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        # The program exits at the end of its standard input, even if this process is killed.
+        self._process = subprocess.Popen(
+            [str(program), "--port", str(port), "--until-eof"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
-        # Ends it with the interpreter too; never from a forked child.
-        self._end = weakref.finalize(self, _end, self._program, os.getpid())
-        assert self._program.stdout is not None
-        line = self._program.stdout.readline().decode().strip()
+        # Runs when the interpreter exits too, but not in a forked child.
+        self._stop = weakref.finalize(self, _stop, self._process, os.getpid())
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().decode().strip()
         if not line.startswith("SASTAOTP_URL="):
             self.close()
-            raise RuntimeError(f"starting {program}: it printed {line!r}, not its address")
-        #: The address: ``base_url`` of a client, or ``SASTAOTP_BASE_URL``.
+            raise RuntimeError(
+                f"starting {program}: it printed {line!r} instead of its address: "
+                "install the program and this package from one version"
+            )
+        #: The address, for ``base_url`` of a client or for ``SASTAOTP_BASE_URL``.
         self.url = line[len("SASTAOTP_URL=") :]
 
     def key(self) -> str:
-        """An API key that nobody used before."""
-        return f"sandbox_{os.getpid()}_{next(_numbers)}"
+        """Return an API key that was not used before."""
+        return f"sandbox_{os.getpid()}_{next(_key_numbers)}"
 
     def client(self, api_key: Optional[str] = None, **settings: Any) -> Client:
-        """A client of the sandbox, with a key of its own where none is given."""
+        """Return a blocking client of the sandbox, with a new key unless one is given."""
         return Client(api_key or self.key(), base_url=self.url, **settings)
 
     def async_client(self, api_key: Optional[str] = None, **settings: Any) -> AsyncClient:
-        """The same for asyncio."""
+        """Return an asyncio client of the sandbox, with a new key unless one is given."""
         return AsyncClient(api_key or self.key(), base_url=self.url, **settings)
 
     def control(self, call: str, body: Optional[dict[str, Any]] = None, *, api_key: str) -> Any:
-        """A control call on what this key has: ``sms``, ``faults``, ``clock``, ``assert``. Without a body it reads.
+        """Read or change the data of one API key: ``sms``, ``faults``, ``clock``, ``assert``.
 
-        >>> sandbox.control("faults", {"match": {"action": "getBalance"}, "fault": "H07"}, api_key=key)
+        Without a body it reads. Raises ``AssertionError`` if the sandbox refuses the call, or if a
+        figure of ``assert`` differs.
+
+        >>> rule = {"match": {"action": "getBalance"}, "fault": "H07"}
+        >>> sandbox.control("faults", rule, api_key=key)
         """
         host = self.url.split("/")[2]
         request = urllib.request.Request(
@@ -75,8 +89,8 @@ class Sandbox:
                 raise AssertionError(f"{call}: {error.read().decode()}") from None
 
     def close(self) -> None:
-        """End the program."""
-        self._end()
+        """Stop the program."""
+        self._stop()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -85,15 +99,15 @@ class Sandbox:
         self.close()
 
 
-#: Without the proxies of the environment: the sandbox is on this machine.
+#: Ignores the proxy settings of the environment: the sandbox is on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-def _end(program: subprocess.Popen[bytes], pid: int) -> None:
+def _stop(process: subprocess.Popen[bytes], pid: int) -> None:
     if os.getpid() != pid:
         return
-    program.kill()
-    program.wait()
-    for pipe in (program.stdin, program.stdout):
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

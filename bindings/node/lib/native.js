@@ -1,0 +1,133 @@
+// The native library: the functions of the C interface that this package calls.
+//
+// All of them return at once, so the event loop may call them. Handles are addresses (bigint).
+// Output arguments are typed arrays of one element.
+
+const { isAscii } = require('node:buffer')
+const koffi = require('koffi')
+const { ConfigError, createError } = require('./errors.js')
+const { locateLibrary } = require('./locate.js')
+
+/** SASTAOTP_ABI_VERSION of the header that DECLARATIONS is copied from. */
+const ABI_VERSION = 0
+
+/** Copied verbatim from include/sastaotp.h, with lines broken; a test compares them. */
+const DECLARATIONS = `
+uint32_t sastaotp_abi_version(void);
+const char *sastaotp_error_json(const sastaotp_error *error);
+void sastaotp_error_free(sastaotp_error *error);
+sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sastaotp_error **error);
+sastaotp_config *sastaotp_config_new(void);
+sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config, const char *api_key,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_api_key_location(sastaotp_config *config,
+  sastaotp_api_key_location place, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config, const char *user_agent,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_add_ca_pem(sastaotp_config *config, const uint8_t *pem,
+  size_t length, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config, uint32_t count,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_budget(sastaotp_config *config, int64_t micros,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t millis,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
+  uint32_t count, sastaotp_error **error);
+void sastaotp_config_free(sastaotp_config *config);
+sastaotp_status sastaotp_client_new(const sastaotp_config *config, sastaotp_client **client,
+  sastaotp_error **error);
+void sastaotp_client_free(sastaotp_client *client);
+sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue **queue,
+  sastaotp_error **error);
+sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client, uint32_t workers,
+  sastaotp_queue **queue, sastaotp_error **error);
+sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue, const char *operation,
+  uint64_t *ticket, sastaotp_error **error);
+bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
+sastaotp_status sastaotp_queue_take(const sastaotp_queue *queue, sastaotp_completion **completions,
+  size_t capacity, uint32_t timeout_ms, size_t *count, sastaotp_error **error);
+int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
+void sastaotp_queue_free(sastaotp_queue *queue);
+sastaotp_status sastaotp_intent_from_json(const char *json, sastaotp_intent **intent,
+  sastaotp_error **error);
+void sastaotp_intent_free(sastaotp_intent *intent);
+uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
+const char *sastaotp_completion_json(const sastaotp_completion *completion);
+const sastaotp_error *sastaotp_completion_error(const sastaotp_completion *completion);
+void sastaotp_completion_free(sastaotp_completion *completion);
+`
+  .trim()
+  .replaceAll('\n  ', ' ')
+  .split('\n')
+
+/** The result of this function may be megabytes long: `readText` reads it from its address. */
+const LONG_TEXT = 'completion_json'
+
+/** A C type for koffi. Not a named one: names are global, so two copies of this package collide. */
+function koffiType(cType) {
+  if (cType === 'const char *') return 'const char *'
+  if (cType.includes('*')) return 'void *'
+  // Every type of the header that is not a pointer is an int32_t; a test checks this.
+  return cType.startsWith('sastaotp_') ? 'int32_t' : cType
+}
+
+function bind(library, declaration) {
+  const [, result, name, list] = declaration.match(/^(.+?[ *])(sastaotp_\w+)\((.*)\);$/)
+  const parameters = list === 'void' ? [] : list.split(', ')
+  const types = parameters.map((parameter) => koffiType(parameter.replace(/\w+$/, '').trim()))
+  const shortName = name.replace('sastaotp_', '')
+  const resultType = shortName === LONG_TEXT ? 'void *' : koffiType(result.trim())
+  return [shortName, library.func(name, resultType, types)]
+}
+
+let loaded
+
+/** The native functions by name, without `sastaotp_`. The first call loads the library. */
+function native() {
+  loaded ??= load()
+  return loaded
+}
+
+function load() {
+  let file
+  try {
+    file = locateLibrary()
+    const library = koffi.load(file)
+    const functions = Object.fromEntries(DECLARATIONS.map((line) => bind(library, line)))
+    functions.strlen = koffi.load(null).func('strlen', 'size_t', ['void *'])
+    const version = functions.abi_version()
+    if (version !== ABI_VERSION) {
+      throw new Error(`its binary interface has version ${version}, not ${ABI_VERSION}`)
+    }
+    return functions
+  } catch (cause) {
+    const hint = file ? `: use the library of this package's version (${file})` : ''
+    throw new ConfigError(`loading the library: ${cause.message}${hint}`, { cause })
+  }
+}
+
+const errorOut = new BigUint64Array(1)
+
+/** Calls a function that can fail, with the error output as its last argument; throws its error. */
+function callNative(name, ...args) {
+  const functions = native()
+  if (functions[name](...args, errorOut) === 0) return
+  try {
+    throw createError(JSON.parse(functions.error_json(errorOut[0])))
+  } finally {
+    functions.error_free(errorOut[0])
+  }
+}
+
+/** Reads the text at an address. A long ASCII text is copied without decoding, which is faster. */
+function readText(address) {
+  const length = native().strlen(address)
+  if (length < 100_000) return koffi.decode.string(address)
+  const bytes = Buffer.from(koffi.view(address, length))
+  return isAscii(bytes) ? bytes.latin1Slice() : bytes.utf8Slice()
+}
+
+module.exports = { ABI_VERSION, callNative, DECLARATIONS, native, readText }

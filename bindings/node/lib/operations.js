@@ -1,0 +1,69 @@
+// The operations of the core's queue: how each method's arguments are encoded, its result decoded.
+
+const { Activation } = require('./activation.js')
+const { snakeCase } = require('./convert.js')
+const { ConfigError } = require('./errors.js')
+const { Intent } = require('./intent.js')
+const results = require('./results.js')
+
+const activation = (json, client) => new Activation(client, JSON.parse(json))
+
+/**
+ * Each operation with the names of its positional arguments and the function that decodes its
+ * result. All other arguments are options, `signal` included.
+ */
+const OPERATIONS = {
+  getBalance: [[], results.balance],
+  getServices: [[], results.services],
+  getPrices: [[], results.prices],
+  getCountries: [[], results.countries],
+  findCountry: [['name'], results.countries],
+  getOrders: [[], results.object],
+  getNumber: [['service'], activation],
+  intend: [['service'], results.intent],
+  buy: [['intent'], activation],
+  regetNumber: [['id'], activation],
+  getStatus: [['id'], results.object],
+  setStatus: [['id', 'status'], results.object],
+  waitForCode: [['id'], results.object],
+  markSmsSent: [['id'], results.nothing],
+  requestNextCode: [['id'], results.nothing],
+  complete: [['id'], results.object],
+  cancel: [['id'], results.object],
+  settle: [['id'], results.object],
+  markUnclaimed: [['id'], results.nothing],
+  reconcile: [['intent'], results.object],
+  unclaimed: [[], results.unclaimed],
+  budgetLeft: [[], results.object]
+}
+
+/**
+ * Prepares an argument for JSON.stringify. A price becomes text, which the core reads exactly. A
+ * value that JSON omits or turns into null is refused: the core takes it for an absent argument,
+ * and would buy in any country.
+ */
+function encode(action, name, value) {
+  if (name === 'intent') return value instanceof Intent ? value : Intent.fromJSON(value)
+  if (typeof value === 'number' && Number.isFinite(value)) {
+    return name === 'maxPrice' ? String(value) : value
+  }
+  if (value === undefined || value === null || ['string', 'boolean'].includes(typeof value)) {
+    return value
+  }
+  const found = typeof value === 'number' ? value : `of the type ${typeof value}`
+  throw new ConfigError(`${action}: ${name} is ${found}: use text or a number, or omit it`)
+}
+
+/** Encodes a call: the method, its positional arguments by name, and its options. */
+function encodeOperation(method, positional, options) {
+  const op = snakeCase(method)
+  const action = op.replaceAll('_', ' ')
+  const operation = {}
+  // Positional arguments come last, so that no option replaces them.
+  for (const [name, value] of [...Object.entries(options), ...Object.entries(positional)]) {
+    operation[snakeCase(name)] = encode(action, name, value)
+  }
+  return { ...operation, op }
+}
+
+module.exports = { encodeOperation, OPERATIONS }

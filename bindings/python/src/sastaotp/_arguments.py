@@ -1,0 +1,86 @@
+"""Checks the arguments of public functions and converts them to the values that the core takes.
+
+Every function raises ``ConfigError`` with the name of the argument if the value is not accepted.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal, Union
+
+from ._errors import ConfigError
+
+#: Rupees. Floats are refused: they are not exact.
+Money = Union[Decimal, int, str]
+#: A time span: seconds, or a timedelta.
+Seconds = Union[float, timedelta]
+#: The reaction to an order that is too young to be cancelled: raise TooEarlyError, or wait.
+OnTooEarly = Literal["fail", "wait"]
+
+#: The largest number of 32 bits. ctypes would truncate a larger one without an error.
+LARGEST_UINT32 = 2**32 - 1
+
+
+def money_text(amount: Money, name: str) -> str:
+    """Convert rupees to the text that the core parses."""
+    if isinstance(amount, Decimal):
+        return format(amount, "f")
+    if isinstance(amount, str):
+        return text(amount, name)
+    if isinstance(amount, int) and not isinstance(amount, bool):
+        return str(amount)
+    raise ConfigError(
+        f"{name} is {amount!r}: pass rupees as Decimal, int or text, such as '18.50'; "
+        "floats are not exact"
+    )
+
+
+def millis(span: Seconds, name: str, highest: int = 2**63 - 1) -> int:
+    """Convert a time span to whole milliseconds, rounded up so that no wait is too short."""
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
+    if not isinstance(seconds, (int, float)) or isinstance(seconds, bool):
+        raise ConfigError(f"{name} is {span!r}: pass seconds or a timedelta")
+    if not 0 <= seconds <= highest / 1000:
+        raise ConfigError(f"{name} is {span!r}: pass seconds from 0 to {highest // 1000}")
+    return math.ceil(round(seconds * 1000, 3))
+
+
+def text(value: str, name: str, *, in_message: bool = True) -> str:
+    """Check that a value is text with a UTF-8 form. Bytes and numbers are refused, not converted.
+
+    The error repeats the value unless ``in_message`` is False.
+    """
+    if not isinstance(value, str):
+        shown = repr(value) if in_message else "not text"
+        raise ConfigError(f"{name} is {shown}: pass text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} has no UTF-8 form: pass text without lone surrogates") from None
+    # A member of an enumeration becomes the text that it is equal to.
+    return str.__str__(value)
+
+
+def whole(number: int, name: str, lowest: int = 0, highest: int = LARGEST_UINT32) -> int:
+    """Check that a value is a whole number in its range."""
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise ConfigError(f"{name} is {number!r}: pass a whole number")
+    if not lowest <= number <= highest:
+        raise ConfigError(f"{name} is {number}: pass a number from {lowest} to {highest}")
+    return int(number)
+
+
+def flag(value: bool, name: str) -> bool:
+    """Check that a value is True or False. Values that are only truthy are refused."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r}: pass True or False")
+    return value
+
+
+def on_too_early_text(value: OnTooEarly) -> str:
+    """Check the argument ``on_too_early``."""
+    if value not in ("fail", "wait"):
+        raise ConfigError(f"on_too_early is {value!r}: pass 'fail' or 'wait'")
+    return value

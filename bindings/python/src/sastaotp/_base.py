@@ -1,0 +1,167 @@
+"""The base classes of both clients: BaseClient, BaseActivation and BaseLease."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from decimal import Decimal
+from typing import Generic, Optional, TypeVar
+
+from . import _operations
+from ._arguments import OnTooEarly, on_too_early_text
+from ._errors import Cancelled, UsageError
+from ._models import ActivationData, Purchase, Settlement, Sms, Status
+from ._operations import Operation
+from ._session import Session, log
+from ._settings import Settings
+
+
+class BaseClient:
+    """The settings of a client, and its session in this process."""
+
+    #: None before ``__init__`` has made it, and after the client was closed.
+    _session: Optional[Session] = None
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session = Session(settings)
+
+    def _open_session(self) -> Session:
+        """Return the session of this process. A forked child gets a new one."""
+        session = self._session
+        if session is None:
+            raise UsageError("the client is closed: make a new one")
+        if not session.in_this_process:
+            session = self._session = Session(self._settings)
+        return session
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'closed' if self._session is None else 'open'}>"
+
+
+class BaseActivation:
+    """The data of a number. None of its properties sends a request."""
+
+    __slots__ = ("_code", "_data")
+
+    def __init__(self, data: ActivationData) -> None:
+        self._data = data
+        self._code: Optional[Sms] = None
+
+    @property
+    def id(self) -> str:
+        """The id of the activation, as text."""
+        return self._data.id
+
+    @property
+    def phone_number(self) -> Optional[str]:
+        """The number as the service wrote it. None if this object was made from an id."""
+        return self._data.phone_number
+
+    @property
+    def price(self) -> Optional[Decimal]:
+        """The price that was charged, in rupees, if the service reported it."""
+        return self._data.price
+
+    @property
+    def expires_at(self) -> Optional[datetime]:
+        """When the order expires, if the service reported it."""
+        return self._data.expires_at
+
+    @property
+    def purchase(self) -> Optional[Purchase]:
+        """The reply to the purchase. None if this object was made from an id."""
+        return self._data.purchase
+
+    @property
+    def code(self) -> Optional[Sms]:
+        """The last code that a call on this object returned. Sends no request."""
+        return self._code
+
+    def _keep_sms(self, sms: Sms) -> Sms:
+        self._code = sms
+        return sms
+
+    def _keep_status(self, status: Status) -> Status:
+        self._code = status.sms or self._code
+        return status
+
+    def _keep_settlement(self, settlement: Settlement) -> Settlement:
+        self._code = settlement.code or self._code
+        return settlement
+
+    def __repr__(self) -> str:
+        shown = self.id if self.phone_number is None else f"{self.id} {self.phone_number}"
+        return f"<{type(self).__name__} {shown}>"
+
+
+A = TypeVar("A", bound=BaseActivation)
+
+
+class BaseLease(Generic[A]):
+    """A number for the duration of a ``with`` statement."""
+
+    def __init__(self, operation: Operation[ActivationData], on_too_early: OnTooEarly) -> None:
+        self._operation = operation
+        on_too_early_text(on_too_early)
+        self._on_too_early: OnTooEarly = on_too_early
+        self._activation: Optional[A] = None
+        #: The process that entered the statement.
+        self._pid: Optional[int] = None
+        #: How the order was settled; None before that. If a code arrived while the order was being
+        #: cancelled, the code is here and is paid for.
+        self.settlement: Optional[Settlement] = None
+
+    def keep(self) -> None:
+        """Leave the order open when the statement ends."""
+        self._activation = None
+
+    def _mark_entered(self) -> None:
+        if self._pid is not None:
+            raise UsageError("the lease was entered before: make a new lease for each number")
+        self._pid = os.getpid()
+
+    def _hold(self, activation: A) -> A:
+        self._activation = activation
+        return activation
+
+    def _release(self) -> Optional[A]:
+        """Return the number to settle. None in a forked child: its parent settles it."""
+        activation, self._activation = self._activation, None
+        return activation if self._pid == os.getpid() else None
+
+    def _settle_operation(
+        self, activation: A, error: Optional[BaseException]
+    ) -> Operation[Settlement]:
+        """Return the operation that settles a number, given the error that ended its block."""
+        # After Ctrl-C, a cancelled task, an exit or a closed client, the program wants to end.
+        is_interrupted = error is not None and (
+            not isinstance(error, Exception) or isinstance(error, Cancelled)
+        )
+        return _operations.settle(activation.id, "fail" if is_interrupted else self._on_too_early)
+
+    def _keep_settlement(self, activation: A, settlement: Settlement) -> Settlement:
+        known = activation.code
+        self.settlement = activation._keep_settlement(settlement)
+        if settlement.code is not None and (known is None or known.code != settlement.code.code):
+            log.warning(
+                "activation %s: a code arrived while the lease was being settled: "
+                "read it from the lease's settlement",
+                activation.id,
+            )
+        return settlement
+
+    def _must_raise(
+        self, activation: A, failure: BaseException, error: Optional[BaseException]
+    ) -> bool:
+        """Log why a number was not settled, and decide whether to raise the failure.
+
+        A failure is not raised if the block raised an error or had received a code, unless the
+        failure is an interruption.
+        """
+        log.warning(
+            "activation %s: settling its lease failed: %s",
+            activation.id,
+            str(failure) or type(failure).__name__,
+        )
+        return not isinstance(failure, Exception) or (error is None and activation.code is None)

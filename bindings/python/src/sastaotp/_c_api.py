@@ -1,0 +1,123 @@
+"""The functions of the C interface that this package calls, with their types.
+
+``include/sastaotp.h`` documents each function, and ``tests/test_parity.py`` compares this table
+with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char_p,
+    c_int32,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+)
+from functools import cache
+from typing import Any
+
+from ._find_binaries import find_library
+
+#: The version of the binary interface that this table describes.
+ABI_VERSION = 0
+OK = 0
+
+
+class Config(ctypes.Structure):
+    """sastaotp_config"""
+
+
+class Client(ctypes.Structure):
+    """sastaotp_client"""
+
+
+class Queue(ctypes.Structure):
+    """sastaotp_queue"""
+
+
+class Completion(ctypes.Structure):
+    """sastaotp_completion"""
+
+
+class Error(ctypes.Structure):
+    """sastaotp_error"""
+
+
+ConfigPointer = POINTER(Config)
+ClientPointer = POINTER(Client)
+QueuePointer = POINTER(Queue)
+CompletionPointer = POINTER(Completion)
+ErrorPointer = POINTER(Error)
+
+_ERROR = POINTER(ErrorPointer)
+
+#: For each name: the type of the result (None is void) and the types of the parameters.
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "sastaotp_version": (c_char_p, []),
+    "sastaotp_abi_version": (c_uint32, []),
+    "sastaotp_error_json": (c_char_p, [ErrorPointer]),
+    "sastaotp_error_free": (None, [ErrorPointer]),
+    "sastaotp_amount_parse": (c_int32, [c_char_p, POINTER(c_int64), _ERROR]),
+    "sastaotp_config_from_env": (c_int32, [POINTER(ConfigPointer), _ERROR]),
+    "sastaotp_config_set_api_key": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
+    "sastaotp_config_set_api_key_location": (c_int32, [ConfigPointer, c_int32, _ERROR]),
+    "sastaotp_config_set_base_url": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
+    "sastaotp_config_set_user_agent": (c_int32, [ConfigPointer, c_char_p, _ERROR]),
+    "sastaotp_config_add_ca_pem": (c_int32, [ConfigPointer, POINTER(c_uint8), c_size_t, _ERROR]),
+    "sastaotp_config_set_max_connections": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
+    "sastaotp_config_set_budget": (c_int32, [ConfigPointer, c_int64, _ERROR]),
+    "sastaotp_config_set_timeout_ms": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
+    "sastaotp_config_set_max_requests_per_minute": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
+    "sastaotp_config_free": (None, [ConfigPointer]),
+    "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),
+    "sastaotp_client_free": (None, [ClientPointer]),
+    "sastaotp_queue_new_with_workers": (
+        c_int32,
+        [ClientPointer, c_uint32, POINTER(QueuePointer), _ERROR],
+    ),
+    "sastaotp_queue_submit": (c_int32, [QueuePointer, c_char_p, POINTER(c_uint64), _ERROR]),
+    "sastaotp_queue_cancel": (c_bool, [QueuePointer, c_uint64]),
+    "sastaotp_queue_take": (
+        c_int32,
+        [QueuePointer, POINTER(CompletionPointer), c_size_t, c_uint32, POINTER(c_size_t), _ERROR],
+    ),
+    "sastaotp_queue_join": (
+        c_int32,
+        [QueuePointer, c_uint64, c_uint32, POINTER(CompletionPointer), _ERROR],
+    ),
+    "sastaotp_queue_fd": (c_int32, [QueuePointer]),
+    "sastaotp_queue_free": (None, [QueuePointer]),
+    "sastaotp_completion_ticket": (c_uint64, [CompletionPointer]),
+    "sastaotp_completion_json": (c_char_p, [CompletionPointer]),
+    "sastaotp_completion_error": (ErrorPointer, [CompletionPointer]),
+    "sastaotp_completion_free": (None, [CompletionPointer]),
+}
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Load the shared library, once. Its calls release the GIL."""
+    path = find_library()
+    try:
+        loaded = ctypes.CDLL(str(path))
+        version = loaded.sastaotp_abi_version()
+    except (OSError, AttributeError) as error:
+        raise ImportError(
+            f"loading {path}: {error}: install the library and this package from one version"
+        ) from None
+    if version != ABI_VERSION:
+        raise ImportError(
+            f"loading {path}: its binary interface has version {version}, "
+            f"and this package needs {ABI_VERSION}: "
+            "install the library and this package from one version"
+        )
+    for name, (result, parameters) in FUNCTIONS.items():
+        function = getattr(loaded, name)
+        function.restype = result
+        function.argtypes = parameters
+    return loaded

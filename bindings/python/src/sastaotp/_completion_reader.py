@@ -1,0 +1,231 @@
+"""Delivers the completions of a session to the coroutines of one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from ctypes import c_uint64
+from typing import Any, Callable, Deque, Optional, TypeVar
+
+from ._errors import Cancelled, SastaotpError
+from ._operations import Operation
+from ._session import Completion, Session
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+#: The most operations submitted in one callback, so that the loop can run others in between.
+SUBMIT_BATCH = 32
+#: How often to poll for completions if the loop cannot watch a descriptor, in seconds.
+POLL_INTERVAL = 0.02
+
+
+class _Call:
+    """An operation that a coroutine waits for.
+
+    The ticket is 0 until the operation is submitted. The future is done when the completion is set.
+    """
+
+    __slots__ = ("completion", "future", "operation", "survives_close", "ticket")
+
+    def __init__(
+        self, operation: Operation[Any], future: asyncio.Future[None], survives_close: bool
+    ) -> None:
+        self.operation = operation
+        self.future = future
+        #: Whether the operation continues when the client is closed.
+        self.survives_close = survives_close
+        self.ticket = c_uint64()
+        self.completion: Optional[Completion] = None
+
+
+class CompletionReader:
+    """Submits operations and reads their completions on one event loop.
+
+    It watches the queue's descriptor only while an operation is in flight, so an idle loop can be
+    closed. Only the loop's thread may use it.
+
+    Ctrl-C may strike in any callback. Therefore a call stays in its collection until it is
+    delivered, and a callback schedules itself again before it starts and cancels that at its end.
+    """
+
+    def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
+        self.session = session
+        self.loop = loop
+        #: Calls that are not submitted yet.
+        self._waiting: Deque[_Call] = deque()
+        self._submit_scheduled = False
+        #: Calls that are submitted, by ticket.
+        self._submitted: dict[int, _Call] = {}
+        #: Numbers that are being listed as unclaimed, by ticket.
+        self._marking: dict[int, asyncio.Future[None]] = {}
+        self._fd: Optional[int] = None
+        self._timer: Optional[asyncio.TimerHandle] = None
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a coroutine waits for an operation."""
+        return bool(self._submitted or self._waiting) and not self.loop.is_closed()
+
+    async def run(
+        self,
+        operation: Operation[T],
+        convert: Callable[[T], R],
+        *,
+        survives_close: bool = False,
+    ) -> R:
+        """Submit an operation, wait for its completion, and return the converted result.
+
+        Cancelling the task abandons the operation. Closing the client cancels it, unless
+        ``survives_close`` is set.
+        """
+        started = time.monotonic()
+        call = _Call(operation, self.loop.create_future(), survives_close)
+        try:
+            self._waiting.append(call)
+            self._schedule_submit()
+            await call.future
+            assert call.completion is not None
+            # Nothing may follow this line: an interruption after it would lose the purchase.
+            return convert(self.session.result(operation, call.completion, started))
+        except SastaotpError:
+            raise
+        except BaseException:
+            self._abandon(call)
+            raise
+
+    def cancel_all(self) -> None:
+        """Cancel all operations that do not survive closing the client."""
+        for call in self._waiting:
+            if not call.survives_close and not call.future.done():
+                name = call.operation.name
+                call.future.set_exception(
+                    Cancelled(f"{name}: the client was closed: nothing was sent")
+                )
+        for ticket, call in self._submitted.items():
+            if not call.survives_close:
+                self.session.cancel(ticket)
+
+    async def wait_until_idle(self) -> None:
+        """Wait until no operation is left."""
+        while self._submitted or self._waiting or self._marking:
+            calls = (*self._submitted.values(), *self._waiting)
+            await asyncio.wait([*(call.future for call in calls), *self._marking.values()])
+            # The woken coroutine runs first: it may have a lease to settle.
+            await asyncio.sleep(0)
+
+    def abandon_all(self) -> None:
+        """Abandon the operations of a closed event loop."""
+        calls = [*self._waiting, *self._submitted.values()]
+        self._waiting.clear()
+        for call in calls:
+            self._abandon(call)
+
+    def mark_unclaimed(self, id: str) -> None:
+        """List a number as unclaimed without blocking the loop."""
+        if self.loop.is_closed():
+            self.session.mark_unclaimed(id)
+            return
+        ticket = c_uint64()
+        self.session.submit_mark_unclaimed(id, ticket)
+        self._marking[ticket.value] = self.loop.create_future()
+        self._start_reading()
+
+    async def wait_until_marked(self) -> None:
+        """Wait until every number passed to ``mark_unclaimed`` is listed."""
+        if self._marking:
+            await asyncio.wait([*self._marking.values()])
+
+    def _schedule_submit(self) -> None:
+        if not self._submit_scheduled:
+            # Twice, because Ctrl-C may interrupt the first callback before its first line.
+            self.loop.call_soon(self._submit_batch)
+            self.loop.call_soon(self._submit_batch)
+            self._submit_scheduled = True
+
+    def _submit_batch(self) -> None:
+        again = self.loop.call_soon(self._submit_batch)
+        for _ in range(min(SUBMIT_BATCH, len(self._waiting))):
+            self._submit_one(self._waiting[0])
+            self._waiting.popleft()
+        self._start_reading()
+        if not self._waiting:
+            self._submit_scheduled = False
+            again.cancel()
+
+    def _submit_one(self, call: _Call) -> None:
+        if call.future.done():
+            return
+        try:
+            if not call.ticket.value:
+                self.session.submit(call.operation, call.ticket)
+        except Exception as error:
+            call.future.set_exception(error)
+        else:
+            self._submitted[call.ticket.value] = call
+
+    def _abandon(self, call: _Call) -> None:
+        """Abandon a call whose coroutine is gone."""
+        if not self.loop.is_closed():
+            # A call that is not submitted yet must not be submitted later.
+            call.future.cancel()
+        self._submitted.pop(call.ticket.value, None)
+        completion, call.completion = call.completion, None
+        if completion is None and call.ticket.value:
+            completion = self.session.cancel_and_take(call.ticket.value)
+        if completion is not None:
+            # The completion arrived just as the coroutine was cancelled.
+            id = self.session.abandoned_number(call.operation, completion)
+            if id is not None:
+                self.mark_unclaimed(id)
+        self._stop_reading_if_idle()
+
+    def _start_reading(self) -> None:
+        is_idle = not (self._submitted or self._marking)
+        if is_idle or self._fd is not None or self._timer is not None:
+            return
+        fd = self.session.fd
+        try:
+            self.loop.add_reader(fd, self._read_completions)
+            self._fd = fd
+        except NotImplementedError:
+            self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
+
+    def _poll(self) -> None:
+        self._timer = self.loop.call_later(POLL_INTERVAL, self._poll)
+        self._read_completions()
+
+    def _read_completions(self) -> None:
+        again = self.loop.call_soon(self._read_completions)
+        for ticket, completion in [*self.session.take().items()]:
+            self._deliver(ticket, completion)
+            del self.session.arrived[ticket]
+        self._stop_reading_if_idle()
+        again.cancel()
+
+    def _deliver(self, ticket: int, completion: Completion) -> None:
+        call = self._submitted.get(ticket)
+        if call is not None:
+            # If the future is cancelled, `_abandon` finds the completion here.
+            call.completion = completion
+            self._wake(call.future)
+            self._submitted.pop(ticket, None)
+        elif ticket in self._marking:
+            self._wake(self._marking[ticket])
+            del self._marking[ticket]
+
+    @staticmethod
+    def _wake(future: asyncio.Future[None]) -> None:
+        if not future.done():
+            future.set_result(None)
+
+    def _stop_reading_if_idle(self) -> None:
+        if self._submitted or self._marking or self.loop.is_closed():
+            return
+        if self._fd is not None:
+            self.loop.remove_reader(self._fd)
+            self._fd = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
