@@ -93,8 +93,8 @@
 //!
 //! Tests of pure logic are in the file that they test. Tests of behaviour are in `tests/`:
 //! `tests/client` for calls against the sandbox in memory, `tests/sockets` for calls over TCP, and
-//! `tests/faults` for each fault, such as a lost reply: `rows.rs` has a row for each, and a fault that
-//! takes several steps is in `scenarios/`.
+//! `tests/faults` for each fault, such as a lost reply: `rows.rs` has a row for each, and a fault
+//! that takes several steps is in `scenarios/`.
 //!
 //! The clock and the transport are passed to the client, so the tests of everything above them need
 //! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small
