@@ -5,9 +5,11 @@
 
 use std::fmt;
 
+// Hidden: for this project's C functions and tests, not part of the API.
 /// The class of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum CodeClass {
     /// The purchase was refused; nothing was charged.
     Refusal,
@@ -156,18 +158,24 @@ impl Code {
         }
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The class of the code; for a code of another panel, the class of the code that it means.
+    #[doc(hidden)]
     pub fn class(&self) -> CodeClass {
         self.meaning().row().0
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// What to do about the error: the vendor's advice if that is safe. Empty for an unknown code.
+    #[doc(hidden)]
     pub fn hint(&self) -> &'static str {
         self.meaning().row().1
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The documented code that this code means: usually itself; for a code of another panel of the
     /// protocol family, the equivalent one. An unknown code returns itself.
+    #[doc(hidden)]
     pub fn meaning(&self) -> &Self {
         match self {
             Self::Other(token) => family(token).unwrap_or(self),
@@ -175,8 +183,8 @@ impl Code {
         }
     }
 
-    /// Whether the service documents this code as a refusal of a purchase. No other code proves that
-    /// nothing was charged.
+    /// Whether the service documents this code as a refusal of a purchase. No other code proves
+    /// that nothing was charged.
     pub(crate) fn refuses_charge(&self) -> bool {
         matches!(self.row().0, CodeClass::Refusal | CodeClass::Auth)
             || matches!(self, Self::BadAction | Self::MissingParams)

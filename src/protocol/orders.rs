@@ -84,7 +84,9 @@ pub enum OrderStatus {
 }
 
 impl OrderStatus {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The status as getOrders spells it.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "pending",
@@ -120,7 +122,9 @@ impl OrderPage {
 }
 
 impl Order {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The order's id as a number: a newer order has a larger one.
+    #[doc(hidden)]
     pub fn sequence(&self) -> Option<u64> {
         self.order_id.as_ref()?.parse().ok()
     }

@@ -90,7 +90,9 @@ impl Prices {
         Some(self.countries[country].1 + row)
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The entry at an index, in the order of [`Self::iter`].
+    #[doc(hidden)]
     pub fn at(&self, index: usize) -> Option<Price<'_>> {
         let row = self.rows.get(index)?;
         // The last country whose first row is not behind the index.

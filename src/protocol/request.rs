@@ -100,7 +100,9 @@ pub enum SetStatus {
 }
 
 impl SetStatus {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The value in the request.
+    #[doc(hidden)]
     pub fn value(self) -> i32 {
         match self {
             Self::Cancel => 8,
@@ -111,7 +113,9 @@ impl SetStatus {
         }
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The change with this value; `None` for an unknown value.
+    #[doc(hidden)]
     pub fn from_value(value: i32) -> Option<Self> {
         [Self::Cancel, Self::CancelLegacy, Self::SmsSent, Self::NextCode, Self::Complete]
             .into_iter()

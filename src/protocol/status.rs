@@ -136,7 +136,9 @@ impl Serialize for StatusChange {
 }
 
 impl Status {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The status as a word in snake case.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -149,7 +151,9 @@ impl Status {
 }
 
 impl StatusChange {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The result as a word in snake case.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",

@@ -43,12 +43,16 @@ const DEFAULT_WORKERS: usize = 64;
 pub struct Ticket(u64);
 
 impl Ticket {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The ticket as a number, for hosts that store it.
+    #[doc(hidden)]
     pub fn number(self) -> u64 {
         self.0
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The ticket with the number that [`Self::number`] returned.
+    #[doc(hidden)]
     pub fn from_number(number: u64) -> Self {
         Self(number)
     }
@@ -92,7 +96,9 @@ pub struct Queue {
 }
 
 impl Queue {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The largest number of workers that [`Self::with_workers`] accepts.
+    #[doc(hidden)]
     pub const MAX_WORKERS: usize = 512;
 
     /// Creates a queue on a client, with at most 64 workers. Starts no thread yet.
@@ -175,7 +181,9 @@ impl Queue {
         self.shared.lock().open()
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The number of worker threads now.
+    #[doc(hidden)]
     pub fn workers(&self) -> usize {
         self.shared.lock().workers
     }

@@ -159,7 +159,9 @@ impl Job {
 }
 
 impl Operation {
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The names of all operations, as `op` spells them.
+    #[doc(hidden)]
     pub const NAMES: [&'static str; 22] = [
         "get_balance",
         "get_services",
@@ -185,7 +187,9 @@ impl Operation {
         "budget_left",
     ];
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The name of the operation, as `op` spells it.
+    #[doc(hidden)]
     pub fn name(&self) -> &'static str {
         match self {
             Self::GetBalance { .. } => "get_balance",
