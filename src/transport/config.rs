@@ -104,7 +104,7 @@ impl fmt::Debug for ProxyChoice {
 
 /// The service's address, checked.
 #[derive(Debug)]
-pub(super) struct Base {
+pub(super) struct BaseUrl {
     /// Scheme, host and port; what ureq is told.
     pub(super) root: Uri,
     /// Where the requests go.
@@ -114,7 +114,7 @@ pub(super) struct Base {
     pub(super) port: u16,
 }
 
-impl Base {
+impl BaseUrl {
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let uri: Uri = url
             .parse()
@@ -198,7 +198,7 @@ mod tests {
             ("http://localhost:1/", "localhost:1", "/"),
         ];
         for (url, peer, path) in good {
-            let base = Base::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            let base = BaseUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!((base.peer().as_str(), base.path.as_str()), (peer, path), "{url}");
             assert_eq!(base.root.path(), "/");
         }
@@ -209,7 +209,7 @@ mod tests {
             "https://x/?a=1", "https://x/#f", "https://x:0/", "https://x:+80/", "https://x:99999/", "https://x:/", "https:///x", "https://x y/",
         ];
         for url in bad {
-            assert!(Base::parse(url).is_err(), "{url} was accepted");
+            assert!(BaseUrl::parse(url).is_err(), "{url} was accepted");
         }
     }
 

@@ -14,16 +14,16 @@ use ureq::unversioned::transport::{
 };
 
 use super::connect::TcpConnector;
-use super::exchange::Call;
-use super::http1_connection::Http1;
+use super::exchange::Exchange;
+use super::http1_connection::Http1Connection;
 use super::reply::RawReply;
 use super::resolve::{DnsCache, NoopResolver};
 use super::tls::TlsConnector;
-use super::{Lane, Phase};
+use super::types::{Lane, Phase};
 
 /// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
 /// that dies while a request is on its way leaves nobody knowing whether it arrived.
-const IDLE_AGE: Duration = Duration::from_secs(4);
+const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
 type Open = dyn Fn(&ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> + Send + Sync;
 
@@ -34,14 +34,14 @@ pub(super) struct ConnectionPool {
     /// What the connectors ask for; only the proxy is set.
     config: Config,
     open: Arc<Open>,
-    kept: Mutex<IdlePool>,
+    pool: Mutex<IdlePool>,
 }
 
 /// Connections that wait for a request, each with the time since when. The newest stands last and is used first, so that those
 /// that are not needed grow old.
 struct IdlePool {
-    idle: VecDeque<(Instant, Http1)>,
-    most: usize,
+    idle: VecDeque<(Instant, Http1Connection)>,
+    max_idle: usize,
 }
 
 impl ConnectionPool {
@@ -49,27 +49,27 @@ impl ConnectionPool {
     pub(super) fn new(
         root: Uri,
         proxy: Option<ureq::Proxy>,
-        names: DnsCache,
+        dns: DnsCache,
         tls: TlsConnector,
-        most: usize,
+        max_idle: usize,
     ) -> Self {
         let proxied = proxy.is_some();
-        let names = Arc::new(names);
+        let dns = Arc::new(dns);
         let chain =
             ().chain(ConnectProxyConnector::default())
-                .chain(Tunnelled)
-                .chain(TcpConnector::new(Arc::clone(&names), proxied))
+                .chain(TunnelReady)
+                .chain(TcpConnector::new(Arc::clone(&dns), proxied))
                 .chain(tls);
         let open =
             move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
                 let connected = chain.connect(details, None).inspect_err(|_| {
                     // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
-                    names.forget(details.uri.host().unwrap_or_default());
+                    dns.forget(details.uri.host().unwrap_or_default());
                 });
                 let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
                 // The proxy itself is reached in this way too, with the proxy taken out of the settings.
                 if proxied && details.config.proxy().is_none() {
-                    Call::current()?.continue_as(Phase::Connect);
+                    Exchange::current()?.continue_as(Phase::Connect);
                 }
                 Ok(Box::new(connected))
             };
@@ -78,23 +78,23 @@ impl ConnectionPool {
             root,
             config,
             open: Arc::new(open),
-            kept: Mutex::new(IdlePool { idle: VecDeque::new(), most }),
+            pool: Mutex::new(IdlePool { idle: VecDeque::new(), max_idle }),
         }
     }
 
     /// Sends the request of a call and reads its reply.
-    pub(super) fn exchange(&self, call: &Call) -> Result<RawReply, ureq::Error> {
-        let reusable = call.lane == Lane::Read;
-        let kept = if reusable { self.take() } else { None };
-        let mut connection = kept.map_or_else(|| self.open(), Ok)?;
-        let reply = connection.exchange(call)?;
+    pub(super) fn run(&self, exchange: &Exchange) -> Result<RawReply, ureq::Error> {
+        let reusable = exchange.lane == Lane::Read;
+        let pool = if reusable { self.take() } else { None };
+        let mut connection = pool.map_or_else(|| self.open(), Ok)?;
+        let reply = connection.run(exchange)?;
         if reusable && reply.keep {
             self.keep(connection);
         }
         Ok(reply)
     }
 
-    fn open(&self) -> Result<Http1, ureq::Error> {
+    fn open(&self) -> Result<Http1Connection, ureq::Error> {
         // ureq's timeouts are off: the call keeps time.
         let details = ConnectionDetails {
             uri: &self.root,
@@ -108,31 +108,31 @@ impl ConnectionPool {
             run_connector: Arc::clone(&self.open) as _,
             register_shutdown: Arc::new(|_| Ok(())),
         };
-        (self.open)(&details).map(Http1::new)
+        (self.open)(&details).map(Http1Connection::new)
     }
 
     /// The newest of the kept connections that is still open.
-    fn take(&self) -> Option<Http1> {
+    fn take(&self) -> Option<Http1Connection> {
         loop {
-            let mut kept = self.lock();
-            let (since, mut connection) = kept.idle.pop_back()?;
-            if since.elapsed() > IDLE_AGE {
-                kept.idle.clear();
+            let mut pool = self.lock();
+            let (since, mut connection) = pool.idle.pop_back()?;
+            if since.elapsed() > MAX_IDLE_AGE {
+                pool.idle.clear();
                 return None;
             }
-            drop(kept);
+            drop(pool);
             if connection.is_open() {
                 return Some(connection);
             }
         }
     }
 
-    fn keep(&self, connection: Http1) {
+    fn keep(&self, connection: Http1Connection) {
         let now = Instant::now();
-        let mut kept = self.lock();
-        let IdlePool { idle, most } = &mut *kept;
-        while idle.len() >= *most
-            || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE)
+        let mut pool = self.lock();
+        let IdlePool { idle, max_idle } = &mut *pool;
+        while idle.len() >= *max_idle
+            || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > MAX_IDLE_AGE)
         {
             idle.pop_front();
         }
@@ -140,15 +140,15 @@ impl ConnectionPool {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, IdlePool> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reports to the call that the tunnel through the proxy stands, before TLS goes through it.
 #[derive(Debug)]
-struct Tunnelled;
+struct TunnelReady;
 
-impl<In: Transport> Connector<In> for Tunnelled {
+impl<In: Transport> Connector<In> for TunnelReady {
     type Out = In;
 
     fn connect(
@@ -157,7 +157,7 @@ impl<In: Transport> Connector<In> for Tunnelled {
         chained: Option<In>,
     ) -> Result<Option<In>, ureq::Error> {
         if chained.is_some() {
-            Call::current()?.set_proxy(None);
+            Exchange::current()?.set_proxy(None);
         }
         Ok(chained)
     }

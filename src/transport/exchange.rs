@@ -16,19 +16,20 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{Cause, Lane, Phase, Request, Timeouts, TransportError};
+use super::config::Timeouts;
+use super::send_latch::SendLatch;
+use super::types::{Cause, Lane, Phase, Request, TransportError};
 use crate::CancelToken;
-use crate::transport::SendLatch;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Call>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<Exchange>>> = const { RefCell::new(None) };
 }
 
 /// One exchange while it runs.
-pub(super) struct Call {
+pub(super) struct Exchange {
     pub(super) lane: Lane,
     /// The request as it goes out. It holds the key, so nothing but [`super::http1_connection`] reads it.
-    pub(super) head: Zeroizing<Vec<u8>>,
+    pub(super) request_head: Zeroizing<Vec<u8>>,
     pub(super) body_limit: usize,
     pub(super) gzip: bool,
     /// Host and port of the service, for messages.
@@ -48,16 +49,16 @@ pub(super) struct Call {
     proxy: RefCell<Option<String>>,
     failure: RefCell<Option<TransportError>>,
     #[cfg(feature = "doctor")]
-    pub(super) watch: super::timings::Stopwatch,
+    pub(super) stopwatch: super::timings::Stopwatch,
 }
 
 /// Takes the call off the thread again, whatever happens.
-pub(super) struct Entered(());
+pub(super) struct CurrentGuard(());
 
-impl Call {
+impl Exchange {
     pub(super) fn new(
         request: &Request<'_>,
-        head: Zeroizing<Vec<u8>>,
+        request_head: Zeroizing<Vec<u8>>,
         target: Arc<str>,
         timeouts: Timeouts,
     ) -> io::Result<Self> {
@@ -67,7 +68,7 @@ impl Call {
             now.checked_add(request.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Ok(Self {
             lane: request.lane,
-            head,
+            request_head,
             body_limit: request.body_limit,
             gzip: request.gzip,
             target,
@@ -83,27 +84,27 @@ impl Call {
             proxy: RefCell::new(None),
             failure: RefCell::new(None),
             #[cfg(feature = "doctor")]
-            watch: super::timings::Stopwatch::new(),
+            stopwatch: super::timings::Stopwatch::new(),
         })
     }
 
     /// Makes this the call of the thread, until the returned guard is dropped.
-    pub(super) fn enter(self: &Rc<Self>) -> Entered {
+    pub(super) fn enter(self: &Rc<Self>) -> CurrentGuard {
         CURRENT.set(Some(Rc::clone(self)));
-        Entered(())
+        CurrentGuard(())
     }
 
     /// The call of this thread.
     pub(super) fn current() -> io::Result<Rc<Self>> {
-        CURRENT.with_borrow(|call| {
-            call.clone().ok_or_else(|| io::Error::other("no call on this thread"))
+        CURRENT.with_borrow(|exchange| {
+            exchange.clone().ok_or_else(|| io::Error::other("no call on this thread"))
         })
     }
 
     /// Begins a phase, and its time.
     pub(super) fn begin(&self, phase: Phase) {
         #[cfg(feature = "doctor")]
-        self.watch.enter(phase);
+        self.stopwatch.enter(phase);
         let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } =
             self.timeouts;
         let limit = match (phase, self.lane) {
@@ -132,7 +133,7 @@ impl Call {
     /// Goes on in another phase within the same time.
     pub(super) fn continue_as(&self, phase: Phase) {
         #[cfg(feature = "doctor")]
-        self.watch.enter(phase);
+        self.stopwatch.enter(phase);
         self.phase.set(phase);
     }
 
@@ -166,7 +167,7 @@ impl Call {
     /// Notes that bytes of the reply came.
     pub(super) fn set_answered(&self) {
         #[cfg(feature = "doctor")]
-        self.watch.answered();
+        self.stopwatch.answered();
         self.answered.set(true);
     }
 
@@ -300,7 +301,7 @@ impl Call {
     }
 }
 
-impl Drop for Entered {
+impl Drop for CurrentGuard {
     fn drop(&mut self) {
         CURRENT.set(None);
     }

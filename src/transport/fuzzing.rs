@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 use super::http_transport::HttpTransport;
-use super::http1_connection::Http1;
+use super::http1_connection::Http1Connection;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
-use super::{Reply, Request, TransportError};
+use super::types::{Reply, Request, TransportError};
 
 /// A connection whose peer sends `left`, so many bytes at a time, and then ends it.
 #[derive(Debug)]
@@ -51,11 +51,11 @@ pub fn exchange(
     step: usize,
 ) -> (Result<Reply, TransportError>, Vec<u8>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let result = transport.exchange_by(request, |call| {
+    let result = transport.run_exchange(request, |exchange| {
         let buffers = LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER);
         let peer =
             Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers };
-        Ok(Http1::new(Box::new(peer)).exchange(call)?)
+        Ok(Http1Connection::new(Box::new(peer)).run(exchange)?)
     });
     let sent = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));
     (result, sent)

@@ -4,9 +4,9 @@ use std::io::{self, ErrorKind, Write};
 
 use flate2::write::GzDecoder;
 
-use super::Cause;
-use super::reply::BODY_TOO_LARGE;
-use super::response_head::Flaw;
+use super::types::Cause;
+
+use super::response_head::{BODY_TOO_LARGE, Flaw};
 
 /// The most members of one body. Servers send one; each costs as much as kilobytes of text, and twenty bytes make one.
 const MAX_MEMBERS: usize = 32;

@@ -7,16 +7,16 @@ use std::io::{self, ErrorKind};
 
 use ureq::unversioned::transport::{NextTimeout, Transport};
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::reply::{RawReply, ReplyReader};
 use super::response_head::Flaw;
-use super::{Cause, Phase};
+use super::types::{Cause, Phase};
 
 /// A connection to the service.
 #[derive(Debug)]
-pub(super) struct Http1(Box<dyn Transport>);
+pub(super) struct Http1Connection(Box<dyn Transport>);
 
-impl Http1 {
+impl Http1Connection {
     pub(super) fn new(connection: Box<dyn Transport>) -> Self {
         Self(connection)
     }
@@ -27,15 +27,15 @@ impl Http1 {
     }
 
     /// Sends the request of a call and reads its reply.
-    pub(super) fn exchange(&mut self, call: &Call) -> io::Result<RawReply> {
-        self.send(call)?;
-        self.receive(call)
+    pub(super) fn run(&mut self, exchange: &Exchange) -> io::Result<RawReply> {
+        self.send(exchange)?;
+        self.receive(exchange)
     }
 
-    fn send(&mut self, call: &Call) -> io::Result<()> {
-        call.begin(Phase::Send);
-        call.claim_send()?;
-        let mut left = call.head.as_slice();
+    fn send(&mut self, exchange: &Exchange) -> io::Result<()> {
+        exchange.begin(Phase::Send);
+        exchange.claim_send()?;
+        let mut left = exchange.request_head.as_slice();
         let mut result = Ok(());
         while !left.is_empty() && result.is_ok() {
             let output = self.0.buffers().output();
@@ -47,36 +47,38 @@ impl Http1 {
             self.0.buffers().output()[..amount].fill(0);
         }
         result.map_err(|_| {
-            call.fail(Cause::Closed, "the connection ended before the request was through")
+            exchange.fail(Cause::Closed, "the connection ended before the request was through")
         })
     }
 
-    fn receive(&mut self, call: &Call) -> io::Result<RawReply> {
-        call.begin(Phase::Receive);
-        let mut reader = ReplyReader::new(call.body_limit, call.gzip);
-        let refuse = |flaw: Flaw| call.fail(flaw.cause, flaw.reason);
+    fn receive(&mut self, exchange: &Exchange) -> io::Result<RawReply> {
+        exchange.begin(Phase::Receive);
+        let mut reader = ReplyReader::new(exchange.body_limit, exchange.gzip);
+        let refuse = |flaw: Flaw| exchange.fail(flaw.cause, flaw.reason);
         let mut had_head = false;
         loop {
             let ended = match self.0.await_input(NextTimeout::default()) {
                 Ok(more) => !more,
-                Err(_) if call.has_failed() => {
+                Err(_) if exchange.has_failed() => {
                     return Err(io::Error::other("recorded in the call"));
                 }
                 // TLS without its farewell; whether that is an end depends on the reply, as for an end without TLS.
                 Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => true,
-                Err(_) if call.is_answered() => {
-                    return Err(call.fail(Cause::Truncated, "the connection broke within it"));
+                Err(_) if exchange.is_answered() => {
+                    return Err(exchange.fail(Cause::Truncated, "the connection broke within it"));
                 }
-                Err(_) => return Err(call.fail(Cause::Closed, "the connection ended without one")),
+                Err(_) => {
+                    return Err(exchange.fail(Cause::Closed, "the connection ended without one"));
+                }
             };
             if ended {
-                if !call.is_answered() {
-                    return Err(call.fail(Cause::Closed, "the connection ended without one"));
+                if !exchange.is_answered() {
+                    return Err(exchange.fail(Cause::Closed, "the connection ended without one"));
                 }
                 reader.end().map_err(refuse)?;
                 break;
             }
-            call.set_answered();
+            exchange.set_answered();
             let input = self.0.buffers().input();
             let amount = input.len();
             let done = reader.push(input).map_err(refuse)?;
@@ -86,7 +88,7 @@ impl Http1 {
             }
             if !had_head && reader.has_head() {
                 had_head = true;
-                call.begin_body();
+                exchange.begin_body();
             }
         }
         reader.into_reply().map_err(refuse)

@@ -9,15 +9,14 @@ use std::time::SystemTime;
 use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
-use super::config::Base;
+use super::config::{BaseUrl, HttpConfig, Timeouts};
 use super::connection_pool::ConnectionPool;
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::reply::RawReply;
 use super::resolve::{DnsCache, LookUp};
 use super::tls::TlsConnector;
-use super::{
-    Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls,
-};
+use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
+use super::{proxy, tls};
 
 const MAX_USER_AGENT: usize = 256;
 /// Far above what the service's calls need; below what servers take.
@@ -28,7 +27,7 @@ const MAX_QUERY: usize = 4096;
 /// One serves any number of threads. It never sends a request twice, follows no redirect, and keeps working in a
 /// forked child, which gets connections of its own.
 pub struct HttpTransport {
-    plan: Plan,
+    settings: Settings,
     /// The process that made the transport, and its connections: the usual case takes no lock.
     pid: u32,
     connections: Arc<ConnectionPool>,
@@ -37,8 +36,8 @@ pub struct HttpTransport {
 }
 
 /// All that requests and connections are made from.
-struct Plan {
-    base: Base,
+struct Settings {
+    base: BaseUrl,
     peer: Arc<str>,
     /// The headers that all requests share.
     headers: String,
@@ -67,7 +66,7 @@ impl HttpTransport {
     fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
         let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } =
             config;
-        let base = Base::parse(&base_url)?;
+        let base = BaseUrl::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
             return Err("the user agent must be 1 to 256 printable ASCII characters".to_owned());
@@ -78,7 +77,7 @@ impl HttpTransport {
         let proxy = proxy::choose(&proxy, &base, |name| std::env::var(name).ok())?;
         // A default port is left out, as browsers do: servers compare the header with their names.
         let host = base.root.authority().map(ToString::to_string).unwrap_or_default();
-        let plan = Plan {
+        let settings = Settings {
             peer: base.peer().into(),
             headers: format!(
                 "Host: {host}\r\nUser-Agent: {user_agent}\r\n\
@@ -91,12 +90,12 @@ impl HttpTransport {
             max_connections,
             look_up,
         };
-        let connections = Arc::new(plan.connections());
-        Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), plan })
+        let connections = Arc::new(settings.new_pool());
+        Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), settings })
     }
 
     /// The connections of the process `pid`. A fork copies them, and two processes that use one get each other's replies.
-    pub(super) fn connections_of(&self, pid: u32) -> Arc<ConnectionPool> {
+    pub(super) fn pool_of(&self, pid: u32) -> Arc<ConnectionPool> {
         if pid == self.pid {
             return Arc::clone(&self.connections);
         }
@@ -104,7 +103,7 @@ impl HttpTransport {
         if let Some((_, connections)) = forked.iter().find(|(owner, _)| *owner == pid) {
             return Arc::clone(connections);
         }
-        let connections = Arc::new(self.plan.connections());
+        let connections = Arc::new(self.settings.new_pool());
         forked.push((pid, Arc::clone(&connections)));
         connections
     }
@@ -112,16 +111,32 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
-        self.exchange_by(request, |call| self.connections_of(std::process::id()).exchange(call))
+        self.run_exchange(request, |exchange| self.pool_of(std::process::id()).run(exchange))
     }
 }
 
 impl HttpTransport {
-    /// The frame of an exchange: `run` sends the request and reads the reply.
-    pub(super) fn exchange_by(
+    /// An exchange, and how long its steps took.
+    #[cfg(feature = "doctor")]
+    #[doc(hidden)]
+    pub fn exchange_timed(
         &self,
         request: &Request<'_>,
-        run: impl FnOnce(&Call) -> Result<RawReply, ureq::Error>,
+    ) -> (Result<Reply, TransportError>, super::timings::Timings) {
+        let mut timings = super::timings::Timings::default();
+        let result = self.run_exchange(request, |exchange| {
+            let result = self.pool_of(std::process::id()).run(exchange);
+            timings = exchange.stopwatch.stop();
+            result
+        });
+        (result, timings)
+    }
+
+    /// The frame of an exchange: `run` sends the request and reads the reply.
+    pub(super) fn run_exchange(
+        &self,
+        request: &Request<'_>,
+        run: impl FnOnce(&Exchange) -> Result<RawReply, ureq::Error>,
     ) -> Result<Reply, TransportError> {
         let prepare = |cause, reason: &str| TransportError {
             cause,
@@ -129,57 +144,63 @@ impl HttpTransport {
             sent: false,
             message: format!("preparing the request: {reason}"),
         };
-        let head = self.plan.head(request).map_err(|reason| prepare(Cause::Local, reason))?;
-        let call = Call::new(request, head, Arc::clone(&self.plan.peer), self.plan.timeouts)
-            .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
-        let call = Rc::new(call);
+        let head =
+            self.settings.request_head(request).map_err(|reason| prepare(Cause::Local, reason))?;
+        let exchange =
+            Exchange::new(request, head, Arc::clone(&self.settings.peer), self.settings.timeouts)
+                .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
+        let exchange = Rc::new(exchange);
         if request.cancel.is_cancelled() {
-            call.abandon();
+            exchange.abandon();
             return Err(prepare(Cause::Cancelled, "the call was cancelled"));
         }
         let result = {
-            let _entered = call.enter();
-            run(&call)
+            let _entered = exchange.enter();
+            run(&exchange)
         };
-        result.map(|raw| raw.into_reply(SystemTime::now())).map_err(|error| explain(&call, &error))
+        result
+            .map(|raw| raw.into_reply(SystemTime::now()))
+            .map_err(|error| explain(&exchange, &error))
     }
 }
 
 /// Turns the end of a call without a reply into words.
-fn explain(call: &Call, error: &ureq::Error) -> TransportError {
+fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
     use ureq::Error;
     // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
     match error {
-        Error::ConnectProxyFailed(answer) => refused_by_proxy(call, answer),
-        Error::Protocol(_) => call.fail(Cause::Refused, "the proxy's answer is not proper HTTP"),
-        Error::Io(_) => call.fail(Cause::Refused, "the proxy ended the connection"),
-        _ => call.fail(Cause::Local, "the request could not be made"),
+        Error::ConnectProxyFailed(answer) => refused_by_proxy(exchange, answer),
+        Error::Protocol(_) => {
+            exchange.fail(Cause::Refused, "the proxy's answer is not proper HTTP")
+        }
+        Error::Io(_) => exchange.fail(Cause::Refused, "the proxy ended the connection"),
+        _ => exchange.fail(Cause::Local, "the request could not be made"),
     };
-    let failure = call.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
-    if failure.cause == Cause::Cancelled && !call.is_sent() {
-        call.abandon();
+    let failure = exchange.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
+    if failure.cause == Cause::Cancelled && !exchange.is_sent() {
+        exchange.abandon();
     }
     failure
 }
 
 /// Says what a proxy's answer to CONNECT means. A status is its word; without one, it may have been a hiccup.
-fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
+fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        Some(407) => call.fail(
+        Some(407) => exchange.fail(
             Cause::Proxy,
             "the proxy wants a user name and a password, or others: status 407",
         ),
-        Some(status) => call.fail(
+        Some(status) => exchange.fail(
             Cause::Proxy,
             format_args!("the proxy refused to connect to the service: status {status}"),
         ),
-        None => call.fail(Cause::Refused, "the proxy ended the connection without an answer"),
+        None => exchange.fail(Cause::Refused, "the proxy ended the connection without an answer"),
     }
 }
 
-impl Plan {
-    fn connections(&self) -> ConnectionPool {
+impl Settings {
+    fn new_pool(&self) -> ConnectionPool {
         let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } =
             self;
         let names = DnsCache::new(Arc::clone(look_up));
@@ -193,7 +214,7 @@ impl Plan {
     }
 
     /// The request that goes out.
-    fn head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    fn request_head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let Request { lane, query, key_header, gzip, .. } = *request;
         // Whoever could put a space or a line end in here could write a request of their own.
         if query.len() > MAX_QUERY
@@ -236,6 +257,6 @@ impl Plan {
 
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTransport").field("peer", &self.plan.peer).finish_non_exhaustive()
+        f.debug_struct("HttpTransport").field("peer", &self.settings.peer).finish_non_exhaustive()
     }
 }

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-use super::ProxyChoice;
-use super::config::{Base, parse_port};
+use super::config::{BaseUrl, ProxyChoice, parse_port};
 
 /// What curl connects to when a proxy's URL names no port.
 const DEFAULT_PORT: u16 = 1080;
@@ -13,7 +12,7 @@ const DEFAULT_PORT: u16 = 1080;
 /// The proxy on the way to `base`, if any. `env` reads a variable.
 pub(super) fn choose(
     choice: &ProxyChoice,
-    base: &Base,
+    base: &BaseUrl,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<ureq::Proxy>, String> {
     // An empty variable is an unset one.
@@ -113,7 +112,7 @@ mod tests {
     type Variables = &'static [(&'static str, &'static str)];
 
     fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
-        let base = Base::parse(url).unwrap();
+        let base = BaseUrl::parse(url).unwrap();
         let env = |name: &str| {
             env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };

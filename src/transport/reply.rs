@@ -7,11 +7,9 @@
 use std::time::SystemTime;
 
 use super::gzip::Gunzip;
-use super::response_head::{Coding, Flaw, Framing, Head};
-use super::{Cause, Reply, retry_after};
+use super::response_head::{BODY_TOO_LARGE, Coding, Flaw, Framing, Head, retry_after};
+use super::types::{Cause, Reply};
 
-pub(super) const BODY_TOO_LARGE: Flaw =
-    Flaw::new(Cause::TooLarge, "the body is larger than the limit");
 const GARBLED_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is garbled");
 
 /// The largest head, interim replies and trailers counted in.

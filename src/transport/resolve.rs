@@ -17,13 +17,13 @@ use rustix::event::PollFlags;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::Cause;
-use super::exchange::Call;
+use super::exchange::Exchange;
+use super::types::Cause;
 
 /// How long addresses are kept. Long enough to take the look-up out of polling, short enough to follow a move.
-const KEPT: Duration = Duration::from_secs(60);
+const TTL: Duration = Duration::from_secs(60);
 /// A look-up that runs longer than this is not waited for by new calls: the network it asks may be gone.
-const STUCK: Duration = Duration::from_secs(10);
+const STUCK_AFTER: Duration = Duration::from_secs(10);
 /// How many look-ups may hang at once.
 const MAX_HANGING: usize = 16;
 
@@ -68,7 +68,7 @@ impl DnsCache {
     /// The addresses of `host`, an IP address (as a URL writes it) or a name.
     pub(super) fn look_up(
         &self,
-        call: &Call,
+        exchange: &Exchange,
         host: &str,
         port: u16,
     ) -> io::Result<Vec<SocketAddr>> {
@@ -92,16 +92,18 @@ impl DnsCache {
                 Some(Entry::Known { addresses, until }) if now < *until => {
                     return Ok(with_port(addresses));
                 }
-                Some(Entry::Running { task, since }) if now < *since + STUCK => Arc::clone(task),
+                Some(Entry::Running { task, since }) if now < *since + STUCK_AFTER => {
+                    Arc::clone(task)
+                }
                 _ => {
-                    let task = self.start(host).map_err(|error| call.fail_local(&error))?;
+                    let task = self.start(host).map_err(|error| exchange.fail_local(&error))?;
                     let running = Entry::Running { task: Arc::clone(&task), since: now };
                     entries.insert(host.to_owned(), running);
                     task
                 }
             }
         };
-        call.wait(task.done.as_fd(), PollFlags::IN)?;
+        exchange.wait(task.done.as_fd(), PollFlags::IN)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
         let is_ours = matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
@@ -110,7 +112,7 @@ impl DnsCache {
         {
             if is_ours {
                 let known =
-                    Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + KEPT };
+                    Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + TTL };
                 entries.insert(host.to_owned(), known);
             }
             return Ok(with_port(addresses));
@@ -118,7 +120,7 @@ impl DnsCache {
         if is_ours {
             entries.remove(host);
         }
-        Err(call.fail(Cause::Resolve, "the name is unknown, or nobody could be asked"))
+        Err(exchange.fail(Cause::Resolve, "the name is unknown, or nobody could be asked"))
     }
 
     /// Drops what is known of `host`, whose addresses led to no connection. Calls that fail at the same time count as one.
@@ -132,8 +134,8 @@ impl DnsCache {
 
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
-        let (done, bell) = io::pipe()?;
-        let bell = ReadyFd(bell);
+        let (done, signal) = io::pipe()?;
+        let signal = DoneSignal(signal);
         let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) =
             (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
@@ -141,7 +143,7 @@ impl DnsCache {
             let outcome = look_up(&host).map(Into::into);
             *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             drop(slot);
-            drop(bell);
+            drop(signal);
         })?;
         Ok(task)
     }
@@ -173,9 +175,9 @@ impl Drop for Slot {
 
 /// Tells those who wait for a look-up that it ended, a panic included. With a byte that nobody reads: a child that was forked
 /// meanwhile has a copy of this end, and closing it would tell nothing.
-struct ReadyFd(PipeWriter);
+struct DoneSignal(PipeWriter);
 
-impl Drop for ReadyFd {
+impl Drop for DoneSignal {
     fn drop(&mut self) {
         // It cannot block: the pipe is empty.
         let _ = self.0.write_all(&[1]);

@@ -1,8 +1,9 @@
 //! Reads the head of a reply: its status, how its end is told, and the few headers that matter here.
 
 use std::mem::MaybeUninit;
+use std::time::{Duration, SystemTime};
 
-use super::Cause;
+use super::types::Cause;
 
 const MAX_HEADERS: usize = 100;
 
@@ -18,6 +19,9 @@ impl Flaw {
         Self { cause, reason }
     }
 }
+
+pub(super) const BODY_TOO_LARGE: Flaw =
+    Flaw::new(Cause::TooLarge, "the body is larger than the limit");
 
 fn malformed<T>(reason: &'static str) -> Result<T, Flaw> {
     Err(Flaw::new(Cause::Malformed, reason))
@@ -73,11 +77,11 @@ impl Head {
             _ => return malformed("its status is none of HTTP's"),
         }
         let is_old = parsed.version == Some(0);
-        let mut facts = Inner::default();
+        let mut headers = Headers::default();
         for header in parsed.headers.iter() {
-            facts.add(header)?;
+            headers.add(header)?;
         }
-        let Inner { length, chunked, close, coding, retry_after } = facts;
+        let Headers { length, chunked, close, coding, retry_after } = headers;
         let framing = match (length, chunked) {
             (Some(_), true) => {
                 return malformed("two headers contradict each other about its length");
@@ -95,7 +99,7 @@ impl Head {
 
 /// The headers that matter, as far as they were read.
 #[derive(Default)]
-struct Inner {
+struct Headers {
     length: Option<u64>,
     chunked: bool,
     close: bool,
@@ -103,7 +107,7 @@ struct Inner {
     retry_after: Option<String>,
 }
 
-impl Inner {
+impl Headers {
     fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -140,5 +144,40 @@ impl Inner {
             self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
         }
         Ok(())
+    }
+}
+
+/// Reads a `Retry-After` value: whole seconds, or an HTTP date against `now`. What is in the past is zero; what is neither is `None`.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than fit are still a wish to wait long.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        #[rustfmt::skip]
+        let rows = [
+            ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
+            ("99999999999999999999999", seconds(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
+            ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(retry_after(value, now), expected, "{value}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use rustix::event::PollFlags;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 
 /// What is read at once, and what is written at once; ureq's own are 128 KiB each, for every kept connection. A poll needs a
 /// tenth of it, and hundreds of connections may be kept; the request to a proxy, with its password, must fit in at once.
@@ -41,7 +41,7 @@ impl Transport for Socket {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => left = &left[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    Call::current()?.wait(self.stream.as_fd(), PollFlags::OUT)?;
+                    Exchange::current()?.wait(self.stream.as_fd(), PollFlags::OUT)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -51,10 +51,10 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let call = Call::current()?;
+        let exchange = Exchange::current()?;
         loop {
             // Waiting comes first even when bytes are there: a peer that never pauses must not outrun the clock.
-            call.wait(self.stream.as_fd(), PollFlags::IN)?;
+            exchange.wait(self.stream.as_fd(), PollFlags::IN)?;
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(amount) => {
                     self.buffers.input_appended(amount);

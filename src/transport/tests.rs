@@ -5,13 +5,14 @@ mod server;
 
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use server::{Authority, Server};
 
 use super::*;
+use crate::CancelToken;
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 
@@ -263,39 +264,9 @@ fn a_forked_child_gets_connections_of_its_own() {
     ask();
     ask();
     assert_eq!(server.accepted(), 1);
-    let child = transport.connections_of(std::process::id() + 1);
-    let again = transport.connections_of(std::process::id() + 1);
+    let child = transport.pool_of(std::process::id() + 1);
+    let again = transport.pool_of(std::process::id() + 1);
     assert!(
-        Arc::ptr_eq(&child, &again)
-            && !Arc::ptr_eq(&child, &transport.connections_of(std::process::id()))
+        Arc::ptr_eq(&child, &again) && !Arc::ptr_eq(&child, &transport.pool_of(std::process::id()))
     );
-}
-
-#[test]
-fn retry_after_is_seconds_or_a_date() {
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-    let seconds = |seconds| Some(Duration::from_secs(seconds));
-    #[rustfmt::skip]
-    let rows = [
-        ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
-        ("99999999999999999999999", seconds(u64::MAX)),
-        ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
-        ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
-        ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
-        ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
-        ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
-    ];
-    for (value, expected) in rows {
-        assert_eq!(retry_after(value, now), expected, "{value}");
-    }
-}
-
-#[test]
-fn a_latch_is_sent_or_abandoned_never_both() {
-    let latch = SendLatch::default();
-    assert!(latch.try_send() && latch.try_send() && latch.is_sent());
-    assert!(!latch.try_abandon());
-    let latch = SendLatch::default();
-    assert!(latch.clone().try_abandon() && latch.try_abandon());
-    assert!(!latch.try_send() && !latch.is_sent());
 }

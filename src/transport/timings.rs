@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::{HttpTransport, Phase, Reply, Request, TransportError};
+use super::types::Phase;
 
 /// How long the steps of one exchange took. A step that did not happen, as on a kept connection, took no time.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,7 +40,7 @@ impl Stopwatch {
         self.answered.set(self.answered.get().or_else(|| Some(Instant::now())));
     }
 
-    fn stop(&self) -> Timings {
+    pub(super) fn stop(&self) -> Timings {
         let end = Instant::now();
         let mut timings = Timings::default();
         let begun = self.begun.borrow();
@@ -59,22 +59,5 @@ impl Stopwatch {
             }
         }
         timings
-    }
-}
-
-impl HttpTransport {
-    /// An exchange, and how long its steps took.
-    #[doc(hidden)]
-    pub fn exchange_timed(
-        &self,
-        request: &Request<'_>,
-    ) -> (Result<Reply, TransportError>, Timings) {
-        let mut timings = Timings::default();
-        let result = self.exchange_by(request, |call| {
-            let result = self.connections_of(std::process::id()).exchange(call);
-            timings = call.watch.stop();
-            result
-        });
-        (result, timings)
     }
 }

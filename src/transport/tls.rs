@@ -17,9 +17,9 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
-use super::{Cause, Phase};
+use super::types::{Cause, Phase};
 
 /// Collects the roots to trust: the web's, and those of a PEM file.
 pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, String> {
@@ -80,17 +80,17 @@ impl<In: Transport> Connector<In> for TlsConnector {
         if !details.needs_tls() || inner.is_tls() {
             return Ok(Some(Either::A(inner)));
         }
-        let call = Call::current()?;
-        call.continue_as(Phase::Tls);
+        let exchange = Exchange::current()?;
+        exchange.continue_as(Phase::Tls);
         let host = details.uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            call.fail(Cause::Certificate, "no certificate can be made out to such a host")
+            exchange.fail(Cause::Certificate, "no certificate can be made out to such a host")
         })?;
         let mut session = ClientConnection::new(Arc::clone(&self.0), name)
-            .map_err(|_| call.fail(Cause::Handshake, "the handshake could not begin"))?;
+            .map_err(|_| exchange.fail(Cause::Handshake, "the handshake could not begin"))?;
         let mut socket = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
-        session.complete_io(&mut socket).map_err(|error| broken(&call, &error))?;
+        session.complete_io(&mut socket).map_err(|error| broken(&exchange, &error))?;
         Ok(Some(Either::B(Tls {
             stream: StreamOwned::new(session, socket),
             buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),
@@ -99,7 +99,7 @@ impl<In: Transport> Connector<In> for TlsConnector {
 }
 
 /// Says why a handshake broke. What the layers below recorded (time, cancel) stays the reason.
-fn broken(call: &Call, error: &io::Error) -> io::Error {
+fn broken(exchange: &Exchange, error: &io::Error) -> io::Error {
     use rustls::{CertificateError as Bad, Error};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let reason = match inner {
@@ -118,10 +118,10 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
                 Bad::Revoked => "was revoked",
                 _ => "is not to be trusted",
             };
-            return call.fail(Cause::Certificate, format_args!("the certificate {reason}"));
+            return exchange.fail(Cause::Certificate, format_args!("the certificate {reason}"));
         }
         Some(Error::NoCertificatesPresented) => {
-            return call.fail(Cause::Certificate, "the server showed no certificate");
+            return exchange.fail(Cause::Certificate, "the server showed no certificate");
         }
         Some(Error::AlertReceived(_)) => "the server refused the handshake",
         Some(Error::PeerIncompatible(_)) => {
@@ -130,7 +130,7 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
         Some(_) => "the server does not speak TLS",
         None => "the connection ended in the handshake",
     };
-    call.fail(Cause::Handshake, reason)
+    exchange.fail(Cause::Handshake, reason)
 }
 
 /// A secured connection.
