@@ -1,5 +1,5 @@
-//! Opens TCP connections: all addresses of a host, one after another with a short start between them, and the first
-//! that answers wins.
+//! Opens TCP connections: tries all addresses of a host, each with a short head start over the next,
+//! and uses the first that connects.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -17,14 +17,14 @@ use super::resolve::DnsCache;
 use super::socket::Socket;
 use super::types::{Cause, Phase};
 
-/// How long an address has before the next is tried beside it (RFC 8305, section 5).
+/// The head start of an address before the next one is also tried (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
+/// Looks up the peer and connects to it, unless there is a tunnel through a proxy already.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
     dns: Arc<DnsCache>,
-    /// Whether a connection that is opened here leads to a proxy.
+    /// Whether the peer of new connections is a proxy.
     proxied: bool,
 }
 
@@ -57,7 +57,7 @@ impl<In: Transport> Connector<In> for TcpConnector {
     }
 }
 
-/// Connects to the first address that answers.
+/// Connects to the address that accepts first.
 fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut untried = alternate(addresses).into_iter();
     let mut running: Vec<OwnedFd> = Vec::new();
@@ -82,7 +82,7 @@ fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> 
         }
         let until = (!untried.as_slice().is_empty()).then_some(next_start);
         let settled = exchange.wait_any(&running, PollFlags::OUT, until)?;
-        // From the end, so that what is taken out moves nothing that is still to be looked at.
+        // From the end, so that removing an element keeps the indices of the remaining ones.
         for index in (0..settled.len()).rev().filter(|&index| settled[index]) {
             let socket = running.remove(index);
             match sockopt::socket_error(&socket) {
@@ -94,7 +94,7 @@ fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> 
     }
 }
 
-/// What became of the first step of a connect.
+/// A non-blocking connect after its first step.
 enum Attempt {
     Connected(OwnedFd),
     Pending(OwnedFd),
@@ -108,13 +108,13 @@ fn start(address: SocketAddr) -> Result<Attempt, Errno> {
     let socket = open(family)?;
     match rustix::net::connect(&socket, &address) {
         Ok(()) => Ok(Attempt::Connected(socket)),
-        // A connect that a signal interrupts goes on in the background, as a pending one does.
+        // A connect that a signal interrupts continues in the background like a pending one.
         Err(Errno::INPROGRESS | Errno::INTR) => Ok(Attempt::Pending(socket)),
         Err(error) => Err(error),
     }
 }
 
-/// Opens a socket that is non-blocking and closed on exec.
+/// Opens a non-blocking socket that is closed on exec.
 #[cfg(not(target_vendor = "apple"))]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     use rustix::net::SocketFlags;
@@ -126,7 +126,7 @@ fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     )
 }
 
-/// Opens a socket that is non-blocking, closed on exec, and raises no signal when the peer is gone.
+/// Opens a non-blocking socket that is closed on exec and raises no signal if the peer has closed it.
 #[cfg(target_vendor = "apple")]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
@@ -142,22 +142,23 @@ fn ready(exchange: &Exchange, socket: OwnedFd) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// Names the failure of the last address.
+/// Turns the failure of the last address into the failure of the exchange.
 fn refused(exchange: &Exchange, error: Errno) -> io::Error {
     match error {
         Errno::CONNREFUSED => exchange.fail(Cause::Refused, "the connection was refused"),
-        Errno::TIMEDOUT => exchange.fail(Cause::ConnectTimeout, "no answer in time"),
+        Errno::TIMEDOUT => exchange.fail(Cause::ConnectTimeout, "no response in time"),
         Errno::MFILE
         | Errno::NFILE
         | Errno::NOBUFS
         | Errno::NOMEM
         | Errno::ACCESS
         | Errno::PERM => exchange.fail_local(&error.into()),
-        _ => exchange.fail(Cause::Refused, "it cannot be reached"),
+        _ => exchange.fail(Cause::Refused, "the host is unreachable"),
     }
 }
 
-/// Puts the families in turns, so that a broken one costs one head start and not one for each of its addresses.
+/// Alternates the address families, so that a broken family costs one head start and not one per
+/// address.
 fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut one, mut other): (Vec<_>, Vec<_>) =
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let parse = |list: &str| -> Vec<SocketAddr> {
             list.split(' ').map(|a| a.parse().unwrap()).collect()
         };

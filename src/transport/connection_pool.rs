@@ -1,5 +1,5 @@
-//! The connections of one process to the service: opened through ureq's connectors, which know the way through a proxy,
-//! and kept for the reads to come.
+//! The connections of one process to the service. ureq's connectors open them, also through a proxy;
+//! idle ones are kept for later reads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,31 +21,31 @@ use super::resolve::{DnsCache, NoopResolver};
 use super::tls::TlsConnector;
 use super::types::{Lane, Phase};
 
-/// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
-/// that dies while a request is on its way leaves nobody knowing whether it arrived.
+/// How long an idle connection is kept. Many servers close theirs after five seconds; if one closes
+/// while a request is in transit, it is unknown whether the request arrived.
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
 type Open = dyn Fn(&ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> + Send + Sync;
 
-/// Serves calls: reads on a kept connection where there is one, charges always on one of their own.
+/// Provides connections: a pooled one for a read if there is one, always a new one for a charge.
 pub(super) struct ConnectionPool {
     /// Scheme, host and port of the service.
     root: Uri,
-    /// What the connectors ask for; only the proxy is set.
+    /// The configuration that ureq's connectors read; only the proxy is set.
     config: Config,
     open: Arc<Open>,
     pool: Mutex<IdlePool>,
 }
 
-/// Connections that wait for a request, each with the time since when. The newest stands last and is used first, so that those
-/// that are not needed grow old.
+/// Idle connections with the time at which they became idle, oldest first. The newest is used first,
+/// so that superfluous connections age and are closed.
 struct IdlePool {
     idle: VecDeque<(Instant, Http1Connection)>,
     max_idle: usize,
 }
 
 impl ConnectionPool {
-    /// Connections to the host of `root`, of which so many are kept at most.
+    /// Creates a pool of connections to the host of `root` that keeps at most `max_idle`.
     pub(super) fn new(
         root: Uri,
         proxy: Option<ureq::Proxy>,
@@ -63,11 +63,13 @@ impl ConnectionPool {
         let open =
             move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
                 let connected = chain.connect(details, None).inspect_err(|_| {
-                    // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
+                    // The host may have moved, or a captive portal answered in its place: a portal
+                    // has no certificate for the host's name.
                     dns.forget(details.uri.host().unwrap_or_default());
                 });
                 let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
-                // The proxy itself is reached in this way too, with the proxy taken out of the settings.
+                // ureq also connects to the proxy itself through this function, with a
+                // configuration without a proxy.
                 if proxied && details.config.proxy().is_none() {
                     Exchange::current()?.continue_as(Phase::Connect);
                 }
@@ -82,11 +84,11 @@ impl ConnectionPool {
         }
     }
 
-    /// Sends the request of a call and reads its reply.
+    /// Sends the request of an exchange and reads its reply.
     pub(super) fn run(&self, exchange: &Exchange) -> Result<RawReply, ureq::Error> {
         let reusable = exchange.lane == Lane::Read;
-        let pool = if reusable { self.take() } else { None };
-        let mut connection = pool.map_or_else(|| self.open(), Ok)?;
+        let pooled = if reusable { self.take() } else { None };
+        let mut connection = pooled.map_or_else(|| self.open(), Ok)?;
         let reply = connection.run(exchange)?;
         if reusable && reply.keep {
             self.keep(connection);
@@ -95,7 +97,7 @@ impl ConnectionPool {
     }
 
     fn open(&self) -> Result<Http1Connection, ureq::Error> {
-        // ureq's timeouts are off: the call keeps time.
+        // ureq's timeouts are off: the exchange has its own.
         let details = ConnectionDetails {
             uri: &self.root,
             addrs: NoopResolver.empty(),
@@ -111,7 +113,7 @@ impl ConnectionPool {
         (self.open)(&details).map(Http1Connection::new)
     }
 
-    /// The newest of the kept connections that is still open.
+    /// The newest idle connection that is still open.
     fn take(&self) -> Option<Http1Connection> {
         loop {
             let mut pool = self.lock();
@@ -144,7 +146,7 @@ impl ConnectionPool {
     }
 }
 
-/// Reports to the call that the tunnel through the proxy stands, before TLS goes through it.
+/// Tells the exchange that the tunnel through the proxy is ready, before TLS uses it.
 #[derive(Debug)]
 struct TunnelReady;
 
@@ -165,6 +167,7 @@ impl<In: Transport> Connector<In> for TunnelReady {
 
 impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("kept", &self.lock().idle.len()).finish_non_exhaustive()
+        let idle = self.lock().idle.len();
+        f.debug_struct("ConnectionPool").field("idle", &idle).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The door of the fuzz targets to the transport: an exchange whose connection is memory. In no other build.
+//! An exchange over an in-memory connection, for the fuzz targets. Compiled only for fuzzing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use super::http1_connection::Http1Connection;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
 use super::types::{Reply, Request, TransportError};
 
-/// A connection whose peer sends `left`, so many bytes at a time, and then ends it.
+/// A connection whose peer sends `left`, at most `step` bytes at a time, and then closes.
 #[derive(Debug)]
 struct Memory {
     left: Vec<u8>,
@@ -43,7 +43,8 @@ impl Transport for Memory {
     }
 }
 
-/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes; gives what was sent, too.
+/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes. Also returns the
+/// request that was sent.
 pub fn exchange(
     transport: &HttpTransport,
     request: &Request<'_>,

@@ -1,7 +1,7 @@
-//! Speaks HTTP/1.1 with the service, on one connection.
+//! Sends one HTTP/1.1 request at a time over a connection, and reads its reply.
 //!
-//! ureq's own is not used, because it logs what it sends and receives, and both may hold the key. The first byte of a request
-//! passes exactly one place: [`Http1::send`].
+//! ureq's implementation is not used, because it logs requests and replies, which may contain the API
+//! key. Every request is sent by [`Http1Connection::send`].
 
 use std::io::{self, ErrorKind};
 
@@ -21,12 +21,12 @@ impl Http1Connection {
         Self(connection)
     }
 
-    /// Whether the peer kept it open, and sent nothing that nobody asked for.
+    /// Whether the connection can be reused: the peer did not close it and sent no extra bytes.
     pub(super) fn is_open(&mut self) -> bool {
         self.0.is_open()
     }
 
-    /// Sends the request of a call and reads its reply.
+    /// Sends the request of an exchange and reads its reply.
     pub(super) fn run(&mut self, exchange: &Exchange) -> io::Result<RawReply> {
         self.send(exchange)?;
         self.receive(exchange)
@@ -43,11 +43,11 @@ impl Http1Connection {
             output[..amount].copy_from_slice(&left[..amount]);
             left = &left[amount..];
             result = self.0.transmit_output(amount, NextTimeout::default());
-            // A kept connection must not keep the key.
+            // The buffer of a pooled connection must not keep the API key.
             self.0.buffers().output()[..amount].fill(0);
         }
         result.map_err(|_| {
-            exchange.fail(Cause::Closed, "the connection ended before the request was through")
+            exchange.fail(Cause::Closed, "the connection ended before the whole request was sent")
         })
     }
 
@@ -60,20 +60,27 @@ impl Http1Connection {
             let ended = match self.0.await_input(NextTimeout::default()) {
                 Ok(more) => !more,
                 Err(_) if exchange.has_failed() => {
-                    return Err(io::Error::other("recorded in the call"));
+                    return Err(io::Error::other("recorded in the exchange"));
                 }
-                // TLS without its farewell; whether that is an end depends on the reply, as for an end without TLS.
+                // TLS ended without close_notify. The reply decides whether that is its end, as it
+                // does without TLS.
                 Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::UnexpectedEof => true,
                 Err(_) if exchange.is_answered() => {
-                    return Err(exchange.fail(Cause::Truncated, "the connection broke within it"));
+                    return Err(
+                        exchange.fail(Cause::Truncated, "the connection broke within the reply")
+                    );
                 }
                 Err(_) => {
-                    return Err(exchange.fail(Cause::Closed, "the connection ended without one"));
+                    return Err(
+                        exchange.fail(Cause::Closed, "the connection ended without a reply")
+                    );
                 }
             };
             if ended {
                 if !exchange.is_answered() {
-                    return Err(exchange.fail(Cause::Closed, "the connection ended without one"));
+                    return Err(
+                        exchange.fail(Cause::Closed, "the connection ended without a reply")
+                    );
                 }
                 reader.end().map_err(refuse)?;
                 break;

@@ -1,4 +1,4 @@
-//! The transport over HTTPS: what is sent, and what a failure is called.
+//! The transport over HTTPS: checks and encodes a request, and names a failure.
 
 use std::fmt;
 use std::io;
@@ -19,27 +19,28 @@ use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError
 use super::{proxy, tls};
 
 const MAX_USER_AGENT: usize = 256;
-/// Far above what the service's calls need; below what servers take.
+/// The longest query, and the longest value of the key's header, in bytes. The service's requests
+/// need far less, and servers accept more.
 const MAX_QUERY: usize = 4096;
 
-/// Exchanges over HTTPS.
+/// A transport over HTTPS.
 ///
-/// One serves any number of threads. It never sends a request twice, follows no redirect, and keeps working in a
-/// forked child, which gets connections of its own.
+/// Any number of threads may share it. It never sends a request twice and does not follow redirects.
+/// After a fork, the child uses new connections.
 pub struct HttpTransport {
     settings: Settings,
-    /// The process that made the transport, and its connections: the usual case takes no lock.
+    /// The process that created the transport, and its connections. Using them takes no lock.
     pid: u32,
     connections: Arc<ConnectionPool>,
-    /// Those of children that were forked off.
+    /// The connections of forked children, by process id.
     forked: Mutex<Vec<(u32, Arc<ConnectionPool>)>>,
 }
 
-/// All that requests and connections are made from.
+/// The validated settings.
 struct Settings {
     base: BaseUrl,
     peer: Arc<str>,
-    /// The headers that all requests share.
+    /// The headers that are the same in all requests.
     headers: String,
     roots: Arc<RootCertStore>,
     proxy: Option<ureq::Proxy>,
@@ -49,12 +50,12 @@ struct Settings {
 }
 
 impl HttpTransport {
-    /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
+    /// Checks the settings, without connecting. The error describes the setting that is wrong.
     pub fn new(config: HttpConfig) -> Result<Self, String> {
         Self::build(config, DnsCache::system())
     }
 
-    /// The same with another look-up of names, for tests: a resolver that fails, hangs or knows several addresses.
+    /// Like [`Self::new`] with another function that looks up names, for tests.
     #[cfg(any(test, feature = "sandbox"))]
     pub fn with_look_up(
         config: HttpConfig,
@@ -69,13 +70,13 @@ impl HttpTransport {
         let base = BaseUrl::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
-            return Err("the user agent must be 1 to 256 printable ASCII characters".to_owned());
+            return Err("the user agent is not 1 to 256 printable ASCII characters".to_owned());
         }
         if max_connections == 0 {
-            return Err("the number of connections must be at least 1".to_owned());
+            return Err("the number of connections is 0: use at least 1".to_owned());
         }
         let proxy = proxy::choose(&proxy, &base, |name| std::env::var(name).ok())?;
-        // A default port is left out, as browsers do: servers compare the header with their names.
+        // Without the default port, like browsers: servers compare this header with their names.
         let host = base.root.authority().map(ToString::to_string).unwrap_or_default();
         let settings = Settings {
             peer: base.peer().into(),
@@ -94,7 +95,8 @@ impl HttpTransport {
         Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), settings })
     }
 
-    /// The connections of the process `pid`. A fork copies them, and two processes that use one get each other's replies.
+    /// The connections of the process `pid`. A fork copies connections, and two processes that share
+    /// one would receive each other's replies.
     pub(super) fn pool_of(&self, pid: u32) -> Arc<ConnectionPool> {
         if pid == self.pid {
             return Arc::clone(&self.connections);
@@ -116,7 +118,7 @@ impl Transport for HttpTransport {
 }
 
 impl HttpTransport {
-    /// An exchange, and how long its steps took.
+    /// Makes an exchange and measures how long its phases take.
     #[cfg(feature = "doctor")]
     #[doc(hidden)]
     pub fn exchange_timed(
@@ -132,7 +134,7 @@ impl HttpTransport {
         (result, timings)
     }
 
-    /// The frame of an exchange: `run` sends the request and reads the reply.
+    /// Makes an exchange; `run` sends the request and reads the reply.
     pub(super) fn run_exchange(
         &self,
         request: &Request<'_>,
@@ -148,7 +150,7 @@ impl HttpTransport {
             self.settings.request_head(request).map_err(|reason| prepare(Cause::Local, reason))?;
         let exchange =
             Exchange::new(request, head, Arc::clone(&self.settings.peer), self.settings.timeouts)
-                .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
+                .map_err(|_| prepare(Cause::Local, "the process has no file descriptors left"))?;
         let exchange = Rc::new(exchange);
         if request.cancel.is_cancelled() {
             exchange.abandon();
@@ -164,14 +166,15 @@ impl HttpTransport {
     }
 }
 
-/// Turns the end of a call without a reply into words.
+/// Describes why an exchange returned no reply.
 fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
     use ureq::Error;
-    // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
+    // Our layers recorded their failures. Otherwise ureq failed, while it made a tunnel through a
+    // proxy.
     match error {
         Error::ConnectProxyFailed(answer) => refused_by_proxy(exchange, answer),
         Error::Protocol(_) => {
-            exchange.fail(Cause::Refused, "the proxy's answer is not proper HTTP")
+            exchange.fail(Cause::Refused, "the proxy's response is not valid HTTP")
         }
         Error::Io(_) => exchange.fail(Cause::Refused, "the proxy ended the connection"),
         _ => exchange.fail(Cause::Local, "the request could not be made"),
@@ -183,19 +186,18 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
     failure
 }
 
-/// Says what a proxy's answer to CONNECT means. A status is its word; without one, it may have been a hiccup.
+/// Describes a proxy's response to CONNECT. Only a status is a refusal; without one, the failure may
+/// be transient.
 fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        Some(407) => exchange.fail(
-            Cause::Proxy,
-            "the proxy wants a user name and a password, or others: status 407",
-        ),
+        Some(407) => exchange
+            .fail(Cause::Proxy, "the proxy requires a valid user name and password: status 407"),
         Some(status) => exchange.fail(
             Cause::Proxy,
             format_args!("the proxy refused to connect to the service: status {status}"),
         ),
-        None => exchange.fail(Cause::Refused, "the proxy ended the connection without an answer"),
+        None => exchange.fail(Cause::Refused, "the proxy ended the connection without a response"),
     }
 }
 
@@ -213,14 +215,14 @@ impl Settings {
         )
     }
 
-    /// The request that goes out.
+    /// The bytes of a request.
     fn request_head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let Request { lane, query, key_header, gzip, .. } = *request;
-        // Whoever could put a space or a line end in here could write a request of their own.
+        // A space or a line end could turn the query into a different request.
         if query.len() > MAX_QUERY
             || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#')
         {
-            return Err("the query is not an encoded one");
+            return Err("the query is not a valid encoded query");
         }
         let (name, value) = key_header.unwrap_or_default();
         let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -228,7 +230,7 @@ impl Settings {
             || value.len() > MAX_QUERY
             || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         {
-            return Err("the key is not a header's value");
+            return Err("the key is not a valid header value");
         }
         let Self { base, headers, .. } = self;
         let parts = [
@@ -245,7 +247,7 @@ impl Settings {
             value,
             if name.is_empty() { "\r\n" } else { "\r\n\r\n" },
         ];
-        // Sized at once: a vector that grows leaves copies behind that nobody wipes.
+        // With its full capacity: a vector that grows leaves copies of the key that are not wiped.
         let mut head =
             Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         for part in parts {

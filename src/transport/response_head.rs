@@ -1,4 +1,5 @@
-//! Reads the head of a reply: its status, how its end is told, and the few headers that matter here.
+//! Parses the head of a reply: its status, how its end is marked, and the headers that this library
+//! uses.
 
 use std::mem::MaybeUninit;
 use std::time::{Duration, SystemTime};
@@ -27,17 +28,17 @@ fn malformed<T>(reason: &'static str) -> Result<T, Flaw> {
     Err(Flaw::new(Cause::Malformed, reason))
 }
 
-/// What a head says.
+/// The contents of a head.
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) framing: Framing,
     pub(super) coding: Coding,
-    /// Whether the server keeps the connection.
+    /// Whether the server keeps the connection open.
     pub(super) keep: bool,
     pub(super) retry_after: Option<String>,
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     Empty,
@@ -56,9 +57,9 @@ pub(super) enum Coding {
 }
 
 impl Head {
-    /// Reads a complete head; `None` when it is an interim one, which the real one follows.
+    /// Parses a complete head; `None` for an interim one, which is followed by another head.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Flaw> {
-        // Left as it is until there are headers: most replies have ten.
+        // Not initialized, because most replies have only ten headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut parsed = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
@@ -67,14 +68,14 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Flaw::new(Cause::TooLarge, "it has too many headers"));
             }
-            _ => return malformed("its status line or headers are garbled"),
+            _ => return malformed("its status line or headers are not valid"),
         }
         let status = parsed.code.unwrap_or_default();
         match status {
             101 => return malformed("it switches to another protocol"),
             100..=199 => return Ok(None),
             200..=599 => {}
-            _ => return malformed("its status is none of HTTP's"),
+            _ => return malformed("its status is not a valid HTTP status"),
         }
         let is_old = parsed.version == Some(0);
         let mut headers = Headers::default();
@@ -84,9 +85,11 @@ impl Head {
         let Headers { length, chunked, close, coding, retry_after } = headers;
         let framing = match (length, chunked) {
             (Some(_), true) => {
-                return malformed("two headers contradict each other about its length");
+                return malformed("it has both a Content-Length and chunks");
             }
-            (None, true) if is_old => return malformed("HTTP/1.0 knows no chunks"),
+            (None, true) if is_old => {
+                return malformed("it has chunks, which HTTP/1.0 does not have");
+            }
             _ if matches!(status, 204 | 304) => Framing::Empty,
             (Some(0), false) => Framing::Empty,
             (Some(length), false) => Framing::Length(length),
@@ -97,7 +100,7 @@ impl Head {
     }
 }
 
-/// The headers that matter, as far as they were read.
+/// The headers that this library uses, as far as they were read.
 #[derive(Default)]
 struct Headers {
     length: Option<u64>,
@@ -120,7 +123,7 @@ impl Headers {
                     })
                     .and_then(|item| item.parse().ok());
                 if length.is_none() || self.length.is_some() && self.length != length {
-                    return malformed("its Content-Length is garbled, or there are two");
+                    return malformed("its Content-Length is not valid, or there are two");
                 }
                 self.length = length;
             }
@@ -147,11 +150,12 @@ impl Headers {
     }
 }
 
-/// Reads a `Retry-After` value: whole seconds, or an HTTP date against `now`. What is in the past is zero; what is neither is `None`.
+/// Parses a `Retry-After` value: whole seconds, or an HTTP date relative to `now`. A date in the past
+/// is zero, and any other value is `None`.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than fit are still a wish to wait long.
+        // A number that is too large still asks for a long pause.
         return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
     }
     let date = httpdate::parse_http_date(value).ok()?;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The point of no return of a request: either its first byte is handed over, or it was given up before, never both.
+/// The point of no return of a request: it is either sent or abandoned, never both.
 ///
-/// The transport calls [`SendLatch::try_send`] right before the first byte; a caller that gives up calls
-/// [`SendLatch::try_abandon`] and learns whether it was in time. Clones are the same latch.
+/// The transport calls [`SendLatch::try_send`] right before the first byte. A caller that abandons the
+/// request calls [`SendLatch::try_abandon`], which returns whether it was in time. Clones share one
+/// latch.
 #[derive(Clone, Debug, Default)]
 pub struct SendLatch(Arc<AtomicU8>);
 
@@ -15,7 +16,7 @@ const SENT: u8 = 1;
 const ABANDONED: u8 = 2;
 
 impl SendLatch {
-    /// Claims the right to send; `false` when the request was given up.
+    /// Claims the right to send; `false` if the request was abandoned.
     pub fn try_send(&self) -> bool {
         match self.0.compare_exchange(OPEN, SENT, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(SENT) => true,
@@ -23,7 +24,7 @@ impl SendLatch {
         }
     }
 
-    /// Gives the request up; `true` when no byte was sent and none will be.
+    /// Abandons the request; `true` if no byte was sent and none will be.
     pub fn try_abandon(&self) -> bool {
         match self.0.compare_exchange(OPEN, ABANDONED, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) | Err(ABANDONED) => true,
@@ -31,12 +32,12 @@ impl SendLatch {
         }
     }
 
-    /// Says whether the request was given up.
+    /// Whether the request was abandoned.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.0.load(Ordering::Acquire) == ABANDONED
     }
 
-    /// Says whether a byte was handed over.
+    /// Whether the right to send was claimed.
     pub fn is_sent(&self) -> bool {
         self.0.load(Ordering::Acquire) == SENT
     }

@@ -10,136 +10,138 @@ use crate::CancelToken;
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Sends one GET request and reads its whole reply.
     ///
-    /// Returns within `request.timeout`, or within 100 ms of the trigger of `request.cancel`. On a [`Lane::Charge`]
-    /// the trigger counts only until the first byte of the request was handed over.
+    /// Returns within `request.timeout`, and within 100 ms after `request.cancel` is triggered. On
+    /// [`Lane::Charge`], cancelling has no effect once the first byte of the request was sent.
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError>;
 }
 
 /// One GET request.
 ///
-/// Its `Debug` shows neither the query nor the header: both may hold the key.
+/// Its `Debug` output omits the query and the header, because both may contain the API key.
 pub struct Request<'a> {
-    /// Which connections it may use.
+    /// The kind of connection to use.
     pub lane: Lane,
     /// The encoded query, without the question mark.
     pub query: &'a str,
-    /// The header that carries the key, unless the query does.
+    /// The name and value of the header with the API key; `None` if the query contains the key.
     pub key_header: Option<(&'static str, &'a str)>,
-    /// Whether the reply may come compressed.
+    /// Whether the reply may be compressed with gzip.
     pub gzip: bool,
-    /// The largest body that is read, in bytes after decoding.
+    /// The largest body to read, in bytes after decompression.
     pub body_limit: usize,
-    /// How long the whole exchange may take.
+    /// The time limit of the whole exchange.
     pub timeout: Duration,
     /// Ends the exchange from another thread.
     pub cancel: &'a CancelToken,
-    /// Where the transport asks before it hands the first byte over.
+    /// The transport calls [`SendLatch::try_send`] before it sends the first byte.
     pub latch: &'a SendLatch,
 }
 
-/// Which connections a request may use.
+/// The kind of connection of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// A kept connection, where there is one.
+    /// A pooled connection if there is one.
     Read,
-    /// A connection of its own, used once: a kept one may die between the check and the request, and then nobody
-    /// knows whether the purchase was made.
+    /// A new connection that is used once. A pooled connection may close just as the request is sent:
+    /// then it is unknown whether the purchase was made.
     Charge,
 }
 
-/// A reply of the service, not yet understood.
+/// A reply that was not parsed yet.
 #[derive(Clone, Debug)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// Whether a length or chunks prove that the body is whole. Without them a body that was cut looks complete.
+    /// Whether a length or chunks prove that the body is complete. Without them a cut body looks
+    /// complete.
     pub framed: bool,
-    /// How long the `Retry-After` header asks to wait; seconds and dates both are read.
+    /// The pause that the `Retry-After` header asks for, in seconds or as a date.
     pub retry_after: Option<Duration>,
-    /// The body, decoded.
+    /// The decompressed body.
     pub body: Vec<u8>,
 }
 
-/// An exchange that brought no reply.
+/// Why an exchange returned no reply.
 #[derive(Clone, Debug)]
 pub struct TransportError {
-    /// What went wrong.
+    /// The cause.
     pub cause: Cause,
-    /// Where the exchange was when it went wrong.
+    /// The phase in which the exchange failed.
     pub phase: Phase,
-    /// Whether a byte of the request was handed to the connection. `false` proves that the service never saw it.
+    /// Whether a byte of the request was sent. `false` proves that the service received nothing.
     pub sent: bool,
-    /// What happened, in words of this library: no URL, no key, no text of another library.
+    /// A description of the failure. It never contains a URL, the key, or text from another library.
     pub message: String,
 }
 
-/// A step of a request.
+/// A phase of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Checking arguments; nothing went out.
+    /// Checking arguments; nothing was sent.
     Prepare,
-    /// Looking the host's name up.
+    /// Looking up the host's name.
     Resolve,
-    /// Connecting, to the host or its proxy.
+    /// Connecting to the host or its proxy.
     Connect,
     /// The TLS handshake.
     Tls,
-    /// Handing the request over.
+    /// Sending the request.
     Send,
     /// Reading the reply.
     Receive,
-    /// Understanding the reply.
+    /// Parsing the reply.
     Decode,
-    /// The service answered, with a refusal.
+    /// The service refused the request.
     Service,
 }
 
-/// Why an exchange failed. [`Cause::fault`] is the row of the fault matrix.
+/// Why an exchange failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The host's name is unknown, or the look-up failed.
+    /// The host's name does not exist, or the lookup failed.
     Resolve,
-    /// The look-up did not end in time.
+    /// The lookup did not end in time.
     ResolveTimeout,
-    /// The connection was refused, there is no route, or a proxy ended it without an answer.
+    /// The connection was refused, there is no route, or a proxy closed it without a response.
     Refused,
-    /// Nobody answered the connect in time.
+    /// The connection was not established in time.
     ConnectTimeout,
-    /// The server's certificate is not to be trusted: expired, another host's, unknown authority.
+    /// The server's certificate is not trusted: expired, for another host, or of an unknown
+    /// authority.
     Certificate,
-    /// The TLS handshake broke for another reason.
+    /// The TLS handshake failed for another reason.
     Handshake,
-    /// The proxy answered that it does not connect: to this host, or with these credentials.
+    /// The proxy refused to connect to this host or with these credentials.
     Proxy,
-    /// The connection ended before any byte of the reply.
+    /// The connection ended before the first byte of the reply.
     Closed,
     /// The connection ended within the reply.
     Truncated,
-    /// No reply in time.
+    /// No byte of the reply arrived in time.
     ReplyTimeout,
-    /// The reply began, and did not end in time.
+    /// The reply did not end in time.
     BodyTimeout,
-    /// The request could not be handed over in time.
+    /// The request could not be sent in time.
     SendTimeout,
-    /// The call's own time was over.
+    /// The time limit of the whole call was reached.
     Deadline,
     /// The headers or the body are larger than the limit.
     TooLarge,
-    /// The reply is not proper HTTP: a garbled status line, two lengths, a bad chunk.
+    /// The reply is not valid HTTP: for example two lengths, or an invalid status line or chunk.
     Malformed,
-    /// The body came compressed though that was not asked for, or does not decompress.
+    /// The body is compressed although that was not requested, or cannot be decompressed.
     Encoding,
-    /// [`CancelToken`] was triggered.
+    /// The [`CancelToken`] was triggered.
     Cancelled,
-    /// The machine refused something the exchange needs: descriptors, threads, memory.
+    /// The system refused a resource: descriptors, threads, or memory.
     Local,
 }
 
 impl Cause {
-    /// The row of the fault matrix that this cause is.
+    /// The name of the fault, as in docs/faults.md.
     pub fn fault(self) -> &'static str {
         match self {
             Self::Resolve => "name_not_resolved",
