@@ -16,6 +16,7 @@ mod prices;
 mod reply;
 mod request;
 mod services;
+mod sms;
 mod status;
 mod string_table;
 
@@ -28,7 +29,8 @@ pub use prices::{Price, Prices, parse_prices};
 pub use reply::{Failure, RawReply, ServiceError, Unreadable};
 pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
 pub use services::{Offer, Service, parse_services};
-pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
+pub use sms::Sms;
+pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_shown};

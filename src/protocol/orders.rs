@@ -215,7 +215,7 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
 }
 
 fn code(object: &Object<'_>) -> Option<String> {
-    let newest = |name: &&str| super::status::messages(object.get(&[name])?).pop();
+    let newest = |name: &&str| super::sms::messages(object.get(&[name])?).pop();
     ["code", "otp", "sms_code", "smsCode", "sms", "messages"]
         .iter()
         .find_map(newest)

@@ -8,8 +8,9 @@
 
 use std::time::Duration;
 
+use super::code::Code;
 use super::json_input::{Field, JsonError, Object, embedded_object};
-use super::{Code, Sms};
+use super::sms::{Sms, messages};
 use crate::Amount;
 
 /// A reply as HTTP delivered it.
@@ -300,6 +301,12 @@ impl RawReply<'_> {
 }
 
 impl ServiceError {
+    /// Whether the error refuses a cancellation because a code has arrived.
+    pub(crate) fn says_code_arrived(&self) -> bool {
+        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED")
+            || !self.messages.is_empty()
+    }
+
     pub(crate) fn new(code: Code, http_status: u16) -> Self {
         Self {
             code,
@@ -400,7 +407,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
             .or_else(|| rest.filter(|_| names_minimum(&known)).and_then(Amount::from_wire)),
         retry_after: seconds(&["retry_after", "retryAfter"]),
         least_age: seconds(&["minActivationTime"]),
-        messages: info.get(&["data"]).map(super::status::messages).unwrap_or_default(),
+        messages: info.get(&["data"]).map(messages).unwrap_or_default(),
         ..ServiceError::new(known, http_status)
     })
 }
