@@ -1,4 +1,4 @@
-// libcurl at the same work: `poll URL COUNT`, with one handle that keeps its connection.
+// libcurl that does the same work: `poll URL COUNT`, with one handle that keeps its connection.
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -20,8 +20,9 @@ static size_t take(char *data, size_t size, size_t count, void *context) {
 
 static void call(CURL *curl) {
     length = 0;
-    if (curl_easy_perform(curl) != CURLE_OK || length != 16 || memcmp(body, "STATUS_WAIT_CODE", 16) != 0) {
-        fputs("no reply\n", stderr);
+    if (curl_easy_perform(curl) != CURLE_OK || length != 16 ||
+        memcmp(body, "STATUS_WAIT_CODE", 16) != 0) {
+        fputs("unexpected reply\n", stderr);
         exit(1);
     }
 }
@@ -29,7 +30,8 @@ static void call(CURL *curl) {
 static double cpu(void) {
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
-    return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    double seconds = usage.ru_utime.tv_sec + usage.ru_stime.tv_sec;
+    return seconds * 1e6 + usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 static double wall(void) {
@@ -45,7 +47,8 @@ int main(int argc, char **argv) {
     int count = atoi(argv[2]);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     CURL *curl = curl_easy_init();
-    struct curl_slist *headers = curl_slist_append(NULL, "X-API-Key: 0123456789abcdef0123456789abcdef");
+    const char *key = "X-API-Key: 0123456789abcdef0123456789abcdef";
+    struct curl_slist *headers = curl_slist_append(NULL, key);
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);

@@ -1,4 +1,5 @@
-// Node's clients at the same work: `undici|fetch URL COUNT`, `parse FILE ROUNDS`, `waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`.
+// Clients of Node that do the same work: `undici|fetch URL COUNT`, `parse FILE ROUNDS`,
+// `waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -7,25 +8,29 @@ import { join } from 'node:path'
 const HEADERS = { 'X-API-Key': '0123456789abcdef0123456789abcdef' }
 const QUERY = '?action=getStatus&id='
 const INTERVAL = 5000
-const [what, target, ...rest] = process.argv.slice(2)
+const [command, target, ...rest] = process.argv.slice(2)
 
 const cpu = () => {
   const { user, system } = process.cpuUsage()
   return user + system
 }
-const status = (name) => Number(readFileSync('/proc/self/status', 'utf8').match(new RegExp(`^${name}:\\s*(\\d+)`, 'm'))[1])
-const check = (text) => {
-  if (text !== 'STATUS_WAIT_CODE') throw new Error('another reply')
+const status = (name) => {
+  const pattern = new RegExp(`^${name}:\\s*(\\d+)`, 'm')
+  return Number(readFileSync('/proc/self/status', 'utf8').match(pattern)[1])
 }
-// Installed beside the built programs, not beside this file.
+const check = (text) => {
+  if (text !== 'STATUS_WAIT_CODE') throw new Error(`unexpected reply: ${text}`)
+}
+// The module is installed next to the built programs, not next to this file.
 const undici = () => createRequire(join(process.env.PEER_MODULES, 'index.js'))('undici')
 
 async function poll (call, count) {
   for (let i = 0; i < Math.max(1, Math.min(count / 10, 500)); i++) await call()
   const [before, start] = [cpu(), performance.now()]
   for (let i = 0; i < count; i++) await call()
-  const used = { cpu_us: (cpu() - before) / count, wall_us: ((performance.now() - start) * 1000) / count }
-  console.log(JSON.stringify({ ...used, rss_kb: status('VmHWM') }))
+  const [used, took] = [cpu() - before, (performance.now() - start) * 1000]
+  const results = { cpu_us: used / count, wall_us: took / count, rss_kb: status('VmHWM') }
+  console.log(JSON.stringify(results))
 }
 
 function decode (path, rounds) {
@@ -53,13 +58,14 @@ async function waits (url, count, warmUp, measured, caFile) {
   const wait = (number, due) => {
     setTimeout(async () => {
       late.push(performance.now() - due)
-      const { body } = await pool.request({ method: 'GET', path: `${pathname}${QUERY}${1_000_000 + number}`, headers: HEADERS })
+      const path = `${pathname}${QUERY}${1_000_000 + number}`
+      const { body } = await pool.request({ method: 'GET', path, headers: HEADERS })
       check(await body.text())
       wait(number, performance.now() + INTERVAL + (Math.random() * INTERVAL) / 10)
     }, due - performance.now())
   }
   const begin = performance.now()
-  // As the library does it: a task that begins is put half a millisecond behind the one before.
+  // As in the library, tasks start half a millisecond apart.
   for (let number = 0; number < count; number++) wait(number, begin + number * 0.5)
   await new Promise((resolve) => setTimeout(resolve, warmUp * 1000))
   late = []
@@ -84,18 +90,22 @@ async function waits (url, count, warmUp, measured, caFile) {
   process.exit(0)
 }
 
-if (what === 'undici') {
+if (command === 'undici') {
   const { Pool } = undici()
   const { origin, pathname } = new URL(target)
   const pool = new Pool(origin, { connections: 1 })
   await poll(async () => {
-    const { body } = await pool.request({ method: 'GET', path: `${pathname}${QUERY}1000001`, headers: HEADERS })
+    const path = `${pathname}${QUERY}1000001`
+    const { body } = await pool.request({ method: 'GET', path, headers: HEADERS })
     check(await body.text())
   }, Number(rest[0]))
   await pool.close()
-} else if (what === 'fetch') {
-  await poll(async () => check(await (await fetch(`${target}${QUERY}1000001`, { headers: HEADERS })).text()), Number(rest[0]))
-} else if (what === 'parse') {
+} else if (command === 'fetch') {
+  await poll(async () => {
+    const reply = await fetch(`${target}${QUERY}1000001`, { headers: HEADERS })
+    check(await reply.text())
+  }, Number(rest[0]))
+} else if (command === 'parse') {
   decode(target, Number(rest[0]))
 } else {
   await waits(target, Number(rest[0]), Number(rest[1]), Number(rest[2]), rest[3])

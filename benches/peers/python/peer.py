@@ -1,4 +1,5 @@
-"""Python's clients at the same work: `aiohttp|requests URL COUNT`, `json|orjson FILE ROUNDS`, `waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`."""
+"""Clients of Python that do the same work: `aiohttp|requests URL COUNT`, `json|orjson FILE ROUNDS`,
+`waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`."""
 
 import asyncio
 import gc
@@ -29,7 +30,8 @@ def status(name):
 
 def report_calls(count, cpu, start):
     cpu, wall = cpu_us() - cpu, time.monotonic() - start
-    print(json.dumps({"cpu_us": cpu / count, "wall_us": wall * 1e6 / count, "rss_kb": status("VmHWM")}))
+    results = {"cpu_us": cpu / count, "wall_us": wall * 1e6 / count, "rss_kb": status("VmHWM")}
+    print(json.dumps(results))
 
 
 async def poll_aiohttp(url, count):
@@ -107,8 +109,9 @@ async def waits(url, count, warm_up, measured, ca_file):
                 due = loop.time() + INTERVAL + random.random() * INTERVAL / 10
 
         begin = loop.time()
-        # As the library does it: a task that begins is put half a millisecond behind the one before.
-        tasks = [asyncio.create_task(wait(number, begin + number * 0.0005)) for number in range(count)]
+        # As in the library, tasks start half a millisecond apart.
+        starts = [begin + number * 0.0005 for number in range(count)]
+        tasks = [asyncio.create_task(wait(number, due)) for number, due in enumerate(starts)]
         await asyncio.sleep(warm_up)
         lateness.clear()
         cpu, start = cpu_us(), loop.time()
@@ -137,16 +140,16 @@ async def waits(url, count, warm_up, measured, ca_file):
 
 
 def main():
-    what, target, *rest = sys.argv[1:]
-    if what == "aiohttp":
+    command, target, *rest = sys.argv[1:]
+    if command == "aiohttp":
         asyncio.run(poll_aiohttp(target, int(rest[0])))
-    elif what == "requests":
+    elif command == "requests":
         poll_requests(target, int(rest[0]))
-    elif what == "waits":
+    elif command == "waits":
         count, warm_up, measured = map(int, rest[:3])
         asyncio.run(waits(target, count, warm_up, measured, rest[3] if len(rest) > 3 else None))
     else:
-        decode(what, target, int(rest[0]))
+        decode(command, target, int(rest[0]))
 
 
 main()

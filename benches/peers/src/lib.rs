@@ -1,12 +1,13 @@
-//! What the programs share: what a process has used, and its one line of results.
+//! Shared code of the benchmark programs: the resource use of a process, and its one line of
+//! results.
 
 use std::fmt::Display;
 use std::fs;
 use std::time::Duration;
 
-/// CPU time of this process so far, user and system, in microseconds.
+/// Returns the CPU time of this process, user and system, in microseconds.
 pub fn cpu_micros() -> u64 {
-    // SAFETY: the call fills in the structure that it is given, whatever was in it.
+    // SAFETY: the call fills in the structure, whose previous content does not matter.
     let usage = unsafe {
         let mut usage = std::mem::zeroed::<libc::rusage>();
         libc::getrusage(libc::RUSAGE_SELF, &raw mut usage);
@@ -16,18 +17,18 @@ pub fn cpu_micros() -> u64 {
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
-/// A number of `/proc/self/status`: `VmRSS` and `VmHWM` in KB, `Threads`.
+/// Returns a number of `/proc/self/status`: `VmRSS` and `VmHWM` in KB, `Threads`.
 pub fn status(name: &str) -> u64 {
     let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or_default()
 }
 
-/// Makes the peak of memory begin anew.
+/// Resets the peak memory of this process.
 pub fn reset_peak() {
-    // What the allocator keeps free would hide what is taken from it.
+    // The allocator's free memory would hide new allocations.
     #[cfg(target_env = "gnu")]
-    // SAFETY: it only gives free pages back.
+    // SAFETY: the call only returns free pages.
     unsafe {
         libc::malloc_trim(0);
     }
@@ -58,9 +59,10 @@ pub fn measure_calls(count: u32, mut call: impl FnMut()) {
     ]);
 }
 
-/// Decodes a file once for its peak of memory beyond the body, then again and again for its time: the best of the rounds.
+/// Decodes a file once to measure the peak memory beyond the body, then `rounds` times to measure
+/// the time. Reports the best time.
 pub fn measure_decoding(path: &str, rounds: u32, decode: impl Fn(Vec<u8>) -> usize) {
-    let body = fs::read(path).expect("the catalogue was written");
+    let body = fs::read(path).expect("the catalogue exists");
     let copy = body.clone();
     reset_peak();
     let before = status("VmRSS");

@@ -1,5 +1,5 @@
-//! This library, as its users call it: `poll URL COUNT`, `prices|services FILE ROUNDS`,
-//! `waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`.
+//! This library, through its public API: `poll URL COUNT`, `prices|services FILE ROUNDS`, `waits
+//! URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`.
 
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -35,7 +35,7 @@ fn main() {
             }
             waits(&builder.build().expect("a client"), number(2), number(3), number(4));
         }
-        other => panic!("{other} is none of poll, prices, services, waits"),
+        other => panic!("unknown command {other}: use poll, prices, services or waits"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! Other crates at the same work: `ureq|ureq_default|reqwest URL COUNT`, `value|typed|simd|sonic prices|services FILE ROUNDS`.
+//! Other crates that do the same work: `ureq|ureq_default|reqwest URL COUNT`,
+//! `value|typed|simd|sonic prices|services FILE ROUNDS`.
 
 use std::collections::HashMap;
 use std::env;
@@ -23,7 +24,7 @@ fn main() {
     let query = "?action=getStatus&id=1000001";
     match arguments[0].as_str() {
         "ureq" => {
-            // Without times of its own: with them ureq asks the system for more, and is slower.
+            // Without timeouts, because with them ureq makes more system calls and is slower.
             let agent = Agent::with_parts(
                 Config::default(),
                 DefaultConnector::default(),
@@ -66,7 +67,7 @@ fn main() {
                 ("typed", _) => typed(path, rounds, count_services),
                 ("sonic", "prices") => sonic(path, rounds, |all: PricesF| count_prices(all)),
                 ("sonic", _) => sonic(path, rounds, |all: ServicesF| count_services(all)),
-                (other, _) => panic!("{other} is none of the peers"),
+                (other, _) => panic!("unknown peer {other}"),
             }
         }
     }
@@ -79,7 +80,7 @@ fn poll_ureq(agent: &Agent, url: &str, count: u32) {
     });
 }
 
-/// Looks a name up once.
+/// A resolver that resolves each name once.
 #[derive(Default)]
 struct Cached(Mutex<Vec<(String, IpAddr)>>);
 
@@ -91,7 +92,7 @@ impl Resolver for Cached {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
-        let mut known = self.0.lock().expect("nobody panics");
+        let mut known = self.0.lock().expect("the lock is not poisoned");
         if let Some((_, ip)) = known.iter().find(|(name, _)| name == host) {
             let mut addresses = self.empty();
             addresses.push(SocketAddr::new(*ip, port));
@@ -109,7 +110,7 @@ impl fmt::Debug for Cached {
     }
 }
 
-/// Whole micro-rupees: exact, as money must be.
+/// Whole micro-rupees, because amounts of money must be exact.
 #[allow(dead_code)]
 struct Micros(i64);
 
@@ -183,17 +184,17 @@ fn count_services<M>(all: ServicesOf<M>) -> usize {
     all.services.len()
 }
 
-/// serde_json, typed and owned, with exact decimals.
+/// Parses with serde_json, typed and owned, with exact decimals.
 fn typed<T: Exact>(path: &str, rounds: u32, count: impl Fn(T) -> usize) {
     measure_decoding(path, rounds, |body| count(T::read(&body)));
 }
 
-/// sonic-rs, typed and owned, with floats: the fastest there is, and not exact.
+/// Parses with sonic-rs, typed and owned, with floats: the fastest parser, but not exact.
 fn sonic<T: DeserializeOwned>(path: &str, rounds: u32, count: impl Fn(T) -> usize) {
     measure_decoding(path, rounds, |body| count(sonic_rs::from_slice(&body).expect("JSON")));
 }
 
-/// What is owned but reads its decimals from borrowed text.
+/// A type that owns its data but reads its decimals from borrowed text.
 trait Exact {
     fn read(body: &[u8]) -> Self;
 }

@@ -1,9 +1,10 @@
-//! The service as it is while nothing happens: every getStatus is answered with "no code yet" after a while. One thread, and
-//! cheap enough not to be what is measured.
+//! A service without new codes: it replies "no code yet" to every getStatus, after a delay. It runs
+//! on one thread, and uses so little CPU time that it does not limit the clients.
 //!
-//! `server DELAY_MS SLOW_PERCENT SLOW_MS [CA_FILE]` prints its port. With a file it speaks TLS, and writes the authority to
-//! trust there. `/stats` tells, since it was last asked, how many polls came and how far apart those of one activation were: from
-//! the end of a reply to the arrival of the next request.
+//! `server DELAY_MS SLOW_PERCENT SLOW_MS [CA_FILE]` prints its port. If a file is given, the server
+//! uses TLS, and writes the authority to trust to the file. `/stats` returns, since its previous
+//! call, the number of polls and the pauses between the polls of one activation: from the end of a
+//! reply to the arrival of the next request.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,8 +20,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 const REPLY: &[u8] =
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
-    Server: bench\r\nContent-Length: 16\r\n\r\nSTATUS_WAIT_CODE";
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n\
+    Date: Thu, 01 Jan 2026 00:00:00 GMT\r\nServer: bench\r\n\
+    Content-Length: 16\r\n\r\nSTATUS_WAIT_CODE";
 
 #[derive(Default)]
 struct State {
@@ -107,13 +109,13 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &RefCell<
     }
 }
 
-/// Counts a poll; says how long its reply takes.
+/// Counts a poll, and returns the delay of its reply.
 fn arrive(state: &mut State, id: u64) -> Duration {
     state.polls += 1;
     if let Some(replied) = state.replied.get(&id) {
         state.gaps.push(u32::try_from(replied.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
-    // A fixed pattern without a period that the polls could fall in with.
+    // A fixed pattern without a period that the polls could match.
     let is_slow = state.polls.wrapping_mul(2_654_435_761) % 100 < state.slow_percent;
     if is_slow { state.slow } else { state.delay }
 }
@@ -132,8 +134,8 @@ fn stats(state: &mut State) -> String {
     };
     let polls = std::mem::take(&mut state.polls);
     format!(
-        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\"gap_max_us\":{},\"connections\":{},\
-         \"open\":{},\"cpu_us\":{}}}",
+        "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\
+         \"gap_max_us\":{},\"connections\":{},\"open\":{},\"cpu_us\":{}}}",
         at(0.0),
         at(0.5),
         at(0.99),
@@ -144,12 +146,13 @@ fn stats(state: &mut State) -> String {
     )
 }
 
-/// An authority of its own, written to a file, and a certificate by it.
+/// Creates an authority, writes it to a file, and creates a certificate from it.
 fn acceptor(path: &str) -> TlsAcceptor {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
     let key = || KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    // Named unlike the server: one name for both looks like a certificate that signed itself.
+    // Its name differs from the server's, because a certificate whose issuer has the same name
+    // looks self-signed.
     params.distinguished_name.push(DnType::CommonName, "The authority of the benchmarks");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, key()).expect("an authority");
