@@ -150,7 +150,8 @@ static bool take(struct state *state, sastaotp_error **error)
 {
     sastaotp_completion *completions[BATCH];
     size_t count = 0;
-    bool ok = sastaotp_queue_take(state->queue, completions, BATCH, 0, &count, error) == SASTAOTP_OK;
+    bool ok =
+        sastaotp_queue_take(state->queue, completions, BATCH, 0, &count, error) == SASTAOTP_OK;
     for (size_t i = 0; i < count; i++) {
         ok = ok && next_step(state, completions[i], error);
         sastaotp_completion_free(completions[i]);
@@ -246,7 +247,8 @@ int main(int argc, char **argv)
     }
     if (!run(&state, loop, clock, &error)) goto end;
     printf("%zu bought, %zu codes, %zu settled in %.1f s, with %d threads at most\n",
-           state.done[BUY], state.done[WAIT], state.done[SETTLE], seconds() - begun, state.max_threads);
+           state.done[BUY], state.done[WAIT], state.done[SETTLE], seconds() - begun,
+           state.max_threads);
     exit_code = state.failed[BUY] + state.failed[WAIT] + state.failed[SETTLE] > 0;
 
 end:
