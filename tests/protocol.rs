@@ -1,10 +1,10 @@
 //! Parses every reply in `tests/replies/` and compares its meaning: one reply per row.
 //!
 //! `corpus.jsonl` contains real replies of the service and of other panels of its protocol family.
-//! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or the
-//! fault that it was written for. A row's `expect` is a summary of the meaning. A row with the action
-//! `any` goes through every parser, and its `expect` may differ by action: the action's own name
-//! comes first, then `charge` for the two actions that cost money, then `*`.
+//! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or
+//! the fault that it was written for. A row's `expect` is a summary of the meaning. A row with the
+//! action `any` goes through every parser, and its `expect` may differ by action: the action's own
+//! name comes first, then `charge` for the two actions that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -157,8 +157,8 @@ fn synthetic_replies_have_the_expected_meaning() {
     check("synthetic.jsonl", SYNTHETIC, 422);
 }
 
-/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places if
-/// the reply is long.
+/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places
+/// if the reply is long.
 #[test]
 fn damaged_replies_prove_nothing_without_a_length() {
     const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
@@ -230,7 +230,8 @@ fn charge(reply: &ChargeReply) -> String {
     }
 }
 
-/// The code of the reply and the documented code that it means: `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`.
+/// The code of the reply and the documented code that it means:
+/// `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`.
 fn code(error: &ServiceError) -> String {
     let (code, meaning) = (error.code.as_str(), error.code.meaning().as_str());
     if code == meaning { code.to_owned() } else { format!("{code}={meaning}") }

@@ -1,8 +1,8 @@
 //! Decodes large replies in one pass over the text, into compact tables.
 //!
-//! An unfiltered getPrices has 2.6 million characters. A tree of it would take ten times that memory,
-//! so each catalogue has a separate visitor. Only a reply without entries is parsed a second time,
-//! for its error.
+//! An unfiltered getPrices has 2.6 million characters. A tree of it would take ten times that
+//! memory, so each catalogue has a separate visitor. Only a reply without entries is parsed a
+//! second time, for its error.
 
 use std::fmt;
 use std::marker::PhantomData;

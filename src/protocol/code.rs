@@ -175,8 +175,8 @@ impl Code {
         }
     }
 
-    /// Whether the service documents this code as a refusal of a purchase. No other code proves that
-    /// nothing was charged.
+    /// Whether the service documents this code as a refusal of a purchase. No other code proves
+    /// that nothing was charged.
     pub(crate) fn refuses_charge(&self) -> bool {
         matches!(self.row().0, CodeClass::Refusal | CodeClass::Auth)
             || matches!(self, Self::BadAction | Self::MissingParams)

@@ -1,8 +1,8 @@
 //! Encodes the requests of the service and parses its replies: bytes in, types out.
 //!
-//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the body
-//! is known to be complete; it returns the meaning of the reply or a [`Failure`]. It never guesses:
-//! a result contains only facts that the reply proves.
+//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the
+//! body is known to be complete; it returns the meaning of the reply or a [`Failure`]. It never
+//! guesses: a result contains only facts that the reply proves.
 
 mod balance;
 pub(crate) mod catalogue;

@@ -1,7 +1,8 @@
 //! The replies that cost money: getNumber and regetNumber.
 //!
-//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal, or
-//! unknown. In doubt it is unknown: then the caller reads the order history instead of buying again.
+//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal,
+//! or unknown. In doubt it is unknown: then the caller reads the order history instead of buying
+//! again.
 
 use std::time::Duration;
 
@@ -128,8 +129,8 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
     Ok(purchase)
 }
 
-/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such as
-/// a country or a price, and not a number followed by junk.
+/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such
+/// as a country or a price, and not a number followed by junk.
 fn is_phone(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() >= 5
         && text.trim().bytes().all(|b| b.is_ascii_digit() || b"+-() *".contains(&b))

@@ -251,8 +251,14 @@ mod tests {
     fn the_hand_written_json_equals_the_serializers() {
         for body in [
             "{}",
-            r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
-            r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"1":{"tg":{"cost":0.000001,"count":10}}}"#,
+            concat!(
+                r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"#,
+                r#""é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
+            ),
+            concat!(
+                r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"#,
+                r#""1":{"tg":{"cost":0.000001,"count":10}}}"#,
+            ),
         ] {
             let prices =
                 parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() })

@@ -1,10 +1,10 @@
-//! The common part of all parsers: the shape of a reply, whether it is complete, and whether it is an
-//! error.
+//! The common part of all parsers: the shape of a reply, whether it is complete, and whether it is
+//! an error.
 //!
 //! The parser of each action starts with [`read`]. It turns the bytes into JSON or a plain
-//! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service and
-//! other panels of its protocol family write them. Tokens are compared as a whole and never searched
-//! inside a body, because an SMS may contain any word.
+//! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service
+//! and other panels of its protocol family write them. Tokens are compared as a whole and never
+//! searched inside a body, because an SMS may contain any word.
 
 use std::time::Duration;
 
@@ -95,7 +95,8 @@ pub(crate) struct Answer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Salvage {
     No,
-    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a code.
+    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a
+    /// code.
     Object,
 }
 
@@ -158,7 +159,8 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
     }
 }
 
-/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the whole.
+/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the
+/// whole.
 fn unwrap(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -220,7 +222,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The reply's object; `None` for plain text. `null`, `false` and `[]` count as an empty object.
+    /// The reply's object; `None` for plain text. `null`, `false` and `[]` count as an empty
+    /// object.
     pub(crate) fn object(&self) -> Option<Object<'a>> {
         match self.body {
             Body::Json(field) => field.object(),
@@ -412,8 +415,8 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     })
 }
 
-/// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind other
-/// codes it may be an id.
+/// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind
+/// other codes it may be an id.
 fn names_minimum(code: &Code) -> bool {
     *code.meaning() == Code::MaxPriceExceeded
 }

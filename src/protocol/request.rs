@@ -177,7 +177,7 @@ impl Request<'_> {
             Self::GetOrders { limit, page, status } => {
                 if !(1..=100).contains(&limit) || page == 0 {
                     return Err(InvalidRequest(format!(
-                        "limit {limit}, page {page}: use a limit of 1 to 100, and a page of 1 or more"
+                        "limit {limit}, page {page}: use a limit of 1 to 100 and a page from 1 on"
                     )));
                 }
                 push("limit", &limit.to_string());

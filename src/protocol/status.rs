@@ -20,8 +20,8 @@ pub enum Status {
     },
     /// A code arrived.
     Received(Sms),
-    /// The order is cancelled. For an order that received a code, the service may also mean completed
-    /// or expired.
+    /// The order is cancelled. For an order that received a code, the service may also mean
+    /// completed or expired.
     Cancelled,
     /// A status that this library does not know, as the service wrote it. It does not end a wait.
     Other(String),

@@ -18,7 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The number of waits in tests of many.
 const MANY: usize = 10_000;
 
-/// A service in memory. The id of an activation says when its code arrives: `<name>_<milliseconds>`.
+/// A service in memory. The id of an activation says when its code arrives:
+/// `<name>_<milliseconds>`.
 #[derive(Debug)]
 struct FakeService {
     clock: Arc<ManualClock>,
