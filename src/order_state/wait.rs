@@ -84,7 +84,7 @@ pub(crate) enum PollFailure {
     Certificate,
     /// An HTTP error that blames the request.
     Http,
-    /// The service does not know the activation.
+    /// The activation is unknown to the service.
     NotFound,
     /// No later poll can succeed, for example because the service rejected the key.
     Fatal,

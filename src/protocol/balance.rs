@@ -13,7 +13,7 @@ pub struct Balance {
     /// The amount.
     #[serde(rename = "amount_micros")]
     pub amount: Amount,
-    /// The currency according to the service; `INR` if it does not say.
+    /// The currency according to the service; `INR` if the reply has none.
     pub currency: String,
 }
 

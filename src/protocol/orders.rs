@@ -79,7 +79,7 @@ pub enum OrderStatus {
     Cancelled,
     /// Expired.
     Expired,
-    /// A status that this library does not know, as the service wrote it.
+    /// An unknown status, as the service wrote it.
     Other(String),
 }
 

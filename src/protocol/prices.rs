@@ -33,7 +33,7 @@ pub struct Price<'a> {
     /// The price of a number; `None` if the reply has no valid price.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// How many numbers are in stock, at most 4,294,967,294; `None` if the reply does not say. The
+    /// How many numbers are in stock, at most 4,294,967,294; `None` if the reply has none. The
     /// live service reports 999 everywhere.
     pub available: Option<u32>,
 }

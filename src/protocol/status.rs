@@ -23,7 +23,7 @@ pub enum Status {
     /// The order is cancelled. For an order that received a code, the service may also mean
     /// completed or expired.
     Cancelled,
-    /// A status that this library does not know, as the service wrote it. It does not end a wait.
+    /// An unknown status, as the service wrote it. It does not end a wait.
     Other(String),
 }
 
@@ -51,7 +51,7 @@ pub enum StatusChange {
     Completed,
     /// The service accepted the change without details.
     Accepted,
-    /// A result that this library does not know, as the service wrote it.
+    /// An unknown result, as the service wrote it.
     Other(String),
 }
 
