@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
 use crate::protocol::{
-    Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, json_output,
+    Code, CodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
 };
 use crate::transport::{Cause, Phase, TransportError};
 
@@ -42,7 +42,7 @@ struct Inner {
     /// The pause that a `Retry-After` header asked for.
     retry_after: Option<Duration>,
     /// How old the order must be for what was refused, where the service said that and not how long to wait.
-    least_age: Option<Duration>,
+    min_age: Option<Duration>,
     fault: Option<&'static str>,
     intent: Option<Intent>,
     raw: Option<String>,
@@ -140,7 +140,7 @@ impl Error {
             charge: Charge::NotCharged,
             retry: Retry::Never,
             retry_after: None,
-            least_age: None,
+            min_age: None,
             fault: None,
             intent: None,
             raw: None,
@@ -195,12 +195,12 @@ impl Error {
 
     pub(crate) fn failure(
         operation: &str,
-        failure: Failure,
+        failure: ReplyError,
         retry_after: Option<Duration>,
     ) -> Self {
         let mut error = match failure {
-            Failure::Service(error) => Self::service(operation, *error, retry_after),
-            Failure::Unreadable(unreadable) => Self::unreadable(operation, unreadable, retry_after),
+            ReplyError::Service(error) => Self::service(operation, *error, retry_after),
+            ReplyError::Invalid(unreadable) => Self::unreadable(operation, unreadable, retry_after),
         };
         error.0.retry_after = retry_after;
         error
@@ -229,8 +229,8 @@ impl Error {
         error.0.hint = hint;
         error.0.phase = Phase::Service;
         error.0.http_status = Some(service.http_status);
-        error.0.least_age = service.least_age.filter(|_| service.retry_after.is_none());
-        error.0.retry = match (service.code.class(), service.retry_after.or(service.least_age)) {
+        error.0.min_age = service.min_age.filter(|_| service.retry_after.is_none());
+        error.0.retry = match (service.code.class(), service.retry_after.or(service.min_age)) {
             (_, Some(pause)) => Retry::After(pause),
             (CodeClass::Transient, None) => {
                 Retry::After(retry_after.unwrap_or(Duration::from_secs(5)))
@@ -241,8 +241,12 @@ impl Error {
         error
     }
 
-    fn unreadable(operation: &str, unreadable: Unreadable, retry_after: Option<Duration>) -> Self {
-        let Unreadable { fault, problem, http_status, excerpt } = unreadable;
+    fn unreadable(
+        operation: &str,
+        unreadable: InvalidReply,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let InvalidReply { fault, problem, http_status, excerpt } = unreadable;
         let (kind, hint, pause) = match fault {
             "blocked_by_firewall" => (
                 ErrorKind::Blocked,
@@ -356,8 +360,8 @@ impl Error {
     }
 
     /// How old the order must be for what was refused, where its retry counts from the purchase on.
-    pub(crate) fn least_age(&self) -> Option<Duration> {
-        self.0.least_age
+    pub(crate) fn min_age(&self) -> Option<Duration> {
+        self.0.min_age
     }
 
     /// The error code of the service, where it sent one.
@@ -418,7 +422,7 @@ impl fmt::Debug for Error {
             reason: _,
             hint: _,
             retry_after: _,
-            least_age: _,
+            min_age: _,
             raw: _,
         } = &*self.0;
         f.debug_struct("Error")
@@ -469,7 +473,7 @@ impl Serialize for Error {
             intent,
             raw,
             retry_after: _,
-            least_age: _,
+            min_age: _,
         } = &*self.0;
         let (retry, retry_after_ms) = match retry {
             Retry::Never => ("never", None),

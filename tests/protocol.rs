@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use sastaotp::protocol::{
-    ChargeReply, Country, Failure, Order, OrderPage, Prices, Purchase, RawReply, Service,
+    ChargeReply, Country, Order, OrderPage, Prices, Purchase, RawReply, ReplyError, Service,
     ServiceError, Sms, Status, StatusChange, parse_balance, parse_countries, parse_number,
     parse_orders, parse_prices, parse_reget, parse_services, parse_status, parse_status_change,
 };
@@ -208,14 +208,14 @@ fn meaning(action: &str, raw: RawReply<'_>) -> String {
     }
 }
 
-fn or_failure<T>(result: Result<T, Failure>, text: impl FnOnce(T) -> String) -> String {
+fn or_failure<T>(result: Result<T, ReplyError>, text: impl FnOnce(T) -> String) -> String {
     match result {
         Ok(value) => text(value),
-        Err(Failure::Service(error)) => {
+        Err(ReplyError::Service(error)) => {
             let class = format!("{:?}", error.code.class()).to_lowercase();
             format!("error {} {class}{}", code(&error), details(&error))
         }
-        Err(Failure::Unreadable(reply)) => format!("unreadable {}", reply.fault),
+        Err(ReplyError::Invalid(reply)) => format!("invalid {}", reply.fault),
     }
 }
 
@@ -223,10 +223,10 @@ fn charge(reply: &ChargeReply) -> String {
     match reply {
         ChargeReply::Charged(bought) => purchase(bought),
         ChargeReply::Refused(error) => format!("refused {}{}", code(error), details(error)),
-        ChargeReply::Unknown(Failure::Service(error)) => {
+        ChargeReply::Unknown(ReplyError::Service(error)) => {
             format!("unknown {}{}", code(error), details(error))
         }
-        ChargeReply::Unknown(Failure::Unreadable(reply)) => format!("unknown {}", reply.fault),
+        ChargeReply::Unknown(ReplyError::Invalid(reply)) => format!("unknown {}", reply.fault),
     }
 }
 
@@ -241,7 +241,7 @@ fn details(error: &ServiceError) -> String {
     let mut text = String::new();
     put(&mut text, "min", error.min_price);
     put(&mut text, "after", error.retry_after.map(|wait| wait.as_secs()));
-    put(&mut text, "age", error.least_age.map(|age| age.as_secs()));
+    put(&mut text, "age", error.min_age.map(|age| age.as_secs()));
     put(&mut text, "detail", error.detail.as_deref().map(quoted));
     for sms in &error.messages {
         let _ = write!(text, " with {}", message(sms));

@@ -364,9 +364,9 @@ impl Activation {
         if error.kind() != ErrorKind::TooEarly {
             return error;
         }
-        let pause = match (error.least_age(), error.retry()) {
+        let pause = match (error.min_age(), error.retry()) {
             (None, Retry::After(pause)) => pause,
-            (least_age, _) => self.life().cancel_allowed_in(self.client.now(), least_age),
+            (min_age, _) => self.life().cancel_allowed_in(self.client.now(), min_age),
         };
         error.with_retry(Retry::After(pause))
     }

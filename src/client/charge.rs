@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::read::{failed, raw};
 use super::{Client, Lane, SendLatch};
 use crate::client::ledger::{Ticket, UnclaimedOutcome};
-use crate::protocol::{ChargeReply, Failure, Purchase, Request, parse_number, parse_reget};
+use crate::protocol::{ChargeReply, Purchase, ReplyError, Request, parse_number, parse_reget};
 use crate::transport::{Cause, Phase, Reply};
 use crate::{CancelToken, Charge, Error, ErrorKind, Intent, Result};
 
@@ -170,7 +170,7 @@ impl PurchaseTask {
             }
             Ok((ChargeReply::Refused(error), reply)) => {
                 ledger.not_charged(self.ticket);
-                let error = failed(&self.intent.operation(), Failure::Service(error), &reply);
+                let error = failed(&self.intent.operation(), ReplyError::Service(error), &reply);
                 Err(error.with_intent(self.intent.clone()))
             }
             Ok((ChargeReply::Unknown(failure), reply)) => {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{Client, Lane, SendLatch};
-use crate::protocol::{Failure, RawReply, Request, Sms, StatusReply, parse_shown};
+use crate::protocol::{RawReply, ReplyError, Request, Sms, StatusReply, parse_status_reply};
 use crate::transport::{Phase, Reply};
 use crate::{Error, ErrorKind, Result, Retry};
 
@@ -43,7 +43,7 @@ impl Client {
         &self,
         request: &Request<'_>,
         operation: &str,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<Answer<T>> {
         self.read_until(request, operation, self.deadline(), understand)
     }
@@ -53,7 +53,7 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<Answer<T>> {
         for attempt in 1.. {
             let error = match self.attempt(request, operation, deadline, &understand) {
@@ -103,7 +103,7 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<Answer<T>> {
         self.attempt_and_tell(request, operation, deadline, understand, || {})
     }
@@ -114,7 +114,7 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        understand: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        understand: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
         sending: impl FnOnce(),
     ) -> Result<Answer<T>> {
         let query = request.query().map_err(|error| Error::invalid(operation, error))?;
@@ -142,7 +142,7 @@ impl Client {
     /// The state of an activation, from whichever form of reply is known to be whole.
     pub(super) fn status(&self, id: &str, deadline: Duration) -> Result<Answer<StatusReply>> {
         self.read_status(id, |request, operation| {
-            self.read_until(request, operation, deadline, parse_shown)
+            self.read_until(request, operation, deadline, parse_status_reply)
         })
     }
 
@@ -154,7 +154,7 @@ impl Client {
         sending: impl Fn(),
     ) -> Result<Answer<StatusReply>> {
         self.read_status(id, |request, operation| {
-            self.attempt_and_tell(request, operation, deadline, parse_shown, &sending)
+            self.attempt_and_tell(request, operation, deadline, parse_status_reply, &sending)
         })
     }
 
@@ -190,7 +190,12 @@ impl Client {
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
         let answer = self
-            .attempt(&request, &format!("reading the message of {id}"), deadline, parse_shown)
+            .attempt(
+                &request,
+                &format!("reading the message of {id}"),
+                deadline,
+                parse_status_reply,
+            )
             .ok()?;
         let Answer { value: StatusReply { mut messages, .. }, reply } = answer;
         let at = messages.iter().rposition(|full| full.code == sms.code)?;
@@ -200,7 +205,7 @@ impl Client {
 }
 
 /// The error of a reply that is no answer.
-pub(super) fn failed(operation: &str, failure: Failure, reply: &Reply) -> Error {
+pub(super) fn failed(operation: &str, failure: ReplyError, reply: &Reply) -> Error {
     Error::failure(operation, failure, reply.retry_after).with_raw(&reply.body)
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::read::{Answer, failed, raw};
 use super::{Client, Lane, SendLatch};
 use crate::protocol::{
-    Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
+    RawReply, ReplyError, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
 use crate::transport::{Phase, Reply};
 use crate::{Code, CodeClass, Error, ErrorKind, Result};
@@ -124,11 +124,11 @@ impl Client {
                     Ok(value) => {
                         return Ok(Transition::Changed(Answer { value, reply: reply.body }));
                     }
-                    Err(Failure::Service(error))
+                    Err(ReplyError::Service(error))
                         if is_cancel(wanted) && error.says_code_arrived() =>
                     {
                         let messages = error.messages.clone();
-                        let error = failed(&operation, Failure::Service(error), &reply);
+                        let error = failed(&operation, ReplyError::Service(error), &reply);
                         return Ok(Transition::CodeArrived(messages, error));
                     }
                     Err(failure) => {

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, Serializer};
 use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode, skip};
 use super::json_input::{Field, Text};
 use super::json_output;
-use super::reply::{Failure, RawReply};
+use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
 
@@ -51,7 +51,7 @@ const NO_PRICE: i64 = i64::MIN;
 const UNKNOWN_STOCK: u32 = u32::MAX;
 
 /// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, at the top or in an envelope.
-pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, Failure> {
+pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, ReplyError> {
     decode(raw)
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::CancelToken;
-use sastaotp::protocol::{self, Code, Failure, RawReply, Request};
+use sastaotp::protocol::{self, Code, RawReply, ReplyError, Request};
 use sastaotp::transport::{
     self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
 };
@@ -231,7 +231,7 @@ impl Got {
     }
 
     /// The error of the reply, if it is one: of the service, or the row of the fault matrix.
-    pub(crate) fn failure(&self) -> Option<Failure> {
+    pub(crate) fn failure(&self) -> Option<ReplyError> {
         // Any parser of the library tells an error; a balance is never mistaken for one.
         self.raw().and_then(|raw| protocol::parse_balance(raw).err())
     }
@@ -239,16 +239,16 @@ impl Got {
     /// The service's error code.
     pub(crate) fn code(&self) -> Option<Code> {
         match self.failure()? {
-            Failure::Service(error) => Some(error.code),
-            Failure::Unreadable(_) => None,
+            ReplyError::Service(error) => Some(error.code),
+            ReplyError::Invalid(_) => None,
         }
     }
 
     /// The row of the fault matrix that the reply is.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self.failure()? {
-            Failure::Service(_) => None,
-            Failure::Unreadable(unreadable) => Some(unreadable.fault),
+            ReplyError::Service(_) => None,
+            ReplyError::Invalid(unreadable) => Some(unreadable.fault),
         }
     }
 }

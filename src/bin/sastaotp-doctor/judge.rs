@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use sastaotp::protocol::{self, Code, CodeClass, Failure, OrderStatus, RawReply};
+use sastaotp::protocol::{self, Code, CodeClass, OrderStatus, RawReply, ReplyError};
 
 use crate::ask::{Agent, Format, Got, Key, Read};
 use crate::json::Json;
@@ -90,7 +90,7 @@ impl Seen<'_> {
     fn read<T>(
         &self,
         name: &str,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<(T, Option<Json>), Finding> {
         let got = self.got(name)?;
         let raw = got.raw().ok_or_else(|| found(Verdict::Unanswered, "no reply"))?;
@@ -134,13 +134,13 @@ pub(crate) fn first_word(body: &str) -> Option<&str> {
 }
 
 /// What a reply is that is no answer.
-fn refused(failure: &Failure) -> Finding {
+fn refused(failure: &ReplyError) -> Finding {
     match failure {
-        Failure::Service(error) => found(
+        ReplyError::Service(error) => found(
             Verdict::New,
             format_args!("{}, HTTP {}", word_of(&error.code), error.http_status),
         ),
-        Failure::Unreadable(bad) => found(
+        ReplyError::Invalid(bad) => found(
             Verdict::Unreadable,
             format_args!("{} (HTTP {}, {})", bad.problem, bad.http_status, bad.fault),
         ),
@@ -160,11 +160,11 @@ pub(crate) fn agent(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     let got = seen.got(row.name)?;
     let is_library = got.ask.agent == Agent::Library;
     Ok(match got.failure() {
-        Some(Failure::Unreadable(bad)) if bad.fault == "blocked_by_firewall" => {
+        Some(ReplyError::Invalid(bad)) if bad.fault == "blocked_by_firewall" => {
             let observed = format_args!("refused: {} (HTTP {})", bad.problem, bad.http_status);
             either(false, is_library, observed)
         }
-        Some(Failure::Unreadable(bad)) => return Err(refused(&Failure::Unreadable(bad))),
+        Some(ReplyError::Invalid(bad)) => return Err(refused(&ReplyError::Invalid(bad))),
         // A refused key was let through.
         _ => either(false, !is_library, "let through"),
     })
@@ -188,7 +188,7 @@ pub(crate) fn key(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
 fn key_of(got: &Got, may_be_dropped: bool) -> Result<Finding, Finding> {
     match got.failure() {
         None => Ok(found(Verdict::Documented, "accepted")),
-        Some(Failure::Service(error)) => {
+        Some(ReplyError::Service(error)) => {
             Ok(either(false, may_be_dropped, format_args!("refused: {}", word_of(&error.code))))
         }
         Some(unreadable) => Err(refused(&unreadable)),
@@ -495,7 +495,7 @@ pub(crate) fn error(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
     };
     Ok(match got.failure() {
         None => found(Verdict::New, "no error"),
-        Some(Failure::Service(error)) => {
+        Some(ReplyError::Service(error)) => {
             let code = word_of(&error.code);
             let observed = format!("{code} {form}; HTTP {status}");
             either(
@@ -504,7 +504,7 @@ pub(crate) fn error(seen: &Seen<'_>, row: &Probe) -> Result<Finding, Finding> {
                 observed,
             )
         }
-        Some(Failure::Unreadable(_)) => {
+        Some(ReplyError::Invalid(_)) => {
             found(Verdict::Unreadable, format_args!("no code, {form}; HTTP {status}"))
         }
     })
