@@ -224,7 +224,7 @@ fn a_known_code_is_returned_without_a_poll() {
 }
 
 #[test]
-fn only_the_end_of_the_order_ends_waits_early() {
+fn only_the_orders_end_ends_waits_early() {
     let ended = |end| WaitOutcome::Ended(end);
     let cancelled = PollResult::Status(Status::Cancelled);
     assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(Ending::Cancelled));
@@ -431,7 +431,7 @@ fn failed_polls_do_not_confirm_a_suspend() {
 }
 
 #[test]
-fn expiry_by_our_clock_does_not_stop_later_polls() {
+fn expiry_by_our_clock_allows_later_polls() {
     let transient = PollResult::Failure(PollFailure::Transient);
     let cancelled = PollResult::Status(Status::Cancelled);
     // The next wait keeps the distance. An end that the service reported is final.
@@ -599,7 +599,7 @@ fn unrequested_codes_are_recorded_once() {
 }
 
 #[test]
-fn an_order_cancelled_after_its_expiry_counts_as_expired() {
+fn cancelled_after_the_expiry_means_expired() {
     for (seconds, end) in
         [(19.9, Ending::Cancelled), (20.0, Ending::Expired), (21.0, Ending::Expired)]
     {
@@ -700,7 +700,7 @@ fn at_equal_times_the_timeout_wins() {
 }
 
 #[test]
-fn a_short_wait_after_a_suspend_polls_at_once() {
+fn short_waits_poll_at_once_after_a_suspend() {
     let mut order = new(1200);
     order.observe(at(1.0), &Status::Waiting, false);
     let mut now = at(1.4);

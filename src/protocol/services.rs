@@ -175,7 +175,7 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
                 "price" | "cost" => amount = price(map.next_value()?),
                 "qty" | "count" | "available" => {
-                    available = map.next_value::<Field<'de>>()?.count()
+                    available = map.next_value::<Field<'de>>()?.count();
                 }
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_reply_is_framed_by_a_length_or_chunks() {
+fn a_length_or_chunks_frame_a_reply() {
     let rows: &[(&[u8], bool)] = &[
         (OK, true),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true),
