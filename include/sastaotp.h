@@ -337,7 +337,7 @@ typedef int32_t sastaotp_status_kind;
 typedef int32_t sastaotp_change_kind;
 
 /**
- * How an activation ended, as far as the library knows.
+ * How an activation ended, as far as is known.
  */
 typedef int32_t sastaotp_ending;
 
@@ -609,7 +609,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_ACTIVATION_STATUS_CANCELLED 3
 
 /**
- * The library does not know the status: sastaotp_activation_status_text. It does not end the
+ * A status that is unknown to the library: sastaotp_activation_status_text. It does not end the
  * order.
  */
 #define SASTAOTP_ACTIVATION_STATUS_OTHER 4
@@ -645,7 +645,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_STATUS_CHANGE_ACCEPTED 5
 
 /**
- * The library does not know the effect: sastaotp_status_change_text.
+ * An effect that is unknown to the library: sastaotp_status_change_text.
  */
 #define SASTAOTP_STATUS_CHANGE_OTHER 6
 
@@ -660,7 +660,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_ON_TOO_EARLY_WAIT 1
 
 /**
- * The activation has not ended, as far as the library knows.
+ * The activation has not ended, as far as is known.
  */
 #define SASTAOTP_ENDING_NONE 0
 
@@ -1009,7 +1009,7 @@ sastaotp_status sastaotp_client_with_timeout_ms(const sastaotp_client *client,
 void sastaotp_client_free(sastaotp_client *client);
 
 /**
- * Writes the rest of the budget, in micro-rupees. Returns false if the client has no budget. Sends
+ * Writes the remaining budget, in micro-rupees. Returns false if the client has no budget. Sends
  * nothing. Since 0.1.0.
  */
 bool sastaotp_client_budget_left(const sastaotp_client *client, int64_t *micros);
@@ -1107,8 +1107,8 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
 
 /**
  * Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
- * that is killed before the reply can then still find out what it bought. If the client does not
- * know the newest order yet, the call reads it. Action getOrders.
+ * that is killed before the reply can then still find out what it bought. If the client has not
+ * read the newest order yet, it does so first. Action getOrders.
  *
  * Fails with a read error. Since 0.1.0.
  */
@@ -1747,8 +1747,8 @@ const sastaotp_sms *sastaotp_activation_status_sms(const sastaotp_activation_sta
 const char *sastaotp_activation_status_last_code(const sastaotp_activation_status *status);
 
 /**
- * Returns a status that the library does not know, verbatim. Returns NULL if the library knows it.
- * Since 0.1.0.
+ * Returns the status verbatim if its kind is SASTAOTP_ACTIVATION_STATUS_OTHER. Otherwise returns
+ * NULL. Since 0.1.0.
  */
 const char *sastaotp_activation_status_text(const sastaotp_activation_status *status);
 
@@ -1770,8 +1770,8 @@ void sastaotp_activation_status_free(sastaotp_activation_status *status);
 sastaotp_change_kind sastaotp_status_change_kind(const sastaotp_status_change *change);
 
 /**
- * Returns an effect that the library does not know, verbatim. Returns NULL if the library knows
- * it. Since 0.1.0.
+ * Returns the effect verbatim if its kind is SASTAOTP_STATUS_CHANGE_OTHER. Otherwise returns NULL.
+ * Since 0.1.0.
  */
 const char *sastaotp_status_change_text(const sastaotp_status_change *change);
 
@@ -1834,7 +1834,7 @@ size_t sastaotp_activation_code_count(const sastaotp_activation *activation);
 sastaotp_sms *sastaotp_activation_code_at(const sastaotp_activation *activation, size_t index);
 
 /**
- * Returns how the order ended, as far as the library knows. Sends nothing. Since 0.1.0.
+ * Returns how the order ended, as far as is known. Sends nothing. Since 0.1.0.
  */
 sastaotp_ending sastaotp_activation_ending(const sastaotp_activation *activation);
 
@@ -1892,8 +1892,8 @@ sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *op
 
 /**
  * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
- * seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint says whether the
- * order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
+ * seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
+ * the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
  * 0.1.0.
  */
 sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options,
@@ -1925,8 +1925,8 @@ sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *act
                                                   sastaotp_error **error);
 
 /**
- * Tells the service that the SMS was sent to the number. Action setStatus, 1. Sent once, because
- * no status shows whether the request had an effect.
+ * Reports to the service that the SMS was sent to the number. Action setStatus, 1. Sent once,
+ * because no status shows whether the request had an effect.
  *
  * Fails as sastaotp_client_set_status does, and with SASTAOTP_ACTIVATION_CANCELLED if the service
  * answers that the order is cancelled. Since 0.1.0.
@@ -1947,8 +1947,8 @@ sastaotp_status sastaotp_activation_request_next_code(const sastaotp_activation 
 /**
  * Completes the order after its code was used. Action setStatus, 6.
  *
- * Check the settlement: if the service treats 6 as a cancellation, the settlement says so. Fails
- * as sastaotp_client_set_status does. Since 0.1.0.
+ * Check the settlement: if the service treats 6 as a cancellation, its state is
+ * SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_complete(const sastaotp_activation *activation,
                                              sastaotp_settlement **settlement,

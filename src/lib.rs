@@ -75,25 +75,26 @@
 //! | a setting of the client | `client/builder.rs` |
 //! | a setting of connections: timeouts, proxy, certificates | `transport/config.rs` |
 //! | a kind of proxy | `transport/proxy.rs` |
-//! | the poll interval, and what ends a wait | `order_state/wait.rs` |
+//! | the poll interval, and the end of a wait | `order_state/wait.rs` |
 //! | how often a read is repeated | `client/read.rs` |
 //! | how often a purchase is attempted | `client/charge.rs` |
 //! | how often a status change is repeated | `client/transition.rs` |
-//! | what counts against the budget, and unclaimed purchases | `client/ledger.rs` |
+//! | the budget, and the list of unclaimed purchases | `client/ledger.rs` |
 //! | requests per second, and the reaction to HTTP 429 | `client/rate_limit.rs` |
-//! | where and when the history is searched for a purchase | `client/reconcile.rs` |
+//! | when and how far the history is searched for a purchase | `client/reconcile.rs` |
 //! | which order counts as a given purchase | `client/matching.rs` |
 //! | complete or cancel, and waiting until cancelling is allowed | `client/settle.rs` |
 //! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
-//! | the threads of the queue | `queue/mod.rs` |
+//! | the threads of the queue | `queue/threads.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
-//! | a fault that the sandbox can inject | `sandbox/faults.rs`, `sandbox/fault_table.rs` |
+//! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |
 //! | a method of the Python or Node client | `bindings/python`, `bindings/node` |
 //!
 //! Tests of pure logic are in the file that they test. Tests of behaviour are in `tests/`:
 //! `tests/client` for calls against the sandbox in memory, `tests/sockets` for calls over TCP, and
-//! `tests/faults` for each network fault, such as a lost reply.
+//! `tests/faults` for each fault, such as a lost reply: `rows.rs` has a row for each, and a fault
+//! that takes several steps is in `scenarios/`.
 //!
 //! The clock and the transport are passed to the client, so the tests of everything above them need
 //! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small
@@ -138,7 +139,7 @@ pub use protocol::{
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]
 pub use queue::SingleStep;
-pub use queue::{Completion, Number, Operation, Queue, Ticket};
+pub use queue::{Completion, Operation, Queue, Ticket};
 pub use transport::Phase;
 
 /// The snippets of the README, so that they compile and run as documentation tests.

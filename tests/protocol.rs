@@ -1,9 +1,10 @@
-//! Every reply that was seen or is feared, and what it means: one row a reply, in `tests/replies/`.
+//! Parses every reply in `tests/replies/` and compares its meaning: one reply per row.
 //!
-//! `corpus.jsonl` holds real replies of the service and its family; `made.jsonl` holds those that nobody has sent yet,
-//! each written from the trap of the service or the row of the fault matrix that its note names. A row's `expect` is the
-//! meaning in short; an `any` row goes through every parser, and its `expect` may differ by action: the action's own
-//! name counts first, then `charge` for the two that cost money, then `*`.
+//! `corpus.jsonl` contains real replies of the service and of other panels of its protocol family.
+//! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or the
+//! fault that it was written for. A row's `expect` is a summary of the meaning. A row with the action
+//! `any` goes through every parser, and its `expect` may differ by action: the action's own name
+//! comes first, then `charge` for the two actions that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,9 +18,9 @@ use sastaotp::protocol::{
 use serde::Deserialize;
 
 const CORPUS: &str = include_str!("replies/corpus.jsonl");
-const MADE: &str = include_str!("replies/made.jsonl");
+const SYNTHETIC: &str = include_str!("replies/synthetic.jsonl");
 
-/// One action of each parser: the V2 actions share theirs.
+/// One action per parser. The V2 actions share the parser of the first version.
 const ACTIONS: [&str; 9] = [
     "getNumber",
     "regetNumber",
@@ -54,11 +55,11 @@ fn yes() -> bool {
 #[serde(untagged)]
 enum Body {
     Text(String),
-    /// What JSON text cannot hold.
+    /// Bytes that a JSON string cannot contain.
     Hex {
         hex: String,
     },
-    /// A long body: `before`, then `unit` so many `times`, then `after`.
+    /// A long body: `before`, then `unit` repeated `times` times, then `after`.
     Long {
         before: String,
         unit: String,
@@ -147,21 +148,22 @@ fn check(name: &str, file: &str, at_least: usize) {
 }
 
 #[test]
-fn real_replies_mean_what_their_notes_say() {
+fn real_replies_have_the_expected_meaning() {
     check("corpus.jsonl", CORPUS, 129);
 }
 
 #[test]
-fn feared_replies_mean_what_the_rules_say() {
-    check("made.jsonl", MADE, 422);
+fn synthetic_replies_have_the_expected_meaning() {
+    check("synthetic.jsonl", SYNTHETIC, 422);
 }
 
-/// Every reply of both tables, cut short and with one byte changed, at up to a hundred places; at fewer of a long one.
+/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places if
+/// the reply is long.
 #[test]
-fn a_damaged_reply_breaks_no_parser_and_proves_nothing_without_a_length() {
+fn damaged_replies_prove_nothing_without_a_length() {
     const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
     let mut count = 0_usize;
-    for (line, row) in rows(CORPUS).chain(rows(MADE)) {
+    for (line, row) in rows(CORPUS).chain(rows(SYNTHETIC)) {
         let body = row.body.bytes();
         let is_plain = !body.contains(&b'{');
         let places = (100_000 / body.len().max(1)).clamp(4, 100);
@@ -188,8 +190,7 @@ fn a_damaged_reply_breaks_no_parser_and_proves_nothing_without_a_length() {
     assert!(count > 100_000, "only {count} damaged replies");
 }
 
-// What a reply means, in short.
-
+/// A summary of the meaning of a reply.
 fn meaning(action: &str, raw: RawReply<'_>) -> String {
     match action {
         "getNumber" => charge(&parse_number(raw)),
@@ -212,30 +213,30 @@ fn or_failure<T>(result: Result<T, Failure>, text: impl FnOnce(T) -> String) -> 
         Ok(value) => text(value),
         Err(Failure::Service(error)) => {
             let class = format!("{:?}", error.code.class()).to_lowercase();
-            format!("error {} {class}{}", code(&error), facts(&error))
+            format!("error {} {class}{}", code(&error), details(&error))
         }
-        Err(Failure::Unreadable(what)) => format!("unreadable {}", what.fault),
+        Err(Failure::Unreadable(reply)) => format!("unreadable {}", reply.fault),
     }
 }
 
 fn charge(reply: &ChargeReply) -> String {
     match reply {
         ChargeReply::Charged(bought) => purchase(bought),
-        ChargeReply::Refused(error) => format!("refused {}{}", code(error), facts(error)),
+        ChargeReply::Refused(error) => format!("refused {}{}", code(error), details(error)),
         ChargeReply::Unknown(Failure::Service(error)) => {
-            format!("unknown {}{}", code(error), facts(error))
+            format!("unknown {}{}", code(error), details(error))
         }
-        ChargeReply::Unknown(Failure::Unreadable(what)) => format!("unknown {}", what.fault),
+        ChargeReply::Unknown(Failure::Unreadable(reply)) => format!("unknown {}", reply.fault),
     }
 }
 
-/// `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`: what came, and the documented code that it means.
+/// The code of the reply and the documented code that it means: `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`.
 fn code(error: &ServiceError) -> String {
-    let (came, means) = (error.code.as_str(), error.code.meaning().as_str());
-    if came == means { came.to_owned() } else { format!("{came}={means}") }
+    let (code, meaning) = (error.code.as_str(), error.code.meaning().as_str());
+    if code == meaning { code.to_owned() } else { format!("{code}={meaning}") }
 }
 
-fn facts(error: &ServiceError) -> String {
+fn details(error: &ServiceError) -> String {
     let mut text = String::new();
     put(&mut text, "min", error.min_price);
     put(&mut text, "after", error.retry_after.map(|wait| wait.as_secs()));
@@ -387,7 +388,7 @@ fn figure(value: Option<impl std::fmt::Display>) -> String {
     value.map_or_else(|| "?".to_owned(), |value| value.to_string())
 }
 
-/// In quotes; of a long text the beginning and how many characters it has.
+/// A text in quotes. A long text is cut, with the number of its characters behind it.
 fn quoted(text: &str) -> String {
     let length = text.chars().count();
     if length <= 60 {

@@ -8,12 +8,10 @@
 #[path = "timing/mod.rs"]
 mod timing;
 
-use std::collections::HashSet;
-use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Client, Completion, ErrorKind, Operation, Queue, Ticket};
+use sastaotp::{Client, ErrorKind, Operation, Queue, Ticket};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -73,31 +71,6 @@ fn eventually(event: &str, mut condition: impl FnMut() -> bool) {
         assert!(start.elapsed() < SOON, "{event} does not happen");
         std::thread::sleep(Duration::from_millis(10));
     }
-}
-
-fn readable(queue: &Queue) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let fd = queue.fd();
-    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() == 1
-}
-
-#[test]
-fn the_queue_buys_waits_and_settles() {
-    let fixture = Fixture::start("life");
-    assert_eq!(fixture.run(json!({"op": "get_balance"}))["amount_micros"], 1_000_000_000);
-    let number = fixture.buy("zz_multi");
-    assert!(number["phone_number"].as_str().unwrap().starts_with("91"), "{number}");
-    let id = &number["id"];
-    let sms = fixture.run(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
-    assert!(sms["text"].as_str().unwrap().contains(sms["code"].as_str().unwrap()), "{sms}");
-    assert!(sms["raw"].is_object(), "{sms}");
-    fixture.run(json!({"op": "request_next_code", "id": id}));
-    let next = fixture.run(json!({"op": "wait_for_code", "id": id, "timeout_ms": 20_000}));
-    assert_ne!(next["code"], sms["code"], "the queue tracks which codes were returned");
-    assert_eq!(fixture.run(json!({"op": "settle", "id": id}))["state"], "completed");
-    assert_eq!(fixture.run(json!({"op": "unclaimed"}))["unclaimed"], json!([]));
-    fixture.control("assert", r#"{"charges":1,"refunds":0}"#);
 }
 
 #[test]
@@ -180,49 +153,4 @@ fn a_cancelled_purchase_finishes_and_is_listed() {
         fixture.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some())
     });
     fixture.control("assert", r#"{"charges":1}"#);
-}
-
-#[test]
-fn the_descriptor_is_readable_while_completions_wait() {
-    let fixture = Fixture::start("fd");
-    assert!(fixture.queue.fd().as_raw_fd() >= 0 && !readable(&fixture.queue));
-    let tickets: HashSet<Ticket> =
-        (0..10).map(|_| fixture.submit(json!({"op": "get_balance"}))).collect();
-    let mut taken = HashSet::new();
-    while taken.len() < 10 {
-        let some = fixture.queue.take(3, SOON);
-        assert!(!some.is_empty());
-        taken.extend(some.iter().map(|Completion { ticket, .. }| *ticket));
-    }
-    assert_eq!(taken, tickets);
-    assert!(!readable(&fixture.queue));
-    assert!(fixture.queue.take(1, Duration::ZERO).is_empty());
-}
-
-#[test]
-fn dropping_the_queue_ends_hanging_workers() {
-    let fixture = Fixture::start("drop");
-    fixture.control(
-        "faults",
-        r#"{"match":{"action":"getBalance"},"fault":"reply_timeout","times":0}"#,
-    );
-    for _ in 0..20 {
-        fixture.submit(json!({"op": "get_balance"}));
-    }
-    eventually("20 hanging workers", || fixture.queue.workers() >= 20);
-    drop(fixture.queue);
-    let start = Instant::now();
-    let workers = || {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let names = tasks.map(|task| {
-            std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap_or_default()
-        });
-        // Other tests of this process have workers too. Only their sum can be counted.
-        names.filter(|name| name.starts_with("sastaotp-queue")).count()
-    };
-    while workers() >= 20 {
-        let elapsed = start.elapsed();
-        assert!(elapsed < at_most(Duration::from_secs(1)), "{} workers remain", workers());
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }

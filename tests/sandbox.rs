@@ -155,7 +155,7 @@ fn scenarios_run_without_control_calls() {
 }
 
 #[test]
-fn a_lost_reply_bought_but_a_page_did_not() {
+fn only_the_lost_reply_bought_a_number() {
     let (_server, me) = start("k");
     assert!(me.reply("action=getNumber&service=zz_lost_reply").is_none());
     me.control_ok("assert", r#"{"charges":1,"charged":"10.00"}"#);

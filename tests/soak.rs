@@ -278,7 +278,7 @@ impl Soak<'_> {
     fn inject_fault(&mut self) {
         // The sandbox keeps a hundred rules, used ones included.
         if self.counts[5].is_multiple_of(50) {
-            self.account.must("faults", r#"{"clear":true}"#);
+            self.account.control_ok("faults", r#"{"clear":true}"#);
         }
         let (action, fault, variant) = *self.random.pick(&FAULTS);
         let (nth, times) = (1 + self.random.below(3), 1 + self.random.below(2));
@@ -287,7 +287,7 @@ impl Soak<'_> {
         if !variant.is_empty() {
             rule["variant"] = json!(variant);
         }
-        self.account.must("faults", &rule.to_string());
+        self.account.control_ok("faults", &rule.to_string());
         self.counts[5] += 1;
     }
 
@@ -309,7 +309,7 @@ impl Soak<'_> {
             }
             if self.open && start.elapsed() > time {
                 self.open = false;
-                self.account.must("faults", r#"{"clear":true}"#);
+                self.account.control_ok("faults", r#"{"clear":true}"#);
             }
             assert!(
                 start.elapsed() < time + Duration::from_secs(240),
@@ -328,7 +328,7 @@ impl Soak<'_> {
             "variant": "bomb",
             "times": 0,
         });
-        self.account.must("faults", &bomb.to_string());
+        self.account.control_ok("faults", &bomb.to_string());
         for _ in 0..8 * WORKERS {
             self.submit(&json!({"op": "get_balance"}), Pending::Reading);
             self.submit(&json!({"op": "get_orders", "limit": 100}), Pending::Reading);
@@ -338,12 +338,12 @@ impl Soak<'_> {
                 self.advance(completion);
             }
         }
-        self.account.must("faults", r#"{"clear":true}"#);
+        self.account.control_ok("faults", r#"{"clear":true}"#);
     }
 
     /// Compares the sandbox's ledger and history with the results that the queue reported.
     fn check(&self) {
-        let ledger = self.account.must("ledger", "");
+        let ledger = self.account.control_ok("ledger", "");
         let micros = |name: &str| {
             ledger[name].as_str().unwrap().parse::<sastaotp::Amount>().unwrap().micros()
         };
@@ -412,7 +412,7 @@ fn memory_does_not_grow_and_no_code_is_lost() {
     let descriptors_before = descriptors();
     let (sandbox, port) = Sandbox::start();
     let account = Account::new(port, KEY);
-    account.must("seed", r#"{"wallet":"10000000"}"#);
+    account.control_ok("seed", r#"{"wallet":"10000000"}"#);
     let url = format!("http://127.0.0.1:{port}/stubs/handler_api.php");
     let client = Client::builder().api_key(KEY).base_url(url).seed(seed).build().unwrap();
     let queue = Queue::with_workers(&client, WORKERS).unwrap();

@@ -1,4 +1,4 @@
-//! The transport against servers that misbehave, over real sockets on this machine.
+//! The transport against misbehaving servers, over sockets on this machine.
 
 #[path = "transport/cancel.rs"]
 mod cancel;
@@ -8,6 +8,8 @@ mod proxy;
 mod replies;
 #[path = "transport/server.rs"]
 mod server;
+#[path = "timing/mod.rs"]
+mod timing;
 #[path = "transport/tls.rs"]
 mod tls;
 
@@ -22,8 +24,8 @@ use sastaotp::transport::{
 };
 use server::{Authority, Server};
 
-/// What a test asks for, with the rest filled in.
-struct Ask {
+/// The settings of a test's request that are not the same in all tests.
+struct Options {
     lane: Lane,
     gzip: bool,
     body_limit: usize,
@@ -32,7 +34,7 @@ struct Ask {
     latch: SendLatch,
 }
 
-/// Asks on `lane` with a token and a latch that nobody touches.
+/// Makes a request on `lane` with default options.
 fn ask(transport: &HttpTransport, lane: Lane) -> Result<Reply, TransportError> {
     ask_with(transport, lane, |_| {})
 }
@@ -40,9 +42,9 @@ fn ask(transport: &HttpTransport, lane: Lane) -> Result<Reply, TransportError> {
 fn ask_with(
     transport: &HttpTransport,
     lane: Lane,
-    change: impl FnOnce(&mut Ask),
+    change: impl FnOnce(&mut Options),
 ) -> Result<Reply, TransportError> {
-    let mut ask = Ask {
+    let mut options = Options {
         lane,
         gzip: false,
         body_limit: 64 * 1024,
@@ -50,21 +52,21 @@ fn ask_with(
         cancel: CancelToken::new(),
         latch: SendLatch::default(),
     };
-    change(&mut ask);
+    change(&mut options);
     let result = transport.exchange(&Request {
-        lane: ask.lane,
+        lane: options.lane,
         query: "action=getBalance",
         key_header: Some(("X-Api-Key", "k3y")),
-        gzip: ask.gzip,
-        body_limit: ask.body_limit,
-        timeout: ask.timeout,
-        cancel: &ask.cancel,
-        latch: &ask.latch,
+        gzip: options.gzip,
+        body_limit: options.body_limit,
+        timeout: options.timeout,
+        cancel: &options.cancel,
+        latch: &options.latch,
     });
-    // The two proofs never contradict each other.
+    // The error and the latch agree on whether the request was sent.
     match &result {
-        Ok(_) => assert!(ask.latch.is_sent()),
-        Err(error) => assert_eq!(error.sent, ask.latch.is_sent(), "{error:?}"),
+        Ok(_) => assert!(options.latch.is_sent()),
+        Err(error) => assert_eq!(error.sent, options.latch.is_sent(), "{error:?}"),
     }
     result
 }
@@ -88,7 +90,7 @@ fn with(url: &str, change: impl FnOnce(&mut HttpConfig)) -> HttpTransport {
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
 const BOTH: [Lane; 2] = [Lane::Read, Lane::Charge];
 
-/// Checks an error, and that its words keep what they must.
+/// Checks an error, and that its message has the right form and does not contain the key.
 #[track_caller]
 fn check(result: Result<Reply, TransportError>, cause: Cause, phase: Phase, sent: bool) {
     let error = result.expect_err("an error was expected");
@@ -98,11 +100,11 @@ fn check(result: Result<Reply, TransportError>, cause: Cause, phase: Phase, sent
 }
 
 #[test]
-fn a_request_is_what_it_should_be() {
+fn a_request_has_exactly_these_bytes() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     assert_eq!(ask(&transport, Lane::Read).unwrap().body, b"hello");
-    ask_with(&transport, Lane::Charge, |ask| ask.gzip = true).unwrap();
+    ask_with(&transport, Lane::Charge, |options| options.gzip = true).unwrap();
     let common = format!(
         "GET /stubs/handler_api.php?action=getBalance HTTP/1.1\r\nHost: {}\r\nUser-Agent: libsastaotp/{}\r\n\
          Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n",
@@ -137,7 +139,7 @@ fn statuses_are_replies_and_redirects_are_not_followed() {
 }
 
 #[test]
-fn reads_keep_their_connection_and_charges_never_do() {
+fn only_reads_reuse_connections() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     for _ in 0..5 {
@@ -153,7 +155,7 @@ fn reads_keep_their_connection_and_charges_never_do() {
 }
 
 #[test]
-fn a_kept_connection_that_was_closed_is_not_used() {
+fn a_closed_connection_is_not_reused() {
     let server = Server::start(|conn| {
         conn.request();
         conn.send(OK);
@@ -167,7 +169,7 @@ fn a_kept_connection_that_was_closed_is_not_used() {
 }
 
 #[test]
-fn a_kept_connection_that_dies_in_use_sends_nothing_twice() {
+fn a_connection_that_breaks_repeats_no_read() {
     for reset in [false, true] {
         let server = Server::start(move |conn| {
             conn.request();
@@ -185,7 +187,7 @@ fn a_kept_connection_that_dies_in_use_sends_nothing_twice() {
 }
 
 #[test]
-fn a_charge_whose_connection_ends_is_sent_exactly_once() {
+fn a_connection_that_breaks_repeats_no_charge() {
     for warm in [false, true] {
         for reset in [false, true] {
             let server = Server::start(move |conn| {
@@ -213,7 +215,7 @@ fn a_charge_whose_connection_ends_is_sent_exactly_once() {
 }
 
 #[test]
-fn a_refused_connection_is_proved_unsent() {
+fn a_refused_connection_proves_that_nothing_was_sent() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for lane in BOTH {
         let result = ask(&to(&format!("http://{address}/")), lane);
@@ -231,7 +233,7 @@ fn localhost_is_this_machine() {
 }
 
 #[test]
-fn a_second_reply_that_nobody_asked_for_answers_no_request() {
+fn an_extra_reply_is_never_used() {
     let authority = Authority::new();
     let config = authority.server("localhost");
     let plain = Server::start(|conn| {
@@ -249,7 +251,7 @@ fn a_second_reply_that_nobody_asked_for_answers_no_request() {
     for url in [plain.url(), secure.https("localhost")] {
         let transport = with(&url, |config| config.extra_ca_pem = Some(authority.pem()));
         for _ in 0..20 {
-            // Where both came at once, the first is refused: its length was wrong for all that is known.
+            // If both replies arrive at once, the first is refused, because its length may be wrong.
             match ask(&transport, Lane::Read) {
                 Ok(reply) => assert_eq!(reply.body, b"hello"),
                 result => check(result, Cause::Malformed, Phase::Receive, true),
@@ -260,7 +262,7 @@ fn a_second_reply_that_nobody_asked_for_answers_no_request() {
 }
 
 #[test]
-fn settings_that_cannot_work_are_refused() {
+fn invalid_settings_are_refused() {
     let bad = |change: fn(&mut HttpConfig)| {
         let mut config = direct("https://service.test/");
         change(&mut config);
@@ -280,7 +282,7 @@ fn settings_that_cannot_work_are_refused() {
 }
 
 #[test]
-fn a_request_that_would_be_two_is_refused() {
+fn request_injection_is_refused() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     let (cancel, latch) = (CancelToken::new(), SendLatch::default());

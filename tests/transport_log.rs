@@ -1,4 +1,4 @@
-//! Nothing that any crate logs holds the key, at the finest level, whatever happens to the call.
+//! No log line of any crate contains the API key, at any level and for any outcome of an exchange.
 
 #[path = "transport/server.rs"]
 mod server;
@@ -17,7 +17,7 @@ use server::{Authority, Server};
 
 const KEY: &str = "QzXw9KvJy7GqUb3NhT5mRd";
 const PASSWORD: &str = "WpEoIuYtLkJhGfDs";
-/// Logs that dump bytes break them into short rows; this much of a secret is in one of them.
+/// A byte dump breaks a secret into rows, but one row contains this many of its bytes.
 const PIECE: usize = 6;
 
 static LOG: Mutex<String> = Mutex::new(String::new());
@@ -36,8 +36,8 @@ impl log::Log for Capture {
     fn flush(&self) {}
 }
 
-fn assert_hidden(text: &str, what: &str) {
-    // Dumps differ in what stands between the numbers.
+fn assert_hidden(text: &str, source: &str) {
+    // Dumps differ in the separators between the numbers.
     let dense = text.replace([' ', ',', '\n'], "").replace("0x", "");
     for secret in [KEY, PASSWORD] {
         for at in 0..=secret.len() - PIECE {
@@ -45,7 +45,7 @@ fn assert_hidden(text: &str, what: &str) {
             let hex = piece.bytes().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             let decimal = piece.bytes().fold(String::new(), |list, byte| list + &byte.to_string());
             let shows = text.contains(piece) || dense.contains(&hex) || dense.contains(&decimal);
-            assert!(!shows, "{what} shows {piece}:\n{text}");
+            assert!(!shows, "{source} shows {piece}:\n{text}");
         }
     }
 }
@@ -68,7 +68,7 @@ fn the_key_is_in_no_log_line_and_no_error() {
         format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len())
     };
     let echo = format!("<a href=\"/stubs/handler_api.php?api_key={KEY}\">");
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let plain: Vec<Server> = [
         with_body("200 OK", "ACCESS_BALANCE:1"),
         with_body(&format!("302 Found\r\nLocation: /?api_key={KEY}"), &echo),
@@ -100,7 +100,7 @@ fn the_key_is_in_no_log_line_and_no_error() {
     let with_password = ProxyChoice::Url(format!("http://user:{PASSWORD}@{}", proxy.address));
     urls.extend([
         (mute.url(), ProxyChoice::Direct),
-        (format!("http://{nobody}/"), ProxyChoice::Direct),
+        (format!("http://{refusing}/"), ProxyChoice::Direct),
         (good_tls.https("localhost"), ProxyChoice::Direct),
         (bad_tls.https("localhost"), ProxyChoice::Direct),
         (plain[0].https("localhost"), ProxyChoice::Direct),
@@ -148,9 +148,9 @@ fn the_key_is_in_no_log_line_and_no_error() {
             }
         }
     }
-    // Those that were cancelled may have come in time or not.
+    // A cancelled read may still have received its reply.
     assert!(replies >= 20, "{replies}");
-    // The requests did carry the key.
+    // The requests did contain the key.
     assert!(plain[0].requests().iter().all(|request| request.contains(KEY)));
     let log = LOG.lock().unwrap();
     assert_hidden(&log, "the log");

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn sastaotp_queue_new_with_workers(
 ) -> sastaotp_status {
     create(queue, error, || {
         let workers = workers as usize;
-        if !(1..=Queue::MOST_WORKERS).contains(&workers) {
+        if !(1..=Queue::MAX_WORKERS).contains(&workers) {
             return Err(Error::config(
                 "creating a queue",
                 format!("{workers} workers is out of range: use 1 to 512"),

@@ -186,7 +186,7 @@ impl Activation {
     /// Returns the status of a reply. If the reply has several messages, the status has the newest
     /// one and the older ones are stored.
     pub(super) fn newest_message(&self, StatusReply { status, messages }: StatusReply) -> Status {
-        self.state().choose(messages).map_or(status, Status::Received)
+        self.state().newest_message(messages).map_or(status, Status::Received)
     }
 
     /// Returns the message with its text: the stored one if its text is known, else a fetched one.
@@ -200,7 +200,7 @@ impl Activation {
             None => match self.client.fetch_text(self.id(), &sms, deadline) {
                 Some(Answer { value: StatusReply { mut messages, .. }, .. }) => {
                     let newest = messages.pop().unwrap_or(sms);
-                    self.state().keep(messages, &newest);
+                    self.state().record_older(messages, &newest);
                     newest
                 }
                 None => sms,
@@ -212,7 +212,7 @@ impl Activation {
     pub(super) fn refund_hint(&self, call_end: Duration) -> &'static str {
         if self.client.shows_refund(self.id(), call_end) {
             self.client.ledger().refunded(self.id());
-            return "the order history shows that it was not charged";
+            return "the order history shows that the order was closed without a charge";
         }
         "the service refunds such orders: check the balance"
     }

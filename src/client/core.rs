@@ -105,9 +105,9 @@ impl Client {
         Self { timeout, detaches_on_timeout: true, ..self.clone() }
     }
 
-    /// Lists the purchases without an owner: the caller stopped waiting before the reply, or a lease
-    /// could not be settled. A bought number stays listed until [`Client::activation`] claims it, a
-    /// purchase with an unknown outcome until its intent is reconciled. Sends nothing.
+    /// Lists the purchases without an owner: the caller stopped waiting before the reply, or a
+    /// lease could not be settled. A bought number stays listed until [`Client::activation`] claims
+    /// it, a purchase with an unknown outcome until its intent is reconciled. Sends nothing.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         self.ledger().unclaimed()
     }

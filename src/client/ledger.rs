@@ -38,7 +38,8 @@ pub(crate) struct Ledger {
     open: HashMap<EntryId, OpenPurchase>,
     next_entry: u64,
     highest_order: Option<u64>,
-    /// Boxed so that the table holds only pointers: it has many entries and stays small as it grows.
+    /// Boxed so that the table holds only pointers: it has many entries and stays small as it
+    /// grows.
     known: HashMap<Arc<str>, Box<KnownActivation>>,
     /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,

@@ -11,7 +11,7 @@ use super::core::Client;
 use super::settlement::{CLOSE_TIMEOUT, Settlement, SettlementState};
 use super::task::{Step, Task};
 use crate::order_state::{
-    Ending, Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait,
+    Ending, NextStep, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome, WaitPlan,
 };
 use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
@@ -34,7 +34,7 @@ const RECHECK: Duration = Duration::from_secs(1);
 /// ```
 #[must_use]
 pub struct WaitOptions<'a> {
-    pub(super) plan: Plan,
+    pub(super) plan: WaitPlan,
     pub(super) cancel_on_timeout: bool,
     pub(super) progress: Option<&'a mut dyn FnMut(&Progress<'_>)>,
 }
@@ -62,11 +62,11 @@ impl From<Duration> for WaitOptions<'_> {
 impl<'a> WaitOptions<'a> {
     /// Makes options with this timeout.
     pub fn new(timeout: Duration) -> Self {
-        let plan = Plan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
+        let plan = WaitPlan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
         Self { plan, cancel_on_timeout: false, progress: None }
     }
 
-    pub(crate) fn plan(&self) -> Plan {
+    pub(crate) fn plan(&self) -> WaitPlan {
         self.plan
     }
 
@@ -147,7 +147,7 @@ pub(crate) struct WaitTask {
 }
 
 impl WaitTask {
-    pub(crate) fn begin(activation: &Activation, plan: Plan, cancel_on_timeout: bool) -> Self {
+    pub(crate) fn begin(activation: &Activation, plan: WaitPlan, cancel_on_timeout: bool) -> Self {
         let now = activation.client().now();
         Self {
             wait: activation.state().begin_wait(now, plan),
@@ -183,7 +183,7 @@ impl WaitTask {
         /// How late the last poll may be sent.
         const LATE: Duration = Duration::from_millis(100);
         !self.cancel_on_timeout
-            && now > self.activation.state().limit(&self.wait).saturating_add(LATE)
+            && now > self.activation.state().end_of(&self.wait).saturating_add(LATE)
     }
 
     /// Ends the wait without its last poll, because all workers of the queue were busy.
@@ -193,7 +193,7 @@ impl WaitTask {
         if self.last_error.is_none() {
             self.last_error = Some(Error::new(ErrorKind::Timeout, &self.operation(), reason));
         }
-        let outcome = activation.state().over(&self.wait);
+        let outcome = activation.state().outcome_at_end(&self.wait);
         self.conclude(&activation, outcome)
     }
 
@@ -210,7 +210,7 @@ impl WaitTask {
         let on_send = || {
             requests.set(requests.get() + 1);
             // This poll also covers a suspend before it: that suspend needs no poll of its own.
-            activation.state().polling(client.now());
+            activation.state().poll_sent(client.now());
         };
         Ok(
             match client
@@ -245,7 +245,7 @@ impl WaitTask {
                             0,
                         );
                     }
-                    state.give_up(&self.wait);
+                    state.abandon_poll(&self.wait);
                     return Err(error);
                 }
                 Err(error) => {
@@ -258,7 +258,7 @@ impl WaitTask {
         )
     }
 
-    fn conclude(&mut self, activation: &Activation, outcome: Outcome) -> Result<Sms> {
+    fn conclude(&mut self, activation: &Activation, outcome: WaitOutcome) -> Result<Sms> {
         let last_error = self.last_error.take();
         let cause = last_error
             .as_ref()
@@ -268,9 +268,9 @@ impl WaitTask {
             |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{cause}"));
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
-            Outcome::Code(sms) => return Ok(sms),
-            Outcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
-            Outcome::TimedOut => {
+            WaitOutcome::Code(sms) => return Ok(sms),
+            WaitOutcome::Failed => last_error.expect("a wait fails by the error of its last poll"),
+            WaitOutcome::TimedOut => {
                 let error = error(ErrorKind::WaitTimeout, "no code arrived in time")
                     .with_hint("wait again, or cancel the order for its refund")
                     .with_retry(Retry::After(Duration::ZERO));
@@ -280,15 +280,15 @@ impl WaitTask {
                     Err(error)
                 };
             }
-            Outcome::Ended(Ending::Expired) => {
+            WaitOutcome::Ended(Ending::Expired) => {
                 error(ErrorKind::Expired, "the order expired without a code")
                     .with_hint(activation.refund_hint(call_end))
             }
-            Outcome::Ended(Ending::Cancelled) => {
+            WaitOutcome::Ended(Ending::Cancelled) => {
                 error(ErrorKind::ActivationCancelled, "the order is cancelled")
                     .with_hint(activation.refund_hint(call_end))
             }
-            Outcome::Ended(Ending::Completed) => {
+            WaitOutcome::Ended(Ending::Completed) => {
                 error(ErrorKind::AlreadyFinished, "the order is completed")
             }
         })
@@ -310,16 +310,16 @@ impl Task for WaitTask {
                 client.random(),
             );
             match next {
-                Next::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
-                Next::Poll { at, give_up } if at <= now.monotonic => {
-                    match self.poll(&activation, give_up) {
+                NextStep::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
+                NextStep::Poll { at, deadline } if at <= now.monotonic => {
+                    match self.poll(&activation, deadline) {
                         Ok(result) => polled = Some(result),
                         Err(error) => return Step::Done(Err(error)),
                     }
                 }
-                Next::Poll { at: until, .. } => return Step::SleepUntil(until),
+                NextStep::Poll { at: until, .. } => return Step::SleepUntil(until),
                 // Another wait polls. Its poll can end, or be abandoned, long before `until`.
-                Next::SleepUntil { until } => {
+                NextStep::SleepUntil { until } => {
                     return Step::SleepUntil(until.min(now.monotonic + RECHECK));
                 }
             }
@@ -327,7 +327,7 @@ impl Task for WaitTask {
     }
 
     fn end(&self) -> Option<Duration> {
-        Some(self.activation.state().limit(&self.wait))
+        Some(self.activation.state().end_of(&self.wait))
     }
 
     fn cancelled(&self) -> Error {

@@ -1,10 +1,12 @@
-//! The life of one number: which codes came, what is still awaited, and when to ask the service next.
+//! The state machine of one order: its codes, its end, and when to poll the service next.
 //!
-//! Pure: the time is an argument, nothing sleeps and nothing knows sockets, so hours of waiting are tested in a
-//! millisecond. [`OrderState`] holds what is known; a [`Wait`] goes through [`OrderState::step`], which says what to do next. The
-//! invariants: a code that came once is never lost or hidden; no poll comes closer than the interval after the end of
-//! the one before; the last poll stands at the deadline, or so long before it that a slow reply is in time; a fault that
-//! may pass never ends a wait that was paid for.
+//! Pure: the time is an argument, and no sleep or socket is used, so a test runs hours of waiting in a
+//! millisecond. [`OrderState`] holds the facts about the order. A [`Wait`] is one wait for a code;
+//! [`OrderState::step`] returns its next step.
+//!
+//! The invariants: a code that arrived is never lost or hidden; a poll never starts sooner than the
+//! interval after the end of the poll before; the last poll is at the deadline, or earlier if replies
+//! are slow, so that its reply is in time; and transient failures do not end a wait.
 
 #[cfg(test)]
 mod tests;
@@ -12,38 +14,42 @@ mod wait;
 
 use std::time::{Duration, SystemTime};
 
-pub(crate) use wait::{Next, Outcome, POLL_INTERVAL, Plan, PollFailure, PollResult, Wait};
+pub(crate) use wait::{
+    NextStep, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome, WaitPlan,
+};
 
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
-/// How much further the wall clock runs before it counts as a suspend.
+/// How far the wall clock must run ahead of the monotonic clock to count as a suspend of the machine.
 pub(crate) const SUSPEND: Duration = Duration::from_secs(30);
-/// How long after a purchase a cancellation may be refused, where the service does not say.
+/// How long after a purchase the service may refuse to cancel, unless it names a time.
 const EARLY_CANCEL: Duration = Duration::from_secs(120);
-/// The least pause before it is tried again.
+/// The shortest pause before another attempt to cancel.
 const EARLY_CANCEL_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is known of one activation.
+/// The facts about one activation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OrderState {
-    bought: Option<Moment>,
+    bought_at: Option<Moment>,
     expiry: Option<Expiry>,
-    /// Every code that came, oldest first.
+    /// Every code that arrived, oldest first.
     codes: Vec<Sms>,
-    /// The code that was not yet asked to be replaced. Boxed: most lives of ten thousand have none.
-    latched: Option<Box<Sms>>,
+    /// The current code: set until the next code is requested. Boxed, because most of ten thousand
+    /// orders have none.
+    current_code: Option<Box<Sms>>,
     /// Set while the next code is awaited.
-    next: Option<AwaitedNext>,
-    /// What the service said.
-    end: Option<Ending>,
-    /// Whether a wait ended by the order's expiry: what our clock says, so that the next one asks all the same.
-    lapsed: bool,
+    awaited_next: Option<AwaitedNext>,
+    /// The end of the order according to the service.
+    ending: Option<Ending>,
+    /// Whether a wait ended because the order expired according to our clock. The next wait still
+    /// polls.
+    is_expired_by_clock: bool,
     last_poll: Option<Duration>,
-    /// Until when a poll of one of the waits may take. The others leave it to that one.
-    asking: Option<Duration>,
-    /// How long the last poll took that was answered.
-    took: Duration,
+    /// If a wait polls, the time by which its poll must have ended. The other waits sleep until then.
+    poll_end: Option<Duration>,
+    /// How long the last successful poll took.
+    poll_latency: Duration,
     last_moment: Option<Moment>,
     went_backwards: bool,
 }
@@ -52,11 +58,11 @@ pub(crate) struct OrderState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ending {
-    /// It was completed.
+    /// The order was completed.
     Completed,
-    /// It was cancelled, by its owner or by the service.
+    /// The order was cancelled, by its owner or by the service.
     Cancelled,
-    /// Its time was over.
+    /// The time of the order ran out.
     Expired,
 }
 
@@ -65,33 +71,35 @@ pub enum Ending {
 struct Expiry {
     wall: SystemTime,
     monotonic: Duration,
-    /// How much of the order's time went by in suspends, which the monotonic clock did not count.
+    /// The time of suspends since the purchase, which the monotonic clock did not count.
     suspended: Duration,
-    /// Whether the service was asked and did not say that it is over, where suspends alone make it due.
+    /// Whether the order expired only by counting suspends, and a poll then did not confirm it.
     is_doubted: bool,
 }
 
 impl Expiry {
-    /// When the order expires, by the monotonic clock as it runs now.
+    /// When the order expires, as a time of the monotonic clock.
     fn due(self) -> Duration {
         self.monotonic.saturating_sub(self.suspended)
     }
 
-    /// When it ends a wait. A wall clock that was set looks like a suspend: alone, it ends none.
+    /// When the expiry ends a wait. A wall clock that was set looks like a suspend, so an unconfirmed
+    /// suspend does not count.
     fn ends_waits(self) -> Duration {
         if self.is_doubted { self.monotonic } else { self.due() }
     }
 }
 
-/// The guard against taking an old code for the next one.
+/// The guard against mistaking an old code for the next one.
 #[derive(Clone, Debug)]
 struct AwaitedNext {
-    /// Whether the service showed a waiting state since: then even the same code is a new one.
+    /// Whether the service reported a waiting state since the request: if so, even an equal code is
+    /// a new one.
     waiting_seen: bool,
 }
 
 impl OrderState {
-    /// The life of a number bought at `now`.
+    /// The state of an order that was bought at `now`.
     pub(crate) fn bought(now: Moment, expires_in: Option<Duration>) -> Self {
         let expiry = expires_in.and_then(|expires_in| {
             Some(Expiry {
@@ -101,22 +109,22 @@ impl OrderState {
                 is_doubted: false,
             })
         });
-        Self { bought: Some(now), expiry, ..Self::default() }
+        Self { bought_at: Some(now), expiry, ..Self::default() }
     }
 
-    /// The code that came and was not asked to be replaced.
+    /// The current code; `None` before the first code and after the next one was requested.
     pub(crate) fn code(&self) -> Option<&Sms> {
-        self.latched.as_deref()
+        self.current_code.as_deref()
     }
 
-    /// Every code that came, oldest first.
+    /// Every code that arrived, oldest first.
     pub(crate) fn codes(&self) -> &[Sms] {
         &self.codes
     }
 
-    /// How the activation ended, as far as it is known.
+    /// How the activation ended; `None` if it is open as far as we can tell.
     pub(crate) fn ending(&self) -> Option<Ending> {
-        self.end.or(self.lapsed.then_some(Ending::Expired))
+        self.ending.or(self.is_expired_by_clock.then_some(Ending::Expired))
     }
 
     /// When the order expires, by the wall clock.
@@ -129,41 +137,42 @@ impl OrderState {
         self.went_backwards
     }
 
-    /// Notes that the service ended the activation.
-    pub(crate) fn set_ending(&mut self, end: Ending) {
-        self.end = Some(end);
+    /// Records that the service ended the activation.
+    pub(crate) fn set_ending(&mut self, ending: Ending) {
+        self.ending = Some(ending);
     }
 
-    /// Notes that the service accepted the request for the next code.
+    /// Records that the service accepted the request for the next code.
     pub(crate) fn next_code_requested(&mut self) {
-        self.latched = None;
-        self.next = Some(AwaitedNext { waiting_seen: false });
+        self.current_code = None;
+        self.awaited_next = Some(AwaitedNext { waiting_seen: false });
     }
 
-    /// How long from `now` until the service lets the order be cancelled, after it refused once and may have said how old the
-    /// order must be. Never nothing: the order may be younger than we think.
-    pub(crate) fn cancel_allowed_in(&self, now: Moment, least_age: Option<Duration>) -> Duration {
-        let least_age = least_age.unwrap_or(EARLY_CANCEL);
+    /// How long from `now` until the service allows cancelling, after it refused once. `min_age` is
+    /// the age of the order that it asked for. At least a second, because the order may be younger
+    /// than our clock says.
+    pub(crate) fn cancel_allowed_in(&self, now: Moment, min_age: Option<Duration>) -> Duration {
+        let min_age = min_age.unwrap_or(EARLY_CANCEL);
         let age = self
-            .bought
+            .bought_at
             .map_or(Duration::ZERO, |bought| now.monotonic.saturating_sub(bought.monotonic));
-        least_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
+        min_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 
-    /// Of the messages of one reply, oldest first: the newest whose code did not come before, else the newest. Those before it
-    /// are kept among the codes.
-    pub(crate) fn choose(&mut self, mut messages: Vec<Sms>) -> Option<Sms> {
+    /// Selects from the messages of one reply, oldest first, the newest with an unknown code; if all
+    /// codes are known, the newest message. Records the codes of the messages before it.
+    pub(crate) fn newest_message(&mut self, mut messages: Vec<Sms>) -> Option<Sms> {
         let is_new = |sms: &Sms| !self.codes.iter().any(|known| known.code == sms.code);
-        let newest = messages.len().checked_sub(1)?;
-        let at = messages.iter().rposition(is_new).unwrap_or(newest);
-        let chosen = messages.swap_remove(at);
+        let last = messages.len().checked_sub(1)?;
+        let at = messages.iter().rposition(is_new).unwrap_or(last);
+        let newest = messages.swap_remove(at);
         messages.truncate(at);
-        self.keep(messages, &chosen);
-        Some(chosen)
+        self.record_older(messages, &newest);
+        Some(newest)
     }
 
-    /// Keeps messages that came before one among the codes.
-    pub(crate) fn keep(&mut self, messages: Vec<Sms>, newer: &Sms) {
+    /// Records the codes of messages that are older than `newer`.
+    pub(crate) fn record_older(&mut self, messages: Vec<Sms>, newer: &Sms) {
         for sms in messages {
             if sms.code != newer.code && !self.codes.iter().any(|known| known.code == sms.code) {
                 self.codes.push(sms);
@@ -171,64 +180,70 @@ impl OrderState {
         }
     }
 
-    /// Takes in a status, whoever asked for it; returns the code where this is one that was awaited.
+    /// Records a status of the service. Returns the code if the status has the current code or the
+    /// awaited one.
     pub(crate) fn observe(
         &mut self,
         now: Moment,
         status: &Status,
         accept_same_code: bool,
     ) -> Option<Sms> {
-        // A wait that begins after a suspend must know of it.
-        self.notice_suspend(now);
+        // For a wait that begins after a suspend.
+        self.check_suspend(now);
         self.last_poll = Some(now.monotonic);
         match status {
-            Status::Received(sms) => return self.latch(sms, accept_same_code),
+            Status::Received(sms) => return self.observe_code(sms, accept_same_code),
             Status::Waiting | Status::WaitingForNext { .. } => {
-                self.went_backwards |= self.latched.is_some();
-                if let Some(next) = &mut self.next {
+                self.went_backwards |= self.current_code.is_some();
+                if let Some(next) = &mut self.awaited_next {
                     next.waiting_seen = true;
                 }
             }
             Status::Cancelled => {
-                self.went_backwards |= self.latched.is_some() && self.end.is_none();
-                // The service has one word for both.
-                let over = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
-                self.end.get_or_insert(if over { Ending::Expired } else { Ending::Cancelled });
+                self.went_backwards |= self.current_code.is_some() && self.ending.is_none();
+                // The service has one word for cancelled and expired.
+                let expired = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
+                self.ending.get_or_insert(if expired {
+                    Ending::Expired
+                } else {
+                    Ending::Cancelled
+                });
             }
             Status::Other(_) => {}
         }
         None
     }
 
-    fn latch(&mut self, sms: &Sms, accept_same_code: bool) -> Option<Sms> {
+    fn observe_code(&mut self, sms: &Sms, accept_same_code: bool) -> Option<Sms> {
         let mut sms = sms.clone();
         let is_known = self.codes.iter().any(|known| known.code == sms.code);
-        if let Some(next) = &self.next {
+        if let Some(next) = &self.awaited_next {
             sms.is_repeat = is_known;
             if sms.is_repeat && !next.waiting_seen && !accept_same_code {
                 return None;
             }
-            self.next = None;
-        } else if let Some(latched) = &self.latched {
-            // Already there. Another code that nobody asked for is kept beside it.
-            let latched = Sms::clone(latched);
+            self.awaited_next = None;
+        } else if let Some(current) = &self.current_code {
+            // An unrequested further code is recorded, and the current one stays.
+            let current = Sms::clone(current);
             if !is_known {
                 self.codes.push(sms);
             }
-            return Some(latched);
+            return Some(current);
         }
         self.codes.push(sms.clone());
-        self.latched = Some(Box::new(sms.clone()));
+        self.current_code = Some(Box::new(sms.clone()));
         Some(sms)
     }
 
-    /// Whether the machine slept since the last step: then the order's time ran on by the wall clock.
-    fn notice_suspend(&mut self, now: Moment) -> bool {
+    /// Returns whether the machine was suspended since the last step. If so, the order's remaining
+    /// time shrinks by the time of the suspend.
+    fn check_suspend(&mut self, now: Moment) -> bool {
         let Some(before) = self.last_moment.replace(now) else {
             return false;
         };
         let ran = now.monotonic.saturating_sub(before.monotonic);
-        // A wall clock that went backwards says nothing.
+        // A wall clock that was set back is no sign of a suspend.
         let ahead = now.wall.duration_since(before.wall).unwrap_or_default().saturating_sub(ran);
         if ahead <= SUSPEND {
             return false;
@@ -240,14 +255,17 @@ impl OrderState {
         true
     }
 
-    /// A poll for an order which the wall clock calls expired did not bring its end: the clock may merely have been set. A
-    /// service that still waits shows that it was; where the poll failed, the next one is asked.
-    fn doubt_suspend(&mut self, now: Moment, seen: &PollResult) {
+    /// Call this if a poll did not show the end of an order that expired by counting suspends: the
+    /// wall clock may have been set. If the service still waits, there was no suspend; if the poll
+    /// failed, the next poll decides.
+    fn doubt_suspend(&mut self, now: Moment, result: &PollResult) {
         if let Some(expiry) = &mut self.expiry
             && now.monotonic >= expiry.due()
         {
             expiry.is_doubted = true;
-            if matches!(seen, PollResult::Status(Status::Waiting | Status::WaitingForNext { .. })) {
+            let is_waiting =
+                |status: &Status| matches!(status, Status::Waiting | Status::WaitingForNext { .. });
+            if matches!(result, PollResult::Status(status) if is_waiting(status)) {
                 expiry.suspended = Duration::ZERO;
             }
         }

@@ -1,4 +1,4 @@
-//! One wait for a code: when the next poll is due, and what ends the wait.
+//! One wait for a code: when its next poll is due, and when it ends.
 
 use std::time::Duration;
 
@@ -6,192 +6,197 @@ use super::{Ending, OrderState};
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
-/// The closest that two polls of one activation may come: what the service asks of its users.
+/// The shortest pause between two polls of one activation. The service asks its users for this.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The longest pause between polls that can be asked for.
-const LONGEST_INTERVAL: Duration = Duration::from_secs(60 * 60);
-/// The longest wait; no order lives nearly as long.
-const LONGEST_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How long after a purchase the service may not know the activation yet.
+/// The longest pause between polls that a caller can set.
+const MAX_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// The longest wait. No order lives nearly as long.
+const MAX_WAIT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long after a purchase the service may still report the activation as unknown.
 const LAG: Duration = Duration::from_secs(15);
 /// The longest pause that a server can ask for.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The pause after a firewall's refusal: polling on at once makes it worse.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The pause after a firewall refused a request: polling on at once makes it worse.
 const BLOCKED_PAUSE: Duration = Duration::from_secs(30);
-/// The least time that a poll before the last is worth making for.
-const SHORTEST_POLL: Duration = Duration::from_secs(2);
-/// The most time that a poll gets: one that hangs must not keep the next ones from being made.
-const LONGEST_POLL: Duration = Duration::from_secs(30);
-/// The most time before its end that the last poll is made for slow replies: no more than the interval.
-const LONGEST_REPLY: Duration = POLL_INTERVAL;
+/// A poll before the last one is made only if this much time is left for it.
+const MIN_POLL: Duration = Duration::from_secs(2);
+/// The most time for one poll: a poll that hangs must not prevent the next ones.
+const MAX_POLL: Duration = Duration::from_secs(30);
+/// If replies are slow, the last poll is made this much earlier at most: one interval.
+const MAX_LEAD: Duration = POLL_INTERVAL;
 /// How long the last poll may run past the deadline.
 const GRACE: Duration = Duration::from_millis(900);
-/// In a row, so many untrusted certificates end a wait.
-const CERTIFICATES: u32 = 3;
-/// In a row, so many HTTP errors that blame the request end a wait.
-const HTTP_ERRORS: u32 = 5;
+/// This many untrusted certificates in a row end a wait.
+const MAX_CERTIFICATE_ERRORS: u32 = 3;
+/// This many HTTP errors in a row that blame the request end a wait.
+const MAX_HTTP_ERRORS: u32 = 5;
 
-/// What a wait is asked to do.
+/// The settings of a wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// The pause between polls: [`POLL_INTERVAL`] to an hour.
+pub(crate) struct WaitPlan {
+    /// The pause between polls, from [`POLL_INTERVAL`] to an hour.
     pub(crate) interval: Duration,
-    /// How long to wait at most; thirty days are the end.
+    /// How long to wait, at most thirty days.
     pub(crate) timeout: Duration,
-    /// Take a code that came before for the next one, without a waiting state in between.
+    /// Accept an earlier code as the next one, even if the service reported no waiting state since.
     pub(crate) accept_same_code: bool,
 }
 
 /// One wait for a code.
 #[derive(Clone, Debug)]
 pub(crate) struct Wait {
-    plan: Plan,
-    /// When it may poll first.
-    first: Duration,
-    until: Duration,
-    due: Duration,
-    /// Whether the poll that is due is the one at the deadline.
-    last: bool,
-    /// Whether no further poll fits in.
+    plan: WaitPlan,
+    /// When the wait may poll for the first time.
+    first_poll: Duration,
+    deadline: Duration,
+    next_poll: Duration,
+    /// Whether the next poll is the last one.
+    is_last_poll: bool,
+    /// Whether no further poll fits before the deadline.
     polled_out: bool,
-    /// When the poll that is under way was asked for, where it is this wait's.
-    asked: Option<Duration>,
+    /// When this wait's running poll started; `None` if it does not poll.
+    poll_started: Option<Duration>,
     rate_limits: u32,
-    certificates: u32,
+    certificate_errors: u32,
     http_errors: u32,
 }
 
-/// What a poll brought.
+/// The result of a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum PollResult {
-    /// A status.
+    /// The service returned a status.
     Status(Status),
-    /// None, for this reason.
+    /// The poll failed.
     Failure(PollFailure),
 }
 
-/// Why a poll brought no status.
+/// Why a poll failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PollFailure {
-    /// It may pass: the network, the server, a reply that cannot be read, a code that is not known.
+    /// The failure may pass: the network, the server, an invalid reply, an unknown error code.
     Transient,
-    /// Too many requests; the server may say how long to pause.
+    /// Too many requests, with the pause that the server asked for.
     RateLimited(Option<Duration>),
-    /// A firewall refused it.
+    /// A firewall refused the request.
     Blocked,
-    /// The server's certificate is not to be trusted.
+    /// The server's certificate is not trusted.
     Certificate,
     /// An HTTP error that blames the request.
     Http,
     /// The service does not know the activation.
     NotFound,
-    /// The key is rejected, or nothing can ever get through: waiting on is pointless.
+    /// No later poll can succeed, for example because the service rejected the key.
     Fatal,
 }
 
-/// What to do next.
+/// The next step of a wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
-    /// Ask the service at this time of the monotonic clock, and give the request up at the other.
+pub(crate) enum NextStep {
+    /// Poll the service. Both are times of the monotonic clock.
     Poll {
-        /// When to ask.
+        /// When to send the request.
         at: Duration,
-        /// When to give the request up.
-        give_up: Duration,
+        /// When to abandon the request.
+        deadline: Duration,
     },
-    /// Do nothing until this time of the monotonic clock, then step again.
+    /// Sleep, then step again.
     SleepUntil {
-        /// When to step again.
+        /// When to step again, on the monotonic clock.
         until: Duration,
     },
     /// The wait is over.
-    Done(Outcome),
+    Done(WaitOutcome),
 }
 
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// A code is there.
+pub(crate) enum WaitOutcome {
+    /// A code arrived.
     Code(Sms),
-    /// The time given was over. The activation is as it was.
+    /// The time ran out. The activation is unchanged.
     TimedOut,
-    /// The activation is over.
+    /// The activation ended.
     Ended(Ending),
-    /// The trouble that the last poll brought is not one that passes.
+    /// The last poll failed in a way that does not pass.
     Failed,
 }
 
 impl Wait {
-    /// After a suspend: what the service says now may be much newer. An order that is over by now is still asked for once.
-    fn poll_at_once(&mut self, now: Moment) {
-        (self.first, self.due) = (now.monotonic, now.monotonic);
-        (self.last, self.polled_out) = (false, false);
+    /// After a suspend: the service's status may have changed long ago. An order that expired
+    /// meanwhile is still polled once.
+    fn poll_now(&mut self, now: Moment) {
+        (self.first_poll, self.next_poll) = (now.monotonic, now.monotonic);
+        (self.is_last_poll, self.polled_out) = (false, false);
     }
 }
 
 impl OrderState {
-    /// Begins a wait; step it with nothing seen to learn when the first poll is due.
-    pub(crate) fn begin_wait(&self, now: Moment, plan: Plan) -> Wait {
-        // Bounds that no sum of times below can overflow.
-        let interval = plan.interval.clamp(POLL_INTERVAL, LONGEST_INTERVAL);
-        let timeout = plan.timeout.min(LONGEST_WAIT);
+    /// Begins a wait. Then call [`Self::step`] without a result: it returns when the first poll is
+    /// due.
+    pub(crate) fn begin_wait(&self, now: Moment, plan: WaitPlan) -> Wait {
+        // Within these bounds no sum of times below overflows.
+        let interval = plan.interval.clamp(POLL_INTERVAL, MAX_INTERVAL);
+        let timeout = plan.timeout.min(MAX_WAIT);
         let mut wait = Wait {
-            plan: Plan { interval, ..plan },
-            first: self
+            plan: WaitPlan { interval, ..plan },
+            first_poll: self
                 .last_poll
                 .map_or(now.monotonic, |last| now.monotonic.max(last + POLL_INTERVAL)),
-            until: now.monotonic + timeout,
-            due: now.monotonic,
-            last: false,
+            deadline: now.monotonic + timeout,
+            next_poll: now.monotonic,
+            is_last_poll: false,
             polled_out: false,
-            asked: None,
+            poll_started: None,
             rate_limits: 0,
-            certificates: 0,
+            certificate_errors: 0,
             http_errors: 0,
         };
         self.keep_distance(&mut wait, now);
         wait
     }
 
-    /// Ends a wait without what its poll brings: the other waits on the activation may poll again.
-    pub(crate) fn give_up(&mut self, wait: &Wait) {
-        if wait.asked.is_some() {
-            self.asking = None;
+    /// Abandons the running poll of a wait: the other waits on the activation may poll again.
+    pub(crate) fn abandon_poll(&mut self, wait: &Wait) {
+        if wait.poll_started.is_some() {
+            self.poll_end = None;
         }
     }
 
-    /// A poll is about to be sent: what its reply says is newer than a suspend until now.
-    pub(crate) fn polling(&mut self, now: Moment) {
-        self.notice_suspend(now);
+    /// Call this when the request of a poll is sent: its reply is newer than any suspend before, so
+    /// that suspend needs no poll of its own.
+    pub(crate) fn poll_sent(&mut self, now: Moment) {
+        self.check_suspend(now);
     }
 
-    /// Goes one step in a wait: takes in what the poll that was due brought, or nothing when only time passed.
+    /// Continues a wait, with the result of the poll that was due, or without one if only time
+    /// passed.
     ///
-    /// `jitter` is any number; it spreads polls by up to a tenth of the interval, later only. A poll that is due at once is
-    /// this wait's to make: until it is stepped with what came, or given up, the other waits on the activation rest.
+    /// `jitter` is any number; it delays polls by up to a tenth of the interval. If the returned poll
+    /// is due now, the caller must make it: until the caller passes its result or calls
+    /// [`Self::abandon_poll`], the other waits on the activation sleep.
     pub(crate) fn step(
         &mut self,
         wait: &mut Wait,
         now: Moment,
-        seen: Option<&PollResult>,
+        result: Option<&PollResult>,
         jitter: u32,
-    ) -> Next {
-        if let Some(seen) = seen
-            && let Some(asked) = wait.asked.take()
+    ) -> NextStep {
+        if let Some(result) = result
+            && let Some(started) = wait.poll_started.take()
         {
-            self.asking = None;
-            if matches!(seen, PollResult::Status(_)) {
-                self.took = now.monotonic.saturating_sub(asked);
+            self.poll_end = None;
+            if matches!(result, PollResult::Status(_)) {
+                self.poll_latency = now.monotonic.saturating_sub(started);
             }
         }
-        let next = self.decide(wait, now, seen, jitter);
+        let next = self.decide(wait, now, result, jitter);
         match next {
-            Next::Poll { at, give_up } if at <= now.monotonic => {
-                wait.asked = Some(now.monotonic);
-                self.asking = Some(give_up + GRACE);
+            NextStep::Poll { at, deadline } if at <= now.monotonic => {
+                wait.poll_started = Some(now.monotonic);
+                self.poll_end = Some(deadline + GRACE);
             }
-            Next::Done(Outcome::Ended(Ending::Expired)) => self.lapsed = true,
+            NextStep::Done(WaitOutcome::Ended(Ending::Expired)) => self.is_expired_by_clock = true,
             _ => {}
         }
         next
@@ -201,178 +206,187 @@ impl OrderState {
         &mut self,
         wait: &mut Wait,
         now: Moment,
-        seen: Option<&PollResult>,
+        result: Option<&PollResult>,
         jitter: u32,
-    ) -> Next {
-        let slept = self.notice_suspend(now);
-        let Some(seen) = seen else {
-            if let Some(done) = self.standing() {
-                return Next::Done(done);
+    ) -> NextStep {
+        let was_suspended = self.check_suspend(now);
+        let Some(result) = result else {
+            if let Some(outcome) = self.known_outcome() {
+                return NextStep::Done(outcome);
             }
-            if slept {
-                wait.poll_at_once(now);
+            if was_suspended {
+                wait.poll_now(now);
             } else {
-                // Somebody else may have polled the same activation meanwhile.
+                // Another wait may have polled the same activation.
                 self.keep_distance(wait, now);
             }
-            if let Some(until) = self.asking
-                && wait.asked.is_none()
-                && now.monotonic < until
+            if let Some(poll_end) = self.poll_end
+                && wait.poll_started.is_none()
+                && now.monotonic < poll_end
             {
-                let end = wait.until + GRACE;
-                let rest = Next::SleepUntil { until: until.min(end) };
-                return if now.monotonic < end { rest } else { Next::Done(self.over(wait)) };
+                let end = wait.deadline + GRACE;
+                if now.monotonic >= end {
+                    return NextStep::Done(self.outcome_at_end(wait));
+                }
+                return NextStep::SleepUntil { until: poll_end.min(end) };
             }
             return self.next(wait, now);
         };
-        if slept
-            && *seen == PollResult::Failure(PollFailure::Transient)
-            && now.monotonic < wait.until
+        if was_suspended
+            && *result == PollResult::Failure(PollFailure::Transient)
+            && now.monotonic < wait.deadline
         {
-            // The machine slept while the poll was under way, and its connection did not live through that.
+            // The suspend broke the connection of the poll.
             self.last_poll = Some(now.monotonic);
-            wait.poll_at_once(now);
+            wait.poll_now(now);
             return self.next(wait, now);
         }
-        let was_last = wait.last;
-        let pause = match seen {
+        let was_last_poll = wait.is_last_poll;
+        let pause = match result {
             PollResult::Status(status) => {
-                (wait.rate_limits, wait.certificates, wait.http_errors) = (0, 0, 0);
+                (wait.rate_limits, wait.certificate_errors, wait.http_errors) = (0, 0, 0);
                 if let Some(sms) = self.observe(now, status, wait.plan.accept_same_code) {
-                    return Next::Done(Outcome::Code(sms));
+                    return NextStep::Done(WaitOutcome::Code(sms));
                 }
-                if let Some(done) = self.standing() {
-                    return Next::Done(done);
+                if let Some(outcome) = self.known_outcome() {
+                    return NextStep::Done(outcome);
                 }
                 wait.plan.interval
             }
-            PollResult::Failure(trouble) => {
-                // Before this wait may end by it: the next one keeps its distance too.
+            PollResult::Failure(failure) => {
+                // Set before the failure can end this wait, so that the next wait keeps the distance.
                 self.last_poll = Some(now.monotonic);
-                match self.pause_after(wait, now, *trouble) {
+                match self.pause_after(wait, now, *failure) {
                     Some(pause) => pause,
-                    None => return Next::Done(Outcome::Failed),
+                    None => return NextStep::Done(WaitOutcome::Failed),
                 }
             }
         };
-        self.doubt_suspend(now, seen);
-        if was_last && now.monotonic >= self.limit(wait) {
-            return Next::Done(self.over(wait));
+        self.doubt_suspend(now, result);
+        if was_last_poll && now.monotonic >= self.end_of(wait) {
+            return NextStep::Done(self.outcome_at_end(wait));
         }
-        wait.last = false;
-        wait.due = now.monotonic + pause + spread(wait.plan.interval, jitter);
+        wait.is_last_poll = false;
+        wait.next_poll = now.monotonic + pause + spread(wait.plan.interval, jitter);
         self.fit(wait, now);
         self.next(wait, now)
     }
 
-    /// The outcome that stands already, without another poll.
-    fn standing(&self) -> Option<Outcome> {
-        match (&self.latched, self.end) {
-            (Some(sms), _) => Some(Outcome::Code(Sms::clone(sms))),
-            (None, Some(end)) => Some(Outcome::Ended(end)),
+    /// The outcome if the code or the end of the order is known already.
+    fn known_outcome(&self) -> Option<WaitOutcome> {
+        match (&self.current_code, self.ending) {
+            (Some(sms), _) => Some(WaitOutcome::Code(Sms::clone(sms))),
+            (None, Some(ending)) => Some(WaitOutcome::Ended(ending)),
             (None, None) => None,
         }
     }
 
-    /// The pause that a trouble asks for; `None` where it ends the wait.
-    fn pause_after(&self, wait: &mut Wait, now: Moment, trouble: PollFailure) -> Option<Duration> {
+    /// The pause after a failed poll; `None` if the failure ends the wait.
+    fn pause_after(&self, wait: &mut Wait, now: Moment, failure: PollFailure) -> Option<Duration> {
         let interval = wait.plan.interval;
-        // What lies between two of a kind shows that it may pass.
-        if trouble != PollFailure::Certificate {
-            wait.certificates = 0;
+        // Another result in between shows that the failure may pass.
+        if failure != PollFailure::Certificate {
+            wait.certificate_errors = 0;
         }
-        if trouble != PollFailure::Http {
+        if failure != PollFailure::Http {
             wait.http_errors = 0;
         }
-        let mut count = |counter: fn(&mut Wait) -> &mut u32, most: u32| {
+        let mut count = |counter: fn(&mut Wait) -> &mut u32, max: u32| {
             *counter(wait) += 1;
-            (*counter(wait) < most).then_some(interval)
+            (*counter(wait) < max).then_some(interval)
         };
-        match trouble {
+        match failure {
             PollFailure::Transient => Some(interval),
             PollFailure::Blocked => Some(interval.max(BLOCKED_PAUSE)),
-            PollFailure::Certificate => count(|wait| &mut wait.certificates, CERTIFICATES),
-            PollFailure::Http => count(|wait| &mut wait.http_errors, HTTP_ERRORS),
+            PollFailure::Certificate => {
+                count(|wait| &mut wait.certificate_errors, MAX_CERTIFICATE_ERRORS)
+            }
+            PollFailure::Http => count(|wait| &mut wait.http_errors, MAX_HTTP_ERRORS),
             PollFailure::Fatal => None,
             PollFailure::NotFound => {
                 let young = |bought: Moment| now.monotonic.saturating_sub(bought.monotonic) <= LAG;
-                self.bought.is_some_and(young).then_some(interval)
+                self.bought_at.is_some_and(young).then_some(interval)
             }
             PollFailure::RateLimited(retry_after) => {
                 wait.rate_limits += 1;
                 let stretched = interval.saturating_mul(1 << wait.rate_limits.min(4));
-                Some(retry_after.unwrap_or(stretched).min(LONGEST_PAUSE).max(interval))
+                Some(retry_after.unwrap_or(stretched).min(MAX_PAUSE).max(interval))
             }
         }
     }
 
-    /// When the wait ends: at its own time or at the order's, whichever is first. A wait for an order that is over
-    /// already still asks once.
-    pub(crate) fn limit(&self, wait: &Wait) -> Duration {
-        self.expiry.map_or(wait.until, |expiry| wait.until.min(expiry.ends_waits().max(wait.first)))
+    /// When a wait ends: at its deadline or when the order expires, whichever is first. An order that
+    /// has expired already is still polled once.
+    pub(crate) fn end_of(&self, wait: &Wait) -> Duration {
+        self.expiry.map_or(wait.deadline, |expiry| {
+            wait.deadline.min(expiry.ends_waits().max(wait.first_poll))
+        })
     }
 
-    /// Moves the poll that is due away from the one before, whoever made that.
+    /// Moves the next poll away from the last poll of any wait.
     fn keep_distance(&self, wait: &mut Wait, now: Moment) {
         let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + wait.plan.interval);
-        if wait.due < earliest {
-            (wait.due, wait.last) = (earliest, false);
+        if wait.next_poll < earliest {
+            (wait.next_poll, wait.is_last_poll) = (earliest, false);
             self.fit(wait, now);
         }
     }
 
-    /// Where the last poll stands: at the deadline, or as much earlier as a reply like the last one, and half as long again,
-    /// comes in time.
-    fn last_place(&self, wait: &Wait) -> Duration {
-        let reply = (self.took + self.took / 2).min(LONGEST_REPLY);
-        self.limit(wait).min((wait.until + GRACE).saturating_sub(reply))
+    /// When the last poll is made: at the end of the wait, or earlier, so that a reply is in time
+    /// even if it takes half as long again as the last one.
+    fn last_poll_of(&self, wait: &Wait) -> Duration {
+        let lead = (self.poll_latency + self.poll_latency / 2).min(MAX_LEAD);
+        self.end_of(wait).min((wait.deadline + GRACE).saturating_sub(lead))
     }
 
-    /// Makes the poll that is due the last one where another would not fit between the two.
+    /// Makes the next poll the last one if the last one would be too close behind it.
     fn fit(&self, wait: &mut Wait, now: Moment) {
-        let (limit, last) = (self.limit(wait), self.last_place(wait));
-        if wait.due + SHORTEST_POLL + wait.plan.interval > last {
+        let (end, last) = (self.end_of(wait), self.last_poll_of(wait));
+        if wait.next_poll + MIN_POLL + wait.plan.interval > last {
             // Here the service's interval counts: the caller's may be longer than the wait.
             let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
             // A wait shorter than the interval polls once, at its start.
-            wait.polled_out = limit < earliest;
-            wait.due = last.max(earliest).min(limit).max(now.monotonic);
-            wait.last = true;
+            wait.polled_out = end < earliest;
+            wait.next_poll = last.max(earliest).min(end).max(now.monotonic);
+            wait.is_last_poll = true;
         }
     }
 
-    fn next(&self, wait: &Wait, now: Moment) -> Next {
-        let limit = self.limit(wait);
-        if wait.polled_out || (wait.due > limit && !wait.last) {
-            return if now.monotonic >= limit {
-                Next::Done(self.over(wait))
+    fn next(&self, wait: &Wait, now: Moment) -> NextStep {
+        let end = self.end_of(wait);
+        if wait.polled_out || (wait.next_poll > end && !wait.is_last_poll) {
+            return if now.monotonic >= end {
+                NextStep::Done(self.outcome_at_end(wait))
             } else {
-                Next::SleepUntil { until: limit }
+                NextStep::SleepUntil { until: end }
             };
         }
-        let give_up = if wait.last || wait.due >= limit {
-            // An order that is over ends no request: its reply may still bring the code.
-            wait.until + GRACE
+        let deadline = if wait.is_last_poll || wait.next_poll >= end {
+            // The expiry of the order ends no request: the reply may still contain the code.
+            wait.deadline + GRACE
         } else {
-            // Early enough that the last poll is not too close behind; a short wait gets a moment all the same.
-            self.last_place(wait)
+            // Early enough for the last poll to keep its distance; but even a poll of a short wait
+            // gets MIN_POLL.
+            self.last_poll_of(wait)
                 .saturating_sub(wait.plan.interval)
-                .max((wait.due + SHORTEST_POLL).min(limit + GRACE))
+                .max((wait.next_poll + MIN_POLL).min(end + GRACE))
         };
-        let give_up = give_up.min(wait.due + LONGEST_POLL).max(now.monotonic + GRACE);
-        Next::Poll { at: wait.due, give_up }
+        let deadline = deadline.min(wait.next_poll + MAX_POLL).max(now.monotonic + GRACE);
+        NextStep::Poll { at: wait.next_poll, deadline }
     }
 
-    /// How a wait ends whose time is over.
-    pub(crate) fn over(&self, wait: &Wait) -> Outcome {
+    /// The outcome of a wait whose time ran out.
+    pub(crate) fn outcome_at_end(&self, wait: &Wait) -> WaitOutcome {
         match self.expiry {
-            Some(expiry) if expiry.ends_waits() < wait.until => Outcome::Ended(Ending::Expired),
-            _ => Outcome::TimedOut,
+            Some(expiry) if expiry.ends_waits() < wait.deadline => {
+                WaitOutcome::Ended(Ending::Expired)
+            }
+            _ => WaitOutcome::TimedOut,
         }
     }
 }
 
-/// Up to a tenth of the interval.
+/// Scales `jitter` to at most a tenth of the interval.
 fn spread(interval: Duration, jitter: u32) -> Duration {
     interval.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 10.0)
 }

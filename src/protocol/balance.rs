@@ -6,14 +6,14 @@ use super::json_input::Field;
 use super::reply::{Body, Failure, RawReply, Salvage, read};
 use crate::Amount;
 
-/// What is in the wallet.
+/// The balance of the wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Balance {
     /// The amount.
     #[serde(rename = "amount_micros")]
     pub amount: Amount,
-    /// The currency as the service names it; INR where it names none.
+    /// The currency according to the service; `INR` if it does not say.
     pub currency: String,
 }
 
@@ -22,7 +22,7 @@ pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, Failure> {
     let answer = read(raw, Salvage::No)?;
     let rupees = |amount| Balance { amount, currency: "INR".to_owned() };
     match &answer.body {
-        // `ACCESS_BALANCE:125.5` may be the beginning of `125.50`, or of `1255`.
+        // `ACCESS_BALANCE:12` may be the beginning of `ACCESS_BALANCE:125.50`.
         Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
         Body::Plain { token: "ACCESS_BALANCE", rest: Some(rest), .. } => {
             Amount::from_wire(rest).map(rupees).ok_or_else(|| answer.unexpected())

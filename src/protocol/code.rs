@@ -1,22 +1,27 @@
-//! The error codes of the service: one table with what each means and what to do about it.
+//! The error codes of the service: one table with the class of each code and a hint.
+//!
+//! To add a code, add a row to `codes!`: its doc, name, token, class and hint. The public enum, its
+//! parser and its class come from that row.
 
 use std::fmt;
 
-/// What kind of thing an error code says.
+// Hidden: for this project's C functions and tests, not part of the API.
+/// The class of an error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[doc(hidden)]
 pub enum CodeClass {
     /// The purchase was refused; nothing was charged.
     Refusal,
-    /// The key or the account is not accepted.
+    /// The service rejects the key or the account.
     Auth,
     /// The service or its provider failed; a read may be repeated.
     Transient,
-    /// The request itself is wrong.
+    /// The request is wrong.
     Request,
     /// The order is not in a state that allows the action.
     State,
-    /// The code is not known to this library.
+    /// This library does not know the code.
     Unknown,
 }
 
@@ -24,16 +29,16 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $token:literal, $class:ident, $hint:literal;)*) => {
         /// An error code of the service.
         ///
-        /// A code that is not in the table is kept as [`Code::Other`] with the text that came.
+        /// A code that this library does not know is [`Code::Other`].
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
             $($(#[$doc])* $variant,)*
-            /// A code that this library has no row for, as the service wrote it.
+            /// Any other code, as the service wrote it.
             Other(String),
         }
 
-        /// Every row of the table with its token.
+        /// The token and the code of each row.
         const TABLE: &[(&str, Code)] = &[$(($token, Code::$variant),)*];
 
         impl Code {
@@ -62,39 +67,53 @@ codes! {
     KeyInactive = "KEY_INACTIVE", Auth, "ask the service's support to enable the key again";
     /// The account is suspended.
     AccountBanned = "ACCOUNT_BANNED", Auth, "write to support@sastaotp.com to appeal";
-    /// The wallet is too low for this number.
+    /// The balance is too low for this number.
     NoBalance = "NO_BALANCE", Refusal, "add funds, then try again";
     /// No number is free for this service and country.
     NoNumbers = "NO_NUMBERS", Refusal, "try another country, or try again in a few minutes";
-    /// The price is above the maximum that was given.
-    MaxPriceExceeded = "MAX_PRICE_EXCEEDED", Refusal, "raise the maximum price, or look up the current one with get_prices";
+    /// The price is above the maximum price of the request.
+    MaxPriceExceeded = "MAX_PRICE_EXCEEDED", Refusal,
+        "raise the maximum price, or read the current price from get_prices";
     /// The service is not sold in this country.
-    ServiceUnavailable = "SERVICE_UNAVAILABLE", Refusal, "look up the countries that sell it with get_services";
-    /// The activation is unknown, or another account's.
-    NoActivation = "NO_ACTIVATION", State, "use the activation id that the purchase returned, with the same key";
+    ServiceUnavailable = "SERVICE_UNAVAILABLE", Refusal,
+        "read the countries that sell the service from get_services";
+    /// The activation does not exist or belongs to another account.
+    NoActivation = "NO_ACTIVATION", State,
+        "use the activation id that the purchase returned, with the same key";
     /// The order is completed, cancelled or expired.
-    AlreadyFinished = "ALREADY_FINISHED", State, "nothing more can be done with this order; get_status shows its state";
-    /// The status is none that setStatus knows.
-    BadStatus = "BAD_STATUS", Request, "send -1 or 8 to cancel, 1 for sent, 3 for the next code, 6 to complete";
-    /// The action is unknown.
-    BadAction = "BAD_ACTION", Request, "check the base URL; some panels also answer so for a wrong key";
+    AlreadyFinished = "ALREADY_FINISHED", State,
+        "the order has ended and cannot be changed; get_status shows its state";
+    /// The status is not a value of setStatus.
+    BadStatus = "BAD_STATUS", Request,
+        "use 8 or -1 to cancel, 1 for SMS sent, 3 for the next code, or 6 to complete";
+    /// The action does not exist.
+    BadAction = "BAD_ACTION", Request,
+        "check the base URL; some panels return this code for a wrong key too";
     /// A parameter is missing.
-    MissingParams = "MISSING_PARAMS", Request, "check the arguments; where all are there, please report it";
+    MissingParams = "MISSING_PARAMS", Request,
+        "check the arguments; if none is missing, report it as a bug";
     /// The service's database failed.
-    ErrorSql = "ERROR_SQL", Transient, "try again later; if it stays, tell the service's support the time of the call";
-    /// The service's own provider answered something unexpected.
-    ProviderError = "PROVIDER_ERROR", Transient, "try again in a few seconds, or another country";
+    ErrorSql = "ERROR_SQL", Transient,
+        "try again later; if it persists, report the time of the call to the service's support";
+    /// The provider behind the service returned an unexpected reply.
+    ProviderError = "PROVIDER_ERROR", Transient,
+        "try again in a few seconds, or try another country";
     /// The cancellation was not recorded.
-    CancelFailed = "CANCEL_FAILED", State, "look at the order with get_status before cancelling again";
-    /// The provider will not send another code to this number.
-    RetryFailed = "RETRY_FAILED", State, "this number gives no further code: settle it and buy another";
-    /// The service failed inside.
-    ServerError = "SERVER_ERROR", Transient, "try again later; if it stays, tell the service's support the time of the call";
+    CancelFailed = "CANCEL_FAILED", State,
+        "read the order's status with get_status before cancelling again";
+    /// The provider does not send another code to this number.
+    RetryFailed = "RETRY_FAILED", State,
+        "this number receives no further code: settle the order and buy another number";
+    /// The service failed internally.
+    ServerError = "SERVER_ERROR", Transient,
+        "try again later; if it persists, report the time of the call to the service's support";
     /// The order is too young to be cancelled.
-    EarlyCancelDenied = "EARLY_CANCEL_DENIED", State, "cancel again about two minutes after the purchase";
+    EarlyCancelDenied = "EARLY_CANCEL_DENIED", State,
+        "cancel again about two minutes after the purchase";
 }
 
-/// Codes of the protocol's family that may come through from a provider, and the code of ours that they mean.
+/// Codes of other panels of this protocol family, which a provider may pass through, and the
+/// documented codes that they mean.
 const FAMILY: &[(&str, Code)] = &[
     ("NO_KEY", Code::BadKey),
     ("WRONG_KEY", Code::BadKey),
@@ -128,7 +147,7 @@ const FAMILY: &[(&str, Code)] = &[
 ];
 
 impl Code {
-    /// Reads a code; blanks and lower case are tolerated for codes that are known.
+    /// Reads a code. Known codes may have surrounding blanks and lower-case letters.
     pub(crate) fn read(text: &str) -> Self {
         let text = text.trim();
         let token = normal(text);
@@ -139,17 +158,24 @@ impl Code {
         }
     }
 
-    /// What the code says about the request.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The class of the code; for a code of another panel, the class of the code that it means.
+    #[doc(hidden)]
     pub fn class(&self) -> CodeClass {
         self.meaning().row().0
     }
 
-    /// What to do about it: the vendor's advice where it is safe. Empty for a code that is not known.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// What to do about the error: the vendor's advice if that is safe. Empty for an unknown code.
+    #[doc(hidden)]
     pub fn hint(&self) -> &'static str {
         self.meaning().row().1
     }
 
-    /// The documented code that this one means: itself, or that of the family's code it is.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The documented code that this code means: usually itself; for a code of another panel of the
+    /// protocol family, the equivalent one. An unknown code returns itself.
+    #[doc(hidden)]
     pub fn meaning(&self) -> &Self {
         match self {
             Self::Other(token) => family(token).unwrap_or(self),
@@ -157,23 +183,14 @@ impl Code {
         }
     }
 
-    /// Whether the service documents this code as a refusal of a purchase: the only proof that nothing was charged.
+    /// Whether the service documents this code as a refusal of a purchase. No other code proves
+    /// that nothing was charged.
     pub(crate) fn refuses_charge(&self) -> bool {
-        matches!(
-            self,
-            Self::NoBalance
-                | Self::NoNumbers
-                | Self::MaxPriceExceeded
-                | Self::ServiceUnavailable
-                | Self::BadKey
-                | Self::KeyInactive
-                | Self::AccountBanned
-                | Self::BadAction
-                | Self::MissingParams
-        )
+        matches!(self.row().0, CodeClass::Refusal | CodeClass::Auth)
+            || matches!(self, Self::BadAction | Self::MissingParams)
     }
 
-    /// Whether the code has a meaning in this library.
+    /// Whether this library knows the code.
     pub(crate) fn is_known(&self) -> bool {
         self.class() != CodeClass::Unknown
     }
@@ -189,7 +206,7 @@ fn family(token: &str) -> Option<&'static Code> {
     FAMILY.iter().find(|(known, _)| *known == token).map(|(_, code)| code)
 }
 
-/// `server error` and `SERVER ERROR` are `SERVER_ERROR`.
+/// Normalizes a code: `server error` and `SERVER ERROR` become `SERVER_ERROR`.
 fn normal(text: &str) -> String {
     text.trim_end_matches('.').to_ascii_uppercase().replace([' ', '-'], "_")
 }
@@ -199,13 +216,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_row_is_read_back_and_says_what_to_do() {
+    fn every_code_has_a_class_and_a_hint() {
         for (token, code) in TABLE {
             assert_eq!(Code::read(token), *code);
             assert_eq!(code.as_str(), *token);
             assert!(!code.hint().is_empty(), "{token} has no hint");
             assert_ne!(code.class(), CodeClass::Unknown, "{token}");
         }
+        let refusals = TABLE.iter().filter(|(_, code)| code.refuses_charge());
+        let refusals: Vec<&str> = refusals.map(|(token, _)| *token).collect();
+        assert_eq!(
+            refusals.join(" "),
+            "BAD_KEY KEY_INACTIVE ACCOUNT_BANNED NO_BALANCE NO_NUMBERS MAX_PRICE_EXCEEDED \
+             SERVICE_UNAVAILABLE BAD_ACTION MISSING_PARAMS"
+        );
         for (token, code) in FAMILY {
             assert_eq!(Code::read(token), Code::Other((*token).to_owned()));
             assert_eq!(Code::read(token).meaning(), code);
@@ -217,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn the_advice_is_that_of_what_the_code_means() {
+    fn a_code_has_the_hint_of_its_meaning() {
         for (token, hint) in [
             ("NO_BALANCE", "add funds, then try again"),
             ("BAD_BALANCE", "add funds, then try again"),

@@ -1,6 +1,6 @@
 //! Countries and their codes: replies of getCountries.
 //!
-//! The codes are the protocol's own numbering, not calling codes: 22 is India, 91 is Timor-Leste.
+//! The codes are a numbering of the protocol and not calling codes: 22 is India, 91 is Timor-Leste.
 
 use serde::Serialize;
 
@@ -11,15 +11,16 @@ use super::reply::{Failure, RawReply, Salvage, read};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Country {
-    /// The code for getNumber. Not a calling code.
+    /// The code for getNumber; not a calling code.
     pub code: String,
-    /// The name in English, where there is one. StringTable repeat: look at prices to choose between two of the same name.
+    /// The name, in English if the service has that. Two countries may have the same name: use the
+    /// prices to choose one.
     pub name: String,
-    /// Whether the service shows it to its users.
+    /// Whether the service's website lists the country.
     pub visible: bool,
 }
 
-/// Reads a reply of getCountries: a list, or an object keyed by code; bare or in an envelope.
+/// Reads a reply of getCountries: a list, or an object keyed by code; at the top or in an envelope.
 pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
     const ENVELOPES: [&str; 2] = ["countries", "data"];
     let answer = read(raw, Salvage::No)?;
@@ -35,14 +36,14 @@ pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
     // `"countries": null`
     let Some(inner) = inner else { return Ok(Vec::new()) };
     let members = inner.members().ok_or_else(|| answer.unexpected())?;
-    // What has members and no country among them is some other reply.
+    // A reply with members but without a country is some other reply.
     let is_empty = members.is_empty();
     let countries: Vec<Country> =
         members.into_iter().filter_map(|(key, field)| country(key.as_deref(), field)).collect();
     if countries.is_empty() && !is_empty { Err(answer.unexpected()) } else { Ok(countries) }
 }
 
-/// The countries with this name; case and blanks around do not count.
+/// Returns the countries with a name, ignoring case and surrounding blanks.
 pub fn find_countries<'a>(countries: &'a [Country], name: &str) -> Vec<&'a Country> {
     let wanted = name.trim().to_lowercase();
     countries.iter().filter(|country| country.name.to_lowercase() == wanted).collect()

@@ -1,8 +1,8 @@
-//! Tolerant JSON: an object whose fields are read as what they mean, not as the type they happen to have.
+//! Reads JSON tolerantly: by the meaning of a field, not by its type.
 //!
-//! The service writes numbers as strings and strings as numbers, booleans as `"1"`, and `[]` where an object is empty.
-//! Every reader of this folder goes through [`Field`], so that tolerance is decided here once. Nothing is ever read
-//! through a float.
+//! The service writes numbers as strings, strings as numbers, booleans as `"1"`, and an empty object
+//! as `[]`. All parsers of this folder use [`Field`], so the rules of tolerance are in one place. No
+//! number is read through a float.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,32 +14,33 @@ use crate::Amount;
 
 /// The deepest nesting that is accepted.
 const MAX_DEPTH: usize = 32;
-/// The most fields of one object or list. Each takes ten times what it has in the reply; the longest have some hundreds.
+/// The most fields of one object or list. A field takes ten times its text in memory; the longest
+/// known objects have some hundred fields.
 const MAX_FIELDS: usize = 20_000;
-/// No reply that something may stand in front of is longer.
-const LONGEST_EMBEDDED: usize = 256 * 1024;
+/// The longest text that is searched for an embedded object.
+const MAX_EMBEDDED: usize = 256 * 1024;
 
-/// A JSON value, still as its text.
+/// The text of a JSON value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Field<'a>(&'a str);
 
-/// The fields of a JSON object in their order.
+/// The fields of a JSON object, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Object<'a>(Vec<(Cow<'a, str>, Field<'a>)>);
 
 /// Why a text is not one JSON value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JsonError {
-    /// It ends too early.
+    /// The text ends too early.
     Truncated,
-    /// It is not JSON, or more follows the value.
+    /// The text is not JSON, or has more behind the value.
     Invalid,
-    /// It nests deeper than [`MAX_DEPTH`].
+    /// The value nests deeper than [`MAX_DEPTH`].
     TooDeep,
 }
 
 impl<'a> Field<'a> {
-    /// Reads one whole JSON value.
+    /// Checks that a text is one complete JSON value.
     pub(crate) fn parse(text: &'a str) -> Result<Self, JsonError> {
         if is_too_deep(text) {
             return Err(JsonError::TooDeep);
@@ -51,15 +52,15 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The value's own text.
+    /// The JSON text of the value.
     pub(crate) fn raw(self) -> &'a str {
         self.0
     }
 
-    /// Text, also from a number or a boolean; `None` for null, lists and objects.
+    /// The value as text, also if it is a number or a boolean; `None` for null, lists and objects.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first()? {
-            // Without an escape, and with what else it may hold checked already, the text is what stands between the quotes.
+            // The value is valid JSON, so without an escape the text is the part between the quotes.
             b'"' if !self.0.as_bytes().contains(&b'\\') => {
                 Some(Cow::Borrowed(&self.0[1..self.0.len() - 1]))
             }
@@ -69,7 +70,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// Text that says something: not empty, and without the blanks around it.
+    /// The value as text without surrounding blanks; `None` if that is empty.
     pub(crate) fn word(self) -> Option<String> {
         let text = self.text()?;
         let text = text.trim();
@@ -93,7 +94,7 @@ impl<'a> Field<'a> {
         whole.parse().ok()
     }
 
-    /// Yes or no, from a boolean, `0`, `1` or their text.
+    /// A boolean, from a boolean, `0`, `1` or their text.
     pub(crate) fn flag(self) -> Option<bool> {
         match self.text()?.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" | "ok" | "success" => Some(true),
@@ -102,12 +103,13 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An object; an empty list, `null` and `false` count as an empty one, as PHP writes it.
+    /// An object. An empty list, `null` and `false` count as an empty object, because PHP writes one
+    /// so.
     pub(crate) fn object(self) -> Option<Object<'a>> {
         match self.0 {
             "null" | "false" => Some(Object::default()),
             text if text.starts_with('{') => serde_json::from_str(text).ok(),
-            // It may have millions of members.
+            // Without parsing it: the list may have millions of members.
             text => text.strip_prefix('[')?.trim_start().starts_with(']').then(Object::default),
         }
     }
@@ -120,7 +122,7 @@ impl<'a> Field<'a> {
         serde_json::from_str::<List<'a>>(self.0).ok().map(|list| list.0)
     }
 
-    /// The members of a list, or of an object with their keys; nothing for `null` and `false`.
+    /// The members of a list, or those of an object with their keys; empty for `null` and `false`.
     pub(crate) fn members(self) -> Option<Vec<(Option<Cow<'a, str>>, Field<'a>)>> {
         if let Some(list) = self.list() {
             return Some(list.into_iter().map(|field| (None, field)).collect());
@@ -129,42 +131,43 @@ impl<'a> Field<'a> {
         Some(object.0.into_iter().map(|(key, field)| (Some(key), field)).collect())
     }
 
-    /// Whether it is `null`.
+    /// Whether the value is `null`.
     pub(crate) fn is_null(self) -> bool {
         self.0 == "null"
     }
 }
 
 impl<'a> Object<'a> {
-    /// The field of the first of these names that is there and not null; of a repeated field the last.
+    /// The field of the first of these names that exists and is not null. If the field is repeated,
+    /// the last one.
     pub(crate) fn get(&self, names: &[&str]) -> Option<Field<'a>> {
         let last = |name: &&str| self.0.iter().rev().find(|(key, _)| key == name);
         names.iter().filter_map(last).map(|(_, field)| *field).find(|field| !field.is_null())
     }
 
-    /// Whether one of these names is there at all, even as null.
+    /// Whether a field with one of these names exists, even if it is null.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
         self.0.iter().any(|(key, _)| names.contains(&key.as_ref()))
     }
 
-    /// The word under the first of these names that holds one.
+    /// The [`Field::word`] of the first of these names that has one.
     pub(crate) fn word(&self, names: &[&str]) -> Option<String> {
         names.iter().find_map(|name| self.get(&[name])?.word())
     }
 
-    /// A field of these that stands there twice.
+    /// The first of these names that is repeated.
     pub(crate) fn repeated(&self, names: &[&'static str]) -> Option<&'static str> {
         let twice =
             |name: &&&'static str| self.0.iter().filter(|(key, _)| key == **name).count() > 1;
         names.iter().find(twice).copied()
     }
 
-    /// The fields whose names are numbers: PHP writes a list with a gap in it as an object.
+    /// The fields whose names are numbers: PHP writes a list with a gap as an object.
     pub(crate) fn numbered(&self) -> impl Iterator<Item = Field<'a>> + '_ {
         self.0.iter().filter(|(key, _)| is_number(key)).map(|(_, field)| *field)
     }
 
-    /// The fields with their names.
+    /// All fields with their names.
     pub(crate) fn into_fields(self) -> Vec<(Cow<'a, str>, Field<'a>)> {
         self.0
     }
@@ -180,12 +183,12 @@ pub(crate) fn is_number(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Whether `text`, which need not be valid, nests deeper than is accepted.
+/// Whether `text`, which may be invalid, nests deeper than [`MAX_DEPTH`].
 pub(crate) fn is_too_deep(text: &str) -> bool {
     depth(text) > MAX_DEPTH
 }
 
-/// The deepest nesting of `text`, which need not be valid.
+/// The deepest nesting of `text`, which may be invalid.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
     for byte in text.bytes() {
@@ -204,16 +207,16 @@ fn depth(text: &str) -> usize {
     deepest
 }
 
-/// The one complete JSON object behind text that is not JSON, such as a PHP warning; `None` where there are several, and
-/// where the only complete one is a part of another that was cut.
+/// Finds the one complete JSON object behind other text, such as a PHP warning. `None` if there are
+/// several, or if the only complete one is part of another that was cut.
 pub(crate) fn embedded_object(text: &str) -> Option<&str> {
     // A page may be full of braces; a warning has few.
-    const TRIES: usize = 64;
-    if text.len() > LONGEST_EMBEDDED {
+    const MAX_TRIES: usize = 64;
+    if text.len() > MAX_EMBEDDED {
         return None;
     }
     let (mut opened, mut closed, mut counted) = (0, 0, 0);
-    for (start, _) in text.match_indices('{').take(TRIES) {
+    for (start, _) in text.match_indices('{').take(MAX_TRIES) {
         let before = &text.as_bytes()[counted..start];
         opened += before.iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
         closed += before.iter().filter(|byte| matches!(byte, b'}' | b']')).count();
@@ -241,7 +244,7 @@ impl<'de> Deserialize<'de> for Field<'de> {
     }
 }
 
-/// A JSON string, borrowed where it holds no escapes.
+/// A JSON string, borrowed if it has no escapes.
 pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
@@ -263,7 +266,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
     }
 }
 
-/// The text without the blanks around it. Most has none, and looking at its ends alone is faster.
+/// The text without surrounding blanks. Most texts have none, and checking only the ends is faster.
 pub(crate) fn trimmed(text: &str) -> &str {
     match text.as_bytes() {
         [first, .., last] if first.is_ascii_graphic() && last.is_ascii_graphic() => text,
@@ -271,8 +274,8 @@ pub(crate) fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Text that says something, also from a whole number or a boolean: [`Field::word`] for catalogues, where it is read once and
-/// not copied. A fraction is no name.
+/// Like [`Field::word`], for catalogues: parsed once and not copied. Only strings, whole numbers and
+/// booleans count.
 pub(crate) struct Word<'a>(pub(crate) Option<Cow<'a, str>>);
 
 impl<'de> Deserialize<'de> for Word<'de> {
@@ -376,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn types_may_drift() {
+    fn values_of_other_types_are_converted() {
         for (json, text) in [
             (r#""a\u0041""#, Some("aA")),
             ("12.50", Some("12.50")),
@@ -420,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_a_catalogue_is_the_word_of_its_field() {
+    fn both_ways_to_read_a_word_agree() {
         for json in [
             r#"" a\u0041 ""#,
             r#"" ""#,
@@ -439,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_a_repeated_field_wins_and_is_noticed() {
+    fn repeated_fields_are_detected() {
         let object = field(r#"{"a":1,"a":2,"b":null,"c":3}"#).object().unwrap();
         assert_eq!(object.get(&["a"]).unwrap().count(), Some(2));
         assert_eq!(object.get(&["b", "c"]).unwrap().count(), Some(3));
@@ -448,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_value_is_told_apart() {
+    fn each_invalid_text_has_its_error() {
         for (text, error) in [
             (r#"{"a":"#, JsonError::Truncated),
             (r#"{"a":1}{"b":2}"#, JsonError::Invalid),
@@ -466,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn one_object_behind_a_warning_is_found_and_two_are_not() {
+    fn only_a_single_embedded_object_is_found() {
         let warning =
             "<br />\n<b>Warning</b>: Undefined {key} in <b>x.php</b> on line <b>3</b><br />\n";
         assert_eq!(embedded_object(&format!("{warning}{{\"a\":1}}\n")), Some(r#"{"a":1}"#));

@@ -1,8 +1,9 @@
-//! The library's own JSON of a result: what the C layer and everything above it hand to other languages.
+//! Writes results as the library's own JSON, which the C layer passes to other languages.
 //!
-//! One form for all results, and stable: money in whole micro-rupees (`…_micros`), durations and times since 1970 in
-//! milliseconds (`…_ms`), `null` for what is not known, words in snake case. The service's own reply stands beside it under
-//! `raw`, so that a field the service adds is there before this library knows it.
+//! The form is the same for all results, and stable: money in whole micro-rupees (`…_micros`),
+//! durations and times since 1970 in milliseconds (`…_ms`), `null` for unknown values, and words in
+//! snake case. The service's reply is the member `raw`, so that users can read fields that this
+//! library does not know yet.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -10,14 +11,14 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The document of a result: its fields, and the reply they were read from.
+/// The JSON of a result with the reply that it was read from.
 pub(crate) fn document(result: &impl Serialize, reply: &[u8]) -> String {
     with_reply(fields(result), reply)
 }
 
-/// Puts the reply that an object was read from beside its fields.
+/// Adds a reply to a JSON object, as the member `raw`.
 pub(crate) fn with_reply(object: String, reply: &[u8]) -> String {
-    // Replies are UTF-8, and this checks it faster.
+    // Replies are almost always UTF-8, and this check is faster.
     let reply =
         std::str::from_utf8(reply).map_or_else(|_| String::from_utf8_lossy(reply), Cow::Borrowed);
     match json_in(&reply) {
@@ -26,7 +27,7 @@ pub(crate) fn with_reply(object: String, reply: &[u8]) -> String {
     }
 }
 
-/// Puts a reply that is JSON beside the fields of an object.
+/// Adds a reply that is JSON to a JSON object, as the member `raw`.
 pub(crate) fn with_raw(object: String, raw: &str) -> String {
     let mut text = object;
     text.pop();
@@ -36,9 +37,9 @@ pub(crate) fn with_raw(object: String, raw: &str) -> String {
     text
 }
 
-/// The document of a result that no single reply brought.
+/// The JSON of a result without a reply.
 pub(crate) fn fields(result: &(impl Serialize + ?Sized)) -> String {
-    // Text keys and plain values always have a JSON form.
+    // Cannot fail: all keys are text, and all values have a JSON form.
     serde_json::to_string(result).unwrap_or_default()
 }
 
@@ -47,7 +48,7 @@ fn json_in(reply: &str) -> Option<&RawValue> {
     serde_json::from_str(reply.trim_start_matches('\u{feff}')).ok()
 }
 
-/// Writes a reply, or a part of one, as the JSON it is, or as text.
+/// Writes a reply or a part of one: as it is if it is JSON, else as a string.
 pub(crate) fn raw<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S::Error> {
     match json_in(reply) {
         Some(raw) => raw.serialize(serializer),
@@ -56,7 +57,7 @@ pub(crate) fn raw<S: Serializer>(reply: &str, serializer: S) -> Result<S::Ok, S:
 }
 
 /// Writes a duration in milliseconds.
-#[allow(clippy::ref_option, reason = "serde gives it so")]
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
 pub(crate) fn millis<S: Serializer>(
     duration: &Option<Duration>,
     serializer: S,
@@ -65,7 +66,7 @@ pub(crate) fn millis<S: Serializer>(
 }
 
 /// Writes a time in milliseconds since 1970.
-#[allow(clippy::ref_option, reason = "serde gives it so")]
+#[expect(clippy::ref_option, reason = "serde passes fields by reference")]
 pub(crate) fn since_1970<S: Serializer>(
     time: &Option<SystemTime>,
     serializer: S,
@@ -73,18 +74,18 @@ pub(crate) fn since_1970<S: Serializer>(
     time.map(millis_since_1970).serialize(serializer)
 }
 
-/// An id that is a number inside the library, as text: JavaScript numbers hold only 53 bits.
+/// Writes a numeric id as a string, because JavaScript numbers have only 53 bits.
 #[expect(clippy::ref_option, reason = "serde passes fields by reference")]
 pub(crate) fn id_text<S: Serializer>(id: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     id.map(|id| id.to_string()).serialize(serializer)
 }
 
-/// A duration in milliseconds, as large as there are.
+/// A duration in milliseconds, at most `u64::MAX`.
 pub(crate) fn in_millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Milliseconds since 1970; 0 for a time before.
+/// Milliseconds since 1970; 0 for an earlier time.
 pub(crate) fn millis_since_1970(time: SystemTime) -> u64 {
     in_millis(time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
@@ -94,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_reply_stands_beside_the_fields_whatever_it_is() {
+    fn any_reply_becomes_the_member_raw() {
         #[derive(Serialize)]
         struct One {
             a: u8,

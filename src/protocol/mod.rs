@@ -1,8 +1,8 @@
-//! Every request and every reply of the service: bytes in, types out.
+//! Encodes the requests of the service and parses its replies: bytes in, types out.
 //!
-//! Nothing here knows sockets, clocks or clients. A parser takes the HTTP status, the body and whether the body is
-//! known to be whole, and returns what the reply means or a [`Failure`]. It never guesses: what a reply does not
-//! prove is not claimed.
+//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the body
+//! is known to be complete; it returns the meaning of the reply or a [`Failure`]. It never guesses:
+//! a result contains only facts that the reply proves.
 
 mod balance;
 pub(crate) mod catalogue;
@@ -16,6 +16,7 @@ mod prices;
 mod reply;
 mod request;
 mod services;
+mod sms;
 mod status;
 mod string_table;
 
@@ -28,7 +29,8 @@ pub use prices::{Price, Prices, parse_prices};
 pub use reply::{Failure, RawReply, ServiceError, Unreadable};
 pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
 pub use services::{Offer, Service, parse_services};
-pub use status::{Sms, Status, StatusChange, parse_status, parse_status_change};
+pub use sms::Sms;
+pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_shown};

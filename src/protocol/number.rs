@@ -1,7 +1,7 @@
 //! The replies that cost money: getNumber and regetNumber.
 //!
-//! The evidence in a reply decides what a charge became, and nothing else does: a number, a documented refusal, or
-//! unknown. When in doubt it is unknown: then the caller looks into the order history, and nobody buys twice.
+//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal, or
+//! unknown. In doubt it is unknown: then the caller reads the order history instead of buying again.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use super::reply::{
 use super::request::is_id;
 use crate::Amount;
 
-/// What the reply to a charge proves.
+/// The outcome that the reply to a charge proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeReply {
     /// A number was bought.
     Charged(Box<Purchase>),
-    /// Nothing was bought: a documented refusal, whole and exact.
+    /// Nothing was bought: the reply is a complete and exact documented refusal.
     Refused(Box<ServiceError>),
     /// The reply proves neither.
     Unknown(Failure),
 }
 
-/// A number that was bought.
+/// A bought number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Purchase {
@@ -35,37 +35,38 @@ pub struct Purchase {
     pub activation_id: String,
     /// The id of the order in the history.
     pub order_id: Option<String>,
-    /// The number as the service wrote it. Empty, with a warning, where a reply proves the purchase without naming it.
+    /// The phone number as the service wrote it. Empty, with a warning, if the reply proves the
+    /// purchase without the number.
     pub phone_number: String,
-    /// The code of the service that it is for.
+    /// The code of the service that the number is for.
     pub service: Option<String>,
-    /// The name of the service that it is for.
+    /// The name of the service that the number is for.
     pub service_name: Option<String>,
     /// The code of the country.
     pub country: Option<String>,
     /// The name of the country.
     pub country_name: Option<String>,
-    /// What was charged.
+    /// The price that was charged.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// Whether the service sells further codes on this number.
+    /// Whether the number can receive several codes.
     pub multi_sms: Option<bool>,
-    /// Whether another SMS can be asked for now.
+    /// Whether another SMS can be requested now.
     pub can_get_another_sms: Option<bool>,
     /// How long after the purchase the order expires.
     #[serde(rename = "expires_in_ms", serialize_with = "json_output::millis")]
     pub expires_in: Option<Duration>,
-    /// A note of the service's operators.
+    /// A note by the service's operators.
     pub note: Option<String>,
-    /// What is odd about the reply, one sentence each. The purchase stands all the same.
+    /// Oddities of the reply, a sentence each. The purchase is valid in spite of them.
     pub warnings: Vec<String>,
-    /// The reply as it came.
+    /// The reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
 impl Purchase {
-    /// The number's digits alone.
+    /// The phone number's digits without any other character.
     pub fn digits(&self) -> String {
         self.phone_number.chars().filter(char::is_ascii_digit).collect()
     }
@@ -99,7 +100,7 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
         Body::Json(_) => from_object(answer)?,
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
         Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
-            // An id may hold colons, a phone number cannot: the last part is the number.
+            // An id may contain colons, a phone number cannot: the last part is the number.
             let (id, phone) = rest
                 .rsplit_once(':')
                 .filter(|(_, phone)| is_phone(phone))
@@ -112,13 +113,13 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
         }
         Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
     };
-    // PHP writes its nothing in these ways too.
-    let nothing = ["0", "null", "false", "true"].contains(&purchase.activation_id.as_str());
-    if nothing || !is_id(&purchase.activation_id) {
+    // PHP also writes a missing value in these ways.
+    let is_missing = ["0", "null", "false", "true"].contains(&purchase.activation_id.as_str());
+    if is_missing || !is_id(&purchase.activation_id) {
         return Err(answer.unexpected());
     }
     if answer.salvaged {
-        purchase.warnings.push("the reply stood behind text that does not belong to it".to_owned());
+        purchase.warnings.push("the reply has text in front that does not belong to it".to_owned());
     }
     if !(200..300).contains(&answer.raw.status) {
         purchase.warnings.push(format!("the purchase came with HTTP status {}", answer.raw.status));
@@ -127,14 +128,15 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
     Ok(purchase)
 }
 
-/// Whether the last part of a plain reply is a phone number and nothing more: neither a short fourth part, such as a
-/// country or a price, nor a number with junk behind it.
+/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such as
+/// a country or a price, and not a number followed by junk.
 fn is_phone(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() >= 5
         && text.trim().bytes().all(|b| b.is_ascii_digit() || b"+-() *".contains(&b))
 }
 
-/// The documented object says `status: OK`. The family's object has no status at all; its own field names tell it.
+/// Reads a purchase from an object. The documented object has `status: OK`. The object of other
+/// panels of this protocol family has no status; its field names identify it.
 fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     let unexpected = || answer.unexpected();
     let object = answer.object().ok_or_else(unexpected)?;
@@ -144,7 +146,7 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
         }
         _ => object,
     };
-    // What stood behind a warning must say OK by itself.
+    // An object behind a PHP warning counts only with a status of OK.
     let family = !answer.salvaged
         && object.has(&["activationId"])
         && object.word(&["phoneNumber"]).is_some();
@@ -155,24 +157,25 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     if object.repeated(&IDENTITY).is_some() {
         return Err(answer
             .raw
-            .unreadable("json_too_complex", "an object that names its status or id twice"));
+            .unreadable("json_too_complex", "an object with two statuses or two ids"));
     }
     let mut warnings = Vec::new();
     let price = object.get(&["price", "activationCost", "cost"]);
     let amount = price.and_then(Field::amount).filter(|amount| *amount >= Amount::ZERO);
     if let (Some(price), None) = (price, amount) {
-        warnings.push(format!("the price cannot be read: {}", super::reply::excerpt(price.raw())));
+        warnings.push(format!("the price is not valid: {}", super::reply::excerpt(price.raw())));
     }
-    // A regetNumber reply may name the old id too: where there is a field for the new one, only that counts.
+    // A regetNumber reply may contain the old id too. If it has the field for the new id, only that
+    // counts.
     let ids: &[&str] =
         if object.has(&[NEW_ACTIVATION_ID]) { &[NEW_ACTIVATION_ID] } else { &ACTIVATION_IDS };
-    // The id alone proves the charge, and lets it be cancelled.
+    // Without a phone number the id still proves the charge, and allows cancelling it.
     let phone_number = object
         .word(&PHONE_NUMBERS)
         .filter(|phone| phone.contains(|c: char| c.is_ascii_digit()))
         .unwrap_or_default();
     if phone_number.is_empty() {
-        warnings.push("the reply names no phone number".to_owned());
+        warnings.push("the reply has no phone number".to_owned());
     }
     Ok(Purchase {
         activation_id: object.word(ids).ok_or_else(unexpected)?,

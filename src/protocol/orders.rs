@@ -1,7 +1,7 @@
 //! The order history: replies of getOrders.
 //!
-//! No public reply of this action exists, so its fields are looked for under every name that the service uses
-//! elsewhere, and the whole text of each order is kept.
+//! No reply of this action is documented, so the parser accepts every field name that the service
+//! uses elsewhere, and keeps the text of each order.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,55 +18,56 @@ use crate::Amount;
 pub struct OrderPage {
     /// The orders.
     pub orders: Vec<Order>,
-    /// How many there are on all pages, where the service says so.
+    /// The number of orders on all pages, if the service sends it.
     pub total: Option<u64>,
-    /// The activations on this page that may be a purchase of this client made twice: bought in the last ten minutes, the
-    /// same as one of its own, and not by it. Something on the way may have sent a request again, or another program has
-    /// the same key.
+    /// The ids of activations that may be unwanted duplicates: bought in the last ten minutes, equal
+    /// to a purchase of this client, but not made by it. A proxy may have repeated a request, or
+    /// another program uses the same key.
     pub extra_orders: Vec<String>,
-    /// The reply as it came.
+    /// The reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
-    /// Whether there is a list, and nothing in it: `null` or `false` in its place may be of a service that did not look.
+    /// Whether the reply has an empty list. `null` or `false` in its place may mean that the service
+    /// did not look.
     #[serde(skip)]
     pub(crate) is_empty_list: bool,
 }
 
-/// An order of the history. Every field that the reply does not give is `None`.
+/// An order of the history. Fields that the reply does not have are `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Order {
-    /// The id of the order; a number that grows.
+    /// The id of the order: a number that grows from order to order.
     pub order_id: Option<String>,
     /// The id for getStatus and setStatus.
     pub activation_id: Option<String>,
-    /// The number as the service wrote it.
+    /// The phone number as the service wrote it.
     pub phone_number: Option<String>,
-    /// The code of the service, or its name where the reply has no code.
+    /// The code of the service, or its name if the reply has no code.
     pub service: Option<String>,
-    /// Whether the service stood in a field that holds codes alone.
+    /// Whether `service` is certainly a code.
     #[serde(skip)]
     pub(crate) is_service_code: bool,
-    /// The code of the country, or its name where the reply has no code.
+    /// The code of the country, or its name if the reply has no code.
     pub country: Option<String>,
-    /// What was charged.
+    /// The price that was charged.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// The state of the order.
+    /// The status of the order.
     pub status: Option<OrderStatus>,
-    /// The code that came.
+    /// The code that arrived.
     pub code: Option<String>,
-    /// When it was bought, in the words of the service: the zone of that time is not known.
+    /// When the order was created, as the service wrote it. The time zone is unknown.
     pub created_text: Option<String>,
-    /// When it was bought, where the service gives seconds since 1970.
+    /// When the order was created, if the service sends seconds since 1970.
     #[serde(rename = "created_at_ms", serialize_with = "json_output::since_1970")]
     pub created_at: Option<SystemTime>,
-    /// The order as it stood in the reply.
+    /// The order's part of the reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
 }
 
-/// The state of an order in the history.
+/// The status of an order in the history.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum OrderStatus {
@@ -78,12 +79,14 @@ pub enum OrderStatus {
     Cancelled,
     /// Expired.
     Expired,
-    /// A state that this library does not know, as the service wrote it.
+    /// A status that this library does not know, as the service wrote it.
     Other(String),
 }
 
 impl OrderStatus {
-    /// The word that getOrders takes and writes.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The status as getOrders spells it.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Pending => "pending",
@@ -112,20 +115,22 @@ impl Serialize for OrderStatus {
 }
 
 impl OrderPage {
-    /// Whether the service says that it has no orders.
+    /// Whether the service reports that there are no orders.
     pub(crate) fn says_none(&self) -> bool {
         self.orders.is_empty() && self.total.map_or(self.is_empty_list, |total| total == 0)
     }
 }
 
 impl Order {
-    /// The order's id as a number, for comparing which is newer.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The order's id as a number: a newer order has a larger one.
+    #[doc(hidden)]
     pub fn sequence(&self) -> Option<u64> {
         self.order_id.as_ref()?.parse().ok()
     }
 }
 
-/// Reads a reply of getOrders: a list, or an object of orders, bare or in an envelope.
+/// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
     let answer = read(raw, Salvage::No)?;
@@ -153,21 +158,23 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
     let is_empty_list = members.is_empty() && field.raw().starts_with(['[', '{']);
-    // The service sends a hundred at most; what is longer may be a list of anything, and gets no room before it is seen.
+    // The service sends at most a hundred orders. Memory for more is reserved only as they are read,
+    // because a longer list may contain anything.
     let mut orders = Vec::with_capacity(members.len().min(100));
     orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
     // An object without an envelope and without orders is some other reply.
-    let known_shape = !orders.is_empty()
+    let is_history = !orders.is_empty()
         || field.list().is_some()
         || total.is_some()
         || field.object().is_some_and(|o| o.is_empty());
-    if !known_shape {
+    if !is_history {
         return Err(answer.unexpected());
     }
     Ok(OrderPage { orders, total, extra_orders: Vec::new(), raw: text(), is_empty_list })
 }
 
-/// Reads an order. The key of a map counts where the order names no id itself: beside one, it may be a mere position.
+/// Reads an order. The key of a map counts only if the order itself has no id: otherwise it may be
+/// only a position.
 fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
     let object = if field.raw().starts_with('{') {
         field.object()?
@@ -193,7 +200,7 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
         is_service_code: service_code.is_some(),
         service: service_code.or_else(|| object.word(&["service", "service_name"])),
         country: object.word(&["country_code", "countryCode", "country", "country_name"]),
-        // A debit, written as a negative amount, is no price: what it would reserve is a gain.
+        // A negative amount is a debit and not a price: as a price it would increase the budget.
         price: object
             .get(&["price", "cost", "amount", "activationCost"])
             .and_then(Field::amount)
@@ -208,14 +215,14 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
 }
 
 fn code(object: &Object<'_>) -> Option<String> {
-    let newest = |name: &&str| super::status::messages(object.get(&[name])?).pop();
+    let newest = |name: &&str| super::sms::messages(object.get(&[name])?).pop();
     ["code", "otp", "sms_code", "smsCode", "sms", "messages"]
         .iter()
         .find_map(newest)
         .map(|sms| sms.code)
 }
 
-/// Seconds or milliseconds since 1970.
+/// Parses seconds or milliseconds since 1970.
 fn unix_time(text: &str) -> Option<SystemTime> {
     let number: u64 = text.parse().ok()?;
     let since = if number > 100_000_000_000 {

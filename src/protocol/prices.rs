@@ -3,19 +3,19 @@
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, Serializer};
 
-use super::catalogue::{Compound, Loose, Sink, Source, decode, skip};
+use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode, skip};
 use super::json_input::{Field, Text};
 use super::json_output;
 use super::reply::{Failure, RawReply};
 use super::string_table::StringTable;
 use crate::Amount;
 
-/// What every service costs in every country.
+/// The price of every service in every country.
 ///
-/// Sixteen bytes an entry: an unfiltered list has some eighty thousand.
+/// An entry takes 16 bytes, because an unfiltered list has some eighty thousand.
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
-    /// Country codes, each with where its rows begin.
+    /// Country codes, each with the index of its first row.
     countries: Vec<(Box<str>, usize)>,
     services: StringTable,
     rows: Vec<Row>,
@@ -25,30 +25,32 @@ pub struct Prices {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Price<'a> {
-    /// The code of the country; `*` and `any` are the service's own words. Empty where the reply names none.
+    /// The code of the country, or `*` or `any`, which the service uses too. Empty if the reply has
+    /// no country.
     pub country: &'a str,
     /// The code of the service.
     pub service: &'a str,
-    /// What a number costs; `None` where the reply's figure cannot be read.
+    /// The price of a number; `None` if the reply has no valid price.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// How many numbers there are, at most 4,294,967,294; `None` where the reply does not say. The live service says 999 everywhere.
+    /// How many numbers are in stock, at most 4,294,967,294; `None` if the reply does not say. The
+    /// live service reports 999 everywhere.
     pub available: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Row {
-    /// Micro-rupees, or [`NO_COST`].
-    cost: i64,
+    /// In micro-rupees, or [`NO_PRICE`].
+    price: i64,
     service: u32,
-    /// Numbers, or [`NO_COUNT`].
-    count: u32,
+    /// Numbers in stock, or [`UNKNOWN_STOCK`].
+    available: u32,
 }
 
-const NO_COST: i64 = i64::MIN;
-const NO_COUNT: u32 = u32::MAX;
+const NO_PRICE: i64 = i64::MIN;
+const UNKNOWN_STOCK: u32 = u32::MAX;
 
-/// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, bare or in an envelope.
+/// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, at the top or in an envelope.
 pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, Failure> {
     decode(raw)
 }
@@ -59,7 +61,7 @@ impl Prices {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no entries.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
@@ -81,23 +83,26 @@ impl Prices {
 
     /// The index, in the order of [`Self::iter`], of the entry of one service in one country.
     pub fn find(&self, country: &str, service: &str) -> Option<usize> {
-        // Of what stands there twice, the last counts.
+        // Of repeated entries the last one counts.
         let country = self.countries.iter().rposition(|(code, _)| **code == *country)?;
         let service = self.services.find(service)?;
         let row = self.rows_of(country).iter().rposition(|row| row.service == service)?;
         Some(self.countries[country].1 + row)
     }
 
+    // Hidden: for this project's C functions and tests, not part of the API.
     /// The entry at an index, in the order of [`Self::iter`].
+    #[doc(hidden)]
     pub fn at(&self, index: usize) -> Option<Price<'_>> {
         let row = self.rows.get(index)?;
-        // The country whose rows begin last before it.
+        // The last country whose first row is not behind the index.
         let country =
             self.countries.partition_point(|(_, start)| *start <= index).checked_sub(1)?;
         Some(self.price(country, row))
     }
 
-    /// What [`Serialize`] writes, in JSON: by hand, in a third of the time, for there are eighty thousand.
+    /// The JSON that [`Serialize`] writes. Written by hand, because that takes a third of the time
+    /// for eighty thousand entries.
     pub(crate) fn json(&self) -> String {
         let services: Vec<String> = self.services.iter().map(json_output::fields).collect();
         let mut json = String::with_capacity(80 * self.rows.len() + 2);
@@ -107,9 +112,10 @@ impl Prices {
                 json.push_str(&begin);
                 json.push_str(&services[row.service as usize]);
                 json.push_str(",\"price_micros\":");
-                push_number(&mut json, u64::try_from(row.cost).ok());
+                push_number(&mut json, u64::try_from(row.price).ok());
                 json.push_str(",\"available\":");
-                push_number(&mut json, (row.count != NO_COUNT).then_some(row.count.into()));
+                let available = (row.available != UNKNOWN_STOCK).then_some(row.available.into());
+                push_number(&mut json, available);
                 json.push('}');
             }
         }
@@ -132,8 +138,8 @@ impl Prices {
         Price {
             country: &self.countries[country].0,
             service: self.services.name(row.service),
-            price: (row.cost != NO_COST).then(|| Amount::from_micros(row.cost)),
-            available: (row.count != NO_COUNT).then_some(row.count),
+            price: (row.price != NO_PRICE).then(|| Amount::from_micros(row.price)),
+            available: (row.available != UNKNOWN_STOCK).then_some(row.available),
         }
     }
 }
@@ -158,13 +164,13 @@ impl Serialize for Prices {
     }
 }
 
-impl Sink for Prices {
+impl EntrySink for Prices {
     const ENVELOPES: [&str; 2] = ["data", "prices"];
 
-    fn entry<'de, A: Source<'de>>(&mut self, country: &str, value: A) -> Result<(), A::Error> {
+    fn entry<'de, A: EntryValue<'de>>(&mut self, country: &str, value: A) -> Result<(), A::Error> {
         self.countries.push((country.into(), self.rows.len()));
         value.read(CountrySeed(self))?;
-        // A word such as `"status":"OK"` stands where a country could: it has no rows.
+        // A key such as `"status"` stands beside the countries; it has no rows.
         if self.countries.last().is_some_and(|(_, start)| *start == self.rows.len()) {
             self.countries.pop();
         }
@@ -181,11 +187,11 @@ struct CountrySeed<'s>(&'s mut Prices);
 impl<'de> DeserializeSeed<'de> for CountrySeed<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(Loose(self))
+        deserializer.deserialize_any(ContainerVisitor(self))
     }
 }
 
-impl<'de> Compound<'de> for CountrySeed<'_> {
+impl<'de> Container<'de> for CountrySeed<'_> {
     type Value = ();
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(Text(service)) = map.next_key()? {
@@ -199,7 +205,7 @@ impl<'de> Compound<'de> for CountrySeed<'_> {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<(), A::Error> {
         skip(list)
     }
-    fn nothing(self) {}
+    fn neither(self) {}
 }
 
 struct RowSeed;
@@ -207,24 +213,24 @@ struct RowSeed;
 impl<'de> DeserializeSeed<'de> for RowSeed {
     type Value = Option<Row>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Row>, D::Error> {
-        deserializer.deserialize_any(Loose(self))
+        deserializer.deserialize_any(ContainerVisitor(self))
     }
 }
 
-impl<'de> Compound<'de> for RowSeed {
+impl<'de> Container<'de> for RowSeed {
     type Value = Option<Row>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Row>, A::Error> {
-        let mut row = Row { cost: NO_COST, service: 0, count: NO_COUNT };
+        let mut row = Row { price: NO_PRICE, service: 0, available: UNKNOWN_STOCK };
         while let Some((Text(key), field)) = map.next_entry::<Text<'de>, Field<'de>>()? {
             match &*key {
                 "cost" | "price" => {
-                    let cost = field.amount().filter(|cost| *cost >= Amount::ZERO);
-                    row.cost = cost.map_or(NO_COST, Amount::micros);
+                    let price = field.amount().filter(|price| *price >= Amount::ZERO);
+                    row.price = price.map_or(NO_PRICE, Amount::micros);
                 }
                 "count" => {
-                    let count =
-                        field.count().map(|count| u32::try_from(count).unwrap_or(NO_COUNT - 1));
-                    row.count = count.map_or(NO_COUNT, |count| count.min(NO_COUNT - 1));
+                    let cap =
+                        |count| u32::try_from(count).unwrap_or(u32::MAX).min(UNKNOWN_STOCK - 1);
+                    row.available = field.count().map_or(UNKNOWN_STOCK, cap);
                 }
                 _ => {}
             }
@@ -234,7 +240,7 @@ impl<'de> Compound<'de> for RowSeed {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Option<Row>, A::Error> {
         skip(list).map(|()| None)
     }
-    fn nothing(self) -> Option<Row> {
+    fn neither(self) -> Option<Row> {
         None
     }
 }
@@ -244,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_json_by_hand_is_that_of_the_serializer() {
+    fn the_hand_written_json_equals_the_serializers() {
         for body in [
             "{}",
             r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
@@ -258,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_stands_there_twice_the_last_counts() {
+    fn of_repeated_keys_the_last_one_counts() {
         for body in [
             r#"{"22":{"tg":{"cost":1},"tg":{"cost":2}}}"#,
             r#"{"22":{"tg":{"cost":1}},"22":{"wa":{"cost":3},"tg":{"cost":2}}}"#,

@@ -1,109 +1,115 @@
-//! What every reply has in common: its shape, whether it is whole, and the error it may carry instead of an answer.
+//! The common part of all parsers: the shape of a reply, whether it is complete, and whether it is an
+//! error.
 //!
-//! The parsers of the actions start from [`read`]. It turns bytes into JSON or a plain `TOKEN:rest`, refuses what is
-//! neither, and takes out error codes in all the forms the service and its family write them. Tokens are compared
-//! whole; nothing is ever searched for inside a body, because an SMS may contain any word.
+//! The parser of each action starts with [`read`]. It turns the bytes into JSON or a plain
+//! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service and
+//! other panels of its protocol family write them. Tokens are compared as a whole and never searched
+//! inside a body, because an SMS may contain any word.
 
 use std::time::Duration;
 
+use super::code::Code;
 use super::json_input::{Field, JsonError, Object, embedded_object};
-use super::{Code, Sms};
+use super::sms::{Sms, messages};
 use crate::Amount;
 
-/// A reply as it came over HTTP.
+/// A reply as HTTP delivered it.
 #[derive(Clone, Copy, Debug)]
 pub struct RawReply<'a> {
     /// The HTTP status.
     pub status: u16,
-    /// Whether a length or chunks prove that the body is whole.
+    /// Whether a length or chunks prove that the body is complete.
     pub framed: bool,
-    /// The body, decoded.
+    /// The decompressed body.
     pub body: &'a [u8],
 }
 
-/// Why a reply is no answer.
+/// Why a reply has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The service answered with an error code.
+    /// The service returned an error code.
     Service(Box<ServiceError>),
-    /// The reply is not one of the service, or not a whole one.
+    /// The reply is not from the service, or not complete.
     Unreadable(Unreadable),
 }
 
-/// An error code with all that came along.
+/// An error code with the details that the service sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceError {
     /// The code.
     pub code: Code,
-    /// Whether the code stood there exactly as documented, with nothing else that could change its meaning.
+    /// Whether the reply is exactly the documented code, with nothing else that could change its
+    /// meaning.
     pub exact: bool,
-    /// The HTTP status that it came with.
+    /// The HTTP status of the reply.
     pub http_status: u16,
-    /// What the service says about it in words.
+    /// The service's description of the error.
     pub detail: Option<String>,
-    /// The lowest price that would be accepted.
+    /// The lowest price that the service would accept.
     pub min_price: Option<Amount>,
     /// How long to wait before the action is allowed.
     pub retry_after: Option<Duration>,
     /// How old the order must be before the action is allowed.
     pub least_age: Option<Duration>,
-    /// Messages that the refusal of a cancellation carries.
+    /// The messages in the refusal of a cancellation.
     pub messages: Vec<Sms>,
 }
 
-/// A reply that cannot be understood.
+/// A reply that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The row of the fault matrix.
+    /// The name of the fault, as in docs/faults.md.
     pub fault: &'static str,
-    /// What is wrong with it.
+    /// The content of the reply as a noun phrase, such as `an HTML page`.
     pub problem: &'static str,
     /// The HTTP status.
     pub http_status: u16,
-    /// How the body begins.
+    /// The beginning of the body.
     pub excerpt: String,
 }
 
-/// A reply with its shape known.
+/// The body of a reply by its shape.
 #[derive(Debug)]
 pub(crate) enum Body<'a> {
     /// One JSON value.
     Json(Field<'a>),
-    /// A line of text: the part before the first colon, and what follows it.
-    Plain { token: &'a str, rest: Option<&'a str>, text: &'a str },
-    /// Nothing.
+    /// A line of text, and its parts before and behind the first colon.
+    Plain {
+        token: &'a str,
+        rest: Option<&'a str>,
+        text: &'a str,
+    },
     Empty,
 }
 
-/// A reply that is no error.
+/// A reply that is not an error.
 #[derive(Debug)]
 pub(crate) struct Answer<'a> {
     pub(crate) body: Body<'a>,
     pub(crate) raw: RawReply<'a>,
-    /// Whether the JSON stood behind something else, such as a PHP warning.
+    /// Whether the JSON had text in front, such as a PHP warning.
     pub(crate) salvaged: bool,
 }
 
-/// How much of a damaged reply may be used.
+/// Whether a damaged reply may be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Salvage {
-    /// Nothing.
     No,
-    /// The one complete object behind a PHP warning: for replies whose loss costs money or a code.
+    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a code.
     Object,
 }
 
-/// The fields that decide what a reply means: where one stands twice, nothing says which of the two is meant.
+/// The fields that decide the meaning of a reply. If one is repeated, the reply is ambiguous.
 pub(super) const IDENTITY: [&str; 5] =
     ["status", "id", "activation_id", "activationId", "new_activation_id"];
 
-/// The names of an activation's id, and of what was bought beside it: a reply that has one of them names an order.
+// The fields that identify an order. A refusal that has one of them contradicts itself.
 pub(super) const ACTIVATION_IDS: [&str; 2] = ["activation_id", "activationId"];
 pub(super) const NEW_ACTIVATION_ID: &str = "new_activation_id";
 pub(super) const ORDER_IDS: [&str; 3] = ["new_order_id", "order_id", "orderId"];
 pub(super) const PHONE_NUMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
 
-/// Reads the shape of a reply and takes an error code out of it.
+/// Reads the shape of a reply, and returns an error if the reply is one.
 pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
     let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
     if (300..400).contains(&raw.status) {
@@ -129,15 +135,14 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
             Err(JsonError::Invalid) => {
                 return unreadable(
                     "text_after_json",
-                    "JSON that is malformed, or followed by something else",
+                    "JSON that is malformed or followed by other text",
                 );
             }
         },
         Some(_) => match embedded(text) {
             Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
             Some(_) => {
-                return Err(raw
-                    .by_status("text_before_json", "JSON behind text that does not belong to it"));
+                return Err(raw.by_status("text_before_json", "JSON with text in front of it"));
             }
             None if text.starts_with('<') => return Err(raw.by_status("html_page", "an HTML page")),
             None => (plain(text), false),
@@ -145,7 +150,7 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
     };
     let answer = Answer { body, raw, salvaged };
     if answer.object().is_some_and(|object| object.repeated(&IDENTITY).is_some()) {
-        return unreadable("json_too_complex", "an object that names its status or id twice");
+        return unreadable("json_too_complex", "an object with two statuses or two ids");
     }
     match answer.error() {
         Some(error) => Err(error),
@@ -153,7 +158,7 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
     }
 }
 
-/// The text without what is wrapped around it: a byte order mark, blanks, line ends, quotes around the whole.
+/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the whole.
 fn unwrap(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -162,7 +167,7 @@ fn unwrap(text: &str) -> &str {
     }
 }
 
-/// The one object behind a PHP warning. Behind a token it is no object of the service: an SMS may hold JSON too.
+/// The one object behind a PHP warning. Behind a token it does not count: an SMS may contain JSON.
 fn embedded(text: &str) -> Option<Field<'_>> {
     if text.split(':').next().is_some_and(is_token) {
         return None;
@@ -180,7 +185,7 @@ fn plain(text: &str) -> Body<'_> {
 
 impl RawReply<'_> {
     pub(crate) fn unreadable(&self, fault: &'static str, problem: &'static str) -> Failure {
-        /// Of a reply of megabytes no more is looked at.
+        /// The part of the body that is decoded for the excerpt: a body may have megabytes.
         const BEGINNING: usize = 4096;
         let beginning = &self.body[..self.body.len().min(BEGINNING)];
         Failure::Unreadable(Unreadable {
@@ -191,17 +196,15 @@ impl RawReply<'_> {
         })
     }
 
-    /// A failure named after the HTTP status, or after `otherwise` where the status is a success.
+    /// A failure named after the HTTP status, or `otherwise` if the status is not an error.
     fn by_status(&self, otherwise: &'static str, problem: &'static str) -> Failure {
         let (fault, problem) = match self.status {
-            403 if problem == "an HTML page" => {
-                ("blocked_by_firewall", "a firewall's page instead of an answer")
-            }
-            408 => ("request_timeout", "a time-out of the server"),
-            429 => ("too_many_requests", "that there were too many requests"),
-            520..=530 => ("cdn_error", "that its front server cannot reach it"),
-            500..=599 => ("server_error", "a failure of the server"),
-            400..=499 => ("http_client_error", "an HTTP error without a code of the service"),
+            403 if problem == "an HTML page" => ("blocked_by_firewall", "a firewall's page"),
+            408 => ("request_timeout", "a timeout of the server"),
+            429 => ("too_many_requests", "a rate limit (too many requests)"),
+            520..=530 => ("cdn_error", "an error of its CDN, which cannot reach the server"),
+            500..=599 => ("server_error", "a server error"),
+            400..=499 => ("http_client_error", "an HTTP error without an error code"),
             _ => (otherwise, problem),
         };
         self.unreadable(fault, problem)
@@ -209,17 +212,15 @@ impl RawReply<'_> {
 }
 
 impl<'a> Answer<'a> {
-    /// The failure of a reply that is whole but not of the form its action has.
+    /// The failure of a complete reply that does not have the form of its action.
     pub(crate) fn unexpected(&self) -> Failure {
         match self.body {
             Body::Empty => self.raw.by_status("empty_body", "an empty body"),
-            _ => {
-                self.raw.by_status("format_mismatch", "a reply of another form than the action has")
-            }
+            _ => self.raw.by_status("format_mismatch", "an unexpected form of reply"),
         }
     }
 
-    /// The reply's object. Plain text is no object; `null`, `false` and `[]` are an empty one.
+    /// The reply's object; `None` for plain text. `null`, `false` and `[]` count as an empty object.
     pub(crate) fn object(&self) -> Option<Object<'a>> {
         match self.body {
             Body::Json(field) => field.object(),
@@ -228,11 +229,11 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The failure of a plain reply that nothing proves to be whole.
+    /// The failure of a plain reply that may have been cut.
     pub(crate) fn unframed(&self) -> Failure {
         self.raw.by_status(
             "unframed_reply",
-            "plain text that may have been cut: the reply has no length",
+            "plain text that may have been cut, because the reply has no length",
         )
     }
 
@@ -243,7 +244,7 @@ impl<'a> Answer<'a> {
             Body::Empty => Some(self.raw.by_status("empty_body", "an empty body")),
             Body::Json(field) => {
                 match field.object().as_ref().and_then(|object| error_in(object, self.raw.status)) {
-                    // A warning in front of a code is more than the code.
+                    // A code with a warning in front is not exactly the code.
                     Some(error) => {
                         Some(self.raw.service(ServiceError {
                             exact: error.exact && !self.salvaged,
@@ -271,12 +272,10 @@ impl<'a> Answer<'a> {
                     ..ServiceError::new(code, self.raw.status)
                 };
                 match token {
-                    // A proxy's page in plain text, `error code: 1020`, is no code of the service.
+                    // A firewall's page in plain text, such as `error code: 1020`.
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
-                        Some(self.raw.unreadable(
-                            "blocked_by_firewall",
-                            "a firewall's refusal instead of an answer",
-                        ))
+                        let problem = "the refusal of a firewall";
+                        Some(self.raw.unreadable("blocked_by_firewall", problem))
                     }
                     // `NO_BALANCE` may be the beginning of `NO_BALANCE_FORWARD`.
                     _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => {
@@ -293,15 +292,21 @@ impl<'a> Answer<'a> {
 
 impl RawReply<'_> {
     fn service(&self, error: ServiceError) -> Failure {
-        // The rate limit of a proxy says so in a sentence, not in a code of the service.
+        // The rate limit of a proxy has a sentence in place of an error code.
         if self.status == 429 && !error.code.is_known() {
-            return self.by_status("too_many_requests", "that there were too many requests");
+            return self.by_status("too_many_requests", "a rate limit (too many requests)");
         }
         Failure::Service(Box::new(error))
     }
 }
 
 impl ServiceError {
+    /// Whether the error refuses a cancellation because a code has arrived.
+    pub(crate) fn says_code_arrived(&self) -> bool {
+        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED")
+            || !self.messages.is_empty()
+    }
+
     pub(crate) fn new(code: Code, http_status: u16) -> Self {
         Self {
             code,
@@ -316,12 +321,12 @@ impl ServiceError {
     }
 }
 
-/// Says whether a `status` field stands for success.
+/// Whether the text of a `status` field means success.
 pub(crate) fn is_success(word: &str) -> bool {
     ["ok", "success", "true", "1"].iter().any(|yes| word.eq_ignore_ascii_case(yes))
 }
 
-/// Takes the error out of an object, in every form that was seen: `{status,error}`, `{status,message}`,
+/// Reads the error of an object, in every known form: `{status,error}`, `{status,message}`,
 /// `{status:"false",msg}`, `{title,details,info}`, `{message}`, `{"status":"NO_BALANCE"}`.
 fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     const FAILED: [&str; 6] = ["error", "false", "fail", "failed", "0", "err"];
@@ -330,19 +335,19 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         .as_ref()
         .is_some_and(|status| FAILED.iter().any(|no| status.eq_ignore_ascii_case(no)));
     let succeeded = status.as_deref().is_some_and(is_success);
-    // `{"error": true, "message": …}` says that it failed, and elsewhere why.
+    // `{"error": true, "message": …}` has the code in another field.
     let flagged = object.get(&["error"]).and_then(Field::flag) == Some(true);
     let failed = status_failed || flagged;
     let ok = (200..300).contains(&http_status) && !failed;
 
-    let says = |word: &String| !["false", "0", "true", "1"].contains(&word.as_str());
-    let word = |names: &[&str]| names.iter().find_map(|name| object.word(&[name]).filter(says));
-    // `{"error": {"code": …}}` holds the code one level deeper.
+    let is_text = |word: &String| !["false", "0", "true", "1"].contains(&word.as_str());
+    let word = |names: &[&str]| names.iter().find_map(|name| object.word(&[name]).filter(is_text));
+    // `{"error": {"code": …}}` has the code one level deeper.
     let deeper = object
         .get(&["error"])
         .and_then(Field::object)
         .and_then(|error| error.word(&["code", "name", "message"]));
-    // Of what succeeded, a title names what it is about: the service that a number is for.
+    // In a successful reply, the title is the service that the number is for.
     let is_error = |title: &String| !(succeeded && ok) || Code::read(title).is_known();
     let named =
         word(&["title"]).filter(is_error).or_else(|| word(&["error", "error_code", "errorCode"]));
@@ -351,8 +356,8 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         named
     } else if let Some(code) = status.as_deref().filter(|status| {
         // An unknown word beside an SMS is the state of the order.
-        let state = object.has(&["sms"]) && !Code::read(status).is_known();
-        !succeeded && !failed && !state && is_error_token(status)
+        let is_state = object.has(&["sms"]) && !Code::read(status).is_known();
+        !succeeded && !failed && !is_state && is_error_token(status)
     }) {
         code.to_owned()
     } else if let Some(said) =
@@ -369,7 +374,8 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
     let known = Code::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
-    // A refusal that says "success", names an order or names a second code contradicts itself, and proves nothing.
+    // A refusal with a status of success, an order or a second code contradicts itself, and proves
+    // nothing.
     let is_order = |object: &Object<'_>| {
         object.has(&[NEW_ACTIVATION_ID])
             || object.has(&ACTIVATION_IDS)
@@ -401,31 +407,32 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
             .or_else(|| rest.filter(|_| names_minimum(&known)).and_then(Amount::from_wire)),
         retry_after: seconds(&["retry_after", "retryAfter"]),
         least_age: seconds(&["minActivationTime"]),
-        messages: info.get(&["data"]).map(super::status::messages).unwrap_or_default(),
+        messages: info.get(&["data"]).map(messages).unwrap_or_default(),
         ..ServiceError::new(known, http_status)
     })
 }
 
-/// Whether what follows a code is the lowest price, as in `WRONG_MAX_PRICE:76.94`; elsewhere it may be an id.
+/// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind other
+/// codes it may be an id.
 fn names_minimum(code: &Code) -> bool {
     *code.meaning() == Code::MaxPriceExceeded
 }
 
-/// A `status` that is an error rather than the state of an order.
+/// Whether a `status` is an error and not the state of an order.
 fn is_error_token(word: &str) -> bool {
     !word.starts_with("STATUS_")
         && !word.starts_with("ACCESS_")
         && (Code::read(word).is_known() || is_token(word))
 }
 
-/// Whether a word has the form of the protocol's codes: capitals, digits and underscores.
+/// Whether a word has the form of an error code: capitals, digits and underscores.
 fn is_token(word: &str) -> bool {
     (3..=64).contains(&word.len())
         && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
         && word.starts_with(|c: char| c.is_ascii_uppercase())
 }
 
-/// The beginning of a text on one line, for messages.
+/// The first 120 characters of a text on one line, for messages.
 pub(crate) fn excerpt(text: &str) -> String {
     const LENGTH: usize = 120;
     let line: String =
@@ -438,7 +445,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_excerpt_is_a_line_of_120_characters_at_most() {
+    fn an_excerpt_is_one_line_of_120_characters() {
         for (text, shown) in [
             (" a\tb\r\nc ", "a b  c".to_owned()),
             (&"\u{e9}".repeat(120), "\u{e9}".repeat(120)),

@@ -1,4 +1,4 @@
-//! The requests of the service: one row an action, and the query of each.
+//! The requests of the service, their classes, and their encoded queries.
 
 use std::fmt::Write as _;
 
@@ -6,14 +6,14 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::Amount;
 
-/// How an action may be repeated.
+/// Whether a request of an action may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActionClass {
-    /// It changes nothing and may be repeated.
+    /// The action changes nothing: repeat it freely.
     Read,
-    /// It costs money: never repeated once a byte was sent.
+    /// The action costs money: never repeat it once a byte was sent.
     Charge,
-    /// It changes an order: repeated only where the order shows that it did not apply.
+    /// The action changes an order: repeat it only if the order shows that it had no effect.
     Transition,
 }
 
@@ -23,27 +23,27 @@ pub enum ActionClass {
 pub enum Request<'a> {
     /// getBalance.
     GetBalance,
-    /// getServicesList, of all services or one.
+    /// getServicesList.
     GetServices {
-        /// The code of a service.
+        /// The code of a service; all services if `None`.
         service: Option<&'a str>,
     },
-    /// getPrices, of everything or a part.
+    /// getPrices.
     GetPrices {
-        /// The code of a service.
+        /// The code of a service; all services if `None`.
         service: Option<&'a str>,
-        /// The code of a country.
+        /// The code of a country; all countries if `None`.
         country: Option<&'a str>,
     },
     /// getCountries.
     GetCountries,
-    /// getOrders, one page, newest first.
+    /// getOrders: one page, newest orders first.
     GetOrders {
-        /// Orders on a page, 1 to 100.
+        /// Orders per page, 1 to 100.
         limit: u32,
-        /// The page, from 1.
+        /// The page, counted from 1.
         page: u32,
-        /// Only orders in this state.
+        /// Return only orders with this status.
         status: Option<&'a str>,
     },
     /// getStatus, in plain text.
@@ -60,47 +60,49 @@ pub enum Request<'a> {
     SetStatus {
         /// The activation.
         id: &'a str,
-        /// What to do.
+        /// The change to make.
         status: SetStatus,
     },
     /// getNumber. Costs money.
     GetNumber {
         /// The code of the service.
         service: &'a str,
-        /// The code of the country; the service chooses where there is none.
+        /// The code of the country; the service chooses one if `None`.
         country: Option<&'a str>,
-        /// The most that may be charged.
+        /// The highest price to pay.
         max_price: Option<Amount>,
-        /// The provider to buy from.
+        /// The mobile operator of the number.
         operator: Option<&'a str>,
-        /// Ask for a number that can get several messages.
+        /// Request a number that can receive several codes.
         multi_sms: bool,
     },
     /// regetNumber. Costs money.
     RegetNumber {
-        /// The completed activation whose number is wanted again.
+        /// The completed activation whose number to buy again.
         id: &'a str,
     },
 }
 
-/// What setStatus is asked to do.
+/// A change of an order by setStatus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SetStatus {
     /// `8`: cancel the order and refund it.
     Cancel,
-    /// `-1`: the same under its older number, for panels that know only this one.
+    /// `-1`: the same with its older value, for panels that do not know 8.
     CancelLegacy,
-    /// `1`: the SMS was sent to the number.
+    /// `1`: report that the SMS was sent to the number.
     SmsSent,
-    /// `3`: wait for the next code.
+    /// `3`: request the next code.
     NextCode,
     /// `6`: complete the order.
     Complete,
 }
 
 impl SetStatus {
-    /// The value that goes over the wire.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The value in the request.
+    #[doc(hidden)]
     pub fn value(self) -> i32 {
         match self {
             Self::Cancel => 8,
@@ -111,7 +113,9 @@ impl SetStatus {
         }
     }
 
-    /// Reads a value of the wire.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The change with this value; `None` for an unknown value.
+    #[doc(hidden)]
     pub fn from_value(value: i32) -> Option<Self> {
         [Self::Cancel, Self::CancelLegacy, Self::SmsSent, Self::NextCode, Self::Complete]
             .into_iter()
@@ -119,14 +123,14 @@ impl SetStatus {
     }
 }
 
-/// A request that must not be sent: which argument is wrong, and what it may be.
+/// Why a request is not valid: the wrong argument, and the values that it may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRequest(pub String);
 
 /// The longest id or code, in bytes.
-const LONGEST: usize = 64;
+const MAX_ID: usize = 64;
 
-/// What a form encoder leaves as it is.
+/// The characters that form encoding replaces.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 impl Request<'_> {
@@ -146,7 +150,7 @@ impl Request<'_> {
         }
     }
 
-    /// How the action may be repeated.
+    /// Whether the request may be repeated.
     pub fn class(&self) -> ActionClass {
         match self {
             Self::GetNumber { .. } | Self::RegetNumber { .. } => ActionClass::Charge,
@@ -155,7 +159,7 @@ impl Request<'_> {
         }
     }
 
-    /// Whether the reply may be megabytes: then it may come compressed.
+    /// Whether the reply may have megabytes, so that compression is worthwhile.
     pub fn is_catalogue(&self) -> bool {
         matches!(self, Self::GetServices { .. } | Self::GetPrices { .. } | Self::GetCountries)
     }
@@ -164,7 +168,6 @@ impl Request<'_> {
     pub fn query(&self) -> Result<String, InvalidRequest> {
         let mut query = format!("action={}", self.action());
         let mut push = |name: &str, value: &str| {
-            // Writing to a string cannot fail.
             let _ = write!(query, "&{name}={}", utf8_percent_encode(value, FORM));
         };
         let mut json = true;
@@ -178,7 +181,7 @@ impl Request<'_> {
             Self::GetOrders { limit, page, status } => {
                 if !(1..=100).contains(&limit) || page == 0 {
                     return Err(InvalidRequest(format!(
-                        "limit {limit}, page {page}: a page holds 1 to 100 orders, and pages count from 1"
+                        "limit {limit}, page {page}: use a limit of 1 to 100, and a page of 1 or more"
                     )));
                 }
                 push("limit", &limit.to_string());
@@ -201,7 +204,7 @@ impl Request<'_> {
                 if let Some(price) = max_price {
                     if price <= Amount::ZERO {
                         return Err(InvalidRequest(format!(
-                            "maximum price {price}: it must be above 0"
+                            "maximum price {price}: use a price above 0"
                         )));
                     }
                     push("maxPrice", &price.to_string());
@@ -234,19 +237,19 @@ fn valid<'a>(name: &str, value: &'a str) -> Result<&'a str, InvalidRequest> {
     if is_id(value) {
         return Ok(value);
     }
-    let shown: String = value.chars().take(LONGEST).collect();
+    let shown: String = value.chars().take(MAX_ID).collect();
     Err(InvalidRequest(format!(
-        "{name} {shown:?}: it must be 1 to {LONGEST} of the characters A-Z a-z 0-9 _ . : -"
+        "{name} {shown:?}: use 1 to {MAX_ID} of the characters A-Z a-z 0-9 _ . : -"
     )))
 }
 
-/// Whether a text may be an id or a code: what the service accepts, and nothing that could end a parameter.
+/// Whether a text may be an id or a code. No character is allowed that could end a parameter.
 pub(crate) fn is_id(text: &str) -> bool {
-    (1..=LONGEST).contains(&text.len())
+    (1..=MAX_ID).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
 }
 
-/// The parameter for a key in the query.
+/// The query parameter with the API key.
 pub(crate) fn key_parameter(key: &str) -> String {
     format!("api_key={}", utf8_percent_encode(key, FORM))
 }
@@ -266,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn each_action_has_its_query() {
+    fn each_action_has_a_query_and_a_class() {
         use ActionClass::{Charge, Read, Transition};
         let orders = Request::GetOrders { limit: 100, page: 2, status: Some("pending") };
         let cancel = Request::SetStatus { id: "Lw4S1r37abcXYZ", status: SetStatus::Cancel };
@@ -296,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_smuggle_a_parameter_is_refused() {
+    fn values_that_could_inject_parameters_are_refused() {
         let long = "x".repeat(65);
         for text in ["", "a&b", "a=b", "a b", "a\n", "é", "a%41", "a/b", "a?b", "a#b", &long] {
             let error = number(text).query().expect_err(text).0;
@@ -307,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_are_their_numbers() {
+    fn every_status_has_its_value() {
         for value in [8, -1, 1, 3, 6] {
             assert_eq!(SetStatus::from_value(value).map(SetStatus::value), Some(value));
         }

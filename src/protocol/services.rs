@@ -1,4 +1,4 @@
-//! What is sold: replies of getServicesList.
+//! The services that are sold: replies of getServicesList.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,48 +6,49 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use serde::{Serialize, Serializer};
 
-use super::catalogue::{Compound, Loose, Sink, Source, decode};
+use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode};
 use super::json_input::{Field, Text, Word};
 use super::reply::{Failure, RawReply};
 use super::string_table::StringTable;
 use crate::Amount;
 
-/// A service that numbers are sold for.
+/// A service, such as Telegram, that numbers are sold for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Service {
     /// The code for getNumber.
     pub code: String,
-    /// The name people know.
+    /// The name, for people.
     pub name: String,
-    /// What a number costs where no country is chosen.
+    /// The price of a number if no country is chosen.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// How many numbers there are.
+    /// How many numbers are in stock.
     pub available: Option<u64>,
-    /// Whether one number can get several codes.
+    /// Whether one number can receive several codes.
     pub multi_sms: Option<bool>,
     /// How long after the purchase an order expires.
     #[serde(rename = "expires_in_ms", serialize_with = "super::json_output::millis")]
     pub expires_in: Option<Duration>,
-    /// Where it is sold. The live service leaves this empty unless one service is asked for.
+    /// The countries in which it is sold. The live service sends them only if one service is
+    /// requested.
     pub countries: Vec<Offer>,
 }
 
-/// A service in one country.
+/// The price and stock of a service in one country.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Offer {
-    /// The code of the country for getNumber: not its calling code.
+    /// The code of the country for getNumber; not its calling code.
     #[serde(serialize_with = "name")]
     pub country: Arc<str>,
     /// The name of the country.
     #[serde(serialize_with = "name")]
     pub country_name: Arc<str>,
-    /// What a number costs there.
+    /// The price of a number.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// How many numbers there are.
+    /// How many numbers are in stock.
     pub available: Option<u64>,
 }
 
@@ -56,17 +57,17 @@ pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, Failure> {
     decode::<Services>(raw).map(|services| services.list)
 }
 
-/// Services while they are read; names of countries are kept once.
+/// The services read so far. Equal names of countries are stored once.
 #[derive(Default)]
 struct Services {
     list: Vec<Service>,
     names: StringTable,
 }
 
-impl Sink for Services {
+impl EntrySink for Services {
     const ENVELOPES: [&str; 2] = ["services", "data"];
 
-    fn entry<'de, A: Source<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error> {
+    fn entry<'de, A: EntryValue<'de>>(&mut self, key: &str, value: A) -> Result<(), A::Error> {
         if let Some(mut service) = value.read(ServiceSeed(self))? {
             if service.code.is_empty() {
                 key.clone_into(&mut service.code);
@@ -88,11 +89,11 @@ struct ServiceSeed<'s>(&'s mut Services);
 impl<'de> DeserializeSeed<'de> for ServiceSeed<'_> {
     type Value = Option<Service>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(Loose(self))
+        deserializer.deserialize_any(ContainerVisitor(self))
     }
 }
 
-impl<'de> Compound<'de> for ServiceSeed<'_> {
+impl<'de> Container<'de> for ServiceSeed<'_> {
     type Value = Option<Service>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut service = Service::default();
@@ -117,7 +118,7 @@ impl<'de> Compound<'de> for ServiceSeed<'_> {
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
         super::catalogue::skip(list).map(|()| None)
     }
-    fn nothing(self) -> Self::Value {
+    fn neither(self) -> Self::Value {
         None
     }
 }
@@ -127,11 +128,11 @@ struct OffersSeed<'s>(&'s mut Services);
 impl<'de> DeserializeSeed<'de> for OffersSeed<'_> {
     type Value = Vec<Offer>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(Loose(self))
+        deserializer.deserialize_any(ContainerVisitor(self))
     }
 }
 
-impl<'de> Compound<'de> for OffersSeed<'_> {
+impl<'de> Container<'de> for OffersSeed<'_> {
     type Value = Vec<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<Offer>, A::Error> {
         let mut offers = Vec::new();
@@ -147,32 +148,32 @@ impl<'de> Compound<'de> for OffersSeed<'_> {
         }
         Ok(offers)
     }
-    fn nothing(self) -> Vec<Offer> {
+    fn neither(self) -> Vec<Offer> {
         Vec::new()
     }
 }
 
-/// Reads an offer; the key stands for the country's code where the object names none.
+/// Reads an offer. The key is the country's code if the object has none.
 struct OfferSeed<'s, 'k>(&'s mut Services, &'k str);
 
 impl<'de> DeserializeSeed<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(Loose(self))
+        deserializer.deserialize_any(ContainerVisitor(self))
     }
 }
 
-impl<'de> Compound<'de> for OfferSeed<'_, '_> {
+impl<'de> Container<'de> for OfferSeed<'_, '_> {
     type Value = Option<Offer>;
     fn map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let names = &mut self.0.names;
-        let (mut country, mut country_name, mut cost, mut available) = (None, None, None, None);
+        let (mut country, mut country_name, mut amount, mut available) = (None, None, None, None);
         while let Some(Text(key)) = map.next_key()? {
             let mut name = |Word(word): Word<'de>| names.shared(&word.unwrap_or_default());
             match &*key {
                 "country_code" | "code" => country = Some(name(map.next_value()?)),
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
-                "price" | "cost" => cost = price(map.next_value()?),
+                "price" | "cost" => amount = price(map.next_value()?),
                 "qty" | "count" | "available" => {
                     available = map.next_value::<Field<'de>>()?.count()
                 }
@@ -181,13 +182,13 @@ impl<'de> Compound<'de> for OfferSeed<'_, '_> {
         }
         let country = country.unwrap_or_else(|| names.shared(self.1));
         let country_name = country_name.unwrap_or_else(|| names.shared(""));
-        let offer = Offer { country, country_name, price: cost, available };
+        let offer = Offer { country, country_name, price: amount, available };
         Ok((!offer.country.is_empty()).then_some(offer))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
         super::catalogue::skip(list).map(|()| None)
     }
-    fn nothing(self) -> Self::Value {
+    fn neither(self) -> Self::Value {
         None
     }
 }

@@ -1,85 +1,62 @@
-//! The state of an activation: replies of getStatus, getStatusV2 and setStatus.
+//! The status of an activation: replies of getStatus, getStatusV2 and setStatus.
 
 use serde::{Serialize, Serializer};
 
-use super::json_input::{Field, Object};
-use super::json_output;
+use super::code::Code;
+use super::json_input::Field;
 use super::reply::{Answer, Body, Failure, RawReply, Salvage, is_success, read};
-use super::{Code, ServiceError};
+use super::sms::{Sms, all_messages, code_text, is_no_code};
 
-/// What getStatus says about an activation.
+/// The status of an activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// No code yet.
+    /// No code has arrived yet.
     Waiting,
-    /// The next code is awaited; the code named here is the one before, not a new one.
+    /// The next code is awaited.
     WaitingForNext {
-        /// The code before, where the service repeats it.
+        /// The code before, if the service repeats it. It is not a new code.
         last_code: Option<String>,
     },
-    /// A code is there.
+    /// A code arrived.
     Received(Sms),
-    /// The service says cancelled; for an order that had its code it may also mean completed or expired.
+    /// The order is cancelled. For an order that received a code, the service may also mean completed
+    /// or expired.
     Cancelled,
-    /// A status that this library does not know, as the service wrote it. Not an end.
+    /// A status that this library does not know, as the service wrote it. It does not end a wait.
     Other(String),
 }
 
-/// A message that came to the number.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Sms {
-    /// The code, untouched: it may hold colons, blanks and leading zeros.
-    pub code: String,
-    /// The text of the message, where the service gives it.
-    pub text: Option<String>,
-    /// Who sent it, where the service says so.
-    pub sender: Option<String>,
-    /// When it came, in the words of the service: the zone of that time is not known.
-    pub received_text: Option<String>,
-    /// Whether the same code came for this order before.
-    pub is_repeat: bool,
-    /// The message as it stood in the reply.
-    #[serde(serialize_with = "json_output::raw")]
-    pub raw: String,
-}
-
-/// What a reply says about an activation, with every message in it.
+/// The status in a reply, and all messages in it.
 #[derive(Debug)]
 pub(crate) struct StatusReply {
     pub(crate) status: Status,
-    /// Oldest first; the last is that of the status.
+    /// Oldest first. The last one is the message of the status.
     pub(crate) messages: Vec<Sms>,
 }
 
-/// What setStatus says it did.
+/// The result of setStatus according to its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusChange {
-    /// The order is cancelled and the wallet refunded.
+    /// The order is cancelled and its price refunded.
     Cancelled,
     /// The order was cancelled before.
     AlreadyCancelled,
-    /// The service knows that the SMS was sent.
+    /// The service recorded that the SMS was sent.
     Ready,
     /// The service waits for the next code.
     WaitingForNext,
     /// The order is completed.
     Completed,
-    /// The service accepted without saying what.
+    /// The service accepted the change without details.
     Accepted,
-    /// A word that this library does not know, as the service wrote it.
+    /// A result that this library does not know, as the service wrote it.
     Other(String),
 }
 
-impl Sms {
-    pub(crate) fn new(code: impl Into<String>) -> Self {
-        Self { code: code.into(), ..Self::default() }
-    }
-}
-
 impl StatusReply {
-    /// A status with messages; `None` without any.
+    /// The status of an activation with messages; `None` if there are none.
     pub(crate) fn received(messages: Vec<Sms>) -> Option<Self> {
         messages.last().cloned().map(|newest| Self { status: Status::Received(newest), messages })
     }
@@ -95,7 +72,7 @@ impl From<Status> for StatusReply {
     }
 }
 
-/// Its fields in the library's own JSON.
+/// Writes the library's own JSON.
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Default, Serialize)]
@@ -118,7 +95,7 @@ impl Serialize for Status {
     }
 }
 
-/// Its fields in the library's own JSON.
+/// Writes the library's own JSON.
 impl Serialize for StatusChange {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
@@ -135,7 +112,9 @@ impl Serialize for StatusChange {
 }
 
 impl Status {
-    /// The state in a word.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The status as a word in snake case.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -148,7 +127,9 @@ impl Status {
 }
 
 impl StatusChange {
-    /// The change in a word.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The result as a word in snake case.
+    #[doc(hidden)]
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
@@ -161,18 +142,18 @@ impl StatusChange {
         }
     }
 
-    /// Whether it says that the order is cancelled.
+    /// Whether the order is cancelled.
     pub fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled | Self::AlreadyCancelled)
     }
 }
 
-/// Reads a reply of getStatus or getStatusV2: plain or JSON, for either action.
+/// Reads a reply of getStatus or getStatusV2. Both actions may reply in plain text or JSON.
 pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
-    parse_shown(raw).map(|shown| shown.status)
+    parse_shown(raw).map(|reply| reply.status)
 }
 
-/// The same, with every message.
+/// Like [`parse_status`], with all messages.
 pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<StatusReply, Failure> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
@@ -188,7 +169,7 @@ pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<StatusReply, Failure> {
     }
 }
 
-/// Reads `STATUS_OK:12:34`: the code is everything behind the first colon.
+/// Reads plain text. In `STATUS_OK:12:34` the code is everything behind the first colon.
 fn status_in_text(text: &str) -> Status {
     let (token, rest) =
         text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
@@ -211,22 +192,6 @@ fn status_in_text(text: &str) -> Status {
     }
 }
 
-/// A code as it stands in a reply: without the blanks around it and the quotes that some write; `None` where there is none.
-fn code_text(text: &str) -> Option<String> {
-    let text = text.trim();
-    let unquoted = ['\'', '"'].iter().find_map(|quote| {
-        let inner = text.strip_prefix(*quote)?.strip_suffix(*quote)?;
-        (!inner.contains(*quote)).then_some(inner)
-    });
-    let code = unquoted.unwrap_or(text);
-    (!code.trim().is_empty() && !is_no_code(code)).then(|| code.to_owned())
-}
-
-/// `Нет кода` ("no code") stands where a code would.
-fn is_no_code(text: &str) -> bool {
-    text == "Нет кода"
-}
-
 fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
     let object = field.object()?;
     for name in ["raw", "status", "data"] {
@@ -235,7 +200,8 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
             word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"))
         {
             return Some(match status_in_text(&text) {
-                // `{"status":"STATUS_OK","code":"123"}`; beside a status that waits stands an earlier code.
+                // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
+                // earlier one.
                 Status::Waiting if text.starts_with("STATUS_OK") => {
                     StatusReply::received(all_messages(&object, field))
                         .unwrap_or(Status::Waiting.into())
@@ -256,90 +222,17 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
     }
 }
 
-/// The messages of an object, which `field` is; those of the list with the newest, where it keeps them in several.
-fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
-    let lists = ["sms", "call", "data", "messages"]
-        .iter()
-        .filter_map(|name| object.get(&[name]))
-        .map(messages);
-    let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_text.clone());
-    let found = lists
-        .map(oldest_first)
-        .filter(|list| !list.is_empty())
-        .reduce(|best, next| if newest(&next) >= newest(&best) { next } else { best });
-    match found {
-        Some(found) => found,
-        // Beside an `sms` that is empty, a `code` is that of the reply: 200.
-        None if object.has(&["sms"]) => Vec::new(),
-        None => message(object, field).into_iter().collect(),
-    }
-}
-
-/// Lists are in this order unless their times say otherwise.
-fn oldest_first(mut list: Vec<Sms>) -> Vec<Sms> {
-    let mut forms = list.iter().filter_map(|sms| sms.received_text.as_deref()).map(form_of_time);
-    let first = forms.next().unwrap_or_default();
-    if first.starts_with("0000") && forms.all(|form| form == first) {
-        list.sort_by(|a, b| a.received_text.cmp(&b.received_text));
-    } else {
-        list.sort_by_key(|sms| sms.received_text.is_some());
-    }
-    list
-}
-
-/// A time with every digit as `0`: times of one form sort as text where they begin with the year, or are numbers.
-fn form_of_time(time: &str) -> String {
-    time.chars().map(|character| if character.is_ascii_digit() { '0' } else { character }).collect()
-}
-
-/// The messages with a code in a field: one object, a list of them, or the bare code.
-pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
-    if let Some(list) = field.list() {
-        return list.into_iter().flat_map(messages).collect();
-    }
-    match field.object() {
-        Some(object) => {
-            let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            match (nested, message(&object, field)) {
-                (Some(nested), _) => messages(nested),
-                (None, Some(sms)) => vec![sms],
-                (None, None) => object.numbered().flat_map(messages).collect(),
-            }
-        }
-        None => field
-            .word()
-            // `0` or `"false"` in the place of a message says that there is none.
-            .filter(|_| field.flag().is_none())
-            .and_then(|word| code_text(&word))
-            .map(|code| Sms { raw: field.raw().to_owned(), ..Sms::new(code) })
-            .into_iter()
-            .collect(),
-    }
-}
-
-fn message(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
-    let code = code_text(&object.word(&["code", "smsCode", "otp"])?)?;
-    Some(Sms {
-        code,
-        text: object.word(&["text", "smsText", "full_text"]),
-        sender: object.word(&["phoneFrom", "from", "sender"]),
-        received_text: object.word(&["dateTime", "date", "received_at", "created_at"]),
-        is_repeat: false,
-        raw: field.raw().to_owned(),
-    })
-}
-
 /// Reads a reply of setStatus.
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
     let answer = match read(raw, Salvage::Object) {
-        // It is an error by its form, but says that what was asked for is so.
+        // An error by its form, but the order is cancelled as requested.
         Err(Failure::Service(error))
             if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"]
                 .contains(&error.code.as_str()) =>
         {
             return Ok(StatusChange::AlreadyCancelled);
         }
-        // A known word outside the error table, `SMS_ADDED`.
+        // A known result, though not in the table of error codes.
         Err(Failure::Service(error)) if error.code == Code::Other("SMS_ADDED".to_owned()) => {
             return Ok(StatusChange::Other("SMS_ADDED".to_owned()));
         }
@@ -358,12 +251,12 @@ fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange,
         return Err(answer.unexpected());
     };
     let words = ["status", "message", "msg", "raw", "result", "data"];
-    let said: Vec<String> = words.iter().filter_map(|name| object.word(&[name])).collect();
+    let words: Vec<String> = words.iter().filter_map(|name| object.word(&[name])).collect();
     let token = |word: &String| change_in_word(word.split(':').next().unwrap_or_default());
-    if let Some(change) = said.iter().find_map(token) {
+    if let Some(change) = words.iter().find_map(token) {
         return Ok(change);
     }
-    match said.first() {
+    match words.first() {
         Some(word) if is_success(word) => Ok(StatusChange::Accepted),
         _ => Err(answer.unexpected()),
     }
@@ -381,12 +274,4 @@ fn change_in_word(word: &str) -> Option<StatusChange> {
         }
         _ => return None,
     })
-}
-
-impl ServiceError {
-    /// Whether it refuses a cancellation because a code came meanwhile.
-    pub(crate) fn says_code_arrived(&self) -> bool {
-        matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED")
-            || !self.messages.is_empty()
-    }
 }

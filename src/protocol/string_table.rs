@@ -1,21 +1,22 @@
-//! StringTable that repeat, kept once.
+//! Stores strings that repeat only once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// StringTable by number, in the order they were first met in.
+/// Strings with their numbers, in the order in which they were added.
 ///
-/// A catalogue lists the same names under each of its entries, and mostly in the same order: so the name after the one that
-/// was asked for last is compared first, and nothing is hashed.
+/// A catalogue repeats the same names under each entry, mostly in the same order. So a lookup first
+/// compares the string after the last one, and mostly needs no hash.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StringTable {
     list: Vec<Arc<str>>,
     numbers: HashMap<Arc<str>, u32>,
+    /// The number after the one that was returned last.
     expected: usize,
 }
 
 impl StringTable {
-    /// The number of a name, which is added if it is new.
+    /// The number of a string, which is added if it is new.
     pub(super) fn number(&mut self, name: &str) -> u32 {
         let at = if self.list.get(self.expected).is_some_and(|expected| **expected == *name) {
             self.expected
@@ -25,27 +26,27 @@ impl StringTable {
             self.add(name)
         };
         self.expected = at + 1;
-        // A body of 16 MiB cannot hold 2^32 names.
+        // A body of 16 MiB cannot contain 2^32 strings.
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    /// The one copy of a name.
+    /// The stored copy of a string, which is added if it is new.
     pub(super) fn shared(&mut self, name: &str) -> Arc<str> {
         let number = self.number(name);
         Arc::clone(&self.list[number as usize])
     }
 
-    /// The number of a name that is known.
+    /// The number of a string; `None` if it is not in the table.
     pub(super) fn find(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
     }
 
-    /// The name of a number.
+    /// The string of a number.
     pub(super) fn name(&self, number: u32) -> &str {
         &self.list[number as usize]
     }
 
-    /// Every name, by its number.
+    /// Every string, in the order of the numbers.
     pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
         self.list.iter().map(|name| &**name)
     }
@@ -63,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_one_number_whatever_the_order() {
+    fn a_string_has_one_number_in_any_order() {
         let mut names = StringTable::default();
         let numbers: Vec<u32> =
             ["a", "b", "c", "a", "b", "c", "c", "a", "a", ""].map(|name| names.number(name)).into();

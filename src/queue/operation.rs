@@ -1,18 +1,18 @@
-//! The operations that a queue takes: one table for all languages, a row for each method of the client.
+//! The operations that a queue runs: one table for all languages, a row for each method of the
+//! client.
 
 use std::time::Duration;
 
 use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
-use crate::protocol::catalogue::json_of;
+use crate::protocol::catalogue::json_text;
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
-    Activation, Amount, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result,
-    WaitOptions,
+    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result, WaitOptions,
 };
 
-/// Something that a queue can do. In JSON, an object with the method's name as `op` beside its arguments:
-/// `{"op":"get_number","service":"tg","country":"22","max_price":"20"}`.
+/// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside
+/// the arguments: `{"op":"get_number","service":"tg","country":"22","max_price":"20"}`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Operation {
@@ -20,39 +20,39 @@ pub enum Operation {
     GetBalance {},
     /// [`Client::get_services`].
     GetServices {
-        /// The code of a service; all without.
+        /// The code of a service; all services if `None`.
         service: Option<String>,
     },
     /// [`Client::get_prices`].
     GetPrices {
-        /// The code of a service; all without.
+        /// The code of a service; all services if `None`.
         service: Option<String>,
-        /// The code of a country; all without.
+        /// The code of a country; all countries if `None`.
         country: Option<String>,
     },
     /// [`Client::get_countries`].
     GetCountries {},
     /// [`Client::find_country`].
     FindCountry {
-        /// The name, in English.
+        /// The name in English.
         name: String,
     },
     /// [`Client::get_orders`].
     GetOrders {
-        /// Orders on a page, 1 to 100; 100 without.
+        /// Orders per page, 1 to 100; 100 if `None`.
         limit: Option<u32>,
-        /// The page, from 1; the first without.
+        /// The page, counted from 1; the first page if `None`.
         page: Option<u32>,
-        /// Only orders in this state.
+        /// Return only orders in this state.
         status: Option<String>,
     },
     /// [`Client::get_number`]. **Costs money.**
-    GetNumber(Number),
+    GetNumber(NumberRequest),
     /// [`Client::intend`].
-    Intend(Number),
+    Intend(NumberRequest),
     /// [`Client::buy`]. **Costs money.**
     Buy {
-        /// The purchase that was prepared.
+        /// The prepared purchase.
         intent: Intent,
     },
     /// [`Client::reget_number`]. **Costs money.**
@@ -60,12 +60,13 @@ pub enum Operation {
         /// The completed activation.
         id: String,
     },
-    /// [`Client::get_status`], with the code kept as [`Activation::get_status`] does.
+    /// [`Activation::get_status`].
     GetStatus {
         /// The activation.
         id: String,
     },
-    /// [`Client::set_status`], with what became of it kept as [`Activation::request_next_code`] and its sisters do.
+    /// [`Client::set_status`]. The activation tracks the change as if one of its own methods had made
+    /// it.
     SetStatus {
         /// The activation.
         id: String,
@@ -78,7 +79,7 @@ pub enum Operation {
         id: String,
         /// How long to wait, in milliseconds.
         timeout_ms: u64,
-        /// The pause between polls in milliseconds, 5,000 or more.
+        /// The pause between polls in milliseconds; 5,000 if `None` or smaller.
         interval_ms: Option<u64>,
         /// [`WaitOptions::accept_same_code`].
         accept_same_code: bool,
@@ -109,18 +110,19 @@ pub enum Operation {
     Settle {
         /// The activation.
         id: String,
-        /// Whether the early-cancel period is waited out: [`OnTooEarly::Wait`].
+        /// What to do if the service does not allow cancelling yet.
         on_too_early: OnTooEarly,
     },
-    /// Lists a number that nobody has any longer in [`Client::unclaimed`]: that of a lease that could not be settled, or of a
-    /// caller that gave up as it was bought. Asks nobody. The next operation on it takes it up again.
+    /// Lists a number in [`Client::unclaimed`], because its caller no longer holds it: its lease could
+    /// not be settled, or the caller abandoned the purchase. Makes no request. The next operation on
+    /// the activation claims it again.
     MarkUnclaimed {
         /// The activation.
         id: String,
     },
     /// [`Client::reconcile`].
     Reconcile {
-        /// The purchase that was lost.
+        /// The purchase whose outcome is unknown.
         intent: Intent,
     },
     /// [`Client::unclaimed`].
@@ -129,30 +131,16 @@ pub enum Operation {
     BudgetLeft {},
 }
 
-/// A number to buy: a [`NumberRequest`]. One of `max_price`, `max_price_micros` and `accept_any_price` must be there.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Number {
-    pub(super) service: String,
-    pub(super) country: Option<String>,
-    /// In JSON a text, such as `"18.50"`: numbers of JSON are floats in many languages.
-    pub(super) max_price: Option<Amount>,
-    pub(super) max_price_micros: Option<i64>,
-    pub(super) accept_any_price: bool,
-    pub(super) operator: Option<String>,
-    pub(super) multi_sms: bool,
-}
-
-/// What a worker calls with its handle of the client.
+/// A function that a worker calls with its own handle of the client.
 type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
 
-/// What an operation becomes.
+/// The executable form of an operation.
 pub(super) enum Job {
-    /// One call after the other, until it is done.
+    /// Requests to the service, one after the other, without a sleep in between.
     Call(Body<String>),
-    /// A look at what the client knows: asks nobody.
-    Look(Body<String>),
-    /// A purchase of a kind, once its intent is made.
+    /// An operation on the client's own memory: makes no request.
+    Local(Body<String>),
+    /// A purchase, by its kind and the function that returns its intent.
     Buy(Box<str>, Body<Intent>),
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
@@ -160,18 +148,20 @@ pub(super) enum Job {
 }
 
 impl Job {
-    /// When its time is over, where it is limited while it rests.
+    /// When the task must continue even if it sleeps; `None` if it is not a task, or has no limit.
     pub(super) fn end(&self) -> Option<Duration> {
         match self {
-            Self::Wait(waiting) => waiting.end(),
-            Self::Settle(settling) => settling.end(),
-            Self::Call(_) | Self::Look(_) | Self::Buy(..) | Self::Reconcile(_) => None,
+            Self::Wait(task) => task.end(),
+            Self::Settle(task) => task.end(),
+            Self::Call(_) | Self::Local(_) | Self::Buy(..) | Self::Reconcile(_) => None,
         }
     }
 }
 
 impl Operation {
-    /// The names of all operations, as they stand in `op`.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The names of all operations, as `op` spells them.
+    #[doc(hidden)]
     pub const NAMES: [&'static str; 22] = [
         "get_balance",
         "get_services",
@@ -197,7 +187,9 @@ impl Operation {
         "budget_left",
     ];
 
-    /// The name, as it stands in `op`.
+    // Hidden: for this project's C functions and tests, not part of the API.
+    /// The name of the operation, as `op` spells it.
+    #[doc(hidden)]
     pub fn name(&self) -> &'static str {
         match self {
             Self::GetBalance { .. } => "get_balance",
@@ -225,7 +217,7 @@ impl Operation {
         }
     }
 
-    /// Whether it may change an order that exists.
+    /// Whether the operation may change an existing order.
     pub(super) fn is_change(&self) -> bool {
         match self {
             Self::SetStatus { .. }
@@ -239,14 +231,9 @@ impl Operation {
         }
     }
 
-    /// Reads an operation from JSON. The error says which field is wrong.
-    pub fn from_json(text: &str) -> Result<Self> {
-        super::operation_json::operation(text)
-    }
-
-    /// Makes the work of it. `claim` gives the activation of an id: one for all operations, so that its codes and the
-    /// distance of its polls are kept from one to the next.
-    pub(super) fn job(
+    /// Turns the operation into a job. `claim` returns the activation of an id: the same one for all
+    /// operations, so that they share its codes and the pause between its polls.
+    pub(super) fn into_job(
         self,
         client: &Client,
         claim: impl FnOnce(&str) -> Result<Activation>,
@@ -274,29 +261,30 @@ impl Operation {
                 };
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
-            Self::GetNumber(number) => {
-                let request = number.request();
+            Self::GetNumber(request) => {
                 Job::Buy(request.operation().into(), Box::new(move |client| client.intent(request)))
             }
-            Self::Intend(number) => {
-                call(move |client| client.intend(number.request()).map(|intent| intent.to_json()))
+            Self::Intend(request) => {
+                call(move |client| client.intend(request).map(|intent| intent.to_json()))
             }
             Self::Buy { intent } => {
                 Job::Buy(intent.operation().into(), Box::new(move |_| Ok(intent)))
             }
             Self::RegetNumber { id } => Job::Buy(
-                format!("again {id}").into(),
+                format!("reget {id}").into(),
                 Box::new(move |client| client.reget_intent(&id)),
             ),
             Self::GetStatus { id } => {
-                on(claim(&id)?, |it| it.status().map(|answer| answered(&answer)))
+                on(claim(&id)?, |number| number.status().map(|answer| answered(&answer)))
             }
             Self::SetStatus { id, status } => {
                 let status = SetStatus::from_value(status).ok_or_else(|| {
-                    let reason = format!("the status {status} is none: send -1 or 8, 1, 3 or 6");
+                    let reason = format!("invalid status {status}: use 8 or -1, 1, 3, or 6");
                     Error::config("reading an operation", reason)
                 })?;
-                on(claim(&id)?, move |it| it.set_status(status).map(|answer| answered(&answer)))
+                on(claim(&id)?, move |number| {
+                    number.set_status(status).map(|answer| answered(&answer))
+                })
             }
             Self::WaitForCode {
                 id,
@@ -319,64 +307,37 @@ impl Operation {
                 )))
             }
             Self::MarkSmsSent { id } => {
-                on(claim(&id)?, |it| it.mark_sms_sent().map(|()| nothing()))
+                on(claim(&id)?, |number| number.mark_sms_sent().map(|()| empty_object()))
             }
             Self::RequestNextCode { id } => {
-                on(claim(&id)?, |it| it.request_next_code().map(|()| nothing()))
+                on(claim(&id)?, |number| number.request_next_code().map(|()| empty_object()))
             }
             Self::Complete { id } => {
-                on(claim(&id)?, |it| it.complete().map(|settlement| fields(&settlement)))
+                on(claim(&id)?, |number| number.complete().map(|settlement| fields(&settlement)))
             }
             Self::Cancel { id } => {
-                on(claim(&id)?, |it| it.cancel().map(|settlement| fields(&settlement)))
+                on(claim(&id)?, |number| number.cancel().map(|settlement| fields(&settlement)))
             }
             Self::Settle { id, on_too_early } => {
                 Job::Settle(Box::new(SettleTask::begin(&claim(&id)?, on_too_early)))
             }
             Self::MarkUnclaimed { id } => {
-                let it = claim(&id)?;
-                Job::Look(Box::new(move |_| {
-                    it.mark_unclaimed();
-                    Ok(nothing())
+                let activation = claim(&id)?;
+                Job::Local(Box::new(move |_| {
+                    activation.mark_unclaimed();
+                    Ok(empty_object())
                 }))
             }
             Self::Reconcile { intent } => {
                 Job::Reconcile(Box::new(ReconcileTask::begin(client, intent)))
             }
             Self::Unclaimed {} => {
-                Job::Look(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))
+                Job::Local(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))
             }
-            Self::BudgetLeft {} => Job::Look(Box::new(|client| {
+            Self::BudgetLeft {} => Job::Local(Box::new(|client| {
                 Ok(object("budget_left_micros", fields(&client.budget_left())))
             })),
         })
-    }
-}
-
-impl Number {
-    fn request(self) -> NumberRequest {
-        let Self {
-            service,
-            country,
-            max_price,
-            max_price_micros,
-            accept_any_price,
-            operator,
-            multi_sms,
-        } = self;
-        let mut request = NumberRequest::new(service);
-        if let Some(country) = country {
-            request = request.country(country);
-        }
-        if let Some(price) = max_price.or(max_price_micros.map(Amount::from_micros)) {
-            request = request.max_price(price);
-        } else if accept_any_price {
-            request = request.accept_any_price();
-        }
-        if let Some(operator) = operator {
-            request = request.operator(operator);
-        }
-        if multi_sms { request.multi_sms() } else { request }
     }
 }
 
@@ -384,7 +345,7 @@ fn call(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
     Job::Call(Box::new(body))
 }
 
-/// A call on an activation, with the handle of whoever makes it.
+/// A call on an activation, with the handle of the worker that makes it.
 fn on(
     activation: Activation,
     body: impl FnOnce(Activation) -> Result<String> + Send + 'static,
@@ -396,19 +357,20 @@ fn answered<T: serde::Serialize>(answer: &Answer<T>) -> String {
     document(&answer.value, &answer.reply)
 }
 
-/// The document of a list: an object with the list under its name, and the reply.
+/// The JSON of a list: an object with the list under `name`, and the reply under `raw`.
 fn listed<T: serde::Serialize>(name: &str, answer: &Answer<T>) -> String {
     with_reply(object(name, fields(&answer.value)), &answer.reply)
 }
 
-/// The same of a catalogue, whose reply may have millions of bytes: entries prove that it is JSON, and it is not read again.
+/// The JSON of a catalogue, whose reply may have millions of bytes. If it has entries, the reply is
+/// known to be JSON and is not parsed again.
 fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
-    if is_empty { with_reply(object, reply) } else { with_raw(object, json_of(reply)) }
+    if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
 }
 
-/// In place: the list of all prices has millions of bytes.
+/// Wraps JSON in an object, in place: the list of all prices has millions of bytes.
 #[inline(never)]
 fn object(name: &str, mut json: String) -> String {
     json.insert_str(0, &format!("{{\"{name}\":"));
@@ -416,6 +378,6 @@ fn object(name: &str, mut json: String) -> String {
     json
 }
 
-fn nothing() -> String {
+fn empty_object() -> String {
     "{}".to_owned()
 }

@@ -1,43 +1,48 @@
-//! Operations from JSON. What the protocol bears from the service is refused here: this is the caller's own text, and a member
-//! that is misspelled or of another type may cost money. Whatever is wrong is said of the member that it is wrong with.
+//! Reads operations from JSON. Stricter than the parsers of the service's replies: this is the
+//! caller's own text, and a member that is misspelled or has the wrong type may cost money. Every
+//! error names the wrong member.
 //!
-//! By hand, for a derived reader names no member where a type is wrong, and is 70 KB of the library for C.
+//! Written by hand, because a derived reader does not name the member that has the wrong type, and
+//! adds 70 KB to the C library.
 
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use super::operation::{Number, Operation};
+use super::operation::Operation;
 use crate::protocol::json_input::{Field, Object};
-use crate::{Amount, Error, Intent, OnTooEarly, Result};
+use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, Result};
 
-const DOING: &str = "reading an operation";
+/// The operation that errors name.
+const READING: &str = "reading an operation";
 
-/// What is shown of the caller's text at most.
-const SHOWN: usize = 60;
+/// How many characters of the caller's text an error repeats at most.
+const MAX_SHOWN: usize = 60;
 
-/// Reads an operation.
-pub(super) fn operation(text: &str) -> Result<Operation> {
-    let object = serde_json::from_str::<Object>(text).map_err(|error| {
-        // Of another type, the error would repeat all of it.
-        let is_object = text.trim_start().starts_with('{');
-        let reason = if is_object {
-            error.to_string()
-        } else {
-            r#"it is no JSON object such as {"op":"get_balance"}"#.into()
-        };
-        Error::config(DOING, reason)
-    })?;
-    let mut members = Members { left: object.into_fields(), known: Vec::new() };
-    let Some(op) = members.text("op")? else { return Err(members.missing("op")) };
-    let read = members.operation(&op)?;
-    members.end()?;
-    Ok(read)
+impl Operation {
+    /// Reads an operation from JSON. The error names the member that is wrong.
+    pub fn from_json(text: &str) -> Result<Self> {
+        let object = serde_json::from_str::<Object>(text).map_err(|error| {
+            // For a value of another type, serde's error would repeat all of it.
+            let is_object = text.trim_start().starts_with('{');
+            let reason = if is_object {
+                error.to_string()
+            } else {
+                r#"it is not a JSON object such as {"op":"get_balance"}"#.into()
+            };
+            Error::config(READING, reason)
+        })?;
+        let mut members = Members { left: object.into_fields(), known: Vec::new() };
+        let Some(op) = members.text("op")? else { return Err(members.missing("op")) };
+        let operation = members.operation(&op)?;
+        members.end()?;
+        Ok(operation)
+    }
 }
 
 /// The members of an operation that were not read yet.
 struct Members<'a> {
     left: Vec<(Cow<'a, str>, Field<'a>)>,
-    /// The names that were asked for.
+    /// The names of the members that were looked up.
     known: Vec<&'static str>,
 }
 
@@ -51,24 +56,24 @@ impl<'a> Members<'a> {
                 country: self.text("country")?,
             },
             "get_countries" => Operation::GetCountries {},
-            "find_country" => Operation::FindCountry { name: self.needed_text("name")? },
+            "find_country" => Operation::FindCountry { name: self.required_text("name")? },
             "get_orders" => Operation::GetOrders {
-                limit: self.whole("limit")?,
-                page: self.whole("page")?,
+                limit: self.integer("limit")?,
+                page: self.integer("page")?,
                 status: self.text("status")?,
             },
-            "get_number" => Operation::GetNumber(self.number()?),
-            "intend" => Operation::Intend(self.number()?),
+            "get_number" => Operation::GetNumber(self.number_request()?),
+            "intend" => Operation::Intend(self.number_request()?),
             "buy" => Operation::Buy { intent: self.intent()? },
             "reget_number" => Operation::RegetNumber { id: self.id()? },
             "get_status" => Operation::GetStatus { id: self.id()? },
             "set_status" => {
-                Operation::SetStatus { id: self.id()?, status: self.needed_whole("status")? }
+                Operation::SetStatus { id: self.id()?, status: self.required_integer("status")? }
             }
             "wait_for_code" => Operation::WaitForCode {
                 id: self.id()?,
-                timeout_ms: self.needed_whole("timeout_ms")?,
-                interval_ms: self.whole("interval_ms")?,
+                timeout_ms: self.required_integer("timeout_ms")?,
+                interval_ms: self.integer("interval_ms")?,
                 accept_same_code: self.flag("accept_same_code")?,
                 cancel_on_timeout: self.flag("cancel_on_timeout")?,
             },
@@ -83,50 +88,57 @@ impl<'a> Members<'a> {
             "budget_left" => Operation::BudgetLeft {},
             _ => {
                 let reason =
-                    format!("the op `{}` is none of {}", cut(op), listed(&Operation::NAMES));
-                return Err(Error::config(DOING, reason));
+                    format!("there is no op `{}`: use {}", cut(op), listed(&Operation::NAMES));
+                return Err(Error::config(READING, reason));
             }
         })
     }
 
-    fn number(&mut self) -> Result<Number> {
-        Ok(Number {
-            service: self.needed_text("service")?,
-            country: self.text("country")?,
-            max_price: self.amount("max_price")?,
-            max_price_micros: self.whole("max_price_micros")?,
-            accept_any_price: self.flag("accept_any_price")?,
-            operator: self.text("operator")?,
-            multi_sms: self.flag("multi_sms")?,
-        })
+    fn number_request(&mut self) -> Result<NumberRequest> {
+        let mut request = NumberRequest::new(self.required_text("service")?);
+        if let Some(country) = self.text("country")? {
+            request = request.country(country);
+        }
+        let (text, micros) = (self.amount("max_price")?, self.integer("max_price_micros")?);
+        let accept_any_price = self.flag("accept_any_price")?;
+        if let Some(price) = text.or(micros.map(Amount::from_micros)) {
+            request = request.max_price(price);
+        } else if accept_any_price {
+            request = request.accept_any_price();
+        }
+        if let Some(operator) = self.text("operator")? {
+            request = request.operator(operator);
+        }
+        Ok(if self.flag("multi_sms")? { request.multi_sms() } else { request })
     }
 
-    /// A member; `None` where it is not there, or null.
+    /// Takes a member; `None` if it is missing or null.
     fn take(&mut self, name: &'static str) -> Result<Option<Field<'a>>> {
         self.known.push(name);
         let Some(at) = self.left.iter().position(|(key, _)| key == name) else { return Ok(None) };
         let (_, field) = self.left.swap_remove(at);
         if self.left.iter().any(|(key, _)| key == name) {
             return Err(Error::config(
-                DOING,
-                format!("the field `{name}` is there twice: which one counts?"),
+                READING,
+                format!("the field `{name}` occurs twice: pass it once"),
             ));
         }
         Ok(Some(field).filter(|field| !field.is_null()))
     }
 
-    /// Text that is written as text: a number of JSON is a float in many languages, and an id is more than that holds.
+    /// Text in quotes. A number is refused: in many languages JSON numbers are floats, which cannot
+    /// hold every id.
     fn text(&mut self, name: &'static str) -> Result<Option<String>> {
         let Some(field) = self.take(name)? else { return Ok(None) };
         match field.text() {
             Some(text) if field.raw().starts_with('"') => Ok(Some(text.into_owned())),
-            _ => Err(wrong(name, field, "text, in quotes")),
+            _ => Err(wrong(name, field, "text in quotes")),
         }
     }
 
-    fn whole<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>> {
+    fn integer<T: FromStr>(&mut self, name: &'static str) -> Result<Option<T>> {
         let Some(field) = self.take(name)? else { return Ok(None) };
-        field.raw().parse().map(Some).map_err(|_| wrong(name, field, "a whole number in its range"))
+        field.raw().parse().map(Some).map_err(|_| wrong(name, field, "a whole number in range"))
     }
 
     fn flag(&mut self, name: &'static str) -> Result<bool> {
@@ -159,45 +171,44 @@ impl<'a> Members<'a> {
         Intent::from_json(field.raw())
     }
 
-    fn needed_text(&mut self, name: &'static str) -> Result<String> {
+    fn required_text(&mut self, name: &'static str) -> Result<String> {
         self.text(name)?.ok_or_else(|| self.missing(name))
     }
 
-    fn needed_whole<T: FromStr>(&mut self, name: &'static str) -> Result<T> {
-        self.whole(name)?.ok_or_else(|| self.missing(name))
+    fn required_integer<T: FromStr>(&mut self, name: &'static str) -> Result<T> {
+        self.integer(name)?.ok_or_else(|| self.missing(name))
     }
 
     fn id(&mut self) -> Result<String> {
-        self.needed_text("id")
+        self.required_text("id")
     }
 
     fn missing(&self, name: &str) -> Error {
-        // Where it is misspelled, that is the better hint.
+        // An unknown member may be this one misspelled.
         let reason = match self.left.first() {
             None => format!("the field `{name}` is missing"),
-            Some((other, _)) => format!("the field `{name}` is missing; `{}` is there", cut(other)),
+            Some((other, _)) => {
+                format!("the field `{name}` is missing; there is a field `{}`", cut(other))
+            }
         };
-        Error::config(DOING, reason)
+        Error::config(READING, reason)
     }
 
-    /// Refuses what nobody asked for.
+    /// Refuses members that the operation does not have.
     fn end(self) -> Result<()> {
         let Some((name, _)) = self.left.first() else { return Ok(()) };
-        let reason = format!(
-            "there is no field `{}`: this operation has {}",
-            cut(name),
-            listed(&self.known)
-        );
-        Err(Error::config(DOING, reason))
+        let reason =
+            format!("unknown field `{}`: this operation has {}", cut(name), listed(&self.known));
+        Err(Error::config(READING, reason))
     }
 }
 
-fn wrong(name: &str, field: Field<'_>, needed: &str) -> Error {
-    Error::config(DOING, format!("the field `{name}` is {}: give {needed}", cut(field.raw())))
+fn wrong(name: &str, field: Field<'_>, expected: &str) -> Error {
+    Error::config(READING, format!("the field `{name}` is {}: pass {expected}", cut(field.raw())))
 }
 
 fn cut(text: &str) -> Cow<'_, str> {
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(MAX_SHOWN) {
         None => Cow::Borrowed(text),
         Some((at, _)) => Cow::Owned(format!("{}...", &text[..at])),
     }
@@ -213,12 +224,12 @@ mod tests {
     use crate::ErrorKind;
 
     #[test]
-    fn every_name_is_read() {
-        let error = operation(r#"{"op":"none"}"#).unwrap_err().to_string();
+    fn every_name_has_an_operation() {
+        let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Operation::NAMES, "{error}");
-        let intent = r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_ms":1,"watermark":null}"#;
-        let takes = [
+        let intent = r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#;
+        let values = [
             ("name", r#""India""#),
             ("service", r#""tg""#),
             ("intent", intent),
@@ -227,38 +238,32 @@ mod tests {
             ("timeout_ms", "1"),
         ];
         for name in Operation::NAMES {
-            // The fields that an operation needs are asked for one after the other.
+            // Adds the required fields, one after the other.
             let mut text = format!(r#"{{"op":"{name}"}}"#);
             for _ in 0..3 {
-                let Err(error) = operation(&text) else { break };
+                let Err(error) = Operation::from_json(&text) else { break };
                 let error = error.to_string();
-                let (field, value) = takes
+                let (field, value) = values
                     .iter()
                     .find(|(field, _)| error.contains(&format!("`{field}` is missing")))
                     .expect(&error);
                 text = format!(r#"{},"{field}":{value}}}"#, text.strip_suffix('}').unwrap());
             }
-            assert_eq!(operation(&text).map(|it| it.name()).unwrap(), name, "{text}");
+            let operation = Operation::from_json(&text).unwrap();
+            assert_eq!(operation.name(), name, "{text}");
         }
     }
 
     #[test]
     fn every_field_is_read() {
-        let number = operation(
+        let number = Operation::from_json(
             r#"{"service":"tg","op":"get_number","country":"22","max_price":"18.50","max_price_micros":null,
                 "accept_any_price":false,"operator":"a\u0062","multi_sms":true}"#,
         );
-        let Ok(Operation::GetNumber(number)) = number else { panic!("{number:?}") };
-        assert_eq!((number.service.as_str(), number.country.as_deref()), ("tg", Some("22")));
-        assert_eq!(
-            (number.max_price, number.max_price_micros),
-            (Some(Amount::from_micros(18_500_000)), None)
-        );
-        assert_eq!(
-            (number.operator.as_deref(), number.accept_any_price, number.multi_sms),
-            (Some("ab"), false, true)
-        );
-        let wait = operation(
+        let Ok(Operation::GetNumber(request)) = number else { panic!("{number:?}") };
+        let full = NumberRequest::new("tg").country("22").operator("ab").multi_sms();
+        assert_eq!(request, full.max_price(Amount::from_micros(18_500_000)));
+        let wait = Operation::from_json(
             r#" {"op":"wait_for_code","id":"1","timeout_ms":18446744073709551615,"interval_ms":6000,
                 "accept_same_code":true,"cancel_on_timeout":true} "#,
         );
@@ -275,20 +280,36 @@ mod tests {
         assert_eq!((id.as_str(), timeout_ms, interval_ms), ("1", u64::MAX, Some(6000)));
         assert!(accept_same_code && cancel_on_timeout);
         assert!(matches!(
-            operation(r#"{"op":"set_status","id":"1","status":-1}"#),
+            Operation::from_json(r#"{"op":"set_status","id":"1","status":-1}"#),
             Ok(Operation::SetStatus { status: -1, .. })
         ));
     }
 
     #[test]
-    fn a_wrong_operation_says_what_is_wrong() {
+    fn max_price_takes_precedence_over_accept_any_price() {
+        let number = NumberRequest::new("tg");
+        for (price, expected) in [
+            (r#""max_price":"1","max_price_micros":2,"accept_any_price":true"#, 1_000_000),
+            (r#""max_price_micros":2,"accept_any_price":true"#, 2),
+        ] {
+            let json = format!(r#"{{"op":"intend","service":"tg",{price}}}"#);
+            let Ok(Operation::Intend(request)) = Operation::from_json(&json) else { panic!() };
+            assert_eq!(request, number.clone().max_price(Amount::from_micros(expected)), "{json}");
+        }
+        let json = r#"{"op":"intend","service":"tg","accept_any_price":true}"#;
+        let Ok(Operation::Intend(request)) = Operation::from_json(json) else { panic!() };
+        assert_eq!(request, number.accept_any_price());
+    }
+
+    #[test]
+    fn an_error_names_the_wrong_field() {
         let long = format!(r#"{{"op":"{}"}}"#, "a".repeat(1 << 20));
         let text = format!("{:?}", "a".repeat(1 << 20));
-        for (json, says) in [
-            ("", "no JSON object"),
-            ("tg", "no JSON object"),
-            ("[]", "no JSON object"),
-            (&text, "no JSON object"),
+        for (json, expected) in [
+            ("", "not a JSON object"),
+            ("tg", "not a JSON object"),
+            ("[]", "not a JSON object"),
+            (&text, "not a JSON object"),
             (r#"{"op""#, "EOF"),
             (r#"{"op" 7}"#, "line 1 column"),
             ("{}", "`op` is missing"),
@@ -297,7 +318,10 @@ mod tests {
             (&long, "`aaa"),
             (r#"{"op":"get_number"}"#, "`service` is missing"),
             (r#"{"op":"get_number","service":null}"#, "`service` is missing"),
-            (r#"{"op":"get_number","sevice":"tg"}"#, "`service` is missing; `sevice`"),
+            (
+                r#"{"op":"get_number","sevice":"tg"}"#,
+                "`service` is missing; there is a field `sevice`",
+            ),
             (r#"{"op":"get_number","service":"tg","max_price":20}"#, "`max_price` is 20"),
             (r#"{"op":"get_number","service":"tg","max_price":18.5}"#, "`max_price` is 18.5"),
             (r#"{"op":"get_number","service":"tg","max_price":"18,50"}"#, "18.50"),
@@ -316,11 +340,11 @@ mod tests {
             (r#"{"op":"get_number","service":"tg","accept_any_price":1}"#, "`accept_any_price`"),
             (
                 r#"{"op":"get_number","service":"tg","max_price":"1","max_price":"9"}"#,
-                "`max_price` is there twice",
+                "`max_price` occurs twice",
             ),
-            (r#"{"op":"get_balance","op":"cancel","id":"1"}"#, "`op` is there twice"),
-            (r#"{"op":"get_balance","id":"1"}"#, "no field `id`"),
-            (r#"{"op":"get_number","service":"tg","contry":"22"}"#, "no field `contry`"),
+            (r#"{"op":"get_balance","op":"cancel","id":"1"}"#, "`op` occurs twice"),
+            (r#"{"op":"get_balance","id":"1"}"#, "unknown field `id`"),
+            (r#"{"op":"get_number","service":"tg","contry":"22"}"#, "unknown field `contry`"),
             (r#"{"op":"wait_for_code","id":"1"}"#, "`timeout_ms` is missing"),
             (r#"{"op":"wait_for_code","id":1,"timeout_ms":1}"#, "`id` is 1"),
             (r#"{"op":"wait_for_code","id":"1","timeout_ms":-1}"#, "`timeout_ms` is -1"),
@@ -332,9 +356,9 @@ mod tests {
             (r#"{"op":"buy"}"#, "`intent` is missing"),
             (r#"{"op":"buy","intent":{}}"#, "intent"),
         ] {
-            let error = operation(json).unwrap_err();
+            let error = Operation::from_json(json).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.to_string().contains(says), "{json:.100}: {error}");
+            assert!(error.to_string().contains(expected), "{json:.100}: {error}");
             assert!(error.to_string().len() < 600, "{error}");
         }
     }

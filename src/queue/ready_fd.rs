@@ -1,13 +1,13 @@
-//! The descriptor that tells an event loop that there are completions.
+//! A descriptor that shows an event loop whether completions are available.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A descriptor that is readable while it is set. Set under the lock of what it tells about.
+/// A descriptor that is readable while it is set. Set it under the lock of the state it mirrors.
 pub(super) struct ReadyFd {
     reader: OwnedFd,
-    /// The other end, where reading and writing are not one descriptor.
+    /// The write end of a pipe; `None` if one descriptor serves for both.
     writer: Option<OwnedFd>,
     is_set: AtomicBool,
 }
@@ -34,12 +34,13 @@ impl ReadyFd {
         self.reader.as_fd()
     }
 
-    /// Makes it readable, or not.
+    /// Makes the descriptor readable, or not readable.
     pub(super) fn set(&self, readable: bool) {
         if self.is_set.swap(readable, Ordering::AcqRel) == readable {
             return;
         }
-        // Eight bytes count as one event, and as eight bytes of a pipe; either way what was written is read again.
+        // An eventfd takes eight bytes as the number 1, a pipe as eight bytes. Either way one read
+        // of the same size makes the descriptor unreadable again.
         let mut event = 1_u64.to_ne_bytes();
         let outcome = if readable {
             rustix::io::write(self.writer.as_ref().unwrap_or(&self.reader), &event)

@@ -1,7 +1,8 @@
-//! The queue without its workers: its holder does their work, a step at a time, on the thread and the clock that it likes.
+//! A queue without threads: its caller runs the work, a step at a time, on a thread and a clock of
+//! the caller's choice.
 //!
-//! For tests and simulations. What a worker does between two waits is all here; what is left out is how workers come, wake
-//! each other and go.
+//! For tests and simulations. The steps are the ones of a worker; only starting, waking and ending
+//! threads is left out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,32 +12,33 @@ use super::schedule::Pick;
 use super::{Queue, Ticket};
 use crate::{CancelToken, Client, Result};
 
-/// What there is to do in a queue.
+/// The next step of a queue.
 #[allow(missing_debug_implementations)] // a closure
 pub enum SingleStep {
-    /// Go on with an operation. Others may be begun before this one rests or ends.
+    /// Continue an operation. Other operations may start before this one sleeps or ends.
     Work {
-        /// Its ticket.
+        /// The ticket of the operation.
         ticket: Ticket,
-        /// Whether it is a short call, and a task's turn comes next.
+        /// Whether it is a short call, so that a task's turn comes next.
         is_call: bool,
-        /// The work.
+        /// Runs the step.
         work: Box<dyn FnOnce() + Send>,
     },
-    /// Nothing before this time of the client's monotonic clock.
+    /// Nothing is due before this time of the client's monotonic clock.
     Rest(Duration),
-    /// Nothing at all.
+    /// Nothing is scheduled.
     Nothing,
 }
 
 impl Queue {
-    /// Makes a queue that never starts a worker.
+    /// Creates a queue that never starts a thread.
     #[doc(hidden)]
     pub fn without_workers(client: &Client) -> Result<Self> {
-        Self::made(client, 0)
+        Self::build(client, 0)
     }
 
-    /// What a worker would do now. `task_first` is what it knows: whether it was at a call before.
+    /// Returns the step that a worker would run now. Pass as `task_first` the `is_call` of the step
+    /// before.
     #[doc(hidden)]
     pub fn step(&self, task_first: bool) -> SingleStep {
         let shared = Arc::clone(&self.shared);
@@ -49,7 +51,7 @@ impl Queue {
             };
             let token = CancelToken::new();
             let Some((job, handle)) = state.begin(&shared.client, ticket, &token) else {
-                // The time of a purchase is over: its ticket is completed.
+                // The time of a purchase was over, and its ticket is completed now.
                 shared.announce(&state);
                 continue;
             };

@@ -1,4 +1,5 @@
-//! What a queue knows: its tickets, what is due, and what is finished. Changed under one lock; nothing here blocks.
+//! The state of a queue: its open operations, their schedule, and completions. It stands under one
+//! lock, and nothing here blocks.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,107 +11,116 @@ use super::operation::{Job, Operation};
 use super::schedule::{Pick, Schedule};
 use super::{Completion, Ticket};
 use crate::client::PurchaseHandle;
+use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::transport::Phase;
 use crate::{Activation, CancelToken, Client, Error, ErrorKind, Result};
 
-/// How many activations are kept that no operation is under way on, as long as they are not over.
-const KEPT: usize = 16_384;
-/// How many there may be before those that are over are looked for.
-const FEW: usize = 128;
-/// The next ticket of all queues: one queue must not take the ticket of another for its own.
-static NEXT: AtomicU64 = AtomicU64::new(1);
+/// Above this number, activations are dropped that no operation uses, even if they have not ended.
+const MAX_UNUSED: usize = 16_384;
+/// Below this number, no activation is dropped.
+const MIN_ACTIVATIONS: usize = 128;
+/// The next ticket of any queue: a queue must not mistake another queue's ticket for its own.
+static NEXT_TICKET: AtomicU64 = AtomicU64::new(1);
 
 #[derive(Default)]
 pub(super) struct State {
     entries: HashMap<Ticket, Entry>,
     schedule: Schedule,
-    done: HashMap<Ticket, Result<String>>,
-    /// The tickets of `done` in the order they were finished in; those that were joined are passed over.
-    order: VecDeque<Ticket>,
-    /// What purchases bought whose completions nobody has taken yet, and that no later operation took up.
+    results: HashMap<Ticket, Result<String>>,
+    /// The tickets of `results`, oldest first, and tickets that were joined since.
+    finished: VecDeque<Ticket>,
+    /// Purchases whose completion was not taken yet, and which no later operation claimed.
     untaken: BTreeMap<Ticket, Activation>,
-    /// The activations that operations speak of: their codes, and the distance of their polls.
+    /// The activations that operations used: their codes, and the times of their polls.
     activations: HashMap<Box<str>, Activation>,
-    /// How many there may be before those that nobody needs are let go; at least [`FEW`].
-    most_activations: usize,
-    /// The kinds of purchases that one is under way of or about to be, and who waits for it to be over: one worker for
-    /// each kind, not one for each purchase. The client makes them one by one anyway.
-    buying: HashMap<Box<str>, BTreeSet<Ticket>>,
+    /// At this number of activations, unused ones are dropped; at least [`MIN_ACTIVATIONS`].
+    activation_limit: usize,
+    /// For each kind of purchase that is running or about to run, the tickets that wait for its end.
+    /// The client makes purchases of one kind one by one, so waiting ones must not take a worker each.
+    purchases: HashMap<Box<str>, BTreeSet<Ticket>>,
     pub(super) workers: usize,
-    /// Workers that wait for a wake-up. The last to come is woken first, so that those that are not needed stay idle, and end.
+    /// Parked workers. The last one is woken first, so that superfluous workers stay idle and exit.
     pub(super) idle: Vec<Thread>,
-    /// Whether a worker was started or woken, and has not looked at what is due yet. It will, and sees to it that another comes
-    /// where there is more: so one is enough.
-    pub(super) is_one_coming: bool,
-    /// Until when the watch sleeps, while there is one.
-    pub(super) watched_until: Option<Duration>,
-    /// Until when the keeper sleeps, while there is one; zero while it is at work.
-    pub(super) kept_until: Option<Duration>,
+    /// Workers that run an operation. A worker that is neither idle nor busy is searching: it was
+    /// woken or started, and picks an operation as soon as it has the lock.
+    pub(super) busy_workers: usize,
+    pub(super) timer: Timer,
     pub(super) closed: bool,
 }
 
-/// An operation that is open.
+/// The thread that wakes workers in time.
+#[derive(Debug, Default)]
+pub(super) enum Timer {
+    /// There is none.
+    #[default]
+    Stopped,
+    /// It sleeps until a time of the monotonic clock.
+    Sleeping { thread: Thread, until: Duration },
+    /// It runs an operation, because no worker was free.
+    Busy,
+}
+
+/// An open operation.
 struct Entry {
     name: &'static str,
-    /// Whether it may change an order.
+    /// Whether the operation may change an order.
     is_change: bool,
-    about: About,
-    /// When its caller wants to be back, for what is not a task: counted from when it was asked for, however long it waits.
+    subject: Subject,
+    /// The deadline of a call or purchase, counted from its submission. A task has its own.
     end: Option<Duration>,
-    /// `None` while a worker has it.
+    /// `None` while a thread runs it.
     job: Option<Job>,
     running: Option<Running>,
 }
 
-/// What an operation is about.
-enum About {
-    /// The account.
+/// The target of an operation.
+enum Subject {
     Account,
-    /// An activation.
+    /// An activation, by its id.
     Activation(Box<str>),
-    /// A purchase of this kind.
+    /// A purchase, by its kind.
     Purchase(Box<str>),
 }
 
-/// What ends an operation that a worker is at.
+/// The means to end a running operation.
 struct Running {
     token: CancelToken,
-    buyer: Option<Arc<PurchaseHandle>>,
+    purchase: Option<Arc<PurchaseHandle>>,
 }
 
 impl State {
     pub(super) fn submit(&mut self, client: &Client, operation: Operation) -> Result<Ticket> {
         let (name, is_change) = (operation.name(), operation.is_change());
-        let mut about = About::Account;
-        let job = operation.job(client, |id| {
-            about = About::Activation(id.into());
+        let mut subject = Subject::Account;
+        let job = operation.into_job(client, |id| {
+            subject = Subject::Activation(id.into());
             self.claim(client, id)
         })?;
-        let ticket = Ticket(NEXT.fetch_add(1, Ordering::Relaxed));
+        let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
         let end = matches!(job, Job::Call(_) | Job::Buy(..)).then(|| client.deadline());
         if let Some(end) = end {
-            self.schedule.limit(ticket, end);
+            self.schedule.set_end(ticket, end);
         }
         match &job {
-            Job::Call(_) => self.schedule.call(ticket),
-            // It needs no leave of the service: its time is now.
-            Job::Look(_) => self.schedule.limit(ticket, client.now().monotonic),
+            Job::Call(_) => self.schedule.add_call(ticket),
+            // A deadline of now, because it need not wait until the service may be called.
+            Job::Local(_) => self.schedule.set_end(ticket, client.now().monotonic),
             Job::Buy(kind, _) => {
-                about = About::Purchase(kind.clone());
-                if let Some(waiting) = self.buying.get_mut(kind) {
+                subject = Subject::Purchase(kind.clone());
+                if let Some(waiting) = self.purchases.get_mut(kind) {
                     waiting.insert(ticket);
                 } else {
-                    self.buying.insert(kind.clone(), BTreeSet::new());
-                    self.schedule.call(ticket);
+                    self.purchases.insert(kind.clone(), BTreeSet::new());
+                    self.schedule.add_call(ticket);
                 }
             }
             Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) => {
-                self.schedule.begin(ticket, client.now().monotonic, job.end());
+                self.schedule.add_task(ticket, client.now().monotonic, job.end());
             }
         }
         self.entries
-            .insert(ticket, Entry { name, is_change, about, end, job: Some(job), running: None });
+            .insert(ticket, Entry { name, is_change, subject, end, job: Some(job), running: None });
         Ok(ticket)
     }
 
@@ -125,15 +135,15 @@ impl State {
         Ok(activation)
     }
 
-    /// Keeps an activation for the operations to come.
+    /// Stores an activation for later operations.
     pub(super) fn keep(&mut self, activation: Activation) {
-        if self.activations.len() >= self.most_activations.max(FEW) {
+        if self.activations.len() >= self.activation_limit.max(MIN_ACTIVATIONS) {
             self.activations.retain(|_, known| known.is_shared() || known.ending().is_none());
-            if self.activations.len() >= KEPT {
+            if self.activations.len() >= MAX_UNUSED {
                 self.activations.retain(|_, known| known.is_shared());
             }
-            // Where very many are waited for, they are not gone through again for each one more.
-            self.most_activations = 2 * self.activations.len();
+            // Doubled, so that with very many waits not every new one searches them all again.
+            self.activation_limit = 2 * self.activations.len();
         }
         self.activations.insert(activation.id().into(), activation);
     }
@@ -143,34 +153,45 @@ impl State {
         self.schedule.pick(now, task_first, client.ready_at(now))
     }
 
-    /// Picks only what is over; `None` where nothing is.
-    pub(super) fn pick_over(&mut self, client: &Client) -> Option<Ticket> {
-        self.schedule.pick_over(client.now().monotonic)
+    /// Detects a suspend of the machine and pauses of the service; returns the time.
+    pub(super) fn check_clock(&mut self, client: &Client) -> Moment {
+        let now = client.now();
+        self.schedule.check_clock(now, client.ready_at(now));
+        now
     }
 
-    /// When the next operation is over, or one that asks nobody is to be done.
+    /// Picks an expired operation or a local one.
+    pub(super) fn pick_expired(&mut self, now: Duration) -> Option<Ticket> {
+        self.schedule.pick_expired(now)
+    }
+
+    /// When the next operation is due; not after `now` if one is due already.
+    pub(super) fn next_due(&self, client: &Client, now: Moment) -> Option<Duration> {
+        self.schedule.next_due(now.monotonic, client.ready_at(now))
+    }
+
+    /// When the next operation becomes due that is not due already.
+    pub(super) fn due_after(&self, client: &Client, now: Moment) -> Option<Duration> {
+        self.schedule.due_after(now.monotonic, client.ready_at(now))
+    }
+
+    /// When the next operation expires, or a local one is due.
     pub(super) fn next_end(&self) -> Option<Duration> {
         self.schedule.next_end()
     }
 
-    /// Whether no worker is free to look at what is due.
-    pub(super) fn is_busy(&self) -> bool {
-        self.idle.is_empty() && self.watched_until.is_none() && !self.is_one_coming
+    /// Whether a worker was woken or started, and has not picked an operation yet.
+    pub(super) fn is_searching(&self) -> bool {
+        self.workers > self.idle.len() + self.busy_workers
     }
 
-    /// Whether there is anything that somebody must watch.
-    pub(super) fn has_more(&self) -> bool {
-        self.schedule.next().is_some()
+    /// Whether no worker is free and no further one may start.
+    pub(super) fn is_saturated(&self, max_workers: usize) -> bool {
+        self.busy_workers >= max_workers
     }
 
-    /// Whether there is anything that the watch does not know of, or that nobody watches.
-    pub(super) fn is_unwatched(&self) -> bool {
-        self.schedule
-            .next()
-            .is_some_and(|next| self.watched_until.is_none_or(|watched| next < watched))
-    }
-
-    /// Gives a job to a worker, with the handle for it; `None` where there is nothing more to do.
+    /// Starts an operation that was picked: returns its job and the client for it, or `None` if the
+    /// operation was completed instead.
     pub(super) fn begin(
         &mut self,
         client: &Client,
@@ -178,61 +199,68 @@ impl State {
         token: &CancelToken,
     ) -> Option<(Job, Client)> {
         let entry = self.entries.get_mut(&ticket)?;
-        if let About::Purchase(kind) = &entry.about
-            && self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
+        if let Subject::Purchase(kind) = &entry.subject
+            && self.purchases.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
         {
-            let reason = "an earlier purchase of the same took all the time: nothing was sent";
+            let reason = "timed out waiting for an identical purchase to finish; nothing was sent";
             let error = Error::new(ErrorKind::Timeout, entry.name, reason);
             self.finish(client, ticket, Err(error));
             return None;
         }
         if let Some(job) = entry.job.take() {
-            entry.running = Some(Running { token: token.clone(), buyer: None });
+            entry.running = Some(Running { token: token.clone(), purchase: None });
             let handle = client.with_cancel(token);
             return Some((job, if let Some(end) = entry.end { handle.until(end) } else { handle }));
         }
-        // A purchase that a worker is at, and the time is over: it runs on to its reply.
-        let buyer = entry.running.as_ref().and_then(|running| running.buyer.clone());
-        if let Some(buyer) = buyer {
-            self.bought(client, ticket, &buyer);
+        // The deadline of a running purchase: its ticket is completed, and it runs on to its reply.
+        let purchase = entry.running.as_ref().and_then(|running| running.purchase.clone());
+        if let Some(purchase) = purchase {
+            self.finish_purchase(client, ticket, &purchase);
         }
         None
     }
 
-    /// Takes a job back until its rest is over; `false` where its ticket was cancelled.
-    pub(super) fn rest(&mut self, ticket: Ticket, job: Job, until: Duration) -> bool {
-        let Some(entry) = self.entries.get_mut(&ticket) else { return false };
-        // Where its time is over already, it said itself until when it rests.
-        self.schedule.rest(ticket, until, job.end().map(|end| end.max(until)));
+    /// Stores a task that sleeps, unless its ticket was cancelled.
+    pub(super) fn sleep(&mut self, ticket: Ticket, job: Job, until: Duration) {
+        let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        // An expired task chose its own time to wake.
+        self.schedule.sleep(ticket, until, job.end().map(|end| end.max(until)));
         (entry.job, entry.running) = (Some(job), None);
-        true
     }
 
-    /// Notes who waits for a purchase, and how long; `false` where its ticket was cancelled.
-    pub(super) fn set_buyer(
+    /// Attaches a running purchase to its ticket, with the time at which the ticket is completed even
+    /// if the purchase still runs; `false` if the ticket was cancelled.
+    pub(super) fn set_purchase(
         &mut self,
         ticket: Ticket,
-        buyer: &Arc<PurchaseHandle>,
-        patience: Option<Duration>,
+        purchase: &Arc<PurchaseHandle>,
+        end: Option<Duration>,
     ) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
         let Some(running) = running else { return false };
-        running.buyer = Some(Arc::clone(buyer));
-        if let Some(end) = patience {
-            self.schedule.limit(ticket, end);
+        running.purchase = Some(Arc::clone(purchase));
+        if let Some(end) = end {
+            self.schedule.set_end(ticket, end);
         }
         true
     }
 
-    /// Completes a purchase with what came of it, unless its ticket was cancelled: then it is listed as unclaimed already.
-    pub(super) fn bought(&mut self, client: &Client, ticket: Ticket, buyer: &PurchaseHandle) {
+    /// Completes the ticket of a purchase, unless it was cancelled: then the purchase is already
+    /// listed as unclaimed.
+    pub(super) fn finish_purchase(
+        &mut self,
+        client: &Client,
+        ticket: Ticket,
+        handle: &PurchaseHandle,
+    ) {
         if !self.is_open(ticket) {
             return;
         }
-        let result = buyer.detach(client, false).map(|purchase| {
-            let activation = client.bought(buyer.intent().clone(), purchase);
+        let result = handle.detach(client, false).map(|purchase| {
+            let activation = client.bought(handle.intent().clone(), purchase);
             let json = fields(&activation);
-            // One that the service sold before, and that is not over: the waits on it go on, and know its codes.
+            // If the service sold the same id before and that order is open, its waits go on and its
+            // codes stay known.
             let is_known =
                 self.activations.get(activation.id()).is_some_and(|known| known.ending().is_none());
             if !is_known {
@@ -244,14 +272,14 @@ impl State {
         self.finish(client, ticket, result);
     }
 
-    /// Lets the next purchase of a kind begin; says whether there is one.
-    pub(super) fn free(&mut self, kind: &str) -> bool {
-        let Some(waiting) = self.buying.get_mut(kind) else { return false };
+    /// Lets the next purchase of a kind start; returns whether there is one.
+    pub(super) fn start_next_purchase(&mut self, kind: &str) -> bool {
+        let Some(waiting) = self.purchases.get_mut(kind) else { return false };
         match waiting.pop_first() {
-            Some(next) => self.schedule.call(next),
-            None => drop(self.buying.remove(kind)),
+            Some(next) => self.schedule.add_call(next),
+            None => drop(self.purchases.remove(kind)),
         }
-        self.buying.contains_key(kind)
+        self.purchases.contains_key(kind)
     }
 
     /// Completes a ticket, unless it was cancelled.
@@ -259,89 +287,90 @@ impl State {
         let Some(entry) = self.entries.remove(&ticket) else { return };
         self.schedule.remove(ticket);
         self.complete(ticket, result);
-        if let About::Activation(id) = &entry.about {
-            self.tell_waits(client, id);
+        if let Subject::Activation(id) = &entry.subject {
+            self.wake_waits(client, id);
         }
     }
 
-    /// What an operation learned of an activation ends the waits for it now, not with their next polls.
-    fn tell_waits(&mut self, client: &Client, id: &str) {
-        let tells = |known: &Activation| {
+    /// If an operation found a code or the end of an activation, the waits on it end now, not with
+    /// their next polls.
+    fn wake_waits(&mut self, client: &Client, id: &str) {
+        let ends_waits = |known: &Activation| {
             known.is_shared() && (known.code().is_some() || known.ending().is_some())
         };
-        if !self.activations.get(id).is_some_and(tells) {
+        if !self.activations.get(id).is_some_and(ends_waits) {
             return;
         }
         let now = client.now().monotonic;
         for (ticket, entry) in &self.entries {
             if matches!(entry.job, Some(Job::Wait(_)))
-                && matches!(&entry.about, About::Activation(other) if **other == *id)
+                && matches!(&entry.subject, Subject::Activation(other) if **other == *id)
             {
-                self.schedule.rouse(*ticket, now);
+                self.schedule.wake(*ticket, now);
             }
         }
     }
 
     fn complete(&mut self, ticket: Ticket, result: Result<String>) {
-        self.done.insert(ticket, result);
-        self.order.push_back(ticket);
+        self.results.insert(ticket, result);
+        self.finished.push_back(ticket);
     }
 
-    /// Completes a ticket as cancelled, whatever it is at; `None` where it is not open. Says whether another operation may
-    /// begin instead.
+    /// Completes an open ticket as cancelled, and returns whether that lets another purchase start;
+    /// `None` if the ticket is not open.
     pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> Option<bool> {
         let entry = self.entries.remove(&ticket)?;
         self.schedule.remove(ticket);
-        let mut freed = false;
-        if let (About::Purchase(kind), true) = (&entry.about, entry.job.is_some())
-            && !self.buying.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
+        let mut starts_next = false;
+        if let (Subject::Purchase(kind), true) = (&entry.subject, entry.job.is_some())
+            && !self.purchases.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
         {
-            freed = self.free(kind);
+            starts_next = self.start_next_purchase(kind);
         }
         let result = entry.end(client);
         self.complete(ticket, result);
-        Some(freed)
+        Some(starts_next)
     }
 
-    /// Completes every ticket that no worker is at with an error.
+    /// Completes every open ticket with an error.
     pub(super) fn fail_all(&mut self, error: impl Fn(&str) -> Error) {
         for (ticket, entry) in std::mem::take(&mut self.entries) {
             self.complete(ticket, Err(error(entry.name)));
         }
         self.schedule = Schedule::default();
-        self.buying.clear();
+        self.purchases.clear();
     }
 
-    /// Ends everything, without completions.
+    /// Ends all operations without completions.
     pub(super) fn close(&mut self, client: &Client) {
         self.closed = true;
         for (_, entry) in self.entries.drain() {
-            // What became of a purchase is in the books.
+            // The ledger keeps the outcome of a purchase.
             let _ = entry.end(client);
         }
-        for bought in std::mem::take(&mut self.untaken).into_values() {
-            bought.mark_unclaimed();
+        for activation in std::mem::take(&mut self.untaken).into_values() {
+            activation.mark_unclaimed();
         }
-        for ticket in self.order.drain(..) {
-            if let Some(Err(error)) = self.done.get(&ticket) {
+        for ticket in self.finished.drain(..) {
+            if let Some(Err(error)) = self.results.get(&ticket) {
                 client.mark_unclaimed(error);
             }
         }
         self.schedule = Schedule::default();
-        self.buying.clear();
+        self.purchases.clear();
         self.activations.clear();
     }
 
-    /// How much there is in here that an open ticket needs.
+    /// The number of table entries of open tickets.
     #[cfg(test)]
     pub(super) fn load(&self) -> usize {
         self.schedule.load()
             + self.entries.len()
-            + self.buying.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
+            + self.purchases.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
     }
 
     #[cfg(test)]
-    pub(super) fn kept(&self) -> usize {
+    pub(super) fn activation_count(&self) -> usize {
         self.activations.len()
     }
 
@@ -354,48 +383,50 @@ impl State {
     }
 
     pub(super) fn has_completions(&self) -> bool {
-        !self.done.is_empty()
+        !self.results.is_empty()
     }
 
+    /// Removes and returns the oldest completion.
     pub(super) fn take(&mut self) -> Option<Completion> {
         loop {
-            let ticket = self.order.pop_front()?;
-            if let Some(completion) = self.hand_over(ticket) {
+            let ticket = self.finished.pop_front()?;
+            if let Some(completion) = self.remove_completion(ticket) {
                 return Some(completion);
             }
         }
     }
 
+    /// Removes and returns the completion of one ticket.
     pub(super) fn take_one(&mut self, ticket: Ticket) -> Option<Completion> {
-        let completion = self.hand_over(ticket)?;
-        // A host that only joins never goes through the order.
-        if self.order.len() > 2 * self.done.len() + 16 {
-            let done = &self.done;
-            self.order.retain(|ticket| done.contains_key(ticket));
+        let completion = self.remove_completion(ticket)?;
+        // `take` drops joined tickets from the list, but a host may never call it.
+        if self.finished.len() > 2 * self.results.len() + 16 {
+            let results = &self.results;
+            self.finished.retain(|ticket| results.contains_key(ticket));
         }
         Some(completion)
     }
 
-    /// Gives a completion away; what was bought is its taker's from now on.
-    fn hand_over(&mut self, ticket: Ticket) -> Option<Completion> {
-        let result = self.done.remove(&ticket)?;
+    /// From now on the caller holds the activation of a purchase.
+    fn remove_completion(&mut self, ticket: Ticket) -> Option<Completion> {
+        let result = self.results.remove(&ticket)?;
         self.untaken.remove(&ticket);
         Some(Completion { ticket, result })
     }
 }
 
 impl Entry {
-    /// Ends an operation that nobody waits for any longer; the error is what its ticket is completed with.
+    /// Cancels an operation; returns the error for its ticket.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, is_change, about: _, end: _, job: _, running } = self;
-        let Some(Running { token, buyer }) = running else {
+        let Self { name, is_change, subject: _, end: _, job: _, running } = self;
+        let Some(Running { token, purchase }) = running else {
             return Err(Error::cancelled(name, Phase::Prepare));
         };
         token.cancel();
-        match buyer {
-            Some(buyer) => Err(buyer.abandon(client)),
+        match purchase {
+            Some(purchase) => Err(purchase.abandon(client)),
             None if is_change => Err(Error::cancelled(name, Phase::Receive)
-                .with_hint("what it changes may be done: read the status")),
+                .with_hint("the change may have been made: read the status")),
             None => Err(Error::cancelled(name, Phase::Prepare)),
         }
     }

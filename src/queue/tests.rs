@@ -1,4 +1,4 @@
-//! The queue without its workers: one thread picks, runs and puts back, on a clock that jumps to what is due next.
+//! The queue without threads: the test runs its steps, on a clock that jumps to the next due time.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::schedule::Pick;
 use super::single_step::SingleStep;
+use super::state::Timer;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;
@@ -14,23 +15,23 @@ use crate::{CancelToken, Charge, Client, ErrorKind};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
-/// Many waits at once.
+/// The number of waits in tests of many.
 const MANY: usize = 10_000;
 
-/// A service that keeps a list: an activation waits until the time its id says, `<name>_<milliseconds>`.
+/// A service in memory. The id of an activation says when its code arrives: `<name>_<milliseconds>`.
 #[derive(Debug)]
-struct OutcomeSlot {
+struct FakeService {
     clock: Arc<ManualClock>,
     polls: Mutex<Vec<(String, Duration)>>,
     purchases: Mutex<u32>,
-    /// The next reply is a 429 that asks for this pause.
+    /// If set, the next reply is a 429 with this `Retry-After`.
     refuse: Mutex<Option<Duration>>,
     panics: bool,
 }
 
-impl Transport for OutcomeSlot {
+impl Transport for FakeService {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
-        assert!(!self.panics, "a transport that fails so");
+        assert!(!self.panics, "a transport that panics on purpose");
         assert!(request.latch.try_send());
         let now = self.clock.now().monotonic;
         let reply = |status, body: String| {
@@ -67,26 +68,26 @@ impl Transport for OutcomeSlot {
     }
 }
 
-struct Bench {
+struct Fixture {
     clock: Arc<ManualClock>,
-    desk: Arc<OutcomeSlot>,
+    service: Arc<FakeService>,
     client: Client,
     queue: Queue,
     task_first: bool,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
-        Self::made(false, 90 * SECOND)
+        Self::build(false, 90 * SECOND)
     }
 
     fn with_timeout(timeout: Duration) -> Self {
-        Self::made(false, timeout)
+        Self::build(false, timeout)
     }
 
-    fn made(panics: bool, timeout: Duration) -> Self {
+    fn build(panics: bool, timeout: Duration) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 1_800_000_000 * SECOND));
-        let desk = Arc::new(OutcomeSlot {
+        let service = Arc::new(FakeService {
             clock: Arc::clone(&clock),
             polls: Mutex::default(),
             purchases: Mutex::default(),
@@ -96,9 +97,9 @@ impl Bench {
         let builder =
             Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1).timeout(timeout);
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
-        let client = builder.transport(Arc::clone(&desk) as Arc<dyn Transport>).build().unwrap();
+        let client = builder.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
         let queue = Queue::without_workers(&client).unwrap();
-        Self { clock, desk, client, queue, task_first: false }
+        Self { clock, service, client, queue, task_first: false }
     }
 
     fn now(&self) -> Duration {
@@ -120,7 +121,7 @@ impl Bench {
         self.submit(r#"{"op":"get_number","service":"tg","max_price":"9"}"#)
     }
 
-    /// What a worker does next; where that is nothing yet, until when.
+    /// Runs one step as a worker would. If nothing is due, returns the next due time instead.
     fn work(&mut self) -> Option<Duration> {
         match self.queue.step(self.task_first) {
             SingleStep::Work { is_call, work, .. } => {
@@ -136,7 +137,7 @@ impl Bench {
         }
     }
 
-    /// Works until this time of the clock; returns what was finished, and when.
+    /// Runs steps until `end`; returns the completions with their times.
     fn run(&mut self, end: Duration) -> Vec<(Duration, Completion)> {
         let mut done = Vec::new();
         while self.now() < end {
@@ -154,7 +155,7 @@ impl Bench {
     }
 
     fn polls(&self) -> Vec<(String, Duration)> {
-        self.desk.polls.lock().unwrap().clone()
+        self.service.polls.lock().unwrap().clone()
     }
 }
 
@@ -166,7 +167,7 @@ fn by_id(polls: &[(String, Duration)]) -> HashMap<&str, Vec<Duration>> {
     times
 }
 
-/// The most of these times, which are in order, that lie within a span.
+/// The largest number of times within one span. The times must be sorted.
 fn densest(times: &[Duration], span: Duration) -> usize {
     let mut first = 0;
     let within = |(last, time): (usize, &Duration)| {
@@ -183,16 +184,16 @@ fn times(polls: &[(String, Duration)]) -> Vec<Duration> {
 }
 
 #[test]
-fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
-    let mut bench = Bench::new();
+fn ten_thousand_waits_are_polled_in_time() {
+    let mut fixture = Fixture::new();
     let timeout = 60 * SECOND;
     let comes = |wait: usize| (wait * 7919) % 90_000;
     let tickets: Vec<Ticket> =
-        (0..MANY).map(|wait| bench.wait(&format!("{wait}_{}", comes(wait)), timeout)).collect();
-    let done = bench.run(62 * SECOND);
-    let polls = bench.polls();
+        (0..MANY).map(|wait| fixture.wait(&format!("{wait}_{}", comes(wait)), timeout)).collect();
+    let done = fixture.run(62 * SECOND);
+    let polls = fixture.polls();
     assert!(densest(&times(&polls[..MANY]), 10 * MS) <= 25, "the first polls are spread");
-    // The last ones stand at the deadline, which is the same for all.
+    // The last polls are at the deadline, which is the same for all.
     let before: Vec<Duration> = times(&polls).into_iter().filter(|at| *at < timeout).collect();
     let dense = densest(&before, 10 * MS);
     assert!(dense <= 60, "chance brings the later ones no closer than this: {dense}");
@@ -200,14 +201,14 @@ fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
         assert!(times[0] <= 5 * SECOND, "{id}: {times:?}");
         for pair in times.windows(2) {
             let apart = pair[1].saturating_sub(pair[0]);
-            // The last poll stands at the deadline, and takes the place of one that would be too close before it.
+            // The last poll is at the deadline, and replaces a poll too close before it.
             let most = if pair[1] >= timeout { 12_500 } else { 5500 };
             assert!(apart >= 5 * SECOND && apart <= most * MS, "{id}: {times:?}");
         }
     }
     let finished: HashMap<Ticket, Duration> =
         done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
-    assert_eq!((finished.len(), done.len(), bench.queue.open()), (MANY, MANY, 0));
+    assert_eq!((finished.len(), done.len(), fixture.queue.open()), (MANY, MANY, 0));
     let mut late = 0;
     for (wait, ticket) in tickets.iter().enumerate() {
         let (at, code) = (finished[ticket], Duration::from_millis(comes(wait) as u64));
@@ -223,43 +224,43 @@ fn ten_thousand_waits_are_all_polled_in_time_and_never_too_close() {
             }
         }
     }
-    assert_eq!(bench.queue.shared.lock().load(), 0);
+    assert_eq!(fixture.queue.shared.lock().load(), 0);
 }
 
 #[test]
-fn after_a_suspend_everybody_is_polled_soon_and_not_at_once() {
-    let mut bench = Bench::new();
+fn polls_after_a_suspend_are_soon_and_spread() {
+    let mut fixture = Fixture::new();
     for wait in 0..MANY {
-        bench.wait(&wait.to_string(), 900 * SECOND);
+        fixture.wait(&wait.to_string(), 900 * SECOND);
     }
-    bench.run(20 * SECOND);
-    let before = bench.polls().len();
-    bench.clock.set_wall(bench.clock.now().wall + 3600 * SECOND);
-    bench.run(25_100 * MS);
-    let polls = bench.polls().split_off(before);
+    fixture.run(20 * SECOND);
+    let before = fixture.polls().len();
+    fixture.clock.set_wall(fixture.clock.now().wall + 3600 * SECOND);
+    fixture.run(25_100 * MS);
+    let polls = fixture.polls().split_off(before);
     let ids = by_id(&polls);
-    assert_eq!(ids.len(), MANY, "every one is polled soon");
+    assert_eq!(ids.len(), MANY, "every wait is polled soon");
     let dense = densest(&times(&polls), 10 * MS);
     assert!(dense <= 60, "{dense}");
-    // By the wall clock all of it is an hour later; from then on the distance holds again.
+    // The polls before the suspend are an hour old. From then on the distance holds again.
     assert!(ids.values().all(|times| times.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1])));
 }
 
 #[test]
-fn a_429_stops_the_whole_key_and_the_rate_recovers() {
-    let mut bench = Bench::new();
+fn a_429_pauses_all_requests_of_the_key() {
+    let mut fixture = Fixture::new();
     for wait in 0..MANY {
-        bench.wait(&wait.to_string(), 900 * SECOND);
+        fixture.wait(&wait.to_string(), 900 * SECOND);
     }
-    // One ends within the pause; its time is not the service's to give.
-    let short = bench.wait("short", 33 * SECOND);
-    bench.run(30 * SECOND);
-    let before = bench.polls().len();
-    *bench.desk.refuse.lock().unwrap() = Some(7 * SECOND);
-    let start = bench.now();
-    let done = bench.run(start + 60 * SECOND);
-    let polls = times(&bench.polls().split_off(before));
-    assert!(polls.iter().all(|at| *at >= start + 7 * SECOND), "nothing is asked during the pause");
+    // One wait ends within the pause, at its own deadline.
+    let short = fixture.wait("short", 33 * SECOND);
+    fixture.run(30 * SECOND);
+    let before = fixture.polls().len();
+    *fixture.service.refuse.lock().unwrap() = Some(7 * SECOND);
+    let start = fixture.now();
+    let done = fixture.run(start + 60 * SECOND);
+    let polls = times(&fixture.polls().split_off(before));
+    assert!(polls.iter().all(|at| *at >= start + 7 * SECOND), "no request during the pause");
     let ended = done.iter().find(|(_, finished)| finished.ticket == short).unwrap().0;
     assert!(ended >= 33 * SECOND && ended <= 34 * SECOND, "{ended:?}");
     let rate = |second: u32| {
@@ -269,37 +270,37 @@ fn a_429_stops_the_whole_key_and_the_rate_recovers() {
     let rates: Vec<usize> = (0..40).map(rate).collect();
     assert!((700..1300).contains(&rates[0]), "half of what it was: {rates:?}");
     assert!(rates[..4].is_sorted() && rates[4] >= 1900, "{rates:?}");
-    assert_eq!(by_id(&bench.polls()).len(), MANY + 1);
-    for (id, times) in by_id(&bench.polls()) {
-        // The pause, and the time that the rate takes to recover and to make up for it.
+    assert_eq!(by_id(&fixture.polls()).len(), MANY + 1);
+    for (id, times) in by_id(&fixture.polls()) {
+        // The pause, and the time until the rate has recovered and caught up.
         assert!(times.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{id}: {times:?}");
         assert!(times.windows(2).all(|pair| pair[0] + 20 * SECOND >= pair[1]), "{id}: {times:?}");
     }
 }
 
 #[test]
-fn what_asks_nobody_waits_for_no_pause() {
-    let mut bench = Bench::new();
-    *bench.desk.refuse.lock().unwrap() = Some(60 * SECOND);
-    bench.wait("1", 900 * SECOND);
-    bench.run(SECOND);
-    let balance = bench.submit(r#"{"op":"get_balance"}"#);
-    let look = bench.submit(r#"{"op":"unclaimed"}"#);
-    let done = bench.run(70 * SECOND);
+fn a_local_operation_ignores_a_pause() {
+    let mut fixture = Fixture::new();
+    *fixture.service.refuse.lock().unwrap() = Some(60 * SECOND);
+    fixture.wait("1", 900 * SECOND);
+    fixture.run(SECOND);
+    let balance = fixture.submit(r#"{"op":"get_balance"}"#);
+    let look = fixture.submit(r#"{"op":"unclaimed"}"#);
+    let done = fixture.run(70 * SECOND);
     let order: Vec<_> = done.iter().map(|(at, finished)| (finished.ticket, *at)).collect();
     assert_eq!(order, [(look, SECOND), (balance, 60 * SECOND)]);
 }
 
 #[test]
-fn a_call_that_a_pause_holds_back_returns_in_its_time() {
-    let mut bench = Bench::with_timeout(20 * SECOND);
-    *bench.desk.refuse.lock().unwrap() = Some(60 * SECOND);
-    bench.wait("1", 900 * SECOND);
-    bench.run(SECOND);
-    let read = bench.submit(r#"{"op":"get_balance"}"#);
-    let (purchase, next) = (bench.buy(), bench.buy());
-    let settle = bench.submit(r#"{"op":"settle","id":"2"}"#);
-    let done = bench.run(70 * SECOND);
+fn a_call_held_by_a_pause_times_out() {
+    let mut fixture = Fixture::with_timeout(20 * SECOND);
+    *fixture.service.refuse.lock().unwrap() = Some(60 * SECOND);
+    fixture.wait("1", 900 * SECOND);
+    fixture.run(SECOND);
+    let read = fixture.submit(r#"{"op":"get_balance"}"#);
+    let (purchase, next) = (fixture.buy(), fixture.buy());
+    let settle = fixture.submit(r#"{"op":"settle","id":"2"}"#);
+    let done = fixture.run(70 * SECOND);
     let mut tickets: Vec<Ticket> = done.iter().map(|(_, finished)| finished.ticket).collect();
     tickets.sort();
     assert_eq!(tickets, [read, purchase, next, settle]);
@@ -309,10 +310,10 @@ fn a_call_that_a_pause_holds_back_returns_in_its_time() {
         assert!(matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Timeout), "{error}");
         assert_eq!(error.charge(), Charge::NotCharged);
     }
-    assert_eq!(*bench.desk.purchases.lock().unwrap(), 0);
-    // Those that ended while they waited for their turn leave the kind free.
-    let later = bench.buy();
-    let done = bench.run(80 * SECOND);
+    assert_eq!(*fixture.service.purchases.lock().unwrap(), 0);
+    // The purchases that ended while they waited do not block the next of their kind.
+    let later = fixture.buy();
+    let done = fixture.run(80 * SECOND);
     assert!(
         done.iter().any(|(_, finished)| finished.ticket == later && finished.result.is_ok()),
         "{done:?}"
@@ -320,66 +321,66 @@ fn a_call_that_a_pause_holds_back_returns_in_its_time() {
 }
 
 #[test]
-fn calls_and_tasks_take_turns() {
-    let mut bench = Bench::new();
+fn calls_and_tasks_alternate() {
+    let mut fixture = Fixture::new();
     for wait in 0..100 {
-        bench.wait(&wait.to_string(), 900 * SECOND);
+        fixture.wait(&wait.to_string(), 900 * SECOND);
     }
-    // All of the tasks are due.
-    bench.clock.advance(SECOND);
+    // All tasks are due.
+    fixture.clock.advance(SECOND);
     for _ in 0..100 {
-        bench.submit(r#"{"op":"get_balance"}"#);
+        fixture.submit(r#"{"op":"get_balance"}"#);
     }
     for worked in 1..=200 {
-        assert_eq!(bench.work(), None);
-        let calls = bench.queue.shared.lock().open();
+        assert_eq!(fixture.work(), None);
+        let calls = fixture.queue.shared.lock().open();
         assert_eq!(
-            (200 - calls, bench.polls().len()),
+            (200 - calls, fixture.polls().len()),
             (worked - worked / 2, worked / 2),
-            "one after the other"
+            "calls and tasks alternate"
         );
     }
 }
 
 #[test]
-fn what_is_cancelled_never_runs_and_leaves_nothing_behind() {
-    let mut bench = Bench::new();
-    let kept = bench.wait("kept", 900 * SECOND);
-    let load = bench.queue.shared.lock().load();
+fn a_cancelled_operation_leaves_no_entry_behind() {
+    let mut fixture = Fixture::new();
+    let kept = fixture.wait("kept", 900 * SECOND);
+    let load = fixture.queue.shared.lock().load();
     for round in 0..if cfg!(debug_assertions) { 20_000 } else { 200_000 } {
         let ticket = match round % 4 {
-            0 => bench.wait("cancelled", 900 * SECOND),
-            1 => bench.submit(r#"{"op":"get_balance"}"#),
-            2 => bench.submit(r#"{"op":"settle","id":"cancelled"}"#),
-            _ => bench.buy(),
+            0 => fixture.wait("cancelled", 900 * SECOND),
+            1 => fixture.submit(r#"{"op":"get_balance"}"#),
+            2 => fixture.submit(r#"{"op":"settle","id":"cancelled"}"#),
+            _ => fixture.buy(),
         };
-        assert!(bench.queue.cancel(ticket) && !bench.queue.cancel(ticket));
-        let completion = bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap();
+        assert!(fixture.queue.cancel(ticket) && !fixture.queue.cancel(ticket));
+        let completion = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap();
         assert_eq!(completion.result.unwrap_err().kind(), ErrorKind::Cancelled);
     }
-    assert_eq!(bench.queue.workers(), 0, "nobody was needed for it");
-    assert_eq!(bench.queue.shared.lock().load(), load);
-    bench.run(20 * SECOND);
-    let polls = bench.polls();
+    assert_eq!(fixture.queue.workers(), 0, "no worker was needed");
+    assert_eq!(fixture.queue.shared.lock().load(), load);
+    fixture.run(20 * SECOND);
+    let polls = fixture.polls();
     assert!(polls.len() >= 4 && polls.iter().all(|(id, _)| id == "kept"), "{polls:?}");
-    assert_eq!(*bench.desk.purchases.lock().unwrap(), 0);
-    assert!(bench.queue.cancel(kept));
-    assert_eq!(bench.queue.shared.lock().load(), 0);
+    assert_eq!(*fixture.service.purchases.lock().unwrap(), 0);
+    assert!(fixture.queue.cancel(kept));
+    assert_eq!(fixture.queue.shared.lock().load(), 0);
 }
 
 #[test]
-fn two_waits_for_one_code_share_their_polls_and_end_together() {
-    let mut bench = Bench::new();
-    let first = bench.wait("same_12000", 60 * SECOND);
-    bench.run(2 * SECOND);
-    let second = bench.wait("same_12000", 60 * SECOND);
+fn waits_on_one_activation_share_polls_and_end() {
+    let mut fixture = Fixture::new();
+    let first = fixture.wait("same_12000", 60 * SECOND);
+    fixture.run(2 * SECOND);
+    let second = fixture.wait("same_12000", 60 * SECOND);
     let long = format!(
         r#"{{"op":"wait_for_code","id":"same_12000","timeout_ms":{0},"interval_ms":{0}}}"#,
         u64::MAX
     );
-    let third = bench.submit(&long);
-    let done = bench.run(30 * SECOND);
-    let polls = times(&bench.polls());
+    let third = fixture.submit(&long);
+    let done = fixture.run(30 * SECOND);
+    let polls = times(&fixture.polls());
     assert!(polls.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{polls:?}");
     let mut tickets: Vec<Ticket> = done.iter().map(|(_, finished)| finished.ticket).collect();
     tickets.sort();
@@ -392,69 +393,71 @@ fn two_waits_for_one_code_share_their_polls_and_end_together() {
 }
 
 #[test]
-fn a_number_that_is_sold_again_while_it_is_waited_for_is_not_polled_twice() {
-    let mut bench = Bench::new();
+fn a_number_sold_again_is_not_polled_twice() {
+    let mut fixture = Fixture::new();
     let buy = r#"{"op":"get_number","service":"again","max_price":"9"}"#;
-    bench.submit(buy);
-    bench.run(SECOND);
-    bench.wait("again_12000", 60 * SECOND);
-    bench.run(2 * SECOND);
-    bench.submit(buy);
-    bench.run(3 * SECOND);
-    bench.wait("again_12000", 60 * SECOND);
-    let done = bench.run(30 * SECOND);
+    fixture.submit(buy);
+    fixture.run(SECOND);
+    fixture.wait("again_12000", 60 * SECOND);
+    fixture.run(2 * SECOND);
+    fixture.submit(buy);
+    fixture.run(3 * SECOND);
+    fixture.wait("again_12000", 60 * SECOND);
+    let done = fixture.run(30 * SECOND);
     assert!(
         done.len() == 2 && done.iter().all(|(_, finished)| finished.result.is_ok()),
         "{done:?}"
     );
-    let polls = times(&bench.polls());
+    let polls = times(&fixture.polls());
     assert!(polls.windows(2).all(|pair| pair[0] + 5 * SECOND <= pair[1]), "{polls:?}");
 }
 
 #[test]
-fn a_queue_that_is_worked_by_hand_starts_no_thread() {
-    let bench = Bench::new();
-    bench.wait("1", SECOND);
-    bench.submit(r#"{"op":"get_balance"}"#);
-    let state = bench.queue.shared.lock();
-    assert_eq!((state.workers, state.kept_until), (0, None));
+fn a_queue_without_workers_starts_no_thread() {
+    let fixture = Fixture::new();
+    fixture.wait("1", SECOND);
+    fixture.submit(r#"{"op":"get_balance"}"#);
+    let state = fixture.queue.shared.lock();
+    assert!(state.workers == 0 && matches!(state.timer, Timer::Stopped));
 }
 
 #[test]
-fn purchases_of_one_kind_wait_for_each_other_without_a_worker() {
-    let mut bench = Bench::new();
-    let tickets: Vec<Ticket> = (0..5).map(|_| bench.buy()).collect();
-    let balance = bench.submit(r#"{"op":"get_balance"}"#);
-    let other = bench.submit(r#"{"op":"get_number","service":"wa","max_price":"9"}"#);
-    // The second never begins, and the one that could have begun makes room for the third.
-    let shared = Arc::clone(&bench.queue.shared);
+fn waiting_purchases_of_one_kind_hold_no_worker() {
+    let mut fixture = Fixture::new();
+    let tickets: Vec<Ticket> = (0..5).map(|_| fixture.buy()).collect();
+    let balance = fixture.submit(r#"{"op":"get_balance"}"#);
+    let other = fixture.submit(r#"{"op":"get_number","service":"wa","max_price":"9"}"#);
+    // The second never starts, and the first, which was ready to start, lets the third start.
+    let shared = Arc::clone(&fixture.queue.shared);
     let mut state = shared.lock();
-    // Not through the queue, which would wake a worker to take what is looked at here.
+    // Not through the queue, which would wake a worker that picks these operations.
     assert!(
         [tickets[1], tickets[0]]
             .iter()
-            .all(|ticket| state.cancel(&bench.client, *ticket).is_some())
+            .all(|ticket| state.cancel(&fixture.client, *ticket).is_some())
     );
-    let mut begun = Vec::new();
-    while let Pick::Run(ticket, _) = state.pick(&bench.client, false) {
-        begun.push((ticket, state.begin(&bench.client, ticket, &CancelToken::new()).unwrap().0));
+    let mut started = Vec::new();
+    while let Pick::Run(ticket, _) = state.pick(&fixture.client, false) {
+        started
+            .push((ticket, state.begin(&fixture.client, ticket, &CancelToken::new()).unwrap().0));
     }
     assert_eq!(
-        begun.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
+        started.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
         [tickets[2], balance, other]
     );
     drop(state);
-    for (ticket, job) in begun {
-        shared.run(ticket, job, &bench.client);
+    for (ticket, job) in started {
+        shared.run(ticket, job, &fixture.client);
     }
-    let done: Vec<Ticket> = bench.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
+    let done: Vec<Ticket> =
+        fixture.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
     assert_eq!(done, [tickets[1], tickets[0], tickets[2], balance, other, tickets[3], tickets[4]]);
-    assert_eq!(*bench.desk.purchases.lock().unwrap(), 4);
+    assert_eq!(*fixture.service.purchases.lock().unwrap(), 4);
     assert_eq!(shared.lock().load(), 0);
 }
 
 #[test]
-fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
+fn an_internal_error_leaves_the_charge_unknown() {
     let queue = Queue::new(&defective_client()).unwrap();
     for operation in [
         r#"{"op":"get_number","service":"tg","accept_any_price":true}"#,
@@ -472,13 +475,13 @@ fn a_purchase_that_the_library_itself_failed_in_may_have_been_made() {
 }
 
 #[test]
-fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
-    let mut bench = Bench::made(true, 90 * SECOND);
-    let read = bench.submit(r#"{"op":"get_balance"}"#);
-    let wait = bench.wait("1", 900 * SECOND);
-    let (purchase, next) = (bench.buy(), bench.buy());
+fn a_panicking_transport_loses_no_ticket() {
+    let mut fixture = Fixture::build(true, 90 * SECOND);
+    let read = fixture.submit(r#"{"op":"get_balance"}"#);
+    let wait = fixture.wait("1", 900 * SECOND);
+    let (purchase, next) = (fixture.buy(), fixture.buy());
     let done: HashMap<Ticket, Completion> =
-        bench.run(SECOND).into_iter().map(|(_, finished)| (finished.ticket, finished)).collect();
+        fixture.run(SECOND).into_iter().map(|(_, finished)| (finished.ticket, finished)).collect();
     for (ticket, charge) in [
         (read, Charge::NotCharged),
         (wait, Charge::NotCharged),
@@ -489,10 +492,10 @@ fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
         assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, charge), "{error}");
         assert_eq!(error.intent().is_some(), charge == Charge::Unknown);
     }
-    assert!(bench.client.unclaimed().is_empty());
-    assert_eq!(bench.queue.shared.lock().load(), 0);
-    // The blocking call says the same, on either of its ways, and at once.
-    for client in [bench.client.clone(), bench.client.with_cancel(&CancelToken::new())] {
+    assert!(fixture.client.unclaimed().is_empty());
+    assert_eq!(fixture.queue.shared.lock().load(), 0);
+    // A blocking call returns the same error at once, with and without a token.
+    for client in [fixture.client.clone(), fixture.client.with_cancel(&CancelToken::new())] {
         let request = crate::NumberRequest::new("tg").accept_any_price();
         let error = client.get_number(request).unwrap_err();
         assert_eq!(
@@ -504,66 +507,66 @@ fn a_transport_that_panics_loses_no_ticket_and_no_purchase() {
 }
 
 #[test]
-fn activations_that_are_not_over_are_kept_longest() {
-    let bench = Bench::new();
-    let mut state = bench.queue.shared.lock();
-    let over = bench.client.activation("over").unwrap();
+fn ended_activations_are_dropped_first() {
+    let fixture = Fixture::new();
+    let mut state = fixture.queue.shared.lock();
+    let over = fixture.client.activation("over").unwrap();
     over.state().set_ending(crate::order_state::Ending::Completed);
     state.keep(over);
-    let open = (0..20_000).map(|id| bench.client.activation(&id.to_string()).unwrap());
+    let open = (0..20_000).map(|id| fixture.client.activation(&id.to_string()).unwrap());
     let held: Vec<_> = open.inspect(|activation| state.keep(activation.clone())).collect();
-    assert_eq!(state.kept(), 20_000, "all but the one that is over are in use");
+    assert_eq!(state.activation_count(), 20_000, "all but the ended one are in use");
     drop(held);
     for id in 0..20_001 {
-        state.keep(bench.client.activation(&format!("more_{id}")).unwrap());
+        state.keep(fixture.client.activation(&format!("more_{id}")).unwrap());
     }
-    assert!(state.kept() <= 20_001, "{}", state.kept());
+    assert!(state.activation_count() <= 20_001, "{}", state.activation_count());
 }
 
 #[test]
-fn times_that_no_clock_reaches_are_for_ever() {
-    let mut bench = Bench::new();
+fn the_largest_times_never_expire() {
+    let mut fixture = Fixture::new();
     let wait = format!(r#"{{"op":"wait_for_code","id":"x_3000","timeout_ms":{}}}"#, u64::MAX);
-    let ticket = bench.submit(&wait);
-    let done = bench.run(20 * SECOND);
+    let ticket = fixture.submit(&wait);
+    let done = fixture.run(20 * SECOND);
     assert_eq!(done[0].1.ticket, ticket);
-    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
-    bench.work();
-    assert_eq!(bench.queue.take(1, Duration::MAX)[0].ticket, ticket);
-    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
-    bench.work();
-    assert!(bench.queue.join(ticket, Duration::MAX).unwrap().is_some());
+    let ticket = fixture.submit(r#"{"op":"get_balance"}"#);
+    fixture.work();
+    assert_eq!(fixture.queue.take(1, Duration::MAX)[0].ticket, ticket);
+    let ticket = fixture.submit(r#"{"op":"get_balance"}"#);
+    fixture.work();
+    assert!(fixture.queue.join(ticket, Duration::MAX).unwrap().is_some());
 }
 
 #[test]
-fn a_ticket_of_another_queue_is_none_of_this_one() {
-    let bench = Bench::new();
-    let other = Queue::new(&bench.client).unwrap();
-    let ticket = bench.submit(r#"{"op":"get_balance"}"#);
+fn a_ticket_of_another_queue_is_refused() {
+    let fixture = Fixture::new();
+    let other = Queue::new(&fixture.client).unwrap();
+    let ticket = fixture.submit(r#"{"op":"get_balance"}"#);
     other
         .shared
         .lock()
-        .submit(&bench.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap())
+        .submit(&fixture.client, Operation::from_json(r#"{"op":"get_balance"}"#).unwrap())
         .unwrap();
     assert!(!other.cancel(ticket));
     assert_eq!(other.join(ticket, Duration::MAX).unwrap_err().kind(), ErrorKind::Config);
-    assert_eq!((bench.queue.open(), other.open()), (1, 1));
+    assert_eq!((fixture.queue.open(), other.open()), (1, 1));
 }
 
 #[test]
-fn a_wait_that_is_cancelled_and_begun_anew_keeps_its_distance() {
-    let mut bench = Bench::new();
-    let ticket = bench.wait("again", 900 * SECOND);
-    bench.run(10 * MS);
-    bench.queue.cancel(ticket);
-    bench.wait("again", 900 * SECOND);
-    bench.run(10 * SECOND);
-    let polls = times(&bench.polls());
+fn a_wait_after_a_cancelled_one_keeps_distance() {
+    let mut fixture = Fixture::new();
+    let ticket = fixture.wait("again", 900 * SECOND);
+    fixture.run(10 * MS);
+    fixture.queue.cancel(ticket);
+    fixture.wait("again", 900 * SECOND);
+    fixture.run(10 * SECOND);
+    let polls = times(&fixture.polls());
     assert!(polls.len() >= 2 && polls[0] + 5 * SECOND <= polls[1], "{polls:?}");
 }
 
 #[test]
-fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
+fn dropping_the_queue_lists_untaken_purchases() {
     for (reason, listed) in [
         ("nothing", true),
         ("take", false),
@@ -571,32 +574,32 @@ fn a_number_whose_completion_nobody_took_is_listed_when_the_queue_is_dropped() {
         ("wait", false),
         ("wait elsewhere", true),
     ] {
-        let mut bench = Bench::new();
-        let ticket = bench.buy();
-        // The bench takes what is finished as it goes on.
-        while bench.queue.open() > 0 {
-            bench.work();
+        let mut fixture = Fixture::new();
+        let ticket = fixture.buy();
+        // Not `run`, which takes the completions.
+        while fixture.queue.open() > 0 {
+            fixture.work();
         }
         match reason {
-            "take" => drop(bench.queue.take(1, Duration::ZERO)),
-            "join" => drop(bench.queue.join(ticket, Duration::ZERO)),
-            "wait" => drop(bench.wait("bought_1", SECOND)),
-            "wait elsewhere" => drop(bench.wait("bought_2", SECOND)),
+            "take" => drop(fixture.queue.take(1, Duration::ZERO)),
+            "join" => drop(fixture.queue.join(ticket, Duration::ZERO)),
+            "wait" => drop(fixture.wait("bought_1", SECOND)),
+            "wait elsewhere" => drop(fixture.wait("bought_2", SECOND)),
             _ => {}
         }
-        drop(bench.queue);
-        let unclaimed = bench.client.unclaimed();
+        drop(fixture.queue);
+        let unclaimed = fixture.client.unclaimed();
         let ids: Vec<_> = unclaimed
             .iter()
             .filter_map(|left| left.outcome.purchase())
-            .map(|it| &it.activation_id)
+            .map(|purchase| &purchase.activation_id)
             .collect();
         assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{reason}");
     }
 }
 
 #[test]
-fn a_change_that_is_cancelled_under_way_does_not_say_that_nothing_went_out() {
+fn a_cancelled_change_reports_whether_it_was_started() {
     for (operation, is_change) in [
         (r#"{"op":"get_status","id":"1"}"#, false),
         (r#"{"op":"wait_for_code","id":"1","timeout_ms":1}"#, false),
@@ -608,37 +611,41 @@ fn a_change_that_is_cancelled_under_way_does_not_say_that_nothing_went_out() {
         (r#"{"op":"cancel","id":"1"}"#, true),
         (r#"{"op":"settle","id":"1"}"#, true),
     ] {
-        for is_begun in [false, true] {
-            let bench = Bench::new();
-            let ticket = bench.submit(operation);
-            let _work = is_begun.then(|| bench.queue.step(false));
-            assert!(bench.queue.cancel(ticket));
+        for is_started in [false, true] {
+            let fixture = Fixture::new();
+            let ticket = fixture.submit(operation);
+            let _work = is_started.then(|| fixture.queue.step(false));
+            assert!(fixture.queue.cancel(ticket));
             let error =
-                bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
-            let expected = if is_change && is_begun { Phase::Receive } else { Phase::Prepare };
+                fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            let expected = if is_change && is_started { Phase::Receive } else { Phase::Prepare };
             assert_eq!(
                 (error.kind(), error.phase()),
                 (ErrorKind::Cancelled, expected),
-                "{operation} {is_begun}"
+                "{operation} {is_started}"
             );
-            assert_eq!(error.hint().contains("read the status"), is_change && is_begun, "{error}");
+            assert_eq!(
+                error.hint().contains("read the status"),
+                is_change && is_started,
+                "{error}"
+            );
         }
     }
 }
 
 #[test]
-fn a_purchase_whose_unknown_outcome_nobody_took_is_listed_once_when_the_queue_is_dropped() {
+fn dropping_the_queue_lists_an_unknown_purchase_once() {
     for (is_taken, listed) in [(false, 1), (true, 0)] {
-        let mut bench = Bench::made(true, 90 * SECOND);
-        let ticket = bench.buy();
-        while bench.queue.open() > 0 {
-            bench.work();
+        let mut fixture = Fixture::build(true, 90 * SECOND);
+        let ticket = fixture.buy();
+        while fixture.queue.open() > 0 {
+            fixture.work();
         }
         if is_taken {
-            bench.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
         }
-        drop(bench.queue);
-        let unclaimed = bench.client.unclaimed();
+        drop(fixture.queue);
+        let unclaimed = fixture.client.unclaimed();
         let unknown = unclaimed
             .iter()
             .filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));

@@ -1,4 +1,4 @@
-//! What a transport is told: where the service is, and how to reach it.
+//! The settings of a transport: the address of the service, and how to reach it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -7,50 +7,55 @@ use std::time::Duration;
 use ureq::http::Uri;
 use ureq::http::uri::PathAndQuery;
 
-/// The settings of a [`HttpTransport`](super::HttpTransport). Only the address has no default.
+/// The settings of an [`HttpTransport`](super::HttpTransport). Only the address has no default.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// The address of the service: `https://host[:port]/path`, or `http` where the host is this machine.
+    /// The address of the service: `https://host[:port]/path`. `http` is allowed if the host is this
+    /// machine.
     pub base_url: String,
-    /// What the requests call themselves.
+    /// The `User-Agent` header.
     pub user_agent: String,
-    /// Certificates to trust beside the web's authorities, in PEM form.
+    /// Certificates to trust in addition to the web's authorities, in PEM form.
     pub extra_ca_pem: Option<Vec<u8>>,
-    /// The way to the service.
+    /// The proxy to use.
     pub proxy: ProxyChoice,
-    /// How long each step may take.
+    /// The time limit of each phase.
     pub timeouts: Timeouts,
-    /// How many connections are kept for reads. As many as there are workers; more can never be in use.
+    /// How many idle connections are kept for reads. Set it to the number of threads that make
+    /// requests.
     pub max_connections: usize,
 }
 
-/// Which proxy stands between this machine and the service. To this machine itself, none is ever used.
+/// The proxy between this machine and the service. A service on this machine is always reached
+/// directly.
 #[derive(Clone, Default)]
 pub enum ProxyChoice {
-    /// What `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` say, read as curl reads them.
+    /// The proxy of `HTTPS_PROXY` or `ALL_PROXY`, unless `NO_PROXY` excludes the host; read as curl
+    /// reads them.
     #[default]
     Environment,
-    /// This one: `http://[user:password@]host[:port]`, or `https`.
+    /// This proxy: `http://[user:password@]host[:port]`, or `https`.
     Url(String),
-    /// None, whatever the environment says.
+    /// No proxy; the environment is ignored.
     Direct,
 }
 
-/// How long each step of an exchange may take. The request's own timeout counts beside them.
+/// The time limit of each phase of an exchange. The request's own timeout limits their sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Looking the name up.
+    /// Looking up the host's name.
     pub resolve: Duration,
-    /// Connecting, the TLS handshake and a proxy's greeting included.
+    /// Connecting, with the TLS handshake and the tunnel through a proxy.
     pub connect: Duration,
-    /// Handing the request over.
+    /// Sending the request.
     pub send: Duration,
     /// From the request to the end of the reply's headers, on [`Lane::Read`](super::Lane::Read).
     pub first_byte_read: Duration,
-    /// The same on [`Lane::Charge`](super::Lane::Charge): giving up there costs a reconciliation.
+    /// The same on [`Lane::Charge`](super::Lane::Charge). It is longer, because abandoning a charge
+    /// requires a reconciliation.
     pub first_byte_charge: Duration,
-    /// The rest of the reply.
+    /// Reading the rest of the reply.
     pub body: Duration,
 }
 
@@ -68,7 +73,7 @@ impl Default for Timeouts {
 }
 
 impl HttpConfig {
-    /// The defaults, for the service at `base_url`.
+    /// The default settings for the service at `base_url`.
     pub fn new(base_url: impl Into<String>) -> Self {
         Self {
             base_url: base_url.into(),
@@ -81,7 +86,7 @@ impl HttpConfig {
     }
 }
 
-// Both may hold a proxy's password.
+// Not derived, because both types may contain a proxy's password.
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpConfig")
@@ -102,55 +107,55 @@ impl fmt::Debug for ProxyChoice {
     }
 }
 
-/// The service's address, checked.
+/// The validated address of the service.
 #[derive(Debug)]
-pub(super) struct Base {
-    /// Scheme, host and port; what ureq is told.
+pub(super) struct BaseUrl {
+    /// Scheme, host and port, for ureq.
     pub(super) root: Uri,
-    /// Where the requests go.
+    /// The path of the requests.
     pub(super) path: String,
     /// The host as the URL writes it, an IPv6 address in brackets.
     pub(super) host: String,
     pub(super) port: u16,
 }
 
-impl Base {
+impl BaseUrl {
     pub(super) fn parse(url: &str) -> Result<Self, String> {
         let uri: Uri = url
             .parse()
-            .map_err(|_| "the base URL is not a URL: write https://host/path".to_owned())?;
-        let no = |reason: &str| Err(format!("the base URL {reason}"));
+            .map_err(|_| "the base URL is not a URL: use https://host/path".to_owned())?;
+        let invalid = |reason: &str| Err(format!("the base URL {reason}"));
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return no("has no scheme or no host: write https://host/path");
+            return invalid("has no scheme or no host: use https://host/path");
         };
-        // http's parser drops a fragment in silence.
+        // The parser drops a fragment silently.
         if uri.query().is_some() || url.contains('#') {
-            return no("must end with its path: the query is the library's");
+            return invalid("has a query or fragment: end it with the path");
         }
         if authority.as_str().contains('@') {
-            return no("must not hold a user name or password");
+            return invalid("contains a user name or password: remove it");
         }
         let host = authority.host().to_ascii_lowercase();
         if host.is_empty() {
-            return no("has no host");
+            return invalid("has no host: use https://host/path");
         }
         let default_port = match scheme {
             "https" => 443,
             "http" if is_loopback(&host) => 80,
-            "http" => return no("must begin with https://: plain http goes to this machine only"),
-            _ => return no("must begin with https://"),
+            "http" => return invalid("uses http: use https, unless the host is this machine"),
+            _ => return invalid("has an unknown scheme: use https"),
         };
         let port = match authority.as_str().strip_prefix(authority.host()) {
             Some("") => default_port,
             rest => match rest.and_then(|rest| rest.strip_prefix(':')).and_then(parse_port) {
                 Some(port) => port,
-                None => return no("has no valid port"),
+                None => return invalid("has no valid port: use 1 to 65535"),
             },
         };
         let mut root = uri.clone().into_parts();
         root.path_and_query = Some(PathAndQuery::from_static("/"));
         let Ok(root) = Uri::from_parts(root) else {
-            return no("is not a URL: write https://host/path");
+            return invalid("is not a URL: use https://host/path");
         };
         Ok(Self { root, path: uri.path().to_owned(), host, port })
     }
@@ -166,13 +171,13 @@ impl Base {
     }
 }
 
-/// Reads the port of a URL.
+/// Parses the port of a URL.
 pub(super) fn parse_port(text: &str) -> Option<u16> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&port| is_number && port != 0)
 }
 
-/// An address or name that cannot lead off this machine.
+/// Whether an address or name always means this machine.
 fn is_loopback(host: &str) -> bool {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     match bare.unwrap_or(host).parse::<IpAddr>() {
@@ -186,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn base_urls_are_https_or_stay_on_the_machine() {
+    fn plain_http_is_allowed_to_this_machine_only() {
         #[rustfmt::skip]
         let good = [
             ("https://sastaotp.com/stubs/handler_api.php", "sastaotp.com:443", "/stubs/handler_api.php"),
@@ -198,7 +203,7 @@ mod tests {
             ("http://localhost:1/", "localhost:1", "/"),
         ];
         for (url, peer, path) in good {
-            let base = Base::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
+            let base = BaseUrl::parse(url).unwrap_or_else(|error| panic!("{url}: {error}"));
             assert_eq!((base.peer().as_str(), base.path.as_str()), (peer, path), "{url}");
             assert_eq!(base.root.path(), "/");
         }
@@ -209,12 +214,12 @@ mod tests {
             "https://x/?a=1", "https://x/#f", "https://x:0/", "https://x:+80/", "https://x:99999/", "https://x:/", "https:///x", "https://x y/",
         ];
         for url in bad {
-            assert!(Base::parse(url).is_err(), "{url} was accepted");
+            assert!(BaseUrl::parse(url).is_err(), "{url} was accepted");
         }
     }
 
     #[test]
-    fn a_proxys_password_is_not_shown() {
+    fn debug_output_hides_the_proxys_password() {
         let mut config = HttpConfig::new("https://x/");
         config.proxy = ProxyChoice::Url("http://u:secret@p/".into());
         assert!(!format!("{config:?}").contains("secret"));

@@ -1,5 +1,5 @@
-//! Opens TCP connections: all addresses of a host, one after another with a short start between them, and the first
-//! that answers wins.
+//! Opens TCP connections: tries all addresses of a host, each with a short head start over the next,
+//! and uses the first that connects.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -12,25 +12,25 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, sockopt};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, Either, Transport};
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::resolve::DnsCache;
 use super::socket::Socket;
-use super::{Cause, Phase};
+use super::types::{Cause, Phase};
 
-/// How long an address has before the next is tried beside it (RFC 8305, section 5).
+/// The head start of an address before the next one is also tried (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Looks the peer up and connects to it, unless a proxy's tunnel is there already.
+/// Looks up the peer and connects to it, unless there is a tunnel through a proxy already.
 #[derive(Debug)]
 pub(super) struct TcpConnector {
-    names: Arc<DnsCache>,
-    /// Whether a connection that is opened here leads to a proxy.
+    dns: Arc<DnsCache>,
+    /// Whether the peer of new connections is a proxy.
     proxied: bool,
 }
 
 impl TcpConnector {
-    pub(super) fn new(names: Arc<DnsCache>, proxied: bool) -> Self {
-        Self { names, proxied }
+    pub(super) fn new(dns: Arc<DnsCache>, proxied: bool) -> Self {
+        Self { dns, proxied }
     }
 }
 
@@ -45,20 +45,20 @@ impl<In: Transport> Connector<In> for TcpConnector {
         if let Some(tunnel) = chained {
             return Ok(Some(Either::A(tunnel)));
         }
-        let call = Call::current()?;
+        let exchange = Exchange::current()?;
         let host = details.uri.host().unwrap_or_default();
         let port = details.uri.port_u16().unwrap_or(if details.needs_tls() { 443 } else { 80 });
-        call.set_proxy(self.proxied.then(|| format!("{host}:{port}")));
+        exchange.set_proxy(self.proxied.then(|| format!("{host}:{port}")));
 
-        call.begin(Phase::Resolve);
-        let addresses = self.names.look_up(&call, host, port)?;
-        call.begin(Phase::Connect);
-        Ok(Some(Either::B(Socket::new(race(&call, &addresses)?))))
+        exchange.begin(Phase::Resolve);
+        let addresses = self.dns.look_up(&exchange, host, port)?;
+        exchange.begin(Phase::Connect);
+        Ok(Some(Either::B(Socket::new(race(&exchange, &addresses)?))))
     }
 }
 
-/// Connects to the first address that answers.
-fn race(call: &Call, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
+/// Connects to the address that accepts first.
+fn race(exchange: &Exchange, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     let mut untried = alternate(addresses).into_iter();
     let mut running: Vec<OwnedFd> = Vec::new();
     let mut last = Errno::HOSTUNREACH;
@@ -67,8 +67,8 @@ fn race(call: &Call, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         if running.is_empty() || Instant::now() >= next_start {
             if let Some(address) = untried.next() {
                 match start(address) {
-                    Ok(Start::Connected(socket)) => return ready(call, socket),
-                    Ok(Start::Pending(socket)) => {
+                    Ok(Attempt::Connected(socket)) => return ready(exchange, socket),
+                    Ok(Attempt::Pending(socket)) => {
                         running.push(socket);
                         next_start = Instant::now() + HEAD_START;
                     }
@@ -77,16 +77,16 @@ fn race(call: &Call, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
                 continue;
             }
             if running.is_empty() {
-                return Err(refused(call, last));
+                return Err(refused(exchange, last));
             }
         }
         let until = (!untried.as_slice().is_empty()).then_some(next_start);
-        let settled = call.wait_any(&running, PollFlags::OUT, until)?;
-        // From the end, so that what is taken out moves nothing that is still to be looked at.
+        let settled = exchange.wait_any(&running, PollFlags::OUT, until)?;
+        // From the end, so that removing an element keeps the indices of the remaining ones.
         for index in (0..settled.len()).rev().filter(|&index| settled[index]) {
             let socket = running.remove(index);
             match sockopt::socket_error(&socket) {
-                Ok(Ok(())) => return ready(call, socket),
+                Ok(Ok(())) => return ready(exchange, socket),
                 Ok(Err(error)) | Err(error) => last = error,
             }
             next_start = Instant::now();
@@ -94,27 +94,27 @@ fn race(call: &Call, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
     }
 }
 
-/// What became of the first step of a connect.
-enum Start {
+/// A non-blocking connect after its first step.
+enum Attempt {
     Connected(OwnedFd),
     Pending(OwnedFd),
 }
 
-fn start(address: SocketAddr) -> Result<Start, Errno> {
+fn start(address: SocketAddr) -> Result<Attempt, Errno> {
     let family = match address {
         SocketAddr::V4(_) => AddressFamily::INET,
         SocketAddr::V6(_) => AddressFamily::INET6,
     };
     let socket = open(family)?;
     match rustix::net::connect(&socket, &address) {
-        Ok(()) => Ok(Start::Connected(socket)),
-        // A connect that a signal interrupts goes on in the background, as a pending one does.
-        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Start::Pending(socket)),
+        Ok(()) => Ok(Attempt::Connected(socket)),
+        // A connect that a signal interrupts continues in the background like a pending one.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(Attempt::Pending(socket)),
         Err(error) => Err(error),
     }
 }
 
-/// Opens a socket that is non-blocking and closed on exec.
+/// Opens a non-blocking socket that is closed on exec.
 #[cfg(not(target_vendor = "apple"))]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     use rustix::net::SocketFlags;
@@ -126,7 +126,7 @@ fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     )
 }
 
-/// Opens a socket that is non-blocking, closed on exec, and raises no signal when the peer is gone.
+/// Opens a non-blocking socket that is closed on exec and raises no signal if the peer has closed it.
 #[cfg(target_vendor = "apple")]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;
@@ -136,28 +136,29 @@ fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-fn ready(call: &Call, socket: OwnedFd) -> io::Result<TcpStream> {
+fn ready(exchange: &Exchange, socket: OwnedFd) -> io::Result<TcpStream> {
     let stream = TcpStream::from(socket);
-    stream.set_nodelay(true).map_err(|error| call.fail_local(&error))?;
+    stream.set_nodelay(true).map_err(|error| exchange.fail_local(&error))?;
     Ok(stream)
 }
 
-/// Names the failure of the last address.
-fn refused(call: &Call, error: Errno) -> io::Error {
+/// Turns the failure of the last address into the failure of the exchange.
+fn refused(exchange: &Exchange, error: Errno) -> io::Error {
     match error {
-        Errno::CONNREFUSED => call.fail(Cause::Refused, "the connection was refused"),
-        Errno::TIMEDOUT => call.fail(Cause::ConnectTimeout, "no answer in time"),
+        Errno::CONNREFUSED => exchange.fail(Cause::Refused, "the connection was refused"),
+        Errno::TIMEDOUT => exchange.fail(Cause::ConnectTimeout, "no response in time"),
         Errno::MFILE
         | Errno::NFILE
         | Errno::NOBUFS
         | Errno::NOMEM
         | Errno::ACCESS
-        | Errno::PERM => call.fail_local(&error.into()),
-        _ => call.fail(Cause::Refused, "it cannot be reached"),
+        | Errno::PERM => exchange.fail_local(&error.into()),
+        _ => exchange.fail(Cause::Refused, "the host is unreachable"),
     }
 }
 
-/// Puts the families in turns, so that a broken one costs one head start and not one for each of its addresses.
+/// Alternates the address families, so that a broken family costs one head start and not one per
+/// address.
 fn alternate(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (mut one, mut other): (Vec<_>, Vec<_>) =
@@ -177,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn families_take_turns() {
+    fn address_families_alternate() {
         let parse = |list: &str| -> Vec<SocketAddr> {
             list.split(' ').map(|a| a.parse().unwrap()).collect()
         };

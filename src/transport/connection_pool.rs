@@ -1,5 +1,5 @@
-//! The connections of one process to the service: opened through ureq's connectors, which know the way through a proxy,
-//! and kept for the reads to come.
+//! The connections of one process to the service. ureq's connectors open them, also through a proxy;
+//! idle ones are kept for later reads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,62 +14,64 @@ use ureq::unversioned::transport::{
 };
 
 use super::connect::TcpConnector;
-use super::exchange::Call;
-use super::http1_connection::Http1;
+use super::exchange::Exchange;
+use super::http1_connection::Http1Connection;
 use super::reply::RawReply;
 use super::resolve::{DnsCache, NoopResolver};
 use super::tls::TlsConnector;
-use super::{Lane, Phase};
+use super::types::{Lane, Phase};
 
-/// How long a connection is kept unused. Below the five seconds after which many servers close theirs: a connection
-/// that dies while a request is on its way leaves nobody knowing whether it arrived.
-const IDLE_AGE: Duration = Duration::from_secs(4);
+/// How long an idle connection is kept. Many servers close theirs after five seconds; if one closes
+/// while a request is in transit, it is unknown whether the request arrived.
+const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 
 type Open = dyn Fn(&ConnectionDetails<'_>) -> Result<Box<dyn Transport>, ureq::Error> + Send + Sync;
 
-/// Serves calls: reads on a kept connection where there is one, charges always on one of their own.
+/// Provides connections: a pooled one for a read if there is one, always a new one for a charge.
 pub(super) struct ConnectionPool {
     /// Scheme, host and port of the service.
     root: Uri,
-    /// What the connectors ask for; only the proxy is set.
+    /// The configuration that ureq's connectors read; only the proxy is set.
     config: Config,
     open: Arc<Open>,
-    kept: Mutex<IdlePool>,
+    pool: Mutex<IdlePool>,
 }
 
-/// Connections that wait for a request, each with the time since when. The newest stands last and is used first, so that those
-/// that are not needed grow old.
+/// Idle connections with the time at which they became idle, oldest first. The newest is used first,
+/// so that superfluous connections age and are closed.
 struct IdlePool {
-    idle: VecDeque<(Instant, Http1)>,
-    most: usize,
+    idle: VecDeque<(Instant, Http1Connection)>,
+    max_idle: usize,
 }
 
 impl ConnectionPool {
-    /// Connections to the host of `root`, of which so many are kept at most.
+    /// Creates a pool of connections to the host of `root` that keeps at most `max_idle`.
     pub(super) fn new(
         root: Uri,
         proxy: Option<ureq::Proxy>,
-        names: DnsCache,
+        dns: DnsCache,
         tls: TlsConnector,
-        most: usize,
+        max_idle: usize,
     ) -> Self {
         let proxied = proxy.is_some();
-        let names = Arc::new(names);
+        let dns = Arc::new(dns);
         let chain =
             ().chain(ConnectProxyConnector::default())
-                .chain(Tunnelled)
-                .chain(TcpConnector::new(Arc::clone(&names), proxied))
+                .chain(TunnelReady)
+                .chain(TcpConnector::new(Arc::clone(&dns), proxied))
                 .chain(tls);
         let open =
             move |details: &ConnectionDetails<'_>| -> Result<Box<dyn Transport>, ureq::Error> {
                 let connected = chain.connect(details, None).inspect_err(|_| {
-                    // The host may have moved, or somebody else answered for it: a captive portal has no certificate of its name.
-                    names.forget(details.uri.host().unwrap_or_default());
+                    // The host may have moved, or a captive portal answered in its place: a portal
+                    // has no certificate for the host's name.
+                    dns.forget(details.uri.host().unwrap_or_default());
                 });
                 let connected = connected?.ok_or(ureq::Error::ConnectionFailed)?;
-                // The proxy itself is reached in this way too, with the proxy taken out of the settings.
+                // ureq also connects to the proxy itself through this function, with a
+                // configuration without a proxy.
                 if proxied && details.config.proxy().is_none() {
-                    Call::current()?.continue_as(Phase::Connect);
+                    Exchange::current()?.continue_as(Phase::Connect);
                 }
                 Ok(Box::new(connected))
             };
@@ -78,24 +80,24 @@ impl ConnectionPool {
             root,
             config,
             open: Arc::new(open),
-            kept: Mutex::new(IdlePool { idle: VecDeque::new(), most }),
+            pool: Mutex::new(IdlePool { idle: VecDeque::new(), max_idle }),
         }
     }
 
-    /// Sends the request of a call and reads its reply.
-    pub(super) fn exchange(&self, call: &Call) -> Result<RawReply, ureq::Error> {
-        let reusable = call.lane == Lane::Read;
-        let kept = if reusable { self.take() } else { None };
-        let mut connection = kept.map_or_else(|| self.open(), Ok)?;
-        let reply = connection.exchange(call)?;
+    /// Sends the request of an exchange and reads its reply.
+    pub(super) fn run(&self, exchange: &Exchange) -> Result<RawReply, ureq::Error> {
+        let reusable = exchange.lane == Lane::Read;
+        let pooled = if reusable { self.take() } else { None };
+        let mut connection = pooled.map_or_else(|| self.open(), Ok)?;
+        let reply = connection.run(exchange)?;
         if reusable && reply.keep {
             self.keep(connection);
         }
         Ok(reply)
     }
 
-    fn open(&self) -> Result<Http1, ureq::Error> {
-        // ureq's timeouts are off: the call keeps time.
+    fn open(&self) -> Result<Http1Connection, ureq::Error> {
+        // ureq's timeouts are off: the exchange has its own.
         let details = ConnectionDetails {
             uri: &self.root,
             addrs: NoopResolver.empty(),
@@ -108,31 +110,31 @@ impl ConnectionPool {
             run_connector: Arc::clone(&self.open) as _,
             register_shutdown: Arc::new(|_| Ok(())),
         };
-        (self.open)(&details).map(Http1::new)
+        (self.open)(&details).map(Http1Connection::new)
     }
 
-    /// The newest of the kept connections that is still open.
-    fn take(&self) -> Option<Http1> {
+    /// The newest idle connection that is still open.
+    fn take(&self) -> Option<Http1Connection> {
         loop {
-            let mut kept = self.lock();
-            let (since, mut connection) = kept.idle.pop_back()?;
-            if since.elapsed() > IDLE_AGE {
-                kept.idle.clear();
+            let mut pool = self.lock();
+            let (since, mut connection) = pool.idle.pop_back()?;
+            if since.elapsed() > MAX_IDLE_AGE {
+                pool.idle.clear();
                 return None;
             }
-            drop(kept);
+            drop(pool);
             if connection.is_open() {
                 return Some(connection);
             }
         }
     }
 
-    fn keep(&self, connection: Http1) {
+    fn keep(&self, connection: Http1Connection) {
         let now = Instant::now();
-        let mut kept = self.lock();
-        let IdlePool { idle, most } = &mut *kept;
-        while idle.len() >= *most
-            || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > IDLE_AGE)
+        let mut pool = self.lock();
+        let IdlePool { idle, max_idle } = &mut *pool;
+        while idle.len() >= *max_idle
+            || idle.front().is_some_and(|(since, _)| now.duration_since(*since) > MAX_IDLE_AGE)
         {
             idle.pop_front();
         }
@@ -140,15 +142,15 @@ impl ConnectionPool {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, IdlePool> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Reports to the call that the tunnel through the proxy stands, before TLS goes through it.
+/// Tells the exchange that the tunnel through the proxy is ready, before TLS uses it.
 #[derive(Debug)]
-struct Tunnelled;
+struct TunnelReady;
 
-impl<In: Transport> Connector<In> for Tunnelled {
+impl<In: Transport> Connector<In> for TunnelReady {
     type Out = In;
 
     fn connect(
@@ -157,7 +159,7 @@ impl<In: Transport> Connector<In> for Tunnelled {
         chained: Option<In>,
     ) -> Result<Option<In>, ureq::Error> {
         if chained.is_some() {
-            Call::current()?.set_proxy(None);
+            Exchange::current()?.set_proxy(None);
         }
         Ok(chained)
     }
@@ -165,6 +167,7 @@ impl<In: Transport> Connector<In> for Tunnelled {
 
 impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connections").field("kept", &self.lock().idle.len()).finish_non_exhaustive()
+        let idle = self.lock().idle.len();
+        f.debug_struct("ConnectionPool").field("idle", &idle).finish_non_exhaustive()
     }
 }

@@ -1,8 +1,9 @@
-//! The call that runs on this thread: its clock, its cancel token, and what it has proved so far.
+//! The running exchange: its request, time limits and cancellation token, and how far it got.
 //!
-//! ureq hands its layers no state of ours, and a kept connection serves whichever call holds it next. So the call lives
-//! in a thread-local for the length of an exchange, which runs on one thread from start to end. Every wait of every
-//! layer goes through [`Call::wait`]; therefore every wait ends with the token, the phase's time or the call's own.
+//! ureq passes no state of ours to its layers, and a pooled connection serves many exchanges. So the
+//! running exchange is in a thread-local; it runs on one thread from start to end. Every layer waits
+//! through [`Exchange::wait`] or [`Exchange::wait_any`], so every wait ends when the token is
+//! triggered or a time limit is reached.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
@@ -16,19 +17,20 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::{Cause, Lane, Phase, Request, Timeouts, TransportError};
+use super::config::Timeouts;
+use super::send_latch::SendLatch;
+use super::types::{Cause, Lane, Phase, Request, TransportError};
 use crate::CancelToken;
-use crate::transport::SendLatch;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Call>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Rc<Exchange>>> = const { RefCell::new(None) };
 }
 
-/// One exchange while it runs.
-pub(super) struct Call {
+/// An exchange in progress.
+pub(super) struct Exchange {
     pub(super) lane: Lane,
-    /// The request as it goes out. It holds the key, so nothing but [`super::http1_connection`] reads it.
-    pub(super) head: Zeroizing<Vec<u8>>,
+    /// The bytes of the request. They contain the key, so only [`super::http1_connection`] reads them.
+    pub(super) request_head: Zeroizing<Vec<u8>>,
     pub(super) body_limit: usize,
     pub(super) gzip: bool,
     /// Host and port of the service, for messages.
@@ -37,37 +39,37 @@ pub(super) struct Call {
     wake: Arc<PipeReader>,
     latch: SendLatch,
     timeouts: Timeouts,
-    /// When the whole call is over.
+    /// When the whole exchange must end.
     deadline: Instant,
-    /// When the phase is over; never later than `deadline`.
+    /// When the phase must end; never later than `deadline`.
     phase_end: Cell<Instant>,
     phase: Cell<Phase>,
     sent: Cell<bool>,
     answered: Cell<bool>,
-    /// The proxy, while the connection to it is made.
+    /// The proxy, while connecting to it.
     proxy: RefCell<Option<String>>,
     failure: RefCell<Option<TransportError>>,
     #[cfg(feature = "doctor")]
-    pub(super) watch: super::timings::Stopwatch,
+    pub(super) stopwatch: super::timings::Stopwatch,
 }
 
-/// Takes the call off the thread again, whatever happens.
-pub(super) struct Entered(());
+/// Removes the exchange from the thread when it is dropped.
+pub(super) struct CurrentGuard(());
 
-impl Call {
+impl Exchange {
     pub(super) fn new(
         request: &Request<'_>,
-        head: Zeroizing<Vec<u8>>,
+        request_head: Zeroizing<Vec<u8>>,
         target: Arc<str>,
         timeouts: Timeouts,
     ) -> io::Result<Self> {
         let now = Instant::now();
-        // A timeout that no clock can reach still needs an end: a day is longer than every phase together.
+        // If the timeout is too large for the clock: a day is longer than all phases together.
         let deadline =
             now.checked_add(request.timeout).unwrap_or_else(|| now + Duration::from_secs(86_400));
         Ok(Self {
             lane: request.lane,
-            head,
+            request_head,
             body_limit: request.body_limit,
             gzip: request.gzip,
             target,
@@ -83,27 +85,27 @@ impl Call {
             proxy: RefCell::new(None),
             failure: RefCell::new(None),
             #[cfg(feature = "doctor")]
-            watch: super::timings::Stopwatch::new(),
+            stopwatch: super::timings::Stopwatch::new(),
         })
     }
 
-    /// Makes this the call of the thread, until the returned guard is dropped.
-    pub(super) fn enter(self: &Rc<Self>) -> Entered {
+    /// Makes this the running exchange of the thread until the guard is dropped.
+    pub(super) fn enter(self: &Rc<Self>) -> CurrentGuard {
         CURRENT.set(Some(Rc::clone(self)));
-        Entered(())
+        CurrentGuard(())
     }
 
-    /// The call of this thread.
+    /// The running exchange of this thread.
     pub(super) fn current() -> io::Result<Rc<Self>> {
-        CURRENT.with_borrow(|call| {
-            call.clone().ok_or_else(|| io::Error::other("no call on this thread"))
+        CURRENT.with_borrow(|exchange| {
+            exchange.clone().ok_or_else(|| io::Error::other("no exchange on this thread"))
         })
     }
 
-    /// Begins a phase, and its time.
+    /// Starts a phase and its time limit.
     pub(super) fn begin(&self, phase: Phase) {
         #[cfg(feature = "doctor")]
-        self.watch.enter(phase);
+        self.stopwatch.enter(phase);
         let Timeouts { resolve, connect, send, first_byte_read, first_byte_charge, body: _ } =
             self.timeouts;
         let limit = match (phase, self.lane) {
@@ -112,14 +114,14 @@ impl Call {
             (Phase::Send, _) => send,
             (Phase::Receive, Lane::Read) => first_byte_read,
             (Phase::Receive, Lane::Charge) => first_byte_charge,
-            // The handshake is part of the connect's time.
+            // The handshake counts toward the limit of connecting.
             _ => return self.phase.set(phase),
         };
         self.phase.set(phase);
         self.limit(limit);
     }
 
-    /// Begins the reply's body, which has a time of its own.
+    /// Starts the time limit of the reply's body.
     pub(super) fn begin_body(&self) {
         self.limit(self.timeouts.body);
     }
@@ -129,19 +131,19 @@ impl Call {
         self.phase_end.set(end.min(self.deadline));
     }
 
-    /// Goes on in another phase within the same time.
+    /// Starts another phase within the same time limit.
     pub(super) fn continue_as(&self, phase: Phase) {
         #[cfg(feature = "doctor")]
-        self.watch.enter(phase);
+        self.stopwatch.enter(phase);
         self.phase.set(phase);
     }
 
-    /// Names the proxy while the connection to it is made; `None` when the service is the peer again.
+    /// Sets the proxy as the peer that messages name; `None` for the service.
     pub(super) fn set_proxy(&self, proxy: Option<String>) {
         *self.proxy.borrow_mut() = proxy;
     }
 
-    /// The point of no return: after this the request counts as sent, whatever becomes of it.
+    /// The point of no return: from here on the request counts as sent.
     pub(super) fn claim_send(&self) -> io::Result<()> {
         let now = Instant::now();
         if now >= self.deadline {
@@ -154,7 +156,7 @@ impl Call {
         Ok(())
     }
 
-    /// Gives the request up for good; `false` when it was sent.
+    /// Abandons the request for good; `false` if it was sent.
     pub(super) fn abandon(&self) -> bool {
         !self.sent.get() && self.latch.try_abandon()
     }
@@ -163,10 +165,10 @@ impl Call {
         self.sent.get()
     }
 
-    /// Notes that bytes of the reply came.
+    /// Records that bytes of the reply arrived.
     pub(super) fn set_answered(&self) {
         #[cfg(feature = "doctor")]
-        self.watch.answered();
+        self.stopwatch.answered();
         self.answered.set(true);
     }
 
@@ -182,7 +184,8 @@ impl Call {
         self.failure.borrow().is_some()
     }
 
-    /// Records why the call fails, unless that is known, and returns the error that unwinds the layers.
+    /// Records why the exchange fails, unless a reason is recorded already. Returns the error that
+    /// unwinds the layers.
     pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
@@ -193,12 +196,12 @@ impl Call {
                 message: format!("{}: {reason}", self.operation()),
             });
         }
-        io::Error::other("recorded in the call")
+        io::Error::other("recorded in the exchange")
     }
 
-    /// Records that the machine refused what the call needs.
+    /// Records that the system refused a resource.
     pub(super) fn fail_local(&self, error: &io::Error) -> io::Error {
-        self.fail(Cause::Local, format_args!("the machine refused: {}", error.kind()))
+        self.fail(Cause::Local, format_args!("the system refused: {}", error.kind()))
     }
 
     /// Waits until `fd` is ready for `flags`.
@@ -208,7 +211,7 @@ impl Call {
         self.poll(&mut fds, self.phase_end.get()).map(|_| ())
     }
 
-    /// Waits until some of `fds` are ready for `flags`, or `until`; says which are.
+    /// Waits until some of `fds` are ready for `flags`, or until `until`. Returns which are ready.
     pub(super) fn wait_any(
         &self,
         fds: &[OwnedFd],
@@ -222,13 +225,13 @@ impl Call {
         Ok(polled[..fds.len()].iter().map(ready).collect())
     }
 
-    /// The only place where a call blocks. The last of `fds` is the token's.
+    /// The only place in which an exchange blocks. The last of `fds` must be the token's.
     fn poll(&self, fds: &mut [PollFd<'_>], until: Instant) -> io::Result<bool> {
         let fds = if self.obeys_cancel() {
             fds
         } else {
-            let watched = fds.len() - 1;
-            &mut fds[..watched]
+            let last = fds.len() - 1;
+            &mut fds[..last]
         };
         loop {
             let now = Instant::now();
@@ -242,7 +245,7 @@ impl Call {
             }
             let timeout = Timespec::try_from(left).ok();
             match rustix::event::poll(fds, timeout.as_ref()) {
-                // Time is up, or a signal came: the clock says which, and how much is left.
+                // A timeout or a signal: the clock decides which.
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_)
                     if self.obeys_cancel()
@@ -256,8 +259,8 @@ impl Call {
         }
     }
 
-    /// Whether the token still ends the call: a charge runs on to its reply once it was sent, for the reply says what
-    /// was paid for.
+    /// Whether the token still ends the exchange. A charge that was sent runs on to its reply, because
+    /// the reply contains the number that was paid for.
     fn obeys_cancel(&self) -> bool {
         self.lane == Lane::Read || !self.sent.get()
     }
@@ -268,21 +271,21 @@ impl Call {
 
     fn timed_out(&self, now: Instant) -> io::Error {
         if now >= self.deadline {
-            return self.fail(Cause::Deadline, "the call's time was over");
+            return self.fail(Cause::Deadline, "the call timed out");
         }
         let (cause, reason) = match self.phase.get() {
-            Phase::Resolve => (Cause::ResolveTimeout, "no answer in time"),
-            Phase::Send => (Cause::SendTimeout, "the peer did not take it in time"),
+            Phase::Resolve => (Cause::ResolveTimeout, "no response in time"),
+            Phase::Send => (Cause::SendTimeout, "the peer did not accept it in time"),
             Phase::Receive if self.answered.get() => {
-                (Cause::BodyTimeout, "the reply began, and did not end in time")
+                (Cause::BodyTimeout, "the reply began but did not end in time")
             }
             Phase::Receive => (Cause::ReplyTimeout, "no reply in time"),
-            _ => (Cause::ConnectTimeout, "no answer in time"),
+            _ => (Cause::ConnectTimeout, "no response in time"),
         };
         self.fail(cause, reason)
     }
 
-    /// What the call is at, as the first words of a message.
+    /// The phase as the beginning of a message.
     fn operation(&self) -> String {
         let proxy = self.proxy.borrow();
         let (peer, role) = match proxy.as_deref() {
@@ -300,7 +303,7 @@ impl Call {
     }
 }
 
-impl Drop for Entered {
+impl Drop for CurrentGuard {
     fn drop(&mut self) {
         CURRENT.set(None);
     }

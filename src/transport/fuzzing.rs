@@ -1,15 +1,15 @@
-//! The door of the fuzz targets to the transport: an exchange whose connection is memory. In no other build.
+//! An exchange over an in-memory connection, for the fuzz targets. Compiled only for fuzzing.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
 use super::http_transport::HttpTransport;
-use super::http1_connection::Http1;
+use super::http1_connection::Http1Connection;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
-use super::{Reply, Request, TransportError};
+use super::types::{Reply, Request, TransportError};
 
-/// A connection whose peer sends `left`, so many bytes at a time, and then ends it.
+/// A connection whose peer sends `left`, at most `step` bytes at a time, and then closes.
 #[derive(Debug)]
 struct Memory {
     left: Vec<u8>,
@@ -43,7 +43,8 @@ impl Transport for Memory {
     }
 }
 
-/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes; gives what was sent, too.
+/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes. Also returns the
+/// request that was sent.
 pub fn exchange(
     transport: &HttpTransport,
     request: &Request<'_>,
@@ -51,11 +52,11 @@ pub fn exchange(
     step: usize,
 ) -> (Result<Reply, TransportError>, Vec<u8>) {
     let sent = Arc::new(Mutex::new(Vec::new()));
-    let result = transport.exchange_by(request, |call| {
+    let result = transport.run_exchange(request, |exchange| {
         let buffers = LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER);
         let peer =
             Memory { left: reply.to_vec(), step: step.max(1), sent: Arc::clone(&sent), buffers };
-        Ok(Http1::new(Box::new(peer)).exchange(call)?)
+        Ok(Http1Connection::new(Box::new(peer)).run(exchange)?)
     });
     let sent = std::mem::take(&mut *sent.lock().unwrap_or_else(PoisonError::into_inner));
     (result, sent)

@@ -1,24 +1,26 @@
-//! Decompresses a body as its bytes come: no compressed copy is kept, and the call looks at its clock between two reads.
+//! Decompresses a body as its bytes arrive. No compressed copy is kept, and the exchange can check its
+//! time limits between two reads.
 
 use std::io::{self, ErrorKind, Write};
 
 use flate2::write::GzDecoder;
 
-use super::Cause;
-use super::reply::BODY_TOO_LARGE;
-use super::response_head::Flaw;
+use super::types::Cause;
 
-/// The most members of one body. Servers send one; each costs as much as kilobytes of text, and twenty bytes make one.
+use super::response_head::{BODY_TOO_LARGE, Flaw};
+
+/// The most gzip members of one body. Servers send one. A member of twenty bytes takes as much time
+/// as kilobytes of text.
 const MAX_MEMBERS: usize = 32;
 
-/// Takes gzip data, and keeps what comes out.
+/// Decompresses gzip data.
 #[derive(Debug)]
 pub(super) struct Gunzip {
     member: GzDecoder<Output>,
     members: usize,
 }
 
-/// What came out so far.
+/// The decompressed bytes.
 #[derive(Debug, Default)]
 struct Output {
     bytes: Vec<u8>,
@@ -26,10 +28,11 @@ struct Output {
 }
 
 impl Gunzip {
-    /// Ready for data that becomes `limit` bytes at most.
+    /// Creates a decompressor for at most `limit` bytes of output.
     pub(super) fn new(limit: usize) -> Self {
         let mut bytes = Vec::new();
-        // Address space only, until bytes come: a body that grows is copied, and what it leaves behind is as large again.
+        // Reserved at once, which takes only address space: a vector that grows is copied, and takes
+        // twice the memory.
         let _ = bytes.try_reserve_exact(limit);
         Self { member: GzDecoder::new(Output { bytes, limit }), members: 1 }
     }
@@ -45,14 +48,14 @@ impl Gunzip {
         Ok(())
     }
 
-    /// The whole body; an error where the data is cut.
+    /// Returns the whole body, or an error if the data is cut.
     pub(super) fn finish(self) -> Result<Vec<u8>, Flaw> {
         let mut body = self.member.finish().map_err(|error| refused(&error))?.bytes;
         body.shrink_to_fit();
         Ok(body)
     }
 
-    /// Goes on with the next member behind one that ended.
+    /// Starts the next member after the end of one.
     fn begin_member(&mut self) -> Result<(), Flaw> {
         self.members += 1;
         if self.members > MAX_MEMBERS {
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_out_is_the_same_whatever_the_pieces() {
+    fn the_output_does_not_depend_on_the_pieces() {
         let (hello, full) = (member(b"hello"), vec![b'x'; 1000]);
         let mut damaged = hello.clone();
         damaged[hello.len() - 8] ^= 1;

@@ -1,4 +1,4 @@
-//! The transport over HTTPS: what is sent, and what a failure is called.
+//! The transport over HTTPS: checks and encodes a request, and names a failure.
 
 use std::fmt;
 use std::io;
@@ -9,38 +9,38 @@ use std::time::SystemTime;
 use rustls::RootCertStore;
 use zeroize::Zeroizing;
 
-use super::config::Base;
+use super::config::{BaseUrl, HttpConfig, Timeouts};
 use super::connection_pool::ConnectionPool;
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::reply::RawReply;
 use super::resolve::{DnsCache, LookUp};
 use super::tls::TlsConnector;
-use super::{
-    Cause, HttpConfig, Lane, Phase, Reply, Request, Timeouts, Transport, TransportError, proxy, tls,
-};
+use super::types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
+use super::{proxy, tls};
 
 const MAX_USER_AGENT: usize = 256;
-/// Far above what the service's calls need; below what servers take.
+/// The longest query, and the longest value of the key's header, in bytes. The service's requests
+/// need far less, and servers accept more.
 const MAX_QUERY: usize = 4096;
 
-/// Exchanges over HTTPS.
+/// A transport over HTTPS.
 ///
-/// One serves any number of threads. It never sends a request twice, follows no redirect, and keeps working in a
-/// forked child, which gets connections of its own.
+/// Any number of threads may share it. It never sends a request twice and does not follow redirects.
+/// After a fork, the child uses new connections.
 pub struct HttpTransport {
-    plan: Plan,
-    /// The process that made the transport, and its connections: the usual case takes no lock.
+    settings: Settings,
+    /// The process that created the transport, and its connections. Using them takes no lock.
     pid: u32,
     connections: Arc<ConnectionPool>,
-    /// Those of children that were forked off.
+    /// The connections of forked children, by process id.
     forked: Mutex<Vec<(u32, Arc<ConnectionPool>)>>,
 }
 
-/// All that requests and connections are made from.
-struct Plan {
-    base: Base,
+/// The validated settings.
+struct Settings {
+    base: BaseUrl,
     peer: Arc<str>,
-    /// The headers that all requests share.
+    /// The headers that are the same in all requests.
     headers: String,
     roots: Arc<RootCertStore>,
     proxy: Option<ureq::Proxy>,
@@ -50,12 +50,12 @@ struct Plan {
 }
 
 impl HttpTransport {
-    /// Checks the settings; connects to nothing. The error is a sentence about the setting that is wrong.
+    /// Checks the settings, without connecting. The error describes the setting that is wrong.
     pub fn new(config: HttpConfig) -> Result<Self, String> {
         Self::build(config, DnsCache::system())
     }
 
-    /// The same with another look-up of names, for tests: a resolver that fails, hangs or knows several addresses.
+    /// Like [`Self::new`] with another function that looks up names, for tests.
     #[cfg(any(test, feature = "sandbox"))]
     pub fn with_look_up(
         config: HttpConfig,
@@ -67,18 +67,18 @@ impl HttpTransport {
     fn build(config: HttpConfig, look_up: Arc<LookUp>) -> Result<Self, String> {
         let HttpConfig { base_url, user_agent, extra_ca_pem, proxy, timeouts, max_connections } =
             config;
-        let base = Base::parse(&base_url)?;
+        let base = BaseUrl::parse(&base_url)?;
         let is_printable = user_agent.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if user_agent.is_empty() || user_agent.len() > MAX_USER_AGENT || !is_printable {
-            return Err("the user agent must be 1 to 256 printable ASCII characters".to_owned());
+            return Err("the user agent is not 1 to 256 printable ASCII characters".to_owned());
         }
         if max_connections == 0 {
-            return Err("the number of connections must be at least 1".to_owned());
+            return Err("the number of connections is 0: use at least 1".to_owned());
         }
         let proxy = proxy::choose(&proxy, &base, |name| std::env::var(name).ok())?;
-        // A default port is left out, as browsers do: servers compare the header with their names.
+        // Without the default port, like browsers: servers compare this header with their names.
         let host = base.root.authority().map(ToString::to_string).unwrap_or_default();
-        let plan = Plan {
+        let settings = Settings {
             peer: base.peer().into(),
             headers: format!(
                 "Host: {host}\r\nUser-Agent: {user_agent}\r\n\
@@ -91,12 +91,13 @@ impl HttpTransport {
             max_connections,
             look_up,
         };
-        let connections = Arc::new(plan.connections());
-        Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), plan })
+        let connections = Arc::new(settings.new_pool());
+        Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), settings })
     }
 
-    /// The connections of the process `pid`. A fork copies them, and two processes that use one get each other's replies.
-    pub(super) fn connections_of(&self, pid: u32) -> Arc<ConnectionPool> {
+    /// The connections of the process `pid`. A fork copies connections, and two processes that share
+    /// one would receive each other's replies.
+    pub(super) fn pool_of(&self, pid: u32) -> Arc<ConnectionPool> {
         if pid == self.pid {
             return Arc::clone(&self.connections);
         }
@@ -104,7 +105,7 @@ impl HttpTransport {
         if let Some((_, connections)) = forked.iter().find(|(owner, _)| *owner == pid) {
             return Arc::clone(connections);
         }
-        let connections = Arc::new(self.plan.connections());
+        let connections = Arc::new(self.settings.new_pool());
         forked.push((pid, Arc::clone(&connections)));
         connections
     }
@@ -112,16 +113,32 @@ impl HttpTransport {
 
 impl Transport for HttpTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
-        self.exchange_by(request, |call| self.connections_of(std::process::id()).exchange(call))
+        self.run_exchange(request, |exchange| self.pool_of(std::process::id()).run(exchange))
     }
 }
 
 impl HttpTransport {
-    /// The frame of an exchange: `run` sends the request and reads the reply.
-    pub(super) fn exchange_by(
+    /// Makes an exchange and measures how long its phases take.
+    #[cfg(feature = "doctor")]
+    #[doc(hidden)]
+    pub fn exchange_timed(
         &self,
         request: &Request<'_>,
-        run: impl FnOnce(&Call) -> Result<RawReply, ureq::Error>,
+    ) -> (Result<Reply, TransportError>, super::timings::Timings) {
+        let mut timings = super::timings::Timings::default();
+        let result = self.run_exchange(request, |exchange| {
+            let result = self.pool_of(std::process::id()).run(exchange);
+            timings = exchange.stopwatch.stop();
+            result
+        });
+        (result, timings)
+    }
+
+    /// Makes an exchange; `run` sends the request and reads the reply.
+    pub(super) fn run_exchange(
+        &self,
+        request: &Request<'_>,
+        run: impl FnOnce(&Exchange) -> Result<RawReply, ureq::Error>,
     ) -> Result<Reply, TransportError> {
         let prepare = |cause, reason: &str| TransportError {
             cause,
@@ -129,57 +146,63 @@ impl HttpTransport {
             sent: false,
             message: format!("preparing the request: {reason}"),
         };
-        let head = self.plan.head(request).map_err(|reason| prepare(Cause::Local, reason))?;
-        let call = Call::new(request, head, Arc::clone(&self.plan.peer), self.plan.timeouts)
-            .map_err(|_| prepare(Cause::Local, "the machine has no descriptors left"))?;
-        let call = Rc::new(call);
+        let head =
+            self.settings.request_head(request).map_err(|reason| prepare(Cause::Local, reason))?;
+        let exchange =
+            Exchange::new(request, head, Arc::clone(&self.settings.peer), self.settings.timeouts)
+                .map_err(|_| prepare(Cause::Local, "the process has no file descriptors left"))?;
+        let exchange = Rc::new(exchange);
         if request.cancel.is_cancelled() {
-            call.abandon();
+            exchange.abandon();
             return Err(prepare(Cause::Cancelled, "the call was cancelled"));
         }
         let result = {
-            let _entered = call.enter();
-            run(&call)
+            let _entered = exchange.enter();
+            run(&exchange)
         };
-        result.map(|raw| raw.into_reply(SystemTime::now())).map_err(|error| explain(&call, &error))
+        result
+            .map(|raw| raw.into_reply(SystemTime::now()))
+            .map_err(|error| explain(&exchange, &error))
     }
 }
 
-/// Turns the end of a call without a reply into words.
-fn explain(call: &Call, error: &ureq::Error) -> TransportError {
+/// Describes why an exchange returned no reply.
+fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
     use ureq::Error;
-    // Our layers recorded what they saw. What is left happened in ureq's: in its talk with a proxy, or nowhere.
+    // Our layers recorded their failures. Otherwise ureq failed, while it made a tunnel through a
+    // proxy.
     match error {
-        Error::ConnectProxyFailed(answer) => refused_by_proxy(call, answer),
-        Error::Protocol(_) => call.fail(Cause::Refused, "the proxy's answer is not proper HTTP"),
-        Error::Io(_) => call.fail(Cause::Refused, "the proxy ended the connection"),
-        _ => call.fail(Cause::Local, "the request could not be made"),
+        Error::ConnectProxyFailed(answer) => refused_by_proxy(exchange, answer),
+        Error::Protocol(_) => {
+            exchange.fail(Cause::Refused, "the proxy's response is not valid HTTP")
+        }
+        Error::Io(_) => exchange.fail(Cause::Refused, "the proxy ended the connection"),
+        _ => exchange.fail(Cause::Local, "the request could not be made"),
     };
-    let failure = call.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
-    if failure.cause == Cause::Cancelled && !call.is_sent() {
-        call.abandon();
+    let failure = exchange.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
+    if failure.cause == Cause::Cancelled && !exchange.is_sent() {
+        exchange.abandon();
     }
     failure
 }
 
-/// Says what a proxy's answer to CONNECT means. A status is its word; without one, it may have been a hiccup.
-fn refused_by_proxy(call: &Call, answer: &str) -> io::Error {
+/// Describes a proxy's response to CONNECT. Only a status is a refusal; without one, the failure may
+/// be transient.
+fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
-        Some(407) => call.fail(
-            Cause::Proxy,
-            "the proxy wants a user name and a password, or others: status 407",
-        ),
-        Some(status) => call.fail(
+        Some(407) => exchange
+            .fail(Cause::Proxy, "the proxy requires a valid user name and password: status 407"),
+        Some(status) => exchange.fail(
             Cause::Proxy,
             format_args!("the proxy refused to connect to the service: status {status}"),
         ),
-        None => call.fail(Cause::Refused, "the proxy ended the connection without an answer"),
+        None => exchange.fail(Cause::Refused, "the proxy ended the connection without a response"),
     }
 }
 
-impl Plan {
-    fn connections(&self) -> ConnectionPool {
+impl Settings {
+    fn new_pool(&self) -> ConnectionPool {
         let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } =
             self;
         let names = DnsCache::new(Arc::clone(look_up));
@@ -192,14 +215,14 @@ impl Plan {
         )
     }
 
-    /// The request that goes out.
-    fn head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+    /// The bytes of a request.
+    fn request_head(&self, request: &Request<'_>) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let Request { lane, query, key_header, gzip, .. } = *request;
-        // Whoever could put a space or a line end in here could write a request of their own.
+        // A space or a line end could turn the query into a different request.
         if query.len() > MAX_QUERY
             || !query.bytes().all(|byte| (b'!'..=b'~').contains(&byte) && byte != b'#')
         {
-            return Err("the query is not an encoded one");
+            return Err("the query is not a valid encoded query");
         }
         let (name, value) = key_header.unwrap_or_default();
         let is_token = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
@@ -207,7 +230,7 @@ impl Plan {
             || value.len() > MAX_QUERY
             || !value.bytes().all(|byte| (b' '..=b'~').contains(&byte))
         {
-            return Err("the key is not a header's value");
+            return Err("the key is not a valid header value");
         }
         let Self { base, headers, .. } = self;
         let parts = [
@@ -224,7 +247,7 @@ impl Plan {
             value,
             if name.is_empty() { "\r\n" } else { "\r\n\r\n" },
         ];
-        // Sized at once: a vector that grows leaves copies behind that nobody wipes.
+        // With its full capacity: a vector that grows leaves copies of the key that are not wiped.
         let mut head =
             Zeroizing::new(Vec::with_capacity(parts.iter().map(|part| part.len()).sum()));
         for part in parts {
@@ -236,6 +259,6 @@ impl Plan {
 
 impl fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpTransport").field("peer", &self.plan.peer).finish_non_exhaustive()
+        f.debug_struct("HttpTransport").field("peer", &self.settings.peer).finish_non_exhaustive()
     }
 }

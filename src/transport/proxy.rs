@@ -1,22 +1,21 @@
-//! Chooses the proxy, as curl does.
+//! Chooses the proxy, by the rules of curl.
 
 use std::net::IpAddr;
 
 use ureq::http::Uri;
 
-use super::ProxyChoice;
-use super::config::{Base, parse_port};
+use super::config::{BaseUrl, ProxyChoice, parse_port};
 
-/// What curl connects to when a proxy's URL names no port.
+/// The port that curl uses if a proxy's URL has none.
 const DEFAULT_PORT: u16 = 1080;
 
-/// The proxy on the way to `base`, if any. `env` reads a variable.
+/// The proxy to use for `base`, if any. `env` reads an environment variable.
 pub(super) fn choose(
     choice: &ProxyChoice,
-    base: &Base,
+    base: &BaseUrl,
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<ureq::Proxy>, String> {
-    // An empty variable is an unset one.
+    // An empty variable counts as unset.
     let first =
         |names: &[&str]| names.iter().find_map(|name| env(name).filter(|value| !value.is_empty()));
     if base.is_loopback() {
@@ -38,7 +37,7 @@ pub(super) fn choose(
     }
 }
 
-/// Reads a proxy's URL. Errors do not repeat it: it may hold a password.
+/// Parses a proxy's URL. Errors do not repeat it, because it may contain a password.
 fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
     let bad = || format!("{which} is not a URL of the form http://host:port");
     let url = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
@@ -65,7 +64,8 @@ fn parse(url: &str, which: &str) -> Result<ureq::Proxy, String> {
     ureq::Proxy::new(&format!("{scheme}://{credentials}{host}:{port}")).map_err(|_| bad())
 }
 
-/// Whether `host` is among the exceptions of `NO_PROXY`: names (and all below them), addresses, networks, or `*` for all.
+/// Whether `NO_PROXY` excludes `host`. Its items are names with their subdomains, addresses, and
+/// networks; or it is `*`, for all hosts.
 fn is_excepted(host: &str, exceptions: &str) -> bool {
     if exceptions == "*" {
         return true;
@@ -82,14 +82,14 @@ fn is_excepted(host: &str, exceptions: &str) -> bool {
     })
 }
 
-/// Whether `ip` is the address, or in the network `address/bits`.
+/// Whether `ip` equals an address, or is in a network `address/bits`.
 fn is_in_network(ip: IpAddr, network: &str) -> bool {
     let width: u32 = if ip.is_ipv4() { 32 } else { 128 };
     let (address, bits) = match network.split_once('/') {
         Some((address, bits)) => (address, bits.parse().ok()),
         None => (network, Some(width)),
     };
-    // What more bits than an address has would mean is unknown.
+    // A network with more bits than an address has is ignored.
     let (Ok(address), Some(shift)) =
         (address.parse(), bits.and_then(|bits| width.checked_sub(bits)))
     else {
@@ -113,7 +113,7 @@ mod tests {
     type Variables = &'static [(&'static str, &'static str)];
 
     fn chosen(url: &str, env: Variables) -> Result<Option<String>, String> {
-        let base = Base::parse(url).unwrap();
+        let base = BaseUrl::parse(url).unwrap();
         let env = |name: &str| {
             env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_cannot_be_used_is_an_error_and_is_not_repeated() {
+    fn errors_do_not_repeat_an_invalid_proxy() {
         let rows: [Variables; 8] = [
             &[("ALL_PROXY", "socks5://u:secret@p:1")],
             &[("ALL_PROXY", "ftp://secret")],

@@ -1,48 +1,46 @@
-//! Reads one HTTP/1.1 reply: bytes in, a reply out. No sockets, no clock.
+//! Parses one HTTP/1.1 reply: bytes in, a reply out. No socket or clock is used.
 //!
-//! Stricter than the standard asks for: a reply whose length is in doubt is refused, for the last word of a truncated
-//! plain text looks whole. ureq is not given replies to read, because it logs them, and a server's redirect or error
-//! page may repeat the address, key included.
+//! Stricter than the standard: a reply of doubtful length is refused, because a truncated plain text
+//! looks complete. ureq does not parse replies here, because it logs them, and a server's redirect or
+//! error page may repeat the address with the API key.
 
 use std::time::SystemTime;
 
 use super::gzip::Gunzip;
-use super::response_head::{Coding, Flaw, Framing, Head};
-use super::{Cause, Reply, retry_after};
+use super::response_head::{BODY_TOO_LARGE, Coding, Flaw, Framing, Head, retry_after};
+use super::types::{Cause, Reply};
 
-pub(super) const BODY_TOO_LARGE: Flaw =
-    Flaw::new(Cause::TooLarge, "the body is larger than the limit");
-const GARBLED_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is garbled");
+const INVALID_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is not valid");
 
-/// The largest head, interim replies and trailers counted in.
+/// The largest head, including interim replies and trailers.
 const MAX_HEAD: usize = 16 * 1024;
-/// The longest line that gives a chunk's size; ours need twenty bytes.
+/// The longest line with a chunk's size. Servers need twenty bytes.
 const MAX_CHUNK_LINE: usize = 256;
 
-/// A whole reply, its body decompressed.
+/// A complete reply with its decompressed body.
 #[derive(Debug)]
 pub(super) struct RawReply {
     status: u16,
     framed: bool,
     retry_after: Option<String>,
     body: Vec<u8>,
-    /// Whether the connection can serve another request.
+    /// Whether the connection can be reused.
     pub(super) keep: bool,
 }
 
-/// Takes a reply's bytes as they come.
+/// Parses the bytes of a reply as they arrive.
 #[derive(Debug)]
 pub(super) struct ReplyReader {
     body_limit: usize,
     gzip_wanted: bool,
     state: State,
-    /// The head, or a line of the chunked framing, as far as it came.
+    /// The head so far, or a line of the chunked framing so far.
     line: Vec<u8>,
-    /// Bytes that were not body.
+    /// The number of bytes outside the body.
     overhead: usize,
-    /// Bytes of the body as it came.
+    /// The number of bytes of the body before decompression.
     received: usize,
-    /// What makes the body of a compressed one.
+    /// Set if the body is compressed.
     gunzip: Option<Gunzip>,
     reply: RawReply,
 }
@@ -79,7 +77,7 @@ impl ReplyReader {
         }
     }
 
-    /// Takes bytes that came; says whether the reply is whole.
+    /// Adds bytes; returns whether the reply is complete.
     pub(super) fn push(&mut self, mut input: &[u8]) -> Result<bool, Flaw> {
         while self.state != State::Done && !input.is_empty() {
             let taken = match self.state {
@@ -106,32 +104,34 @@ impl ReplyReader {
             return Ok(false);
         }
         if !input.is_empty() {
-            // A line end after the body is an old habit of some servers. Anything more means that the length was wrong.
+            // Some servers send a line end after the body. Any other byte means that the length is
+            // wrong.
             if input.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
-                return Err(Flaw::new(Cause::Malformed, "bytes came after its end"));
+                return Err(Flaw::new(Cause::Malformed, "there are bytes after its end"));
             }
             self.reply.keep = false;
         }
         Ok(true)
     }
 
-    /// Notes that the peer closed; an error unless that is how the reply ends.
+    /// Records that the peer closed the connection; an error unless that ends the reply.
     pub(super) fn end(&mut self) -> Result<(), Flaw> {
         match self.state {
             State::Closed | State::Done => {
                 self.state = State::Done;
                 Ok(())
             }
-            _ => Err(Flaw::new(Cause::Truncated, "the connection ended within it")),
+            _ => Err(Flaw::new(Cause::Truncated, "the connection ended within the reply")),
         }
     }
 
-    /// Says whether the head is complete.
+    /// Whether the head is complete.
     pub(super) fn has_head(&self) -> bool {
         self.state != State::Head
     }
 
-    /// The reply, after [`Self::push`] or [`Self::end`] said that it is whole.
+    /// Returns the reply. Call it only if the reply is complete according to [`Self::push`] or
+    /// [`Self::end`].
     pub(super) fn into_reply(self) -> Result<RawReply, Flaw> {
         debug_assert_eq!(self.state, State::Done);
         let mut reply = self.reply;
@@ -143,7 +143,7 @@ impl ReplyReader {
 
     fn push_body(&mut self, input: &[u8], left: usize) -> Result<usize, Flaw> {
         let taken = input.len().min(left);
-        // What is too large compressed is too large decoded.
+        // A body that is too large before decompression is too large after it.
         if taken > self.body_limit - self.received {
             return Err(BODY_TOO_LARGE);
         }
@@ -164,7 +164,7 @@ impl ReplyReader {
     }
 
     fn push_head(&mut self, input: &[u8]) -> Result<usize, Flaw> {
-        // The blank line may lie across two reads: look from three bytes before the new ones.
+        // The blank line may span two reads: search from three bytes before the new ones.
         let old = self.line.len();
         self.line.extend_from_slice(
             &input[..input.len().min(MAX_HEAD + 1 - self.overhead.min(MAX_HEAD))],
@@ -189,7 +189,7 @@ impl ReplyReader {
         Ok(taken)
     }
 
-    /// Takes a complete head; returns what follows it.
+    /// Parses a complete head; returns the state after it.
     fn take_head(&mut self, head: &[u8]) -> Result<State, Flaw> {
         let Some(head) = Head::parse(head)? else {
             return Ok(State::Head);
@@ -206,7 +206,7 @@ impl ReplyReader {
             Coding::Gzip | Coding::Other => {
                 return Err(Flaw::new(
                     Cause::Encoding,
-                    "it is compressed in a way that was not asked for",
+                    "it has a compression that was not requested",
                 ));
             }
         }
@@ -216,7 +216,7 @@ impl ReplyReader {
             Framing::Length(length) => match usize::try_from(length) {
                 Ok(length) if length <= self.body_limit => {
                     if self.gunzip.is_none() {
-                        // At once: a body that grows is copied, and what it leaves behind is as large again.
+                        // At once: a vector that grows is copied, and takes twice the memory.
                         reply.body.reserve_exact(length);
                     }
                     Ok(State::Length(length))
@@ -230,7 +230,7 @@ impl ReplyReader {
         }
     }
 
-    /// Takes bytes of the framing between chunks.
+    /// Adds bytes of the framing between chunks.
     fn push_line(&mut self, input: &[u8]) -> Result<usize, Flaw> {
         let end = input.iter().position(|&byte| byte == b'\n');
         let taken = end.map_or(input.len(), |end| end + 1);
@@ -238,31 +238,31 @@ impl ReplyReader {
         if self.state == State::Trailer {
             self.count_overhead(taken)?;
         } else if self.line.len() > MAX_CHUNK_LINE {
-            return Err(GARBLED_CHUNK);
+            return Err(INVALID_CHUNK);
         }
         if end.is_none() {
             return Ok(taken);
         }
         let line = std::mem::take(&mut self.line);
         let Some(line) = line.strip_suffix(b"\r\n") else {
-            return Err(GARBLED_CHUNK);
+            return Err(INVALID_CHUNK);
         };
         self.state = match self.state {
             State::ChunkEnd if line.is_empty() => State::ChunkSize,
             State::ChunkSize => match chunk_size(line) {
                 Some(0) => State::Trailer,
                 Some(size) => State::Chunk(size),
-                None => return Err(GARBLED_CHUNK),
+                None => return Err(INVALID_CHUNK),
             },
             State::Trailer if line.is_empty() => State::Done,
             State::Trailer => State::Trailer,
-            _ => return Err(GARBLED_CHUNK),
+            _ => return Err(INVALID_CHUNK),
         };
         Ok(taken)
     }
 }
 
-/// Reads `1a;extension`.
+/// Parses the line of a chunk's size, such as `1a;extension`.
 fn chunk_size(line: &[u8]) -> Option<usize> {
     let size = line.split(|&byte| byte == b';').next()?.trim_ascii_end();
     if size.is_empty() || size.len() > 15 || !size.iter().all(u8::is_ascii_hexdigit) {
@@ -272,7 +272,7 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 }
 
 impl RawReply {
-    /// The reply as it is passed on; `now` is what a date in it is compared with.
+    /// The reply for the client. A date in `Retry-After` is relative to `now`.
     pub(super) fn into_reply(self, now: SystemTime) -> Reply {
         let Self { status, framed, retry_after: wait, body, keep: _ } = self;
         Reply { status, framed, retry_after: wait.and_then(|value| retry_after(&value, now)), body }
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_replies_are_read_whatever_the_pieces() {
+    fn complete_replies_are_read_in_any_pieces() {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
         let long_trailer = format!("{chunked}Server-Timing: {}\r\n\r\n", "y".repeat(16_000));
         #[rustfmt::skip]
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn doubtful_replies_are_refused_whatever_the_pieces() {
+    fn doubtful_replies_are_refused_in_any_pieces() {
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "y".repeat(17_000));
         let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
         let interim = "HTTP/1.1 103 Hints\r\n\r\n".repeat(1000);
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_the_length_says_is_refused_when_it_is_seen() {
+    fn bytes_beyond_the_length_are_refused() {
         let long = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello";
         assert_eq!(read(long, 1000).unwrap_err(), Cause::Malformed);
         let newline = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhe\r\n";

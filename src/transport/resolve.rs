@@ -1,7 +1,8 @@
-//! Names to addresses: one look-up at a time for a host, kept for a minute.
+//! Looks up the addresses of names: one lookup at a time per host, cached for a minute.
 //!
-//! `getaddrinfo` cannot be interrupted, so it runs on a helper thread that the call waits for, and may leave. A thread
-//! that hangs is left behind; [`MAX_HANGING`] of them are allowed, then look-ups fail.
+//! `getaddrinfo` cannot be interrupted, so it runs on a helper thread, and an exchange waits for that
+//! thread with its usual time limits. A thread that hangs is abandoned. If [`MAX_HANGING`] threads
+//! hang, further lookups fail.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,24 +18,25 @@ use rustix::event::PollFlags;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use super::Cause;
-use super::exchange::Call;
+use super::exchange::Exchange;
+use super::types::Cause;
 
-/// How long addresses are kept. Long enough to take the look-up out of polling, short enough to follow a move.
-const KEPT: Duration = Duration::from_secs(60);
-/// A look-up that runs longer than this is not waited for by new calls: the network it asks may be gone.
-const STUCK: Duration = Duration::from_secs(10);
-/// How many look-ups may hang at once.
+/// How long addresses are cached: long enough for a series of polls, short enough to follow a move of
+/// the host.
+const TTL: Duration = Duration::from_secs(60);
+/// New exchanges do not wait for a lookup that runs longer than this: its network may be gone.
+const STUCK_AFTER: Duration = Duration::from_secs(10);
+/// How many lookups may run at once.
 const MAX_HANGING: usize = 16;
 
-/// Turns a host's name into addresses; blocks.
+/// Looks up the addresses of a host's name; may block.
 pub(super) type LookUp = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
 
-/// The addresses of hosts.
+/// A cache of the addresses of hosts.
 pub(super) struct DnsCache {
     look_up: Arc<LookUp>,
     entries: Mutex<HashMap<String, Entry>>,
-    /// How often addresses led to no connection: the next attempt begins with another of them.
+    /// How often the addresses led to no connection. The next attempt starts with another address.
     failed: AtomicUsize,
     hanging: Arc<AtomicUsize>,
 }
@@ -44,7 +46,8 @@ enum Entry {
     Running { task: Arc<Task>, since: Instant },
 }
 
-/// A look-up that runs. Its thread holds the [`ReadyFd`] of `done`, and drops it when `outcome` is set.
+/// A running lookup. Its thread owns the [`DoneSignal`] of `done`, and drops it after it set
+/// `outcome`.
 struct Task {
     done: PipeReader,
     outcome: Mutex<Option<io::Result<Arc<[IpAddr]>>>>,
@@ -60,15 +63,15 @@ impl DnsCache {
         }
     }
 
-    /// The system's look-up.
+    /// The system's lookup.
     pub(super) fn system() -> Arc<LookUp> {
         Arc::new(|host| Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect()))
     }
 
-    /// The addresses of `host`, an IP address (as a URL writes it) or a name.
+    /// Returns the addresses of `host`, which is a name or an IP address as in a URL.
     pub(super) fn look_up(
         &self,
-        call: &Call,
+        exchange: &Exchange,
         host: &str,
         port: u16,
     ) -> io::Result<Vec<SocketAddr>> {
@@ -81,7 +84,8 @@ impl DnsCache {
         if let Ok(ip) = bare.unwrap_or(host).parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        // Never asked: plain HTTP is allowed to this name, and a resolver could lead it anywhere (RFC 6761).
+        // Not looked up, because plain HTTP is allowed to this name, and a resolver could return the
+        // address of another machine (RFC 6761).
         if host.eq_ignore_ascii_case("localhost") {
             return Ok(with_port(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
         }
@@ -92,16 +96,18 @@ impl DnsCache {
                 Some(Entry::Known { addresses, until }) if now < *until => {
                     return Ok(with_port(addresses));
                 }
-                Some(Entry::Running { task, since }) if now < *since + STUCK => Arc::clone(task),
+                Some(Entry::Running { task, since }) if now < *since + STUCK_AFTER => {
+                    Arc::clone(task)
+                }
                 _ => {
-                    let task = self.start(host).map_err(|error| call.fail_local(&error))?;
+                    let task = self.start(host).map_err(|error| exchange.fail_local(&error))?;
                     let running = Entry::Running { task: Arc::clone(&task), since: now };
                     entries.insert(host.to_owned(), running);
                     task
                 }
             }
         };
-        call.wait(task.done.as_fd(), PollFlags::IN)?;
+        exchange.wait(task.done.as_fd(), PollFlags::IN)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
         let is_ours = matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
@@ -110,7 +116,7 @@ impl DnsCache {
         {
             if is_ours {
                 let known =
-                    Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + KEPT };
+                    Entry::Known { addresses: Arc::clone(addresses), until: Instant::now() + TTL };
                 entries.insert(host.to_owned(), known);
             }
             return Ok(with_port(addresses));
@@ -118,10 +124,12 @@ impl DnsCache {
         if is_ours {
             entries.remove(host);
         }
-        Err(call.fail(Cause::Resolve, "the name is unknown, or nobody could be asked"))
+        Err(exchange
+            .fail(Cause::Resolve, "the name does not exist, or the resolver is unreachable"))
     }
 
-    /// Drops what is known of `host`, whose addresses led to no connection. Calls that fail at the same time count as one.
+    /// Removes `host` from the cache, because its addresses led to no connection. Concurrent failures
+    /// count as one.
     pub(super) fn forget(&self, host: &str) {
         let mut entries = self.lock();
         if matches!(entries.get(host), Some(Entry::Known { .. })) {
@@ -132,8 +140,8 @@ impl DnsCache {
 
     fn start(&self, host: &str) -> io::Result<Arc<Task>> {
         let slot = Slot::take(&self.hanging)?;
-        let (done, bell) = io::pipe()?;
-        let bell = ReadyFd(bell);
+        let (done, signal) = io::pipe()?;
+        let signal = DoneSignal(signal);
         let task = Arc::new(Task { done, outcome: Mutex::default() });
         let (shared, look_up, host) =
             (Arc::clone(&task), Arc::clone(&self.look_up), host.to_owned());
@@ -141,7 +149,7 @@ impl DnsCache {
             let outcome = look_up(&host).map(Into::into);
             *shared.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
             drop(slot);
-            drop(bell);
+            drop(signal);
         })?;
         Ok(task)
     }
@@ -151,7 +159,7 @@ impl DnsCache {
     }
 }
 
-/// One of the places for look-ups; given back when dropped, by a thread that panics too.
+/// One of [`MAX_HANGING`] permits for lookups. Dropping it returns it, also if the thread panics.
 struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
@@ -171,11 +179,12 @@ impl Drop for Slot {
     }
 }
 
-/// Tells those who wait for a look-up that it ended, a panic included. With a byte that nobody reads: a child that was forked
-/// meanwhile has a copy of this end, and closing it would tell nothing.
-struct ReadyFd(PipeWriter);
+/// Signals when it is dropped that a lookup ended, also by a panic. It writes a byte that is never
+/// read. Closing the pipe would not be enough: a child that was forked meanwhile also has this end
+/// open.
+struct DoneSignal(PipeWriter);
 
-impl Drop for ReadyFd {
+impl Drop for DoneSignal {
     fn drop(&mut self) {
         // It cannot block: the pipe is empty.
         let _ = self.0.write_all(&[1]);
@@ -184,11 +193,12 @@ impl Drop for ReadyFd {
 
 impl fmt::Debug for DnsCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Names").finish_non_exhaustive()
+        f.debug_struct("DnsCache").finish_non_exhaustive()
     }
 }
 
-/// What ureq's connectors ask for addresses: it has none, for [`super::connect`] looks up when it really connects.
+/// The resolver for ureq's connectors. It returns no address, because [`super::connect`] looks up the
+/// name when it connects.
 #[derive(Debug)]
 pub(super) struct NoopResolver;
 
@@ -208,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn look_ups_that_hang_are_counted() {
+    fn hanging_lookups_are_limited() {
         let hanging = Arc::default();
         let mut taken: Vec<_> = (0..MAX_HANGING).map(|_| Slot::take(&hanging).unwrap()).collect();
         assert!(Slot::take(&hanging).is_err() && Slot::take(&hanging).is_err());
@@ -218,18 +228,18 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn a_call_learns_that_its_look_up_ended_though_a_child_was_forked_meanwhile() {
+    fn a_forked_child_does_not_delay_a_lookup() {
         use std::os::fd::AsRawFd;
 
         use rustix::event::{PollFd, Timespec, poll};
-        let names = DnsCache::new(Arc::new(|_| {
+        let dns = DnsCache::new(Arc::new(|_| {
             thread::sleep(Duration::from_millis(50));
             Ok(vec![Ipv4Addr::LOCALHOST.into()])
         }));
-        let task = names.start("service.test").unwrap();
-        // What the child has: the same pipe's other end once more.
+        let task = dns.start("service.test").unwrap();
+        // A second write end of the pipe, as a forked child has it.
         let pipe = format!("/proc/self/fd/{}", task.done.as_raw_fd());
-        let _in_the_child = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
+        let _of_the_child = std::fs::OpenOptions::new().write(true).open(pipe).unwrap();
         let timeout = Timespec { tv_sec: 5, tv_nsec: 0 };
         assert_eq!(poll(&mut [PollFd::new(&task.done, PollFlags::IN)], Some(&timeout)), Ok(1));
         assert!(task.outcome.lock().unwrap().is_some());

@@ -1,8 +1,10 @@
-//! Reads the head of a reply: its status, how its end is told, and the few headers that matter here.
+//! Parses the head of a reply: its status, how its end is marked, and the headers that this library
+//! uses.
 
 use std::mem::MaybeUninit;
+use std::time::{Duration, SystemTime};
 
-use super::Cause;
+use super::types::Cause;
 
 const MAX_HEADERS: usize = 100;
 
@@ -19,21 +21,24 @@ impl Flaw {
     }
 }
 
+pub(super) const BODY_TOO_LARGE: Flaw =
+    Flaw::new(Cause::TooLarge, "the body is larger than the limit");
+
 fn malformed<T>(reason: &'static str) -> Result<T, Flaw> {
     Err(Flaw::new(Cause::Malformed, reason))
 }
 
-/// What a head says.
+/// The contents of a head.
 pub(super) struct Head {
     pub(super) status: u16,
     pub(super) framing: Framing,
     pub(super) coding: Coding,
-    /// Whether the server keeps the connection.
+    /// Whether the server keeps the connection open.
     pub(super) keep: bool,
     pub(super) retry_after: Option<String>,
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     Empty,
@@ -52,9 +57,9 @@ pub(super) enum Coding {
 }
 
 impl Head {
-    /// Reads a complete head; `None` when it is an interim one, which the real one follows.
+    /// Parses a complete head; `None` for an interim one, which is followed by another head.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>, Flaw> {
-        // Left as it is until there are headers: most replies have ten.
+        // Not initialized, because most replies have only ten headers.
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut parsed = httparse::Response::new(&mut []);
         let parser = httparse::ParserConfig::default();
@@ -63,26 +68,28 @@ impl Head {
             Err(httparse::Error::TooManyHeaders) => {
                 return Err(Flaw::new(Cause::TooLarge, "it has too many headers"));
             }
-            _ => return malformed("its status line or headers are garbled"),
+            _ => return malformed("its status line or headers are not valid"),
         }
         let status = parsed.code.unwrap_or_default();
         match status {
             101 => return malformed("it switches to another protocol"),
             100..=199 => return Ok(None),
             200..=599 => {}
-            _ => return malformed("its status is none of HTTP's"),
+            _ => return malformed("its status is not a valid HTTP status"),
         }
         let is_old = parsed.version == Some(0);
-        let mut facts = Inner::default();
+        let mut headers = Headers::default();
         for header in parsed.headers.iter() {
-            facts.add(header)?;
+            headers.add(header)?;
         }
-        let Inner { length, chunked, close, coding, retry_after } = facts;
+        let Headers { length, chunked, close, coding, retry_after } = headers;
         let framing = match (length, chunked) {
             (Some(_), true) => {
-                return malformed("two headers contradict each other about its length");
+                return malformed("it has both a Content-Length and chunks");
             }
-            (None, true) if is_old => return malformed("HTTP/1.0 knows no chunks"),
+            (None, true) if is_old => {
+                return malformed("it has chunks, which HTTP/1.0 does not have");
+            }
             _ if matches!(status, 204 | 304) => Framing::Empty,
             (Some(0), false) => Framing::Empty,
             (Some(length), false) => Framing::Length(length),
@@ -93,9 +100,9 @@ impl Head {
     }
 }
 
-/// The headers that matter, as far as they were read.
+/// The headers that this library uses, as far as they were read.
 #[derive(Default)]
-struct Inner {
+struct Headers {
     length: Option<u64>,
     chunked: bool,
     close: bool,
@@ -103,7 +110,7 @@ struct Inner {
     retry_after: Option<String>,
 }
 
-impl Inner {
+impl Headers {
     fn add(&mut self, header: &httparse::Header<'_>) -> Result<(), Flaw> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let items = || header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
@@ -116,7 +123,7 @@ impl Inner {
                     })
                     .and_then(|item| item.parse().ok());
                 if length.is_none() || self.length.is_some() && self.length != length {
-                    return malformed("its Content-Length is garbled, or there are two");
+                    return malformed("its Content-Length is not valid, or there are two");
                 }
                 self.length = length;
             }
@@ -140,5 +147,41 @@ impl Inner {
             self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
         }
         Ok(())
+    }
+}
+
+/// Parses a `Retry-After` value: whole seconds, or an HTTP date relative to `now`. A date in the past
+/// is zero, and any other value is `None`.
+pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        // A number that is too large still asks for a long pause.
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        #[rustfmt::skip]
+        let rows = [
+            ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
+            ("99999999999999999999999", seconds(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
+            ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
+            ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
+            ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(retry_after(value, now), expected, "{value}");
+        }
     }
 }

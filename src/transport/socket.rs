@@ -1,4 +1,4 @@
-//! A TCP connection as ureq's lowest layer: non-blocking, so that every wait can be ended.
+//! A TCP connection as ureq's lowest layer. It is non-blocking, so that every wait can be ended.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -7,10 +7,11 @@ use std::os::fd::AsFd;
 use rustix::event::PollFlags;
 use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport};
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 
-/// What is read at once, and what is written at once; ureq's own are 128 KiB each, for every kept connection. A poll needs a
-/// tenth of it, and hundreds of connections may be kept; the request to a proxy, with its password, must fit in at once.
+/// The size of a connection's input buffer, and of its output buffer. ureq's default is 128 KiB each,
+/// but hundreds of connections may be pooled, and a poll needs less than a kilobyte. A request to a
+/// proxy with its password must fit into the output buffer.
 pub(super) const INPUT_BUFFER: usize = 4 * 1024;
 pub(super) const OUTPUT_BUFFER: usize = 4 * 1024;
 
@@ -22,13 +23,13 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Takes over a stream that is non-blocking.
+    /// Wraps a non-blocking stream.
     pub(super) fn new(stream: TcpStream) -> Self {
         Self { stream, buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER) }
     }
 }
 
-// ureq's timeouts are off: the call keeps time, and knows which phase it is in.
+// ureq's timeouts are off: the exchange has its own, one per phase.
 impl Transport for Socket {
     fn buffers(&mut self) -> &mut dyn Buffers {
         &mut self.buffers
@@ -41,7 +42,7 @@ impl Transport for Socket {
                 Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
                 Ok(written) => left = &left[written..],
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    Call::current()?.wait(self.stream.as_fd(), PollFlags::OUT)?;
+                    Exchange::current()?.wait(self.stream.as_fd(), PollFlags::OUT)?;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
@@ -51,10 +52,11 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, ureq::Error> {
-        let call = Call::current()?;
+        let exchange = Exchange::current()?;
         loop {
-            // Waiting comes first even when bytes are there: a peer that never pauses must not outrun the clock.
-            call.wait(self.stream.as_fd(), PollFlags::IN)?;
+            // Waits even if bytes are available, so that time limits hold for a peer that never
+            // pauses.
+            exchange.wait(self.stream.as_fd(), PollFlags::IN)?;
             match self.stream.read(self.buffers.input_append_buf()) {
                 Ok(amount) => {
                     self.buffers.input_appended(amount);
@@ -67,8 +69,8 @@ impl Transport for Socket {
         }
     }
 
-    /// A kept connection with anything to read is of no use: it was closed, or carries bytes of no request. They may be here
-    /// already, where the layer above read less than had come.
+    /// A connection with anything to read cannot be reused: it was closed, or has bytes that belong to
+    /// no request. Such bytes may also be in the buffer already.
     fn is_open(&mut self) -> bool {
         self.buffers.input().is_empty()
             && matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)

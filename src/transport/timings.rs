@@ -1,16 +1,17 @@
-//! How long each step of an exchange took: for `sastaotp-doctor`, and in no build without its feature.
+//! Measures the phases of an exchange, for `sastaotp-doctor`. Compiled only with its feature.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
 
-use super::{HttpTransport, Phase, Reply, Request, TransportError};
+use super::types::Phase;
 
-/// How long the steps of one exchange took. A step that did not happen, as on a kept connection, took no time.
+/// How long the phases of one exchange took. A phase that was skipped, such as connecting on a pooled
+/// connection, took no time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
-    /// Looking the name up.
+    /// Looking up the name.
     pub resolve: Duration,
-    /// Connecting, to the service or its proxy.
+    /// Connecting to the service or its proxy.
     pub connect: Duration,
     /// The TLS handshake.
     pub tls: Duration,
@@ -20,32 +21,32 @@ pub struct Timings {
     pub body: Duration,
 }
 
-/// Notes when the steps of a call begin.
+/// Records when the phases of an exchange start.
 pub(super) struct Stopwatch {
-    begun: RefCell<Vec<(Phase, Instant)>>,
+    started: RefCell<Vec<(Phase, Instant)>>,
     answered: Cell<Option<Instant>>,
 }
 
 impl Stopwatch {
     pub(super) fn new() -> Self {
-        Self { begun: RefCell::default(), answered: Cell::default() }
+        Self { started: RefCell::default(), answered: Cell::default() }
     }
 
     pub(super) fn enter(&self, phase: Phase) {
-        self.begun.borrow_mut().push((phase, Instant::now()));
+        self.started.borrow_mut().push((phase, Instant::now()));
     }
 
-    /// Notes that bytes of the reply came; the first time counts.
+    /// Records the arrival of the reply's first bytes; later calls have no effect.
     pub(super) fn answered(&self) {
         self.answered.set(self.answered.get().or_else(|| Some(Instant::now())));
     }
 
-    fn stop(&self) -> Timings {
+    pub(super) fn stop(&self) -> Timings {
         let end = Instant::now();
         let mut timings = Timings::default();
-        let begun = self.begun.borrow();
-        let ends = begun.iter().skip(1).map(|(_, at)| *at).chain([end]);
-        for (&(phase, from), until) in begun.iter().zip(ends) {
+        let started = self.started.borrow();
+        let ends = started.iter().skip(1).map(|(_, at)| *at).chain([end]);
+        for (&(phase, from), until) in started.iter().zip(ends) {
             match phase {
                 Phase::Resolve => timings.resolve += until - from,
                 Phase::Connect => timings.connect += until - from,
@@ -59,22 +60,5 @@ impl Stopwatch {
             }
         }
         timings
-    }
-}
-
-impl HttpTransport {
-    /// An exchange, and how long its steps took.
-    #[doc(hidden)]
-    pub fn exchange_timed(
-        &self,
-        request: &Request<'_>,
-    ) -> (Result<Reply, TransportError>, Timings) {
-        let mut timings = Timings::default();
-        let result = self.exchange_by(request, |call| {
-            let result = self.connections_of(std::process::id()).exchange(call);
-            timings = call.watch.stop();
-            result
-        });
-        (result, timings)
     }
 }

@@ -1,6 +1,6 @@
-//! TLS over whatever connects: rustls with the web's roots, and what failed in words of ours.
+//! TLS with rustls, which trusts the web's authorities and extra ones.
 //!
-//! ureq's own connector can take the web's roots or given ones, not both, and keeps quiet about why a handshake failed.
+//! ureq's connector cannot trust both, and does not report why a handshake failed.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -17,15 +17,15 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
-use super::exchange::Call;
+use super::exchange::Exchange;
 use super::socket::{INPUT_BUFFER, OUTPUT_BUFFER};
-use super::{Cause, Phase};
+use super::types::{Cause, Phase};
 
-/// Collects the roots to trust: the web's, and those of a PEM file.
+/// Returns the certificates to trust: the web's authorities and the ones of a PEM file.
 pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, String> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     if let Some(pem) = extra_pem {
-        let bad = || "the extra CA is not a list of certificates in PEM form".to_owned();
+        let bad = || "the extra CA is not a list of PEM certificates".to_owned();
         let mut found = false;
         for certificate in CertificateDer::pem_slice_iter(pem) {
             roots.add(certificate.map_err(|_| bad())?).map_err(|_| bad())?;
@@ -38,7 +38,7 @@ pub(super) fn roots(extra_pem: Option<&[u8]>) -> Result<Arc<RootCertStore>, Stri
     Ok(Arc::new(roots))
 }
 
-/// Reads no private keys: this client has no certificate of its own, and code that signs with one need not be linked.
+/// Loads no private keys. The client has no certificate, so the code that signs need not be linked.
 #[derive(Debug)]
 struct NoKeys;
 
@@ -47,16 +47,17 @@ impl KeyProvider for NoKeys {
         &self,
         _: PrivateKeyDer<'static>,
     ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        Err(rustls::Error::General("this client has no certificate of its own".to_owned()))
+        Err(rustls::Error::General("this client has no certificate".to_owned()))
     }
 }
 
-/// Secures connections to `https` peers. Sessions are resumed among all that one connector makes.
+/// Makes TLS connections to `https` peers. The connections of one connector share sessions.
 pub(super) struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
     pub(super) fn new(roots: &Arc<RootCertStore>) -> Self {
-        // Named, not the process's default: a host that installs another provider must not change what is tested.
+        // Not the process's default, because a program that installs another provider must not change
+        // the behavior that is tested here.
         let provider =
             CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -80,17 +81,17 @@ impl<In: Transport> Connector<In> for TlsConnector {
         if !details.needs_tls() || inner.is_tls() {
             return Ok(Some(Either::A(inner)));
         }
-        let call = Call::current()?;
-        call.continue_as(Phase::Tls);
+        let exchange = Exchange::current()?;
+        exchange.continue_as(Phase::Tls);
         let host = details.uri.host().unwrap_or_default();
         let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-            call.fail(Cause::Certificate, "no certificate can be made out to such a host")
+            exchange.fail(Cause::Certificate, "a host name of this form cannot have a certificate")
         })?;
         let mut session = ClientConnection::new(Arc::clone(&self.0), name)
-            .map_err(|_| call.fail(Cause::Handshake, "the handshake could not begin"))?;
+            .map_err(|_| exchange.fail(Cause::Handshake, "the handshake could not begin"))?;
         let mut socket = TransportAdapter::new(inner.boxed(), Arc::clone(&details.current_time));
-        session.complete_io(&mut socket).map_err(|error| broken(&call, &error))?;
+        session.complete_io(&mut socket).map_err(|error| broken(&exchange, &error))?;
         Ok(Some(Either::B(Tls {
             stream: StreamOwned::new(session, socket),
             buffers: LazyBuffers::new(INPUT_BUFFER, OUTPUT_BUFFER),
@@ -98,8 +99,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// Says why a handshake broke. What the layers below recorded (time, cancel) stays the reason.
-fn broken(call: &Call, error: &io::Error) -> io::Error {
+/// Describes why a handshake failed, unless a lower layer recorded a reason (a timeout or a cancel).
+fn broken(exchange: &Exchange, error: &io::Error) -> io::Error {
     use rustls::{CertificateError as Bad, Error};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let reason = match inner {
@@ -107,33 +108,31 @@ fn broken(call: &Call, error: &io::Error) -> io::Error {
             let reason = match bad {
                 Bad::Expired | Bad::ExpiredContext { .. } => "has expired",
                 Bad::NotValidYet | Bad::NotValidYetContext { .. } => {
-                    "is not valid yet: is the clock right?"
+                    "is not valid yet: check the clock of this machine"
                 }
-                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
-                    "is made out to another host"
-                }
+                Bad::NotValidForName | Bad::NotValidForNameContext { .. } => "is for another host",
                 Bad::UnknownIssuer => {
-                    "is signed by nobody known: self-signed, or of a private authority"
+                    "is from an unknown authority: it is self-signed, or the authority is private"
                 }
                 Bad::Revoked => "was revoked",
-                _ => "is not to be trusted",
+                _ => "is not trusted",
             };
-            return call.fail(Cause::Certificate, format_args!("the certificate {reason}"));
+            return exchange.fail(Cause::Certificate, format_args!("the certificate {reason}"));
         }
         Some(Error::NoCertificatesPresented) => {
-            return call.fail(Cause::Certificate, "the server showed no certificate");
+            return exchange.fail(Cause::Certificate, "the server sent no certificate");
         }
         Some(Error::AlertReceived(_)) => "the server refused the handshake",
         Some(Error::PeerIncompatible(_)) => {
-            "the server speaks no TLS version or cipher that is allowed here"
+            "the server supports no TLS version or cipher suite that is allowed here"
         }
         Some(_) => "the server does not speak TLS",
-        None => "the connection ended in the handshake",
+        None => "the connection ended during the handshake",
     };
-    call.fail(Cause::Handshake, reason)
+    exchange.fail(Cause::Handshake, reason)
 }
 
-/// A secured connection.
+/// A TLS connection.
 pub(super) struct Tls {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
     buffers: LazyBuffers,
@@ -157,7 +156,7 @@ impl Transport for Tls {
     }
 
     fn is_open(&mut self) -> bool {
-        // What was decrypted and not asked for would be taken for the next request's reply.
+        // Decrypted bytes that belong to no request would look like the next request's reply.
         let state = self.stream.conn.process_new_packets();
         state.is_ok_and(|state| state.plaintext_bytes_to_read() == 0 && !state.peer_has_closed())
             && self.buffers.input().is_empty()

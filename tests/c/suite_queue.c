@@ -250,8 +250,8 @@ void invalid_operations_are_rejected(void) {
     static const struct {
         const char *operation, *message;
     } rows[] = {
-        {"", "no JSON object"},
-        {"tg", "no JSON object"},
+        {"", "not a JSON object"},
+        {"tg", "not a JSON object"},
         {"{\"op\":\"get_balance\"", "EOF"},
         {"{\"op\":\"get_balance\"}}", "trailing"},
         {"[]", "object"},

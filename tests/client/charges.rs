@@ -434,21 +434,6 @@ fn a_failed_reconcile_keeps_its_intent() {
 }
 
 #[test]
-fn a_duplicated_request_shows_both_orders() {
-    let fixture = Fixture::new();
-    fixture.client.get_orders(&OrderQuery::default()).unwrap();
-    arm(&fixture, "getNumber", "duplicate_request", "");
-    // The reply contains one of the two orders. No client knows the other one.
-    let number = fixture.buy("zz_ok");
-    fixture.assert_ledger(2, 0);
-    let intent = fixture.client.intend(request("zz_ok")).unwrap();
-    assert!(intent.watermark().is_some());
-    let orders: Vec<_> = fixture.client.orders(OrderQuery::default()).map(Result::unwrap).collect();
-    assert_eq!(orders.len(), 2);
-    assert!(orders.iter().any(|order| order.activation_id.as_deref() == Some(number.id())));
-}
-
-#[test]
 fn a_saved_intent_survives_a_killed_process() {
     let fixture = Fixture::new();
     let saved = fixture.client.intend(request("zz_lost_reply")).unwrap().to_json();
@@ -756,19 +741,5 @@ fn one_refund_releases_one_reservation() {
             let _ = cancel(&id);
         }
         left(300);
-    }
-}
-
-#[test]
-fn special_sandbox_keys_are_refused() {
-    for (key, kind) in [
-        ("sandbox_bad", ErrorKind::Authentication),
-        ("sandbox_inactive", ErrorKind::Authentication),
-        ("sandbox_banned", ErrorKind::Authentication),
-        ("sandbox_poor", ErrorKind::InsufficientBalance),
-    ] {
-        let fixture = Fixture::with(|builder| builder.api_key(key));
-        let error = fixture.fail("tg");
-        assert_eq!((error.kind(), error.charge()), (kind, Charge::NotCharged), "{key}: {error}");
     }
 }

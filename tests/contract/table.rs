@@ -143,10 +143,11 @@ fn page() -> String {
          Generated from the table in `tests/contract/table.rs`, whose checks hold for the\n\
          sandbox. *Documented* means that the vendor's page says so, *observed* that users of the\n\
          live service have seen it, and *guessed* that other services of this protocol do so.\n\
-         `tests/contract/run --live --max-inr N` checks the rows marked *live* against the service\n\
-         that your key belongs to, and `sastaotp-doctor` shows more of it: please report their\n\
-         findings.\n\n\
-         | action | the sandbox | the live service | checked |\n|---|---|---|---|\n",
+         `tests/contract/run --live --max-inr N` checks the rows marked *live* against the\n\
+         service that your key belongs to, and `sastaotp-doctor` shows more of it: please report\n\
+         their findings.\n\n\
+         | action | the sandbox | the live service | checked |\n\
+         |---|---|---|---|\n",
     );
     for Row { action, assumption, grade, note, check } in ROWS {
         let known = if note.is_empty() {

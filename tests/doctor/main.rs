@@ -231,7 +231,10 @@ const ROWS: &[Row] = &[
     ),
     (
         "countries as a list",
-        r#"{"fault":"empty_list_for_object","variant":"countries","match":{"action":"getCountries"}}"#,
+        concat!(
+            r#"{"fault":"empty_list_for_object","variant":"countries","#,
+            r#""match":{"action":"getCountries"}}"#,
+        ),
         &[("countries", "documented", "list of"), ("india", "family", "22")],
     ),
     (

@@ -258,7 +258,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("B03", "", &[Rule("B03", "", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("B04", "", &[Rule("B04", "", "")],
-        Some(Retried(Protocol)), Some(Charged(&["the reply stood behind text"])), Some(Kept)),
+        Some(Retried(Protocol)), Some(Charged(&["the reply has text in front"])), Some(Kept)),
     row("B05", "two_objects", &[Rule("B05", "twice", ""), Rule("B05", "junk", "")],
         Some(Retried(Protocol)), Some(Unknown), None),
     row("B05", "two_statuses", &[
@@ -283,7 +283,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("B09", "", &[
         Rule("B09", "comma", ""), Rule("B09", "nan", ""), Rule("B09", "huge", ""),
         Rule("B09", "negative", "")],
-        None, Some(Charged(&["the price cannot be read"])), None),
+        None, Some(Charged(&["the price is not valid"])), None),
     row("B10", "deep_or_duplicate_keys", &[Rule("B10", "deep", ""), Rule("B10", "duplicate", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("B10", "too_large", &[Rule("B10", "large", ""), Rule("B10", "keys", "")],

@@ -69,7 +69,8 @@ fn patient_client(url: &str, key: &str) -> Client {
     let minute = Duration::from_secs(60);
     config.timeouts = Timeouts { connect: minute, first_byte_read: minute, ..Timeouts::default() };
     let transport = HttpTransport::new(config).expect("the settings are valid");
-    adapter::build(builder(url, key).transport(Arc::new(transport))).expect("the settings are valid")
+    adapter::build(builder(url, key).transport(Arc::new(transport)))
+        .expect("the settings are valid")
 }
 
 #[test]

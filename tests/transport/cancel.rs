@@ -1,21 +1,22 @@
-//! Calls that are ended before their reply, by the token or by their time.
+//! Exchanges that end before their reply: by cancelling, or by a time limit.
 
 use super::*;
 
 #[test]
-fn no_time_left_means_not_sent() {
+fn without_time_left_nothing_is_sent() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
-    // On a kept connection nothing else would notice.
+    // On a pooled connection, no other check comes before sending.
     ask(&transport, Lane::Read).unwrap();
     for lane in BOTH {
-        let error = ask_with(&transport, lane, |ask| ask.timeout = Duration::ZERO).unwrap_err();
+        let error =
+            ask_with(&transport, lane, |options| options.timeout = Duration::ZERO).unwrap_err();
         assert_eq!((error.cause, error.sent), (Cause::Deadline, false), "{error:?}");
     }
     assert_eq!(server.requests().len(), 1);
 }
 
-/// An address that never answers: the queue of a listener that accepts nobody is full.
+/// An address that never responds: its listener never accepts, and its queue is full.
 struct BlackHole {
     listener: TcpListener,
     _queued: Vec<TcpStream>,
@@ -41,7 +42,7 @@ impl BlackHole {
 }
 
 #[test]
-fn a_connect_that_nobody_answers_ends_in_time() {
+fn connecting_to_a_silent_address_times_out() {
     let hole = BlackHole::new();
     let transport = with(&hole.url(), |config| {
         config.timeouts.connect = Duration::from_millis(150);
@@ -49,32 +50,32 @@ fn a_connect_that_nobody_answers_ends_in_time() {
     check(ask(&transport, Lane::Charge), Cause::ConnectTimeout, Phase::Connect, false);
 }
 
-/// Cancels a call after 100 ms; checks that it ends within 100 ms more.
+/// Cancels an exchange after 100 ms; checks that it ends within another 100 ms.
 #[track_caller]
 pub(crate) fn cancelled_in_time(transport: &HttpTransport, lane: Lane, phase: Phase, sent: bool) {
     let (cancel, latch) = (CancelToken::new(), SendLatch::default());
     let trigger = cancel.clone();
-    let (result, cancelled_at) = thread::scope(|scope| {
+    let (result, delay) = thread::scope(|scope| {
         let other = scope.spawn(move || {
             thread::sleep(Duration::from_millis(100));
             let now = Instant::now();
             trigger.cancel();
             now
         });
-        let result = ask_with(transport, lane, |ask| {
-            (ask.cancel, ask.latch) = (cancel.clone(), latch.clone());
+        let result = ask_with(transport, lane, |options| {
+            (options.cancel, options.latch) = (cancel.clone(), latch.clone());
         });
         let end = Instant::now();
         (result, end - other.join().unwrap())
     });
-    assert!(cancelled_at < Duration::from_millis(100), "it took {cancelled_at:?}");
+    assert!(delay < timing::at_most(Duration::from_millis(100)), "it took {delay:?}");
     check(result, Cause::Cancelled, phase, sent);
-    // Given up for good, and not only reported so.
+    // An unsent request is abandoned for good.
     assert_eq!(latch.try_send(), sent);
 }
 
 #[test]
-fn cancel_ends_every_wait() {
+fn cancelling_ends_every_wait() {
     let hole = BlackHole::new();
     let silent = Server::start(server::Conn::hold);
     let mute = Server::start(|conn| {
@@ -95,28 +96,28 @@ fn cancel_ends_every_wait() {
 }
 
 #[test]
-fn a_call_that_was_given_up_before_is_not_sent() {
+fn an_abandoned_request_is_not_sent() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     for lane in BOTH {
         let (cancel, latch) = (CancelToken::new(), SendLatch::default());
         cancel.cancel();
-        let result = ask_with(&transport, lane, |ask| {
-            (ask.cancel, ask.latch) = (cancel.clone(), latch.clone());
+        let result = ask_with(&transport, lane, |options| {
+            (options.cancel, options.latch) = (cancel.clone(), latch.clone());
         });
         check(result, Cause::Cancelled, Phase::Prepare, false);
         assert!(!latch.try_send());
 
         let latch = SendLatch::default();
         assert!(latch.try_abandon());
-        let result = ask_with(&transport, lane, |ask| ask.latch = latch.clone());
+        let result = ask_with(&transport, lane, |options| options.latch = latch.clone());
         check(result, Cause::Cancelled, Phase::Send, false);
     }
     assert!(server.requests().is_empty());
 }
 
 #[test]
-fn a_charge_that_was_sent_runs_on_to_its_reply() {
+fn a_sent_charge_runs_on_to_its_reply() {
     let server = Server::start(|conn| {
         conn.request();
         thread::sleep(Duration::from_millis(300));
@@ -128,13 +129,14 @@ fn a_charge_that_was_sent_runs_on_to_its_reply() {
         thread::sleep(Duration::from_millis(100));
         trigger.cancel();
     });
-    let reply = ask_with(&transport, Lane::Charge, |ask| ask.cancel = cancel.clone()).unwrap();
+    let reply =
+        ask_with(&transport, Lane::Charge, |options| options.cancel = cancel.clone()).unwrap();
     assert_eq!(reply.body, b"hello");
     other.join().unwrap();
 }
 
 #[test]
-fn cancelled_calls_hurt_no_other_call() {
+fn cancelling_does_not_disturb_other_exchanges() {
     let server = Server::start(|conn| {
         while conn.request().is_some() {
             thread::sleep(Duration::from_micros(300));
@@ -155,8 +157,9 @@ fn cancelled_calls_hurt_no_other_call() {
                     random ^= random << 17;
                     let cancel = CancelToken::new();
                     if random % 2 == 0 {
-                        let reply =
-                            ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone());
+                        let reply = ask_with(transport, Lane::Read, |options| {
+                            options.cancel = cancel.clone()
+                        });
                         assert_eq!(
                             reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body,
                             b"hello"
@@ -169,7 +172,8 @@ fn cancelled_calls_hurt_no_other_call() {
                         thread::sleep(delay);
                         trigger.cancel();
                     });
-                    match ask_with(transport, Lane::Read, |ask| ask.cancel = cancel.clone()) {
+                    match ask_with(transport, Lane::Read, |options| options.cancel = cancel.clone())
+                    {
                         Ok(reply) => assert_eq!(reply.body, b"hello"),
                         Err(error) => assert_eq!(error.cause, Cause::Cancelled, "{error:?}"),
                     }

@@ -1,12 +1,12 @@
-//! The way through a proxy.
+//! Connections through a proxy.
 
 use super::cancel::cancelled_in_time;
 use super::*;
 
-/// A proxy that answers CONNECT with `answer`, then passes bytes to `target`.
-fn proxy(answer: &'static str, target: std::net::SocketAddr) -> Server {
+/// A proxy that responds to CONNECT with `response`, then passes bytes to `target`.
+fn proxy(response: &'static str, target: std::net::SocketAddr) -> Server {
     Server::start(move |conn| {
-        if conn.request().is_none() || !conn.send(answer) || !answer.contains(" 200 ") {
+        if conn.request().is_none() || !conn.send(response) || !response.contains(" 200 ") {
             return;
         }
         let (near, far) = (conn.tcp(), TcpStream::connect(target).unwrap());
@@ -22,7 +22,7 @@ fn proxy(answer: &'static str, target: std::net::SocketAddr) -> Server {
 }
 
 #[test]
-fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
+fn requests_use_the_tunnel_of_the_proxy() {
     let authority = Authority::new();
     let service = Server::start_tls(authority.server("service.test"), |conn| conn.serve(OK));
     let proxy = proxy("HTTP/1.1 200 Connected\r\n\r\n", service.address);
@@ -36,19 +36,19 @@ fn a_proxy_is_greeted_and_the_request_goes_through_its_tunnel() {
         }
     }
     assert_eq!((proxy.accepted(), service.accepted(), service.resumed()), (3, 3, 2));
-    let greeting = &proxy.requests()[0];
+    let connect = &proxy.requests()[0];
     assert!(
-        greeting
+        connect
             .starts_with(&format!("CONNECT service.test:{} HTTP/1.1\r\n", service.address.port()))
     );
     assert!(
-        greeting.contains("Proxy-Authorization: Basic dXNlcjpwYSBzcw==\r\n")
-            && !greeting.contains("k3y")
+        connect.contains("Proxy-Authorization: Basic dXNlcjpwYSBzcw==\r\n")
+            && !connect.contains("k3y")
     );
 }
 
 #[test]
-fn a_proxy_that_refuses_leaves_the_request_unsent() {
+fn a_refusing_proxy_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
     #[rustfmt::skip]
     let rows = [
@@ -57,12 +57,12 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
         ("HTTP/1.1 429 Later\r\n\r\n", Cause::Proxy, "status 429"),
         ("HTTP/1.1 302 Log in\r\n\r\n", Cause::Proxy, "status 302"),
         ("HTTP/1.1 503 Not now\r\n\r\n", Cause::Proxy, "status 503"),
-        ("what?\r\n\r\n", Cause::Refused, "proper HTTP"),
-        ("HTTP/1.1 200", Cause::Refused, "without an answer"),
-        ("", Cause::Refused, "without an answer"),
+        ("what?\r\n\r\n", Cause::Refused, "valid HTTP"),
+        ("HTTP/1.1 200", Cause::Refused, "without a response"),
+        ("", Cause::Refused, "without a response"),
     ];
-    for (answer, cause, what) in rows {
-        let proxy = proxy(answer, nowhere);
+    for (response, cause, expected) in rows {
+        let proxy = proxy(response, nowhere);
         let transport = with("https://service.test/", |config| {
             config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));
         });
@@ -70,7 +70,8 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
             let result = ask(&transport, lane);
             let message = &result.as_ref().unwrap_err().message;
             assert!(
-                message.starts_with("connecting to the proxy 127.0.0.1:") && message.contains(what),
+                message.starts_with("connecting to the proxy 127.0.0.1:")
+                    && message.contains(expected),
                 "{message}"
             );
             check(result, cause, Phase::Connect, false);
@@ -98,7 +99,7 @@ fn a_proxy_that_refuses_leaves_the_request_unsent() {
 }
 
 #[test]
-fn a_proxy_is_never_asked_for_this_machine() {
+fn this_machine_is_reached_without_a_proxy() {
     let (server, proxy) = (Server::replying(OK), Server::replying(OK));
     let transport = with(&server.url(), |config| {
         config.proxy = ProxyChoice::Url(format!("http://{}", proxy.address));

@@ -1,10 +1,10 @@
-//! A server that does what a test tells it, byte by byte, over TCP or TLS.
+//! A server over TCP or TLS whose bytes a test controls.
 
 #![allow(
     dead_code,
     unreachable_pub,
     clippy::must_use_candidate,
-    reason = "several test programs share it, and each uses a part"
+    reason = "several test programs share this file, and each uses a part"
 )]
 
 use std::io::{self, Read, Write};
@@ -18,26 +18,29 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
 
-/// What the server saw.
+/// How long a server waits for a client: longer than every limit that a test checks.
+const HOLD: Duration = Duration::from_secs(60);
+
+/// The connections and requests of a server.
 #[derive(Default)]
-pub struct Seen {
+pub struct Record {
     accepted: AtomicUsize,
     resumed: AtomicUsize,
     requests: Mutex<Vec<String>>,
 }
 
-/// A running server; its threads end with the test program.
+/// A running server. Its threads end with the test program.
 pub struct Server {
     pub address: SocketAddr,
-    seen: Arc<Seen>,
+    record: Arc<Record>,
 }
 
 /// One accepted connection.
 pub struct Conn {
     stream: Stream,
     tcp: TcpStream,
-    seen: Arc<Seen>,
-    /// Which connection it is, from 0.
+    record: Arc<Record>,
+    /// The number of the connection, counted from 0.
     pub number: usize,
 }
 
@@ -47,12 +50,12 @@ enum Stream {
 }
 
 impl Server {
-    /// Runs `handler` on a thread of its own for each connection.
+    /// Starts a server that runs `handler` on a new thread for each connection.
     pub fn start(handler: impl Fn(&mut Conn) + Send + Sync + 'static) -> Self {
         Self::run(None, handler)
     }
 
-    /// The same over TLS.
+    /// Starts a server over TLS.
     pub fn start_tls(
         config: Arc<ServerConfig>,
         handler: impl Fn(&mut Conn) + Send + Sync + 'static,
@@ -66,29 +69,30 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Seen::default());
+        let record = Arc::new(Record::default());
         let handler = Arc::new(handler);
-        let shared = Arc::clone(&seen);
+        let shared = Arc::clone(&record);
         thread::spawn(move || {
             for tcp in listener.incoming() {
                 let Ok(tcp) = tcp else { continue };
-                let (seen, handler, tls) = (Arc::clone(&shared), Arc::clone(&handler), tls.clone());
-                let number = seen.accepted.fetch_add(1, Ordering::SeqCst);
+                let (record, handler, tls) =
+                    (Arc::clone(&shared), Arc::clone(&handler), tls.clone());
+                let number = record.accepted.fetch_add(1, Ordering::SeqCst);
                 thread::spawn(move || {
-                    tcp.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                    tcp.set_read_timeout(Some(HOLD)).unwrap();
                     tcp.set_nodelay(true).unwrap();
-                    let Ok(stream) = Stream::accept(tcp.try_clone().unwrap(), tls, &seen) else {
+                    let Ok(stream) = Stream::accept(tcp.try_clone().unwrap(), tls, &record) else {
                         return;
                     };
-                    let mut conn = Conn { stream, tcp, seen, number };
+                    let mut conn = Conn { stream, tcp, record, number };
                     handler(&mut conn);
                 });
             }
         });
-        Self { address, seen }
+        Self { address, record }
     }
 
-    /// A server that answers every request on a connection with `reply`, and keeps the connection.
+    /// Starts a server that replies to every request with `reply`, and keeps the connection open.
     pub fn replying(reply: impl Into<Vec<u8>>) -> Self {
         let reply = reply.into();
         Self::start(move |conn| conn.serve(&reply))
@@ -103,20 +107,20 @@ impl Server {
     }
 
     pub fn accepted(&self) -> usize {
-        self.seen.accepted.load(Ordering::SeqCst)
+        self.record.accepted.load(Ordering::SeqCst)
     }
 
     pub fn resumed(&self) -> usize {
-        self.seen.resumed.load(Ordering::SeqCst)
+        self.record.resumed.load(Ordering::SeqCst)
     }
 
     pub fn requests(&self) -> Vec<String> {
-        self.seen.requests.lock().unwrap().clone()
+        self.record.requests.lock().unwrap().clone()
     }
 }
 
 impl Stream {
-    fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, seen: &Seen) -> io::Result<Self> {
+    fn accept(tcp: TcpStream, tls: Option<Arc<ServerConfig>>, record: &Record) -> io::Result<Self> {
         let Some(config) = tls else { return Ok(Self::Plain(tcp)) };
         let session = ServerConnection::new(config).map_err(io::Error::other)?;
         let mut stream = StreamOwned::new(session, tcp);
@@ -124,14 +128,14 @@ impl Stream {
             stream.conn.complete_io(&mut stream.sock)?;
         }
         if stream.conn.handshake_kind() == Some(HandshakeKind::Resumed) {
-            seen.resumed.fetch_add(1, Ordering::SeqCst);
+            record.resumed.fetch_add(1, Ordering::SeqCst);
         }
         Ok(Self::Tls(Box::new(stream)))
     }
 }
 
 impl Conn {
-    /// Reads one request's head; `None` when the client closed.
+    /// Reads the head of one request; `None` if the client closed the connection.
     pub fn request(&mut self) -> Option<String> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -146,11 +150,11 @@ impl Conn {
             }
         }
         let head = String::from_utf8(head).unwrap();
-        self.seen.requests.lock().unwrap().push(head.clone());
+        self.record.requests.lock().unwrap().push(head.clone());
         Some(head)
     }
 
-    /// Sends bytes; `false` when the client is gone.
+    /// Sends bytes; `false` if the client closed the connection.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let bytes = bytes.as_ref();
         match &mut self.stream {
@@ -159,8 +163,8 @@ impl Conn {
         }
     }
 
-    /// Sends bytes and TLS's farewell at once, and leaves TCP open.
-    pub fn send_with_farewell(&mut self, bytes: &[u8]) {
+    /// Sends bytes and TLS's close_notify at once, and leaves TCP open.
+    pub fn send_with_close_notify(&mut self, bytes: &[u8]) {
         if let Stream::Tls(tls) = &mut self.stream {
             tls.conn.writer().write_all(bytes).unwrap();
             tls.conn.send_close_notify();
@@ -168,28 +172,28 @@ impl Conn {
         }
     }
 
-    /// Answers all requests with the same bytes.
+    /// Replies to all requests with the same bytes.
     pub fn serve(&mut self, reply: &[u8]) {
         while self.request().is_some() && self.send(reply) {}
     }
 
-    /// Closes with a reset instead of a farewell.
+    /// Makes the connection close with a reset.
     pub fn reset(&mut self) {
         rustix::net::sockopt::set_socket_linger(&self.tcp, Some(Duration::ZERO)).unwrap();
     }
 
-    /// Waits until the client closes, or 20 s.
+    /// Waits until the client closes the connection, at most [`HOLD`].
     pub fn hold(&mut self) {
         let _ = self.request();
     }
 
-    /// The socket, for what is not HTTP.
+    /// The socket, for bytes that are not HTTP.
     pub fn tcp(&self) -> TcpStream {
         self.tcp.try_clone().unwrap()
     }
 }
 
-/// A private authority, and certificates of it.
+/// A private certificate authority.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
 }
@@ -212,7 +216,7 @@ impl Authority {
         self.server_until(host, 2999)
     }
 
-    /// A certificate for `host` that is valid until the beginning of the year.
+    /// A certificate for `host` that is valid until the start of `year`.
     pub fn server_until(&self, host: &str, year: i32) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2000, 1, 1);
@@ -223,7 +227,7 @@ impl Authority {
     }
 }
 
-/// A certificate that vouches for itself.
+/// A self-signed certificate.
 pub fn self_signed(host: &str) -> Arc<ServerConfig> {
     let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
     let key = KeyPair::generate().unwrap();

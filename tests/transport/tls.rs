@@ -1,9 +1,9 @@
-//! Connections that are secured, or should be.
+//! Connections with TLS.
 
 use super::*;
 
 #[test]
-fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
+fn an_untrusted_certificate_leaves_the_request_unsent() {
     let authority = Authority::new();
     let pem = authority.pem();
     let rows = [
@@ -31,7 +31,7 @@ fn a_certificate_that_cannot_be_trusted_ends_the_call_unsent() {
 }
 
 #[test]
-fn an_extra_authority_is_trusted_and_sessions_are_resumed() {
+fn an_extra_authority_is_trusted() {
     let authority = Authority::new();
     for host in ["localhost", "127.0.0.1"] {
         let server = Server::start_tls(authority.server(host), |conn| conn.serve(OK));
@@ -50,11 +50,11 @@ fn an_extra_authority_is_trusted_and_sessions_are_resumed() {
 }
 
 #[test]
-fn a_connection_that_said_farewell_is_not_used_again() {
+fn a_connection_after_close_notify_is_not_reused() {
     let authority = Authority::new();
     let server = Server::start_tls(authority.server("localhost"), |conn| {
         conn.request();
-        conn.send_with_farewell(OK);
+        conn.send_with_close_notify(OK);
         conn.hold();
     });
     let transport = with(&server.https("localhost"), |config| {
@@ -67,8 +67,8 @@ fn a_connection_that_said_farewell_is_not_used_again() {
 }
 
 #[test]
-fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
-    // The first reply fills a record to the byte. Its last part is read together with what stands behind it.
+fn an_extra_reply_in_tls_is_never_used() {
+    // The first reply fills a record exactly. Its end is read together with the extra reply.
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 16342\r\n\r\n";
     let first = format!("{head}{}", "x".repeat(16_342));
     assert_eq!(first.len(), 16_384);
@@ -88,7 +88,7 @@ fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
         let transport = with(&server.https("localhost"), |config| {
             config.extra_ca_pem = Some(authority.pem());
         });
-        let ask = || ask_with(&transport, Lane::Read, |ask| ask.body_limit = 20_000);
+        let ask = || ask_with(&transport, Lane::Read, |options| options.body_limit = 20_000);
         match ask() {
             Ok(reply) => assert_eq!(reply.body.len(), 16_342),
             Err(error) => assert_eq!(error.cause, Cause::Malformed, "{error:?}"),
@@ -99,7 +99,7 @@ fn a_reply_that_nobody_asked_for_is_not_taken_for_the_next_one() {
 }
 
 #[test]
-fn large_replies_come_whole_through_tls() {
+fn large_replies_are_complete_through_tls() {
     let authority = Authority::new();
     let body = "0123456789abcdef".repeat(20_000);
     let reply =
@@ -109,13 +109,13 @@ fn large_replies_come_whole_through_tls() {
         config.extra_ca_pem = Some(authority.pem());
     });
     for lane in BOTH {
-        let reply = ask_with(&transport, lane, |ask| ask.body_limit = body.len()).unwrap();
+        let reply = ask_with(&transport, lane, |options| options.body_limit = body.len()).unwrap();
         assert!(reply.body == body.as_bytes());
     }
 }
 
 #[test]
-fn a_handshake_with_no_tls_server_breaks_unsent() {
+fn a_failed_handshake_leaves_the_request_unsent() {
     let plain = Server::start(|conn| {
         conn.send(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         conn.hold();

@@ -16,7 +16,7 @@ const METHODS = [
   'regetNumber'
 ]
 
-/** A number that was bought. Dropping the object leaves the order as it is. */
+/** A number that was bought. Dropping the object does not change the order. */
 class Activation {
   #client
 
@@ -60,7 +60,7 @@ class Lease extends Activation {
   /**
    * Ends the lease and settles the order. Once the order is settled, returns the same settlement
    * again. If the order cannot be settled, throws the error, and `unclaimed` lists the number. If a
-   * code arrived, does not throw: an error would hide the code that was paid for.
+   * code has arrived, does not throw, so that no error hides the code that was paid for.
    */
   async close(options) {
     this.#isEnded = true
@@ -98,7 +98,7 @@ class Lease extends Activation {
     }
   }
 
-  /** Returns the code that the core has or that one last poll finds, or null; within a second. */
+  /** Returns the code that the core already has or that one last poll finds; null if none. */
   #findCode() {
     return this.#runner.run('waitForCode', this.id, { timeoutMs: 0 }).catch(() => null)
   }

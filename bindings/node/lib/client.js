@@ -13,8 +13,8 @@ const CHECK_PAUSE = 100
 const registry = new FinalizationRegistry((queue) => queue.free())
 
 /**
- * Settles a number that was bought for a lease after its client was closed: the program cannot call
- * `unclaimed` on a closed client.
+ * Settles the number of a lease whose client was closed during the purchase: the program cannot
+ * call `unclaimed` on a closed client.
  */
 async function settleAfterClose(runner, { intent, name }) {
   const wanted = JSON.stringify(intent)
@@ -96,7 +96,7 @@ class Client {
     }
   }
 
-  /** An activation by its id. Sends nothing; the first call on the activation claims it. */
+  /** Returns the activation with this id. Sends nothing; the first call on it claims it. */
   activation(id) {
     return new Activation(this, {
       id,

@@ -1,11 +1,11 @@
-// The error classes, and the error that belongs to each kind the core reports.
+// The error classes, and the class of each error kind of the core.
 
 const { camelCase } = require('./convert.js')
 
 /** The `code` that Node gives to an aborted operation. */
 const ABORT_CODE = 'ABORT_ERR'
 
-/** A failed call. Branch on its class or its fields: the message is for people. */
+/** A failed call. Branch on its class or its fields, not on its message. */
 class SastaotpError extends Error {
   constructor(message, { cause, ...fields } = {}) {
     super(message, cause === undefined ? undefined : { cause })
@@ -100,7 +100,7 @@ const setName = (error, value) =>
   Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
 for (const errorClass of Object.values(classes)) setName(errorClass.prototype, errorClass.name)
 
-/** The core quotes the fields of an operation in snake case: shows them as the options they are. */
+/** Converts the names that a message of the core quotes from snake case to camel case. */
 function withOptionNames(message) {
   if (!message.startsWith('reading an operation: ')) return message
   return message.replace(/`(\w+)`/g, (_, name) => `\`${camelCase(name)}\``)
@@ -116,7 +116,7 @@ function createError({ kind, message, ...rest }, { intent, reason } = {}) {
   fields.intent = intent
   if (fields.charge === 'unknown') {
     const error = new OutcomeUnknownError(message, fields)
-    // Code that looks for Node's AbortError finds this error too.
+    // Code that compares the name with `AbortError` must recognize this error too.
     if (kind === 'cancelled') setName(Object.assign(error, { code: ABORT_CODE }), AbortError.name)
     return error
   }

@@ -22,47 +22,48 @@ export interface AbortSignalLike {
 /** The options of every call. */
 export interface CallOptions {
   /**
-   * Ends the call at once, with an error named `AbortError`. A purchase that was already sent
-   * continues to its reply: then the error is an `OutcomeUnknownError`, and `unclaimed` lists the
-   * number if one is bought.
+   * Aborting it ends the call at once: the call throws an `AbortError`. A purchase that was already
+   * sent continues to its reply, and `unclaimed` lists the number if one is bought. Such a call
+   * throws an `OutcomeUnknownError` whose `name` is also `AbortError`.
    */
   signal?: AbortSignalLike | undefined
 }
 
 export interface ClientOptions {
-  /** 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
+  /** The API key, 1 to 256 visible ASCII characters; `SASTAOTP_API_KEY` by default. */
   apiKey?: string | undefined
   /**
-   * Where a request carries the key: in the header `X-API-Key` (the default), in
-   * `Authorization: Bearer`, or in the query parameter `api_key`.
+   * The part of a request that carries the key: the header `X-API-Key` (the default), the header
+   * `Authorization: Bearer`, or the query parameter `api_key`.
    */
   apiKeyLocation?: 'header' | 'bearer' | 'query' | undefined
   /**
-   * An https address, or http to this machine only; by default `SASTAOTP_BASE_URL` or the vendor's
-   * address.
+   * An https address, or http to this machine only; `SASTAOTP_BASE_URL` by default, or the vendor's
+   * address if that is unset.
    */
   baseUrl?: string | undefined
-  /** `libsastaotp/` and the version by default. */
+  /** The User-Agent header; `libsastaotp/` and the version by default. */
   userAgent?: string | undefined
   /** Certificates (PEM) to trust in addition to the public authorities. */
   ca?: string | Uint8Array | undefined
-  /** The most idle connections to keep; 64 by default. */
+  /** The most idle connections to keep, at least 1; 64 by default. */
   maxConnections?: number | undefined
   /**
-   * The most that this client may spend. A purchase that could exceed it is refused before it is
-   * sent; a confirmed refund is added back. With a budget, every purchase needs a maximum price.
+   * The most that this client may spend, in rupees; no limit by default. A purchase that could
+   * exceed it is refused before it is sent; a confirmed refund is added back. With a budget, every
+   * purchase needs a maximum price.
    */
   budget?: Rupees | undefined
   /** The budget in millionths of a rupee. */
   budgetMicros?: number | undefined
   /**
-   * The time for a whole call with its retries, in milliseconds; 90,000 by default. A wait, a
-   * reconcile and a settle with `onTooEarly: 'wait'` have their own times.
+   * How long a call may take in milliseconds, retries included; 90,000 by default. `waitForCode`,
+   * `reconcile` and `settle` with `onTooEarly: 'wait'` have their own limits.
    */
   timeoutMs?: number | undefined
   /**
    * The most requests per minute; no limit by default. With or without it, the client slows down
-   * after a 429.
+   * after a reply with HTTP status 429.
    */
   maxRequestsPerMinute?: number | undefined
   /** The most requests in flight at once, 1 to 512; 64 by default. */
@@ -82,25 +83,33 @@ export type NumberOptions = CallOptions &
      * chooses the country.
      */
     country?: string | undefined
-    /** The provider to buy from. */
+    /** The provider. */
     operator?: string | undefined
     /** Buys a number that can receive several codes. */
     multiSms?: boolean | undefined
   }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to wait. The wait also ends when the order expires. */
+  /**
+   * How long to wait in milliseconds; there is no default. The wait also ends when the order
+   * expires.
+   */
   timeoutMs: number
-  /** The pause between two polls in milliseconds, at least 5,000 (the default). */
+  /**
+   * The pause between two polls in milliseconds; 5,000 by default. A shorter pause becomes 5,000,
+   * and one of more than an hour becomes an hour.
+   */
   intervalMs?: number | undefined
   /**
    * After `requestNextCode`, accepts the previous code again even if the service did not report
-   * waiting in between.
+   * waiting in between. The default is false.
    */
   acceptSameCode?: boolean | undefined
   /**
    * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
-   * seconds. The wait still ends with a `WaitTimeoutError`, or with the error of the cancellation.
+   * seconds. A code that arrives during the cancellation is returned. Otherwise the call throws the
+   * error of the cancellation if that failed, or a `WaitTimeoutError` whose `hint` states whether
+   * the order was cancelled. The default is false.
    */
   cancelOnTimeout?: boolean | undefined
 }
@@ -108,27 +117,33 @@ export interface WaitOptions extends CallOptions {
 export interface SettleOptions extends CallOptions {
   /**
    * If the order is too young to cancel, `'fail'` throws a `TooEarlyError`, and `'wait'` waits
-   * until the service allows it and accepts a code that arrives meanwhile. The default is `'fail'`
-   * for `settle` and `'wait'` for `Lease.close`.
+   * until it may be cancelled, usually two minutes, and accepts a code that arrives meanwhile. The
+   * default is `'fail'` for `settle` and `'wait'` for `Lease.close`.
    */
   onTooEarly?: 'wait' | 'fail' | undefined
 }
 
 export interface OrderOptions extends CallOptions {
-  /** Lists only orders with this status. */
+  /**
+   * Lists only orders with this status: `pending`, `completed`, `cancelled` or `expired`. Orders of
+   * every status by default.
+   */
   status?: string | undefined
 }
 
 export interface OrderPageOptions extends OrderOptions {
-  /** The number of orders on a page, 1 to 100; 100 by default. */
+  /** The size of a page, 1 to 100 orders; 100 by default. */
   limit?: number | undefined
-  /** The page, starting at 1. */
+  /** The number of the page, from 1; 1 by default. */
   page?: number | undefined
 }
 
-/** A result with the service's reply that it was read from. */
+/** A result with the service's reply, or the part of the reply, that it was read from. */
 export interface Reply {
-  /** The reply as JSON.parse returns it, or as text if it is not JSON. */
+  /**
+   * The reply verbatim, including fields that this version does not read: as JSON.parse returns it,
+   * or as text if it is not JSON.
+   */
   readonly raw: unknown
 }
 
@@ -148,101 +163,136 @@ export interface Balance extends Reply {
   currency: string
 }
 
+/** A service for which numbers are sold. */
 export interface Service {
-  /** The code for `getNumber`. */
+  /** The code to pass to `getNumber`. */
   code: string
   name: string
-  /** The price of a number if no country is chosen. */
+  /** The price of a number in rupees if no country is chosen. */
   price: number | null
   priceMicros: number | null
-  /** The count of numbers in stock. */
+  /** How many numbers are in stock. */
   available: number | null
+  /** Whether a number can receive several codes. */
   multiSms: boolean | null
   /** The time from the purchase until an order expires, in milliseconds. */
   expiresInMs: number | null
-  /** The countries that sell the service. Often empty unless you request a single service. */
+  /**
+   * The countries that sell the service. The live service fills this only if the request names a
+   * service.
+   */
   countries: Offer[]
 }
 
+/** The price and stock of a service in one country. */
 export interface Offer {
+  /** The code of the country, which is not its calling code. */
   country: string
   countryName: string
+  /** The price of a number in rupees. */
   price: number | null
   priceMicros: number | null
-  /** The count of numbers in stock. */
+  /** How many numbers are in stock. */
   available: number | null
 }
 
+/** The price and stock of one service in one country. */
 export interface Price {
+  /**
+   * The code of the country, which is not its calling code. The service also sends `*` and `any`.
+   */
   country: string
+  /** The code of the service. */
   service: string
+  /** The price of a number in rupees. Null if the figure in the reply is not readable. */
   price: number | null
   priceMicros: number | null
-  /** The count of numbers in stock. */
+  /** How many numbers are in stock. The live service reports 999 everywhere. */
   available: number | null
 }
 
+/** A country in which numbers are sold. */
 export interface Country {
-  /** The code for `getNumber`. Not a calling code. */
+  /** The code to pass to `getNumber`, which is not the calling code. */
   code: string
-  /** The English name. Two countries may have the same name. */
+  /** The English name. Several countries can share a name; each code has its own prices. */
   name: string
   /** Whether the service shows the country to its users. */
   visible: boolean
 }
 
-/** An order of the history. A field that the reply omits is null. */
+/** An order of the history. A field that the reply lacks is null. */
 export interface Order extends Reply {
+  /** The id of the order, in decimal digits. A later order has a higher id. */
   orderId: string | null
-  /** The id for `activation`. */
+  /** The id to pass to `activation`. */
   activationId: string | null
   phoneNumber: string | null
   service: string | null
   country: string | null
+  /** The price that was charged, in rupees. */
   price: number | null
   priceMicros: number | null
-  /** `pending`, `completed`, `cancelled`, `expired`, or another word of the service. */
+  /**
+   * `pending`, `completed`, `cancelled` (the price was refunded), `expired`, or another word of the
+   * service.
+   */
   status: string | null
+  /** The code that was received. */
   code: string | null
-  /** When the order was created, if its text can be read as a time. */
+  /** When the order was created, if the service sends it as seconds since 1970. */
   createdAt: Date | null
-  /** When the order was created, in the service's words, which do not contain a time zone. */
+  /** When the order was created, in the service's words, which do not state a time zone. */
   createdText: string | null
 }
 
+/** One page of the order history. */
 export interface OrderPage extends Reply {
   /** Newest first. */
   orders: Order[]
   /** The number of orders on all pages, if the service reports it. */
   total: number | null
   /**
-   * The ids of activations on this page that may duplicate a purchase of this client: a proxy sent
-   * the request twice, or another program bought the same with this key.
+   * The ids of activations on this page that may duplicate a purchase of this client from the last
+   * ten minutes: a proxy sent the request twice, or another program bought the same with this API
+   * key.
    */
   extraOrders: string[]
 }
 
+/** An SMS that arrived on a number. */
 export interface Sms extends Reply {
-  /** The code, verbatim: it may contain colons, spaces and leading zeros. */
+  /** The code, verbatim: it can contain colons, spaces and leading zeros. */
   code: string
   text: string | null
   sender: string | null
-  /** When the SMS arrived, in the service's words. */
+  /** When the SMS arrived, in the service's words, which do not state a time zone. */
   receivedText: string | null
   /** Whether this order received the same code before. */
   isRepeat: boolean
 }
 
+/** The status of an activation, as the service reports it. */
 export interface Status extends Reply {
+  /**
+   * `waiting_for_next`: waiting for the next code; `lastCode` is the previous code, not a new one.
+   * `other`: a status that this version does not recognize. The order may still be open.
+   */
   kind: 'waiting' | 'waiting_for_next' | 'received' | 'cancelled' | 'other'
+  /** The SMS, if one arrived. */
   sms: Sms | null
+  /** The previous code, if `kind` is `waiting_for_next` and the service repeats it. */
   lastCode: string | null
   /** The service's own word, if `kind` is `other`. */
   text: string | null
 }
 
+/** The effect of a status change, as the service reports it. */
 export interface StatusChange extends Reply {
-  /** What the service reports that it did. */
+  /**
+   * `accepted`: the service accepted the change and did not report its effect. `other`: an effect
+   * that this version does not recognize.
+   */
   kind:
     | 'cancelled'
     | 'already_cancelled'
@@ -255,15 +305,19 @@ export interface StatusChange extends Reply {
   text: string | null
 }
 
+/** The result of settling, completing or cancelling an order. */
 export interface Settlement extends Reply {
   /**
-   * `code_arrived`: a code arrived before the cancellation, and the order is open: complete it.
-   * `already_over`: the order had ended before. `kept`: the lease was kept, and nothing was sent.
+   * `completed`: the price is spent. `cancelled`: the price is refunded. `code_arrived`: a code
+   * arrived before the cancellation. The order is still open: complete it. `already_over`: the
+   * order had ended before the call. `kept`: the lease was kept, and nothing was sent.
    */
   state: 'completed' | 'cancelled' | 'code_arrived' | 'already_over' | 'kept'
+  /** The code, if one arrived. */
   code: Sms | null
 }
 
+/** The reply to a purchase. */
 export interface Purchase extends Reply {
   activationId: string
   orderId: string | null
@@ -272,43 +326,61 @@ export interface Purchase extends Reply {
   serviceName: string | null
   country: string | null
   countryName: string | null
+  /** The price that was charged, in rupees. */
   price: number | null
   priceMicros: number | null
-  /** Whether the service sells more codes for this number. */
+  /** Whether the service sells more codes on this number. */
   multiSms: boolean | null
   canGetAnotherSms: boolean | null
   /** The time from the purchase until the order expires, in milliseconds. */
   expiresInMs: number | null
   /** A note from the service's operators. */
   note: string | null
-  /** Each describes an oddity of the reply. The purchase is still valid. */
+  /** A sentence for each oddity of the reply. The purchase is still valid. */
   warnings: string[]
 }
 
+/** The orders in the history that may be a purchase with an unknown outcome. */
 export interface Reconciliation {
   /**
-   * The orders that may be the purchase. An empty list means the order was not found, not that you
-   * were not charged.
+   * The orders that may be the purchase, newest first; several if other programs buy the same with
+   * this API key. An empty list means the order was not found, not that you were not charged.
    */
   candidates: Order[]
-  /** Whether the history was read back to an order that is older than the purchase. */
+  /**
+   * Whether the history was read back to an order that is older than the purchase. If not, a
+   * candidate may be older than the purchase, or the purchase may be further back.
+   */
   complete: boolean
 }
 
+/** An aborted purchase, or a number whose lease could not be settled. */
 export interface Unclaimed {
+  /** The intent of the purchase, for `reconcile`. */
   intent: Intent
+  /**
+   * `pending`: the reply has not arrived yet. `bought`: a number was bought. `unknown`: a number
+   * may have been bought: reconcile the intent.
+   */
   outcome: 'pending' | 'bought' | 'unknown'
+  /** The reply, if a number was bought. Any call on its `activationId` claims it. */
   purchase: Purchase | null
+  /** Why the outcome is unknown. Null if it is not unknown. */
   error: SastaotpError | null
 }
 
 export interface BudgetLeft {
-  /** In rupees; null if the client has no budget. */
+  /** The remaining budget in rupees; null without a budget. */
   budgetLeft: number | null
   budgetLeftMicros: number | null
 }
 
-/** A prepared purchase. Save `JSON.stringify(intent)`, and read it with `Intent.fromJSON`. */
+/**
+ * A prepared purchase: `Client.buy` makes it, and `Client.reconcile` looks for it.
+ *
+ * `Client.intend` and errors return intents. Save `JSON.stringify(intent)` before the purchase, and
+ * read it with `Intent.fromJSON` after a restart. The library's other languages read it too.
+ */
 export class Intent {
   private constructor()
   /** Reads a saved intent. Throws a `ConfigError` if `saved` is not one. */
@@ -321,24 +393,34 @@ export class Intent {
   /** For `regetNumber`: the activation whose number is bought again. */
   readonly id?: string
   readonly phoneNumber?: string | null
+  /** The highest acceptable price in rupees. Null if any price was accepted, or is unknown. */
   readonly maxPrice: number | null
   readonly maxPriceMicros: number | null
+  /** When the intent was created. */
   readonly startedAt: Date
-  /** The highest order id that was known before the purchase, in decimal digits. */
+  /**
+   * The highest order id known before the purchase, in decimal digits; null if none was. The order
+   * of the purchase has a higher id.
+   */
   readonly watermark: string | null
   toJSON(): object
 }
 
-/** A number that was bought. Dropping the object leaves the order as it is. */
+/**
+ * A number that was bought. Dropping the object does not change the order. Each method calls the
+ * method of `Client` with the same name, with this activation's id.
+ */
 export class Activation {
   protected constructor()
   readonly id: string
-  /** The number as the service wrote it. */
+  /** The number as the service wrote it; null if this object was created from an id. */
   readonly phoneNumber: string | null
+  /** The price that was charged, in rupees, if the service reported it. */
   readonly price: number | null
   readonly priceMicros: number | null
+  /** When the order expires, if the service reported it. */
   readonly expiresAt: Date | null
-  /** The reply to the purchase; null if the activation was created from its id. */
+  /** The reply to the purchase; null if this object was created from an id. */
   readonly purchase: Purchase | null
   getStatus(options?: CallOptions): Promise<Status>
   setStatus(status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
@@ -360,8 +442,9 @@ export class Activation {
 export class Lease extends Activation {
   /**
    * Ends the lease and settles the order. Once the order is settled, returns the same settlement
-   * again. Waits out the early-cancel period unless `onTooEarly` is `'fail'`. If a code arrives
-   * during the cancellation, the settlement contains it.
+   * again. If the order is too young to cancel, waits until it may be cancelled, usually two
+   * minutes, unless `onTooEarly` is `'fail'`. If a code arrives during the cancellation, the order
+   * is completed, and the settlement contains the code.
    *
    * If the order cannot be settled, throws the error, and `unclaimed` lists the number. If a code
    * has arrived, does not throw, so that no error hides the code: returns the state `code_arrived`,
@@ -379,71 +462,131 @@ export class Lease extends Activation {
 /** A client of the service. No method blocks the event loop. */
 export class Client {
   constructor(options?: ClientOptions)
+  /** Returns the balance of the wallet. */
   getBalance(options?: CallOptions): Promise<Balance>
+  /** Returns all services, or one service with its countries. */
   getServices(options?: CallOptions & { service?: string | undefined }): Promise<Listing<Service>>
+  /**
+   * Returns the price of each service in each country. Without options the list has about 80,000
+   * rows.
+   */
   getPrices(
     options?: CallOptions & { service?: string | undefined; country?: string | undefined }
   ): Promise<Listing<Price>>
+  /** Returns the countries with their codes, which are not calling codes. */
   getCountries(options?: CallOptions): Promise<Listing<Country>>
-  /** Finds countries by their English name, ignoring case. */
+  /** Returns the countries with this English name, in any letter case. */
   findCountry(name: string, options?: CallOptions): Promise<Listing<Country>>
-  /** Returns one page of the order history. */
+  /** Returns one page of the order history, newest first. */
   getOrders(options?: OrderPageOptions): Promise<OrderPage>
-  /** Iterates over the order history, newest first. Fetches pages as needed. */
+  /** Iterates over the order history, newest first. Fetches each page when it is reached. */
   orders(options?: OrderOptions): AsyncGenerator<Order, void, undefined>
   /**
    * Buys a number. **Costs money.** The request is sent once, and again only if it is proved that
    * no byte of it left.
+   *
+   * If it throws an `OutcomeUnknownError`, the number may have been bought: call `reconcile` with
+   * the error's `intent` before you buy again.
+   *
+   * `service` is the code of the service, such as `tg`.
    */
   getNumber(service: string, options: NumberOptions): Promise<Activation>
-  /** Buys a number that is settled when the lease ends. **Costs money.** */
+  /**
+   * Buys a number, like `getNumber`, and settles its order when the lease ends. **Costs money.**
+   * End the lease with `close` in a `finally` block, or with `await using`.
+   */
   lease(service: string, options: NumberOptions): Promise<Lease>
-  /** Prepares a purchase for `buy`, for programs that may be killed. */
+  /**
+   * Prepares a purchase for `buy`, for programs that may be killed. Buys nothing.
+   *
+   * If you save the intent before you call `buy`, then `reconcile` can find the purchase even after
+   * a crash. If the client has no order id yet, it requests the newest order: the order of the
+   * purchase has a higher id.
+   */
   intend(service: string, options: NumberOptions): Promise<Intent>
-  /** Makes a prepared purchase. **Costs money.** */
+  /** Makes a prepared purchase. **Costs money.** Throws the same errors as `getNumber`. */
   buy(intent: Intent, options?: CallOptions): Promise<Activation>
-  /** Buys the number of a completed activation again. **Costs money.** */
+  /**
+   * Buys the number of a completed activation again. **Costs money.** Throws the same errors as
+   * `getNumber`. A client with a budget needs the price of the activation: if this client did not
+   * buy it, call `getOrders` first.
+   */
   regetNumber(id: string, options?: CallOptions): Promise<Activation>
   /**
-   * Returns an activation by its id. Sends nothing. The first call on the activation claims it,
+   * Returns the activation with this id, which can be from an earlier run, from the history or from
+   * `unclaimed`. Sends nothing and claims nothing: the first call on the activation claims it,
    * which removes it from `unclaimed`.
    */
   activation(id: string): Activation
+  /** Returns the status of an activation. */
   getStatus(id: string, options?: CallOptions): Promise<Status>
   /**
-   * Sends setStatus: -1 or 8 cancels, 1 reports that the SMS was sent, 3 requests the next code,
-   * and 6 completes.
+   * Changes the status of an activation: 8 cancels, as does the older value -1, 1 reports that the
+   * SMS was sent, 3 requests the next code, and 6 completes.
    */
   setStatus(id: string, status: -1 | 1 | 3 | 6 | 8, options?: CallOptions): Promise<StatusChange>
   /**
-   * Polls until a code arrives. Throws a `WaitTimeoutError` if none arrives in time; the order then
-   * stays open unless `cancelOnTimeout` is set.
+   * Waits for a code and returns it. Polls every 5 seconds, and once more at the end. A code that
+   * arrived earlier is returned at once. Transient failures do not end the wait.
+   *
+   * Throws a `WaitTimeoutError` if no code arrives in time, an `ExpiredError` if the order expires
+   * and an `ActivationCancelledError` if it is cancelled. Without `cancelOnTimeout`, a wait that
+   * times out or is aborted does not change the order: you can wait again.
    */
   waitForCode(id: string, options: WaitOptions): Promise<Sms>
+  /**
+   * Reports to the service that the SMS was sent to the number. The request is never repeated: no
+   * status shows whether it took effect. Throws an `ActivationCancelledError` if the service
+   * answers that the order is cancelled.
+   */
   markSmsSent(id: string, options?: CallOptions): Promise<void>
-  /** Requests another code. The next wait does not return the previous code. */
+  /**
+   * Requests another code on the same number. The next `waitForCode` does not return the previous
+   * code. Throws an `ActivationCancelledError` if the service answers that the order is cancelled.
+   */
   requestNextCode(id: string, options?: CallOptions): Promise<void>
+  /**
+   * Completes an order after you have used its code. Check `state`: the service may report that it
+   * cancelled the order instead.
+   */
   complete(id: string, options?: CallOptions): Promise<Settlement>
-  /** Cancels an order for its refund, unless a code arrives first. */
+  /**
+   * Cancels an order for its refund, unless a code arrives first. If a code arrived first, the
+   * order stays open: the settlement has the state `code_arrived` and, if the service shows it, the
+   * code.
+   */
   cancel(id: string, options?: CallOptions): Promise<Settlement>
   /**
-   * Completes an order if a code arrived, and cancels it if not. Throws if a code arrived that
-   * cannot be read: the order then stays open.
+   * Completes an order if a code arrived; otherwise cancels it for its refund. Throws if a code
+   * arrived that cannot be read: the order then stays open.
    */
   settle(id: string, options?: SettleOptions): Promise<Settlement>
-  /** Lists a number in `unclaimed`, for a program that stops using it without settling it. */
+  /**
+   * Lists a number in `unclaimed` until a call claims it, for a program that stops using it without
+   * settling it. Sends nothing. It has no effect on a number that this client did not buy, because
+   * the client has no record of the purchase.
+   */
   markUnclaimed(id: string, options?: CallOptions): Promise<void>
   /**
-   * Looks in the order history for a purchase with an unknown outcome, from 2 to 40 seconds after
-   * it. Waits for the reply to any identical purchase in flight, to exclude the order of that
-   * purchase. Claims nothing.
+   * Looks in the order history for a purchase with an unknown outcome.
+   *
+   * Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, or after the intent was
+   * made if an earlier run made it. Once it finds a candidate, it reads the history only once more.
+   * It also waits for the reply to any identical purchase in flight, to exclude the order of that
+   * purchase.
+   *
+   * It claims nothing: call a method of `activation(id)` to claim a candidate.
    */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
   /**
-   * Lists purchases whose call was aborted and numbers of leases that could not be settled. A call
-   * on its number removes an entry.
+   * Returns the aborted purchases and the numbers of leases that could not be settled. Sends
+   * nothing. It does not list a purchase that was not aborted and failed with an
+   * `OutcomeUnknownError`: use the intent of the error.
+   *
+   * A call on a number removes its entry; `reconcile` removes an unknown outcome.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
+  /** Returns the remaining budget. Sends nothing. */
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
    * Cancels pending calls and closes the client. Its leases still settle when they end, and so do
@@ -456,7 +599,10 @@ export class Client {
 
 /** A failed call. Branch on its class or its fields. No field contains the API key. */
 export class SastaotpError extends Error {
-  /** The kind of failure. A later version may add kinds. */
+  /**
+   * The kind of failure. For an `OutcomeUnknownError` it is the kind of the failure that left the
+   * outcome unknown. A later version may add kinds.
+   */
   readonly kind:
     | 'config'
     | 'budget'
@@ -482,8 +628,12 @@ export class SastaotpError extends Error {
     | 'activation_cancelled'
     | 'internal'
     | (string & {})
-  /** The service's own code, such as `NO_NUMBERS`; `ABORT_ERR` for an aborted call. */
+  /**
+   * The service's own error code, such as `NO_BALANCE`, if it sent one; `ABORT_ERR` for an aborted
+   * call.
+   */
   readonly code: string | null
+  /** The HTTP status, if a reply arrived. */
   readonly httpStatus: number | null
   /** The phase of the call that failed. */
   readonly phase:
@@ -497,17 +647,21 @@ export class SastaotpError extends Error {
     | 'service'
   /** Whether the wallet was charged. `not_charged` is proved. */
   readonly charge: 'not_charged' | 'unknown' | 'charged'
-  /** Whether the same call may succeed later. */
+  /**
+   * Whether to repeat the same call. `never`: not as it is; something else has to change first,
+   * such as the stock or an argument. `after`: after a pause of `retryAfterMs`. `after_reconcile`:
+   * after `reconcile` has shown the outcome of the purchase.
+   */
   readonly retry: 'never' | 'after' | 'after_reconcile'
   /** The pause before a retry in milliseconds, if `retry` is `after`. */
   readonly retryAfterMs: number | null
-  /** The name of the fault, such as `reply_lost`. */
+  /** The name of the fault, such as `reply_lost`, if the failure is a known fault. */
   readonly fault: string | null
-  /** The purchase that failed. */
+  /** The purchase that failed, if the call was a purchase. */
   readonly intent: Intent | null
   /** The advice at the end of the message; may be empty. */
   readonly hint: string
-  /** The first 4,096 characters of the reply, if a reply is the reason. */
+  /** The first 4,096 characters of the reply, verbatim, if a reply caused the failure. */
   readonly raw: string | null
   toJSON(): object
 }
@@ -528,11 +682,11 @@ export class NoNumbersError extends ApiError {}
 export class PriceTooHighError extends ApiError {}
 /** The service is not sold in this country. */
 export class ServiceUnavailableError extends ApiError {}
-/** The activation does not exist. */
+/** The activation does not exist for this API key. */
 export class NotFoundError extends ApiError {}
 /** The order has already ended. */
 export class AlreadyFinishedError extends ApiError {}
-/** The order is too young to cancel; `retryAfterMs` is the time to wait. */
+/** The order is too young to cancel; `retryAfterMs` is the time to wait in milliseconds. */
 export class TooEarlyError extends ApiError {}
 /** The service or its provider failed. */
 export class ServerError extends ApiError {}
@@ -540,29 +694,36 @@ export class ServerError extends ApiError {}
 export class RateLimitError extends ApiError {}
 /** A firewall in front of the service refused the request. */
 export class BlockedError extends SastaotpError {}
-/** The reply is incomplete or not a reply of the service. */
+/** The reply is incomplete, or not a reply of the service. */
 export class ProtocolError extends SastaotpError {}
 /** The connection failed or broke. */
 export class ConnectionError extends SastaotpError {}
-/** The server could not prove its identity. */
+/** The TLS handshake failed, or the server's certificate was not accepted. */
 export class TlsError extends ConnectionError {}
-/** A timeout expired. */
+/** The call did not finish in time. */
 export class TimeoutError extends SastaotpError {}
-/** No code arrived in time. The order is still open unless `cancelOnTimeout` was set. */
+/** No code arrived in time. The order is still open, unless `cancelOnTimeout` cancelled it. */
 export class WaitTimeoutError extends SastaotpError {}
 /** The order expired without a code. */
 export class ExpiredError extends SastaotpError {}
-/** The service, or another program with the same key, cancelled the order. */
+/** The service, or another program with the same API key, cancelled the order. */
 export class ActivationCancelledError extends SastaotpError {}
 /**
  * The call was aborted by its signal, whose reason is `cause`, or by `client.close()`. Its `code`
  * is `ABORT_ERR`.
  */
 export class AbortError extends SastaotpError {}
-/** A bug in this library. The call may have taken effect. */
+/** A bug in this library. The call may have taken effect: check before you repeat it. */
 export class InternalError extends SastaotpError {}
-/** The purchase may have been made, whatever `kind` is: reconcile `intent` before you buy again. */
+/**
+ * A purchase failed and may still have been made. Do not repeat it: call `client.reconcile` with
+ * `error.intent` first.
+ *
+ * Every error whose charge is unknown has this class, and the class extends only `SastaotpError`,
+ * so code that retries other errors never repeats this purchase.
+ */
 export class OutcomeUnknownError extends SastaotpError {
   readonly charge: 'unknown'
+  /** The purchase that may have been made. */
   readonly intent: Intent
 }

@@ -1,4 +1,4 @@
-// A prepared purchase. Save it before you spend the money, to find the order if the reply is lost.
+// The intent of a purchase: the record with which `reconcile` finds the order.
 
 const { convert } = require('./convert.js')
 const { callNative, native } = require('./native.js')
@@ -21,7 +21,7 @@ const keepInvalid = (_, value) =>
     ? value
     : String(value)
 
-/** Save `JSON.stringify(intent)`. `Intent.fromJSON` reads it, and so do the other languages. */
+/** A prepared purchase. `JSON.stringify` saves it, for `Intent.fromJSON` of any language. */
 class Intent {
   /** The core's JSON, parsed. */
   #document

@@ -52,7 +52,7 @@ class TimerPoller {
   }
 
   start() {
-    // Does not restart a shortest pause: frequent starts would postpone the poll for ever.
+    // Does not restart the shortest pause: frequent starts would postpone the poll forever.
     if (this.#timer && this.#pause === MIN_PAUSE) return
     this.stop()
     this.#schedule(MIN_PAUSE)

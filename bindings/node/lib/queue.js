@@ -118,7 +118,7 @@ class Queue {
     signal.removeEventListener('abort', listener)
   }
 
-  /** Cancels tickets and settles them now. The completion of each reports its outcome. */
+  /** Cancels operations and settles their promises now. Each completion reports the outcome. */
   #cancel(tickets) {
     const { queue_cancel } = native()
     for (const ticket of tickets) queue_cancel(this.#queue, ticket)

@@ -1,4 +1,4 @@
-// The sandbox: a small deterministic copy of the service, in a separate process.
+// The sandbox: an imitation of the service on this machine, in a separate process.
 
 const { spawn } = require('node:child_process')
 const { randomBytes } = require('node:crypto')
@@ -41,7 +41,7 @@ class Sandbox {
     return new Sandbox(child, line.replace('SASTAOTP_URL=', ''))
   }
 
-  /** Creates a client with a random key, and so with its own wallet, orders and clock. */
+  /** Creates a client of the sandbox, with a new API key unless one is given. */
   client(options) {
     const apiKey = `test-${randomBytes(8).toString('hex')}`
     return new Client({ apiKey, baseUrl: this.url, ...options })

@@ -21,11 +21,16 @@ MAX_PRICE = Decimal(80)
 
 async def receive_code(client: sastaotp.AsyncClient, service: str) -> str | None:
     """Return the code of a new number. None if no code arrives: the price is then refunded."""
+    lease = client.lease(service, country="22", max_price=MAX_PRICE)
     try:
-        async with client.lease(service, country="22", max_price=MAX_PRICE) as number:
+        async with lease as number:
             return (await number.wait_for_code(timeout=300)).code
     except sastaotp.WaitTimeout:
-        return None
+        if lease.settlement is None:
+            raise
+        # A code may have arrived during the cancellation.
+        code = lease.settlement.code
+        return None if code is None else code.code
 
 
 async def main(count: int) -> None:
@@ -48,6 +53,10 @@ async def main(count: int) -> None:
         print(f"received {len(codes)} codes for {count} numbers in {elapsed:.1f} s")
         for failure in failures:
             print("failed:", failure)
+            # Looks for a purchase with an unknown outcome, instead of buying again.
+            if isinstance(failure, sastaotp.OutcomeUnknownError):
+                found = await client.reconcile(failure.intent)
+                print("candidates:", [order.activation_id for order in found.candidates])
         print("left of the budget:", await client.budget_left())
 
 

@@ -17,7 +17,7 @@ from sastaotp.testing import Sandbox
 #: The root of the checkout, which has the header and the shared cases.
 ROOT = Path(__file__).resolve().parents[3]
 
-#: A bound for things that end at once. Only a hang reaches it, on any machine. In seconds.
+#: A limit in seconds for calls that end at once. On any machine, only a hang exceeds it.
 HANG = 30.0
 
 #: Measured figures, printed at the end of the run.

@@ -75,7 +75,7 @@ def test_documented_code_raises_its_class(
         assert error.intent.service == "tg"
 
 
-def test_unknown_outcome_is_no_other_class(client: Client) -> None:
+def test_unknown_outcome_extends_only_the_base_class(client: Client) -> None:
     with pytest.raises(sastaotp.OutcomeUnknownError) as caught:
         client.get_number("zz_lost_reply", country="22", max_price=80)
     error = caught.value
@@ -149,7 +149,7 @@ def test_pickled_error_keeps_its_fields() -> None:
         ({"budget": 18.5}, "floats are not exact"),
         ({"timeout": float("nan")}, "timeout is nan"),
         ({"timeout": -1}, "timeout is -1"),
-        ({"api_key_location": 7}, "7"),
+        ({"api_key_location": 7}, "api_key_location is 7"),
         ({"ca_pem": "none"}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
     ],

@@ -213,7 +213,7 @@ pub(super) fn activation_sold_twice_counts_once() {
     let again = fixture.call(|client| client.get_number(request("zz_ok"))).unwrap();
     assert_eq!(again.id(), first.id());
     let warnings = &again.purchase().unwrap().warnings;
-    assert!(warnings.len() == 1 && warnings[0].contains("sold before"), "{warnings:?}");
+    assert!(warnings.len() == 1 && warnings[0].contains("already sold"), "{warnings:?}");
     assert_eq!(fixture.client.budget_left(), left, "one order is charged once");
     fixture.assert_ledger(1, 0);
     fixture.call(|_| again.cancel()).unwrap();

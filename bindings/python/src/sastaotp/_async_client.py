@@ -39,8 +39,8 @@ from ._settings import Settings
 class AsyncClient(BaseClient):
     """An asyncio client of the service. Its settings are those of ``Client``.
 
-    One event loop at a time may use it. Cancelling a task ends its call at once; a purchase that
-    was sent still runs until its reply, and ``unclaimed`` lists the number that it bought.
+    One event loop at a time may use it. Cancelling a task ends its call at once. A purchase that
+    was already sent continues to its reply, and ``unclaimed`` lists the number if one is bought.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class AsyncClient(BaseClient):
     async def close(self) -> None:
         """Close the client. Calls of other tasks fail with ``Cancelled``.
 
-        A purchase that was sent still runs until its reply. Waits for leases that are being
-        settled. The log then lists the purchases that are unclaimed.
+        A purchase that was already sent continues to its reply. Waits for leases that are being
+        settled; the log then lists the purchases that are unclaimed.
         """
         session, reader = self._session, self._reader
         self._session = self._reader = None
@@ -139,9 +139,9 @@ class AsyncClient(BaseClient):
     async def get_prices(
         self, service: Optional[str] = None, country: Optional[str] = None
     ) -> Prices:
-        """Return the prices of services in countries; without arguments about 80,000 rows.
+        """Return the price of each service in each country. Action getPrices.
 
-        Action getPrices.
+        Without arguments the list has about 80,000 rows.
         """
         return await self._run(_operations.get_prices(service, country))
 
@@ -231,11 +231,17 @@ class AsyncClient(BaseClient):
         multi_sms: bool = False,
         on_too_early: OnTooEarly = "wait",
     ) -> AsyncLease:
-        """Buy a number for an ``async with`` statement, and settle it at the end. **Costs money.**
+        """Buy a number for an ``async with`` statement, and settle its order at the end.
 
-        The order is completed if a code arrived, and otherwise cancelled for the refund. If it is
+        **Costs money.** The purchase is made at the start of the statement.
+
+        The order is completed if a code arrived, and otherwise cancelled for its refund. If it is
         too young to be cancelled, the end of the statement waits as long as the service demands,
-        usually two minutes. It does not wait if the block was interrupted.
+        usually two minutes. It does not wait if the block ended by Ctrl-C, by the cancellation of
+        its task or because the client was closed.
+
+        The statement binds the number, not the lease. Assign the lease to a variable first if you
+        need its ``settlement`` or ``keep()``.
 
         :param on_too_early: ``"fail"`` raises ``TooEarlyError`` instead of waiting, and
             ``unclaimed`` then lists the number.
@@ -262,10 +268,13 @@ class AsyncClient(BaseClient):
         operator: Optional[str] = None,
         multi_sms: bool = False,
     ) -> Intent:
-        """Prepare a purchase for ``buy``. Sends no purchase.
+        """Prepare a purchase for ``buy``, for programs that may be killed. Buys nothing.
 
         If you save ``intent.to_json()`` before you call ``buy``, then ``reconcile`` can find the
-        purchase even after a crash. The parameters are those of ``get_number``.
+        purchase even after a crash. If the client has no order id yet, it requests the newest order
+        (getOrders): the order of the purchase has a higher id.
+
+        The parameters are those of ``get_number``.
         """
         operation = _operations.intend(
             service=service,
@@ -278,7 +287,7 @@ class AsyncClient(BaseClient):
         return await self._run(operation)
 
     async def buy(self, intent: Intent) -> AsyncActivation:
-        """Make a prepared purchase. **Costs money.** Action getNumber.
+        """Make a prepared purchase. **Costs money.** Action getNumber or regetNumber.
 
         Raises the same errors as ``get_number``.
         """
@@ -287,18 +296,20 @@ class AsyncClient(BaseClient):
     async def reget_number(self, id: str) -> AsyncActivation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``get_number``.
+        Raises the same errors as ``get_number``. A client with a budget needs the price of the
+        activation: if this client did not buy it, call ``get_orders`` first.
         """
         return await self._run_and_convert(
             _operations.reget_number(id), partial(AsyncActivation, self)
         )
 
     async def reconcile(self, intent: Intent) -> Reconciliation:
-        """Look for a purchase whose reply was lost. Action getOrders.
+        """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        Reads the order history 2, 5, 10, 20 and 40 seconds after the reply was lost, but only once
-        more after it found a candidate. While another purchase of the same kind is in flight, it
-        waits for that reply, because the order may belong to that purchase.
+        Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, or after the intent
+        was made if an earlier run made it. Once it finds a candidate, it reads the history only
+        once more. It also waits for the reply to any identical purchase in flight, to exclude the
+        order of that purchase.
 
         It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
         """
@@ -308,17 +319,19 @@ class AsyncClient(BaseClient):
         return reconciliation
 
     async def unclaimed(self) -> tuple[Unclaimed, ...]:
-        """Return the purchases without a holder. Sends no request.
+        """Return the interrupted purchases and the numbers of unsettled leases. Sends no request.
 
-        The caller was gone before the reply arrived, or the lease could not be settled. An
-        operation on a number removes it from the list; ``reconcile`` removes an unknown outcome.
+        Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
+        ``OutcomeUnknownError`` reached you is not listed: use the intent of the error.
+
+        An operation on a number removes its entry; ``reconcile`` removes an unknown outcome.
         """
         await self._reader_of_loop().wait_until_marked()
         listed = await self._run(_operations.unclaimed())
         return listed + self._open_session().unreported()
 
     async def budget_left(self) -> Optional[Decimal]:
-        """Return the rest of the budget in rupees. None if there is no budget. Sends no request."""
+        """Return the remaining budget in rupees. None without a budget. Sends no request."""
         return await self._run(_operations.budget_left())
 
     # One activation.
@@ -331,11 +344,11 @@ class AsyncClient(BaseClient):
         return AsyncActivation(self, ActivationData(id))
 
     async def get_status(self, id: str) -> Status:
-        """Return the state of an activation. Action getStatus."""
+        """Return the status of an activation. Action getStatus."""
         return await self._run(_operations.get_status(id))
 
     async def set_status(self, id: str, status: int) -> StatusChange:
-        """Change an activation with a value of ``SetStatus``. Action setStatus."""
+        """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
         return await self._run(_operations.set_status(id, status))
 
 
@@ -352,7 +365,7 @@ class AsyncActivation(BaseActivation):
         self._client = client
 
     async def get_status(self) -> Status:
-        """Return the state of the order, and keep a code that it shows. Action getStatus."""
+        """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
         operation = _operations.get_status(self.id)
         return await self._client._run_and_convert(operation, self._keep_status)
 
@@ -370,16 +383,19 @@ class AsyncActivation(BaseActivation):
         once. Transient failures do not end the wait.
 
         Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
-        ``ActivationCancelledError`` if it is cancelled. After any end you can wait again, unless
-        ``cancel_on_timeout`` was set.
+        ``ActivationCancelledError`` if it is cancelled. Without ``cancel_on_timeout``, a wait that
+        times out or is interrupted does not change the order: you can wait again.
 
-        :param timeout: the longest wait. The wait also ends when the order expires.
-        :param interval: the pause between polls, if 5 seconds are too short.
-        :param accept_same_code: after ``request_next_code``, accept an earlier code as the next one
-            even if the service never reported that it waits for the next.
+        :param timeout: how long to wait; 300 seconds by default. The wait also ends when the order
+            expires.
+        :param interval: the pause between two polls; 5 seconds by default. A shorter pause becomes
+            5 seconds, and one of more than an hour becomes an hour.
+        :param accept_same_code: after ``request_next_code``, accept the previous code again even if
+            the service did not report waiting in between.
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
-            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint states
-            whether the order was cancelled, or why the cancellation failed.
+            takes at most 10 more seconds. A code that arrives during the cancellation is returned.
+            Otherwise the call raises the error of the cancellation if that failed, or a
+            ``WaitTimeout`` whose hint states whether the order was cancelled.
         """
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout
@@ -397,29 +413,32 @@ class AsyncActivation(BaseActivation):
     async def request_next_code(self) -> None:
         """Request another code on the same number. Action setStatus, 3.
 
-        ``wait_for_code`` then waits for the new code. Raises ``ActivationCancelledError`` if the
-        service answers that the order is cancelled.
+        The next ``wait_for_code`` does not return the previous code. Raises
+        ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
         return await self._client._run(_operations.request_next_code(self.id))
 
     async def complete(self) -> Settlement:
-        """Complete the order, after its code was used. Action setStatus, 6."""
+        """Complete the order after you have used its code. Action setStatus, 6.
+
+        Check ``state``: the service may report that it cancelled the order instead.
+        """
         operation = _operations.complete(self.id)
         return await self._client._run_and_convert(operation, self._keep_settlement)
 
     async def cancel(self) -> Settlement:
-        """Cancel the order for its refund. Action setStatus, 8.
+        """Cancel the order for its refund, unless a code arrives first. Action setStatus, 8.
 
-        If a code arrived first, the order is not cancelled: check ``state`` and ``code`` of the
-        settlement.
+        If a code arrived first, the order stays open: the settlement has the state ``code_arrived``
+        and, if the service shows it, the code.
         """
         operation = _operations.cancel(self.id)
         return await self._client._run_and_convert(operation, self._keep_settlement)
 
     async def settle(self, *, on_too_early: OnTooEarly = "fail") -> Settlement:
-        """Complete the order if a code arrived; otherwise cancel it for the refund.
+        """Complete the order if a code arrived; otherwise cancel it for its refund.
 
-        If a code arrived and is not readable, it raises an error and leaves the order open.
+        Raises an error if a code arrived that cannot be read: the order then stays open.
 
         :param on_too_early: if the order is too young to be cancelled, ``"fail"`` raises
             ``TooEarlyError``; ``"wait"`` waits until it may be cancelled, and accepts a code that
@@ -431,15 +450,15 @@ class AsyncActivation(BaseActivation):
     async def mark_unclaimed(self) -> None:
         """List the number in ``unclaimed`` until an operation claims it. Sends no request.
 
-        It has no effect if another run bought the number: this client has no record of the
-        purchase.
+        For a program that stops using a number without settling it. It has no effect on a number
+        that this client did not buy, because the client has no record of the purchase.
         """
         return await self._client._run(_operations.mark_unclaimed(self.id))
 
     async def reget_number(self) -> AsyncActivation:
-        """Buy the same number again, after this order was completed. **Costs money.**
+        """Buy the number again after this order was completed. **Costs money.** Action regetNumber.
 
-        Action regetNumber.
+        Raises the same errors as ``Client.reget_number``.
         """
         return await self._client.reget_number(self.id)
 
@@ -448,8 +467,8 @@ class AsyncLease(BaseLease[AsyncActivation]):
     """A number for an ``async with`` statement: bought at its start and settled at its end.
 
     It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
-    and the log has the reason. The statement raises the failure unless its block raised an error or
-    had received a code. A lease can be entered once. A forked child that leaves the statement does
+    and the log has the reason. The statement raises that failure unless its block raised an error
+    or received a code. A lease can be entered once. A forked child that exits the statement does
     not settle the order.
     """
 

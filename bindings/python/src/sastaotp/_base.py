@@ -19,7 +19,7 @@ from ._settings import Settings
 class BaseClient:
     """The settings of a client, and its session in this process."""
 
-    #: None before ``__init__`` has made it, and after the client was closed.
+    #: None before ``__init__`` has created it, and after the client was closed.
     _session: Optional[Session] = None
 
     def __init__(self, settings: Settings) -> None:
@@ -30,7 +30,7 @@ class BaseClient:
         """Return the session of this process. A forked child gets a new one."""
         session = self._session
         if session is None:
-            raise UsageError("the client is closed: make a new one")
+            raise UsageError("the client is closed: create a new client")
         if not session.in_this_process:
             session = self._session = Session(self._settings)
         return session
@@ -55,7 +55,7 @@ class BaseActivation:
 
     @property
     def phone_number(self) -> Optional[str]:
-        """The number as the service wrote it. None if this object was made from an id."""
+        """The number as the service wrote it. None if this object was created from an id."""
         return self._data.phone_number
 
     @property
@@ -70,7 +70,7 @@ class BaseActivation:
 
     @property
     def purchase(self) -> Optional[Purchase]:
-        """The reply to the purchase. None if this object was made from an id."""
+        """The reply to the purchase. None if this object was created from an id."""
         return self._data.purchase
 
     @property
@@ -108,17 +108,19 @@ class BaseLease(Generic[A]):
         self._activation: Optional[A] = None
         #: The process that entered the statement.
         self._pid: Optional[int] = None
-        #: How the order was settled; None before that. If a code arrived while the order was being
-        #: cancelled, the code is here and is paid for.
         self.settlement: Optional[Settlement] = None
+        """How the order was settled; None before that, and if settling failed.
+
+        If a code arrived during the cancellation, it is in ``settlement.code``, and is paid for.
+        """
 
     def keep(self) -> None:
-        """Leave the order open when the statement ends."""
+        """Keep the order open when the statement ends."""
         self._activation = None
 
     def _mark_entered(self) -> None:
         if self._pid is not None:
-            raise UsageError("the lease was entered before: make a new lease for each number")
+            raise UsageError("the lease was entered before: create a lease for each number")
         self._pid = os.getpid()
 
     def _hold(self, activation: A) -> A:

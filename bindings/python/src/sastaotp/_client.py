@@ -37,17 +37,21 @@ class Client(BaseClient):
 
     Every call blocks until its result arrives, or until Ctrl-C. The end of a ``with`` statement
     closes the client. A forked child may use the client of its parent: it gets its own connections,
-    budget and list of unclaimed numbers.
+    list of unclaimed numbers and full budget.
 
-    :param api_key: the API key; ``SASTAOTP_API_KEY`` by default.
-    :param base_url: the address; ``SASTAOTP_BASE_URL`` by default, or the vendor's if it is unset.
+    :param api_key: the API key, 1 to 256 visible ASCII characters; ``SASTAOTP_API_KEY`` by default.
+    :param base_url: an https address, or http to this machine only; ``SASTAOTP_BASE_URL`` by
+        default, or the vendor's address if that is unset.
     :param timeout: how long a call may take, retries included; 90 seconds by default.
-        ``wait_for_code``, ``reconcile`` and a ``settle`` that waits have their own limits.
-    :param budget: the highest sum of all charges, in rupees. If it is set, every purchase needs a
-        maximum price.
-    :param max_requests_per_minute: a rate limit. Even without it, the client slows down after a
-        reply with HTTP status 429.
-    :param max_connections: how many requests can be in flight at once, 1 to 512; 64 by default.
+        ``wait_for_code``, ``reconcile`` and ``settle`` with ``on_too_early="wait"`` have their own
+        limits.
+    :param budget: the most that this client may spend, in rupees; no limit by default. A purchase
+        that could exceed it is refused before it is sent; a confirmed refund is added back. With a
+        budget, every purchase needs a maximum price.
+    :param max_requests_per_minute: the most requests per minute; no limit by default. With or
+        without it, the client slows down after a reply with HTTP status 429.
+    :param max_connections: the most requests in flight at once, and the most idle connections to
+        keep, 1 to 512; 64 by default.
     :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
     :param ca_pem: certificates, as PEM, to trust in addition to the public authorities.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
@@ -86,8 +90,8 @@ class Client(BaseClient):
     def close(self) -> None:
         """Close the client. Calls of other threads fail with ``Cancelled``.
 
-        A purchase that was sent still runs until its reply, and leases can still be settled. The
-        log lists the purchases that are unclaimed at this point.
+        A purchase that was already sent continues to its reply, and leases still settle. The log
+        lists the purchases that are unclaimed at this point.
         """
         session, self._session = self._session, None
         if session is None:
@@ -119,9 +123,9 @@ class Client(BaseClient):
         return self._run(_operations.get_services(service))
 
     def get_prices(self, service: Optional[str] = None, country: Optional[str] = None) -> Prices:
-        """Return the prices of services in countries; without arguments about 80,000 rows.
+        """Return the price of each service in each country. Action getPrices.
 
-        Action getPrices.
+        Without arguments the list has about 80,000 rows.
         """
         return self._run(_operations.get_prices(service, country))
 
@@ -210,11 +214,17 @@ class Client(BaseClient):
         multi_sms: bool = False,
         on_too_early: OnTooEarly = "wait",
     ) -> Lease:
-        """Buy a number for a ``with`` statement, and settle it at the end. **Costs money.**
+        """Buy a number for a ``with`` statement, and settle its order at the end.
 
-        The order is completed if a code arrived, and otherwise cancelled for the refund. If it is
+        **Costs money.** The purchase is made at the start of the statement.
+
+        The order is completed if a code arrived, and otherwise cancelled for its refund. If it is
         too young to be cancelled, the end of the statement waits as long as the service demands,
-        usually two minutes. It does not wait if the block was interrupted.
+        usually two minutes. It does not wait if the block ended by Ctrl-C, by the cancellation of
+        its task or because the client was closed.
+
+        The statement binds the number, not the lease. Assign the lease to a variable first if you
+        need its ``settlement`` or ``keep()``.
 
         :param on_too_early: ``"fail"`` raises ``TooEarlyError`` instead of waiting, and
             ``unclaimed`` then lists the number.
@@ -241,10 +251,13 @@ class Client(BaseClient):
         operator: Optional[str] = None,
         multi_sms: bool = False,
     ) -> Intent:
-        """Prepare a purchase for ``buy``. Sends no purchase.
+        """Prepare a purchase for ``buy``, for programs that may be killed. Buys nothing.
 
         If you save ``intent.to_json()`` before you call ``buy``, then ``reconcile`` can find the
-        purchase even after a crash. The parameters are those of ``get_number``.
+        purchase even after a crash. If the client has no order id yet, it requests the newest order
+        (getOrders): the order of the purchase has a higher id.
+
+        The parameters are those of ``get_number``.
         """
         operation = _operations.intend(
             service=service,
@@ -257,7 +270,7 @@ class Client(BaseClient):
         return self._run(operation)
 
     def buy(self, intent: Intent) -> Activation:
-        """Make a prepared purchase. **Costs money.** Action getNumber.
+        """Make a prepared purchase. **Costs money.** Action getNumber or regetNumber.
 
         Raises the same errors as ``get_number``.
         """
@@ -266,16 +279,18 @@ class Client(BaseClient):
     def reget_number(self, id: str) -> Activation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``get_number``.
+        Raises the same errors as ``get_number``. A client with a budget needs the price of the
+        activation: if this client did not buy it, call ``get_orders`` first.
         """
         return self._run_and_convert(_operations.reget_number(id), partial(Activation, self))
 
     def reconcile(self, intent: Intent) -> Reconciliation:
-        """Look for a purchase whose reply was lost. Action getOrders.
+        """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        Reads the order history 2, 5, 10, 20 and 40 seconds after the reply was lost, but only once
-        more after it found a candidate. While another purchase of the same kind is in flight, it
-        waits for that reply, because the order may belong to that purchase.
+        Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, or after the intent
+        was made if an earlier run made it. Once it finds a candidate, it reads the history only
+        once more. It also waits for the reply to any identical purchase in flight, to exclude the
+        order of that purchase.
 
         It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
         """
@@ -285,16 +300,18 @@ class Client(BaseClient):
         return reconciliation
 
     def unclaimed(self) -> tuple[Unclaimed, ...]:
-        """Return the purchases without a holder. Sends no request.
+        """Return the interrupted purchases and the numbers of unsettled leases. Sends no request.
 
-        The caller was gone before the reply arrived, or the lease could not be settled. An
-        operation on a number removes it from the list; ``reconcile`` removes an unknown outcome.
+        Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
+        ``OutcomeUnknownError`` reached you is not listed: use the intent of the error.
+
+        An operation on a number removes its entry; ``reconcile`` removes an unknown outcome.
         """
         listed = self._run(_operations.unclaimed())
         return listed + self._open_session().unreported()
 
     def budget_left(self) -> Optional[Decimal]:
-        """Return the rest of the budget in rupees. None if there is no budget. Sends no request."""
+        """Return the remaining budget in rupees. None without a budget. Sends no request."""
         return self._run(_operations.budget_left())
 
     # One activation.
@@ -307,11 +324,11 @@ class Client(BaseClient):
         return Activation(self, ActivationData(id))
 
     def get_status(self, id: str) -> Status:
-        """Return the state of an activation. Action getStatus."""
+        """Return the status of an activation. Action getStatus."""
         return self._run(_operations.get_status(id))
 
     def set_status(self, id: str, status: int) -> StatusChange:
-        """Change an activation with a value of ``SetStatus``. Action setStatus."""
+        """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
         return self._run(_operations.set_status(id, status))
 
 
@@ -328,7 +345,7 @@ class Activation(BaseActivation):
         self._client = client
 
     def get_status(self) -> Status:
-        """Return the state of the order, and keep a code that it shows. Action getStatus."""
+        """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
         operation = _operations.get_status(self.id)
         return self._client._run_and_convert(operation, self._keep_status)
 
@@ -346,16 +363,19 @@ class Activation(BaseActivation):
         once. Transient failures do not end the wait.
 
         Raises ``WaitTimeout`` if no code arrives in time, ``ExpiredError`` if the order expires and
-        ``ActivationCancelledError`` if it is cancelled. After any end you can wait again, unless
-        ``cancel_on_timeout`` was set.
+        ``ActivationCancelledError`` if it is cancelled. Without ``cancel_on_timeout``, a wait that
+        times out or is interrupted does not change the order: you can wait again.
 
-        :param timeout: the longest wait. The wait also ends when the order expires.
-        :param interval: the pause between polls, if 5 seconds are too short.
-        :param accept_same_code: after ``request_next_code``, accept an earlier code as the next one
-            even if the service never reported that it waits for the next.
+        :param timeout: how long to wait; 300 seconds by default. The wait also ends when the order
+            expires.
+        :param interval: the pause between two polls; 5 seconds by default. A shorter pause becomes
+            5 seconds, and one of more than an hour becomes an hour.
+        :param accept_same_code: after ``request_next_code``, accept the previous code again even if
+            the service did not report waiting in between.
         :param cancel_on_timeout: cancel the order for its refund if no code arrives in time, which
-            takes up to 10 seconds more. The call still raises ``WaitTimeout``; its hint states
-            whether the order was cancelled, or why the cancellation failed.
+            takes at most 10 more seconds. A code that arrives during the cancellation is returned.
+            Otherwise the call raises the error of the cancellation if that failed, or a
+            ``WaitTimeout`` whose hint states whether the order was cancelled.
         """
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout
@@ -373,29 +393,32 @@ class Activation(BaseActivation):
     def request_next_code(self) -> None:
         """Request another code on the same number. Action setStatus, 3.
 
-        ``wait_for_code`` then waits for the new code. Raises ``ActivationCancelledError`` if the
-        service answers that the order is cancelled.
+        The next ``wait_for_code`` does not return the previous code. Raises
+        ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
         return self._client._run(_operations.request_next_code(self.id))
 
     def complete(self) -> Settlement:
-        """Complete the order, after its code was used. Action setStatus, 6."""
+        """Complete the order after you have used its code. Action setStatus, 6.
+
+        Check ``state``: the service may report that it cancelled the order instead.
+        """
         operation = _operations.complete(self.id)
         return self._client._run_and_convert(operation, self._keep_settlement)
 
     def cancel(self) -> Settlement:
-        """Cancel the order for its refund. Action setStatus, 8.
+        """Cancel the order for its refund, unless a code arrives first. Action setStatus, 8.
 
-        If a code arrived first, the order is not cancelled: check ``state`` and ``code`` of the
-        settlement.
+        If a code arrived first, the order stays open: the settlement has the state ``code_arrived``
+        and, if the service shows it, the code.
         """
         operation = _operations.cancel(self.id)
         return self._client._run_and_convert(operation, self._keep_settlement)
 
     def settle(self, *, on_too_early: OnTooEarly = "fail") -> Settlement:
-        """Complete the order if a code arrived; otherwise cancel it for the refund.
+        """Complete the order if a code arrived; otherwise cancel it for its refund.
 
-        If a code arrived and is not readable, it raises an error and leaves the order open.
+        Raises an error if a code arrived that cannot be read: the order then stays open.
 
         :param on_too_early: if the order is too young to be cancelled, ``"fail"`` raises
             ``TooEarlyError``; ``"wait"`` waits until it may be cancelled, and accepts a code that
@@ -407,15 +430,15 @@ class Activation(BaseActivation):
     def mark_unclaimed(self) -> None:
         """List the number in ``unclaimed`` until an operation claims it. Sends no request.
 
-        It has no effect if another run bought the number: this client has no record of the
-        purchase.
+        For a program that stops using a number without settling it. It has no effect on a number
+        that this client did not buy, because the client has no record of the purchase.
         """
         return self._client._run(_operations.mark_unclaimed(self.id))
 
     def reget_number(self) -> Activation:
-        """Buy the same number again, after this order was completed. **Costs money.**
+        """Buy the number again after this order was completed. **Costs money.** Action regetNumber.
 
-        Action regetNumber.
+        Raises the same errors as ``Client.reget_number``.
         """
         return self._client.reget_number(self.id)
 
@@ -424,8 +447,8 @@ class Lease(BaseLease[Activation]):
     """A number for a ``with`` statement: bought at its start and settled at its end.
 
     It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
-    and the log has the reason. The statement raises the failure unless its block raised an error or
-    had received a code. A lease can be entered once. A forked child that leaves the statement does
+    and the log has the reason. The statement raises that failure unless its block raised an error
+    or received a code. A lease can be entered once. A forked child that exits the statement does
     not settle the order.
     """
 

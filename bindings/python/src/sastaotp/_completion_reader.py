@@ -46,8 +46,8 @@ class CompletionReader:
     It watches the queue's descriptor only while an operation is in flight, so an idle loop can be
     closed. Only the loop's thread may use it.
 
-    Ctrl-C may strike in any callback. Therefore a call stays in its collection until it is
-    delivered, and a callback schedules itself again before it starts and cancels that at its end.
+    Ctrl-C may interrupt any callback. Therefore a call stays in its collection until it is
+    delivered. And a callback first schedules itself again, and cancels that when it has finished.
     """
 
     def __init__(self, session: Session, loop: asyncio.AbstractEventLoop) -> None:
@@ -108,11 +108,11 @@ class CompletionReader:
                 self.session.cancel(ticket)
 
     async def wait_until_idle(self) -> None:
-        """Wait until no operation is left."""
+        """Wait until no operation is pending."""
         while self._submitted or self._waiting or self._marking:
             calls = (*self._submitted.values(), *self._waiting)
             await asyncio.wait([*(call.future for call in calls), *self._marking.values()])
-            # The woken coroutine runs first: it may have a lease to settle.
+            # The coroutine that received the result runs first: it may have a lease to settle.
             await asyncio.sleep(0)
 
     def abandon_all(self) -> None:
@@ -166,7 +166,7 @@ class CompletionReader:
             self._submitted[call.ticket.value] = call
 
     def _abandon(self, call: _Call) -> None:
-        """Abandon a call whose coroutine is gone."""
+        """Abandon a call whose coroutine was cancelled or interrupted."""
         if not self.loop.is_closed():
             # A call that is not submitted yet must not be submitted later.
             call.future.cancel()

@@ -1,4 +1,4 @@
-"""The enumerations of the package. Those of the service keep values that a later version adds."""
+"""The enumerations of the package. Those with text values keep values that this version lacks."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ class OpenEnum(str, Enum):
 
 
 class Charge(OpenEnum):
-    """The effect of a failed call on the wallet."""
+    """Whether a failed call charged the wallet."""
 
-    #: Nothing was charged. This is proved, not assumed.
     NOT_CHARGED = "not_charged"
-    #: The purchase may have been made: reconcile its intent, and do not repeat it.
+    """Nothing was charged. This is proved, not assumed."""
     UNKNOWN = "unknown"
-    #: Money was charged.
+    """The purchase may have been made: reconcile its intent, and do not repeat it."""
     CHARGED = "charged"
+    """Money was charged."""
 
 
 class Retry(OpenEnum):
-    """Whether the same call may succeed later."""
+    """Whether to repeat a failed call."""
 
-    #: Not until something else changes.
     NEVER = "never"
-    #: After a pause of ``retry_after`` seconds.
+    """Not as it is: something else has to change first, such as the stock or an argument."""
     AFTER = "after"
-    #: After ``reconcile`` has shown the outcome of the purchase.
+    """After a pause of ``retry_after`` seconds."""
     AFTER_RECONCILE = "after_reconcile"
+    """After ``reconcile`` has shown the outcome of the purchase."""
 
 
 class Phase(OpenEnum):
-    """How far a call was when it failed."""
+    """The phase of a call."""
 
     PREPARE = "prepare"
     RESOLVE = "resolve"
@@ -54,20 +54,23 @@ class Phase(OpenEnum):
     SEND = "send"
     RECEIVE = "receive"
     DECODE = "decode"
-    #: The service answered, and refused.
     SERVICE = "service"
+    """The service answered with an error."""
 
 
 class StatusKind(OpenEnum):
-    """The state of an activation."""
+    """The status of an activation."""
 
     WAITING = "waiting"
-    #: Waiting for the next code. ``last_code`` is the previous code, not a new one.
     WAITING_FOR_NEXT = "waiting_for_next"
+    """Waiting for the next code. ``last_code`` is the previous code, not a new one."""
     RECEIVED = "received"
     CANCELLED = "cancelled"
-    #: A status that this version does not know; ``text`` has it. The order may still be open.
     OTHER = "other"
+    """A status that this version does not recognize; ``text`` has it.
+
+    The order may still be open.
+    """
 
 
 class StatusChangeKind(OpenEnum):
@@ -78,63 +81,63 @@ class StatusChangeKind(OpenEnum):
     READY = "ready"
     WAITING_FOR_NEXT = "waiting_for_next"
     COMPLETED = "completed"
-    #: The service accepted the change and did not report its effect.
     ACCEPTED = "accepted"
-    #: An effect that this version does not know; ``text`` has it.
+    """The service accepted the change and did not report its effect."""
     OTHER = "other"
+    """An effect that this version does not recognize; ``text`` has it."""
 
 
 class SettlementState(OpenEnum):
     """The state of an order after a call that settles, completes or cancels it."""
 
-    #: The order is completed and its price is spent.
     COMPLETED = "completed"
-    #: The order is cancelled and its price is refunded.
+    """The order is completed and its price is spent."""
     CANCELLED = "cancelled"
-    #: A code arrived before the cancellation. The order is still open: complete it.
+    """The order is cancelled and its price is refunded."""
     CODE_ARRIVED = "code_arrived"
-    #: The order had ended before the call.
+    """A code arrived before the cancellation. The order is still open: complete it."""
     ALREADY_OVER = "already_over"
+    """The order had ended before the call."""
 
 
 class OrderStatus(OpenEnum):
-    """The state of an order in the history."""
+    """The status of an order in the history."""
 
     PENDING = "pending"
     COMPLETED = "completed"
-    #: The price was refunded.
     CANCELLED = "cancelled"
+    """The price was refunded."""
     EXPIRED = "expired"
 
 
 class UnclaimedOutcome(OpenEnum):
-    """The outcome of a purchase that no caller waits for."""
+    """The outcome of an unclaimed purchase."""
 
-    #: The reply has not arrived yet.
     PENDING = "pending"
-    #: A number was bought. Any operation on its ``activation`` claims it.
+    """The reply has not arrived yet."""
     BOUGHT = "bought"
-    #: The number may have been bought or not: reconcile the intent.
+    """A number was bought. Any operation on its ``activation`` claims it."""
     UNKNOWN = "unknown"
+    """A number may have been bought: reconcile the intent."""
 
 
 class SetStatus(IntEnum):
     """The values of the service's action setStatus."""
 
     CANCEL = 8
-    #: An older value for the same change, for panels that accept only this one.
     CANCEL_LEGACY = -1
+    """An older value for the same change, for services that accept only this one."""
     SMS_SENT = 1
     NEXT_CODE = 3
     COMPLETE = 6
 
 
 class ApiKeyLocation(IntEnum):
-    """Which part of a request carries the API key."""
+    """The part of a request that carries the API key."""
 
-    #: The header X-API-Key. It keeps the key out of URLs, logs and proxies.
     HEADER = 0
-    #: The header Authorization: Bearer, which Apache with PHP-FPM often drops.
+    """The header X-API-Key. It keeps the key out of URLs, logs and proxies."""
     BEARER = 1
-    #: The query parameter api_key, for panels that accept nothing else.
+    """The header Authorization: Bearer, which Apache with PHP-FPM often drops."""
     QUERY = 2
+    """The query parameter api_key, for services that accept nothing else."""

@@ -32,7 +32,7 @@ _decode = msgspec.json.Decoder(_Fields).decode
 
 
 def error_from_json(text: bytes) -> SastaotpError:
-    """Make the exception that the JSON describes."""
+    """Create the exception that the JSON describes."""
     fields = _decode(text)
     if fields.charge == Charge.UNKNOWN:
         error: SastaotpError = OutcomeUnknownError(fields.message)

@@ -18,28 +18,32 @@ class SastaotpError(Exception):
     Branch on the class and the fields, not on the text.
     """
 
-    #: The kind of failure as one word of the library, also if the class is OutcomeUnknownError.
     kind: str = ""
-    #: The remedy. Empty if there is no advice.
+    """The kind of failure, such as ``no_numbers``.
+
+    For an OutcomeUnknownError it is the kind of the failure that left the outcome unknown. A later
+    version may add kinds.
+    """
     hint: str = ""
-    #: The service's own error code, such as ``NO_BALANCE``, if it sent one.
+    """The advice at the end of the message; may be empty."""
     code: Optional[str] = None
-    #: The HTTP status, if a reply arrived.
+    """The service's own error code, such as ``NO_BALANCE``, if it sent one."""
     http_status: Optional[int] = None
-    #: How far the call was when it failed.
+    """The HTTP status, if a reply arrived."""
     phase: Phase = Phase.PREPARE
-    #: The effect of the call on the wallet.
+    """The phase of the call that failed."""
     charge: Charge = Charge.NOT_CHARGED
-    #: Whether the same call may succeed later.
+    """Whether the wallet was charged. ``not_charged`` is proved."""
     retry: Retry = Retry.NEVER
-    #: How many seconds to wait before a retry, if ``retry`` is ``after``.
+    """Whether to repeat the same call."""
     retry_after: Optional[float] = None
-    #: The name of the fault, such as ``reply_lost``, if the failure is a known fault.
+    """The pause before a retry in seconds, if ``retry`` is ``after``."""
     fault: Optional[str] = None
-    #: The first 4,096 characters of the reply, verbatim, if a reply caused the failure.
+    """The name of the fault, such as ``reply_lost``, if the failure is a known fault."""
     raw: Optional[str] = None
-    #: The purchase that failed, if the call was a purchase.
+    """The first 4,096 characters of the reply, verbatim, if a reply caused the failure."""
     intent: Optional[Intent] = None
+    """The purchase that failed, if the call was a purchase."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -58,16 +62,16 @@ class OutcomeUnknownError(SastaotpError):
 
     Do not repeat it: call ``client.reconcile(error.intent)`` first.
 
-    Every error whose charge is unknown has this class and no other, so code that retries other
-    errors never repeats this purchase. ``kind`` says how the call failed.
+    Every error whose charge is unknown has this class, and the class extends only
+    ``SastaotpError``, so code that retries other errors never repeats this purchase.
     """
 
-    #: The purchase that may have been made.
     intent: Intent  # pyright: ignore[reportIncompatibleVariableOverride]
+    """The purchase that may have been made."""
 
 
 class ConfigError(SastaotpError, ValueError):
-    """An argument or a setting is wrong. Nothing was sent."""
+    """An argument or a setting is invalid. Nothing was sent."""
 
     kind = "config"
 
@@ -75,20 +79,21 @@ class ConfigError(SastaotpError, ValueError):
 class UsageError(SastaotpError, RuntimeError):
     """A client or a lease was used in a state that does not allow it. Nothing was sent.
 
-    The client is closed, or in use by another event loop; or the lease was entered before.
+    The client is closed or in use by another event loop, or the lease was entered before.
     """
 
     kind = "config"
 
 
 class BudgetError(SastaotpError):
-    """The budget of the client does not cover the purchase. Nothing was sent."""
+    """The client's budget does not cover the purchase. Nothing was sent."""
 
 
 class ApiError(SastaotpError):
-    """The service, or a proxy or firewall in front of it, refused the call or sent a wrong reply.
+    """The call received a refusal, a failure or an unusable reply.
 
-    ``code``, ``http_status`` and ``raw`` have the details.
+    It came from the service, or from a proxy or firewall in front of it. ``code``, ``http_status``
+    and ``raw`` have the details.
     """
 
 
@@ -97,7 +102,7 @@ class AuthenticationError(ApiError):
 
 
 class InsufficientBalanceError(ApiError):
-    """The wallet does not cover the price."""
+    """The wallet's balance is too low."""
 
 
 class NoNumbersError(ApiError):
@@ -105,7 +110,7 @@ class NoNumbersError(ApiError):
 
 
 class PriceTooHighError(ApiError):
-    """The price is above the maximum given."""
+    """The price is above the given maximum."""
 
 
 class ServiceUnavailableError(ApiError):
@@ -113,15 +118,15 @@ class ServiceUnavailableError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """The service does not know the activation."""
+    """The activation does not exist for this API key."""
 
 
 class AlreadyFinishedError(ApiError):
-    """The order has ended."""
+    """The order has already ended."""
 
 
 class TooEarlyError(ApiError):
-    """The order is too young to be cancelled. Try again after ``retry_after`` seconds."""
+    """The order is too young to cancel; ``retry_after`` is the time to wait in seconds."""
 
 
 class RejectedError(ApiError):
@@ -141,7 +146,7 @@ class BlockedError(ApiError):
 
 
 class ProtocolError(ApiError):
-    """The reply is not a reply of the service, or is incomplete."""
+    """The reply is incomplete, or not a reply of the service."""
 
 
 class ConnectionError(SastaotpError, builtins.ConnectionError):
@@ -157,7 +162,7 @@ class Timeout(SastaotpError, builtins.TimeoutError):
 
 
 class Cancelled(SastaotpError):
-    """The call was ended because its client was closed."""
+    """The client was closed during the call."""
 
     kind = "cancelled"
 
@@ -165,7 +170,7 @@ class Cancelled(SastaotpError):
 class WaitTimeout(SastaotpError, builtins.TimeoutError):
     """No code arrived in time.
 
-    The activation is unchanged, unless ``cancel_on_timeout`` was set.
+    The order is still open, unless ``cancel_on_timeout`` cancelled it.
     """
 
 
@@ -174,11 +179,11 @@ class ExpiredError(SastaotpError):
 
 
 class ActivationCancelledError(SastaotpError):
-    """The service, or another user of the same API key, cancelled the order."""
+    """The service, or another program with the same API key, cancelled the order."""
 
 
 class InternalError(SastaotpError):
-    """A defect of the library. The call may have taken effect: check before you repeat it."""
+    """A bug in this library. The call may have taken effect: check before you repeat it."""
 
 
 #: The class of each kind. A kind that a later version adds becomes a plain SastaotpError.

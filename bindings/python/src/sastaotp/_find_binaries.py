@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
-#: The folder of a wheel that has the compiled files.
+#: The folder of the compiled files in an installed wheel.
 BUNDLE = _PACKAGE / "_bundle"
 LIBRARY_NAME = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
 PROGRAM_NAME = "sastaotp-sandbox"

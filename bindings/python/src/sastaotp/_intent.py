@@ -1,4 +1,4 @@
-"""The intent of a purchase: the record that finds the order if the reply is lost."""
+"""The intent of a purchase: the record with which ``reconcile`` finds the order."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _decode = msgspec.json.Decoder(_Fields).decode
 
 
 class Intent:
-    """A purchase to make, or to look for if its reply was lost.
+    """A prepared purchase: ``Client.buy`` makes it, and ``Client.reconcile`` looks for it.
 
-    Save ``to_json()`` before the purchase and read it with ``from_json`` after a restart: see
-    ``Client.intend``, ``Client.buy`` and ``Client.reconcile``.
+    ``Client.intend`` and errors return intents. Save ``to_json()`` before the purchase, and read it
+    with ``from_json`` after a restart.
     """
 
     __slots__ = ("_fields", "_json")
@@ -42,7 +42,7 @@ class Intent:
 
     def __init__(self, text: Union[str, bytes]) -> None:
         try:
-            # The text is kept: fields that a later version adds must not get lost.
+            # Keeps the text, so that fields which a later version adds are not lost.
             self._json = text if isinstance(text, str) else text.decode()
             self._fields = _decode(self._json)
         except (msgspec.MsgspecError, AttributeError, TypeError, ValueError) as error:
@@ -53,11 +53,11 @@ class Intent:
 
     @classmethod
     def from_json(cls, text: Union[str, bytes]) -> Intent:
-        """Read a saved intent."""
+        """Read a saved intent. Raises ``ConfigError`` if the text is not one."""
         return cls(text)
 
     def to_json(self) -> str:
-        """Return the intent as JSON text."""
+        """Return the intent as JSON text, which the library's other languages read too."""
         return self._json
 
     def without_phone_number(self) -> str:
@@ -95,17 +95,20 @@ class Intent:
 
     @property
     def max_price(self) -> Optional[Decimal]:
-        """The highest price in rupees. None if any price was accepted, or the price is unknown."""
+        """The highest acceptable price in rupees. None if any price was accepted, or is unknown."""
         return rupees(self._fields.max_price_micros)
 
     @property
     def started_at(self) -> Optional[datetime]:
-        """When the intent was made."""
+        """When the intent was created."""
         return utc_datetime(self._fields.started_at_ms)
 
     @property
     def watermark(self) -> Optional[str]:
-        """The highest order id known when the intent was made: the order bought has a higher id."""
+        """The highest order id known before the purchase, in decimal digits; None if none was.
+
+        The order of the purchase has a higher id.
+        """
         return self._fields.watermark
 
     def __eq__(self, other: object) -> bool:

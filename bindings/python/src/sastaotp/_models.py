@@ -1,9 +1,9 @@
-"""The results of calls: frozen objects, decoded from the core's JSON, whose field names they have.
+"""The results of calls: frozen objects, decoded from the core's JSON and with its field names.
 
 Amounts are available twice: as exact micro-rupees (``price_micros``) and as a Decimal (``price``).
 So are times: as milliseconds (``expires_at_ms``) and as a datetime or timedelta (``expires_at``).
-``raw`` is the reply verbatim, with fields that this version does not know. It is decoded on each
-access.
+``raw`` is the reply verbatim, including fields that this version does not read. It is decoded on
+each access.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ class Balance(_Reply, frozen=True):
 class Offer(_Result, frozen=True):
     """The price and stock of a service in one country."""
 
-    #: The code of the country, which is not its calling code.
     country: str
+    """The code of the country, which is not its calling code."""
     country_name: str
     price_micros: Optional[int] = None
-    #: How many numbers are in stock.
     available: Optional[int] = None
+    """How many numbers are in stock."""
 
     @property
     def price(self) -> Optional[Decimal]:
@@ -90,27 +90,30 @@ class Offer(_Result, frozen=True):
 
 
 class Service(_Result, frozen=True):
-    """A service that numbers are sold for."""
+    """A service for which numbers are sold."""
 
-    #: The code to pass to ``get_number``.
     code: str
+    """The code to pass to ``get_number``."""
     name: str
     price_micros: Optional[int] = None
     available: Optional[int] = None
-    #: Whether a number can receive several codes.
     multi_sms: Optional[bool] = None
+    """Whether a number can receive several codes."""
     expires_in_ms: Optional[int] = None
-    #: The countries that sell it. The live service fills this only if one service is requested.
     countries: Tuple[Offer, ...] = ()
+    """The countries that sell the service.
+
+    The live service fills this only if the request names a service.
+    """
 
     @property
     def price(self) -> Optional[Decimal]:
-        """The price of a number in rupees if the request names no country."""
+        """The price of a number in rupees if no country is chosen."""
         return rupees(self.price_micros)
 
     @property
     def expires_in(self) -> Optional[timedelta]:
-        """How long after the purchase an order expires."""
+        """The time from the purchase until an order expires."""
         return duration(self.expires_in_ms)
 
 
@@ -132,14 +135,16 @@ class Services(_Reply, frozen=True):
 class Price(_Result, frozen=True, gc=False):
     """The price and stock of one service in one country."""
 
-    #: The code of the country, which is not its calling code. The service also sends ``*`` and
-    #: ``any``.
     country: str
-    #: The code of the service.
+    """The code of the country, which is not its calling code.
+
+    The service also sends ``*`` and ``any``.
+    """
     service: str
+    """The code of the service."""
     price_micros: Optional[int] = None
-    #: How many numbers are in stock. The live service reports 999 everywhere.
     available: Optional[int] = None
+    """How many numbers are in stock. The live service reports 999 everywhere."""
 
     @property
     def price(self) -> Optional[Decimal]:
@@ -163,14 +168,14 @@ class Prices(_Reply, frozen=True):
 
 
 class Country(_Result, frozen=True):
-    """A country that numbers are sold in."""
+    """A country in which numbers are sold."""
 
-    #: The code to pass to ``get_number``, which is not the calling code.
     code: str
-    #: The name in English. Several countries can share a name; each code has its own prices.
+    """The code to pass to ``get_number``, which is not the calling code."""
     name: str
-    #: Whether the service shows the country to its users.
+    """The English name. Several countries can share a name; each code has its own prices."""
     visible: bool = True
+    """Whether the service shows the country to its users."""
 
 
 class Countries(_Reply, frozen=True):
@@ -191,19 +196,19 @@ class Countries(_Reply, frozen=True):
 class Order(_Reply, frozen=True):
     """An order of the history. Fields that the reply lacks are None."""
 
-    #: The id of the order, a number that grows from order to order.
     order_id: Optional[str] = None
-    #: The id to pass to ``activation``.
+    """The id of the order, in decimal digits. A later order has a higher id."""
     activation_id: Optional[str] = None
+    """The id to pass to ``activation``."""
     phone_number: Optional[str] = None
     service: Optional[str] = None
     country: Optional[str] = None
     price_micros: Optional[int] = None
     status: Optional[OrderStatus] = None
-    #: The code that was received.
     code: Optional[str] = None
-    #: The time of the purchase, verbatim. The service does not state its time zone.
+    """The code that was received."""
     created_text: Optional[str] = None
+    """When the order was created, in the service's words, which do not state a time zone."""
     created_at_ms: Optional[int] = None
 
     @property
@@ -213,7 +218,7 @@ class Order(_Reply, frozen=True):
 
     @property
     def created_at(self) -> Optional[datetime]:
-        """The time of the purchase, if the service sends it as seconds since 1970."""
+        """When the order was created, if the service sends it as seconds since 1970."""
         return utc_datetime(self.created_at_ms)
 
 
@@ -221,12 +226,13 @@ class OrderPage(_Reply, frozen=True):
     """One page of the order history: a sequence of orders, newest first."""
 
     orders: Tuple[Order, ...]
-    #: How many orders all pages have together, if the service reports it.
     total: Optional[int] = None
-    #: The ids of activations on this page that may duplicate a purchase of this client: bought in
-    #: the last ten minutes, with the same request, and not by this client. A proxy may have sent
-    #: the request twice, or another program uses the same API key.
+    """The number of orders on all pages, if the service reports it."""
     extra_orders: Tuple[str, ...] = ()
+    """The ids of activations on this page that may duplicate a purchase of this client from the
+    last ten minutes: a proxy sent the request twice, or another program bought the same with this
+    API key.
+    """
 
     def __iter__(self) -> Iterator[Order]:
         return iter(self.orders)
@@ -249,14 +255,14 @@ class Purchase(_Reply, frozen=True):
     country: Optional[str] = None
     country_name: Optional[str] = None
     price_micros: Optional[int] = None
-    #: Whether the service sells more codes on this number.
     multi_sms: Optional[bool] = None
+    """Whether the service sells more codes on this number."""
     can_get_another_sms: Optional[bool] = None
     expires_in_ms: Optional[int] = None
-    #: A note of the service's operators.
     note: Optional[str] = None
-    #: One sentence for each oddity of the reply. The purchase is valid in spite of them.
+    """A note from the service's operators."""
     warnings: Tuple[str, ...] = ()
+    """A sentence for each oddity of the reply. The purchase is still valid."""
 
     @property
     def price(self) -> Optional[Decimal]:
@@ -265,7 +271,7 @@ class Purchase(_Reply, frozen=True):
 
     @property
     def expires_in(self) -> Optional[timedelta]:
-        """How long after the purchase the order expires."""
+        """The time from the purchase until the order expires."""
         return duration(self.expires_in_ms)
 
 
@@ -290,65 +296,70 @@ class ActivationData(_Result, frozen=True):
 
 
 class Sms(_Reply, frozen=True):
-    """A message that was received on a number."""
+    """An SMS that arrived on a number."""
 
-    #: The code, verbatim: it can contain colons, spaces and leading zeros.
     code: str
+    """The code, verbatim: it can contain colons, spaces and leading zeros."""
     text: Optional[str] = None
     sender: Optional[str] = None
-    #: The time of receipt, verbatim. The service does not state its time zone.
     received_text: Optional[str] = None
-    #: Whether the order had received the same code before.
+    """When the SMS arrived, in the service's words, which do not state a time zone."""
     is_repeat: bool = False
+    """Whether this order received the same code before."""
 
 
 class Status(_Reply, frozen=True):
-    """The state of an activation, as the service reports it."""
+    """The status of an activation, as the service reports it."""
 
     kind: StatusKind
-    #: The message, if one was received.
     sms: Optional[Sms] = None
-    #: The previous code, if the service repeats it while the next code is awaited.
+    """The SMS, if one arrived."""
     last_code: Optional[str] = None
-    #: The service's text, if this version does not know the status.
+    """The previous code, if ``kind`` is ``waiting_for_next`` and the service repeats it."""
     text: Optional[str] = None
+    """The service's own word, if ``kind`` is ``other``."""
 
 
 class StatusChange(_Reply, frozen=True):
     """The effect of a status change, as the service reports it."""
 
     kind: StatusChangeKind
-    #: The service's text, if this version does not know the effect.
     text: Optional[str] = None
+    """The service's own word, if ``kind`` is ``other``."""
 
 
 class Settlement(_Reply, frozen=True):
     """The result of settling, completing or cancelling an order."""
 
     state: SettlementState
-    #: The code, if one was received.
     code: Optional[Sms] = None
+    """The code, if one arrived."""
 
 
 class Reconciliation(_Result, frozen=True):
-    """The orders in the history that may be a purchase whose reply was lost."""
+    """The orders in the history that may be a purchase with an unknown outcome."""
 
-    #: Newest first; several if other programs buy the same with this API key. An empty tuple means
-    #: that the order was not found, not that nothing was charged.
     candidates: Tuple[Order, ...]
-    #: Whether the history was read back to the intent's watermark. If not, a candidate may be older
-    #: than the purchase.
+    """The orders that may be the purchase, newest first; several if other programs buy the same
+    with this API key. An empty tuple means the order was not found, not that you were not charged.
+    """
     complete: bool
+    """Whether the history was read back to an order that is older than the purchase.
+
+    If not, a candidate may be older than the purchase, or the purchase may be further back.
+    """
 
 
 class Unclaimed(_Result, frozen=True):
-    """A purchase without a holder: its caller is gone, or its lease could not be settled."""
+    """An interrupted purchase, or a number whose lease could not be settled."""
 
     outcome: UnclaimedOutcome
     intent_json: msgspec.Raw = msgspec.field(name="intent")
-    #: The reply, if a number was bought. Any operation on
-    #: ``client.activation(purchase.activation_id)`` claims it.
     purchase: Optional[Purchase] = None
+    """The reply, if a number was bought.
+
+    Any operation on ``client.activation(purchase.activation_id)`` claims it.
+    """
     error_json: msgspec.Raw = msgspec.field(default=_NULL, name="error")
 
     @property
@@ -358,7 +369,7 @@ class Unclaimed(_Result, frozen=True):
 
     @property
     def error(self) -> Optional[SastaotpError]:
-        """Why the outcome is unknown."""
+        """Why the outcome is unknown. None if it is not unknown."""
         return None if self.error_json == _NULL else error_from_json(bytes(self.error_json))
 
     def __repr__(self) -> str:

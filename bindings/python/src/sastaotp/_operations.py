@@ -41,7 +41,7 @@ from ._money_and_time import rupees
 
 T = TypeVar("T")
 
-#: The operations that can cost money. Their results must not get lost if the caller is interrupted.
+#: The operations that can cost money. Their results must not be lost if the call is interrupted.
 _PURCHASES = frozenset({"get_number", "buy", "reget_number"})
 
 

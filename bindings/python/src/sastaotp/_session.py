@@ -1,7 +1,7 @@
 """The core's client and queue: submits operations, waits for completions, abandons operations.
 
-The invariant: the result of a purchase reaches its caller or is listed as unclaimed, wherever an
-interruption strikes.
+Invariant: the result of a purchase reaches its caller or is listed as unclaimed, even if Ctrl-C
+interrupts any line of this module.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ R = TypeVar("R")
 
 log = logging.getLogger("sastaotp")
 
-#: How long a blocked thread can go without checking for Ctrl-C, in milliseconds.
+#: The longest time between two checks for Ctrl-C in a blocked thread, in milliseconds.
 JOIN_SLICE_MS = 50
 #: The most completions taken at once, so that an event loop can run other callbacks in between.
 TAKE_BATCH = 64
@@ -53,7 +53,7 @@ def identity(result: T) -> T:
 class Session:
     """The core's client and queue. They are freed with the last reference to the session.
 
-    Freeing them does not revoke requests that were sent.
+    A request that was already sent continues.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -63,8 +63,8 @@ class Session:
         self.pid = os.getpid()
         #: Any thread may set this. Blocked calls then end with ``Cancelled``.
         self.closed = False
-        #: Purchases of unknown outcome whose errors arrived after their callers were gone. The core
-        #: does not list them: it counts them as reported.
+        #: Purchases of unknown outcome whose errors no caller received, because the call was
+        #: interrupted. The core does not list them: it counts them as reported.
         self._unreported: list[Unclaimed] = []
         #: Completions that were read and are not delivered yet, by ticket.
         self.arrived: dict[int, Completion] = {}
@@ -88,7 +88,7 @@ class Session:
 
     @property
     def in_this_process(self) -> bool:
-        """Whether this process made the session. A forked child cannot use its parent's session."""
+        """Whether this process created the session. A forked child cannot use its parent's."""
         return self.pid == os.getpid()
 
     @property
@@ -200,7 +200,7 @@ class Session:
         return self.arrived.pop(ticket, None) or self._join(ticket, 0)
 
     def abandon(self, operation: Operation[Any], ticket: int) -> None:
-        """Cancel an operation whose caller is gone, and list a number that it bought."""
+        """Cancel an operation whose call was interrupted, and list a number that it bought."""
         log.debug("%s: %d abandoned", operation.name, ticket)
         completion = self.cancel_and_take(ticket)
         if completion is not None:
@@ -212,9 +212,9 @@ class Session:
             self.mark_unclaimed(id)
 
     def abandoned_number(self, operation: Operation[Any], completion: Completion) -> Optional[str]:
-        """Return the id of a number bought for a caller that is gone: the core must list it.
+        """Return the id of a number that an interrupted call bought, for the caller to list.
 
-        An unknown outcome is recorded here, because the core counts it as reported.
+        Records an unknown outcome in this session, because the core counts it as reported.
         """
         if not operation.is_purchase:
             return None
@@ -227,7 +227,7 @@ class Session:
         is_unlisted = error.charge == Charge.UNKNOWN and error.kind != "cancelled"
         if is_unlisted and error.intent is not None:
             log.warning(
-                "%s: the outcome is unknown and the caller is gone: unclaimed() lists it",
+                "%s: interrupted, and its outcome is unknown: unclaimed() lists it",
                 operation.name,
             )
             intent = msgspec.Raw(error.intent.to_json().encode())
@@ -246,7 +246,7 @@ class Session:
 
     def submit_mark_unclaimed(self, id: str, ticket: c_uint64) -> None:
         """Submit the listing of a number as unclaimed, and do not wait for it."""
-        log.warning("activation %s has no holder any more: unclaimed() lists it", id)
+        log.warning("activation %s: unclaimed() lists it until an operation claims it", id)
         self.submit(_operations.mark_unclaimed(id), ticket)
 
     def run_local(self, operation: Operation[T]) -> Optional[T]:
@@ -271,7 +271,7 @@ class Session:
                     self._unreported.remove(unclaimed)
 
     def log_unclaimed(self, listed: Optional[tuple[Unclaimed, ...]]) -> None:
-        """Log the unclaimed purchases of a client that is closed. None: the core did not answer."""
+        """Log the unclaimed purchases of a closed client. None: listing them timed out."""
         if listed is None:
             log.warning("the client is closed: listing its unclaimed purchases timed out")
         for unclaimed in (listed or ()) + self.unreported():
@@ -288,7 +288,7 @@ class Session:
                 )
 
     def _join(self, ticket: int, timeout_ms: int) -> Optional[Completion]:
-        """Take the completion of a ticket. None if it is late, or was taken before."""
+        """Take the completion of a ticket. None at a timeout, or if it was taken before."""
         handle = _c_api.CompletionPointer()
         self._lib.sastaotp_queue_join(self._queue, ticket, timeout_ms, byref(handle), None)
         try:

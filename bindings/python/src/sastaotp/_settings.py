@@ -8,6 +8,7 @@ from typing import Any, Optional, Union
 
 from . import _c_api
 from ._arguments import LARGEST_UINT32, Money, Seconds, millis, money_text, text, whole
+from ._enums import ApiKeyLocation
 from ._error_json import error_from_json
 from ._errors import ConfigError, SastaotpError
 
@@ -15,7 +16,7 @@ _DEFAULT_MAX_CONNECTIONS = 64
 
 
 class Settings:
-    """A configuration of the core. A forked child inherits it and makes its own client from it."""
+    """A configuration of the core. A forked child inherits it and creates its own client."""
 
     def __init__(self) -> None:
         self.lib = _c_api.library()
@@ -73,7 +74,8 @@ class Settings:
             buffer = (c_uint8 * len(pem)).from_buffer_copy(pem)
             self._call("sastaotp_config_add_ca_pem", self.config, buffer, len(pem))
         if api_key_location is not None:
-            self._set("api_key_location", whole(api_key_location, "api_key_location"))
+            location = whole(api_key_location, "api_key_location", highest=max(ApiKeyLocation))
+            self._set("api_key_location", location)
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()

@@ -28,9 +28,9 @@ _key_numbers = itertools.count(1)
 
 
 class Sandbox:
-    """A running sandbox program. It accepts any API key.
+    """A running sandbox program on a port of 127.0.0.1. It accepts any API key.
 
-    Each key has its own wallet, orders, clock and faults.
+    Each key has its own wallet, orders, clock and faults. The program exits with this process.
     """
 
     def __init__(self, *, port: int = 0) -> None:
@@ -51,8 +51,8 @@ class Sandbox:
                 f"starting {program}: it printed {line!r} instead of its address: "
                 "install the program and this package from one version"
             )
-        #: The address, for ``base_url`` of a client or for ``SASTAOTP_BASE_URL``.
         self.url = line[len("SASTAOTP_URL=") :]
+        """The address, for ``base_url`` of a client or for ``SASTAOTP_BASE_URL``."""
 
     def key(self) -> str:
         """Return an API key that was not used before."""
@@ -67,10 +67,13 @@ class Sandbox:
         return AsyncClient(api_key or self.key(), base_url=self.url, **settings)
 
     def control(self, call: str, body: Optional[dict[str, Any]] = None, *, api_key: str) -> Any:
-        """Read or change the data of one API key: ``sms``, ``faults``, ``clock``, ``assert``.
+        """Read or change the data of one API key. The project's README describes the calls.
 
         Without a body it reads. Raises ``AssertionError`` if the sandbox refuses the call, or if a
         figure of ``assert`` differs.
+
+        :param call: ``reset``, ``seed``, ``clock``, ``sms``, ``expire``, ``provider_cancel``,
+            ``faults``, ``ledger``, ``assert`` or ``log``.
 
         >>> rule = {"match": {"action": "getBalance"}, "fault": "H07"}
         >>> sandbox.control("faults", rule, api_key=key)

@@ -1,0 +1,406 @@
+//! The threads of a queue: elastic workers that run operations, and one timer.
+//!
+//! A worker runs due operations and parks when nothing is due; it exits after a while. The timer
+//! sleeps until the next due time, then wakes or starts a worker. While every worker is busy, the
+//! timer itself completes the operations whose time is over and runs local operations.
+//!
+//! The invariant, whenever the lock is free: if an operation is due, a worker is about to pick it or
+//! all workers are busy; and if one becomes due later, a thread wakes by then: the timer or, if it
+//! cannot, an idle worker. A worker picks again after each operation. Any other thread that changes
+//! the schedule calls [`Shared::dispatch`].
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::Ticket;
+use super::latency_histogram::LatencyHistogram;
+use super::operation::Job;
+use super::ready_fd::ReadyFd;
+use super::schedule::Pick;
+use super::state::{State, Timer};
+use crate::client::{Step, Task};
+use crate::protocol::json_output::fields;
+use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
+
+/// The stack of a thread. A request needs a quarter of it.
+const STACK: usize = 256 * 1024;
+/// How long an idle thread stays before it exits.
+const IDLE: Duration = Duration::from_secs(5);
+/// The longest sleep of the timer: a suspend of the machine is noticed this soon.
+const CLOCK_CHECK: Duration = Duration::from_secs(1);
+/// Due times are rounded up to a multiple of this, so that close ones share a wake-up.
+const GRAIN: Duration = Duration::from_millis(2);
+
+/// The part of a queue that its threads share.
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) max_workers: usize,
+    state: Mutex<State>,
+    pub(super) ready_fd: ReadyFd,
+    /// Wakes the callers that wait for completions.
+    completed: Condvar,
+    pub(super) lateness: LatencyHistogram,
+}
+
+impl Shared {
+    pub(super) fn new(client: Client, max_workers: usize) -> std::io::Result<Self> {
+        Ok(Self {
+            client,
+            max_workers,
+            state: Mutex::default(),
+            ready_fd: ReadyFd::new()?,
+            completed: Condvar::new(),
+            lateness: LatencyHistogram::default(),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // Code that may panic runs outside the lock, so the state is whole even if it is poisoned.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a completion as long as `condition` holds. `Duration::MAX` never times out.
+    pub(super) fn wait_completed<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        timeout: Duration,
+        condition: impl FnMut(&mut State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        // The standard library adds the timeout to its clock, which must not overflow.
+        let timeout = timeout.min(Duration::from_secs(1 << 32));
+        self.completed
+            .wait_timeout_while(state, timeout, condition)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    /// Signals completions to waiting callers and through the descriptor.
+    pub(super) fn announce(&self, state: &State) {
+        if state.has_completions() && !state.closed {
+            self.ready_fd.set(true);
+            self.completed.notify_all();
+        }
+    }
+
+    /// Ends all operations and threads, without completions.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        state.close(&self.client);
+        // The descriptor stays open while a worker finishes a purchase.
+        self.ready_fd.set(false);
+        for worker in state.idle.drain(..) {
+            worker.unpark();
+        }
+        if let Timer::Sleeping { thread, .. } = &state.timer {
+            thread.unpark();
+        }
+        drop(state);
+        self.completed.notify_all();
+    }
+
+    /// Wakes or starts a worker if an operation is due, else sets the timer.
+    pub(super) fn dispatch(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        // A searching worker picks an operation and then calls this again.
+        if self.max_workers == 0 || state.closed || state.is_searching() {
+            return;
+        }
+        let now = self.client.now();
+        let Some(next) = state.next_due(&self.client, now) else { return };
+        if next > now.monotonic {
+            if self.set_timer(&mut state, next) {
+                return;
+            }
+            // Without the timer, a worker parks until then.
+            if let Some(worker) = state.idle.pop() {
+                drop(state);
+                worker.unpark();
+            } else if state.workers == 0 {
+                self.start_worker(&mut state);
+            }
+        } else if let Some(worker) = state.idle.pop() {
+            // The worker needs the lock at once.
+            drop(state);
+            worker.unpark();
+        } else if state.workers >= self.max_workers || !self.start_worker(&mut state) {
+            // A busy worker picks the operation when it is done. Expired ones cannot wait for that.
+            if let Some(end) = state.next_end() {
+                self.set_timer(&mut state, end);
+            }
+        }
+    }
+
+    /// Makes the timer wake at `at` or earlier; `false` if it cannot, because it runs an operation
+    /// itself or because its thread could not be started.
+    fn set_timer(self: &Arc<Self>, state: &mut State, at: Duration) -> bool {
+        let at = grained(at);
+        match &mut state.timer {
+            Timer::Busy => false,
+            Timer::Sleeping { thread, until } => {
+                if at < *until {
+                    *until = at;
+                    thread.unpark();
+                }
+                true
+            }
+            Timer::Stopped => {
+                let shared = Arc::clone(self);
+                match spawn("sastaotp-timer", move || shared.run_timer()) {
+                    Ok(thread) => {
+                        state.timer = Timer::Sleeping { thread, until: at };
+                        true
+                    }
+                    Err(error) => {
+                        log::debug!("the timer could not be started: {}", error.kind());
+                        false
+                    }
+                }
+            }
+        }
+    }
+
+    /// The timer's thread. Exits when nothing was scheduled for a while.
+    fn run_timer(self: &Arc<Self>) {
+        let mut token = CancelToken::new();
+        let mut idle_since = None;
+        let mut state = self.lock();
+        while !state.closed {
+            let now = state.check_clock(&self.client);
+            let is_saturated = state.is_saturated(self.max_workers);
+            if is_saturated && let Some(ticket) = state.pick_expired(now.monotonic) {
+                state.timer = Timer::Busy;
+                state = self.run_expired(state, ticket, &token, now.monotonic);
+                token = renewed(token);
+                continue;
+            }
+            let mut worker = None;
+            let next = if is_saturated {
+                state.next_end()
+            } else {
+                let is_due = |next| next <= now.monotonic;
+                if !state.is_searching() && state.next_due(&self.client, now).is_some_and(is_due) {
+                    worker = state.idle.pop();
+                    if worker.is_none() {
+                        self.start_worker(&mut state);
+                    }
+                }
+                state.due_after(&self.client, now)
+            };
+            if next.is_some() {
+                idle_since = None;
+            } else if now.monotonic > *idle_since.get_or_insert(now.monotonic) + IDLE {
+                break;
+            }
+            let until = grained(next.unwrap_or(Duration::MAX));
+            state.timer = Timer::Sleeping { thread: thread::current(), until };
+            drop(state);
+            if let Some(worker) = worker {
+                worker.unpark();
+            }
+            thread::park_timeout(until.saturating_sub(now.monotonic).min(CLOCK_CHECK));
+            state = self.lock();
+        }
+        state.timer = Timer::Stopped;
+    }
+
+    /// Completes an operation whose time is over, or runs a local one.
+    fn run_expired<'a>(
+        self: &'a Arc<Self>,
+        mut state: MutexGuard<'a, State>,
+        ticket: Ticket,
+        token: &CancelToken,
+        now: Duration,
+    ) -> MutexGuard<'a, State> {
+        let begun = state.begin(&self.client, ticket, token);
+        self.announce(&state);
+        drop(state);
+        match begun {
+            // If many expire at once, a last poll for each one would end the others late.
+            Some((Job::Wait(mut wait), handle)) if wait.is_late(now) => {
+                let result = guarded(|| wait.end_without_poll(&handle));
+                self.finish(ticket, result.map(|sms| fields(&sms)));
+            }
+            Some((job, handle)) => self.run(ticket, job, &handle),
+            None => {}
+        }
+        self.lock()
+    }
+
+    /// Starts a worker, unless the machine refuses a thread.
+    fn start_worker(self: &Arc<Self>, state: &mut State) -> bool {
+        let shared = Arc::clone(self);
+        let started = spawn("sastaotp-queue", move || shared.work());
+        match started {
+            Ok(_) => {
+                state.workers += 1;
+                return true;
+            }
+            Err(error) if state.workers == 0 => {
+                // No thread would ever run the operations: failing is better than hanging.
+                log::warn!("no worker could be started: {}", error.kind());
+                state.fail_all(|operation| {
+                    let reason = format!("no thread could be started ({})", error.kind());
+                    Error::new(ErrorKind::Connection, operation, reason)
+                });
+                self.announce(state);
+            }
+            // The running workers do the work, only later.
+            Err(error) => log::debug!("no further worker could be started: {}", error.kind()),
+        }
+        false
+    }
+
+    /// A worker's thread. Exits when it was idle for a while.
+    fn work(self: &Arc<Self>) {
+        let mut token = CancelToken::new();
+        let mut task_first = false;
+        let mut state = self.lock();
+        while !state.closed {
+            let pause = match state.pick(&self.client, task_first) {
+                Pick::Run(ticket, due) => {
+                    let Some((job, handle)) = state.begin(&self.client, ticket, &token) else {
+                        self.announce(&state);
+                        continue;
+                    };
+                    // Calls and tasks alternate, so that a flood of one does not delay the other.
+                    task_first = matches!(job, Job::Call(_) | Job::Buy(..));
+                    state.busy_workers += 1;
+                    self.dispatch(state);
+                    if let Some(due) = due {
+                        self.lateness.record(self.client.now().monotonic.saturating_sub(due));
+                    }
+                    self.run(ticket, job, &handle);
+                    state = self.lock();
+                    state.busy_workers -= 1;
+                    token = renewed(token);
+                    continue;
+                }
+                Pick::Until(at) if !self.set_timer(&mut state, at) => {
+                    Some(grained(at).saturating_sub(self.client.now().monotonic).min(CLOCK_CHECK))
+                }
+                Pick::Until(_) | Pick::Nothing => None,
+            };
+            let timed_out;
+            (state, timed_out) = self.park(state, pause.unwrap_or(IDLE));
+            // A worker that parked in place of the timer must not exit.
+            if timed_out && pause.is_none() {
+                break;
+            }
+        }
+        state.workers -= 1;
+    }
+
+    /// Waits as an idle worker until another thread wakes it; `true` if none did within `pause`.
+    fn park<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        pause: Duration,
+    ) -> (MutexGuard<'a, State>, bool) {
+        let worker = thread::current();
+        state.idle.push(worker.clone());
+        let end = Instant::now() + pause;
+        loop {
+            drop(state);
+            let left = end.saturating_duration_since(Instant::now());
+            thread::park_timeout(left);
+            state = self.lock();
+            // The thread that wakes this worker removes it from the list. Parking may also end spuriously.
+            let Some(at) = state.idle.iter().rposition(|idle| idle.id() == worker.id()) else {
+                return (state, false);
+            };
+            if left.is_zero() {
+                state.idle.remove(at);
+                return (state, true);
+            }
+        }
+    }
+
+    /// Runs a job, and stores its result or the job if it sleeps.
+    #[inline(never)]
+    pub(super) fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
+        match job {
+            Job::Call(call) | Job::Local(call) => self.finish(ticket, guarded(|| call(handle))),
+            Job::Buy(kind, intent) => {
+                let buy = |intent| self.buy(ticket, intent, handle);
+                if let Err(error) = guarded(|| intent(handle)?.carry_out(buy)) {
+                    self.finish(ticket, Err(error));
+                }
+                // This thread picks the next operation itself.
+                self.lock().start_next_purchase(&kind);
+            }
+            Job::Wait(task) => self.step(ticket, task, Job::Wait, handle),
+            Job::Settle(task) => self.step(ticket, task, Job::Settle, handle),
+            Job::Reconcile(task) => self.step(ticket, task, Job::Reconcile, handle),
+        }
+    }
+
+    /// Continues a task. Not inlined: otherwise each worker's stack has room for every kind of task.
+    #[inline(never)]
+    fn step<T: Task<Output: serde::Serialize>>(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        mut task: Box<T>,
+        into_job: impl FnOnce(Box<T>) -> Job,
+        handle: &Client,
+    ) {
+        let step = catch_unwind(AssertUnwindSafe(|| task.step(handle)));
+        match step.unwrap_or_else(|_| Step::Done(Err(panicked()))) {
+            Step::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
+            // This thread picks the next operation itself, or sets the timer.
+            Step::SleepUntil(until) => self.lock().sleep(ticket, into_job(task), until),
+        }
+    }
+
+    /// Makes a purchase. Its ticket may be cancelled while it runs.
+    #[inline(never)]
+    fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
+        let (task, purchase) = handle.begin_purchase(intent)?;
+        let purchase = Arc::new(purchase);
+        let mut state = self.lock();
+        if state.set_purchase(ticket, &purchase, handle.detach_deadline()) {
+            // The timer completes the ticket when the caller's time is over.
+            self.dispatch(state);
+        } else {
+            drop(state);
+            // The ticket was cancelled: nothing may be sent.
+            purchase.abandon(&self.client);
+        }
+        task.run();
+        let mut state = self.lock();
+        state.finish_purchase(&self.client, ticket, &purchase);
+        self.announce(&state);
+        Ok(())
+    }
+
+    fn finish(&self, ticket: Ticket, result: Result<String>) {
+        let mut state = self.lock();
+        state.finish(&self.client, ticket, result);
+        self.announce(&state);
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::Thread> {
+    let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK);
+    builder.spawn(body).map(|handle| handle.thread().clone())
+}
+
+/// A token for the next operation: the same, unless it was cancelled.
+fn renewed(token: CancelToken) -> CancelToken {
+    if token.is_cancelled() { CancelToken::new() } else { token }
+}
+
+/// Rounds a due time up to the next multiple of [`GRAIN`].
+fn grained(at: Duration) -> Duration {
+    let grain = GRAIN.as_nanos();
+    Duration::from_nanos(u64::try_from(at.as_nanos().div_ceil(grain) * grain).unwrap_or(u64::MAX))
+}
+
+/// Turns a panic into an error, so that one operation cannot end a thread of the queue.
+fn guarded<T>(body: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| Err(panicked()))
+}
+
+fn panicked() -> Error {
+    Error::panicked("running an operation")
+}
