@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     check(&pieces, *flags, bytes);
     // Bytes behind the end are refused when they are seen, and otherwise with the connection.
     let unseen =
-        whole.as_ref().is_err_and(|error| error.message.ends_with("bytes came after its end"));
+        whole.as_ref().is_err_and(|error| error.message.ends_with("there are bytes after its end"));
     match (&whole, &pieces) {
         (Ok(whole), Ok(pieces)) => {
             assert_eq!(
