@@ -160,7 +160,7 @@ fn synthetic_replies_have_the_expected_meaning() {
 /// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places
 /// if the reply is long.
 #[test]
-fn damaged_replies_prove_nothing_without_a_length() {
+fn a_damaged_reply_proves_nothing_without_a_length() {
     const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
     let mut count = 0_usize;
     for (line, row) in rows(CORPUS).chain(rows(SYNTHETIC)) {

@@ -164,7 +164,7 @@ impl OrderState {
     }
 
     /// Call this when the request of a poll is sent: its reply is newer than any suspend before, so
-    /// that suspend needs no poll of its own.
+    /// that suspend needs no separate poll.
     pub(crate) fn poll_sent(&mut self, now: Moment) {
         self.check_suspend(now);
     }

@@ -65,7 +65,7 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Client::set_status`]. The activation tracks the change as if one of its own methods had
+    /// [`Client::set_status`]. The activation tracks the change as if one of its methods had
     /// made it.
     SetStatus {
         /// The activation.

@@ -158,7 +158,7 @@ fn cancelling_does_not_disturb_other_exchanges() {
                     let cancel = CancelToken::new();
                     if random % 2 == 0 {
                         let reply = ask_with(transport, Lane::Read, |options| {
-                            options.cancel = cancel.clone()
+                            options.cancel = cancel.clone();
                         });
                         assert_eq!(
                             reply.unwrap_or_else(|error| panic!("round {round}: {error:?}")).body,

@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
     // Bytes after the end of a reply make it an error if the client sees them. If it does not, the
     // connection is not kept.
     let unseen =
-        whole.as_ref().is_err_and(|error| error.message.ends_with("bytes came after its end"));
+        whole.as_ref().is_err_and(|error| error.message.ends_with("there are bytes after its end"));
     match (&whole, &pieces) {
         (Ok(whole), Ok(pieces)) => {
             assert_eq!(
