@@ -1,5 +1,5 @@
-//! With the feature `header`: generates the C header in `OUT_DIR`. `tests/header.rs` compares it with
-//! the committed one.
+//! With the feature `header`: generates the C header in `OUT_DIR`, which `tests/header.rs` compares
+//! with the committed one.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

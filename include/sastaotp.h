@@ -1107,8 +1107,8 @@ sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
 
 /**
  * Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
- * that is killed before the reply can then still find out what it bought. If the client has not
- * read the newest order yet, it does so first. Action getOrders.
+ * that is killed before the reply can then still find its purchase. If the client has not read the
+ * newest order yet, it does so first. Action getOrders.
  *
  * Fails with a read error. Since 0.1.0.
  */
@@ -2178,8 +2178,9 @@ sastaotp_status sastaotp_queue_submit(const sastaotp_queue *queue,
 bool sastaotp_queue_cancel(const sastaotp_queue *queue, uint64_t ticket);
 
 /**
- * Takes up to `capacity` completions, oldest first, and writes their number to `*count`. Waits at
- * most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned once.
+ * Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits
+ * at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
+ * once.
  *
  * The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
  */

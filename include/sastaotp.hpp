@@ -1770,7 +1770,7 @@ public:
         return detail::create<sastaotp::lease>(sastaotp_client_lease, object_, request.c_object());
     }
     /// Prepares a purchase for client::buy. Save intent_view::json before you buy: a program that
-    /// is killed before the reply can then still find out what it bought. If the client has not
+    /// is killed before the reply can then still find its purchase. If the client has not
     /// read the newest order yet, it does so first. Action getOrders.
     ///
     /// Throws a read error.
@@ -1946,7 +1946,7 @@ public:
     bool cancel(sastaotp::ticket ticket) const noexcept {
         return sastaotp_queue_cancel(object_, static_cast<std::uint64_t>(ticket));
     }
-    /// Takes up to `capacity` completions, oldest first, and reserves memory for that many. Waits
+    /// Takes at most `capacity` completions, oldest first, and reserves memory for that many. Waits
     /// at most `time` for the first; zero does not wait. Each completion is returned once.
     std::vector<completion> take(std::size_t capacity, detail::duration time) const {
         std::vector<completion> taken;

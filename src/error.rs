@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
 use crate::protocol::{
-    Code, CodeClass, Failure, InvalidRequest, ServiceError, Unreadable, json_output,
+    Code, CodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
 };
 use crate::transport::{Cause, Phase, TransportError};
 
@@ -202,12 +202,12 @@ impl Error {
 
     pub(crate) fn failure(
         operation: &str,
-        failure: Failure,
+        failure: ReplyError,
         retry_after: Option<Duration>,
     ) -> Self {
         let mut error = match failure {
-            Failure::Service(error) => Self::service(operation, *error, retry_after),
-            Failure::Unreadable(unreadable) => Self::unreadable(operation, unreadable, retry_after),
+            ReplyError::Service(error) => Self::service(operation, *error, retry_after),
+            ReplyError::Invalid(unreadable) => Self::unreadable(operation, unreadable, retry_after),
         };
         error.0.retry_after = retry_after;
         error
@@ -236,8 +236,8 @@ impl Error {
         error.0.hint = hint;
         error.0.phase = Phase::Service;
         error.0.http_status = Some(service.http_status);
-        error.0.min_age = service.least_age.filter(|_| service.retry_after.is_none());
-        error.0.retry = match (service.code.class(), service.retry_after.or(service.least_age)) {
+        error.0.min_age = service.min_age.filter(|_| service.retry_after.is_none());
+        error.0.retry = match (service.code.class(), service.retry_after.or(service.min_age)) {
             (_, Some(pause)) => Retry::After(pause),
             (CodeClass::Transient, None) => {
                 Retry::After(retry_after.unwrap_or(Duration::from_secs(5)))
@@ -248,8 +248,12 @@ impl Error {
         error
     }
 
-    fn unreadable(operation: &str, unreadable: Unreadable, retry_after: Option<Duration>) -> Self {
-        let Unreadable { fault, problem, http_status, excerpt } = unreadable;
+    fn unreadable(
+        operation: &str,
+        unreadable: InvalidReply,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let InvalidReply { fault, problem, http_status, excerpt } = unreadable;
         let (kind, hint, pause) = match fault {
             "blocked_by_firewall" => (
                 ErrorKind::Blocked,

@@ -1,4 +1,5 @@
-//! Compares the committed C header with the one generated from src/capi. `SASTAOTP_BLESS=1` writes it.
+//! Compares the committed C header with the one generated from src/capi. `SASTAOTP_BLESS=1` writes
+//! it.
 
 use std::path::Path;
 use std::{env, fs};

@@ -1,17 +1,17 @@
 //! Parses every reply in `tests/replies/` and compares its meaning: one reply per row.
 //!
 //! `corpus.jsonl` contains real replies of the service and of other panels of its protocol family.
-//! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or the
-//! fault that it was written for. A row's `expect` is a summary of the meaning. A row with the action
-//! `any` goes through every parser, and its `expect` may differ by action: the action's own name
-//! comes first, then `charge` for the two actions that cost money, then `*`.
+//! `synthetic.jsonl` contains possible replies; the note of each names the trap of the service or
+//! the fault that it was written for. A row's `expect` is a summary of the meaning. A row with the
+//! action `any` goes through every parser, and its `expect` may differ by action: the action's own
+//! name comes first, then `charge` for the two actions that cost money, then `*`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use sastaotp::protocol::{
-    ChargeReply, Country, Failure, Order, OrderPage, Prices, Purchase, RawReply, Service,
+    ChargeReply, Country, Order, OrderPage, Prices, Purchase, RawReply, ReplyError, Service,
     ServiceError, Sms, Status, StatusChange, parse_balance, parse_countries, parse_number,
     parse_orders, parse_prices, parse_reget, parse_services, parse_status, parse_status_change,
 };
@@ -157,8 +157,8 @@ fn synthetic_replies_have_the_expected_meaning() {
     check("synthetic.jsonl", SYNTHETIC, 422);
 }
 
-/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places if
-/// the reply is long.
+/// Cuts every reply of both files and changes one byte, at up to a hundred places; at fewer places
+/// if the reply is long.
 #[test]
 fn damaged_replies_prove_nothing_without_a_length() {
     const PROOFS: [&str; 4] = ["charged ", "refused ", "code ", "balance "];
@@ -208,14 +208,14 @@ fn meaning(action: &str, raw: RawReply<'_>) -> String {
     }
 }
 
-fn or_failure<T>(result: Result<T, Failure>, text: impl FnOnce(T) -> String) -> String {
+fn or_failure<T>(result: Result<T, ReplyError>, text: impl FnOnce(T) -> String) -> String {
     match result {
         Ok(value) => text(value),
-        Err(Failure::Service(error)) => {
+        Err(ReplyError::Service(error)) => {
             let class = format!("{:?}", error.code.class()).to_lowercase();
             format!("error {} {class}{}", code(&error), details(&error))
         }
-        Err(Failure::Unreadable(reply)) => format!("unreadable {}", reply.fault),
+        Err(ReplyError::Invalid(reply)) => format!("invalid {}", reply.fault),
     }
 }
 
@@ -223,14 +223,15 @@ fn charge(reply: &ChargeReply) -> String {
     match reply {
         ChargeReply::Charged(bought) => purchase(bought),
         ChargeReply::Refused(error) => format!("refused {}{}", code(error), details(error)),
-        ChargeReply::Unknown(Failure::Service(error)) => {
+        ChargeReply::Unknown(ReplyError::Service(error)) => {
             format!("unknown {}{}", code(error), details(error))
         }
-        ChargeReply::Unknown(Failure::Unreadable(reply)) => format!("unknown {}", reply.fault),
+        ChargeReply::Unknown(ReplyError::Invalid(reply)) => format!("unknown {}", reply.fault),
     }
 }
 
-/// The code of the reply and the documented code that it means: `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`.
+/// The code of the reply and the documented code that it means:
+/// `WRONG_MAX_PRICE=MAX_PRICE_EXCEEDED`.
 fn code(error: &ServiceError) -> String {
     let (code, meaning) = (error.code.as_str(), error.code.meaning().as_str());
     if code == meaning { code.to_owned() } else { format!("{code}={meaning}") }
@@ -240,7 +241,7 @@ fn details(error: &ServiceError) -> String {
     let mut text = String::new();
     put(&mut text, "min", error.min_price);
     put(&mut text, "after", error.retry_after.map(|wait| wait.as_secs()));
-    put(&mut text, "age", error.least_age.map(|age| age.as_secs()));
+    put(&mut text, "age", error.min_age.map(|age| age.as_secs()));
     put(&mut text, "detail", error.detail.as_deref().map(quoted));
     for sms in &error.messages {
         let _ = write!(text, " with {}", message(sms));

@@ -106,7 +106,8 @@ fn a_request_has_exactly_these_bytes() {
     assert_eq!(ask(&transport, Lane::Read).unwrap().body, b"hello");
     ask_with(&transport, Lane::Charge, |options| options.gzip = true).unwrap();
     let common = format!(
-        "GET /stubs/handler_api.php?action=getBalance HTTP/1.1\r\nHost: {}\r\nUser-Agent: libsastaotp/{}\r\n\
+        "GET /stubs/handler_api.php?action=getBalance HTTP/1.1\r\nHost: {}\r\n\
+         User-Agent: libsastaotp/{}\r\n\
          Accept: application/json, text/plain;q=0.9, */*;q=0.8\r\n",
         server.address,
         env!("CARGO_PKG_VERSION")
@@ -251,7 +252,8 @@ fn an_extra_reply_is_never_used() {
     for url in [plain.url(), secure.https("localhost")] {
         let transport = with(&url, |config| config.extra_ca_pem = Some(authority.pem()));
         for _ in 0..20 {
-            // If both replies arrive at once, the first is refused, because its length may be wrong.
+            // If both replies arrive at once, the first is refused, because its length may be
+            // wrong.
             match ask(&transport, Lane::Read) {
                 Ok(reply) => assert_eq!(reply.body, b"hello"),
                 result => check(result, Cause::Malformed, Phase::Receive, true),
@@ -286,10 +288,13 @@ fn request_injection_is_refused() {
     let server = Server::replying(OK);
     let transport = to(&server.url());
     let (cancel, latch) = (CancelToken::new(), SendLatch::default());
-    #[rustfmt::skip]
     let rows = [
-        ("a=b c", ("X-Api-Key", "k")), ("a=b\r\nX: y", ("X-Api-Key", "k")), ("a#b", ("X-Api-Key", "k")),
-        ("a=b", ("X-Api-Key", "k\r\nX: y")), ("a=b", ("X-Api Key", "k")), ("a=b", ("X:", "k")),
+        ("a=b c", ("X-Api-Key", "k")),
+        ("a=b\r\nX: y", ("X-Api-Key", "k")),
+        ("a#b", ("X-Api-Key", "k")),
+        ("a=b", ("X-Api-Key", "k\r\nX: y")),
+        ("a=b", ("X-Api Key", "k")),
+        ("a=b", ("X:", "k")),
     ];
     for (query, header) in rows {
         let result = transport.exchange(&Request {

@@ -51,7 +51,7 @@ fn assert_hidden(text: &str, source: &str) {
 }
 
 #[test]
-fn the_key_is_in_no_log_line_and_no_error() {
+fn logs_and_errors_never_contain_the_key() {
     log::set_logger(&Capture).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     log::trace!("the capture works: {}", KEY.len());

@@ -278,8 +278,8 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
 }
 
 /// Prepares a purchase for sastaotp_client_buy. Save sastaotp_intent_json before you buy: a program
-/// that is killed before the reply can then still find out what it bought. If the client has not
-/// read the newest order yet, it does so first. Action getOrders.
+/// that is killed before the reply can then still find its purchase. If the client has not read the
+/// newest order yet, it does so first. Action getOrders.
 ///
 /// Fails with a read error. Since 0.1.0.
 #[unsafe(no_mangle)]

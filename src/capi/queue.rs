@@ -141,8 +141,9 @@ pub unsafe extern "C" fn sastaotp_queue_cancel(queue: *const sastaotp_queue, tic
     })
 }
 
-/// Takes up to `capacity` completions, oldest first, and writes their number to `*count`. Waits at
-/// most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned once.
+/// Takes at most `capacity` completions, oldest first, and writes their number to `*count`. Waits
+/// at most `timeout_ms` milliseconds for the first; 0 does not wait. Each completion is returned
+/// once.
 ///
 /// The caller owns each completion: free it with sastaotp_completion_free. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::core::Client;
 use super::ledger::{EntryId, UnclaimedOutcome};
 use super::read::{raw, reply_error};
-use crate::protocol::{ChargeReply, Failure, Purchase, Request, parse_number, parse_reget};
+use crate::protocol::{ChargeReply, Purchase, ReplyError, Request, parse_number, parse_reget};
 use crate::transport::{Cause, Lane, Phase, Reply, SendLatch};
 use crate::{Charge, Error, ErrorKind, Intent, Result};
 
@@ -179,7 +179,8 @@ impl PurchaseTask {
             }
             Ok((ChargeReply::Refused(error), reply)) => {
                 ledger.not_charged(self.entry);
-                let error = reply_error(&self.intent.operation(), Failure::Service(error), &reply);
+                let error =
+                    reply_error(&self.intent.operation(), ReplyError::Service(error), &reply);
                 Err(error.with_intent(self.intent.clone()))
             }
             Ok((ChargeReply::Unknown(failure), reply)) => {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::core::Client;
 use crate::protocol::{
-    Balance, Country, Failure, Prices, RawReply, Request, Service, Sms, Status, StatusReply,
-    find_countries, parse_balance, parse_countries, parse_prices, parse_services, parse_shown,
+    Balance, Country, Prices, RawReply, ReplyError, Request, Service, Sms, Status, StatusReply,
+    find_countries, parse_balance, parse_countries, parse_prices, parse_services,
+    parse_status_reply,
 };
 use crate::transport::{Lane, Phase, Reply, SendLatch};
 use crate::{Error, ErrorKind, Result, Retry};
@@ -125,7 +126,7 @@ impl Client {
         &self,
         request: &Request<'_>,
         operation: &str,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<Answer<T>> {
         self.read_until(request, operation, self.deadline(), parse)
     }
@@ -135,7 +136,7 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<Answer<T>> {
         for attempt in 1.. {
             let error = match self.attempt(request, operation, deadline, &parse, || {}) {
@@ -185,7 +186,7 @@ impl Client {
         request: &Request<'_>,
         operation: &str,
         deadline: Duration,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
         on_send: impl FnOnce(),
     ) -> Result<Answer<T>> {
         let query = request.query().map_err(|error| Error::invalid(operation, error))?;
@@ -208,7 +209,7 @@ impl Client {
     /// Reads the status of an activation, with retries.
     pub(super) fn read_status(&self, id: &str, deadline: Duration) -> Result<Answer<StatusReply>> {
         self.read_status_with(id, |request, operation| {
-            self.read_until(request, operation, deadline, parse_shown)
+            self.read_until(request, operation, deadline, parse_status_reply)
         })
     }
 
@@ -221,7 +222,7 @@ impl Client {
         on_send: impl Fn(),
     ) -> Result<Answer<StatusReply>> {
         self.read_status_with(id, |request, operation| {
-            self.attempt(request, operation, deadline, parse_shown, &on_send)
+            self.attempt(request, operation, deadline, parse_status_reply, &on_send)
         })
     }
 
@@ -259,7 +260,8 @@ impl Client {
         let deadline = deadline.min(self.now().monotonic + TEXT_TIMEOUT);
         let request = Request::GetStatusV2 { id };
         let operation = format!("reading the message of {id}");
-        let answer = self.attempt(&request, &operation, deadline, parse_shown, || {}).ok()?;
+        let answer =
+            self.attempt(&request, &operation, deadline, parse_status_reply, || {}).ok()?;
         let Answer { value: StatusReply { mut messages, .. }, reply } = answer;
         let at = messages.iter().rposition(|message| message.code == sms.code)?;
         messages.truncate(at + 1);
@@ -268,7 +270,7 @@ impl Client {
 }
 
 /// The error of a reply that has no usable value.
-pub(super) fn reply_error(operation: &str, failure: Failure, reply: &Reply) -> Error {
+pub(super) fn reply_error(operation: &str, failure: ReplyError, reply: &Reply) -> Error {
     Error::failure(operation, failure, reply.retry_after).with_raw(&reply.body)
 }
 

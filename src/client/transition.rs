@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::core::Client;
 use super::read::{Answer, raw, reply_error};
 use crate::protocol::{
-    Failure, RawReply, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
+    RawReply, ReplyError, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
 use crate::transport::{Lane, Phase, Reply, SendLatch};
 use crate::{Code, CodeClass, Error, ErrorKind, Result};
@@ -143,11 +143,11 @@ impl Client {
                     Ok(value) => {
                         return Ok(Transition::Changed(Answer { value, reply: reply.body }));
                     }
-                    Err(Failure::Service(error))
+                    Err(ReplyError::Service(error))
                         if is_cancel(wanted) && error.says_code_arrived() =>
                     {
                         let messages = error.messages.clone();
-                        let error = reply_error(&operation, Failure::Service(error), &reply);
+                        let error = reply_error(&operation, ReplyError::Service(error), &reply);
                         return Ok(Transition::CodeArrived(messages, error));
                     }
                     Err(failure) => {

@@ -1,12 +1,12 @@
 //! The state machine of one order: its codes, its end, and when to poll the service next.
 //!
-//! Pure: the time is an argument, and no sleep or socket is used, so a test runs hours of waiting in a
-//! millisecond. [`OrderState`] holds the facts about the order. A [`Wait`] is one wait for a code;
-//! [`OrderState::step`] returns its next step.
+//! Pure: the time is an argument, and no sleep or socket is used, so a test runs hours of waiting
+//! in a millisecond. [`OrderState`] holds the facts about the order. A [`Wait`] is one wait for a
+//! code; [`OrderState::step`] returns its next step.
 //!
 //! The invariants: a code that arrived is never lost or hidden; a poll never starts sooner than the
-//! interval after the end of the poll before; the last poll is at the deadline, or earlier if replies
-//! are slow, so that its reply is in time; and transient failures do not end a wait.
+//! interval after the end of the poll before; the last poll is at the deadline, or earlier if
+//! replies are slow, so that its reply is in time; and transient failures do not end a wait.
 
 #[cfg(test)]
 mod tests;
@@ -21,7 +21,8 @@ pub(crate) use wait::{
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
-/// How far the wall clock must run ahead of the monotonic clock to count as a suspend of the machine.
+/// How far the wall clock must run ahead of the monotonic clock to count as a suspend of the
+/// machine.
 pub(crate) const SUSPEND: Duration = Duration::from_secs(30);
 /// How long after a purchase the service may refuse to cancel, unless it names a time.
 const EARLY_CANCEL: Duration = Duration::from_secs(120);
@@ -46,7 +47,8 @@ pub(crate) struct OrderState {
     /// polls.
     is_expired_by_clock: bool,
     last_poll: Option<Duration>,
-    /// If a wait polls, the time by which its poll must have ended. The other waits sleep until then.
+    /// If a wait polls, the time by which its poll must have ended. The other waits sleep until
+    /// then.
     poll_end: Option<Duration>,
     /// How long the last successful poll took.
     poll_latency: Duration,
@@ -83,8 +85,8 @@ impl Expiry {
         self.monotonic.saturating_sub(self.suspended)
     }
 
-    /// When the expiry ends a wait. A wall clock that was set looks like a suspend, so an unconfirmed
-    /// suspend does not count.
+    /// When the expiry ends a wait. A wall clock that was set looks like a suspend, so an
+    /// unconfirmed suspend does not count.
     fn ends_waits(self) -> Duration {
         if self.is_doubted { self.monotonic } else { self.due() }
     }
@@ -159,8 +161,8 @@ impl OrderState {
         min_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 
-    /// Selects from the messages of one reply, oldest first, the newest with an unknown code; if all
-    /// codes are known, the newest message. Records the codes of the messages before it.
+    /// Selects from the messages of one reply, oldest first, the newest with an unknown code; if
+    /// all codes are known, the newest message. Records the codes of the messages before it.
     pub(crate) fn newest_message(&mut self, mut messages: Vec<Sms>) -> Option<Sms> {
         let is_new = |sms: &Sms| !self.codes.iter().any(|known| known.code == sms.code);
         let last = messages.len().checked_sub(1)?;

@@ -19,8 +19,9 @@ fn code(text: &str) -> PollResult {
 
 const WAITING: PollResult = PollResult::Status(Status::Waiting);
 
-/// Runs a wait against a service that answers at once; `poll` returns the result of a poll at a time.
-/// Returns the times of the polls, the outcome, and the time of the end; times in milliseconds.
+/// Runs a wait against a service that answers at once; `poll` returns the result of a poll at a
+/// time. Returns the times of the polls, the outcome, and the time of the end; times in
+/// milliseconds.
 fn run(
     order: &mut OrderState,
     start: f64,
@@ -200,9 +201,10 @@ fn an_abandoned_poll_lets_other_waits_poll() {
     let mut order = new(1200);
     let (mut first, mut second) =
         (order.begin_wait(at(0.0), PLAN), order.begin_wait(at(0.0), PLAN));
-    assert!(
-        matches!(order.step(&mut first, at(0.0), None, 0), NextStep::Poll { at, .. } if at.is_zero())
-    );
+    assert!(matches!(
+        order.step(&mut first, at(0.0), None, 0),
+        NextStep::Poll { at, .. } if at.is_zero()
+    ));
     assert!(matches!(order.step(&mut second, at(0.0), None, 0), NextStep::SleepUntil { .. }));
     order.abandon_poll(&first);
     assert!(matches!(order.step(&mut second, at(1.0), None, 0), NextStep::Poll { .. }));
@@ -222,7 +224,7 @@ fn a_known_code_is_returned_without_a_poll() {
 }
 
 #[test]
-fn only_the_end_of_the_order_ends_waits_early() {
+fn only_the_orders_end_ends_waits_early() {
     let ended = |end| WaitOutcome::Ended(end);
     let cancelled = PollResult::Status(Status::Cancelled);
     assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(Ending::Cancelled));
@@ -362,9 +364,10 @@ fn after_a_suspend_a_wait_polls_at_once() {
     order.step(&mut wait, now, Some(&WAITING), 0);
     now = at(1.0);
     now.wall += Duration::from_secs(1800);
-    assert!(
-        matches!(order.step(&mut wait, now, None, 0), NextStep::Poll { at, .. } if at == now.monotonic)
-    );
+    assert!(matches!(
+        order.step(&mut wait, now, None, 0),
+        NextStep::Poll { at, .. } if at == now.monotonic
+    ));
     let cancelled = PollResult::Status(Status::Cancelled);
     assert_eq!(
         order.step(&mut wait, now, Some(&cancelled), 0),
@@ -428,7 +431,7 @@ fn failed_polls_do_not_confirm_a_suspend() {
 }
 
 #[test]
-fn expiry_by_our_clock_does_not_stop_later_polls() {
+fn expiry_by_our_clock_allows_later_polls() {
     let transient = PollResult::Failure(PollFailure::Transient);
     let cancelled = PollResult::Status(Status::Cancelled);
     // The next wait keeps the distance. An end that the service reported is final.
@@ -596,7 +599,7 @@ fn unrequested_codes_are_recorded_once() {
 }
 
 #[test]
-fn an_order_cancelled_after_its_expiry_counts_as_expired() {
+fn cancelled_after_the_expiry_means_expired() {
     for (seconds, end) in
         [(19.9, Ending::Cancelled), (20.0, Ending::Expired), (21.0, Ending::Expired)]
     {
@@ -697,7 +700,7 @@ fn at_equal_times_the_timeout_wins() {
 }
 
 #[test]
-fn a_short_wait_after_a_suspend_polls_at_once() {
+fn short_waits_poll_at_once_after_a_suspend() {
     let mut order = new(1200);
     order.observe(at(1.0), &Status::Waiting, false);
     let mut now = at(1.4);
@@ -709,8 +712,8 @@ fn a_short_wait_after_a_suspend_polls_at_once() {
 
 #[test]
 fn only_a_suspend_during_a_poll_repeats_it() {
-    // A pause delays the poll of 0 s: it is sent at 10 s and fails at 12 s. The machine is suspended
-    // for an hour before 10 s or after.
+    // A pause delays the poll of 0 s: it is sent at 10 s and fails at 12 s. The machine is
+    // suspended for an hour before 10 s or after.
     for (slept_before, next) in [(true, 17), (false, 12)] {
         let mut order = OrderState::bought(at(0.0), Some(Duration::from_secs(86_400)));
         let mut wait = order.begin_wait(at(0.0), timeout(600));

@@ -84,7 +84,7 @@ pub(crate) enum PollFailure {
     Certificate,
     /// An HTTP error that blames the request.
     Http,
-    /// The service does not know the activation.
+    /// The activation is unknown to the service.
     NotFound,
     /// No later poll can succeed, for example because the service rejected the key.
     Fatal,
@@ -172,8 +172,8 @@ impl OrderState {
     /// Continues a wait, with the result of the poll that was due, or without one if only time
     /// passed.
     ///
-    /// `jitter` is any number; it delays polls by up to a tenth of the interval. If the returned poll
-    /// is due now, the caller must make it: until the caller passes its result or calls
+    /// `jitter` is any number; it delays polls by up to a tenth of the interval. If the returned
+    /// poll is due now, the caller must make it: until the caller passes its result or calls
     /// [`Self::abandon_poll`], the other waits on the activation sleep.
     pub(crate) fn step(
         &mut self,
@@ -254,7 +254,8 @@ impl OrderState {
                 wait.plan.interval
             }
             PollResult::Failure(failure) => {
-                // Set before the failure can end this wait, so that the next wait keeps the distance.
+                // Set before the failure can end this wait, so that the next wait keeps the
+                // distance.
                 self.last_poll = Some(now.monotonic);
                 match self.pause_after(wait, now, *failure) {
                     Some(pause) => pause,
@@ -315,8 +316,8 @@ impl OrderState {
         }
     }
 
-    /// When a wait ends: at its deadline or when the order expires, whichever is first. An order that
-    /// has expired already is still polled once.
+    /// When a wait ends: at its deadline or when the order expires, whichever is first. An order
+    /// that has expired already is still polled once.
     pub(crate) fn end_of(&self, wait: &Wait) -> Duration {
         self.expiry.map_or(wait.deadline, |expiry| {
             wait.deadline.min(expiry.ends_waits().max(wait.first_poll))

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::json_input::Field;
-use super::reply::{Body, Failure, RawReply, Salvage, read};
+use super::reply::{Body, RawReply, ReplyError, Salvage, read};
 use crate::Amount;
 
 /// The balance of the wallet.
@@ -13,12 +13,12 @@ pub struct Balance {
     /// The amount.
     #[serde(rename = "amount_micros")]
     pub amount: Amount,
-    /// The currency according to the service; `INR` if it does not say.
+    /// The currency according to the service; `INR` if the reply has none.
     pub currency: String,
 }
 
 /// Reads a reply of getBalance.
-pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, Failure> {
+pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, ReplyError> {
     let answer = read(raw, Salvage::No)?;
     let rupees = |amount| Balance { amount, currency: "INR".to_owned() };
     match &answer.body {

@@ -1,8 +1,8 @@
 //! Decodes large replies in one pass over the text, into compact tables.
 //!
-//! An unfiltered getPrices has 2.6 million characters. A tree of it would take ten times that memory,
-//! so each catalogue has a separate visitor. Only a reply without entries is parsed a second time,
-//! for its error.
+//! An unfiltered getPrices has 2.6 million characters. A tree of it would take ten times that
+//! memory, so each catalogue has a separate visitor. Only a reply without entries is parsed a
+//! second time, for its error.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json_input::{Field, Text, is_too_deep};
-use super::reply::{Failure, RawReply, Salvage, is_success, read};
+use super::reply::{RawReply, ReplyError, Salvage, is_success, read};
 
 /// A table that collects the entries of a catalogue.
 pub(super) trait EntrySink: Default {
@@ -39,14 +39,14 @@ const MAX_EMPTY: usize = 64 * 1024;
 const MAX_KNOWN: usize = 4 << 20;
 
 /// Decodes a catalogue. The entries are at the top or in an envelope, in an object or in a list.
-pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, Failure> {
+pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
     // Errors first: otherwise an object inside an error looks like an entry.
     if raw.body.len() <= MAX_ERROR {
         read(raw, Salvage::No)?;
     }
     let text = json_text(raw.body);
     if text.len() > MAX_KNOWN && is_too_deep(text) {
-        return Err(raw.unreadable("json_too_complex", "JSON that nests too deep"));
+        return Err(raw.invalid("json_too_complex", "JSON that nests too deep"));
     }
     let (mut table, mut may_be_error) = (T::default(), false);
     let is_whole = (200..300).contains(&raw.status) && text.starts_with(['{', '[']) && {

@@ -21,7 +21,7 @@ pub enum CodeClass {
     Request,
     /// The order is not in a state that allows the action.
     State,
-    /// This library does not know the code.
+    /// The code is unknown to this library.
     Unknown,
 }
 
@@ -29,7 +29,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $token:literal, $class:ident, $hint:literal;)*) => {
         /// An error code of the service.
         ///
-        /// A code that this library does not know is [`Code::Other`].
+        /// An unknown code is [`Code::Other`].
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Code {
@@ -190,7 +190,7 @@ impl Code {
             || matches!(self, Self::BadAction | Self::MissingParams)
     }
 
-    /// Whether this library knows the code.
+    /// Whether the code or its meaning has a row in the table.
     pub(crate) fn is_known(&self) -> bool {
         self.class() != CodeClass::Unknown
     }

@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::json_input::{Field, Object};
-use super::reply::{Failure, RawReply, Salvage, read};
+use super::reply::{RawReply, ReplyError, Salvage, read};
 
 /// A country that numbers are sold in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -21,7 +21,7 @@ pub struct Country {
 }
 
 /// Reads a reply of getCountries: a list, or an object keyed by code; at the top or in an envelope.
-pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, Failure> {
+pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {
     const ENVELOPES: [&str; 2] = ["countries", "data"];
     let answer = read(raw, Salvage::No)?;
     let field = match &answer.body {

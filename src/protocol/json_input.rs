@@ -1,8 +1,8 @@
 //! Reads JSON tolerantly: by the meaning of a field, not by its type.
 //!
-//! The service writes numbers as strings, strings as numbers, booleans as `"1"`, and an empty object
-//! as `[]`. All parsers of this folder use [`Field`], so the rules of tolerance are in one place. No
-//! number is read through a float.
+//! The service writes numbers as strings, strings as numbers, booleans as `"1"`, and an empty
+//! object as `[]`. All parsers of this folder use [`Field`], so the rules of tolerance are in one
+//! place. No number is read through a float.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -60,7 +60,8 @@ impl<'a> Field<'a> {
     /// The value as text, also if it is a number or a boolean; `None` for null, lists and objects.
     pub(crate) fn text(self) -> Option<Cow<'a, str>> {
         match self.0.as_bytes().first()? {
-            // The value is valid JSON, so without an escape the text is the part between the quotes.
+            // The value is valid JSON, so without an escape the text is the part between the
+            // quotes.
             b'"' if !self.0.as_bytes().contains(&b'\\') => {
                 Some(Cow::Borrowed(&self.0[1..self.0.len() - 1]))
             }
@@ -103,8 +104,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An object. An empty list, `null` and `false` count as an empty object, because PHP writes one
-    /// so.
+    /// An object. An empty list, `null` and `false` count as an empty object, because PHP writes
+    /// one so.
     pub(crate) fn object(self) -> Option<Object<'a>> {
         match self.0 {
             "null" | "false" => Some(Object::default()),
@@ -274,8 +275,8 @@ pub(crate) fn trimmed(text: &str) -> &str {
     }
 }
 
-/// Like [`Field::word`], for catalogues: parsed once and not copied. Only strings, whole numbers and
-/// booleans count.
+/// Like [`Field::word`], for catalogues: parsed once and not copied. Only strings, whole numbers
+/// and booleans count.
 pub(crate) struct Word<'a>(pub(crate) Option<Cow<'a, str>>);
 
 impl<'de> Deserialize<'de> for Word<'de> {

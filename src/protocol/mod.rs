@@ -1,8 +1,8 @@
 //! Encodes the requests of the service and parses its replies: bytes in, types out.
 //!
-//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the body
-//! is known to be complete; it returns the meaning of the reply or a [`Failure`]. It never guesses:
-//! a result contains only facts that the reply proves.
+//! No socket, clock or client is used. A parser takes the HTTP status, the body, and whether the
+//! body is known to be complete; it returns the meaning of the reply or a [`ReplyError`]. It never
+//! guesses: a result contains only facts that the reply proves.
 
 mod balance;
 pub(crate) mod catalogue;
@@ -26,11 +26,11 @@ pub use countries::{Country, find_countries, parse_countries};
 pub use number::{ChargeReply, Purchase, parse_number, parse_reget};
 pub use orders::{Order, OrderPage, OrderStatus, parse_orders};
 pub use prices::{Price, Prices, parse_prices};
-pub use reply::{Failure, RawReply, ServiceError, Unreadable};
+pub use reply::{InvalidReply, RawReply, ReplyError, ServiceError};
 pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
 pub use services::{Offer, Service, parse_services};
 pub use sms::Sms;
 pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
 pub(crate) use request::key_parameter;
-pub(crate) use status::{StatusReply, parse_shown};
+pub(crate) use status::{StatusReply, parse_status_reply};

@@ -1,7 +1,8 @@
 //! The replies that cost money: getNumber and regetNumber.
 //!
-//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal, or
-//! unknown. In doubt it is unknown: then the caller reads the order history instead of buying again.
+//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal,
+//! or unknown. In doubt it is unknown: then the caller reads the order history instead of buying
+//! again.
 
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use serde::Serialize;
 use super::json_input::{Field, Object};
 use super::json_output;
 use super::reply::{
-    ACTIVATION_IDS, Answer, Body, Failure, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS,
-    RawReply, Salvage, ServiceError, is_success, read,
+    ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
+    ReplyError, Salvage, ServiceError, is_success, read,
 };
 use super::request::is_id;
 use crate::Amount;
@@ -24,7 +25,7 @@ pub enum ChargeReply {
     /// Nothing was bought: the reply is a complete and exact documented refusal.
     Refused(Box<ServiceError>),
     /// The reply proves neither.
-    Unknown(Failure),
+    Unknown(ReplyError),
 }
 
 /// A bought number.
@@ -84,7 +85,7 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     match read(raw, Salvage::Object) {
-        Err(Failure::Service(error)) if error.exact && error.code.refuses_charge() => {
+        Err(ReplyError::Service(error)) if error.exact && error.code.refuses_charge() => {
             ChargeReply::Refused(error)
         }
         Err(failure) => ChargeReply::Unknown(failure),
@@ -95,7 +96,7 @@ fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     }
 }
 
-fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
+fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
     let mut purchase = match &answer.body {
         Body::Json(_) => from_object(answer)?,
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
@@ -128,8 +129,8 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, Failure> {
     Ok(purchase)
 }
 
-/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such as
-/// a country or a price, and not a number followed by junk.
+/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such
+/// as a country or a price, and not a number followed by junk.
 fn is_phone(text: &str) -> bool {
     text.bytes().filter(u8::is_ascii_digit).count() >= 5
         && text.trim().bytes().all(|b| b.is_ascii_digit() || b"+-() *".contains(&b))
@@ -137,7 +138,7 @@ fn is_phone(text: &str) -> bool {
 
 /// Reads a purchase from an object. The documented object has `status: OK`. The object of other
 /// panels of this protocol family has no status; its field names identify it.
-fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
+fn from_object(answer: &Answer<'_>) -> Result<Purchase, ReplyError> {
     let unexpected = || answer.unexpected();
     let object = answer.object().ok_or_else(unexpected)?;
     let object = match object.get(&["data"]).and_then(Field::object) {
@@ -157,7 +158,7 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, Failure> {
     if object.repeated(&IDENTITY).is_some() {
         return Err(answer
             .raw
-            .unreadable("json_too_complex", "an object with two statuses or two ids"));
+            .invalid("json_too_complex", "an object with two statuses or two ids"));
     }
     let mut warnings = Vec::new();
     let price = object.get(&["price", "activationCost", "cost"]);

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::json_input::{Field, Object, is_number};
 use super::json_output;
-use super::reply::{Body, Failure, RawReply, Salvage, read};
+use super::reply::{Body, RawReply, ReplyError, Salvage, read};
 use crate::Amount;
 
 /// One page of the order history, newest first.
@@ -20,15 +20,15 @@ pub struct OrderPage {
     pub orders: Vec<Order>,
     /// The number of orders on all pages, if the service sends it.
     pub total: Option<u64>,
-    /// The ids of activations that may be unwanted duplicates: bought in the last ten minutes, equal
-    /// to a purchase of this client, but not made by it. A proxy may have repeated a request, or
-    /// another program uses the same key.
+    /// The ids of activations that may be unwanted duplicates: bought in the last ten minutes,
+    /// equal to a purchase of this client, but not made by it. A proxy may have repeated a request,
+    /// or another program uses the same key.
     pub extra_orders: Vec<String>,
     /// The reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
-    /// Whether the reply has an empty list. `null` or `false` in its place may mean that the service
-    /// did not look.
+    /// Whether the reply has an empty list. `null` or `false` in its place may mean that the
+    /// service did not look.
     #[serde(skip)]
     pub(crate) is_empty_list: bool,
 }
@@ -79,7 +79,7 @@ pub enum OrderStatus {
     Cancelled,
     /// Expired.
     Expired,
-    /// A status that this library does not know, as the service wrote it.
+    /// An unknown status, as the service wrote it.
     Other(String),
 }
 
@@ -131,7 +131,7 @@ impl Order {
 }
 
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
-pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
+pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
     const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
     let answer = read(raw, Salvage::No)?;
     let text = || String::from_utf8_lossy(raw.body).into_owned();
@@ -158,8 +158,8 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, Failure> {
     }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
     let is_empty_list = members.is_empty() && field.raw().starts_with(['[', '{']);
-    // The service sends at most a hundred orders. Memory for more is reserved only as they are read,
-    // because a longer list may contain anything.
+    // The service sends at most a hundred orders. Memory for more is reserved only as they are
+    // read, because a longer list may contain anything.
     let mut orders = Vec::with_capacity(members.len().min(100));
     orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
     // An object without an envelope and without orders is some other reply.

@@ -6,7 +6,7 @@ use serde::ser::{Serialize, Serializer};
 use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode, skip};
 use super::json_input::{Field, Text};
 use super::json_output;
-use super::reply::{Failure, RawReply};
+use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
 
@@ -33,7 +33,7 @@ pub struct Price<'a> {
     /// The price of a number; `None` if the reply has no valid price.
     #[serde(rename = "price_micros")]
     pub price: Option<Amount>,
-    /// How many numbers are in stock, at most 4,294,967,294; `None` if the reply does not say. The
+    /// How many numbers are in stock, at most 4,294,967,294; `None` if the reply has none. The
     /// live service reports 999 everywhere.
     pub available: Option<u32>,
 }
@@ -51,7 +51,7 @@ const NO_PRICE: i64 = i64::MIN;
 const UNKNOWN_STOCK: u32 = u32::MAX;
 
 /// Reads a reply of getPrices: `{country: {service: {cost, count}}}`, at the top or in an envelope.
-pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, Failure> {
+pub fn parse_prices(raw: RawReply<'_>) -> Result<Prices, ReplyError> {
     decode(raw)
 }
 
@@ -253,8 +253,14 @@ mod tests {
     fn the_hand_written_json_equals_the_serializers() {
         for body in [
             "{}",
-            r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
-            r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"1":{"tg":{"cost":0.000001,"count":10}}}"#,
+            concat!(
+                r#"{"22":{"tg":{"cost":76.94,"count":999},"a\"b":{"cost":0,"count":0}},"#,
+                r#""é\n":{"tg":{"cost":"x"},"w":{"count":1}}}"#,
+            ),
+            concat!(
+                r#"{"0":{"tg":{"cost":9223372036854,"count":99999999999}},"#,
+                r#""1":{"tg":{"cost":0.000001,"count":10}}}"#,
+            ),
         ] {
             let prices =
                 parse_prices(RawReply { status: 200, framed: true, body: body.as_bytes() })

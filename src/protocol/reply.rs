@@ -1,10 +1,10 @@
-//! The common part of all parsers: the shape of a reply, whether it is complete, and whether it is an
-//! error.
+//! The common part of all parsers: the shape of a reply, whether it is complete, and whether it is
+//! an error.
 //!
 //! The parser of each action starts with [`read`]. It turns the bytes into JSON or a plain
-//! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service and
-//! other panels of its protocol family write them. Tokens are compared as a whole and never searched
-//! inside a body, because an SMS may contain any word.
+//! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service
+//! and other panels of its protocol family write them. Tokens are compared as a whole and never
+//! searched inside a body, because an SMS may contain any word.
 
 use std::time::Duration;
 
@@ -26,11 +26,11 @@ pub struct RawReply<'a> {
 
 /// Why a reply has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Failure {
+pub enum ReplyError {
     /// The service returned an error code.
     Service(Box<ServiceError>),
     /// The reply is not from the service, or not complete.
-    Unreadable(Unreadable),
+    Invalid(InvalidReply),
 }
 
 /// An error code with the details that the service sent.
@@ -50,14 +50,14 @@ pub struct ServiceError {
     /// How long to wait before the action is allowed.
     pub retry_after: Option<Duration>,
     /// How old the order must be before the action is allowed.
-    pub least_age: Option<Duration>,
+    pub min_age: Option<Duration>,
     /// The messages in the refusal of a cancellation.
     pub messages: Vec<Sms>,
 }
 
 /// A reply that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
+pub struct InvalidReply {
     /// The name of the fault, as in docs/faults.md.
     pub fault: &'static str,
     /// The content of the reply as a noun phrase, such as `an HTML page`.
@@ -95,7 +95,8 @@ pub(crate) struct Answer<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Salvage {
     No,
-    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a code.
+    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a
+    /// code.
     Object,
 }
 
@@ -110,16 +111,16 @@ pub(super) const ORDER_IDS: [&str; 3] = ["new_order_id", "order_id", "orderId"];
 pub(super) const PHONE_NUMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
 
 /// Reads the shape of a reply, and returns an error if the reply is one.
-pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Failure> {
-    let unreadable = |fault, problem| Err(raw.unreadable(fault, problem));
+pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, ReplyError> {
+    let invalid = |fault, problem| Err(raw.invalid(fault, problem));
     if (300..400).contains(&raw.status) {
-        return unreadable("redirected", "a redirect, which is not followed");
+        return invalid("redirected", "a redirect, which is not followed");
     }
     let Ok(text) = std::str::from_utf8(raw.body) else {
-        return unreadable("invalid_utf8", "a body that is not UTF-8");
+        return invalid("invalid_utf8", "a body that is not UTF-8");
     };
     if text.contains('\0') {
-        return unreadable("surrounding_whitespace", "a body with a NUL byte");
+        return invalid("surrounding_whitespace", "a body with a NUL byte");
     }
     let text = unwrap(text);
     let (body, salvaged) = match text.as_bytes().first() {
@@ -127,13 +128,13 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
         Some(b'{' | b'[') => match Field::parse(text) {
             Ok(field) => (Body::Json(field), false),
             Err(JsonError::Truncated) => {
-                return unreadable("json_truncated", "JSON that ends too early");
+                return invalid("json_truncated", "JSON that ends too early");
             }
             Err(JsonError::TooDeep) => {
-                return unreadable("json_too_complex", "JSON that nests too deep");
+                return invalid("json_too_complex", "JSON that nests too deep");
             }
             Err(JsonError::Invalid) => {
-                return unreadable(
+                return invalid(
                     "text_after_json",
                     "JSON that is malformed or followed by other text",
                 );
@@ -150,7 +151,7 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
     };
     let answer = Answer { body, raw, salvaged };
     if answer.object().is_some_and(|object| object.repeated(&IDENTITY).is_some()) {
-        return unreadable("json_too_complex", "an object with two statuses or two ids");
+        return invalid("json_too_complex", "an object with two statuses or two ids");
     }
     match answer.error() {
         Some(error) => Err(error),
@@ -158,7 +159,8 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Fa
     }
 }
 
-/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the whole.
+/// The text without a byte order mark, surrounding blanks and line ends, and quotes around the
+/// whole.
 fn unwrap(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
@@ -184,11 +186,11 @@ fn plain(text: &str) -> Body<'_> {
 }
 
 impl RawReply<'_> {
-    pub(crate) fn unreadable(&self, fault: &'static str, problem: &'static str) -> Failure {
+    pub(crate) fn invalid(&self, fault: &'static str, problem: &'static str) -> ReplyError {
         /// The part of the body that is decoded for the excerpt: a body may have megabytes.
         const BEGINNING: usize = 4096;
         let beginning = &self.body[..self.body.len().min(BEGINNING)];
-        Failure::Unreadable(Unreadable {
+        ReplyError::Invalid(InvalidReply {
             fault,
             problem,
             http_status: self.status,
@@ -197,7 +199,7 @@ impl RawReply<'_> {
     }
 
     /// A failure named after the HTTP status, or `otherwise` if the status is not an error.
-    fn by_status(&self, otherwise: &'static str, problem: &'static str) -> Failure {
+    fn by_status(&self, otherwise: &'static str, problem: &'static str) -> ReplyError {
         let (fault, problem) = match self.status {
             403 if problem == "an HTML page" => ("blocked_by_firewall", "a firewall's page"),
             408 => ("request_timeout", "a timeout of the server"),
@@ -207,20 +209,21 @@ impl RawReply<'_> {
             400..=499 => ("http_client_error", "an HTTP error without an error code"),
             _ => (otherwise, problem),
         };
-        self.unreadable(fault, problem)
+        self.invalid(fault, problem)
     }
 }
 
 impl<'a> Answer<'a> {
     /// The failure of a complete reply that does not have the form of its action.
-    pub(crate) fn unexpected(&self) -> Failure {
+    pub(crate) fn unexpected(&self) -> ReplyError {
         match self.body {
             Body::Empty => self.raw.by_status("empty_body", "an empty body"),
             _ => self.raw.by_status("format_mismatch", "an unexpected form of reply"),
         }
     }
 
-    /// The reply's object; `None` for plain text. `null`, `false` and `[]` count as an empty object.
+    /// The reply's object; `None` for plain text. `null`, `false` and `[]` count as an empty
+    /// object.
     pub(crate) fn object(&self) -> Option<Object<'a>> {
         match self.body {
             Body::Json(field) => field.object(),
@@ -230,14 +233,14 @@ impl<'a> Answer<'a> {
     }
 
     /// The failure of a plain reply that may have been cut.
-    pub(crate) fn unframed(&self) -> Failure {
+    pub(crate) fn unframed(&self) -> ReplyError {
         self.raw.by_status(
             "unframed_reply",
             "plain text that may have been cut, because the reply has no length",
         )
     }
 
-    fn error(&self) -> Option<Failure> {
+    fn error(&self) -> Option<ReplyError> {
         let ok = (200..300).contains(&self.raw.status);
         match &self.body {
             Body::Empty if self.raw.status == 204 => None,
@@ -275,7 +278,7 @@ impl<'a> Answer<'a> {
                     // A firewall's page in plain text, such as `error code: 1020`.
                     _ if self.raw.status == 403 && !error.code.is_known() && !is_token(token) => {
                         let problem = "the refusal of a firewall";
-                        Some(self.raw.unreadable("blocked_by_firewall", problem))
+                        Some(self.raw.invalid("blocked_by_firewall", problem))
                     }
                     // `NO_BALANCE` may be the beginning of `NO_BALANCE_FORWARD`.
                     _ if (error.code.is_known() || is_token(token)) && !self.raw.framed => {
@@ -291,12 +294,12 @@ impl<'a> Answer<'a> {
 }
 
 impl RawReply<'_> {
-    fn service(&self, error: ServiceError) -> Failure {
+    fn service(&self, error: ServiceError) -> ReplyError {
         // The rate limit of a proxy has a sentence in place of an error code.
         if self.status == 429 && !error.code.is_known() {
             return self.by_status("too_many_requests", "a rate limit (too many requests)");
         }
-        Failure::Service(Box::new(error))
+        ReplyError::Service(Box::new(error))
     }
 }
 
@@ -315,7 +318,7 @@ impl ServiceError {
             detail: None,
             min_price: None,
             retry_after: None,
-            least_age: None,
+            min_age: None,
             messages: Vec::new(),
         }
     }
@@ -406,14 +409,14 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
             .and_then(Field::amount)
             .or_else(|| rest.filter(|_| names_minimum(&known)).and_then(Amount::from_wire)),
         retry_after: seconds(&["retry_after", "retryAfter"]),
-        least_age: seconds(&["minActivationTime"]),
+        min_age: seconds(&["minActivationTime"]),
         messages: info.get(&["data"]).map(messages).unwrap_or_default(),
         ..ServiceError::new(known, http_status)
     })
 }
 
-/// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind other
-/// codes it may be an id.
+/// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind
+/// other codes it may be an id.
 fn names_minimum(code: &Code) -> bool {
     *code.meaning() == Code::MaxPriceExceeded
 }

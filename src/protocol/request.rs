@@ -89,7 +89,7 @@ pub enum Request<'a> {
 pub enum SetStatus {
     /// `8`: cancel the order and refund it.
     Cancel,
-    /// `-1`: the same with its older value, for panels that do not know 8.
+    /// `-1`: the same with its older value, for panels without 8.
     CancelLegacy,
     /// `1`: report that the SMS was sent to the number.
     SmsSent,
@@ -181,7 +181,7 @@ impl Request<'_> {
             Self::GetOrders { limit, page, status } => {
                 if !(1..=100).contains(&limit) || page == 0 {
                     return Err(InvalidRequest(format!(
-                        "limit {limit}, page {page}: use a limit of 1 to 100, and a page of 1 or more"
+                        "limit {limit}, page {page}: use a limit of 1 to 100 and a page from 1 on"
                     )));
                 }
                 push("limit", &limit.to_string());

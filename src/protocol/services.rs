@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode};
 use super::json_input::{Field, Text, Word};
-use super::reply::{Failure, RawReply};
+use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
 
@@ -53,7 +53,7 @@ pub struct Offer {
 }
 
 /// Reads a reply of getServicesList: services keyed by code, or a list of them.
-pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, Failure> {
+pub fn parse_services(raw: RawReply<'_>) -> Result<Vec<Service>, ReplyError> {
     decode::<Services>(raw).map(|services| services.list)
 }
 
@@ -175,7 +175,7 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
                 "country_name" | "name" => country_name = Some(name(map.next_value()?)),
                 "price" | "cost" => amount = price(map.next_value()?),
                 "qty" | "count" | "available" => {
-                    available = map.next_value::<Field<'de>>()?.count()
+                    available = map.next_value::<Field<'de>>()?.count();
                 }
                 _ => _ = map.next_value::<IgnoredAny>()?,
             }

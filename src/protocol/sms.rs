@@ -29,8 +29,8 @@ impl Sms {
     }
 }
 
-/// The messages of an object; `field` is its text. If the object has several lists, the list with the
-/// newest message counts.
+/// The messages of an object; `field` is its text. If the object has several lists, the list with
+/// the newest message counts.
 pub(super) fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
     let lists = ["sms", "call", "data", "messages"]
         .iter()

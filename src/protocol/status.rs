@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::code::Code;
 use super::json_input::Field;
-use super::reply::{Answer, Body, Failure, RawReply, Salvage, is_success, read};
+use super::reply::{Answer, Body, RawReply, ReplyError, Salvage, is_success, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
 /// The status of an activation.
@@ -20,10 +20,10 @@ pub enum Status {
     },
     /// A code arrived.
     Received(Sms),
-    /// The order is cancelled. For an order that received a code, the service may also mean completed
-    /// or expired.
+    /// The order is cancelled. For an order that received a code, the service may also mean
+    /// completed or expired.
     Cancelled,
-    /// A status that this library does not know, as the service wrote it. It does not end a wait.
+    /// An unknown status, as the service wrote it. It does not end a wait.
     Other(String),
 }
 
@@ -51,7 +51,7 @@ pub enum StatusChange {
     Completed,
     /// The service accepted the change without details.
     Accepted,
-    /// A result that this library does not know, as the service wrote it.
+    /// An unknown result, as the service wrote it.
     Other(String),
 }
 
@@ -149,12 +149,12 @@ impl StatusChange {
 }
 
 /// Reads a reply of getStatus or getStatusV2. Both actions may reply in plain text or JSON.
-pub fn parse_status(raw: RawReply<'_>) -> Result<Status, Failure> {
-    parse_shown(raw).map(|reply| reply.status)
+pub fn parse_status(raw: RawReply<'_>) -> Result<Status, ReplyError> {
+    parse_status_reply(raw).map(|reply| reply.status)
 }
 
 /// Like [`parse_status`], with all messages.
-pub(crate) fn parse_shown(raw: RawReply<'_>) -> Result<StatusReply, Failure> {
+pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
     let answer = read(raw, Salvage::Object)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
@@ -223,17 +223,17 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
 }
 
 /// Reads a reply of setStatus.
-pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
+pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
     let answer = match read(raw, Salvage::Object) {
         // An error by its form, but the order is cancelled as requested.
-        Err(Failure::Service(error))
+        Err(ReplyError::Service(error))
             if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"]
                 .contains(&error.code.as_str()) =>
         {
             return Ok(StatusChange::AlreadyCancelled);
         }
         // A known result, though not in the table of error codes.
-        Err(Failure::Service(error)) if error.code == Code::Other("SMS_ADDED".to_owned()) => {
+        Err(ReplyError::Service(error)) if error.code == Code::Other("SMS_ADDED".to_owned()) => {
             return Ok(StatusChange::Other("SMS_ADDED".to_owned()));
         }
         other => other?,
@@ -246,7 +246,7 @@ pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, Failure> {
     }
 }
 
-fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange, Failure> {
+fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange, ReplyError> {
     let Some(object) = field.object() else {
         return Err(answer.unexpected());
     };

@@ -1,5 +1,5 @@
-//! A histogram of how late tasks continue, counted without a lock: it shows whether the workers keep
-//! up.
+//! A histogram of how late tasks continue, counted without a lock: it shows whether the workers
+//! keep up.
 
 use std::array;
 use std::sync::atomic::{AtomicU32, Ordering};

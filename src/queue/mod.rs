@@ -162,10 +162,10 @@ impl Queue {
 
     /// Completes an open ticket at once with [`ErrorKind::Cancelled`]. Returns whether it was open.
     ///
-    /// Cancelling a wait does nothing to the activation. A purchase that was already sent runs on to
-    /// its reply: the completion has [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists the
-    /// outcome. A change of an order that is in progress may still take effect: the completion has
-    /// [`crate::Phase::Receive`], and the status of the order shows whether it did.
+    /// Cancelling a wait does nothing to the activation. A purchase that was already sent runs on
+    /// to its reply: the completion has [`crate::Charge::Unknown`], and [`Client::unclaimed`] lists
+    /// the outcome. A change of an order that is in progress may still take effect: the completion
+    /// has [`crate::Phase::Receive`], and the status of the order shows whether it did.
     pub fn cancel(&self, ticket: Ticket) -> bool {
         let mut state = self.shared.lock();
         let cancelled = state.cancel(&self.shared.client, ticket);

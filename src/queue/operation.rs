@@ -65,8 +65,8 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Client::set_status`]. The activation tracks the change as if one of its own methods had made
-    /// it.
+    /// [`Client::set_status`]. The activation tracks the change as if one of its own methods had
+    /// made it.
     SetStatus {
         /// The activation.
         id: String,
@@ -113,9 +113,9 @@ pub enum Operation {
         /// What to do if the service does not allow cancelling yet.
         on_too_early: OnTooEarly,
     },
-    /// Lists a number in [`Client::unclaimed`], because its caller no longer holds it: its lease could
-    /// not be settled, or the caller abandoned the purchase. Makes no request. The next operation on
-    /// the activation claims it again.
+    /// Lists a number in [`Client::unclaimed`], because its caller no longer holds it: its lease
+    /// could not be settled, or the caller abandoned the purchase. Makes no request. The next
+    /// operation on the activation claims it again.
     MarkUnclaimed {
         /// The activation.
         id: String,
@@ -231,8 +231,8 @@ impl Operation {
         }
     }
 
-    /// Turns the operation into a job. `claim` returns the activation of an id: the same one for all
-    /// operations, so that they share its codes and the pause between its polls.
+    /// Turns the operation into a job. `claim` returns the activation of an id: the same one for
+    /// all operations, so that they share its codes and the pause between its polls.
     pub(super) fn into_job(
         self,
         client: &Client,

@@ -228,7 +228,10 @@ mod tests {
         let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Operation::NAMES, "{error}");
-        let intent = r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#;
+        let intent = concat!(
+            r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"#,
+            r#""multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#,
+        );
         let values = [
             ("name", r#""India""#),
             ("service", r#""tg""#),
@@ -257,8 +260,9 @@ mod tests {
     #[test]
     fn every_field_is_read() {
         let number = Operation::from_json(
-            r#"{"service":"tg","op":"get_number","country":"22","max_price":"18.50","max_price_micros":null,
-                "accept_any_price":false,"operator":"a\u0062","multi_sms":true}"#,
+            r#"{"service":"tg","op":"get_number","country":"22","max_price":"18.50",
+                "max_price_micros":null,"accept_any_price":false,"operator":"a\u0062",
+                "multi_sms":true}"#,
         );
         let Ok(Operation::GetNumber(request)) = number else { panic!("{number:?}") };
         let full = NumberRequest::new("tg").country("22").operator("ab").multi_sms();

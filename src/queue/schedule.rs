@@ -195,8 +195,8 @@ impl Schedule {
         }
     }
 
-    /// After a pause many tasks are due at once. Without spreading, all their later polls would also
-    /// be.
+    /// After a pause many tasks are due at once. Without spreading, all their later polls would
+    /// also be.
     fn check_pause(&mut self, now: Duration, ready_at: Option<Duration>) {
         if let Some(ready_at) = ready_at {
             self.is_paused |= ready_at > now + PAUSE;
@@ -205,8 +205,8 @@ impl Schedule {
         }
     }
 
-    /// Changes when tasks wake. `change` gets a task's time, and the time it would have if all tasks
-    /// woke one after the other from now on.
+    /// Changes when tasks wake. `change` gets a task's time, and the time it would have if all
+    /// tasks woke one after the other from now on.
     fn spread(&mut self, now: Duration, change: impl Fn(Duration, Duration) -> Duration) {
         // If there are very many tasks, they come closer together: all of them within the interval.
         let pace =

@@ -36,8 +36,9 @@ pub(super) struct State {
     activations: HashMap<Box<str>, Activation>,
     /// At this number of activations, unused ones are dropped; at least [`MIN_ACTIVATIONS`].
     activation_limit: usize,
-    /// For each kind of purchase that is running or about to run, the tickets that wait for its end.
-    /// The client makes purchases of one kind one by one, so waiting ones must not take a worker each.
+    /// For each kind of purchase that is running or about to run, the tickets that wait for its
+    /// end. The client makes purchases of one kind one by one, so waiting ones must not take a
+    /// worker each.
     purchases: HashMap<Box<str>, BTreeSet<Ticket>>,
     pub(super) workers: usize,
     /// Parked workers. The last one is woken first, so that superfluous workers stay idle and exit.
@@ -228,8 +229,8 @@ impl State {
         (entry.job, entry.running) = (Some(job), None);
     }
 
-    /// Attaches a running purchase to its ticket, with the time at which the ticket is completed even
-    /// if the purchase still runs; `false` if the ticket was cancelled.
+    /// Attaches a running purchase to its ticket, with the time at which the ticket is completed
+    /// even if the purchase still runs; `false` if the ticket was cancelled.
     pub(super) fn set_purchase(
         &mut self,
         ticket: Ticket,
@@ -259,8 +260,8 @@ impl State {
         let result = handle.detach(client, false).map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
             let json = fields(&activation);
-            // If the service sold the same id before and that order is open, its waits go on and its
-            // codes stay known.
+            // If the service sold the same id before and that order is open, its waits go on and
+            // its codes stay known.
             let is_known =
                 self.activations.get(activation.id()).is_some_and(|known| known.ending().is_none());
             if !is_known {

@@ -18,7 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The number of waits in tests of many.
 const MANY: usize = 10_000;
 
-/// A service in memory. The id of an activation says when its code arrives: `<name>_<milliseconds>`.
+/// A service in memory. The id of an activation says when its code arrives:
+/// `<name>_<milliseconds>`.
 #[derive(Debug)]
 struct FakeService {
     clock: Arc<ManualClock>,
@@ -651,4 +652,66 @@ fn dropping_the_queue_lists_an_unknown_purchase_once() {
             .filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));
         assert_eq!((unclaimed.len(), unknown.count()), (listed, listed), "{is_taken}");
     }
+}
+
+/// A service whose replies to requests with a marked word are held until they are released.
+#[derive(Debug, Default)]
+struct HoldingService {
+    held: Mutex<Vec<&'static str>>,
+    arrived: Mutex<Vec<String>>,
+}
+
+impl HoldingService {
+    fn release(&self, word: &str) {
+        self.held.lock().unwrap().retain(|held| *held != word);
+    }
+
+    fn wait_for(&self, word: &str) {
+        while !self.arrived.lock().unwrap().iter().any(|query| query.contains(word)) {
+            std::thread::sleep(MS);
+        }
+    }
+}
+
+impl Transport for HoldingService {
+    fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        assert!(request.latch.try_send());
+        self.arrived.lock().unwrap().push(request.query.to_owned());
+        while self.held.lock().unwrap().iter().any(|word| request.query.contains(word)) {
+            std::thread::sleep(MS);
+        }
+        let body = if request.query.contains("getBalance") {
+            "ACCESS_BALANCE:5.00"
+        } else {
+            "STATUS_WAIT_CODE"
+        };
+        Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+    }
+}
+
+#[test]
+fn a_worker_replaces_the_timer_while_it_runs() {
+    let held = Mutex::new(vec!["getBalance", "id=slow"]);
+    let service = Arc::new(HoldingService { held, ..HoldingService::default() });
+    let transport = Arc::clone(&service) as Arc<dyn Transport>;
+    let client = Client::builder().api_key("stp_canary_queue_timer").transport(transport);
+    let queue = Queue::with_workers(&client.build().unwrap(), 1).unwrap();
+    let submit = |json: &str| queue.submit(Operation::from_json(json).unwrap()).unwrap();
+    let balance = submit(r#"{"op":"get_balance"}"#);
+    service.wait_for("getBalance");
+    // The only worker is busy, so the timer makes the last poll of an expired wait.
+    let slow =
+        submit(r#"{"op":"wait_for_code","id":"slow","timeout_ms":1,"cancel_on_timeout":true}"#);
+    service.wait_for("id=slow");
+    assert!(matches!(queue.shared.lock().timer, Timer::Busy));
+    service.release("getBalance");
+    queue.join(balance, 60 * SECOND).unwrap().unwrap().result.unwrap();
+    // The worker is free again, and the wait ends though the timer still runs the poll.
+    let wait = submit(r#"{"op":"wait_for_code","id":"other","timeout_ms":300}"#);
+    let error = queue.join(wait, 60 * SECOND).unwrap().unwrap().result.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
+    assert!(matches!(queue.shared.lock().timer, Timer::Busy));
+    service.release("id=slow");
+    queue.join(slow, 60 * SECOND).unwrap().unwrap().result.unwrap_err();
+    assert_eq!(queue.workers(), 1);
 }

@@ -4,10 +4,10 @@
 //! sleeps until the next due time, then wakes or starts a worker. While every worker is busy, the
 //! timer itself completes the operations whose time is over and runs local operations.
 //!
-//! The invariant, whenever the lock is free: if an operation is due, a worker is about to pick it or
-//! all workers are busy; and if one becomes due later, a thread wakes by then: the timer or, if it
-//! cannot, an idle worker. A worker picks again after each operation. Any other thread that changes
-//! the schedule calls [`Shared::dispatch`].
+//! The invariant, whenever the lock is free: if an operation is due, a worker is about to pick it
+//! or all workers are busy; and if one becomes due later, a thread wakes by then: the timer or, if
+//! it cannot, an idle worker. A worker picks again after each operation. Any other thread that
+//! changes the schedule calls [`Shared::dispatch`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -305,7 +305,8 @@ impl Shared {
             let left = end.saturating_duration_since(Instant::now());
             thread::park_timeout(left);
             state = self.lock();
-            // The thread that wakes this worker removes it from the list. Parking may also end spuriously.
+            // The thread that wakes this worker removes it from the list. Parking may also end
+            // spuriously.
             let Some(at) = state.idle.iter().rposition(|idle| idle.id() == worker.id()) else {
                 return (state, false);
             };
@@ -335,7 +336,8 @@ impl Shared {
         }
     }
 
-    /// Continues a task. Not inlined: otherwise each worker's stack has room for every kind of task.
+    /// Continues a task. Not inlined: otherwise each worker's stack has room for every kind of
+    /// task.
     #[inline(never)]
     fn step<T: Task<Output: serde::Serialize>>(
         self: &Arc<Self>,

@@ -11,8 +11,8 @@ use ureq::http::uri::PathAndQuery;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct HttpConfig {
-    /// The address of the service: `https://host[:port]/path`. `http` is allowed if the host is this
-    /// machine.
+    /// The address of the service: `https://host[:port]/path`. `http` is allowed if the host is
+    /// this machine.
     pub base_url: String,
     /// The `User-Agent` header.
     pub user_agent: String,
@@ -192,9 +192,12 @@ mod tests {
 
     #[test]
     fn plain_http_is_allowed_to_this_machine_only() {
-        #[rustfmt::skip]
         let good = [
-            ("https://sastaotp.com/stubs/handler_api.php", "sastaotp.com:443", "/stubs/handler_api.php"),
+            (
+                "https://sastaotp.com/stubs/handler_api.php",
+                "sastaotp.com:443",
+                "/stubs/handler_api.php",
+            ),
             ("https://Sastaotp.com", "sastaotp.com:443", "/"),
             ("https://[2001:db8::1]:8443/x", "[2001:db8::1]:8443", "/x"),
             ("http://127.0.0.1:8080/x", "127.0.0.1:8080", "/x"),
@@ -207,11 +210,26 @@ mod tests {
             assert_eq!((base.peer().as_str(), base.path.as_str()), (peer, path), "{url}");
             assert_eq!(base.root.path(), "/");
         }
-        #[rustfmt::skip]
         let bad = [
-            "", "/x", "sastaotp.com", "ftp://x/", "http://sastaotp.com/", "http://localhost.evil.com/",
-            "http://127.0.0.1.evil.com/", "http://0.0.0.0/", "http://[::2]/", "https://u:p@x/", "https://u@x/",
-            "https://x/?a=1", "https://x/#f", "https://x:0/", "https://x:+80/", "https://x:99999/", "https://x:/", "https:///x", "https://x y/",
+            "",
+            "/x",
+            "sastaotp.com",
+            "ftp://x/",
+            "http://sastaotp.com/",
+            "http://localhost.evil.com/",
+            "http://127.0.0.1.evil.com/",
+            "http://0.0.0.0/",
+            "http://[::2]/",
+            "https://u:p@x/",
+            "https://u@x/",
+            "https://x/?a=1",
+            "https://x/#f",
+            "https://x:0/",
+            "https://x:+80/",
+            "https://x:99999/",
+            "https://x:/",
+            "https:///x",
+            "https://x y/",
         ];
         for url in bad {
             assert!(BaseUrl::parse(url).is_err(), "{url} was accepted");

@@ -1,5 +1,5 @@
-//! Opens TCP connections: tries all addresses of a host, each with a short head start over the next,
-//! and uses the first that connects.
+//! Opens TCP connections: tries all addresses of a host, each with a short head start over the
+//! next, and uses the first that connects.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -126,7 +126,8 @@ fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     )
 }
 
-/// Opens a non-blocking socket that is closed on exec and raises no signal if the peer has closed it.
+/// Opens a non-blocking socket that is closed on exec and raises no signal if the peer has closed
+/// it.
 #[cfg(target_vendor = "apple")]
 fn open(family: AddressFamily) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket(family, SocketType::STREAM, None)?;

@@ -1,5 +1,5 @@
-//! The connections of one process to the service. ureq's connectors open them, also through a proxy;
-//! idle ones are kept for later reads.
+//! The connections of one process to the service. ureq's connectors open them, also through a
+//! proxy; idle ones are kept for later reads.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -37,8 +37,8 @@ pub(super) struct ConnectionPool {
     pool: Mutex<IdlePool>,
 }
 
-/// Idle connections with the time at which they became idle, oldest first. The newest is used first,
-/// so that superfluous connections age and are closed.
+/// Idle connections with the time at which they became idle, oldest first. The newest is used
+/// first, so that superfluous connections age and are closed.
 struct IdlePool {
     idle: VecDeque<(Instant, Http1Connection)>,
     max_idle: usize,

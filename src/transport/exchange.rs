@@ -1,8 +1,8 @@
 //! The running exchange: its request, time limits and cancellation token, and how far it got.
 //!
-//! ureq passes no state of ours to its layers, and a pooled connection serves many exchanges. So the
-//! running exchange is in a thread-local; it runs on one thread from start to end. Every layer waits
-//! through [`Exchange::wait`] or [`Exchange::wait_any`], so every wait ends when the token is
+//! ureq passes no state of ours to its layers, and a pooled connection serves many exchanges. So
+//! the running exchange is in a thread-local; it runs on one thread from start to end. Every layer
+//! waits through [`Exchange::wait`] or [`Exchange::wait_any`], so every wait ends when the token is
 //! triggered or a time limit is reached.
 
 use std::cell::{Cell, RefCell};
@@ -29,7 +29,8 @@ thread_local! {
 /// An exchange in progress.
 pub(super) struct Exchange {
     pub(super) lane: Lane,
-    /// The bytes of the request. They contain the key, so only [`super::http1_connection`] reads them.
+    /// The bytes of the request. They contain the key, so only [`super::http1_connection`] reads
+    /// them.
     pub(super) request_head: Zeroizing<Vec<u8>>,
     pub(super) body_limit: usize,
     pub(super) gzip: bool,
@@ -259,8 +260,8 @@ impl Exchange {
         }
     }
 
-    /// Whether the token still ends the exchange. A charge that was sent runs on to its reply, because
-    /// the reply contains the number that was paid for.
+    /// Whether the token still ends the exchange. A charge that was sent runs on to its reply,
+    /// because the reply contains the number that was paid for.
     fn obeys_cancel(&self) -> bool {
         self.lane == Lane::Read || !self.sent.get()
     }

@@ -43,8 +43,8 @@ impl Transport for Memory {
     }
 }
 
-/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes. Also returns the
-/// request that was sent.
+/// Makes an exchange over a connection that sends `reply` in pieces of `step` bytes. Also returns
+/// the request that was sent.
 pub fn exchange(
     transport: &HttpTransport,
     request: &Request<'_>,

@@ -1,5 +1,5 @@
-//! Decompresses a body as its bytes arrive. No compressed copy is kept, and the exchange can check its
-//! time limits between two reads.
+//! Decompresses a body as its bytes arrive. No compressed copy is kept, and the exchange can check
+//! its time limits between two reads.
 
 use std::io::{self, ErrorKind, Write};
 
@@ -31,8 +31,8 @@ impl Gunzip {
     /// Creates a decompressor for at most `limit` bytes of output.
     pub(super) fn new(limit: usize) -> Self {
         let mut bytes = Vec::new();
-        // Reserved at once, which takes only address space: a vector that grows is copied, and takes
-        // twice the memory.
+        // Reserved at once, which takes only address space: a vector that grows is copied, and
+        // takes twice the memory.
         let _ = bytes.try_reserve_exact(limit);
         Self { member: GzDecoder::new(Output { bytes, limit }), members: 1 }
     }
@@ -113,11 +113,14 @@ mod tests {
         let (hello, full) = (member(b"hello"), vec![b'x'; 1000]);
         let mut damaged = hello.clone();
         damaged[hello.len() - 8] ^= 1;
-        #[rustfmt::skip]
         let rows: &[Row<'_>] = &[
             ("one member", hello.clone(), Ok(b"hello")),
             ("two", hello.repeat(2), Ok(b"hellohello")),
-            ("an empty one among them", [member(b""), hello.clone(), member(b"")].concat(), Ok(b"hello")),
+            (
+                "an empty one among them",
+                [member(b""), hello.clone(), member(b"")].concat(),
+                Ok(b"hello"),
+            ),
             ("as many as may be", member(b"").repeat(MAX_MEMBERS), Ok(b"")),
             ("one more", member(b"").repeat(MAX_MEMBERS + 1), Err(Cause::TooLarge)),
             ("as large as may be", member(&full), Ok(&full)),
@@ -129,7 +132,11 @@ mod tests {
             ("cut in the check sum", hello[..hello.len() - 3].to_vec(), Err(Cause::Encoding)),
             ("cut in the second", [&hello, &hello[..12]].concat(), Err(Cause::Encoding)),
             ("a wrong check sum", damaged.clone(), Err(Cause::Encoding)),
-            ("a wrong check sum in the first", [damaged, hello.clone()].concat(), Err(Cause::Encoding)),
+            (
+                "a wrong check sum in the first",
+                [damaged, hello.clone()].concat(),
+                Err(Cause::Encoding),
+            ),
             ("junk behind it", [&hello[..], b"junk"].concat(), Err(Cause::Encoding)),
             ("no gzip", b"hello".to_vec(), Err(Cause::Encoding)),
         ];

@@ -1,7 +1,7 @@
 //! Sends one HTTP/1.1 request at a time over a connection, and reads its reply.
 //!
-//! ureq's implementation is not used, because it logs requests and replies, which may contain the API
-//! key. Every request is sent by [`Http1Connection::send`].
+//! ureq's implementation is not used, because it logs requests and replies, which may contain the
+//! API key. Every request is sent by [`Http1Connection::send`].
 
 use std::io::{self, ErrorKind};
 

@@ -25,8 +25,8 @@ const MAX_QUERY: usize = 4096;
 
 /// A transport over HTTPS.
 ///
-/// Any number of threads may share it. It never sends a request twice and does not follow redirects.
-/// After a fork, the child uses new connections.
+/// Any number of threads may share it. It never sends a request twice and does not follow
+/// redirects. After a fork, the child uses new connections.
 pub struct HttpTransport {
     settings: Settings,
     /// The process that created the transport, and its connections. Using them takes no lock.
@@ -45,7 +45,7 @@ struct Settings {
     roots: Arc<RootCertStore>,
     proxy: Option<ureq::Proxy>,
     timeouts: Timeouts,
-    max_connections: usize,
+    max_idle: usize,
     look_up: Arc<LookUp>,
 }
 
@@ -88,15 +88,15 @@ impl HttpTransport {
             roots: tls::roots(extra_ca_pem.as_deref())?,
             proxy,
             timeouts,
-            max_connections,
+            max_idle: max_connections,
             look_up,
         };
         let connections = Arc::new(settings.new_pool());
         Ok(Self { pid: std::process::id(), connections, forked: Mutex::default(), settings })
     }
 
-    /// The connections of the process `pid`. A fork copies connections, and two processes that share
-    /// one would receive each other's replies.
+    /// The connections of the process `pid`. A fork copies connections, and two processes that
+    /// share one would receive each other's replies.
     pub(super) fn pool_of(&self, pid: u32) -> Arc<ConnectionPool> {
         if pid == self.pid {
             return Arc::clone(&self.connections);
@@ -186,8 +186,8 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
     failure
 }
 
-/// Describes a proxy's response to CONNECT. Only a status is a refusal; without one, the failure may
-/// be transient.
+/// Describes a proxy's response to CONNECT. Only a status is a refusal; without one, the failure
+/// may be transient.
 fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
     // In ureq's words: "proxy server responded 407/407", or that it did not.
     match answer.rsplit_once('/').and_then(|(_, status)| status.parse::<u16>().ok()) {
@@ -203,15 +203,14 @@ fn refused_by_proxy(exchange: &Exchange, answer: &str) -> io::Error {
 
 impl Settings {
     fn new_pool(&self) -> ConnectionPool {
-        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_connections, look_up } =
-            self;
+        let Self { base, headers: _, peer: _, roots, proxy, timeouts: _, max_idle, look_up } = self;
         let names = DnsCache::new(Arc::clone(look_up));
         ConnectionPool::new(
             base.root.clone(),
             proxy.clone(),
             names,
             TlsConnector::new(roots),
-            *max_connections,
+            *max_idle,
         )
     }
 

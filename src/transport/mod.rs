@@ -1,14 +1,15 @@
 //! One HTTP exchange with the service: a request, its reply, and the proof of whether it was sent.
 //!
-//! [`Transport`] is the interface between the client and the network. [`HttpTransport`] implements it
-//! on top of ureq's connectors; tests and simulations implement it themselves. A transport never
+//! [`Transport`] is the interface between the client and the network. [`HttpTransport`] implements
+//! it on top of ureq's connectors; tests and simulations implement it themselves. A transport never
 //! repeats a request and never interprets a reply.
 //!
 //! The layers of [`HttpTransport`], outermost first: `http_transport` (checks a request and names a
-//! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads its
-//! reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, and `socket`. All of them
-//! use `exchange`, the state of the running exchange. `reply`, `response_head` and `gzip` only parse
-//! bytes. ureq chains the connectors and makes the tunnel; nothing outside this folder uses it.
+//! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads
+//! its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, and `socket`. All of
+//! them use `exchange`, the state of the running exchange. `reply`, `response_head` and `gzip` only
+//! parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this folder uses
+//! it.
 
 mod config;
 mod connect;

@@ -124,11 +124,14 @@ mod tests {
     #[test]
     fn the_environment_is_read_as_curl_reads_it() {
         let https = "https://api.example.com/";
-        #[rustfmt::skip]
         let rows: &[(&str, Variables, Option<&str>)] = &[
             (https, &[], None),
             (https, &[("HTTPS_PROXY", "http://p:1")], Some("p:1")),
-            (https, &[("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:1")], Some("lower:1")),
+            (
+                https,
+                &[("HTTPS_PROXY", "http://upper:1"), ("https_proxy", "http://lower:1")],
+                Some("lower:1"),
+            ),
             (https, &[("HTTPS_PROXY", ""), ("ALL_PROXY", "http://all:1")], Some("all:1")),
             (https, &[("http_proxy", "http://p:1"), ("HTTP_PROXY", "http://p:1")], None),
             (https, &[("HTTPS_PROXY", "p")], Some("p:1080")),
@@ -139,16 +142,44 @@ mod tests {
             (https, &[("HTTPS_PROXY", "p"), ("no_proxy", "other, *")], Some("p:1080")),
             (https, &[("HTTPS_PROXY", "p:/")], Some("p:1080")),
             (https, &[("HTTPS_PROXY", "u:99999@p:65535")], Some("p:65535")),
-            (https, &[("HTTPS_PROXY", "p"), ("NO_PROXY", "ample.com pi.example.com")], Some("p:1080")),
+            (
+                https,
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "ample.com pi.example.com")],
+                Some("p:1080"),
+            ),
             ("https://10.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/8")], None),
-            ("https://11.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/8")], Some("p:1080")),
+            (
+                "https://11.1.2.3/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/8")],
+                Some("p:1080"),
+            ),
             ("https://11.1.2.3/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.0/0")], None),
             ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1/32")], None),
-            ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1/33")], Some("p:1080")),
-            ("https://10.0.0.1/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1. *")], Some("p:1080")),
-            ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::1/129")], Some("p:1080")),
-            ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::/32")], None),
-            ("https://[2001:db8::1]/", &[("HTTPS_PROXY", "p"), ("NO_PROXY", "[2001:db8::1]")], None),
+            (
+                "https://10.0.0.1/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1/33")],
+                Some("p:1080"),
+            ),
+            (
+                "https://10.0.0.1/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "10.0.0.1. *")],
+                Some("p:1080"),
+            ),
+            (
+                "https://[2001:db8::1]/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::1/129")],
+                Some("p:1080"),
+            ),
+            (
+                "https://[2001:db8::1]/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "2001:db8::/32")],
+                None,
+            ),
+            (
+                "https://[2001:db8::1]/",
+                &[("HTTPS_PROXY", "p"), ("NO_PROXY", "[2001:db8::1]")],
+                None,
+            ),
             ("https://127.0.0.1/", &[("HTTPS_PROXY", "p")], None),
             ("http://localhost/", &[("ALL_PROXY", "p")], None),
             ("https://[::1]/", &[("ALL_PROXY", "p")], None),

@@ -1,8 +1,8 @@
 //! Parses one HTTP/1.1 reply: bytes in, a reply out. No socket or clock is used.
 //!
-//! Stricter than the standard: a reply of doubtful length is refused, because a truncated plain text
-//! looks complete. ureq does not parse replies here, because it logs them, and a server's redirect or
-//! error page may repeat the address with the API key.
+//! Stricter than the standard: a reply of doubtful length is refused, because a truncated plain
+//! text looks complete. ureq does not parse replies here, because it logs them, and a server's
+//! redirect or error page may repeat the address with the API key.
 
 use std::time::SystemTime;
 
@@ -299,18 +299,47 @@ mod tests {
     fn complete_replies_are_read_in_any_pieces() {
         let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n";
         let long_trailer = format!("{chunked}Server-Timing: {}\r\n\r\n", "y".repeat(16_000));
-        #[rustfmt::skip]
         let rows: &[(&str, u16, bool, bool, &str)] = &[
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, true, true, "hello"),
-            ("HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5\r\n\r\nhello", 200, true, true, "hello"),
+            (
+                "HTTP/1.1 200 OK\r\ncontent-length: 5, 5\r\nContent-Length: 5\r\n\r\nhello",
+                200,
+                true,
+                true,
+                "hello",
+            ),
             ("HTTP/1.1 503 \r\nContent-Length: 0\r\n\r\n", 503, true, true, ""),
             ("HTTP/1.1 204 No Content\r\n\r\n", 204, true, true, ""),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n", 200, true, true, "hello"),
+            (
+                concat!(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n",
+                    "3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: 1\r\n\r\n",
+                ),
+                200,
+                true,
+                true,
+                "hello",
+            ),
             (&long_trailer, 200, true, true, "hello"),
-            ("HTTP/1.1 200 OK\r\nConnection: Keep-Alive, close\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
+            (
+                "HTTP/1.1 200 OK\r\nConnection: Keep-Alive, close\r\nContent-Length: 1\r\n\r\nx",
+                200,
+                true,
+                false,
+                "x",
+            ),
             ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, false, "x"),
             ("HTTP/1.1 200 OK\r\n\r\nhello", 200, false, false, "hello"),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, true, true, "x"),
+            (
+                concat!(
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n",
+                    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+                ),
+                200,
+                true,
+                true,
+                "x",
+            ),
         ];
         for (bytes, status, framed, keep, body) in rows {
             for step in [1, 2, 3, 7, 1000] {
@@ -337,16 +366,21 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;{}\r\n",
             "y".repeat(300)
         );
-        #[rustfmt::skip]
         let rows: &[(&str, Cause)] = &[
             ("NOT HTTP", Cause::Malformed),
             ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Cause::Malformed),
             ("HTTP/1.1 abc\r\n\r\n", Cause::Malformed),
             ("HTTP/1.1 000 x\r\n\r\n", Cause::Malformed),
             ("HTTP/1.1 101 Switching\r\n\r\n", Cause::Malformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Cause::Malformed),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                Cause::Malformed,
+            ),
             ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Cause::Malformed),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", Cause::Malformed),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+                Cause::Malformed,
+            ),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nx", Cause::Malformed),
             ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nx", Cause::Malformed),
             ("HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\nx", Cause::Malformed),
@@ -355,18 +389,40 @@ mod tests {
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", Cause::Malformed),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", Cause::Malformed),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\nab\r\n", Cause::Malformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", Cause::Malformed),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n0123456789012345678901234567890123", Cause::TooLarge),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n", Cause::Truncated),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+                Cause::Malformed,
+            ),
+            (
+                concat!(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                    "40\r\n0123456789012345678901234567890123",
+                ),
+                Cause::TooLarge,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n",
+                Cause::Truncated,
+            ),
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell", Cause::Truncated),
             ("HTTP/1.1 200 OK\r\nContent-Le", Cause::Truncated),
             ("HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\n", Cause::TooLarge),
             ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", Cause::Malformed),
             ("HTTP/1.1 200 OK\r\n\r\n012345678901234567890123456789012", Cause::TooLarge),
-            ("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
-            ("HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx", Cause::Encoding),
-            (&long, Cause::TooLarge), (&many, Cause::TooLarge), (&interim, Cause::TooLarge),
-            (&long_trailer, Cause::TooLarge), (&many_trailers, Cause::TooLarge), (&long_size, Cause::Malformed),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 1\r\n\r\nx",
+                Cause::Encoding,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip, gzip\r\nContent-Length: 1\r\n\r\nx",
+                Cause::Encoding,
+            ),
+            (&long, Cause::TooLarge),
+            (&many, Cause::TooLarge),
+            (&interim, Cause::TooLarge),
+            (&long_trailer, Cause::TooLarge),
+            (&many_trailers, Cause::TooLarge),
+            (&long_size, Cause::Malformed),
         ];
         for (bytes, cause) in rows {
             for step in [1, 5, 100_000] {

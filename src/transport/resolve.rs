@@ -1,8 +1,8 @@
 //! Looks up the addresses of names: one lookup at a time per host, cached for a minute.
 //!
-//! `getaddrinfo` cannot be interrupted, so it runs on a helper thread, and an exchange waits for that
-//! thread with its usual time limits. A thread that hangs is abandoned. If [`MAX_HANGING`] threads
-//! hang, further lookups fail.
+//! `getaddrinfo` cannot be interrupted, so it runs on a helper thread, and an exchange waits for
+//! that thread with its usual time limits. A thread that hangs is abandoned. If [`MAX_HANGING`]
+//! threads hang, further lookups fail.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,8 +21,8 @@ use ureq::unversioned::transport::NextTimeout;
 use super::exchange::Exchange;
 use super::types::Cause;
 
-/// How long addresses are cached: long enough for a series of polls, short enough to follow a move of
-/// the host.
+/// How long addresses are cached: long enough for a series of polls, short enough to follow a move
+/// of the host.
 const TTL: Duration = Duration::from_secs(60);
 /// New exchanges do not wait for a lookup that runs longer than this: its network may be gone.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -84,8 +84,8 @@ impl DnsCache {
         if let Ok(ip) = bare.unwrap_or(host).parse() {
             return Ok(vec![SocketAddr::new(ip, port)]);
         }
-        // Not looked up, because plain HTTP is allowed to this name, and a resolver could return the
-        // address of another machine (RFC 6761).
+        // Not looked up, because plain HTTP is allowed to this name, and a resolver could return
+        // the address of another machine (RFC 6761).
         if host.eq_ignore_ascii_case("localhost") {
             return Ok(with_port(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]));
         }
@@ -110,7 +110,10 @@ impl DnsCache {
         exchange.wait(task.done.as_fd(), PollFlags::IN)?;
         let outcome = task.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         let mut entries = self.lock();
-        let is_ours = matches!(entries.get(host), Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task));
+        let is_ours = matches!(
+            entries.get(host),
+            Some(Entry::Running { task: running, .. }) if Arc::ptr_eq(running, &task)
+        );
         if let Some(Ok(addresses)) = &*outcome
             && !addresses.is_empty()
         {
@@ -128,8 +131,8 @@ impl DnsCache {
             .fail(Cause::Resolve, "the name does not exist, or the resolver is unreachable"))
     }
 
-    /// Removes `host` from the cache, because its addresses led to no connection. Concurrent failures
-    /// count as one.
+    /// Removes `host` from the cache, because its addresses led to no connection. Concurrent
+    /// failures count as one.
     pub(super) fn forget(&self, host: &str) {
         let mut entries = self.lock();
         if matches!(entries.get(host), Some(Entry::Known { .. })) {
@@ -197,8 +200,8 @@ impl fmt::Debug for DnsCache {
     }
 }
 
-/// The resolver for ureq's connectors. It returns no address, because [`super::connect`] looks up the
-/// name when it connects.
+/// The resolver for ureq's connectors. It returns no address, because [`super::connect`] looks up
+/// the name when it connects.
 #[derive(Debug)]
 pub(super) struct NoopResolver;
 

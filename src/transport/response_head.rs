@@ -150,8 +150,8 @@ impl Headers {
     }
 }
 
-/// Parses a `Retry-After` value: whole seconds, or an HTTP date relative to `now`. A date in the past
-/// is zero, and any other value is `None`.
+/// Parses a `Retry-After` value: whole seconds, or an HTTP date relative to `now`. A date in the
+/// past is zero, and any other value is `None`.
 pub(crate) fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -170,15 +170,21 @@ mod tests {
     fn retry_after_is_seconds_or_a_date() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let seconds = |seconds| Some(Duration::from_secs(seconds));
-        #[rustfmt::skip]
         let rows = [
-            ("0", seconds(0)), ("120", seconds(120)), (" 7 ", seconds(7)),
+            ("0", seconds(0)),
+            ("120", seconds(120)),
+            (" 7 ", seconds(7)),
             ("99999999999999999999999", seconds(u64::MAX)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", seconds(0)),
             ("Sun, 06 Nov 1994 08:50:37 GMT", seconds(60)),
             ("Sunday, 06-Nov-94 08:50:37 GMT", seconds(60)),
             ("Sun, 06 Nov 1994 08:00:00 GMT", seconds(0)),
-            ("-1", None), ("+1", None), ("1.5", None), ("", None), ("soon", None), ("1 s", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.5", None),
+            ("", None),
+            ("soon", None),
+            ("1 s", None),
         ];
         for (value, expected) in rows {
             assert_eq!(retry_after(value, now), expected, "{value}");

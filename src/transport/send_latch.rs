@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The point of no return of a request: it is either sent or abandoned, never both.
 ///
-/// The transport calls [`SendLatch::try_send`] right before the first byte. A caller that abandons the
-/// request calls [`SendLatch::try_abandon`], which returns whether it was in time. Clones share one
-/// latch.
+/// The transport calls [`SendLatch::try_send`] right before the first byte. A caller that abandons
+/// the request calls [`SendLatch::try_abandon`], which returns whether it was in time. Clones share
+/// one latch.
 #[derive(Clone, Debug, Default)]
 pub struct SendLatch(Arc<AtomicU8>);
 

@@ -9,9 +9,9 @@ use ureq::unversioned::transport::{Buffers, LazyBuffers, NextTimeout, Transport}
 
 use super::exchange::Exchange;
 
-/// The size of a connection's input buffer, and of its output buffer. ureq's default is 128 KiB each,
-/// but hundreds of connections may be pooled, and a poll needs less than a kilobyte. A request to a
-/// proxy with its password must fit into the output buffer.
+/// The size of a connection's input buffer, and of its output buffer. ureq's default is 128 KiB
+/// each, but hundreds of connections may be pooled, and a poll needs less than a kilobyte. A
+/// request to a proxy with its password must fit into the output buffer.
 pub(super) const INPUT_BUFFER: usize = 4 * 1024;
 pub(super) const OUTPUT_BUFFER: usize = 4 * 1024;
 
@@ -69,10 +69,11 @@ impl Transport for Socket {
         }
     }
 
-    /// A connection with anything to read cannot be reused: it was closed, or has bytes that belong to
-    /// no request. Such bytes may also be in the buffer already.
+    /// A connection with anything to read cannot be reused: it was closed, or has bytes that belong
+    /// to no request. Such bytes may also be in the buffer already.
     fn is_open(&mut self) -> bool {
+        let peeked = self.stream.peek(&mut [0]);
         self.buffers.input().is_empty()
-            && matches!(self.stream.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock)
+            && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }

@@ -176,7 +176,7 @@ impl Hanging {
 }
 
 #[test]
-fn a_hanging_lookup_is_shared_and_can_be_abandoned() {
+fn hanging_lookups_are_shared_and_can_be_abandoned() {
     let hanging = Hanging::default();
     let inner = hanging.clone();
     let (_server, transport) = service_at(
@@ -217,7 +217,7 @@ fn a_hanging_lookup_is_shared_and_can_be_abandoned() {
 }
 
 #[test]
-fn a_silent_address_delays_only_by_the_head_start() {
+fn a_silent_address_delays_by_the_head_start() {
     // The first address refuses; then its listener never accepts and its queue is full.
     for (first, least, most) in [([127, 0, 0, 9], 0, 150), ([127, 0, 0, 8], 240, 600)] {
         let first = IpAddr::from(first);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::types::Phase;
 
-/// How long the phases of one exchange took. A phase that was skipped, such as connecting on a pooled
-/// connection, took no time.
+/// How long the phases of one exchange took. A phase that was skipped, such as connecting on a
+/// pooled connection, took no time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timings {
     /// Looking up the name.

@@ -56,8 +56,8 @@ pub(super) struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
     pub(super) fn new(roots: &Arc<RootCertStore>) -> Self {
-        // Not the process's default, because a program that installs another provider must not change
-        // the behavior that is tested here.
+        // Not the process's default, because a program that installs another provider must not
+        // change the behavior that is tested here.
         let provider =
             CryptoProvider { key_provider: &NoKeys, ..rustls::crypto::ring::default_provider() };
         let config = ClientConfig::builder_with_provider(Arc::new(provider))
@@ -99,7 +99,8 @@ impl<In: Transport> Connector<In> for TlsConnector {
     }
 }
 
-/// Describes why a handshake failed, unless a lower layer recorded a reason (a timeout or a cancel).
+/// Describes why a handshake failed, unless a lower layer recorded a reason (a timeout or a
+/// cancel).
 fn broken(exchange: &Exchange, error: &io::Error) -> io::Error {
     use rustls::{CertificateError as Bad, Error};
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());

@@ -42,8 +42,8 @@ pub struct Request<'a> {
 pub enum Lane {
     /// A pooled connection if there is one.
     Read,
-    /// A new connection that is used once. A pooled connection may close just as the request is sent:
-    /// then it is unknown whether the purchase was made.
+    /// A new connection that is used once. A pooled connection may close just as the request is
+    /// sent: then it is unknown whether the purchase was made.
     Charge,
 }
 
@@ -70,7 +70,8 @@ pub struct TransportError {
     pub phase: Phase,
     /// Whether a byte of the request was sent. `false` proves that the service received nothing.
     pub sent: bool,
-    /// A description of the failure. It never contains a URL, the key, or text from another library.
+    /// A description of the failure. It never contains a URL, the key, or text from another
+    /// library.
     pub message: String,
 }
 

@@ -1,7 +1,7 @@
-//! The Rust interface again, on top of the C functions: what the client's suites need of it, and no more.
+//! The part of the Rust interface that the client's suites use, on top of the C functions.
 //!
-//! Every method goes through the exported functions and reads results through their accessors, so that the suites prove the
-//! C interface with the same cases. Types that are plain data are the crate's own.
+//! Every method calls the exported functions and reads results with their getters, so the suites test
+//! the C interface too. Plain data types are the crate's own.
 
 use std::borrow::Borrow;
 use std::ffi::{CStr, CString, c_char};
@@ -18,10 +18,11 @@ pub(crate) use sastaotp::{
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
 
-/// An object of the library, freed when the last of its owners goes.
+/// A C object, which is freed when it is dropped.
 struct Object<T>(*mut T, unsafe extern "C" fn(*mut T));
 
-// The header promises it for clients, activations, tokens and results; leases are used by one thread at a time here.
+// The header allows any thread for clients, activations, tokens and results. The suites use a lease
+// in one thread at a time.
 unsafe impl<T> Send for Object<T> {}
 unsafe impl<T> Sync for Object<T> {}
 
@@ -31,19 +32,19 @@ impl<T> Drop for Object<T> {
     }
 }
 
-/// Makes a call that gives an object.
-fn make<T>(
+/// Makes a call that creates an object.
+fn create<T>(
     free: unsafe extern "C" fn(*mut T),
     call: impl FnOnce(*mut *mut T, *mut *mut sastaotp_error) -> sastaotp_status,
 ) -> Result<Object<T>> {
-    // What the place held before must not matter.
+    // The call must ignore the previous content of the place.
     let mut object = std::ptr::dangling_mut();
     checked(|error| call(&raw mut object, error)).inspect_err(|_| assert!(object.is_null()))?;
     assert!(!object.is_null());
     Ok(Object(object, free))
 }
 
-/// Makes a call and reads its error.
+/// Makes a call and converts its error.
 fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Result<()> {
     let mut error = std::ptr::dangling_mut();
     let status = call(&raw mut error);
@@ -56,24 +57,24 @@ fn checked(call: impl FnOnce(*mut *mut sastaotp_error) -> sastaotp_status) -> Re
     Err(error)
 }
 
-fn text(lent: *const c_char) -> Option<String> {
-    (!lent.is_null())
-        .then(|| unsafe { CStr::from_ptr(lent) }.to_str().expect("texts are UTF-8").to_owned())
+fn text(pointer: *const c_char) -> Option<String> {
+    (!pointer.is_null())
+        .then(|| unsafe { CStr::from_ptr(pointer) }.to_str().expect("texts are UTF-8").to_owned())
 }
 
-fn word(lent: *const c_char) -> String {
-    text(lent).expect("this text is always there")
+fn required_text(pointer: *const c_char) -> String {
+    text(pointer).expect("this text is always there")
 }
 
-fn c(text: &str) -> CString {
+fn c_string(text: &str) -> CString {
     CString::new(text).expect("no NUL in the texts of the tests")
 }
 
-fn maybe(text: Option<&CString>) -> *const c_char {
+fn optional_ptr(text: Option<&CString>) -> *const c_char {
     text.map_or(std::ptr::null(), |text| text.as_ptr())
 }
 
-/// Reads something that may be absent.
+/// Reads a value that may be absent.
 fn optional<T: Default>(read: impl FnOnce(*mut T) -> bool) -> Option<T> {
     let mut value = T::default();
     read(&raw mut value).then_some(value)
@@ -164,7 +165,7 @@ impl Error {
     }
 
     pub(crate) fn code(&self) -> Option<Code> {
-        let hint = word(unsafe { sastaotp_error_hint(self.get()) });
+        let hint = required_text(unsafe { sastaotp_error_hint(self.get()) });
         text(unsafe { sastaotp_error_code(self.get()) }).map(|text| Code { text, hint })
     }
 
@@ -186,13 +187,13 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&word(unsafe { sastaotp_error_message(self.get()) }))
+        f.write_str(&required_text(unsafe { sastaotp_error_message(self.get()) }))
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&word(unsafe { sastaotp_error_json(self.get()) }))
+        f.write_str(&required_text(unsafe { sastaotp_error_json(self.get()) }))
     }
 }
 
@@ -230,15 +231,15 @@ impl Intent {
     }
 
     pub(crate) fn from_json(json: &str) -> Result<Self> {
-        let json = c(json);
-        make(sastaotp_intent_free, |place, error| unsafe {
+        let json = c_string(json);
+        create(sastaotp_intent_free, |place, error| unsafe {
             sastaotp_intent_from_json(json.as_ptr(), place, error)
         })
         .map(Self::own)
     }
 
     pub(crate) fn to_json(&self) -> String {
-        word(unsafe { sastaotp_intent_json(self.get()) })
+        required_text(unsafe { sastaotp_intent_json(self.get()) })
     }
 
     pub(crate) fn watermark(&self) -> Option<u64> {
@@ -272,11 +273,11 @@ impl NumberRequest {
     }
 
     fn build(&self) -> Result<Object<sastaotp_number_request>> {
-        let service = c(&self.service);
-        let request = make(sastaotp_number_request_free, |place, error| unsafe {
+        let service = c_string(&self.service);
+        let request = create(sastaotp_number_request_free, |place, error| unsafe {
             sastaotp_number_request_new(service.as_ptr(), place, error)
         })?;
-        if let Some(country) = self.country.as_deref().map(c) {
+        if let Some(country) = self.country.as_deref().map(c_string) {
             checked(|error| unsafe {
                 sastaotp_number_request_set_country(request.0, country.as_ptr(), error)
             })?;
@@ -304,7 +305,7 @@ impl Sms {
     fn read(sms: *const sastaotp_sms) -> Option<Self> {
         (!sms.is_null()).then(|| unsafe {
             Self {
-                code: word(sastaotp_sms_code(sms)),
+                code: required_text(sastaotp_sms_code(sms)),
                 text: text(sastaotp_sms_text(sms)),
                 is_repeat: sastaotp_sms_is_repeat(sms),
             }
@@ -352,11 +353,11 @@ impl Purchase {
         (!purchase.is_null()).then(|| unsafe {
             let warnings = 0..sastaotp_purchase_warning_count(purchase);
             Self {
-                activation_id: word(sastaotp_purchase_activation_id(purchase)),
+                activation_id: required_text(sastaotp_purchase_activation_id(purchase)),
                 warnings: warnings
-                    .map(|index| word(sastaotp_purchase_warning(purchase, index)))
+                    .map(|index| required_text(sastaotp_purchase_warning(purchase, index)))
                     .collect(),
-                phone_number: word(sastaotp_purchase_phone_number(purchase)),
+                phone_number: required_text(sastaotp_purchase_phone_number(purchase)),
             }
         })
     }
@@ -474,7 +475,7 @@ impl Prices {
     }
 
     pub(crate) fn get(&self, country: &str, service: &str) -> Option<Price> {
-        let (country, service) = (c(country), c(service));
+        let (country, service) = (c_string(country), c_string(service));
         let find = |place| unsafe {
             sastaotp_prices_find(self.0.0, country.as_ptr(), service.as_ptr(), place)
         };
@@ -483,7 +484,7 @@ impl Prices {
 
     fn at(&self, index: usize) -> Price {
         let price = optional(|place| unsafe { sastaotp_prices_price(self.0.0, index, place) });
-        let country = word(unsafe { sastaotp_prices_country(self.0.0, index) });
+        let country = required_text(unsafe { sastaotp_prices_country(self.0.0, index) });
         Price { price: price.map(Amount::from_micros), country }
     }
 }
@@ -504,10 +505,10 @@ impl CancelToken {
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Object<sastaotp_client>>);
 
-/// Makes a client of settings that only Rust can make: a clock, a transport.
+/// Creates a client with settings that only Rust can create: a clock and a transport.
 pub(crate) fn build(settings: ClientBuilder) -> Result<Client> {
     let config = sastaotp_config::from(settings);
-    make(sastaotp_client_free, |place, error| unsafe {
+    create(sastaotp_client_free, |place, error| unsafe {
         sastaotp_client_new(&raw const config, place, error)
     })
     .map(Client::of)
@@ -523,14 +524,14 @@ impl Client {
     }
 
     pub(crate) fn with_cancel(&self, cancel: &CancelToken) -> Self {
-        let handle = make(sastaotp_client_free, |place, error| unsafe {
+        let handle = create(sastaotp_client_free, |place, error| unsafe {
             sastaotp_client_with_cancel(self.get(), cancel.0.0, place, error)
         });
         Self::of(handle.unwrap())
     }
 
     pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
-        let handle = make(sastaotp_client_free, |place, error| unsafe {
+        let handle = create(sastaotp_client_free, |place, error| unsafe {
             sastaotp_client_with_timeout_ms(self.get(), millis(timeout), place, error)
         });
         Self::of(handle.unwrap())
@@ -542,20 +543,20 @@ impl Client {
     }
 
     pub(crate) fn get_balance(&self) -> Result<Balance> {
-        let balance = make(sastaotp_balance_free, |place, error| unsafe {
+        let balance = create(sastaotp_balance_free, |place, error| unsafe {
             sastaotp_client_get_balance(self.get(), place, error)
         })?;
         Ok(Balance { amount: Amount::from_micros(unsafe { sastaotp_balance_amount(balance.0) }) })
     }
 
     pub(crate) fn get_services(&self, service: Option<&str>) -> Result<Vec<Service>> {
-        let service = service.map(c);
-        let services = make(sastaotp_services_free, |place, error| unsafe {
-            sastaotp_client_get_services(self.get(), maybe(service.as_ref()), place, error)
+        let service = service.map(c_string);
+        let services = create(sastaotp_services_free, |place, error| unsafe {
+            sastaotp_client_get_services(self.get(), optional_ptr(service.as_ref()), place, error)
         })?;
         let offer = |offer| unsafe {
             Offer {
-                country: word(sastaotp_offer_country(offer)),
+                country: required_text(sastaotp_offer_country(offer)),
                 price: optional(|place| sastaotp_offer_price(offer, place))
                     .map(Amount::from_micros),
             }
@@ -577,12 +578,12 @@ impl Client {
         service: Option<&str>,
         country: Option<&str>,
     ) -> Result<Prices> {
-        let (service, country) = (service.map(c), country.map(c));
-        let prices = make(sastaotp_prices_free, |place, error| unsafe {
+        let (service, country) = (service.map(c_string), country.map(c_string));
+        let prices = create(sastaotp_prices_free, |place, error| unsafe {
             sastaotp_client_get_prices(
                 self.get(),
-                maybe(service.as_ref()),
-                maybe(country.as_ref()),
+                optional_ptr(service.as_ref()),
+                optional_ptr(country.as_ref()),
                 place,
                 error,
             )
@@ -591,13 +592,16 @@ impl Client {
     }
 
     pub(crate) fn find_country(&self, name: &str) -> Result<Vec<Country>> {
-        let name = c(name);
-        let countries = make(sastaotp_countries_free, |place, error| unsafe {
+        let name = c_string(name);
+        let countries = create(sastaotp_countries_free, |place, error| unsafe {
             sastaotp_client_find_country(self.get(), name.as_ptr(), place, error)
         })?;
         let country = |index| unsafe {
             Country {
-                code: word(sastaotp_country_code(sastaotp_countries_get(countries.0, index))),
+                code: required_text(sastaotp_country_code(sastaotp_countries_get(
+                    countries.0,
+                    index,
+                ))),
             }
         };
         Ok((0..unsafe { sastaotp_countries_count(countries.0) }).map(country).collect())
@@ -605,13 +609,13 @@ impl Client {
 
     pub(crate) fn get_orders(&self, query: &OrderQuery) -> Result<OrderPage> {
         let OrderQuery { limit, page, status } = query;
-        let status = status.as_ref().map(|status| c(status.as_str()));
-        let orders = make(sastaotp_orders_free, |place, error| unsafe {
+        let status = status.as_ref().map(|status| c_string(status.as_str()));
+        let orders = create(sastaotp_orders_free, |place, error| unsafe {
             sastaotp_client_get_orders(
                 self.get(),
                 *limit,
                 *page,
-                maybe(status.as_ref()),
+                optional_ptr(status.as_ref()),
                 place,
                 error,
             )
@@ -626,13 +630,13 @@ impl Client {
     }
 
     pub(crate) fn orders(&self, query: OrderQuery) -> impl Iterator<Item = Result<Order>> {
-        let status = query.status.map(|status| c(status.as_str()));
-        let iterator = make(sastaotp_order_iterator_free, |place, error| unsafe {
-            sastaotp_client_orders(self.get(), maybe(status.as_ref()), place, error)
+        let status = query.status.map(|status| c_string(status.as_str()));
+        let iterator = create(sastaotp_order_iterator_free, |place, error| unsafe {
+            sastaotp_client_orders(self.get(), optional_ptr(status.as_ref()), place, error)
         })
         .unwrap();
         std::iter::from_fn(move || {
-            // The object moves in here, not its pointer alone.
+            // Moves the object into the closure, not only its pointer.
             let iterator = &iterator;
             let mut order = null_mut();
             let next = checked(|error| unsafe {
@@ -648,7 +652,7 @@ impl Client {
 
     pub(crate) fn get_number(&self, request: NumberRequest) -> Result<Activation> {
         let request = request.build()?;
-        let number = make(sastaotp_activation_free, |place, error| unsafe {
+        let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_get_number(self.get(), request.0, place, error)
         });
         number.map(Activation::of)
@@ -656,22 +660,22 @@ impl Client {
 
     pub(crate) fn intend(&self, request: NumberRequest) -> Result<Intent> {
         let request = request.build()?;
-        let intent = make(sastaotp_intent_free, |place, error| unsafe {
+        let intent = create(sastaotp_intent_free, |place, error| unsafe {
             sastaotp_client_intend(self.get(), request.0, place, error)
         });
         intent.map(Intent::own)
     }
 
     pub(crate) fn buy(&self, intent: Intent) -> Result<Activation> {
-        let number = make(sastaotp_activation_free, |place, error| unsafe {
+        let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_buy(self.get(), intent.get(), place, error)
         });
         number.map(Activation::of)
     }
 
     pub(crate) fn reget_number(&self, id: &str) -> Result<Activation> {
-        let id = c(id);
-        let number = make(sastaotp_activation_free, |place, error| unsafe {
+        let id = c_string(id);
+        let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_reget_number(self.get(), id.as_ptr(), place, error)
         });
         number.map(Activation::of)
@@ -679,31 +683,31 @@ impl Client {
 
     pub(crate) fn lease(&self, request: NumberRequest) -> Result<Lease> {
         let request = request.build()?;
-        let lease = make(sastaotp_lease_free, |place, error| unsafe {
+        let lease = create(sastaotp_lease_free, |place, error| unsafe {
             sastaotp_client_lease(self.get(), request.0, place, error)
         });
         lease.map(Lease)
     }
 
     pub(crate) fn activation(&self, id: &str) -> Result<Activation> {
-        let id = c(id);
-        let number = make(sastaotp_activation_free, |place, error| unsafe {
+        let id = c_string(id);
+        let number = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_client_activation(self.get(), id.as_ptr(), place, error)
         });
         number.map(Activation::of)
     }
 
     pub(crate) fn get_status(&self, id: &str) -> Result<Status> {
-        let id = c(id);
-        let state = make(sastaotp_activation_status_free, |place, error| unsafe {
+        let id = c_string(id);
+        let state = create(sastaotp_activation_status_free, |place, error| unsafe {
             sastaotp_client_get_status(self.get(), id.as_ptr(), place, error)
         })?;
         Ok(Status::read(&state))
     }
 
     pub(crate) fn set_status(&self, id: &str, status: SetStatus) -> Result<StatusChange> {
-        let id = c(id);
-        let change = make(sastaotp_status_change_free, |place, error| unsafe {
+        let id = c_string(id);
+        let change = create(sastaotp_status_change_free, |place, error| unsafe {
             sastaotp_client_set_status(
                 self.get(),
                 id.as_ptr(),
@@ -719,12 +723,14 @@ impl Client {
             SASTAOTP_STATUS_CHANGE_WAITING_FOR_NEXT => StatusChange::WaitingForNext,
             SASTAOTP_STATUS_CHANGE_COMPLETED => StatusChange::Completed,
             SASTAOTP_STATUS_CHANGE_ACCEPTED => StatusChange::Accepted,
-            _ => StatusChange::Other(word(unsafe { sastaotp_status_change_text(change.0) })),
+            _ => {
+                StatusChange::Other(required_text(unsafe { sastaotp_status_change_text(change.0) }))
+            }
         })
     }
 
     pub(crate) fn reconcile(&self, intent: impl Borrow<Intent>) -> Result<Reconciliation> {
-        let found = make(sastaotp_reconciliation_free, |place, error| unsafe {
+        let found = create(sastaotp_reconciliation_free, |place, error| unsafe {
             sastaotp_client_reconcile(self.get(), intent.borrow().get(), place, error)
         })?;
         let order = |index| Order::read(unsafe { sastaotp_reconciliation_get(found.0, index) });
@@ -735,17 +741,19 @@ impl Client {
     }
 
     pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
-        let list = make(sastaotp_unclaimed_list_free, |place, error| unsafe {
+        let list = create(sastaotp_unclaimed_list_free, |place, error| unsafe {
             sastaotp_client_unclaimed(self.get(), place, error)
         })
         .unwrap();
         let unclaimed = |index| unsafe {
-            let it = sastaotp_unclaimed_list_get(list.0, index);
-            assert!(!word(sastaotp_intent_json(sastaotp_unclaimed_intent(it))).is_empty());
-            let purchase = Purchase::read(sastaotp_unclaimed_purchase(it));
-            let error = text(sastaotp_error_message(sastaotp_unclaimed_error(it)));
+            let entry = sastaotp_unclaimed_list_get(list.0, index);
+            assert!(
+                !required_text(sastaotp_intent_json(sastaotp_unclaimed_intent(entry))).is_empty()
+            );
+            let purchase = Purchase::read(sastaotp_unclaimed_purchase(entry));
+            let error = text(sastaotp_error_message(sastaotp_unclaimed_error(entry)));
             Unclaimed {
-                outcome: match (sastaotp_unclaimed_outcome(it), purchase, error) {
+                outcome: match (sastaotp_unclaimed_outcome(entry), purchase, error) {
                     (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
                     (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => {
                         UnclaimedOutcome::Bought(Box::new(purchase))
@@ -765,7 +773,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// How to wait; a bare duration is a wait for that long.
+/// Wait options; a duration converts to a wait of that length.
 pub(crate) struct WaitOptions {
     timeout: Duration,
     cancel_on_timeout: bool,
@@ -794,21 +802,21 @@ pub(crate) struct Activation {
     phone_number: Option<String>,
 }
 
-// As for the objects above: the header promises activations to any thread.
+// The header allows any thread, as for the objects above.
 unsafe impl Send for Activation {}
 unsafe impl Sync for Activation {}
 
 impl Activation {
     fn of(own: Object<sastaotp_activation>) -> Self {
         let get = own.0.cast_const();
-        Self { own: Some(own), ..Self::lent(get) }
+        Self { own: Some(own), ..Self::borrowed(get) }
     }
 
-    /// An activation that is part of a lease.
-    fn lent(get: *const sastaotp_activation) -> Self {
+    /// An activation that belongs to a lease.
+    fn borrowed(get: *const sastaotp_activation) -> Self {
         let (id, phone_number) =
             unsafe { (sastaotp_activation_id(get), sastaotp_activation_phone_number(get)) };
-        Self { own: None, get, id: word(id), phone_number: text(phone_number) }
+        Self { own: None, get, id: required_text(id), phone_number: text(phone_number) }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -853,7 +861,7 @@ impl Activation {
     }
 
     pub(crate) fn get_status(&self) -> Result<Status> {
-        let state = make(sastaotp_activation_status_free, |place, error| unsafe {
+        let state = create(sastaotp_activation_status_free, |place, error| unsafe {
             sastaotp_activation_get_status(self.get, place, error)
         })?;
         Ok(Status::read(&state))
@@ -866,7 +874,7 @@ impl Activation {
             checked(|error| unsafe { sastaotp_wait_options_cancel_on_timeout(options.0, error) })?;
         }
         let options = if cancel_on_timeout { options.0 } else { null_mut() };
-        let sms = make(sastaotp_sms_free, |place, error| unsafe {
+        let sms = create(sastaotp_sms_free, |place, error| unsafe {
             sastaotp_activation_wait_for_code(self.get, millis(timeout), options, place, error)
         })?;
         Ok(Sms::read(sms.0).unwrap())
@@ -892,20 +900,20 @@ impl Activation {
         })
     }
 
-    pub(crate) fn settle(&self, early: OnTooEarly) -> Result<Settlement> {
+    pub(crate) fn settle(&self, on_too_early: OnTooEarly) -> Result<Settlement> {
         Self::settlement(|place, error| unsafe {
-            sastaotp_activation_settle(self.get, constant(early), place, error)
+            sastaotp_activation_settle(self.get, constant(on_too_early), place, error)
         })
     }
 
     fn settlement(
         call: impl FnOnce(*mut *mut sastaotp_settlement, *mut *mut sastaotp_error) -> sastaotp_status,
     ) -> Result<Settlement> {
-        make(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
+        create(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
     }
 
     pub(crate) fn reget_number(&self) -> Result<Self> {
-        make(sastaotp_activation_free, |place, error| unsafe {
+        create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_activation_reget_number(self.get, place, error)
         })
         .map(Self::of)
@@ -921,8 +929,8 @@ impl fmt::Debug for Activation {
     }
 }
 
-fn constant(early: OnTooEarly) -> sastaotp_on_too_early {
-    match early {
+fn constant(on_too_early: OnTooEarly) -> sastaotp_on_too_early {
+    match on_too_early {
         OnTooEarly::Fail => SASTAOTP_ON_TOO_EARLY_FAIL,
         OnTooEarly::Wait => SASTAOTP_ON_TOO_EARLY_WAIT,
     }
@@ -932,7 +940,7 @@ pub(crate) struct Lease(Object<sastaotp_lease>);
 
 impl Lease {
     fn activation(&self) -> Activation {
-        Activation::lent(unsafe { sastaotp_lease_activation(self.0.0) })
+        Activation::borrowed(unsafe { sastaotp_lease_activation(self.0.0) })
     }
 
     pub(crate) fn id(&self) -> String {
@@ -943,15 +951,15 @@ impl Lease {
         self.activation().wait_for_code(options)
     }
 
-    pub(crate) fn close(self, early: OnTooEarly) -> Result<Settlement> {
-        make(sastaotp_settlement_free, |place, error| unsafe {
-            sastaotp_lease_close(self.0.0, constant(early), place, error)
+    pub(crate) fn close(self, on_too_early: OnTooEarly) -> Result<Settlement> {
+        create(sastaotp_settlement_free, |place, error| unsafe {
+            sastaotp_lease_close(self.0.0, constant(on_too_early), place, error)
         })
         .map(|settlement| Settlement::read(&settlement))
     }
 
     pub(crate) fn keep(self) -> Activation {
-        let kept = make(sastaotp_activation_free, |place, error| unsafe {
+        let kept = create(sastaotp_activation_free, |place, error| unsafe {
             sastaotp_lease_keep(self.0.0, place, error)
         });
         Activation::of(kept.unwrap())

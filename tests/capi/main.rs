@@ -1,11 +1,11 @@
-//! Runs the client suites a second time, through the C functions.
+//! Runs the client's suites through the C functions: the same tests with another adapter.
 
 #![allow(unsafe_code, reason = "C functions take pointers")]
 #![allow(
     clippy::needless_pass_by_value,
     clippy::needless_borrows_for_generic_args,
     clippy::implicit_clone,
-    reason = "the suites are written for the Rust interface, whose methods lend where these give"
+    reason = "the suites are written for the Rust interface, which borrows more than the adapter"
 )]
 
 #[path = "c_adapter.rs"]

@@ -1,4 +1,4 @@
-//! What the suites know of the library: its Rust interface. `tests/capi/` runs them with another front.
+//! The adapter of the suites to the Rust interface. `tests/capi/` runs them with another adapter.
 
 pub(crate) use sastaotp::*;
 

@@ -44,12 +44,12 @@ pub(crate) enum Endpoint {
 /// Short timeouts for replies that never arrive. They suffice for a healthy exchange on a busy
 /// machine.
 pub(crate) const SHORT: Timeouts = Timeouts {
-    resolve: Duration::from_secs(1),
-    connect: Duration::from_secs(1),
-    send: Duration::from_secs(1),
-    first_byte_read: Duration::from_secs(1),
-    first_byte_charge: Duration::from_secs(1),
-    body: Duration::from_secs(1),
+    resolve: Duration::from_secs(2),
+    connect: Duration::from_secs(2),
+    send: Duration::from_secs(2),
+    first_byte_read: Duration::from_secs(2),
+    first_byte_charge: Duration::from_secs(2),
+    body: Duration::from_secs(2),
 };
 
 /// A host whose name resolution the test controls.
@@ -90,7 +90,7 @@ impl Endpoint {
                 HttpTransport::with_look_up(config(NAMED), |_| Err(io::ErrorKind::Other.into()))
             }
             Self::SilentNames => HttpTransport::with_look_up(config(NAMED), |_| {
-                thread::sleep(Duration::from_secs(5));
+                thread::sleep(Duration::from_secs(60));
                 Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)])
             }),
             // No test listens on this address of the machine.

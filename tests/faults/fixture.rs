@@ -16,10 +16,10 @@ use sastaotp::{
 };
 use serde_json::{Value, json};
 
-use crate::clock::SkippingClock;
 use crate::endpoints::{Endpoint, SHORT};
 use crate::leak_check::{self, CANARY};
 use crate::network::{Attempt, Network};
+use crate::skipping_clock::SkippingClock;
 use crate::timing::at_most;
 
 /// How a client reaches the service.

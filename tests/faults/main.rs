@@ -6,7 +6,6 @@
 //! purchase is checked against the sandbox's ledger, every call against its deadline, and every log
 //! line and error for the key.
 
-mod clock;
 mod endpoints;
 mod fixture;
 mod leak_check;
@@ -16,6 +15,7 @@ mod rows;
 mod scenarios;
 #[path = "../transport/server.rs"]
 mod server;
+mod skipping_clock;
 #[path = "../timing/mod.rs"]
 mod timing;
 

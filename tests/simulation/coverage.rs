@@ -51,7 +51,7 @@ pub(crate) struct Coverage {
     calls: u64,
     requests: u64,
     outcomes: BTreeMap<&'static str, u64>,
-    /// By fault; for each class.
+    /// By name of the fault; for each class.
     faults: BTreeMap<&'static str, [u64; 4]>,
 }
 
@@ -62,7 +62,7 @@ impl Coverage {
         self.requests += history.exchanges.len() as u64;
         for exchange in &history.exchanges {
             if let Some(fault) = exchange.fault {
-                self.faults.entry(&fault.id).or_default()[class(history, exchange)] += 1;
+                self.faults.entry(&fault.name).or_default()[class(history, exchange)] += 1;
             }
             if matches!(exchange.end, Some((_, Outcome::Reply { status: 429, .. }))) {
                 self.add_one("received 429");
@@ -202,8 +202,8 @@ impl Coverage {
         for (outcome, count) in &other.outcomes {
             *self.outcomes.entry(outcome).or_default() += count;
         }
-        for (id, counts) in &other.faults {
-            let sums = self.faults.entry(id).or_default();
+        for (name, counts) in &other.faults {
+            let sums = self.faults.entry(name).or_default();
             sums.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
         }
     }
@@ -218,9 +218,11 @@ impl Coverage {
                 self.outcomes.get(outcome).copied().unwrap_or_default()
             );
         }
-        let _ = writeln!(text, "\nfault{}", CLASSES.map(|class| format!("{class:>9}")).concat());
-        for (id, counts) in &self.faults {
-            let _ = writeln!(text, "{id:<5}{}", counts.map(|count| format!("{count:>9}")).concat());
+        let columns = CLASSES.map(|class| format!("{class:>9}")).concat();
+        let _ = writeln!(text, "\n{:<28}{columns}", "fault");
+        for (name, counts) in &self.faults {
+            let counts = counts.map(|count| format!("{count:>9}")).concat();
+            let _ = writeln!(text, "{name:<28}{counts}");
         }
         text
     }
@@ -231,10 +233,10 @@ impl Coverage {
         let outcomes = OUTCOMES.iter().map(|(name, bar)| {
             (*name, self.outcomes.get(name).copied().unwrap_or_default(), most(*bar))
         });
-        let ids = FAULTS.iter().map(|fault| fault.id.as_str());
-        let faults = ids.flat_map(|id| {
-            let counts = self.faults.get(id).copied().unwrap_or_default();
-            counts.map(|count| (id, count, most(EACH_FAULT)))
+        let names = FAULTS.iter().map(|fault| fault.name.as_str());
+        let faults = names.flat_map(|name| {
+            let counts = self.faults.get(name).copied().unwrap_or_default();
+            counts.map(|count| (name, count, most(EACH_FAULT)))
         });
         let rare = outcomes.chain(faults).filter(|(_, count, bar)| count < bar);
         rare.map(|(name, count, bar)| format!("{name}: {count} of {bar}")).collect()

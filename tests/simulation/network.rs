@@ -21,7 +21,7 @@ use crate::scheduler;
 /// A fault of the sandbox, one row of its table.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    pub(crate) id: String,
+    pub(crate) name: String,
     pub(crate) variant: String,
 }
 
@@ -32,14 +32,16 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     let listed =
         MemoryTransport::new(clock).control("list", "faults", "").expect("faults are listed");
     let listed: Value = serde_json::from_str(&listed).expect("control calls return JSON");
-    let known = listed["known"].as_object().expect("ids with their variants");
-    let rows = known.iter().flat_map(|(id, variants)| {
+    let known = listed["known"].as_object().expect("names with their variants");
+    let rows = known.iter().flat_map(|(name, variants)| {
         let named: Vec<_> =
             variants.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
         let variants = if named.is_empty() { vec![""] } else { named };
-        variants.into_iter().map(|variant| Fault { id: id.clone(), variant: variant.to_owned() })
+        variants
+            .into_iter()
+            .map(|variant| Fault { name: name.clone(), variant: variant.to_owned() })
     });
-    rows.filter(|fault| (fault.id.as_str(), fault.variant.as_str()) != ("id_repeated", "same"))
+    rows.filter(|fault| (fault.name.as_str(), fault.variant.as_str()) != ("id_repeated", "same"))
         .collect()
 });
 
@@ -91,18 +93,18 @@ impl Fault {
         let drawn = random.one_of(&FAULTS);
         // Replies of megabytes take a hundred times as long as all others.
         let is_large =
-            drawn.id == "json_too_complex" && matches!(drawn.variant.as_str(), "large" | "keys");
+            drawn.name == "json_too_complex" && matches!(drawn.variant.as_str(), "large" | "keys");
         if is_large && !random.chance(40) { Self::draw(random) } else { drawn }
     }
 
-    fn is(&self, ids: &[&str]) -> bool {
-        ids.contains(&self.id.as_str())
+    fn is(&self, names: &[&str]) -> bool {
+        names.contains(&self.name.as_str())
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.id, self.variant)
+        write!(f, "{} {}", self.name, self.variant)
     }
 }
 
@@ -331,7 +333,7 @@ impl ProcessTransport {
 
     /// Returns the rule that makes the sandbox cause the fault.
     fn rule(&self, fault: &Fault, random: &mut Random) -> Value {
-        let mut rule = json!({"fault": fault.id, "variant": fault.variant});
+        let mut rule = json!({"fault": fault.name, "variant": fault.variant});
         if fault.is(&SILENT) && random.chance(400) {
             rule["when"] = "after_commit".into();
         }

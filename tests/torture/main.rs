@@ -5,14 +5,14 @@
 //! an orderly close, with a reset, or by going silent; on new and on kept connections, with and
 //! without TLS. In memory, each exchange of a call fails, alone and together with others.
 
-#[path = "../faults/clock.rs"]
-mod clock;
 #[path = "../faults/leak_check.rs"]
 mod leak_check;
 mod memory;
 mod relay;
 #[path = "../transport/server.rs"]
 mod server;
+#[path = "../faults/skipping_clock.rs"]
+mod skipping_clock;
 mod sockets;
 
 use std::process::ExitCode;

@@ -15,10 +15,10 @@ use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts};
 use sastaotp::{Amount, Charge, Client, Error, NumberRequest, SetStatus, Status, StatusChange};
 use serde_json::Value;
 
-use crate::clock::SkippingClock;
 use crate::leak_check::{self, CANARY};
 use crate::relay::{Cut, CutMode, Direction, Relay};
 use crate::server::{self as tls, Authority, Conn};
+use crate::skipping_clock::SkippingClock;
 
 static SERVER: LazyLock<Server> = LazyLock::new(|| Server::start(0).expect("a port is free"));
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);

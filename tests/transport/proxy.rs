@@ -50,7 +50,6 @@ fn requests_use_the_tunnel_of_the_proxy() {
 #[test]
 fn a_refusing_proxy_leaves_the_request_unsent() {
     let nowhere = "127.0.0.1:9".parse().unwrap();
-    #[rustfmt::skip]
     let rows = [
         ("HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n", Cause::Proxy, "status 407"),
         ("HTTP/1.1 403 No\r\n\r\n", Cause::Proxy, "status 403"),

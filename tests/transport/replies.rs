@@ -3,8 +3,7 @@
 use super::*;
 
 #[test]
-fn a_reply_is_framed_by_a_length_or_chunks() {
-    #[rustfmt::skip]
+fn a_length_or_chunks_frame_a_reply() {
     let rows: &[(&[u8], bool)] = &[
         (OK, true),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true),
@@ -28,17 +27,25 @@ fn a_reply_is_framed_by_a_length_or_chunks() {
 
 #[test]
 fn inconsistent_replies_are_refused() {
-    #[rustfmt::skip]
     let rows: &[(&[u8], Cause)] = &[
         (b"garbage\r\n\r\n", Cause::Malformed),
         (b"HTTP/1.1 OK 200\r\n\r\n", Cause::Malformed),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello", Cause::Malformed),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", Cause::Malformed),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
+            Cause::Malformed,
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+            Cause::Malformed,
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello", Cause::Malformed),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", Cause::Truncated),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello", Cause::Truncated),
         (b"HTTP/1.1 200 OK\r\nContent-Ty", Cause::Truncated),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello", Cause::Encoding),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello",
+            Cause::Encoding,
+        ),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n", Cause::TooLarge),
     ];
     for (bytes, cause) in rows {

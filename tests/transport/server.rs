@@ -163,7 +163,7 @@ impl Conn {
         }
     }
 
-    /// Sends bytes and TLS's close_notify at once, and leaves TCP open.
+    /// Sends bytes and TLS's `close_notify` at once, and leaves TCP open.
     pub fn send_with_close_notify(&mut self, bytes: &[u8]) {
         if let Stream::Tls(tls) = &mut self.stream {
             tls.conn.writer().write_all(bytes).unwrap();

@@ -1,10 +1,11 @@
 /*
- * Buys many numbers at once, waits for their codes and settles them, with one thread of its own: the loop below.
+ * Buys many numbers at once, waits for their codes and settles them, in one thread with an event
+ * loop.
  *
  *     SASTAOTP_API_KEY=... event_loop [COUNT [SERVICE]]
  *
- * 1,000 numbers by default, of zz_multi, which only the sandbox sells. With your key and a service that is sold it spends
- * money: COUNT numbers, in India, for 80 rupees each at most.
+ * The default is 1,000 numbers of zz_multi, which only the sandbox sells. With a real key and
+ * service IT SPENDS MONEY: COUNT numbers in India for at most 80 rupees each.
  */
 #define _GNU_SOURCE /* epoll, timerfd */
 #include <errno.h>
@@ -19,12 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, BUCKETS = 4096, ID_SIZE = 65, LONGEST_WAIT_MS = 300000 };
+enum { BATCH = 64, BUCKETS = 4096, ID_SIZE = 65, MAX_WAIT_MS = 300000 };
 
-/* What is done with a number, one after the other. */
+/* The steps of one number, in order. */
 enum step { BUY, WAIT, SETTLE, STEPS };
 
-/* An operation that is under way. Tickets are not in a row where a program has several queues, so they are looked up. */
+/* An operation in flight. Tickets are looked up, because with several queues they are not
+ * consecutive. */
 struct job {
     struct job *next;
     uint64_t ticket;
@@ -32,11 +34,11 @@ struct job {
     char id[ID_SIZE];
 };
 
-struct shop {
+struct state {
     sastaotp_queue *queue;
     struct job *jobs[BUCKETS];
     size_t open, done[STEPS], failed[STEPS];
-    int most_threads;
+    int max_threads;
 };
 
 static void *allocate(size_t size)
@@ -49,105 +51,115 @@ static void *allocate(size_t size)
     return memory;
 }
 
-static bool begin(struct shop *shop, enum step step, const char *id, const char *operation, sastaotp_error **error)
+static bool begin(struct state *state, enum step step, const char *id, const char *operation,
+                  sastaotp_error **error)
 {
     struct job *job = allocate(sizeof *job);
-    if (sastaotp_queue_submit(shop->queue, operation, &job->ticket, error) != SASTAOTP_OK) {
+    if (sastaotp_queue_submit(state->queue, operation, &job->ticket, error) != SASTAOTP_OK) {
         free(job);
         return false;
     }
-    struct job **bucket = &shop->jobs[job->ticket % BUCKETS];
+    struct job **bucket = &state->jobs[job->ticket % BUCKETS];
     job->next = *bucket;
     job->step = step;
     snprintf(job->id, sizeof job->id, "%s", id);
     *bucket = job;
-    shop->open++;
+    state->open++;
     return true;
 }
 
-/* Takes the job of a ticket out; the caller frees it. */
-static struct job *end(struct shop *shop, uint64_t ticket)
+/* Removes the job of a ticket from the table; the caller frees it. */
+static struct job *remove_job(struct state *state, uint64_t ticket)
 {
-    struct job **at = &shop->jobs[ticket % BUCKETS];
+    struct job **at = &state->jobs[ticket % BUCKETS];
     while ((*at)->ticket != ticket) at = &(*at)->next;
     struct job *job = *at;
     *at = job->next;
-    shop->open--;
+    state->open--;
     return job;
 }
 
-/* The service is checked by main, and an id is letters, digits and "_.:-": nothing to be escaped. */
-static bool buy(struct shop *shop, const char *service, sastaotp_error **error)
+/* Needs no escaping: main checks the service, and an id is letters, digits and "_.:-". */
+static bool buy(struct state *state, const char *service, sastaotp_error **error)
 {
     char operation[256];
     snprintf(operation, sizeof operation,
-             "{\"op\":\"get_number\",\"service\":\"%s\",\"country\":\"22\",\"max_price\":\"80\"}", service);
-    return begin(shop, BUY, "", operation, error);
+             "{\"op\":\"get_number\",\"service\":\"%s\",\"country\":\"22\",\"max_price\":\"80\"}",
+             service);
+    return begin(state, BUY, "", operation, error);
 }
 
-static bool wait_for_code(struct shop *shop, const char *id, sastaotp_error **error)
+static bool wait_for_code(struct state *state, const char *id, sastaotp_error **error)
 {
     char operation[256];
-    snprintf(operation, sizeof operation, "{\"op\":\"wait_for_code\",\"id\":\"%s\",\"timeout_ms\":%d}", id, LONGEST_WAIT_MS);
-    return begin(shop, WAIT, id, operation, error);
+    snprintf(operation, sizeof operation,
+             "{\"op\":\"wait_for_code\",\"id\":\"%s\",\"timeout_ms\":%d}", id, MAX_WAIT_MS);
+    return begin(state, WAIT, id, operation, error);
 }
 
-/* Completes the order where a code came, else cancels it for the refund, as soon as that is allowed. */
-static bool settle(struct shop *shop, const char *id, sastaotp_error **error)
+/* Completes the order if a code arrived; otherwise cancels it for the refund, once that is allowed.
+ */
+static bool settle(struct state *state, const char *id, sastaotp_error **error)
 {
     char operation[256];
-    snprintf(operation, sizeof operation, "{\"op\":\"settle\",\"id\":\"%s\",\"wait_out\":true}", id);
-    return begin(shop, SETTLE, id, operation, error);
+    snprintf(operation, sizeof operation,
+             "{\"op\":\"settle\",\"id\":\"%s\",\"on_too_early\":\"wait\"}", id);
+    return begin(state, SETTLE, id, operation, error);
 }
 
-/* The id of a number that was bought, the first member of its JSON. A program with more to read has a JSON library. */
+/* Reads the id of a bought number, the first member of its JSON. A real program uses a JSON
+ * library. */
 static bool read_id(const char *json, char id[ID_SIZE])
 {
     const char *at = strstr(json, "\"id\":\"");
     return at != NULL && sscanf(at, "\"id\":\"%64[^\"]\"", id) == 1;
 }
 
-/* Goes on with what a completion was about. */
-static bool go_on(struct shop *shop, const sastaotp_completion *completion, sastaotp_error **error)
+/* Counts a completion and starts the next step of its number. */
+static bool next_step(struct state *state, const sastaotp_completion *completion,
+                      sastaotp_error **error)
 {
     static const char *const NAMES[STEPS] = {"buying", "waiting", "settling"};
-    struct job *job = end(shop, sastaotp_completion_ticket(completion));
-    const char *json = sastaotp_completion_json(completion); /* a code is in here, as "code" and "text" */
-    bool went_on = true;
+    struct job *job = remove_job(state, sastaotp_completion_ticket(completion));
+    const char *json =
+        sastaotp_completion_json(completion); /* contains "code" and "text" if a code arrived */
+    bool ok = true;
     if (json == NULL) {
         const sastaotp_error *failure = sastaotp_completion_error(completion);
         fprintf(stderr, "%s %s: %s\n", NAMES[job->step], job->id, sastaotp_error_message(failure));
         if (sastaotp_error_charge(failure) == SASTAOTP_CHARGE_UNKNOWN) {
-            fprintf(stderr, "it may have been bought: reconcile %s\n", sastaotp_intent_json(sastaotp_error_intent(failure)));
+            fprintf(stderr, "it may have been bought: reconcile %s\n",
+                    sastaotp_intent_json(sastaotp_error_intent(failure)));
         }
-        shop->failed[job->step]++;
+        state->failed[job->step]++;
     } else {
-        shop->done[job->step]++;
+        state->done[job->step]++;
     }
     if (job->step == BUY && json != NULL) {
-        went_on = read_id(json, job->id) && wait_for_code(shop, job->id, error);
+        ok = read_id(json, job->id) && wait_for_code(state, job->id, error);
     } else if (job->step == WAIT) {
-        /* Without a code too: an order that is left open is not refunded. */
-        went_on = settle(shop, job->id, error);
+        /* Even without a code, because an open order is not refunded. */
+        ok = settle(state, job->id, error);
     }
     free(job);
-    return went_on;
+    return ok;
 }
 
-/* Takes what is finished, without waiting. */
-static bool take(struct shop *shop, sastaotp_error **error)
+/* Takes finished operations without waiting. */
+static bool take(struct state *state, sastaotp_error **error)
 {
     sastaotp_completion *completions[BATCH];
     size_t count = 0;
-    bool went_on = sastaotp_queue_take(shop->queue, completions, BATCH, 0, &count, error) == SASTAOTP_OK;
+    bool ok =
+        sastaotp_queue_take(state->queue, completions, BATCH, 0, &count, error) == SASTAOTP_OK;
     for (size_t i = 0; i < count; i++) {
-        went_on = went_on && go_on(shop, completions[i], error);
+        ok = ok && next_step(state, completions[i], error);
         sastaotp_completion_free(completions[i]);
     }
-    return went_on;
+    return ok;
 }
 
-static void count_threads(struct shop *shop)
+static void count_threads(struct state *state)
 {
     char line[256];
     int threads = 0;
@@ -156,7 +168,7 @@ static void count_threads(struct shop *shop)
         if (sscanf(line, "Threads: %d", &threads) == 1) break;
     }
     if (status != NULL) fclose(status);
-    if (threads > shop->most_threads) shop->most_threads = threads;
+    if (threads > state->max_threads) state->max_threads = threads;
 }
 
 static double seconds(void)
@@ -172,11 +184,11 @@ static bool watch(int loop, int fd)
     return epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-/* The event loop: the queue is one descriptor among others, here among a clock. */
-static bool run(struct shop *shop, int loop, int clock, sastaotp_error **error)
+/* The event loop. The queue is one file descriptor among others, here a clock. */
+static bool run(struct state *state, int loop, int clock, sastaotp_error **error)
 {
-    int queue = sastaotp_queue_fd(shop->queue);
-    while (shop->open > 0) {
+    int queue = sastaotp_queue_fd(state->queue);
+    while (state->open > 0) {
         struct epoll_event events[2];
         int ready = epoll_wait(loop, events, 2, -1);
         if (ready < 0 && errno != EINTR) {
@@ -185,16 +197,17 @@ static bool run(struct shop *shop, int loop, int clock, sastaotp_error **error)
         }
         for (int i = 0; i < ready; i++) {
             if (events[i].data.fd == queue) {
-                /* The descriptor stays readable while there is more to take. */
-                if (!take(shop, error)) return false;
+                /* The descriptor stays readable while completions remain. */
+                if (!take(state, error)) return false;
                 continue;
             }
             uint64_t ticks;
             if (read(clock, &ticks, sizeof ticks) == sizeof ticks) {
-                fprintf(stderr, "bought %zu, codes %zu, settled %zu\n", shop->done[BUY], shop->done[WAIT], shop->done[SETTLE]);
+                fprintf(stderr, "bought %zu, codes %zu, settled %zu\n", state->done[BUY],
+                        state->done[WAIT], state->done[SETTLE]);
             }
         }
-        count_threads(shop);
+        count_threads(state);
     }
     return true;
 }
@@ -203,11 +216,13 @@ int main(int argc, char **argv)
 {
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 1000;
     const char *service = argc > 2 ? argv[2] : "zz_multi";
-    if (argc > 3 || count < 1 || count > 100000 || service[strspn(service, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
-        fprintf(stderr, "usage: %s [COUNT [SERVICE]], such as 1000 zz_multi, of the sandbox\n", argv[0]);
+    if (argc > 3 || count < 1 || count > 100000 ||
+        service[strspn(service, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
+        fprintf(stderr, "usage: %s [COUNT [SERVICE]], such as 1000 zz_multi with the sandbox\n",
+                argv[0]);
         return 2;
     }
-    struct shop shop = {.queue = NULL};
+    struct state state = {.queue = NULL};
     sastaotp_client *client = NULL;
     sastaotp_error *error = NULL;
     int exit_code = 1;
@@ -216,33 +231,35 @@ int main(int argc, char **argv)
     int clock = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     struct itimerspec every_second = {.it_interval = {.tv_sec = 1}, .it_value = {.tv_sec = 1}};
 
-    if (loop < 0 || clock < 0 || timerfd_settime(clock, 0, &every_second, NULL) != 0 || !watch(loop, clock)) {
-        perror("making an event loop");
+    if (loop < 0 || clock < 0 || timerfd_settime(clock, 0, &every_second, NULL) != 0 ||
+        !watch(loop, clock)) {
+        perror("creating an event loop");
         goto end;
     }
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
-    if (sastaotp_queue_new(client, &shop.queue, &error) != SASTAOTP_OK) goto end;
-    if (!watch(loop, sastaotp_queue_fd(shop.queue))) {
+    if (sastaotp_queue_new(client, &state.queue, &error) != SASTAOTP_OK) goto end;
+    if (!watch(loop, sastaotp_queue_fd(state.queue))) {
         perror("watching the queue");
         goto end;
     }
     for (long i = 0; i < count; i++) {
-        if (!buy(&shop, service, &error)) goto end;
+        if (!buy(&state, service, &error)) goto end;
     }
-    if (!run(&shop, loop, clock, &error)) goto end;
-    printf("%zu bought, %zu codes, %zu settled in %.1f s, with %d threads at most\n", shop.done[BUY], shop.done[WAIT],
-           shop.done[SETTLE], seconds() - begun, shop.most_threads);
-    exit_code = shop.failed[BUY] + shop.failed[WAIT] + shop.failed[SETTLE] > 0;
+    if (!run(&state, loop, clock, &error)) goto end;
+    printf("%zu bought, %zu codes, %zu settled in %.1f s, with %d threads at most\n",
+           state.done[BUY], state.done[WAIT], state.done[SETTLE], seconds() - begun,
+           state.max_threads);
+    exit_code = state.failed[BUY] + state.failed[WAIT] + state.failed[SETTLE] > 0;
 
 end:
     if (error != NULL) fprintf(stderr, "%s\n", sastaotp_error_message(error));
     sastaotp_error_free(error);
     for (size_t i = 0; i < BUCKETS; i++) {
-        while (shop.jobs[i] != NULL) free(end(&shop, shop.jobs[i]->ticket));
+        while (state.jobs[i] != NULL) free(remove_job(&state, state.jobs[i]->ticket));
     }
-    /* Before the queue, whose descriptor it watches. */
+    /* Before the queue, because the loop watches its descriptor. */
     if (loop >= 0) close(loop);
-    sastaotp_queue_free(shop.queue);
+    sastaotp_queue_free(state.queue);
     sastaotp_client_free(client);
     if (clock >= 0) close(clock);
     return exit_code;

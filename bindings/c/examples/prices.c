@@ -1,9 +1,9 @@
 /*
- * Prints what a service costs in every country, cheapest first.
+ * Prints the price of a service in every country, cheapest first.
  *
  *     SASTAOTP_API_KEY=... prices tg
  *
- * Costs nothing. SASTAOTP_BASE_URL points it at another server, such as sastaotp-sandbox.
+ * It costs nothing. Set SASTAOTP_BASE_URL to use another server, such as sastaotp-sandbox.
  */
 #include <inttypes.h>
 #include <sastaotp.h>
@@ -12,20 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A line of the table. Its texts belong to the prices and the countries. */
+/* A row of the table. Its texts belong to the prices and the countries. */
 struct row {
-    int64_t cost;
+    int64_t price;
     const char *country;
     const char *name;
     uint32_t available;
     bool available_known;
 };
 
-static int by_cost(const void *left, const void *right)
+static int by_price(const void *left, const void *right)
 {
     const struct row *a = left;
     const struct row *b = right;
-    if (a->cost != b->cost) return a->cost < b->cost ? -1 : 1;
+    if (a->price != b->price) return a->price < b->price ? -1 : 1;
     return strcmp(a->country, b->country);
 }
 
@@ -35,19 +35,22 @@ static const char *name_of(const sastaotp_countries *countries, const char *code
     size_t count = sastaotp_countries_count(countries);
     for (size_t i = 0; i < count; i++) {
         const sastaotp_country *country = sastaotp_countries_get(countries, i);
-        if (strcmp(sastaotp_country_code(country), code) == 0) return sastaotp_country_name(country);
+        if (strcmp(sastaotp_country_code(country), code) == 0)
+            return sastaotp_country_name(country);
     }
     return "";
 }
 
-/* Fills `rows` with the entries that have a cost, and returns how many they are. There is room for all. */
-static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *countries, struct row *rows)
+/* Fills `rows`, which has room for all entries, with the entries that have a price. Returns their number.
+ */
+static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *countries,
+                      struct row *rows)
 {
     size_t count = sastaotp_prices_count(prices);
     size_t filled = 0;
     for (size_t i = 0; i < count; i++) {
         struct row *row = &rows[filled];
-        if (!sastaotp_prices_price(prices, i, &row->cost)) continue;
+        if (!sastaotp_prices_price(prices, i, &row->price)) continue;
         row->country = sastaotp_prices_country(prices, i);
         row->name = name_of(countries, row->country);
         row->available_known = sastaotp_prices_available(prices, i, &row->available);
@@ -59,7 +62,7 @@ static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *c
 static void print_row(const struct row *row)
 {
     char rupees[32];
-    sastaotp_amount_format(row->cost, rupees, sizeof rupees);
+    sastaotp_amount_format(row->price, rupees, sizeof rupees);
     printf("%-8s %10s  ", row->country, rupees);
     if (row->available_known) {
         printf("%9" PRIu32, row->available);
@@ -88,7 +91,7 @@ int main(int argc, char **argv)
 
     size_t room = sastaotp_prices_count(prices);
     if (room == 0) {
-        fprintf(stderr, "%s is sold nowhere\n", argv[1]);
+        fprintf(stderr, "%s is not sold in any country\n", argv[1]);
         goto end;
     }
     rows = calloc(room, sizeof *rows);
@@ -97,7 +100,7 @@ int main(int argc, char **argv)
         goto end;
     }
     size_t count = collect(prices, countries, rows);
-    qsort(rows, count, sizeof *rows, by_cost);
+    qsort(rows, count, sizeof *rows, by_price);
 
     printf("%-8s %10s  %9s  %s\n", "country", "rupees", "available", "name");
     for (size_t i = 0; i < count; i++) print_row(&rows[i]);

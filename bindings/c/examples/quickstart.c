@@ -1,17 +1,17 @@
 /*
- * Buys a number, waits for its code, completes the order.
+ * Buys a number, waits for its code, and completes the order.
  *
  *     SASTAOTP_API_KEY=... quickstart
  *
- * With your key it spends money. SASTAOTP_BASE_URL points it at another server, such as sastaotp-sandbox, where any key works
- * and nothing costs anything.
+ * With a real key IT SPENDS MONEY. Set SASTAOTP_BASE_URL to use another server, such as
+ * sastaotp-sandbox, which accepts any key and costs nothing.
  */
 #include <sastaotp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 
-enum { SECOND_MS = 1000, LONGEST_WAIT_S = 300, PLAIN_LINE_S = 10 };
+enum { SECOND_MS = 1000, MAX_WAIT_S = 300, PLAIN_LINE_S = 10 };
 
 static void print_rupees(const char *label, int64_t micros)
 {
@@ -29,28 +29,32 @@ static bool print_balance(const sastaotp_client *client, sastaotp_error **error)
     return true;
 }
 
-/* Writes what a number for the service costs in the country. `*found` is false where none is sold. */
-static bool find_price(const sastaotp_client *client, const char *service, const char *country, int64_t *price,
-                       bool *found, sastaotp_error **error)
+/* Reads the price of the service in the country. `*found` is false if it is not sold there. */
+static bool find_price(const sastaotp_client *client, const char *service, const char *country,
+                       int64_t *price, bool *found, sastaotp_error **error)
 {
     sastaotp_prices *prices = NULL;
     size_t index = 0;
-    if (sastaotp_client_get_prices(client, service, country, &prices, error) != SASTAOTP_OK) return false;
-    *found = sastaotp_prices_find(prices, country, service, &index) && sastaotp_prices_price(prices, index, price);
+    if (sastaotp_client_get_prices(client, service, country, &prices, error) != SASTAOTP_OK)
+        return false;
+    *found = sastaotp_prices_find(prices, country, service, &index) &&
+             sastaotp_prices_price(prices, index, price);
     sastaotp_prices_free(prices);
     return true;
 }
 
-/* Waits a second at a time, to show that it waits. The service is still asked only every five seconds. */
-static sastaotp_status wait_aloud(const sastaotp_activation *number, sastaotp_sms **sms, sastaotp_error **error)
+/* Waits one second at a time to show progress. The library still polls only every five seconds. */
+static sastaotp_status wait_with_progress(const sastaotp_activation *number, sastaotp_sms **sms,
+                                          sastaotp_error **error)
 {
     bool terminal = isatty(STDOUT_FILENO) == 1;
     sastaotp_status status = SASTAOTP_WAIT_TIMEOUT;
-    for (int second = 0; second < LONGEST_WAIT_S && status == SASTAOTP_WAIT_TIMEOUT; second++) {
-        sastaotp_error_free(*error); /* "no code yet", of the second before */
+    for (int second = 0; second < MAX_WAIT_S && status == SASTAOTP_WAIT_TIMEOUT; second++) {
+        sastaotp_error_free(*error); /* the timeout of the previous second */
         if (terminal || second % PLAIN_LINE_S == 0) {
-            const char *line = terminal ? "\rwaiting   %d s, %d s left " : "waiting   %d s, %d s left\n";
-            printf(line, second, LONGEST_WAIT_S - second);
+            const char *line =
+                terminal ? "\rwaiting   %d s, %d s left " : "waiting   %d s, %d s left\n";
+            printf(line, second, MAX_WAIT_S - second);
             fflush(stdout);
         }
         status = sastaotp_activation_wait_for_code(number, SECOND_MS, NULL, sms, error);
@@ -62,7 +66,7 @@ static sastaotp_status wait_aloud(const sastaotp_activation *number, sastaotp_sm
 int main(void)
 {
     const char *service = "tg";
-    const char *country = "22"; /* India: country codes of this service are not calling codes */
+    const char *country = "22"; /* India: the service's country codes are not calling codes */
     sastaotp_client *client = NULL;
     sastaotp_number_request *request = NULL;
     sastaotp_lease *lease = NULL;
@@ -85,19 +89,20 @@ int main(void)
 
     if (sastaotp_number_request_new(service, &request, &error) != SASTAOTP_OK) goto end;
     if (sastaotp_number_request_set_country(request, country, &error) != SASTAOTP_OK) goto end;
-    /* If it has risen meanwhile, the purchase is refused and costs nothing. */
+    /* If the price has risen meanwhile, the purchase is refused and costs nothing. */
     if (sastaotp_number_request_set_max_price(request, price, &error) != SASTAOTP_OK) goto end;
-    /* A lease settles its order in sastaotp_lease_free, so whatever goes wrong below, no number is left open. */
+    /* sastaotp_lease_free settles the order, so no number stays open if anything below fails. */
     if (sastaotp_client_lease(client, request, &lease, &error) != SASTAOTP_OK) goto end;
     const sastaotp_activation *number = sastaotp_lease_activation(lease);
     printf("number    %s\n", sastaotp_activation_phone_number(number));
 
-    if (wait_aloud(number, &sms, &error) != SASTAOTP_OK) goto end;
+    if (wait_with_progress(number, &sms, &error) != SASTAOTP_OK) goto end;
     const char *text = sastaotp_sms_text(sms);
     printf("code      %s\n", sastaotp_sms_code(sms));
     printf("SMS       %s\n", text != NULL ? text : "the service gave no text");
 
-    if (sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, &error) != SASTAOTP_OK) goto end;
+    if (sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, &error) != SASTAOTP_OK)
+        goto end;
     bool completed = sastaotp_settlement_state(settlement) == SASTAOTP_SETTLED_COMPLETED;
     printf("settled   %s\n", completed ? "completed" : sastaotp_settlement_json(settlement));
     if (!print_balance(client, &error)) goto end;

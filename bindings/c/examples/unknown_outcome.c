@@ -1,11 +1,12 @@
 /*
- * Buys a number so that neither a lost reply nor a crash can hide what was bought.
+ * Buys a number so that neither a lost reply nor a crash can lose it.
  *
  *     SASTAOTP_API_KEY=... unknown_outcome zz_lost_reply
  *
- * The intent is saved to a file before the money is spent. Where the reply is lost, or an earlier run left its file behind, the
- * purchase is looked for in the order history, taken up by its id, and settled. With your key it spends money; the sandbox's
- * service zz_lost_reply buys, and then resets the connection.
+ * Saves the intent to a file before it spends money. If the reply is lost, or an earlier run left
+ * its file behind, searches the order history for the purchase, claims it by its id, and settles
+ * it. With a real key IT SPENDS MONEY. The sandbox's service zz_lost_reply buys and then resets the
+ * connection.
  */
 #define _POSIX_C_SOURCE 200809L /* fileno, fsync */
 #include <errno.h>
@@ -18,18 +19,18 @@
 
 static const char INTENT_FILE[] = "unknown_outcome.intent.json";
 
-/* Writes the intent to the disk, not only to a buffer: what follows may be the end of this program. */
+/* Writes the intent to the disk, not only to a buffer: the program may end during the purchase. */
 static bool save_intent(const sastaotp_intent *intent)
 {
     FILE *file = fopen(INTENT_FILE, "w");
-    bool saved = file != NULL && fputs(sastaotp_intent_json(intent), file) >= 0 && fflush(file) == 0 &&
-                 fsync(fileno(file)) == 0;
+    bool saved = file != NULL && fputs(sastaotp_intent_json(intent), file) >= 0 &&
+                 fflush(file) == 0 && fsync(fileno(file)) == 0;
     if (!saved) fprintf(stderr, "saving the intent to %s: %s\n", INTENT_FILE, strerror(errno));
     if (file != NULL && fclose(file) != 0) saved = false;
     return saved;
 }
 
-/* Gives the intent that an earlier run left behind; NULL, with success, where none did. */
+/* Reads the intent that an earlier run left behind; NULL, with success, if there is none. */
 static bool load_intent(sastaotp_intent **intent, sastaotp_error **error)
 {
     char text[16384];
@@ -51,66 +52,83 @@ static bool load_intent(sastaotp_intent **intent, sastaotp_error **error)
 
 static void forget_intent(void)
 {
-    if (remove(INTENT_FILE) != 0) fprintf(stderr, "removing %s: %s\n", INTENT_FILE, strerror(errno));
+    if (remove(INTENT_FILE) != 0)
+        fprintf(stderr, "removing %s: %s\n", INTENT_FILE, strerror(errno));
 }
 
-/* Prepares a purchase, in India and for 80 rupees at most, and saves what it is going to be. */
-static bool prepare(const sastaotp_client *client, const char *service, sastaotp_intent **intent, sastaotp_error **error)
+/* Prepares a purchase in India for at most 80 rupees and saves its intent. */
+static bool prepare(const sastaotp_client *client, const char *service, sastaotp_intent **intent,
+                    sastaotp_error **error)
 {
     sastaotp_number_request *request = NULL;
-    bool prepared = sastaotp_number_request_new(service, &request, error) == SASTAOTP_OK &&
-                    sastaotp_number_request_set_country(request, "22", error) == SASTAOTP_OK &&
-                    sastaotp_number_request_set_max_price(request, 80 * SASTAOTP_RUPEE, error) == SASTAOTP_OK &&
-                    sastaotp_client_intend(client, request, intent, error) == SASTAOTP_OK;
+    bool prepared =
+        sastaotp_number_request_new(service, &request, error) == SASTAOTP_OK &&
+        sastaotp_number_request_set_country(request, "22", error) == SASTAOTP_OK &&
+        sastaotp_number_request_set_max_price(request, 80 * SASTAOTP_RUPEE, error) == SASTAOTP_OK &&
+        sastaotp_client_intend(client, request, intent, error) == SASTAOTP_OK;
     sastaotp_number_request_free(request);
     return prepared && save_intent(*intent);
 }
 
-static const char *known(const char *text)
+static const char *text_or_unknown(const char *text)
 {
     return text != NULL ? text : "?";
 }
 
-/* Looks for the purchase in the order history, shows what may be it, and takes it up where there is no doubt. */
-static bool find_out(const sastaotp_client *client, const sastaotp_intent *intent, sastaotp_activation **activation,
-                     sastaotp_error **error)
+/* Searches the order history for the purchase, prints the candidates, and claims it if it is
+ * certain. */
+static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *intent,
+                          sastaotp_activation **activation, sastaotp_error **error)
 {
     sastaotp_reconciliation *found = NULL;
-    bool taken = false;
+    bool claimed = false;
 
-    printf("looking for it in the order history\n");
+    printf("searching the order history\n");
     if (sastaotp_client_reconcile(client, intent, &found, error) != SASTAOTP_OK) return false;
     size_t count = sastaotp_reconciliation_count(found);
     for (size_t i = 0; i < count; i++) {
         const sastaotp_order *order = sastaotp_reconciliation_get(found, i);
-        printf("candidate  activation %s, number %s, %s in %s, %s\n", known(sastaotp_order_activation_id(order)),
-               known(sastaotp_order_phone_number(order)), known(sastaotp_order_service(order)),
-               known(sastaotp_order_country(order)), known(sastaotp_order_status(order)));
+        printf("candidate  activation %s, number %s, %s in %s, %s\n",
+               text_or_unknown(sastaotp_order_activation_id(order)),
+               text_or_unknown(sastaotp_order_phone_number(order)),
+               text_or_unknown(sastaotp_order_service(order)),
+               text_or_unknown(sastaotp_order_country(order)),
+               text_or_unknown(sastaotp_order_status(order)));
     }
     if (count == 0) {
-        fprintf(stderr, "none was seen, which does not prove that nothing was charged: run this again later, "
-                        "or remove %s to give it up\n", INTENT_FILE);
+        fprintf(stderr,
+                "no order was found, which does not prove that nothing was charged: run this again "
+                "later, or remove %s to abandon the purchase\n",
+                INTENT_FILE);
     } else if (count > 1) {
-        fprintf(stderr, "somebody else buys the same with this key: settle yours by hand, then remove %s\n", INTENT_FILE);
+        fprintf(stderr,
+                "another program buys the same with this key: settle your order by hand, then "
+                "remove %s\n",
+                INTENT_FILE);
     } else if (!sastaotp_reconciliation_is_complete(found)) {
-        fprintf(stderr, "the order may be older than the purchase: settle it by hand, then remove %s\n", INTENT_FILE);
+        fprintf(stderr,
+                "the order may be older than the purchase: settle it by hand, then remove %s\n",
+                INTENT_FILE);
     } else {
         const char *id = sastaotp_order_activation_id(sastaotp_reconciliation_get(found, 0));
-        taken = sastaotp_client_activation(client, id, activation, error) == SASTAOTP_OK;
+        claimed = sastaotp_client_activation(client, id, activation, error) == SASTAOTP_OK;
     }
     sastaotp_reconciliation_free(found);
-    return taken;
+    return claimed;
 }
 
-/* Completes the order where a code came, else cancels it for the refund. */
+/* Completes the order if a code arrived; otherwise cancels it for the refund. */
 static bool settle(const sastaotp_activation *activation, sastaotp_error **error)
 {
-    static const char *const WORDS[] = {"completed", "cancelled and refunded", "not closed: a code came", "over before"};
+    static const char *const WORDS[] = {"completed", "cancelled and refunded",
+                                        "not closed: a code arrived", "already over"};
     sastaotp_settlement *settlement = NULL;
-    if (sastaotp_activation_settle(activation, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) != SASTAOTP_OK) return false;
+    if (sastaotp_activation_settle(activation, SASTAOTP_ON_TOO_EARLY_WAIT, &settlement, error) !=
+        SASTAOTP_OK)
+        return false;
     sastaotp_settled state = sastaotp_settlement_state(settlement);
-    bool word_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
-    printf("settled    %s\n", word_known ? WORDS[state] : sastaotp_settlement_json(settlement));
+    bool is_known = state >= SASTAOTP_SETTLED_COMPLETED && state <= SASTAOTP_SETTLED_ALREADY_OVER;
+    printf("settled    %s\n", is_known ? WORDS[state] : sastaotp_settlement_json(settlement));
     sastaotp_settlement_free(settlement);
     return true;
 }
@@ -130,7 +148,8 @@ int main(int argc, char **argv)
     if (sastaotp_client_from_env(&client, &error) != SASTAOTP_OK) goto end;
     if (!load_intent(&intent, &error)) goto end;
     if (intent != NULL) {
-        printf("an earlier run did not finish its purchase of %s\n", known(sastaotp_intent_service(intent)));
+        printf("an earlier run did not finish its purchase of %s\n",
+               text_or_unknown(sastaotp_intent_service(intent)));
     } else {
         if (!prepare(client, argv[1], &intent, &error)) goto end;
         if (sastaotp_client_buy(client, intent, &activation, &error) != SASTAOTP_OK) {
@@ -143,12 +162,12 @@ int main(int argc, char **argv)
                 forget_intent();
                 goto end;
             }
-            printf("charged    unknown: it is not bought again\n");
+            printf("charged    unknown: not buying again\n");
         }
     }
-    if (activation == NULL && !find_out(client, intent, &activation, &error)) goto end;
+    if (activation == NULL && !find_purchase(client, intent, &activation, &error)) goto end;
 
-    printf("taken up   %s\n", sastaotp_activation_id(activation));
+    printf("claimed    %s\n", sastaotp_activation_id(activation));
     if (!settle(activation, &error)) goto end;
     forget_intent();
     exit_code = 0;

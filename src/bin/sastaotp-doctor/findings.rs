@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use sastaotp::protocol::{self, Code, CodeClass, Failure, OrderStatus, RawReply};
+use sastaotp::protocol::{self, Code, CodeClass, OrderStatus, RawReply, ReplyError};
 
 use crate::lossless_json::Json;
 use crate::query::{Agent, Answer, Format, Key, ReadAction};
@@ -91,7 +91,7 @@ impl Answers<'_> {
     fn read<T>(
         &self,
         name: &str,
-        parse: impl Fn(RawReply<'_>) -> Result<T, Failure>,
+        parse: impl Fn(RawReply<'_>) -> Result<T, ReplyError>,
     ) -> Result<(T, Option<Json>), Finding> {
         let answer = self.answer(name)?;
         let raw = answer.raw().ok_or_else(|| found(Verdict::Unanswered, "no reply"))?;
@@ -136,13 +136,13 @@ pub(crate) fn first_word(body: &str) -> Option<&str> {
 }
 
 /// The finding for an error or an unreadable reply.
-fn refused(failure: &Failure) -> Finding {
+fn refused(failure: &ReplyError) -> Finding {
     match failure {
-        Failure::Service(error) => found(
+        ReplyError::Service(error) => found(
             Verdict::New,
             format_args!("{}, HTTP {}", word_of(&error.code), error.http_status),
         ),
-        Failure::Unreadable(bad) => found(
+        ReplyError::Invalid(bad) => found(
             Verdict::Unreadable,
             format_args!("{} (HTTP {}, {})", bad.problem, bad.http_status, bad.fault),
         ),
@@ -163,11 +163,11 @@ pub(crate) fn agent(answers: &Answers<'_>, row: &Question) -> Result<Finding, Fi
     let answer = answers.answer(row.name)?;
     let is_library = answer.query.agent == Agent::Library;
     Ok(match answer.failure() {
-        Some(Failure::Unreadable(bad)) if bad.fault == "blocked_by_firewall" => {
+        Some(ReplyError::Invalid(bad)) if bad.fault == "blocked_by_firewall" => {
             let observed = format_args!("refused: {} (HTTP {})", bad.problem, bad.http_status);
             either(false, is_library, observed)
         }
-        Some(Failure::Unreadable(bad)) => return Err(refused(&Failure::Unreadable(bad))),
+        Some(ReplyError::Invalid(bad)) => return Err(refused(&ReplyError::Invalid(bad))),
         // A key that was refused shows that the request was let through.
         _ => either(false, !is_library, "let through"),
     })
@@ -191,7 +191,7 @@ pub(crate) fn key(answers: &Answers<'_>, row: &Question) -> Result<Finding, Find
 fn key_of(answer: &Answer, may_be_dropped: bool) -> Result<Finding, Finding> {
     match answer.failure() {
         None => Ok(found(Verdict::Documented, "accepted")),
-        Some(Failure::Service(error)) => {
+        Some(ReplyError::Service(error)) => {
             Ok(either(false, may_be_dropped, format_args!("refused: {}", word_of(&error.code))))
         }
         Some(unreadable) => Err(refused(&unreadable)),
@@ -505,7 +505,7 @@ pub(crate) fn error(answers: &Answers<'_>, row: &Question) -> Result<Finding, Fi
     };
     Ok(match answer.failure() {
         None => found(Verdict::New, "no error"),
-        Some(Failure::Service(error)) => {
+        Some(ReplyError::Service(error)) => {
             let code = word_of(&error.code);
             let observed = format!("{code} {form}; HTTP {status}");
             either(
@@ -514,7 +514,7 @@ pub(crate) fn error(answers: &Answers<'_>, row: &Question) -> Result<Finding, Fi
                 observed,
             )
         }
-        Some(Failure::Unreadable(_)) => {
+        Some(ReplyError::Invalid(_)) => {
             found(Verdict::Unreadable, format_args!("no code, {form}; HTTP {status}"))
         }
     })

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::CancelToken;
-use sastaotp::protocol::{self, Code, Failure, RawReply, Request};
+use sastaotp::protocol::{self, Code, RawReply, ReplyError, Request};
 use sastaotp::transport::{
     self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
 };
@@ -236,7 +236,7 @@ impl Answer {
 
     /// The error of the reply, if it is one: a service error, or an unreadable reply with the name
     /// of its fault.
-    pub(crate) fn failure(&self) -> Option<Failure> {
+    pub(crate) fn failure(&self) -> Option<ReplyError> {
         // Every parser of the library recognizes errors, and a balance cannot be mistaken for one.
         self.raw().and_then(|raw| protocol::parse_balance(raw).err())
     }
@@ -244,16 +244,16 @@ impl Answer {
     /// The service's error code.
     pub(crate) fn code(&self) -> Option<Code> {
         match self.failure()? {
-            Failure::Service(error) => Some(error.code),
-            Failure::Unreadable(_) => None,
+            ReplyError::Service(error) => Some(error.code),
+            ReplyError::Invalid(_) => None,
         }
     }
 
     /// The name of the fault that made the reply unreadable.
     pub(crate) fn fault(&self) -> Option<&'static str> {
         match self.failure()? {
-            Failure::Service(_) => None,
-            Failure::Unreadable(unreadable) => Some(unreadable.fault),
+            ReplyError::Service(_) => None,
+            ReplyError::Invalid(unreadable) => Some(unreadable.fault),
         }
     }
 }

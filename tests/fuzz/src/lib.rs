@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sastaotp::protocol::{Failure, RawReply};
+use sastaotp::protocol::{RawReply, ReplyError};
 use serde_json::value::RawValue;
 
 /// The HTTP statuses that an input can select.
@@ -19,10 +19,10 @@ pub fn reply(data: &[u8]) -> Option<(u8, RawReply<'_>)> {
 }
 
 /// Checks that a failure has a message of one short line, and the status of the reply.
-pub fn check_failure(failure: &Failure, raw: RawReply<'_>) {
+pub fn check_failure(failure: &ReplyError, raw: RawReply<'_>) {
     let (shown, status) = match failure {
-        Failure::Service(error) => (error.detail.clone().unwrap_or_default(), error.http_status),
-        Failure::Unreadable(unreadable) => (unreadable.excerpt.clone(), unreadable.http_status),
+        ReplyError::Service(error) => (error.detail.clone().unwrap_or_default(), error.http_status),
+        ReplyError::Invalid(unreadable) => (unreadable.excerpt.clone(), unreadable.http_status),
     };
     assert_eq!(status, raw.status);
     assert!(shown.chars().count() <= 121 && !shown.contains(char::is_control), "{shown:?}");

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{
-    Failure, Prices, RawReply, find_countries, parse_countries, parse_orders, parse_prices,
+    Prices, RawReply, ReplyError, find_countries, parse_countries, parse_orders, parse_prices,
     parse_services,
 };
 use sastaotp_fuzz::{check_failure, check_json, reply};
@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-fn checked<T>(raw: RawReply<'_>, result: Result<T, Failure>, check: impl FnOnce(T)) {
+fn checked<T>(raw: RawReply<'_>, result: Result<T, ReplyError>, check: impl FnOnce(T)) {
     match result {
         Ok(value) => check(value),
         Err(failure) => check_failure(&failure, raw),

@@ -30,7 +30,7 @@ impl Model<'_> {
         }
         let doubled = |fault: &str| matches!(fault, "duplicate_request" | "shared_key");
         let excused = |exchange: &Exchange| {
-            exchange.bought.len() <= 1 || exchange.fault.is_some_and(|fault| doubled(&fault.id))
+            exchange.bought.len() <= 1 || exchange.fault.is_some_and(|fault| doubled(&fault.name))
         };
         (!charges().all(excused))
             .then(|| "1: one request bought twice, which only the sandbox can do".to_owned())
@@ -150,7 +150,7 @@ impl Model<'_> {
             for exchange in self
                 .history
                 .of(number)
-                .filter(|exchange| exchange.fault.is_none_or(|fault| fault.id != "id_repeated"))
+                .filter(|exchange| exchange.fault.is_none_or(|fault| fault.name != "id_repeated"))
             {
                 let Some(at) = exchange.arrived else { continue };
                 for bought in &exchange.bought {
@@ -261,7 +261,7 @@ impl Model<'_> {
             let agreed = |exchange: &&Exchange| {
                 exchange.fault.is_none_or(|fault| {
                     !matches!(
-                        fault.id.as_str(),
+                        fault.name.as_str(),
                         "price_changed" | "duplicate_request" | "shared_key"
                     )
                 })
