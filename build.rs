@@ -26,7 +26,7 @@ mod header {
         "countries",
         "orders",
         "intent",
-        "number",
+        "purchase",
         "status",
         "activation",
         "lease",

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
 use crate::protocol::{
-    Code, CodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
+    ErrorCode, ErrorCodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
 };
 use crate::transport::{Cause, Phase, TransportError};
 
@@ -36,7 +36,7 @@ struct Inner {
     operation: String,
     reason: String,
     hint: String,
-    code: Option<Code>,
+    code: Option<ErrorCode>,
     http_status: Option<u16>,
     phase: Phase,
     charge: Charge,
@@ -215,15 +215,19 @@ impl Error {
 
     fn service(operation: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
         let kind = match service.code.meaning() {
-            Code::BadKey | Code::KeyInactive | Code::AccountBanned => ErrorKind::Authentication,
-            Code::NoBalance => ErrorKind::InsufficientBalance,
-            Code::NoNumbers => ErrorKind::NoNumbers,
-            Code::MaxPriceExceeded => ErrorKind::PriceTooHigh,
-            Code::ServiceUnavailable => ErrorKind::ServiceUnavailable,
-            Code::NoActivation => ErrorKind::NotFound,
-            Code::AlreadyFinished => ErrorKind::AlreadyFinished,
-            Code::EarlyCancelDenied => ErrorKind::TooEarly,
-            Code::ErrorSql | Code::ProviderError | Code::ServerError => ErrorKind::Server,
+            ErrorCode::BadKey | ErrorCode::KeyInactive | ErrorCode::AccountBanned => {
+                ErrorKind::Authentication
+            }
+            ErrorCode::NoBalance => ErrorKind::InsufficientBalance,
+            ErrorCode::NoNumbers => ErrorKind::NoNumbers,
+            ErrorCode::MaxPriceExceeded => ErrorKind::PriceTooHigh,
+            ErrorCode::ServiceUnavailable => ErrorKind::ServiceUnavailable,
+            ErrorCode::NoActivation => ErrorKind::NotFound,
+            ErrorCode::AlreadyFinished => ErrorKind::AlreadyFinished,
+            ErrorCode::EarlyCancelDenied => ErrorKind::TooEarly,
+            ErrorCode::ErrorSql | ErrorCode::ProviderError | ErrorCode::ServerError => {
+                ErrorKind::Server
+            }
             _ => ErrorKind::Rejected,
         };
         let detail = service.detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
@@ -239,7 +243,7 @@ impl Error {
         error.0.min_age = service.min_age.filter(|_| service.retry_after.is_none());
         error.0.retry = match (service.code.class(), service.retry_after.or(service.min_age)) {
             (_, Some(pause)) => Retry::After(pause),
-            (CodeClass::Transient, None) => {
+            (ErrorCodeClass::Transient, None) => {
                 Retry::After(retry_after.unwrap_or(Duration::from_secs(5)))
             }
             _ => Retry::Never,
@@ -335,7 +339,7 @@ impl Error {
                 let code = code
                     .as_ref()
                     .filter(|code| code.is_known())
-                    .map_or("an unknown code", Code::as_str);
+                    .map_or("an unknown code", ErrorCode::as_str);
                 format!("{operation}: the service answered {code}{status}")
             }
             Phase::Decode => {
@@ -373,7 +377,7 @@ impl Error {
     }
 
     /// Returns the service's error code, if the reply had one.
-    pub fn code(&self) -> Option<&Code> {
+    pub fn code(&self) -> Option<&ErrorCode> {
         self.0.code.as_ref()
     }
 
@@ -494,7 +498,7 @@ impl Serialize for Error {
             kind: *kind,
             message: self.to_string(),
             hint,
-            code: code.as_ref().map(Code::as_str),
+            code: code.as_ref().map(ErrorCode::as_str),
             http_status: *http_status,
             phase: *phase,
             charge: *charge,

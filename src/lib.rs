@@ -70,7 +70,7 @@
 //! |---|---|
 //! | the action or the parameters of a request | `protocol/request.rs` |
 //! | how a reply is parsed | `protocol/` (a file for each action) |
-//! | an error code of the service: its meaning and its hint | `protocol/code.rs` |
+//! | an error code of the service: its meaning and its hint | `protocol/error_code.rs` |
 //! | an error kind, and the text of errors | `error.rs` |
 //! | a setting of the client | `client/builder.rs` |
 //! | a setting of connections: timeouts, proxy, certificates | `transport/config.rs` |
@@ -133,8 +133,8 @@ pub use error::{Charge, Error, ErrorKind, Result, Retry};
 pub use intent::{Intent, NumberRequest};
 pub use order_state::Ending;
 pub use protocol::{
-    Balance, Code, CodeClass, Country, Offer, Order, OrderPage, OrderStatus, Price, Prices,
-    Purchase, Service, SetStatus, Sms, Status, StatusChange,
+    Balance, Country, ErrorCode, ErrorCodeClass, Offer, Order, OrderPage, OrderStatus, Price,
+    Prices, Purchase, Service, SetStatus, Sms, Status, StatusChange,
 };
 #[cfg(feature = "sandbox")]
 #[doc(hidden)]

@@ -204,7 +204,7 @@ pub unsafe extern "C" fn sastaotp_error_hint(error: *const sastaotp_error) -> *c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *const c_char {
     read_or(error, null(), |error| {
-        error.error.c_str_or_null(error.error.code().map(crate::Code::as_str))
+        error.error.c_str_or_null(error.error.code().map(crate::ErrorCode::as_str))
     })
 }
 

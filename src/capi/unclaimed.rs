@@ -9,7 +9,7 @@ use super::boundary::{free, read_or};
 use super::c_strings::WithCStrings;
 use super::error::sastaotp_error;
 use super::intent::sastaotp_intent;
-use super::number::sastaotp_purchase;
+use super::purchase::sastaotp_purchase;
 use crate::{Unclaimed, UnclaimedOutcome};
 
 /// A list of unclaimed purchases. Immutable.

@@ -9,7 +9,7 @@ use crate::protocol::{
     RawReply, ReplyError, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
 use crate::transport::{Lane, Phase, Reply, SendLatch};
-use crate::{Code, CodeClass, Error, ErrorKind, Result};
+use crate::{Error, ErrorCode, ErrorCodeClass, ErrorKind, Result};
 
 /// How often a change is sent at most.
 const ATTEMPTS: u32 = 3;
@@ -246,10 +246,10 @@ fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
 
 /// Returns whether the refusal proves that the change did not apply.
 fn is_definite(error: &Error) -> bool {
-    error.code().map(Code::meaning).is_some_and(|code| {
+    error.code().map(ErrorCode::meaning).is_some_and(|code| {
         // After CANCEL_FAILED ("could not be recorded") the order may have ended.
-        !matches!(code.class(), CodeClass::Transient | CodeClass::Unknown)
-            && *code != Code::CancelFailed
+        !matches!(code.class(), ErrorCodeClass::Transient | ErrorCodeClass::Unknown)
+            && *code != ErrorCode::CancelFailed
     })
 }
 

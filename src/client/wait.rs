@@ -358,7 +358,7 @@ fn poll_failure(error: &Error) -> PollFailure {
         ErrorKind::Connection if error.fault() == Some("proxy_refused") => PollFailure::Fatal,
         ErrorKind::Protocol if error.fault() == Some("http_client_error") => PollFailure::Http,
         ErrorKind::Rejected
-            if error.code().is_some_and(|code| code.class() == crate::CodeClass::Request) =>
+            if error.code().is_some_and(|code| code.class() == crate::ErrorCodeClass::Request) =>
         {
             PollFailure::Http
         }

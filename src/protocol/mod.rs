@@ -6,8 +6,8 @@
 
 mod balance;
 pub(crate) mod catalogue;
-mod code;
 mod countries;
+mod error_code;
 pub(crate) mod json_input;
 pub(crate) mod json_output;
 mod number;
@@ -21,8 +21,8 @@ mod status;
 mod string_table;
 
 pub use balance::{Balance, parse_balance};
-pub use code::{Code, CodeClass};
 pub use countries::{Country, find_countries, parse_countries};
+pub use error_code::{ErrorCode, ErrorCodeClass};
 pub use number::{ChargeReply, Purchase, parse_number, parse_reget};
 pub use orders::{Order, OrderPage, OrderStatus, parse_orders};
 pub use prices::{Price, Prices, parse_prices};

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::code::Code;
+use super::error_code::ErrorCode;
 use super::json_input::{Field, JsonError, Object, embedded_object};
 use super::sms::{Sms, messages};
 use crate::Amount;
@@ -37,7 +37,7 @@ pub enum ReplyError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceError {
     /// The code.
-    pub code: Code,
+    pub code: ErrorCode,
     /// Whether the reply is exactly the documented code, with nothing else that could change its
     /// meaning.
     pub exact: bool,
@@ -267,7 +267,7 @@ impl<'a> Answer<'a> {
                 if answer && ok {
                     return None;
                 }
-                let code = Code::read(token);
+                let code = ErrorCode::read(token);
                 let error = ServiceError {
                     exact: rest.is_none() && code.as_str() == *text,
                     min_price: rest.filter(|_| names_minimum(&code)).and_then(Amount::from_wire),
@@ -310,7 +310,7 @@ impl ServiceError {
             || !self.messages.is_empty()
     }
 
-    pub(crate) fn new(code: Code, http_status: u16) -> Self {
+    pub(crate) fn new(code: ErrorCode, http_status: u16) -> Self {
         Self {
             code,
             exact: false,
@@ -351,7 +351,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         .and_then(Field::object)
         .and_then(|error| error.word(&["code", "name", "message"]));
     // In a successful reply, the title is the service that the number is for.
-    let is_error = |title: &String| !(succeeded && ok) || Code::read(title).is_known();
+    let is_error = |title: &String| !(succeeded && ok) || ErrorCode::read(title).is_known();
     let named =
         word(&["title"]).filter(is_error).or_else(|| word(&["error", "error_code", "errorCode"]));
     let said = word(&["message", "msg", "details", "detail"]);
@@ -359,12 +359,12 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
         named
     } else if let Some(code) = status.as_deref().filter(|status| {
         // An unknown word beside an SMS is the state of the order.
-        let is_state = object.has(&["sms"]) && !Code::read(status).is_known();
+        let is_state = object.has(&["sms"]) && !ErrorCode::read(status).is_known();
         !succeeded && !failed && !is_state && is_error_token(status)
     }) {
         code.to_owned()
     } else if let Some(said) =
-        said.as_ref().filter(|said| failed || !ok || Code::read(said).is_known())
+        said.as_ref().filter(|said| failed || !ok || ErrorCode::read(said).is_known())
     {
         said.clone()
     } else if failed {
@@ -375,7 +375,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
     let code = code.trim();
     let (token, rest) =
         code.split_once(':').map_or((code, None), |(token, rest)| (token, Some(rest)));
-    let known = Code::read(token);
+    let known = ErrorCode::read(token);
     let info = object.get(&["info"]).and_then(Field::object).unwrap_or_default();
     // A refusal with a status of success, an order or a second code contradicts itself, and proves
     // nothing.
@@ -386,7 +386,7 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
             || object.has(&PHONE_NUMBERS)
     };
     let is_another = |word: &String| {
-        let other = Code::read(word.split(':').next().unwrap_or_default());
+        let other = ErrorCode::read(word.split(':').next().unwrap_or_default());
         other.is_known() && other != known
     };
     let contradicted = succeeded
@@ -417,15 +417,15 @@ fn error_in(object: &Object<'_>, http_status: u16) -> Option<ServiceError> {
 
 /// Whether the text behind this code is the lowest price, as in `WRONG_MAX_PRICE:76.94`. Behind
 /// other codes it may be an id.
-fn names_minimum(code: &Code) -> bool {
-    *code.meaning() == Code::MaxPriceExceeded
+fn names_minimum(code: &ErrorCode) -> bool {
+    *code.meaning() == ErrorCode::MaxPriceExceeded
 }
 
 /// Whether a `status` is an error and not the state of an order.
 fn is_error_token(word: &str) -> bool {
     !word.starts_with("STATUS_")
         && !word.starts_with("ACCESS_")
-        && (Code::read(word).is_known() || is_token(word))
+        && (ErrorCode::read(word).is_known() || is_token(word))
 }
 
 /// Whether a word has the form of an error code: capitals, digits and underscores.

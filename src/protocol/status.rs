@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::code::Code;
+use super::error_code::ErrorCode;
 use super::json_input::Field;
 use super::reply::{Answer, Body, RawReply, ReplyError, Salvage, is_success, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
@@ -233,7 +233,9 @@ pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError
             return Ok(StatusChange::AlreadyCancelled);
         }
         // A known result, though not in the table of error codes.
-        Err(ReplyError::Service(error)) if error.code == Code::Other("SMS_ADDED".to_owned()) => {
+        Err(ReplyError::Service(error))
+            if error.code == ErrorCode::Other("SMS_ADDED".to_owned()) =>
+        {
             return Ok(StatusChange::Other("SMS_ADDED".to_owned()));
         }
         other => other?,

@@ -2,7 +2,7 @@
 // takes half a minute.
 //
 //     cargo rustc --lib --features capi --crate-type cdylib && cargo build --features sandbox --bin
-//     sastaotp-sandbox c++ -std=c++17 -Iinclude tests/c/cpp.cpp tests/c/other_unit.cpp
+//     sastaotp-sandbox c++ -std=c++17 -Iinclude tests/c/cpp.cpp tests/c/second_translation_unit.cpp
 //     -Ltarget/debug -lsastaotp -pthread -o cpp
 
 #include <sastaotp.hpp>
@@ -37,7 +37,7 @@ using sastaotp::number_request;
 using sastaotp::status;
 using std::string_view;
 
-sastaotp::amount balance_read_in_other_unit(const sastaotp::client &client);  // other_unit.cpp
+sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);  // second_translation_unit.cpp
 
 namespace {
 
@@ -265,7 +265,7 @@ void catalogue() {
     const auto balance = shop.get_balance();
     CHECK(balance.amount() == amount::from_rupees(1000) && balance.currency() == "INR");
     CHECK(balance.json().find("\"amount_micros\":1000000000") != string_view::npos);
-    CHECK(balance_read_in_other_unit(shop) == balance.amount());
+    CHECK(balance_read_in_second_unit(shop) == balance.amount());
 
     const auto all = shop.get_services();
     CHECK(!all.empty() && all.json().substr(0, 1) == "{");

@@ -14,7 +14,7 @@ void a_child_does_not_block_on_locks(void);
 void a_child_may_share_its_parents_id(void);
 void no_sigpipe_when_a_server_hangs_up(void);       /* misuse_hangup.c */
 void a_token_ends_calls_of_eight_threads(void);    /* misuse_threads.c */
-void objects_may_be_freed_in_any_order(void);       /* misuse_order.c */
+void objects_may_be_freed_in_any_order(void);       /* misuse_call_sequence.c */
 void results_outlive_their_client(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* NULL for every pointer argument. tests/c/covers compares the rows with the header, so that none
+/* NULL for every pointer argument. tests/c/every_function_is_called compares the rows with the header, so that none
  * is missing. */
 #include "check.h"
 #include "misuse.h"

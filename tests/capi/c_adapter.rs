@@ -87,12 +87,12 @@ fn millis(duration: Duration) -> u32 {
 #[derive(Clone)]
 pub(crate) struct Error(Arc<Object<sastaotp_error>>);
 
-pub(crate) struct Code {
+pub(crate) struct ErrorCode {
     text: String,
     hint: String,
 }
 
-impl Code {
+impl ErrorCode {
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
@@ -102,7 +102,7 @@ impl Code {
     }
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
@@ -164,9 +164,9 @@ impl Error {
         }
     }
 
-    pub(crate) fn code(&self) -> Option<Code> {
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         let hint = required_text(unsafe { sastaotp_error_hint(self.get()) });
-        text(unsafe { sastaotp_error_code(self.get()) }).map(|text| Code { text, hint })
+        text(unsafe { sastaotp_error_code(self.get()) }).map(|text| ErrorCode { text, hint })
     }
 
     pub(crate) fn http_status(&self) -> Option<u16> {

@@ -16,10 +16,10 @@ mod cancelling;
 mod charges;
 #[path = "../client/fixture.rs"]
 mod fixture;
-#[path = "../sockets/once.rs"]
-mod once;
 #[path = "../client/reads.rs"]
 mod reads;
+#[path = "../sockets/sent_once.rs"]
+mod sent_once;
 #[path = "../sockets/server.rs"]
 mod server;
 #[path = "../client/settling.rs"]

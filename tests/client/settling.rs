@@ -147,10 +147,8 @@ fn sms_sent_is_never_sent_twice() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
         fixture.fault(format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
-        let failed = number
-            .mark_sms_sent()
-            .err()
-            .map(|error| error.to_string().contains("not known"));
+        let failed =
+            number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
         assert_eq!(failed, (!succeeds).then_some(true), "{fault}");
         assert_eq!((fixture.count("setStatus"), fixture.count("getStatus")), (1, 0), "{fault}");
     }

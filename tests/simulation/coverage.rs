@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use sastaotp::{Charge, Code, Error, ErrorKind};
+use sastaotp::{Charge, Error, ErrorCode, ErrorKind};
 use serde_json::Value;
 
 use crate::call::Command;
@@ -169,7 +169,7 @@ impl Coverage {
             let is_sent = exchanges.iter().any(|exchange| exchange.is_sent);
             match error.charge() {
                 Charge::NotCharged if !is_sent => self.add_one("NotSent"),
-                Charge::NotCharged if error.code().map(Code::as_str).is_some() => {
+                Charge::NotCharged if error.code().map(ErrorCode::as_str).is_some() => {
                     self.add_one("Refused");
                 }
                 Charge::Unknown => {

@@ -4,7 +4,7 @@
 #[path = "../client/adapter.rs"]
 mod adapter;
 mod cancelling;
-mod once;
+mod sent_once;
 mod server;
 mod unclaimed;
 mod waiting;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use sastaotp::protocol::{self, Code, CodeClass, OrderStatus, RawReply, ReplyError};
+use sastaotp::protocol::{self, ErrorCode, ErrorCodeClass, OrderStatus, RawReply, ReplyError};
 
 use crate::lossless_json::Json;
 use crate::query::{Agent, Answer, Format, Key, ReadAction};
@@ -120,9 +120,9 @@ pub(crate) fn json_of(answer: &Answer) -> Option<Json> {
 
 /// An error code that is safe to show: one that the library knows, or that has the form of the
 /// protocol's words. Any other text may be private, for example the code of an SMS.
-pub(crate) fn word_of(code: &Code) -> &str {
+pub(crate) fn word_of(code: &ErrorCode) -> &str {
     let word = code.as_str();
-    if is_token(word) || code.class() != CodeClass::Unknown {
+    if is_token(word) || code.class() != ErrorCodeClass::Unknown {
         word
     } else {
         "an error without a known code"

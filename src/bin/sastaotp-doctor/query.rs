@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sastaotp::CancelToken;
-use sastaotp::protocol::{self, Code, RawReply, ReplyError, Request};
+use sastaotp::protocol::{self, ErrorCode, RawReply, ReplyError, Request};
 use sastaotp::transport::{
     self, HttpConfig, HttpTransport, Lane, Reply, SendLatch, Timings, TransportError,
 };
@@ -242,7 +242,7 @@ impl Answer {
     }
 
     /// The service's error code.
-    pub(crate) fn code(&self) -> Option<Code> {
+    pub(crate) fn code(&self) -> Option<ErrorCode> {
         match self.failure()? {
             ReplyError::Service(error) => Some(error.code),
             ReplyError::Invalid(_) => None,
@@ -337,7 +337,7 @@ impl Sender {
         if answer.result.as_ref().is_ok_and(|reply| reply.status == 429) {
             return Err(StopReason::TooMany);
         }
-        if let (Some(code @ (Code::KeyInactive | Code::AccountBanned)), true) =
+        if let (Some(code @ (ErrorCode::KeyInactive | ErrorCode::AccountBanned)), true) =
             (answer.code(), key != Key::Wrong)
         {
             return Err(StopReason::Refused(code.to_string()));

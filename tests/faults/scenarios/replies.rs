@@ -3,7 +3,7 @@
 
 use std::net::TcpListener;
 
-use sastaotp::{Amount, Client, Code, ErrorKind, OrderQuery, Status};
+use sastaotp::{Amount, Client, ErrorCode, ErrorKind, OrderQuery, Status};
 
 use serde_json::json;
 
@@ -249,6 +249,6 @@ pub(super) fn unknown_status_is_kept() {
     assert_eq!(status, Status::Other("STATUS_MYSTERY".to_owned()));
     fixture.arm(Fault::Rule("S01", "error", ""), "getStatus", 1);
     let error = fixture.call(|client| client.get_status(number.id())).unwrap_err();
-    assert_eq!(error.code(), Some(&Code::Other("SOMETHING_NEW".to_owned())), "{error:?}");
+    assert_eq!(error.code(), Some(&ErrorCode::Other("SOMETHING_NEW".to_owned())), "{error:?}");
     assert_eq!(number.ending(), None, "neither status ends the order");
 }

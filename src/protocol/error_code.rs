@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[doc(hidden)]
-pub enum CodeClass {
+pub enum ErrorCodeClass {
     /// The purchase was refused; nothing was charged.
     Refusal,
     /// The service rejects the key or the account.
@@ -29,19 +29,19 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $token:literal, $class:ident, $hint:literal;)*) => {
         /// An error code of the service.
         ///
-        /// An unknown code is [`Code::Other`].
+        /// An unknown code is [`ErrorCode::Other`].
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Code {
+        pub enum ErrorCode {
             $($(#[$doc])* $variant,)*
             /// Any other code, as the service wrote it.
             Other(String),
         }
 
         /// The token and the code of each row.
-        const TABLE: &[(&str, Code)] = &[$(($token, Code::$variant),)*];
+        const TABLE: &[(&str, ErrorCode)] = &[$(($token, ErrorCode::$variant),)*];
 
-        impl Code {
+        impl ErrorCode {
             /// The code as the service writes it.
             pub fn as_str(&self) -> &str {
                 match self {
@@ -50,10 +50,10 @@ macro_rules! codes {
                 }
             }
 
-            fn row(&self) -> (CodeClass, &'static str) {
+            fn row(&self) -> (ErrorCodeClass, &'static str) {
                 match self {
-                    $(Self::$variant => (CodeClass::$class, $hint),)*
-                    Self::Other(_) => (CodeClass::Unknown, ""),
+                    $(Self::$variant => (ErrorCodeClass::$class, $hint),)*
+                    Self::Other(_) => (ErrorCodeClass::Unknown, ""),
                 }
             }
         }
@@ -114,39 +114,39 @@ codes! {
 
 /// Codes of other panels of this protocol family, which a provider may pass through, and the
 /// documented codes that they mean.
-const FAMILY: &[(&str, Code)] = &[
-    ("NO_KEY", Code::BadKey),
-    ("WRONG_KEY", Code::BadKey),
-    ("ACCOUNT_INACTIVE", Code::KeyInactive),
-    ("ACCOUNT_BAN", Code::AccountBanned),
-    ("USER_BANNED", Code::AccountBanned),
-    ("BANNED", Code::AccountBanned),
-    ("BAD_BALANCE", Code::NoBalance),
-    ("OUT_OF_STOCK", Code::NoNumbers),
-    ("WRONG_MAX_PRICE", Code::MaxPriceExceeded),
-    ("SERVICE_NOT_AVAILABLE", Code::ServiceUnavailable),
-    ("OPERATION_NOT_AVAILABLE", Code::ServiceUnavailable),
-    ("SERVICE_UNAVAILABLE_REGION", Code::ServiceUnavailable),
-    ("NOT_FOUND", Code::NoActivation),
-    ("INVALID_ACTIVATION_ID", Code::NoActivation),
-    ("ACTIVATION_NOT_ACTIVE", Code::AlreadyFinished),
-    ("ALREADY_CANCELED", Code::AlreadyFinished),
-    ("ALREADY_CANCELLED", Code::AlreadyFinished),
-    ("INVALID_STATUS", Code::BadStatus),
-    ("WRONG_ACTION", Code::BadAction),
-    ("NO_ACTION", Code::BadAction),
-    ("BAD_DATA", Code::MissingParams),
-    ("BAD_SERVICE", Code::MissingParams),
-    ("BAD_COUNTRY", Code::MissingParams),
-    ("BAD_OPERATOR", Code::MissingParams),
-    ("WRONG_OPERATOR", Code::MissingParams),
-    ("UNPROCESSABLE_ENTITY", Code::MissingParams),
-    ("DB_ERROR", Code::ErrorSql),
-    ("ERROR", Code::ServerError),
-    ("TRY_AGAIN", Code::ServerError),
+const FAMILY: &[(&str, ErrorCode)] = &[
+    ("NO_KEY", ErrorCode::BadKey),
+    ("WRONG_KEY", ErrorCode::BadKey),
+    ("ACCOUNT_INACTIVE", ErrorCode::KeyInactive),
+    ("ACCOUNT_BAN", ErrorCode::AccountBanned),
+    ("USER_BANNED", ErrorCode::AccountBanned),
+    ("BANNED", ErrorCode::AccountBanned),
+    ("BAD_BALANCE", ErrorCode::NoBalance),
+    ("OUT_OF_STOCK", ErrorCode::NoNumbers),
+    ("WRONG_MAX_PRICE", ErrorCode::MaxPriceExceeded),
+    ("SERVICE_NOT_AVAILABLE", ErrorCode::ServiceUnavailable),
+    ("OPERATION_NOT_AVAILABLE", ErrorCode::ServiceUnavailable),
+    ("SERVICE_UNAVAILABLE_REGION", ErrorCode::ServiceUnavailable),
+    ("NOT_FOUND", ErrorCode::NoActivation),
+    ("INVALID_ACTIVATION_ID", ErrorCode::NoActivation),
+    ("ACTIVATION_NOT_ACTIVE", ErrorCode::AlreadyFinished),
+    ("ALREADY_CANCELED", ErrorCode::AlreadyFinished),
+    ("ALREADY_CANCELLED", ErrorCode::AlreadyFinished),
+    ("INVALID_STATUS", ErrorCode::BadStatus),
+    ("WRONG_ACTION", ErrorCode::BadAction),
+    ("NO_ACTION", ErrorCode::BadAction),
+    ("BAD_DATA", ErrorCode::MissingParams),
+    ("BAD_SERVICE", ErrorCode::MissingParams),
+    ("BAD_COUNTRY", ErrorCode::MissingParams),
+    ("BAD_OPERATOR", ErrorCode::MissingParams),
+    ("WRONG_OPERATOR", ErrorCode::MissingParams),
+    ("UNPROCESSABLE_ENTITY", ErrorCode::MissingParams),
+    ("DB_ERROR", ErrorCode::ErrorSql),
+    ("ERROR", ErrorCode::ServerError),
+    ("TRY_AGAIN", ErrorCode::ServerError),
 ];
 
-impl Code {
+impl ErrorCode {
     /// Reads a code. Known codes may have surrounding blanks and lower-case letters.
     pub(crate) fn read(text: &str) -> Self {
         let text = text.trim();
@@ -161,7 +161,7 @@ impl Code {
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The class of the code; for a code of another panel, the class of the code that it means.
     #[doc(hidden)]
-    pub fn class(&self) -> CodeClass {
+    pub fn class(&self) -> ErrorCodeClass {
         self.meaning().row().0
     }
 
@@ -186,23 +186,23 @@ impl Code {
     /// Whether the service documents this code as a refusal of a purchase. No other code proves
     /// that nothing was charged.
     pub(crate) fn refuses_charge(&self) -> bool {
-        matches!(self.row().0, CodeClass::Refusal | CodeClass::Auth)
+        matches!(self.row().0, ErrorCodeClass::Refusal | ErrorCodeClass::Auth)
             || matches!(self, Self::BadAction | Self::MissingParams)
     }
 
     /// Whether the code or its meaning has a row in the table.
     pub(crate) fn is_known(&self) -> bool {
-        self.class() != CodeClass::Unknown
+        self.class() != ErrorCodeClass::Unknown
     }
 }
 
-impl fmt::Display for Code {
+impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-fn family(token: &str) -> Option<&'static Code> {
+fn family(token: &str) -> Option<&'static ErrorCode> {
     FAMILY.iter().find(|(known, _)| *known == token).map(|(_, code)| code)
 }
 
@@ -218,10 +218,10 @@ mod tests {
     #[test]
     fn every_code_has_a_class_and_a_hint() {
         for (token, code) in TABLE {
-            assert_eq!(Code::read(token), *code);
+            assert_eq!(ErrorCode::read(token), *code);
             assert_eq!(code.as_str(), *token);
             assert!(!code.hint().is_empty(), "{token} has no hint");
-            assert_ne!(code.class(), CodeClass::Unknown, "{token}");
+            assert_ne!(code.class(), ErrorCodeClass::Unknown, "{token}");
         }
         let refusals = TABLE.iter().filter(|(_, code)| code.refuses_charge());
         let refusals: Vec<&str> = refusals.map(|(token, _)| *token).collect();
@@ -231,10 +231,10 @@ mod tests {
              SERVICE_UNAVAILABLE BAD_ACTION MISSING_PARAMS"
         );
         for (token, code) in FAMILY {
-            assert_eq!(Code::read(token), Code::Other((*token).to_owned()));
-            assert_eq!(Code::read(token).meaning(), code);
+            assert_eq!(ErrorCode::read(token), ErrorCode::Other((*token).to_owned()));
+            assert_eq!(ErrorCode::read(token).meaning(), code);
             assert!(
-                !Code::read(token).refuses_charge(),
+                !ErrorCode::read(token).refuses_charge(),
                 "{token} is not documented: it proves nothing"
             );
         }
@@ -245,21 +245,21 @@ mod tests {
         for (token, hint) in [
             ("NO_BALANCE", "add funds, then try again"),
             ("BAD_BALANCE", "add funds, then try again"),
-            ("OUT_OF_STOCK", Code::NoNumbers.hint()),
+            ("OUT_OF_STOCK", ErrorCode::NoNumbers.hint()),
             ("SOMETHING_NEW", ""),
         ] {
-            assert_eq!(Code::read(token).hint(), hint, "{token}");
+            assert_eq!(ErrorCode::read(token).hint(), hint, "{token}");
         }
     }
 
     #[test]
     fn tokens_are_compared_whole() {
         for text in ["NO_ACTIVATIONS", "NO_BALANCE_FORWARD", "XBAD_KEY", "BANNEDX", ""] {
-            assert_eq!(Code::read(text).class(), CodeClass::Unknown, "{text}");
+            assert_eq!(ErrorCode::read(text).class(), ErrorCodeClass::Unknown, "{text}");
         }
-        assert_eq!(Code::read("Server Error"), Code::ServerError);
-        assert_eq!(Code::read("no_balance"), Code::NoBalance);
-        assert_eq!(Code::read("out of stock."), Code::Other("OUT_OF_STOCK".to_owned()));
-        assert_eq!(Code::read("Out of paper."), Code::Other("Out of paper.".to_owned()));
+        assert_eq!(ErrorCode::read("Server Error"), ErrorCode::ServerError);
+        assert_eq!(ErrorCode::read("no_balance"), ErrorCode::NoBalance);
+        assert_eq!(ErrorCode::read("out of stock."), ErrorCode::Other("OUT_OF_STOCK".to_owned()));
+        assert_eq!(ErrorCode::read("Out of paper."), ErrorCode::Other("Out of paper.".to_owned()));
     }
 }

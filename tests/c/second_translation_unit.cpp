@@ -2,9 +2,9 @@
 
 #include <sastaotp.hpp>
 
-sastaotp::amount balance_read_in_other_unit(const sastaotp::client &client);
+sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);
 
-sastaotp::amount balance_read_in_other_unit(const sastaotp::client &client) {
+sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client) {
     try {
         client.activation("not an id");
     } catch (const sastaotp::error &) {
