@@ -279,7 +279,8 @@ impl Error {
             _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
         };
         let quoted = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
-        let reason = format!("the service answered {problem} (HTTP status {http_status}){quoted}");
+        let reason =
+            format!("the service answered with {problem} (HTTP status {http_status}){quoted}");
         let mut error = Self::new(kind, operation, reason);
         hint.clone_into(&mut error.0.hint);
         error.0.phase = Phase::Decode;

@@ -4,7 +4,7 @@
 
 const { AbortError, ConfigError } = require('./errors.js')
 const { callNative, native, readText } = require('./native.js')
-const { createPoller } = require('./poller.js')
+const { createPoller } = require('./queue-poller.js')
 const results = require('./results.js')
 
 /** The most completions that are taken in one turn of the event loop. */

@@ -1,6 +1,6 @@
 """The functions of the C interface that this package calls, with their types.
 
-``include/sastaotp.h`` documents each function, and ``tests/test_parity.py`` compares this table
+``include/sastaotp.h`` documents each function, and ``tests/test_declarations_match.py`` compares this table
 with it.
 """
 
