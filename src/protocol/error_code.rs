@@ -88,7 +88,7 @@ codes! {
         "use 8 or -1 to cancel, 1 for SMS sent, 3 for the next code, or 6 to complete";
     /// The action does not exist.
     BadAction = "BAD_ACTION", Request,
-        "check the base URL; some panels return this code for a wrong key too";
+        "check the base URL and the API key: some services of this protocol return BAD_ACTION for a wrong key";
     /// A parameter is missing.
     MissingParams = "MISSING_PARAMS", Request,
         "check the arguments; if none is missing, report it as a bug";
@@ -112,8 +112,8 @@ codes! {
         "cancel again about two minutes after the purchase";
 }
 
-/// Codes of other panels of this protocol family, which a provider may pass through, and the
-/// documented codes that they mean.
+/// Error codes of other services that speak this protocol, each with the documented code of the same
+/// meaning. The service may pass them through from its providers.
 const FAMILY: &[(&str, ErrorCode)] = &[
     ("NO_KEY", ErrorCode::BadKey),
     ("WRONG_KEY", ErrorCode::BadKey),
@@ -159,7 +159,8 @@ impl ErrorCode {
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The class of the code; for a code of another panel, the class of the code that it means.
+    /// The class of this error code. A code of another service of the protocol has the class of the
+    /// documented code with the same meaning.
     #[doc(hidden)]
     pub fn class(&self) -> ErrorCodeClass {
         self.meaning().row().0
@@ -173,8 +174,8 @@ impl ErrorCode {
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The documented code that this code means: usually itself; for a code of another panel of the
-    /// protocol family, the equivalent one. An unknown code returns itself.
+    /// The documented code with the same meaning: for a documented code itself, for a code of another
+    /// service of the protocol its equivalent, and for an unknown code itself.
     #[doc(hidden)]
     pub fn meaning(&self) -> &Self {
         match self {

@@ -120,7 +120,8 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
         return Err(answer.unexpected());
     }
     if answer.salvaged {
-        purchase.warnings.push("the reply has text in front that does not belong to it".to_owned());
+        let warning = "the reply has unexpected text before its JSON, such as a server warning";
+        purchase.warnings.push(warning.to_owned());
     }
     if !(200..300).contains(&answer.raw.status) {
         purchase.warnings.push(format!("the purchase came with HTTP status {}", answer.raw.status));
@@ -137,7 +138,7 @@ fn is_phone(text: &str) -> bool {
 }
 
 /// Reads a purchase from an object. The documented object has `status: OK`. The object of other
-/// panels of this protocol family has no status; its field names identify it.
+/// services of this protocol has no status; its field names identify it.
 fn from_object(answer: &Answer<'_>) -> Result<Purchase, ReplyError> {
     let unexpected = || answer.unexpected();
     let object = answer.object().ok_or_else(unexpected)?;

@@ -3,7 +3,7 @@
 //!
 //! The parser of each action starts with [`read`]. It turns the bytes into JSON or a plain
 //! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service
-//! and other panels of its protocol family write them. Tokens are compared as a whole and never
+//! and other services of the protocol write them. Tokens are compared as a whole and never
 //! searched inside a body, because an SMS may contain any word.
 
 use std::time::Duration;
@@ -18,7 +18,8 @@ use crate::Amount;
 pub struct RawReply<'a> {
     /// The HTTP status.
     pub status: u16,
-    /// Whether a length or chunks prove that the body is complete.
+    /// Whether the reply states its length or is chunked, and the whole body arrived. If false, the
+    /// body may have been cut without a sign.
     pub framed: bool,
     /// The decompressed body.
     pub body: &'a [u8],
@@ -87,7 +88,7 @@ pub(crate) enum Body<'a> {
 pub(crate) struct Answer<'a> {
     pub(crate) body: Body<'a>,
     pub(crate) raw: RawReply<'a>,
-    /// Whether the JSON had text in front, such as a PHP warning.
+    /// Whether text precedes the JSON, such as a PHP warning.
     pub(crate) salvaged: bool,
 }
 
@@ -143,7 +144,7 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Re
         Some(_) => match embedded(text) {
             Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
             Some(_) => {
-                return Err(raw.by_status("text_before_json", "JSON with text in front of it"));
+                return Err(raw.by_status("text_before_json", "text before its JSON"));
             }
             None if text.starts_with('<') => return Err(raw.by_status("html_page", "an HTML page")),
             None => (plain(text), false),

@@ -89,7 +89,7 @@ pub enum Request<'a> {
 pub enum SetStatus {
     /// `8`: cancel the order and refund it.
     Cancel,
-    /// `-1`: the same with its older value, for panels without 8.
+    /// `-1`: the same with its older value, for services that do not know 8.
     CancelLegacy,
     /// `1`: report that the SMS was sent to the number.
     SmsSent,

@@ -177,7 +177,7 @@ fn explain(exchange: &Exchange, error: &ureq::Error) -> TransportError {
             exchange.fail(Cause::Refused, "the proxy's response is not valid HTTP")
         }
         Error::Io(_) => exchange.fail(Cause::Refused, "the proxy ended the connection"),
-        _ => exchange.fail(Cause::Local, "the request could not be made"),
+        _ => exchange.fail(Cause::Local, "the request could not be built"),
     };
     let failure = exchange.take_failure().unwrap_or_else(|| unreachable!("recorded above"));
     if failure.cause == Cause::Cancelled && !exchange.is_sent() {

@@ -258,7 +258,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("B03", "", &[Rule("B03", "", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("B04", "", &[Rule("B04", "", "")],
-        Some(Retried(Protocol)), Some(Charged(&["the reply has text in front"])), Some(Kept)),
+        Some(Retried(Protocol)), Some(Charged(&["the reply has unexpected text"])), Some(Kept)),
     row("B05", "two_objects", &[Rule("B05", "twice", ""), Rule("B05", "junk", "")],
         Some(Retried(Protocol)), Some(Unknown), None),
     row("B05", "two_statuses", &[

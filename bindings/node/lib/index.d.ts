@@ -83,7 +83,10 @@ export type NumberOptions = CallOptions &
      * chooses the country.
      */
     country?: string | undefined
-    /** The provider. */
+    /**
+     * The service's parameter `operator`, sent verbatim. The service's page defines it as a country
+     * code that pins the country; other services of the protocol name a mobile operator.
+     */
     operator?: string | undefined
     /** Buys a number that can receive several codes. */
     multiSms?: boolean | undefined
@@ -407,8 +410,9 @@ export class Intent {
 }
 
 /**
- * A number that was bought. Dropping the object does not change the order. Each method calls the
- * method of `Client` with the same name, with this activation's id.
+ * The handle of one bought number. If the object is garbage-collected, the order stays open: it is
+ * neither completed nor cancelled. Each method calls the method of `Client` with the same name,
+ * with this activation's id.
  */
 export class Activation {
   protected constructor()
@@ -441,14 +445,17 @@ export class Activation {
  */
 export class Lease extends Activation {
   /**
-   * Ends the lease and settles the order. Once the order is settled, returns the same settlement
-   * again. If the order is too young to cancel, waits until it may be cancelled, usually two
-   * minutes, unless `onTooEarly` is `'fail'`. If a code arrives during the cancellation, the order
-   * is completed, and the settlement contains the code.
+   * Ends the lease and settles the order: completes it if a code has arrived, otherwise cancels it
+   * for the refund. A later call returns the same settlement.
    *
-   * If the order cannot be settled, throws the error, and `unclaimed` lists the number. If a code
-   * has arrived, does not throw, so that no error hides the code: returns the state `code_arrived`,
-   * and the process emits a warning that the order is open.
+   * A young order cannot be cancelled, usually for two minutes. `close` waits for that time; with
+   * `onTooEarly: 'fail'` it rejects with a `TooEarlyError` at once. If a code arrives while the
+   * order is being cancelled, the order is completed, and the settlement contains the code.
+   *
+   * If settling fails and no code has arrived, rejects with the error, and `client.unclaimed()`
+   * lists the number. If settling fails after a code has arrived, it does not reject: it resolves
+   * to a settlement with the state `code_arrived` and the code, and the process emits a warning
+   * that the order is still open.
    */
   close(options?: SettleOptions): Promise<Settlement>
   /**
@@ -581,7 +588,7 @@ export class Client {
   /**
    * Returns the aborted purchases and the numbers of leases that could not be settled. Sends
    * nothing. It does not list a purchase that was not aborted and failed with an
-   * `OutcomeUnknownError`: use the intent of the error.
+   * `OutcomeUnknownError`: use `error.intent`.
    *
    * A call on a number removes its entry; `reconcile` removes an unknown outcome.
    */

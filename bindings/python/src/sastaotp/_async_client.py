@@ -176,6 +176,9 @@ class AsyncClient(BaseClient):
         """Iterate over the order history, newest first. Action getOrders.
 
         Each page is fetched when the iteration reaches it.
+
+        :param status: only orders with this status: ``pending``, ``completed``, ``cancelled`` or
+            ``expired``. If it is None, orders with every status.
         """
         paginator = OrderPaginator()
         while paginator.next_page is not None:
@@ -200,14 +203,17 @@ class AsyncClient(BaseClient):
         """Buy a number. **Costs money.** Action getNumber.
 
         If it raises ``OutcomeUnknownError``, the number may have been bought: call ``reconcile``
-        with the intent of the error before you buy again.
+        with ``error.intent`` before you buy again.
 
         :param service: the code of the service, such as ``tg``.
         :param country: the code of the country, which is not its calling code: 22 is India. If it
             is None, the service chooses.
-        :param max_price: the highest price in rupees. Pass this or ``accept_any_price``.
-        :param accept_any_price: buy at any price.
-        :param operator: the provider.
+        :param max_price: the highest price in rupees. Without it,
+            ``accept_any_price=True`` is required, else ``ConfigError`` is raised.
+        :param accept_any_price: buy at any price. Ignored if ``max_price`` is set.
+        :param operator: the service's parameter of this name, sent verbatim. The service's page
+            defines it as a country code that pins the country; other services of the protocol name
+            a mobile operator.
         :param multi_sms: buy a number that can receive several codes.
         """
         operation = _operations.get_number(
@@ -322,7 +328,7 @@ class AsyncClient(BaseClient):
         """Return the interrupted purchases and the numbers of unsettled leases. Sends no request.
 
         Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
-        ``OutcomeUnknownError`` reached you is not listed: use the intent of the error.
+        ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
 
         An operation on a number removes its entry; ``reconcile`` removes an unknown outcome.
         """

@@ -80,7 +80,7 @@ class Intent:
 
     @property
     def operator(self) -> Optional[str]:
-        """The provider, if the request names one."""
+        """The parameter ``operator`` of the request, if it has one."""
         return self._fields.operator
 
     @property
