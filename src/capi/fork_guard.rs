@@ -1,14 +1,12 @@
 //! Binds a value to the process that created it: a forked child can neither use nor drop it.
 
+#[cfg(fuzzing)]
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::mem;
-#[cfg(not(fuzzing))]
-use std::process::id as process_id;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::boundary::{CALLING, Object};
-#[cfg(fuzzing)]
-use super::fuzzing::process_id;
 use crate::{Error, Result};
 
 /// A value that only the process that created it may use.
@@ -33,6 +31,19 @@ struct Process {
 
 /// The number of forks between the process that registered the handler and this one.
 static FORK_COUNT: AtomicU32 = AtomicU32::new(0);
+
+#[cfg(fuzzing)]
+thread_local! {
+    /// Whether a fuzz target makes this thread pretend to run in a forked child.
+    pub(super) static IN_CHILD: Cell<bool> = const { Cell::new(false) };
+}
+
+fn process_id() -> u32 {
+    let id = std::process::id();
+    #[cfg(fuzzing)]
+    let id = id + u32::from(IN_CHILD.get());
+    id
+}
 
 impl Process {
     fn current() -> Self {

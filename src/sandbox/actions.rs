@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::Delivery;
+use super::action_names::canonical;
 use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
 use super::fault_table::{ERROR_PAGE, ServiceFault};
 use super::namespace::{Namespace, PurchaseRefusal};
@@ -36,15 +37,6 @@ pub(super) struct ActionCall<'a> {
     /// The time in the namespace, in milliseconds since 1970.
     pub(super) now: u64,
     pub(super) service_fault: Option<ServiceFault>,
-}
-
-/// The canonical name of an action, with aliases resolved.
-pub(super) fn canonical(action: &str) -> &str {
-    match action {
-        "getNumberV2" => "getNumber",
-        "getServices" => "getServicesList",
-        _ => action,
-    }
 }
 
 impl ActionResult {

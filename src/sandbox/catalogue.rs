@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use super::scenarios::{ORDINARY, SCENARIOS, Scenario, SmsArrival};
+use super::scenarios::{IdFormat, ORDINARY, SCENARIOS, Scenario, SmsArrival};
 
 /// Micro-rupees in a paisa: prices are listed with two decimals.
 const PAISA: i64 = 10_000;
@@ -22,17 +22,6 @@ pub(super) struct Country {
     pub(super) flag: &'static str,
     /// The calling code: the first digits of the country's phone numbers.
     pub(super) calling: &'static str,
-}
-
-/// The format of a service's activation ids. All of them occur at the live service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum IdFormat {
-    /// `38496653`.
-    Number,
-    /// `Lw4S1r37abcXYZ`.
-    Letters,
-    /// 24 hexadecimal digits.
-    Hex,
 }
 
 /// A service that the sandbox sells numbers for.

@@ -5,8 +5,8 @@ use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, RequestTraits};
 use super::fault_table::{Effect, ServiceFault};
 use super::namespace::Namespace;
 use super::orders::{Sms, State};
+use super::paths::SERVICE_PATH;
 use super::request_reply::{Delivery, JSON, Params, Reply, TEXT};
-use super::service::PATH;
 
 /// The pause between the bytes of a drip, in milliseconds, unless the rule sets one.
 const DRIP_MS: u32 = 200;
@@ -71,7 +71,8 @@ impl Fault {
             }
             Effect::Redirect(location) => {
                 reply = Reply::new(302, TEXT, "<html><body>Moved</body></html>");
-                let location = self.location.unwrap_or_else(|| location.replace("{path}", PATH));
+                let location =
+                    self.location.unwrap_or_else(|| location.replace("{path}", SERVICE_PATH));
                 reply.headers.push(("Location", location));
             }
             Effect::TooManyRequests(after) => {

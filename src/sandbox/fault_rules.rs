@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::action_names::canonical;
 use super::fault_table::{Effect, Row, TABLE, name_of};
 
 /// The maximum number of rules in a namespace.
@@ -226,8 +227,8 @@ impl FaultRule {
             wanted.is_none() || wanted.as_deref() == found
         };
         // An alias counts as the same action.
-        let wanted = self.action.as_deref().map(super::actions::canonical);
-        wanted.is_none_or(|wanted| wanted == super::actions::canonical(action))
+        let wanted = self.action.as_deref().map(canonical);
+        wanted.is_none_or(|wanted| wanted == canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
             && is(&self.api_key_location, Some(api_key_location))

@@ -13,10 +13,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::inbox::{self, Inbox, UpdateFeed};
+use super::paths::SERVICE_PATH;
 use super::reply_encoding::{AfterReply, EncodedReply, encode};
 use super::request_reader::{Incoming, MAX_HEADERS, RequestReader};
 use super::request_reply::{Reply, Request};
-use super::service::{PATH, Service, host_refusal};
+use super::service::{Service, host_refusal};
 
 /// The maximum number of open connections.
 const MAX_CONNECTIONS: usize = 256;
@@ -103,7 +104,7 @@ impl Server {
 
     /// The base URL for a client.
     pub fn url(&self) -> String {
-        format!("http://{}{PATH}", self.address)
+        format!("http://{}{SERVICE_PATH}", self.address)
     }
 
     /// The port that the server listens on.

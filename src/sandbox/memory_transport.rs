@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::fault_table::Unreachable;
+use super::paths::SERVICE_PATH;
 use super::request_reply::{Delivery, Params, Reply, Request};
-use super::service::{PATH, Service};
+use super::service::Service;
 use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
@@ -118,7 +119,7 @@ impl Transport for MemoryTransport {
         }
         let service_request = Request {
             method: "GET",
-            path: PATH,
+            path: SERVICE_PATH,
             query: request.query,
             host: Some("127.0.0.1"),
             authorization,

@@ -25,6 +25,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod action_names; // The aliases of the service's actions.
 mod actions; // The service's actions: parameters in, replies out.
 mod body_faults; // Edits a correct reply body, for faults.
 mod catalogue; // The countries and services on sale, with prices.
@@ -42,6 +43,7 @@ mod inbox; // The page at `/`.
 mod memory_transport; // A transport that needs no socket.
 mod namespace; // The state of one API key.
 mod orders; // The state machine of an order.
+mod paths; // The paths that the sandbox serves.
 mod reply_encoding; // A reply as bytes, correct or faulty.
 mod reply_shapes; // The JSON of services and orders.
 mod request_reader; // Reads requests from a socket.

@@ -3,11 +3,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::catalogue::{Country, IdFormat, Item, hash};
+use super::catalogue::{Country, Item, hash};
 use super::clock::NamespaceClock;
 use super::fault_rules::FaultRules;
 use super::fault_table::ServiceFault;
 use super::orders::{Order, Purchase, SmsSource, State};
+use super::scenarios::IdFormat;
 use super::wallet::Wallet;
 
 /// The initial balance of a new key, in micro-rupees.

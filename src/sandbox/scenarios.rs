@@ -3,7 +3,16 @@
 //! This file owns one table, and a row is data. Every difference between two numbers of the sandbox
 //! is a field of [`Scenario`]; ordinary services use [`ORDINARY`] as their base.
 
-use super::catalogue::IdFormat;
+/// The format of a service's activation ids. All of them occur at the live service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IdFormat {
+    /// `38496653`.
+    Number,
+    /// `Lw4S1r37abcXYZ`.
+    Letters,
+    /// 24 hexadecimal digits.
+    Hex,
+}
 
 /// When the SMS of a number arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

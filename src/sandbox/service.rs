@@ -6,20 +6,15 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use serde_json::Value;
-
 use super::actions::ActionResult;
 use super::control_api;
 use super::fault_injection::{match_rule, run_action};
 use super::fault_rules::ClientTraits;
 use super::fault_table::{Effect, Unreachable};
 use super::namespace::{LogEntry, Namespace};
+use super::paths::{CONTROL_PATH, SERVICE_PATH};
 use super::request_reply::{Params, Reply, Request};
 
-/// The path of the service.
-pub(super) const PATH: &str = "/stubs/handler_api.php";
-/// The path prefix of control calls.
-const CONTROL: &str = "/_sandbox/";
 /// How many keys are kept; beyond that, the key with the oldest first use is discarded. This many
 /// keys with one order each take 12 MB.
 const MAX_NAMESPACES: usize = 5_000;
@@ -80,14 +75,15 @@ impl Service {
         if let Some(refusal) = host_refusal(request) {
             return refusal;
         }
-        if let Some(call) = request.path.strip_prefix(CONTROL) {
+        if let Some(call) = request.path.strip_prefix(CONTROL_PATH) {
             return self.control(call, request, now);
         }
-        if request.path != PATH {
+        if request.path != SERVICE_PATH {
             return Reply::text(
                 404,
                 format!(
-                    "Not found: the service is at {PATH}, the control calls are under {CONTROL}.\n"
+                    "Not found: the service is at {SERVICE_PATH}, the control calls are under \
+                     {CONTROL_PATH}.\n"
                 ),
             );
         }
@@ -271,17 +267,6 @@ fn truncated(text: &str, limit: usize) -> Box<str> {
     text.chars().take(limit).collect::<String>().into()
 }
 
-/// Parses the JSON body of a control call; an empty body counts as an empty object.
-pub(super) fn body_fields(body: &[u8]) -> Result<serde_json::Map<String, Value>, String> {
-    if body.trim_ascii().is_empty() {
-        return Ok(serde_json::Map::new());
-    }
-    match serde_json::from_slice(body) {
-        Ok(Value::Object(fields)) => Ok(fields),
-        _ => Err("the body is not a JSON object".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +291,13 @@ mod tests {
     }
 
     fn get(query: &str) -> Request<'_> {
-        Request { method: "GET", path: PATH, query, host: Some("localhost"), ..Request::default() }
+        Request {
+            method: "GET",
+            path: SERVICE_PATH,
+            query,
+            host: Some("localhost"),
+            ..Request::default()
+        }
     }
 
     #[test]

@@ -14,14 +14,13 @@ use serde_json::json;
 
 use super::control_api;
 use super::fault_table::{Effect, TABLE};
+use super::paths::INBOX_PATH;
 use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::Service;
 
 pub(super) use event_stream::{MAX_PAGES, TOO_MANY_PAGES, stream_updates};
 pub(super) use updates::UpdateFeed;
 
-/// The path prefix of the page's calls.
-const CALLS: &str = "/_inbox/";
 /// The control calls that the page may make.
 const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel", "faults"];
 
@@ -128,7 +127,7 @@ pub(super) fn handle(
             reply.headers.push(("Allow", "GET, HEAD".into()));
             reply
         }
-        (path, method) => match (path.strip_prefix(CALLS)?, method) {
+        (path, method) => match (path.strip_prefix(INBOX_PATH)?, method) {
             ("events", "GET") => {
                 let mut reply = Reply::new(200, "text/event-stream", "");
                 reply.delivery = Delivery::Events(namespace_of(request).unwrap_or(0));

@@ -4,7 +4,7 @@
 //! Programs send neither `Origin` nor `Sec-Fetch-Site`, so the check does not apply to them: a
 //! program on this machine can do more than call the sandbox.
 
-use super::CALLS;
+use crate::sandbox::paths::INBOX_PATH;
 use crate::sandbox::request_reply::Request;
 
 const FOREIGN: &str = "A page of another origin may not use the sandbox.\n";
@@ -29,7 +29,7 @@ pub(super) fn refusal(request: &Request<'_>, token: &str) -> Option<&'static str
         Some("none") if reads && origin.is_none() => None,
         Some("same-origin") | None if same_origin => {
             // An event stream cannot carry a header, and it changes nothing.
-            let stream = reads && path.starts_with(CALLS);
+            let stream = reads && path.starts_with(INBOX_PATH);
             (!stream && page_token != Some(token)).then_some(NO_TOKEN)
         }
         _ => Some(FOREIGN),
