@@ -8,15 +8,15 @@
 //! interval after the end of the poll before; the last poll is at the deadline, or earlier if
 //! replies are slow, so that its reply is in time; and transient failures do not end a wait.
 
+mod poll_result;
 #[cfg(test)]
 mod tests;
 mod wait;
 
 use std::time::{Duration, SystemTime};
 
-pub(crate) use wait::{
-    NextStep, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome, WaitPlan,
-};
+pub(crate) use poll_result::{PollFailure, PollResult};
+pub(crate) use wait::{NextStep, POLL_INTERVAL, Wait, WaitOutcome, WaitPlan};
 
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};

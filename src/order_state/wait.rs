@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::poll_result::{PollFailure, PollResult};
 use super::{Ending, OrderState};
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
@@ -60,34 +61,6 @@ pub(crate) struct Wait {
     rate_limits: u32,
     certificate_errors: u32,
     http_errors: u32,
-}
-
-/// The result of a poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PollResult {
-    /// The service returned a status.
-    Status(Status),
-    /// The poll failed.
-    Failure(PollFailure),
-}
-
-/// Why a poll failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PollFailure {
-    /// The failure may pass: the network, the server, an invalid reply, an unknown error code.
-    Transient,
-    /// Too many requests, with the pause that the server asked for.
-    RateLimited(Option<Duration>),
-    /// A firewall refused the request.
-    Blocked,
-    /// The server's certificate is not trusted.
-    Certificate,
-    /// An HTTP error that blames the request.
-    Http,
-    /// The activation is unknown to the service.
-    NotFound,
-    /// No later poll can succeed, for example because the service rejected the key.
-    Fatal,
 }
 
 /// The next step of a wait.

@@ -20,6 +20,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod ticket;
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -29,6 +30,7 @@ use std::time::Duration;
 pub use operation::Operation;
 #[cfg(feature = "sandbox")]
 pub use single_step::SingleStep;
+pub use ticket::{Completion, Ticket};
 
 use state::State;
 use threads::Shared;
@@ -37,36 +39,6 @@ use crate::{Client, Error, ErrorKind, Result};
 
 /// How many workers a queue of [`Queue::new`] may have.
 const DEFAULT_WORKERS: usize = 64;
-
-/// Identifies an operation in its queue. No two queues of a process share a ticket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(u64);
-
-impl Ticket {
-    // Hidden: for this project's C functions and tests, not part of the API.
-    /// The ticket as a number, for hosts that store it.
-    #[doc(hidden)]
-    pub fn number(self) -> u64 {
-        self.0
-    }
-
-    // Hidden: for this project's C functions and tests, not part of the API.
-    /// The ticket with the number that [`Self::number`] returned.
-    #[doc(hidden)]
-    pub fn from_number(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-/// A finished operation.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Completion {
-    /// The ticket that [`Queue::submit`] returned.
-    pub ticket: Ticket,
-    /// The result in the library's own JSON, or the error.
-    pub result: Result<String>,
-}
 
 /// Runs operations in the background.
 ///

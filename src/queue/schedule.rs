@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::time::Duration;
 
-use super::Ticket;
+use super::ticket::Ticket;
 use crate::clock::Moment;
 use crate::order_state::{POLL_INTERVAL, SUSPEND};
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::operation::{Job, Operation};
 use super::schedule::{Pick, Schedule};
-use super::{Completion, Ticket};
+use super::ticket::{Completion, Ticket};
 use crate::client::PurchaseHandle;
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;

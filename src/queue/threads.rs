@@ -14,12 +14,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::Ticket;
 use super::latency_histogram::LatencyHistogram;
 use super::operation::Job;
 use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
 use super::state::{State, Timer};
+use super::ticket::Ticket;
 use crate::client::{Step, Task};
 use crate::protocol::json_output::fields;
 use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
