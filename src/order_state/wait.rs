@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::poll_result::{PollFailure, PollResult};
 use super::{Ending, OrderState};
 use crate::clock::Moment;
-use crate::protocol::{Sms, Status};
+use crate::protocol::Sms;
 
 /// The shortest pause between two polls of one activation. The service asks its users for this.
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(5);
