@@ -120,7 +120,7 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
         return Err(answer.unexpected());
     }
     if answer.salvaged {
-        let warning = "the reply has unexpected text before its JSON, such as a server warning";
+        let warning = "the reply has unexpected text before its JSON";
         purchase.warnings.push(warning.to_owned());
     }
     if !(200..300).contains(&answer.raw.status) {
