@@ -8,7 +8,7 @@
 //!     --print              print the names without building anything
 //!     --root DIR           the checkout; default: the current folder
 //!     --out DIR            also copy the libraries to DIR, with the names that are installed
-//!     --target-dir DIR     where cargo builds; default: CARGO_TARGET_DIR, or target in the checkout
+//!     --target-dir DIR     where cargo builds; default: CARGO_TARGET_DIR, or the folder target
 //!     --target TRIPLE      the Rust target; default: the host
 //!     --shared, --static   the kinds of library to build; default: both
 //!     --program NAME       also build this program, such as sastaotp-sandbox; may be repeated
@@ -249,8 +249,8 @@ fn host() -> Result<String> {
     Ok(host.ok_or("rustc -vV prints no host")?.to_owned())
 }
 
-/// Returns the libraries that Rust's standard library needs. The crates need no others: tests/c/install
-/// links a static program with these alone.
+/// Returns the libraries that Rust's standard library needs. The crates need no others:
+/// tests/c/install links a static program with these alone.
 fn native_libraries(root: &Path, target: &str) -> Result<String> {
     let probe = env::temp_dir().join(format!("sastaotp-native-{}", std::process::id()));
     fs::create_dir_all(&probe)?;

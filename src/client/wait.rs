@@ -83,7 +83,7 @@ impl<'a> WaitOptions<'a> {
         self
     }
 
-    /// Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds
+    /// Cancels the order for its refund if no code arrives in time, which can take 10 seconds
     /// more.
     ///
     /// The wait still fails with [`ErrorKind::WaitTimeout`]; its hint states whether the order was

@@ -88,7 +88,7 @@ codes! {
         "use 8 or -1 to cancel, 1 for SMS sent, 3 for the next code, or 6 to complete";
     /// The action does not exist.
     BadAction = "BAD_ACTION", Request,
-        "check the base URL and the API key: some services of this protocol return BAD_ACTION for a wrong key";
+        "check the base URL and the API key: for a wrong key some services return this code too";
     /// A parameter is missing.
     MissingParams = "MISSING_PARAMS", Request,
         "check the arguments; if none is missing, report it as a bug";
@@ -112,8 +112,8 @@ codes! {
         "cancel again about two minutes after the purchase";
 }
 
-/// Error codes of other services that speak this protocol, each with the documented code of the same
-/// meaning. The service may pass them through from its providers.
+/// Error codes of other services that speak this protocol, each with the documented code of the
+/// same meaning. The service may pass them through from its providers.
 const FAMILY: &[(&str, ErrorCode)] = &[
     ("NO_KEY", ErrorCode::BadKey),
     ("WRONG_KEY", ErrorCode::BadKey),
@@ -174,8 +174,8 @@ impl ErrorCode {
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
-    /// The documented code with the same meaning: for a documented code itself, for a code of another
-    /// service of the protocol its equivalent, and for an unknown code itself.
+    /// The documented code with the same meaning: for a documented code itself, for a code of
+    /// another service of the protocol its equivalent, and for an unknown code itself.
     #[doc(hidden)]
     pub fn meaning(&self) -> &Self {
         match self {

@@ -115,7 +115,8 @@ pub(super) fn code_text(text: &str) -> Option<String> {
     (!code.trim().is_empty() && !is_no_code(code)).then(|| code.to_owned())
 }
 
-/// Whether the text is `Нет кода` ("no code"), which some services of the protocol send in place of a code.
+/// Whether the text is `Нет кода` ("no code"), which some services of the protocol send in place
+/// of a code.
 pub(super) fn is_no_code(text: &str) -> bool {
     text == "Нет кода"
 }

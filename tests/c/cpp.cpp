@@ -37,7 +37,8 @@ using sastaotp::number_request;
 using sastaotp::status;
 using std::string_view;
 
-sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);  // second_translation_unit.cpp
+// In second_translation_unit.cpp.
+sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);
 
 namespace {
 

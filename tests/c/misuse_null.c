@@ -1,5 +1,5 @@
-/* NULL for every pointer argument. tests/c/every_function_is_called compares the rows with the header, so that none
- * is missing. */
+/* NULL for every pointer argument. tests/c/every_function_is_called compares the rows with the
+ * header, so that none is missing. */
 #include "check.h"
 #include "misuse.h"
 #include "sandbox.h"

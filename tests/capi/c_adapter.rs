@@ -1,7 +1,7 @@
 //! The part of the Rust interface that the client's suites use, on top of the C functions.
 //!
-//! Every method calls the exported functions and reads results with their getters, so the suites test
-//! the C interface too. Plain data types are the crate's own.
+//! Every method calls the exported functions and reads results with their getters, so the suites
+//! test the C interface too. Plain data types are the crate's own.
 
 use std::borrow::Borrow;
 use std::ffi::{CStr, CString, c_char};

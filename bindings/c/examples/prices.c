@@ -41,8 +41,8 @@ static const char *name_of(const sastaotp_countries *countries, const char *code
     return "";
 }
 
-/* Fills `rows`, which has room for all entries, with the entries that have a price. Returns their number.
- */
+/* Fills `rows`, which has room for all entries, with the entries that have a price. Returns the
+ * number of entries. */
 static size_t collect(const sastaotp_prices *prices, const sastaotp_countries *countries,
                       struct row *rows)
 {

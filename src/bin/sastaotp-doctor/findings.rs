@@ -9,8 +9,7 @@ use std::fmt;
 use sastaotp::protocol::{self, ErrorCode, ErrorCodeClass, OrderStatus, RawReply, ReplyError};
 
 use crate::lossless_json::Json;
-use crate::query::{Agent, Answer, Format, Key, ReadAction};
-use crate::questions::Question;
+use crate::query::{Agent, Answer, Format, Key, Query, ReadAction};
 use crate::redact::{is_name, is_token};
 
 /// How the observation compares with the documentation.
@@ -35,6 +34,18 @@ pub(crate) enum Verdict {
 pub(crate) struct Finding {
     pub(crate) observed: String,
     pub(crate) verdict: Verdict,
+}
+
+/// A question.
+pub(crate) struct Question {
+    /// The name of the reply, for other rows and for captures.
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) documented: &'static str,
+    pub(crate) family: &'static str,
+    /// The request that answers it; `None` if earlier replies answer it.
+    pub(crate) query: Option<Query>,
+    pub(crate) evaluate: Evaluate,
 }
 
 /// Evaluates a question from the replies so far. The second argument is the question's own row.

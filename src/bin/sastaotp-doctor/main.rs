@@ -29,10 +29,9 @@ use sastaotp::CancelToken;
 use serde_json::json;
 
 use captures::{Capture, capture};
-use findings::{Finding, Verdict};
+use findings::{Finding, Question, Verdict};
 use options::{Action, Options, PurchaseOptions};
 use query::{Limits, Sender, StopReason};
-use questions::Question;
 use redact::Redactor;
 use survey::{findings, survey};
 use trial_purchase::{Transcript, TrialResult};

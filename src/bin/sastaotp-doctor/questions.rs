@@ -4,20 +4,8 @@
 //! `documented` quotes the vendor's page, and `family` says how other services of this protocol
 //! behave, or how users have seen this one behave. A dash means that nothing is known.
 
-use crate::findings::{self, Evaluate};
+use crate::findings::{self, Evaluate, Question};
 use crate::query::{Agent, Format, Key, OrderChoice, Query, ReadAction};
-
-/// A question.
-pub(crate) struct Question {
-    /// The name of the reply, for other rows and for captures.
-    pub(crate) name: &'static str,
-    pub(crate) text: &'static str,
-    pub(crate) documented: &'static str,
-    pub(crate) family: &'static str,
-    /// The request that answers it; `None` if earlier replies answer it.
-    pub(crate) query: Option<Query>,
-    pub(crate) evaluate: Evaluate,
-}
 
 const fn query(read: ReadAction, format: Format) -> Query {
     Query { read, format, key: Key::Accepted, agent: Agent::Admitted }

@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::findings::{Finding, Verdict};
-use crate::questions::Question;
+use crate::findings::{Finding, Question, Verdict};
 
 /// The widths of the columns, which are separated by two blanks.
 const WIDTHS: [usize; 5] = [22, 18, 18, 24, 10];

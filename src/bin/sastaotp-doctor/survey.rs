@@ -4,9 +4,9 @@
 use sastaotp::CancelToken;
 use sastaotp::protocol::{self, OrderStatus};
 
-use crate::findings::{Answers, Finding, word_of};
+use crate::findings::{Answers, Finding, Question, word_of};
 use crate::query::{Agent, Answer, Key, OrderChoice, ReadAction, Sender, StopReason};
-use crate::questions::{QUESTIONS, Question};
+use crate::questions::QUESTIONS;
 
 /// The survey stops after this many consecutive failures.
 const MAX_FAILURES: u32 = 3;

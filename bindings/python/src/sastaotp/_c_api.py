@@ -1,7 +1,7 @@
 """The functions of the C interface that this package calls, with their types.
 
-``include/sastaotp.h`` documents each function, and ``tests/test_declarations_match.py`` compares this table
-with it.
+``include/sastaotp.h`` documents each function, and ``tests/test_declarations_match.py`` compares
+this table with it.
 """
 
 from __future__ import annotations
