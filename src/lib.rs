@@ -33,7 +33,14 @@
 //! | [`Lease`] | an activation that settles itself: completes if a code arrived, else cancels |
 //! | [`Order`] | a row of the order history |
 //! | [`Sms`] | a message that arrived, with its code |
-//! | [`Settlement`] | how an order was closed |
+//! | [`Settlement`] | how you closed an order: completed, cancelled, a code came first |
+//! | [`Ending`] | how the service says that an order ended: completed, cancelled, expired |
+//! | [`Unclaimed`] | a purchase that no caller holds: claim it with [`Client::activation`] |
+//! | [`Status`] | the answer to "has the code arrived?"; [`OrderStatus`] is the history's word |
+//! | [`SetStatus`] | the change that you request; [`StatusChange`] is the service's answer |
+//! | [`Price`] | a row of the price list; [`Offer`] is the same for one service of the catalogue |
+//! | [`ErrorCode`] | the service's error code, such as `NO_NUMBERS`; an SMS code is text |
+//! | [`Retry`] | whether the same call may succeed later; it retries nothing |
 //!
 //! # The layers
 //!
@@ -86,15 +93,18 @@
 //! | complete or cancel, and waiting until cancelling is allowed | `client/settle.rs` |
 //! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
 //! | the threads of the queue | `queue/threads.rs` |
+//! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
+//! | purchases of one kind wait for each other | `client/purchase_gates.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
 //! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |
-//! | a method of the Python or Node client | `bindings/python`, `bindings/node` |
+//! | a method of the Python client | `_client.py` and `_async_client.py` of `bindings/python` |
+//! | a method of the Node client | `lib/client.js` and `lib/index.d.ts` of `bindings/node` |
 //!
 //! Tests of pure logic are in the file that they test. Tests of behaviour are in `tests/`:
 //! `tests/client` for calls against the sandbox in memory, `tests/sockets` for calls over TCP, and
 //! `tests/faults` for each fault, such as a lost reply: `rows.rs` has a row for each, and a fault
-//! that takes several steps is in `scenarios/`.
+//! that takes several steps is in `scenarios/` (`purchases.rs` for purchases).
 //!
 //! The clock and the transport are passed to the client, so the tests of everything above them need
 //! no sockets and no waiting. With feature `sandbox` the crate contains the service itself, small

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 #: The name that the package loads.
 LIBRARY = "libsastaotp.dylib" if sys.platform == "darwin" else "libsastaotp.so"
@@ -36,13 +37,23 @@ RUST_SOURCES = (
 )
 
 
+class Addresses(MetadataHookInterface):
+    """Copies the project's addresses from Cargo.toml, the one place that has them."""
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """Add the addresses. hatchling calls this before it builds."""
+        cargo = (rust_sources(Path(self.root)) / "Cargo.toml").read_text(encoding="utf-8")
+        found = re.findall(r'^(repository|homepage) = "(.+)"$', cargo, re.MULTILINE)
+        metadata["urls"] = {name.capitalize(): url for name, url in found}
+
+
 class BuildHook(BuildHookInterface[Any]):
     """Adds the compiled files to a wheel, and the Rust sources to a source distribution."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Add the files. hatchling calls this before it packs."""
         here = Path(self.root)
-        rust = here / "rust" if (here / "rust").is_dir() else here.parents[1]
+        rust = rust_sources(here)
         force_include: dict[str, str] = build_data["force_include"]
         if self.target_name == "sdist":
             force_include.update({str(rust / name): f"rust/{name}" for name in RUST_SOURCES})
@@ -57,6 +68,11 @@ class BuildHook(BuildHookInterface[Any]):
         force_include[str(program)] = f"sastaotp/_bundle/{PROGRAM}"
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{platform_tag([library, program])}"
+
+
+def rust_sources(here: Path) -> Path:
+    """Return the folder of the Rust sources: the checkout, or ``rust`` in a source distribution."""
+    return here / "rust" if (here / "rust").is_dir() else here.parents[1]
 
 
 def find_or_build(rust: Path) -> tuple[Path, Path]:

@@ -906,9 +906,10 @@ impl Activation {
         })
     }
 
-    fn settlement(
-        call: impl FnOnce(*mut *mut sastaotp_settlement, *mut *mut sastaotp_error) -> sastaotp_status,
-    ) -> Result<Settlement> {
+    fn settlement<F>(call: F) -> Result<Settlement>
+    where
+        F: FnOnce(*mut *mut sastaotp_settlement, *mut *mut sastaotp_error) -> sastaotp_status,
+    {
         create(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
     }
 

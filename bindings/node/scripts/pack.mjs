@@ -57,25 +57,36 @@ function stage(name, from, files) {
 
 const native = buildNative()
 const { name: platform, libc } = describePlatform()
-const { version, license } = JSON.parse(readFileSync(path.join(PACKAGE, 'package.json'), 'utf8'))
+const source = JSON.parse(readFileSync(path.join(PACKAGE, 'package.json'), 'utf8'))
+const { version, license } = source
+// Cargo.toml is the one place for the project's addresses.
+const addresses = {}
+const cargo = readFileSync(path.join(PACKAGE, '../../Cargo.toml'), 'utf8')
+for (const [, name, url] of cargo.matchAll(/^(repository|homepage) = "(.+)"$/gm)) {
+  addresses[name] = url
+}
 const manifest = {
   name: `@sastaotp/${platform}`,
   version,
   description: `The native library and the sandbox of sastaotp for ${platform}`,
   license,
+  ...addresses,
   os: [process.platform],
   cpu: [process.arch],
   ...(libc && { libc: [libc] }),
   preferUnplugged: true
 }
 const readme =
-  `The native part of [sastaotp](https://www.npmjs.com/package/sastaotp) for ${platform}. ` +
+  `The native part of the package sastaotp for ${platform}. ` +
   'Install `sastaotp`, which depends on this package.\n'
 
 rmSync(folder, { recursive: true, force: true })
 stage('sastaotp', PACKAGE, ['package.json', 'README.md', 'lib'])
 const staged = stage(platform, native.from, native.files)
-writeFileSync(path.join(staged, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+const writeManifest = (to, contents) =>
+  writeFileSync(path.join(to, 'package.json'), `${JSON.stringify(contents, null, 2)}\n`)
+writeManifest(staged, manifest)
+writeManifest(path.join(folder, 'sastaotp'), { ...source, ...addresses })
 writeFileSync(path.join(staged, 'README.md'), readme)
 for (const name of ['sastaotp', platform]) {
   run('npm', ['pack', '--silent', '--pack-destination', folder, path.join(folder, name)], {
