@@ -33,7 +33,7 @@
 //! | [`Lease`] | an activation that settles itself: completes if a code arrived, else cancels |
 //! | [`Order`] | a row of the order history |
 //! | [`Sms`] | a message that arrived, with its code |
-//! | [`Settlement`] | how you closed an order: completed, cancelled, a code came first |
+//! | [`Settlement`] | the result of closing an order: its [`SettlementState`] and the code |
 //! | [`Ending`] | how the service says that an order ended: completed, cancelled, expired |
 //! | [`Unclaimed`] | a purchase that no caller holds: claim it with [`Client::activation`] |
 //! | [`Status`] | the answer to "has the code arrived?"; [`OrderStatus`] is the history's word |

@@ -5,14 +5,14 @@
 //! guesses: a result contains only facts that the reply proves.
 
 mod balance;
-pub(crate) mod catalogue;
 mod countries;
 mod error_code;
 pub(crate) mod json_input;
 pub(crate) mod json_output;
-mod number;
+pub(crate) mod large_reply;
 mod orders;
 mod prices;
+mod purchase_reply;
 mod reply;
 mod request;
 mod services;
@@ -23,9 +23,9 @@ mod string_table;
 pub use balance::{Balance, parse_balance};
 pub use countries::{Country, find_countries, parse_countries};
 pub use error_code::{ErrorCode, ErrorCodeClass};
-pub use number::{ChargeReply, Purchase, parse_number, parse_reget};
 pub use orders::{Order, OrderPage, OrderStatus, parse_orders};
 pub use prices::{Price, Prices, parse_prices};
+pub use purchase_reply::{ChargeReply, Purchase, parse_number, parse_reget};
 pub use reply::{InvalidReply, RawReply, ReplyError, ServiceError};
 pub use request::{ActionClass, InvalidRequest, Request, SetStatus};
 pub use services::{Offer, Service, parse_services};

@@ -3,9 +3,9 @@
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess};
 use serde::ser::{Serialize, Serializer};
 
-use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode, skip};
 use super::json_input::{Field, Text};
 use super::json_output;
+use super::large_reply::{Container, ContainerVisitor, EntrySink, EntryValue, decode, skip};
 use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use serde::{Serialize, Serializer};
 
-use super::catalogue::{Container, ContainerVisitor, EntrySink, EntryValue, decode};
 use super::json_input::{Field, Text, Word};
+use super::large_reply::{Container, ContainerVisitor, EntrySink, EntryValue, decode};
 use super::reply::{RawReply, ReplyError};
 use super::string_table::StringTable;
 use crate::Amount;
@@ -116,7 +116,7 @@ impl<'de> Container<'de> for ServiceSeed<'_> {
         Ok(Some(service))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        super::catalogue::skip(list).map(|()| None)
+        super::large_reply::skip(list).map(|()| None)
     }
     fn neither(self) -> Self::Value {
         None
@@ -186,7 +186,7 @@ impl<'de> Container<'de> for OfferSeed<'_, '_> {
         Ok((!offer.country.is_empty()).then_some(offer))
     }
     fn list<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        super::catalogue::skip(list).map(|()| None)
+        super::large_reply::skip(list).map(|()| None)
     }
     fn neither(self) -> Self::Value {
         None

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
-use crate::protocol::catalogue::json_text;
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
+use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
     Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result, WaitOptions,

@@ -9,11 +9,11 @@ use serde_json::{Map, Value, json};
 use super::Delivery;
 use super::action_names::canonical;
 use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
+use super::catalogue_json::{bought_json, money, order_json, service_json};
 use super::fault_table::{ERROR_PAGE, ServiceFault};
+use super::http_types::{JSON, Params, Reply, TEXT};
 use super::namespace::{Namespace, PurchaseRefusal};
 use super::orders::{CancelResult, Order, Sms, State, StatusReply};
-use super::reply_shapes::{bought_json, money, order_json, service_json};
-use super::request_reply::{JSON, Params, Reply, TEXT};
 use super::scenarios::PurchaseOutcome;
 use crate::Amount;
 

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::clock::NamespaceClock;
 use super::fault_rules::{self, known_fields, number, text};
+use super::http_types::{Reply, Request};
 use super::namespace::{LogEntry, Namespace};
 use super::orders::{Order, Sms, State};
-use super::request_reply::{Reply, Request};
 use super::wallet::{EntryKind, LedgerEntry};
 use crate::Amount;
 

@@ -3,10 +3,10 @@
 use super::actions::{ActionCall, ActionResult};
 use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, RequestTraits};
 use super::fault_table::{Effect, ServiceFault};
+use super::http_types::{Delivery, JSON, Params, Reply, TEXT};
 use super::namespace::Namespace;
 use super::orders::{Sms, State};
 use super::paths::SERVICE_PATH;
-use super::request_reply::{Delivery, JSON, Params, Reply, TEXT};
 
 /// The pause between the bytes of a drip, in milliseconds, unless the rule sets one.
 const DRIP_MS: u32 = 200;

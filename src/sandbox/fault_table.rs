@@ -3,7 +3,7 @@
 //! A row is data; `fault_injection.rs` carries it out.
 
 use super::body_faults::{self, BodyEdit};
-use super::request_reply::{Delivery, JSON, TEXT};
+use super::http_types::{Delivery, JSON, TEXT};
 
 /// A failure to connect. The service never sees the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 
 use super::Service;
 use super::http_server::answer_request;
+use super::http_types::Reply;
 use super::reply_encoding::{AfterReply, encode};
 use super::request_reader::{ParsedHead, parse_head};
-use super::request_reply::Reply;
 
 /// Serves the requests in `input`, each one millisecond after the previous one.
 pub fn serve(service: &mut Service, mut input: &[u8], mut now: u64) -> Vec<u8> {

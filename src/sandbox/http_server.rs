@@ -12,11 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::http_types::{Reply, Request};
 use super::inbox::{self, Inbox, UpdateFeed};
 use super::paths::SERVICE_PATH;
 use super::reply_encoding::{AfterReply, EncodedReply, encode};
 use super::request_reader::{Incoming, MAX_HEADERS, RequestReader};
-use super::request_reply::{Reply, Request};
 use super::service::{Service, host_refusal};
 
 /// The maximum number of open connections.

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::fault_table::Unreachable;
+use super::http_types::{Delivery, Params, Reply, Request};
 use super::paths::SERVICE_PATH;
-use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::Service;
 use crate::CancelToken;
 use crate::clock::{Clock, Moment};

@@ -29,6 +29,7 @@ mod action_names; // The aliases of the service's actions.
 mod actions; // The service's actions: parameters in, replies out.
 mod body_faults; // Edits a correct reply body, for faults.
 mod catalogue; // The countries and services on sale, with prices.
+mod catalogue_json; // The JSON of services and orders.
 mod clock; // The clock of a namespace.
 mod control_api; // The control calls under `/_sandbox/`.
 mod fault_injection; // Runs an action with the fault that its request matches.
@@ -39,20 +40,19 @@ mod fault_table; // The id, name and effect of every fault.
 pub mod fuzzing; // The entry point of the fuzz targets.
 mod gzip; // Gzip encoders for a fault.
 mod http_server; // Sockets, threads and routes.
+mod http_types; // The types of requests and replies.
 mod inbox; // The page at `/`.
 mod memory_transport; // A transport that needs no socket.
 mod namespace; // The state of one API key.
 mod orders; // The state machine of an order.
 mod paths; // The paths that the sandbox serves.
 mod reply_encoding; // A reply as bytes, correct or faulty.
-mod reply_shapes; // The JSON of services and orders.
 mod request_reader; // Reads requests from a socket.
-mod request_reply; // The types of requests and replies.
 mod scenarios; // The services with special behaviour.
 mod service; // The service without sockets.
 mod wallet; // The balance and ledger of a namespace.
 
 pub use http_server::Server;
+pub use http_types::{Delivery, Reply, Request};
 pub use memory_transport::{MemoryTransport, SentRequest};
-pub use request_reply::{Delivery, Reply, Request};
 pub use service::Service;

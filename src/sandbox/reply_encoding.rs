@@ -5,7 +5,7 @@
 //! one piece, so that it fits into one segment.
 
 use super::gzip::{gzip_stored, gzip_zeros};
-use super::request_reply::{Delivery, Reply};
+use super::http_types::{Delivery, Reply};
 
 /// The bytes to write, and what happens afterwards.
 #[derive(Debug, PartialEq, Eq)]

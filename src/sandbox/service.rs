@@ -11,9 +11,9 @@ use super::control_api;
 use super::fault_injection::{match_rule, run_action};
 use super::fault_rules::ClientTraits;
 use super::fault_table::{Effect, Unreachable};
+use super::http_types::{Params, Reply, Request};
 use super::namespace::{LogEntry, Namespace};
 use super::paths::{CONTROL_PATH, SERVICE_PATH};
-use super::request_reply::{Params, Reply, Request};
 
 /// How many keys are kept; beyond that, the key with the oldest first use is discarded. This many
 /// keys with one order each take 12 MB.

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "counter.h"
+#include "atomic_counter.h"
 #include "misuse.h"
 #include "sandbox.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "counter.h"
+#include "atomic_counter.h"
 #include "misuse.h"
 #include "sandbox.h"
 

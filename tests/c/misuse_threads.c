@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "counter.h"
+#include "atomic_counter.h"
 #include "json.h"
 #include "misuse.h"
 #include "sandbox.h"

@@ -7,7 +7,7 @@
 #include <time.h>
 
 #include "check.h"
-#include "counter.h"
+#include "atomic_counter.h"
 #include "json.h"
 #include "sandbox.h"
 #include "suite.h"

@@ -1,6 +1,7 @@
 //! Tests of the client against an in-process sandbox, on a clock that the tests move, so that hours
 //! take milliseconds.
 
+#[path = "rust_adapter.rs"]
 mod adapter;
 mod charges;
 mod fixture;

@@ -16,7 +16,7 @@ use sastaotp::{
 };
 use serde_json::{Value, json};
 
-use crate::endpoints::{Endpoint, SHORT};
+use crate::broken_servers::{Endpoint, SHORT};
 use crate::leak_check::{self, CANARY};
 use crate::network::{Attempt, Network};
 use crate::skipping_clock::SkippingClock;

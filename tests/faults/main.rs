@@ -6,7 +6,7 @@
 //! purchase is checked against the sandbox's ledger, every call against its deadline, and every log
 //! line and error for the key.
 
-mod endpoints;
+mod broken_servers;
 mod fixture;
 mod leak_check;
 mod network;

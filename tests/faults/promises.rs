@@ -3,7 +3,7 @@
 
 use sastaotp::{Activation, Charge as Outcome, Client, ErrorKind, Retry};
 
-use crate::endpoints::Endpoint;
+use crate::broken_servers::Endpoint;
 use crate::fixture::{Fault, Fixture, Via, request, seconds};
 use crate::rows::Row;
 

@@ -10,7 +10,7 @@ use sastaotp::ErrorKind::{
     RateLimited, Rejected, Server, Timeout, Tls,
 };
 
-use crate::endpoints::Endpoint;
+use crate::broken_servers::Endpoint;
 use crate::fixture::Fault::{self, Rule, To};
 use crate::promises::{
     Charge::{self, Charged, NotSent, Refused, Unknown},

@@ -1,7 +1,7 @@
 //! Tests of the client over real sockets on loopback: the rules that an in-memory transport cannot
 //! show.
 
-#[path = "../client/adapter.rs"]
+#[path = "../client/rust_adapter.rs"]
 mod adapter;
 mod cancelling;
 mod sent_once;

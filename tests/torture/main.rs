@@ -5,22 +5,22 @@
 //! an orderly close, with a reset, or by going silent; on new and on kept connections, with and
 //! without TLS. In memory, each exchange of a call fails, alone and together with others.
 
+mod cut_connections;
+mod failing_exchanges;
 #[path = "../faults/leak_check.rs"]
 mod leak_check;
-mod memory;
 mod relay;
 #[path = "../transport/server.rs"]
 mod server;
 #[path = "../faults/skipping_clock.rs"]
 mod skipping_clock;
-mod sockets;
 
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use cut_connections::{CALLS, Call, Way};
 use libtest_mimic::{Arguments, Trial};
 use relay::CutMode;
-use sockets::{CALLS, Call, Way};
 
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -41,11 +41,11 @@ fn main() -> ExitCode {
                 (if tls { "tls" } else { "plain" }, if kept { "kept" } else { "new" });
             add(
                 format!("{name}::{line}::{state}::{mode:?}"),
-                Box::new(move || sockets::cut_everywhere(call, way)),
+                Box::new(move || cut_connections::cut_everywhere(call, way)),
             );
         }
     }
-    for (name, run) in memory::SCENARIOS {
+    for (name, run) in failing_exchanges::SCENARIOS {
         add(format!("{name}::memory"), Box::new(run));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);

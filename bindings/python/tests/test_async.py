@@ -11,7 +11,7 @@ from stub_service import StubService
 
 from sastaotp import AsyncClient, StatusKind
 from sastaotp._completion_reader import SUBMIT_BATCH, CompletionReader
-from sastaotp._session import TAKE_BATCH, Completion, Session
+from sastaotp._native_queue import TAKE_BATCH, Completion, Session
 from sastaotp.testing import Sandbox
 
 WAITS = 1000

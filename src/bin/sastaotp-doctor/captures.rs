@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use crate::findings::json_of;
 use crate::lossless_json::Json;
-use crate::query::{Answer, Format, Key};
 use crate::redact::{About, Redactor};
+use crate::send_requests::{Answer, Format, Key};
 
 /// How many members of a long list or map are kept.
 const KEPT: usize = 3;

@@ -9,8 +9,8 @@ use std::fmt;
 use sastaotp::protocol::{self, ErrorCode, ErrorCodeClass, OrderStatus, RawReply, ReplyError};
 
 use crate::lossless_json::Json;
-use crate::query::{Agent, Answer, Format, Key, Query, ReadAction};
 use crate::redact::{is_name, is_token};
+use crate::send_requests::{Agent, Answer, Format, Key, Query, ReadAction};
 
 /// How the observation compares with the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,15 +6,15 @@
 //! replies to a file, and `report_table` prints the findings. If a purchase is allowed,
 //! `trial_purchase` buys a number with the library's own client.
 
+mod ask_questions; // Runs all questions in order.
 mod captures; // Writes the redacted replies to a file.
 mod findings; // Evaluates replies.
 mod lossless_json; // JSON with its order of fields and its text of numbers.
 mod options; // Arguments and environment.
-mod query; // Sends requests.
 mod questions; // The table of questions.
 mod redact; // Hides private data.
 mod report_table; // Prints the findings.
-mod survey; // Runs all questions in order.
+mod send_requests; // Sends requests.
 mod trial_purchase; // Buys a number and cancels it.
 
 use std::fmt::Write as _;
@@ -28,12 +28,12 @@ use std::time::{Duration, SystemTime};
 use sastaotp::CancelToken;
 use serde_json::json;
 
+use ask_questions::{findings, survey};
 use captures::{Capture, capture};
 use findings::{Finding, Question, Verdict};
 use options::{Action, Options, PurchaseOptions};
-use query::{Limits, Sender, StopReason};
 use redact::Redactor;
-use survey::{findings, survey};
+use send_requests::{Limits, Sender, StopReason};
 use trial_purchase::{Transcript, TrialResult};
 
 /// The limits of all questions together: total time and number of requests. A trial purchase sends
@@ -238,7 +238,7 @@ fn buy(
     charges: &PurchaseOptions,
     sender: &mut Sender,
     cancel: &CancelToken,
-    replies: &mut Vec<(&'static str, query::Answer)>,
+    replies: &mut Vec<(&'static str, send_requests::Answer)>,
     transcript: &mut Transcript<'_>,
 ) -> TrialResult {
     let PurchaseOptions { limit, service, country, yes } = charges;

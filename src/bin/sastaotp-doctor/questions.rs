@@ -5,7 +5,7 @@
 //! behave, or how users have seen this one behave. A dash means that nothing is known.
 
 use crate::findings::{self, Evaluate, Question};
-use crate::query::{Agent, Format, Key, OrderChoice, Query, ReadAction};
+use crate::send_requests::{Agent, Format, Key, OrderChoice, Query, ReadAction};
 
 const fn query(read: ReadAction, format: Format) -> Query {
     Query { read, format, key: Key::Accepted, agent: Agent::Admitted }

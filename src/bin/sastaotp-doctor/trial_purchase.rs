@@ -13,8 +13,8 @@ use sastaotp::{
 };
 
 use crate::findings::{fields_of, first_word, json_of};
-use crate::query::{Agent, Answer, Format, Key, OrderChoice, Query, ReadAction, Sender};
 use crate::redact::Redactor;
+use crate::send_requests::{Agent, Answer, Format, Key, OrderChoice, Query, ReadAction, Sender};
 
 /// How long the last attempt to cancel may take after an interrupt.
 const LAST_ATTEMPT: Duration = Duration::from_secs(10);

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::control_api;
 use super::fault_table::{Effect, TABLE};
+use super::http_types::{Delivery, Params, Reply, Request};
 use super::paths::INBOX_PATH;
-use super::request_reply::{Delivery, Params, Reply, Request};
 use super::service::Service;
 
 pub(super) use event_stream::{MAX_PAGES, TOO_MANY_PAGES, stream_updates};
@@ -28,7 +28,7 @@ const ALLOWED: [&str; 6] = ["seed", "clock", "sms", "expire", "provider_cancel",
 const HTML: &str = include_str!("page.html");
 const CSS: &str = include_str!("page.css");
 const SCRIPTS: [&str; 3] =
-    [include_str!("code_samples.js"), include_str!("virtual_list.js"), include_str!("page.js")];
+    [include_str!("client_snippets.js"), include_str!("virtual_list.js"), include_str!("page.js")];
 
 /// The page's own state, apart from the service: the secrets of this process.
 pub(super) struct Inbox {

@@ -4,8 +4,8 @@
 //! Programs send neither `Origin` nor `Sec-Fetch-Site`, so the check does not apply to them: a
 //! program on this machine can do more than call the sandbox.
 
+use crate::sandbox::http_types::Request;
 use crate::sandbox::paths::INBOX_PATH;
-use crate::sandbox::request_reply::Request;
 
 const FOREIGN: &str = "A page of another origin may not use the sandbox.\n";
 pub(super) const NO_TOKEN: &str = "A call from a browser must send the token of the sandbox's page \

@@ -247,7 +247,7 @@ fn order_json(at: usize, order: &Order) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::request_reply::Request;
+    use crate::sandbox::http_types::Request;
 
     const API: &str = "/stubs/handler_api.php";
 

@@ -12,7 +12,7 @@ use sastaotp::transport::{
 };
 use sastaotp::{CancelToken, Charge, Client, Error, ErrorKind, Operation, Queue, Result};
 
-use crate::endpoints::{blackhole, named};
+use crate::broken_servers::{blackhole, named};
 use crate::fixture::{Fault, Fixture, Via, cancel_while, check_cancellation, request, seconds};
 use crate::network::action_of;
 use crate::server::{Conn, Server};

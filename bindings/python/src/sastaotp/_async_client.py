@@ -32,7 +32,7 @@ from ._models import (
 )
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
-from ._session import LOCAL_TIMEOUT, R, identity
+from ._native_queue import LOCAL_TIMEOUT, R, identity
 from ._settings import Settings
 
 

@@ -12,7 +12,7 @@ from ._arguments import OnTooEarly, on_too_early_text
 from ._errors import Cancelled, UsageError
 from ._models import ActivationData, Purchase, Settlement, Sms, Status
 from ._operations import Operation
-from ._session import Session, log
+from ._native_queue import Session, log
 from ._settings import Settings
 
 

@@ -28,7 +28,7 @@ from ._models import (
 )
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
-from ._session import R, identity
+from ._native_queue import R, identity
 from ._settings import Settings
 
 

@@ -10,7 +10,7 @@ from typing import Any, Callable, Deque, Optional, TypeVar
 
 from ._errors import Cancelled, SastaotpError
 from ._operations import Operation
-from ._session import Completion, Session
+from ._native_queue import Completion, Session
 
 T = TypeVar("T")
 R = TypeVar("R")

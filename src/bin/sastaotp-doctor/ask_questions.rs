@@ -5,8 +5,8 @@ use sastaotp::CancelToken;
 use sastaotp::protocol::{self, OrderStatus};
 
 use crate::findings::{Answers, Finding, Question, word_of};
-use crate::query::{Agent, Answer, Key, OrderChoice, ReadAction, Sender, StopReason};
 use crate::questions::QUESTIONS;
+use crate::send_requests::{Agent, Answer, Key, OrderChoice, ReadAction, Sender, StopReason};
 
 /// The survey stops after this many consecutive failures.
 const MAX_FAILURES: u32 = 3;

@@ -1,6 +1,6 @@
 /* A counter that threads share; C99 has no atomics. */
-#ifndef COUNTER_H
-#define COUNTER_H
+#ifndef ATOMIC_COUNTER_H
+#define ATOMIC_COUNTER_H
 
 #include <pthread.h>
 
