@@ -38,14 +38,14 @@ impl Transition {
 /// The state of an order before a change, as far as the client has seen it.
 #[derive(Debug, Default)]
 pub(super) struct KnownState<'a> {
-    /// The codes that arrived; empty if none was seen. A code outside this list shows that a
-    /// request for the next code applied.
+    /// The codes that the client has seen. A code that is not in this list shows that a request for
+    /// the next code applied.
     pub(super) codes: &'a [Sms],
     /// Whether the order was completed or may have been. The service shows a completed order as
     /// cancelled too, and does not refund it.
     pub(super) is_completed: bool,
-    /// Whether this change may already have applied, in this call or an earlier one. If so and the
-    /// service answers that the order is finished, this change finished it.
+    /// Whether this change may already have applied, in this call or an earlier one. If it may, and
+    /// the service answers that the order is finished, this change may have finished it.
     pub(super) may_have_applied: bool,
 }
 
@@ -105,7 +105,7 @@ impl Client {
         let request = Request::SetStatus { id, status: wanted };
         let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
         let deadline = self.deadline();
-        // Whether a request of this very call may have applied.
+        // Whether a request of this call may have applied.
         let mut is_recent = false;
         for attempt in 1.. {
             self.admit(&operation, deadline)?;
@@ -127,7 +127,7 @@ impl Client {
                     }
                     error
                 }
-                Ok(reply) => match parse_status_change(framed(wanted, &reply)) {
+                Ok(reply) => match parse_status_change(raw_change(wanted, &reply)) {
                     Ok(change) if !shows_outcome(wanted, &change) => {
                         is_recent = true;
                         let reason = match change {
@@ -153,8 +153,8 @@ impl Client {
                     Err(failure) => {
                         let error = reply_error(&operation, failure, &reply);
                         let is_finished = error.kind() == ErrorKind::AlreadyFinished;
-                        let by_us = is_finished && (is_recent || known.may_have_applied);
-                        if !by_us && is_definite(&error) {
+                        let may_be_own = is_finished && (is_recent || known.may_have_applied);
+                        if !may_be_own && is_definite(&error) {
                             return Err(error);
                         }
                         is_recent |= !is_finished;
@@ -166,7 +166,7 @@ impl Client {
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
                     return Err(error.with_hint(
-                        "it is not known whether the change applied, and no status shows it",
+                        "it is unknown whether the change applied, and no status shows it",
                     ));
                 }
                 match self.read_back(id, wanted, known, is_recent, deadline, &error)? {
@@ -206,7 +206,7 @@ impl Client {
         lost: &Error,
     ) -> Result<ReadBack> {
         let is_finished = lost.kind() == ErrorKind::AlreadyFinished;
-        let hint = "it is not known whether the change applied: read the status, then try again";
+        let hint = "it is unknown whether the change applied: read the status, then try again";
         let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
         // Only the kind of the status: the log must not contain codes.
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
@@ -236,15 +236,15 @@ impl Client {
     }
 }
 
-/// The parts of a reply that the parser reads. `ACCESS_READY`, the answer to a 1, counts as
+/// Returns the parts of a reply that the parser reads. `ACCESS_READY`, the answer to a 1, counts as
 /// complete even without a length, because no other answer begins with it.
-fn framed(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
+fn raw_change(wanted: SetStatus, reply: &Reply) -> RawReply<'_> {
     let read = raw(reply);
     let is_whole = wanted == SetStatus::SmsSent && reply.body.trim_ascii() == b"ACCESS_READY";
     RawReply { framed: read.framed || is_whole, ..read }
 }
 
-/// Returns whether the refusal proves that the change did not apply.
+/// Returns whether the error is a refusal that proves that the change did not apply.
 fn is_definite(error: &Error) -> bool {
     error.code().map(Code::meaning).is_some_and(|code| {
         // After CANCEL_FAILED ("could not be recorded") the order may have ended.
