@@ -14,7 +14,8 @@ use crate::protocol::{
 };
 use crate::transport::{Cause, Phase, TransportError};
 
-/// The characters of a reply that an error keeps. An error page can be long, and codes come first.
+/// How many characters of a reply an error keeps. An error page can be long; a code is at its
+/// beginning.
 const MAX_RAW_CHARS: usize = 4096;
 /// The longest description of the operation, in characters. Every valid request needs less; an
 /// argument that is far too long is cut.
@@ -22,8 +23,8 @@ const MAX_OPERATION_CHARS: usize = 200;
 
 /// A failed call.
 ///
-/// It prints as one sentence: the operation, the result, the advice.
-/// `buying tg in 22: the service answered NO_BALANCE: add funds, then try again`
+/// It prints as one sentence: the operation, the reason, the advice, such as `buying tg in 22: the
+/// service answered NO_BALANCE: add funds, then try again`.
 ///
 /// Branch on the error's fields, not on its text. After a failed purchase check [`Error::charge`]
 /// first.
@@ -397,14 +398,15 @@ impl Error {
         self.0.phase
     }
 
-    /// Returns the name of the fault, such as `reply_lost`, if the failure is one of the known
-    /// faults.
+    /// Returns the name of the fault, such as `reply_lost`. `None` if the failure is not a fault
+    /// that `docs/faults.md` lists.
     pub fn fault(&self) -> Option<&'static str> {
         self.0.fault
     }
 
-    /// Returns the purchase that failed. Pass it to [`Client::reconcile`](crate::Client::reconcile)
-    /// if the charge is unknown.
+    /// Returns the intent of the purchase that failed. If the charge is unknown, pass it to
+    /// [`Client::reconcile`](crate::Client::reconcile). `None` if the call was not a purchase, or
+    /// its request was invalid.
     pub fn intent(&self) -> Option<&Intent> {
         self.0.intent.as_ref()
     }

@@ -71,7 +71,7 @@ impl NumberRequest {
         self
     }
 
-    /// Sets the provider of the number.
+    /// Sets the service's provider of the number, the parameter `operator` of `getNumber`.
     pub fn operator(mut self, operator: impl Into<String>) -> Self {
         self.operator = Some(operator.into());
         self
@@ -117,10 +117,9 @@ impl NumberRequest {
 /// A purchase that is about to be made, with the data that finds it in the order history if its
 /// reply is lost.
 ///
-/// An `Intent` says what is about to be bought. A [`Purchase`](crate::Purchase) is the reply that
-/// confirms it. Every error of a purchase contains its intent. A program that must survive being
-/// killed makes the intent first with [`Client::intend`](crate::Client::intend) and saves
-/// [`Intent::to_json`].
+/// A [`Purchase`](crate::Purchase) is the reply that confirms it. Every error of a purchase
+/// contains its intent, unless the request itself was invalid. A program that may be killed creates
+/// the intent first with [`Client::intend`](crate::Client::intend) and saves [`Intent::to_json`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
     /// Shared by the ledger, the task and the errors of a purchase.
@@ -184,7 +183,7 @@ impl Intent {
     pub fn from_json(text: &str) -> Result<Self> {
         let operation = "reading a saved intent";
         let intent = Self::parse(text).map_err(|reason| {
-            Error::config(operation, format!("{reason}: give the text exactly as it was saved"))
+            Error::config(operation, format!("{reason}: pass the text exactly as it was saved"))
         })?;
         intent.request().query().map_err(|error| Error::invalid(operation, error))?;
         Ok(intent)
@@ -253,7 +252,7 @@ impl Intent {
         self.max_price.map(Amount::from_micros)
     }
 
-    /// Returns the wall-clock time at which the intent was made.
+    /// Returns when the intent was created, on the wall clock.
     pub fn started_at(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(self.started_at_ms)
     }

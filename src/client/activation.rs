@@ -116,13 +116,14 @@ impl Activation {
         &self.shared.id
     }
 
-    /// Returns the phone number as the service wrote it. `None` if the activation was claimed by
-    /// its id and was not listed as unclaimed.
+    /// Returns the phone number verbatim. `None` if the activation was claimed by its id and was
+    /// not listed as unclaimed.
     pub fn phone_number(&self) -> Option<&str> {
         self.purchase().map(|purchase| purchase.phone_number.as_str())
     }
 
-    /// Returns the price that was charged, if the service stated it.
+    /// Returns the price that was charged. `None` if the service did not state it, or as for
+    /// [`Activation::phone_number`].
     pub fn price(&self) -> Option<Amount> {
         self.purchase()?.price
     }
@@ -153,15 +154,15 @@ impl Activation {
         self.state().ending()
     }
 
-    /// Returns a handle of the same activation whose calls `cancel` ends.
+    /// Returns a handle of the same activation whose calls `cancel` can end.
     #[must_use]
     pub fn with_cancel(&self, cancel: &crate::CancelToken) -> Self {
         Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
     }
 
     /// Returns a handle of the same activation whose calls return within `timeout`. Waiting for a
-    /// code, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have time limits of
-    /// their own.
+    /// code, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have their own time
+    /// limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
@@ -172,7 +173,8 @@ impl Activation {
         Self { client: self.client.without_cancel(), shared: Arc::clone(&self.shared) }
     }
 
-    /// Reads the status from the service and stores a code that it contains. Action `getStatus`.
+    /// Reads the status from the service and stores the code that it contains, if any. Action
+    /// `getStatus`, and `getStatusV2` for the text of a message.
     pub fn get_status(&self) -> Result<Status> {
         self.status().map(Answer::into_value)
     }

@@ -9,7 +9,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::transport::{HttpConfig, HttpTransport, Transport};
 use crate::{Amount, Error, Result};
 
-/// The documented address of the service. A client uses it unless its builder is given another.
+/// The documented URL of the service: the default of [`ClientBuilder::base_url`].
 pub const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
 /// The default time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -119,7 +119,7 @@ impl ClientBuilder {
 
     /// Sets the time limit of a call, including its retries. The default is 90 seconds. Waiting for
     /// a code, reconciling, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have
-    /// time limits of their own.
+    /// their own time limits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -138,8 +138,8 @@ impl ClientBuilder {
         self
     }
 
-    // Hidden because the trait is no part of the API: this project's tests send requests through
-    // it.
+    // Hidden because the trait is not part of the API: only this project's tests use another
+    // transport.
     /// Sets another transport. The settings of connections do not apply to it.
     #[doc(hidden)]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {

@@ -1,8 +1,7 @@
 //! Sending a purchase: once, and again only if no byte of the request was sent.
 //!
-//! A purchase has two sides. The [`PurchaseTask`] makes it, and the [`PurchaseHandle`] waits for
-//! its outcome. If the caller stops waiting, the task runs on and its outcome is listed as
-//! unclaimed.
+//! A [`PurchaseTask`] makes the purchase, and a [`PurchaseHandle`] waits for its outcome. If the
+//! caller stops waiting, the task runs on and its outcome is listed as unclaimed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +15,7 @@ use crate::protocol::{ChargeReply, Purchase, ReplyError, Request, parse_number, 
 use crate::transport::{Cause, Lane, Phase, Reply, SendLatch};
 use crate::{Charge, Error, ErrorKind, Intent, Result};
 
-/// How often a purchase is attempted at most while no byte is sent.
+/// How often a purchase is attempted at most, as long as no byte is sent.
 const ATTEMPTS: u32 = 3;
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -52,7 +51,7 @@ impl Client {
         handle.detach(self, token.is_cancelled())
     }
 
-    /// Reserves the money for a purchase and returns its two sides.
+    /// Reserves the money for a purchase and returns its task and its handle.
     pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(PurchaseTask, PurchaseHandle)> {
         let refused = |reason| {
             Error::new(ErrorKind::Budget, &intent.operation(), reason).with_intent(intent.clone())
@@ -81,7 +80,7 @@ impl Client {
     }
 }
 
-/// The side of a purchase that waits for its outcome.
+/// Waits for the outcome of a purchase.
 #[derive(Debug)]
 pub(crate) struct PurchaseHandle {
     intent: Intent,
@@ -132,7 +131,7 @@ impl PurchaseHandle {
         })
     }
 
-    /// Abandons the purchase. Even an outcome that is already there is listed as unclaimed.
+    /// Abandons the purchase. An outcome that has already arrived is listed as unclaimed.
     pub(crate) fn abandon(&self, client: &Client) -> Error {
         match self.detach(client, true) {
             Err(error) => error,
@@ -145,7 +144,7 @@ impl PurchaseHandle {
     }
 }
 
-/// The side of a purchase that makes it.
+/// Makes a purchase.
 #[derive(Debug)]
 pub(crate) struct PurchaseTask {
     client: Client,

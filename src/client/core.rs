@@ -1,8 +1,8 @@
 //! `Client`: the handle that users hold, and the state that all its clones share.
 //!
-//! This file has what every call needs: deadlines, cancellation, the rate limit, and the exchange
-//! of one request. The calls themselves are in `read`, `buy`, `transition`, `orders` and
-//! `reconcile`.
+//! This file contains the parts that every call uses: deadlines, cancellation, the rate limit, and
+//! the exchange of one request. The calls themselves are in `read`, `buy`, `transition`, `orders`
+//! and `reconcile`.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -80,7 +80,8 @@ impl Client {
         Self { shared: Arc::new(shared), cancel: None, timeout, detaches_on_timeout: false }
     }
 
-    /// Returns a handle of the same client whose calls `cancel` ends.
+    /// Returns a handle of the same client whose calls `cancel` can end. The token also applies to
+    /// the activations that the handle buys or claims.
     ///
     /// If a purchase has already been sent, its call returns at once with
     /// [`Charge::Unknown`] and the request runs on until its reply. [`Client::unclaimed`] lists the
@@ -99,15 +100,15 @@ impl Client {
     ///
     /// If a purchase has already been sent, its request runs on until its reply, as after a
     /// cancellation. Waiting for a code, reconciling, and settling with
-    /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have time limits of their own.
+    /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have their own time limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, detaches_on_timeout: true, ..self.clone() }
     }
 
-    /// Lists the purchases without an owner: the caller stopped waiting before the reply, or a
-    /// lease could not be settled. A bought number stays listed until [`Client::activation`] claims
-    /// it, a purchase with an unknown outcome until its intent is reconciled. Sends nothing.
+    /// Lists the purchases that no caller holds: the caller stopped waiting before the reply, or a
+    /// lease could not settle the order. A bought number stays listed until [`Client::activation`]
+    /// claims it, a purchase with an unknown outcome until its intent is reconciled. Sends nothing.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         self.ledger().unclaimed()
     }
@@ -154,7 +155,7 @@ impl Client {
         self.shared.rate_limiter().ready_at(now.monotonic)
     }
 
-    /// Blocks until the rate limit admits a request.
+    /// Blocks until the rate limit admits a request. Fails if that would be after the deadline.
     pub(super) fn admit(&self, operation: &str, deadline: Duration) -> Result<()> {
         let mut waiter = WaiterGuard { shared: &self.shared, id: None };
         loop {
@@ -171,12 +172,12 @@ impl Client {
                 let reason = if is_slowed {
                     "the service requested a pause that is longer than the time left for the call"
                 } else {
-                    "the client's own limit of requests per second left no room before the timeout"
+                    "the client's own rate limit allows no request before the call times out"
                 };
                 return Err(Error::new(ErrorKind::RateLimited, operation, reason)
                     .with_retry(Retry::After(pause)));
             }
-            if !self.sleep(not_yet.ask_again_at.saturating_sub(now).min(left)) {
+            if !self.sleep(not_yet.try_again_at.saturating_sub(now).min(left)) {
                 return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }

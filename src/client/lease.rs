@@ -10,10 +10,10 @@ use crate::{NumberRequest, Result};
 /// An activation that settles itself: when the lease ends, the order is completed if a code arrived
 /// and cancelled for its refund if not.
 ///
-/// Everything that an [`Activation`] can do, a lease can do too. Dropping it settles the order
-/// within 10 seconds, even if a [`crate::CancelToken`] ended its calls. A drop cannot return an
-/// error: if the order cannot be cancelled yet, or the service does not answer,
-/// [`Client::unclaimed`] lists the number. [`Lease::close`] returns how the order was settled.
+/// A lease dereferences to its [`Activation`]. Dropping it settles the order within 10 seconds,
+/// even if a [`crate::CancelToken`] ended its calls. A drop cannot return an error: if the order
+/// cannot be cancelled yet, or the service does not answer, [`Client::unclaimed`] lists the number.
+/// Call [`Lease::close`] to get the result.
 #[derive(Debug)]
 pub struct Lease {
     activation: Activation,

@@ -21,8 +21,8 @@ use crate::{Amount, Error};
 const MAX_ACTIVATIONS: usize = 16_384;
 /// The number of recent purchases that the ledger keeps, and the number of lost replies.
 const MAX_RECENT: usize = 1024;
-/// How long after a purchase a similar order can be a duplicate of it: the same request, repeated
-/// on its way to the service. Recent purchases and lost replies are kept for this long.
+/// How long after a purchase a similar order can be its duplicate: the same request, repeated by a
+/// proxy. Recent purchases and lost replies are kept for this long.
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
 
 /// A list of intents with a time on the monotonic clock, oldest first.
@@ -73,9 +73,10 @@ struct OpenPurchase {
 struct KnownActivation {
     /// When this client bought it, and after how long it expires.
     bought: Option<(Moment, Option<Duration>)>,
-    /// Set if it was claimed by its id while the reply to a purchase was pending that may name it.
+    /// Set if it was claimed by its id while a purchase was pending whose reply may contain that
+    /// id.
     claimed: bool,
-    /// Its share of `spent`.
+    /// The part of `spent` that it accounts for.
     counted: Amount,
     /// Set if it was refunded. The refund can belong to any purchase with a lower id than this.
     refund_before: Option<EntryId>,
@@ -83,8 +84,8 @@ struct KnownActivation {
     phone_number: Option<Box<str>>,
 }
 
-/// A purchase without an owner: its caller stopped waiting before the reply, or a lease could not
-/// settle it.
+/// A purchase that no caller holds: its caller stopped waiting before the reply, or its lease could
+/// not settle it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unclaimed {
@@ -161,25 +162,25 @@ impl Ledger {
         Self { budget, ..Self::default() }
     }
 
-    /// Reserves the maximum price of a purchase. The error says why the budget does not allow it.
+    /// Reserves the maximum price of a purchase. The error states why the budget does not allow it.
     pub(crate) fn reserve(&mut self, intent: &Intent) -> Result<EntryId, String> {
         let amount = match (self.budget, intent.max_price()) {
             (None, price) => price.unwrap_or_default(),
             (Some(_), None) if intent.reget_of().is_some() => {
                 let reason = "the price is unknown, so the budget cannot cover it: read the order \
-                              history first, it has the price";
+                              history first, which contains the price";
                 return Err(reason.to_owned());
             }
             (Some(_), None) => {
-                let reason = "the budget cannot cover every price: set a maximum price";
+                let reason = "a purchase at any price could exceed the budget: set a maximum price";
                 return Err(reason.to_owned());
             }
             (Some(budget), Some(price)) => {
                 let left = budget.checked_sub(self.spent).unwrap_or_default();
                 if price > left {
                     return Err(format!(
-                        "the price can be {price}, but {left} of the budget of {budget} is left: \
-                         raise the budget or lower the maximum price"
+                        "the price can be up to {price}, but only {left} of the budget of {budget} \
+                         is left: raise the budget or lower the maximum price"
                     ));
                 }
                 price
@@ -287,15 +288,16 @@ impl Ledger {
         bought_before
     }
 
-    /// Records a confirmed refund. It returns the price of the activation to the budget or, if this
-    /// client did not buy it knowingly, the reservation of a purchase that may have bought it.
+    /// Records a confirmed refund. It returns the price of the activation to the budget. If no
+    /// reply showed that this client bought it, it returns the reservation of a purchase that may
+    /// have.
     pub(crate) fn refunded(&mut self, id: &str) {
         let next = EntryId(self.next_entry);
         let known = self.remember(id);
         known.refund_before.get_or_insert(next);
-        let (counted, is_own) = (std::mem::take(&mut known.counted), known.bought.is_some());
+        let (counted, was_bought) = (std::mem::take(&mut known.counted), known.bought.is_some());
         self.spent = subtract(self.spent, counted);
-        if is_own {
+        if was_bought {
             self.consume_refund(id);
         }
         self.release_refunded();
@@ -378,7 +380,7 @@ impl Ledger {
         ids.filter(|(order, id)| is_extra(order, id)).map(|(_, id)| id.to_owned()).collect()
     }
 
-    /// Records that there is no order yet, so that every order is newer than the watermark 0.
+    /// Records that the history is empty: the watermark is 0, and every later order is above it.
     pub(crate) fn saw_empty_history(&mut self) {
         self.saw_order(Some(0));
     }
@@ -440,18 +442,18 @@ impl Ledger {
         id
     }
 
-    /// Lists a purchase as unclaimed whose caller stopped waiting for the reply.
+    /// Lists a purchase as unclaimed, because its caller stopped waiting for the reply.
     pub(crate) fn mark_pending(&mut self, entry: EntryId, intent: Intent) {
         self.unclaimed.push((entry, Unclaimed { intent, outcome: UnclaimedOutcome::Pending }));
     }
 
-    /// Removes a purchase from the unclaimed ones, because it was not made.
+    /// Removes a purchase that was not made from the unclaimed ones.
     pub(crate) fn unlist(&mut self, entry: EntryId) {
         self.unclaimed.retain(|(other, _)| *other != entry);
     }
 
-    /// Sets the outcome of an unclaimed purchase. A number that was claimed by its id meanwhile is
-    /// removed.
+    /// Sets the outcome of an unclaimed purchase. Removes the purchase instead if its number was
+    /// claimed by its id meanwhile.
     pub(crate) fn conclude(&mut self, entry: EntryId, outcome: UnclaimedOutcome) {
         if let UnclaimedOutcome::Bought(purchase) = &outcome
             && self.known.get(&*purchase.activation_id).is_some_and(|known| known.claimed)
@@ -536,7 +538,7 @@ fn recent(list: &RecentIntents, now: Duration) -> impl Iterator<Item = &Intent> 
     newest_first.take_while(move |(_, at)| now < *at + DUPLICATE_WINDOW).map(|(intent, _)| intent)
 }
 
-/// Appends an intent and drops those that are too old or too many.
+/// Appends an intent. Drops the oldest ones if they are too old or there are too many.
 fn push_recent(list: &mut RecentIntents, intent: Intent, at: Duration) {
     while list.len() >= MAX_RECENT
         || list.front().is_some_and(|(_, oldest)| *oldest + DUPLICATE_WINDOW <= at)

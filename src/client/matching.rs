@@ -1,7 +1,7 @@
 //! Matching: whether an order of the history is a given purchase. Pure.
 //!
-//! The history does not name the request that made an order, so all that can be compared is the id,
-//! the time, the service, the country and the phone number, and each of them can be missing.
+//! The history does not name the request that made an order. Only the id, the time, the service,
+//! the country and the phone number can be compared, and each of them can be missing.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub(super) fn is_before(order: &Order, intent: &Intent) -> bool {
 /// Returns whether the order may be the purchase: it is newer, and no field proves that it is
 /// another.
 ///
-/// In doubt it returns true. A candidate too many does no harm, because candidates are claimed only
-/// by the user; a missing candidate would hide the purchase.
+/// If in doubt, returns true. An extra candidate does no harm, because only the user claims
+/// candidates; a missing candidate would hide the purchase.
 pub(super) fn may_be(order: &Order, intent: &Intent) -> bool {
     let same_number = match (intent.phone_number(), &order.phone_number) {
         (Some(wanted), Some(listed)) => digits(wanted) == digits(listed),
@@ -62,8 +62,9 @@ fn is_other_service(order: &Order, intent: &Intent) -> bool {
 
 /// Returns whether the country codes prove that the order is for another country.
 ///
-/// The history can have a calling code instead: 91 for a number of India, whose code is 22. A code
-/// that the order's phone number begins with counts as a calling code and proves nothing.
+/// The history can contain a calling code instead: 91 for an Indian number, although India's code
+/// is 22. If the order's phone number begins with the code, it counts as a calling code and proves
+/// nothing.
 fn is_other_country(order: &Order, intent: &Intent) -> bool {
     let (Some(wanted), Some(listed)) = (intent.country(), &order.country) else { return false };
     let is_calling_code =

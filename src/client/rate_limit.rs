@@ -22,8 +22,8 @@ const MIN_GAP: Duration = Duration::from_micros(100);
 const RECOVERY_STEP: Duration = Duration::from_secs(1);
 /// The number of requests over which the mean gap is measured.
 const MEASURED: u32 = 16;
-/// The shortest time before a waiter asks again.
-const MIN_ASK_AGAIN: Duration = Duration::from_millis(1);
+/// The shortest time before a waiter tries again.
+const MIN_RETRY: Duration = Duration::from_millis(1);
 
 /// Admits the requests of one client.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +42,7 @@ pub(crate) struct RateLimiter {
     mean_gap: Duration,
     /// When the rate was last halved.
     halved: Option<Duration>,
-    /// The requests that wait to be admitted, in the order of their arrival.
+    /// The requests that wait to be admitted, in arrival order.
     waiters: VecDeque<WaiterId>,
     last_waiter: u64,
 }
@@ -56,8 +56,8 @@ pub(crate) struct WaiterId(u64);
 pub(crate) struct NotYet {
     /// No request is admitted before this time.
     pub(crate) earliest: Duration,
-    /// When to ask again, considering the waiters that arrived earlier.
-    pub(crate) ask_again_at: Duration,
+    /// When to call [`RateLimiter::admit`] again, considering the waiters that arrived earlier.
+    pub(crate) try_again_at: Duration,
 }
 
 impl RateLimiter {
@@ -94,11 +94,11 @@ impl RateLimiter {
             });
             let earliest = self.next.max(now);
             let before = u32::try_from(before).unwrap_or(u32::MAX);
-            // Ask again after one recovery step at most: the rate recovers, and earlier waiters may
+            // Try again after one recovery step at most: the rate recovers, and earlier waiters may
             // be removed.
             let turn = self.gap.saturating_mul(before).min(RECOVERY_STEP);
-            let ask_again_at = earliest.saturating_add(turn).max(now + MIN_ASK_AGAIN);
-            return Err(NotYet { earliest, ask_again_at });
+            let try_again_at = earliest.saturating_add(turn).max(now + MIN_RETRY);
+            return Err(NotYet { earliest, try_again_at });
         }
         self.remove(waiter);
         self.recover(now);
@@ -119,7 +119,7 @@ impl RateLimiter {
         }
     }
 
-    /// Returns whether a 429 slows requests down, and not only the user's own limit.
+    /// Returns whether a 429 slows requests down, rather than only the user's own limit.
     pub(crate) fn is_slowed(&self) -> bool {
         self.gap > self.min_gap || self.last.is_none()
     }
@@ -250,10 +250,10 @@ mod tests {
         for (waiter, before) in [(&mut first, 0), (&mut second, 1), (&mut third, 2)] {
             assert_eq!(
                 rate_limiter.admit(MS, waiter),
-                Err(NotYet { earliest: gap, ask_again_at: gap + gap * before })
+                Err(NotYet { earliest: gap, try_again_at: gap + gap * before })
             );
         }
-        // A waiter that asks early, and a request that arrives late, wait for the first waiter.
+        // A waiter that tries early, and a request that arrives late, wait for the first waiter.
         for waiter in [&mut late, &mut third, &mut second] {
             assert!(rate_limiter.admit(gap, waiter).is_err());
         }

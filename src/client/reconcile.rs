@@ -39,8 +39,8 @@ pub struct Reconciliation {
     /// buys the same with this key. An empty list means the order was not found, not that you were
     /// not charged.
     pub candidates: Vec<Order>,
-    /// Whether the history was read back to the orders from before the purchase. If not, a
-    /// candidate can be older than the purchase.
+    /// Whether the history was read back to the newest order before the purchase. If not, a
+    /// candidate can be older than the purchase, and the order can be missing.
     pub complete: bool,
 }
 
@@ -59,11 +59,12 @@ impl Client {
     /// Looks for the order of a purchase in the order history. Action `getOrders`.
     ///
     /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of
-    /// an earlier run, after the intent was made. Reads whose time has passed are replaced by one
-    /// read at once. After the first candidate there is only one more read. An order that this
-    /// client bought with another purchase is not a candidate: if a similar purchase is still in
-    /// flight, this waits for its reply. It only looks; pass the id of a candidate to
-    /// [`Client::activation`] to claim it.
+    /// an earlier run, after the intent was created. If several of these times have passed, one
+    /// read at once replaces them. After a candidate is found, there is only one more read.
+    ///
+    /// An order that this client bought with another purchase is not a candidate. If a purchase
+    /// that may have made the same order is still in flight, this waits for its reply. `reconcile`
+    /// only looks; pass the id of a candidate to [`Client::activation`] to claim it.
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }
@@ -90,8 +91,8 @@ impl Client {
                 found.complete = intent.watermark().is_some();
                 break;
             }
-            // Without a watermark there is no end to search for: a purchase of now is on the newest
-            // page. A server that ignores `page` sends the same page again.
+            // Without a watermark nothing marks the end of the search, and the purchase is recent
+            // enough to be on the newest page. A server that ignores `page` repeats a page.
             if intent.watermark().is_none() || seen.len() == seen_before {
                 break;
             }
@@ -134,22 +135,22 @@ impl ReconcileTask {
 
     /// Merges the result of a read with the earlier ones. Returns true if no further read is
     /// needed.
-    fn merge(&mut self, ledger: &Ledger, mut now: Reconciliation) -> bool {
+    fn merge(&mut self, ledger: &Ledger, mut newest: Reconciliation) -> bool {
         self.last_error = None;
-        let mut before =
+        let mut earlier =
             self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
-        for found in [&mut before, &mut now] {
+        for found in [&mut earlier, &mut newest] {
             found.candidates.retain(|order| !ledger.is_other_purchase(order, &self.intent));
         }
-        let was_found = !before.candidates.is_empty();
-        before.candidates.retain(|order| !now.has(order));
+        let was_found = !earlier.candidates.is_empty();
+        earlier.candidates.retain(|order| !newest.has(order));
         // A history that no longer shows an earlier candidate lags. Then this read is complete only
         // if an earlier one was.
-        let lags = !before.candidates.is_empty();
-        now.complete &= before.complete || !lags;
-        now.candidates.append(&mut before.candidates);
-        now.candidates.sort_by_key(|order| Reverse(order.sequence()));
-        self.found = Some(now);
+        let lags = !earlier.candidates.is_empty();
+        newest.complete &= earlier.complete || !lags;
+        newest.candidates.append(&mut earlier.candidates);
+        newest.candidates.sort_by_key(|order| Reverse(order.sequence()));
+        self.found = Some(newest);
         was_found && !lags
     }
 
@@ -174,17 +175,17 @@ impl Task for ReconcileTask {
 
     fn step(&mut self, client: &Client) -> Step<Reconciliation> {
         loop {
-            if let Some((now, rivals)) = self.pending.take() {
+            if let Some((newest, rivals)) = self.pending.take() {
                 if client.ledger().is_in_flight(&rivals) {
-                    self.pending = Some((now, rivals));
+                    self.pending = Some((newest, rivals));
                     return Step::SleepUntil(client.now().monotonic + RIVAL_CHECK);
                 }
-                if self.merge(&client.ledger(), now) {
+                if self.merge(&client.ledger(), newest) {
                     break;
                 }
             }
             let time = client.now().monotonic;
-            // Replace all reads that are due by one.
+            // If several reads are due, make only one.
             while self.reads.get(1).is_some_and(|next| *next <= time) {
                 self.reads.pop_front();
             }
@@ -194,9 +195,9 @@ impl Task for ReconcileTask {
             }
             self.reads.pop_front();
             match client.read_history(&self.intent) {
-                Ok(now) => {
-                    let rivals = client.ledger().rivals(&self.intent, &now.candidates);
-                    self.pending = Some((now, rivals));
+                Ok(newest) => {
+                    let rivals = client.ledger().rivals(&self.intent, &newest.candidates);
+                    self.pending = Some((newest, rivals));
                 }
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
                     return Step::Done(Err(error.with_intent(self.intent.clone())));

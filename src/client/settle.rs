@@ -10,7 +10,7 @@ use super::wait::{WaitOptions, WaitTask};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Result, Retry};
 
-/// The attempt whose `TooEarly` error is returned instead of waiting again. There are several
+/// How often settling tries to cancel before it returns the error `TooEarly`. It tries again
 /// because the service can state a waiting time that is too short.
 const ATTEMPTS: u32 = 3;
 /// How long settling waits for a code that the service mentioned but does not show yet.
@@ -84,15 +84,15 @@ impl Task for SettleTask {
                     {
                         return Step::Done(Err(unreadable_code(error)));
                     }
-                    // The code arrived, or the service still shows none: all that is left is to
-                    // complete the order.
+                    // The code arrived, or the service still shows none. It does not let the order
+                    // be cancelled, so complete it.
                     (WaitReason::LateCode, _) => {
                         return Step::Done(
                             activation.with_timeout(client.left(self.deadline)).complete(),
                         );
                     }
-                    // Try again below: the order is completed if a code arrived, cancelled if not,
-                    // and reported if it has ended.
+                    // Try again below: complete the order if a code arrived, cancel it if not,
+                    // report it if it has ended.
                     (WaitReason::TooEarly, _) => self.deadline = client.deadline(),
                 }
             }
@@ -136,7 +136,7 @@ impl Task for SettleTask {
     }
 }
 
-/// Adds the advice to an error of a code that the service mentioned but that could not be read.
+/// Adds a hint to the error of a wait for a code that the service mentioned but does not show.
 fn unreadable_code(error: Error) -> Error {
     if error.kind() != ErrorKind::WaitTimeout {
         return error;

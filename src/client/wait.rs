@@ -77,16 +77,16 @@ impl<'a> WaitOptions<'a> {
     }
 
     /// After a request for the next code, accepts a code that arrived before even if the service
-    /// showed no waiting status in between. Without this such a code is taken for the old one.
+    /// showed no waiting status in between. Without this option such a code counts as the old one.
     pub fn accept_same_code(mut self) -> Self {
         self.plan.accept_same_code = true;
         self
     }
 
-    /// Cancels the order for its refund if no code arrives in time, which takes up to 10 seconds
-    /// more.
+    /// Cancels the order for its refund if no code arrives in time. The cancellation may last 10
+    /// seconds more.
     ///
-    /// The wait still fails with [`ErrorKind::WaitTimeout`], whose hint says whether the order was
+    /// The wait still fails with [`ErrorKind::WaitTimeout`]; its hint states whether the order was
     /// cancelled. If the cancellation fails, the wait fails with the error of the cancellation.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
@@ -112,15 +112,15 @@ impl fmt::Debug for WaitOptions<'_> {
 impl Activation {
     /// Waits for a code and returns it.
     ///
-    /// Polls every 5 seconds and once more at the deadline, which is the timeout or the order's
-    /// expiry. If replies are slow, the last poll is sent early enough for its reply. Transient
-    /// failures do not end the wait. A code that has already arrived is returned at once.
+    /// If a code has already arrived, returns it at once. Otherwise polls every 5 seconds and once
+    /// more at the deadline: the timeout or the order's expiry, whichever comes first. If replies
+    /// are slow, the last poll starts before the deadline. Transient failures do not end the wait.
     ///
     /// Fails with [`ErrorKind::WaitTimeout`] if no code arrives in time, with
     /// [`ErrorKind::Expired`], [`ErrorKind::ActivationCancelled`] or [`ErrorKind::AlreadyFinished`]
-    /// if the order has ended, with [`ErrorKind::Cancelled`], or with the error of a refusal that
-    /// repeating cannot change. The order stays open, so you can wait again, unless the options
-    /// cancel it on timeout.
+    /// if the order has ended, with [`ErrorKind::Cancelled`], or with an error that waiting cannot
+    /// fix, such as [`ErrorKind::Authentication`]. A failed wait does not change the order, unless
+    /// the options cancel it on timeout: you can wait again.
     pub fn wait_for_code<'a>(&self, options: impl Into<WaitOptions<'a>>) -> Result<Sms> {
         let WaitOptions { plan, cancel_on_timeout, mut progress } = options.into();
         let client = self.client();
@@ -171,8 +171,8 @@ impl WaitTask {
         }
     }
 
-    /// Returns whether the last poll returned a known status. If so, a missing code has not
-    /// arrived.
+    /// Returns whether the last poll returned a known status. If it did and no code was found, no
+    /// code has arrived.
     pub(super) fn is_answered(&self) -> bool {
         self.is_answered
     }
@@ -201,24 +201,24 @@ impl WaitTask {
         format!("waiting for the code of {}", self.activation.id())
     }
 
-    /// Reads the status. An error ends the wait at once.
-    fn poll(&mut self, activation: &Activation, give_up: Duration) -> Result<PollResult> {
+    /// Reads the status. If this returns an error, the wait ends at once.
+    fn poll(&mut self, activation: &Activation, deadline: Duration) -> Result<PollResult> {
         self.polls += 1;
         self.is_answered = false;
         let client = activation.client();
         let requests = Cell::new(0_u32);
         let on_send = || {
             requests.set(requests.get() + 1);
-            // This poll also covers a suspend before it: that suspend needs no poll of its own.
+            // After a suspend the order is polled at once. This poll counts as that one.
             activation.state().poll_sent(client.now());
         };
         Ok(
             match client
-                .poll_status(activation.id(), give_up, on_send)
+                .poll_status(activation.id(), deadline, on_send)
                 .map(|answer| activation.newest_message(answer.value))
             {
                 Ok(Status::Received(sms)) => {
-                    PollResult::Status(Status::Received(activation.with_text(sms, give_up)))
+                    PollResult::Status(Status::Received(activation.with_text(sms, deadline)))
                 }
                 Ok(status) => {
                     self.is_answered = !matches!(status, Status::Other(_));
@@ -379,13 +379,13 @@ mod tests {
     /// A service whose first status reply has no length, and that cancels the call with this reply,
     /// so that the JSON request after it is not sent.
     #[derive(Debug)]
-    struct CancelBetweenForms {
+    struct CancelBetweenFormats {
         clock: Arc<ManualClock>,
         cancel: CancelToken,
         polls: Mutex<Vec<Duration>>,
     }
 
-    impl Transport for CancelBetweenForms {
+    impl Transport for CancelBetweenFormats {
         fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
             if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
                 let message = "the caller cancelled".to_owned();
@@ -412,7 +412,7 @@ mod tests {
         let clock =
             Arc::new(ManualClock::new(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let cancel = CancelToken::new();
-        let service = Arc::new(CancelBetweenForms {
+        let service = Arc::new(CancelBetweenFormats {
             clock: Arc::clone(&clock),
             cancel: cancel.clone(),
             polls: Mutex::default(),
