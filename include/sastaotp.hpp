@@ -27,8 +27,9 @@
  *
  * The conventions of sastaotp.h apply, and these:
  *
- * 1. A function that can fail throws sastaotp::error, or sastaotp::outcome_unknown if money may
- *    have been charged. A noexcept function cannot fail. If memory runs out, std::bad_alloc.
+ * 1. A function that can fail throws sastaotp::error, or sastaotp::outcome_unknown, which derives
+ *    from it, if money may have been charged. A noexcept function cannot fail. A function of this
+ *    header that runs out of memory throws std::bad_alloc.
  * 2. Objects own their C object. They move and do not copy. A moved-from object can be assigned to
  *    and destroyed; its getters return empty values, and its calls throw status::config.
  * 3. A "..._view", an element of a list and a std::string_view are borrowed: valid while the object
@@ -42,8 +43,8 @@
  *    std::chrono::milliseconds. Money is an amount. A value that may be absent is a std::optional.
  * 6. An enumeration may have a value that is not named here, if the library is newer than the
  *    header: write a `default` case.
- * 7. A constructor that takes a C pointer becomes its owner, or borrows it if the class is a view;
- *    c_object() lends the pointer.
+ * 7. A constructor that takes a C pointer takes the ownership, or borrows the object if the class
+ *    is a view. c_object() returns the pointer and keeps the ownership.
  */
 
 #ifndef SASTAOTP_HPP
@@ -109,7 +110,7 @@ enum class charge : std::int32_t {
     charged = SASTAOTP_CHARGED,
 };
 
-/// Whether the same call may succeed later: not until something else changes, after a pause, or
+/// Whether the same call may succeed later: not unless something else changes, after a pause, or
 /// after reconciling.
 enum class retry : std::int32_t {
     never = SASTAOTP_RETRY_NEVER,
@@ -559,7 +560,7 @@ public:
     std::optional<std::string_view> code() const noexcept {
         return detail::optional_text(sastaotp_error_code(object_));
     }
-    /// Returns the HTTP status of the reply. Absent if no reply arrived.
+    /// Returns the HTTP status of the reply that caused the error. Absent if no reply did.
     std::optional<int> http_status() const noexcept {
         const int found = sastaotp_error_http_status(object_);
         return found ? std::optional<int>(found) : std::nullopt;
@@ -583,8 +584,8 @@ public:
         return detail::optional_value<std::chrono::milliseconds>(sastaotp_error_retry_after_ms,
                                                                  object_);
     }
-    /// Returns the name of the fault that the library recognized, such as "reply_lost";
-    /// docs/faults.md lists the names. Absent if the failure is none of them.
+    /// Returns the name of the fault, such as "reply_lost"; docs/faults.md lists the names. Absent
+    /// if the failure is not one of these faults.
     std::optional<std::string_view> fault() const noexcept {
         return detail::optional_text(sastaotp_error_fault(object_));
     }
@@ -594,7 +595,7 @@ public:
         return detail::optional_text(sastaotp_error_raw(object_));
     }
     /// Returns the intent of the purchase that failed, for client::reconcile. Absent if the call
-    /// was not a purchase.
+    /// was not a purchase, or its request was invalid.
     std::optional<intent_view> intent() const noexcept {
         return detail::optional_view<intent_view>(sastaotp_error_intent(object_));
     }
@@ -1013,22 +1014,20 @@ public:
     price_entry(const sastaotp_prices *table, std::size_t row) noexcept
         : table_(table), row_(row) {}
 
-    /// Returns the country code of an entry; "*" and "any" are codes of the service too. Absent if
-    /// the index is out of range.
+    /// Returns the country code; "*" and "any" are codes of the service too.
     std::string_view country() const noexcept {
         return detail::text_or_empty(sastaotp_prices_country(table_, row_));
     }
-    /// Returns the service code of an entry. Absent if the index is out of range.
+    /// Returns the service code.
     std::string_view service() const noexcept {
         return detail::text_or_empty(sastaotp_prices_service(table_, row_));
     }
-    /// Returns the price of a number. Absent if the index is out of range or the reply's price is
-    /// not readable.
+    /// Returns the price of a number. Absent if the reply's price is not readable.
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_prices_price, table_, row_);
     }
     /// Returns the number of available numbers; the live service reports 999 everywhere. Absent if
-    /// the index is out of range or the service does not report it.
+    /// the service does not report it.
     std::optional<std::uint32_t> available() const noexcept {
         return detail::optional_value<std::uint32_t>(sastaotp_prices_available, table_, row_);
     }
@@ -1301,13 +1300,12 @@ public:
     std::optional<sms_view> sms() const noexcept {
         return detail::optional_view<sms_view>(sastaotp_activation_status_sms(object_));
     }
-    /// Returns the code before the one that the service waits for. Absent if the service does not
-    /// repeat it.
+    /// Returns the previous code while the service waits for the next one. Absent if the service
+    /// does not report it.
     std::optional<std::string_view> last_code() const noexcept {
         return detail::optional_text(sastaotp_activation_status_last_code(object_));
     }
-    /// Returns the status verbatim if its kind is status::activation_status_other. Otherwise
-    /// returns NULL.
+    /// Returns the status verbatim if its kind is status_kind::other. Otherwise absent.
     std::optional<std::string_view> text() const noexcept {
         return detail::optional_text(sastaotp_activation_status_text(object_));
     }
@@ -1326,8 +1324,7 @@ public:
 
     /// Returns the kind of the change.
     change_kind kind() const noexcept { return change_kind(sastaotp_status_change_kind(object_)); }
-    /// Returns the effect verbatim if its kind is status::status_change_other. Otherwise returns
-    /// NULL.
+    /// Returns the effect verbatim if its kind is change_kind::other. Otherwise absent.
     std::optional<std::string_view> text() const noexcept {
         return detail::optional_text(sastaotp_status_change_text(object_));
     }
@@ -1419,7 +1416,7 @@ class activation;
 /// A number that was bought. Any number of threads may use it at once.
 ///
 /// Changes of the order throw as client::set_status does: a read error, status::not_found,
-/// status::already_finished, status::too_early or status::rejected.
+/// status::already_finished or status::too_early.
 class activation_view : public detail::view<const sastaotp_activation> {
 public:
     using view::view;
@@ -1428,11 +1425,13 @@ public:
     std::string_view id() const noexcept {
         return detail::text_or_empty(sastaotp_activation_id(object_));
     }
-    /// Returns the phone number verbatim. Absent if the activation was claimed by its id.
+    /// Returns the phone number verbatim. Absent if the activation was claimed by its id, unless
+    /// the number was listed as unclaimed.
     std::optional<std::string_view> phone_number() const noexcept {
         return detail::optional_text(sastaotp_activation_phone_number(object_));
     }
-    /// Returns the amount charged. Absent if the service did not report it.
+    /// Returns the amount charged. Absent if the service did not report it, or purchase() is
+    /// absent.
     std::optional<amount> price() const noexcept {
         return detail::optional_value<amount>(sastaotp_activation_price, object_);
     }
@@ -1440,7 +1439,8 @@ public:
     std::optional<time_point> expires_at() const noexcept {
         return detail::optional_value<time_point>(sastaotp_activation_expires_at_ms, object_);
     }
-    /// Returns the reply to the purchase. Absent if the activation was claimed by its id.
+    /// Returns the reply to the purchase. Absent if the activation was claimed by its id, unless
+    /// the number was listed as unclaimed.
     std::optional<sastaotp::purchase> purchase() const noexcept {
         return detail::optional_view<sastaotp::purchase>(sastaotp_activation_purchase(object_));
     }
@@ -1470,8 +1470,8 @@ public:
     /// with on_too_early::wait have their own durations.
     activation with_timeout(detail::duration time) const;
 
-    /// Reads the status once. If it contains a code, the activation keeps the code. Action
-    /// getStatus.
+    /// Reads the status. If it contains a code, the activation keeps the code. Action getStatus,
+    /// and getStatusV2 for the text of a message.
     ///
     /// Throws a read error or status::not_found.
     activation_status get_status() const {
@@ -1482,14 +1482,14 @@ public:
     /// message.
     ///
     /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and
-    /// once more at the deadline, which is the timeout or the expiry of the order; if replies are
-    /// slow, the last poll is earlier, so that its reply arrives in time. Transient failures do not
-    /// end the wait.
+    /// once more at the deadline, which is the timeout or the expiry of the order, whichever comes
+    /// first; if replies are slow, the last poll starts before the deadline. Transient failures do
+    /// not end the wait.
     ///
-    /// Throws status::wait_timeout if no code arrived in time, status::expired or
-    /// status::activation_cancelled if the order ended, status::cancelled, or an error that waiting
-    /// cannot fix, such as status::authentication. A failed wait does not change the order, unless
-    /// the options cancel it: you can wait again.
+    /// Throws status::wait_timeout if no code arrived in time, status::expired,
+    /// status::activation_cancelled or status::already_finished if the order ended,
+    /// status::cancelled, or an error that waiting cannot fix, such as status::authentication. A
+    /// failed wait does not change the order, unless the options cancel it: you can wait again.
     sms wait_for_code(detail::duration time) const { return wait(time, nullptr); }
     sms wait_for_code(detail::duration time, const wait_options &options) const {
         return wait(time, options.c_object());
@@ -1497,8 +1497,8 @@ public:
 
     /// Waits as wait_for_code does, but returns an absent value if no code arrived in time. To show
     /// progress, wait one second at a time: consecutive waits keep the interval between polls. With
-    /// cancel_on_timeout, the first absent value means that the order was to be cancelled: check
-    /// ending().
+    /// cancel_on_timeout, an absent value means that the order was cancelled or a cancellation was
+    /// attempted: check ending().
     std::optional<sms> try_wait_for_code(detail::duration time) const {
         return try_wait(time, nullptr);
     }
@@ -1580,7 +1580,7 @@ inline activation activation_view::reget_number() const {
 /// it for its refund. `number->id()` and the like reach the activation.
 ///
 /// The destructor takes at most 10 seconds and throws nothing. If it fails, or the order is too
-/// young to be cancelled, client::unclaimed lists the number. Call close() to learn the result. One
+/// young to be cancelled, client::unclaimed lists the number. Call close() to get the result. One
 /// thread at a time; any number of threads may use its activation.
 class lease : public detail::owned<detail::view<sastaotp_lease>, sastaotp_lease_free> {
 public:
@@ -1606,8 +1606,8 @@ public:
 };
 
 /// The orders of the history that may be a purchase whose reply was lost: a range, newest first.
-/// There may be several if other programs buy the same with this API key. If there are none, the
-/// order was not found, which does not prove that nothing was charged. Immutable.
+/// There may be several if another program makes similar purchases with this API key. An empty
+/// range means that the order was not found, not that nothing was charged. Immutable.
 class reconciliation
     : public detail::owned<
           detail::list<sastaotp_reconciliation_count, sastaotp_reconciliation_get, order_view>,
@@ -1666,11 +1666,11 @@ public:
 /// A client of the service, with its connections and its budget, and a record of its purchases. Any
 /// number of threads may use it at once.
 ///
-/// Every call blocks until it has a result. A read is sent at most three times within the duration
+/// Every call blocks until it has a result. A read is sent at most three times within the timeout
 /// of the call. A "read error", below, is status::authentication, server, rate_limited, blocked,
-/// protocol, connection, tls, timeout, cancelled, or config for an invalid argument.
+/// protocol, connection, tls, timeout, cancelled, rejected, or config for an invalid argument.
 ///
-/// A purchase is sent once. A "purchase error", below, is a read error, status::budget,
+/// A purchase is sent at most once. A "purchase error", below, is a read error, status::budget,
 /// insufficient_balance, no_numbers, price_too_high or service_unavailable. If money may have been
 /// charged, the exception is an outcome_unknown.
 class client : public detail::owned<detail::view<sastaotp_client>, sastaotp_client_free> {
@@ -1688,9 +1688,10 @@ public:
     /// the environment during the call.
     static client from_env() { return detail::create<client>(sastaotp_client_from_env); }
 
-    /// Creates a handle of the same client whose calls `token` can cancel. The handle may outlive
-    /// both. A purchase that was already sent continues until its reply: its call throws an
-    /// outcome_unknown immediately, and unclaimed() lists the number that was bought.
+    /// Creates a handle of the same client whose calls `token` can cancel. The token also applies
+    /// to the activations that the handle buys or claims. The handle may outlive both. A purchase
+    /// that was already sent continues until its reply: its call throws an outcome_unknown
+    /// immediately, and unclaimed() lists the number that was bought.
     client with_cancel(const cancel_token &token) const {
         return detail::create<client>(sastaotp_client_with_cancel, object_, token.c_object());
     }
@@ -1759,7 +1760,8 @@ public:
 
     /// Buys a number. Action getNumber. COSTS MONEY. Throws a purchase error.
     ///
-    /// Sends the purchase once. After an outcome_unknown, call reconcile() before you buy again.
+    /// Sends the purchase at most once. After an outcome_unknown, call reconcile() before you buy
+    /// again.
     sastaotp::activation get_number(const number_request &request) const {
         return detail::create<sastaotp::activation>(sastaotp_client_get_number, object_,
                                                     request.c_object());
@@ -1787,7 +1789,7 @@ public:
     /// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as
     /// the first time.
     ///
-    /// Throws a purchase error, status::not_found or status::rejected.
+    /// Throws a purchase error or status::not_found.
     sastaotp::activation reget_number(std::string_view id) const {
         return detail::create<sastaotp::activation>(sastaotp_client_reget_number, object_,
                                                   detail::c_string("id", id).c_str());
@@ -1813,13 +1815,12 @@ public:
     /// setStatus.
     ///
     /// Sends the request once. If the reply is lost, reads the status and repeats the request only
-    /// if it had no effect.
+    /// if the status shows that it had no effect.
     ///
-    /// Does not update any activation. Prefer the functions of activation: they keep an order's
-    /// codes apart and track how it ended.
+    /// Does not update any activation. Prefer the functions of activation: they distinguish the
+    /// codes of an order and record how it ended.
     ///
-    /// Throws a read error, status::not_found, status::already_finished, status::too_early or
-    /// status::rejected.
+    /// Throws a read error, status::not_found, status::already_finished or status::too_early.
     status_change set_status(std::string_view id, sastaotp::set_status status) const {
         return detail::create<status_change>(sastaotp_client_set_status, object_,
                                              detail::c_string("id", id).c_str(),
@@ -1829,20 +1830,21 @@ public:
     /// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
     ///
     /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of
-    /// an earlier run, after the intent was created. Reads that are already overdue happen as one,
-    /// immediately. After a candidate is found, reads the history only once more. If this client
-    /// has another purchase of the same kind in flight, waits for its reply, which shows whose the
-    /// order is.
+    /// an earlier run, after the intent was created. If several of these times have passed, one
+    /// immediate read replaces them. After a candidate is found, reads the history only once more.
     ///
-    /// Does not claim anything: pass the id of a candidate to client::activation. Throws a read
+    /// An order that this client bought with another purchase is not a candidate. If a purchase
+    /// that may have made the same order is still in flight, waits for its reply.
+    ///
+    /// Only looks: pass the id of a candidate to client::activation to claim it. Throws a read
     /// error.
     reconciliation reconcile(const intent_view &intent) const {
         return detail::create<reconciliation>(sastaotp_client_reconcile, object_,
                                               intent.c_object());
     }
-    /// Lists unclaimed purchases: those whose caller stopped waiting, and those whose lease could
-    /// not settle them. A purchase stays listed until it is claimed with client::activation or
-    /// reconciled. Sends nothing.
+    /// Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the
+    /// lease could not settle the order. A purchase stays listed until it is claimed with
+    /// client::activation or reconciled. Sends nothing.
     unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
     }
@@ -1873,7 +1875,7 @@ public:
     sastaotp::ticket ticket() const noexcept {
         return sastaotp::ticket(sastaotp_completion_ticket(object_));
     }
-    /// Returns the outcome of the operation.
+    /// Returns status::ok, or the kind of failure of the operation.
     sastaotp::status status() const noexcept {
         return sastaotp::status(sastaotp_completion_status(object_));
     }
@@ -1899,17 +1901,17 @@ private:
 };
 
 /// Runs operations in the background, for event loops and thousands of waits, on a pool of workers
-/// that grows and shrinks. Between two polls a wait needs no worker. Any number of threads may use
-/// it at once.
+/// that grows and shrinks. Between two polls a wait occupies no worker. Any number of threads may
+/// use it at once.
 ///
 ///     sastaotp::queue queue(client);
 ///     queue.submit(R"({"op":"get_number","service":"tg","country":"22","max_price":"80"})");
 ///     for (const auto &done : queue.take(100, 1min)) std::cout << done.get() << "\n";
 ///
 /// sastaotp.h lists the operations at sastaotp_queue. The client may be destroyed before its queue.
-/// Destroying the queue ends its operations without waiting for them and without completions: the
-/// orders do not change, and a purchase that was sent continues until its reply, and
-/// client::unclaimed lists it.
+/// Destroying the queue ends its operations without waiting for them and without completions. The
+/// orders do not change. A purchase that was sent continues until its reply, and client::unclaimed
+/// lists it. It also lists a purchase that is finished but was not taken.
 class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_free> {
 public:
     using owned::owned;
@@ -1980,7 +1982,8 @@ public:
     /// there is a completion to take. Do not read from it or close it. It is valid until the queue
     /// is destroyed: remove it from the event loop first.
     int fd() const noexcept { return sastaotp_queue_fd(object_); }
-    /// Returns the number of open tickets: submitted and not finished.
+    /// Returns the number of open tickets: submitted and not finished. If it is 0, there may still
+    /// be completions to take: to take all, count them.
     std::size_t open_count() const noexcept { return sastaotp_queue_open_count(object_); }
 };
 

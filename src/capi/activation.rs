@@ -148,8 +148,8 @@ pub unsafe extern "C" fn sastaotp_activation_id(
     read_or(activation, null(), |activation| activation.id.as_ptr())
 }
 
-/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id. Since
-/// 0.1.0.
+/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id, unless
+/// the number was listed as unclaimed. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(
     activation: *const sastaotp_activation,
@@ -159,8 +159,8 @@ pub unsafe extern "C" fn sastaotp_activation_phone_number(
     })
 }
 
-/// Writes the amount charged, in micro-rupees. Returns false if the service did not report it.
-/// Since 0.1.0.
+/// Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
+/// if sastaotp_activation_purchase is NULL. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_price(
     activation: *const sastaotp_activation,
@@ -183,8 +183,8 @@ pub unsafe extern "C" fn sastaotp_activation_expires_at_ms(
     })
 }
 
-/// Returns the reply to the purchase. Returns NULL if the activation was claimed by its id. The
-/// purchase belongs to the activation. Since 0.1.0.
+/// Returns the reply to the purchase. Returns NULL if the activation was claimed by its id, unless
+/// the number was listed as unclaimed. The purchase belongs to the activation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_purchase(
     activation: *const sastaotp_activation,
@@ -279,7 +279,8 @@ pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
     })
 }
 
-/// Reads the status once. If it contains a code, the activation keeps the code. Action getStatus.
+/// Reads the status. If it contains a code, the activation keeps the code. Action getStatus, and
+/// getStatusV2 for the text of a message.
 ///
 /// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -352,14 +353,16 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 /// getStatus, and getStatusV2 for the text of the message.
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
-/// more at the deadline, which is the timeout or the expiry of the order; if replies are slow, the
-/// last poll is earlier, so that its reply arrives in time. Transient failures do not end the wait.
-/// To show progress, wait one second at a time: consecutive waits keep the interval between polls.
+/// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
+/// replies are slow, the last poll starts before the deadline. Transient failures do not end the
+/// wait. To show progress, wait one second at a time: consecutive waits keep the interval between
+/// polls.
 ///
-/// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED or
-/// SASTAOTP_ACTIVATION_CANCELLED if the order ended, SASTAOTP_CANCELLED, or with an error that
-/// waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A failed wait does not change the order,
-/// unless the options cancel it: you can wait again. Since 0.1.0.
+/// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
+/// SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
+/// SASTAOTP_CANCELLED, or with an error that waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A
+/// failed wait does not change the order, unless the options cancel it: you can wait again. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_wait_for_code(
     activation: *const sastaotp_activation,

@@ -35,7 +35,7 @@ pub unsafe extern "C" fn sastaotp_amount_parse(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     call(error, || {
-        let amount: Amount = required_text(rupees, "rupees")?.parse().map_err(no_amount)?;
+        let amount: Amount = required_text(rupees, "rupees")?.parse().map_err(invalid_amount)?;
         if pointer::write(micros, amount.micros()) {
             Ok(())
         } else {
@@ -45,6 +45,6 @@ pub unsafe extern "C" fn sastaotp_amount_parse(
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
-fn no_amount(error: ParseAmountError) -> Error {
+fn invalid_amount(error: ParseAmountError) -> Error {
     Error::config("reading an amount", error.to_string())
 }

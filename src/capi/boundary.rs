@@ -1,5 +1,5 @@
-//! The entry and exit of every exported function: checks arguments, stops panics, and turns errors
-//! into objects.
+//! The code that wraps every exported function: checks arguments, stops panics, and converts errors
+//! to objects.
 //!
 //! Ownership: an argument stays the caller's and is borrowed for the call. A result is boxed, and
 //! its pointer goes to the caller, who frees it with the `_free` function of its type. If a call

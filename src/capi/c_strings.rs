@@ -1,4 +1,4 @@
-//! A result as C holds it: the value, and the C strings of its texts.
+//! A result for C: a value together with the C strings of its texts.
 
 use std::collections::HashMap;
 use std::ffi::{CString, c_char};

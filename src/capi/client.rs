@@ -27,12 +27,13 @@ use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 /// A client of the service, with its connections and its budget, and a record of its purchases. Any
 /// number of threads may use it at once.
 ///
-/// Every call blocks until it has a result. A read is sent at most three times within the duration
+/// Every call blocks until it has a result. A read is sent at most three times within the timeout
 /// of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
 /// SASTAOTP_RATE_LIMITED, SASTAOTP_BLOCKED, SASTAOTP_PROTOCOL, SASTAOTP_CONNECTION, SASTAOTP_TLS,
-/// SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, or SASTAOTP_CONFIG for an invalid argument.
+/// SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, SASTAOTP_REJECTED, or SASTAOTP_CONFIG for an invalid
+/// argument.
 ///
-/// A purchase is sent once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
+/// A purchase is sent at most once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
 /// SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
 /// SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
 /// may have been charged.
@@ -80,7 +81,8 @@ pub unsafe extern "C" fn sastaotp_client_from_env(
     create(client, error, || Client::from_env().map(sastaotp_client::new))
 }
 
-/// Creates a handle of the same client whose calls `token` can cancel.
+/// Creates a handle of the same client whose calls `token` can cancel. The token also applies to
+/// the activations that the handle buys or claims.
 ///
 /// A purchase that was already sent continues until its reply. Its call returns immediately with
 /// SASTAOTP_CANCELLED and SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists the number
@@ -257,8 +259,8 @@ pub unsafe extern "C" fn sastaotp_client_orders(
 
 /// Buys a number. Action getNumber. COSTS MONEY.
 ///
-/// Sends the purchase once. If it fails and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN, call
-/// sastaotp_client_reconcile before you buy again.
+/// Sends the purchase at most once. If it fails and sastaotp_error_charge is
+/// SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
 ///
 /// Fails with a purchase error. Freeing `*activation` with sastaotp_activation_free does not change
 /// the order. Since 0.1.0.
@@ -314,7 +316,7 @@ pub unsafe extern "C" fn sastaotp_client_buy(
 /// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the
 /// first time.
 ///
-/// Fails with a purchase error, SASTAOTP_NOT_FOUND or SASTAOTP_REJECTED. Free `*activation` with
+/// Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
 /// sastaotp_activation_free. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reget_number(
@@ -381,7 +383,7 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
     create(status, error, || {
         let id = required_text(id, "id")?;
         Ok(sastaotp_activation_status::new(
-            as_client(client)?.status(id)?.map(|shown| shown.status),
+            as_client(client)?.status(id)?.map(|reply| reply.status),
         ))
     })
 }
@@ -390,13 +392,13 @@ pub unsafe extern "C" fn sastaotp_client_get_status(
 /// setStatus.
 ///
 /// Sends the request once. If the reply is lost, reads the status and repeats the request only if
-/// it had no effect.
+/// the status shows that it had no effect.
 ///
-/// Does not update any sastaotp_activation. Prefer the functions of sastaotp_activation: they keep
-/// an order's codes apart and track how it ended.
+/// Does not update any sastaotp_activation. Prefer the functions of sastaotp_activation: they
+/// distinguish the codes of an order and record how it ended.
 ///
-/// Fails with a read error, SASTAOTP_NOT_FOUND, SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or
-/// SASTAOTP_REJECTED. Since 0.1.0.
+/// Fails with a read error, SASTAOTP_NOT_FOUND, SASTAOTP_ALREADY_FINISHED or SASTAOTP_TOO_EARLY.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_set_status(
     client: *const sastaotp_client,
@@ -414,12 +416,13 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
 /// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
 ///
 /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
-/// earlier run, after the intent was created. Reads that are already overdue happen as one,
-/// immediately. After a candidate is found, reads the history only once more. If this client has
-/// another purchase of the same kind in flight, waits for its reply, which shows whose the order
-/// is.
+/// earlier run, after the intent was created. If several of these times have passed, one immediate
+/// read replaces them. After a candidate is found, reads the history only once more.
 ///
-/// Does not claim anything: pass the id of a candidate to sastaotp_client_activation. Fails with a
+/// An order that this client bought with another purchase is not a candidate. If a purchase that
+/// may have made the same order is still in flight, waits for its reply.
+///
+/// Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
 /// read error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reconcile(
@@ -434,9 +437,9 @@ pub unsafe extern "C" fn sastaotp_client_reconcile(
     })
 }
 
-/// Lists unclaimed purchases: those whose caller stopped waiting, and those whose lease could not
-/// settle them. A purchase stays listed until it is claimed with sastaotp_client_activation or
-/// reconciled. Sends nothing. Since 0.1.0.
+/// Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the lease
+/// could not settle the order. A purchase stays listed until it is claimed with
+/// sastaotp_client_activation or reconciled. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_unclaimed(
     client: *const sastaotp_client,

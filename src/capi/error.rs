@@ -39,17 +39,18 @@ pub const SASTAOTP_TOO_EARLY: sastaotp_status = sastaotp_status(10);
 pub const SASTAOTP_REJECTED: sastaotp_status = sastaotp_status(11);
 /// The service or its provider failed.
 pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(12);
-/// Too many requests.
+/// Too many requests were sent, or the client's own rate limit allows no request before the
+/// timeout.
 pub const SASTAOTP_RATE_LIMITED: sastaotp_status = sastaotp_status(13);
 /// A firewall in front of the service refused the request.
 pub const SASTAOTP_BLOCKED: sastaotp_status = sastaotp_status(14);
 /// The reply is incomplete or not in the service's format.
 pub const SASTAOTP_PROTOCOL: sastaotp_status = sastaotp_status(15);
-/// The connection failed or broke.
+/// The connection failed or was lost.
 pub const SASTAOTP_CONNECTION: sastaotp_status = sastaotp_status(16);
-/// The TLS handshake failed: the server's identity is not proved.
+/// The server's TLS certificate was rejected.
 pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(17);
-/// The call ran out of time.
+/// A step of the call, or the whole call, timed out.
 pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(18);
 /// A cancellation token ended the call.
 pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(19);
@@ -127,7 +128,7 @@ pub const SASTAOTP_RETRY_AFTER_RECONCILE: sastaotp_retry = sastaotp_retry(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_phase(pub i32);
 
-/// Checking arguments; nothing was sent.
+/// Before a request: checking arguments, or waiting to send the next request.
 pub const SASTAOTP_PHASE_PREPARE: sastaotp_phase = sastaotp_phase(0);
 /// Resolving the host name.
 pub const SASTAOTP_PHASE_RESOLVE: sastaotp_phase = sastaotp_phase(1);
@@ -208,7 +209,8 @@ pub unsafe extern "C" fn sastaotp_error_code(error: *const sastaotp_error) -> *c
     })
 }
 
-/// Returns the HTTP status of the reply. Returns 0 if no reply arrived. Since 0.1.0.
+/// Returns the HTTP status of the reply that caused the error. Returns 0 if no reply did. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_http_status(error: *const sastaotp_error) -> i32 {
     read_or(error, 0, |error| error.error.http_status().map_or(0, i32::from))
@@ -263,8 +265,8 @@ pub unsafe extern "C" fn sastaotp_error_retry_after_ms(
     })
 }
 
-/// Returns the name of the fault that the library recognized, such as "reply_lost"; docs/faults.md
-/// lists the names. Returns NULL if the failure is none of them. Since 0.1.0.
+/// Returns the name of the fault, such as "reply_lost"; docs/faults.md lists the names. Returns
+/// NULL if the failure is not one of these faults. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_fault(error: *const sastaotp_error) -> *const c_char {
     read_or(error, null(), |error| error.error.c_str_or_null(error.error.fault()))
@@ -278,7 +280,8 @@ pub unsafe extern "C" fn sastaotp_error_raw(error: *const sastaotp_error) -> *co
 }
 
 /// Returns the intent of the purchase that failed, for sastaotp_client_reconcile. Returns NULL if
-/// the call was not a purchase. The intent belongs to the error. Since 0.1.0.
+/// the call was not a purchase, or its request was invalid. The intent belongs to the error. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_error_intent(
     error: *const sastaotp_error,

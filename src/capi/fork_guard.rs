@@ -13,9 +13,9 @@ use crate::{Error, Result};
 
 /// A value that only the process that created it may use.
 ///
-/// A fork copies the value in the state that the parent's threads left it in. A thread that does
-/// not exist in the child may hold one of its locks, so the child never reads the value; that
-/// thread may have been in the middle of a change, so the child never drops it either.
+/// A fork copies the value while other threads of the parent may be using it. They do not exist in
+/// the child, but may hold one of the value's locks, so the child never reads the value. They may
+/// also have been changing it, so the child never drops it.
 pub(super) struct ForkGuarded<T> {
     /// `None` only while it is dropped.
     value: Option<T>,
@@ -23,8 +23,8 @@ pub(super) struct ForkGuarded<T> {
 }
 
 /// The identity of a process. The id alone is not enough: a child and its parent have the same one
-/// if both are the first of a namespace, as in containers. The count of forks alone is not enough
-/// either: it misses a fork that bypassed the C library.
+/// if each is the first process of a namespace, as in containers. The count of forks alone is not
+/// enough either: it misses a fork that bypassed the C library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Process {
     id: u32,
@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn a_child_neither_uses_nor_drops_a_value() {
         let value = Rc::new(());
-        let mut ours = ForkGuarded::new(Rc::clone(&value));
-        assert!(ours.get().is_some());
-        assert!(ours.required::<()>().is_ok() && ours.required_mut::<()>().is_ok());
-        drop(ours);
+        let mut own = ForkGuarded::new(Rc::clone(&value));
+        assert!(own.get().is_some());
+        assert!(own.required::<()>().is_ok() && own.required_mut::<()>().is_ok());
+        drop(own);
         assert_eq!(Rc::strong_count(&value), 1);
         let Process { id, forks } = Process::current();
         for process in [Process { id: id + 1, forks }, Process { id, forks: forks + 1 }] {

@@ -1,9 +1,9 @@
 //! The C interface: one typed, blocking function for each operation of the client.
 //!
 //! The files mirror the core's files and contain no logic: a function checks its arguments, calls
-//! the core, and returns the result. `boundary` is the only entry and exit: it rejects NULL and
-//! invalid text, and stops panics. `pointer` is the only file that follows a pointer. The promises
-//! to callers are written once, in `header_intro.h`, which is the beginning of the header.
+//! the core, and returns the result. Every function goes through `boundary`, which rejects NULL and
+//! invalid text and stops panics. `pointer` is the only file that dereferences a pointer. The
+//! promises to callers are written once, in `header_intro.h`, which is the beginning of the header.
 //!
 //! `build.rs` generates the header from these files and their comments, in the order that it lists.
 

@@ -1,4 +1,4 @@
-//! The only file that follows a pointer from C or creates one for C.
+//! The only file that dereferences a pointer from C or creates one for C.
 //!
 //! Ownership: an object belongs to the library until `into_raw` passes it to the caller, and to the
 //! caller until `from_raw` takes it back, once. Everything else is borrowed: `as_ref`, `as_mut`,

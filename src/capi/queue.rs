@@ -28,10 +28,13 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 /// wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
 /// request_next_code, complete, cancel (id); settle (id, on_too_early: "fail", the default, or
 /// "wait"); mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
-/// reconcile (intent); unclaimed; budget_left.
+/// reconcile (intent); unclaimed; budget_left. Required are name, id, status of set_status,
+/// timeout_ms, intent, and service and a price limit of a purchase. An id is a text in quotes. An
+/// intent is the object that sastaotp_intent_json returns.
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, buy and
-/// reget_number it is id, phone_number, price_micros, expires_at_ms, purchase.
+/// reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
+/// wait_for_code.
 pub struct sastaotp_queue(ForkGuarded<Queue>);
 
 impl Object for sastaotp_queue {
@@ -207,7 +210,8 @@ pub unsafe extern "C" fn sastaotp_queue_fd(queue: *const sastaotp_queue) -> i32 
     read_or(queue, -1, |queue| queue.0.get().map_or(-1, |queue| queue.fd().as_raw_fd()))
 }
 
-/// Returns the number of open tickets: submitted and not finished. Since 0.1.0.
+/// Returns the number of open tickets: submitted and not finished. If it is 0, there may still be
+/// completions to take: to take all, count them. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue) -> usize {
     read_or(queue, 0, |queue| queue.0.get().map_or(0, Queue::open))
@@ -228,7 +232,7 @@ pub unsafe extern "C" fn sastaotp_completion_ticket(completion: *const sastaotp_
     read_or(completion, 0, |completion| completion.ticket)
 }
 
-/// Returns the outcome of the operation. Since 0.1.0.
+/// Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_completion_status(
     completion: *const sastaotp_completion,

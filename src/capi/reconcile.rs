@@ -26,9 +26,9 @@ impl sastaotp_reconciliation {
     }
 }
 
-/// Returns the number of candidates: orders that may be the purchase. There may be several if other
-/// programs buy the same with this API key. If there are none, the order was not found, which does
-/// not prove that nothing was charged. Since 0.1.0.
+/// Returns the number of candidates: orders that may be the purchase. There may be several if
+/// another program makes similar purchases with this API key. 0 means that the order was not found,
+/// not that nothing was charged. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_count(
     reconciliation: *const sastaotp_reconciliation,

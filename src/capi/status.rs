@@ -172,8 +172,8 @@ pub unsafe extern "C" fn sastaotp_activation_status_sms(
     read_or(status, null(), |status| status.sms.as_ref().map_or(null(), std::ptr::from_ref))
 }
 
-/// Returns the code before the one that the service waits for. Returns NULL if the service does not
-/// repeat it. Since 0.1.0.
+/// Returns the previous code while the service waits for the next one. Returns NULL if the service
+/// does not report it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_status_last_code(
     status: *const sastaotp_activation_status,
