@@ -59,11 +59,11 @@
  *     getter that writes its value to a place returns true if there is a value; if there is none,
  *     it returns false and writes nothing. If the place is NULL, it only returns whether there is a
  *     value. An index starts at 0.
- * 6.  Threads. Any number of threads may use a client, activation, queue or token at once, and may
- *     read a result at once: results never change. Only one thread at a time may use a builder
- *     (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterator or lease. An
- *     object must not be freed while another thread uses it; "_free(NULL)" does nothing. If
- *     pthread_cancel cancels a thread that is in a call, the process ends: end the call with a
+ * 6.  Threads. Any number of threads may use the same client, activation, queue or token at once,
+ *     and may read the same result at once: results never change. Only one thread at a time may use
+ *     a builder (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterator or
+ *     lease. An object must not be freed while another thread uses it; "_free(NULL)" does nothing.
+ *     If pthread_cancel cancels a thread that is in a call, the process ends: end the call with a
  *     sastaotp_cancel_token instead.
  * 7.  Units. Money is int64_t in micro-rupees: 18.50 rupees are 18500000. A time is int64_t in
  *     milliseconds since 1970, a duration is uint32_t in milliseconds. There are no floats, structs
@@ -137,12 +137,13 @@ typedef struct sastaotp_cancel_token sastaotp_cancel_token;
  * A client of the service, with its connections and its budget, and a record of its purchases. Any
  * number of threads may use it at once.
  *
- * Every call blocks until it has a result. A read is sent at most three times within the duration
+ * Every call blocks until it has a result. A read is sent at most three times within the timeout
  * of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
  * SASTAOTP_RATE_LIMITED, SASTAOTP_BLOCKED, SASTAOTP_PROTOCOL, SASTAOTP_CONNECTION, SASTAOTP_TLS,
- * SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, or SASTAOTP_CONFIG for an invalid argument.
+ * SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, SASTAOTP_REJECTED, or SASTAOTP_CONFIG for an invalid
+ * argument.
  *
- * A purchase is sent once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
+ * A purchase is sent at most once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
  * SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
  * SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
  * may have been charged.
@@ -242,10 +243,13 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
  * request_next_code, complete, cancel (id); settle (id, on_too_early: "fail", the default, or
  * "wait"); mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
- * reconcile (intent); unclaimed; budget_left.
+ * reconcile (intent); unclaimed; budget_left. Required are name, id, status of set_status,
+ * timeout_ms, intent, and service and a price limit of a purchase. An id is a text in quotes. An
+ * intent is the object that sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, buy and
- * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase.
+ * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
+ * wait_for_code.
  */
 typedef struct sastaotp_queue sastaotp_queue;
 
@@ -422,7 +426,8 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_SERVER 12
 
 /**
- * Too many requests.
+ * Too many requests were sent, or the client's own rate limit allows no request before the
+ * timeout.
  */
 #define SASTAOTP_RATE_LIMITED 13
 
@@ -437,17 +442,17 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_PROTOCOL 15
 
 /**
- * The connection failed or broke.
+ * The connection failed or was lost.
  */
 #define SASTAOTP_CONNECTION 16
 
 /**
- * The TLS handshake failed: the server's identity is not proved.
+ * The server's TLS certificate was rejected.
  */
 #define SASTAOTP_TLS 17
 
 /**
- * The call ran out of time.
+ * A step of the call, or the whole call, timed out.
  */
 #define SASTAOTP_TIMEOUT 18
 
@@ -508,7 +513,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_RETRY_AFTER_RECONCILE 2
 
 /**
- * Checking arguments; nothing was sent.
+ * Before a request: checking arguments, or waiting to send the next request.
  */
 #define SASTAOTP_PHASE_PREPARE 0
 
@@ -760,7 +765,8 @@ const char *sastaotp_error_hint(const sastaotp_error *error);
 const char *sastaotp_error_code(const sastaotp_error *error);
 
 /**
- * Returns the HTTP status of the reply. Returns 0 if no reply arrived. Since 0.1.0.
+ * Returns the HTTP status of the reply that caused the error. Returns 0 if no reply did. Since
+ * 0.1.0.
  */
 int32_t sastaotp_error_http_status(const sastaotp_error *error);
 
@@ -787,8 +793,8 @@ sastaotp_retry sastaotp_error_retry(const sastaotp_error *error);
 bool sastaotp_error_retry_after_ms(const sastaotp_error *error, uint32_t *millis);
 
 /**
- * Returns the name of the fault that the library recognized, such as "reply_lost"; docs/faults.md
- * lists the names. Returns NULL if the failure is none of them. Since 0.1.0.
+ * Returns the name of the fault, such as "reply_lost"; docs/faults.md lists the names. Returns
+ * NULL if the failure is not one of these faults. Since 0.1.0.
  */
 const char *sastaotp_error_fault(const sastaotp_error *error);
 
@@ -800,7 +806,8 @@ const char *sastaotp_error_raw(const sastaotp_error *error);
 
 /**
  * Returns the intent of the purchase that failed, for sastaotp_client_reconcile. Returns NULL if
- * the call was not a purchase. The intent belongs to the error. Since 0.1.0.
+ * the call was not a purchase, or its request was invalid. The intent belongs to the error. Since
+ * 0.1.0.
  */
 const sastaotp_intent *sastaotp_error_intent(const sastaotp_error *error);
 
@@ -976,7 +983,8 @@ sastaotp_status sastaotp_client_new(const sastaotp_config *config,
 sastaotp_status sastaotp_client_from_env(sastaotp_client **client, sastaotp_error **error);
 
 /**
- * Creates a handle of the same client whose calls `token` can cancel.
+ * Creates a handle of the same client whose calls `token` can cancel. The token also applies to
+ * the activations that the handle buys or claims.
  *
  * A purchase that was already sent continues until its reply. Its call returns immediately with
  * SASTAOTP_CANCELLED and SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists the number
@@ -1094,8 +1102,8 @@ sastaotp_status sastaotp_client_orders(const sastaotp_client *client,
 /**
  * Buys a number. Action getNumber. COSTS MONEY.
  *
- * Sends the purchase once. If it fails and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN, call
- * sastaotp_client_reconcile before you buy again.
+ * Sends the purchase at most once. If it fails and sastaotp_error_charge is
+ * SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
  *
  * Fails with a purchase error. Freeing `*activation` with sastaotp_activation_free does not change
  * the order. Since 0.1.0.
@@ -1131,7 +1139,7 @@ sastaotp_status sastaotp_client_buy(const sastaotp_client *client,
  * Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the
  * first time.
  *
- * Fails with a purchase error, SASTAOTP_NOT_FOUND or SASTAOTP_REJECTED. Free `*activation` with
+ * Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
  * sastaotp_activation_free. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
@@ -1177,13 +1185,13 @@ sastaotp_status sastaotp_client_get_status(const sastaotp_client *client,
  * setStatus.
  *
  * Sends the request once. If the reply is lost, reads the status and repeats the request only if
- * it had no effect.
+ * the status shows that it had no effect.
  *
- * Does not update any sastaotp_activation. Prefer the functions of sastaotp_activation: they keep
- * an order's codes apart and track how it ended.
+ * Does not update any sastaotp_activation. Prefer the functions of sastaotp_activation: they
+ * distinguish the codes of an order and record how it ended.
  *
- * Fails with a read error, SASTAOTP_NOT_FOUND, SASTAOTP_ALREADY_FINISHED, SASTAOTP_TOO_EARLY or
- * SASTAOTP_REJECTED. Since 0.1.0.
+ * Fails with a read error, SASTAOTP_NOT_FOUND, SASTAOTP_ALREADY_FINISHED or SASTAOTP_TOO_EARLY.
+ * Since 0.1.0.
  */
 sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
                                            const char *id,
@@ -1195,12 +1203,13 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * Searches the order history for a purchase whose outcome is unknown. Action getOrders.
  *
  * Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
- * earlier run, after the intent was created. Reads that are already overdue happen as one,
- * immediately. After a candidate is found, reads the history only once more. If this client has
- * another purchase of the same kind in flight, waits for its reply, which shows whose the order
- * is.
+ * earlier run, after the intent was created. If several of these times have passed, one immediate
+ * read replaces them. After a candidate is found, reads the history only once more.
  *
- * Does not claim anything: pass the id of a candidate to sastaotp_client_activation. Fails with a
+ * An order that this client bought with another purchase is not a candidate. If a purchase that
+ * may have made the same order is still in flight, waits for its reply.
+ *
+ * Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
  * read error. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
@@ -1209,9 +1218,9 @@ sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
                                           sastaotp_error **error);
 
 /**
- * Lists unclaimed purchases: those whose caller stopped waiting, and those whose lease could not
- * settle them. A purchase stays listed until it is claimed with sastaotp_client_activation or
- * reconciled. Sends nothing. Since 0.1.0.
+ * Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the lease
+ * could not settle the order. A purchase stays listed until it is claimed with
+ * sastaotp_client_activation or reconciled. Sends nothing. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
                                           sastaotp_unclaimed_list **list,
@@ -1741,8 +1750,8 @@ sastaotp_status_kind sastaotp_activation_status_kind(const sastaotp_activation_s
 const sastaotp_sms *sastaotp_activation_status_sms(const sastaotp_activation_status *status);
 
 /**
- * Returns the code before the one that the service waits for. Returns NULL if the service does not
- * repeat it. Since 0.1.0.
+ * Returns the previous code while the service waits for the next one. Returns NULL if the service
+ * does not report it. Since 0.1.0.
  */
 const char *sastaotp_activation_status_last_code(const sastaotp_activation_status *status);
 
@@ -1793,14 +1802,14 @@ void sastaotp_status_change_free(sastaotp_status_change *change);
 const char *sastaotp_activation_id(const sastaotp_activation *activation);
 
 /**
- * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id. Since
- * 0.1.0.
+ * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id, unless
+ * the number was listed as unclaimed. Since 0.1.0.
  */
 const char *sastaotp_activation_phone_number(const sastaotp_activation *activation);
 
 /**
- * Writes the amount charged, in micro-rupees. Returns false if the service did not report it.
- * Since 0.1.0.
+ * Writes the amount charged, in micro-rupees. Returns false if the service did not report it, or
+ * if sastaotp_activation_purchase is NULL. Since 0.1.0.
  */
 bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *micros);
 
@@ -1811,8 +1820,8 @@ bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *m
 bool sastaotp_activation_expires_at_ms(const sastaotp_activation *activation, int64_t *millis);
 
 /**
- * Returns the reply to the purchase. Returns NULL if the activation was claimed by its id. The
- * purchase belongs to the activation. Since 0.1.0.
+ * Returns the reply to the purchase. Returns NULL if the activation was claimed by its id, unless
+ * the number was listed as unclaimed. The purchase belongs to the activation. Since 0.1.0.
  */
 const sastaotp_purchase *sastaotp_activation_purchase(const sastaotp_activation *activation);
 
@@ -1861,7 +1870,8 @@ sastaotp_status sastaotp_activation_with_timeout_ms(const sastaotp_activation *a
                                                     sastaotp_error **error);
 
 /**
- * Reads the status once. If it contains a code, the activation keeps the code. Action getStatus.
+ * Reads the status. If it contains a code, the activation keeps the code. Action getStatus, and
+ * getStatusV2 for the text of a message.
  *
  * Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
  */
@@ -1909,14 +1919,16 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  * getStatus, and getStatusV2 for the text of the message.
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
- * more at the deadline, which is the timeout or the expiry of the order; if replies are slow, the
- * last poll is earlier, so that its reply arrives in time. Transient failures do not end the wait.
- * To show progress, wait one second at a time: consecutive waits keep the interval between polls.
+ * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
+ * replies are slow, the last poll starts before the deadline. Transient failures do not end the
+ * wait. To show progress, wait one second at a time: consecutive waits keep the interval between
+ * polls.
  *
- * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED or
- * SASTAOTP_ACTIVATION_CANCELLED if the order ended, SASTAOTP_CANCELLED, or with an error that
- * waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A failed wait does not change the order,
- * unless the options cancel it: you can wait again. Since 0.1.0.
+ * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
+ * SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
+ * SASTAOTP_CANCELLED, or with an error that waiting cannot fix, such as SASTAOTP_AUTHENTICATION. A
+ * failed wait does not change the order, unless the options cancel it: you can wait again. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_activation_wait_for_code(const sastaotp_activation *activation,
                                                   uint32_t timeout_ms,
@@ -2054,9 +2066,9 @@ sastaotp_status sastaotp_lease_keep(sastaotp_lease *lease,
 void sastaotp_lease_free(sastaotp_lease *lease);
 
 /**
- * Returns the number of candidates: orders that may be the purchase. There may be several if other
- * programs buy the same with this API key. If there are none, the order was not found, which does
- * not prove that nothing was charged. Since 0.1.0.
+ * Returns the number of candidates: orders that may be the purchase. There may be several if
+ * another program makes similar purchases with this API key. 0 means that the order was not found,
+ * not that nothing was charged. Since 0.1.0.
  */
 size_t sastaotp_reconciliation_count(const sastaotp_reconciliation *reconciliation);
 
@@ -2213,7 +2225,8 @@ sastaotp_status sastaotp_queue_join(const sastaotp_queue *queue,
 int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
 
 /**
- * Returns the number of open tickets: submitted and not finished. Since 0.1.0.
+ * Returns the number of open tickets: submitted and not finished. If it is 0, there may still be
+ * completions to take: to take all, count them. Since 0.1.0.
  */
 size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
@@ -2231,7 +2244,7 @@ void sastaotp_queue_free(sastaotp_queue *queue);
 uint64_t sastaotp_completion_ticket(const sastaotp_completion *completion);
 
 /**
- * Returns the outcome of the operation. Since 0.1.0.
+ * Returns SASTAOTP_OK, or the kind of failure of the operation. Since 0.1.0.
  */
 sastaotp_status sastaotp_completion_status(const sastaotp_completion *completion);
 

@@ -1688,9 +1688,10 @@ public:
     /// the environment during the call.
     static client from_env() { return detail::create<client>(sastaotp_client_from_env); }
 
-    /// Creates a handle of the same client whose calls `token` can cancel. The handle may outlive
-    /// both. A purchase that was already sent continues until its reply: its call throws an
-    /// outcome_unknown immediately, and unclaimed() lists the number that was bought.
+    /// Creates a handle of the same client whose calls `token` can cancel. The token also applies
+    /// to the activations that the handle buys or claims. The handle may outlive both. A purchase
+    /// that was already sent continues until its reply: its call throws an outcome_unknown
+    /// immediately, and unclaimed() lists the number that was bought.
     client with_cancel(const cancel_token &token) const {
         return detail::create<client>(sastaotp_client_with_cancel, object_, token.c_object());
     }

@@ -81,7 +81,8 @@ pub unsafe extern "C" fn sastaotp_client_from_env(
     create(client, error, || Client::from_env().map(sastaotp_client::new))
 }
 
-/// Creates a handle of the same client whose calls `token` can cancel.
+/// Creates a handle of the same client whose calls `token` can cancel. The token also applies to
+/// the activations that the handle buys or claims.
 ///
 /// A purchase that was already sent continues until its reply. Its call returns immediately with
 /// SASTAOTP_CANCELLED and SASTAOTP_CHARGE_UNKNOWN, and sastaotp_client_unclaimed lists the number

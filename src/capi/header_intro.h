@@ -59,11 +59,11 @@
  *     getter that writes its value to a place returns true if there is a value; if there is none,
  *     it returns false and writes nothing. If the place is NULL, it only returns whether there is a
  *     value. An index starts at 0.
- * 6.  Threads. Any number of threads may use a client, activation, queue or token at once, and may
- *     read a result at once: results never change. Only one thread at a time may use a builder
- *     (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterator or lease. An
- *     object must not be freed while another thread uses it; "_free(NULL)" does nothing. If
- *     pthread_cancel cancels a thread that is in a call, the process ends: end the call with a
+ * 6.  Threads. Any number of threads may use the same client, activation, queue or token at once,
+ *     and may read the same result at once: results never change. Only one thread at a time may use
+ *     a builder (sastaotp_config, sastaotp_number_request, sastaotp_wait_options), iterator or
+ *     lease. An object must not be freed while another thread uses it; "_free(NULL)" does nothing.
+ *     If pthread_cancel cancels a thread that is in a call, the process ends: end the call with a
  *     sastaotp_cancel_token instead.
  * 7.  Units. Money is int64_t in micro-rupees: 18.50 rupees are 18500000. A time is int64_t in
  *     milliseconds since 1970, a duration is uint32_t in milliseconds. There are no floats, structs

@@ -161,8 +161,8 @@ impl Activation {
     }
 
     /// Returns a handle of the same activation whose calls return within `timeout`. Waiting for a
-    /// code, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have time limits of
-    /// their own.
+    /// code, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait), have their own time
+    /// limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }

@@ -119,7 +119,7 @@ impl ClientBuilder {
 
     /// Sets the time limit of a call, including its retries. The default is 90 seconds. Waiting for
     /// a code, reconciling, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have
-    /// time limits of their own.
+    /// their own time limits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

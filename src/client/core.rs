@@ -80,7 +80,8 @@ impl Client {
         Self { shared: Arc::new(shared), cancel: None, timeout, detaches_on_timeout: false }
     }
 
-    /// Returns a handle of the same client whose calls `cancel` ends.
+    /// Returns a handle of the same client whose calls `cancel` can end. The token also applies to
+    /// the activations that the handle buys or claims.
     ///
     /// If a purchase has already been sent, its call returns at once with
     /// [`Charge::Unknown`] and the request runs on until its reply. [`Client::unclaimed`] lists the
@@ -99,7 +100,7 @@ impl Client {
     ///
     /// If a purchase has already been sent, its request runs on until its reply, as after a
     /// cancellation. Waiting for a code, reconciling, and settling with
-    /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have time limits of their own.
+    /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have their own time limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
         Self { timeout, detaches_on_timeout: true, ..self.clone() }

@@ -538,7 +538,7 @@ fn recent(list: &RecentIntents, now: Duration) -> impl Iterator<Item = &Intent> 
     newest_first.take_while(move |(_, at)| now < *at + DUPLICATE_WINDOW).map(|(intent, _)| intent)
 }
 
-/// Appends an intent and drops those that are too old or too many.
+/// Appends an intent. Drops the oldest ones if they are too old or there are too many.
 fn push_recent(list: &mut RecentIntents, intent: Intent, at: Duration) {
     while list.len() >= MAX_RECENT
         || list.front().is_some_and(|(_, oldest)| *oldest + DUPLICATE_WINDOW <= at)

@@ -88,7 +88,7 @@ impl Client {
     }
 
     /// Returns the countries with this name, ignoring case. Several countries can have the same
-    /// name, each with a code and prices of its own.
+    /// name, each with its own code and prices.
     pub fn find_country(&self, name: &str) -> Result<Vec<Country>> {
         self.countries_named(name).map(Answer::into_value)
     }

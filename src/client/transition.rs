@@ -166,7 +166,7 @@ impl Client {
             if known.may_have_applied {
                 if wanted == SetStatus::SmsSent {
                     return Err(error.with_hint(
-                        "it is not known whether the change applied, and no status shows it",
+                        "it is unknown whether the change applied, and no status shows it",
                     ));
                 }
                 match self.read_back(id, wanted, known, is_recent, deadline, &error)? {
@@ -206,7 +206,7 @@ impl Client {
         lost: &Error,
     ) -> Result<ReadBack> {
         let is_finished = lost.kind() == ErrorKind::AlreadyFinished;
-        let hint = "it is not known whether the change applied: read the status, then try again";
+        let hint = "it is unknown whether the change applied: read the status, then try again";
         let answer = self.read_status(id, deadline).map_err(|_| lost.clone().with_hint(hint))?;
         // Only the kind of the status: the log must not contain codes.
         log::debug!("{}; the service now shows: {}", lost.logged(), answer.value.status.as_str());
