@@ -148,7 +148,8 @@ impl Queue {
         cancelled.is_some()
     }
 
-    /// The number of open tickets.
+    /// The number of tickets whose operation has not finished. A finished ticket is not open, even
+    /// if its completion was not taken yet.
     pub fn open(&self) -> usize {
         self.shared.lock().open()
     }

@@ -42,4 +42,5 @@ pub use send_latch::SendLatch;
 pub use timings::Timings;
 pub use types::{Cause, Lane, Phase, Reply, Request, Transport, TransportError};
 
+#[cfg(feature = "sandbox")]
 pub(crate) use response_head::retry_after;

@@ -108,7 +108,7 @@ fn the_next_call_verifies_an_unknown_cancel() {
         fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_lost"}"#);
         fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":3}"#);
         let error = number.cancel().unwrap_err();
-        assert!(error.to_string().contains("not known"), "{name}: {error}");
+        assert!(error.to_string().contains("it is unknown whether"), "{name}: {error}");
         assert_eq!(next(&number), SettlementState::Cancelled, "{name}");
         assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)), "{name}");
         assert_eq!(
@@ -147,8 +147,10 @@ fn sms_sent_is_never_sent_twice() {
         let fixture = Fixture::new();
         let number = fixture.buy("zz_never");
         fixture.fault(format!(r#"{{"match":{{"action":"setStatus"}},{fault}}}"#));
-        let failed =
-            number.mark_sms_sent().err().map(|error| error.to_string().contains("not known"));
+        let failed = number
+            .mark_sms_sent()
+            .err()
+            .map(|error| error.to_string().contains("it is unknown whether"));
         assert_eq!(failed, (!succeeds).then_some(true), "{fault}");
         assert_eq!((fixture.count("setStatus"), fixture.count("getStatus")), (1, 0), "{fault}");
     }
@@ -189,7 +191,7 @@ fn a_failed_setstatus_reports_an_error() {
     fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"server_error","times":0}"#);
     fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":0}"#);
     let error = number.cancel().unwrap_err();
-    assert!(error.to_string().contains("not known"), "{error}");
+    assert!(error.to_string().contains("it is unknown whether"), "{error}");
     fixture.assert_ledger(1, 0);
 }
 
