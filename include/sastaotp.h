@@ -325,8 +325,8 @@ typedef int32_t sastaotp_retry;
 typedef int32_t sastaotp_api_key_location;
 
 /**
- * The change that sastaotp_client_set_status requests: the values of the service's action
- * setStatus.
+ * A change of an activation's status, for sastaotp_client_set_status. Each constant has the number
+ * that the service's action setStatus uses for the change.
  */
 typedef int32_t sastaotp_set_status;
 
@@ -1259,9 +1259,11 @@ size_t sastaotp_services_count(const sastaotp_services *services);
 const sastaotp_service *sastaotp_services_get(const sastaotp_services *services, size_t index);
 
 /**
- * Returns the list as JSON: services, a list of code, name, price_micros, available, multi_sms,
- * expires_in_ms and countries, which is a list of country, country_name, price_micros, available;
- * and raw. Since 0.1.0.
+ * Returns the list as a JSON object with two members: `services` and `raw`, the reply.
+ *
+ * Each service has code (the service code), name, price_micros, available, multi_sms,
+ * expires_in_ms and countries. Each of its countries has country (the country code), country_name,
+ * price_micros and available. Since 0.1.0.
  */
 const char *sastaotp_services_json(const sastaotp_services *services);
 
@@ -1377,7 +1379,8 @@ bool sastaotp_prices_price(const sastaotp_prices *prices, size_t index, int64_t 
 bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint32_t *count);
 
 /**
- * Returns the table as JSON: prices, a list of country, service, price_micros, available; and raw.
+ * Returns the table as a JSON object: prices, each with country, service, price_micros and
+ * available; and raw, the reply.
  * Unfiltered, it has several megabytes. Since 0.1.0.
  */
 const char *sastaotp_prices_json(const sastaotp_prices *prices);
@@ -1399,7 +1402,8 @@ size_t sastaotp_countries_count(const sastaotp_countries *countries);
 const sastaotp_country *sastaotp_countries_get(const sastaotp_countries *countries, size_t index);
 
 /**
- * Returns the list as JSON: countries, a list of code, name, visible; and raw. Since 0.1.0.
+ * Returns the list as a JSON object: countries, each with code, name and visible; and raw, the
+ * reply. Since 0.1.0.
  */
 const char *sastaotp_countries_json(const sastaotp_countries *countries);
 
@@ -1442,8 +1446,9 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
 bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
 
 /**
- * Returns the page as JSON: orders, each as in sastaotp_order_json; total; extra_orders, the
- * activations on the page that may be duplicates of a purchase of this client; raw. Since 0.1.0.
+ * Returns the page as a JSON object: orders, each as in sastaotp_order_json; total, the number of
+ * orders on all pages; extra_orders, the activation ids of the orders that a proxy may have bought
+ * again by repeating a request; and raw, the reply. Since 0.1.0.
  */
 const char *sastaotp_orders_json(const sastaotp_orders *orders);
 
@@ -2080,8 +2085,10 @@ const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation 
                                                   size_t index);
 
 /**
- * Returns whether the history was read back to the newest order before the purchase. If not, a
- * candidate may be older than the purchase. Since 0.1.0.
+ * Returns whether the search reached an order that is older than the purchase.
+ *
+ * If it did not, a candidate may be older than the purchase, and the order of the purchase may be
+ * missing. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_complete(const sastaotp_reconciliation *reconciliation);
 
@@ -2109,8 +2116,8 @@ const sastaotp_unclaimed *sastaotp_unclaimed_list_get(const sastaotp_unclaimed_l
                                                       size_t index);
 
 /**
- * Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown),
- * purchase and error. Since 0.1.0.
+ * Returns the list as a JSON object with the member `unclaimed`. Each of its entries has intent,
+ * outcome (pending, bought or unknown), purchase and error. Since 0.1.0.
  */
 const char *sastaotp_unclaimed_list_json(const sastaotp_unclaimed_list *list);
 

@@ -1175,8 +1175,9 @@ public:
     std::optional<std::uint64_t> total() const noexcept {
         return detail::optional_value<std::uint64_t>(sastaotp_orders_total, object_);
     }
-    /// Returns the page as JSON: orders, each as in order_view::json; total; extra_orders, the
-    /// activations on the page that may be duplicates of a purchase of this client; raw.
+    /// Returns the page as a JSON object: orders, each as in order_view::json; total, the number of
+    /// orders on all pages; extra_orders, the activation ids of the orders that a proxy may have
+    /// bought again by repeating a request; and raw, the reply.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_orders_json(object_));
     }
@@ -1615,8 +1616,8 @@ class reconciliation
 public:
     using owned::owned;
 
-    /// Returns whether the history was read back to the newest order before the purchase. If not, a
-    /// candidate may be older than the purchase.
+    /// Returns whether the search reached an order that is older than the purchase. If it did not,
+    /// a candidate may be older than the purchase, and the order of the purchase may be missing.
     bool is_complete() const noexcept { return sastaotp_reconciliation_is_complete(object_); }
     /// Returns the reconciliation as JSON: candidates, each as in order_view::json; complete.
     std::string_view json() const noexcept {

@@ -48,8 +48,10 @@ pub unsafe extern "C" fn sastaotp_reconciliation_get(
     })
 }
 
-/// Returns whether the history was read back to the newest order before the purchase. If not, a
-/// candidate may be older than the purchase. Since 0.1.0.
+/// Returns whether the search reached an order that is older than the purchase.
+///
+/// If it did not, a candidate may be older than the purchase, and the order of the purchase may be
+/// missing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(
     reconciliation: *const sastaotp_reconciliation,

@@ -72,9 +72,11 @@ pub unsafe extern "C" fn sastaotp_services_get(
     })
 }
 
-/// Returns the list as JSON: services, a list of code, name, price_micros, available, multi_sms,
-/// expires_in_ms and countries, which is a list of country, country_name, price_micros, available;
-/// and raw. Since 0.1.0.
+/// Returns the list as a JSON object with two members: `services` and `raw`, the reply.
+///
+/// Each service has code (the service code), name, price_micros, available, multi_sms,
+/// expires_in_ms and countries. Each of its countries has country (the country code), country_name,
+/// price_micros and available. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_services_json(
     services: *const sastaotp_services,

@@ -8,8 +8,8 @@ use super::c_strings::WithCStrings;
 use crate::client::Answer;
 use crate::{SetStatus, Sms, Status, StatusChange};
 
-/// The change that sastaotp_client_set_status requests: the values of the service's action
-/// setStatus.
+/// A change of an activation's status, for sastaotp_client_set_status. Each constant has the number
+/// that the service's action setStatus uses for the change.
 #[repr(transparent)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_set_status(pub i32);

@@ -88,8 +88,8 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_get(
     read_or(list, null(), |list| list.0.unclaimed.get(index).map_or(null(), std::ptr::from_ref))
 }
 
-/// Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown),
-/// purchase and error. Since 0.1.0.
+/// Returns the list as a JSON object with the member `unclaimed`. Each of its entries has intent,
+/// outcome (pending, bought or unknown), purchase and error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_json(
     list: *const sastaotp_unclaimed_list,

@@ -39,8 +39,8 @@ pub struct Reconciliation {
     /// buys the same with this key. An empty list means the order was not found, not that you were
     /// not charged.
     pub candidates: Vec<Order>,
-    /// Whether the history was read back to the newest order before the purchase. If not, a
-    /// candidate can be older than the purchase, and the order can be missing.
+    /// Whether the search reached an order that is older than the purchase. If it did not, a
+    /// candidate may be older than the purchase, and the order of the purchase may be missing.
     pub complete: bool,
 }
 

@@ -132,7 +132,7 @@ impl Client {
                         is_recent = true;
                         let reason = match change {
                             StatusChange::Accepted => {
-                                "the service accepted, but did not report the change".to_owned()
+                                "the service accepted the request, but its reply does not confirm the change".to_owned()
                             }
                             other => format!("the service reported a different change: {other:?}"),
                         };

@@ -20,9 +20,9 @@ pub struct OrderPage {
     pub orders: Vec<Order>,
     /// The number of orders on all pages, if the service sends it.
     pub total: Option<u64>,
-    /// The ids of activations that may be unwanted duplicates: bought in the last ten minutes,
-    /// equal to a purchase of this client, but not made by it. A proxy may have repeated a request,
-    /// or another program uses the same key.
+    /// The activation ids of the orders on this page that may be unwanted duplicates. Such an order
+    /// was bought in the last ten minutes and looks like a purchase of this client, but this client
+    /// did not make it: a proxy repeated a request, or another program uses the same key.
     pub extra_orders: Vec<String>,
     /// The reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]

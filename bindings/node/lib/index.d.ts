@@ -256,9 +256,9 @@ export interface OrderPage extends Reply {
   /** The number of orders on all pages, if the service reports it. */
   total: number | null
   /**
-   * The ids of activations on this page that may duplicate a purchase of this client from the last
-   * ten minutes: a proxy sent the request twice, or another program bought the same with this API
-   * key.
+   * The activation ids of the orders on this page that may be unwanted duplicates. Such an order
+   * was bought in the last ten minutes and looks like a purchase of this client, but this client
+   * did not make it: a proxy repeated a request, or another program uses the same key.
    */
   extraOrders: string[]
 }
@@ -351,8 +351,8 @@ export interface Reconciliation {
    */
   candidates: Order[]
   /**
-   * Whether the history was read back to an order that is older than the purchase. If not, a
-   * candidate may be older than the purchase, or the purchase may be further back.
+   * Whether the search reached an order that is older than the purchase. If it did not, a candidate
+   * may be older than the purchase, and the order of the purchase may be missing.
    */
   complete: boolean
 }
