@@ -1171,7 +1171,8 @@ sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
                                            sastaotp_error **error);
 
 /**
- * Reads the status of an activation. Action getStatus, and getStatusV2 for the text of a message.
+ * Reads the status of an activation. Sends getStatus, and getStatusV2 to read
+ * the text of a message.
  *
  * Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
  */
@@ -1202,12 +1203,13 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
 /**
  * Searches the order history for a purchase whose outcome is unknown. Action getOrders.
  *
- * Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
- * earlier run, after the intent was created. If several of these times have passed, one immediate
- * read replaces them. After a candidate is found, reads the history only once more.
+ * Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
+ * earlier run of the program made the intent, the seconds count from then. One immediate read
+ * replaces the times that have passed. Once a candidate is found, the history is read only once
+ * more.
  *
- * An order that this client bought with another purchase is not a candidate. If a purchase that
- * may have made the same order is still in flight, waits for its reply.
+ * An order that this client bought with another purchase is not a candidate. If an identical
+ * purchase is still in flight, the search waits for its reply.
  *
  * Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
  * read error. Since 0.1.0.
@@ -1628,7 +1630,10 @@ sastaotp_status sastaotp_number_request_accept_any_price(sastaotp_number_request
                                                          sastaotp_error **error);
 
 /**
- * Sets the service's provider of the number. Since 0.1.0.
+ * Sets the parameter `operator`, which is sent verbatim. Since 0.1.0.
+ *
+ * The vendor's page says that it is a country code and fixes the country. For other vendors of the
+ * protocol it is the name of a mobile operator.
  */
 sastaotp_status sastaotp_number_request_set_operator(sastaotp_number_request *request,
                                                      const char *operator_,
@@ -1875,8 +1880,8 @@ sastaotp_status sastaotp_activation_with_timeout_ms(const sastaotp_activation *a
                                                     sastaotp_error **error);
 
 /**
- * Reads the status. If it contains a code, the activation keeps the code. Action getStatus, and
- * getStatusV2 for the text of a message.
+ * Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
+ * getStatusV2 to read the text of a message.
  *
  * Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
  */

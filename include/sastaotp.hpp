@@ -853,8 +853,8 @@ public:
     number_request &accept_any_price() & { return set(sastaotp_number_request_accept_any_price); }
     number_request accept_any_price() && { return std::move(accept_any_price()); }
 
-    /// Sets the service's provider of the number, the C interface's `operator`, which is a keyword
-    /// of C++.
+    /// Sets the parameter `operator`, which is a keyword of C++; see
+    /// sastaotp_number_request_set_operator.
     number_request &provider(std::string_view name) & {
         return set(sastaotp_number_request_set_operator,
                    detail::c_string("operator", name).c_str());
@@ -1471,8 +1471,8 @@ public:
     /// with on_too_early::wait have their own durations.
     activation with_timeout(detail::duration time) const;
 
-    /// Reads the status. If it contains a code, the activation keeps the code. Action getStatus,
-    /// and getStatusV2 for the text of a message.
+    /// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus,
+    /// and getStatusV2 to read the text of a message.
     ///
     /// Throws a read error or status::not_found.
     activation_status get_status() const {
@@ -1804,7 +1804,7 @@ public:
         return detail::create<sastaotp::activation>(sastaotp_client_activation, object_,
                                                   detail::c_string("id", id).c_str());
     }
-    /// Reads the status of an activation. Action getStatus, and getStatusV2 for the text of a
+    /// Reads the status of an activation. Sends getStatus, and getStatusV2 to read the text of a
     /// message.
     ///
     /// Throws a read error or status::not_found.
@@ -1830,12 +1830,13 @@ public:
 
     /// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
     ///
-    /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of
-    /// an earlier run, after the intent was created. If several of these times have passed, one
-    /// immediate read replaces them. After a candidate is found, reads the history only once more.
+    /// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
+    /// an earlier run of the program made the intent, the seconds count from then. One immediate
+    /// read replaces the times that have passed. Once a candidate is found, the history is read
+    /// only once more.
     ///
-    /// An order that this client bought with another purchase is not a candidate. If a purchase
-    /// that may have made the same order is still in flight, waits for its reply.
+    /// An order that this client bought with another purchase is not a candidate. If an identical
+    /// purchase is still in flight, the search waits for its reply.
     ///
     /// Only looks: pass the id of a candidate to client::activation to claim it. Throws a read
     /// error.

@@ -71,7 +71,10 @@ impl NumberRequest {
         self
     }
 
-    /// Sets the service's provider of the number, the parameter `operator` of `getNumber`.
+    /// Sets the parameter `operator`, which is sent verbatim.
+    ///
+    /// The vendor's page says that it is a country code and fixes the country. For other vendors of
+    /// the protocol it is the name of a mobile operator.
     pub fn operator(mut self, operator: impl Into<String>) -> Self {
         self.operator = Some(operator.into());
         self

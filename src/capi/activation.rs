@@ -279,8 +279,8 @@ pub unsafe extern "C" fn sastaotp_activation_with_timeout_ms(
     })
 }
 
-/// Reads the status. If it contains a code, the activation keeps the code. Action getStatus, and
-/// getStatusV2 for the text of a message.
+/// Reads the status. If it contains a code, the activation keeps the code. Sends getStatus, and
+/// getStatusV2 to read the text of a message.
 ///
 /// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -370,7 +370,8 @@ pub unsafe extern "C" fn sastaotp_client_activation(
     })
 }
 
-/// Reads the status of an activation. Action getStatus, and getStatusV2 for the text of a message.
+/// Reads the status of an activation. Sends getStatus, and getStatusV2 to read
+/// the text of a message.
 ///
 /// Fails with a read error or SASTAOTP_NOT_FOUND. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -415,12 +416,13 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
 
 /// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
 ///
-/// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of an
-/// earlier run, after the intent was created. If several of these times have passed, one immediate
-/// read replaces them. After a candidate is found, reads the history only once more.
+/// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
+/// earlier run of the program made the intent, the seconds count from then. One immediate read
+/// replaces the times that have passed. Once a candidate is found, the history is read only once
+/// more.
 ///
-/// An order that this client bought with another purchase is not a candidate. If a purchase that
-/// may have made the same order is still in flight, waits for its reply.
+/// An order that this client bought with another purchase is not a candidate. If an identical
+/// purchase is still in flight, the search waits for its reply.
 ///
 /// Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
 /// read error. Since 0.1.0.

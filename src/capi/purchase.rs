@@ -80,7 +80,10 @@ pub unsafe extern "C" fn sastaotp_number_request_accept_any_price(
     update(request, error, |request| Ok(request.accept_any_price()))
 }
 
-/// Sets the service's provider of the number. Since 0.1.0.
+/// Sets the parameter `operator`, which is sent verbatim. Since 0.1.0.
+///
+/// The vendor's page says that it is a country code and fixes the country. For other vendors of the
+/// protocol it is the name of a mobile operator.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_operator(
     request: *mut sastaotp_number_request,

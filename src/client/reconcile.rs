@@ -58,13 +58,15 @@ impl Reconciliation {
 impl Client {
     /// Looks for the order of a purchase in the order history. Action `getOrders`.
     ///
-    /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost or, for an intent of
-    /// an earlier run, after the intent was created. If several of these times have passed, one
-    /// read at once replaces them. After a candidate is found, there is only one more read.
+    /// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
+    /// an earlier run of the program made the intent, the seconds count from then. One immediate
+    /// read replaces the times that have passed. Once a candidate is found, the history is read
+    /// only once more.
     ///
-    /// An order that this client bought with another purchase is not a candidate. If a purchase
-    /// that may have made the same order is still in flight, this waits for its reply. `reconcile`
-    /// only looks; pass the id of a candidate to [`Client::activation`] to claim it.
+    /// An order that this client bought with another purchase is not a candidate. If an identical
+    /// purchase is still in flight, the search waits for its reply.
+    ///
+    /// `reconcile` only looks; pass the id of a candidate to [`Client::activation`] to claim it.
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }

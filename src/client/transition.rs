@@ -131,9 +131,9 @@ impl Client {
                     Ok(change) if !shows_outcome(wanted, &change) => {
                         is_recent = true;
                         let reason = match change {
-                            StatusChange::Accepted => {
-                                "the service accepted the request, but its reply does not confirm the change".to_owned()
-                            }
+                            StatusChange::Accepted => "the service accepted the request, but its \
+                                                       reply does not confirm the change"
+                                .to_owned(),
                             other => format!("the service reported a different change: {other:?}"),
                         };
                         Error::new(ErrorKind::Protocol, &operation, reason)

@@ -88,7 +88,7 @@ codes! {
         "use 8 or -1 to cancel, 1 for SMS sent, 3 for the next code, or 6 to complete";
     /// The action does not exist.
     BadAction = "BAD_ACTION", Request,
-        "check the base URL and the API key: the service may return this error code for a wrong key";
+        "check the base URL and the API key: a wrong key can also cause this error code";
     /// A parameter is missing.
     MissingParams = "MISSING_PARAMS", Request,
         "check the arguments; if none is missing, report it as a bug";

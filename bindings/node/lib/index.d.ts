@@ -84,8 +84,8 @@ export type NumberOptions = CallOptions &
      */
     country?: string | undefined
     /**
-     * The service's parameter `operator`, sent verbatim. The service's page defines it as a country
-     * code that pins the country; other services of the protocol name a mobile operator.
+     * Sent verbatim as the parameter `operator`. The vendor's page says that it is a country code
+     * and fixes the country. For other vendors of the protocol it is the name of a mobile operator.
      */
     operator?: string | undefined
     /** Buys a number that can receive several codes. */
@@ -577,20 +577,24 @@ export class Client {
   /**
    * Looks in the order history for a purchase with an unknown outcome.
    *
-   * Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, or after the intent was
-   * made if an earlier run made it. Once it finds a candidate, it reads the history only once more.
-   * It also waits for the reply to any identical purchase in flight, to exclude the order of that
-   * purchase.
+   * Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
+   * earlier run of the program made the intent, the seconds count from then. One immediate read
+   * replaces the times that have passed. Once a candidate is found, the history is read only once
+   * more.
+   *
+   * An order that this client bought with another purchase is not a candidate. If an identical
+   * purchase is still in flight, the search waits for its reply.
    *
    * It claims nothing: call a method of `activation(id)` to claim a candidate.
    */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
   /**
    * Returns the aborted purchases and the numbers of leases that could not be settled. Sends
-   * nothing. It does not list a purchase that was not aborted and failed with an
-   * `OutcomeUnknownError`: use `error.intent`.
+   * nothing.
    *
-   * A call on a number removes its entry; `reconcile` removes an unknown outcome.
+   * If a purchase rejected with an `OutcomeUnknownError` and was not aborted, it is not listed:
+   * take its intent from `error.intent`. The first call of a method on a number removes its entry.
+   * `reconcile` removes the entry of an unknown outcome.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   /** Returns the remaining budget. Sends nothing. */

@@ -194,9 +194,9 @@ class Client(BaseClient):
         :param max_price: the highest price in rupees. Without it,
             ``accept_any_price=True`` is required, else ``ConfigError`` is raised.
         :param accept_any_price: buy at any price. Ignored if ``max_price`` is set.
-        :param operator: the service's parameter of this name, sent verbatim. The service's page
-            defines it as a country code that pins the country; other services of the protocol name
-            a mobile operator.
+        :param operator: sent verbatim as the parameter ``operator``. The vendor's page says that it
+            is a country code and fixes the country. For other vendors of the protocol it is the
+            name of a mobile operator.
         :param multi_sms: buy a number that can receive several codes.
         """
         operation = _operations.get_number(
@@ -293,10 +293,13 @@ class Client(BaseClient):
     def reconcile(self, intent: Intent) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, or after the intent
-        was made if an earlier run made it. Once it finds a candidate, it reads the history only
-        once more. It also waits for the reply to any identical purchase in flight, to exclude the
-        order of that purchase.
+        Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
+        an earlier run of the program made the intent, the seconds count from then. One immediate
+        read replaces the times that have passed. Once a candidate is found, the history is read
+        only once more.
+
+        An order that this client bought with another purchase is not a candidate. If an identical
+        purchase is still in flight, the search waits for its reply.
 
         It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
         """
@@ -311,7 +314,8 @@ class Client(BaseClient):
         Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
         ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
 
-        An operation on a number removes its entry; ``reconcile`` removes an unknown outcome.
+        The first operation on a number removes its entry. ``reconcile`` removes the entry of an
+        unknown outcome.
         """
         listed = self._run(_operations.unclaimed())
         return listed + self._open_session().unreported()
