@@ -30,9 +30,9 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
+from ._native_queue import LOCAL_TIMEOUT, R, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
-from ._native_queue import LOCAL_TIMEOUT, R, identity
 from ._settings import Settings
 
 

@@ -11,8 +11,8 @@ from . import _operations
 from ._arguments import OnTooEarly, on_too_early_text
 from ._errors import Cancelled, UsageError
 from ._models import ActivationData, Purchase, Settlement, Sms, Status
-from ._operations import Operation
 from ._native_queue import Session, log
+from ._operations import Operation
 from ._settings import Settings
 
 

@@ -26,9 +26,9 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
+from ._native_queue import R, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
-from ._native_queue import R, identity
 from ._settings import Settings
 
 

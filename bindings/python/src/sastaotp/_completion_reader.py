@@ -9,8 +9,8 @@ from ctypes import c_uint64
 from typing import Any, Callable, Deque, Optional, TypeVar
 
 from ._errors import Cancelled, SastaotpError
-from ._operations import Operation
 from ._native_queue import Completion, Session
+from ._operations import Operation
 
 T = TypeVar("T")
 R = TypeVar("R")
