@@ -21,7 +21,7 @@ from conftest import HANG, until, until_async
 from stub_service import StubService, purchase_reply
 
 import sastaotp
-from sastaotp import AsyncClient, Client, UnclaimedOutcome, _operations, _session, _settings
+from sastaotp import AsyncClient, Client, UnclaimedOutcome, _operations, _settings
 from sastaotp.testing import Sandbox
 
 KEY = "stp_0123456789abcdef"
@@ -379,13 +379,13 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
         return 200, purchase_reply() if is_purchase else "STATUS_WAIT_CODE"
 
     timeouts: List[int] = []
-    join = _session.Session._join
+    join = _native_queue.Session._join
 
-    def record(session: _session.Session, ticket: int, timeout_ms: int) -> Any:
+    def record(session: _native_queue.Session, ticket: int, timeout_ms: int) -> Any:
         timeouts.append(timeout_ms)
         return join(session, ticket, timeout_ms)
 
-    monkeypatch.setattr(_session.Session, "_join", record)
+    monkeypatch.setattr(_native_queue.Session, "_join", record)
     with StubService(reply) as service:
         async with AsyncClient(KEY, base_url=service.url, max_connections=1) as client:
             lease = client.lease("tg", country="22", max_price=80)
