@@ -94,7 +94,7 @@ def test_blocked_call_checks_for_interrupts_every_50_ms(
             slices.append(arguments[2])
         call(lib, name, *arguments)
 
-    monkeypatch.setattr("sastaotp._session.call", record)
+    monkeypatch.setattr("sastaotp._native_queue.call", record)
     number = client.get_number("zz_never", country="22", max_price=80)
     with pytest.raises(sastaotp.WaitTimeout):
         number.wait_for_code(timeout=0.5)
