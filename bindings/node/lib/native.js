@@ -21,7 +21,7 @@ sastaotp_config *sastaotp_config_new(void);
 sastaotp_status sastaotp_config_set_api_key(sastaotp_config *config, const char *api_key,
   sastaotp_error **error);
 sastaotp_status sastaotp_config_set_api_key_location(sastaotp_config *config,
-  sastaotp_api_key_location place, sastaotp_error **error);
+  sastaotp_api_key_location location, sastaotp_error **error);
 sastaotp_status sastaotp_config_set_base_url(sastaotp_config *config, const char *base_url,
   sastaotp_error **error);
 sastaotp_status sastaotp_config_set_user_agent(sastaotp_config *config, const char *user_agent,

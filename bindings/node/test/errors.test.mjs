@@ -148,7 +148,7 @@ test('a budget refuses an unknown price', async () => {
   const client = sandbox.client({ apiKey, budget: 100 })
   const error = await rejectionOf(client.regetNumber('1'))
   assert.equal(error.name, 'BudgetError')
-  assert.match(error.message, /call get_orders first/)
+  assert.match(error.message, /read the order history first/)
   await sandbox.control(apiKey, 'assert', { charges: 0 })
 })
 

@@ -21,7 +21,7 @@ from conftest import HANG, until, until_async
 from stub_service import StubService, purchase_reply
 
 import sastaotp
-from sastaotp import AsyncClient, Client, UnclaimedOutcome, _operations, _settings
+from sastaotp import AsyncClient, Client, UnclaimedOutcome, _native_queue, _operations, _settings
 from sastaotp.testing import Sandbox
 
 KEY = "stp_0123456789abcdef"
