@@ -81,7 +81,7 @@ fn operation(text: &str) {
             .expect("the amount can be parsed");
         let shown = format!("{operation:?}");
         assert!(
-            shown.contains(&format!("max_price: Some(Amount({}))", amount.micros())),
+            shown.contains(&format!("price: Max(Amount({}))", amount.micros())),
             "{shown}"
         );
     }
