@@ -80,10 +80,7 @@ fn operation(text: &str) {
             .parse()
             .expect("the amount can be parsed");
         let shown = format!("{operation:?}");
-        assert!(
-            shown.contains(&format!("price: Max(Amount({}))", amount.micros())),
-            "{shown}"
-        );
+        assert!(shown.contains(&format!("price: Max(Amount({}))", amount.micros())), "{shown}");
     }
 }
 
