@@ -1261,7 +1261,7 @@ size_t sastaotp_services_count(const sastaotp_services *services);
 const sastaotp_service *sastaotp_services_get(const sastaotp_services *services, size_t index);
 
 /**
- * Returns the list as a JSON object with two members: `services` and `raw`, the reply.
+ * Returns the list as a JSON object with the keys `services` and `raw` (the reply).
  *
  * Each service has code (the service code), name, price_micros, available, multi_sms,
  * expires_in_ms and countries. Each of its countries has country (the country code), country_name,
@@ -1381,8 +1381,8 @@ bool sastaotp_prices_price(const sastaotp_prices *prices, size_t index, int64_t 
 bool sastaotp_prices_available(const sastaotp_prices *prices, size_t index, uint32_t *count);
 
 /**
- * Returns the table as a JSON object: prices, each with country, service, price_micros and
- * available; and raw, the reply.
+ * Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
+ * country, service, price_micros and available.
  * Unfiltered, it has several megabytes. Since 0.1.0.
  */
 const char *sastaotp_prices_json(const sastaotp_prices *prices);
@@ -1404,8 +1404,8 @@ size_t sastaotp_countries_count(const sastaotp_countries *countries);
 const sastaotp_country *sastaotp_countries_get(const sastaotp_countries *countries, size_t index);
 
 /**
- * Returns the list as a JSON object: countries, each with code, name and visible; and raw, the
- * reply. Since 0.1.0.
+ * Returns the list as a JSON object with the keys `countries` and `raw` (the reply). Each country
+ * has code, name and visible. Since 0.1.0.
  */
 const char *sastaotp_countries_json(const sastaotp_countries *countries);
 
@@ -1448,9 +1448,9 @@ const sastaotp_order *sastaotp_orders_get(const sastaotp_orders *orders, size_t 
 bool sastaotp_orders_total(const sastaotp_orders *orders, uint64_t *count);
 
 /**
- * Returns the page as a JSON object: orders, each as in sastaotp_order_json; total, the number of
- * orders on all pages; extra_orders, the activation ids of the orders that a proxy may have bought
- * again by repeating a request; and raw, the reply. Since 0.1.0.
+ * Returns the page as a JSON object with the keys `orders` (each as in sastaotp_order_json),
+ * `total` (the number of orders on all pages), `extra_orders` (the activation ids of the orders
+ * that a proxy may have bought again by repeating a request) and `raw` (the reply). Since 0.1.0.
  */
 const char *sastaotp_orders_json(const sastaotp_orders *orders);
 

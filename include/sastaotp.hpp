@@ -999,9 +999,9 @@ class services
 public:
     using owned::owned;
 
-    /// Returns the list as JSON: services, a list of code, name, price_micros, available,
-    /// multi_sms, expires_in_ms and countries, which is a list of country, country_name,
-    /// price_micros, available; and raw.
+    /// Returns the list as a JSON object with the keys `services` and `raw` (the reply). Each service
+    /// has code, name, price_micros, available, multi_sms, expires_in_ms and countries. Each of its
+    /// countries has country, country_name, price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_services_json(object_));
     }
@@ -1064,8 +1064,8 @@ public:
                                  detail::c_string("service", service).c_str(), &row);
         return found ? std::optional<price_entry>(price_entry(object_, row)) : std::nullopt;
     }
-    /// Returns the table as JSON: prices, a list of country, service, price_micros, available; and
-    /// raw. Unfiltered, it has several megabytes.
+    /// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price
+    /// has country, service, price_micros and available. Unfiltered, it has several megabytes.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_prices_json(object_));
     }
@@ -1096,7 +1096,8 @@ class countries
 public:
     using owned::owned;
 
-    /// Returns the list as JSON: countries, a list of code, name, visible; and raw.
+    /// Returns the list as a JSON object with the keys `countries` and `raw` (the reply). Each
+    /// country has code, name and visible.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_countries_json(object_));
     }
@@ -1175,9 +1176,9 @@ public:
     std::optional<std::uint64_t> total() const noexcept {
         return detail::optional_value<std::uint64_t>(sastaotp_orders_total, object_);
     }
-    /// Returns the page as a JSON object: orders, each as in order_view::json; total, the number of
-    /// orders on all pages; extra_orders, the activation ids of the orders that a proxy may have
-    /// bought again by repeating a request; and raw, the reply.
+    /// Returns the page as a JSON object with the keys `orders` (each as in order_view::json),
+    /// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the orders
+    /// that a proxy may have bought again by repeating a request) and `raw` (the reply).
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_orders_json(object_));
     }
@@ -1657,8 +1658,8 @@ class unclaimed_list
 public:
     using owned::owned;
 
-    /// Returns the list as JSON: unclaimed, a list of intent, outcome (pending, bought or unknown),
-    /// purchase and error.
+    /// Returns the list as a JSON object with the key `unclaimed`. Each of its entries has intent,
+    /// outcome (pending, bought or unknown), purchase and error.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_unclaimed_list_json(object_));
     }

@@ -55,8 +55,8 @@ pub unsafe extern "C" fn sastaotp_countries_get(
     })
 }
 
-/// Returns the list as a JSON object: countries, each with code, name and visible; and raw, the
-/// reply. Since 0.1.0.
+/// Returns the list as a JSON object with the keys `countries` and `raw` (the reply). Each country
+/// has code, name and visible. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_countries_json(
     countries: *const sastaotp_countries,

@@ -91,9 +91,9 @@ pub unsafe extern "C" fn sastaotp_orders_total(
     read_into(orders, count, |orders| orders.0.total)
 }
 
-/// Returns the page as a JSON object: orders, each as in sastaotp_order_json; total, the number of
-/// orders on all pages; extra_orders, the activation ids of the orders that a proxy may have bought
-/// again by repeating a request; and raw, the reply. Since 0.1.0.
+/// Returns the page as a JSON object with the keys `orders` (each as in sastaotp_order_json),
+/// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the orders
+/// that a proxy may have bought again by repeating a request) and `raw` (the reply). Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_orders_json(orders: *const sastaotp_orders) -> *const c_char {
     read_or(orders, null(), |orders| orders.0.json())

@@ -95,8 +95,8 @@ pub unsafe extern "C" fn sastaotp_prices_available(
     read_into(prices, count, |prices| prices.at(index)?.available)
 }
 
-/// Returns the table as a JSON object: prices, each with country, service, price_micros and
-/// available; and raw, the reply.
+/// Returns the table as a JSON object with the keys `prices` and `raw` (the reply). Each price has
+/// country, service, price_micros and available.
 /// Unfiltered, it has several megabytes. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_prices_json(prices: *const sastaotp_prices) -> *const c_char {

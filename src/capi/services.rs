@@ -72,7 +72,7 @@ pub unsafe extern "C" fn sastaotp_services_get(
     })
 }
 
-/// Returns the list as a JSON object with two members: `services` and `raw`, the reply.
+/// Returns the list as a JSON object with the keys `services` and `raw` (the reply).
 ///
 /// Each service has code (the service code), name, price_micros, available, multi_sms,
 /// expires_in_ms and countries. Each of its countries has country (the country code), country_name,

@@ -10,7 +10,7 @@ use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
 /// How long looking for a refund in the history may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A page of the order history.
+/// Selects a page of the order history: its size, its number, and the status of its orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderQuery {
     /// The number of orders on a page, 1 to 100.

@@ -589,12 +589,14 @@ export class Client {
    */
   reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
   /**
-   * Returns the aborted purchases and the numbers of leases that could not be settled. Sends
-   * nothing.
+   * Returns the purchases that were aborted, and each phone number whose lease could not be
+   * settled. Sends nothing.
    *
-   * If a purchase rejected with an `OutcomeUnknownError` and was not aborted, it is not listed:
-   * take its intent from `error.intent`. The first call of a method on a number removes its entry.
-   * `reconcile` removes the entry of an unknown outcome.
+   * A purchase that rejected with an `OutcomeUnknownError` without being aborted is not listed:
+   * take its intent from `error.intent`.
+   *
+   * The first method call on a number removes its entry. `reconcile` removes the entry of an
+   * aborted purchase whose outcome is unknown.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   /** Returns the remaining budget. Sends nothing. */

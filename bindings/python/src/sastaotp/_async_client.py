@@ -334,7 +334,7 @@ class AsyncClient(BaseClient):
         ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
 
         The first operation on a number removes its entry. ``reconcile`` removes the entry of an
-        unknown outcome.
+        interrupted purchase whose outcome is unknown.
         """
         await self._reader_of_loop().wait_until_marked()
         listed = await self._run(_operations.unclaimed())

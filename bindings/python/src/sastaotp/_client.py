@@ -315,7 +315,7 @@ class Client(BaseClient):
         ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
 
         The first operation on a number removes its entry. ``reconcile`` removes the entry of an
-        unknown outcome.
+        interrupted purchase whose outcome is unknown.
         """
         listed = self._run(_operations.unclaimed())
         return listed + self._open_session().unreported()

@@ -245,7 +245,7 @@ class Session:
         self._join(ticket.value, round(LOCAL_TIMEOUT * 1000))
 
     def submit_mark_unclaimed(self, id: str, ticket: c_uint64) -> None:
-        """Submit the listing of a number as unclaimed, and do not wait for it."""
+        """Queue an operation that lists a number as unclaimed. Return without waiting for it."""
         log.warning("activation %s: unclaimed() lists it until an operation claims it", id)
         self.submit(_operations.mark_unclaimed(id), ticket)
 
