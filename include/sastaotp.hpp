@@ -999,9 +999,9 @@ class services
 public:
     using owned::owned;
 
-    /// Returns the list as a JSON object with the keys `services` and `raw` (the reply). Each service
-    /// has code, name, price_micros, available, multi_sms, expires_in_ms and countries. Each of its
-    /// countries has country, country_name, price_micros and available.
+    /// Returns the list as a JSON object with the keys `services` and `raw` (the reply). Each
+    /// service has code, name, price_micros, available, multi_sms, expires_in_ms and countries. Each
+    /// of its countries has country, country_name, price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_services_json(object_));
     }
@@ -1177,8 +1177,8 @@ public:
         return detail::optional_value<std::uint64_t>(sastaotp_orders_total, object_);
     }
     /// Returns the page as a JSON object with the keys `orders` (each as in order_view::json),
-    /// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the orders
-    /// that a proxy may have bought again by repeating a request) and `raw` (the reply).
+    /// `total` (the number of orders on all pages), `extra_orders` (the activation ids of the
+    /// orders that a proxy may have bought again by repeating a request) and `raw` (the reply).
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_orders_json(object_));
     }
