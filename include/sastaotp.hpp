@@ -1000,8 +1000,8 @@ public:
     using owned::owned;
 
     /// Returns the list as a JSON object with the keys `services` and `raw` (the reply). Each
-    /// service has code, name, price_micros, available, multi_sms, expires_in_ms and countries. Each
-    /// of its countries has country, country_name, price_micros and available.
+    /// service has code, name, price_micros, available, multi_sms, expires_in_ms and countries.
+    /// Each of its countries has country, country_name, price_micros and available.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_services_json(object_));
     }
