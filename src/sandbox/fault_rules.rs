@@ -90,7 +90,7 @@ impl FaultRules {
         self.0.is_empty()
     }
 
-    /// Adds a rule from its JSON. The error is a sentence that says what is wrong with it.
+    /// Adds a rule from its JSON. The error is a sentence that names the mistake.
     pub(super) fn add(
         &mut self,
         fields: &Map<String, Value>,
