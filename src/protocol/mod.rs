@@ -10,6 +10,7 @@ mod error_code;
 pub(crate) mod json_input;
 pub(crate) mod json_output;
 pub(crate) mod large_reply;
+mod order_date;
 mod orders;
 mod prices;
 mod purchase_reply;
