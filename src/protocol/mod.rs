@@ -34,6 +34,6 @@ pub use services::{Offer, Service, parse_services};
 pub use sms::Sms;
 pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
-pub(crate) use calling_codes::calling_code_warning;
+pub(crate) use calling_codes::{calling_code, calling_code_warning};
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_status_reply};
