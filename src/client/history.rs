@@ -162,3 +162,111 @@ impl History {
         Err(format!("the history was read to its order {} only", self.orders.len()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{RawReply, parse_orders};
+
+    /// Reads pages until no more is needed. Returns the number of pages that were read.
+    fn read(watermark: Option<u64>, pages: &[String]) -> (History, usize) {
+        let mut history = History::new(watermark);
+        for (number, page) in pages.iter().enumerate() {
+            let raw = RawReply { status: 200, framed: true, body: page.as_bytes() };
+            if !history.add(parse_orders(raw).unwrap()) {
+                return (history, number + 1);
+            }
+        }
+        panic!("the history needs more than these pages: {pages:?}");
+    }
+
+    fn page(ids: &[u64], total: Option<u64>) -> String {
+        let rows: Vec<String> = ids
+            .iter()
+            .map(|id| format!(r#"{{"order_id":{id},"activation_id":"a{id}"}}"#))
+            .collect();
+        let total = total.map(|total| format!(r#","total":{total}"#)).unwrap_or_default();
+        format!(r#"{{"orders":[{}]{total}}}"#, rows.join(","))
+    }
+
+    #[test]
+    fn history_is_complete_if_the_watermark_was_reached() {
+        type Pages = &'static [&'static [u64]];
+        let no_watermark = "no order was known before";
+        let not_there = "is not in the history";
+        let rows: [(Option<u64>, Pages, Option<u64>, usize, Option<&str>); 25] = [
+            (Some(5), &[&[9, 7, 5]], None, 1, None),
+            (Some(5), &[&[9, 7, 5]], Some(30), 1, None),
+            (Some(5), &[&[9, 7], &[5, 3]], Some(30), 2, None),
+            // A short page is not the last one.
+            (Some(5), &[&[9, 7], &[5]], None, 2, None),
+            (Some(5), &[&[5, 7, 9]], Some(3), 1, None),
+            // Pages whose rows are in reverse, and a page that repeats a row of the previous one.
+            (Some(5), &[&[7, 9], &[3, 5]], Some(30), 2, None),
+            (Some(5), &[&[9, 7], &[7, 5]], Some(30), 2, None),
+            (Some(5), &[&[9, 7], &[11, 7], &[5, 3], &[]], None, 4, None),
+            // Oldest first: the newer orders are on later pages.
+            (Some(5), &[&[3, 5, 7], &[8, 9]], Some(5), 2, None),
+            (Some(5), &[&[3, 5, 7], &[8, 9], &[]], None, 3, None),
+            (Some(5), &[&[3, 5, 7], &[3, 5, 7]], None, 2, Some("not sorted")),
+            (Some(5), &[&[9, 7, 4]], None, 1, Some(not_there)),
+            (Some(5), &[&[9, 7], &[4, 3]], Some(30), 2, Some(not_there)),
+            (Some(5), &[&[9, 7]], Some(2), 1, Some(not_there)),
+            (Some(5), &[&[9, 7], &[9, 7]], Some(4), 2, Some(not_there)),
+            (Some(5), &[&[]], Some(0), 1, Some(not_there)),
+            (Some(5), &[&[]], Some(2), 1, Some("0 orders and states a total of 2")),
+            (Some(5), &[&[9, 5]], Some(1), 1, Some("2 orders and states a total of 1")),
+            (Some(5), &[&[9, 9, 5]], None, 1, Some("repeats an order")),
+            (Some(5), &[&[9, 7], &[11, 7], &[5], &[5]], None, 4, Some("not sorted")),
+            (Some(0), &[&[]], Some(0), 1, None),
+            (Some(0), &[&[9, 7], &[5]], Some(3), 2, None),
+            (Some(0), &[&[9, 7], &[]], None, 2, Some("does not state how many")),
+            (Some(0), &[&[9, 7], &[9, 7]], Some(3), 2, Some("repeats a page")),
+            (None, &[&[9, 7]], Some(2), 1, Some(no_watermark)),
+        ];
+        for (watermark, pages, total, expected, reason) in rows {
+            let case = format!("{watermark:?} {pages:?} {total:?}");
+            let pages: Vec<String> = pages.iter().map(|ids| page(ids, total)).collect();
+            let (history, read) = read(watermark, &pages);
+            assert_eq!(read, expected, "{case}");
+            match (history.is_complete(), reason) {
+                (Ok(()), None) => {}
+                (Err(found), Some(reason)) => assert!(found.contains(reason), "{case}: {found}"),
+                (found, _) => panic!("{case}: {found:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn odd_rows_make_a_history_incomplete() {
+        for (body, reason) in [
+            (r#"{"orders":null}"#, "has no list of orders"),
+            (r#"[{"order_id":9},{"order_id":5},null]"#, "rows that are not orders"),
+            (r#"{"orders":{"pending":[{"order_id":5}]}}"#, "grouped"),
+            (r#"[{"order_id":"f3a9"},{"order_id":5}]"#, "without a numeric order id"),
+        ] {
+            let (history, _) = read(Some(5), &[body.to_owned(), page(&[], None)]);
+            let found = history.is_complete().unwrap_err();
+            assert!(found.contains(reason), "{body}: {found}");
+        }
+        for (body, is_complete) in [
+            (r#"{"orders":[{"order_id":9}],"count":1}"#, false),
+            (r#"{"orders":[{"order_id":9}],"total":1}"#, true),
+            (r#"{"orders":[],"count":0}"#, true),
+            ("[]", false),
+        ] {
+            let (history, _) = read(Some(0), &[body.to_owned(), page(&[], None)]);
+            assert_eq!(history.is_complete().is_ok(), is_complete, "{body}");
+        }
+    }
+
+    #[test]
+    fn reading_ends_at_the_limit_of_pages() {
+        let pages: Vec<String> =
+            (0..u64::from(MAX_PAGES)).map(|number| page(&[100 - number], Some(90))).collect();
+        let (history, read) = read(Some(5), &pages);
+        assert_eq!((read, history.orders().len()), (10, 10));
+        let reason = history.is_complete().unwrap_err();
+        assert!(reason.contains("to its order 10 only"), "{reason}");
+    }
+}
