@@ -171,11 +171,6 @@ impl OrderState {
         &self.codes
     }
 
-    /// Every code that the activation id ever had, also for an earlier purchase.
-    pub(crate) fn all_codes(&self) -> Vec<Sms> {
-        self.earlier_codes.iter().chain(&self.codes).cloned().collect()
-    }
-
     /// Returns the codes that arrived since the last call.
     pub(crate) fn take_new_codes(&mut self) -> Vec<Sms> {
         let new = self.codes[self.taken_codes..].to_vec();
@@ -191,6 +186,11 @@ impl OrderState {
     /// When the order expires, by the wall clock.
     pub(crate) fn expires_at(&self) -> Option<SystemTime> {
         self.expiry.map(|expiry| expiry.wall)
+    }
+
+    /// When the order expires, by the monotonic clock.
+    pub(crate) fn expires(&self) -> Option<Duration> {
+        self.expiry.map(Expiry::due)
     }
 
     #[cfg(test)]
