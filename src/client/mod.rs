@@ -15,6 +15,7 @@ mod core;
 mod history;
 mod lease;
 pub(crate) mod ledger;
+mod live_activations;
 mod matching;
 mod orders;
 pub(crate) mod rate_limit;
