@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::core::Client;
 use super::ledger::{EntryId, UnclaimedOutcome};
 use super::read::{raw, reply_error};
-use crate::protocol::{ChargeReply, Purchase, ReplyError, Request, parse_number, parse_reget};
+use crate::protocol::{ChargeReply, Purchase, Request, parse_number, parse_reget};
 use crate::transport::{Cause, Lane, Phase, Reply, SendLatch};
 use crate::{Charge, Error, ErrorKind, Intent, Result};
 
@@ -176,11 +176,10 @@ impl PurchaseTask {
                 drop(ledger);
                 Ok(self.with_warnings(*purchase, seen_before))
             }
-            Ok((ChargeReply::Refused(error), reply)) => {
+            Ok((ChargeReply::Refused(failure), reply)) => {
                 ledger.not_charged(self.entry);
-                let error =
-                    reply_error(&self.intent.operation(), ReplyError::Service(error), &reply);
-                Err(error.with_intent(self.intent.clone()))
+                Err(reply_error(&self.intent.operation(), failure, &reply)
+                    .with_intent(self.intent.clone()))
             }
             Ok((ChargeReply::Unknown(failure), reply)) => {
                 ledger.unknown(self.entry);
@@ -366,19 +365,14 @@ mod tests {
         fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
             if !request.query.contains("getNumber") {
                 let body = b"[]".to_vec();
-                return Ok(Reply { status: 200, framed: true, retry_after: None, body });
+                return Ok(Reply { status: 200, framed: true, body, ..Reply::default() });
             }
             self.exchanges.fetch_add(1, Ordering::Relaxed);
             if self.latched {
                 assert!(request.latch.try_send());
             }
-            let message = "the connection was refused".to_owned();
-            Err(TransportError {
-                cause: Cause::Refused,
-                phase: Phase::Connect,
-                sent: self.reports_sent,
-                message,
-            })
+            let message = "the connection was refused";
+            Err(TransportError::new(Cause::Refused, Phase::Connect, self.reports_sent, message))
         }
     }
 
@@ -417,20 +411,20 @@ mod tests {
         fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
             if self.exchanges.fetch_add(1, Ordering::Relaxed) == 0 {
                 self.test_end.wait(Duration::from_secs(60));
-                let message = "no connection was made".to_owned();
-                return Err(TransportError {
-                    cause: Cause::ConnectTimeout,
-                    phase: Phase::Connect,
-                    sent: false,
+                let message = "no connection was made";
+                return Err(TransportError::new(
+                    Cause::ConnectTimeout,
+                    Phase::Connect,
+                    false,
                     message,
-                });
+                ));
             }
             assert!(request.latch.try_send());
             let body = concat!(
                 r#"{"status":"OK","activation_id":"1","#,
                 r#""phone_number":"919812345678","price":"18.50"}"#
             );
-            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+            Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
         }
     }
 

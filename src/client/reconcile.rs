@@ -295,7 +295,7 @@ mod tests {
                 request.query
             );
             let body = self.0.lock().unwrap().pop_front().unwrap_or_else(|| "[]".to_owned());
-            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into_bytes() })
+            Ok(Reply { status: 200, framed: true, body: body.into_bytes(), ..Reply::default() })
         }
     }
 

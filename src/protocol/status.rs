@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::error_code::ErrorCode;
 use super::json_input::Field;
-use super::reply::{Answer, Body, RawReply, ReplyError, Salvage, is_success, read};
+use super::reply::{Answer, Body, RawReply, ReplyError, has_prefix, is_success, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
 /// The status of an activation.
@@ -155,7 +155,7 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, ReplyError> {
 
 /// Like [`parse_status`], with all messages.
 pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
-    let answer = read(raw, Salvage::Object)?;
+    let answer = read(raw)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
         Body::Plain { text, .. }
@@ -173,7 +173,7 @@ pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, Reply
 fn status_in_text(text: &str) -> Status {
     let (token, rest) =
         text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
-    match (token.trim(), rest) {
+    match (token.trim().to_ascii_uppercase().as_str(), rest) {
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => {
             Status::Received(Sms { raw: text.to_owned(), ..Sms::new(code) })
         }
@@ -197,12 +197,12 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
     for name in ["raw", "status", "data"] {
         let word = object.word(&[name]);
         if let Some(text) =
-            word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"))
+            word.filter(|word| has_prefix(word, "STATUS_") || has_prefix(word, "ACCESS_"))
         {
             return Some(match status_in_text(&text) {
                 // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
                 // earlier one.
-                Status::Waiting if text.starts_with("STATUS_OK") => {
+                Status::Waiting if has_prefix(&text, "STATUS_OK") => {
                     StatusReply::received(all_messages(&object, field))
                         .unwrap_or(Status::Waiting.into())
                 }
@@ -224,7 +224,7 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
 
 /// Reads a reply of setStatus.
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
-    let answer = match read(raw, Salvage::Object) {
+    let answer = match read(raw) {
         // An error by its form, but the order is cancelled as requested.
         Err(ReplyError::Service(error))
             if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"]
@@ -265,13 +265,14 @@ fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange,
 }
 
 fn change_in_word(word: &str) -> Option<StatusChange> {
-    Some(match word.trim() {
+    let word = word.trim();
+    Some(match word.to_ascii_uppercase().as_str() {
         "ACCESS_CANCEL" => StatusChange::Cancelled,
         "ACCESS_CANCEL_ALREADY" => StatusChange::AlreadyCancelled,
         "ACCESS_READY" => StatusChange::Ready,
         "ACCESS_RETRY_GET" => StatusChange::WaitingForNext,
         "ACCESS_ACTIVATION" | "ACCESS_APPROVED" => StatusChange::Completed,
-        word if word.starts_with("ACCESS_") || word.starts_with("STATUS_") => {
+        token if token.starts_with("ACCESS_") || token.starts_with("STATUS_") => {
             StatusChange::Other(word.to_owned())
         }
         _ => return None,
