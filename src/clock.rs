@@ -5,7 +5,7 @@
 //! idle workers and [`CancelToken::wait`] use the machine's clock directly.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::CancelToken;
@@ -31,11 +31,19 @@ pub trait Clock: Send + Sync + fmt::Debug {
 }
 
 // Hidden because every builder has one by default.
-/// The clocks of the machine. A new client uses them unless its builder is given another clock.
+/// The clocks of the machine. A new client uses them unless its builder is given another clock. The
+/// monotonic time of all of them counts from the same start, because clients share a ledger.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct SystemClock {
     start: Instant,
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        static START: OnceLock<Instant> = OnceLock::new();
+        Self { start: *START.get_or_init(Instant::now) }
+    }
 }
 
 // Hidden because only this project's tests need it.
@@ -44,12 +52,6 @@ pub struct SystemClock {
 #[doc(hidden)]
 pub struct ManualClock {
     moment: Mutex<Moment>,
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self { start: Instant::now() }
-    }
 }
 
 impl Clock for SystemClock {

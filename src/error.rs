@@ -61,6 +61,8 @@ pub enum ErrorKind {
     Config,
     /// The client's budget does not cover the purchase. Nothing was sent.
     Budget,
+    /// The intent was sent before. The error states what became of it; this call sent nothing.
+    AlreadySent,
     /// The service rejected the API key or the account.
     Authentication,
     /// The wallet holds too little money.

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::protocol::Request;
 use crate::protocol::json_input::{Field, Object};
@@ -20,24 +20,44 @@ use crate::{Amount, Error, Result};
 /// let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
 /// ```
 ///
-/// A price limit is required: call [`max_price`](Self::max_price) or
-/// [`accept_any_price`](Self::accept_any_price). Without one the purchase fails with
-/// [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
+/// Both the country and the price must be stated: call [`country`](Self::country),
+/// [`operator`](Self::operator) or [`any_country`](Self::any_country), and
+/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). Otherwise the
+/// purchase fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NumberRequest {
     service: String,
     country: Option<String>,
-    price: PriceLimit,
+    any_country: bool,
+    price: Option<PriceLimit>,
     operator: Option<String>,
     multi_sms: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PriceLimit {
-    Missing,
-    Any,
+/// The price that a purchase may have. An [`Amount`] is a maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PriceLimit {
+    /// At most this price.
     Max(Amount),
+    /// Any price. Not possible for a client with a budget.
+    Any,
+}
+
+impl From<Amount> for PriceLimit {
+    fn from(max: Amount) -> Self {
+        Self::Max(max)
+    }
+}
+
+impl PriceLimit {
+    /// Returns the maximum; `None` if any price is accepted.
+    pub(crate) fn max(self) -> Option<Amount> {
+        match self {
+            Self::Max(price) => Some(price),
+            Self::Any => None,
+        }
+    }
 }
 
 impl NumberRequest {
@@ -46,35 +66,41 @@ impl NumberRequest {
         Self {
             service: service.into(),
             country: None,
-            price: PriceLimit::Missing,
+            any_country: false,
+            price: None,
             operator: None,
             multi_sms: false,
         }
     }
 
-    /// Sets the country: a code from `get_countries`, not a calling code. India is `22`. If no
-    /// country is set, the service chooses one.
+    /// Sets the country: a code from `get_countries`, not a calling code. India is `22`.
     pub fn country(mut self, code: impl Into<String>) -> Self {
         self.country = Some(code.into());
         self
     }
 
+    /// Lets the service choose the country.
+    pub fn any_country(mut self) -> Self {
+        self.any_country = true;
+        self
+    }
+
     /// Sets the highest acceptable price.
     pub fn max_price(mut self, price: impl Into<Amount>) -> Self {
-        self.price = PriceLimit::Max(price.into());
+        self.price = Some(PriceLimit::Max(price.into()));
         self
     }
 
     /// Accepts any price. Not possible for a client with a budget.
     pub fn accept_any_price(mut self) -> Self {
-        self.price = PriceLimit::Any;
+        self.price = Some(PriceLimit::Any);
         self
     }
 
-    /// Sets the parameter `operator`, which is sent verbatim.
+    /// Pins the country: the parameter `operator` of the vendor's page, a `country_code` of
+    /// `get_services`. It is sent verbatim, beside the country if both are set.
     ///
-    /// The vendor's page says that it is a country code and fixes the country. For other vendors of
-    /// the protocol it is the name of a mobile operator.
+    /// For other vendors of the protocol it is the name of a mobile operator.
     pub fn operator(mut self, operator: impl Into<String>) -> Self {
         self.operator = Some(operator.into());
         self
@@ -88,26 +114,33 @@ impl NumberRequest {
 
     /// Describes the purchase for error messages.
     pub(crate) fn operation(&self) -> String {
-        match &self.country {
+        match self.operator.as_ref().or(self.country.as_ref()) {
             Some(country) => format!("buying {} in {country}", self.service),
             None => format!("buying {} in any country", self.service),
         }
     }
 
+    /// Makes the intent of this request, without an id.
     pub(crate) fn into_intent(self, now: SystemTime, watermark: Option<u64>) -> Result<Intent> {
-        let max_price = match self.price {
-            PriceLimit::Max(price) => Some(price.micros()),
-            PriceLimit::Any => None,
-            PriceLimit::Missing => {
-                let reason = "no price limit: set a maximum price, or explicitly accept any price";
-                return Err(Error::config(&self.operation(), reason));
-            }
-        };
         let operation = self.operation();
-        let NumberRequest { service, country, price: _, operator, multi_sms } = self;
+        let refused = |reason: &str| Err(Error::config(&operation, reason));
+        let NumberRequest { service, country, any_country, price, operator, multi_sms } = self;
+        match (any_country, country.is_some(), operator.is_some()) {
+            (false, false, false) => {
+                return refused("no country: set a country, or explicitly accept any country");
+            }
+            (true, true, _) | (true, _, true) => {
+                return refused("both a country and any country are set: set one of them");
+            }
+            _ => {}
+        }
+        let Some(limit) = price else {
+            return refused("no price limit: set a maximum price, or explicitly accept any price");
+        };
         let intent = Intent {
+            id: 0,
             target: Arc::new(Target::Number { service, country, operator, multi_sms }),
-            max_price,
+            max_price: limit.max().map(Amount::micros),
             started_at_ms: millis_since_1970(now),
             watermark,
         };
@@ -123,8 +156,14 @@ impl NumberRequest {
 /// A [`Purchase`](crate::Purchase) is the reply that confirms it. Every error of a purchase
 /// contains its intent, unless the request itself was invalid. A program that may be killed creates
 /// the intent first with [`Client::intend`](crate::Client::intend) and saves [`Intent::to_json`].
+///
+/// An intent is sent once. To buy another number, or to try again after a refusal, make another
+/// intent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
+    /// Distinguishes this intent from every other. Text of 16 hexadecimal digits in JSON.
+    #[serde(serialize_with = "hex_text")]
+    id: u64,
     /// Shared by the ledger, the task and the errors of a purchase.
     #[serde(flatten)]
     target: Arc<Target>,
@@ -148,6 +187,7 @@ enum Target {
 }
 
 impl Intent {
+    /// Makes the intent of buying a number again, without an id.
     pub(crate) fn reget(
         id: &str,
         phone_number: Option<String>,
@@ -156,6 +196,7 @@ impl Intent {
         watermark: Option<u64>,
     ) -> Result<Self> {
         let intent = Self {
+            id: 0,
             target: Arc::new(Target::Reget { id: id.to_owned(), phone_number }),
             max_price: price.map(Amount::micros),
             started_at_ms: millis_since_1970(now),
@@ -163,6 +204,15 @@ impl Intent {
         };
         intent.request().query().map_err(|error| Error::invalid(&intent.operation(), error))?;
         Ok(intent)
+    }
+
+    pub(crate) fn with_id(self, id: u64) -> Self {
+        Self { id, ..self }
+    }
+
+    /// Returns the number that distinguishes this intent from every other.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Runs `purchase`. If it panics, the result is an internal error with
@@ -212,6 +262,10 @@ impl Intent {
             _ => return Err(invalid_field("action", action)),
         };
         let intent = Self {
+            id: fields.required("id", |field| {
+                let text = string(field).filter(|text| text.len() == 16)?;
+                u64::from_str_radix(&text, 16).ok().filter(|id| hex(*id) == text)
+            })?,
             target: Arc::new(target),
             max_price: fields.nullable("max_price_micros", |field| {
                 field.raw().parse().ok().filter(|micros| *micros >= 0)
@@ -241,6 +295,14 @@ impl Intent {
         }
     }
 
+    /// Returns the code that pins the country, if the request had one.
+    pub fn operator(&self) -> Option<&str> {
+        match &*self.target {
+            Target::Number { operator, .. } => operator.as_deref(),
+            Target::Reget { .. } => None,
+        }
+    }
+
     /// Returns the id of the activation whose number is bought again; `None` for a new number.
     pub fn reget_of(&self) -> Option<&str> {
         match &*self.target {
@@ -266,10 +328,27 @@ impl Intent {
         self.watermark
     }
 
-    /// Returns the intent with `order` as its watermark if it has none; `None` if both are `None`.
-    pub(crate) fn or_watermark(mut self, order: Option<u64>) -> Option<Self> {
+    /// Returns the intent with `order` as its watermark if it has none.
+    pub(crate) fn or_watermark(mut self, order: Option<u64>) -> Self {
         self.watermark = self.watermark.or(order);
-        self.watermark.is_some().then_some(self)
+        self
+    }
+
+    /// Returns whether the two purchases are of one kind: the same service and country, or the same
+    /// number. Their orders cannot be told apart by the request.
+    pub(crate) fn is_same_kind(&self, other: &Self) -> bool {
+        match (&*self.target, &*other.target) {
+            (Target::Reget { id: a, .. }, Target::Reget { id: b, .. }) => a == b,
+            (Target::Number { service: a, .. }, Target::Number { service: b, .. }) => {
+                let place = |intent: &Self| -> Option<String> {
+                    intent.operator().or(intent.country()).map(str::to_owned)
+                };
+                // A purchase in any country may have bought in this one.
+                let (here, there) = (place(self), place(other));
+                a.eq_ignore_ascii_case(b) && (here.is_none() || there.is_none() || here == there)
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn phone_number(&self) -> Option<&str> {
@@ -281,10 +360,12 @@ impl Intent {
 
     pub(crate) fn operation(&self) -> String {
         match &*self.target {
-            Target::Number { service, country: Some(country), .. } => {
-                format!("buying {service} in {country}")
+            Target::Number { service, country, operator, .. } => {
+                match operator.as_ref().or(country.as_ref()) {
+                    Some(country) => format!("buying {service} in {country}"),
+                    None => format!("buying {service} in any country"),
+                }
             }
-            Target::Number { service, .. } => format!("buying {service} in any country"),
             Target::Reget { id, .. } => format!("buying the number of activation {id} again"),
         }
     }
@@ -334,6 +415,14 @@ impl<'a> Fields<'a> {
     ) -> std::result::Result<T, String> {
         self.nullable(name, read)?.ok_or_else(|| format!("field `{name}` is null"))
     }
+}
+
+fn hex(id: u64) -> String {
+    format!("{id:016x}")
+}
+
+fn hex_text<S: Serializer>(id: &u64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_str(&hex(*id))
 }
 
 /// The value of a JSON string; `None` for any other type.
@@ -476,8 +565,28 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn purchase_requires_one_statement_of_the_country() {
+        let request = || NumberRequest::new("tg").max_price(80);
+        for (request, problem) in [
+            (request(), "no country"),
+            (request().any_country().country("22"), "both a country and any country"),
+            (request().any_country().operator("22"), "both a country and any country"),
+            (request().country(""), "country"),
+        ] {
+            let error = request.into_intent(SystemTime::now(), None).unwrap_err();
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+        for request in [request().any_country(), request().operator("22")] {
+            request.into_intent(SystemTime::now(), None).unwrap();
+        }
+    }
+
+    #[test]
     fn purchase_requires_a_price_limit() {
-        let error = NumberRequest::new("tg").into_intent(SystemTime::now(), None).unwrap_err();
+        let error = NumberRequest::new("tg")
+            .any_country()
+            .into_intent(SystemTime::now(), None)
+            .unwrap_err();
         assert!(error.to_string().contains("no price limit"), "{error}");
     }
 }

@@ -59,9 +59,9 @@
 //!                           v
 //!                        client           the calls, the retries and the budget:
 //!                           |               lease -> settle -> wait -> activation -> transition
-//!                           |               buy -> charge -> purchase_gates
+//!                           |               buy -> charge
 //!                           |               reconcile -> matching, orders -> read
-//!                           |               each call -> core -> ledger -> matching
+//!                           |               each call -> core -> account -> ledger -> record
 //!                           |                           core -> rate_limit, redact, api_key
 //!         +-----------------+-----------------+
 //!         v                 v                 v
@@ -94,7 +94,8 @@
 //! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
 //! | the threads of the queue | `queue/threads.rs` |
 //! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
-//! | purchases of one kind wait for each other | `client/purchase_gates.rs` |
+//! | what a record changes in the ledger | `client/record.rs`, `client/ledger.rs` |
+//! | which clients share a ledger | `client/account.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
 //! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |
@@ -135,12 +136,12 @@ pub mod transport; // one HTTP exchange
 pub use amount::{Amount, ParseAmountError};
 pub use cancel_token::CancelToken;
 pub use client::{
-    Activation, ApiKeyLocation, BASE_URL, Client, ClientBuilder, Lease, OnTooEarly, OrderQuery,
-    Orders, Progress, Reconciliation, Settlement, SettlementState, Unclaimed, UnclaimedOutcome,
-    WaitOptions,
+    Activation, ApiKeyLocation, BASE_URL, Candidate, Client, ClientBuilder, Lease, OnTooEarly,
+    OrderQuery, Orders, Progress, Reconciliation, Resolution, Settlement, SettlementState,
+    Unclaimed, UnclaimedOutcome, WaitOptions,
 };
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
-pub use intent::{Intent, NumberRequest};
+pub use intent::{Intent, NumberRequest, PriceLimit};
 pub use order_state::Ending;
 pub use protocol::{
     Balance, Country, ErrorCode, ErrorCodeClass, Offer, Order, OrderPage, OrderStatus, Price,

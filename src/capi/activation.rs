@@ -470,7 +470,7 @@ pub unsafe extern "C" fn sastaotp_activation_reget_number(
     create(again, error, || {
         let (client, id) = (as_activation(activation)?.client(), as_activation(activation)?.id());
         client
-            .reget_intent(id)?
+            .reget_intent(id, crate::PriceLimit::Any)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }

@@ -328,7 +328,7 @@ pub unsafe extern "C" fn sastaotp_client_reget_number(
     create(activation, error, || {
         let (client, id) = (as_client(client)?, required_text(id, "id")?);
         client
-            .reget_intent(id)?
+            .reget_intent(id, crate::PriceLimit::Any)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
     })
 }

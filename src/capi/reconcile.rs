@@ -21,7 +21,8 @@ struct Found {
 
 impl sastaotp_reconciliation {
     pub(super) fn new(found: Reconciliation) -> Self {
-        let Reconciliation { candidates, complete } = found;
+        let Reconciliation { candidates, complete, reason: _ } = found;
+        let candidates = candidates.into_iter().map(|candidate| candidate.order).collect();
         Self(WithCStrings::new(Found { candidates: sastaotp_order::list(candidates), complete }))
     }
 }

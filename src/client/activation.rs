@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::core::Client;
 use super::read::Answer;
+use super::record::Closed;
 use super::settlement::{Settlement, SettlementState};
 use super::transition::{KnownState, Transition, operation};
 use crate::order_state::{Ending, OrderState};
@@ -72,8 +73,9 @@ impl Activation {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
         let (purchase, bought) = {
+            let now = client.now();
             let mut ledger = client.ledger();
-            (ledger.claim(id), ledger.bought(id))
+            (ledger.hold(id, now), ledger.order_facts(id).bought)
         };
         let state = bought.map_or_else(OrderState::default, |(at, expires_in)| {
             OrderState::bought(at, expires_in)
@@ -213,7 +215,7 @@ impl Activation {
     /// Looks for the refund of an ended order in the history and returns a hint about it.
     pub(super) fn refund_hint(&self, call_end: Duration) -> &'static str {
         if self.client.shows_refund(self.id(), call_end) {
-            self.client.ledger().refunded(self.id());
+            self.client.ledger().settled(self.id(), Closed::Refunded);
             return "the order history shows that the order was closed without a charge";
         }
         "the service refunds such orders: check the balance"
@@ -408,14 +410,13 @@ impl Activation {
 
     /// Removes the number from the unclaimed ones, if it is listed there.
     pub(crate) fn claim(&self) {
-        self.client.ledger().claim(self.id());
+        let now = self.client.now();
+        self.client.ledger().hold(self.id(), now);
     }
 
     /// Lists the number as unclaimed. Does nothing if the activation was claimed by its id only.
     pub(crate) fn mark_unclaimed(&self) {
-        if let Some((intent, purchase)) = self.shared.purchase.as_deref() {
-            self.client.ledger().mark_unclaimed(intent.clone(), purchase.clone());
-        }
+        self.client.ledger().release(self.id());
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, OrderState> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::api_key::{ApiKey, ApiKeyLocation};
-use super::core::{Client, Shared};
+use super::core::{Client, Parts, Shared};
 use crate::clock::{Clock, SystemClock};
 use crate::transport::{HttpConfig, HttpTransport, Transport};
 use crate::{Amount, Error, Result};
@@ -13,6 +13,8 @@ use crate::{Amount, Error, Result};
 pub const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
 /// The default time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(90);
+/// The default of [`ClientBuilder::late_booking`].
+const LATE_BOOKING: Duration = Duration::from_secs(600);
 const BUILDING: &str = "making a client";
 
 /// The settings of a client.
@@ -34,7 +36,8 @@ pub struct ClientBuilder {
     api_key_location: ApiKeyLocation,
     http: HttpConfig,
     budget: Option<Amount>,
-    timeout: Duration,
+    timeout: Option<Duration>,
+    late_booking: Duration,
     seed: Option<u64>,
     requests_per_second: Option<f64>,
     clock: Arc<dyn Clock>,
@@ -48,7 +51,8 @@ impl Default for ClientBuilder {
             api_key_location: ApiKeyLocation::default(),
             http: HttpConfig::new(BASE_URL),
             budget: None,
-            timeout: TIMEOUT,
+            timeout: None,
+            late_booking: LATE_BOOKING,
             seed: None,
             requests_per_second: None,
             clock: Arc::new(SystemClock::default()),
@@ -121,7 +125,15 @@ impl ClientBuilder {
     /// a code, reconciling, and settling with [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have
     /// their own time limits.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long after the end of its request the service may still book a purchase. The
+    /// default is 10 minutes. Before that time has passed, [`Client::reconcile`] does not report
+    /// that a purchase was not made.
+    pub fn late_booking(mut self, time: Duration) -> Self {
+        self.late_booking = time;
         self
     }
 
@@ -163,6 +175,7 @@ impl ClientBuilder {
             http,
             budget,
             timeout,
+            late_booking,
             seed,
             requests_per_second,
             clock,
@@ -178,16 +191,26 @@ impl ClientBuilder {
             return Err(Error::config(BUILDING, "no API key: pass one or set SASTAOTP_API_KEY"));
         };
         key.validate(BUILDING)?;
+        let base_url = transport.is_none().then(|| http.base_url.clone());
         let transport = match transport {
             Some(transport) => transport,
             None => Arc::new(
                 HttpTransport::new(http).map_err(|reason| Error::config(BUILDING, reason))?,
             ),
         };
-        Ok(Client::new(
-            Shared::new(key, api_key_location, transport, clock, budget, seed, requests_per_second),
-            timeout,
-        ))
+        let location = api_key_location;
+        let shared = Shared::new(Parts {
+            key,
+            location,
+            base_url,
+            transport,
+            clock,
+            budget,
+            late_booking,
+            seed,
+            requests_per_second,
+        });
+        Ok(Client::new(shared, timeout.unwrap_or(TIMEOUT), timeout.is_some()))
     }
 
     /// Returns a builder with the API key from `SASTAOTP_API_KEY` and the address from

@@ -1,7 +1,8 @@
 //! Sending a purchase: once, and again only if no byte of the request was sent.
 //!
 //! A [`PurchaseTask`] makes the purchase, and a [`PurchaseHandle`] waits for its outcome. If the
-//! caller stops waiting, the task runs on and its outcome is listed as unclaimed.
+//! caller stops waiting, the task runs on to the reply, and the ledger lists the purchase as
+//! unclaimed. Purchases run in parallel; nothing makes one wait for another.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,39 +10,42 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::core::Client;
-use super::ledger::{EntryId, UnclaimedOutcome};
 use super::read::{raw, reply_error};
-use crate::protocol::{ChargeReply, Purchase, ReplyError, Request, parse_number, parse_reget};
+use super::record::EntryId;
+use crate::protocol::{
+    ChargeReply, Purchase, ReplyError, Request, calling_code_warning, parse_number, parse_reget,
+};
 use crate::transport::{Cause, Lane, Phase, Reply, SendLatch};
-use crate::{Charge, Error, ErrorKind, Intent, Result};
+use crate::{Error, ErrorKind, Intent, Result};
 
 /// How often a purchase is attempted at most, as long as no byte is sent.
 const ATTEMPTS: u32 = 3;
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The time limit of a purchase whose caller can stop waiting before the reply.
-const DETACHED_TIMEOUT: Duration = Duration::from_secs(90);
+/// The full time for the reply to a purchase.
+const REPLY_TIME: Duration = Duration::from_secs(60);
+/// The time limit of one exchange: connecting, then the full time for the reply.
+const EXCHANGE_TIME: Duration = Duration::from_secs(90);
 
 impl Client {
     /// Makes a purchase and records its outcome in the ledger.
     pub(super) fn charge(&self, intent: &Intent) -> Result<Purchase> {
-        let (task, handle) = self.begin_purchase(intent.clone())?;
-        if self.cancel.is_none() && !self.detaches_on_timeout {
+        let deadline = self.deadline();
+        let (task, handle) = self.begin_purchase(intent.clone(), deadline)?;
+        if self.cancel.is_none() && !self.has_own_timeout {
             task.run();
             return handle.detach(self, false);
         }
         // A separate thread makes the purchase, so that the caller can return before the reply.
         let waiter = self.token().clone();
         let slot = Arc::clone(&handle.slot);
-        let deadline = self.deadline();
-        let detached = PurchaseTask { deadline: self.now().monotonic + DETACHED_TIMEOUT, ..task };
         let thread =
             std::thread::Builder::new().name("sastaotp-charge".to_owned()).spawn(move || {
-                detached.run();
+                task.run();
                 waiter.nudge();
             });
         if let Err(error) = thread {
-            self.ledger().not_charged(handle.entry);
+            self.ledger().not_sent(handle.entry);
             let reason = format!("starting a thread failed ({}); nothing was sent", error.kind());
             return Err(Error::new(ErrorKind::Connection, &intent.operation(), reason)
                 .with_intent(intent.clone()));
@@ -51,12 +55,21 @@ impl Client {
         handle.detach(self, token.is_cancelled())
     }
 
-    /// Reserves the money for a purchase and returns its task and its handle.
-    pub(crate) fn begin_purchase(&self, intent: Intent) -> Result<(PurchaseTask, PurchaseHandle)> {
-        let refused = |reason| {
-            Error::new(ErrorKind::Budget, &intent.operation(), reason).with_intent(intent.clone())
+    /// Reserves the money for a purchase and returns its task and its handle. Reads the newest
+    /// order before the first purchase of the account. The caller waits until `deadline`.
+    pub(crate) fn begin_purchase(
+        &self,
+        intent: Intent,
+        deadline: Duration,
+    ) -> Result<(PurchaseTask, PurchaseHandle)> {
+        let operation = intent.operation();
+        let intent = {
+            self.check_unsent(&intent)?;
+            self.prepare_first_purchase(&operation)
+                .map_err(|error| error.with_intent(intent.clone()))?;
+            intent.or_watermark(self.ledger().watermark())
         };
-        let entry = self.ledger().reserve(&intent).map_err(refused)?;
+        let entry = self.reserve(&intent)?;
         let (latch, slot) = (Arc::default(), Arc::default());
         let handle = PurchaseHandle {
             intent: intent.clone(),
@@ -64,19 +77,31 @@ impl Client {
             latch: Arc::clone(&latch),
             slot: Arc::clone(&slot),
         };
-        let deadline = if self.detaches_on_timeout {
-            self.now().monotonic + DETACHED_TIMEOUT
-        } else {
-            self.deadline()
-        };
-        let task = PurchaseTask { client: self.clone(), intent, entry, deadline, latch, slot };
+        // The time that a reply needs is not spent on waiting for a worker or the rate limit.
+        let send_by = deadline.saturating_sub(REPLY_TIME.min(self.timeout * 2 / 3));
+        let task = PurchaseTask { client: self.clone(), intent, entry, send_by, latch, slot };
         Ok((task, handle))
     }
 
-    /// Returns when the caller of a purchase that starts now stops waiting for it; `None` if it
-    /// waits until the purchase ends.
-    pub(crate) fn detach_deadline(&self) -> Option<Duration> {
-        self.detaches_on_timeout.then(|| self.deadline())
+    /// Reserves the money for a purchase. Of two threads that buy the same intent at once, one
+    /// fails.
+    fn reserve(&self, intent: &Intent) -> Result<EntryId> {
+        self.check_unsent(intent)?;
+        let reserved = {
+            let mut ledger = self.ledger();
+            ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))
+        };
+        match reserved {
+            Some(reserved) => reserved.map_err(|reason| {
+                Error::new(ErrorKind::Budget, &intent.operation(), reason)
+                    .with_intent(intent.clone())
+            }),
+            // Another thread sent it meanwhile.
+            None => match self.check_unsent(intent) {
+                Err(error) => Err(error),
+                Ok(()) => self.reserve(intent),
+            },
+        }
     }
 }
 
@@ -97,23 +122,22 @@ impl PurchaseHandle {
     /// Stops waiting and returns the outcome, if there is one.
     ///
     /// If there is none, the caller was cancelled or timed out. A purchase that was not sent yet is
-    /// then abandoned. Otherwise it runs on, and its outcome is listed as unclaimed.
+    /// then abandoned. Otherwise it runs on, and it is listed as unclaimed.
     pub(crate) fn detach(&self, client: &Client, cancelled: bool) -> Result<Purchase> {
         let outcome = {
             let mut slot = self.slot.lock();
-            if slot.outcome.is_none() {
-                slot.is_detached = true;
-                client.ledger().mark_pending(self.entry, self.intent.clone());
-            }
+            slot.is_detached = true;
             slot.outcome.take()
         };
-        let outcome = outcome.unwrap_or_else(|| {
+        outcome.unwrap_or_else(|| {
             let unsent = self.latch.try_abandon();
+            let mut ledger = client.ledger();
             if unsent {
-                let mut ledger = client.ledger();
-                ledger.unlist(self.entry);
-                ledger.not_charged(self.entry);
+                ledger.not_sent(self.entry);
+            } else {
+                ledger.abandoned(self.entry);
             }
+            drop(ledger);
             let phase = if unsent { Phase::Connect } else { Phase::Receive };
             let operation = self.intent.operation();
             let error = if cancelled {
@@ -123,11 +147,6 @@ impl PurchaseHandle {
             };
             let intent = self.intent.clone();
             Err(if unsent { error.with_intent(intent) } else { error.unknown_charge(intent) })
-        });
-        outcome.inspect_err(|error| {
-            if error.charge() == Charge::Unknown {
-                client.ledger().lost(&self.intent, client.now().monotonic);
-            }
         })
     }
 
@@ -135,8 +154,8 @@ impl PurchaseHandle {
     pub(crate) fn abandon(&self, client: &Client) -> Error {
         match self.detach(client, true) {
             Err(error) => error,
-            Ok(purchase) => {
-                client.ledger().mark_unclaimed(self.intent.clone(), purchase);
+            Ok(_) => {
+                client.ledger().abandoned(self.entry);
                 Error::cancelled(&self.intent.operation(), Phase::Receive)
                     .unknown_charge(self.intent.clone())
             }
@@ -150,7 +169,8 @@ pub(crate) struct PurchaseTask {
     client: Client,
     intent: Intent,
     entry: EntryId,
-    deadline: Duration,
+    /// The latest time at which the request may be sent, on the monotonic clock.
+    send_by: Duration,
     latch: Arc<SendLatch>,
     slot: Arc<OutcomeSlot>,
 }
@@ -161,81 +181,83 @@ impl PurchaseTask {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.make())).unwrap_or_else(|_| {
             // After a panic it is unknown whether the purchase was made. The ledger and the handle
             // must still get an outcome.
-            self.client.ledger().unknown(self.entry);
-            Err(Error::panicked(&self.intent.operation()).unknown_charge(self.intent.clone()))
+            let error = Error::panicked(&self.intent.operation());
+            Err(self.unknown(error, &[]))
         });
-        self.slot.deliver(&self.client, self.entry, outcome);
+        // A handle that was detached left the purchase to the ledger.
+        self.slot.deliver(outcome);
     }
 
     fn make(&self) -> Result<Purchase> {
-        let result = self.send();
-        let mut ledger = self.client.ledger();
-        match result {
-            Ok((ChargeReply::Charged(purchase), _)) => {
-                let seen_before = ledger.charged(self.entry, &purchase, self.client.now());
-                drop(ledger);
-                Ok(self.with_warnings(*purchase, seen_before))
+        let (reply, body) = match self.send() {
+            Ok((reply, body)) => (reply, body),
+            Err(Failure::NotSent(error)) => {
+                self.client.ledger().not_sent(self.entry);
+                return Err(error.with_intent(self.intent.clone()));
             }
-            Ok((ChargeReply::Refused(error), reply)) => {
-                ledger.not_charged(self.entry);
-                let error =
-                    reply_error(&self.intent.operation(), ReplyError::Service(error), &reply);
+            Err(Failure::Unknown(error, received)) => return Err(self.unknown(error, &received)),
+        };
+        let operation = self.intent.operation();
+        match reply {
+            ChargeReply::Charged(purchase) => {
+                let now = self.client.now();
+                let seen_before = self.client.ledger().is_sold(&purchase.activation_id);
+                let purchase = self.with_warnings(*purchase, seen_before);
+                self.client.ledger().charged(self.entry, &purchase, now);
+                Ok(purchase)
+            }
+            ChargeReply::Refused(refusal) => {
+                let error = reply_error(&operation, ReplyError::Service(refusal), &body);
+                let reason = error.code().map_or_else(
+                    || format!("HTTP status {}", body.status),
+                    |code| format!("the service answered {code}"),
+                );
+                self.client.ledger().refused(self.entry, reason);
                 Err(error.with_intent(self.intent.clone()))
             }
-            Ok((ChargeReply::Unknown(failure), reply)) => {
-                ledger.unknown(self.entry);
-                Err(reply_error(&self.intent.operation(), failure, &reply)
-                    .unknown_charge(self.intent.clone()))
-            }
-            Err(error) => {
-                if error.charge() == Charge::Unknown {
-                    ledger.unknown(self.entry);
-                } else {
-                    ledger.not_charged(self.entry);
-                }
-                Err(error)
+            ChargeReply::Unknown(failure) => {
+                Err(self.unknown(reply_error(&operation, failure, &body), &body.body))
             }
         }
     }
 
-    /// Passes the gate, then sends the request until a byte is sent or all attempts have failed.
-    fn send(&self) -> Result<(ChargeReply, Reply)> {
+    /// Records that the outcome is unknown. `received` are the bytes of the reply that arrived.
+    fn unknown(&self, error: Error, received: &[u8]) -> Error {
+        let error = error.unknown_charge(self.intent.clone());
+        let clues = Vec::new();
+        let _ = received;
+        self.client.ledger().unknown(self.entry, &error, clues, self.client.now());
+        error
+    }
+
+    /// Sends the request until a byte is sent or all attempts have failed.
+    fn send(&self) -> Result<(ChargeReply, Reply), Failure> {
         let operation = self.intent.operation();
         let client = &self.client;
         let cancel = client.token();
         let request = self.intent.request();
-        let query = request.query().map_err(|error| Error::invalid(&operation, error))?;
-        let pass = client.shared.gates.pass(
-            &operation,
-            &self.latch,
-            || client.left(self.deadline),
-            cancel,
-        );
-        let _pass = pass.ok_or_else(|| {
-            let error = if cancel.is_cancelled() {
-                Error::cancelled(&operation, Phase::Prepare)
-            } else {
-                Error::new(
-                    ErrorKind::Timeout,
-                    &operation,
-                    "timed out waiting for an identical purchase to finish; nothing was sent",
-                )
-            };
-            error.with_intent(self.intent.clone())
-        })?;
+        let query =
+            request.query().map_err(|error| Failure::NotSent(Error::invalid(&operation, error)))?;
         client.ledger().sending(self.entry);
         for attempt in 1.. {
             if self.latch.is_abandoned() {
-                return Err(
-                    Error::cancelled(&operation, Phase::Prepare).with_intent(self.intent.clone())
-                );
+                return Err(Failure::NotSent(Error::cancelled(&operation, Phase::Prepare)));
             }
-            client
-                .admit(&operation, self.deadline)
-                .map_err(|error| error.with_intent(self.intent.clone()))?;
-            let left = client.left(self.deadline);
-            let outcome =
-                client.shared.exchange(&request, &query, Lane::Charge, left, cancel, &self.latch);
+            if client.left(self.send_by).is_zero() {
+                let reason = "the call has too little time left for the reply; nothing was sent";
+                let error = Error::new(ErrorKind::Timeout, &operation, reason)
+                    .with_hint("buy fewer numbers at once, or allow more time");
+                return Err(Failure::NotSent(error));
+            }
+            client.admit(&operation, self.send_by).map_err(Failure::NotSent)?;
+            let outcome = client.shared.exchange(
+                &request,
+                &query,
+                Lane::Charge,
+                EXCHANGE_TIME,
+                cancel,
+                &self.latch,
+            );
             let error = match outcome {
                 Ok(reply) => {
                     let parsed = match request {
@@ -248,7 +270,8 @@ impl PurchaseTask {
             };
             // If the error and the latch disagree, the purchase counts as sent.
             if error.sent || self.latch.is_sent() {
-                return Err(Error::transport(&operation, error).unknown_charge(self.intent.clone()));
+                let received = Vec::new();
+                return Err(Failure::Unknown(Error::transport(&operation, error), received));
             }
             let is_permanent = matches!(
                 error.cause,
@@ -259,21 +282,19 @@ impl PurchaseTask {
                     | Cause::Deadline
             );
             let pause = PAUSE.mul_f64(f64::from(client.random()) / f64::from(u32::MAX));
-            let error = Error::transport(&operation, error).with_intent(self.intent.clone());
-            if is_permanent || attempt == ATTEMPTS || pause >= client.left(self.deadline) {
-                return Err(error);
+            let error = Error::transport(&operation, error);
+            if is_permanent || attempt == ATTEMPTS || pause >= client.left(self.send_by) {
+                return Err(Failure::NotSent(error));
             }
             log::debug!("{error}; nothing was sent, trying again in {pause:?}");
             if !client.sleep(pause) {
-                return Err(
-                    Error::cancelled(&operation, Phase::Prepare).with_intent(self.intent.clone())
-                );
+                return Err(Failure::NotSent(Error::cancelled(&operation, Phase::Prepare)));
             }
         }
         unreachable!("the loop ends at the last attempt")
     }
 
-    /// Adds warnings about a price or an id that is not as expected.
+    /// Adds warnings about a price, an id or a number that is not as expected.
     fn with_warnings(&self, mut purchase: Purchase, seen_before: bool) -> Purchase {
         if let (Some(price), Some(max)) = (purchase.price, self.intent.max_price())
             && price > max
@@ -297,6 +318,10 @@ impl PurchaseTask {
                 .warnings
                 .push("the service returned an activation that it had already sold".to_owned());
         }
+        let country = self.intent.operator().or(self.intent.country());
+        purchase
+            .warnings
+            .extend(country.and_then(|code| calling_code_warning(code, &purchase.digits())));
         for warning in &purchase.warnings {
             log::warn!("{}: {warning}", self.intent.operation());
         }
@@ -304,8 +329,15 @@ impl PurchaseTask {
     }
 }
 
-/// Passes the outcome of a purchase from its task to its handle, or to the ledger if the handle was
-/// detached.
+/// Why a purchase has no reply.
+enum Failure {
+    /// No byte of the request was sent.
+    NotSent(Error),
+    /// The request was sent. The bytes are the part of the reply that arrived.
+    Unknown(Error, Vec<u8>),
+}
+
+/// Passes the outcome of a purchase from its task to its handle, unless the handle was detached.
 #[derive(Debug, Default)]
 struct OutcomeSlot {
     state: Mutex<OutcomeState>,
@@ -327,19 +359,11 @@ impl OutcomeSlot {
         self.done.load(Ordering::Acquire)
     }
 
-    fn deliver(&self, client: &Client, entry: EntryId, outcome: Result<Purchase>) {
+    fn deliver(&self, outcome: Result<Purchase>) {
         let mut state = self.lock();
         if !state.is_detached {
             state.outcome = Some(outcome);
             self.done.store(true, Ordering::Release);
-            return;
-        }
-        match outcome {
-            Err(error) if error.charge() == Charge::NotCharged => client.ledger().unlist(entry),
-            Ok(purchase) => {
-                client.ledger().conclude(entry, UnclaimedOutcome::Bought(Box::new(purchase)));
-            }
-            Err(error) => client.ledger().conclude(entry, UnclaimedOutcome::Unknown(error)),
         }
     }
 }

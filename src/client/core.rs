@@ -12,15 +12,17 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
-use super::ledger::{Ledger, Unclaimed};
-use super::purchase_gates::Gates;
+use super::ledger::{Ledger, OwnerId};
 use super::rate_limit::{RateLimiter, WaiterId};
+use super::record::Resolution;
 use super::redact::redact;
+use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
 use crate::protocol::Request;
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
-use crate::{Amount, CancelToken, Charge, Error, ErrorKind, Result, Retry};
+use crate::{Amount, CancelToken, Error, ErrorKind, Intent, Result, Retry};
 
 /// The largest reply of an action that is not a catalogue, in bytes.
 const BODY_LIMIT: usize = 256 * 1024;
@@ -29,11 +31,17 @@ const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
 /// The shortest key that is removed from replies, in bytes. A shorter key, such as `any` or `1234`,
 /// could be a word of the reply: a country, a number, or the code itself.
 const MIN_REDACTED: usize = 16;
+/// How often [`Client::finish`] checks whether the replies have arrived.
+const FINISH_CHECK: Duration = Duration::from_millis(50);
 
 /// A client of the service.
 ///
 /// Every method blocks until it has a result. Any number of threads can call methods at once. A
-/// clone is the same client: it shares the connections, the budget and the unclaimed purchases.
+/// clone is the same client: it shares the connections and the budget. All clients of one API key
+/// and one base URL in a process share the list of purchases, so no order is given to two of them.
+///
+/// When the program ends, call [`Client::finish`]: it waits for purchases in flight and returns
+/// those that are not settled.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -54,8 +62,9 @@ pub struct Client {
     /// The token that ends the calls of this handle, if it has one.
     pub(super) cancel: Option<CancelToken>,
     pub(super) timeout: Duration,
-    /// Whether a purchase returns to its caller on timeout even if its request was already sent.
-    pub(super) detaches_on_timeout: bool,
+    /// Whether the caller set the timeout. Without one, time in a queue does not count for a
+    /// purchase.
+    pub(crate) has_own_timeout: bool,
 }
 
 /// The state that all clones of a client share.
@@ -64,8 +73,9 @@ pub(super) struct Shared {
     credential: Credential,
     transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
-    ledger: Mutex<Ledger>,
-    pub(super) gates: Gates,
+    account: Arc<Account>,
+    pub(super) owner: OwnerId,
+    late_booking: Duration,
     random: AtomicU64,
     /// The token of handles without one. It is never triggered.
     never: CancelToken,
@@ -76,8 +86,8 @@ pub(super) struct Shared {
 }
 
 impl Client {
-    pub(super) fn new(shared: Shared, timeout: Duration) -> Self {
-        Self { shared: Arc::new(shared), cancel: None, timeout, detaches_on_timeout: false }
+    pub(super) fn new(shared: Shared, timeout: Duration, has_own_timeout: bool) -> Self {
+        Self { shared: Arc::new(shared), cancel: None, timeout, has_own_timeout }
     }
 
     /// Returns a handle of the same client whose calls `cancel` can end. The token also applies to
@@ -103,27 +113,68 @@ impl Client {
     /// [`OnTooEarly::Wait`](crate::OnTooEarly::Wait) have their own time limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { timeout, detaches_on_timeout: true, ..self.clone() }
+        Self { timeout, has_own_timeout: true, ..self.clone() }
     }
 
-    /// Lists the purchases that no caller holds: the caller stopped waiting before the reply, or a
-    /// lease could not settle the order. A bought number stays listed until [`Client::activation`]
-    /// claims it, a purchase with an unknown outcome until its intent is reconciled. Sends nothing.
+    /// Lists every purchase of this API key that is not settled, kept or resolved, and that no live
+    /// handle of this process holds. Sends nothing.
+    ///
+    /// That is a purchase whose caller stopped waiting for the reply, one with an unknown outcome,
+    /// and one whose [`Activation`](crate::Activation) was dropped while the order was open. It
+    /// stays listed until its order is completed, cancelled or expired, until
+    /// [`Activation::keep`](crate::Activation::keep), or until [`Client::resolve`].
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
-        self.ledger().unclaimed()
+        let now = self.now();
+        self.ledger().unclaimed(now)
     }
 
-    /// Lists the purchase of an unreported error as unclaimed, if its charge is unknown.
-    pub(crate) fn mark_unclaimed(&self, error: &Error) {
-        if let (Charge::Unknown, Some(intent)) = (error.charge(), error.intent()) {
-            self.ledger().mark_unknown(intent, error);
+    /// Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
+    /// Sends nothing.
+    ///
+    /// Its reservation returns to the budget, or the price of the order takes its place. Fails with
+    /// [`ErrorKind::Config`] if the reply may still arrive, if it is known that the answer is
+    /// wrong, or if another purchase bought that activation.
+    pub fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
+        let now = self.now();
+        self.ledger().resolve(intent, &resolution, now).map_err(|reason| {
+            let operation = format!("{}: resolving its outcome", intent.operation());
+            Error::config(&operation, reason).with_intent(intent.clone())
+        })
+    }
+
+    /// Waits up to `wait` for the replies of this client's purchases in flight. Then returns each
+    /// purchase of this client that is not settled or kept, even if a handle holds it, and each
+    /// unclaimed one of the same API key. For the end of a program.
+    pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
+        let deadline = self.now().monotonic.saturating_add(wait);
+        while !self.has_finished() && !self.left(deadline).is_zero() {
+            if !self.sleep(FINISH_CHECK.min(self.left(deadline))) {
+                break;
+            }
         }
+        self.unfinished()
+    }
+
+    /// Returns whether no purchase of this client is in flight.
+    pub(crate) fn has_finished(&self) -> bool {
+        !self.ledger().has_in_flight(self.shared.owner)
+    }
+
+    /// Returns the purchases that [`Client::finish`] returns.
+    pub(crate) fn unfinished(&self) -> Vec<Unclaimed> {
+        let now = self.now();
+        self.ledger().unfinished(self.shared.owner, now)
     }
 
     /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends
     /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
-        self.ledger().budget_left()
+        self.ledger().budget_left(self.shared.owner)
+    }
+
+    /// Returns how long after the end of its request the service may still book a purchase.
+    pub(super) fn late_booking(&self) -> Duration {
+        self.shared.late_booking
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -146,8 +197,7 @@ impl Client {
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // No step of the ledger can panic half way, so a poisoned ledger is consistent.
-        self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.account.ledger()
     }
 
     /// Returns when the rate limit admits the next request; `None` if it does so now.
@@ -214,27 +264,41 @@ impl Drop for WaiterGuard<'_> {
     }
 }
 
+/// The parts of a client that its builder makes.
+pub(super) struct Parts {
+    pub(super) key: ApiKey,
+    pub(super) location: ApiKeyLocation,
+    /// The URL of the service; `None` with a transport of a test.
+    pub(super) base_url: Option<String>,
+    pub(super) transport: Arc<dyn Transport>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) budget: Option<Amount>,
+    pub(super) late_booking: Duration,
+    pub(super) seed: Option<u64>,
+    pub(super) requests_per_second: Option<f64>,
+}
+
 impl Shared {
-    pub(super) fn new(
-        key: ApiKey,
-        location: ApiKeyLocation,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
-        budget: Option<Amount>,
-        seed: Option<u64>,
-        requests_per_second: Option<f64>,
-    ) -> Self {
-        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { key, location, base_url, transport, clock, budget, late_booking, .. } = parts;
+        let seed = parts.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        let service = match &base_url {
+            Some(url) => Service::Url(url),
+            None => Service::Transport(&transport),
+        };
+        let (account, owner) = (Account::of(key.expose(), &service), new_owner());
+        account.ledger().add_owner(owner, budget);
         Self {
             credential: Credential::new(&key, location),
             key,
             transport,
             clock,
-            ledger: Mutex::new(Ledger::new(budget)),
-            gates: Gates::default(),
+            account,
+            owner,
+            late_booking,
             random: AtomicU64::new(seed),
             never: CancelToken::new(),
-            rate_limiter: Mutex::new(RateLimiter::new(requests_per_second)),
+            rate_limiter: Mutex::new(RateLimiter::new(parts.requests_per_second)),
             unframed: AtomicBool::new(false),
         }
     }
@@ -308,6 +372,12 @@ impl Shared {
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         u32::try_from((z ^ (z >> 31)) >> 32).unwrap_or_default()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.account.ledger().remove_owner(self.owner);
     }
 }
 

@@ -1,551 +1,967 @@
-//! `Ledger`: the budget, the purchases of a client, and the unclaimed purchases.
+//! `Ledger`: every purchase of an API key, the unclaimed ones among them, and the budgets.
 //!
-//! Pure bookkeeping. Invariant: money is reserved before a request is sent. It is returned to the
-//! budget only if nothing was charged or the service confirmed a refund, and each refund returns
-//! one reservation.
+//! All clients of a key and a base URL share one ledger. It is the fold of its records: each method
+//! that changes a purchase writes a [`Record`], and [`Ledger::apply`] is the only code that changes
+//! a purchase.
+//!
+//! The invariants: a purchase stays until it is settled, kept or resolved, or until its order is
+//! long past its expiry. Money is reserved before a request is sent. At every moment the spent part
+//! of a budget is the sum of what its purchases count: the price of an open or completed one, the
+//! reservation of one in flight or unknown, nothing for one that was refused, refunded or not made.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
-
-use super::matching::{looks_like, may_be};
+use super::candidate::Candidate;
+use super::record::{Closed, EntryId, Record, Resolution};
+use super::unclaimed::{Unclaimed, UnclaimedOutcome};
 use crate::clock::Moment;
 use crate::intent::Intent;
-use crate::protocol::{Order, Purchase};
+use crate::order_state::Ending;
+use crate::protocol::{Order, OrderPage, OrderStatus, Purchase, Sms};
 use crate::{Amount, Error};
 
-/// The number of activations that the ledger keeps, and the number of this client's own activations
-/// that it keeps in addition. The oldest are dropped first.
+/// The number of activations of the history whose data the ledger keeps. The oldest are dropped
+/// first.
 const MAX_ACTIVATIONS: usize = 16_384;
-/// The number of recent purchases that the ledger keeps, and the number of lost replies.
-const MAX_RECENT: usize = 1024;
-/// How long after a purchase a similar order can be its duplicate: the same request, repeated by a
-/// proxy. Recent purchases and lost replies are kept for this long.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(600);
+/// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
+/// their expiry are dropped.
+const MAX_PURCHASES: usize = 16_384;
+/// The number of intents that were made and not bought, whose ids the ledger keeps.
+const MAX_MADE: usize = 16_384;
+/// How long an order lives if the service does not state it.
+const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
+/// How long after the expiry of its order an open purchase stays listed.
+const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
 
-/// A list of intents with a time on the monotonic clock, oldest first.
-type RecentIntents = VecDeque<(Intent, Duration)>;
+/// Identifies a client: each has its own budget, and its clones share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OwnerId(pub(super) u64);
 
-/// The ledger of one client.
+/// The ledger of one API key.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    budget: Option<Amount>,
-    /// The prices of purchases, and the reservations of purchases with an unknown outcome.
-    spent: Amount,
-    /// The purchases without a known outcome.
-    open: HashMap<EntryId, OpenPurchase>,
+    purchases: BTreeMap<EntryId, Entry>,
+    /// The purchases that are in flight or unknown.
+    uncertain: BTreeSet<EntryId>,
+    by_intent: HashMap<u64, EntryId>,
+    /// The newest purchase of each activation id: the service can sell an id twice.
+    by_activation: HashMap<Arc<str>, EntryId>,
     next_entry: u64,
-    highest_order: Option<u64>,
+    budgets: HashMap<OwnerId, Budget>,
+    newest_order: Option<u64>,
+    pub(super) newest_order_read: FirstRead,
+    /// The intents that were made here and not bought yet, oldest first.
+    made: VecDeque<u64>,
+    made_ids: HashSet<u64>,
     /// Boxed so that the table holds only pointers: it has many entries and stays small as it
     /// grows.
     known: HashMap<Arc<str>, Box<KnownActivation>>,
     /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,
-    /// This client's own activations that have left `oldest`. A long history does not displace
-    /// them.
-    oldest_own: VecDeque<Arc<str>>,
-    unclaimed: Vec<(EntryId, Unclaimed)>,
-    /// The purchases with a lost reply, and when the loss was reported.
-    lost: RecentIntents,
-    /// The purchases that were made, and when.
-    made: RecentIntents,
 }
 
-/// Identifies one purchase in the ledger. A later purchase has a higher id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct EntryId(u64);
+/// The state of the one read of the history before the first purchase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum FirstRead {
+    #[default]
+    Missing,
+    Running,
+    Done,
+}
 
-/// A purchase without a known outcome.
+/// The money that one client may spend.
 #[derive(Debug)]
-struct OpenPurchase {
+struct Budget {
+    limit: Option<Amount>,
+    spent: Amount,
+}
+
+/// One purchase.
+#[derive(Debug)]
+struct Entry {
+    owner: Option<OwnerId>,
     intent: Intent,
     reserved: Amount,
-    /// Whether its reply may still arrive.
-    in_flight: bool,
-    /// The ids of the activations that it may have bought, as the history showed them.
-    candidates: Vec<String>,
+    /// The part of the owner's spent money that this purchase accounts for.
+    counted: Amount,
+    state: State,
+    /// Whether the caller of the purchase still waits for it, or was just given it.
+    is_awaited: bool,
+    /// How many live handles the purchase has.
+    holders: u32,
+    is_kept: bool,
+    codes: Vec<Sms>,
+    /// Whether the next code was requested after the last one of `codes`.
+    next_requested: bool,
 }
 
-/// The data about one activation.
+#[derive(Debug)]
+enum State {
+    Reserved,
+    InFlight,
+    Unknown(Lost),
+    Bought {
+        purchase: Box<Purchase>,
+        at: Moment,
+        ending: Option<Ending>,
+        closed: Option<Closed>,
+    },
+    /// Nothing was bought. The text says why.
+    NotBought(String),
+}
+
+/// A purchase with an unknown outcome.
+#[derive(Debug)]
+struct Lost {
+    error: Box<Error>,
+    at: Moment,
+    clues: Vec<String>,
+    /// The candidates that the last reconciliation returned, best first.
+    candidates: Vec<Order>,
+}
+
+/// The data about an activation of the history.
 #[derive(Clone, Debug, Default)]
 struct KnownActivation {
-    /// When this client bought it, and after how long it expires.
-    bought: Option<(Moment, Option<Duration>)>,
-    /// Set if it was claimed by its id while a purchase was pending whose reply may contain that
-    /// id.
-    claimed: bool,
-    /// The part of `spent` that it accounts for.
-    counted: Amount,
-    /// Set if it was refunded. The refund can belong to any purchase with a lower id than this.
-    refund_before: Option<EntryId>,
     price: Option<Amount>,
     phone_number: Option<Box<str>>,
+    /// Live handles of an activation that is no purchase of this ledger.
+    holders: u32,
+    codes: Vec<Sms>,
+    next_requested: bool,
 }
 
-/// A purchase that no caller holds: its caller stopped waiting before the reply, or its lease could
-/// not settle it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Unclaimed {
-    /// The intent of the purchase.
-    pub intent: Intent,
-    /// The outcome of the purchase.
-    pub outcome: UnclaimedOutcome,
+/// The facts that a new handle of an activation starts with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OrderFacts {
+    pub(crate) bought: Option<(Moment, Option<Duration>)>,
+    pub(crate) codes: Vec<Sms>,
+    pub(crate) next_requested: bool,
+    /// The end that a change has requested, whether or not it applied.
+    pub(crate) closing: Option<Ending>,
+    pub(crate) ending: Option<Ending>,
 }
 
-/// The outcome of an unclaimed purchase.
+/// What became of an intent.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum UnclaimedOutcome {
-    /// The reply has not arrived yet.
-    Pending,
-    /// A number was bought. Claim it with [`Client::activation`](crate::Client::activation).
+pub(crate) enum Fate {
+    /// The ledger does not know the intent.
+    Absent,
+    /// Its reply may still arrive.
+    InFlight,
+    /// It is unknown whether it was bought.
+    Unknown(Box<Error>),
     Bought(Box<Purchase>),
-    /// It is unknown whether a number was bought. Reconcile the intent.
-    Unknown(Error),
-}
-
-impl UnclaimedOutcome {
-    /// Returns `pending`, `bought` or `unknown`.
-    pub(crate) fn as_str(&self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Bought(_) => "bought",
-            Self::Unknown(_) => "unknown",
-        }
-    }
-
-    // Hidden because users match the variants: shortcuts for this project's C functions and tests.
-    /// Returns the purchase, if a number was bought.
-    #[doc(hidden)]
-    pub fn purchase(&self) -> Option<&Purchase> {
-        match self {
-            Self::Bought(purchase) => Some(purchase),
-            _ => None,
-        }
-    }
-
-    /// Returns the error of a purchase with an unknown outcome.
-    #[doc(hidden)]
-    pub fn error(&self) -> Option<&Error> {
-        match self {
-            Self::Unknown(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl Serialize for Unclaimed {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Fields<'a> {
-            intent: &'a Intent,
-            outcome: &'static str,
-            purchase: Option<&'a Purchase>,
-            error: Option<&'a Error>,
-        }
-        let Self { intent, outcome } = self;
-        Fields {
-            intent,
-            outcome: outcome.as_str(),
-            purchase: outcome.purchase(),
-            error: outcome.error(),
-        }
-        .serialize(serializer)
-    }
+    /// It is proved that nothing was bought. The text says why.
+    NotBought(String),
 }
 
 impl Ledger {
-    pub(crate) fn new(budget: Option<Amount>) -> Self {
-        Self { budget, ..Self::default() }
+    /// Registers a client with its budget.
+    pub(crate) fn add_owner(&mut self, owner: OwnerId, limit: Option<Amount>) {
+        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO });
+    }
+
+    /// Forgets the budget of a client that was dropped. Its purchases stay.
+    pub(crate) fn remove_owner(&mut self, owner: OwnerId) {
+        self.budgets.remove(&owner);
+    }
+
+    /// Whether no purchase needs this ledger.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.purchases.values().all(|entry| entry.is_settled() || entry.is_kept)
+    }
+
+    /// Records that the intent was made in this process.
+    pub(crate) fn made(&mut self, intent: &Intent) {
+        if self.made_ids.insert(intent.id()) {
+            self.made.push_back(intent.id());
+        }
+        while self.made.len() > MAX_MADE
+            && let Some(oldest) = self.made.pop_front()
+        {
+            self.made_ids.remove(&oldest);
+        }
+    }
+
+    /// Whether an intent has this id.
+    pub(crate) fn has_id(&self, id: u64) -> bool {
+        self.made_ids.contains(&id) || self.by_intent.contains_key(&id)
+    }
+
+    /// Whether no purchase was made with the intent.
+    pub(crate) fn is_unsent(&self, intent: &Intent) -> bool {
+        !self.by_intent.contains_key(&intent.id())
+    }
+
+    /// Records that an earlier run did not buy the intent: it can be bought now.
+    pub(crate) fn restore(&mut self, intent: &Intent) {
+        if let Some(entry) = self.by_intent.remove(&intent.id()) {
+            self.purchases.remove(&entry);
+            self.uncertain.remove(&entry);
+        }
+        self.made(intent);
+    }
+
+    /// Whether a purchase has this activation id.
+    pub(crate) fn is_sold(&self, activation: &str) -> bool {
+        self.by_activation.contains_key(activation)
+    }
+
+    /// Whether the intent was made in this process and not bought.
+    pub(crate) fn is_fresh(&self, intent: &Intent) -> bool {
+        self.made_ids.contains(&intent.id())
+    }
+
+    /// Returns what became of an intent.
+    pub(crate) fn fate(&self, intent: &Intent) -> Fate {
+        match self.entry_of(intent).map(|(_, entry)| &entry.state) {
+            None => Fate::Absent,
+            Some(State::Reserved | State::InFlight) => Fate::InFlight,
+            Some(State::Unknown(lost)) => Fate::Unknown(lost.error.clone()),
+            Some(State::Bought { purchase, .. }) => Fate::Bought(purchase.clone()),
+            Some(State::NotBought(reason)) => Fate::NotBought(reason.clone()),
+        }
+    }
+
+    fn uncertain(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
+        self.uncertain.iter().filter_map(|id| Some((*id, self.purchases.get(id)?)))
+    }
+
+    fn entry_of(&self, intent: &Intent) -> Option<(EntryId, &Entry)> {
+        let id = *self.by_intent.get(&intent.id())?;
+        Some((id, self.purchases.get(&id)?))
     }
 
     /// Reserves the maximum price of a purchase. The error states why the budget does not allow it.
-    pub(crate) fn reserve(&mut self, intent: &Intent) -> Result<EntryId, String> {
-        let amount = match (self.budget, intent.max_price()) {
+    pub(crate) fn reserve(&mut self, owner: OwnerId, intent: &Intent) -> Result<EntryId, String> {
+        let budget = self.budgets.get(&owner);
+        let limit = budget.and_then(|budget| Some((budget.limit?, budget.spent)));
+        let reserved = match (limit, intent.max_price()) {
             (None, price) => price.unwrap_or_default(),
-            (Some(_), None) if intent.reget_of().is_some() => {
-                let reason = "the price is unknown, so the budget cannot cover it: read the order \
-                              history first, which contains the price";
-                return Err(reason.to_owned());
-            }
             (Some(_), None) => {
                 let reason = "a purchase at any price could exceed the budget: set a maximum price";
                 return Err(reason.to_owned());
             }
-            (Some(budget), Some(price)) => {
-                let left = budget.checked_sub(self.spent).unwrap_or_default();
+            (Some((limit, spent)), Some(price)) => {
+                let left = limit.checked_sub(spent).unwrap_or_default();
                 if price > left {
                     return Err(format!(
-                        "the price can be up to {price}, but only {left} of the budget of {budget} \
+                        "the price can be up to {price}, but only {left} of the budget of {limit} \
                          is left: raise the budget or lower the maximum price"
                     ));
                 }
                 price
             }
         };
-        self.spent = add(self.spent, amount);
-        let entry = self.new_entry();
-        let open = OpenPurchase {
-            intent: intent.clone(),
-            reserved: amount,
-            in_flight: false,
-            candidates: Vec::new(),
-        };
-        self.open.insert(entry, open);
-        Ok(entry)
+        Ok(self.begin(Some(owner), intent, reserved))
     }
 
-    fn new_entry(&mut self) -> EntryId {
+    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is replaced.
+    fn begin(&mut self, owner: Option<OwnerId>, intent: &Intent, reserved: Amount) -> EntryId {
+        if let Some(earlier) = self.by_intent.remove(&intent.id()) {
+            self.purchases.remove(&earlier);
+            self.uncertain.remove(&earlier);
+        }
         let entry = EntryId(self.next_entry);
         self.next_entry += 1;
+        self.write(entry, Record::Intent { owner, intent: intent.clone(), reserved });
         entry
     }
 
-    /// Records that the purchase is about to be sent: from now on, an order can be its result.
+    /// Records that the purchase is about to be sent.
     pub(crate) fn sending(&mut self, entry: EntryId) {
-        if let Some(open) = self.open.get_mut(&entry) {
-            open.in_flight = true;
+        self.write(entry, Record::Sending);
+    }
+
+    /// Records that no byte was sent, and returns the reservation to the budget.
+    pub(crate) fn not_sent(&mut self, entry: EntryId) {
+        self.write(entry, Record::NotSent);
+    }
+
+    /// Records a refusal, and returns the reservation to the budget.
+    pub(crate) fn refused(&mut self, entry: EntryId, reason: String) {
+        self.write(entry, Record::Refused(reason));
+    }
+
+    /// Records that the charge is unknown. `clues` are the activation ids in the bytes of the reply
+    /// that arrived. The reservation stays.
+    pub(crate) fn unknown(
+        &mut self,
+        entry: EntryId,
+        error: &Error,
+        clues: Vec<String>,
+        at: Moment,
+    ) {
+        self.write(entry, Record::Unknown { error: Box::new(error.clone()), clues, at });
+    }
+
+    /// Records that a number was bought.
+    pub(crate) fn charged(&mut self, entry: EntryId, purchase: &Purchase, at: Moment) {
+        self.write(entry, Record::Charged { purchase: Box::new(purchase.clone()), at });
+    }
+
+    /// Records that the caller of the purchase stopped waiting for it.
+    pub(crate) fn abandoned(&mut self, entry: EntryId) {
+        self.write(entry, Record::Abandoned);
+    }
+
+    /// Records a code, before a caller gets it.
+    pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms) {
+        if let Some(entry) = self.by_activation.get(id).copied() {
+            let is_known = self.purchases.get(&entry).is_some_and(|entry| {
+                !entry.next_requested && entry.codes.iter().any(|known| known.code == sms.code)
+            });
+            if !is_known {
+                self.write(entry, Record::Code(sms.clone()));
+            }
+        } else {
+            let known = self.remember(id);
+            known.codes.push(sms.clone());
+            known.next_requested = false;
         }
     }
 
-    /// Records that nothing was charged and returns the reservation to the budget.
-    pub(crate) fn not_charged(&mut self, entry: EntryId) {
-        let reserved = self.close(entry);
-        self.spent = subtract(self.spent, reserved);
-    }
-
-    /// Records that the charge is unknown. With a budget, the reservation stays.
-    pub(crate) fn unknown(&mut self, entry: EntryId) {
-        if self.budget.is_none() {
-            let reserved = self.close(entry);
-            self.spent = subtract(self.spent, reserved);
-        } else if let Some(open) = self.open.get_mut(&entry) {
-            open.in_flight = false;
+    /// Records that the next code is requested: the codes so far are old.
+    pub(crate) fn next_requested(&mut self, id: &str) {
+        match self.by_activation.get(id).copied() {
+            Some(entry) => self.write(entry, Record::Next),
+            None => self.remember(id).next_requested = true,
         }
     }
 
-    /// Returns the purchases in flight, other than that of `intent`, that may have made one of the
-    /// orders.
-    pub(crate) fn rivals(&self, intent: &Intent, orders: &[Order]) -> Vec<EntryId> {
-        // A caller that reconciles a purchase no longer waits for it, so the purchase is listed as
-        // unclaimed. An equal intent that is not listed is another purchase of the same
-        // millisecond.
-        let is_listed = |entry| self.unclaimed.iter().any(|(listed, _)| *listed == entry);
-        let is_rival = |entry, open: &OpenPurchase| {
-            open.in_flight
-                && !(open.intent == *intent && is_listed(entry))
-                && orders.iter().any(|order| may_be(order, &open.intent))
-        };
-        self.open
-            .iter()
-            .filter(|(entry, open)| is_rival(**entry, open))
-            .map(|(entry, _)| *entry)
-            .collect()
-    }
-
-    /// Returns whether the reply to one of these purchases may still arrive.
-    pub(crate) fn is_in_flight(&self, entries: &[EntryId]) -> bool {
-        entries.iter().any(|entry| self.open.get(entry).is_some_and(|open| open.in_flight))
-    }
-
-    /// Records that the call reported an unknown outcome at `now`.
-    pub(crate) fn lost(&mut self, intent: &Intent, now: Duration) {
-        push_recent(&mut self.lost, intent.clone(), now);
-    }
-
-    /// Returns when an unknown outcome of this intent was last reported.
-    pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
-        self.lost.iter().rev().find(|(lost, _)| lost == intent).map(|(_, at)| *at)
-    }
-
-    /// Records that a number was bought. Returns whether this client had bought its activation
-    /// before.
-    pub(crate) fn charged(&mut self, entry: EntryId, purchase: &Purchase, now: Moment) -> bool {
-        let (intent, reserved) =
-            self.open.remove(&entry).map(|open| (open.intent, open.reserved)).unzip();
-        let reserved = reserved.unwrap_or_default();
-        let sequence = purchase.order_id.as_ref().and_then(|id| id.parse().ok());
-        if let Some(intent) = intent.and_then(|intent| intent.or_watermark(sequence)) {
-            push_recent(&mut self.made, intent, now.monotonic);
-        }
-        // An unreadable price counts as the reserved amount.
-        let price = purchase.price.unwrap_or(reserved);
-        self.saw_order(sequence);
-        let known = self.remember(&purchase.activation_id);
-        let bought_before = known.bought.is_some();
-        known.bought.get_or_insert((now, purchase.expires_in));
-        // An activation counts once, however often the service returns it. A refunded one can be
-        // sold again.
-        let counted = if known.counted == Amount::ZERO { price } else { Amount::ZERO };
-        known.counted = add(known.counted, counted);
-        known.refund_before = None;
-        known.price = purchase.price.or(known.price);
-        known.phone_number = Some(purchase.phone_number.as_str().into());
-        self.spent = add(subtract(self.spent, reserved), counted);
-        bought_before
-    }
-
-    /// Records a confirmed refund. It returns the price of the activation to the budget. If no
-    /// reply showed that this client bought it, it returns the reservation of a purchase that may
-    /// have.
-    pub(crate) fn refunded(&mut self, id: &str) {
-        let next = EntryId(self.next_entry);
-        let known = self.remember(id);
-        known.refund_before.get_or_insert(next);
-        let (counted, was_bought) = (std::mem::take(&mut known.counted), known.bought.is_some());
-        self.spent = subtract(self.spent, counted);
-        if was_bought {
-            self.consume_refund(id);
-        }
-        self.release_refunded();
-    }
-
-    /// Returns the reservations of purchases whose candidates are all refunded. Each refund returns
-    /// one reservation, because another purchase may have bought an order that the history does not
-    /// show yet.
-    fn release_refunded(&mut self) {
-        while let Some((entry, id)) = self.refunded_purchase() {
-            let reserved = self.close(entry);
-            self.spent = subtract(self.spent, reserved);
-            self.consume_refund(&id);
+    /// Records that a change that ends the order is about to be sent.
+    pub(crate) fn closing(&mut self, id: &str, ending: Ending) {
+        if let Some(entry) = self.by_activation.get(id).copied() {
+            self.write(entry, Record::Closing(ending));
         }
     }
 
-    /// Returns a purchase whose candidates are all refunded, and one of these candidates.
+    /// Records the end of an order. For an order of another program this changes nothing.
+    pub(crate) fn settled(&mut self, id: &str, closed: Closed) {
+        if let Some(entry) = self.by_activation.get(id).copied() {
+            self.write(entry, Record::Settled(closed));
+        }
+    }
+
+    /// Records that the caller keeps the number.
+    pub(crate) fn keep(&mut self, id: &str) {
+        if let Some(entry) = self.by_activation.get(id).copied() {
+            self.write(entry, Record::Kept);
+        }
+    }
+
+    /// Counts a handle of an activation, and returns its purchase if the ledger has it.
     ///
-    /// While a candidate without a refund is left, the purchase may be that one. If a refund can
-    /// belong to several purchases, it counts for the one with the fewest candidates and the
-    /// smallest reservation.
-    fn refunded_purchase(&self) -> Option<(EntryId, String)> {
-        let is_refunded =
-            |id: &String| self.known.get(&**id).is_some_and(|known| known.refund_before.is_some());
-        let refunded = self.open.iter().filter(|(_, open)| open.candidates.iter().all(is_refunded));
-        let by_candidate =
-            refunded.filter_map(|(entry, open)| Some((entry, open, open.candidates.first()?)));
-        let least = by_candidate
-            .min_by_key(|(entry, open, _)| (open.candidates.len(), open.reserved, **entry));
-        least.map(|(entry, _, id)| (*entry, id.clone()))
-    }
-
-    /// Marks the refund of this activation as used: it returns no further reservation.
-    fn consume_refund(&mut self, id: &str) {
-        self.remember(id).refund_before = Some(EntryId(0));
-        self.open.values_mut().for_each(|open| open.candidates.retain(|candidate| candidate != id));
-    }
-
-    /// Removes a reservation and returns its amount.
-    fn close(&mut self, entry: EntryId) -> Amount {
-        self.open.remove(&entry).map(|open| open.reserved).unwrap_or_default()
-    }
-
-    /// Returns the unspent part of the budget.
-    pub(crate) fn budget_left(&self) -> Option<Amount> {
-        Some(self.budget?.checked_sub(self.spent).unwrap_or_default())
-    }
-
-    /// Returns the highest order id seen so far.
-    pub(crate) fn watermark(&self) -> Option<u64> {
-        self.highest_order
-    }
-
-    /// Records the orders of a page of the history.
-    pub(crate) fn saw_orders(&mut self, orders: &[Order]) {
-        for order in orders {
-            self.saw_order(order.sequence());
-            if let Some(id) = &order.activation_id {
-                let known = self.remember(id);
-                known.price = order.price.or(known.price);
-                known.phone_number =
-                    order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
-            }
-        }
-    }
-
-    /// Returns the activation ids of orders that may be duplicates of this client's recent
-    /// purchases: orders that this client did not buy and that cannot belong to a purchase with a
-    /// lost reply.
-    pub(crate) fn extra_orders(&self, orders: &[Order], now: Duration) -> Vec<String> {
-        let is_extra = |order: &Order, id: &str| {
-            // An order without a sequence number could be years old.
-            order.sequence().is_some()
-                && self.known.get(id).is_none_or(|known| known.bought.is_none())
-                && recent(&self.made, now).any(|intent| looks_like(order, intent))
-                && !recent(&self.lost, now).any(|intent| may_be(order, intent))
-                && !self.open.values().any(|open| may_be(order, &open.intent))
-        };
-        let ids = orders.iter().filter_map(|order| Some((order, order.activation_id.as_deref()?)));
-        ids.filter(|(order, id)| is_extra(order, id)).map(|(_, id)| id.to_owned()).collect()
-    }
-
-    /// Records that the history is empty: the watermark is 0, and every later order is above it.
-    pub(crate) fn saw_empty_history(&mut self) {
-        self.saw_order(Some(0));
-    }
-
-    fn saw_order(&mut self, sequence: Option<u64>) {
-        self.highest_order = self.highest_order.max(sequence);
-    }
-
-    /// Returns whether this client bought the order, so that it cannot be the order of the lost
-    /// `intent`. False if it is listed as unclaimed under this intent: then it is the order to
-    /// find.
-    pub(crate) fn is_other_purchase(&self, order: &Order, intent: &Intent) -> bool {
-        let Some(id) = order.activation_id.as_deref() else { return false };
-        let is_listed_for_intent = |unclaimed: &Unclaimed| {
-            let purchase = unclaimed.outcome.purchase();
-            unclaimed.intent == *intent && purchase.is_some_and(|bought| bought.activation_id == id)
-        };
-        self.known.get(id).is_some_and(|known| known.bought.is_some())
-            && !self.unclaimed.iter().any(|(_, unclaimed)| is_listed_for_intent(unclaimed))
-    }
-
-    /// Returns when this client bought the activation, and after how long it expires.
-    pub(crate) fn bought(&self, id: &str) -> Option<(Moment, Option<Duration>)> {
-        self.known.get(id)?.bought
-    }
-
-    /// Returns the price and the phone number of the activation, if they are known.
-    pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
-        let Some(known) = self.known.get(id) else { return (None, None) };
-        (known.price, known.phone_number.as_deref().map(str::to_owned))
-    }
-
-    /// Returns the data of an activation, which is added if it is new.
-    fn remember(&mut self, id: &str) -> &mut KnownActivation {
-        let id = match self.known.get_key_value(id) {
-            Some((known, _)) => Arc::clone(known),
-            None => self.make_room_for(id.into()),
-        };
-        self.known.entry(id).or_default()
-    }
-
-    /// Adds the id of a new activation and drops the oldest if there are too many.
-    fn make_room_for(&mut self, id: Arc<str>) -> Arc<str> {
-        while self.oldest.len() >= MAX_ACTIVATIONS
-            && let Some(oldest) = self.oldest.pop_front()
+    /// An unknown purchase whose only candidate this is, or that the evidence proves to be this, is
+    /// the purchase from now on.
+    pub(crate) fn hold(&mut self, id: &str, now: Moment) -> Option<(Intent, Purchase)> {
+        if !self.by_activation.contains_key(id)
+            && let Some((entry, order)) = self.only_candidate(id)
         {
-            if self.known.get(&oldest).is_some_and(|known| known.bought.is_some()) {
-                self.oldest_own.push_back(oldest);
-            } else {
-                self.known.remove(&oldest);
-            }
+            self.found(entry, &order, now);
         }
-        if self.oldest_own.len() > MAX_ACTIVATIONS
-            && let Some(dropped) = self.oldest_own.pop_front()
-        {
-            self.known.remove(&dropped);
-        }
-        self.oldest.push_back(Arc::clone(&id));
-        id
-    }
-
-    /// Lists a purchase as unclaimed, because its caller stopped waiting for the reply.
-    pub(crate) fn mark_pending(&mut self, entry: EntryId, intent: Intent) {
-        self.unclaimed.push((entry, Unclaimed { intent, outcome: UnclaimedOutcome::Pending }));
-    }
-
-    /// Removes a purchase that was not made from the unclaimed ones.
-    pub(crate) fn unlist(&mut self, entry: EntryId) {
-        self.unclaimed.retain(|(other, _)| *other != entry);
-    }
-
-    /// Sets the outcome of an unclaimed purchase. Removes the purchase instead if its number was
-    /// claimed by its id meanwhile.
-    pub(crate) fn conclude(&mut self, entry: EntryId, outcome: UnclaimedOutcome) {
-        if let UnclaimedOutcome::Bought(purchase) = &outcome
-            && self.known.get(&*purchase.activation_id).is_some_and(|known| known.claimed)
-        {
-            return self.unlist(entry);
-        }
-        if let Some((_, unclaimed)) = self.unclaimed.iter_mut().find(|(other, _)| *other == entry) {
-            unclaimed.outcome = outcome;
-        }
-    }
-
-    /// Lists a bought number as unclaimed.
-    pub(crate) fn mark_unclaimed(&mut self, intent: Intent, purchase: Purchase) {
-        let outcome = UnclaimedOutcome::Bought(Box::new(purchase));
-        let entry = self.new_entry();
-        self.unclaimed.push((entry, Unclaimed { intent, outcome }));
-    }
-
-    /// Lists a purchase with an unknown outcome as unclaimed, unless its intent is already listed.
-    pub(crate) fn mark_unknown(&mut self, intent: &Intent, error: &Error) {
-        if !self.unclaimed.iter().any(|(_, unclaimed)| unclaimed.intent == *intent) {
-            let outcome = UnclaimedOutcome::Unknown(error.clone());
-            let entry = self.new_entry();
-            self.unclaimed.push((entry, Unclaimed { intent: intent.clone(), outcome }));
-        }
-    }
-
-    pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
-        self.unclaimed.iter().map(|(_, unclaimed)| unclaimed.clone()).collect()
-    }
-
-    /// Records that the activation was claimed. Returns its purchase if it was listed as unclaimed.
-    pub(crate) fn claim(&mut self, id: &str) -> Option<(Intent, Purchase)> {
-        let is_claimed = |unclaimed: &Unclaimed| match &unclaimed.outcome {
-            UnclaimedOutcome::Bought(purchase) => purchase.activation_id == id,
-            _ => false,
-        };
-        let Some(at) = self.unclaimed.iter().position(|(_, unclaimed)| is_claimed(unclaimed))
+        let Some(entry) = self.by_activation.get(id).and_then(|id| self.purchases.get_mut(id))
         else {
-            let is_pending =
-                |unclaimed: &Unclaimed| matches!(unclaimed.outcome, UnclaimedOutcome::Pending);
-            if self.unclaimed.iter().any(|(_, unclaimed)| is_pending(unclaimed)) {
-                self.remember(id).claimed = true;
-            }
+            self.remember(id).holders += 1;
             return None;
         };
-        match self.unclaimed.remove(at).1 {
-            Unclaimed { intent, outcome: UnclaimedOutcome::Bought(purchase) } => {
-                Some((intent, *purchase))
-            }
+        entry.holders += 1;
+        entry.is_awaited = false;
+        match &entry.state {
+            State::Bought { purchase, .. } => Some((entry.intent.clone(), (**purchase).clone())),
             _ => None,
         }
     }
 
-    /// Records the result of a reconciliation that is returned to the caller: the intent's unknown
-    /// outcome is no longer listed as unclaimed.
-    pub(crate) fn reconciled(&mut self, intent: &Intent, candidates: &[Order]) {
-        self.unclaimed.retain(|(_, unclaimed)| {
-            unclaimed.intent != *intent
-                || !matches!(unclaimed.outcome, UnclaimedOutcome::Unknown(_))
-        });
-        // A refund from before the purchase shows that the activation is an older one.
-        let is_possible = |entry: &EntryId, id: &str| {
-            let refund_before = self.known.get(id).and_then(|known| known.refund_before);
-            refund_before.is_none_or(|before| *entry < before)
-        };
-        // Several purchases can have equal intents: two of the same within a millisecond.
-        for (entry, open) in self.open.iter_mut().filter(|(_, open)| open.intent == *intent) {
-            for id in candidates.iter().filter_map(|order| order.activation_id.as_ref()) {
-                if is_possible(entry, id) && !open.candidates.contains(id) {
-                    open.candidates.push(id.clone());
+    /// Counts the end of a handle. An open purchase without a handle is unclaimed.
+    pub(crate) fn release(&mut self, id: &str) {
+        match self.by_activation.get(id).and_then(|id| self.purchases.get_mut(id)) {
+            Some(entry) => entry.holders = entry.holders.saturating_sub(1),
+            None => {
+                if let Some(known) = self.known.get_mut(id) {
+                    known.holders = known.holders.saturating_sub(1);
                 }
             }
         }
-        self.release_refunded();
+    }
+
+    /// Returns the unknown purchase that has this order as its only candidate.
+    fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
+        self.uncertain().find_map(|(entry, purchase)| match &purchase.state {
+            State::Unknown(Lost { candidates, .. }) => match candidates.as_slice() {
+                [order] if order.activation_id.as_deref() == Some(id) => {
+                    Some((entry, order.clone()))
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// Records that an unknown purchase bought this order.
+    fn found(&mut self, entry: EntryId, order: &Order, now: Moment) {
+        let Some(purchase) = purchase_of(order) else { return };
+        self.write(entry, Record::Resolved(Resolution::Made(purchase.activation_id.clone())));
+        self.write(entry, Record::Charged { purchase: Box::new(purchase), at: now });
+        self.write(entry, Record::Abandoned);
+        self.saw_order(order);
+    }
+
+    /// Records the caller's answer to whether an unknown purchase was made. The error states why
+    /// the answer cannot be.
+    pub(crate) fn resolve(
+        &mut self,
+        intent: &Intent,
+        resolution: &Resolution,
+        now: Moment,
+    ) -> Result<(), String> {
+        let entry = self.entry_or_begin(intent, now);
+        let lost = match &self.purchases[&entry].state {
+            State::Unknown(lost) => lost,
+            State::Reserved | State::InFlight => {
+                return Err("its reply may still arrive: wait until it has".to_owned());
+            }
+            State::Bought { purchase, .. } => {
+                return match resolution {
+                    Resolution::Made(id) if *id == purchase.activation_id => Ok(()),
+                    _ => Err(format!("it bought the activation {}", purchase.activation_id)),
+                };
+            }
+            State::NotBought(reason) => {
+                return match resolution {
+                    Resolution::NotMade => Ok(()),
+                    Resolution::Made(_) => Err(format!("it was not made: {reason}")),
+                };
+            }
+        };
+        match resolution {
+            Resolution::NotMade => self.write(entry, Record::Resolved(Resolution::NotMade)),
+            Resolution::Made(id) => {
+                if self.by_activation.contains_key(&**id) {
+                    return Err(format!("another purchase bought the activation {id}"));
+                }
+                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(id);
+                let known = self.known.get(&**id);
+                let order =
+                    lost.candidates.iter().find(is_order).cloned().unwrap_or_else(|| Order {
+                        activation_id: Some(id.clone()),
+                        price: known.and_then(|known| known.price),
+                        phone_number: known
+                            .and_then(|known| known.phone_number.as_deref())
+                            .map(str::to_owned),
+                        ..Order::default()
+                    });
+                self.found(entry, &order, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the purchase of an intent. An intent of an earlier run is added as unknown; no
+    /// budget of this run pays for it.
+    fn entry_or_begin(&mut self, intent: &Intent, now: Moment) -> EntryId {
+        if let Some((entry, _)) = self.entry_of(intent) {
+            return entry;
+        }
+        let entry = self.begin(None, intent, Amount::ZERO);
+        let age = now.wall.duration_since(intent.started_at()).unwrap_or_default();
+        let error = Error::cancelled(&intent.operation(), crate::Phase::Receive)
+            .unknown_charge(intent.clone());
+        let at = Moment {
+            monotonic: now.monotonic.saturating_sub(age),
+            wall: now.wall.checked_sub(age).unwrap_or(now.wall),
+        };
+        self.unknown(entry, &error, Vec::new(), at);
+        self.abandoned(entry);
+        entry
+    }
+
+    /// Returns when the outcome of this intent became unknown, on the monotonic clock.
+    pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
+        match &self.entry_of(intent)?.1.state {
+            State::Unknown(lost) => Some(lost.at.monotonic),
+            _ => None,
+        }
+    }
+
+    /// Returns the activation ids in the bytes of the reply of an unknown purchase.
+    pub(crate) fn clues(&self, intent: &Intent) -> Vec<String> {
+        match self.entry_of(intent).map(|(_, entry)| &entry.state) {
+            Some(State::Unknown(lost)) => lost.clues.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns whether this purchase, or another of its kind, may still get its reply.
+    pub(crate) fn kind_in_flight(&self, intent: &Intent) -> bool {
+        self.uncertain().any(|(_, entry)| {
+            matches!(entry.state, State::InFlight)
+                && (entry.intent.id() == intent.id() || entry.intent.is_same_kind(intent))
+        })
+    }
+
+    /// Returns whether another purchase or a live handle has the order, so that it cannot be the
+    /// order of the unknown `intent`.
+    pub(crate) fn is_other_purchase(&self, order: &Order, intent: &Intent) -> bool {
+        let is_its_order = |entry: &Entry| match &entry.state {
+            State::Bought { purchase, .. } => {
+                order.order_id.is_some() && purchase.order_id == order.order_id
+            }
+            _ => false,
+        };
+        let Some(id) = order.activation_id.as_deref() else {
+            return self.purchases.values().any(is_its_order);
+        };
+        match self.by_activation.get(id).and_then(|id| self.purchases.get(id)) {
+            Some(entry) => entry.intent.id() != intent.id(),
+            None => self.known.get(id).is_some_and(|known| known.holders > 0),
+        }
+    }
+
+    /// Returns this ledger's purchases with their reply, newest first, and when each was made.
+    pub(crate) fn own_purchases(&self) -> impl Iterator<Item = (&Intent, &Purchase, Moment)> {
+        self.purchases.values().rev().filter_map(|entry| match &entry.state {
+            State::Bought { purchase, at, .. } => Some((&entry.intent, &**purchase, *at)),
+            _ => None,
+        })
+    }
+
+    /// Returns the intents in flight or with an unknown outcome, and when the outcome of each
+    /// became unknown.
+    pub(crate) fn uncertain_intents(&self) -> impl Iterator<Item = (&Intent, Option<Moment>)> {
+        self.uncertain().filter_map(|(_, entry)| match &entry.state {
+            State::Reserved | State::InFlight => Some((&entry.intent, None)),
+            State::Unknown(lost) => Some((&entry.intent, Some(lost.at))),
+            _ => None,
+        })
+    }
+
+    /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
+    /// its caller, best first.
+    ///
+    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
+    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
+    /// purchase from now on.
+    pub(crate) fn offer(
+        &mut self,
+        intent: &Intent,
+        mut candidates: Vec<Candidate>,
+        now: Moment,
+    ) -> Vec<Candidate> {
+        let entry = self.entry_or_begin(intent, now);
+        let offered: HashSet<String> = self
+            .uncertain()
+            .filter(|(other, _)| *other != entry)
+            .filter_map(|(_, purchase)| match &purchase.state {
+                State::Unknown(lost) => lost.candidates.first()?.activation_id.clone(),
+                _ => None,
+            })
+            .collect();
+        candidates.retain(|candidate| {
+            let is_offered =
+                candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));
+            candidate.is_ours || (!is_offered && !self.is_other_purchase(candidate, intent))
+        });
+        if let Some(ours) = candidates.iter().find(|candidate| candidate.is_ours) {
+            let order = ours.order.clone();
+            if matches!(self.purchases[&entry].state, State::Unknown(_)) {
+                self.found(entry, &order, now);
+            }
+        } else if let Some(State::Unknown(lost)) =
+            self.purchases.get_mut(&entry).map(|entry| &mut entry.state)
+        {
+            lost.candidates = candidates.iter().map(|candidate| candidate.order.clone()).collect();
+        }
+        candidates
+    }
+
+    /// Records a page of the history: prices, refunds, and the newest order.
+    pub(crate) fn saw_page(&mut self, page: &OrderPage, now: Moment) {
+        for order in &page.orders {
+            self.saw_order(order);
+            self.find_by_clue(order, now);
+        }
+    }
+
+    /// Records that the history is empty: every later order is above 0.
+    pub(crate) fn saw_empty_history(&mut self) {
+        self.newest_order = self.newest_order.max(Some(0));
+    }
+
+    fn saw_order(&mut self, order: &Order) {
+        self.newest_order = self.newest_order.max(order.sequence());
+        let Some(id) = &order.activation_id else { return };
+        // A history without a price can contain 0 instead.
+        let price = order.price.filter(|price| *price > Amount::ZERO);
+        let Some(entry) = self.by_activation.get(&**id).copied() else {
+            let known = self.remember(id);
+            known.price = price.or(known.price);
+            known.phone_number =
+                order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
+            return;
+        };
+        let State::Bought { purchase, closed, .. } = &self.purchases[&entry].state else { return };
+        // The row of an earlier purchase with the same activation id proves nothing.
+        if let (Some(bought), Some(listed)) = (&purchase.order_id, &order.order_id)
+            && bought != listed
+        {
+            return;
+        }
+        let (lacks_price, closed) = (purchase.price.is_none(), *closed);
+        if let Some(price) = price
+            && lacks_price
+        {
+            self.write(entry, Record::Priced(price));
+        }
+        let shown = match order.status {
+            Some(OrderStatus::Cancelled | OrderStatus::Expired) => Closed::Refunded,
+            Some(OrderStatus::Completed) => Closed::Completed,
+            _ => return,
+        };
+        if closed.is_none() || closed == Some(Closed::Over) {
+            self.write(entry, Record::Settled(shown));
+        }
+    }
+
+    /// Resolves an unknown purchase whose reply contained the id of this order.
+    fn find_by_clue(&mut self, order: &Order, now: Moment) {
+        let Some(id) = &order.activation_id else { return };
+        if self.by_activation.contains_key(&**id) {
+            return;
+        }
+        let has_clue = |entry: &Entry| match &entry.state {
+            State::Unknown(lost) => lost.clues.contains(id),
+            _ => false,
+        };
+        let lost = self.uncertain().find(|(_, entry)| has_clue(entry)).map(|(entry, _)| entry);
+        if let Some(entry) = lost {
+            self.found(entry, order, now);
+        }
+    }
+
+    /// Returns the unspent part of a client's budget.
+    pub(crate) fn budget_left(&self, owner: OwnerId) -> Option<Amount> {
+        let budget = self.budgets.get(&owner)?;
+        Some(budget.limit?.checked_sub(budget.spent).unwrap_or_default())
+    }
+
+    /// Returns the highest order id seen so far.
+    pub(crate) fn watermark(&self) -> Option<u64> {
+        self.newest_order
+    }
+
+    /// Returns the price and the phone number of the activation, if they are known.
+    pub(crate) fn price_and_number(&self, id: &str) -> (Option<Amount>, Option<String>) {
+        if let Some(State::Bought { purchase, .. }) = self
+            .by_activation
+            .get(id)
+            .and_then(|id| self.purchases.get(id))
+            .map(|entry| &entry.state)
+        {
+            return (purchase.price, Some(purchase.phone_number.clone()));
+        }
+        let Some(known) = self.known.get(id) else { return (None, None) };
+        (known.price, known.phone_number.as_deref().map(str::to_owned))
+    }
+
+    /// Returns the facts that a new handle of the activation starts with.
+    pub(crate) fn order_facts(&self, id: &str) -> OrderFacts {
+        match self.by_activation.get(id).and_then(|id| self.purchases.get(id)) {
+            Some(Entry {
+                state: State::Bought { purchase, at, ending, closed },
+                codes,
+                next_requested,
+                ..
+            }) => OrderFacts {
+                bought: Some((*at, purchase.expires_in)),
+                codes: codes.clone(),
+                next_requested: *next_requested,
+                closing: *ending,
+                ending: closed.map(|closed| match closed {
+                    Closed::Completed => Ending::Completed,
+                    Closed::Refunded | Closed::Over => Ending::Cancelled,
+                }),
+            },
+            _ => self.known.get(id).map_or_else(OrderFacts::default, |known| OrderFacts {
+                codes: known.codes.clone(),
+                next_requested: known.next_requested,
+                ..OrderFacts::default()
+            }),
+        }
+    }
+
+    /// Lists the purchases that are not settled, kept or resolved and that no handle holds, oldest
+    /// first.
+    pub(crate) fn unclaimed(&mut self, now: Moment) -> Vec<Unclaimed> {
+        self.drop_expired(now);
+        self.purchases
+            .values()
+            .filter(|entry| entry.is_unclaimed())
+            .filter_map(Entry::listed)
+            .collect()
+    }
+
+    /// Lists the purchases that a program reports when it ends: the unclaimed ones, and those of
+    /// `owner` that a handle still holds.
+    pub(crate) fn unfinished(&mut self, owner: OwnerId, now: Moment) -> Vec<Unclaimed> {
+        self.drop_expired(now);
+        let is_unfinished = |entry: &&Entry| {
+            entry.is_unclaimed() || (entry.owner == Some(owner) && entry.is_open())
+        };
+        self.purchases.values().filter(is_unfinished).filter_map(Entry::listed).collect()
+    }
+
+    /// Returns whether a purchase of the client may still get its reply.
+    pub(crate) fn has_in_flight(&self, owner: OwnerId) -> bool {
+        self.uncertain().any(|(_, entry)| {
+            entry.owner == Some(owner) && !matches!(entry.state, State::Unknown(_))
+        })
+    }
+
+    /// Ends purchases that are long past the expiry of their orders, with a warning.
+    fn drop_expired(&mut self, now: Moment) {
+        let is_past = |at: &Moment, life: Option<Duration>| {
+            let age = now.monotonic.saturating_sub(at.monotonic);
+            // The monotonic clock stops during a suspend, which the order does not survive.
+            let age = age.max(now.wall.duration_since(at.wall).unwrap_or_default());
+            age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+        };
+        let mut past = Vec::new();
+        for (id, entry) in self.purchases.iter().filter(|(_, entry)| entry.is_open()) {
+            match &entry.state {
+                State::Bought { purchase, at, .. } if is_past(at, purchase.expires_in) => {
+                    past.push((*id, Record::Settled(Closed::Over)));
+                }
+                // Late booking, then the life of the order.
+                State::Unknown(lost) if is_past(&lost.at, Some(ORDER_LIFE + AFTER_EXPIRY)) => {
+                    past.push((*id, Record::Resolved(Resolution::NotMade)));
+                }
+                _ => {}
+            }
+        }
+        for (id, record) in past {
+            let operation = self.purchases[&id].intent.operation();
+            log::warn!("{operation}: the order is long past its expiry and is no longer listed");
+            self.write(id, record);
+        }
+    }
+
+    /// Applies a record. A journal would write it to disk here.
+    fn write(&mut self, entry: EntryId, record: Record) {
+        self.apply(entry, record);
+        let id = entry;
+        if let Some(entry) = self.purchases.get_mut(&id) {
+            if matches!(entry.state, State::Reserved | State::InFlight | State::Unknown(_)) {
+                self.uncertain.insert(id);
+            } else {
+                self.uncertain.remove(&id);
+            }
+            let counts = entry.counts();
+            let counted = std::mem::replace(&mut entry.counted, counts);
+            if let Some(budget) = entry.owner.and_then(|owner| self.budgets.get_mut(&owner)) {
+                budget.spent = add(subtract(budget.spent, counted), counts);
+            }
+        }
+    }
+
+    /// Changes a purchase by one fact.
+    fn apply(&mut self, id: EntryId, record: Record) {
+        if let Record::Intent { owner, intent, reserved } = record {
+            self.make_room();
+            self.by_intent.insert(intent.id(), id);
+            self.made_ids.remove(&intent.id());
+            self.purchases.insert(id, Entry::new(owner, intent, reserved));
+            return;
+        }
+        let Some(entry) = self.purchases.get_mut(&id) else { return };
+        match record {
+            Record::Intent { .. } => {}
+            Record::Sending => {
+                if matches!(entry.state, State::Reserved) {
+                    entry.state = State::InFlight;
+                }
+            }
+            Record::NotSent => {
+                entry.state = State::NotBought("nothing was sent".to_owned());
+                // An intent of which no byte left can be bought again.
+                let intent = entry.intent.clone();
+                self.by_intent.remove(&intent.id());
+                self.made(&intent);
+            }
+            Record::Refused(reason) => entry.state = State::NotBought(reason),
+            Record::Unknown { error, clues, at } => {
+                entry.state = State::Unknown(Lost { error, at, clues, candidates: Vec::new() });
+                entry.is_awaited = false;
+            }
+            Record::Charged { purchase, at } => {
+                let activation: Arc<str> = purchase.activation_id.as_str().into();
+                self.newest_order = self
+                    .newest_order
+                    .max(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
+                if let Some(known) = self.known.get_mut(&activation) {
+                    entry.holders += std::mem::take(&mut known.holders);
+                    entry.codes = std::mem::take(&mut known.codes);
+                    entry.next_requested = std::mem::take(&mut known.next_requested);
+                }
+                entry.state = State::Bought { purchase, at, ending: None, closed: None };
+                self.by_activation.insert(activation, id);
+            }
+            Record::Abandoned => entry.is_awaited = false,
+            Record::Code(sms) => {
+                entry.codes.push(sms);
+                entry.next_requested = false;
+            }
+            Record::Next => entry.next_requested = true,
+            Record::Closing(closing) => {
+                if let State::Bought { ending, .. } = &mut entry.state {
+                    *ending = Some(closing);
+                }
+            }
+            Record::Settled(how) => {
+                if let State::Bought { closed, .. } = &mut entry.state {
+                    *closed = Some(how);
+                }
+            }
+            Record::Priced(price) => {
+                if let State::Bought { purchase, .. } = &mut entry.state {
+                    purchase.price = Some(price);
+                }
+            }
+            Record::Kept => entry.is_kept = true,
+            Record::Resolved(Resolution::NotMade) => {
+                entry.state = State::NotBought("the caller resolved it as not made".to_owned());
+            }
+            // The record of the purchase follows.
+            Record::Resolved(Resolution::Made(_)) => {}
+        }
+    }
+
+    /// Drops the oldest purchases that have ended if there are too many.
+    fn make_room(&mut self) {
+        if self.purchases.len() < MAX_PURCHASES {
+            return;
+        }
+        let ended = self.purchases.iter().filter(|(_, entry)| entry.is_settled() || entry.is_kept);
+        // A quarter at once, so that not each purchase searches them all.
+        let ended: Vec<EntryId> = ended
+            .filter(|(_, entry)| entry.holders == 0)
+            .map(|(id, _)| *id)
+            .take(MAX_PURCHASES / 4)
+            .collect();
+        for id in ended {
+            let Some(entry) = self.purchases.remove(&id) else { continue };
+            self.by_intent.remove(&entry.intent.id());
+            if let State::Bought { purchase, .. } = &entry.state
+                && self.by_activation.get(&*purchase.activation_id) == Some(&id)
+            {
+                self.by_activation.remove(&*purchase.activation_id);
+            }
+        }
+    }
+
+    /// Returns the data of an activation of the history, which is added if it is new.
+    fn remember(&mut self, id: &str) -> &mut KnownActivation {
+        if let Some((id, _)) = self.known.get_key_value(id) {
+            let id = Arc::clone(id);
+            return self.known.entry(id).or_default();
+        }
+        let mut kept = VecDeque::new();
+        while self.oldest.len() + kept.len() >= MAX_ACTIVATIONS
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
+                kept.push_back(oldest);
+                if kept.len() == MAX_ACTIVATIONS {
+                    break;
+                }
+            } else {
+                self.known.remove(&oldest);
+            }
+        }
+        self.oldest.append(&mut kept);
+        let id: Arc<str> = id.into();
+        self.oldest.push_back(Arc::clone(&id));
+        self.known.entry(id).or_default()
     }
 }
 
-/// The intents of the list that are at most [`DUPLICATE_WINDOW`] old, newest first.
-fn recent(list: &RecentIntents, now: Duration) -> impl Iterator<Item = &Intent> {
-    let newest_first = list.iter().rev();
-    newest_first.take_while(move |(_, at)| now < *at + DUPLICATE_WINDOW).map(|(intent, _)| intent)
+impl Entry {
+    fn new(owner: Option<OwnerId>, intent: Intent, reserved: Amount) -> Self {
+        Self {
+            owner,
+            intent,
+            reserved,
+            counted: Amount::ZERO,
+            state: State::Reserved,
+            is_awaited: true,
+            holders: 0,
+            is_kept: false,
+            codes: Vec::new(),
+            next_requested: false,
+        }
+    }
+
+    /// The part of the owner's budget that this purchase counts.
+    fn counts(&self) -> Amount {
+        if self.owner.is_none() {
+            return Amount::ZERO;
+        }
+        match &self.state {
+            State::Reserved | State::InFlight | State::Unknown(_) => self.reserved,
+            State::NotBought(_) => Amount::ZERO,
+            // A delivered code is paid for, whatever the service answers.
+            State::Bought { closed: Some(Closed::Refunded), .. } if self.codes.is_empty() => {
+                Amount::ZERO
+            }
+            // Without a price, the maximum counts until the history states the price.
+            State::Bought { purchase, .. } => purchase.price.unwrap_or(self.reserved),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        matches!(self.state, State::NotBought(_) | State::Bought { closed: Some(_), .. })
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_settled() && !self.is_kept
+    }
+
+    fn is_unclaimed(&self) -> bool {
+        self.is_open() && self.holders == 0 && !self.is_awaited
+    }
+
+    fn listed(&self) -> Option<Unclaimed> {
+        let outcome = match &self.state {
+            State::Reserved | State::InFlight => UnclaimedOutcome::Pending,
+            State::Unknown(lost) => UnclaimedOutcome::Unknown((*lost.error).clone()),
+            State::Bought { purchase, .. } => UnclaimedOutcome::Bought(purchase.clone()),
+            State::NotBought(_) => return None,
+        };
+        Some(Unclaimed { intent: self.intent.clone(), outcome })
+    }
 }
 
-/// Appends an intent. Drops the oldest ones if they are too old or there are too many.
-fn push_recent(list: &mut RecentIntents, intent: Intent, at: Duration) {
-    while list.len() >= MAX_RECENT
-        || list.front().is_some_and(|(_, oldest)| *oldest + DUPLICATE_WINDOW <= at)
-    {
-        list.pop_front();
-    }
-    list.push_back((intent, at));
+/// The purchase that an order of the history shows; `None` if the order has no activation id.
+fn purchase_of(order: &Order) -> Option<Purchase> {
+    Some(Purchase {
+        activation_id: order.activation_id.clone()?,
+        order_id: order.order_id.clone(),
+        phone_number: order.phone_number.clone().unwrap_or_default(),
+        service: order.service.clone(),
+        service_name: None,
+        country: order.country.clone(),
+        country_name: None,
+        price: order.price.filter(|price| *price > Amount::ZERO),
+        multi_sms: None,
+        can_get_another_sms: None,
+        expires_in: None,
+        note: None,
+        warnings: vec!["the reply was lost, and the order history shows the order".to_owned()],
+        raw: order.raw.clone(),
+    })
 }
 
 fn add(a: Amount, b: Amount) -> Amount {

@@ -4,40 +4,45 @@
 //! `read` repeats a read, `charge` sends a purchase at most once, `transition` sends a change of an
 //! order once and reads the status if the reply is lost.
 
+mod account;
 mod activation;
 mod api_key;
 mod builder;
 mod buy;
+mod candidate;
 mod charge;
 mod core;
 mod lease;
 pub(crate) mod ledger;
 mod matching;
 mod orders;
-mod purchase_gates;
 pub(crate) mod rate_limit;
 mod read;
 mod reconcile;
+mod record;
 mod redact;
 mod settle;
 mod settlement;
 mod task;
 mod transition;
+mod unclaimed;
 mod wait;
 
 pub use self::core::Client;
 pub use activation::Activation;
 pub use api_key::ApiKeyLocation;
 pub use builder::{BASE_URL, ClientBuilder};
+pub use candidate::Candidate;
 pub(crate) use charge::PurchaseHandle;
 pub use lease::Lease;
-pub use ledger::{Unclaimed, UnclaimedOutcome};
 pub use orders::{OrderQuery, Orders};
 pub(crate) use read::Answer;
 pub(crate) use reconcile::ReconcileTask;
 pub use reconcile::Reconciliation;
+pub use record::Resolution;
 pub(crate) use settle::SettleTask;
 pub use settlement::{OnTooEarly, Settlement, SettlementState};
 pub(crate) use task::{Step, Task};
+pub use unclaimed::{Unclaimed, UnclaimedOutcome};
 pub(crate) use wait::WaitTask;
 pub use wait::{Progress, WaitOptions};

@@ -80,10 +80,8 @@ impl Client {
                 log::warn!("reading the orders: {id} is listed twice");
             }
         }
-        let mut ledger = self.ledger();
-        ledger.saw_orders(&page.orders);
-        page.extra_orders = ledger.extra_orders(&page.orders, self.now().monotonic);
-        drop(ledger);
+        let now = self.now();
+        self.ledger().saw_page(&page, now);
         if !page.extra_orders.is_empty() {
             log::warn!(
                 "reading the orders: possible duplicates of one purchase: {}",

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::candidate::Candidate;
 use super::core::Client;
-use super::ledger::{EntryId, Ledger};
+use super::ledger::Ledger;
 use super::matching::{is_before, may_be};
 use super::orders::{OrderQuery, order_key};
 use super::task::{Step, Task};
@@ -38,17 +39,19 @@ pub struct Reconciliation {
     /// The orders that may be the purchase, newest first. There can be several if another program
     /// buys the same with this key. An empty list means the order was not found, not that you were
     /// not charged.
-    pub candidates: Vec<Order>,
+    pub candidates: Vec<Candidate>,
     /// Whether the search reached an order that is older than the purchase. If it did not, a
     /// candidate may be older than the purchase, and the order of the purchase may be missing.
     pub complete: bool,
+    /// Why the search is not complete.
+    pub reason: Option<String>,
 }
 
 impl Reconciliation {
     /// Returns whether the order is a candidate. Orders that share only one of their two ids are
     /// different orders.
     fn has(&self, order: &Order) -> bool {
-        let is_same = |other: &Order| {
+        let is_same = |other: &Candidate| {
             other.order_id == order.order_id && other.activation_id == order.activation_id
         };
         self.candidates.iter().any(is_same)
@@ -68,13 +71,17 @@ impl Client {
     ///
     /// `reconcile` only looks; pass the id of a candidate to [`Client::activation`] to claim it.
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
+        self.reconcile_within(intent, Duration::from_secs(60))
+    }
+
+    pub fn reconcile_within(&self, intent: &Intent, _: Duration) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }
 
     /// Reads the history once, back to the watermark of the intent.
     fn read_history(&self, intent: &Intent) -> Result<Reconciliation> {
         let deadline = self.now().monotonic + READ_TIMEOUT.min(self.timeout);
-        let mut found = Reconciliation { candidates: Vec::new(), complete: false };
+        let mut found = Reconciliation { candidates: Vec::new(), complete: false, reason: None };
         let mut seen = HashSet::new();
         for page in 1..=PAGES {
             let query = OrderQuery { page, ..OrderQuery::default() };
@@ -86,7 +93,11 @@ impl Client {
             for order in page.orders {
                 let is_other_purchase = self.ledger().is_other_purchase(&order, intent);
                 if !is_other_purchase && !found.has(&order) && may_be(&order, intent) {
-                    found.candidates.push(order);
+                    found.candidates.push(Candidate {
+                        order,
+                        is_ours: false,
+                        evidence: Vec::new(),
+                    });
                 }
             }
             if reached || end {
@@ -112,7 +123,7 @@ pub(crate) struct ReconcileTask {
     found: Option<Reconciliation>,
     /// The result of the last read, and the rivals: other purchases in flight that may have made
     /// one of its orders.
-    pending: Option<(Reconciliation, Vec<EntryId>)>,
+    pending: Option<Reconciliation>,
     last_error: Option<Error>,
 }
 
@@ -139,8 +150,11 @@ impl ReconcileTask {
     /// needed.
     fn merge(&mut self, ledger: &Ledger, mut newest: Reconciliation) -> bool {
         self.last_error = None;
-        let mut earlier =
-            self.found.take().unwrap_or(Reconciliation { candidates: Vec::new(), complete: true });
+        let mut earlier = self.found.take().unwrap_or(Reconciliation {
+            candidates: Vec::new(),
+            complete: true,
+            reason: None,
+        });
         for found in [&mut earlier, &mut newest] {
             found.candidates.retain(|order| !ledger.is_other_purchase(order, &self.intent));
         }
@@ -163,8 +177,9 @@ impl ReconcileTask {
                 Err(error.with_intent(self.intent.clone()))
             }
             (Some(found), _) => {
-                client.ledger().reconciled(&self.intent, &found.candidates);
-                Ok(found)
+                let now = client.now();
+                let candidates = client.ledger().offer(&self.intent, found.candidates, now);
+                Ok(Reconciliation { candidates, ..found })
             }
             (None, Some(error)) => Err(error.with_intent(self.intent.clone())),
             (None, None) => unreachable!("there is at least one read"),
@@ -177,9 +192,9 @@ impl Task for ReconcileTask {
 
     fn step(&mut self, client: &Client) -> Step<Reconciliation> {
         loop {
-            if let Some((newest, rivals)) = self.pending.take() {
-                if client.ledger().is_in_flight(&rivals) {
-                    self.pending = Some((newest, rivals));
+            if let Some(newest) = self.pending.take() {
+                if client.ledger().kind_in_flight(&self.intent) {
+                    self.pending = Some(newest);
                     return Step::SleepUntil(client.now().monotonic + RIVAL_CHECK);
                 }
                 if self.merge(&client.ledger(), newest) {
@@ -197,10 +212,7 @@ impl Task for ReconcileTask {
             }
             self.reads.pop_front();
             match client.read_history(&self.intent) {
-                Ok(newest) => {
-                    let rivals = client.ledger().rivals(&self.intent, &newest.candidates);
-                    self.pending = Some((newest, rivals));
-                }
+                Ok(newest) => self.pending = Some(newest),
                 Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
                     return Step::Done(Err(error.with_intent(self.intent.clone())));
                 }

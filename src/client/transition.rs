@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::core::Client;
 use super::read::{Answer, raw, reply_error};
+use super::record::Closed;
 use crate::protocol::{
     RawReply, ReplyError, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
@@ -90,7 +91,7 @@ impl Client {
         if let Transition::Changed(change) = &transition
             && change.value.is_cancelled()
         {
-            self.ledger().refunded(id);
+            self.ledger().settled(id, Closed::Refunded);
         }
         Ok(transition)
     }

@@ -5,6 +5,7 @@
 //! guesses: a result contains only facts that the reply proves.
 
 mod balance;
+mod calling_codes;
 mod countries;
 mod error_code;
 pub(crate) mod json_input;
@@ -32,5 +33,6 @@ pub use services::{Offer, Service, parse_services};
 pub use sms::Sms;
 pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
+pub(crate) use calling_codes::calling_code_warning;
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_status_reply};

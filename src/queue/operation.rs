@@ -272,7 +272,7 @@ impl Operation {
             }
             Self::RegetNumber { id } => Job::Buy(
                 format!("reget {id}").into(),
-                Box::new(move |client| client.reget_intent(&id)),
+                Box::new(move |client| client.reget_intent(&id, crate::PriceLimit::Any)),
             ),
             Self::GetStatus { id } => {
                 on(claim(&id)?, |number| number.status().map(|answer| answered(&answer)))

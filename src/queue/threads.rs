@@ -357,10 +357,10 @@ impl Shared {
     /// Makes a purchase. Its ticket may be cancelled while it runs.
     #[inline(never)]
     fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
-        let (task, purchase) = handle.begin_purchase(intent)?;
+        let (task, purchase) = handle.begin_purchase(intent, handle.deadline())?;
         let purchase = Arc::new(purchase);
         let mut state = self.lock();
-        if state.set_purchase(ticket, &purchase, handle.detach_deadline()) {
+        if state.set_purchase(ticket, &purchase, Some(handle.deadline())) {
             // The timer completes the ticket when the caller's time is over.
             self.dispatch(state);
         } else {

@@ -1,0 +1,83 @@
+//! `Account`: the part of a client that all clients of an API key and a base URL share.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::ledger::{Ledger, OwnerId};
+use crate::transport::Transport;
+
+/// The state of one API key at one service.
+#[derive(Debug, Default)]
+pub(super) struct Account {
+    ledger: Mutex<Ledger>,
+}
+
+/// The service that an account is at.
+pub(super) enum Service<'a> {
+    /// The service at this URL.
+    Url(&'a str),
+    /// The service behind a transport of a test.
+    Transport(&'a Arc<dyn Transport>),
+}
+
+/// The accounts of the process, by key and URL. They outlive their clients, because a program can
+/// make a client for each of its requests, and each must find the purchases of the others.
+static ACCOUNTS: Mutex<Option<Accounts>> = Mutex::new(None);
+
+/// At this number of accounts, those without clients and open purchases are dropped.
+const MANY: usize = 64;
+
+#[derive(Default)]
+struct Accounts {
+    /// Two random keys, so that the table needs no copy of an API key.
+    hashers: [RandomState; 2],
+    by_url: HashMap<(Fingerprint, String), Arc<Account>>,
+    /// The address of a transport is the identity of its service for as long as it lives, and every
+    /// client of the account keeps it alive.
+    by_transport: HashMap<(Fingerprint, usize), Weak<Account>>,
+}
+
+/// The 128 bits that stand for an API key in this process.
+type Fingerprint = [u64; 2];
+
+impl Account {
+    /// Returns the account of a key at a service: the same one for all clients.
+    pub(super) fn of(key: &str, service: &Service<'_>) -> Arc<Self> {
+        let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = accounts.get_or_insert_default();
+        let key = [0, 1].map(|half: usize| accounts.hashers[half].hash_one(key));
+        match service {
+            Service::Url(url) => {
+                if accounts.by_url.len() >= MANY {
+                    accounts.by_url.retain(|_, account| {
+                        Arc::strong_count(account) > 1 || !account.ledger().is_idle()
+                    });
+                }
+                Arc::clone(accounts.by_url.entry((key, (*url).to_owned())).or_default())
+            }
+            Service::Transport(transport) => {
+                accounts.by_transport.retain(|_, account| account.strong_count() > 0);
+                let address = Arc::as_ptr(transport).cast::<()>() as usize;
+                let known = accounts.by_transport.get(&(key, address)).and_then(Weak::upgrade);
+                known.unwrap_or_else(|| {
+                    let account = Arc::new(Self::default());
+                    accounts.by_transport.insert((key, address), Arc::downgrade(&account));
+                    account
+                })
+            }
+        }
+    }
+
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // No step of the ledger can panic half way, so a poisoned ledger is consistent.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the id of a new client.
+pub(super) fn new_owner() -> OwnerId {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    OwnerId(NEXT.fetch_add(1, Ordering::Relaxed))
+}

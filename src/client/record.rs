@@ -1,0 +1,79 @@
+//! `Record`: one fact about a purchase. The ledger is the fold of its records.
+//!
+//! A purchase begins with [`Record::Intent`]; every later record names the purchase by its
+//! [`EntryId`]. A record contains everything that the ledger keeps of the fact, so that records
+//! that are read back make the same ledger.
+
+use super::ledger::OwnerId;
+use crate::clock::Moment;
+use crate::order_state::Ending;
+use crate::protocol::{Purchase, Sms};
+use crate::{Amount, Error, Intent};
+
+/// Identifies one purchase in the ledger. A later purchase has a higher id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct EntryId(pub(super) u64);
+
+/// One fact about a purchase.
+#[derive(Clone, Debug)]
+pub(crate) enum Record {
+    /// The purchase is about to be sent, and this amount is reserved for it.
+    Intent {
+        /// The client whose budget pays; `None` for a purchase of an earlier run.
+        owner: Option<OwnerId>,
+        intent: Intent,
+        reserved: Amount,
+    },
+    /// The first byte may leave from now on.
+    Sending,
+    /// No byte was sent.
+    NotSent,
+    /// The service refused the purchase. The text says with which answer.
+    Refused(String),
+    /// It is unknown whether the purchase was made.
+    Unknown {
+        error: Box<Error>,
+        /// The activation ids in the bytes of the reply that arrived.
+        clues: Vec<String>,
+        at: Moment,
+    },
+    /// A number was bought.
+    Charged { purchase: Box<Purchase>, at: Moment },
+    /// The caller of the purchase stopped waiting for it.
+    Abandoned,
+    /// A code arrived.
+    Code(Sms),
+    /// The next code is requested: the codes so far are old.
+    Next,
+    /// A change that ends the order is about to be sent.
+    Closing(Ending),
+    /// The order has ended.
+    Settled(Closed),
+    /// The history stated the price.
+    Priced(Amount),
+    /// The caller keeps the number: it is not listed any more.
+    Kept,
+    /// The caller resolved an unknown purchase.
+    Resolved(Resolution),
+}
+
+/// How an order ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// Completed: its price is spent.
+    Completed,
+    /// Cancelled or expired, and refunded. If a code was delivered, its price is spent all the
+    /// same.
+    Refunded,
+    /// Ended, and it is unknown whether it was refunded.
+    Over,
+}
+
+/// The caller's answer to whether an unknown purchase was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// It was not made. Its reservation returns to the budget.
+    NotMade,
+    /// It bought the activation with this id.
+    Made(String),
+}
