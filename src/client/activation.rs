@@ -92,7 +92,8 @@ impl SharedActivation {
 
     /// Counts the handles as a holder of the purchase, which is then not unclaimed.
     fn hold(&self) {
-        if !self.is_superseded.load(Ordering::Relaxed) && !self.is_held.swap(true, Ordering::Relaxed)
+        if !self.is_superseded.load(Ordering::Relaxed)
+            && !self.is_held.swap(true, Ordering::Relaxed)
         {
             let now = self.client.now();
             self.client.ledger().hold(&self.id, now);
@@ -291,7 +292,10 @@ impl Activation {
 
     /// Returns the status of a reply. If the reply has several messages, the status has the newest
     /// one and the older ones are stored.
-    pub(super) fn newest_message(&self, StatusReply { status, messages, .. }: StatusReply) -> Status {
+    pub(super) fn newest_message(
+        &self,
+        StatusReply { status, messages, .. }: StatusReply,
+    ) -> Status {
         self.update(|state| state.newest_message(messages)).map_or(status, Status::Received)
     }
 
@@ -324,8 +328,7 @@ impl Activation {
             OrderStatus::Pending | OrderStatus::Other(_) => return None,
         };
         self.update(|state| state.set_ending(ending));
-        let closed =
-            if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
+        let closed = if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
         self.client.ledger().settled(self.id(), closed);
         Some(ending)
     }
@@ -336,7 +339,8 @@ impl Activation {
         let page = self.client.order_page(&OrderQuery::default(), deadline).ok()?;
         let own = self.purchase().and_then(|purchase| purchase.order_id.as_ref());
         let is_this = |order: &Order| {
-            let is_other = own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
+            let is_other =
+                own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
             order.activation_id.as_deref() == Some(self.id()) && !is_other
         };
         page.orders.into_iter().find(is_this)?.status

@@ -833,8 +833,12 @@ impl Ledger {
                     entry.codes = std::mem::take(&mut known.codes);
                     entry.next_requested = std::mem::take(&mut known.next_requested);
                 }
-                if let Some(EarlierPurchase { is_same_order, codes, earlier_codes, next_requested }) =
-                    earlier
+                if let Some(EarlierPurchase {
+                    is_same_order,
+                    codes,
+                    earlier_codes,
+                    next_requested,
+                }) = earlier
                 {
                     entry.earlier_codes = earlier_codes;
                     if is_same_order {
