@@ -408,6 +408,12 @@ impl Activation {
         }
     }
 
+    /// Keeps the number: [`Client::unclaimed`] does not list it, and the end of the program does not
+    /// report it.
+    pub fn keep(&self) {
+        self.client.ledger().keep(self.id());
+    }
+
     /// Removes the number from the unclaimed ones, if it is listed there.
     pub(crate) fn claim(&self) {
         let now = self.client.now();

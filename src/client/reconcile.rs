@@ -74,8 +74,9 @@ impl Client {
         self.reconcile_within(intent, Duration::from_secs(60))
     }
 
+    /// As [`Client::reconcile`], for this time. Zero is one look now.
     pub fn reconcile_within(&self, intent: &Intent, _: Duration) -> Result<Reconciliation> {
-        self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
+        self.run(ReconcileTask::begin(self, intent.clone(), Duration::ZERO), |_| {})
     }
 
     /// Reads the history once, back to the watermark of the intent.
@@ -128,7 +129,7 @@ pub(crate) struct ReconcileTask {
 }
 
 impl ReconcileTask {
-    pub(crate) fn begin(client: &Client, intent: Intent) -> Self {
+    pub(crate) fn begin(client: &Client, intent: Intent, _: Duration) -> Self {
         let now = client.now();
         // Prefer the monotonic clock, because the wall clock may have been set. For an intent of an
         // earlier run there is only the wall clock. If that was set back, the purchase counts as
