@@ -329,7 +329,8 @@ impl Activation {
         };
         self.update(|state| state.set_ending(ending));
         let closed = if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
-        self.client.ledger().settled(self.id(), closed);
+        let now = self.client.now();
+        self.client.ledger().settled(self.id(), closed, now);
         Some(ending)
     }
 
@@ -527,7 +528,8 @@ impl Activation {
     /// Records that the service answered that the order has ended.
     fn record_finished(&self, deadline: Duration) {
         if !self.state().is_end_confirmed() && self.confirm_end(deadline).is_none() {
-            self.client.ledger().settled(self.id(), Closed::Over);
+            let now = self.client.now();
+            self.client.ledger().settled(self.id(), Closed::Over, now);
         }
     }
 
@@ -616,16 +618,6 @@ impl Activation {
         Self { client: self.client.until(end), ..self.clone() }
     }
 
-    /// Removes the number from the unclaimed ones, if it is listed there.
-    pub(crate) fn claim(&self) {
-        self.shared.hold();
-    }
-
-    /// Lists the number as unclaimed, although this handle exists: its caller holds it no longer.
-    pub(crate) fn mark_unclaimed(&self) {
-        self.shared.release();
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, OrderState> {
         self.shared.state()
     }
@@ -636,9 +628,10 @@ impl Activation {
         let result = change(&mut state);
         let new = state.take_new_codes();
         if !new.is_empty() && !self.shared.is_superseded.load(Ordering::Relaxed) {
+            let now = self.client.now();
             let mut ledger = self.client.ledger();
             for sms in &new {
-                ledger.code_arrived(self.id(), sms);
+                ledger.code_arrived(self.id(), sms, now);
             }
             if state.awaits_next() {
                 ledger.next_requested(self.id());
