@@ -416,22 +416,12 @@ mod tests {
     impl Transport for CancelBetweenFormats {
         fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
             if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
-                let message = "the caller cancelled".to_owned();
-                return Err(TransportError {
-                    cause: Cause::Cancelled,
-                    phase: Phase::Connect,
-                    sent: false,
-                    message,
-                });
+                let message = "the caller cancelled";
+                return Err(TransportError::new(Cause::Cancelled, Phase::Connect, false, message));
             }
             self.polls.lock().unwrap().push(self.clock.now().monotonic);
             self.cancel.cancel();
-            Ok(Reply {
-                status: 200,
-                framed: false,
-                retry_after: None,
-                body: b"STATUS_OK:12:".to_vec(),
-            })
+            Ok(Reply { status: 200, body: b"STATUS_OK:12:".to_vec(), ..Reply::default() })
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::json_input::{Field, Object, is_number};
 use super::json_output;
-use super::reply::{Body, RawReply, ReplyError, Salvage, read};
+use super::reply::{Body, RawReply, ReplyError, read};
 use crate::Amount;
 
 /// One page of the order history, newest first.
@@ -133,7 +133,7 @@ impl Order {
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
     const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
-    let answer = read(raw, Salvage::No)?;
+    let answer = read(raw)?;
     let text = || String::from_utf8_lossy(raw.body).into_owned();
     let mut field = match &answer.body {
         Body::Json(field) => *field,

@@ -224,7 +224,7 @@ impl MemoryTransport {
         let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
-        Ok(transport::Reply { status, framed, retry_after, body })
+        Ok(transport::Reply { status, framed, retry_after, location: None, body })
     }
 
     /// The error if the connection cannot be made.
@@ -259,7 +259,7 @@ impl MemoryTransport {
         if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
             return cancelled(phase, false);
         }
-        TransportError { cause, phase, sent: false, message: message.into() }
+        TransportError::new(cause, phase, false, message)
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
@@ -294,16 +294,11 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn received(cause: Cause, message: &str) -> TransportError {
-    TransportError { cause, phase: Phase::Receive, sent: true, message: message.into() }
+    TransportError::new(cause, Phase::Receive, true, message)
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError {
-        cause: Cause::Cancelled,
-        phase,
-        sent,
-        message: "the request was cancelled".into(),
-    }
+    TransportError::new(Cause::Cancelled, phase, sent, "the request was cancelled")
 }
 
 #[cfg(test)]
