@@ -266,6 +266,16 @@ impl Activation {
         Ok(self.settled(self.set_status(SetStatus::Complete)?))
     }
 
+    /// Keeps the number.
+    pub fn keep(&self) {
+        self.client.ledger().keep(self.id());
+    }
+
+    /// Completes the order even if no code has arrived. Action `setStatus`, 6.
+    pub fn complete_without_code(&self) -> Result<Settlement> {
+        self.complete()
+    }
+
     /// Cancels the order for its refund. Action `setStatus`, 8.
     ///
     /// If a code arrived first, the order stays open and the settlement contains the code: complete

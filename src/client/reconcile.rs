@@ -74,6 +74,7 @@ impl Client {
         self.reconcile_within(intent, Duration::from_secs(60))
     }
 
+    /// As [`Client::reconcile`], within a time.
     pub fn reconcile_within(&self, intent: &Intent, _: Duration) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }

@@ -154,6 +154,11 @@ impl Queue {
         self.shared.lock().open()
     }
 
+    /// Interim.
+    pub fn close(&self, wait: Duration) -> Vec<crate::Unclaimed> {
+        self.shared.client.finish(wait)
+    }
+
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The number of worker threads now.
     #[doc(hidden)]
