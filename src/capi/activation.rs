@@ -478,9 +478,9 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
     })
 }
 
-/// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish and
-/// sastaotp_queue_close do not list it any more. For a number that another program or a later run
-/// settles. Sends nothing.
+/// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
+/// and sastaotp_queue_close do not list it any more. For a number that another program or a later
+/// run settles. Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -506,7 +506,9 @@ pub unsafe extern "C" fn sastaotp_activation_reget_number(
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    create(again, error, || reget(as_activation(activation)?, Amount::from_micros(max_price).into()))
+    create(again, error, || {
+        reget(as_activation(activation)?, Amount::from_micros(max_price).into())
+    })
 }
 
 /// Buys the same number again after this order was completed, at any price. Action regetNumber.

@@ -24,9 +24,9 @@ use super::status::{sastaotp_activation_status, sastaotp_set_status, sastaotp_st
 use super::unclaimed::sastaotp_unclaimed_list;
 use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, PriceLimit, Resolution, Result};
 
-/// A client of the service, with its connections and its budget. Any number of threads may use it at
-/// once. All clients of one API key and one base URL in a process share the record of purchases, so
-/// no order is given to two of them.
+/// A client of the service, with its connections and its budget. Any number of threads may use it
+/// at once. All clients of one API key and one base URL in a process share the record of purchases,
+/// so no order is given to two of them.
 ///
 /// Every call blocks until it has a result. A read is sent at most three times within the timeout
 /// of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
@@ -36,9 +36,9 @@ use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, PriceLimit, Resoluti
 ///
 /// A purchase is sent at most once, and only if its reply has time to arrive before the call times
 /// out: two thirds of the client's timeout, at most 60 seconds. Otherwise it fails with
-/// SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API key
-/// in a process reads the newest order first (action getOrders), so that a lost reply can be found.
-/// A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
+/// SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API
+/// key in a process reads the newest order first (action getOrders), so that a lost reply can be
+/// found. A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
 /// SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
 /// SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
 /// may have been charged.
@@ -459,8 +459,8 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
 /// pass its activation id to sastaotp_client_activation. If several are likely, or none is, ask a
 /// person, then call sastaotp_client_resolve_made or sastaotp_client_resolve_not_made.
 ///
-/// Fails with a read error. If it fails, the purchase is as unknown as before: sastaotp_error_charge
-/// is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
+/// Fails with a read error. If it fails, the purchase is as unknown as before:
+/// sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reconcile(
     client: *const sastaotp_client,
@@ -493,12 +493,13 @@ pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
     })
 }
 
-/// Resolves a purchase with an unknown outcome: the caller knows that it bought this activation. The
-/// price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number as
-/// bought until it is claimed. Sends nothing.
+/// Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
+/// The price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number
+/// as bought until it is claimed. Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
-/// or to have bought another activation, or if another purchase bought this activation. Since 0.1.0.
+/// or to have bought another activation, or if another purchase bought this activation. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_resolve_made(
     client: *const sastaotp_client,
@@ -515,10 +516,10 @@ pub unsafe extern "C" fn sastaotp_client_resolve_made(
 
 /// Lists every purchase of this API key and base URL in this process that is not settled, kept or
 /// resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
-/// unknown, or its last handle was freed while the order was open. A look or a failed cancel removes
-/// nothing. A purchase leaves the list when its order is completed, cancelled or expired, by
-/// sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a lease
-/// holds the number, it is not listed. Sends nothing. Since 0.1.0.
+/// unknown, or its last handle was freed while the order was open. A look or a failed cancel
+/// removes nothing. A purchase leaves the list when its order is completed, cancelled or expired,
+/// by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a
+/// lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_unclaimed(
     client: *const sastaotp_client,
@@ -528,11 +529,11 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
     create(list, error, || Ok(sastaotp_unclaimed_list::new(as_client(client)?.unclaimed())))
 }
 
-/// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its purchases
-/// in flight. Then lists each purchase of the client that is not settled or kept, even if an
-/// activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report every
-/// entry: after the process has ended, no other record of it exists. The client stays usable. Sends
-/// nothing.
+/// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
+/// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
+/// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
+/// every entry: after the process has ended, no other record of it exists. The client stays usable.
+/// Sends nothing.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
 /// 0.1.0.

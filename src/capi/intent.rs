@@ -10,7 +10,8 @@ use super::pointer;
 use crate::{Amount, Intent};
 
 /// A purchase that is about to be made: enough data to find it in the order history if its reply is
-/// lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it is freed, or the error or list that contains it is freed.
+/// lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it
+/// is freed, or the error or list that contains it is freed.
 pub struct sastaotp_intent {
     intent: WithCStrings<Intent>,
     json: CString,

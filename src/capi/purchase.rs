@@ -13,10 +13,10 @@ use crate::{Amount, Error, NumberRequest, Purchase, Result};
 /// A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
 /// can buy many numbers.
 ///
-/// State the country: call sastaotp_number_request_set_country, sastaotp_number_request_set_operator
-/// or sastaotp_number_request_any_country. State the price: call
-/// sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one of the
-/// two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
+/// State the country: call sastaotp_number_request_set_country,
+/// sastaotp_number_request_set_operator or sastaotp_number_request_any_country. State the price:
+/// call sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one
+/// of the two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
 pub struct sastaotp_number_request {
     request: NumberRequest,
     has_max_price: bool,
