@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
 use super::ledger::{Ledger, OwnerId};
+use super::live_activations::LiveActivations;
 use super::rate_limit::{RateLimiter, WaiterId};
 use super::record::Resolution;
 use super::redact::redact;
@@ -198,6 +199,10 @@ impl Client {
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.shared.account.ledger()
+    }
+
+    pub(super) fn live_activations(&self) -> &LiveActivations {
+        &self.shared.account.live_activations
     }
 
     /// Returns when the rate limit admits the next request; `None` if it does so now.

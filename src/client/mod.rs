@@ -14,6 +14,7 @@ mod charge;
 mod core;
 mod lease;
 pub(crate) mod ledger;
+mod live_activations;
 mod matching;
 mod orders;
 pub(crate) mod rate_limit;

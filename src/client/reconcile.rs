@@ -74,7 +74,7 @@ impl Client {
         self.reconcile_within(intent, Duration::from_secs(60))
     }
 
-    /// As [`Client::reconcile`], within a time.
+    /// As [`Client::reconcile`], and looks for this long. Zero is one look now.
     pub fn reconcile_within(&self, intent: &Intent, _: Duration) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
     }
