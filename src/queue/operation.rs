@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
+use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
@@ -329,7 +329,7 @@ impl Operation {
                 }))
             }
             Self::Reconcile { intent } => {
-                Job::Reconcile(Box::new(ReconcileTask::begin(client, intent)))
+                Job::Reconcile(Box::new(ReconcileTask::begin(client, intent, LOOK_FOR)))
             }
             Self::Unclaimed {} => {
                 Job::Local(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))
