@@ -417,16 +417,6 @@ impl Activation {
         Ok(self.settled(self.set_status(SetStatus::Complete)?))
     }
 
-    /// Keeps the number.
-    pub fn keep(&self) {
-        self.client.ledger().keep(self.id());
-    }
-
-    /// Completes the order even if no code has arrived. Action `setStatus`, 6.
-    pub fn complete_without_code(&self) -> Result<Settlement> {
-        self.complete()
-    }
-
     /// Cancels the order for its refund. Action `setStatus`, 8.
     ///
     /// Before that, it polls once, unless a poll was answered in the last 5 seconds. If a code
