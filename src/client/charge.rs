@@ -375,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::transport::{Request as Sent, Transport, TransportError};
-    use crate::{Amount, CancelToken, NumberRequest};
+    use crate::{Amount, CancelToken, Charge, NumberRequest};
 
     /// A transport that fails, and whose error and latch can disagree about whether it sent
     /// anything.
@@ -421,7 +421,9 @@ mod tests {
                 .transport(Arc::clone(&transport) as _)
                 .build()
                 .unwrap();
-            let error = client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+            let error = client
+                .get_number(NumberRequest::new("tg").any_country().accept_any_price())
+                .unwrap_err();
             assert_eq!(
                 (error.charge(), transport.exchanges.load(Ordering::Relaxed)),
                 (charge, exchanges),
@@ -464,7 +466,7 @@ mod tests {
             Arc::new(HangingConnect { test_end: CancelToken::new(), exchanges: AtomicU32::new(0) });
         let builder = Client::builder().api_key("k").budget(Amount::from_rupees(100));
         let client = builder.transport(Arc::clone(&transport) as _).build().unwrap();
-        let request = NumberRequest::new("tg").max_price(Amount::from_rupees(80));
+        let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
         let error =
             client.with_timeout(Duration::from_millis(50)).get_number(request.clone()).unwrap_err();
         assert_eq!(

@@ -497,7 +497,7 @@ fn a_panicking_transport_loses_no_ticket() {
     assert_eq!(fixture.queue.shared.lock().load(), 0);
     // A blocking call returns the same error at once, with and without a token.
     for client in [fixture.client.clone(), fixture.client.with_cancel(&CancelToken::new())] {
-        let request = crate::NumberRequest::new("tg").accept_any_price();
+        let request = crate::NumberRequest::new("tg").any_country().accept_any_price();
         let error = client.get_number(request).unwrap_err();
         assert_eq!(
             (error.kind(), error.charge()),

@@ -3,8 +3,8 @@
 use sastaotp::clock::Clock as _;
 
 use crate::adapter::{
-    Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
-    SetStatus, StatusChange,
+    Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, PriceLimit,
+    Retry, SetStatus, StatusChange,
 };
 use crate::fixture::{Fixture, request, seconds};
 
@@ -283,7 +283,8 @@ fn reconcile_matches_names_codes_and_spaced_numbers() {
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
     arm(&fixture, "regetNumber", "reply_lost", "");
-    let (again, bought) = (number.reget_number().unwrap_err(), fixture.fail("zz_lost_reply"));
+    let (again, bought) =
+        (number.reget_number(PriceLimit::Any).unwrap_err(), fixture.fail("zz_lost_reply"));
     let digits = number.purchase().unwrap().digits();
     for (error, fields, is_candidate) in [
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
@@ -486,12 +487,12 @@ fn a_completed_orders_number_is_rebought_once() {
     let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
-    let again = number.reget_number().unwrap();
+    let again = number.reget_number(PriceLimit::Any).unwrap();
     assert_ne!(again.id(), number.id());
     assert_eq!(again.purchase().unwrap().digits(), number.purchase().unwrap().digits());
     fixture.assert_ledger(2, 0);
     arm(&fixture, "regetNumber", "reply_lost", "");
-    let error = number.reget_number().unwrap_err();
+    let error = number.reget_number(PriceLimit::Any).unwrap_err();
     assert_unknown(&error, "regetNumber");
     assert_eq!(fixture.count("regetNumber"), 2);
     let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
@@ -499,7 +500,7 @@ fn a_completed_orders_number_is_rebought_once() {
     fixture.assert_ledger(3, 0);
     // The plain-text reply to `regetNumber` starts with a different word.
     arm(&fixture, "regetNumber", "format_mismatch", "");
-    assert_ne!(number.reget_number().unwrap().id(), again.id());
+    assert_ne!(number.reget_number(PriceLimit::Any).unwrap().id(), again.id());
     fixture.assert_ledger(4, 0);
 }
 
@@ -508,9 +509,9 @@ fn purchase_requires_a_price_limit_and_valid_arguments() {
     let fixture = Fixture::new();
     for request in [
         NumberRequest::new("tg").country("22"),
-        NumberRequest::new("tg&country=1").accept_any_price(),
-        NumberRequest::new("").accept_any_price(),
-        NumberRequest::new("tg").max_price(Amount::ZERO),
+        NumberRequest::new("tg&country=1").any_country().accept_any_price(),
+        NumberRequest::new("").any_country().accept_any_price(),
+        NumberRequest::new("tg").any_country().max_price(Amount::ZERO),
         NumberRequest::new("tg").country("22 ").max_price(1),
     ] {
         let error = fixture.client.get_number(request.clone()).unwrap_err();
@@ -595,7 +596,10 @@ fn budget_is_reserved_and_released_on_proof() {
     let error = fixture.client.get_number(limited("zz_ok")).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Budget, Charge::NotCharged), "{error}");
     assert!(error.to_string().contains("20.00"), "{error}");
-    let any = fixture.client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+    let any = fixture
+        .client
+        .get_number(NumberRequest::new("tg").any_country().accept_any_price())
+        .unwrap_err();
     assert_eq!(any.kind(), ErrorKind::Budget, "{any}");
     assert_eq!(fixture.count("getNumber"), sent, "nothing was sent");
 }
@@ -623,7 +627,10 @@ fn odd_prices_in_history_never_widen_the_budget() {
             fixture.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price,
             read
         );
-        assert_eq!(fixture.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+        assert_eq!(
+            fixture.client.reget_number("abc", PriceLimit::Any).unwrap_err().kind(),
+            ErrorKind::Budget
+        );
         assert_eq!(
             (fixture.count("regetNumber"), fixture.client.budget_left()),
             (0, Some(Amount::from_rupees(10)))
@@ -726,7 +733,7 @@ fn one_refund_releases_one_reservation() {
             found
                 .candidates
                 .into_iter()
-                .map(|order| order.activation_id.unwrap())
+                .map(|order| order.order.activation_id.unwrap())
                 .collect::<Vec<_>>()
         };
         let [first, second] = errors.each_ref().map(find);

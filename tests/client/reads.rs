@@ -8,8 +8,8 @@ use sastaotp::transport::{Reply, Request, Transport, TransportError};
 use serde_json::json;
 
 use crate::adapter::{
-    Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, Retry, SetStatus, Status,
-    StatusChange,
+    Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, PriceLimit, Retry, SetStatus,
+    Status, StatusChange,
 };
 use crate::fixture::{Fixture, KEY, request, seconds};
 
@@ -264,7 +264,7 @@ fn errors_shorten_very_long_arguments() {
         client.set_status(&long, SetStatus::Cancel).unwrap_err(),
         client.activation(&long).unwrap_err(),
         client.get_number(request(&long)).unwrap_err(),
-        client.reget_number(&long).unwrap_err(),
+        client.reget_number(&long, PriceLimit::Any).unwrap_err(),
     ] {
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Config, "{}", &text[..500.min(text.len())]);
