@@ -81,7 +81,6 @@ enum class status : std::int32_t {
     ok = SASTAOTP_OK,
     config = SASTAOTP_CONFIG,
     budget = SASTAOTP_BUDGET,
-    already_sent = SASTAOTP_ALREADY_SENT,
     authentication = SASTAOTP_AUTHENTICATION,
     insufficient_balance = SASTAOTP_INSUFFICIENT_BALANCE,
     no_numbers = SASTAOTP_NO_NUMBERS,
@@ -103,6 +102,7 @@ enum class status : std::int32_t {
     expired = SASTAOTP_EXPIRED,
     activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
     internal = SASTAOTP_INTERNAL,
+    already_sent = SASTAOTP_ALREADY_SENT,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:

@@ -477,8 +477,7 @@ pub(crate) mod tests {
         fn exchange(&self, request: &Sent<'_>) -> Result<Reply, TransportError> {
             assert!(request.latch.try_send());
             self.panic_next.store(true, Ordering::Relaxed);
-            let message = "the connection ended".to_owned();
-            Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message })
+            Err(TransportError::new(Cause::Closed, Phase::Receive, true, "the connection ended"))
         }
     }
 

@@ -175,7 +175,7 @@ impl ReconcileTask {
                 evidence: vec!["this client has its id".to_owned()],
             }],
             Fate::NotBought(_) => Vec::new(),
-            Fate::Absent | Fate::InFlight | Fate::Unknown(_) => return None,
+            Fate::Absent | Fate::InFlight | Fate::Unknown => return None,
         };
         Some(Reconciliation { candidates, complete: true, reason: None })
     }

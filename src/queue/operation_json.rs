@@ -10,9 +10,7 @@ use std::str::FromStr;
 
 use super::operation::Operation;
 use crate::protocol::json_input::{Field, Object};
-use crate::{
-    Amount, Error, Intent, NumberRequest, OnTooEarly, PriceLimit, Resolution, Result,
-};
+use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, PriceLimit, Resolution, Result};
 
 /// The operation that errors name.
 const READING: &str = "reading an operation";

@@ -36,14 +36,14 @@ impl Transport for FakeService {
         assert!(request.latch.try_send());
         let now = self.clock.now().monotonic;
         let reply = |status, body: String| {
-            Ok(Reply { status, framed: true, retry_after: None, body: body.into_bytes() })
+            Ok(Reply { status, framed: true, body: body.into_bytes(), ..Reply::default() })
         };
         if let Some(pause) = self.refuse.lock().unwrap().take() {
             return Ok(Reply {
                 status: 429,
                 framed: true,
                 retry_after: Some(pause),
-                body: Vec::new(),
+                ..Reply::default()
             });
         }
         if request.lane == Lane::Charge {
@@ -685,7 +685,7 @@ impl Transport for HoldingService {
         } else {
             "STATUS_WAIT_CODE"
         };
-        Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+        Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::fault_table::Unreachable;
 use super::http_types::{Delivery, Params, Reply, Request};
 use super::paths::SERVICE_PATH;
-use super::service::Service;
+use super::service::{Handled, Service};
 use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
@@ -143,7 +143,11 @@ impl Transport for MemoryTransport {
             id: params.get("id").map(str::to_string),
             params: params.without_key().cloned().collect(),
         });
-        let reply = lock(&self.service).handle(&service_request, self.now_ms());
+        let handled = lock(&self.service).start(&service_request, self.now_ms());
+        let reply = match handled {
+            Handled::Replied(reply) => reply,
+            Handled::Delayed(ticket) => self.delayed(request, &service_request, ticket)?,
+        };
         if self.latency > request.timeout {
             return Err(self.timed_out(request, Cause::ReplyTimeout));
         }
@@ -155,6 +159,33 @@ impl Transport for MemoryTransport {
 }
 
 impl MemoryTransport {
+    /// Waits for a delayed reply. If it is due only after the timeout, the action still takes
+    /// effect.
+    fn delayed(
+        &self,
+        request: &transport::Request<'_>,
+        service_request: &Request<'_>,
+        ticket: u64,
+    ) -> Result<Reply, TransportError> {
+        let due = lock(&self.service).reply_of(service_request, ticket, self.now_ms());
+        let left = match due {
+            Ok(reply) => return Ok(reply),
+            Err(left) => left.map(Duration::from_millis),
+        };
+        let error = match left {
+            Some(left) if left <= request.timeout.min(first_byte_timeout(request.lane)) => {
+                if self.pause(request, left) {
+                    let mut service = lock(&self.service);
+                    return Ok(service.reply_without_delay(service_request, ticket, self.now_ms()));
+                }
+                cancelled(Phase::Receive, true)
+            }
+            _ => self.timed_out(request, Cause::ReplyTimeout),
+        };
+        lock(&self.service).abandon(service_request, ticket);
+        Err(error)
+    }
+
     /// Converts a reply with this delivery into the result of a network transport.
     fn deliver(
         &self,
@@ -224,7 +255,7 @@ impl MemoryTransport {
         let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
-        Ok(transport::Reply { status, framed, retry_after, body })
+        Ok(transport::Reply { status, framed, retry_after, location: None, body })
     }
 
     /// The error if the connection cannot be made.
@@ -259,17 +290,11 @@ impl MemoryTransport {
         if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
             return cancelled(phase, false);
         }
-        TransportError { cause, phase, sent: false, message: message.into() }
+        TransportError::new(cause, phase, false, message)
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
-        // A network transport times out on the first byte or the body before the whole call times
-        // out.
-        let patience = match request.lane {
-            Lane::Read => Duration::from_secs(30),
-            Lane::Charge => Duration::from_secs(60),
-        };
-        if self.pause(request, request.timeout.min(patience)) {
+        if self.pause(request, request.timeout.min(first_byte_timeout(request.lane))) {
             received(cause, "the reply timed out")
         } else {
             cancelled(Phase::Receive, true)
@@ -289,21 +314,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A network transport times out on the first byte or the body before the whole call times out.
+fn first_byte_timeout(lane: Lane) -> Duration {
+    match lane {
+        Lane::Read => Duration::from_secs(30),
+        Lane::Charge => Duration::from_secs(60),
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 fn received(cause: Cause, message: &str) -> TransportError {
-    TransportError { cause, phase: Phase::Receive, sent: true, message: message.into() }
+    TransportError::new(cause, Phase::Receive, true, message)
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError {
-        cause: Cause::Cancelled,
-        phase,
-        sent,
-        message: "the request was cancelled".into(),
-    }
+    TransportError::new(Cause::Cancelled, phase, sent, "the request was cancelled")
 }
 
 #[cfg(test)]

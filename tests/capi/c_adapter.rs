@@ -118,7 +118,6 @@ impl Error {
         const KINDS: [ErrorKind; 24] = [
             ErrorKind::Config,
             ErrorKind::Budget,
-            ErrorKind::AlreadySent,
             ErrorKind::Authentication,
             ErrorKind::InsufficientBalance,
             ErrorKind::NoNumbers,
@@ -140,6 +139,7 @@ impl Error {
             ErrorKind::Expired,
             ErrorKind::ActivationCancelled,
             ErrorKind::Internal,
+            ErrorKind::AlreadySent,
         ];
         let status = unsafe { sastaotp_error_kind(self.get()) };
         KINDS[usize::try_from(status.0 - 1).unwrap()]

@@ -224,7 +224,7 @@ struct FixedReply(Vec<u8>);
 
 impl Transport for FixedReply {
     fn exchange(&self, _: &Request<'_>) -> Result<Reply, TransportError> {
-        Ok(Reply { status: 200, framed: true, retry_after: None, body: self.0.clone() })
+        Ok(Reply { status: 200, framed: true, body: self.0.clone(), ..Reply::default() })
     }
 }
 

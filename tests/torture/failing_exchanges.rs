@@ -62,24 +62,13 @@ struct Faulty {
 impl Transport for Faulty {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let fate = self.schedule.lock().unwrap().next().unwrap_or(Fate::Fine);
-        let lost = |message: &str| {
-            Err(TransportError {
-                cause: Cause::Closed,
-                phase: Phase::Receive,
-                sent: true,
-                message: message.to_owned(),
-            })
-        };
+        let lost =
+            |message: &str| Err(TransportError::new(Cause::Closed, Phase::Receive, true, message));
         match fate {
             Fate::Fine => self.service.exchange(request),
             Fate::NotSent => {
-                let message = "the connection was refused".to_owned();
-                Err(TransportError {
-                    cause: Cause::Refused,
-                    phase: Phase::Connect,
-                    sent: false,
-                    message,
-                })
+                let message = "the connection was refused";
+                Err(TransportError::new(Cause::Refused, Phase::Connect, false, message))
             }
             Fate::Before => {
                 assert!(request.latch.try_send(), "no caller cancels here");
