@@ -1571,8 +1571,8 @@ public:
     /// Completes the order after its code was used. Check the settlement: if the service treats 6
     /// as a cancellation, its state is settlement_state::cancelled. Action setStatus, 6.
     ///
-    /// Throws status::config, and sends nothing, if no code has arrived: completing spends the
-    /// price. Then call complete_without_code, or cancel the order.
+    /// Throws status::config if no code has arrived, because completing spends the price: cancel
+    /// the order, or call complete_without_code. Before it throws, it polls once.
     settlement complete() const {
         return detail::create<settlement>(sastaotp_activation_complete, object_);
     }
@@ -1581,9 +1581,10 @@ public:
     settlement complete_without_code() const {
         return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
     }
-    /// Cancels the order for its refund. If a code arrived first, the order is not cancelled: the
-    /// settlement is settlement_state::code_arrived and contains the code, and the order stays open
-    /// until it is completed. Action setStatus, 8.
+    /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
+    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not cancelled:
+    /// the settlement is settlement_state::code_arrived and contains the code, and the order stays
+    /// open until it is completed.
     settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }

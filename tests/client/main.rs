@@ -6,6 +6,7 @@ mod adapter;
 mod charges;
 mod fixture;
 mod histories;
+mod handles;
 mod progress;
 mod reads;
 mod settling;
