@@ -142,9 +142,9 @@ impl Client {
             let request = Request::GetStatus { id };
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
-        self.ledger().resolve(intent, &resolution, now).map_err(|reason| {
-            Error::config(&operation, reason).with_intent(intent.clone())
-        })
+        self.ledger()
+            .resolve(intent, &resolution, now)
+            .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
     }
 
     /// Waits up to `wait` for the replies of this client's purchases in flight. Then returns each

@@ -836,15 +836,18 @@ impl Client {
         Ok(Reconciliation { candidates: (0..count).map(candidate).collect(), complete, reason })
     }
 
-    pub(crate) fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
+    pub(crate) fn resolve(
+        &self,
+        intent: impl Borrow<Intent>,
+        resolution: Resolution,
+    ) -> Result<()> {
+        let intent = intent.borrow().get();
         checked(|error| unsafe {
             match resolution {
-                Resolution::NotMade => {
-                    sastaotp_client_resolve_not_made(self.get(), intent.get(), error)
-                }
+                Resolution::NotMade => sastaotp_client_resolve_not_made(self.get(), intent, error),
                 Resolution::Made(id) => {
                     let id = c_string(&id);
-                    sastaotp_client_resolve_made(self.get(), intent.get(), id.as_ptr(), error)
+                    sastaotp_client_resolve_made(self.get(), intent, id.as_ptr(), error)
                 }
             }
         })
