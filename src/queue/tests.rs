@@ -794,9 +794,8 @@ fn a_hundred_purchases_of_one_kind_are_bought() {
 fn slow_purchases_delay_no_code() {
     let service = HoldingService::holding(&["getNumber"]);
     let (client, queue) = service.queue(64);
-    let purchases: Vec<Ticket> = (0..64)
-        .map(|kind| submit(&queue, &BUY.replace("tg", &format!("service{kind}"))))
-        .collect();
+    let purchases: Vec<Ticket> =
+        (0..64).map(|kind| submit(&queue, &BUY.replace("tg", &format!("service{kind}")))).collect();
     service.wait_for("getNumber", 64);
     // Every purchase hangs. More of them wait for a worker.
     let waiting: Vec<Ticket> = (0..64).map(|_| submit(&queue, BUY)).collect();
@@ -897,10 +896,7 @@ fn closing_waits_for_a_purchase_in_flight() {
             std::thread::sleep(MS);
         }
         let unclaimed = client.unclaimed();
-        assert!(
-            unclaimed.len() == 1 && unclaimed[0].outcome.purchase().is_some(),
-            "{unclaimed:?}"
-        );
+        assert!(unclaimed.len() == 1 && unclaimed[0].outcome.purchase().is_some(), "{unclaimed:?}");
     }
 }
 

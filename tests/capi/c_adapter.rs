@@ -836,7 +836,12 @@ impl Client {
         Ok(Reconciliation { candidates: (0..count).map(candidate).collect(), complete, reason })
     }
 
-    pub(crate) fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
+    pub(crate) fn resolve(
+        &self,
+        intent: impl Borrow<Intent>,
+        resolution: Resolution,
+    ) -> Result<()> {
+        let intent = intent.borrow();
         checked(|error| unsafe {
             match resolution {
                 Resolution::NotMade => {
