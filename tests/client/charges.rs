@@ -737,8 +737,7 @@ fn cancelling_one_of_several_candidates_keeps_the_reservation() {
     let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(300)));
     let error = fixture.fail("zz_lost_reply");
     fixture.another_client().get_number(request("zz_lost_reply")).unwrap_err();
-    let intent = error.intent().unwrap();
-    let found = fixture.client.reconcile(intent).unwrap();
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!(found.candidates.len(), 2, "{found:?}");
     for candidate in &found.candidates {
         let id = candidate.activation_id.as_ref().unwrap();
@@ -746,7 +745,7 @@ fn cancelling_one_of_several_candidates_keeps_the_reservation() {
         assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)));
     }
     assert_eq!(fixture.client.unclaimed().len(), 1, "the purchase stays listed");
-    fixture.client.resolve(intent, Resolution::NotMade).unwrap();
+    fixture.client.resolve(error.intent().unwrap(), Resolution::NotMade).unwrap();
     assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(300)));
     assert!(fixture.client.unclaimed().is_empty());
 }
