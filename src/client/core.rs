@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
 use super::ledger::{Ledger, OwnerId};
+use super::live_activations::LiveActivations;
 use super::rate_limit::{RateLimiter, WaiterId};
 use super::record::Resolution;
 use super::redact::redact;
@@ -200,6 +201,10 @@ impl Client {
         self.shared.account.ledger()
     }
 
+    pub(super) fn live_activations(&self) -> &LiveActivations {
+        &self.shared.account.live_activations
+    }
+
     /// Returns when the rate limit admits the next request; `None` if it does so now.
     pub(crate) fn ready_at(&self, now: Moment) -> Option<Duration> {
         self.shared.rate_limiter().ready_at(now.monotonic)
@@ -357,13 +362,22 @@ impl Shared {
                 );
             }
         }
-        outcome.map(|mut reply| {
-            let key = self.key.expose().as_bytes();
-            if key.len() >= MIN_REDACTED {
-                redact(&mut reply.body, key);
+        let mut outcome = outcome;
+        let key = self.key.expose().as_bytes();
+        if key.len() >= MIN_REDACTED {
+            match &mut outcome {
+                Ok(reply) => {
+                    redact(&mut reply.body, key);
+                    reply.location = reply.location.take().map(|location| {
+                        let mut location = location.into_bytes();
+                        redact(&mut location, key);
+                        String::from_utf8_lossy(&location).into_owned()
+                    });
+                }
+                Err(error) => redact(&mut error.received, key),
             }
-            reply
-        })
+        }
+        outcome
     }
 
     /// Returns a pseudo-random number (splitmix64).
@@ -423,8 +437,8 @@ mod tests {
             Ok(Reply {
                 status: 200,
                 framed: true,
-                retry_after: None,
                 body: b"ACCESS_BALANCE:1".to_vec(),
+                ..Reply::default()
             })
         }
     }

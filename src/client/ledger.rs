@@ -25,6 +25,8 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
+/// How many of the oldest are looked at for each new one, so that many handles stay cheap.
+const MAX_DROPPED: usize = 16;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
@@ -93,6 +95,8 @@ struct Entry {
     holders: u32,
     is_kept: bool,
     codes: Vec<Sms>,
+    /// The codes of an earlier purchase of the same activation id.
+    earlier_codes: Vec<Sms>,
     /// Whether the next code was requested after the last one of `codes`.
     next_requested: bool,
 }
@@ -122,6 +126,15 @@ struct Lost {
     candidates: Vec<Order>,
 }
 
+/// The codes of an earlier purchase with the same activation id.
+struct EarlierPurchase {
+    /// The earlier purchase, if the service returned the same order again.
+    same: Option<EntryId>,
+    codes: Vec<Sms>,
+    earlier_codes: Vec<Sms>,
+    next_requested: bool,
+}
+
 /// The data about an activation of the history.
 #[derive(Clone, Debug, Default)]
 struct KnownActivation {
@@ -138,6 +151,8 @@ struct KnownActivation {
 pub(crate) struct OrderFacts {
     pub(crate) bought: Option<(Moment, Option<Duration>)>,
     pub(crate) codes: Vec<Sms>,
+    /// The codes of an earlier purchase of the same activation id.
+    pub(crate) earlier_codes: Vec<Sms>,
     pub(crate) next_requested: bool,
     /// The end that a change has requested, whether or not it applied.
     pub(crate) closing: Option<Ending>,
@@ -152,7 +167,7 @@ pub(crate) enum Fate {
     /// Its reply may still arrive.
     InFlight,
     /// It is unknown whether it was bought.
-    Unknown(Box<Error>),
+    Unknown,
     Bought(Box<Purchase>),
     /// It is proved that nothing was bought. The text says why.
     NotBought(String),
@@ -220,7 +235,7 @@ impl Ledger {
         match self.entry_of(intent).map(|(_, entry)| &entry.state) {
             None => Fate::Absent,
             Some(State::Reserved | State::InFlight) => Fate::InFlight,
-            Some(State::Unknown(lost)) => Fate::Unknown(lost.error.clone()),
+            Some(State::Unknown(_)) => Fate::Unknown,
             Some(State::Bought { purchase, .. }) => Fate::Bought(purchase.clone()),
             Some(State::NotBought(reason)) => Fate::NotBought(reason.clone()),
         }
@@ -309,14 +324,20 @@ impl Ledger {
     }
 
     /// Records a code, before a caller gets it.
-    pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms) {
+    ///
+    /// An unknown purchase that has the order among its candidates bought it: its caller uses the
+    /// number.
+    pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms, now: Moment) {
         if let Some(entry) = self.by_activation.get(id).copied() {
             let is_known = self.purchases.get(&entry).is_some_and(|entry| {
-                !entry.next_requested && entry.codes.iter().any(|known| known.code == sms.code)
+                !entry.next_requested && entry.codes.iter().any(|known| known.is_same(sms))
             });
             if !is_known {
                 self.write(entry, Record::Code(sms.clone()));
             }
+        } else if let Some((entry, order)) = self.candidate(id) {
+            self.found(entry, &order, now);
+            self.write(entry, Record::Code(sms.clone()));
         } else {
             let known = self.remember(id);
             known.codes.push(sms.clone());
@@ -332,6 +353,14 @@ impl Ledger {
         }
     }
 
+    /// Records that the service refused the request for the next code.
+    pub(crate) fn next_refused(&mut self, id: &str) {
+        match self.by_activation.get(id).copied() {
+            Some(entry) => self.write(entry, Record::NextRefused),
+            None => self.remember(id).next_requested = false,
+        }
+    }
+
     /// Records that a change that ends the order is about to be sent.
     pub(crate) fn closing(&mut self, id: &str, ending: Ending) {
         if let Some(entry) = self.by_activation.get(id).copied() {
@@ -339,8 +368,15 @@ impl Ledger {
         }
     }
 
-    /// Records the end of an order. For an order of another program this changes nothing.
-    pub(crate) fn settled(&mut self, id: &str, closed: Closed) {
+    /// Records the end of an order. For an order of another program this changes nothing, unless it
+    /// was completed and an unknown purchase has it among its candidates: then it is that one.
+    pub(crate) fn settled(&mut self, id: &str, closed: Closed, now: Moment) {
+        if closed == Closed::Completed
+            && !self.by_activation.contains_key(id)
+            && let Some((entry, order)) = self.candidate(id)
+        {
+            self.found(entry, &order, now);
+        }
         if let Some(entry) = self.by_activation.get(id).copied() {
             self.write(entry, Record::Settled(closed));
         }
@@ -386,6 +422,20 @@ impl Ledger {
                 }
             }
         }
+    }
+
+    /// Returns the unknown purchase that has this order among its candidates: first the one that has
+    /// it as its best.
+    fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
+        let place = |lost: &Lost| {
+            lost.candidates.iter().position(|order| order.activation_id.as_deref() == Some(id))
+        };
+        let best = self.uncertain().filter_map(|(entry, purchase)| match &purchase.state {
+            State::Unknown(lost) => Some((place(lost)?, entry, lost)),
+            _ => None,
+        });
+        best.min_by_key(|(place, entry, _)| (*place, *entry))
+            .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
     /// Returns the unknown purchase that has this order as its only candidate.
@@ -673,17 +723,20 @@ impl Ledger {
             Some(Entry {
                 state: State::Bought { purchase, at, ending, closed },
                 codes,
+                earlier_codes,
                 next_requested,
                 ..
             }) => OrderFacts {
                 bought: Some((*at, purchase.expires_in)),
                 codes: codes.clone(),
+                earlier_codes: earlier_codes.clone(),
                 next_requested: *next_requested,
                 closing: *ending,
-                ending: closed.map(|closed| match closed {
-                    Closed::Completed => Ending::Completed,
-                    Closed::Refunded | Closed::Over => Ending::Cancelled,
-                }),
+                ending: match closed {
+                    Some(Closed::Completed) => Some(Ending::Completed),
+                    Some(Closed::Refunded) => Some(Ending::Cancelled),
+                    Some(Closed::Over) | None => None,
+                },
             },
             _ => self.known.get(id).map_or_else(OrderFacts::default, |known| OrderFacts {
                 codes: known.codes.clone(),
@@ -730,7 +783,8 @@ impl Ledger {
             age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
-        for (id, entry) in self.purchases.iter().filter(|(_, entry)| entry.is_open()) {
+        let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
+        for (id, entry) in self.purchases.iter().filter(|(_, entry)| is_listed(entry)) {
             match &entry.state {
                 State::Bought { purchase, at, .. } if is_past(at, purchase.expires_in) => {
                     past.push((*id, Record::Settled(Closed::Over)));
@@ -776,6 +830,10 @@ impl Ledger {
             self.purchases.insert(id, Entry::new(owner, intent, reserved));
             return;
         }
+        let earlier = match &record {
+            Record::Charged { purchase, .. } => self.earlier_purchase(id, purchase),
+            _ => None,
+        };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         match record {
             Record::Intent { .. } => {}
@@ -788,8 +846,10 @@ impl Ledger {
                 entry.state = State::NotBought("nothing was sent".to_owned());
                 // An intent of which no byte left can be bought again.
                 let intent = entry.intent.clone();
-                self.by_intent.remove(&intent.id());
-                self.made(&intent);
+                if self.by_intent.get(&intent.id()) == Some(&id) {
+                    self.by_intent.remove(&intent.id());
+                    self.made(&intent);
+                }
             }
             Record::Refused(reason) => entry.state = State::NotBought(reason),
             Record::Unknown { error, clues, at } => {
@@ -806,8 +866,25 @@ impl Ledger {
                     entry.codes = std::mem::take(&mut known.codes);
                     entry.next_requested = std::mem::take(&mut known.next_requested);
                 }
+                let mut same_order = None;
+                if let Some(EarlierPurchase { same, codes, earlier_codes, next_requested }) =
+                    earlier
+                {
+                    entry.earlier_codes = earlier_codes;
+                    same_order = same;
+                    if same.is_some() {
+                        (entry.codes, entry.next_requested) = (codes, next_requested);
+                    } else {
+                        entry.earlier_codes.extend(codes);
+                    }
+                }
                 entry.state = State::Bought { purchase, at, ending: None, closed: None };
                 self.by_activation.insert(activation, id);
+                // An order counts once, however often the service returns it.
+                if let Some(earlier) = same_order {
+                    let reason = "the service returned its order again for a later purchase";
+                    self.write(earlier, Record::Refused(reason.to_owned()));
+                }
             }
             Record::Abandoned => entry.is_awaited = false,
             Record::Code(sms) => {
@@ -815,6 +892,7 @@ impl Ledger {
                 entry.next_requested = false;
             }
             Record::Next => entry.next_requested = true,
+            Record::NextRefused => entry.next_requested = false,
             Record::Closing(closing) => {
                 if let State::Bought { ending, .. } = &mut entry.state {
                     *ending = Some(closing);
@@ -837,6 +915,20 @@ impl Ledger {
             // The record of the purchase follows.
             Record::Resolved(Resolution::Made(_)) => {}
         }
+    }
+
+    /// Returns the earlier purchase with the activation id of this one.
+    fn earlier_purchase(&self, id: EntryId, purchase: &Purchase) -> Option<EarlierPurchase> {
+        let entry = *self.by_activation.get(&*purchase.activation_id)?;
+        let earlier = self.purchases.get(&entry).filter(|_| entry != id)?;
+        let State::Bought { purchase: bought, .. } = &earlier.state else { return None };
+        Some(EarlierPurchase {
+            same: (bought.order_id.is_some() && bought.order_id == purchase.order_id)
+                .then_some(entry),
+            codes: earlier.codes.clone(),
+            earlier_codes: earlier.earlier_codes.clone(),
+            next_requested: earlier.next_requested,
+        })
     }
 
     /// Drops the oldest purchases that have ended if there are too many.
@@ -868,20 +960,18 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        let mut kept = VecDeque::new();
-        while self.oldest.len() + kept.len() >= MAX_ACTIVATIONS
-            && let Some(oldest) = self.oldest.pop_front()
-        {
+        for _ in 0..MAX_DROPPED {
+            if self.oldest.len() < MAX_ACTIVATIONS {
+                break;
+            }
+            let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
-                kept.push_back(oldest);
-                if kept.len() == MAX_ACTIVATIONS {
-                    break;
-                }
+                // It is in use, so it is as good as new.
+                self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
             }
         }
-        self.oldest.append(&mut kept);
         let id: Arc<str> = id.into();
         self.oldest.push_back(Arc::clone(&id));
         self.known.entry(id).or_default()
@@ -900,6 +990,7 @@ impl Entry {
             holders: 0,
             is_kept: false,
             codes: Vec::new(),
+            earlier_codes: Vec::new(),
             next_requested: false,
         }
     }

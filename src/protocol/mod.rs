@@ -4,6 +4,7 @@
 //! body is known to be complete; it returns the meaning of the reply or a [`ReplyError`]. It never
 //! guesses: a result contains only facts that the reply proves.
 
+mod activation_ids;
 mod balance;
 mod calling_codes;
 mod countries;
@@ -11,6 +12,7 @@ mod error_code;
 pub(crate) mod json_input;
 pub(crate) mod json_output;
 pub(crate) mod large_reply;
+mod order_date;
 mod orders;
 mod prices;
 mod purchase_reply;
@@ -21,6 +23,7 @@ mod sms;
 mod status;
 mod string_table;
 
+pub use activation_ids::activation_ids_in;
 pub use balance::{Balance, parse_balance};
 pub use countries::{Country, find_countries, parse_countries};
 pub use error_code::{ErrorCode, ErrorCodeClass};
@@ -33,6 +36,6 @@ pub use services::{Offer, Service, parse_services};
 pub use sms::Sms;
 pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
-pub(crate) use calling_codes::calling_code_warning;
+pub(crate) use calling_codes::{calling_code, calling_code_warning};
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_status_reply};

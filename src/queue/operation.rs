@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::finish_task::FinishTask;
 use super::state::WorkKind;
-use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
+use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
     Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, PriceLimit,
-    Resolution, Result, Unclaimed, WaitOptions,
+    Resolution, Result, WaitOptions,
 };
 
 /// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside
@@ -101,10 +101,12 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Activation::complete`].
+    /// [`Activation::complete`], or [`Activation::complete_without_code`].
     Complete {
         /// The activation.
         id: String,
+        /// Complete the order even if no code arrived.
+        without_code: bool,
     },
     /// [`Activation::cancel`].
     Cancel {
@@ -155,8 +157,6 @@ pub enum Operation {
     BudgetLeft {},
 }
 
-/// How long [`Operation::Reconcile`] looks by default.
-const LOOK_FOR: Duration = Duration::from_secs(60);
 /// How long [`Operation::Finish`] waits by default.
 const END_WAIT: Duration = Duration::from_secs(10);
 
@@ -357,9 +357,11 @@ impl Operation {
             Self::RequestNextCode { id } => {
                 on(claim(&id)?, |number| number.request_next_code().map(|()| empty_object()))
             }
-            Self::Complete { id } => {
-                on(claim(&id)?, |number| number.complete().map(|settlement| fields(&settlement)))
-            }
+            Self::Complete { id, without_code } => on(claim(&id)?, move |number| {
+                let settled =
+                    if without_code { number.complete_without_code() } else { number.complete() };
+                settled.map(|settlement| fields(&settlement))
+            }),
             Self::Cancel { id } => {
                 on(claim(&id)?, |number| number.cancel().map(|settlement| fields(&settlement)))
             }
@@ -379,10 +381,12 @@ impl Operation {
                 let look_for = timeout_ms.map_or(LOOK_FOR, Duration::from_millis);
                 Job::Reconcile(Box::new(ReconcileTask::begin(client, intent, look_for)))
             }
-            Self::Resolve { intent, resolution } => local(move |client| {
-                client.resolve(&intent, resolution).map(|()| empty_object())
-            }),
-            Self::Unclaimed {} => local(|client| Ok(unclaimed(&client.unclaimed()))),
+            Self::Resolve { intent, resolution } => {
+                local(move |client| client.resolve(&intent, resolution).map(|()| empty_object()))
+            }
+            Self::Unclaimed {} => {
+                local(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))
+            }
             Self::Finish { timeout_ms } => {
                 let wait = timeout_ms.map_or(END_WAIT, Duration::from_millis);
                 Job::Finish(Box::new(FinishTask::begin(client, wait)))
@@ -425,11 +429,6 @@ fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
     if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
-}
-
-/// The JSON of a list of purchases that are not settled.
-pub(super) fn unclaimed(list: &[Unclaimed]) -> String {
-    object("unclaimed", fields(&list))
 }
 
 /// Wraps JSON in an object, in place: the list of all prices has millions of bytes.

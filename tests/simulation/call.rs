@@ -146,7 +146,7 @@ impl Command {
         let bought = match self {
             Self::GetNumber(wanted) => Some(client.get_number(wanted.request())?),
             Self::Buy(intent) => Some(client.buy(Intent::from_json(intent)?)?),
-            Self::RegetNumber(id) => Some(client.reget_number(id)?),
+            Self::RegetNumber(id) => Some(client.reget_number(id, sastaotp::PriceLimit::Any)?),
             _ => None,
         };
         if let Some(activation) = bought {

@@ -25,8 +25,16 @@ pub(crate) struct Fault {
     pub(crate) variant: String,
 }
 
-/// All faults that the sandbox lists, except one: an order that is sold twice has two states under
-/// one id, so the promises of the two cannot be checked separately. The fault tests cover it.
+/// Faults that the simulation leaves out. An order that is sold twice has two states under one id,
+/// so the promises of the two cannot be checked separately; the fault tests cover it. The network
+/// of the simulation delays replies itself.
+const LEFT_OUT: [(&str, &str); 3] =
+    [("id_repeated", "same"), ("id_repeated", "resold"), ("reply_timeout", "late")];
+
+/// The shapes of the history that the client reads.
+const READ_SHAPES: [&str; 5] = ["reordered", "shifted", "bare", "list", "map"];
+
+/// All faults that the sandbox lists, except those that are left out.
 pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH));
     let listed =
@@ -41,7 +49,10 @@ pub(crate) static FAULTS: LazyLock<Vec<Fault>> = LazyLock::new(|| {
             .into_iter()
             .map(|variant| Fault { name: name.clone(), variant: variant.to_owned() })
     });
-    rows.filter(|fault| (fault.name.as_str(), fault.variant.as_str()) != ("id_repeated", "same"))
+    rows.filter(|fault| !LEFT_OUT.contains(&(fault.name.as_str(), fault.variant.as_str())))
+        .filter(|fault| {
+            fault.name != "history_lags" || READ_SHAPES.contains(&fault.variant.as_str())
+        })
         .collect()
 });
 
@@ -475,5 +486,5 @@ impl Transport for ProcessTransport {
 }
 
 fn failed(cause: Cause, phase: Phase, sent: bool) -> TransportError {
-    TransportError { cause, phase, sent, message: format!("simulated {cause:?}") }
+    TransportError::new(cause, phase, sent, format!("simulated {cause:?}"))
 }
