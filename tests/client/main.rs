@@ -5,8 +5,8 @@
 mod adapter;
 mod charges;
 mod fixture;
-mod histories;
 mod handles;
+mod histories;
 mod progress;
 mod reads;
 mod settling;
