@@ -16,10 +16,14 @@ use super::pointer;
 use super::purchase::sastaotp_purchase;
 use super::status::{sastaotp_activation_status, sastaotp_sms};
 use crate::order_state::Ending;
-use crate::{Activation, Amount, OnTooEarly, Result, Settlement, SettlementState, WaitOptions};
+use crate::{
+    Activation, Amount, Client, OnTooEarly, PriceLimit, Result, Settlement, SettlementState,
+    WaitOptions,
+};
 
 /// A number that was bought. Any number of threads may use it at once. Freeing it does not change
-/// the order; a sastaotp_lease settles its order.
+/// the order: sastaotp_client_unclaimed lists an open order that no activation holds. A
+/// sastaotp_lease settles its order.
 pub struct sastaotp_activation {
     activation: ForkGuarded<Activation>,
     /// This and the following fields never change, so a forked child may read them.
@@ -330,8 +334,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
 
 /// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
 /// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
-/// the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
-/// 0.1.0.
+/// the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
+/// the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_cancel_on_timeout(
     options: *mut sastaotp_wait_options,
@@ -354,8 +358,10 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. Transient failures do not end the
-/// wait. To show progress, wait one second at a time: consecutive waits keep the interval between
+/// replies are slow, the last poll starts before the deadline. If the service still waits for a
+/// code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
+/// Nor does one answer that the order is cancelled, that the id is unknown or that the key is
+/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
 /// polls.
 ///
 /// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
@@ -408,6 +414,9 @@ pub unsafe extern "C" fn sastaotp_activation_request_next_code(
 
 /// Completes the order after its code was used. Action setStatus, 6.
 ///
+/// Fails with SASTAOTP_CONFIG if no code has arrived, because completing spends the price: cancel
+/// the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
+///
 /// Check the settlement: if the service treats 6 as a cancellation, its state is
 /// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -421,11 +430,27 @@ pub unsafe extern "C" fn sastaotp_activation_complete(
     })
 }
 
-/// Cancels the order for its refund. Action setStatus, 8.
+/// Completes the order even if no code has arrived here, for example because the user has read the
+/// code elsewhere. The price is spent. Action setStatus, 6.
+///
+/// Fails as sastaotp_client_set_status does. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_complete_without_code(
+    activation: *const sastaotp_activation,
+    settlement: *mut *mut sastaotp_settlement,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(settlement, error, || {
+        Ok(sastaotp_settlement::new(as_activation(activation)?.complete_without_code()?))
+    })
+}
+
+/// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a poll
+/// was answered in the last 5 seconds.
 ///
 /// If a code arrived first, the order is not cancelled: the settlement is
 /// SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
-/// completed.
+/// completed. A code that you already have does not prevent the attempt.
 ///
 /// Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
 /// Since 0.1.0.
@@ -439,10 +464,12 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 }
 
 /// Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
-/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
+/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
+/// cancels, it polls once, as sastaotp_activation_cancel does.
 ///
-/// `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
-/// sastaotp_activation_cancel does. Since 0.1.0.
+/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
+/// the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,
@@ -456,26 +483,70 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
     })
 }
 
-/// Buys the same number again after this order was completed. Action regetNumber. COSTS MONEY, as
-/// much as the first time.
+/// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
+/// and sastaotp_queue_close do not list it any more. For a number that another program or a later
+/// run settles. Sends nothing.
+///
+/// Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_keep(
+    activation: *const sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        as_activation(activation)?.keep();
+        Ok(())
+    })
+}
+
+/// Buys the same number again after this order was completed, for at most `max_price` micro-rupees.
+/// Action regetNumber. COSTS MONEY, as much as the first time.
 ///
 /// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_reget_number(
     activation: *const sastaotp_activation,
+    max_price: i64,
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(again, error, || {
-        let (client, id) = (as_activation(activation)?.client(), as_activation(activation)?.id());
-        client
-            .reget_intent(id, crate::PriceLimit::Any)?
-            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        reget(as_activation(activation)?, Amount::from_micros(max_price).into())
     })
 }
 
-/// Frees an activation or a handle of one. The order does not change. Since 0.1.0.
+/// Buys the same number again after this order was completed, at any price. Action regetNumber.
+/// COSTS MONEY, as much as the first time.
+///
+/// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_reget_number_at_any_price(
+    activation: *const sastaotp_activation,
+    again: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(again, error, || reget(as_activation(activation)?, PriceLimit::Any))
+}
+
+fn reget(activation: &Activation, limit: PriceLimit) -> Result<sastaotp_activation> {
+    reget_by_id(activation.client(), activation.id(), limit)
+}
+
+/// Buys the number of an activation again.
+pub(super) fn reget_by_id(
+    client: &Client,
+    id: &str,
+    limit: PriceLimit,
+) -> Result<sastaotp_activation> {
+    client
+        .reget_intent(id, limit)?
+        .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+}
+
+/// Frees an activation or a handle of one. The order does not change. If it is open and no other
+/// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);

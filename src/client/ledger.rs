@@ -436,16 +436,25 @@ impl Ledger {
             .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
-    /// Returns the unknown purchase that has this order as its only candidate.
+    /// Returns the unknown purchase that has this order as its only candidate, not counting the
+    /// orders that are the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
-        self.uncertain().find_map(|(entry, purchase)| match &purchase.state {
-            State::Unknown(Lost { candidates, .. }) => match candidates.as_slice() {
-                [order] if order.activation_id.as_deref() == Some(id) => {
-                    Some((entry, order.clone()))
-                }
+        let (entry, order) = self.candidate(id)?;
+        let best: HashSet<&str> = self.best_candidates(entry).collect();
+        let State::Unknown(lost) = &self.purchases[&entry].state else { return None };
+        let is_open = |order: &&Order| {
+            order.activation_id.as_deref().is_none_or(|other| other == id || !best.contains(other))
+        };
+        (lost.candidates.iter().filter(is_open).count() == 1).then_some((entry, order))
+    }
+
+    /// Returns the best candidate of each unknown purchase except one.
+    fn best_candidates(&self, except: EntryId) -> impl Iterator<Item = &str> {
+        self.uncertain().filter(move |(entry, _)| *entry != except).filter_map(|(_, purchase)| {
+            match &purchase.state {
+                State::Unknown(lost) => lost.candidates.first()?.activation_id.as_deref(),
                 _ => None,
-            },
-            _ => None,
+            }
         })
     }
 
@@ -600,14 +609,7 @@ impl Ledger {
         now: Moment,
     ) -> Vec<Candidate> {
         let entry = self.entry_or_begin(intent, now);
-        let offered: HashSet<String> = self
-            .uncertain()
-            .filter(|(other, _)| *other != entry)
-            .filter_map(|(_, purchase)| match &purchase.state {
-                State::Unknown(lost) => lost.candidates.first()?.activation_id.clone(),
-                _ => None,
-            })
-            .collect();
+        let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
         candidates.retain(|candidate| {
             let is_offered =
                 candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));

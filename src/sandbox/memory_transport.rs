@@ -210,13 +210,19 @@ impl MemoryTransport {
                 ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
-                return Err(received(
-                    Cause::Truncated,
-                    "the connection closed in the middle of the reply",
-                ));
+                let arrived = match delivery {
+                    Delivery::HalfHeader => 0,
+                    Delivery::HalfBody => body.len() / 2,
+                    _ => body.len(),
+                };
+                let message = "the connection closed in the middle of the reply";
+                return Err(with_body(received(Cause::Truncated, message), &body[..arrived]));
             }
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
-            Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
+            Delivery::StallBody => {
+                let error = self.timed_out(request, Cause::BodyTimeout);
+                return Err(with_body(error, &body[..body.len() / 2]));
+            }
             Delivery::Drip(every_ms) => {
                 // The head of the reply drips too; it is about 120 bytes.
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
@@ -231,15 +237,12 @@ impl MemoryTransport {
             Delivery::EndlessBody | Delivery::EndlessHeaders | Delivery::HugeHeaders => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::GzipBomb if request.gzip => {
+            Delivery::GzipBomb => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::Gzip if request.gzip => {}
-            Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-                return Err(received(
-                    Cause::Encoding,
-                    "the reply has an encoding that was not requested",
-                ));
+            Delivery::Gzip => {}
+            Delivery::GzipCorrupt => {
+                return Err(received(Cause::Encoding, "the reply is damaged"));
             }
             Delivery::Http2
             | Delivery::GarbledStatus
@@ -328,6 +331,12 @@ fn millis(duration: Duration) -> u64 {
 
 fn received(cause: Cause, message: &str) -> TransportError {
     TransportError::new(cause, Phase::Receive, true, message)
+}
+
+/// Adds the bytes of the body that arrived before the failure.
+fn with_body(error: TransportError, body: &[u8]) -> TransportError {
+    let received = body[..body.len().min(TransportError::MAX_RECEIVED)].to_vec();
+    TransportError { received, ..error }
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
@@ -435,7 +444,7 @@ mod tests {
             ("H12", "garbled", Malformed, Receive, true),
             ("H13", "both", Malformed, Receive, true),
             ("H13", "long", Truncated, Receive, true),
-            ("H14", "gzip", Encoding, Receive, true),
+            ("H14", "corrupt", Encoding, Receive, true),
             ("B10", "large", TooLarge, Receive, true),
         ] {
             let fixture = Fixture::new();
