@@ -96,13 +96,12 @@ fn buy_beside_a_lost_purchase(same_millisecond: bool) {
         std::thread::sleep(Duration::from_millis(2));
         client.intend(request("zz_ok")).unwrap()
     };
-    let lost = lost.intent().unwrap();
     let (found, slow) = std::thread::scope(|scope| {
         let slow = scope.spawn(|| client.buy(intent).unwrap());
-        let early = client.reconcile_within(lost, LOOK_FOR).unwrap();
+        let early = client.reconcile_within(lost.intent().unwrap(), LOOK_FOR).unwrap();
         assert!(!early.complete, "{early:?}");
         let slow = slow.join().unwrap();
-        (client.reconcile_within(lost, Duration::ZERO).unwrap(), slow)
+        (client.reconcile_within(lost.intent().unwrap(), Duration::ZERO).unwrap(), slow)
     });
     sandbox.control("assert", r#"{"charges":2}"#);
     let ids: Vec<_> =
