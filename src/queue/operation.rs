@@ -96,10 +96,12 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Activation::complete`].
+    /// [`Activation::complete`], or [`Activation::complete_without_code`].
     Complete {
         /// The activation.
         id: String,
+        /// Whether to complete the order even if no code arrived.
+        without_code: bool,
     },
     /// [`Activation::cancel`].
     Cancel {
@@ -312,9 +314,13 @@ impl Operation {
             Self::RequestNextCode { id } => {
                 on(claim(&id)?, |number| number.request_next_code().map(|()| empty_object()))
             }
-            Self::Complete { id } => {
-                on(claim(&id)?, |number| number.complete().map(|settlement| fields(&settlement)))
-            }
+            Self::Complete { id, without_code } => on(claim(&id)?, move |number| {
+                let completed = match without_code {
+                    false => number.complete(),
+                    true => number.complete_without_code(),
+                };
+                completed.map(|settlement| fields(&settlement))
+            }),
             Self::Cancel { id } => {
                 on(claim(&id)?, |number| number.cancel().map(|settlement| fields(&settlement)))
             }

@@ -79,7 +79,9 @@ impl<'a> Members<'a> {
             },
             "mark_sms_sent" => Operation::MarkSmsSent { id: self.id()? },
             "request_next_code" => Operation::RequestNextCode { id: self.id()? },
-            "complete" => Operation::Complete { id: self.id()? },
+            "complete" => {
+                Operation::Complete { id: self.id()?, without_code: self.flag("without_code")? }
+            }
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
             "mark_unclaimed" => Operation::MarkUnclaimed { id: self.id()? },

@@ -260,13 +260,8 @@ impl State {
         let result = handle.detach(client, false).map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
             let json = fields(&activation);
-            // If the service sold the same id before and that order is open, its waits go on and
-            // its codes stay known.
-            let is_known =
-                self.activations.get(activation.id()).is_some_and(|known| known.ending().is_none());
-            if !is_known {
-                self.keep(activation.clone());
-            }
+            // If the service sold the same id before, the id means the newest purchase from now on.
+            self.keep(activation.clone());
             self.untaken.insert(ticket, activation);
             json
         });
