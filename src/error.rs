@@ -63,8 +63,6 @@ pub enum ErrorKind {
     Config,
     /// The client's budget does not cover the purchase. Nothing was sent.
     Budget,
-    /// The intent was sent before. The error states what became of it; this call sent nothing.
-    AlreadySent,
     /// The service rejected the API key or the account.
     Authentication,
     /// The wallet holds too little money.
@@ -109,9 +107,8 @@ pub enum ErrorKind {
     ActivationCancelled,
     /// A defect in this library. The request may have taken effect.
     Internal,
-    /// The intent was sent before. The message names the number that it bought, or says that its
-    /// outcome is not known yet.
-    AlreadyBought,
+    /// The intent was sent before. The error states what became of it; this call sent nothing.
+    AlreadySent,
 }
 
 /// The effect of a failed call on the wallet.

@@ -250,7 +250,7 @@ impl Client {
 
     /// Sleeps until the duration has passed or the call is cancelled. Returns true if it slept the
     /// whole duration.
-    pub(super) fn sleep(&self, duration: Duration) -> bool {
+    pub(crate) fn sleep(&self, duration: Duration) -> bool {
         self.shared.clock.sleep(duration, self.token())
     }
 }

@@ -264,12 +264,7 @@ impl OrderState {
     }
 
     /// The next step of a look. It ends as timed out if there is no code.
-    fn decide_look(
-        &mut self,
-        wait: &Wait,
-        now: Moment,
-        result: Option<&PollResult>,
-    ) -> NextStep {
+    fn decide_look(&mut self, wait: &Wait, now: Moment, result: Option<&PollResult>) -> NextStep {
         const WITHOUT_CODE: NextStep = NextStep::Done(WaitOutcome::TimedOut);
         match result {
             Some(PollResult::Status(status)) => {
@@ -319,7 +314,12 @@ impl OrderState {
     }
 
     /// The pause after a failed poll; `None` if the failure ends the wait.
-    fn pause_after(&mut self, wait: &mut Wait, now: Moment, failure: PollFailure) -> Option<Duration> {
+    fn pause_after(
+        &mut self,
+        wait: &mut Wait,
+        now: Moment,
+        failure: PollFailure,
+    ) -> Option<Duration> {
         let interval = wait.plan.interval;
         // Another answer of the service in between shows that the answer was a mistake. The other
         // failures say nothing about it.

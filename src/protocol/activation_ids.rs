@@ -97,9 +97,10 @@ fn plain(text: &[u8]) -> Option<Mention<'_>> {
     let rest = TOKENS.iter().find_map(|token| text.strip_prefix(token.as_bytes()))?;
     let rest = rest.strip_prefix(b":")?;
     let line = rest.split(|byte| b"\r\n".contains(byte)).next()?;
-    let number = std::str::from_utf8(line).ok().and_then(plain_number);
+    let is_around = |c: char| c.is_whitespace() || ['"', '\'', '\u{feff}'].contains(&c);
+    let text = std::str::from_utf8(line).unwrap_or_default().trim_end_matches(is_around);
     // Without a whole phone number an id with a colon cannot be told from an id and a number.
-    let end = number.map(|number| number.id.len());
+    let end = plain_number(text).map(|number| number.id.len());
     let end = end.or_else(|| line.iter().position(|byte| *byte == b':'));
     let value = &line[..end.unwrap_or(line.len())];
     Some(Mention { value, is_quoted: false, is_whole: end.is_some(), is_new: false })
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn ids_with_a_certain_end_are_found() {
-        let rows: [(&str, &[&str]); 25] = [
+        let rows: [(&str, &[&str]); 26] = [
             ("ACCESS_NUMBER:123:79", &["123"]),
             ("ACCESS_NUMBER:123:", &["123"]),
             ("ACCESS_NUMBER:123", &[]),
@@ -120,6 +121,7 @@ mod tests {
             ("<b>Notice</b>\nACCESS_NUMBER:123:7999", &["123"]),
             ("XACCESS_NUMBER:123:7999", &[]),
             ("ACCESS_NUMBER:a:b:79991234567", &["a:b"]),
+            ("\"ACCESS_NUMBER:a:b:79991234567\"\r\n", &["a:b"]),
             ("ACCESS_NUMBER:null:79991234567", &[]),
             ("ACCESS_NUMBER:1:79991234567\nACCESS_NUMBER:2:79991234568", &["1", "2"]),
             ("REGET_NUMBER_OK:Lw4S1r37abcXYZ:9185955", &["Lw4S1r37abcXYZ"]),

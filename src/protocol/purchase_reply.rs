@@ -129,8 +129,8 @@ struct Evidence {
     codes: Vec<CodeWord>,
     /// Whether the reply has an id or a phone number.
     names_order: bool,
-    /// Whether the reply reports success.
-    succeeded: bool,
+    /// Whether the reply reports success, or repeats a member, so that no code in it is certain.
+    is_contradictory: bool,
 }
 
 /// A word of a reply that may be an error code.
@@ -163,15 +163,16 @@ impl Evidence {
                     may_refuse: true,
                 }],
                 names_order: rest.and_then(plain_number).is_some_and(|number| number.is_certain),
-                succeeded: false,
+                is_contradictory: false,
             },
             (_, Some(object)) => {
                 let inner = object.get(&["data"]).and_then(Field::object);
                 Self {
                     codes: code_words(&object),
                     names_order: names_order(&object) || inner.as_ref().is_some_and(names_order),
-                    succeeded: object.word(&["status"]).as_deref().is_some_and(is_success)
-                        || flag(&object, &["success"]) == Some(true),
+                    is_contradictory: object.word(&["status"]).as_deref().is_some_and(is_success)
+                        || flag(&object, &["success"]) == Some(true)
+                        || object.repeated(&REFUSALS).is_some(),
                 }
             }
             _ => Self::default(),
@@ -211,10 +212,10 @@ fn names_order(object: &Object<'_>) -> bool {
 /// The error of a reply whose code refuses the purchase.
 fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Option<ServiceError> {
     // A second code that is no refusal, or a status of success, contradicts the refusal: the
-    // failure may be later than the purchase.
+    // failure may have come after the purchase.
     let is_refused = answer.raw.framed
         && !answer.salvaged
-        && !evidence.succeeded
+        && !evidence.is_contradictory
         && !evidence.codes.is_empty()
         && evidence.codes.iter().all(CodeWord::refuses)
         && !matches!(answer.body, Body::Plain { text, .. } if text.contains(['\n', '\r']));

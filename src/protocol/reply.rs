@@ -189,7 +189,8 @@ fn embedded(text: &str) -> Option<Body<'_>> {
     let mut lines = text.lines().rev();
     let last = lines.next().filter(has_known_token)?;
     // The text is trimmed: an only line is not behind anything.
-    (last.len() < text.len() && !lines.any(|line| has_known_token(&line))).then(|| plain(last))
+    (last.len() < text.len() && !lines.any(|line| has_known_token(&line)))
+        .then(|| plain(last.trim()))
 }
 
 /// The one JSON object behind other text that does not begin with a token.

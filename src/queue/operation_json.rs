@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 use super::operation::Operation;
 use crate::protocol::json_input::{Field, Object};
-use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, Result};
+use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, PriceLimit, Resolution, Result};
 
 /// The operation that errors name.
 const READING: &str = "reading an operation";
@@ -65,7 +65,10 @@ impl<'a> Members<'a> {
             "get_number" => Operation::GetNumber(self.number_request()?),
             "intend" => Operation::Intend(self.number_request()?),
             "buy" => Operation::Buy { intent: self.intent()? },
-            "reget_number" => Operation::RegetNumber { id: self.id()? },
+            "reget_number" => {
+                let (id, limit) = (self.id()?, self.price_limit()?);
+                Operation::RegetNumber { id, limit: limit.ok_or_else(|| self.no_price_limit())? }
+            }
             "get_status" => Operation::GetStatus { id: self.id()? },
             "set_status" => {
                 Operation::SetStatus { id: self.id()?, status: self.required_integer("status")? }
@@ -84,9 +87,17 @@ impl<'a> Members<'a> {
             }
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
+            "keep" => Operation::Keep { id: self.id()? },
             "mark_unclaimed" => Operation::MarkUnclaimed { id: self.id()? },
-            "reconcile" => Operation::Reconcile { intent: self.intent()? },
+            "reconcile" => Operation::Reconcile {
+                intent: self.intent()?,
+                timeout_ms: self.integer("timeout_ms")?,
+            },
+            "resolve" => {
+                Operation::Resolve { intent: self.intent()?, resolution: self.resolution()? }
+            }
             "unclaimed" => Operation::Unclaimed {},
+            "finish" => Operation::Finish { timeout_ms: self.integer("timeout_ms")? },
             "budget_left" => Operation::BudgetLeft {},
             _ => {
                 let reason =
@@ -98,20 +109,62 @@ impl<'a> Members<'a> {
 
     fn number_request(&mut self) -> Result<NumberRequest> {
         let mut request = NumberRequest::new(self.required_text("service")?);
-        if let Some(country) = self.text("country")? {
+        let (country, operator) = (self.text("country")?, self.text("operator")?);
+        if self.flag("any_country")? {
+            if country.is_some() || operator.is_some() {
+                let name = if country.is_some() { "country" } else { "operator" };
+                return Err(disagreeing("any_country", name));
+            }
+            request = request.any_country();
+        }
+        if let Some(country) = country {
             request = request.country(country);
         }
-        let (text, micros) = (self.amount("max_price")?, self.integer("max_price_micros")?);
-        let accept_any_price = self.flag("accept_any_price")?;
-        if let Some(price) = text.or(micros.map(Amount::from_micros)) {
-            request = request.max_price(price);
-        } else if accept_any_price {
-            request = request.accept_any_price();
-        }
-        if let Some(operator) = self.text("operator")? {
+        if let Some(operator) = operator {
             request = request.operator(operator);
         }
+        request = match self.price_limit()? {
+            Some(PriceLimit::Max(price)) => request.max_price(price),
+            Some(PriceLimit::Any) => request.accept_any_price(),
+            None => request,
+        };
         Ok(if self.flag("multi_sms")? { request.multi_sms() } else { request })
+    }
+
+    /// The price that a purchase may have; `None` if no member states it. Two members that disagree
+    /// are refused: either one could be the mistake.
+    fn price_limit(&mut self) -> Result<Option<PriceLimit>> {
+        let text = self.amount("max_price")?;
+        let micros = self.integer("max_price_micros")?.map(Amount::from_micros);
+        let accepts_any = self.flag("accept_any_price")?;
+        match (text, micros) {
+            (Some(text), Some(micros)) if text != micros => {
+                Err(disagreeing("max_price", "max_price_micros"))
+            }
+            (Some(_), _) if accepts_any => Err(disagreeing("accept_any_price", "max_price")),
+            (_, Some(_)) if accepts_any => Err(disagreeing("accept_any_price", "max_price_micros")),
+            _ if accepts_any => Ok(Some(PriceLimit::Any)),
+            _ => Ok(text.or(micros).map(PriceLimit::Max)),
+        }
+    }
+
+    fn no_price_limit(&self) -> Error {
+        let reason = "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` \
+                      as true";
+        Error::config(READING, reason)
+    }
+
+    /// Whether an unknown purchase was made: exactly one member states it.
+    fn resolution(&mut self) -> Result<Resolution> {
+        match (self.flag("not_made")?, self.text("activation_id")?) {
+            (true, None) => Ok(Resolution::NotMade),
+            (false, Some(id)) => Ok(Resolution::Made(id)),
+            (true, Some(_)) => Err(disagreeing("not_made", "activation_id")),
+            (false, None) => {
+                let reason = "the field `activation_id` is missing: pass it, or `not_made` as true";
+                Err(Error::config(READING, reason))
+            }
+        }
     }
 
     /// Takes a member; `None` if it is missing or null.
@@ -209,6 +262,11 @@ fn wrong(name: &str, field: Field<'_>, expected: &str) -> Error {
     Error::config(READING, format!("the field `{name}` is {}: pass {expected}", cut(field.raw())))
 }
 
+fn disagreeing(one: &str, other: &str) -> Error {
+    let reason = format!("the fields `{one}` and `{other}` disagree: pass one of them");
+    Error::config(READING, reason)
+}
+
 fn cut(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_SHOWN) {
         None => Cow::Borrowed(text),
@@ -225,22 +283,26 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
+    const INTENT: &str = concat!(
+        r#"{"id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
+        r#""operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"#,
+        r#""watermark":null}"#,
+    );
+
     #[test]
     fn every_name_has_an_operation() {
         let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Operation::NAMES, "{error}");
-        let intent = concat!(
-            r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"#,
-            r#""multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#,
-        );
         let values = [
             ("name", r#""India""#),
             ("service", r#""tg""#),
-            ("intent", intent),
+            ("intent", INTENT),
             ("id", r#""1""#),
             ("status", "8"),
             ("timeout_ms", "1"),
+            ("max_price", r#""1""#),
+            ("activation_id", r#""1""#),
         ];
         for name in Operation::NAMES {
             // Adds the required fields, one after the other.
@@ -250,7 +312,10 @@ mod tests {
                 let error = error.to_string();
                 let (field, value) = values
                     .iter()
-                    .find(|(field, _)| error.contains(&format!("`{field}` is missing")))
+                    .find(|(field, _)| {
+                        error.contains(&format!("`{field}` is missing"))
+                            || error.contains(&format!("no price limit: pass `{field}`"))
+                    })
                     .expect(&error);
                 text = format!(r#"{},"{field}":{value}}}"#, text.strip_suffix('}').unwrap());
             }
@@ -292,19 +357,94 @@ mod tests {
     }
 
     #[test]
-    fn max_price_takes_precedence_over_accept_any_price() {
-        let number = NumberRequest::new("tg");
-        for (price, expected) in [
-            (r#""max_price":"1","max_price_micros":2,"accept_any_price":true"#, 1_000_000),
-            (r#""max_price_micros":2,"accept_any_price":true"#, 2),
+    fn statements_that_agree_are_one() {
+        let max = |micros| Some(PriceLimit::Max(Amount::from_micros(micros)));
+        for (members, expected) in [
+            ("", None),
+            (r#","max_price":null,"max_price_micros":null,"accept_any_price":null"#, None),
+            (r#","accept_any_price":false"#, None),
+            (r#","max_price":"1""#, max(1_000_000)),
+            (r#","max_price_micros":2"#, max(2)),
+            (r#","max_price":"1","max_price_micros":1000000"#, max(1_000_000)),
+            (r#","max_price":"1","accept_any_price":false"#, max(1_000_000)),
+            (r#","accept_any_price":true,"max_price":null"#, Some(PriceLimit::Any)),
         ] {
-            let json = format!(r#"{{"op":"intend","service":"tg",{price}}}"#);
-            let Ok(Operation::Intend(request)) = Operation::from_json(&json) else { panic!() };
-            assert_eq!(request, number.clone().max_price(Amount::from_micros(expected)), "{json}");
+            let number = NumberRequest::new("tg").country("22");
+            let number = match expected {
+                None => number,
+                Some(PriceLimit::Max(price)) => number.max_price(price),
+                Some(PriceLimit::Any) => number.accept_any_price(),
+            };
+            for country in [r#""country":"22""#, r#""country":"22","any_country":false"#] {
+                let json = format!(r#"{{"op":"intend","service":"tg",{country}{members}}}"#);
+                let Ok(Operation::Intend(request)) = Operation::from_json(&json) else { panic!() };
+                assert_eq!(request, number, "{json}");
+            }
+            let json = format!(r#"{{"op":"reget_number","id":"1"{members}}}"#);
+            let limit = match Operation::from_json(&json) {
+                Ok(Operation::RegetNumber { limit, .. }) => Some(limit),
+                other => {
+                    assert!(other.unwrap_err().to_string().contains("no price limit"), "{json}");
+                    None
+                }
+            };
+            assert_eq!(limit, expected, "{json}");
         }
-        let json = r#"{"op":"intend","service":"tg","accept_any_price":true}"#;
+        let json = r#"{"op":"intend","service":"tg","country":null,"any_country":true}"#;
         let Ok(Operation::Intend(request)) = Operation::from_json(json) else { panic!() };
-        assert_eq!(request, number.accept_any_price());
+        assert_eq!(request, NumberRequest::new("tg").any_country());
+    }
+
+    #[test]
+    fn statements_that_disagree_are_refused() {
+        for (one, other, members) in [
+            ("max_price", "max_price_micros", r#""max_price":"20","max_price_micros":9000000"#),
+            ("accept_any_price", "max_price", r#""accept_any_price":true,"max_price":"20""#),
+            (
+                "accept_any_price",
+                "max_price_micros",
+                r#""accept_any_price":true,"max_price_micros":1"#,
+            ),
+            ("any_country", "country", r#""any_country":true,"country":"22","max_price":"1""#),
+            ("any_country", "operator", r#""any_country":true,"operator":"1","max_price":"1""#),
+        ] {
+            let operations = [
+                format!(r#"{{"op":"get_number","service":"tg",{members}}}"#),
+                format!(r#"{{"op":"intend","service":"tg",{members}}}"#),
+                format!(r#"{{"op":"reget_number","id":"1",{members}}}"#),
+            ];
+            let of_price = if one == "any_country" { 2 } else { 3 };
+            for json in &operations[..of_price] {
+                let error = Operation::from_json(json).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config);
+                let text = error.to_string();
+                assert!(text.contains(&format!("`{one}` and `{other}` disagree")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn purchase_is_resolved_by_one_statement() {
+        for (members, expected) in [
+            (r#""not_made":true"#, Ok(Resolution::NotMade)),
+            (r#""not_made":true,"activation_id":null"#, Ok(Resolution::NotMade)),
+            (r#""activation_id":"7""#, Ok(Resolution::Made("7".to_owned()))),
+            (r#""activation_id":"7","not_made":false"#, Ok(Resolution::Made("7".to_owned()))),
+            (r#""activation_id":"7","not_made":true"#, Err("disagree")),
+            (r#""not_made":false"#, Err("`activation_id` is missing")),
+            (r#""activation_id":7"#, Err("`activation_id` is 7")),
+        ] {
+            let json = format!(r#"{{"op":"resolve","intent":{INTENT},{members}}}"#);
+            match (Operation::from_json(&json), expected) {
+                (Ok(Operation::Resolve { resolution, .. }), Ok(expected)) => {
+                    assert_eq!(resolution, expected, "{json}");
+                }
+                (Err(error), Err(expected)) => {
+                    assert!(error.to_string().contains(expected), "{json}: {error}");
+                }
+                other => panic!("{json}: {other:?}"),
+            }
+        }
     }
 
     #[test]

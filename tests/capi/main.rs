@@ -18,6 +18,7 @@ mod charges;
 mod fixture;
 #[path = "../client/handles.rs"]
 mod handles;
+mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;
 #[path = "../sockets/sent_once.rs"]

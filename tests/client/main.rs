@@ -6,6 +6,7 @@ mod adapter;
 mod charges;
 mod fixture;
 mod handles;
+mod histories;
 mod progress;
 mod reads;
 mod settling;
