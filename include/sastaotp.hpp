@@ -100,6 +100,7 @@ enum class status : std::int32_t {
     expired = SASTAOTP_EXPIRED,
     activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
     internal = SASTAOTP_INTERNAL,
+    already_bought = SASTAOTP_ALREADY_BOUGHT,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:

@@ -18,6 +18,8 @@ mod charges;
 mod fixture;
 #[path = "../client/reads.rs"]
 mod reads;
+#[path = "../client/refusals.rs"]
+mod refusals;
 #[path = "../sockets/sent_once.rs"]
 mod sent_once;
 #[path = "../sockets/server.rs"]

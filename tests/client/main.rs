@@ -7,6 +7,7 @@ mod charges;
 mod fixture;
 mod progress;
 mod reads;
+mod refusals;
 mod settling;
 mod waits;
 
