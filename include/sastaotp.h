@@ -1913,8 +1913,8 @@ sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *op
 /**
  * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
  * seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
- * the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
- * 0.1.0.
+ * the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
+ * the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
  */
 sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options,
                                                         sastaotp_error **error);
@@ -1930,8 +1930,10 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. Transient failures do not end the
- * wait. To show progress, wait one second at a time: consecutive waits keep the interval between
+ * replies are slow, the last poll starts before the deadline. If the service still waits for a
+ * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
+ * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
+ * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
  * polls.
  *
  * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
@@ -1969,6 +1971,9 @@ sastaotp_status sastaotp_activation_request_next_code(const sastaotp_activation 
 /**
  * Completes the order after its code was used. Action setStatus, 6.
  *
+ * Fails with SASTAOTP_CONFIG if no code arrived, because a completed order is paid for: cancel it,
+ * or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
+ *
  * Check the settlement: if the service treats 6 as a cancellation, its state is
  * SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
  */
@@ -1977,11 +1982,28 @@ sastaotp_status sastaotp_activation_complete(const sastaotp_activation *activati
                                              sastaotp_error **error);
 
 /**
- * Cancels the order for its refund. Action setStatus, 8.
+ * Completes the order even if no code arrived. It is paid for. Action setStatus, 6.
+ *
+ * Fails as sastaotp_client_set_status does. Since 0.1.0.
+ */
+sastaotp_status sastaotp_activation_complete_without_code(const sastaotp_activation *activation,
+                                                          sastaotp_settlement **settlement,
+                                                          sastaotp_error **error);
+
+/**
+ * Keeps the number: from now on it is yours to settle, and no list of unclaimed purchases contains
+ * it. Sends nothing. Since 0.1.0.
+ */
+sastaotp_status sastaotp_activation_keep(const sastaotp_activation *activation,
+                                         sastaotp_error **error);
+
+/**
+ * Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a poll
+ * was answered in the last 5 seconds.
  *
  * If a code arrived first, the order is not cancelled: the settlement is
  * SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
- * completed.
+ * completed. A code that you already have does not prevent the attempt.
  *
  * Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
  * Since 0.1.0.
@@ -1992,10 +2014,12 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
 
 /**
  * Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
- * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
+ * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
+ * cancels, it polls once, as sastaotp_activation_cancel does.
  *
- * `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
- * sastaotp_activation_cancel does. Since 0.1.0.
+ * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
+ * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation,
                                            sastaotp_on_too_early on_too_early,

@@ -252,7 +252,7 @@ fn child() {
         "orders" => client.get_orders(&OrderQuery::default()).map(|_| ()),
         "balance" => client.get_balance().map(|_| ()),
         _ => client
-            .get_number(NumberRequest::new("tg").max_price(Amount::from_rupees(1)))
+            .get_number(NumberRequest::new("tg").any_country().max_price(Amount::from_rupees(1)))
             .map(|_| ()),
     };
     let error = error.expect_err("none of these replies is valid");

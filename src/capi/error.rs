@@ -63,6 +63,9 @@ pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);
 pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
 /// The library has a defect. The operation may have taken effect.
 pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
+/// The intent was sent before. The message names the number that it bought, or says that its
+/// outcome is not known yet.
+pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.
 const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
@@ -97,6 +100,7 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
         c"SASTAOTP_ACTIVATION_CANCELLED",
     ),
     (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
+    (ErrorKind::AlreadySent, SASTAOTP_ALREADY_SENT, c"SASTAOTP_ALREADY_SENT"),
 ];
 
 /// The effect of a failed call on the wallet.
@@ -320,6 +324,6 @@ mod tests {
         }
         // `status_of` returns this status for a kind that is missing in the table.
         assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);
-        assert_eq!(STATUSES.len(), ErrorKind::Internal as usize + 1, "Internal is the last kind");
+        assert_eq!(STATUSES.len(), ErrorKind::AlreadySent as usize + 1, "it is the last kind");
     }
 }

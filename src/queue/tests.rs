@@ -36,14 +36,14 @@ impl Transport for FakeService {
         assert!(request.latch.try_send());
         let now = self.clock.now().monotonic;
         let reply = |status, body: String| {
-            Ok(Reply { status, framed: true, retry_after: None, body: body.into_bytes() })
+            Ok(Reply { status, framed: true, body: body.into_bytes(), ..Reply::default() })
         };
         if let Some(pause) = self.refuse.lock().unwrap().take() {
             return Ok(Reply {
                 status: 429,
                 framed: true,
                 retry_after: Some(pause),
-                body: Vec::new(),
+                ..Reply::default()
             });
         }
         if request.lane == Lane::Charge {
@@ -497,7 +497,7 @@ fn a_panicking_transport_loses_no_ticket() {
     assert_eq!(fixture.queue.shared.lock().load(), 0);
     // A blocking call returns the same error at once, with and without a token.
     for client in [fixture.client.clone(), fixture.client.with_cancel(&CancelToken::new())] {
-        let request = crate::NumberRequest::new("tg").accept_any_price();
+        let request = crate::NumberRequest::new("tg").any_country().accept_any_price();
         let error = client.get_number(request).unwrap_err();
         assert_eq!(
             (error.kind(), error.charge()),
@@ -685,7 +685,7 @@ impl Transport for HoldingService {
         } else {
             "STATUS_WAIT_CODE"
         };
-        Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+        Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
     }
 }
 

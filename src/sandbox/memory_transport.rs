@@ -210,13 +210,19 @@ impl MemoryTransport {
                 ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
-                return Err(received(
-                    Cause::Truncated,
-                    "the connection closed in the middle of the reply",
-                ));
+                let arrived = match delivery {
+                    Delivery::HalfHeader => 0,
+                    Delivery::HalfBody => body.len() / 2,
+                    _ => body.len(),
+                };
+                let message = "the connection closed in the middle of the reply";
+                return Err(with_body(received(Cause::Truncated, message), &body[..arrived]));
             }
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
-            Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
+            Delivery::StallBody => {
+                let error = self.timed_out(request, Cause::BodyTimeout);
+                return Err(with_body(error, &body[..body.len() / 2]));
+            }
             Delivery::Drip(every_ms) => {
                 // The head of the reply drips too; it is about 120 bytes.
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
@@ -231,15 +237,12 @@ impl MemoryTransport {
             Delivery::EndlessBody | Delivery::EndlessHeaders | Delivery::HugeHeaders => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::GzipBomb if request.gzip => {
+            Delivery::GzipBomb => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::Gzip if request.gzip => {}
-            Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-                return Err(received(
-                    Cause::Encoding,
-                    "the reply has an encoding that was not requested",
-                ));
+            Delivery::Gzip => {}
+            Delivery::GzipCorrupt => {
+                return Err(received(Cause::Encoding, "the reply is damaged"));
             }
             Delivery::Http2
             | Delivery::GarbledStatus
@@ -255,7 +258,7 @@ impl MemoryTransport {
         let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
-        Ok(transport::Reply { status, framed, retry_after, body })
+        Ok(transport::Reply { status, framed, retry_after, location: None, body })
     }
 
     /// The error if the connection cannot be made.
@@ -290,7 +293,7 @@ impl MemoryTransport {
         if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
             return cancelled(phase, false);
         }
-        TransportError { cause, phase, sent: false, message: message.into() }
+        TransportError::new(cause, phase, false, message)
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
@@ -327,16 +330,17 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn received(cause: Cause, message: &str) -> TransportError {
-    TransportError { cause, phase: Phase::Receive, sent: true, message: message.into() }
+    TransportError::new(cause, Phase::Receive, true, message)
+}
+
+/// Adds the bytes of the body that arrived before the failure.
+fn with_body(error: TransportError, body: &[u8]) -> TransportError {
+    let received = body[..body.len().min(TransportError::MAX_RECEIVED)].to_vec();
+    TransportError { received, ..error }
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError {
-        cause: Cause::Cancelled,
-        phase,
-        sent,
-        message: "the request was cancelled".into(),
-    }
+    TransportError::new(Cause::Cancelled, phase, sent, "the request was cancelled")
 }
 
 #[cfg(test)]
@@ -440,7 +444,7 @@ mod tests {
             ("H12", "garbled", Malformed, Receive, true),
             ("H13", "both", Malformed, Receive, true),
             ("H13", "long", Truncated, Receive, true),
-            ("H14", "gzip", Encoding, Receive, true),
+            ("H14", "corrupt", Encoding, Receive, true),
             ("B10", "large", TooLarge, Receive, true),
         ] {
             let fixture = Fixture::new();

@@ -894,6 +894,16 @@ impl Activation {
         })
     }
 
+    pub(crate) fn complete_without_code(&self) -> Result<Settlement> {
+        Self::settlement(|place, error| unsafe {
+            sastaotp_activation_complete_without_code(self.get, place, error)
+        })
+    }
+
+    pub(crate) fn keep(&self) {
+        checked(|error| unsafe { sastaotp_activation_keep(self.get, error) }).unwrap();
+    }
+
     pub(crate) fn cancel(&self) -> Result<Settlement> {
         Self::settlement(|place, error| unsafe {
             sastaotp_activation_cancel(self.get, place, error)

@@ -3,13 +3,19 @@
 use sastaotp::clock::Clock as _;
 
 use crate::adapter::{
-    Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, Retry,
-    SetStatus, StatusChange,
+    Amount, CancelToken, Charge, Error, ErrorKind, Intent, NumberRequest, OrderQuery, PriceLimit,
+    Retry, SetStatus, StatusChange,
 };
 use crate::fixture::{Fixture, request, seconds};
 
 fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
     fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
+}
+
+/// Returns when `reconcile` read the history, in milliseconds since the loss of the reply. The first
+/// read of the history comes before the first purchase.
+fn looks(fixture: &Fixture, lost: u128) -> Vec<u128> {
+    fixture.times("getOrders").iter().skip(1).map(|at| at - lost).collect()
 }
 
 /// Checks that the error says the purchase may have happened, must not be retried, and can be
@@ -240,11 +246,11 @@ fn a_lost_purchase_is_found_and_claimed() {
         let intent = error.intent().unwrap();
         assert!(intent.watermark().is_some(), "the reply to an earlier purchase had an order id");
         let found = fixture.client.reconcile(intent).unwrap();
-        assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
+        assert_eq!((found.candidates.len(), found.complete), (1, false), "{found:?}");
         assert_eq!(
-            fixture.times("getOrders"),
-            [2_000, 5_000],
-            "one read finds it, and one more confirms it"
+            looks(&fixture, 0),
+            [2_000, 5_000, 10_000, 20_000, 40_000, 60_000],
+            "an order that looks right does not end the search"
         );
         let id = found.candidates[0].activation_id.clone().unwrap();
         let number = fixture.client.activation(&id).unwrap();
@@ -257,11 +263,18 @@ fn a_lost_purchase_is_found_and_claimed() {
 #[test]
 fn reconcile_searches_until_its_window_ends() {
     let fixture = Fixture::new();
-    fixture.buy("zz_ok");
+    let _number = fixture.buy("zz_ok");
     let error = fixture.fail("zz_html");
     let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (0, false));
+    let sent = [2_000, 5_000, 10_000, 20_000, 40_000, 60_000];
+    assert_eq!(looks(&fixture, 0), sent);
+    assert_eq!(fixture.client.unclaimed().len(), 1, "the outcome is still unknown");
+    // Ten minutes after the request the service can no longer book the purchase.
+    fixture.clock.advance(seconds(539));
+    let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!((found.candidates.len(), found.complete), (0, true));
-    assert_eq!(fixture.times("getOrders"), [2_000, 5_000, 10_000, 20_000, 40_000]);
+    assert_eq!(looks(&fixture, 0), [&sent[..], &[599_000, 600_000]].concat());
     fixture.assert_ledger(1, 0);
 }
 
@@ -283,7 +296,8 @@ fn reconcile_matches_names_codes_and_spaced_numbers() {
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
     arm(&fixture, "regetNumber", "reply_lost", "");
-    let (again, bought) = (number.reget_number().unwrap_err(), fixture.fail("zz_lost_reply"));
+    let (again, bought) =
+        (number.reget_number(PriceLimit::Any).unwrap_err(), fixture.fail("zz_lost_reply"));
     let digits = number.purchase().unwrap().digits();
     for (error, fields, is_candidate) in [
         (&bought, r#""service":"zz_lost_reply","country":"22""#.to_owned(), true),
@@ -324,8 +338,11 @@ fn reconcile_window_starts_at_the_failure() {
         fixture.control("seed", &format!(r#"{{"orders_lag_ms":{}}}"#, lost + 8_000));
         let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
         assert_eq!(found.candidates.len(), 1, "{fault} {jump}: {found:?}");
-        let looks: Vec<u128> = fixture.times("getOrders").iter().map(|at| at - lost).collect();
-        assert_eq!(looks, [2_000, 5_000, 10_000, 20_000], "{fault} {jump}");
+        assert_eq!(
+            looks(&fixture, lost),
+            [2_000, 5_000, 10_000, 20_000, 40_000, 60_000],
+            "{fault} {jump}"
+        );
     }
 }
 
@@ -369,7 +386,11 @@ fn candidates_of_all_reads_are_merged() {
     let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     let ids: Vec<_> =
         found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
-    assert_eq!((ids, found.complete), (vec!["99999999", "99999998"], true), "{found:?}");
+    assert_eq!(
+        (ids, found.complete),
+        (vec!["99999999", "99999998"], false),
+        "the history no longer shows them: {found:?}"
+    );
 }
 
 #[test]
@@ -382,6 +403,7 @@ fn a_lost_purchase_is_found_behind_100_newer() {
     for _ in 0..100 {
         other.get_number(request("zz_never")).unwrap();
     }
+    fixture.clock.advance(seconds(600));
     let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
     assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
     assert_eq!(found.candidates[0].service.as_deref(), Some("zz_lost_reply"));
@@ -389,13 +411,14 @@ fn a_lost_purchase_is_found_behind_100_newer() {
 
 #[test]
 fn a_late_reconcile_merges_its_missed_reads() {
-    for (late, looks) in [(0, 5), (1, 5), (2, 5), (3, 5), (6, 4), (15, 3), (41, 1), (600, 1)] {
+    // After 40 s, a look is every 20 s. The last one is 60 s after the call.
+    for (late, expected) in [(0, 6), (1, 7), (2, 7), (3, 7), (6, 6), (15, 5), (41, 5), (600, 1)] {
         let fixture = Fixture::new();
         fixture.buy("zz_ok");
         let error = fixture.fail("zz_html");
         fixture.clock.advance(seconds(late));
         fixture.client.reconcile(error.intent().unwrap()).unwrap();
-        assert_eq!(fixture.count("getOrders"), looks, "{late} s");
+        assert_eq!(looks(&fixture, 0).len(), expected, "{late} s");
     }
 }
 
@@ -405,9 +428,10 @@ fn a_slow_read_replaces_reads_due_meanwhile() {
     let error = fixture.fail("zz_lost_reply");
     let lost = fixture.now();
     arm(&fixture, "getOrders", "reply_timeout", r#","times":0"#);
-    fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
-    let looks: Vec<u128> = fixture.times("getOrders").iter().map(|at| at - lost).collect();
-    assert_eq!(looks, [2_000, 32_000, 62_000]);
+    let failed = fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_unknown(&failed, "a look that fails is as unknown as the purchase");
+    assert_eq!(looks(&fixture, lost), [2_000, 32_000]);
+    assert_eq!(fixture.now() - lost, 62_000, "no look starts after the end of the search");
 }
 
 #[test]
@@ -418,6 +442,7 @@ fn a_failed_reconcile_keeps_its_intent() {
     arm(&fixture, "getOrders", "maintenance", r#","times":0"#);
     let failed = fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!(failed.intent(), error.intent());
+    assert_unknown(&failed, "maintenance");
     let fixture = Fixture::new();
     fixture.buy("zz_ok");
     let error = fixture.fail("zz_lost_reply");
@@ -426,6 +451,7 @@ fn a_failed_reconcile_keeps_its_intent() {
     let cancelled =
         fixture.client.with_cancel(&cancel).reconcile(error.intent().unwrap()).unwrap_err();
     assert_eq!((cancelled.kind(), cancelled.intent()), (ErrorKind::Cancelled, error.intent()));
+    assert_unknown(&cancelled, "cancelled");
     let text = cancelled.to_string();
     assert!(
         text.starts_with("buying zz_lost_reply in 22: searching the order history: "),
@@ -472,6 +498,8 @@ fn only_an_explicitly_empty_history_gives_watermark_zero() {
         let intent = fixture.client.intend(request("zz_html")).unwrap();
         assert_eq!(intent.watermark(), watermark, "{body}");
         fixture.client.buy(intent.clone()).unwrap_err();
+        assert!(!fixture.client.reconcile(&intent).unwrap().complete, "{body}: too early");
+        fixture.clock.advance(seconds(600));
         assert_eq!(
             fixture.client.reconcile(&intent).unwrap().complete,
             watermark.is_some(),
@@ -486,12 +514,12 @@ fn a_completed_orders_number_is_rebought_once() {
     let number = fixture.buy("zz_multi");
     number.wait_for_code(seconds(60)).unwrap();
     number.complete().unwrap();
-    let again = number.reget_number().unwrap();
+    let again = number.reget_number(PriceLimit::Any).unwrap();
     assert_ne!(again.id(), number.id());
     assert_eq!(again.purchase().unwrap().digits(), number.purchase().unwrap().digits());
     fixture.assert_ledger(2, 0);
     arm(&fixture, "regetNumber", "reply_lost", "");
-    let error = number.reget_number().unwrap_err();
+    let error = number.reget_number(PriceLimit::Any).unwrap_err();
     assert_unknown(&error, "regetNumber");
     assert_eq!(fixture.count("regetNumber"), 2);
     let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
@@ -499,7 +527,7 @@ fn a_completed_orders_number_is_rebought_once() {
     fixture.assert_ledger(3, 0);
     // The plain-text reply to `regetNumber` starts with a different word.
     arm(&fixture, "regetNumber", "format_mismatch", "");
-    assert_ne!(number.reget_number().unwrap().id(), again.id());
+    assert_ne!(number.reget_number(PriceLimit::Any).unwrap().id(), again.id());
     fixture.assert_ledger(4, 0);
 }
 
@@ -508,9 +536,9 @@ fn purchase_requires_a_price_limit_and_valid_arguments() {
     let fixture = Fixture::new();
     for request in [
         NumberRequest::new("tg").country("22"),
-        NumberRequest::new("tg&country=1").accept_any_price(),
-        NumberRequest::new("").accept_any_price(),
-        NumberRequest::new("tg").max_price(Amount::ZERO),
+        NumberRequest::new("tg&country=1").any_country().accept_any_price(),
+        NumberRequest::new("").any_country().accept_any_price(),
+        NumberRequest::new("tg").any_country().max_price(Amount::ZERO),
         NumberRequest::new("tg").country("22 ").max_price(1),
     ] {
         let error = fixture.client.get_number(request.clone()).unwrap_err();
@@ -595,7 +623,10 @@ fn budget_is_reserved_and_released_on_proof() {
     let error = fixture.client.get_number(limited("zz_ok")).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Budget, Charge::NotCharged), "{error}");
     assert!(error.to_string().contains("20.00"), "{error}");
-    let any = fixture.client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+    let any = fixture
+        .client
+        .get_number(NumberRequest::new("tg").any_country().accept_any_price())
+        .unwrap_err();
     assert_eq!(any.kind(), ErrorKind::Budget, "{any}");
     assert_eq!(fixture.count("getNumber"), sent, "nothing was sent");
 }
@@ -623,7 +654,10 @@ fn odd_prices_in_history_never_widen_the_budget() {
             fixture.client.get_orders(&OrderQuery::default()).unwrap().orders[0].price,
             read
         );
-        assert_eq!(fixture.client.reget_number("abc").unwrap_err().kind(), ErrorKind::Budget);
+        assert_eq!(
+            fixture.client.reget_number("abc", PriceLimit::Any).unwrap_err().kind(),
+            ErrorKind::Budget
+        );
         assert_eq!(
             (fixture.count("regetNumber"), fixture.client.budget_left()),
             (0, Some(Amount::from_rupees(10)))
@@ -726,7 +760,7 @@ fn one_refund_releases_one_reservation() {
             found
                 .candidates
                 .into_iter()
-                .map(|order| order.activation_id.unwrap())
+                .map(|order| order.order.activation_id.unwrap())
                 .collect::<Vec<_>>()
         };
         let [first, second] = errors.each_ref().map(find);

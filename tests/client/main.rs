@@ -5,6 +5,8 @@
 mod adapter;
 mod charges;
 mod fixture;
+mod histories;
+mod handles;
 mod progress;
 mod reads;
 mod settling;

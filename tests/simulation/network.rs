@@ -515,5 +515,5 @@ impl Transport for ProcessTransport {
 }
 
 fn failed(cause: Cause, phase: Phase, sent: bool) -> TransportError {
-    TransportError { cause, phase, sent, message: format!("simulated {cause:?}") }
+    TransportError::new(cause, phase, sent, format!("simulated {cause:?}"))
 }
