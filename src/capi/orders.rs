@@ -43,7 +43,7 @@ impl Object for sastaotp_order_iterator {
 
 impl sastaotp_orders {
     pub(super) fn new(page: OrderPage) -> Self {
-        let OrderPage { orders, total, extra_orders, raw, is_empty_list: _ } = page;
+        let OrderPage { orders, total, extra_orders, raw, .. } = page;
         Self(WithCStrings::new(Page {
             orders: sastaotp_order::list(orders),
             total,

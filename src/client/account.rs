@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::ledger::{Ledger, OwnerId};
+use super::live_activations::LiveActivations;
 use crate::transport::Transport;
 
 /// The state of one API key at one service.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     ledger: Mutex<Ledger>,
+    pub(super) live_activations: LiveActivations,
 }
 
 /// The service that an account is at.

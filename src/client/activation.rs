@@ -8,17 +8,23 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::core::Client;
+use super::orders::OrderQuery;
 use super::read::Answer;
 use super::record::Closed;
 use super::settlement::{Settlement, SettlementState};
 use super::transition::{KnownState, Transition, operation};
+use super::wait::WaitTask;
 use crate::order_state::{Ending, OrderState};
 use crate::protocol::json_output::millis_since_1970;
-use crate::protocol::{Purchase, SetStatus, Sms, Status, StatusChange, StatusReply};
+use crate::protocol::{
+    Order, OrderStatus, Purchase, SetStatus, Sms, Status, StatusChange, StatusReply,
+};
 use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long reading a code after a change may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long looking for the end of the order in the history may take.
+const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// The handle of one number: it waits for codes and completes or cancels the order.
 ///
@@ -27,23 +33,44 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct Activation {
     client: Client,
-    shared: Arc<Shared>,
+    /// The intent and the reply of the purchase; `None` if the activation was claimed by its id and
+    /// is no purchase that the ledger has.
+    purchase: Option<Arc<(Intent, Purchase)>>,
+    shared: Arc<SharedActivation>,
 }
 
-struct Shared {
+/// The part that all handles of an order share.
+pub(super) struct SharedActivation {
+    /// Gives access to the account, without a token.
+    client: Client,
     id: String,
-    /// The intent and the reply of the purchase; `None` if the activation was claimed by its id and
-    /// was not listed as unclaimed.
-    purchase: Option<Box<(Intent, Purchase)>>,
+    purchase: Option<Arc<(Intent, Purchase)>>,
     state: Mutex<OrderState>,
     /// Whether a cancellation may have applied: its reply was lost, and no later reply shows the
     /// outcome.
     may_be_cancelled: AtomicBool,
     /// The same for a completion.
     may_be_completed: AtomicBool,
+    /// Whether the ledger counts the handles as a holder of the purchase.
+    is_held: AtomicBool,
+    /// Whether the service sold the id again, so that the id no longer means this order.
+    is_superseded: AtomicBool,
 }
 
-impl Shared {
+impl SharedActivation {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn last_poll(&self) -> Option<Duration> {
+        self.state().last_poll()
+    }
+
+    fn state(&self) -> MutexGuard<'_, OrderState> {
+        // The methods of the state leave it consistent even if they panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The flag that records whether this change may have applied; `None` if it does not end an
     /// order.
     fn may_have_applied(&self, wanted: SetStatus) -> Option<&AtomicBool> {
@@ -53,11 +80,48 @@ impl Shared {
             SetStatus::SmsSent | SetStatus::NextCode => None,
         }
     }
+
+    /// Whether a purchase that was just made is this order: the service returned the order again,
+    /// or nothing distinguishes the two yet.
+    fn is_order_of(&self, purchase: &Purchase) -> bool {
+        let own = self.purchase.as_ref().and_then(|own| own.1.order_id.as_ref());
+        let is_returned_again = own.is_some() && own == purchase.order_id.as_ref();
+        let state = self.state();
+        is_returned_again || (state.codes().is_empty() && state.ending().is_none())
+    }
+
+    /// Counts the handles as a holder of the purchase, which is then not unclaimed.
+    fn hold(&self) {
+        if !self.is_superseded.load(Ordering::Relaxed) && !self.is_held.swap(true, Ordering::Relaxed)
+        {
+            let now = self.client.now();
+            self.client.ledger().hold(&self.id, now);
+        }
+    }
+
+    /// Counts the handles no longer as a holder of the purchase.
+    fn release(&self) {
+        if self.is_held.swap(false, Ordering::Relaxed)
+            && !self.is_superseded.load(Ordering::Relaxed)
+        {
+            self.client.ledger().release(&self.id);
+        }
+    }
+}
+
+impl Drop for SharedActivation {
+    fn drop(&mut self) {
+        self.client.live_activations().remove(self);
+        self.release();
+    }
 }
 
 impl Client {
     /// Claims an existing activation: of an earlier run, from the history, or from
-    /// [`Client::unclaimed`], which then no longer lists it. Sends nothing.
+    /// [`Client::unclaimed`], which does not list it as long as a handle exists. Sends nothing.
+    ///
+    /// All handles of an activation in a process share its codes and its state. A handle that is
+    /// made later starts with the codes that an earlier one received.
     pub fn activation(&self, id: &str) -> Result<Activation> {
         Activation::claimed(self.clone(), id)
     }
@@ -65,43 +129,81 @@ impl Client {
 
 impl Activation {
     pub(super) fn bought(client: Client, intent: Intent, purchase: Purchase) -> Self {
-        let state = OrderState::bought(client.now(), purchase.expires_in);
-        Self::new(client, purchase.activation_id.clone(), Some((intent, purchase)), state)
+        let purchase = Arc::new((intent, purchase));
+        let id = &purchase.1.activation_id;
+        let (shared, earlier) = client.live_activations().replace(
+            id,
+            |live| live.is_order_of(&purchase.1),
+            |last_poll| {
+                let facts = client.ledger().order_facts(id);
+                let state = OrderState::bought(client.now(), purchase.1.expires_in)
+                    .with_codes(facts.codes, facts.next_requested)
+                    .with_earlier_codes(facts.earlier_codes)
+                    .with_last_poll(last_poll);
+                Self::share(&client, id, Some(Arc::clone(&purchase)), state)
+            },
+        );
+        if let Some(earlier) = earlier {
+            earlier.is_superseded.store(true, Ordering::Relaxed);
+        }
+        // A purchase is held once for each time that the service returned it.
+        shared.is_held.store(true, Ordering::Relaxed);
+        let now = client.now();
+        client.ledger().hold(id, now);
+        Self { client, purchase: Some(purchase), shared }
     }
 
     pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
-        let (purchase, bought) = {
+        let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
-            let mut ledger = client.ledger();
-            (ledger.hold(id, now), ledger.order_facts(id).bought)
-        };
-        let state = bought.map_or_else(OrderState::default, |(at, expires_in)| {
-            OrderState::bought(at, expires_in)
+            let (purchase, facts) = {
+                let mut ledger = client.ledger();
+                (ledger.hold(id, now), ledger.order_facts(id))
+            };
+            let state = facts.bought.map_or_else(OrderState::default, |(at, expires_in)| {
+                OrderState::bought(at, expires_in)
+            });
+            let mut state = state
+                .with_codes(facts.codes, facts.next_requested)
+                .with_earlier_codes(facts.earlier_codes)
+                .with_last_poll(last_poll);
+            if let Some(ending) = facts.ending {
+                state.set_ending(ending);
+            }
+            let shared = Self::share(&client, id, purchase.map(Arc::new), state);
+            shared.is_held.store(true, Ordering::Relaxed);
+            let may_be = |ending| facts.ending.is_none() && facts.closing == Some(ending);
+            shared.may_be_cancelled.store(may_be(Ending::Cancelled), Ordering::Relaxed);
+            shared.may_be_completed.store(may_be(Ending::Completed), Ordering::Relaxed);
+            shared
         });
-        Ok(Self::new(client, id.to_owned(), purchase, state))
+        shared.hold();
+        Ok(Self { client, purchase: shared.purchase.clone(), shared })
     }
 
-    fn new(
-        client: Client,
-        id: String,
-        purchase: Option<(Intent, Purchase)>,
+    fn share(
+        client: &Client,
+        id: &str,
+        purchase: Option<Arc<(Intent, Purchase)>>,
         state: OrderState,
-    ) -> Self {
-        let shared = Shared {
-            id,
-            purchase: purchase.map(Box::new),
+    ) -> Arc<SharedActivation> {
+        Arc::new(SharedActivation {
+            client: client.without_cancel(),
+            id: id.to_owned(),
+            purchase,
             state: Mutex::new(state),
             may_be_cancelled: AtomicBool::new(false),
             may_be_completed: AtomicBool::new(false),
-        };
-        Self { client, shared: Arc::new(shared) }
+            is_held: AtomicBool::new(false),
+            is_superseded: AtomicBool::new(false),
+        })
     }
 
     /// Returns the same activation with another handle of its client.
     pub(crate) fn with_client(&self, client: &Client) -> Self {
-        Self { client: client.clone(), shared: Arc::clone(&self.shared) }
+        Self { client: client.clone(), ..self.clone() }
     }
 
     /// Returns whether another handle of the same activation exists.
@@ -118,8 +220,8 @@ impl Activation {
         &self.shared.id
     }
 
-    /// Returns the phone number verbatim. `None` if the activation was claimed by its id and was
-    /// not listed as unclaimed.
+    /// Returns the phone number verbatim. `None` if the activation was claimed by its id and this
+    /// process has no record of its purchase.
     pub fn phone_number(&self) -> Option<&str> {
         self.purchase().map(|purchase| purchase.phone_number.as_str())
     }
@@ -137,7 +239,7 @@ impl Activation {
 
     /// Returns the reply of the purchase. `None` as for [`Activation::phone_number`].
     pub fn purchase(&self) -> Option<&Purchase> {
-        self.shared.purchase.as_ref().map(|bought| &bought.1)
+        self.purchase.as_ref().map(|bought| &bought.1)
     }
 
     /// Returns the current code: the code that arrived, unless the next code was requested since.
@@ -159,7 +261,7 @@ impl Activation {
     /// Returns a handle of the same activation whose calls `cancel` can end.
     #[must_use]
     pub fn with_cancel(&self, cancel: &crate::CancelToken) -> Self {
-        Self { client: self.client.with_cancel(cancel), shared: Arc::clone(&self.shared) }
+        Self { client: self.client.with_cancel(cancel), ..self.clone() }
     }
 
     /// Returns a handle of the same activation whose calls return within `timeout`. Waiting for a
@@ -167,12 +269,12 @@ impl Activation {
     /// limits.
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
-        Self { client: self.client.with_timeout(timeout), shared: Arc::clone(&self.shared) }
+        Self { client: self.client.with_timeout(timeout), ..self.clone() }
     }
 
     /// Returns a handle of the same activation without a cancellation token.
     pub(super) fn without_cancel(&self) -> Self {
-        Self { client: self.client.without_cancel(), shared: Arc::clone(&self.shared) }
+        Self { client: self.client.without_cancel(), ..self.clone() }
     }
 
     /// Reads the status from the service and stores the code that it contains, if any. Action
@@ -183,42 +285,72 @@ impl Activation {
 
     pub(crate) fn status(&self) -> Result<Answer<Status>> {
         let answer = self.client.status(self.id())?.map(|reply| self.newest_message(reply));
-        self.state().observe(self.client.now(), &answer.value, false);
+        self.update(|state| state.observe(self.client.now(), &answer.value, false));
         Ok(answer)
     }
 
     /// Returns the status of a reply. If the reply has several messages, the status has the newest
     /// one and the older ones are stored.
-    pub(super) fn newest_message(&self, StatusReply { status, messages }: StatusReply) -> Status {
-        self.state().newest_message(messages).map_or(status, Status::Received)
+    pub(super) fn newest_message(&self, StatusReply { status, messages, .. }: StatusReply) -> Status {
+        self.update(|state| state.newest_message(messages)).map_or(status, Status::Received)
     }
 
-    /// Returns the message with its text: the stored one if its text is known, else a fetched one.
-    pub(super) fn with_text(&self, sms: Sms, deadline: Duration) -> Sms {
-        let known =
-            self.codes().into_iter().find(|known| known.code == sms.code && known.text.is_some());
+    /// Returns the status of a message with its text: the stored one if its text is known, else a
+    /// fetched one. If the service calls the message an old one, the status is waiting.
+    pub(super) fn with_text(&self, sms: Sms, deadline: Duration) -> Status {
+        let is_known = |known: &Sms| known.is_same(&sms) && known.text.is_some();
+        if let Some(known) = self.codes().into_iter().find(is_known) {
+            return Status::Received(Sms { is_repeat: false, ..known });
+        }
         // Fetch without the lock: other threads, such as the queue's, must not wait for the
         // network.
-        match known {
-            Some(known) => Sms { is_repeat: false, ..known },
-            None => match self.client.fetch_text(self.id(), &sms, deadline) {
-                Some(Answer { value: StatusReply { mut messages, .. }, .. }) => {
-                    let newest = messages.pop().unwrap_or(sms);
-                    self.state().record_older(messages, &newest);
-                    newest
-                }
-                None => sms,
-            },
+        match self.client.fetch_text(self.id(), &sms, deadline) {
+            Some(Answer { value: StatusReply { mut messages, status, .. }, .. }) => {
+                let Some(newest) = messages.pop() else { return status };
+                self.update(|state| state.record_older(messages, &newest));
+                Status::Received(newest)
+            }
+            None => Status::Received(sms),
         }
+    }
+
+    /// Looks in the history for how the order ended, and records it. Returns whether it ended
+    /// without a charge.
+    pub(super) fn confirm_end(&self, deadline: Duration) -> Option<Ending> {
+        let ending = match self.listed_status(deadline)? {
+            OrderStatus::Expired => Ending::Expired,
+            OrderStatus::Cancelled => Ending::Cancelled,
+            OrderStatus::Completed => Ending::Completed,
+            OrderStatus::Pending | OrderStatus::Other(_) => return None,
+        };
+        self.update(|state| state.set_ending(ending));
+        let closed =
+            if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
+        self.client.ledger().settled(self.id(), closed);
+        Some(ending)
+    }
+
+    /// Returns the status of the order in the newest hundred orders.
+    fn listed_status(&self, deadline: Duration) -> Option<OrderStatus> {
+        let deadline = deadline.min(self.client.now().monotonic.saturating_add(LOOK_UP));
+        let page = self.client.order_page(&OrderQuery::default(), deadline).ok()?;
+        let own = self.purchase().and_then(|purchase| purchase.order_id.as_ref());
+        let is_this = |order: &Order| {
+            let is_other = own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
+            order.activation_id.as_deref() == Some(self.id()) && !is_other
+        };
+        page.orders.into_iter().find(is_this)?.status
     }
 
     /// Looks for the refund of an ended order in the history and returns a hint about it.
     pub(super) fn refund_hint(&self, call_end: Duration) -> &'static str {
-        if self.client.shows_refund(self.id(), call_end) {
-            self.client.ledger().settled(self.id(), Closed::Refunded);
-            return "the order history shows that the order was closed without a charge";
+        match self.confirm_end(call_end) {
+            Some(Ending::Cancelled | Ending::Expired) => {
+                "the order history shows that the order was closed without a charge"
+            }
+            Some(Ending::Completed) => "the order history shows that the order was completed",
+            None => "the service refunds such orders: check the balance, or settle the order",
         }
-        "the service refunds such orders: check the balance"
     }
 
     /// Sends a `setStatus` and returns the change that the service reports.
@@ -246,10 +378,12 @@ impl Activation {
     /// Makes a change after which the order stays open. Fails if the service cancelled the order
     /// instead.
     fn change_open(&self, wanted: SetStatus) -> Result<()> {
+        let deadline = self.client.deadline();
         let Answer { value: change, reply } = self.set_status(wanted)?;
         if !change.is_cancelled() {
             return Ok(());
         }
+        self.confirm_end(deadline);
         let error = Error::new(
             ErrorKind::ActivationCancelled,
             &operation(self.id(), wanted),
@@ -260,31 +394,71 @@ impl Activation {
 
     /// Completes the order, after its code was used. Action `setStatus`, 6.
     ///
+    /// Fails with [`ErrorKind::Config`] if no code arrived, because a completed order is paid for:
+    /// cancel it, or call [`Activation::complete_without_code`]. Before it fails, it polls once.
+    ///
     /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
     /// as a cancellation.
     pub fn complete(&self) -> Result<Settlement> {
+        let (has_code, is_ended) = {
+            let state = self.state();
+            (!state.codes().is_empty(), state.is_end_confirmed())
+        };
+        if !has_code && !is_ended && self.look()?.is_none() {
+            let operation = operation(self.id(), SetStatus::Complete);
+            return Err(Error::config(&operation, "no code arrived")
+                .with_hint("cancel the order, or complete it without a code explicitly"));
+        }
+        self.complete_without_code()
+    }
+
+    /// Completes the order even if no code arrived. It is paid for. Action `setStatus`, 6.
+    pub fn complete_without_code(&self) -> Result<Settlement> {
         Ok(self.settled(self.set_status(SetStatus::Complete)?))
     }
 
     /// Cancels the order for its refund. Action `setStatus`, 8.
     ///
-    /// If a code arrived first, the order stays open and the settlement contains the code: complete
-    /// the order. Fails with [`ErrorKind::TooEarly`] if the order cannot be cancelled yet;
-    /// [`Error::retry`] has the waiting time.
+    /// Before that, it polls once, unless a poll was answered in the last 5 seconds. If a code
+    /// arrived, the order stays open and the settlement contains the code: complete the order. A
+    /// code that you already have does not prevent the attempt. Fails with
+    /// [`ErrorKind::TooEarly`] if the order cannot be cancelled yet; [`Error::retry`] has the
+    /// waiting time.
     pub fn cancel(&self) -> Result<Settlement> {
         let deadline = self.client.deadline();
+        if self.code().is_none()
+            && let Some(code) = self.look()?
+        {
+            let state = SettlementState::CodeArrived;
+            return Ok(Settlement { state, code: Some(code), raw: String::new() });
+        }
+        let settlement = self.until(deadline).cancel_now()?;
+        if settlement.state == SettlementState::CodeArrived && settlement.code.is_none() {
+            let code = self.until(deadline).look()?;
+            return Ok(Settlement { code, ..settlement });
+        }
+        Ok(settlement)
+    }
+
+    /// Sends the cancellation without a look before it.
+    pub(super) fn cancel_now(&self) -> Result<Settlement> {
         match self.change(SetStatus::Cancel)? {
             Transition::Changed(change) => Ok(self.settled(change)),
-            Transition::CodeArrived(messages, error) => {
+            Transition::CodeArrived(_, error) => {
                 log::debug!("{}", error.logged());
-                if messages.is_empty() {
-                    let deadline = self.poll_deadline(deadline);
-                    self.store(self.client.read_status(self.id(), deadline)?.value, deadline);
+                if self.code().is_none() {
+                    self.update(OrderState::code_mentioned);
                 }
                 let raw = error.raw().unwrap_or_default().to_owned();
                 Ok(Settlement { state: SettlementState::CodeArrived, code: self.code(), raw })
             }
         }
+    }
+
+    /// Keeps the number: from now on it is yours to settle. [`Client::unclaimed`] and
+    /// [`Client::finish`] do not list it. Sends nothing.
+    pub fn keep(&self) {
+        self.client.ledger().keep(self.id());
     }
 
     /// Changes the order and records the outcome in its state. Every change by an activation uses
@@ -304,7 +478,12 @@ impl Activation {
             // Any answer of the service decides whether the change applied.
             flag.store(transition.is_err() && known.may_have_applied, Ordering::Relaxed);
         }
-        let transition = transition.map_err(|error| self.with_waiting_time(error))?;
+        let transition = transition.map_err(|error| {
+            if error.kind() == ErrorKind::AlreadyFinished {
+                self.record_finished(deadline);
+            }
+            self.with_waiting_time(error)
+        })?;
         Ok(match transition {
             Transition::Changed(change) => {
                 self.record(wanted, &change.value);
@@ -328,14 +507,23 @@ impl Activation {
 
     /// Records a change that applied.
     fn record(&self, wanted: SetStatus, change: &StatusChange) {
-        let mut state = self.state();
-        match wanted {
+        self.update(|state| match wanted {
+            SetStatus::SmsSent | SetStatus::NextCode if change.is_cancelled() => {
+                state.set_unconfirmed_ending(Ending::Cancelled);
+            }
             _ if change.is_cancelled() => state.set_ending(Ending::Cancelled),
             SetStatus::SmsSent => {}
             SetStatus::NextCode => state.next_code_requested(),
             SetStatus::Complete | SetStatus::Cancel | SetStatus::CancelLegacy => {
                 state.set_ending(Ending::Completed);
             }
+        });
+    }
+
+    /// Records that the service answered that the order has ended.
+    fn record_finished(&self, deadline: Duration) {
+        if !self.state().is_end_confirmed() && self.confirm_end(deadline).is_none() {
+            self.client.ledger().settled(self.id(), Closed::Over);
         }
     }
 
@@ -354,10 +542,10 @@ impl Activation {
     /// Stores the status of a reply, with the text of its code.
     fn store(&self, reply: StatusReply, deadline: Duration) {
         let status = match self.newest_message(reply) {
-            Status::Received(sms) => Status::Received(self.with_text(sms, deadline)),
+            Status::Received(sms) => self.with_text(sms, deadline),
             other => other,
         };
-        self.state().observe(self.client.now(), &status, false);
+        self.update(|state| state.observe(self.client.now(), &status, false));
     }
 
     /// Adds the waiting time to an error of kind `TooEarly`.
@@ -394,34 +582,65 @@ impl Activation {
         }
     }
 
-    /// Returns whether the service reported the end of the order, so that nothing is left to
-    /// settle.
+    /// Returns whether the end of the order is confirmed, so that nothing is left to settle.
     ///
-    /// False after an expiry, which only the local clock shows, and false if the order may have
-    /// ended by our own cancellation whose reply was lost: in both cases settling still requests
-    /// the refund.
+    /// False after an expiry that only the local clock shows, after an end that the service only
+    /// mentioned, and if the order may have ended by our own cancellation whose reply was lost: in
+    /// these cases settling still requests the refund.
     pub(super) fn is_over(&self) -> bool {
-        match self.ending() {
-            None | Some(Ending::Expired) => false,
-            Some(Ending::Cancelled) => !self.shared.may_be_cancelled.load(Ordering::Relaxed),
-            Some(Ending::Completed) => true,
+        let (ending, is_confirmed) = {
+            let state = self.state();
+            (state.ending(), state.is_end_confirmed())
+        };
+        let may_be_cancelled = self.shared.may_be_cancelled.load(Ordering::Relaxed);
+        is_confirmed && !(ending == Some(Ending::Cancelled) && may_be_cancelled)
+    }
+
+    /// Polls once, unless the last poll counts, and returns the code that is there. Takes at most
+    /// half of the time that the call has.
+    fn look(&self) -> Result<Option<Sms>> {
+        let look = WaitTask::look(self, self.client.left(self.client.deadline()));
+        match self.client.run(look, |_| {}) {
+            Ok(sms) => Ok(Some(sms)),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(_) => Ok(None),
         }
+    }
+
+    /// Returns the same activation with a handle whose calls end at `end` on the monotonic clock.
+    pub(super) fn until(&self, end: Duration) -> Self {
+        Self { client: self.client.until(end), ..self.clone() }
     }
 
     /// Removes the number from the unclaimed ones, if it is listed there.
     pub(crate) fn claim(&self) {
-        let now = self.client.now();
-        self.client.ledger().hold(self.id(), now);
+        self.shared.hold();
     }
 
-    /// Lists the number as unclaimed. Does nothing if the activation was claimed by its id only.
+    /// Lists the number as unclaimed, although this handle exists: its caller holds it no longer.
     pub(crate) fn mark_unclaimed(&self) {
-        self.client.ledger().release(self.id());
+        self.shared.release();
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, OrderState> {
-        // The methods of the state leave it consistent even if they panic.
-        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.state()
+    }
+
+    /// Changes the state. The ledger has a new code before any caller can see it.
+    pub(super) fn update<R>(&self, change: impl FnOnce(&mut OrderState) -> R) -> R {
+        let mut state = self.state();
+        let result = change(&mut state);
+        let new = state.take_new_codes();
+        if !new.is_empty() && !self.shared.is_superseded.load(Ordering::Relaxed) {
+            let mut ledger = self.client.ledger();
+            for sms in &new {
+                ledger.code_arrived(self.id(), sms);
+            }
+            if state.awaits_next() {
+                ledger.next_requested(self.id());
+            }
+        }
+        result
     }
 }
 

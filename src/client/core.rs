@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
 use super::ledger::{Ledger, OwnerId};
+use super::live_activations::LiveActivations;
 use super::rate_limit::{RateLimiter, WaiterId};
 use super::record::Resolution;
 use super::redact::redact;
@@ -200,6 +201,10 @@ impl Client {
         self.shared.account.ledger()
     }
 
+    pub(super) fn live_activations(&self) -> &LiveActivations {
+        &self.shared.account.live_activations
+    }
+
     /// Returns when the rate limit admits the next request; `None` if it does so now.
     pub(crate) fn ready_at(&self, now: Moment) -> Option<Duration> {
         self.shared.rate_limiter().ready_at(now.monotonic)
@@ -245,7 +250,7 @@ impl Client {
 
     /// Sleeps until the duration has passed or the call is cancelled. Returns true if it slept the
     /// whole duration.
-    pub(super) fn sleep(&self, duration: Duration) -> bool {
+    pub(crate) fn sleep(&self, duration: Duration) -> bool {
         self.shared.clock.sleep(duration, self.token())
     }
 }

@@ -8,12 +8,14 @@ use super::settlement::{CLOSE_TIMEOUT, OnTooEarly, Settlement};
 use crate::{NumberRequest, Result};
 
 /// An activation that settles itself: when the lease ends, the order is completed if a code arrived
-/// and cancelled for its refund if not.
+/// and cancelled for its refund if not. Before a cancellation there is one poll, as
+/// [`Activation::cancel`] describes.
 ///
 /// A lease dereferences to its [`Activation`]. Dropping it settles the order within 10 seconds,
 /// even if a [`crate::CancelToken`] ended its calls. A drop cannot return an error: if the order
-/// cannot be cancelled yet, or the service does not answer, [`Client::unclaimed`] lists the number.
-/// Call [`Lease::close`] to get the result.
+/// cannot be cancelled yet, or the service does not answer, the order stays open, and
+/// [`Client::unclaimed`] lists the number when no handle of it is left. Call [`Lease::close`] to
+/// get the result.
 #[derive(Debug)]
 pub struct Lease {
     activation: Activation,
@@ -34,15 +36,17 @@ impl Lease {
     }
 
     /// Ends the lease and settles the order, as [`Activation::settle`] does. If that fails,
-    /// [`Client::unclaimed`] lists the number.
+    /// [`Client::unclaimed`] lists the number when no handle of it is left.
     pub fn close(mut self, on_too_early: OnTooEarly) -> Result<Settlement> {
         self.ended = true;
-        self.activation.settle(on_too_early).inspect_err(|_| self.activation.mark_unclaimed())
+        self.activation.settle(on_too_early)
     }
 
-    /// Ends the lease and returns the activation without settling the order.
+    /// Ends the lease and returns the activation without settling the order, which is yours from
+    /// now on: see [`Activation::keep`].
     pub fn keep(mut self) -> Activation {
         self.ended = true;
+        self.activation.keep();
         self.activation.clone()
     }
 }
@@ -64,7 +68,6 @@ impl Drop for Lease {
         let activation = self.activation.without_cancel().with_timeout(CLOSE_TIMEOUT);
         if let Err(error) = activation.settle(OnTooEarly::Fail) {
             log::warn!("{}; the number is listed as unclaimed", error.logged());
-            self.activation.mark_unclaimed();
         }
     }
 }

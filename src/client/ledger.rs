@@ -93,6 +93,8 @@ struct Entry {
     holders: u32,
     is_kept: bool,
     codes: Vec<Sms>,
+    /// The codes of an earlier purchase of the same activation id.
+    earlier_codes: Vec<Sms>,
     /// Whether the next code was requested after the last one of `codes`.
     next_requested: bool,
 }
@@ -122,6 +124,15 @@ struct Lost {
     candidates: Vec<Order>,
 }
 
+/// The codes of an earlier purchase with the same activation id.
+struct EarlierPurchase {
+    /// Whether the service returned the same order again.
+    is_same_order: bool,
+    codes: Vec<Sms>,
+    earlier_codes: Vec<Sms>,
+    next_requested: bool,
+}
+
 /// The data about an activation of the history.
 #[derive(Clone, Debug, Default)]
 struct KnownActivation {
@@ -138,6 +149,8 @@ struct KnownActivation {
 pub(crate) struct OrderFacts {
     pub(crate) bought: Option<(Moment, Option<Duration>)>,
     pub(crate) codes: Vec<Sms>,
+    /// The codes of an earlier purchase of the same activation id.
+    pub(crate) earlier_codes: Vec<Sms>,
     pub(crate) next_requested: bool,
     /// The end that a change has requested, whether or not it applied.
     pub(crate) closing: Option<Ending>,
@@ -312,7 +325,7 @@ impl Ledger {
     pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms) {
         if let Some(entry) = self.by_activation.get(id).copied() {
             let is_known = self.purchases.get(&entry).is_some_and(|entry| {
-                !entry.next_requested && entry.codes.iter().any(|known| known.code == sms.code)
+                !entry.next_requested && entry.codes.iter().any(|known| known.is_same(sms))
             });
             if !is_known {
                 self.write(entry, Record::Code(sms.clone()));
@@ -329,6 +342,14 @@ impl Ledger {
         match self.by_activation.get(id).copied() {
             Some(entry) => self.write(entry, Record::Next),
             None => self.remember(id).next_requested = true,
+        }
+    }
+
+    /// Records that the service refused the request for the next code.
+    pub(crate) fn next_refused(&mut self, id: &str) {
+        match self.by_activation.get(id).copied() {
+            Some(entry) => self.write(entry, Record::NextRefused),
+            None => self.remember(id).next_requested = false,
         }
     }
 
@@ -673,11 +694,13 @@ impl Ledger {
             Some(Entry {
                 state: State::Bought { purchase, at, ending, closed },
                 codes,
+                earlier_codes,
                 next_requested,
                 ..
             }) => OrderFacts {
                 bought: Some((*at, purchase.expires_in)),
                 codes: codes.clone(),
+                earlier_codes: earlier_codes.clone(),
                 next_requested: *next_requested,
                 closing: *ending,
                 ending: closed.map(|closed| match closed {
@@ -776,6 +799,10 @@ impl Ledger {
             self.purchases.insert(id, Entry::new(owner, intent, reserved));
             return;
         }
+        let earlier = match &record {
+            Record::Charged { purchase, .. } => self.earlier_purchase(id, purchase),
+            _ => None,
+        };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         match record {
             Record::Intent { .. } => {}
@@ -806,6 +833,16 @@ impl Ledger {
                     entry.codes = std::mem::take(&mut known.codes);
                     entry.next_requested = std::mem::take(&mut known.next_requested);
                 }
+                if let Some(EarlierPurchase { is_same_order, codes, earlier_codes, next_requested }) =
+                    earlier
+                {
+                    entry.earlier_codes = earlier_codes;
+                    if is_same_order {
+                        (entry.codes, entry.next_requested) = (codes, next_requested);
+                    } else {
+                        entry.earlier_codes.extend(codes);
+                    }
+                }
                 entry.state = State::Bought { purchase, at, ending: None, closed: None };
                 self.by_activation.insert(activation, id);
             }
@@ -815,6 +852,7 @@ impl Ledger {
                 entry.next_requested = false;
             }
             Record::Next => entry.next_requested = true,
+            Record::NextRefused => entry.next_requested = false,
             Record::Closing(closing) => {
                 if let State::Bought { ending, .. } = &mut entry.state {
                     *ending = Some(closing);
@@ -837,6 +875,19 @@ impl Ledger {
             // The record of the purchase follows.
             Record::Resolved(Resolution::Made(_)) => {}
         }
+    }
+
+    /// Returns the earlier purchase with the activation id of this one.
+    fn earlier_purchase(&self, id: EntryId, purchase: &Purchase) -> Option<EarlierPurchase> {
+        let earlier = self.by_activation.get(&*purchase.activation_id)?;
+        let earlier = self.purchases.get(earlier).filter(|_| *earlier != id)?;
+        let State::Bought { purchase: bought, .. } = &earlier.state else { return None };
+        Some(EarlierPurchase {
+            is_same_order: bought.order_id.is_some() && bought.order_id == purchase.order_id,
+            codes: earlier.codes.clone(),
+            earlier_codes: earlier.earlier_codes.clone(),
+            next_requested: earlier.next_requested,
+        })
     }
 
     /// Drops the oldest purchases that have ended if there are too many.
@@ -900,6 +951,7 @@ impl Entry {
             holders: 0,
             is_kept: false,
             codes: Vec::new(),
+            earlier_codes: Vec::new(),
             next_requested: false,
         }
     }

@@ -4,11 +4,16 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use super::core::Client;
-use crate::Result;
+use super::ledger::Ledger;
+use super::matching::{Calibration, LostPurchase, Verdict, repetitions};
+use crate::clock::Moment;
 use crate::protocol::{Order, OrderPage, OrderStatus, Request, parse_orders};
+use crate::{Intent, Result};
 
 /// How long looking for a refund in the history may take.
 const REFUND_TIMEOUT: Duration = Duration::from_secs(5);
+/// The number of newest purchases whose repetitions are looked for.
+const MAX_REPEATED: usize = 1024;
 
 /// Selects a page of the order history: its size, its number, and the status of its orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +86,13 @@ impl Client {
             }
         }
         let now = self.now();
-        self.ledger().saw_page(&page, now);
+        let mut ledger = self.ledger();
+        page.extra_orders = extra_orders(&ledger, &page.orders, now);
+        ledger.saw_page(&page, now);
+        drop(ledger);
+        if let Some(problem) = page.problem {
+            log::warn!("reading the orders: {problem}: orders may be missing");
+        }
         if !page.extra_orders.is_empty() {
             log::warn!(
                 "reading the orders: possible duplicates of one purchase: {}",
@@ -90,6 +101,26 @@ impl Client {
         }
         Ok(page)
     }
+}
+
+/// Returns the activation ids of the orders that repeat a purchase of this client and that no
+/// purchase of it can have made.
+fn extra_orders(ledger: &Ledger, orders: &[Order], now: Moment) -> Vec<String> {
+    let own: Vec<_> = ledger.own_purchases().take(MAX_REPEATED).collect();
+    let may_be_of = |intent: &Intent, order: &Order, calibration: &Calibration| {
+        let lost = LostPurchase {
+            intent,
+            clues: &[],
+            age: Duration::ZERO,
+            saw_watermark: false,
+            calibration,
+        };
+        lost.judge(order) != Verdict::Other
+    };
+    repetitions(orders, &own, now, |order, repeated, calibration| {
+        ledger.is_other_purchase(order, repeated)
+            || ledger.uncertain_intents().any(|(intent, _)| may_be_of(intent, order, calibration))
+    })
 }
 
 /// An iterator over the order history, newest first.

@@ -227,7 +227,8 @@ impl Client {
     }
 
     /// Sends `getStatus`. If its plain-text reply has no length, and so may be cut off, it sends
-    /// `getStatusV2`, whose JSON has an end. The client remembers that and then sends only V2.
+    /// `getStatusV2`, whose JSON has an end. The client remembers that and then sends only V2. If
+    /// the reply reports a message without its code, it sends V2 too, which may have the text.
     fn read_status_with(
         &self,
         id: &str,
@@ -240,6 +241,11 @@ impl Client {
                 Err(error) if error.fault() == Some("unframed_reply") => {
                     unframed.store(true, Ordering::Relaxed);
                 }
+                Ok(answer) if answer.value.lacks_code => {
+                    let text = send(&Request::GetStatusV2 { id }, &operation).ok();
+                    let text = text.filter(|text| matches!(text.value.status, Status::Received(_)));
+                    return Ok(text.unwrap_or(answer));
+                }
                 other => return other,
             }
         }
@@ -247,7 +253,8 @@ impl Client {
     }
 
     /// Fetches the text of a message that so far has only a code. Returns the message and the older
-    /// ones. Returns `None` if the text is already there or could not be fetched.
+    /// ones, or a waiting status if the service calls the code the one before. Returns `None` if
+    /// the text is already there or could not be fetched.
     pub(super) fn fetch_text(
         &self,
         id: &str,
@@ -262,7 +269,12 @@ impl Client {
         let operation = format!("reading the message of {id}");
         let answer =
             self.attempt(&request, &operation, deadline, parse_status_reply, || {}).ok()?;
-        let Answer { value: StatusReply { mut messages, .. }, reply } = answer;
+        let Answer { value: StatusReply { mut messages, status, .. }, reply } = answer;
+        if let Status::WaitingForNext { last_code: Some(last) } = &status
+            && *last == sms.code
+        {
+            return Some(Answer { value: status.into(), reply });
+        }
         let at = messages.iter().rposition(|message| message.code == sms.code)?;
         messages.truncate(at + 1);
         StatusReply::received(messages).map(|value| Answer { value, reply })

@@ -1,34 +1,37 @@
 //! Reconciling: finds the order of a purchase with a lost reply in the order history.
 
 use std::cmp::Reverse;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::candidate::Candidate;
 use super::core::Client;
-use super::ledger::Ledger;
-use super::matching::{is_before, may_be};
-use super::orders::{OrderQuery, order_key};
+use super::history::History;
+use super::ledger::Fate;
+use super::matching::{Calibration, Evidence, LostPurchase, Verdict};
+use super::orders::OrderQuery;
 use super::task::{Step, Task};
-use crate::protocol::Order;
+use crate::protocol::{Order, Purchase};
 use crate::transport::Phase;
-use crate::{Error, Intent, Result};
+use crate::{Error, ErrorKind, Intent, Result};
 
 /// When the history is read, counted from the loss of the reply. There are several reads because
 /// the history can lag, and a service that did not answer may still be working on the purchase.
-const READ_TIMES: [Duration; 5] = [
+const LOOKS: [Duration; 5] = [
     Duration::from_secs(2),
     Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(20),
     Duration::from_secs(40),
 ];
-/// The number of pages of a hundred orders that one read fetches at most.
-const PAGES: u32 = 10;
-/// How often the task checks whether a rival purchase has its reply.
-const RIVAL_CHECK: Duration = Duration::from_millis(100);
+/// How often the history is read after that.
+const LATER_LOOKS: Duration = Duration::from_secs(20);
+/// How long [`Client::reconcile`] looks.
+pub(crate) const LOOK_FOR: Duration = Duration::from_secs(60);
+/// How often the task checks whether a purchase in flight has its reply.
+const IN_FLIGHT_CHECK: Duration = Duration::from_millis(100);
 /// The time limit of one read of the history.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -36,81 +39,61 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// The orders that may be the purchase, newest first. There can be several if another program
-    /// buys the same with this key. An empty list means the order was not found, not that you were
-    /// not charged.
+    /// The orders that may be the purchase, the likeliest first, and the newest first among equals.
+    /// There can be several if another program buys the same with this key. An empty list means the
+    /// order was not found, not that you were not charged.
     pub candidates: Vec<Candidate>,
-    /// Whether the search reached an order that is older than the purchase. If it did not, a
-    /// candidate may be older than the purchase, and the order of the purchase may be missing.
+    /// Whether every order that can be the purchase is a candidate: the history was read back to an
+    /// order that is older than the purchase, each row was understood, and no order can follow.
+    ///
+    /// Only if this is true, an empty list of candidates means that nothing was bought. It is never
+    /// true before the service can no longer book the purchase, ten minutes after its request,
+    /// unless the evidence proves that a candidate is the purchase. See
+    /// [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
     pub complete: bool,
-    /// Why the search is not complete.
+    /// Why the result is not complete, as a clause. `None` if it is.
     pub reason: Option<String>,
 }
 
-impl Reconciliation {
-    /// Returns whether the order is a candidate. Orders that share only one of their two ids are
-    /// different orders.
-    fn has(&self, order: &Order) -> bool {
-        let is_same = |other: &Candidate| {
-            other.order_id == order.order_id && other.activation_id == order.activation_id
-        };
-        self.candidates.iter().any(is_same)
-    }
-}
-
 impl Client {
-    /// Looks for the order of a purchase in the order history. Action `getOrders`.
+    /// Looks for the order of a purchase in the order history for 60 seconds. Action `getOrders`.
     ///
-    /// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
-    /// an earlier run of the program made the intent, the seconds count from then. One immediate
-    /// read replaces the times that have passed. Once a candidate is found, the history is read
-    /// only once more.
-    ///
-    /// An order that this client bought with another purchase is not a candidate. If an identical
-    /// purchase is still in flight, the search waits for its reply.
-    ///
-    /// `reconcile` only looks; pass the id of a candidate to [`Client::activation`] to claim it.
+    /// See [`Client::reconcile_within`].
     pub fn reconcile(&self, intent: &Intent) -> Result<Reconciliation> {
-        self.reconcile_within(intent, Duration::from_secs(60))
+        self.reconcile_within(intent, LOOK_FOR)
     }
 
-    pub fn reconcile_within(&self, intent: &Intent, _: Duration) -> Result<Reconciliation> {
-        self.run(ReconcileTask::begin(self, intent.clone()), |_| {})
+    /// Looks for the order of a purchase in the order history for a time. Action `getOrders`.
+    ///
+    /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, then every 20
+    /// seconds, and at the end of the time. One read replaces the times that have passed. With a
+    /// time of zero, it reads the history once, now.
+    ///
+    /// It returns early only if the evidence proves that an order is the purchase, or if the result
+    /// is complete. An order that looks right does not end the search: it may belong to another
+    /// program, and the order of the purchase may follow. An order that this client has otherwise
+    /// bought or holds is not a candidate.
+    ///
+    /// A failure leaves the outcome of the purchase unknown: its charge is
+    /// [`Charge::Unknown`](crate::Charge::Unknown).
+    ///
+    /// `reconcile_within` only looks: the purchase stays in [`Client::unclaimed`]. Pass the id of a
+    /// candidate to [`Client::activation`] to claim it, or call [`Client::resolve`].
+    pub fn reconcile_within(&self, intent: &Intent, look_for: Duration) -> Result<Reconciliation> {
+        self.run(ReconcileTask::begin(self, intent.clone(), look_for), |_| {})
     }
 
     /// Reads the history once, back to the watermark of the intent.
-    fn read_history(&self, intent: &Intent) -> Result<Reconciliation> {
+    fn read_history(&self, intent: &Intent) -> Result<History> {
         let deadline = self.now().monotonic + READ_TIMEOUT.min(self.timeout);
-        let mut found = Reconciliation { candidates: Vec::new(), complete: false, reason: None };
-        let mut seen = HashSet::new();
-        for page in 1..=PAGES {
+        let mut history = History::new(intent.watermark());
+        for page in 1.. {
             let query = OrderQuery { page, ..OrderQuery::default() };
-            let page = self.order_page(&query, deadline)?;
-            let reached = page.orders.iter().any(|order| is_before(order, intent));
-            let seen_before = seen.len();
-            seen.extend(page.orders.iter().map(order_key));
-            let end = query.is_last(page.orders.len(), seen.len(), page.total);
-            for order in page.orders {
-                let is_other_purchase = self.ledger().is_other_purchase(&order, intent);
-                if !is_other_purchase && !found.has(&order) && may_be(&order, intent) {
-                    found.candidates.push(Candidate {
-                        order,
-                        is_ours: false,
-                        evidence: Vec::new(),
-                    });
-                }
-            }
-            if reached || end {
-                found.complete = intent.watermark().is_some();
-                break;
-            }
-            // Without a watermark nothing marks the end of the search, and the purchase is recent
-            // enough to be on the newest page. A server that ignores `page` repeats a page.
-            if intent.watermark().is_none() || seen.len() == seen_before {
+            if !history.add(self.order_page(&query, deadline)?) {
                 break;
             }
         }
-        Ok(found)
+        Ok(history)
     }
 }
 
@@ -118,72 +101,206 @@ impl Client {
 #[derive(Debug)]
 pub(crate) struct ReconcileTask {
     intent: Intent,
-    /// The times of the reads, on the monotonic clock.
-    reads: VecDeque<Duration>,
+    /// The age of the loss at a time of the monotonic clock.
+    age: (Duration, Duration),
+    /// When the last look starts.
+    end: Duration,
+    /// The time of the next look; `None` after the last one.
+    next_look: Option<Duration>,
+    /// The result of the last look that succeeded.
     found: Option<Reconciliation>,
-    /// The result of the last read, and the rivals: other purchases in flight that may have made
-    /// one of its orders.
-    pending: Option<Reconciliation>,
+    /// The failure of the last look.
     last_error: Option<Error>,
+    /// Whether the last look found all but the outcome of a purchase in flight.
+    awaits_reply: bool,
 }
 
 impl ReconcileTask {
-    pub(crate) fn begin(client: &Client, intent: Intent) -> Self {
+    pub(crate) fn begin(client: &Client, intent: Intent, look_for: Duration) -> Self {
         let now = client.now();
-        // Prefer the monotonic clock, because the wall clock may have been set. For an intent of an
-        // earlier run there is only the wall clock. If that was set back, the purchase counts as
-        // just made.
-        let age = match client.ledger().lost_at(&intent) {
-            Some(lost) => now.monotonic.saturating_sub(lost),
-            None => now.wall.duration_since(intent.started_at()).unwrap_or_default(),
+        // For an intent of an earlier run there is only the wall clock. If that was set back, the
+        // purchase counts as just made.
+        let age = now.wall.duration_since(intent.started_at()).unwrap_or_default();
+        let mut task = Self {
+            intent,
+            age: (age, now.monotonic),
+            end: now.monotonic.saturating_add(look_for),
+            next_look: None,
+            found: None,
+            last_error: None,
+            awaits_reply: false,
         };
-        let reads =
-            READ_TIMES.iter().map(|time| (now.monotonic + *time).saturating_sub(age)).collect();
-        Self { intent, reads, found: None, pending: None, last_error: None }
+        task.read_age(client);
+        let until_first = LOOKS[0].saturating_sub(task.age_at(now.monotonic));
+        task.next_look = Some(now.monotonic.saturating_add(until_first).min(task.end));
+        task
     }
 
-    fn operation(&self) -> String {
-        format!("{}: searching the order history", self.intent.operation())
-    }
-
-    /// Merges the result of a read with the earlier ones. Returns true if no further read is
-    /// needed.
-    fn merge(&mut self, ledger: &Ledger, mut newest: Reconciliation) -> bool {
-        self.last_error = None;
-        let mut earlier = self.found.take().unwrap_or(Reconciliation {
-            candidates: Vec::new(),
-            complete: true,
-            reason: None,
-        });
-        for found in [&mut earlier, &mut newest] {
-            found.candidates.retain(|order| !ledger.is_other_purchase(order, &self.intent));
+    /// Measures the age on the monotonic clock if this process lost the reply: the wall clock may
+    /// have been set since.
+    fn read_age(&mut self, client: &Client) {
+        let now = client.now().monotonic;
+        if let Some(lost) = client.ledger().lost_at(&self.intent) {
+            self.age = (now.saturating_sub(lost), now);
         }
-        let was_found = !earlier.candidates.is_empty();
-        earlier.candidates.retain(|order| !newest.has(order));
-        // A history that no longer shows an earlier candidate lags. Then this read is complete only
-        // if an earlier one was.
-        let lags = !earlier.candidates.is_empty();
-        newest.complete &= earlier.complete || !lags;
-        newest.candidates.append(&mut earlier.candidates);
-        newest.candidates.sort_by_key(|order| Reverse(order.sequence()));
-        self.found = Some(newest);
-        was_found && !lags
+    }
+
+    /// Returns how long ago the reply was lost.
+    fn age_at(&self, now: Duration) -> Duration {
+        let (age, measured) = self.age;
+        age.saturating_add(now.saturating_sub(measured))
+    }
+
+    /// Returns the time of the look after one that began and ended at these times; `None` if that
+    /// was the last one.
+    fn look_after(&self, began: Duration, ended: Duration) -> Option<Duration> {
+        if ended >= self.end {
+            return None;
+        }
+        let age = self.age_at(began);
+        let last = LOOKS[LOOKS.len() - 1];
+        let next = LOOKS.into_iter().find(|look| *look > age).unwrap_or_else(|| {
+            let later = age.saturating_sub(last).as_secs() / LATER_LOOKS.as_secs();
+            last + LATER_LOOKS * u32::try_from(later).unwrap_or(u32::MAX - 1).saturating_add(1)
+        });
+        Some(began.saturating_add(next.saturating_sub(age)).max(ended).min(self.end))
+    }
+
+    /// Returns the result if the ledger has the outcome of the purchase.
+    fn outcome(&self, client: &Client) -> Option<Reconciliation> {
+        let candidates = match client.ledger().fate(&self.intent) {
+            Fate::Bought(purchase) => vec![Candidate {
+                order: order_of(*purchase),
+                is_ours: true,
+                evidence: vec!["this client has its id".to_owned()],
+            }],
+            Fate::NotBought(_) => Vec::new(),
+            Fate::Absent | Fate::InFlight | Fate::Unknown(_) => return None,
+        };
+        Some(Reconciliation { candidates, complete: true, reason: None })
+    }
+
+    /// Reads the history once. The error is the end of the task.
+    fn look(&mut self, client: &Client) -> Result<()> {
+        let began = client.now().monotonic;
+        match client.read_history(&self.intent) {
+            Ok(history) => {
+                self.last_error = None;
+                self.found = Some(self.assess(client, &history));
+            }
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(self.failed(error)),
+            Err(error) => {
+                log::debug!("{}: {}", self.intent.operation(), error.logged());
+                self.last_error = Some(error);
+            }
+        }
+        self.next_look = self.look_after(began, client.now().monotonic);
+        Ok(())
+    }
+
+    /// Judges the orders of a history, and the candidates of earlier looks that it lacks.
+    fn assess(&mut self, client: &Client, history: &History) -> Reconciliation {
+        let age = self.age_at(client.now().monotonic);
+        let late_booking = client.late_booking();
+        let ledger = client.ledger();
+        let (orders, clues) = (history.orders(), ledger.clues(&self.intent));
+        let mut calibration = Calibration::default();
+        calibration.add_own(orders, ledger.own_purchases());
+        let lost = LostPurchase {
+            intent: &self.intent,
+            clues: &clues,
+            age,
+            saw_watermark: history.saw_watermark(),
+            calibration: &calibration,
+        };
+        let listed: HashSet<_> = orders.iter().map(key).collect();
+        let earlier = self.found.iter().flat_map(|found| &found.candidates);
+        let missing: Vec<&Order> = earlier
+            .map(|candidate| &candidate.order)
+            .filter(|order| !listed.contains(&key(order)))
+            .collect();
+        let (mut judged, mut doubt): (Vec<(Evidence, &Order)>, _) = (Vec::new(), None);
+        for order in orders.iter().chain(missing.iter().copied()) {
+            if ledger.is_other_purchase(order, &self.intent) {
+                continue;
+            }
+            match lost.judge(order) {
+                Verdict::Candidate(evidence) => judged.push((evidence, order)),
+                Verdict::Doubtful(clause) => doubt = doubt.or(Some(clause)),
+                Verdict::Other => {}
+            }
+        }
+        judged.sort_by_key(|(evidence, order)| Reverse((evidence.rank, order.sequence())));
+        let is_found = judged.iter().any(|(evidence, _)| evidence.is_ours);
+        let lags = judged.iter().any(|(_, order)| !listed.contains(&key(order)));
+        let in_flight = ledger.kind_in_flight(&self.intent);
+        drop(ledger);
+        self.awaits_reply = false;
+        let reason = if let Err(reason) = history.is_complete() {
+            Some(reason)
+        } else if let Some(clause) = doubt {
+            Some(clause.to_owned())
+        } else if lags {
+            Some("the history no longer shows an order that it showed before".to_owned())
+        } else if !is_found && age < late_booking {
+            Some(format!(
+                "the service can book a purchase until {} s after its request, and {} s have \
+                 passed",
+                late_booking.as_secs(),
+                age.as_secs()
+            ))
+        } else {
+            self.awaits_reply = in_flight;
+            in_flight.then(|| "a purchase of the same kind still awaits its reply".to_owned())
+        };
+        let candidates = judged
+            .into_iter()
+            .map(|(Evidence { is_ours, sentences, .. }, order)| Candidate {
+                order: order.clone(),
+                is_ours,
+                evidence: sentences,
+            })
+            .collect();
+        Reconciliation { candidates, complete: reason.is_none(), reason }
+    }
+
+    /// Returns whether no further look can change the result.
+    fn is_decided(&self) -> bool {
+        let is_ours = |found: &Reconciliation| found.candidates.iter().any(|found| found.is_ours);
+        self.found.as_ref().is_some_and(|found| found.complete || is_ours(found))
     }
 
     fn conclude(&mut self, client: &Client) -> Result<Reconciliation> {
-        match (self.found.take(), self.last_error.take()) {
-            // No candidate, and the last read failed: the search is inconclusive.
+        let found = self.found.take();
+        let mut found = match (found, self.last_error.take()) {
+            // No candidate, and the last look failed: nothing was found out.
             (Some(Reconciliation { candidates, .. }), Some(error)) if candidates.is_empty() => {
-                Err(error.with_intent(self.intent.clone()))
+                return Err(self.failed(error));
             }
-            (Some(found), _) => {
-                let now = client.now();
-                let candidates = client.ledger().offer(&self.intent, found.candidates, now);
-                Ok(Reconciliation { candidates, ..found })
+            (Some(found), Some(error)) if !found.complete => {
+                let reason = format!("the last read of the history failed ({error})");
+                Reconciliation { reason: Some(reason), ..found }
             }
-            (None, Some(error)) => Err(error.with_intent(self.intent.clone())),
-            (None, None) => unreachable!("there is at least one read"),
-        }
+            (Some(found), _) => found,
+            (None, Some(error)) => return Err(self.failed(error)),
+            (None, None) => unreachable!("there is at least one look"),
+        };
+        let now = client.now();
+        found.candidates = client.ledger().offer(&self.intent, found.candidates, now);
+        Ok(found)
+    }
+
+    /// Returns the error of a search that failed: the outcome stays unknown.
+    fn failed(&self, error: Error) -> Error {
+        let cause = match error.hint() {
+            "" => String::new(),
+            hint => format!("{hint}; "),
+        };
+        let hint = format!(
+            "{cause}the number may have been bought: reconcile the intent of this error again \
+             before buying again"
+        );
+        error.unknown_charge(self.intent.clone()).with_hint(hint)
     }
 }
 
@@ -192,185 +309,51 @@ impl Task for ReconcileTask {
 
     fn step(&mut self, client: &Client) -> Step<Reconciliation> {
         loop {
-            if let Some(newest) = self.pending.take() {
-                if client.ledger().kind_in_flight(&self.intent) {
-                    self.pending = Some(newest);
-                    return Step::SleepUntil(client.now().monotonic + RIVAL_CHECK);
-                }
-                if self.merge(&client.ledger(), newest) {
-                    break;
-                }
+            if let Some(outcome) = self.outcome(client) {
+                return Step::Done(Ok(outcome));
             }
-            let time = client.now().monotonic;
-            // If several reads are due, make only one.
-            while self.reads.get(1).is_some_and(|next| *next <= time) {
-                self.reads.pop_front();
+            self.read_age(client);
+            let now = client.now().monotonic;
+            let Some(mut next) = self.next_look else {
+                return Step::Done(self.conclude(client));
+            };
+            if self.awaits_reply {
+                let has_reply = !client.ledger().kind_in_flight(&self.intent);
+                next = if has_reply { now } else { next.min(now + IN_FLIGHT_CHECK) };
             }
-            let Some(due) = self.reads.front().copied() else { break };
-            if time < due {
-                return Step::SleepUntil(due);
+            if now < next {
+                return Step::SleepUntil(next);
             }
-            self.reads.pop_front();
-            match client.read_history(&self.intent) {
-                Ok(newest) => self.pending = Some(newest),
-                Err(error) if error.kind() == crate::ErrorKind::Cancelled => {
-                    return Step::Done(Err(error.with_intent(self.intent.clone())));
-                }
-                Err(error) => {
-                    log::debug!("{}: {}", self.operation(), error.logged());
-                    self.last_error = Some(error);
-                }
+            if let Err(error) = self.look(client) {
+                return Step::Done(Err(error));
+            }
+            if self.is_decided() {
+                return Step::Done(self.conclude(client));
             }
         }
-        Step::Done(self.conclude(client))
     }
 
     fn cancelled(&self) -> Error {
-        Error::cancelled(&self.operation(), Phase::Prepare).with_intent(self.intent.clone())
+        let operation = format!("{}: searching the order history", self.intent.operation());
+        self.failed(Error::cancelled(&operation, Phase::Prepare))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Mutex};
-    use std::time::SystemTime;
+/// The ids of an order. Orders that share only one of them are different orders.
+fn key(order: &Order) -> (Option<&str>, Option<&str>) {
+    (order.order_id.as_deref(), order.activation_id.as_deref())
+}
 
-    use super::*;
-    use crate::NumberRequest;
-    use crate::clock::ManualClock;
-    use crate::transport::{self, Reply, TransportError};
-
-    /// The time of the purchase, ten minutes into a day.
-    fn start() -> SystemTime {
-        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_600)
-    }
-
-    fn intent(watermark: Option<u64>) -> Intent {
-        NumberRequest::new("tg")
-            .country("22")
-            .accept_any_price()
-            .into_intent(start(), watermark)
-            .unwrap()
-    }
-
-    fn order(id: &str) -> Order {
-        Order { order_id: Some(id.to_owned()), ..Order::default() }
-    }
-
-    #[test]
-    fn reads_merge_and_stay_complete() {
-        type Read = (&'static [&'static str], bool);
-        let reads: [(Read, Read, Read, bool); 7] = [
-            ((&[], true), (&[], true), (&[], true), false),
-            ((&[], false), (&["8"], true), (&["8"], true), false),
-            ((&["8"], true), (&["8"], true), (&["8"], true), true),
-            ((&["8"], true), (&["9", "8"], false), (&["9", "8"], false), true),
-            ((&["8"], false), (&["9", "8"], true), (&["9", "8"], true), true),
-            ((&["9", "7"], true), (&["10", "8"], true), (&["10", "9", "8", "7"], true), false),
-            ((&["8"], false), (&[], true), (&["8"], false), false),
-        ];
-        for (before, now, after, is_enough) in reads {
-            let read = |(ids, complete): Read| Reconciliation {
-                candidates: ids.iter().map(|id| order(id)).collect(),
-                complete,
-            };
-            let (intent, found) = (intent(Some(6)), Some(read(before)));
-            let mut task = ReconcileTask {
-                intent,
-                reads: VecDeque::new(),
-                found,
-                pending: None,
-                last_error: None,
-            };
-            assert_eq!(task.merge(&Ledger::default(), read(now)), is_enough, "{before:?} {now:?}");
-            let found = task.found.unwrap();
-            assert_eq!(
-                (found.candidates, found.complete),
-                (read(after).candidates, after.1),
-                "{before:?} {now:?}"
-            );
-        }
-    }
-
-    /// A service that answers `getOrders` with these pages.
-    #[derive(Debug)]
-    struct Pages(Mutex<VecDeque<String>>);
-
-    impl transport::Transport for Pages {
-        fn exchange(
-            &self,
-            request: &transport::Request<'_>,
-        ) -> std::result::Result<Reply, TransportError> {
-            assert!(
-                request.query.starts_with("action=getOrders&limit=100&page="),
-                "{}",
-                request.query
-            );
-            let body = self.0.lock().unwrap().pop_front().unwrap_or_else(|| "[]".to_owned());
-            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into_bytes() })
-        }
-    }
-
-    fn client(pages: impl IntoIterator<Item = String>) -> Client {
-        let pages = Pages(Mutex::new(pages.into_iter().collect()));
-        let builder = Client::builder().api_key("k").clock(Arc::new(ManualClock::new(start())));
-        builder.transport(Arc::new(pages)).build().unwrap()
-    }
-
-    #[test]
-    fn short_page_ends_history_unless_total_is_larger() {
-        type Page = &'static [u32];
-        let tables: [(&[Page], Option<u32>, Page, bool); 6] = [
-            (&[&[9, 8], &[7, 6], &[5]], Some(5), &[9, 8, 7, 6, 5], true),
-            (&[&[9, 8], &[7, 6], &[5]], None, &[9, 8], true),
-            (&[&[9, 8], &[8, 7]], Some(3), &[9, 8, 7], true),
-            (&[&[9, 8], &[7]], Some(5), &[9, 8, 7], true),
-            (&[&[9, 8], &[9, 8], &[7]], Some(5), &[9, 8], false),
-            (&[&[9, 8], &[7]], Some(2), &[9, 8], true),
-        ];
-        for (pages, total, expected, complete) in tables {
-            let page = |ids: &Page| {
-                let total = total.map(|total| format!(r#""total":{total},"#)).unwrap_or_default();
-                let orders: Vec<String> =
-                    ids.iter().map(|id| format!(r#"{{"order_id":{id}}}"#)).collect();
-                format!(r#"{{{total}"orders":[{}]}}"#, orders.join(","))
-            };
-            let found = client(pages.iter().map(page)).read_history(&intent(Some(0))).unwrap();
-            let ids = |orders: Vec<Order>| {
-                orders.iter().map(|order| order.order_id.clone().unwrap()).collect::<Vec<_>>()
-            };
-            let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-            assert_eq!(
-                (ids(found.candidates), found.complete),
-                (expected.clone(), complete),
-                "{pages:?} {total:?}"
-            );
-            let all = client(pages.iter().map(page)).orders(OrderQuery::default());
-            assert_eq!(ids(all.map(Result::unwrap).collect()), expected, "{pages:?} {total:?}");
-        }
-    }
-
-    #[test]
-    fn order_on_two_pages_is_one_candidate() {
-        let orders = |ids: &[(u32, &str)]| {
-            let orders: Vec<String> = ids
-                .iter()
-                .map(|(order, id)| format!(r#"{{"order_id":{order},"activation_id":"{id}"}}"#))
-                .collect();
-            format!("[{}]", orders.join(","))
-        };
-        let mut first: Vec<(u32, &str)> = (0..97).map(|at| (3000 - at, "same")).collect();
-        // Orders that share only one id are different candidates.
-        first.extend([(300, "a"), (300, "b"), (200, "c")]);
-        let pages = [orders(&first), orders(&[(200, "c"), (100, "c"), (1, "old")])];
-        let found = client(pages).read_history(&intent(Some(50))).unwrap();
-        let ids: Vec<_> = found.candidates[97..]
-            .iter()
-            .map(|order| {
-                (order.order_id.as_deref().unwrap(), order.activation_id.as_deref().unwrap())
-            })
-            .collect();
-        assert_eq!(ids, [("300", "a"), ("300", "b"), ("200", "c"), ("100", "c")]);
-        assert!(found.complete);
+/// The order of a purchase whose reply arrived.
+fn order_of(purchase: Purchase) -> Order {
+    Order {
+        order_id: purchase.order_id,
+        activation_id: Some(purchase.activation_id),
+        phone_number: Some(purchase.phone_number).filter(|number| !number.is_empty()),
+        service: purchase.service,
+        country: purchase.country,
+        price: purchase.price,
+        raw: purchase.raw,
+        ..Order::default()
     }
 }

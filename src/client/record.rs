@@ -45,6 +45,8 @@ pub(crate) enum Record {
     Code(Sms),
     /// The next code is requested: the codes so far are old.
     Next,
+    /// The service refused the request for the next code.
+    NextRefused,
     /// A change that ends the order is about to be sent.
     Closing(Ending),
     /// The order has ended.

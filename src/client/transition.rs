@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::core::Client;
 use super::read::{Answer, raw, reply_error};
 use super::record::Closed;
+use crate::order_state::Ending;
 use crate::protocol::{
     RawReply, ReplyError, Request, SetStatus, Sms, Status, StatusChange, parse_status_change,
 };
@@ -80,20 +81,36 @@ impl Client {
         self.transition(id, status, &mut KnownState::default()).and_then(Transition::into_change)
     }
 
-    /// Changes an order and records a refund in the ledger.
+    /// Changes an order. The ledger has the change before it is sent, and its outcome after.
     pub(super) fn transition(
         &self,
         id: &str,
         wanted: SetStatus,
         known: &mut KnownState<'_>,
     ) -> Result<Transition> {
-        let transition = self.send_change(id, wanted, known)?;
-        if let Transition::Changed(change) = &transition
-            && change.value.is_cancelled()
-        {
-            self.ledger().settled(id, Closed::Refunded);
+        match wanted {
+            SetStatus::SmsSent => {}
+            SetStatus::NextCode => self.ledger().next_requested(id),
+            SetStatus::Complete => self.ledger().closing(id, Ending::Completed),
+            SetStatus::Cancel | SetStatus::CancelLegacy => {
+                self.ledger().closing(id, Ending::Cancelled);
+            }
         }
-        Ok(transition)
+        let transition = self.send_change(id, wanted, known);
+        match (wanted, &transition) {
+            (SetStatus::NextCode, Err(_)) if !known.may_have_applied => {
+                self.ledger().next_refused(id);
+            }
+            // An end that was not requested is confirmed first.
+            (SetStatus::SmsSent | SetStatus::NextCode, _) => {}
+            (_, Ok(Transition::Changed(change))) => {
+                let is_refunded = change.value.is_cancelled();
+                let closed = if is_refunded { Closed::Refunded } else { Closed::Completed };
+                self.ledger().settled(id, closed);
+            }
+            _ => {}
+        }
+        transition
     }
 
     fn send_change(

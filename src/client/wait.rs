@@ -11,7 +11,8 @@ use super::core::Client;
 use super::settlement::{CLOSE_TIMEOUT, Settlement, SettlementState};
 use super::task::{Step, Task};
 use crate::order_state::{
-    Ending, NextStep, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome, WaitPlan,
+    Ending, NextStep, OrderState, POLL_INTERVAL, PollFailure, PollResult, Wait, WaitOutcome,
+    WaitPlan,
 };
 use crate::protocol::{Sms, Status};
 use crate::transport::Phase;
@@ -87,7 +88,8 @@ impl<'a> WaitOptions<'a> {
     /// more.
     ///
     /// The wait still fails with [`ErrorKind::WaitTimeout`]; its hint states whether the order was
-    /// cancelled. If the cancellation fails, the wait fails with the error of the cancellation.
+    /// cancelled. An order that cannot be cancelled yet stays open: settle it later. If the
+    /// cancellation fails in another way, the wait fails with the error of the cancellation.
     pub fn cancel_on_timeout(mut self) -> Self {
         self.cancel_on_timeout = true;
         self
@@ -113,8 +115,11 @@ impl Activation {
     /// Waits for a code and returns it.
     ///
     /// If a code has already arrived, returns it at once. Otherwise polls every 5 seconds and once
-    /// more at the deadline: the timeout or the order's expiry, whichever comes first. If replies
-    /// are slow, the last poll starts before the deadline. Transient failures do not end the wait.
+    /// more at the deadline: the timeout or the order's expiry, whichever comes first. If the
+    /// service then still waits for a code, the wait goes on to the timeout. If replies are slow,
+    /// the last poll starts before the deadline. Transient failures do not end the wait. Nor does
+    /// one answer that the order is cancelled, that the id is unknown or that the key is invalid:
+    /// the next poll must repeat it.
     ///
     /// Fails with [`ErrorKind::WaitTimeout`] if no code arrives in time, with
     /// [`ErrorKind::Expired`], [`ErrorKind::ActivationCancelled`] or [`ErrorKind::AlreadyFinished`]
@@ -140,6 +145,8 @@ pub(crate) struct WaitTask {
     start: Duration,
     timeout: Duration,
     cancel_on_timeout: bool,
+    /// Whether this is the look before a change: the caller reads nothing but the code.
+    is_look: bool,
     polls: u32,
     /// Whether the last poll returned a known status.
     is_answered: bool,
@@ -155,10 +162,19 @@ impl WaitTask {
             start: now.monotonic,
             timeout: plan.timeout,
             cancel_on_timeout,
+            is_look: false,
             polls: 0,
             is_answered: false,
             last_error: None,
         }
+    }
+
+    /// Begins the look before a change of the order: one poll, unless the last one counts. It takes
+    /// at most half of `timeout`, or little more.
+    pub(super) fn look(activation: &Activation, timeout: Duration) -> Self {
+        let begun = Self::begin(activation, WaitOptions::new(timeout).plan, false);
+        let wait = activation.state().begin_look(activation.client().now(), timeout);
+        Self { wait, is_look: true, ..begun }
     }
 
     pub(super) fn progress(&self, client: &Client) -> Progress<'_> {
@@ -183,7 +199,7 @@ impl WaitTask {
         /// How late the last poll may be sent.
         const LATE: Duration = Duration::from_millis(100);
         !self.cancel_on_timeout
-            && now > self.activation.state().end_of(&self.wait).saturating_add(LATE)
+            && now > OrderState::deadline_of(&self.wait).saturating_add(LATE)
     }
 
     /// Ends the wait without its last poll, because all workers of the queue were busy.
@@ -218,7 +234,7 @@ impl WaitTask {
                 .map(|answer| activation.newest_message(answer.value))
             {
                 Ok(Status::Received(sms)) => {
-                    PollResult::Status(Status::Received(activation.with_text(sms, deadline)))
+                    PollResult::Status(activation.with_text(sms, deadline))
                 }
                 Ok(status) => {
                     self.is_answered = !matches!(status, Status::Other(_));
@@ -234,18 +250,17 @@ impl WaitTask {
                     PollResult::Status(status)
                 }
                 Err(error) if error.kind() == ErrorKind::Cancelled => {
-                    let (now, mut state) = (activation.client().now(), activation.state());
-                    // A second request means that the first one was answered.
-                    if error.phase() >= Phase::Send || requests.get() > 1 {
-                        // A request was sent: the next poll of any wait keeps its distance from it.
-                        state.step(
-                            &mut self.wait,
-                            now,
-                            Some(&PollResult::Failure(PollFailure::Transient)),
-                            0,
-                        );
-                    }
-                    state.abandon_poll(&self.wait);
+                    let now = activation.client().now();
+                    activation.update(|state| {
+                        // A second request means that the first one was answered.
+                        if error.phase() >= Phase::Send || requests.get() > 1 {
+                            // A request was sent: the next poll of any wait keeps its distance from
+                            // it.
+                            let failure = PollResult::Failure(PollFailure::Transient);
+                            state.step(&mut self.wait, now, Some(&failure), 0);
+                        }
+                        state.abandon_poll(&self.wait);
+                    });
                     return Err(error);
                 }
                 Err(error) => {
@@ -266,6 +281,9 @@ impl WaitTask {
             .unwrap_or_default();
         let error =
             |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{cause}"));
+        if self.is_look && !matches!(outcome, WaitOutcome::Code(_)) {
+            return Err(error(ErrorKind::WaitTimeout, "no code is there"));
+        }
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {
             WaitOutcome::Code(sms) => return Ok(sms),
@@ -280,16 +298,20 @@ impl WaitTask {
                     Err(error)
                 };
             }
-            WaitOutcome::Ended(Ending::Expired) => {
-                error(ErrorKind::Expired, "the order expired without a code")
-                    .with_hint(activation.refund_hint(call_end))
-            }
-            WaitOutcome::Ended(Ending::Cancelled) => {
-                error(ErrorKind::ActivationCancelled, "the order is cancelled")
-                    .with_hint(activation.refund_hint(call_end))
-            }
             WaitOutcome::Ended(Ending::Completed) => {
                 error(ErrorKind::AlreadyFinished, "the order is completed")
+            }
+            WaitOutcome::Ended(ending) => {
+                let hint = activation.refund_hint(call_end);
+                // The service has one word for all ends. The history can name the right one.
+                let (kind, reason) = match activation.ending().unwrap_or(ending) {
+                    Ending::Expired => (ErrorKind::Expired, "the order expired without a code"),
+                    Ending::Cancelled => {
+                        (ErrorKind::ActivationCancelled, "the order is cancelled")
+                    }
+                    Ending::Completed => (ErrorKind::AlreadyFinished, "the order is completed"),
+                };
+                error(kind, reason).with_hint(hint)
             }
         })
     }
@@ -300,20 +322,17 @@ impl Task for WaitTask {
 
     fn step(&mut self, client: &Client) -> Step<Sms> {
         let activation = self.activation.with_client(client);
-        let mut polled = None;
+        let mut result = None;
         loop {
             let now = client.now();
-            let next = activation.state().step(
-                &mut self.wait,
-                now,
-                polled.take().as_ref(),
-                client.random(),
-            );
+            let (polled, random) = (result.take(), client.random());
+            let next = activation
+                .update(|state| state.step(&mut self.wait, now, polled.as_ref(), random));
             match next {
                 NextStep::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
                 NextStep::Poll { at, deadline } if at <= now.monotonic => {
                     match self.poll(&activation, deadline) {
-                        Ok(result) => polled = Some(result),
+                        Ok(polled) => result = Some(polled),
                         Err(error) => return Step::Done(Err(error)),
                     }
                 }
@@ -327,7 +346,7 @@ impl Task for WaitTask {
     }
 
     fn end(&self) -> Option<Duration> {
-        Some(self.activation.state().end_of(&self.wait))
+        Some(OrderState::deadline_of(&self.wait))
     }
 
     fn cancelled(&self) -> Error {
@@ -337,20 +356,29 @@ impl Task for WaitTask {
 
 /// Cancels the order after a timeout. Returns the code if one arrived before the cancellation.
 fn cancel_after_timeout(activation: &Activation, error: Error) -> Result<Sms> {
-    let Settlement { state, .. } = activation.with_timeout(CLOSE_TIMEOUT).cancel()?;
+    let cancelled = activation.with_timeout(CLOSE_TIMEOUT).cancel();
     // Not the settlement's code: that can be an older code.
-    activation.code().ok_or_else(|| match state {
-        SettlementState::Cancelled => {
+    if let Some(sms) = activation.code() {
+        return Ok(sms);
+    }
+    Err(match cancelled {
+        Ok(Settlement { state: SettlementState::Cancelled, .. }) => {
             error.with_hint("the order was cancelled").with_retry(Retry::Never)
         }
-        _ => error.with_hint("the service did not cancel the order: read the status"),
+        Ok(_) => error.with_hint("the service did not cancel the order: read the status"),
+        Err(early) if early.kind() == ErrorKind::TooEarly => error.with_hint(
+            "the order cannot be cancelled yet and is open: settle it later. The unclaimed \
+             purchases list it when no handle of it is left",
+        ),
+        Err(failed) => return Err(failed),
     })
 }
 
 /// The effect of a failed poll on a wait.
 fn poll_failure(error: &Error) -> PollFailure {
     match error.kind() {
-        ErrorKind::Authentication | ErrorKind::Config => PollFailure::Fatal,
+        ErrorKind::Authentication => PollFailure::KeyRejected,
+        ErrorKind::Config => PollFailure::Fatal,
         ErrorKind::NotFound => PollFailure::NotFound,
         ErrorKind::Tls => PollFailure::Certificate,
         ErrorKind::Blocked => PollFailure::Blocked,

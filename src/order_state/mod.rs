@@ -24,7 +24,8 @@ use crate::protocol::{Sms, Status};
 /// How far the wall clock must run ahead of the monotonic clock to count as a suspend of the
 /// machine.
 pub(crate) const SUSPEND: Duration = Duration::from_secs(30);
-/// How long after a purchase the service may refuse to cancel, unless it names a time.
+/// How long after a purchase the service may refuse to cancel, unless it names a time. Some panels
+/// refuse for longer.
 const EARLY_CANCEL: Duration = Duration::from_secs(120);
 /// The shortest pause before another attempt to cancel.
 const EARLY_CANCEL_PAUSE: Duration = Duration::from_secs(1);
@@ -36,6 +37,10 @@ pub(crate) struct OrderState {
     expiry: Option<Expiry>,
     /// Every code that arrived, oldest first.
     codes: Vec<Sms>,
+    /// How many of `codes` [`Self::take_new_codes`] has returned.
+    taken_codes: usize,
+    /// The codes of an earlier purchase of the same activation id. They are not codes of this one.
+    earlier_codes: Vec<Sms>,
     /// The current code: set until the next code is requested. Boxed, because most of ten thousand
     /// orders have none.
     current_code: Option<Box<Sms>>,
@@ -43,10 +48,16 @@ pub(crate) struct OrderState {
     awaited_next: Option<AwaitedNext>,
     /// The end of the order according to the service.
     ending: Option<Ending>,
+    /// Whether the answer to one of our own changes, or the history, confirmed the end.
+    is_end_confirmed: bool,
+    /// The answer that would end a wait if the next one is the same, and when it first came.
+    doubt: Option<(Doubt, Duration)>,
     /// Whether a wait ended because the order expired according to our clock. The next wait still
     /// polls.
     is_expired_by_clock: bool,
     last_poll: Option<Duration>,
+    /// When the last poll ended, if it was answered and its answer is not outdated.
+    last_answer: Option<Duration>,
     /// If a wait polls, the time by which its poll must have ended. The other waits sleep until
     /// then.
     poll_end: Option<Duration>,
@@ -68,6 +79,15 @@ pub enum Ending {
     Expired,
 }
 
+/// An answer that ends a wait only if the service repeats it an interval later. Services give each
+/// of them by mistake, for a few seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    Cancelled,
+    NotFound,
+    KeyRejected,
+}
+
 /// When an order expires, on both clocks.
 #[derive(Clone, Copy, Debug)]
 struct Expiry {
@@ -77,6 +97,9 @@ struct Expiry {
     suspended: Duration,
     /// Whether the order expired only by counting suspends, and a poll then did not confirm it.
     is_doubted: bool,
+    /// Whether the service still waited for a code after the expiry. Then the service decides when
+    /// the order ends.
+    is_outlived: bool,
 }
 
 impl Expiry {
@@ -85,10 +108,11 @@ impl Expiry {
         self.monotonic.saturating_sub(self.suspended)
     }
 
-    /// When the expiry ends a wait. A wall clock that was set looks like a suspend, so an
-    /// unconfirmed suspend does not count.
-    fn ends_waits(self) -> Duration {
-        if self.is_doubted { self.monotonic } else { self.due() }
+    /// When the expiry ends a wait; `None` if it does not. A wall clock that was set looks like a
+    /// suspend, so an unconfirmed suspend does not count.
+    fn ends_waits(self) -> Option<Duration> {
+        let due = if self.is_doubted { self.monotonic } else { self.due() };
+        (!self.is_outlived).then_some(due)
     }
 }
 
@@ -109,9 +133,32 @@ impl OrderState {
                 monotonic: now.monotonic.checked_add(expires_in)?,
                 suspended: Duration::ZERO,
                 is_doubted: false,
+                is_outlived: false,
             })
         });
         Self { bought_at: Some(now), expiry, ..Self::default() }
+    }
+
+    /// The same order with the codes that an earlier handle received. If the next code was
+    /// requested after them, none of them is the current one.
+    pub(crate) fn with_codes(mut self, codes: Vec<Sms>, next_requested: bool) -> Self {
+        self.current_code = codes.last().filter(|_| !next_requested).cloned().map(Box::new);
+        self.awaited_next = next_requested.then_some(AwaitedNext { waiting_seen: false });
+        self.taken_codes = codes.len();
+        self.codes = codes;
+        self
+    }
+
+    /// The same order, whose activation id had these codes before it was bought.
+    pub(crate) fn with_earlier_codes(mut self, codes: Vec<Sms>) -> Self {
+        self.earlier_codes = codes;
+        self
+    }
+
+    /// The same order, last polled at this time by an earlier handle.
+    pub(crate) fn with_last_poll(mut self, last_poll: Option<Duration>) -> Self {
+        self.last_poll = last_poll;
+        self
     }
 
     /// The current code; `None` before the first code and after the next one was requested.
@@ -124,6 +171,13 @@ impl OrderState {
         &self.codes
     }
 
+    /// Returns the codes that arrived since the last call.
+    pub(crate) fn take_new_codes(&mut self) -> Vec<Sms> {
+        let new = self.codes[self.taken_codes..].to_vec();
+        self.taken_codes = self.codes.len();
+        new
+    }
+
     /// How the activation ended; `None` if it is open as far as we can tell.
     pub(crate) fn ending(&self) -> Option<Ending> {
         self.ending.or(self.is_expired_by_clock.then_some(Ending::Expired))
@@ -134,20 +188,47 @@ impl OrderState {
         self.expiry.map(|expiry| expiry.wall)
     }
 
+    /// When the order expires, by the monotonic clock.
+    pub(crate) fn expires(&self) -> Option<Duration> {
+        self.expiry.map(Expiry::due)
+    }
+
     #[cfg(test)]
     pub(crate) fn went_backwards(&self) -> bool {
         self.went_backwards
     }
 
-    /// Records that the service ended the activation.
+    /// Records the end of the order, as the answer to our own change or the history showed it.
     pub(crate) fn set_ending(&mut self, ending: Ending) {
-        self.ending = Some(ending);
+        (self.ending, self.is_end_confirmed) = (Some(ending), true);
+    }
+
+    /// Records an end that the service reported in the answer to another request.
+    pub(crate) fn set_unconfirmed_ending(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
+    /// Whether the end of the order is confirmed: the service may report an end by mistake.
+    pub(crate) fn is_end_confirmed(&self) -> bool {
+        self.ending.is_some() && self.is_end_confirmed
+    }
+
+    /// When the last poll ended, or another request that counts as one.
+    pub(crate) fn last_poll(&self) -> Option<Duration> {
+        self.last_poll
     }
 
     /// Records that the service accepted the request for the next code.
     pub(crate) fn next_code_requested(&mut self) {
         self.current_code = None;
         self.awaited_next = Some(AwaitedNext { waiting_seen: false });
+        self.last_answer = None;
+    }
+
+    /// Records that the service mentioned a code that no poll has shown: the answer of the last
+    /// poll is outdated.
+    pub(crate) fn code_mentioned(&mut self) {
+        self.last_answer = None;
     }
 
     /// How long from `now` until the service allows cancelling, after it refused once. `min_age` is
@@ -164,7 +245,7 @@ impl OrderState {
     /// Selects from the messages of one reply, oldest first, the newest with an unknown code; if
     /// all codes are known, the newest message. Records the codes of the messages before it.
     pub(crate) fn newest_message(&mut self, mut messages: Vec<Sms>) -> Option<Sms> {
-        let is_new = |sms: &Sms| !self.codes.iter().any(|known| known.code == sms.code);
+        let is_new = |sms: &Sms| !self.is_known(sms);
         let last = messages.len().checked_sub(1)?;
         let at = messages.iter().rposition(is_new).unwrap_or(last);
         let newest = messages.swap_remove(at);
@@ -176,8 +257,37 @@ impl OrderState {
     /// Records the codes of messages that are older than `newer`.
     pub(crate) fn record_older(&mut self, messages: Vec<Sms>, newer: &Sms) {
         for sms in messages {
-            if sms.code != newer.code && !self.codes.iter().any(|known| known.code == sms.code) {
+            if !sms.is_same(newer) && !self.is_known(&sms) {
                 self.codes.push(sms);
+            }
+        }
+    }
+
+    /// Whether the next code is awaited: the codes so far are old.
+    pub(crate) fn awaits_next(&self) -> bool {
+        self.awaited_next.is_some()
+    }
+
+    /// Whether the message arrived before, for this purchase or an earlier one of the id.
+    fn is_known(&self, sms: &Sms) -> bool {
+        self.codes.iter().chain(&self.earlier_codes).any(|known| known.is_same(sms))
+    }
+
+    /// Whether the message arrived for an earlier purchase of the id.
+    fn is_earlier(&self, sms: &Sms) -> bool {
+        self.earlier_codes.iter().any(|known| known.is_same(sms))
+    }
+
+    /// Records an answer that ends a wait if it is repeated an interval later. Returns whether this
+    /// is the repetition.
+    fn is_repeated(&mut self, doubt: Doubt, now: Moment) -> bool {
+        match self.doubt {
+            Some((before, since)) if before == doubt => {
+                now.monotonic.saturating_sub(since) >= POLL_INTERVAL
+            }
+            _ => {
+                self.doubt = Some((doubt, now.monotonic));
+                false
             }
         }
     }
@@ -192,33 +302,69 @@ impl OrderState {
     ) -> Option<Sms> {
         // For a wait that begins after a suspend.
         self.check_suspend(now);
-        self.last_poll = Some(now.monotonic);
+        (self.last_poll, self.last_answer) = (Some(now.monotonic), Some(now.monotonic));
+        if *status != Status::Cancelled {
+            self.doubt = None;
+        }
         match status {
             Status::Received(sms) => return self.observe_code(sms, accept_same_code),
-            Status::Waiting | Status::WaitingForNext { .. } => {
-                self.went_backwards |= self.current_code.is_some();
-                if let Some(next) = &mut self.awaited_next {
-                    next.waiting_seen = true;
+            Status::Waiting => self.observe_waiting(now),
+            Status::WaitingForNext { last_code } => {
+                if let Some(code) = last_code {
+                    self.observe_old_code(code);
                 }
+                self.observe_waiting(now);
             }
             Status::Cancelled => {
                 self.went_backwards |= self.current_code.is_some() && self.ending.is_none();
-                // The service has one word for cancelled and expired.
-                let expired = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
-                self.ending.get_or_insert(if expired {
-                    Ending::Expired
-                } else {
-                    Ending::Cancelled
-                });
+                if self.is_repeated(Doubt::Cancelled, now) {
+                    // The service has one word for cancelled and expired.
+                    let expired = self.expiry.is_some_and(|expiry| now.monotonic >= expiry.due());
+                    self.ending.get_or_insert(if expired {
+                        Ending::Expired
+                    } else {
+                        Ending::Cancelled
+                    });
+                }
             }
             Status::Other(_) => {}
         }
         None
     }
 
+    fn observe_waiting(&mut self, now: Moment) {
+        self.went_backwards |= self.current_code.is_some();
+        if let Some(next) = &mut self.awaited_next {
+            next.waiting_seen = true;
+        }
+        if let Some(expiry) = &mut self.expiry
+            && now.monotonic >= expiry.monotonic
+        {
+            expiry.is_outlived = true;
+            self.is_expired_by_clock = false;
+        }
+    }
+
+    /// Records the code that the service names as the one before: an earlier process received it
+    /// and requested the next one.
+    fn observe_old_code(&mut self, code: &str) {
+        let sms = Sms::new(code);
+        if self.current_code.is_none() && !self.is_known(&sms) {
+            self.codes.push(sms);
+            self.awaited_next.get_or_insert(AwaitedNext { waiting_seen: true });
+        }
+    }
+
     fn observe_code(&mut self, sms: &Sms, accept_same_code: bool) -> Option<Sms> {
         let mut sms = sms.clone();
-        let is_known = self.codes.iter().any(|known| known.code == sms.code);
+        let is_known = self.is_known(&sms);
+        if self.is_earlier(&sms) {
+            // The service still shows the code of the earlier purchase.
+            if !accept_same_code {
+                return self.current_code.as_deref().cloned();
+            }
+            sms.is_repeat = true;
+        }
         if let Some(next) = &self.awaited_next {
             sms.is_repeat = is_known;
             if sms.is_repeat && !next.waiting_seen && !accept_same_code {
@@ -250,6 +396,7 @@ impl OrderState {
         if ahead <= SUSPEND {
             return false;
         }
+        self.last_answer = None;
         if let Some(expiry) = &mut self.expiry {
             expiry.suspended += ahead;
             expiry.is_doubted = false;

@@ -28,6 +28,8 @@ pub(crate) enum PollFailure {
     Http,
     /// The activation is unknown to the service.
     NotFound,
-    /// No later poll can succeed, for example because the service rejected the key.
+    /// The service rejected the key.
+    KeyRejected,
+    /// No later poll can succeed, for example because a proxy refuses to connect.
     Fatal,
 }

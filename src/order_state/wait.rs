@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::poll_result::{PollFailure, PollResult};
-use super::{Ending, OrderState};
+use super::{Doubt, Ending, Expiry, OrderState};
 use crate::clock::Moment;
 use crate::protocol::Sms;
 
@@ -56,6 +56,8 @@ pub(crate) struct Wait {
     is_last_poll: bool,
     /// Whether no further poll fits before the deadline.
     polled_out: bool,
+    /// Whether this is a look: one poll, or none if the last one counts.
+    is_look: bool,
     /// When this wait's running poll started; `None` if it does not poll.
     poll_started: Option<Duration>,
     rate_limits: u32,
@@ -120,6 +122,7 @@ impl OrderState {
             next_poll: now.monotonic,
             is_last_poll: false,
             polled_out: false,
+            is_look: false,
             poll_started: None,
             rate_limits: 0,
             certificate_errors: 0,
@@ -127,6 +130,17 @@ impl OrderState {
         };
         self.keep_distance(&mut wait, now);
         wait
+    }
+
+    /// Begins the look before a cancellation, which may take this long: a wait for one poll.
+    ///
+    /// The last poll counts as that poll if it was answered less than an interval ago, and if since
+    /// then the machine was not suspended, the next code was not requested and the service
+    /// mentioned no code. Otherwise the look polls, an interval after the last poll or at once. It
+    /// does not poll if that would leave less than half of the time.
+    pub(crate) fn begin_look(&self, now: Moment, timeout: Duration) -> Wait {
+        let plan = WaitPlan { interval: POLL_INTERVAL, timeout, accept_same_code: false };
+        Wait { is_look: true, ..self.begin_wait(now, plan) }
     }
 
     /// Abandons the running poll of a wait: the other waits on the activation may poll again.
@@ -183,6 +197,9 @@ impl OrderState {
         jitter: u32,
     ) -> NextStep {
         let was_suspended = self.check_suspend(now);
+        if wait.is_look {
+            return self.decide_look(wait, now, result);
+        }
         let Some(result) = result else {
             if let Some(outcome) = self.known_outcome() {
                 return NextStep::Done(outcome);
@@ -210,7 +227,7 @@ impl OrderState {
             && now.monotonic < wait.deadline
         {
             // The suspend broke the connection of the poll.
-            self.last_poll = Some(now.monotonic);
+            (self.last_poll, self.last_answer) = (Some(now.monotonic), None);
             wait.poll_now(now);
             return self.next(wait, now);
         }
@@ -229,7 +246,7 @@ impl OrderState {
             PollResult::Failure(failure) => {
                 // Set before the failure can end this wait, so that the next wait keeps the
                 // distance.
-                self.last_poll = Some(now.monotonic);
+                (self.last_poll, self.last_answer) = (Some(now.monotonic), None);
                 match self.pause_after(wait, now, *failure) {
                     Some(pause) => pause,
                     None => return NextStep::Done(WaitOutcome::Failed),
@@ -246,6 +263,52 @@ impl OrderState {
         self.next(wait, now)
     }
 
+    /// The next step of a look. It ends as timed out if there is no code.
+    fn decide_look(
+        &mut self,
+        wait: &Wait,
+        now: Moment,
+        result: Option<&PollResult>,
+    ) -> NextStep {
+        const WITHOUT_CODE: NextStep = NextStep::Done(WaitOutcome::TimedOut);
+        match result {
+            Some(PollResult::Status(status)) => {
+                if let Some(sms) = self.observe(now, status, false) {
+                    return NextStep::Done(WaitOutcome::Code(sms));
+                }
+                return self.known_outcome().map_or(WITHOUT_CODE, NextStep::Done);
+            }
+            Some(PollResult::Failure(_)) => {
+                (self.last_poll, self.last_answer) = (Some(now.monotonic), None);
+                return WITHOUT_CODE;
+            }
+            None => {}
+        }
+        if let Some(outcome) = self.known_outcome() {
+            return NextStep::Done(outcome);
+        }
+        let start = wait.deadline.saturating_sub(wait.plan.timeout);
+        let latest = start + wait.plan.timeout / 2;
+        if let Some(poll_end) = self.poll_end
+            && now.monotonic < poll_end
+        {
+            // The poll of another wait counts once it is answered.
+            if now.monotonic < latest {
+                return NextStep::SleepUntil { until: poll_end.min(latest) };
+            }
+            return WITHOUT_CODE;
+        }
+        let counts = |answered: Duration| now.monotonic < answered + POLL_INTERVAL;
+        let at = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
+        let at = at.max(now.monotonic);
+        if self.last_answer.is_some_and(counts) || at > latest {
+            return WITHOUT_CODE;
+        }
+        // Half of the rest is left for the cancellation.
+        let deadline = at + (wait.deadline.saturating_sub(at) / 2).min(MAX_POLL);
+        NextStep::Poll { at, deadline: deadline.max(at + GRACE) }
+    }
+
     /// The outcome if the code or the end of the order is known already.
     fn known_outcome(&self) -> Option<WaitOutcome> {
         match (&self.current_code, self.ending) {
@@ -256,8 +319,16 @@ impl OrderState {
     }
 
     /// The pause after a failed poll; `None` if the failure ends the wait.
-    fn pause_after(&self, wait: &mut Wait, now: Moment, failure: PollFailure) -> Option<Duration> {
+    fn pause_after(&mut self, wait: &mut Wait, now: Moment, failure: PollFailure) -> Option<Duration> {
         let interval = wait.plan.interval;
+        // Another answer of the service in between shows that the answer was a mistake. The other
+        // failures say nothing about it.
+        let doubt = match failure {
+            PollFailure::KeyRejected => Some(Doubt::KeyRejected),
+            PollFailure::NotFound => Some(Doubt::NotFound),
+            _ => None,
+        };
+        let is_repeated = doubt.is_some_and(|doubt| self.is_repeated(doubt, now));
         // Another result in between shows that the failure may pass.
         if failure != PollFailure::Certificate {
             wait.certificate_errors = 0;
@@ -277,9 +348,10 @@ impl OrderState {
             }
             PollFailure::Http => count(|wait| &mut wait.http_errors, MAX_HTTP_ERRORS),
             PollFailure::Fatal => None,
+            PollFailure::KeyRejected => (!is_repeated).then_some(interval),
             PollFailure::NotFound => {
                 let young = |bought: Moment| now.monotonic.saturating_sub(bought.monotonic) <= LAG;
-                self.bought_at.is_some_and(young).then_some(interval)
+                (self.bought_at.is_some_and(young) || !is_repeated).then_some(interval)
             }
             PollFailure::RateLimited(retry_after) => {
                 wait.rate_limits += 1;
@@ -290,11 +362,11 @@ impl OrderState {
     }
 
     /// When a wait ends: at its deadline or when the order expires, whichever is first. An order
-    /// that has expired already is still polled once.
-    pub(crate) fn end_of(&self, wait: &Wait) -> Duration {
-        self.expiry.map_or(wait.deadline, |expiry| {
-            wait.deadline.min(expiry.ends_waits().max(wait.first_poll))
-        })
+    /// that has expired already is still polled once. If the service then still waits for a code,
+    /// so does the wait.
+    fn end_of(&self, wait: &Wait) -> Duration {
+        let expires = self.expiry.and_then(Expiry::ends_waits);
+        expires.map_or(wait.deadline, |expires| wait.deadline.min(expires.max(wait.first_poll)))
     }
 
     /// Moves the next poll away from the last poll of any wait.
@@ -308,20 +380,21 @@ impl OrderState {
 
     /// When the last poll is made: at the end of the wait, or earlier, so that a reply is in time
     /// even if it takes half as long again as the last one.
-    fn last_poll_of(&self, wait: &Wait) -> Duration {
+    fn last_poll_before(&self, end: Duration, wait: &Wait) -> Duration {
         let lead = (self.poll_latency + self.poll_latency / 2).min(MAX_LEAD);
-        self.end_of(wait).min((wait.deadline + GRACE).saturating_sub(lead))
+        end.min((wait.deadline + GRACE).saturating_sub(lead))
     }
 
     /// Makes the next poll the last one if the last one would be too close behind it.
     fn fit(&self, wait: &mut Wait, now: Moment) {
-        let (end, last) = (self.end_of(wait), self.last_poll_of(wait));
+        let last = self.last_poll_before(self.end_of(wait), wait);
         if wait.next_poll + MIN_POLL + wait.plan.interval > last {
             // Here the service's interval counts: the caller's may be longer than the wait.
             let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
-            // A wait shorter than the interval polls once, at its start.
-            wait.polled_out = end < earliest;
-            wait.next_poll = last.max(earliest).min(end).max(now.monotonic);
+            // A wait shorter than the interval polls once, at its start. At the expiry of the order
+            // there is a poll even if that has to be later.
+            wait.polled_out = wait.deadline < earliest;
+            wait.next_poll = last.max(earliest).min(wait.deadline).max(now.monotonic);
             wait.is_last_poll = true;
         }
     }
@@ -335,13 +408,16 @@ impl OrderState {
                 NextStep::SleepUntil { until: end }
             };
         }
-        let deadline = if wait.is_last_poll || wait.next_poll >= end {
-            // The expiry of the order ends no request: the reply may still contain the code.
-            wait.deadline + GRACE
+        let is_last = wait.is_last_poll || wait.next_poll >= end;
+        let deadline = if is_last && end == wait.deadline {
+            end + GRACE
         } else {
+            // The expiry of the order ends no request: the reply may still contain the code, or
+            // show that the service still waits.
+            let end = if is_last { wait.deadline } else { end };
             // Early enough for the last poll to keep its distance; but even a poll of a short wait
             // gets MIN_POLL.
-            self.last_poll_of(wait)
+            self.last_poll_before(end, wait)
                 .saturating_sub(wait.plan.interval)
                 .max((wait.next_poll + MIN_POLL).min(end + GRACE))
         };
@@ -352,11 +428,16 @@ impl OrderState {
     /// The outcome of a wait whose time ran out.
     pub(crate) fn outcome_at_end(&self, wait: &Wait) -> WaitOutcome {
         match self.expiry {
-            Some(expiry) if expiry.ends_waits() < wait.deadline => {
+            Some(expiry) if expiry.ends_waits().is_some_and(|end| end < wait.deadline) => {
                 WaitOutcome::Ended(Ending::Expired)
             }
             _ => WaitOutcome::TimedOut,
         }
+    }
+
+    /// The deadline of a wait, whether or not the order expires before it.
+    pub(crate) fn deadline_of(wait: &Wait) -> Duration {
+        wait.deadline
     }
 }
 

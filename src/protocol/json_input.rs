@@ -169,6 +169,11 @@ impl<'a> Object<'a> {
     }
 
     /// All fields with their names.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, Field<'a>)> + '_ {
+        self.0.iter().map(|(name, field)| (name.as_ref(), *field))
+    }
+
+    /// All fields with their names.
     pub(crate) fn into_fields(self) -> Vec<(Cow<'a, str>, Field<'a>)> {
         self.0
     }

@@ -11,6 +11,7 @@ mod error_code;
 pub(crate) mod json_input;
 pub(crate) mod json_output;
 pub(crate) mod large_reply;
+mod order_date;
 mod orders;
 mod prices;
 mod purchase_reply;
@@ -33,6 +34,6 @@ pub use services::{Offer, Service, parse_services};
 pub use sms::Sms;
 pub use status::{Status, StatusChange, parse_status, parse_status_change};
 
-pub(crate) use calling_codes::calling_code_warning;
+pub(crate) use calling_codes::{calling_code, calling_code_warning};
 pub(crate) use request::key_parameter;
 pub(crate) use status::{StatusReply, parse_status_reply};

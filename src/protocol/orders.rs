@@ -1,7 +1,8 @@
 //! The order history: replies of getOrders.
 //!
 //! No reply of this action is documented, so the parser accepts every field name that the service
-//! uses elsewhere, and keeps the text of each order.
+//! uses elsewhere, and keeps the text of each order. It also records whether it understood the whole
+//! page: a page that it did not understand must not count as an empty history.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,8 +10,16 @@ use serde::{Serialize, Serializer};
 
 use super::json_input::{Field, Object, is_number};
 use super::json_output;
+use super::order_date::{Date, parse_date};
 use super::reply::{Body, RawReply, ReplyError, Salvage, read};
 use crate::Amount;
+
+/// The names under which a reply can have its orders.
+const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
+/// The deepest known nesting of envelopes is two: `{"data": {"orders": […], "total": 3}}`.
+const MAX_ENVELOPES: usize = 3;
+/// The names of other objects at the top of a reply, which contain no orders.
+const METADATA: [&str; 7] = ["meta", "pagination", "paging", "links", "filters", "user", "status"];
 
 /// One page of the order history, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,6 +40,13 @@ pub struct OrderPage {
     /// service did not look.
     #[serde(skip)]
     pub(crate) is_empty_list: bool,
+    /// Why the orders may not be all orders of the reply, as a clause; `None` if every row was
+    /// understood.
+    #[serde(skip)]
+    pub(crate) problem: Option<&'static str>,
+    /// Whether `total` may be the number of orders on this page only.
+    #[serde(skip)]
+    pub(crate) is_total_unsure: bool,
 }
 
 /// An order of the history. Fields that the reply does not have are `None`.
@@ -59,9 +75,13 @@ pub struct Order {
     pub code: Option<String>,
     /// When the order was created, as the service wrote it. The time zone is unknown.
     pub created_text: Option<String>,
-    /// When the order was created, if the service sends seconds since 1970.
+    /// When the order was created, if the service sends seconds since 1970, or a date with a time
+    /// zone.
     #[serde(rename = "created_at_ms", serialize_with = "json_output::since_1970")]
     pub created_at: Option<SystemTime>,
+    /// The date of `created_text` as seconds since 1970, as if its unknown time zone were UTC.
+    #[serde(skip)]
+    pub(crate) created_local: Option<u64>,
     /// The order's part of the reply, verbatim.
     #[serde(serialize_with = "json_output::raw")]
     pub raw: String,
@@ -132,45 +152,109 @@ impl Order {
 
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
-    const ENVELOPES: [&str; 6] = ["orders", "data", "items", "results", "history", "list"];
     let answer = read(raw, Salvage::No)?;
-    let text = || String::from_utf8_lossy(raw.body).into_owned();
+    let mut page =
+        OrderPage { raw: String::from_utf8_lossy(raw.body).into_owned(), ..OrderPage::default() };
     let mut field = match &answer.body {
         Body::Json(field) => *field,
-        _ if answer.object().is_some() => {
-            return Ok(OrderPage { raw: text(), ..OrderPage::default() });
-        }
+        _ if answer.object().is_some() => return Ok(page.without_list()),
         _ => return Err(answer.unexpected()),
     };
-    let mut total = None;
-    // `{"data": {"orders": […], "total": 3}}` has two envelopes.
-    for _ in 0..2 {
+    let mut is_in_envelope = false;
+    for _ in 0..MAX_ENVELOPES {
         let Some(object) = field.object() else { break };
-        total = total.or_else(|| object.get(&["total", "count", "total_orders"])?.count());
+        if page.total.is_none() {
+            (page.total, page.is_total_unsure) = total(&object);
+        }
         match object.get(&ENVELOPES) {
-            Some(inner) => field = inner,
-            None if ENVELOPES.iter().any(|name| object.has(&[name])) => {
-                // `"orders": null`
-                return Ok(OrderPage { total, raw: text(), ..OrderPage::default() });
+            Some(inner) => {
+                if has_other_orders(&object, inner) {
+                    page.problem = Some("the reply has several lists of orders");
+                }
+                (field, is_in_envelope) = (inner, true);
             }
+            // `"orders": null`
+            None if object.has(&ENVELOPES) => return Ok(page.without_list()),
             None => break,
         }
     }
+    if matches!(field.raw(), "null" | "false") {
+        return Ok(page.without_list());
+    }
     let members = field.members().ok_or_else(|| answer.unexpected())?;
-    let is_empty_list = members.is_empty() && field.raw().starts_with(['[', '{']);
+    page.is_empty_list = members.is_empty();
+    let is_map = field.raw().starts_with('{');
     // The service sends at most a hundred orders. Memory for more is reserved only as they are
     // read, because a longer list may contain anything.
-    let mut orders = Vec::with_capacity(members.len().min(100));
-    orders.extend(members.into_iter().filter_map(|(key, field)| order(key.as_deref(), field)));
-    // An object without an envelope and without orders is some other reply.
-    let is_history = !orders.is_empty()
-        || field.list().is_some()
-        || total.is_some()
-        || field.object().is_some_and(|o| o.is_empty());
-    if !is_history {
-        return Err(answer.unexpected());
+    page.orders = Vec::with_capacity(members.len().min(100));
+    let (mut skipped, mut has_objects, mut groups) = (0_usize, false, Vec::new());
+    for (key, member) in members {
+        // A map without an envelope also has the members of the reply itself.
+        let is_metadata = is_map
+            && !is_in_envelope
+            && (METADATA.contains(&key.as_deref().unwrap_or_default())
+                || !member.raw().starts_with(['{', '[']));
+        if is_metadata {
+            continue;
+        }
+        if let Some(order) = order(key.as_deref(), member) {
+            page.orders.push(order);
+        } else if let Some(group) = group(member).filter(|_| is_map) {
+            groups.push(group);
+        } else {
+            skipped += 1;
+            has_objects |= member.raw().starts_with('{');
+        }
     }
-    Ok(OrderPage { orders, total, extra_orders: Vec::new(), raw: text(), is_empty_list })
+    let problem = if !groups.is_empty() {
+        Some("the history is grouped and not one list")
+    } else if skipped > 0 {
+        Some("the history has rows that are not orders with an id")
+    } else {
+        None
+    };
+    page.problem = page.problem.or(problem);
+    page.orders.extend(groups.into_iter().flatten());
+    // An object without an envelope and without orders is some other reply, and rows that are not
+    // objects are not a history.
+    let is_history = !page.orders.is_empty()
+        || page.is_empty_list
+        || has_objects && (is_in_envelope || !is_map)
+        || skipped == 0 && page.total == Some(0);
+    if is_history { Ok(page) } else { Err(answer.unexpected()) }
+}
+
+impl OrderPage {
+    /// The page of a reply that has `null` or `false` in place of the list. With a total of 0 that
+    /// is an empty history.
+    fn without_list(self) -> Self {
+        let problem = (self.total != Some(0)).then_some("the reply has no list of orders");
+        Self { problem, ..self }
+    }
+}
+
+/// The number of orders on all pages, and whether it may be the number on this page only.
+fn total(object: &Object<'_>) -> (Option<u64>, bool) {
+    let in_metadata = ["pagination", "meta", "paging"]
+        .iter()
+        .find_map(|name| object.get(&[name])?.object()?.get(&["total", "total_orders"])?.count());
+    let stated = object.get(&["total", "total_orders"]).and_then(Field::count).or(in_metadata);
+    let counted = || object.get(&["count"]).and_then(Field::count);
+    (stated.or_else(counted), stated.is_none())
+}
+
+/// Whether an object has orders outside of the list that was chosen.
+fn has_other_orders(object: &Object<'_>, chosen: Field<'_>) -> bool {
+    let is_order =
+        |field: Field<'_>| order(None, field).is_some_and(|order| order.phone_number.is_some());
+    let others = object.fields().filter(|(_, field)| !std::ptr::eq(field.raw(), chosen.raw()));
+    others.filter_map(|(_, field)| field.list()).any(|list| list.into_iter().any(is_order))
+}
+
+/// The orders of one group: a list or a map of orders in place of an order. `None` if it is neither.
+fn group(field: Field<'_>) -> Option<Vec<Order>> {
+    let members = field.members().filter(|_| field.raw().starts_with(['[', '{']))?;
+    members.into_iter().map(|(key, field)| order(key.as_deref(), field)).collect()
 }
 
 /// Reads an order. The key of a map counts only if the order itself has no id: otherwise it may be
@@ -193,6 +277,7 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
     let activation_id = object.word(&["activation_id", "activationId"]);
     let key = key.filter(|key| activation_id.is_none() && is_number(key));
     let service_code = object.word(&["service_code", "serviceCode"]);
+    let date = created_text.as_deref().and_then(parse_date);
     let order = Order {
         order_id: object.word(&["order_id", "orderId", "id"]).or_else(|| key.map(str::to_owned)),
         activation_id,
@@ -207,7 +292,8 @@ fn order(key: Option<&str>, field: Field<'_>) -> Option<Order> {
             .filter(|amount| *amount >= Amount::ZERO),
         status: object.word(&["status", "state"]).map(|word| OrderStatus::read(&word)),
         code: code(&object),
-        created_at: created_text.as_deref().and_then(unix_time),
+        created_at: created_text.as_deref().and_then(unix_time).or(date.and_then(Date::instant)),
+        created_local: date.filter(|date| date.offset.is_none()).map(|date| date.seconds),
         created_text,
         raw: field.raw().to_owned(),
     };
@@ -231,4 +317,80 @@ fn unix_time(text: &str) -> Option<SystemTime> {
         Duration::from_secs(number)
     };
     (number > 1_000_000_000).then(|| SystemTime::UNIX_EPOCH + since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(text: &str) -> Result<OrderPage, ReplyError> {
+        parse_orders(RawReply { status: 200, framed: true, body: text.as_bytes() })
+    }
+
+    #[test]
+    fn odd_page_has_its_problem() {
+        let row = r#"{"order_id":7,"phone_number":"919"}"#;
+        let (no_list, several, grouped, skipped) = (
+            Some("the reply has no list of orders"),
+            Some("the reply has several lists of orders"),
+            Some("the history is grouped and not one list"),
+            Some("the history has rows that are not orders with an id"),
+        );
+        for (text, orders, problem) in [
+            ("[]".to_owned(), 0, None),
+            ("{}".to_owned(), 0, None),
+            ("null".to_owned(), 0, no_list),
+            (r#"{"orders":null}"#.to_owned(), 0, no_list),
+            (r#"{"orders":false,"total":2}"#.to_owned(), 0, no_list),
+            (r#"{"orders":null,"total":0}"#.to_owned(), 0, None),
+            (r#"{"status":"OK","total":0}"#.to_owned(), 0, None),
+            (format!("[{row}]"), 1, None),
+            (format!(r#"{{"status":"OK","7":{row},"meta":{{"page":1}}}}"#), 1, None),
+            (format!(r#"{{"data":{{"orders":{{"data":[{row}]}}}}}}"#), 1, None),
+            (format!(r#"{{"orders":[{row}],"services":[{{"id":1}}]}}"#), 1, None),
+            (format!(r#"{{"orders":[],"completed":[{row}]}}"#), 0, several),
+            (format!(r#"{{"orders":{{"pending":[{row}],"completed":[]}}}}"#), 1, grouped),
+            (format!(r#"{{"pending":[],"completed":[{row},{row}]}}"#), 2, grouped),
+            (format!(r#"{{"orders":{{"2026-11-29":{{"7":{row}}}}}}}"#), 1, grouped),
+            (r#"{"orders":{"pending":[]},"total":0}"#.to_owned(), 0, grouped),
+            (format!("[{row},null]"), 1, skipped),
+            (format!(r#"[{row},["8","919"]]"#), 1, skipped),
+            (r#"[{"phone_number":"919"}]"#.to_owned(), 0, skipped),
+            (format!(r#"{{"orders":{{"7":{row},"next":null}}}}"#), 1, skipped),
+        ] {
+            let page = page(&text).expect(&text);
+            assert_eq!((page.orders.len(), page.problem), (orders, problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn page_without_any_order_is_another_reply() {
+        for text in [
+            r#"[["7","919"],["8","919"]]"#,
+            r#"{"orders":[["7","919"]],"total":1}"#,
+            r#"{"orders":[7,8]}"#,
+            r#"{"orders":{"pending":[],"completed":[]}}"#,
+            r#"{"status":"OK","total":2,"rows":[{"order_id":7}]}"#.replace("order_id", "nr").as_str(),
+            r#"{"status":"OK","total":2,"rows":[["7"]]}"#,
+            r#"{"status":"OK","total":2}"#,
+            r#"{"status":"OK","total":0,"rows":[["7"]]}"#,
+        ] {
+            assert!(page(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn total_can_be_in_the_metadata() {
+        for (text, total, is_unsure) in [
+            (r#"{"orders":[],"total":3}"#, Some(3), false),
+            (r#"{"orders":[],"count":3}"#, Some(3), true),
+            (r#"{"orders":[],"count":3,"total":9}"#, Some(9), false),
+            (r#"{"data":[],"meta":{"total":9}}"#, Some(9), false),
+            (r#"{"data":{"orders":[]},"total":9}"#, Some(9), false),
+            (r#"{"orders":[]}"#, None, true),
+        ] {
+            let page = page(text).unwrap();
+            assert_eq!((page.total, page.is_total_unsure), (total, is_unsure), "{text}");
+        }
+    }
 }

@@ -8,7 +8,8 @@ use super::json_output;
 /// A message that the number received.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sms {
-    /// The code, verbatim: it may contain colons, blanks and leading zeros.
+    /// The code, verbatim: it may contain colons, blanks and leading zeros. Empty if the service
+    /// found no code in the message: then the text contains it.
     pub code: String,
     /// The text of the message, if the service sends it.
     pub text: Option<String>,
@@ -27,6 +28,25 @@ impl Sms {
     pub(crate) fn new(code: impl Into<String>) -> Self {
         Self { code: code.into(), ..Self::default() }
     }
+
+    /// Whether both are the same message: their codes are equal, or their texts if one of them has
+    /// no code.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        if self.code.is_empty() || other.code.is_empty() {
+            self.text.is_some() && self.text == other.text
+        } else {
+            self.code == other.code
+        }
+    }
+}
+
+/// Whether an object without a code is a message if it has a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WithoutCode {
+    /// The object is in a list of messages.
+    IsMessage,
+    /// The text can be anything.
+    IsNone,
 }
 
 /// The messages of an object; `field` is its text. If the object has several lists, the list with
@@ -34,8 +54,11 @@ impl Sms {
 pub(super) fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
     let lists = ["sms", "call", "data", "messages"]
         .iter()
-        .filter_map(|name| object.get(&[name]))
-        .map(messages);
+        .filter_map(|name| Some((*name, object.get(&[name])?)))
+        .map(|(name, field)| match name {
+            "data" => messages_in(field, WithoutCode::IsNone),
+            _ => messages_in(field, WithoutCode::IsMessage),
+        });
     let newest = |list: &[Sms]| list.last().and_then(|sms| sms.received_text.clone());
     let found = lists
         .map(oldest_first)
@@ -45,7 +68,7 @@ pub(super) fn all_messages(object: &Object<'_>, field: Field<'_>) -> Vec<Sms> {
         Some(found) => found,
         // Beside an empty `sms`, `code` is the reply's own, such as 200.
         None if object.has(&["sms"]) => Vec::new(),
-        None => message(object, field).into_iter().collect(),
+        None => message(object, field, WithoutCode::IsNone).into_iter().collect(),
     }
 }
 
@@ -69,16 +92,22 @@ fn form_of_time(time: &str) -> String {
 
 /// The messages with a code in a field: one object, a list of objects, or only the code.
 pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
+    messages_in(field, WithoutCode::IsNone)
+}
+
+fn messages_in(field: Field<'_>, without_code: WithoutCode) -> Vec<Sms> {
     if let Some(list) = field.list() {
-        return list.into_iter().flat_map(messages).collect();
+        return list.into_iter().flat_map(|field| messages_in(field, without_code)).collect();
     }
     match field.object() {
         Some(object) => {
             let nested = object.get(&["sms"]).filter(|inner| inner.object().is_some());
-            match (nested, message(&object, field)) {
-                (Some(nested), _) => messages(nested),
+            match (nested, message(&object, field, without_code)) {
+                (Some(nested), _) => messages_in(nested, without_code),
                 (None, Some(sms)) => vec![sms],
-                (None, None) => object.numbered().flat_map(messages).collect(),
+                (None, None) => {
+                    object.numbered().flat_map(|field| messages_in(field, without_code)).collect()
+                }
             }
         }
         None => field
@@ -92,11 +121,18 @@ pub(super) fn messages(field: Field<'_>) -> Vec<Sms> {
     }
 }
 
-fn message(object: &Object<'_>, field: Field<'_>) -> Option<Sms> {
-    let code = code_text(&object.word(&["code", "smsCode", "otp"])?)?;
+fn message(object: &Object<'_>, field: Field<'_>, without_code: WithoutCode) -> Option<Sms> {
+    // `false` in place of a code means that there is none.
+    let code = ["code", "smsCode", "otp"].iter().find_map(|name| {
+        object.get(&[name]).filter(|code| code.raw() != "false").and_then(Field::word)
+    });
+    let code = code.and_then(|code| code_text(&code));
+    let text = object.word(&["text", "smsText", "full_text"]);
+    let is_message = without_code == WithoutCode::IsMessage
+        && text.as_deref().is_some_and(|text| !is_no_code(text));
     Some(Sms {
-        code,
-        text: object.word(&["text", "smsText", "full_text"]),
+        code: if is_message { code.unwrap_or_default() } else { code? },
+        text,
         sender: object.word(&["phoneFrom", "from", "sender"]),
         received_text: object.word(&["dateTime", "date", "received_at", "created_at"]),
         is_repeat: false,
@@ -119,4 +155,53 @@ pub(super) fn code_text(text: &str) -> Option<String> {
 /// of a code.
 pub(super) fn is_no_code(text: &str) -> bool {
     text == "Нет кода"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_without_a_code_is_a_message() {
+        for (json, expected) in [
+            (r#"{"sms":{"code":null,"text":"Your code is 123-456"}}"#, "|Your code is 123-456"),
+            (r#"{"sms":{"text":"hello"}}"#, "|hello"),
+            (r#"{"sms":{"code":false,"text":"hello"}}"#, "|hello"),
+            (r#"{"sms":[{"code":"1","text":"a"},{"code":"","text":"b"}]}"#, "1|a |b"),
+            (r#"{"messages":{"0":{"code":null,"text":"a"}}}"#, "|a"),
+            (r#"{"sms":{"code":null,"text":""}}"#, ""),
+            (r#"{"sms":{"code":null,"text":"Нет кода"}}"#, ""),
+            (r#"{"sms":{"code":null,"text":null}}"#, ""),
+            // Not in a list of messages: the text can be anything.
+            (r#"{"data":{"text":"wait"}}"#, ""),
+            (r#"{"text":"wait"}"#, ""),
+        ] {
+            let field = Field::parse(json).unwrap();
+            let found = all_messages(&field.object().unwrap(), field);
+            let shown: Vec<String> = found
+                .iter()
+                .map(|sms| format!("{}|{}", sms.code, sms.text.as_deref().unwrap_or_default()))
+                .collect();
+            assert_eq!(shown.join(" "), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn messages_are_compared_by_code_or_text() {
+        let sms = |code: &str, text: &str| Sms {
+            text: Some(text.to_owned()).filter(|text| !text.is_empty()),
+            ..Sms::new(code)
+        };
+        for (one, other, same) in [
+            (("1", ""), ("1", "a"), true),
+            (("1", "a"), ("2", "a"), false),
+            (("", "a"), ("", "a"), true),
+            (("", "a"), ("", "b"), false),
+            (("", "a"), ("1", "a"), true),
+            (("", ""), ("", ""), false),
+        ] {
+            let (one, other) = (sms(one.0, one.1), sms(other.0, other.1));
+            assert_eq!((one.is_same(&other), other.is_same(&one)), (same, same), "{one:?} {other:?}");
+        }
+    }
 }

@@ -7,6 +7,9 @@ use super::json_input::Field;
 use super::reply::{Answer, Body, RawReply, ReplyError, Salvage, is_success, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
+/// The words before a code.
+const CODE_TOKENS: [&str; 2] = ["STATUS_OK", "STATUS_OK_AND_INFORMING"];
+
 /// The status of an activation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -33,6 +36,8 @@ pub(crate) struct StatusReply {
     pub(crate) status: Status,
     /// Oldest first. The last one is the message of the status.
     pub(crate) messages: Vec<Sms>,
+    /// Whether the reply reports a message and does not show its code, as `STATUS_OK:` does.
+    pub(crate) lacks_code: bool,
 }
 
 /// The result of setStatus according to its reply.
@@ -58,7 +63,11 @@ pub enum StatusChange {
 impl StatusReply {
     /// The status of an activation with messages; `None` if there are none.
     pub(crate) fn received(messages: Vec<Sms>) -> Option<Self> {
-        messages.last().cloned().map(|newest| Self { status: Status::Received(newest), messages })
+        messages.last().cloned().map(|newest| Self {
+            status: Status::Received(newest),
+            messages,
+            lacks_code: false,
+        })
     }
 }
 
@@ -68,7 +77,7 @@ impl From<Status> for StatusReply {
             Status::Received(sms) => vec![sms.clone()],
             _ => Vec::new(),
         };
-        Self { status, messages }
+        Self { status, messages, lacks_code: false }
     }
 }
 
@@ -163,10 +172,16 @@ pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, Reply
         {
             Err(answer.unframed())
         }
-        Body::Plain { text, .. } => Ok(status_in_text(text).into()),
+        Body::Plain { text, .. } => Ok(reply_in_text(text)),
         Body::Json(field) => status_in_json(*field).ok_or_else(|| answer.unexpected()),
         Body::Empty => Err(answer.unexpected()),
     }
+}
+
+fn reply_in_text(text: &str) -> StatusReply {
+    let (token, rest) = text.split_once(':').unwrap_or((text, ""));
+    let lacks_code = CODE_TOKENS.contains(&token.trim()) && rest.trim().is_empty();
+    StatusReply { lacks_code, ..status_in_text(text).into() }
 }
 
 /// Reads plain text. In `STATUS_OK:12:34` the code is everything behind the first colon.
@@ -199,15 +214,12 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
         if let Some(text) =
             word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"))
         {
-            return Some(match status_in_text(&text) {
-                // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
-                // earlier one.
-                Status::Waiting if text.starts_with("STATUS_OK") => {
-                    StatusReply::received(all_messages(&object, field))
-                        .unwrap_or(Status::Waiting.into())
-                }
-                status => status.into(),
-            });
+            let reply = reply_in_text(&text);
+            // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
+            // earlier one.
+            let is_waiting = reply.status == Status::Waiting && text.starts_with("STATUS_OK");
+            let received = is_waiting.then(|| all_messages(&object, field));
+            return Some(received.and_then(StatusReply::received).unwrap_or(reply));
         }
     }
     if let Some(received) = StatusReply::received(all_messages(&object, field)) {
@@ -217,9 +229,18 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
         || object.has(&["sms", "call", "data", "code", "verificationType"])
         || object.word(&["status"]).as_deref().is_some_and(is_success);
     match object.word(&["status"]) {
+        Some(word) if is_cancelled(&word) => Some(Status::Cancelled.into()),
         Some(word) if !is_success(&word) => Some(Status::Other(word).into()),
         _ => waiting.then(|| Status::Waiting.into()),
     }
+}
+
+/// Whether the text of a `status` field means cancelled: the word, or the number with which
+/// setStatus cancels.
+fn is_cancelled(word: &str) -> bool {
+    ["8", "-1", "cancelled", "canceled", "cancel"]
+        .iter()
+        .any(|name| word.eq_ignore_ascii_case(name))
 }
 
 /// Reads a reply of setStatus.
@@ -276,4 +297,48 @@ fn change_in_word(word: &str) -> Option<StatusChange> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> StatusReply {
+        let raw = RawReply { status: 200, framed: true, body: body.as_bytes() };
+        parse_status_reply(raw).unwrap_or_else(|error| panic!("{body}: {error:?}"))
+    }
+
+    #[test]
+    fn the_status_number_eight_is_cancelled() {
+        for (body, status) in [
+            (r#"{"status":8,"status_description":"Activation is canceled"}"#, "cancelled"),
+            (r#"{"status":"8","sms":null}"#, "cancelled"),
+            (r#"{"status":-1}"#, "cancelled"),
+            (r#"{"status":"canceled","sms":null}"#, "cancelled"),
+            (r#"{"status":8,"sms":{"code":"1"}}"#, "received"),
+            (r#"{"status":1,"sms":null}"#, "waiting"),
+            (r#"{"status":6,"sms":null}"#, "other"),
+        ] {
+            assert_eq!(read(body).status.as_str(), status, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_its_code_is_noticed() {
+        for (body, lacks_code) in [
+            ("STATUS_OK:", true),
+            ("STATUS_OK", true),
+            ("STATUS_OK: ", true),
+            ("STATUS_OK_AND_INFORMING:", true),
+            (r#"{"status":"OK","raw":"STATUS_OK:"}"#, true),
+            (r#"{"status":"STATUS_OK","sms":null}"#, true),
+            (r#"{"status":"STATUS_OK","sms":{"code":null,"text":"a"}}"#, false),
+            ("STATUS_OK:1", false),
+            ("STATUS_OK:Нет кода", false),
+            ("STATUS_WAIT_CODE", false),
+            ("STATUS_WAIT_RETRY:", false),
+        ] {
+            assert_eq!(read(body).lacks_code, lacks_code, "{body}");
+        }
+    }
 }

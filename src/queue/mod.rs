@@ -2,13 +2,15 @@
 //!
 //! [`Queue::submit`] returns a [`Ticket`] at once, and [`Queue::take`] returns completions. Between
 //! two polls a wait is only a table entry and needs no thread. Workers make the requests: a worker
-//! starts when an operation is due and no worker is idle, and exits after five idle seconds. One
-//! timer thread sleeps until the next due time and wakes workers (see `threads`).
+//! starts when an operation is due and no worker is idle, and exits after five idle seconds.
+//! Purchases have workers of their own. One timer thread sleeps until the next due time and wakes
+//! workers (see `threads`).
 //!
 //! The invariants: every ticket is completed exactly once, unless the queue is dropped before;
 //! [`Queue::fd`] is readable exactly while a completion can be taken; and a purchase that was sent
 //! runs on to its reply even if its ticket is cancelled.
 
+mod finish_task;
 mod latency_histogram;
 mod operation;
 mod operation_json;
@@ -35,17 +37,20 @@ pub use ticket::{Completion, Ticket};
 use state::State;
 use threads::Shared;
 
-use crate::{Client, Error, ErrorKind, Result};
+use crate::{Client, Error, ErrorKind, Result, Unclaimed};
 
-/// How many workers a queue of [`Queue::new`] may have.
+/// How many workers of each kind a queue of [`Queue::new`] may have.
 const DEFAULT_WORKERS: usize = 64;
 
 /// Runs operations in the background.
 ///
-/// Any thread may use it; share it in an [`Arc`]. Dropping it ends its waits and reads within a
-/// second, without completions, and leaves the activations as they are. A purchase that was sent
-/// runs on to its reply. [`Client::unclaimed`] lists it, and also every purchase whose completion
-/// was not taken.
+/// Any thread may use it; share it in an [`Arc`]. Purchases have separate workers: they run in
+/// parallel, and they delay no other operation.
+///
+/// At the end of a program call [`Queue::close`], which waits for purchases in flight. Dropping the
+/// queue ends its waits and reads within a second, without completions, and leaves the orders as
+/// they are. A purchase that was sent runs on to its reply. [`Client::unclaimed`] then lists every
+/// open order of the queue, also if its completion was not taken.
 ///
 /// Its threads inherit the signal mask of the thread that starts them. A program that waits for
 /// signals, with signalfd or sigwait, must block them before its first call.
@@ -73,7 +78,8 @@ impl Queue {
     #[doc(hidden)]
     pub const MAX_WORKERS: usize = 512;
 
-    /// Creates a queue on a client, with at most 64 workers. Starts no thread yet.
+    /// Creates a queue on a client, with at most 64 workers for purchases and 64 for the other
+    /// operations. Starts no thread yet.
     ///
     /// A token of [`Client::with_cancel`] has no effect on the queue: cancel its tickets instead.
     /// Fails if the process has no file descriptor left.
@@ -81,10 +87,14 @@ impl Queue {
         Self::with_workers(client, DEFAULT_WORKERS)
     }
 
-    /// Creates a queue with at most `max_workers` workers, clamped to 1 to 512.
+    /// Creates a queue with at most `max_workers` workers for purchases and as many for the other
+    /// operations, clamped to 1 to 512.
     ///
     /// Each worker makes one request at a time. If that is too few for the number of waits, the
-    /// pause between two polls of a wait grows to `waits × time of a reply / workers`.
+    /// pause between two polls of a wait grows to `waits × time of a reply / workers`. A purchase
+    /// that waits for a worker loses none of its time, unless the client was given a timeout: then
+    /// its ticket completes within the timeout, and a purchase whose reply would be too late is not
+    /// sent.
     pub fn with_workers(client: &Client, max_workers: usize) -> Result<Self> {
         Self::build(client, max_workers.clamp(1, Self::MAX_WORKERS))
     }
@@ -99,7 +109,7 @@ impl Queue {
     }
 
     /// Starts an operation. Fails only if the operation can never run, for example because its id
-    /// is not valid.
+    /// is not valid or the queue is closed.
     pub fn submit(&self, operation: Operation) -> Result<Ticket> {
         let mut state = self.shared.lock();
         let ticket = state.submit(&self.shared.client, operation)?;
@@ -142,10 +152,20 @@ impl Queue {
         let mut state = self.shared.lock();
         let cancelled = state.cancel(&self.shared.client, ticket);
         self.shared.announce(&state);
-        if cancelled == Some(true) {
-            self.shared.dispatch(state);
-        }
-        cancelled.is_some()
+        cancelled
+    }
+
+    /// Closes the queue and waits up to `wait` for purchases in flight. Then returns each purchase
+    /// of the client that is not settled or kept, and each unclaimed one of the same API key, as
+    /// [`Client::finish`] does. For the end of a program.
+    ///
+    /// Waits, reads and purchases that have not begun end at once: their tickets complete with
+    /// [`ErrorKind::Cancelled`]. A change of an order that is in progress gets the same time as a
+    /// purchase. Completions can still be taken afterwards. The orders stay as they are, and
+    /// [`Client::unclaimed`] lists the open ones.
+    pub fn close(&self, wait: Duration) -> Vec<Unclaimed> {
+        self.shared.close(wait);
+        self.shared.client.unfinished()
     }
 
     /// The number of tickets whose operation has not finished. A finished ticket is not open, even
@@ -158,7 +178,7 @@ impl Queue {
     /// The number of worker threads now.
     #[doc(hidden)]
     pub fn workers(&self) -> usize {
-        self.shared.lock().workers
+        self.shared.lock().workers()
     }
 
     /// How late tasks continued after they were due, since the last call: for the benchmarks. Each
@@ -177,7 +197,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        self.shared.close();
+        self.shared.drop_all();
     }
 }
 

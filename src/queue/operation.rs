@@ -3,12 +3,15 @@
 
 use std::time::Duration;
 
-use crate::client::{Answer, ReconcileTask, SettleTask, Task, WaitTask};
+use super::finish_task::FinishTask;
+use super::state::WorkKind;
+use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
-    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, Result, WaitOptions,
+    Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, PriceLimit,
+    Resolution, Result, Unclaimed, WaitOptions,
 };
 
 /// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside
@@ -59,6 +62,8 @@ pub enum Operation {
     RegetNumber {
         /// The completed activation.
         id: String,
+        /// The price that it may have.
+        limit: PriceLimit,
     },
     /// [`Activation::get_status`].
     GetStatus {
@@ -113,23 +118,45 @@ pub enum Operation {
         /// What to do if the service does not allow cancelling yet.
         on_too_early: OnTooEarly,
     },
-    /// Lists a number in [`Client::unclaimed`], because its caller no longer holds it: its lease
-    /// could not be settled, or the caller abandoned the purchase. Makes no request. The next
+    /// [`Activation::keep`].
+    Keep {
+        /// The activation.
+        id: String,
+    },
+    /// Drops the queue's handle of an activation, because the caller's own handle is gone:
+    /// [`Client::unclaimed`] lists the number if its order is open. Makes no request. The next
     /// operation on the activation claims it again.
     MarkUnclaimed {
         /// The activation.
         id: String,
     },
-    /// [`Client::reconcile`].
+    /// [`Client::reconcile_within`].
     Reconcile {
         /// The purchase whose outcome is unknown.
         intent: Intent,
+        /// How long to look, in milliseconds; 60,000 if `None`.
+        timeout_ms: Option<u64>,
+    },
+    /// [`Client::resolve`].
+    Resolve {
+        /// The purchase whose outcome is unknown.
+        intent: Intent,
+        /// Whether it was made.
+        resolution: Resolution,
     },
     /// [`Client::unclaimed`].
     Unclaimed {},
+    /// [`Client::finish`].
+    Finish {
+        /// How long to wait for purchases in flight, in milliseconds; 10,000 if `None`.
+        timeout_ms: Option<u64>,
+    },
     /// [`Client::budget_left`].
     BudgetLeft {},
 }
+
+/// How long [`Operation::Finish`] waits by default.
+const END_WAIT: Duration = Duration::from_secs(10);
 
 /// A function that a worker calls with its own handle of the client.
 type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
@@ -140,11 +167,13 @@ pub(super) enum Job {
     Call(Body<String>),
     /// An operation on the client's own memory: makes no request.
     Local(Body<String>),
-    /// A purchase, by its kind and the function that returns its intent.
-    Buy(Box<str>, Body<Intent>),
+    /// A purchase: the function that returns its intent, and the deadline of a caller who set a
+    /// timeout.
+    Buy(Body<Intent>, Option<Duration>),
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
     Reconcile(Box<ReconcileTask>),
+    Finish(Box<FinishTask>),
 }
 
 impl Job {
@@ -153,7 +182,16 @@ impl Job {
         match self {
             Self::Wait(task) => task.end(),
             Self::Settle(task) => task.end(),
+            Self::Finish(task) => task.end(),
             Self::Call(_) | Self::Local(_) | Self::Buy(..) | Self::Reconcile(_) => None,
+        }
+    }
+
+    /// Which workers run the job.
+    pub(super) fn work_kind(&self) -> WorkKind {
+        match self {
+            Self::Buy(..) => WorkKind::Purchases,
+            _ => WorkKind::Requests,
         }
     }
 }
@@ -162,7 +200,7 @@ impl Operation {
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The names of all operations, as `op` spells them.
     #[doc(hidden)]
-    pub const NAMES: [&'static str; 22] = [
+    pub const NAMES: [&'static str; 25] = [
         "get_balance",
         "get_services",
         "get_prices",
@@ -181,9 +219,12 @@ impl Operation {
         "complete",
         "cancel",
         "settle",
+        "keep",
         "mark_unclaimed",
         "reconcile",
+        "resolve",
         "unclaimed",
+        "finish",
         "budget_left",
     ];
 
@@ -210,9 +251,12 @@ impl Operation {
             Self::Complete { .. } => "complete",
             Self::Cancel { .. } => "cancel",
             Self::Settle { .. } => "settle",
+            Self::Keep { .. } => "keep",
             Self::MarkUnclaimed { .. } => "mark_unclaimed",
             Self::Reconcile { .. } => "reconcile",
+            Self::Resolve { .. } => "resolve",
             Self::Unclaimed { .. } => "unclaimed",
+            Self::Finish { .. } => "finish",
             Self::BudgetLeft { .. } => "budget_left",
         }
     }
@@ -238,6 +282,10 @@ impl Operation {
         client: &Client,
         claim: impl FnOnce(&str) -> Result<Activation>,
     ) -> Result<Job> {
+        let buy = |intent: Body<Intent>| {
+            let deadline = client.has_own_timeout.then(|| client.deadline());
+            Job::Buy(intent, deadline)
+        };
         Ok(match self {
             Self::GetBalance {} => call(|client| client.balance().map(|answer| answered(&answer))),
             Self::GetServices { service } => call(move |client| {
@@ -261,19 +309,14 @@ impl Operation {
                 };
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
-            Self::GetNumber(request) => {
-                Job::Buy(request.operation().into(), Box::new(move |client| client.intent(request)))
-            }
+            Self::GetNumber(request) => buy(Box::new(move |client| client.intent(request))),
             Self::Intend(request) => {
                 call(move |client| client.intend(request).map(|intent| intent.to_json()))
             }
-            Self::Buy { intent } => {
-                Job::Buy(intent.operation().into(), Box::new(move |_| Ok(intent)))
+            Self::Buy { intent } => buy(Box::new(move |_| Ok(intent))),
+            Self::RegetNumber { id, limit } => {
+                buy(Box::new(move |client| client.reget_intent(&id, limit)))
             }
-            Self::RegetNumber { id } => Job::Buy(
-                format!("reget {id}").into(),
-                Box::new(move |client| client.reget_intent(&id, crate::PriceLimit::Any)),
-            ),
             Self::GetStatus { id } => {
                 on(claim(&id)?, |number| number.status().map(|answer| answered(&answer)))
             }
@@ -321,28 +364,40 @@ impl Operation {
             Self::Settle { id, on_too_early } => {
                 Job::Settle(Box::new(SettleTask::begin(&claim(&id)?, on_too_early)))
             }
-            Self::MarkUnclaimed { id } => {
+            Self::Keep { id } => {
                 let activation = claim(&id)?;
-                Job::Local(Box::new(move |_| {
-                    activation.mark_unclaimed();
+                local(move |_| {
+                    activation.keep();
                     Ok(empty_object())
-                }))
+                })
             }
-            Self::Reconcile { intent } => {
-                Job::Reconcile(Box::new(ReconcileTask::begin(client, intent)))
+            // The state of the queue has dropped the activation already.
+            Self::MarkUnclaimed { .. } => local(|_| Ok(empty_object())),
+            Self::Reconcile { intent, timeout_ms } => {
+                let look_for = timeout_ms.map_or(LOOK_FOR, Duration::from_millis);
+                Job::Reconcile(Box::new(ReconcileTask::begin(client, intent, look_for)))
             }
-            Self::Unclaimed {} => {
-                Job::Local(Box::new(|client| Ok(object("unclaimed", fields(&client.unclaimed())))))
+            Self::Resolve { intent, resolution } => local(move |client| {
+                client.resolve(&intent, resolution).map(|()| empty_object())
+            }),
+            Self::Unclaimed {} => local(|client| Ok(unclaimed(&client.unclaimed()))),
+            Self::Finish { timeout_ms } => {
+                let wait = timeout_ms.map_or(END_WAIT, Duration::from_millis);
+                Job::Finish(Box::new(FinishTask::begin(client, wait)))
             }
-            Self::BudgetLeft {} => Job::Local(Box::new(|client| {
-                Ok(object("budget_left_micros", fields(&client.budget_left())))
-            })),
+            Self::BudgetLeft {} => {
+                local(|client| Ok(object("budget_left_micros", fields(&client.budget_left()))))
+            }
         })
     }
 }
 
 fn call(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
     Job::Call(Box::new(body))
+}
+
+fn local(body: impl FnOnce(&Client) -> Result<String> + Send + 'static) -> Job {
+    Job::Local(Box::new(body))
 }
 
 /// A call on an activation, with the handle of the worker that makes it.
@@ -368,6 +423,11 @@ fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
     if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
+}
+
+/// The JSON of a list of purchases that are not settled.
+pub(super) fn unclaimed(list: &[Unclaimed]) -> String {
+    object("unclaimed", fields(&list))
 }
 
 /// Wraps JSON in an object, in place: the list of all prices has millions of bytes.

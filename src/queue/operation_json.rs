@@ -10,7 +10,9 @@ use std::str::FromStr;
 
 use super::operation::Operation;
 use crate::protocol::json_input::{Field, Object};
-use crate::{Amount, Error, Intent, NumberRequest, OnTooEarly, Result};
+use crate::{
+    Amount, Error, Intent, NumberRequest, OnTooEarly, PriceLimit, Resolution, Result,
+};
 
 /// The operation that errors name.
 const READING: &str = "reading an operation";
@@ -65,7 +67,10 @@ impl<'a> Members<'a> {
             "get_number" => Operation::GetNumber(self.number_request()?),
             "intend" => Operation::Intend(self.number_request()?),
             "buy" => Operation::Buy { intent: self.intent()? },
-            "reget_number" => Operation::RegetNumber { id: self.id()? },
+            "reget_number" => {
+                let (id, limit) = (self.id()?, self.price_limit()?);
+                Operation::RegetNumber { id, limit: limit.ok_or_else(|| self.no_price_limit())? }
+            }
             "get_status" => Operation::GetStatus { id: self.id()? },
             "set_status" => {
                 Operation::SetStatus { id: self.id()?, status: self.required_integer("status")? }
@@ -82,9 +87,17 @@ impl<'a> Members<'a> {
             "complete" => Operation::Complete { id: self.id()? },
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
+            "keep" => Operation::Keep { id: self.id()? },
             "mark_unclaimed" => Operation::MarkUnclaimed { id: self.id()? },
-            "reconcile" => Operation::Reconcile { intent: self.intent()? },
+            "reconcile" => Operation::Reconcile {
+                intent: self.intent()?,
+                timeout_ms: self.integer("timeout_ms")?,
+            },
+            "resolve" => {
+                Operation::Resolve { intent: self.intent()?, resolution: self.resolution()? }
+            }
             "unclaimed" => Operation::Unclaimed {},
+            "finish" => Operation::Finish { timeout_ms: self.integer("timeout_ms")? },
             "budget_left" => Operation::BudgetLeft {},
             _ => {
                 let reason =
@@ -96,20 +109,62 @@ impl<'a> Members<'a> {
 
     fn number_request(&mut self) -> Result<NumberRequest> {
         let mut request = NumberRequest::new(self.required_text("service")?);
-        if let Some(country) = self.text("country")? {
+        let (country, operator) = (self.text("country")?, self.text("operator")?);
+        if self.flag("any_country")? {
+            if country.is_some() || operator.is_some() {
+                let name = if country.is_some() { "country" } else { "operator" };
+                return Err(disagreeing("any_country", name));
+            }
+            request = request.any_country();
+        }
+        if let Some(country) = country {
             request = request.country(country);
         }
-        let (text, micros) = (self.amount("max_price")?, self.integer("max_price_micros")?);
-        let accept_any_price = self.flag("accept_any_price")?;
-        if let Some(price) = text.or(micros.map(Amount::from_micros)) {
-            request = request.max_price(price);
-        } else if accept_any_price {
-            request = request.accept_any_price();
-        }
-        if let Some(operator) = self.text("operator")? {
+        if let Some(operator) = operator {
             request = request.operator(operator);
         }
+        request = match self.price_limit()? {
+            Some(PriceLimit::Max(price)) => request.max_price(price),
+            Some(PriceLimit::Any) => request.accept_any_price(),
+            None => request,
+        };
         Ok(if self.flag("multi_sms")? { request.multi_sms() } else { request })
+    }
+
+    /// The price that a purchase may have; `None` if no member states it. Two members that disagree
+    /// are refused: either one could be the mistake.
+    fn price_limit(&mut self) -> Result<Option<PriceLimit>> {
+        let text = self.amount("max_price")?;
+        let micros = self.integer("max_price_micros")?.map(Amount::from_micros);
+        let accepts_any = self.flag("accept_any_price")?;
+        match (text, micros) {
+            (Some(text), Some(micros)) if text != micros => {
+                Err(disagreeing("max_price", "max_price_micros"))
+            }
+            (Some(_), _) if accepts_any => Err(disagreeing("accept_any_price", "max_price")),
+            (_, Some(_)) if accepts_any => Err(disagreeing("accept_any_price", "max_price_micros")),
+            _ if accepts_any => Ok(Some(PriceLimit::Any)),
+            _ => Ok(text.or(micros).map(PriceLimit::Max)),
+        }
+    }
+
+    fn no_price_limit(&self) -> Error {
+        let reason = "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` \
+                      as true";
+        Error::config(READING, reason)
+    }
+
+    /// Whether an unknown purchase was made: exactly one member states it.
+    fn resolution(&mut self) -> Result<Resolution> {
+        match (self.flag("not_made")?, self.text("activation_id")?) {
+            (true, None) => Ok(Resolution::NotMade),
+            (false, Some(id)) => Ok(Resolution::Made(id)),
+            (true, Some(_)) => Err(disagreeing("not_made", "activation_id")),
+            (false, None) => {
+                let reason = "the field `activation_id` is missing: pass it, or `not_made` as true";
+                Err(Error::config(READING, reason))
+            }
+        }
     }
 
     /// Takes a member; `None` if it is missing or null.
@@ -205,6 +260,11 @@ impl<'a> Members<'a> {
 
 fn wrong(name: &str, field: Field<'_>, expected: &str) -> Error {
     Error::config(READING, format!("the field `{name}` is {}: pass {expected}", cut(field.raw())))
+}
+
+fn disagreeing(one: &str, other: &str) -> Error {
+    let reason = format!("the fields `{one}` and `{other}` disagree: pass one of them");
+    Error::config(READING, reason)
 }
 
 fn cut(text: &str) -> Cow<'_, str> {

@@ -1,8 +1,9 @@
-//! Decides which operation runs next: calls at once, tasks when their sleep is over.
+//! Decides which operation runs next: calls and purchases at once, tasks when their sleep is over.
 //!
 //! Pure: the time is an argument, and no thread or network is used. The invariants: no task runs
-//! before it is due; no due operation waits forever; an expired operation comes first; and many
-//! tasks that become due at once are spread over time. Tasks become due at once if they start
+//! before it is due; no due operation waits forever; an expired operation comes first; purchases
+//! are picked apart from the rest, so that neither waits for the other; and many tasks that become
+//! due at once are spread over time. Tasks become due at once if they start
 //! together, after a suspend of the machine, and after a pause that the service asked for.
 
 use std::collections::{BTreeSet, HashMap};
@@ -36,10 +37,12 @@ pub(super) enum Pick {
 pub(super) struct Schedule {
     /// Calls, oldest first.
     calls: BTreeSet<Ticket>,
+    /// Purchases that have not begun, oldest first.
+    purchases: BTreeSet<Ticket>,
     /// Sleeping tasks, by the time at which they wake.
     sleeps: BTreeSet<(Duration, Ticket)>,
-    /// Operations that have a deadline, by the deadline: sleeping tasks, waiting calls, running
-    /// purchases, and local operations, which are due at once.
+    /// Operations that have a deadline, by the deadline: sleeping tasks, waiting calls, purchases,
+    /// and local operations, which are due at once.
     ends: BTreeSet<(Duration, Ticket)>,
     /// The keys of each ticket in `sleeps` and `ends`, so that it can be removed.
     keys: HashMap<Ticket, Keys>,
@@ -62,6 +65,11 @@ impl Schedule {
         self.calls.insert(ticket);
     }
 
+    /// Adds a purchase.
+    pub(super) fn add_purchase(&mut self, ticket: Ticket) {
+        self.purchases.insert(ticket);
+    }
+
     /// Adds a new task with its deadline.
     pub(super) fn add_task(&mut self, ticket: Ticket, now: Duration, end: Option<Duration>) {
         let at = self.next_start.max(now);
@@ -79,7 +87,7 @@ impl Schedule {
         self.keys.insert(ticket, Keys { until, end });
     }
 
-    /// Sets the deadline of a call or of a running purchase.
+    /// Sets the deadline of a call or of a purchase, which may run already.
     pub(super) fn set_end(&mut self, ticket: Ticket, end: Duration) {
         self.ends.insert((end, ticket));
         self.keys.insert(ticket, Keys { until: end, end: Some(end) });
@@ -99,6 +107,7 @@ impl Schedule {
     /// Removes a ticket.
     pub(super) fn remove(&mut self, ticket: Ticket) {
         self.calls.remove(&ticket);
+        self.purchases.remove(&ticket);
         if let Some(Keys { until, end }) = self.keys.remove(&ticket) {
             self.sleeps.remove(&(until, ticket));
             if let Some(end) = end {
@@ -107,15 +116,33 @@ impl Schedule {
         }
     }
 
-    /// When the next operation is due; not after `now` if one is due already. Before `ready_at` the
-    /// service must not be called.
+    /// Whether a purchase has not begun.
+    pub(super) fn has_purchases(&self) -> bool {
+        !self.purchases.is_empty()
+    }
+
+    /// Removes and returns the purchase to begin now, unless the service must not be called before
+    /// `ready_at`.
+    pub(super) fn pick_purchase(&mut self, ready_at: Option<Duration>) -> Pick {
+        match (self.purchases.first().copied(), ready_at) {
+            (None, _) => Pick::Nothing,
+            (Some(_), Some(at)) => Pick::Until(at),
+            (Some(ticket), None) => {
+                self.remove(ticket);
+                Pick::Run(ticket, None)
+            }
+        }
+    }
+
+    /// When the next operation is due that is not a purchase; not after `now` if one is due
+    /// already. Before `ready_at` the service must not be called.
     pub(super) fn next_due(&self, now: Duration, ready_at: Option<Duration>) -> Option<Duration> {
         let call = self.calls.first().map(|_| now);
         let work = call.or(first_time(&self.sleeps)).map(|at| at.max(ready_at.unwrap_or_default()));
         work.into_iter().chain(first_time(&self.ends)).min()
     }
 
-    /// When the next operation becomes due that is not due already.
+    /// When the next operation becomes due that is not a purchase and not due already.
     pub(super) fn due_after(&self, now: Duration, ready_at: Option<Duration>) -> Option<Duration> {
         let later = |times: &BTreeSet<(Duration, Ticket)>| {
             let from = Bound::Excluded((now, Ticket(u64::MAX)));
@@ -131,11 +158,15 @@ impl Schedule {
 
     #[cfg(test)]
     pub(super) fn load(&self) -> usize {
-        self.calls.len() + self.sleeps.len() + self.ends.len() + self.keys.len()
+        self.calls.len()
+            + self.purchases.len()
+            + self.sleeps.len()
+            + self.ends.len()
+            + self.keys.len()
     }
 
-    /// Removes and returns the operation to run now. Calls come before tasks unless `task_first`.
-    /// Before `ready_at` the service must not be called: then only expired operations are returned.
+    /// Removes and returns the operation to run now that is not a purchase, or a purchase whose time
+    /// is over. Calls come before tasks unless `task_first`. Before `ready_at` the service must not be called: then only expired operations are returned.
     pub(super) fn pick(
         &mut self,
         now: Moment,

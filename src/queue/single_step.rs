@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::operation::Job;
 use super::schedule::Pick;
+use super::state::WorkKind;
 use super::{Queue, Ticket};
 use crate::{CancelToken, Client, Result};
 
@@ -43,15 +44,26 @@ impl Queue {
     pub fn step(&self, task_first: bool) -> SingleStep {
         let shared = Arc::clone(&self.shared);
         let mut state = self.shared.lock();
+        // With threads, the two kinds of work do not wait for each other.
+        let kinds = if task_first {
+            [WorkKind::Requests, WorkKind::Purchases]
+        } else {
+            [WorkKind::Purchases, WorkKind::Requests]
+        };
         loop {
-            let ticket = match state.pick(&shared.client, task_first) {
-                Pick::Run(ticket, _) => ticket,
-                Pick::Until(at) => return SingleStep::Rest(at),
-                Pick::Nothing => return SingleStep::Nothing,
-            };
+            let mut rest = None;
+            let picked = kinds.iter().find_map(|kind| {
+                match state.pick(&shared.client, *kind, task_first) {
+                    Pick::Run(ticket, _) => return Some(ticket),
+                    Pick::Until(at) => rest = rest.into_iter().chain([at]).min(),
+                    Pick::Nothing => {}
+                }
+                None
+            });
+            let Some(ticket) = picked else { return rest.map_or(SingleStep::Nothing, SingleStep::Rest) };
             let token = CancelToken::new();
             let Some((job, handle)) = state.begin(&shared.client, ticket, &token) else {
-                // The time of a purchase was over, and its ticket is completed now.
+                // The time of a purchase is over, and its ticket is complete now.
                 shared.announce(&state);
                 continue;
             };

@@ -1,7 +1,7 @@
 //! The state of a queue: its open operations, their schedule, and completions. It stands under one
 //! lock, and nothing here blocks.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
@@ -36,18 +36,47 @@ pub(super) struct State {
     activations: HashMap<Box<str>, Activation>,
     /// At this number of activations, unused ones are dropped; at least [`MIN_ACTIVATIONS`].
     activation_limit: usize,
-    /// For each kind of purchase that is running or about to run, the tickets that wait for its
-    /// end. The client makes purchases of one kind one by one, so waiting ones must not take a
-    /// worker each.
-    purchases: HashMap<Box<str>, BTreeSet<Ticket>>,
+    pools: [Pool; 2],
+    pub(super) timer: Timer,
+    /// Whether the queue accepts no further operation.
+    is_closing: bool,
+    pub(super) closed: bool,
+}
+
+/// The work of a pool of workers. Each kind has its own pool, so that slow purchases delay no poll
+/// and slow polls delay no purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkKind {
+    /// Calls, tasks and local operations.
+    Requests,
+    Purchases,
+}
+
+impl WorkKind {
+    pub(super) const ALL: [Self; 2] = [Self::Requests, Self::Purchases];
+}
+
+/// The workers of one kind of work.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
     pub(super) workers: usize,
     /// Parked workers. The last one is woken first, so that superfluous workers stay idle and exit.
     pub(super) idle: Vec<Thread>,
     /// Workers that run an operation. A worker that is neither idle nor busy is searching: it was
     /// woken or started, and picks an operation as soon as it has the lock.
-    pub(super) busy_workers: usize,
-    pub(super) timer: Timer,
-    pub(super) closed: bool,
+    pub(super) busy: usize,
+}
+
+impl Pool {
+    /// Whether a worker was woken or started, and has not picked an operation yet.
+    pub(super) fn is_searching(&self) -> bool {
+        self.workers > self.idle.len() + self.busy
+    }
+
+    /// Whether no worker is free and no further one may start.
+    pub(super) fn is_saturated(&self, max_workers: usize) -> bool {
+        self.busy >= max_workers
+    }
 }
 
 /// The thread that wakes workers in time.
@@ -67,73 +96,76 @@ struct Entry {
     name: &'static str,
     /// Whether the operation may change an order.
     is_change: bool,
-    subject: Subject,
-    /// The deadline of a call or purchase, counted from its submission. A task has its own.
+    /// The activation that the operation uses, if it uses one.
+    activation: Option<Box<str>>,
+    /// The deadline of a call, counted from its submission. Other jobs have their own.
     end: Option<Duration>,
     /// `None` while a thread runs it.
     job: Option<Job>,
     running: Option<Running>,
 }
 
-/// The target of an operation.
-enum Subject {
-    Account,
-    /// An activation, by its id.
-    Activation(Box<str>),
-    /// A purchase, by its kind.
-    Purchase(Box<str>),
-}
-
 /// The means to end a running operation.
 struct Running {
     token: CancelToken,
     purchase: Option<Arc<PurchaseHandle>>,
+    /// Whether closing the queue waits for it: for a purchase, and for a change of an order.
+    runs_on_at_close: bool,
 }
 
 impl State {
     pub(super) fn submit(&mut self, client: &Client, operation: Operation) -> Result<Ticket> {
         let (name, is_change) = (operation.name(), operation.is_change());
-        let mut subject = Subject::Account;
+        if self.is_closing {
+            return Err(Error::config(name, "the queue is closed: make another queue"));
+        }
+        if let Operation::MarkUnclaimed { id } = &operation {
+            self.release(id);
+        }
+        let mut activation = None;
         let job = operation.into_job(client, |id| {
-            subject = Subject::Activation(id.into());
+            activation = Some(id.into());
             self.claim(client, id)
         })?;
         let ticket = Ticket(NEXT_TICKET.fetch_add(1, Ordering::Relaxed));
-        let end = matches!(job, Job::Call(_) | Job::Buy(..)).then(|| client.deadline());
-        if let Some(end) = end {
-            self.schedule.set_end(ticket, end);
-        }
+        let end = matches!(job, Job::Call(_)).then(|| client.deadline());
         match &job {
             Job::Call(_) => self.schedule.add_call(ticket),
             // A deadline of now, because it need not wait until the service may be called.
             Job::Local(_) => self.schedule.set_end(ticket, client.now().monotonic),
-            Job::Buy(kind, _) => {
-                subject = Subject::Purchase(kind.clone());
-                if let Some(waiting) = self.purchases.get_mut(kind) {
-                    waiting.insert(ticket);
-                } else {
-                    self.purchases.insert(kind.clone(), BTreeSet::new());
-                    self.schedule.add_call(ticket);
+            Job::Buy(_, deadline) => {
+                self.schedule.add_purchase(ticket);
+                if let Some(deadline) = deadline {
+                    self.schedule.set_end(ticket, *deadline);
                 }
             }
-            Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) => {
+            Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) | Job::Finish(_) => {
                 self.schedule.add_task(ticket, client.now().monotonic, job.end());
             }
         }
+        if let Some(end) = end {
+            self.schedule.set_end(ticket, end);
+        }
+        let job = Some(job);
         self.entries
-            .insert(ticket, Entry { name, is_change, subject, end, job: Some(job), running: None });
+            .insert(ticket, Entry { name, is_change, activation, end, job, running: None });
         Ok(ticket)
     }
 
     fn claim(&mut self, client: &Client, id: &str) -> Result<Activation> {
         self.untaken.retain(|_, bought| bought.id() != id);
         if let Some(known) = self.activations.get(id) {
-            known.claim();
             return Ok(known.clone());
         }
         let activation = client.activation(id)?;
         self.keep(activation.clone());
         Ok(activation)
+    }
+
+    /// Drops the activation of a caller that no longer holds it. An open order is then unclaimed.
+    fn release(&mut self, id: &str) {
+        self.untaken.retain(|_, bought| bought.id() != id);
+        self.activations.remove(id);
     }
 
     /// Stores an activation for later operations.
@@ -149,9 +181,14 @@ impl State {
         self.activations.insert(activation.id().into(), activation);
     }
 
-    pub(super) fn pick(&mut self, client: &Client, task_first: bool) -> Pick {
+    /// Picks an operation for a worker of this kind.
+    pub(super) fn pick(&mut self, client: &Client, kind: WorkKind, task_first: bool) -> Pick {
         let now = client.now();
-        self.schedule.pick(now, task_first, client.ready_at(now))
+        match kind {
+            WorkKind::Requests => self.schedule.pick(now, task_first, client.ready_at(now)),
+            WorkKind::Purchases if !self.schedule.has_purchases() => Pick::Nothing,
+            WorkKind::Purchases => self.schedule.pick_purchase(client.ready_at(now)),
+        }
     }
 
     /// Detects a suspend of the machine and pauses of the service; returns the time.
@@ -166,14 +203,32 @@ impl State {
         self.schedule.pick_expired(now)
     }
 
-    /// When the next operation is due; not after `now` if one is due already.
-    pub(super) fn next_due(&self, client: &Client, now: Moment) -> Option<Duration> {
-        self.schedule.next_due(now.monotonic, client.ready_at(now))
+    /// When the next operation of this kind is due; not after `now` if one is due already.
+    pub(super) fn next_due(
+        &self,
+        client: &Client,
+        kind: WorkKind,
+        now: Moment,
+    ) -> Option<Duration> {
+        match kind {
+            WorkKind::Requests => self.schedule.next_due(now.monotonic, client.ready_at(now)),
+            WorkKind::Purchases if !self.schedule.has_purchases() => None,
+            WorkKind::Purchases => Some(client.ready_at(now).unwrap_or(now.monotonic)),
+        }
     }
 
-    /// When the next operation becomes due that is not due already.
-    pub(super) fn due_after(&self, client: &Client, now: Moment) -> Option<Duration> {
-        self.schedule.due_after(now.monotonic, client.ready_at(now))
+    /// When the next operation of this kind becomes due that is not due already.
+    pub(super) fn due_after(
+        &self,
+        client: &Client,
+        kind: WorkKind,
+        now: Moment,
+    ) -> Option<Duration> {
+        match kind {
+            WorkKind::Requests => self.schedule.due_after(now.monotonic, client.ready_at(now)),
+            WorkKind::Purchases if !self.schedule.has_purchases() => None,
+            WorkKind::Purchases => client.ready_at(now),
+        }
     }
 
     /// When the next operation expires, or a local one is due.
@@ -181,14 +236,18 @@ impl State {
         self.schedule.next_end()
     }
 
-    /// Whether a worker was woken or started, and has not picked an operation yet.
-    pub(super) fn is_searching(&self) -> bool {
-        self.workers > self.idle.len() + self.busy_workers
+    pub(super) fn pool(&mut self, kind: WorkKind) -> &mut Pool {
+        &mut self.pools[kind as usize]
     }
 
-    /// Whether no worker is free and no further one may start.
-    pub(super) fn is_saturated(&self, max_workers: usize) -> bool {
-        self.busy_workers >= max_workers
+    /// The number of workers of both kinds.
+    pub(super) fn workers(&self) -> usize {
+        self.pools.iter().map(|pool| pool.workers).sum()
+    }
+
+    /// Removes and returns all idle workers.
+    pub(super) fn take_idle(&mut self) -> Vec<Thread> {
+        self.pools.iter_mut().flat_map(|pool| pool.idle.drain(..)).collect()
     }
 
     /// Starts an operation that was picked: returns its job and the client for it, or `None` if the
@@ -200,49 +259,72 @@ impl State {
         token: &CancelToken,
     ) -> Option<(Job, Client)> {
         let entry = self.entries.get_mut(&ticket)?;
-        if let Subject::Purchase(kind) = &entry.subject
-            && self.purchases.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
-        {
-            let reason = "timed out waiting for an identical purchase to finish; nothing was sent";
-            let error = Error::new(ErrorKind::Timeout, entry.name, reason);
-            self.finish(client, ticket, Err(error));
+        let Some(mut job) = entry.job.take() else {
+            // The deadline of a running purchase: its ticket is completed, and it runs on to its
+            // reply. If it has not begun to send, it sends nothing.
+            let running = entry.running.as_ref()?;
+            if let Some(purchase) = running.purchase.clone() {
+                self.finish_purchase(client, ticket, &purchase);
+            } else {
+                self.finish_unsent(client, ticket);
+            }
             return None;
+        };
+        let mut handle = client.with_cancel(token);
+        if let Job::Buy(_, deadline) = &mut job {
+            let now = client.now().monotonic;
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                self.finish_unsent(client, ticket);
+                return None;
+            }
+            // Unless the caller set a timeout, the time in the queue does not count.
+            let deadline = *deadline.get_or_insert_with(|| client.deadline());
+            self.schedule.set_end(ticket, deadline);
+        } else if let Some(end) = entry.end {
+            handle = handle.until(end);
         }
-        if let Some(job) = entry.job.take() {
-            entry.running = Some(Running { token: token.clone(), purchase: None });
-            let handle = client.with_cancel(token);
-            return Some((job, if let Some(end) = entry.end { handle.until(end) } else { handle }));
-        }
-        // The deadline of a running purchase: its ticket is completed, and it runs on to its reply.
-        let purchase = entry.running.as_ref().and_then(|running| running.purchase.clone());
-        if let Some(purchase) = purchase {
-            self.finish_purchase(client, ticket, &purchase);
-        }
-        None
+        let runs_on_at_close = match job {
+            Job::Buy(..) => true,
+            Job::Call(_) | Job::Settle(_) => entry.is_change,
+            _ => false,
+        };
+        entry.running = Some(Running { token: token.clone(), purchase: None, runs_on_at_close });
+        Some((job, handle))
+    }
+
+    /// Completes a purchase whose time was over before it could be sent.
+    fn finish_unsent(&mut self, client: &Client, ticket: Ticket) {
+        let Some(entry) = self.entries.get(&ticket) else { return };
+        let reason = "the call timed out before the purchase could be sent; nothing was sent";
+        let error = Error::new(ErrorKind::Timeout, entry.name, reason)
+            .with_hint("buy fewer numbers at once, or allow more time");
+        self.finish(client, ticket, Err(error));
     }
 
     /// Stores a task that sleeps, unless its ticket was cancelled.
-    pub(super) fn sleep(&mut self, ticket: Ticket, job: Job, until: Duration) {
+    pub(super) fn sleep(
+        &mut self,
+        client: &Client,
+        ticket: Ticket,
+        job: Job,
+        until: Duration,
+    ) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
+        if self.is_closing {
+            entry.running = None;
+            self.cancel(client, ticket);
+            return;
+        }
         // An expired task chose its own time to wake.
         self.schedule.sleep(ticket, until, job.end().map(|end| end.max(until)));
         (entry.job, entry.running) = (Some(job), None);
     }
 
-    /// Attaches a running purchase to its ticket, with the time at which the ticket is completed
-    /// even if the purchase still runs; `false` if the ticket was cancelled.
-    pub(super) fn set_purchase(
-        &mut self,
-        ticket: Ticket,
-        purchase: &Arc<PurchaseHandle>,
-        end: Option<Duration>,
-    ) -> bool {
+    /// Attaches a running purchase to its ticket; `false` if the ticket is complete.
+    pub(super) fn set_purchase(&mut self, ticket: Ticket, purchase: &Arc<PurchaseHandle>) -> bool {
         let running = self.entries.get_mut(&ticket).and_then(|entry| entry.running.as_mut());
         let Some(running) = running else { return false };
         running.purchase = Some(Arc::clone(purchase));
-        if let Some(end) = end {
-            self.schedule.set_end(ticket, end);
-        }
         true
     }
 
@@ -273,22 +355,12 @@ impl State {
         self.finish(client, ticket, result);
     }
 
-    /// Lets the next purchase of a kind start; returns whether there is one.
-    pub(super) fn start_next_purchase(&mut self, kind: &str) -> bool {
-        let Some(waiting) = self.purchases.get_mut(kind) else { return false };
-        match waiting.pop_first() {
-            Some(next) => self.schedule.add_call(next),
-            None => drop(self.purchases.remove(kind)),
-        }
-        self.purchases.contains_key(kind)
-    }
-
     /// Completes a ticket, unless it was cancelled.
     pub(super) fn finish(&mut self, client: &Client, ticket: Ticket, result: Result<String>) {
         let Some(entry) = self.entries.remove(&ticket) else { return };
         self.schedule.remove(ticket);
         self.complete(ticket, result);
-        if let Subject::Activation(id) = &entry.subject {
+        if let Some(id) = &entry.activation {
             self.wake_waits(client, id);
         }
     }
@@ -305,7 +377,7 @@ impl State {
         let now = client.now().monotonic;
         for (ticket, entry) in &self.entries {
             if matches!(entry.job, Some(Job::Wait(_)))
-                && matches!(&entry.subject, Subject::Activation(other) if **other == *id)
+                && entry.activation.as_deref() == Some(id)
             {
                 self.schedule.wake(*ticket, now);
             }
@@ -317,57 +389,70 @@ impl State {
         self.finished.push_back(ticket);
     }
 
-    /// Completes an open ticket as cancelled, and returns whether that lets another purchase start;
-    /// `None` if the ticket is not open.
-    pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> Option<bool> {
-        let entry = self.entries.remove(&ticket)?;
+    /// Completes an open ticket as cancelled; returns whether it was open.
+    pub(super) fn cancel(&mut self, client: &Client, ticket: Ticket) -> bool {
+        let Some(entry) = self.entries.remove(&ticket) else { return false };
         self.schedule.remove(ticket);
-        let mut starts_next = false;
-        if let (Subject::Purchase(kind), true) = (&entry.subject, entry.job.is_some())
-            && !self.purchases.get_mut(kind).is_some_and(|waiting| waiting.remove(&ticket))
-        {
-            starts_next = self.start_next_purchase(kind);
-        }
         let result = entry.end(client);
         self.complete(ticket, result);
-        Some(starts_next)
+        true
     }
 
-    /// Completes every open ticket with an error.
-    pub(super) fn fail_all(&mut self, error: impl Fn(&str) -> Error) {
-        for (ticket, entry) in std::mem::take(&mut self.entries) {
-            self.complete(ticket, Err(error(entry.name)));
+    /// Cancels the open tickets for which `is_over` holds.
+    fn cancel_all(&mut self, client: &Client, is_over: impl Fn(&Entry) -> bool) {
+        let over = self.entries.iter().filter(|(_, entry)| is_over(entry));
+        let mut over: Vec<Ticket> = over.map(|(ticket, _)| *ticket).collect();
+        over.sort_unstable();
+        for ticket in over {
+            self.cancel(client, ticket);
         }
-        self.schedule = Schedule::default();
-        self.purchases.clear();
+    }
+
+    /// Completes each operation of this kind that has not begun with an error.
+    pub(super) fn fail_all(&mut self, kind: WorkKind, error: impl Fn(&str) -> Error) {
+        let failed = self.entries.iter().filter_map(|(ticket, entry)| {
+            let job = entry.job.as_ref()?;
+            (job.work_kind() == kind).then_some((*ticket, entry.name))
+        });
+        for (ticket, name) in failed.collect::<Vec<_>>() {
+            self.entries.remove(&ticket);
+            self.schedule.remove(ticket);
+            self.complete(ticket, Err(error(name)));
+        }
+    }
+
+    /// Refuses further operations and cancels the open ones, except purchases and changes of orders
+    /// that run.
+    pub(super) fn begin_closing(&mut self, client: &Client) {
+        self.is_closing = true;
+        self.cancel_all(client, |entry| {
+            entry.running.as_ref().is_none_or(|running| !running.runs_on_at_close)
+        });
+    }
+
+    /// Cancels all operations that are still open, and leaves the purchases to the ledger.
+    pub(super) fn end_closing(&mut self, client: &Client) {
+        self.cancel_all(client, |_| true);
+        self.close(client);
     }
 
     /// Ends all operations without completions.
     pub(super) fn close(&mut self, client: &Client) {
-        self.closed = true;
+        (self.is_closing, self.closed) = (true, true);
         for (_, entry) in self.entries.drain() {
             // The ledger keeps the outcome of a purchase.
             let _ = entry.end(client);
         }
-        for activation in std::mem::take(&mut self.untaken).into_values() {
-            activation.mark_unclaimed();
-        }
-        for ticket in self.finished.drain(..) {
-            if let Some(Err(error)) = self.results.get(&ticket) {
-                let _ = error;
-            }
-        }
         self.schedule = Schedule::default();
-        self.purchases.clear();
+        // An open order that no other handle holds is unclaimed from now on.
+        self.untaken.clear();
         self.activations.clear();
     }
 
     /// The number of table entries of open tickets.
     #[cfg(test)]
     pub(super) fn load(&self) -> usize {
-        self.schedule.load()
-            + self.entries.len()
-            + self.purchases.values().map(|waiting| 1 + waiting.len()).sum::<usize>()
+        self.schedule.load() + self.entries.len()
     }
 
     #[cfg(test)]
@@ -419,8 +504,8 @@ impl State {
 impl Entry {
     /// Cancels an operation; returns the error for its ticket.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, is_change, subject: _, end: _, job: _, running } = self;
-        let Some(Running { token, purchase }) = running else {
+        let Self { name, is_change, activation: _, end: _, job: _, running } = self;
+        let Some(Running { token, purchase, runs_on_at_close: _ }) = running else {
             return Err(Error::cancelled(name, Phase::Prepare));
         };
         token.cancel();

@@ -1,29 +1,34 @@
-//! The threads of a queue: elastic workers that run operations, and one timer.
+//! The threads of a queue: two pools of elastic workers that run operations, and one timer.
 //!
-//! A worker runs due operations and parks when nothing is due; it exits after a while. The timer
-//! sleeps until the next due time, then wakes or starts a worker. While every worker is busy, the
-//! timer itself completes the operations whose time is over and runs local operations.
+//! One pool makes purchases and the other does the rest, so that neither delays the other. A worker
+//! runs due operations of its pool and parks when none is due; it exits after a while. The timer
+//! sleeps until the next due time, then wakes or starts a worker. While every worker of the second
+//! pool is busy, the timer itself completes the operations whose time is over and runs local
+//! operations.
 //!
-//! The invariant, whenever the lock is free: if an operation is due, a worker is about to pick it
-//! or all workers are busy; and if one becomes due later, a thread wakes by then: the timer or, if
-//! it cannot, an idle worker. A worker picks again after each operation. Any other thread that
-//! changes the schedule calls [`Shared::dispatch`].
+//! The invariant of each pool, whenever the lock is free: if one of its operations is due, a worker
+//! is about to pick it or all its workers are busy; and if one becomes due later, a thread wakes by
+//! then: the timer or, if it cannot, an idle worker. A worker picks again after each operation. Any
+//! other thread that changes the schedule calls [`Shared::dispatch`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::latency_histogram::LatencyHistogram;
 use super::operation::Job;
 use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
-use super::state::{State, Timer};
+use super::state::{State, Timer, WorkKind};
 use super::ticket::Ticket;
 use crate::client::{Step, Task};
+use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
 
+/// How often [`Shared::close`] checks whether the purchases have ended.
+const CLOSE_CHECK: Duration = Duration::from_millis(50);
 /// The stack of a thread. A request needs a quarter of it.
 const STACK: usize = 256 * 1024;
 /// How long an idle thread stays before it exits.
@@ -36,6 +41,7 @@ const GRAIN: Duration = Duration::from_millis(2);
 /// The part of a queue that its threads share.
 pub(super) struct Shared {
     pub(super) client: Client,
+    /// The largest number of workers of each pool.
     pub(super) max_workers: usize,
     state: Mutex<State>,
     pub(super) ready_fd: ReadyFd,
@@ -85,12 +91,41 @@ impl Shared {
     }
 
     /// Ends all operations and threads, without completions.
-    pub(super) fn close(&self) {
+    pub(super) fn drop_all(&self) {
         let mut state = self.lock();
         state.close(&self.client);
         // The descriptor stays open while a worker finishes a purchase.
         self.ready_fd.set(false);
-        for worker in state.idle.drain(..) {
+        self.end_threads(state);
+    }
+
+    /// Ends all operations and threads, with completions. Waits up to `wait` for the purchases and
+    /// changes that run.
+    pub(super) fn close(&self, wait: Duration) {
+        let end = self.client.now().monotonic.saturating_add(wait);
+        let mut state = self.lock();
+        state.begin_closing(&self.client);
+        self.announce(&state);
+        while state.open() > 0 || !self.client.has_finished() {
+            let left = end.saturating_sub(self.client.now().monotonic);
+            if left.is_zero() {
+                break;
+            }
+            drop(state);
+            // A purchase whose ticket is complete already ends without an announcement.
+            self.client.sleep(left.min(CLOSE_CHECK));
+            state = self.lock();
+        }
+        if !state.closed {
+            state.end_closing(&self.client);
+            self.ready_fd.set(state.has_completions());
+        }
+        self.end_threads(state);
+    }
+
+    /// Wakes every thread, so that it finds the queue closed.
+    fn end_threads(&self, mut state: MutexGuard<'_, State>) {
+        for worker in state.take_idle() {
             worker.unpark();
         }
         if let Timer::Sleeping { thread, .. } = &state.timer {
@@ -100,35 +135,49 @@ impl Shared {
         self.completed.notify_all();
     }
 
-    /// Wakes or starts a worker if an operation is due, else sets the timer.
+    /// For each pool, wakes or starts a worker if an operation is due, else sets the timer.
     pub(super) fn dispatch(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        // A searching worker picks an operation and then calls this again.
-        if self.max_workers == 0 || state.closed || state.is_searching() {
+        if self.max_workers == 0 || state.closed {
             return;
         }
+        let woken = WorkKind::ALL.map(|kind| self.dispatch_to(&mut state, kind));
+        // The workers need the lock at once.
+        drop(state);
+        for worker in woken.into_iter().flatten() {
+            worker.unpark();
+        }
+    }
+
+    /// Returns an idle worker of a pool to wake, or starts a worker or sets the timer.
+    fn dispatch_to(self: &Arc<Self>, state: &mut State, kind: WorkKind) -> Option<Thread> {
+        // A searching worker picks an operation and then calls `dispatch`.
+        if state.pool(kind).is_searching() {
+            return None;
+        }
         let now = self.client.now();
-        let Some(next) = state.next_due(&self.client, now) else { return };
+        let next = state.next_due(&self.client, kind, now)?;
         if next > now.monotonic {
-            if self.set_timer(&mut state, next) {
-                return;
+            if self.set_timer(state, next) {
+                return None;
             }
             // Without the timer, a worker parks until then.
-            if let Some(worker) = state.idle.pop() {
-                drop(state);
-                worker.unpark();
-            } else if state.workers == 0 {
-                self.start_worker(&mut state);
+            let pool = state.pool(kind);
+            let worker = pool.idle.pop();
+            if worker.is_none() && pool.workers < self.max_workers {
+                self.start_worker(state, kind);
             }
-        } else if let Some(worker) = state.idle.pop() {
-            // The worker needs the lock at once.
-            drop(state);
-            worker.unpark();
-        } else if state.workers >= self.max_workers || !self.start_worker(&mut state) {
+            return worker;
+        }
+        let pool = state.pool(kind);
+        let worker = pool.idle.pop();
+        if worker.is_none() && (pool.workers >= self.max_workers || !self.start_worker(state, kind))
+        {
             // A busy worker picks the operation when it is done. Expired ones cannot wait for that.
             if let Some(end) = state.next_end() {
-                self.set_timer(&mut state, end);
+                self.set_timer(state, end);
             }
         }
+        worker
     }
 
     /// Makes the timer wake at `at` or earlier; `false` if it cannot, because it runs an operation
@@ -167,26 +216,23 @@ impl Shared {
         let mut state = self.lock();
         while !state.closed {
             let now = state.check_clock(&self.client);
-            let is_saturated = state.is_saturated(self.max_workers);
+            let is_saturated = state.pool(WorkKind::Requests).is_saturated(self.max_workers);
             if is_saturated && let Some(ticket) = state.pick_expired(now.monotonic) {
                 state.timer = Timer::Busy;
                 state = self.run_expired(state, ticket, &token, now.monotonic);
                 token = renewed(token);
                 continue;
             }
-            let mut worker = None;
-            let next = if is_saturated {
-                state.next_end()
-            } else {
-                let is_due = |next| next <= now.monotonic;
-                if !state.is_searching() && state.next_due(&self.client, now).is_some_and(is_due) {
-                    worker = state.idle.pop();
-                    if worker.is_none() {
-                        self.start_worker(&mut state);
-                    }
-                }
-                state.due_after(&self.client, now)
-            };
+            let (mut woken, mut next) = ([None, None], None);
+            for kind in WorkKind::ALL {
+                let later = if kind == WorkKind::Requests && is_saturated {
+                    state.next_end()
+                } else {
+                    woken[kind as usize] = self.wake_if_due(&mut state, kind, now);
+                    state.due_after(&self.client, kind, now)
+                };
+                next = next.into_iter().chain(later).min();
+            }
             if next.is_some() {
                 idle_since = None;
             } else if now.monotonic > *idle_since.get_or_insert(now.monotonic) + IDLE {
@@ -195,13 +241,33 @@ impl Shared {
             let until = grained(next.unwrap_or(Duration::MAX));
             state.timer = Timer::Sleeping { thread: thread::current(), until };
             drop(state);
-            if let Some(worker) = worker {
+            for worker in woken.into_iter().flatten() {
                 worker.unpark();
             }
             thread::park_timeout(until.saturating_sub(now.monotonic).min(CLOCK_CHECK));
             state = self.lock();
         }
         state.timer = Timer::Stopped;
+    }
+
+    /// Returns an idle worker of a pool to wake, or starts one, if an operation is due that no
+    /// worker is about to pick.
+    fn wake_if_due(
+        self: &Arc<Self>,
+        state: &mut State,
+        kind: WorkKind,
+        now: Moment,
+    ) -> Option<Thread> {
+        let pool = state.pool(kind);
+        if pool.is_searching() || pool.is_saturated(self.max_workers) {
+            return None;
+        }
+        state.next_due(&self.client, kind, now).filter(|next| *next <= now.monotonic)?;
+        let worker = state.pool(kind).idle.pop();
+        if worker.is_none() {
+            self.start_worker(state, kind);
+        }
+        worker
     }
 
     /// Completes an operation whose time is over, or runs a local one.
@@ -227,19 +293,22 @@ impl Shared {
         self.lock()
     }
 
-    /// Starts a worker, unless the machine refuses a thread.
-    fn start_worker(self: &Arc<Self>, state: &mut State) -> bool {
+    /// Starts a worker of a pool, unless the machine refuses a thread.
+    fn start_worker(self: &Arc<Self>, state: &mut State, kind: WorkKind) -> bool {
         let shared = Arc::clone(self);
-        let started = spawn("sastaotp-queue", move || shared.work());
-        match started {
+        let name = match kind {
+            WorkKind::Requests => "sastaotp-queue",
+            WorkKind::Purchases => "sastaotp-buy",
+        };
+        match spawn(name, move || shared.work(kind)) {
             Ok(_) => {
-                state.workers += 1;
+                state.pool(kind).workers += 1;
                 return true;
             }
-            Err(error) if state.workers == 0 => {
+            Err(error) if state.pool(kind).workers == 0 => {
                 // No thread would ever run the operations: failing is better than hanging.
                 log::warn!("no worker could be started: {}", error.kind());
-                state.fail_all(|operation| {
+                state.fail_all(kind, |operation| {
                     let reason = format!("no thread could be started ({})", error.kind());
                     Error::new(ErrorKind::Connection, operation, reason)
                 });
@@ -252,27 +321,27 @@ impl Shared {
     }
 
     /// A worker's thread. Exits when it was idle for a while.
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, kind: WorkKind) {
         let mut token = CancelToken::new();
         let mut task_first = false;
         let mut state = self.lock();
         while !state.closed {
-            let pause = match state.pick(&self.client, task_first) {
+            let pause = match state.pick(&self.client, kind, task_first) {
                 Pick::Run(ticket, due) => {
                     let Some((job, handle)) = state.begin(&self.client, ticket, &token) else {
                         self.announce(&state);
                         continue;
                     };
                     // Calls and tasks alternate, so that a flood of one does not delay the other.
-                    task_first = matches!(job, Job::Call(_) | Job::Buy(..));
-                    state.busy_workers += 1;
+                    task_first = matches!(job, Job::Call(_));
+                    state.pool(kind).busy += 1;
                     self.dispatch(state);
                     if let Some(due) = due {
                         self.lateness.record(self.client.now().monotonic.saturating_sub(due));
                     }
                     self.run(ticket, job, &handle);
                     state = self.lock();
-                    state.busy_workers -= 1;
+                    state.pool(kind).busy -= 1;
                     token = renewed(token);
                     continue;
                 }
@@ -282,23 +351,24 @@ impl Shared {
                 Pick::Until(_) | Pick::Nothing => None,
             };
             let timed_out;
-            (state, timed_out) = self.park(state, pause.unwrap_or(IDLE));
+            (state, timed_out) = self.park(state, kind, pause.unwrap_or(IDLE));
             // A worker that parked in place of the timer must not exit.
             if timed_out && pause.is_none() {
                 break;
             }
         }
-        state.workers -= 1;
+        state.pool(kind).workers -= 1;
     }
 
     /// Waits as an idle worker until another thread wakes it; `true` if none did within `pause`.
     fn park<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
+        kind: WorkKind,
         pause: Duration,
     ) -> (MutexGuard<'a, State>, bool) {
         let worker = thread::current();
-        state.idle.push(worker.clone());
+        state.pool(kind).idle.push(worker.clone());
         let end = Instant::now() + pause;
         loop {
             drop(state);
@@ -307,11 +377,12 @@ impl Shared {
             state = self.lock();
             // The thread that wakes this worker removes it from the list. Parking may also end
             // spuriously.
-            let Some(at) = state.idle.iter().rposition(|idle| idle.id() == worker.id()) else {
+            let idle = &mut state.pool(kind).idle;
+            let Some(at) = idle.iter().rposition(|idle| idle.id() == worker.id()) else {
                 return (state, false);
             };
             if left.is_zero() {
-                state.idle.remove(at);
+                idle.remove(at);
                 return (state, true);
             }
         }
@@ -322,17 +393,17 @@ impl Shared {
     pub(super) fn run(self: &Arc<Self>, ticket: Ticket, job: Job, handle: &Client) {
         match job {
             Job::Call(call) | Job::Local(call) => self.finish(ticket, guarded(|| call(handle))),
-            Job::Buy(kind, intent) => {
-                let buy = |intent| self.buy(ticket, intent, handle);
+            Job::Buy(intent, deadline) => {
+                let deadline = deadline.unwrap_or_else(|| handle.deadline());
+                let buy = |intent| self.buy(ticket, intent, deadline, handle);
                 if let Err(error) = guarded(|| intent(handle)?.carry_out(buy)) {
                     self.finish(ticket, Err(error));
                 }
-                // This thread picks the next operation itself.
-                self.lock().start_next_purchase(&kind);
             }
             Job::Wait(task) => self.step(ticket, task, Job::Wait, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, handle),
             Job::Reconcile(task) => self.step(ticket, task, Job::Reconcile, handle),
+            Job::Finish(task) => self.step(ticket, task, Job::Finish, handle),
         }
     }
 
@@ -350,22 +421,29 @@ impl Shared {
         match step.unwrap_or_else(|_| Step::Done(Err(panicked()))) {
             Step::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
             // This thread picks the next operation itself, or sets the timer.
-            Step::SleepUntil(until) => self.lock().sleep(ticket, into_job(task), until),
+            Step::SleepUntil(until) => {
+                let mut state = self.lock();
+                state.sleep(&self.client, ticket, into_job(task), until);
+                self.announce(&state);
+            }
         }
     }
 
-    /// Makes a purchase. Its ticket may be cancelled while it runs.
+    /// Makes a purchase. Its ticket may be completed while it runs: by the caller's cancellation or
+    /// deadline.
     #[inline(never)]
-    fn buy(self: &Arc<Self>, ticket: Ticket, intent: Intent, handle: &Client) -> Result<()> {
-        let (task, purchase) = handle.begin_purchase(intent, handle.deadline())?;
+    fn buy(
+        self: &Arc<Self>,
+        ticket: Ticket,
+        intent: Intent,
+        deadline: Duration,
+        handle: &Client,
+    ) -> Result<()> {
+        let (task, purchase) = handle.begin_purchase(intent, deadline)?;
         let purchase = Arc::new(purchase);
-        let mut state = self.lock();
-        if state.set_purchase(ticket, &purchase, Some(handle.deadline())) {
-            // The timer completes the ticket when the caller's time is over.
-            self.dispatch(state);
-        } else {
-            drop(state);
-            // The ticket was cancelled: nothing may be sent.
+        let is_open = self.lock().set_purchase(ticket, &purchase);
+        if !is_open {
+            // Nothing may be sent.
             purchase.abandon(&self.client);
         }
         task.run();
@@ -382,7 +460,7 @@ impl Shared {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<thread::Thread> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<Thread> {
     let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK);
     builder.spawn(body).map(|handle| handle.thread().clone())
 }

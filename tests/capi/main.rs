@@ -16,6 +16,7 @@ mod cancelling;
 mod charges;
 #[path = "../client/fixture.rs"]
 mod fixture;
+mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;
 #[path = "../sockets/sent_once.rs"]

@@ -1,0 +1,92 @@
+//! `LiveActivations`: the activations that handles of this process hold. All handles of one order
+//! share one state.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use super::activation::SharedActivation;
+use crate::order_state::POLL_INTERVAL;
+
+/// The activations of one account that have a handle.
+#[derive(Default)]
+pub(super) struct LiveActivations(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    live: HashMap<Box<str>, Weak<SharedActivation>>,
+    /// The last polls of activations without a handle, oldest first. A new handle keeps its
+    /// distance from them.
+    last_polls: VecDeque<(Box<str>, Duration)>,
+}
+
+impl LiveActivations {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // No step of the table can panic half way.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the activation with this id, or makes it. `make` gets the time of its last poll.
+    pub(super) fn find_or_make(
+        &self,
+        id: &str,
+        make: impl FnOnce(Option<Duration>) -> Arc<SharedActivation>,
+    ) -> Arc<SharedActivation> {
+        let mut table = self.table();
+        if let Some(shared) = table.live.get(id).and_then(Weak::upgrade) {
+            return shared;
+        }
+        let made = make(table.last_poll(id));
+        table.live.insert(id.into(), Arc::downgrade(&made));
+        made
+    }
+
+    /// Returns the activation of a new purchase: the one with this id if `is_same` finds it to be
+    /// the same order. Otherwise it makes another, and returns the one that it replaces too. `make`
+    /// gets the time of the last poll of the id.
+    pub(super) fn replace(
+        &self,
+        id: &str,
+        is_same: impl FnOnce(&SharedActivation) -> bool,
+        make: impl FnOnce(Option<Duration>) -> Arc<SharedActivation>,
+    ) -> (Arc<SharedActivation>, Option<Arc<SharedActivation>>) {
+        let mut table = self.table();
+        let earlier = table.live.get(id).and_then(Weak::upgrade);
+        if let Some(shared) = &earlier
+            && is_same(shared)
+        {
+            return (Arc::clone(shared), None);
+        }
+        let last_poll =
+            earlier.as_ref().map_or_else(|| table.last_poll(id), |earlier| earlier.last_poll());
+        let made = make(last_poll);
+        table.live.insert(id.into(), Arc::downgrade(&made));
+        (made, earlier)
+    }
+
+    /// Removes an activation whose last handle is dropped.
+    pub(super) fn remove(&self, shared: &SharedActivation) {
+        let mut table = self.table();
+        let is_this = |live: &Weak<SharedActivation>| std::ptr::eq(live.as_ptr(), shared);
+        if table.live.get(shared.id()).is_some_and(is_this) {
+            table.live.remove(shared.id());
+            if let Some(last) = shared.last_poll() {
+                table.last_polls.retain(|(_, other)| *other + POLL_INTERVAL > last);
+                table.last_polls.push_back((shared.id().into(), last));
+            }
+        }
+    }
+}
+
+impl Table {
+    fn last_poll(&self, id: &str) -> Option<Duration> {
+        self.last_polls.iter().rev().find(|(other, _)| **other == *id).map(|(_, last)| *last)
+    }
+}
+
+impl fmt::Debug for LiveActivations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveActivations").field("live", &self.table().live.len()).finish()
+    }
+}
