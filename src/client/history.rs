@@ -9,7 +9,9 @@ use std::collections::HashSet;
 use crate::protocol::{Order, OrderPage};
 
 /// The number of pages that one reading fetches at most.
-pub(super) const MAX_PAGES: u32 = 10;
+const MAX_PAGES: u32 = 10;
+/// The number of orders that a full page has: the limit of a default query.
+const FULL_PAGE: usize = 100;
 
 /// The pages of one reading, from the first to the last.
 #[derive(Debug)]
@@ -35,6 +37,8 @@ pub(super) struct History {
     is_at_end: bool,
     /// Whether the last page only repeated earlier orders.
     is_repeating: bool,
+    /// Whether an earlier page had passed the watermark.
+    had_passed: bool,
 }
 
 impl History {
@@ -52,6 +56,7 @@ impl History {
             saw_watermark: false,
             is_at_end: false,
             is_repeating: false,
+            had_passed: false,
         }
     }
 
@@ -103,13 +108,22 @@ impl History {
         self.needs_more(listed)
     }
 
-    fn needs_more(&self, listed: usize) -> bool {
+    fn needs_more(&mut self, listed: usize) -> bool {
         // Without a watermark nothing marks the end of the search, and the purchase is recent enough
         // to be on the newest page.
         let Some(watermark) = self.watermark else { return false };
         let is_below = self.lowest.is_some_and(|lowest| lowest <= watermark);
         let has_passed = is_below && self.is_descending == Some(true);
-        !self.is_at_end && !has_passed && !self.is_repeating && listed > 0 && self.pages < MAX_PAGES
+        // A page that has fewer orders than it could have lacks some, unless another page follows.
+        let lacks_some = listed < FULL_PAGE && self.has_more_in_total() && !self.had_passed;
+        self.had_passed |= has_passed;
+        let is_done = self.is_at_end || self.is_repeating || listed == 0;
+        !is_done && (!has_passed || lacks_some) && self.pages < MAX_PAGES
+    }
+
+    /// Whether the service states more orders than were read.
+    fn has_more_in_total(&self) -> bool {
+        self.total.is_some_and(|total| total > self.orders.len() as u64)
     }
 
     /// Returns `Ok` if the pages show every order that is newer than the watermark, else the reason
@@ -127,7 +141,7 @@ impl History {
             Some(total) if !self.is_total_unsure && rows > total => {
                 return Err(format!("the history has {rows} orders and states a total of {total}"));
             }
-            Some(total) if self.is_at_end && rows < total => {
+            Some(total) if (self.is_at_end || self.is_repeating) && rows < total => {
                 return Err(format!("the history has {rows} orders and states a total of {total}"));
             }
             _ => {}
@@ -194,25 +208,29 @@ mod tests {
         type Pages = &'static [&'static [u64]];
         let no_watermark = "no order was known before";
         let not_there = "is not in the history";
-        let rows: [(Option<u64>, Pages, Option<u64>, usize, Option<&str>); 25] = [
+        let rows: [(Option<u64>, Pages, Option<u64>, usize, Option<&str>); 29] = [
             (Some(5), &[&[9, 7, 5]], None, 1, None),
-            (Some(5), &[&[9, 7, 5]], Some(30), 1, None),
-            (Some(5), &[&[9, 7], &[5, 3]], Some(30), 2, None),
+            (Some(5), &[&[9, 7, 5], &[3]], Some(30), 2, None),
+            (Some(5), &[&[9, 7, 5], &[]], Some(30), 2, Some("3 orders and states a total of 30")),
+            (Some(5), &[&[9, 5], &[9, 5]], Some(3), 2, Some("2 orders and states a total of 3")),
+            (Some(5), &[&[9, 7], &[5, 3], &[2]], Some(30), 3, None),
+            (Some(5), &[&[9, 7], &[5, 3], &[]], Some(4), 2, None),
             // A short page is not the last one.
             (Some(5), &[&[9, 7], &[5]], None, 2, None),
             (Some(5), &[&[5, 7, 9]], Some(3), 1, None),
             // Pages whose rows are in reverse, and a page that repeats a row of the previous one.
-            (Some(5), &[&[7, 9], &[3, 5]], Some(30), 2, None),
-            (Some(5), &[&[9, 7], &[7, 5]], Some(30), 2, None),
+            (Some(5), &[&[7, 9], &[3, 5]], None, 2, None),
+            (Some(5), &[&[9, 7], &[7, 5]], None, 2, None),
             (Some(5), &[&[9, 7], &[11, 7], &[5, 3], &[]], None, 4, None),
             // Oldest first: the newer orders are on later pages.
             (Some(5), &[&[3, 5, 7], &[8, 9]], Some(5), 2, None),
             (Some(5), &[&[3, 5, 7], &[8, 9], &[]], None, 3, None),
             (Some(5), &[&[3, 5, 7], &[3, 5, 7]], None, 2, Some("not sorted")),
             (Some(5), &[&[9, 7, 4]], None, 1, Some(not_there)),
-            (Some(5), &[&[9, 7], &[4, 3]], Some(30), 2, Some(not_there)),
+            (Some(5), &[&[9, 7], &[4, 3]], None, 2, Some(not_there)),
             (Some(5), &[&[9, 7]], Some(2), 1, Some(not_there)),
-            (Some(5), &[&[9, 7], &[9, 7]], Some(4), 2, Some(not_there)),
+            (Some(5), &[&[9, 7], &[9, 7]], None, 2, Some(not_there)),
+            (Some(5), &[&[9, 7], &[9, 7]], Some(4), 2, Some("2 orders and states a total of 4")),
             (Some(5), &[&[]], Some(0), 1, Some(not_there)),
             (Some(5), &[&[]], Some(2), 1, Some("0 orders and states a total of 2")),
             (Some(5), &[&[9, 5]], Some(1), 1, Some("2 orders and states a total of 1")),
@@ -221,7 +239,7 @@ mod tests {
             (Some(0), &[&[]], Some(0), 1, None),
             (Some(0), &[&[9, 7], &[5]], Some(3), 2, None),
             (Some(0), &[&[9, 7], &[]], None, 2, Some("does not state how many")),
-            (Some(0), &[&[9, 7], &[9, 7]], Some(3), 2, Some("repeats a page")),
+            (Some(0), &[&[9, 7], &[9, 7]], None, 2, Some("repeats a page")),
             (None, &[&[9, 7]], Some(2), 1, Some(no_watermark)),
         ];
         for (watermark, pages, total, expected, reason) in rows {
