@@ -65,7 +65,11 @@ class StubService:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                """Be silent about a client that left before its reply."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         # A later service can have the same port, and must not share its purchases.
         path = f"stubs/{next(_numbers)}/handler_api.php"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
@@ -33,7 +34,8 @@ class End(NamedTuple):
     reported: Optional[str] = ID
     #: How long the service takes for a purchase, in seconds.
     delay: float = 0.0
-    #: The signals to send: when the purchase was requested, or when the program sleeps.
+    #: The signals to send: when the purchase was requested, when the program sleeps, or every half
+    #: second.
     signals: Tuple[Tuple[int, str], ...] = ()
     #: The exit status, if it matters.
     status: Optional[int] = 0
@@ -43,7 +45,7 @@ class End(NamedTuple):
     cancel: str = "ACCESS_CANCEL"
 
 
-REQUESTED, ASLEEP = "requested", "asleep"
+REQUESTED, ASLEEP, REPEATED = "requested", "asleep", "repeated"
 INT_REQUESTED = ((signal.SIGINT, REQUESTED),)
 TERM_REQUESTED = ((signal.SIGTERM, REQUESTED),)
 TERM_ASLEEP = ((signal.SIGTERM, ASLEEP),)
@@ -134,17 +136,14 @@ ENDS = [
         status=None,
     ),
     End(
-        "Ctrl-C twice: the second ends the wait for the reply",
+        "Ctrl-C again and again: it ends the wait for the reply",
         """
         with client(end_wait=60) as client:
-            try:
-                client.get_number(**TG)
-            finally:
-                print("asleep", flush=True)
+            client.get_number(**TG)
         """,
         reported="intent_id",
         delay=NEVER,
-        signals=(*INT_REQUESTED, (signal.SIGINT, ASLEEP)),
+        signals=(*INT_REQUESTED, (signal.SIGINT, REPEATED)),
         status=None,
     ),
     End(
@@ -253,7 +252,7 @@ ENDS = [
         async def main():
             async with async_client() as client:
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(client.get_number(**TG), SLOW / 3)
+                    await with_timeout(client.get_number(**TG))
 
         asyncio.run(main())
         """,
@@ -264,7 +263,7 @@ ENDS = [
         """
         async def main():
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(async_client().get_number(**TG), SLOW / 3)
+                await with_timeout(async_client().get_number(**TG))
 
         asyncio.run(main())
         """,
@@ -276,7 +275,7 @@ ENDS = [
         async def main():
             client = async_client()
             task = asyncio.create_task(client.get_number(**TG))
-            await asyncio.sleep(SLOW / 3)
+            await requested()
             task.cancel()
 
         asyncio.run(main())
@@ -289,7 +288,7 @@ ENDS = [
         async def main():
             client = async_client()
             asyncio.create_task(client.get_number(**TG))
-            await asyncio.sleep(SLOW / 3)
+            await requested()
 
         asyncio.run(main())
         """,
@@ -302,7 +301,7 @@ ENDS = [
         client = async_client()
         task = loop.create_task(client.get_number(**TG))
         task._log_destroy_pending = False
-        loop.run_until_complete(asyncio.sleep(SLOW / 3))
+        loop.run_until_complete(requested())
         loop.close()
         """,
         delay=SLOW,
@@ -323,11 +322,14 @@ ENDS = [
         async def main():
             async with async_client(end_wait=60) as client:
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(client.get_number(**TG), SLOW / 3)
+                    await with_timeout(client.get_number(**TG))
 
         async def outer():
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(main(), SLOW)
+            task = asyncio.create_task(main())
+            await requested()
+            while not task.done():
+                task.cancel()
+                await asyncio.sleep(0.3)
 
         asyncio.run(outer())
         """,
@@ -339,7 +341,7 @@ ENDS = [
         """
         client = client()
         threading.Thread(target=client.get_number, kwargs=TG, daemon=True).start()
-        time.sleep(SLOW / 3)
+        wait_until_requested()
         """,
         delay=SLOW,
     ),
@@ -360,7 +362,7 @@ ENDS = [
 
         with client() as client:
             threading.Thread(target=buy, args=(client,)).start()
-            time.sleep(SLOW / 3)
+            wait_until_requested()
         """,
         delay=SLOW,
     ),
@@ -517,14 +519,14 @@ ENDS = [
 
 IMPORTS = f"""
 import asyncio
+import os
 import sys
 import threading
+import time
 from contextlib import suppress
 
 sys.path.insert(0, {str(PROGRAMS)!r})
 from end_prelude import *
-
-SLOW = {SLOW}
 """
 
 
@@ -550,6 +552,8 @@ def run(end: End) -> Ended:
             requested.set()
             released.wait(end.delay)
             return end.reply or (200, purchase_reply(ID))
+        if action == "isRequested":
+            return 200, "yes" if requested.is_set() else "no"
         if action == "getOrders":
             return 200, empty_history()
         if action == "getBalance":
@@ -582,16 +586,26 @@ def send_signals(end: End, started: subprocess.Popen[str], requested: threading.
     for number, moment in end.signals:
         if moment == REQUESTED:
             assert requested.wait(NEVER)
-        else:
+        elif moment == ASLEEP:
             assert started.stdout is not None
             assert started.stdout.readline() == "asleep\n"
+        else:
+            repeat_signal(started, number)
+            return
+        started.send_signal(number)
+
+
+def repeat_signal(started: subprocess.Popen[str], number: int) -> None:
+    end = time.monotonic() + NEVER / 2
+    while started.poll() is None and time.monotonic() < end:
+        time.sleep(0.5)
         started.send_signal(number)
 
 
 @pytest.fixture(scope="module")
 def ended() -> Iterator[Dict[str, Future[Ended]]]:
     """Run all programs, a few at a time."""
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(8) as pool:
         yield {end.name: pool.submit(run, end) for end in ENDS}
 
 

@@ -109,7 +109,7 @@ class AsyncClient(BaseClient):
             if not isinstance(error, (asyncio.TimeoutError, SastaotpError)):
                 raise
         else:
-            _ends.write(listed)
+            _ends.report_listed(session, listed)
 
     async def __aenter__(self) -> AsyncClient:
         self._enter()

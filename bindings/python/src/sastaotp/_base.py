@@ -53,10 +53,7 @@ class BaseClient:
         session.closed = True
         if self._finalizer is not None:
             self._finalizer.detach()
-        if not session.in_this_process:
-            return None
-        _ends.untrack(session)
-        return session
+        return session if session.in_this_process else None
 
     def _enter(self) -> None:
         """Begin a ``with`` statement."""

@@ -71,7 +71,7 @@ def track(owner: object, session: Session) -> weakref.finalize[..., object]:
 
 
 def untrack(session: Session) -> None:
-    """Do not report a session at the end of the program: it reports now."""
+    """Do not report a session at the end of the program: it has reported."""
     with _lock, suppress(ValueError):
         _sessions.remove(session)
 
@@ -108,7 +108,10 @@ def _drop_redundant_orphans() -> None:
 
 
 def report(session: Session, wait: float) -> None:
-    """Wait up to ``wait`` seconds for a session's purchases in flight, and write its purchases."""
+    """Wait up to ``wait`` seconds for a session's purchases in flight, and write its purchases.
+
+    If Ctrl-C interrupts this before they are written, they are written when the program ends.
+    """
     end = time.monotonic() + wait
     try:
         while session.settling and time.monotonic() < end:
@@ -121,19 +124,24 @@ def report(session: Session, wait: float) -> None:
         if not isinstance(error, SastaotpError):
             raise
     else:
-        write(listed)
+        report_listed(session, listed)
 
 
 def report_now(session: Session) -> None:
     """Write a session's purchases without waiting for those in flight."""
-    listed = None
+    listed: Optional[tuple[Unclaimed, ...]] = None
     with suppress(SastaotpError):
         session.list_dropped()
         listed = session.run_local(_operations.finish(0))
     if listed is None:
-        log.warning("listing the purchases at the end timed out: look in the order history")
-    else:
-        write(listed)
+        log.warning("listing the purchases at the end failed: look in the order history")
+    report_listed(session, listed or ())
+
+
+def report_listed(session: Session, listed: Iterable[Unclaimed]) -> None:
+    """Write the purchases of a session, which has reported then."""
+    write(listed)
+    untrack(session)
 
 
 def write(listed: Iterable[Unclaimed]) -> None:
@@ -164,9 +172,7 @@ def _write_to_stderr(text: str) -> None:
 
 def report_at_exit() -> None:
     """Report every session that was not closed. They wait at the same time."""
-    with _lock:
-        sessions = [session for session in _sessions if session.in_this_process]
-        _sessions.clear()
+    sessions = [session for session in tuple(_sessions) if session.in_this_process]
     started = time.monotonic()
     interruption: Optional[BaseException] = None
     for session in sessions:
