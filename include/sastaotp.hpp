@@ -81,7 +81,6 @@ enum class status : std::int32_t {
     ok = SASTAOTP_OK,
     config = SASTAOTP_CONFIG,
     budget = SASTAOTP_BUDGET,
-    already_sent = SASTAOTP_ALREADY_SENT,
     authentication = SASTAOTP_AUTHENTICATION,
     insufficient_balance = SASTAOTP_INSUFFICIENT_BALANCE,
     no_numbers = SASTAOTP_NO_NUMBERS,
@@ -103,6 +102,7 @@ enum class status : std::int32_t {
     expired = SASTAOTP_EXPIRED,
     activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
     internal = SASTAOTP_INTERNAL,
+    already_sent = SASTAOTP_ALREADY_SENT,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:
@@ -1571,8 +1571,8 @@ public:
     /// Completes the order after its code was used. Check the settlement: if the service treats 6
     /// as a cancellation, its state is settlement_state::cancelled. Action setStatus, 6.
     ///
-    /// Throws status::config, and sends nothing, if no code has arrived: completing spends the
-    /// price. Then call complete_without_code, or cancel the order.
+    /// Throws status::config if no code has arrived, because completing spends the price: cancel
+    /// the order, or call complete_without_code. Before it throws, it polls once.
     settlement complete() const {
         return detail::create<settlement>(sastaotp_activation_complete, object_);
     }
@@ -1581,9 +1581,10 @@ public:
     settlement complete_without_code() const {
         return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
     }
-    /// Cancels the order for its refund. If a code arrived first, the order is not cancelled: the
-    /// settlement is settlement_state::code_arrived and contains the code, and the order stays open
-    /// until it is completed. Action setStatus, 8.
+    /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
+    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not cancelled:
+    /// the settlement is settlement_state::code_arrived and contains the code, and the order stays
+    /// open until it is completed.
     settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }

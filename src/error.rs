@@ -12,8 +12,10 @@ use crate::intent::Intent;
 use crate::protocol::{
     ErrorCode, ErrorCodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
 };
-use crate::transport::{Cause, Phase, TransportError};
+use crate::transport::{Cause, Phase, Reply, TransportError};
 
+/// The pause after a refusal that passes by itself: no number was free.
+const NO_NUMBERS_PAUSE: Duration = Duration::from_secs(60);
 /// How many characters of a reply an error keeps. An error page can be long; a code is at its
 /// beginning.
 const MAX_RAW_CHARS: usize = 4096;
@@ -61,8 +63,6 @@ pub enum ErrorKind {
     Config,
     /// The client's budget does not cover the purchase. Nothing was sent.
     Budget,
-    /// The intent was sent before. The error states what became of it; this call sent nothing.
-    AlreadySent,
     /// The service rejected the API key or the account.
     Authentication,
     /// The wallet holds too little money.
@@ -107,6 +107,8 @@ pub enum ErrorKind {
     ActivationCancelled,
     /// A defect in this library. The request may have taken effect.
     Internal,
+    /// The intent was sent before. The error states what became of it; this call sent nothing.
+    AlreadySent,
 }
 
 /// The effect of a failed call on the wallet.
@@ -180,7 +182,7 @@ impl Error {
     }
 
     pub(crate) fn transport(operation: &str, error: TransportError) -> Self {
-        let TransportError { cause, phase, sent: _, message } = error;
+        let TransportError { cause, phase, sent: _, message, received } = error;
         let kind = match cause {
             Cause::Certificate => ErrorKind::Tls,
             Cause::Cancelled => ErrorKind::Cancelled,
@@ -200,20 +202,17 @@ impl Error {
         error.0.phase = phase;
         error.0.fault = Some(cause.fault());
         error.0.retry = if is_transient { Retry::After(Duration::ZERO) } else { Retry::Never };
-        error
+        if received.is_empty() { error } else { error.with_raw(&received) }
     }
 
-    pub(crate) fn failure(
-        operation: &str,
-        failure: ReplyError,
-        retry_after: Option<Duration>,
-    ) -> Self {
+    /// The error of a reply without a usable value.
+    pub(crate) fn failure(operation: &str, failure: ReplyError, reply: &Reply) -> Self {
         let mut error = match failure {
-            ReplyError::Service(error) => Self::service(operation, *error, retry_after),
-            ReplyError::Invalid(unreadable) => Self::unreadable(operation, unreadable, retry_after),
+            ReplyError::Service(error) => Self::service(operation, *error, reply.retry_after),
+            ReplyError::Invalid(unreadable) => Self::unreadable(operation, unreadable, reply),
         };
-        error.0.retry_after = retry_after;
-        error
+        error.0.retry_after = reply.retry_after;
+        error.with_raw(&reply.body)
     }
 
     fn service(operation: &str, service: ServiceError, retry_after: Option<Duration>) -> Self {
@@ -249,17 +248,16 @@ impl Error {
             (ErrorCodeClass::Transient, None) => {
                 Retry::After(retry_after.unwrap_or(Duration::from_secs(5)))
             }
+            _ if kind == ErrorKind::NoNumbers => {
+                Retry::After(retry_after.unwrap_or(NO_NUMBERS_PAUSE))
+            }
             _ => Retry::Never,
         };
         error.0.code = Some(service.code);
         error
     }
 
-    fn unreadable(
-        operation: &str,
-        unreadable: InvalidReply,
-        retry_after: Option<Duration>,
-    ) -> Self {
+    fn unreadable(operation: &str, unreadable: InvalidReply, reply: &Reply) -> Self {
         let InvalidReply { fault, problem, http_status, excerpt } = unreadable;
         let (kind, hint, pause) = match fault {
             "blocked_by_firewall" => (
@@ -267,29 +265,43 @@ impl Error {
                 "wait before the next attempt; if it is blocked again, set another User-Agent",
                 Some(Duration::from_secs(30)),
             ),
-            "too_many_requests" => {
-                (ErrorKind::RateLimited, "send fewer requests", Some(Duration::from_secs(10)))
-            }
+            "too_many_requests" => (
+                ErrorKind::RateLimited,
+                "send fewer requests: set a limit of requests per second",
+                Some(Duration::from_secs(10)),
+            ),
             "server_error" | "cdn_error" | "request_timeout" => {
                 (ErrorKind::Server, "try again later", Some(Duration::from_secs(5)))
             }
             "redirected" => (
                 ErrorKind::Protocol,
-                "check the base URL; a redirect is not followed because it would leak the API key",
+                "if the target is the service, set it as the base URL; a redirect is not followed \
+                 because it would leak the API key",
                 None,
             ),
-            "http_client_error" => (ErrorKind::Protocol, "check the base URL", None),
+            "http_client_error" => (ErrorKind::Protocol, client_error_hint(http_status), None),
             _ => (ErrorKind::Protocol, "", Some(Duration::from_secs(5))),
         };
-        let quoted = if excerpt.is_empty() { String::new() } else { format!(": {excerpt:?}") };
-        let reason =
-            format!("the service answered with {problem} (HTTP status {http_status}){quoted}");
+        let target = reply.location.as_deref().filter(|_| fault == "redirected");
+        let reason = match target {
+            Some(target) => format!(
+                "the service answered with a redirect to {target}, which is not followed (HTTP \
+                 status {http_status})"
+            ),
+            // The page of a redirect repeats the address of the request, with all parameters.
+            None if excerpt.is_empty() || fault == "redirected" => {
+                format!("the service answered with {problem} (HTTP status {http_status})")
+            }
+            None => format!(
+                "the service answered with {problem} (HTTP status {http_status}): {excerpt:?}"
+            ),
+        };
         let mut error = Self::new(kind, operation, reason);
         hint.clone_into(&mut error.0.hint);
         error.0.phase = Phase::Decode;
         error.0.http_status = Some(http_status);
         error.0.fault = Some(fault);
-        error.0.retry = retry_after.or(pause).map_or(Retry::Never, Retry::After);
+        error.0.retry = reply.retry_after.or(pause).map_or(Retry::Never, Retry::After);
         error
     }
 
@@ -416,6 +428,20 @@ impl Error {
     /// its request was invalid.
     pub fn intent(&self) -> Option<&Intent> {
         self.0.intent.as_ref()
+    }
+}
+
+/// What to change after an HTTP status without an error code of the service.
+fn client_error_hint(http_status: u16) -> &'static str {
+    match http_status {
+        401 | 403 => {
+            "check the API key and the base URL; if both are right, set another User-Agent"
+        }
+        414 | 431 => {
+            "send the API key in a header, and check the User-Agent: the request is too long"
+        }
+        421 => "check the base URL and the proxy: the request reached a server of another host",
+        _ => "check the base URL",
     }
 }
 

@@ -162,7 +162,7 @@ impl NumberRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Intent {
     /// Distinguishes this intent from every other. Text of 16 hexadecimal digits in JSON.
-    #[serde(serialize_with = "hex_text")]
+    #[serde(rename = "intent_id", serialize_with = "hex_text")]
     id: u64,
     /// Shared by the ledger, the task and the errors of a purchase.
     #[serde(flatten)]
@@ -267,7 +267,7 @@ impl Intent {
             _ => return Err(invalid_field("action", action)),
         };
         let intent = Self {
-            id: fields.required("id", |field| {
+            id: fields.required("intent_id", |field| {
                 let text = string(field).filter(|text| text.len() == 16)?;
                 u64::from_str_radix(&text, 16).ok().filter(|id| hex(*id) == text)
             })?,
@@ -477,8 +477,7 @@ pub(crate) mod tests {
         fn exchange(&self, request: &Sent<'_>) -> Result<Reply, TransportError> {
             assert!(request.latch.try_send());
             self.panic_next.store(true, Ordering::Relaxed);
-            let message = "the connection ended".to_owned();
-            Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message })
+            Err(TransportError::new(Cause::Closed, Phase::Receive, true, "the connection ended"))
         }
     }
 

@@ -244,6 +244,7 @@ fn reget_needs_multi_sms_and_a_code() {
     let query = format!("action=regetNumber&id={id}");
     assert_eq!(me.plain(&query), "SERVICE_UNAVAILABLE", "no SMS yet");
     me.status(&id);
+    assert_eq!(me.plain(&query), "SERVICE_UNAVAILABLE", "still pending");
     me.set(&id, "6");
     let again = me.json(&query);
     assert_eq!(
@@ -252,6 +253,7 @@ fn reget_needs_multi_sms_and_a_code() {
     );
     let new = again["new_activation_id"].as_str().unwrap();
     assert!(new != id && me.status(new).starts_with("STATUS_OK:"));
+    assert_eq!(me.plain(&format!("action=regetNumber&id={new}")), "SERVICE_UNAVAILABLE");
     assert!(me.plain(&query).starts_with("REGET_NUMBER_OK:"));
     let single = me.buy("zz_ok");
     assert_eq!(me.plain(&format!("action=regetNumber&id={single}")), "SERVICE_UNAVAILABLE");
@@ -415,6 +417,278 @@ fn every_fault_leaves_the_sandbox_answering() {
 }
 
 #[test]
+fn history_has_every_shape() {
+    let (_server, me) = start("k");
+    let done = me.buy("xk");
+    me.set(&done, "6");
+    let open = me.json("action=getNumber&service=zz_never&country=22");
+    let id = |order: &Value| order["order_id"].clone();
+    let ids = |page: &Value| -> Vec<Value> {
+        page["orders"].as_array().expect("a list").iter().map(id).collect()
+    };
+    let orders = |shape: &str, query: &str| {
+        me.control_ok("history", &json!({"shape": shape}).to_string());
+        me.json(&format!("action=getOrders{query}"))
+    };
+    let usual = orders("usual", "");
+    let first = usual["orders"][0].clone();
+    assert_eq!((ids(&usual), &usual["total"]), (vec![json!(1002), json!(1001)], &json!(2)));
+    let known = me.control_ok("history", "")["known"].clone();
+    for shape in known.as_array().unwrap().iter().map(|name| name.as_str().unwrap()) {
+        let page = orders(shape, "");
+        let row = &page["orders"][0];
+        let number = open["number"].as_str().unwrap();
+        let is_right = match shape {
+            "usual" => page == usual,
+            "reordered" | "oldest_first" => ids(&page) == [1001, 1002],
+            "bare" => {
+                *row == json!({"activation_id": open["activation_id"],
+                "service_code": "zz_never", "status": "pending"})
+            }
+            "list" => page == usual["orders"],
+            "map" => page["data"]["orders"]["1002"] == first,
+            "null" => row.is_null() && page.get("total").is_none(),
+            "grouped_by_state" => page["orders"]["pending"] == json!([first]),
+            "grouped_by_day" => page["orders"]["2023-11-14"] == usual["orders"],
+            "rows_as_arrays" => row[1] == open["activation_id"] && row[6] == "pending",
+            "unknown_names" => row["ref"] == open["activation_id"] && row["phase"] == "pending",
+            "empty_with_total" => page["orders"] == json!([]) && page["total"] == 2,
+            "other_ids" => row["order_id"] == 5_001_002 && row["activation_id"] == "5001002",
+            "other_countries" => row["country_code"] == "91",
+            "without_prefix" => number == format!("91{}", row["number"].as_str().unwrap()),
+            "other_time_zone" => {
+                (&first["created_at"], &row["created_at"])
+                    == (&json!("2023-11-14 22:13:20"), &json!("2023-11-15 03:43:20"))
+            }
+            "without_total" => page["orders"] == usual["orders"] && page.get("total").is_none(),
+            _ => panic!("{shape} has no row here"),
+        };
+        assert!(is_right, "{shape}: {page}");
+    }
+    assert_eq!(ids(&orders("oldest_first", "&limit=1")), [1001]);
+    assert_eq!(ids(&orders("reordered", "&limit=1")), [1002]);
+    me.control_ok("history", r#"{"shape":"usual"}"#);
+    me.control_ok("faults", r#"{"fault":"history_lags","variant":"null"}"#);
+    assert!(me.json("action=getOrders")["orders"].is_null(), "a rule shapes one reply");
+    assert_eq!(me.json("action=getOrders"), usual);
+}
+
+#[test]
+fn orders_of_other_programs_show_at_once() {
+    let (_server, me) = start("k");
+    me.control_ok("history", r#"{"lag_ms":8000}"#);
+    let mine = me.buy("zz_never");
+    let made = me.control_ok("orders", r#"{"service":"zz_never","count":2}"#);
+    let old = json!({
+        "service": "zz_ok", "country": "0", "state": "completed", "price": "18.50",
+        "code": "4821", "age_ms": 3_600_000,
+    });
+    me.control_ok("orders", &old.to_string());
+    me.control_ok("orders", r#"{"service":"zz_ok","state":"cancelled"}"#);
+    assert_eq!(made["orders"].as_array().unwrap().len(), 2);
+    let page = me.json("action=getOrders");
+    let states: Vec<_> =
+        page["orders"].as_array().unwrap().iter().map(|order| order["status"].clone()).collect();
+    assert_eq!(states, ["cancelled", "completed", "pending", "pending"]);
+    let order = &page["orders"][1];
+    assert_eq!(
+        (&order["otp"], &order["created_at"], &order["country_code"]),
+        (&json!("4821"), &json!("2023-11-14 21:13:20"), &json!("0"))
+    );
+    me.control_ok("clock", r#"{"advance_ms":8000}"#);
+    assert_eq!(me.json("action=getOrders")["total"], 5);
+    let all = me.control_ok("orders", "")["orders"].clone();
+    let foreign = all.as_array().unwrap().iter().filter(|order| order["foreign"] == true).count();
+    assert_eq!((foreign, &all[4]["activation_id"]), (4, &json!(mine)));
+    // The wallet pays for all of them; the client spent 10.00.
+    me.control_ok("assert", r#"{"spent":"10.00","charged":"58.50","balance":"951.50"}"#);
+}
+
+#[test]
+fn ledger_sums_open_and_completed_orders() {
+    let (_server, me) = start("k");
+    let ids: Vec<String> = (0..4).map(|_| me.buy("zz_never")).collect();
+    me.control_ok("assert", r#"{"spent":"40.00","spent_open":"40.00","in_flight_peak":1}"#);
+    me.set(&ids[0], "8");
+    me.control_ok("expire", &json!({"id": ids[1]}).to_string());
+    me.set(&ids[2], "6");
+    me.control_ok("assert", r#"{"spent":"20.00","spent_open":"10.00","spent_completed":"10.00"}"#);
+    me.control_ok("assert", r#"{"refunded":"20.00","in_flight":0}"#);
+}
+
+#[test]
+fn early_cancel_period_is_a_setting() {
+    let (_server, me) = start("k");
+    me.control_ok("seed", r#"{"early_cancel_ms":180000}"#);
+    let id = me.buy("zz_never");
+    let denied = me.json(&format!("action=setStatus&id={id}&status=8"));
+    assert_eq!(denied["info"], json!({"minActivationTime": 180}));
+    me.control_ok("clock", r#"{"advance_ms":179999}"#);
+    assert_eq!(me.set(&id, "8"), "EARLY_CANCEL_DENIED");
+    me.control_ok("clock", r#"{"advance_ms":1}"#);
+    assert_eq!(me.set(&id, "8"), "ACCESS_CANCEL");
+}
+
+#[test]
+fn an_id_can_be_sold_twice() {
+    let (_server, me) = start("k");
+    let id = me.buy("zz_ok");
+    me.status(&id);
+    assert!(me.status(&id).starts_with("STATUS_OK:"));
+    me.set(&id, "6");
+    me.control_ok("faults", r#"{"fault":"id_repeated","variant":"resold"}"#);
+    let again = me.json("action=getNumber&service=zz_ok&country=22");
+    assert_eq!((&again["activation_id"], &again["order_id"]), (&json!(id), &json!(1002)));
+    assert_eq!(me.status(&id), "STATUS_WAIT_CODE");
+    me.control_ok("assert", r#"{"charges":2,"spent":"20.00"}"#);
+}
+
+#[test]
+fn existing_rules_cause_the_odd_replies() {
+    let (_server, me) = start("k");
+    let id = me.buy("zz_ok");
+    let poll = |rule: &str| {
+        me.control_ok("faults", rule);
+        [me.status(&id), me.status(&id)]
+    };
+    let waiting = "STATUS_WAIT_CODE";
+    me.control_ok("seed", r#"{"delivery":"manual"}"#);
+    for (fault, variant, body) in [
+        ("key_revoked", "bad", "BAD_KEY"),
+        ("activation_not_visible_yet", "", "NO_ACTIVATION"),
+        ("status_went_backwards", "cancel", "STATUS_CANCEL"),
+    ] {
+        let id = me.buy("zz_never");
+        let rule = json!({"fault": fault, "variant": variant, "match": {"id": id}, "nth": 2});
+        me.control_ok("faults", &rule.to_string());
+        assert_eq!([me.status(&id), me.status(&id), me.status(&id)], [waiting, body, waiting]);
+    }
+    // A text without a code.
+    let text = me.buy("zz_never");
+    let sms = json!({"id": text, "code": "", "text": "Your code is 123-456"});
+    me.control_ok("sms", &sms.to_string());
+    assert_eq!(me.status(&text), "STATUS_OK:");
+    assert_eq!(
+        me.json(&format!("action=getStatusV2&id={text}"))["sms"],
+        json!({"code": null, "text": "Your code is 123-456"})
+    );
+    // A 6 that completes, and says that it cancelled.
+    let [_, code] = poll("{\"fault\":\"reply_timeout\",\"variant\":\"late\",\"delay_ms\":0}");
+    assert!(code.starts_with("STATUS_OK:"), "{code}");
+    let rule = json!({
+        "fault": "status_went_backwards", "when": "after_commit", "body": "ACCESS_CANCEL",
+        "match": {"action": "setStatus", "status": "6"},
+    });
+    me.control_ok("faults", &rule.to_string());
+    assert_eq!(me.set(&id, "1"), "ACCESS_READY");
+    assert_eq!(me.set(&id, "6"), "ACCESS_CANCEL");
+    me.control_ok("assert", r#"{"refunds":0,"spent_completed":"10.00"}"#);
+    // A price above the maximum, and a plain reply without a price where JSON was requested.
+    me.control_ok("faults", r#"{"fault":"price_changed","variant":"charged"}"#);
+    let dear = me.json("action=getNumber&service=zz_ok&country=22&maxPrice=10");
+    assert_eq!(dear["price"], 20.0);
+    me.control_ok("faults", r#"{"fault":"format_mismatch"}"#);
+    let plain = me.plain("action=getNumber&service=zz_ok&country=22&format=json");
+    assert!(plain.starts_with("ACCESS_NUMBER:"), "{plain}");
+}
+
+#[test]
+fn delays_follow_the_clock_of_the_key() {
+    let (server, me) = start("k");
+    let buy = "action=getNumber&service=zz_never&country=22";
+    let ledger = || serde_json::from_str::<Value>(&server.control("k", "ledger", "").unwrap());
+    let flying = |count: u64| {
+        while ledger().unwrap()["in_flight"] != count {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    for (when, charges) in [("before_commit", [0, 1]), ("after_commit", [2, 2])] {
+        let rule = json!({"match": {"action": "getNumber"}, "delay_ms": 45_000, "when": when});
+        me.control_ok("faults", &rule.to_string());
+        std::thread::scope(|scope| {
+            let slow = scope.spawn(|| me.plain(buy));
+            flying(1);
+            // Other requests are answered meanwhile.
+            assert!(me.plain("action=getBalance").starts_with("ACCESS_BALANCE:"));
+            me.control_ok("clock", r#"{"advance_ms":44999}"#);
+            assert_eq!(ledger().unwrap()["charges"], charges[0], "{when}");
+            assert!(!slow.is_finished());
+            me.control_ok("clock", r#"{"advance_ms":1}"#);
+            assert!(slow.join().unwrap().starts_with("ACCESS_NUMBER:"));
+        });
+        me.control_ok("assert", &json!({"charges": charges[1], "in_flight": 0}).to_string());
+    }
+    // A delay applies beside a fault that is armed later.
+    me.control_ok("faults", r#"{"match":{"action":"getNumber"},"delay_ms":1000,"times":0}"#);
+    me.control_ok("faults", r#"{"match":{"action":"getNumber"},"fault":"balance_changed"}"#);
+    std::thread::scope(|scope| {
+        let refused = scope.spawn(|| me.plain(buy));
+        flying(1);
+        me.control_ok("clock", r#"{"advance_ms":1000}"#);
+        assert_eq!(refused.join().unwrap(), "NO_BALANCE");
+    });
+    // A namespace that is reset forgets its delayed requests.
+    std::thread::scope(|scope| {
+        let lost = scope.spawn(|| me.reply(buy).is_none());
+        flying(1);
+        me.control_ok("reset", "{}");
+        assert!(lost.join().unwrap());
+    });
+}
+
+#[test]
+fn a_lost_purchase_can_be_booked_late() {
+    let (_server, me) = start("k");
+    let rule = json!({
+        "match": {"action": "getNumber"}, "fault": "reply_lost", "commit_after_ms": 50_000,
+    });
+    me.control_ok("faults", &rule.to_string());
+    me.control_ok("history", r#"{"lag_ms":5000}"#);
+    assert!(me.reply("action=getNumber&service=zz_never&country=22").is_none());
+    me.control_ok("clock", r#"{"advance_ms":49999}"#);
+    me.control_ok("assert", r#"{"charges":0,"in_flight":0}"#);
+    me.control_ok("clock", r#"{"advance_ms":2000}"#);
+    me.control_ok("assert", r#"{"charges":1,"spent":"10.00"}"#);
+    assert_eq!(me.json("action=getOrders")["total"], 0, "the history lags");
+    me.control_ok("clock", r#"{"advance_ms":3001}"#);
+    let order = me.json("action=getOrders")["orders"][0].clone();
+    assert_eq!(order["created_at"], "2023-11-14 22:14:10", "booked at its time");
+    let log = me.control_ok("log", "")["log"].clone();
+    let booked = log.as_array().unwrap().iter().find(|line| line["fault"].is_null()).unwrap();
+    assert!(booked["reason"].as_str().unwrap().contains("client was gone"), "{log}");
+}
+
+#[test]
+fn only_get_reaches_the_service() {
+    let (_server, me) = start("k");
+    let query = "action=getNumber&service=zz_ok&country=22";
+    let mut connection = Connection::open(me.port);
+    let form = format!("api_key=k&{query}");
+    let path = "/stubs/handler_api.php";
+    let posts = [
+        format!("POST {path}?{query} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: k\r\n\r\n"),
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{form}",
+            form.len()
+        ),
+    ];
+    for post in posts {
+        let refused = connection.ask(&post).unwrap();
+        assert!(refused.status == 405 && refused.head.contains("Allow: GET\r\n"));
+    }
+    let head = format!("HEAD {path}?{query} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: k\r\n\r\n");
+    let reply = Connection::open(me.port).raw(head.as_bytes(), Duration::from_millis(50));
+    assert!(reply.starts_with(b"HTTP/1.1 405 ") && reply.ends_with(b"\r\n\r\n"));
+    let log = me.control_ok("log", "")["log"].clone();
+    for (line, method) in log.as_array().unwrap().iter().zip(["POST", "POST", "HEAD"]) {
+        assert_eq!((&line["status"], &line["action"]), (&json!(405), &json!("getNumber")));
+        assert!(line["reason"].as_str().unwrap().contains(method), "{line}");
+    }
+    assert!(log.as_array().unwrap().len() == 3 && !log.to_string().contains("api_key"));
+    me.control_ok("assert", r#"{"charges":0}"#);
+}
+
+#[test]
 fn unexpected_requests_are_refused() {
     let (_server, me) = start("k");
     let mut connection = Connection::open(me.port);
@@ -422,7 +696,7 @@ fn unexpected_requests_are_refused() {
         (
             "HEAD /stubs/handler_api.php?action=getBalance&api_key=k HTTP/1.1\r\n\
              Host: localhost\r\n\r\n",
-            200,
+            405,
         ),
         ("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n", 404),
         (

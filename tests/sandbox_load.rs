@@ -9,6 +9,7 @@ mod http;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -73,6 +74,58 @@ fn memory_stays_small_under_load() {
         println!("8,000 requests on one connection: {resident} KiB");
     }
     me.control_ok("assert", r#"{"charges":2000}"#);
+}
+
+#[test]
+fn slow_purchases_delay_no_wait() {
+    let program = Program::start();
+    let me = Account::new(program.port, "slow");
+    me.control_ok("seed", r#"{"wallet":"1000000"}"#);
+    me.control_ok("clock", r#"{"mode":"manual","now_ms":1700000000000}"#);
+    let ids: Vec<String> = (0..1_000).map(|_| me.buy("zz_never")).collect();
+    me.control_ok("faults", r#"{"match":{"action":"getNumber"},"times":0,"delay_ms":2000}"#);
+    let started = Instant::now();
+    let (bought, polled) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(|| {
+                let mut connection = Connection::open(program.port);
+                for _ in 0..16 {
+                    let query = "action=getNumber&service=zz_never&country=22";
+                    let reply = connection.ask(&get("slow", query)).expect("a reply");
+                    assert!(reply.body.starts_with("ACCESS_NUMBER:"), "{}", reply.body);
+                    bought.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for ids in ids.chunks(125) {
+            let (bought, polled) = (&bought, &polled);
+            scope.spawn(move || {
+                let mut connection = Connection::open(program.port);
+                while bought.load(Ordering::Relaxed) < 1_024 {
+                    for id in ids {
+                        let query = format!("action=getStatus&id={id}");
+                        let reply = connection.ask(&get("slow", &query)).expect("a reply");
+                        assert_eq!(reply.body, "STATUS_WAIT_CODE");
+                        polled.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        // All 64 purchases are in flight, and 1,000 polls are answered, before any of them ends.
+        for _ in 0..16 {
+            let before = polled.load(Ordering::Relaxed);
+            while me.control_ok("ledger", "")["in_flight"] != 64
+                || polled.load(Ordering::Relaxed) < before + 1_000
+            {
+                assert!(started.elapsed() < HANG, "{bought:?} {polled:?}");
+                thread::sleep(Duration::from_millis(5));
+            }
+            me.control_ok("clock", r#"{"advance_ms":2000}"#);
+        }
+    });
+    me.control_ok("assert", r#"{"charges":2024,"in_flight":0,"in_flight_peak":64}"#);
+    println!("1,024 purchases and {polled:?} polls in {:?}", started.elapsed());
 }
 
 #[test]

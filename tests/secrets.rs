@@ -76,7 +76,7 @@ fn call_all(client: &Client) {
         print(&number.wait_for_code(Duration::ZERO));
         print(&number.request_next_code());
         print(&number.complete());
-        print(&number.reget_number());
+        print(&number.reget_number(sastaotp::PriceLimit::Any));
         OUTPUT.write(&format!("{number:?} {:?}", number.purchase()));
         let mut private = PRIVATE.lock().unwrap();
         private.extend(number.codes().into_iter().map(|sms| sms.code));

@@ -334,8 +334,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_accept_same_code(
 
 /// Cancels the order for its refund if no code arrives in time, which takes at most 10 more
 /// seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
-/// the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
-/// 0.1.0.
+/// the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
+/// the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_wait_options_cancel_on_timeout(
     options: *mut sastaotp_wait_options,
@@ -358,8 +358,10 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 ///
 /// If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
 /// more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
-/// replies are slow, the last poll starts before the deadline. Transient failures do not end the
-/// wait. To show progress, wait one second at a time: consecutive waits keep the interval between
+/// replies are slow, the last poll starts before the deadline. If the service still waits for a
+/// code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
+/// Nor does one answer that the order is cancelled, that the id is unknown or that the key is
+/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
 /// polls.
 ///
 /// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
@@ -412,8 +414,8 @@ pub unsafe extern "C" fn sastaotp_activation_request_next_code(
 
 /// Completes the order after its code was used. Action setStatus, 6.
 ///
-/// Fails with SASTAOTP_CONFIG, and sends nothing, if no code has arrived: completing spends the
-/// price. Then call sastaotp_activation_complete_without_code, or cancel the order.
+/// Fails with SASTAOTP_CONFIG if no code has arrived, because completing spends the price: cancel
+/// the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
 ///
 /// Check the settlement: if the service treats 6 as a cancellation, its state is
 /// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
@@ -443,11 +445,12 @@ pub unsafe extern "C" fn sastaotp_activation_complete_without_code(
     })
 }
 
-/// Cancels the order for its refund. Action setStatus, 8.
+/// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a poll
+/// was answered in the last 5 seconds.
 ///
 /// If a code arrived first, the order is not cancelled: the settlement is
 /// SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
-/// completed.
+/// completed. A code that you already have does not prevent the attempt.
 ///
 /// Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
 /// Since 0.1.0.
@@ -461,10 +464,12 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 }
 
 /// Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
-/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
+/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
+/// cancels, it polls once, as sastaotp_activation_cancel does.
 ///
-/// `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
-/// sastaotp_activation_cancel does. Since 0.1.0.
+/// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
+/// the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_settle(
     activation: *const sastaotp_activation,

@@ -19,58 +19,57 @@ pub const SASTAOTP_OK: sastaotp_status = sastaotp_status(0);
 pub const SASTAOTP_CONFIG: sastaotp_status = sastaotp_status(1);
 /// The client's budget does not cover the purchase. Nothing was sent.
 pub const SASTAOTP_BUDGET: sastaotp_status = sastaotp_status(2);
-/// The intent was sent before. The message states what became of it; this call sent nothing.
-pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(3);
 /// The service rejects the API key or the account.
-pub const SASTAOTP_AUTHENTICATION: sastaotp_status = sastaotp_status(4);
+pub const SASTAOTP_AUTHENTICATION: sastaotp_status = sastaotp_status(3);
 /// The wallet does not contain enough money.
-pub const SASTAOTP_INSUFFICIENT_BALANCE: sastaotp_status = sastaotp_status(5);
+pub const SASTAOTP_INSUFFICIENT_BALANCE: sastaotp_status = sastaotp_status(4);
 /// No number is available.
-pub const SASTAOTP_NO_NUMBERS: sastaotp_status = sastaotp_status(6);
+pub const SASTAOTP_NO_NUMBERS: sastaotp_status = sastaotp_status(5);
 /// The price is higher than the request's maximum price.
-pub const SASTAOTP_PRICE_TOO_HIGH: sastaotp_status = sastaotp_status(7);
+pub const SASTAOTP_PRICE_TOO_HIGH: sastaotp_status = sastaotp_status(6);
 /// The service is not sold in this country.
-pub const SASTAOTP_SERVICE_UNAVAILABLE: sastaotp_status = sastaotp_status(8);
+pub const SASTAOTP_SERVICE_UNAVAILABLE: sastaotp_status = sastaotp_status(7);
 /// The activation does not exist.
-pub const SASTAOTP_NOT_FOUND: sastaotp_status = sastaotp_status(9);
+pub const SASTAOTP_NOT_FOUND: sastaotp_status = sastaotp_status(8);
 /// The order has already ended.
-pub const SASTAOTP_ALREADY_FINISHED: sastaotp_status = sastaotp_status(10);
+pub const SASTAOTP_ALREADY_FINISHED: sastaotp_status = sastaotp_status(9);
 /// The order is too young to be cancelled; sastaotp_error_retry_after_ms returns how long to wait.
-pub const SASTAOTP_TOO_EARLY: sastaotp_status = sastaotp_status(11);
+pub const SASTAOTP_TOO_EARLY: sastaotp_status = sastaotp_status(10);
 /// The service rejected the request for another reason: see sastaotp_error_code.
-pub const SASTAOTP_REJECTED: sastaotp_status = sastaotp_status(12);
+pub const SASTAOTP_REJECTED: sastaotp_status = sastaotp_status(11);
 /// The service or its provider failed.
-pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(13);
+pub const SASTAOTP_SERVER: sastaotp_status = sastaotp_status(12);
 /// Too many requests were sent, or the client's own rate limit allows no request before the
 /// timeout.
-pub const SASTAOTP_RATE_LIMITED: sastaotp_status = sastaotp_status(14);
+pub const SASTAOTP_RATE_LIMITED: sastaotp_status = sastaotp_status(13);
 /// A firewall in front of the service refused the request.
-pub const SASTAOTP_BLOCKED: sastaotp_status = sastaotp_status(15);
+pub const SASTAOTP_BLOCKED: sastaotp_status = sastaotp_status(14);
 /// The reply is incomplete or not in the service's format.
-pub const SASTAOTP_PROTOCOL: sastaotp_status = sastaotp_status(16);
+pub const SASTAOTP_PROTOCOL: sastaotp_status = sastaotp_status(15);
 /// The connection failed or was lost.
-pub const SASTAOTP_CONNECTION: sastaotp_status = sastaotp_status(17);
+pub const SASTAOTP_CONNECTION: sastaotp_status = sastaotp_status(16);
 /// The server's TLS certificate was rejected.
-pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(18);
+pub const SASTAOTP_TLS: sastaotp_status = sastaotp_status(17);
 /// A step of the call, or the whole call, timed out.
-pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(19);
+pub const SASTAOTP_TIMEOUT: sastaotp_status = sastaotp_status(18);
 /// A cancellation token ended the call.
-pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(20);
+pub const SASTAOTP_CANCELLED: sastaotp_status = sastaotp_status(19);
 /// No code arrived within the timeout. The activation is unchanged, unless the wait's options
 /// cancel it.
-pub const SASTAOTP_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(21);
+pub const SASTAOTP_WAIT_TIMEOUT: sastaotp_status = sastaotp_status(20);
 /// The order expired without a code.
-pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(22);
+pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);
 /// The service, or another user of the API key, cancelled the order.
-pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(23);
+pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
 /// The library has a defect. The operation may have taken effect.
-pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(24);
+pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
+/// The intent was sent before. The message states what became of it; this call sent nothing.
+pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.
 const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     (ErrorKind::Config, SASTAOTP_CONFIG, c"SASTAOTP_CONFIG"),
     (ErrorKind::Budget, SASTAOTP_BUDGET, c"SASTAOTP_BUDGET"),
-    (ErrorKind::AlreadySent, SASTAOTP_ALREADY_SENT, c"SASTAOTP_ALREADY_SENT"),
     (ErrorKind::Authentication, SASTAOTP_AUTHENTICATION, c"SASTAOTP_AUTHENTICATION"),
     (
         ErrorKind::InsufficientBalance,
@@ -100,6 +99,7 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
         c"SASTAOTP_ACTIVATION_CANCELLED",
     ),
     (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
+    (ErrorKind::AlreadySent, SASTAOTP_ALREADY_SENT, c"SASTAOTP_ALREADY_SENT"),
 ];
 
 /// The effect of a failed call on the wallet.
@@ -323,6 +323,6 @@ mod tests {
         }
         // `status_of` returns this status for a kind that is missing in the table.
         assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);
-        assert_eq!(STATUSES.len(), ErrorKind::Internal as usize + 1, "Internal is the last kind");
+        assert_eq!(STATUSES.len(), ErrorKind::AlreadySent as usize + 1, "it is the last kind");
     }
 }

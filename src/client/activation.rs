@@ -92,7 +92,8 @@ impl SharedActivation {
 
     /// Counts the handles as a holder of the purchase, which is then not unclaimed.
     fn hold(&self) {
-        if !self.is_superseded.load(Ordering::Relaxed) && !self.is_held.swap(true, Ordering::Relaxed)
+        if !self.is_superseded.load(Ordering::Relaxed)
+            && !self.is_held.swap(true, Ordering::Relaxed)
         {
             let now = self.client.now();
             self.client.ledger().hold(&self.id, now);
@@ -291,7 +292,10 @@ impl Activation {
 
     /// Returns the status of a reply. If the reply has several messages, the status has the newest
     /// one and the older ones are stored.
-    pub(super) fn newest_message(&self, StatusReply { status, messages, .. }: StatusReply) -> Status {
+    pub(super) fn newest_message(
+        &self,
+        StatusReply { status, messages, .. }: StatusReply,
+    ) -> Status {
         self.update(|state| state.newest_message(messages)).map_or(status, Status::Received)
     }
 
@@ -324,9 +328,9 @@ impl Activation {
             OrderStatus::Pending | OrderStatus::Other(_) => return None,
         };
         self.update(|state| state.set_ending(ending));
-        let closed =
-            if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
-        self.client.ledger().settled(self.id(), closed);
+        let closed = if ending == Ending::Completed { Closed::Completed } else { Closed::Refunded };
+        let now = self.client.now();
+        self.client.ledger().settled(self.id(), closed, now);
         Some(ending)
     }
 
@@ -336,7 +340,8 @@ impl Activation {
         let page = self.client.order_page(&OrderQuery::default(), deadline).ok()?;
         let own = self.purchase().and_then(|purchase| purchase.order_id.as_ref());
         let is_this = |order: &Order| {
-            let is_other = own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
+            let is_other =
+                own.is_some() && order.order_id.is_some() && own != order.order_id.as_ref();
             order.activation_id.as_deref() == Some(self.id()) && !is_other
         };
         page.orders.into_iter().find(is_this)?.status
@@ -523,7 +528,8 @@ impl Activation {
     /// Records that the service answered that the order has ended.
     fn record_finished(&self, deadline: Duration) {
         if !self.state().is_end_confirmed() && self.confirm_end(deadline).is_none() {
-            self.client.ledger().settled(self.id(), Closed::Over);
+            let now = self.client.now();
+            self.client.ledger().settled(self.id(), Closed::Over, now);
         }
     }
 
@@ -612,16 +618,6 @@ impl Activation {
         Self { client: self.client.until(end), ..self.clone() }
     }
 
-    /// Removes the number from the unclaimed ones, if it is listed there.
-    pub(crate) fn claim(&self) {
-        self.shared.hold();
-    }
-
-    /// Lists the number as unclaimed, although this handle exists: its caller holds it no longer.
-    pub(crate) fn mark_unclaimed(&self) {
-        self.shared.release();
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, OrderState> {
         self.shared.state()
     }
@@ -632,9 +628,10 @@ impl Activation {
         let result = change(&mut state);
         let new = state.take_new_codes();
         if !new.is_empty() && !self.shared.is_superseded.load(Ordering::Relaxed) {
+            let now = self.client.now();
             let mut ledger = self.client.ledger();
             for sms in &new {
-                ledger.code_arrived(self.id(), sms);
+                ledger.code_arrived(self.id(), sms, now);
             }
             if state.awaits_next() {
                 ledger.next_requested(self.id());

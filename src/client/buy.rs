@@ -176,7 +176,7 @@ impl Client {
                 "make another intent",
             )),
             Fate::InFlight => unknown("the intent was sent before and its reply has not arrived"),
-            Fate::Unknown(_) => unknown("the intent was sent before and its outcome is unknown"),
+            Fate::Unknown => unknown("the intent was sent before and its outcome is unknown"),
             Fate::Absent if is_fresh => Ok(()),
             Fate::Absent => self.check_history(intent),
         }

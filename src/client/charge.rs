@@ -13,7 +13,8 @@ use super::core::Client;
 use super::read::{raw, reply_error};
 use super::record::EntryId;
 use crate::protocol::{
-    ChargeReply, Purchase, ReplyError, Request, calling_code_warning, parse_number, parse_reget,
+    ChargeReply, Purchase, Request, activation_ids_in, calling_code_warning, parse_number,
+    parse_reget,
 };
 use crate::transport::{Cause, Lane, Phase, Reply, SendLatch};
 use crate::{Error, ErrorKind, Intent, Result};
@@ -207,7 +208,7 @@ impl PurchaseTask {
                 Ok(purchase)
             }
             ChargeReply::Refused(refusal) => {
-                let error = reply_error(&operation, ReplyError::Service(refusal), &body);
+                let error = reply_error(&operation, refusal, &body);
                 let reason = error.code().map_or_else(
                     || format!("HTTP status {}", body.status),
                     |code| format!("the service answered {code}"),
@@ -224,8 +225,7 @@ impl PurchaseTask {
     /// Records that the outcome is unknown. `received` are the bytes of the reply that arrived.
     fn unknown(&self, error: Error, received: &[u8]) -> Error {
         let error = error.unknown_charge(self.intent.clone());
-        let clues = Vec::new();
-        let _ = received;
+        let clues = activation_ids_in(received);
         self.client.ledger().unknown(self.entry, &error, clues, self.client.now());
         error
     }
@@ -270,7 +270,7 @@ impl PurchaseTask {
             };
             // If the error and the latch disagree, the purchase counts as sent.
             if error.sent || self.latch.is_sent() {
-                let received = Vec::new();
+                let received = error.received.clone();
                 return Err(Failure::Unknown(Error::transport(&operation, error), received));
             }
             let is_permanent = matches!(
@@ -375,7 +375,7 @@ mod tests {
 
     use super::*;
     use crate::transport::{Request as Sent, Transport, TransportError};
-    use crate::{Amount, CancelToken, NumberRequest};
+    use crate::{Amount, CancelToken, Charge, NumberRequest};
 
     /// A transport that fails, and whose error and latch can disagree about whether it sent
     /// anything.
@@ -390,19 +390,14 @@ mod tests {
         fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
             if !request.query.contains("getNumber") {
                 let body = b"[]".to_vec();
-                return Ok(Reply { status: 200, framed: true, retry_after: None, body });
+                return Ok(Reply { status: 200, framed: true, body, ..Reply::default() });
             }
             self.exchanges.fetch_add(1, Ordering::Relaxed);
             if self.latched {
                 assert!(request.latch.try_send());
             }
-            let message = "the connection was refused".to_owned();
-            Err(TransportError {
-                cause: Cause::Refused,
-                phase: Phase::Connect,
-                sent: self.reports_sent,
-                message,
-            })
+            let message = "the connection was refused";
+            Err(TransportError::new(Cause::Refused, Phase::Connect, self.reports_sent, message))
         }
     }
 
@@ -421,7 +416,9 @@ mod tests {
                 .transport(Arc::clone(&transport) as _)
                 .build()
                 .unwrap();
-            let error = client.get_number(NumberRequest::new("tg").accept_any_price()).unwrap_err();
+            let error = client
+                .get_number(NumberRequest::new("tg").any_country().accept_any_price())
+                .unwrap_err();
             assert_eq!(
                 (error.charge(), transport.exchanges.load(Ordering::Relaxed)),
                 (charge, exchanges),
@@ -441,20 +438,20 @@ mod tests {
         fn exchange(&self, request: &Sent<'_>) -> std::result::Result<Reply, TransportError> {
             if self.exchanges.fetch_add(1, Ordering::Relaxed) == 0 {
                 self.test_end.wait(Duration::from_secs(60));
-                let message = "no connection was made".to_owned();
-                return Err(TransportError {
-                    cause: Cause::ConnectTimeout,
-                    phase: Phase::Connect,
-                    sent: false,
+                let message = "no connection was made";
+                return Err(TransportError::new(
+                    Cause::ConnectTimeout,
+                    Phase::Connect,
+                    false,
                     message,
-                });
+                ));
             }
             assert!(request.latch.try_send());
             let body = concat!(
                 r#"{"status":"OK","activation_id":"1","#,
                 r#""phone_number":"919812345678","price":"18.50"}"#
             );
-            Ok(Reply { status: 200, framed: true, retry_after: None, body: body.into() })
+            Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
         }
     }
 
@@ -464,7 +461,7 @@ mod tests {
             Arc::new(HangingConnect { test_end: CancelToken::new(), exchanges: AtomicU32::new(0) });
         let builder = Client::builder().api_key("k").budget(Amount::from_rupees(100));
         let client = builder.transport(Arc::clone(&transport) as _).build().unwrap();
-        let request = NumberRequest::new("tg").max_price(Amount::from_rupees(80));
+        let request = NumberRequest::new("tg").country("22").max_price(Amount::from_rupees(80));
         let error =
             client.with_timeout(Duration::from_millis(50)).get_number(request.clone()).unwrap_err();
         assert_eq!(

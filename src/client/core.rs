@@ -362,13 +362,22 @@ impl Shared {
                 );
             }
         }
-        outcome.map(|mut reply| {
-            let key = self.key.expose().as_bytes();
-            if key.len() >= MIN_REDACTED {
-                redact(&mut reply.body, key);
+        let mut outcome = outcome;
+        let key = self.key.expose().as_bytes();
+        if key.len() >= MIN_REDACTED {
+            match &mut outcome {
+                Ok(reply) => {
+                    redact(&mut reply.body, key);
+                    reply.location = reply.location.take().map(|location| {
+                        let mut location = location.into_bytes();
+                        redact(&mut location, key);
+                        String::from_utf8_lossy(&location).into_owned()
+                    });
+                }
+                Err(error) => redact(&mut error.received, key),
             }
-            reply
-        })
+        }
+        outcome
     }
 
     /// Returns a pseudo-random number (splitmix64).
@@ -428,8 +437,8 @@ mod tests {
             Ok(Reply {
                 status: 200,
                 framed: true,
-                retry_after: None,
                 body: b"ACCESS_BALANCE:1".to_vec(),
+                ..Reply::default()
             })
         }
     }

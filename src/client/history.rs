@@ -153,7 +153,7 @@ impl History {
             return match self.total {
                 _ if self.is_repeating => known("the service repeats a page of the history"),
                 _ if !self.is_at_end => self.unread(),
-                Some(total) if total == 0 || !self.is_total_unsure => Ok(()),
+                Some(_) if rows == 0 || !self.is_total_unsure => Ok(()),
                 _ => known("the service does not state how many orders there are"),
             };
         }

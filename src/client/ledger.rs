@@ -126,8 +126,8 @@ struct Lost {
 
 /// The codes of an earlier purchase with the same activation id.
 struct EarlierPurchase {
-    /// Whether the service returned the same order again.
-    is_same_order: bool,
+    /// The earlier purchase, if the service returned the same order again.
+    same: Option<EntryId>,
     codes: Vec<Sms>,
     earlier_codes: Vec<Sms>,
     next_requested: bool,
@@ -165,7 +165,7 @@ pub(crate) enum Fate {
     /// Its reply may still arrive.
     InFlight,
     /// It is unknown whether it was bought.
-    Unknown(Box<Error>),
+    Unknown,
     Bought(Box<Purchase>),
     /// It is proved that nothing was bought. The text says why.
     NotBought(String),
@@ -233,7 +233,7 @@ impl Ledger {
         match self.entry_of(intent).map(|(_, entry)| &entry.state) {
             None => Fate::Absent,
             Some(State::Reserved | State::InFlight) => Fate::InFlight,
-            Some(State::Unknown(lost)) => Fate::Unknown(lost.error.clone()),
+            Some(State::Unknown(_)) => Fate::Unknown,
             Some(State::Bought { purchase, .. }) => Fate::Bought(purchase.clone()),
             Some(State::NotBought(reason)) => Fate::NotBought(reason.clone()),
         }
@@ -322,7 +322,10 @@ impl Ledger {
     }
 
     /// Records a code, before a caller gets it.
-    pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms) {
+    ///
+    /// An unknown purchase that has the order among its candidates bought it: its caller uses the
+    /// number.
+    pub(crate) fn code_arrived(&mut self, id: &str, sms: &Sms, now: Moment) {
         if let Some(entry) = self.by_activation.get(id).copied() {
             let is_known = self.purchases.get(&entry).is_some_and(|entry| {
                 !entry.next_requested && entry.codes.iter().any(|known| known.is_same(sms))
@@ -330,6 +333,9 @@ impl Ledger {
             if !is_known {
                 self.write(entry, Record::Code(sms.clone()));
             }
+        } else if let Some((entry, order)) = self.candidate(id) {
+            self.found(entry, &order, now);
+            self.write(entry, Record::Code(sms.clone()));
         } else {
             let known = self.remember(id);
             known.codes.push(sms.clone());
@@ -360,8 +366,15 @@ impl Ledger {
         }
     }
 
-    /// Records the end of an order. For an order of another program this changes nothing.
-    pub(crate) fn settled(&mut self, id: &str, closed: Closed) {
+    /// Records the end of an order. For an order of another program this changes nothing, unless it
+    /// was completed and an unknown purchase has it among its candidates: then it is that one.
+    pub(crate) fn settled(&mut self, id: &str, closed: Closed, now: Moment) {
+        if closed == Closed::Completed
+            && !self.by_activation.contains_key(id)
+            && let Some((entry, order)) = self.candidate(id)
+        {
+            self.found(entry, &order, now);
+        }
         if let Some(entry) = self.by_activation.get(id).copied() {
             self.write(entry, Record::Settled(closed));
         }
@@ -409,16 +422,39 @@ impl Ledger {
         }
     }
 
-    /// Returns the unknown purchase that has this order as its only candidate.
-    fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
-        self.uncertain().find_map(|(entry, purchase)| match &purchase.state {
-            State::Unknown(Lost { candidates, .. }) => match candidates.as_slice() {
-                [order] if order.activation_id.as_deref() == Some(id) => {
-                    Some((entry, order.clone()))
-                }
-                _ => None,
-            },
+    /// Returns the unknown purchase that has this order among its candidates: first the one that has
+    /// it as its best.
+    fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
+        let place = |lost: &Lost| {
+            lost.candidates.iter().position(|order| order.activation_id.as_deref() == Some(id))
+        };
+        let best = self.uncertain().filter_map(|(entry, purchase)| match &purchase.state {
+            State::Unknown(lost) => Some((place(lost)?, entry, lost)),
             _ => None,
+        });
+        best.min_by_key(|(place, entry, _)| (*place, *entry))
+            .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
+    }
+
+    /// Returns the unknown purchase that has this order as its only candidate, not counting the
+    /// orders that are the best candidates of other purchases.
+    fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
+        let (entry, order) = self.candidate(id)?;
+        let best: HashSet<&str> = self.best_candidates(entry).collect();
+        let State::Unknown(lost) = &self.purchases[&entry].state else { return None };
+        let is_open = |order: &&Order| {
+            order.activation_id.as_deref().is_none_or(|other| other == id || !best.contains(other))
+        };
+        (lost.candidates.iter().filter(is_open).count() == 1).then_some((entry, order))
+    }
+
+    /// Returns the best candidate of each unknown purchase except one.
+    fn best_candidates(&self, except: EntryId) -> impl Iterator<Item = &str> {
+        self.uncertain().filter(move |(entry, _)| *entry != except).filter_map(|(_, purchase)| {
+            match &purchase.state {
+                State::Unknown(lost) => lost.candidates.first()?.activation_id.as_deref(),
+                _ => None,
+            }
         })
     }
 
@@ -573,14 +609,7 @@ impl Ledger {
         now: Moment,
     ) -> Vec<Candidate> {
         let entry = self.entry_or_begin(intent, now);
-        let offered: HashSet<String> = self
-            .uncertain()
-            .filter(|(other, _)| *other != entry)
-            .filter_map(|(_, purchase)| match &purchase.state {
-                State::Unknown(lost) => lost.candidates.first()?.activation_id.clone(),
-                _ => None,
-            })
-            .collect();
+        let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
         candidates.retain(|candidate| {
             let is_offered =
                 candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));
@@ -703,10 +732,11 @@ impl Ledger {
                 earlier_codes: earlier_codes.clone(),
                 next_requested: *next_requested,
                 closing: *ending,
-                ending: closed.map(|closed| match closed {
-                    Closed::Completed => Ending::Completed,
-                    Closed::Refunded | Closed::Over => Ending::Cancelled,
-                }),
+                ending: match closed {
+                    Some(Closed::Completed) => Some(Ending::Completed),
+                    Some(Closed::Refunded) => Some(Ending::Cancelled),
+                    Some(Closed::Over) | None => None,
+                },
             },
             _ => self.known.get(id).map_or_else(OrderFacts::default, |known| OrderFacts {
                 codes: known.codes.clone(),
@@ -753,7 +783,8 @@ impl Ledger {
             age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
-        for (id, entry) in self.purchases.iter().filter(|(_, entry)| entry.is_open()) {
+        let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
+        for (id, entry) in self.purchases.iter().filter(|(_, entry)| is_listed(entry)) {
             match &entry.state {
                 State::Bought { purchase, at, .. } if is_past(at, purchase.expires_in) => {
                     past.push((*id, Record::Settled(Closed::Over)));
@@ -815,8 +846,10 @@ impl Ledger {
                 entry.state = State::NotBought("nothing was sent".to_owned());
                 // An intent of which no byte left can be bought again.
                 let intent = entry.intent.clone();
-                self.by_intent.remove(&intent.id());
-                self.made(&intent);
+                if self.by_intent.get(&intent.id()) == Some(&id) {
+                    self.by_intent.remove(&intent.id());
+                    self.made(&intent);
+                }
             }
             Record::Refused(reason) => entry.state = State::NotBought(reason),
             Record::Unknown { error, clues, at } => {
@@ -833,11 +866,13 @@ impl Ledger {
                     entry.codes = std::mem::take(&mut known.codes);
                     entry.next_requested = std::mem::take(&mut known.next_requested);
                 }
-                if let Some(EarlierPurchase { is_same_order, codes, earlier_codes, next_requested }) =
+                let mut same_order = None;
+                if let Some(EarlierPurchase { same, codes, earlier_codes, next_requested }) =
                     earlier
                 {
                     entry.earlier_codes = earlier_codes;
-                    if is_same_order {
+                    same_order = same;
+                    if same.is_some() {
                         (entry.codes, entry.next_requested) = (codes, next_requested);
                     } else {
                         entry.earlier_codes.extend(codes);
@@ -845,6 +880,11 @@ impl Ledger {
                 }
                 entry.state = State::Bought { purchase, at, ending: None, closed: None };
                 self.by_activation.insert(activation, id);
+                // An order counts once, however often the service returns it.
+                if let Some(earlier) = same_order {
+                    let reason = "the service returned its order again for a later purchase";
+                    self.write(earlier, Record::Refused(reason.to_owned()));
+                }
             }
             Record::Abandoned => entry.is_awaited = false,
             Record::Code(sms) => {
@@ -879,11 +919,12 @@ impl Ledger {
 
     /// Returns the earlier purchase with the activation id of this one.
     fn earlier_purchase(&self, id: EntryId, purchase: &Purchase) -> Option<EarlierPurchase> {
-        let earlier = self.by_activation.get(&*purchase.activation_id)?;
-        let earlier = self.purchases.get(earlier).filter(|_| *earlier != id)?;
+        let entry = *self.by_activation.get(&*purchase.activation_id)?;
+        let earlier = self.purchases.get(&entry).filter(|_| entry != id)?;
         let State::Bought { purchase: bought, .. } = &earlier.state else { return None };
         Some(EarlierPurchase {
-            is_same_order: bought.order_id.is_some() && bought.order_id == purchase.order_id,
+            same: (bought.order_id.is_some() && bought.order_id == purchase.order_id)
+                .then_some(entry),
             codes: earlier.codes.clone(),
             earlier_codes: earlier.earlier_codes.clone(),
             next_requested: earlier.next_requested,

@@ -477,7 +477,7 @@ fn is_over(order: &Order) -> bool {
 
 /// Returns whether two phone numbers are the same, of which one can lack its prefix. `None` if that
 /// is unknown, because a number is short or masked.
-fn is_same_number(wanted: &str, listed: &str) -> Option<bool> {
+pub(super) fn is_same_number(wanted: &str, listed: &str) -> Option<bool> {
     /// A national number has at least this many digits.
     const NATIONAL: usize = 7;
     if listed.contains(['*', 'x', 'X']) {

@@ -283,7 +283,7 @@ impl Client {
 
 /// The error of a reply that has no usable value.
 pub(super) fn reply_error(operation: &str, failure: ReplyError, reply: &Reply) -> Error {
-    Error::failure(operation, failure, reply.retry_after).with_raw(&reply.body)
+    Error::failure(operation, failure, reply)
 }
 
 /// The parts of a reply that the parsers read.

@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::candidate::Candidate;
 use super::core::Client;
 use super::history::History;
-use super::ledger::Fate;
-use super::matching::{Calibration, Evidence, LostPurchase, Verdict};
+use super::ledger::{Fate, Ledger};
+use super::matching::{Calibration, Evidence, LostPurchase, Verdict, is_same_number};
 use super::orders::OrderQuery;
 use super::task::{Step, Task};
 use crate::protocol::{Order, Purchase};
@@ -175,7 +175,7 @@ impl ReconcileTask {
                 evidence: vec!["this client has its id".to_owned()],
             }],
             Fate::NotBought(_) => Vec::new(),
-            Fate::Absent | Fate::InFlight | Fate::Unknown(_) => return None,
+            Fate::Absent | Fate::InFlight | Fate::Unknown => return None,
         };
         Some(Reconciliation { candidates, complete: true, reason: None })
     }
@@ -221,7 +221,7 @@ impl ReconcileTask {
             .collect();
         let (mut judged, mut doubt): (Vec<(Evidence, &Order)>, _) = (Vec::new(), None);
         for order in orders.iter().chain(missing.iter().copied()) {
-            if ledger.is_other_purchase(order, &self.intent) {
+            if ledger.is_other_purchase(order, &self.intent) || is_sold(&ledger, order) {
                 continue;
             }
             match lost.judge(order) {
@@ -342,6 +342,15 @@ impl Task for ReconcileTask {
 /// The ids of an order. Orders that share only one of them are different orders.
 fn key(order: &Order) -> (Option<&str>, Option<&str>) {
     (order.order_id.as_deref(), order.activation_id.as_deref())
+}
+
+/// Whether the order is a purchase of this client, in a history that has only one id for each order.
+fn is_sold(ledger: &Ledger, order: &Order) -> bool {
+    let (Some(id), None) = (&order.order_id, &order.activation_id) else { return false };
+    let (_, number) = ledger.price_and_number(id);
+    let numbers = number.as_deref().zip(order.phone_number.as_deref());
+    ledger.is_sold(id)
+        && numbers.is_none_or(|(ours, listed)| is_same_number(ours, listed) != Some(false))
 }
 
 /// The order of a purchase whose reply arrived.

@@ -106,7 +106,8 @@ impl Client {
             (_, Ok(Transition::Changed(change))) => {
                 let is_refunded = change.value.is_cancelled();
                 let closed = if is_refunded { Closed::Refunded } else { Closed::Completed };
-                self.ledger().settled(id, closed);
+                let now = self.now();
+                self.ledger().settled(id, closed, now);
             }
             _ => {}
         }

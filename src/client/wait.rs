@@ -198,8 +198,7 @@ impl WaitTask {
     pub(crate) fn is_late(&self, now: Duration) -> bool {
         /// How late the last poll may be sent.
         const LATE: Duration = Duration::from_millis(100);
-        !self.cancel_on_timeout
-            && now > OrderState::deadline_of(&self.wait).saturating_add(LATE)
+        !self.cancel_on_timeout && now > OrderState::deadline_of(&self.wait).saturating_add(LATE)
     }
 
     /// Ends the wait without its last poll, because all workers of the queue were busy.
@@ -306,9 +305,7 @@ impl WaitTask {
                 // The service has one word for all ends. The history can name the right one.
                 let (kind, reason) = match activation.ending().unwrap_or(ending) {
                     Ending::Expired => (ErrorKind::Expired, "the order expired without a code"),
-                    Ending::Cancelled => {
-                        (ErrorKind::ActivationCancelled, "the order is cancelled")
-                    }
+                    Ending::Cancelled => (ErrorKind::ActivationCancelled, "the order is cancelled"),
                     Ending::Completed => (ErrorKind::AlreadyFinished, "the order is completed"),
                 };
                 error(kind, reason).with_hint(hint)
@@ -326,8 +323,8 @@ impl Task for WaitTask {
         loop {
             let now = client.now();
             let (polled, random) = (result.take(), client.random());
-            let next = activation
-                .update(|state| state.step(&mut self.wait, now, polled.as_ref(), random));
+            let next =
+                activation.update(|state| state.step(&mut self.wait, now, polled.as_ref(), random));
             match next {
                 NextStep::Done(outcome) => return Step::Done(self.conclude(&activation, outcome)),
                 NextStep::Poll { at, deadline } if at <= now.monotonic => {
@@ -416,22 +413,12 @@ mod tests {
     impl Transport for CancelBetweenFormats {
         fn exchange(&self, request: &Request<'_>) -> std::result::Result<Reply, TransportError> {
             if request.query.contains("getStatusV2") && request.cancel.is_cancelled() {
-                let message = "the caller cancelled".to_owned();
-                return Err(TransportError {
-                    cause: Cause::Cancelled,
-                    phase: Phase::Connect,
-                    sent: false,
-                    message,
-                });
+                let message = "the caller cancelled";
+                return Err(TransportError::new(Cause::Cancelled, Phase::Connect, false, message));
             }
             self.polls.lock().unwrap().push(self.clock.now().monotonic);
             self.cancel.cancel();
-            Ok(Reply {
-                status: 200,
-                framed: false,
-                retry_after: None,
-                body: b"STATUS_OK:12:".to_vec(),
-            })
+            Ok(Reply { status: 200, body: b"STATUS_OK:12:".to_vec(), ..Reply::default() })
         }
     }
 

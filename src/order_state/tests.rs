@@ -18,6 +18,8 @@ fn code(text: &str) -> PollResult {
 }
 
 const WAITING: PollResult = PollResult::Status(Status::Waiting);
+const CANCELLED: PollResult = PollResult::Status(Status::Cancelled);
+const TRANSIENT: PollResult = PollResult::Failure(PollFailure::Transient);
 
 /// Runs a wait against a service that answers at once; `poll` returns the result of a poll at a
 /// time. Returns the times of the polls, the outcome, and the time of the end; times in
@@ -226,13 +228,18 @@ fn a_known_code_is_returned_without_a_poll() {
 #[test]
 fn only_the_orders_end_ends_waits_early() {
     let ended = |end| WaitOutcome::Ended(end);
-    let cancelled = PollResult::Status(Status::Cancelled);
-    assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| cancelled.clone()).1, ended(Ending::Cancelled));
-    let (polls, outcome, end) = run(&mut new(20), 0.0, PLAN, |_| WAITING);
-    assert_eq!(
-        (polls, outcome, end),
-        (vec![0, 5000, 10_000, 20_000], ended(Ending::Expired), 20_000)
-    );
+    assert_eq!(run(&mut new(1200), 0.0, PLAN, |_| CANCELLED).1, ended(Ending::Cancelled));
+    for answer in [CANCELLED, TRANSIENT] {
+        let poll = |now| if now < 20.0 { WAITING } else { answer.clone() };
+        let (polls, outcome, end) = run(&mut new(20), 0.0, PLAN, poll);
+        assert_eq!(
+            (polls, outcome, end),
+            (vec![0, 5000, 10_000, 20_000], ended(Ending::Expired), 20_000),
+            "{answer:?}"
+        );
+        let (polls, outcome, _) = run(&mut new(20), 100.0, PLAN, |_| answer.clone());
+        assert_eq!((polls, outcome), (vec![100_000], ended(Ending::Expired)), "{answer:?}");
+    }
     let (polls, outcome, _) = run(&mut new(20), 100.0, PLAN, |_| code("7"));
     assert_eq!(
         (polls.len(), outcome),
@@ -245,7 +252,9 @@ fn only_the_orders_end_ends_waits_early() {
 
 #[test]
 fn each_failure_is_transient_or_ends_the_wait() {
-    use PollFailure::{Blocked, Certificate, Fatal, Http, NotFound, RateLimited, Transient};
+    use PollFailure::{
+        Blocked, Certificate, Fatal, Http, KeyRejected, NotFound, RateLimited, Transient,
+    };
     let retry_after = |seconds| RateLimited(Some(Duration::from_secs(seconds)));
     for (failure, polls, outcome) in [
         (Transient, 12, WaitOutcome::TimedOut),
@@ -253,6 +262,7 @@ fn each_failure_is_transient_or_ends_the_wait() {
         (Certificate, 3, WaitOutcome::Failed),
         (Http, 5, WaitOutcome::Failed),
         (NotFound, 5, WaitOutcome::Failed),
+        (KeyRejected, 2, WaitOutcome::Failed),
         (Blocked, 3, WaitOutcome::TimedOut),
         (retry_after(20), 4, WaitOutcome::TimedOut),
         (retry_after(86_400), 2, WaitOutcome::TimedOut),
@@ -263,7 +273,217 @@ fn each_failure_is_transient_or_ends_the_wait() {
         assert_eq!((made.len(), ended), (polls, outcome), "{failure:?} {made:?}");
     }
     let mut claimed = OrderState::default();
-    assert_eq!(run(&mut claimed, 0.0, PLAN, |_| PollResult::Failure(NotFound)).0.len(), 1);
+    assert_eq!(run(&mut claimed, 0.0, PLAN, |_| PollResult::Failure(NotFound)).0.len(), 2);
+}
+
+#[test]
+fn one_wrong_answer_does_not_end_a_wait() {
+    use PollFailure::{KeyRejected, NotFound};
+    let failure = PollResult::Failure;
+    let ended = |answer: &PollResult| match answer {
+        PollResult::Status(_) => WaitOutcome::Ended(Ending::Cancelled),
+        PollResult::Failure(_) => WaitOutcome::Failed,
+    };
+    for answer in [failure(KeyRejected), failure(NotFound), CANCELLED] {
+        // From 20 s on: the time in which a new id may be unknown is over.
+        for (shown, is_ended) in [
+            (vec![answer.clone()], false),
+            (vec![answer.clone(), WAITING, answer.clone()], false),
+            (vec![answer.clone(), answer.clone()], true),
+            // No answer of the service: it says nothing about the order.
+            (vec![answer.clone(), TRANSIENT, answer.clone()], true),
+        ] {
+            let mut order = new(1200);
+            let mut next = shown.iter();
+            let (_, outcome, _) =
+                run(&mut order, 20.0, PLAN, |_| next.next().cloned().unwrap_or_else(|| code("7")));
+            let expected = if is_ended { ended(&answer) } else { WaitOutcome::Code(Sms::new("7")) };
+            assert_eq!(outcome, expected, "{shown:?}");
+            assert!(!order.is_end_confirmed(), "{shown:?}");
+        }
+        // Two different wrong answers are one of each.
+        let other = if answer == CANCELLED { failure(NotFound) } else { CANCELLED };
+        let mut shown = [answer.clone(), other].into_iter();
+        let poll = |_| shown.next().unwrap_or_else(|| code("7"));
+        let outcome = run(&mut new(1200), 20.0, PLAN, poll).1;
+        assert_eq!(outcome, WaitOutcome::Code(Sms::new("7")), "{answer:?}");
+    }
+}
+
+#[test]
+fn two_short_waits_confirm_an_end() {
+    let mut order = new(1200);
+    for (start, outcome, ending) in [
+        (0.0, WaitOutcome::TimedOut, None),
+        (1.0, WaitOutcome::TimedOut, None),
+        (6.0, WaitOutcome::Ended(Ending::Cancelled), Some(Ending::Cancelled)),
+    ] {
+        assert_eq!(run(&mut order, start, timeout(1), |_| CANCELLED).1, outcome, "{start}");
+        assert_eq!(order.ending(), ending, "{start}");
+    }
+    // Two looks at the status within the interval are one.
+    let mut order = new(1200);
+    for (seconds, ending) in [(1.0, None), (3.0, None), (6.0, Some(Ending::Cancelled))] {
+        order.observe(at(seconds), &Status::Cancelled, false);
+        assert_eq!(order.ending(), ending, "{seconds}");
+    }
+}
+
+#[test]
+fn a_waiting_service_outlives_the_expiry() {
+    let mut order = new(20);
+    let (polls, outcome, end) = run(&mut order, 0.0, PLAN, |_| WAITING);
+    assert_eq!((outcome, end), (WaitOutcome::TimedOut, 60_000));
+    assert_eq!(polls, [0, 5, 10, 20, 25, 30, 35, 40, 45, 50, 60].map(|second| second * 1000));
+    assert_eq!(order.ending(), None);
+    // From then on a failure is as transient as ever, and the service says when the order ends.
+    let poll = |now| match now {
+        ..80.0 => TRANSIENT,
+        _ => CANCELLED,
+    };
+    let (polls, outcome, _) = run(&mut order, 61.0, PLAN, poll);
+    assert_eq!(outcome, WaitOutcome::Ended(Ending::Expired));
+    assert_eq!(polls, [65, 70, 75, 80, 85].map(|second| second * 1000));
+    // The last poll was shortly before the expiry: there is one after it.
+    let mut order = new(20);
+    order.observe(at(18.0), &Status::Waiting, false);
+    let poll = |now: f64| if now < 40.0 { WAITING } else { code("7") };
+    let (polls, outcome, _) = run(&mut order, 18.5, PLAN, poll);
+    assert_eq!((polls[0], outcome), (23_000, WaitOutcome::Code(Sms::new("7"))));
+}
+
+/// Runs a look that may take this many seconds. Returns the times of its polls in milliseconds, its
+/// outcome and its end.
+fn look(
+    order: &mut OrderState,
+    start: f64,
+    seconds: u64,
+    answer: &PollResult,
+) -> (Vec<u128>, WaitOutcome, u128) {
+    let mut now = at(start);
+    let mut look = order.begin_look(now, Duration::from_secs(seconds));
+    let (mut polls, mut result) = (Vec::new(), None);
+    for _ in 0..100 {
+        match order.step(&mut look, now, result.take().as_ref(), 0) {
+            NextStep::Done(outcome) => return (polls, outcome, now.monotonic.as_millis()),
+            NextStep::SleepUntil { until } => now = at(until.as_secs_f64()),
+            NextStep::Poll { at: due, .. } if due > now.monotonic => now = at(due.as_secs_f64()),
+            NextStep::Poll { at: due, deadline } => {
+                assert!(deadline <= at(start).monotonic + Duration::from_secs(seconds));
+                polls.push(due.as_millis());
+                result = Some(answer.clone());
+            }
+        }
+    }
+    panic!("the look does not end");
+}
+
+#[test]
+fn a_look_polls_once_unless_a_poll_counts() {
+    let none = || WaitOutcome::TimedOut;
+    let seven = || WaitOutcome::Code(Sms::new("7"));
+    type Before = fn(&mut OrderState);
+    let nothing: Before = |_| {};
+    let answered: Before = |order| {
+        order.observe(at(8.0), &Status::Waiting, false);
+    };
+    let failed: Before = |order| drop(run(order, 8.0, timeout(0), |_| TRANSIENT));
+    let requested: Before = |order| {
+        order.observe(at(8.0), &Status::Waiting, false);
+        order.next_code_requested();
+    };
+    let mentioned: Before = |order| {
+        order.observe(at(8.0), &Status::Waiting, false);
+        order.code_mentioned();
+    };
+    let long_ago: Before = |order| {
+        order.observe(at(5.0), &Status::Waiting, false);
+    };
+    for (name, before, seconds, polls) in [
+        ("no poll before", nothing, 10, &[10_000][..]),
+        ("an answer counts", answered, 10, &[]),
+        ("a failure does not", failed, 10, &[13_000]),
+        ("an answer before a request does not", requested, 10, &[13_000]),
+        ("nor one before a mentioned code", mentioned, 10, &[13_000]),
+        ("nor one an interval ago", long_ago, 10, &[10_000]),
+        ("half of the time is left for the change", failed, 5, &[]),
+    ] {
+        for (answer, outcome) in
+            [(WAITING, none()), (TRANSIENT, none()), (CANCELLED, none()), (code("7"), seven())]
+        {
+            let mut order = new(1200);
+            before(&mut order);
+            let (made, ended, end) = look(&mut order, 10.0, seconds, &answer);
+            let expected = if polls.is_empty() { none() } else { outcome };
+            assert_eq!((&*made, ended), (polls, expected), "{name}: {answer:?}");
+            assert_eq!(end, polls.first().copied().unwrap_or(10_000), "{name}: {answer:?}");
+        }
+    }
+    // The poll of a wait that runs counts when it is answered.
+    let mut order = new(1200);
+    let mut wait = order.begin_wait(at(0.0), PLAN);
+    assert!(matches!(order.step(&mut wait, at(0.0), None, 0), NextStep::Poll { .. }));
+    let mut look = order.begin_look(at(1.0), Duration::from_secs(10));
+    let next = order.step(&mut look, at(1.0), None, 0);
+    assert_eq!(next, NextStep::SleepUntil { until: Duration::from_secs(6) });
+    order.step(&mut wait, at(2.0), Some(&WAITING), 0);
+    assert_eq!(order.step(&mut look, at(2.0), None, 0), NextStep::Done(WaitOutcome::TimedOut));
+    // After a suspend the last answer is outdated.
+    let mut order = new(1200);
+    order.observe(at(8.0), &Status::Waiting, false);
+    let mut now = at(9.0);
+    now.wall += Duration::from_secs(60);
+    let mut look = order.begin_look(now, Duration::from_secs(60));
+    assert!(matches!(order.step(&mut look, now, None, 0), NextStep::Poll { .. }));
+}
+
+#[test]
+fn restored_codes_are_current_or_old() {
+    let codes = || vec![Sms::new("1"), Sms::new("2")];
+    let mut order = new(1200).with_codes(codes(), false);
+    assert_eq!(order.code(), Some(&Sms::new("2")));
+    assert!(order.take_new_codes().is_empty(), "they are known already");
+    let mut order = new(1200).with_codes(codes(), true);
+    assert_eq!((order.code(), order.codes().len()), (None, 2));
+    assert_eq!(order.observe(at(1.0), &Status::Received(Sms::new("2")), false), None);
+    assert_eq!(
+        order.observe(at(6.0), &Status::Received(Sms::new("3")), false),
+        Some(Sms::new("3"))
+    );
+    assert_eq!(order.take_new_codes(), [Sms::new("3")]);
+    assert!(order.take_new_codes().is_empty());
+    assert_eq!(new(1200).with_codes(Vec::new(), false).code(), None);
+}
+
+#[test]
+fn codes_of_an_earlier_purchase_never_count() {
+    let received = |text| Status::Received(Sms::new(text));
+    let mut order = new(1200).with_earlier_codes(vec![Sms::new("1")]);
+    for status in [received("1"), Status::Waiting, received("1")] {
+        assert_eq!(order.observe(at(1.0), &status, false), None, "{status:?}");
+    }
+    let newest = order.newest_message(vec![Sms::new("1"), Sms::new("2"), Sms::new("3")]).unwrap();
+    assert_eq!(order.observe(at(6.0), &Status::Received(newest), false), Some(Sms::new("3")));
+    assert_eq!(order.observe(at(11.0), &received("1"), false), Some(Sms::new("3")));
+    assert_eq!(order.codes(), [Sms::new("2"), Sms::new("3")]);
+    let mut order = new(1200).with_earlier_codes(vec![Sms::new("1")]);
+    let repeat = Sms { is_repeat: true, ..Sms::new("1") };
+    assert_eq!(order.observe(at(1.0), &received("1"), true), Some(repeat), "on request");
+}
+
+#[test]
+fn the_service_names_the_old_code() {
+    let retry = |text: &str| Status::WaitingForNext { last_code: Some(text.to_owned()) };
+    let received = |text| Status::Received(Sms::new(text));
+    let mut order = OrderState::default();
+    order.observe(at(1.0), &retry("1"), false);
+    assert_eq!((order.code(), order.codes()), (None, &[Sms::new("1")][..]));
+    assert!(order.awaits_next());
+    let sms = order.observe(at(6.0), &received("2"), false);
+    assert_eq!((sms, order.codes().len()), (Some(Sms::new("2")), 2));
+    // A code that is there is not made old by a status that goes backwards.
+    order.observe(at(11.0), &retry("2"), false);
+    assert_eq!(order.code(), Some(&Sms::new("2")));
 }
 
 #[test]
@@ -368,9 +588,16 @@ fn after_a_suspend_a_wait_polls_at_once() {
         order.step(&mut wait, now, None, 0),
         NextStep::Poll { at, .. } if at == now.monotonic
     ));
-    let cancelled = PollResult::Status(Status::Cancelled);
+    // As every end of an order, it is confirmed by the next poll.
+    let NextStep::Poll { at: second, .. } = order.step(&mut wait, now, Some(&CANCELLED), 0) else {
+        panic!("the wait goes on")
+    };
+    assert_eq!(second, now.monotonic + POLL_INTERVAL);
+    now.monotonic += POLL_INTERVAL;
+    now.wall += POLL_INTERVAL;
+    order.step(&mut wait, now, None, 0);
     assert_eq!(
-        order.step(&mut wait, now, Some(&cancelled), 0),
+        order.step(&mut wait, now, Some(&CANCELLED), 0),
         NextStep::Done(WaitOutcome::Ended(Ending::Expired))
     );
 }
@@ -391,7 +618,8 @@ fn setting_the_clock_changes_nothing() {
         let mut now = moved(5.0);
         let mut polls = 0;
         let outcome = loop {
-            match order.step(&mut wait, now, Some(&WAITING), 0) {
+            let answer = if now.monotonic.as_secs() < 1200 { WAITING } else { TRANSIENT };
+            match order.step(&mut wait, now, Some(&answer), 0) {
                 NextStep::Poll { at, .. } => now = moved(at.as_secs_f64()),
                 NextStep::SleepUntil { until } => now = moved(until.as_secs_f64()),
                 NextStep::Done(outcome) => break outcome,
@@ -432,28 +660,27 @@ fn failed_polls_do_not_confirm_a_suspend() {
 
 #[test]
 fn expiry_by_our_clock_allows_later_polls() {
-    let transient = PollResult::Failure(PollFailure::Transient);
-    let cancelled = PollResult::Status(Status::Cancelled);
-    // The next wait keeps the distance. An end that the service reported is final.
-    for (answer, polls) in [(WAITING, vec![25_000]), (transient, vec![25_000]), (cancelled, vec![])]
-    {
+    // The next wait keeps the distance. An end that the service reported twice is final.
+    for answer in [TRANSIENT, CANCELLED] {
         let mut order = new(20);
         let poll = |now: f64| if now < 20.0 { WAITING } else { answer.clone() };
         assert_eq!(run(&mut order, 0.0, PLAN, poll).1, WaitOutcome::Ended(Ending::Expired));
         assert_eq!(order.ending(), Some(Ending::Expired));
-        let (made, outcome, _) = run(&mut order, 21.0, PLAN, |_| code("7"));
-        let expected = if polls.is_empty() {
-            WaitOutcome::Ended(Ending::Expired)
-        } else {
-            WaitOutcome::Code(Sms::new("7"))
-        };
-        assert_eq!((made, outcome), (polls, expected), "{answer:?}");
+        let mut later = order.clone();
+        let (made, outcome, _) = run(&mut later, 21.0, PLAN, |_| code("7"));
+        let seven = WaitOutcome::Code(Sms::new("7"));
+        assert_eq!((made, outcome), (vec![25_000], seven), "{answer:?}");
+        run(&mut order, 21.0, PLAN, |_| CANCELLED);
+        run(&mut order, 31.0, PLAN, |_| CANCELLED);
+        let (made, outcome, _) = run(&mut order, 41.0, PLAN, |_| code("7"));
+        assert_eq!((made, outcome), (vec![], WaitOutcome::Ended(Ending::Expired)), "{answer:?}");
     }
 }
 
 #[test]
 fn a_poll_at_the_expiry_may_outlast_it() {
-    for (seconds, deadline_of) in [(21, 21_900), (40, 40_900), (600, 50_000)] {
+    // The wait may go on after it, so the last poll keeps its distance.
+    for (seconds, deadline_of) in [(21, 21_900), (40, 35_000), (600, 50_000)] {
         let (mut order, mut last) = (new(20), None);
         let mut wait = order.begin_wait(at(0.0), timeout(seconds));
         order.observe(at(10.0), &Status::Waiting, false);
@@ -483,12 +710,15 @@ fn a_poll_at_the_expiry_serves_other_waits() {
 fn extreme_settings_are_bounded() {
     let plan =
         WaitPlan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
-    let (polls, outcome, _) = run(&mut new(7200), 0.0, plan, |_| WAITING);
+    let poll = |now| if now < 7200.0 { WAITING } else { TRANSIENT };
+    let (polls, outcome, _) = run(&mut new(7200), 0.0, plan, poll);
     assert_eq!(
         (polls.len(), outcome),
         (2, WaitOutcome::Ended(Ending::Expired)),
         "at once and at the expiry"
     );
+    let (_, outcome, end) = run(&mut new(7200), 0.0, plan, |_| WAITING);
+    assert_eq!((outcome, end), (WaitOutcome::TimedOut, 2_592_000_000));
     let mut forever = OrderState::bought(at(0.0), Some(Duration::MAX));
     assert_eq!(run(&mut forever, 0.0, timeout(13), |_| WAITING).1, WaitOutcome::TimedOut);
     let plan = WaitPlan { interval: Duration::ZERO, ..timeout(13) };
@@ -604,11 +834,13 @@ fn cancelled_after_the_expiry_means_expired() {
         [(19.9, Ending::Cancelled), (20.0, Ending::Expired), (21.0, Ending::Expired)]
     {
         let mut order = new(20);
+        order.observe(at(seconds - 5.0), &Status::Cancelled, false);
         order.observe(at(seconds), &Status::Cancelled, false);
         assert_eq!(order.ending(), Some(end), "{seconds} s");
     }
     let mut claimed = OrderState::default();
     claimed.observe(at(5000.0), &Status::Cancelled, false);
+    claimed.observe(at(5005.0), &Status::Cancelled, false);
     assert_eq!((claimed.ending(), claimed.expires_at()), (Some(Ending::Cancelled), None));
     assert_eq!(new(20).expires_at(), Some(at(20.0).wall));
 }
@@ -619,7 +851,7 @@ fn the_interval_and_the_timeout_are_capped() {
         WaitPlan { interval: Duration::MAX, timeout: Duration::MAX, accept_same_code: false };
     let mut order = OrderState::default();
     let mut wait = order.begin_wait(at(0.0), plan);
-    assert_eq!(order.end_of(&wait), Duration::from_secs(2_592_000));
+    assert_eq!(OrderState::deadline_of(&wait), Duration::from_secs(2_592_000));
     order.step(&mut wait, at(0.0), None, 0);
     let next = order.step(&mut wait, at(0.0), Some(&WAITING), 0);
     assert!(
@@ -692,9 +924,9 @@ fn other_waits_sleep_during_a_poll() {
 
 #[test]
 fn at_equal_times_the_timeout_wins() {
-    assert_eq!(run(&mut new(60), 0.0, timeout(60), |_| WAITING).1, WaitOutcome::TimedOut);
+    assert_eq!(run(&mut new(60), 0.0, timeout(60), |_| TRANSIENT).1, WaitOutcome::TimedOut);
     assert_eq!(
-        run(&mut new(60), 0.0, timeout(61), |_| WAITING).1,
+        run(&mut new(60), 0.0, timeout(61), |_| TRANSIENT).1,
         WaitOutcome::Ended(Ending::Expired)
     );
 }

@@ -264,12 +264,7 @@ impl OrderState {
     }
 
     /// The next step of a look. It ends as timed out if there is no code.
-    fn decide_look(
-        &mut self,
-        wait: &Wait,
-        now: Moment,
-        result: Option<&PollResult>,
-    ) -> NextStep {
+    fn decide_look(&mut self, wait: &Wait, now: Moment, result: Option<&PollResult>) -> NextStep {
         const WITHOUT_CODE: NextStep = NextStep::Done(WaitOutcome::TimedOut);
         match result {
             Some(PollResult::Status(status)) => {
@@ -319,7 +314,12 @@ impl OrderState {
     }
 
     /// The pause after a failed poll; `None` if the failure ends the wait.
-    fn pause_after(&mut self, wait: &mut Wait, now: Moment, failure: PollFailure) -> Option<Duration> {
+    fn pause_after(
+        &mut self,
+        wait: &mut Wait,
+        now: Moment,
+        failure: PollFailure,
+    ) -> Option<Duration> {
         let interval = wait.plan.interval;
         // Another answer of the service in between shows that the answer was a mistake. The other
         // failures say nothing about it.
@@ -387,14 +387,17 @@ impl OrderState {
 
     /// Makes the next poll the last one if the last one would be too close behind it.
     fn fit(&self, wait: &mut Wait, now: Moment) {
-        let last = self.last_poll_before(self.end_of(wait), wait);
+        let end = self.end_of(wait);
+        let last = self.last_poll_before(end, wait);
         if wait.next_poll + MIN_POLL + wait.plan.interval > last {
             // Here the service's interval counts: the caller's may be longer than the wait.
             let earliest = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
-            // A wait shorter than the interval polls once, at its start. At the expiry of the order
-            // there is a poll even if that has to be later.
-            wait.polled_out = wait.deadline < earliest;
-            wait.next_poll = last.max(earliest).min(wait.deadline).max(now.monotonic);
+            // An order that expires is polled once after that, even if that has to be later.
+            let is_polled = self.last_poll.is_some_and(|last| last >= end);
+            let end = if is_polled { end } else { wait.deadline };
+            // A wait shorter than the interval polls once, at its start.
+            wait.polled_out = end < earliest;
+            wait.next_poll = last.max(earliest).min(end).max(now.monotonic);
             wait.is_last_poll = true;
         }
     }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::json_input::Field;
-use super::reply::{Body, RawReply, ReplyError, Salvage, read};
+use super::reply::{Body, RawReply, ReplyError, read};
 use crate::Amount;
 
 /// The balance of the wallet.
@@ -19,12 +19,14 @@ pub struct Balance {
 
 /// Reads a reply of getBalance.
 pub fn parse_balance(raw: RawReply<'_>) -> Result<Balance, ReplyError> {
-    let answer = read(raw, Salvage::No)?;
+    let answer = read(raw)?;
     let rupees = |amount| Balance { amount, currency: "INR".to_owned() };
     match &answer.body {
         // `ACCESS_BALANCE:12` may be the beginning of `ACCESS_BALANCE:125.50`.
         Body::Plain { .. } if !raw.framed => Err(answer.unframed()),
-        Body::Plain { token: "ACCESS_BALANCE", rest: Some(rest), .. } => {
+        Body::Plain { token, rest: Some(rest), .. }
+            if token.trim().eq_ignore_ascii_case("ACCESS_BALANCE") =>
+        {
             Amount::from_wire(rest).map(rupees).ok_or_else(|| answer.unexpected())
         }
         _ => {

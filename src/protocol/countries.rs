@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::json_input::{Field, Object};
-use super::reply::{RawReply, ReplyError, Salvage, read};
+use super::reply::{RawReply, ReplyError, read};
 
 /// A country that numbers are sold in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +23,7 @@ pub struct Country {
 /// Reads a reply of getCountries: a list, or an object keyed by code; at the top or in an envelope.
 pub fn parse_countries(raw: RawReply<'_>) -> Result<Vec<Country>, ReplyError> {
     const ENVELOPES: [&str; 2] = ["countries", "data"];
-    let answer = read(raw, Salvage::No)?;
+    let answer = read(raw)?;
     let field = match &answer.body {
         super::reply::Body::Json(field) => *field,
         _ if answer.object().is_some() => return Ok(Vec::new()),

@@ -70,7 +70,7 @@ codes! {
     /// The balance is too low for this number.
     NoBalance = "NO_BALANCE", Refusal, "add funds, then try again";
     /// No number is free for this service and country.
-    NoNumbers = "NO_NUMBERS", Refusal, "try another country, or try again in a few minutes";
+    NoNumbers = "NO_NUMBERS", Refusal, "try again in a minute, or try another country";
     /// The price is above the maximum price of the request.
     MaxPriceExceeded = "MAX_PRICE_EXCEEDED", Refusal,
         "raise the maximum price, or read the current price from get_prices";
@@ -112,50 +112,97 @@ codes! {
         "cancel again about two minutes after the purchase";
 }
 
-/// Error codes of other services that speak this protocol, each with the documented code of the
-/// same meaning. The service may pass them through from its providers.
-const FAMILY: &[(&str, ErrorCode)] = &[
-    ("NO_KEY", ErrorCode::BadKey),
-    ("WRONG_KEY", ErrorCode::BadKey),
-    ("ACCOUNT_INACTIVE", ErrorCode::KeyInactive),
-    ("ACCOUNT_BAN", ErrorCode::AccountBanned),
-    ("USER_BANNED", ErrorCode::AccountBanned),
-    ("BANNED", ErrorCode::AccountBanned),
-    ("BAD_BALANCE", ErrorCode::NoBalance),
-    ("OUT_OF_STOCK", ErrorCode::NoNumbers),
-    ("WRONG_MAX_PRICE", ErrorCode::MaxPriceExceeded),
-    ("SERVICE_NOT_AVAILABLE", ErrorCode::ServiceUnavailable),
-    ("OPERATION_NOT_AVAILABLE", ErrorCode::ServiceUnavailable),
-    ("SERVICE_UNAVAILABLE_REGION", ErrorCode::ServiceUnavailable),
-    ("NOT_FOUND", ErrorCode::NoActivation),
-    ("INVALID_ACTIVATION_ID", ErrorCode::NoActivation),
-    ("ACTIVATION_NOT_ACTIVE", ErrorCode::AlreadyFinished),
-    ("ALREADY_CANCELED", ErrorCode::AlreadyFinished),
-    ("ALREADY_CANCELLED", ErrorCode::AlreadyFinished),
-    ("INVALID_STATUS", ErrorCode::BadStatus),
-    ("WRONG_ACTION", ErrorCode::BadAction),
-    ("NO_ACTION", ErrorCode::BadAction),
-    ("BAD_DATA", ErrorCode::MissingParams),
-    ("BAD_SERVICE", ErrorCode::MissingParams),
-    ("BAD_COUNTRY", ErrorCode::MissingParams),
-    ("BAD_OPERATOR", ErrorCode::MissingParams),
-    ("WRONG_OPERATOR", ErrorCode::MissingParams),
-    ("UNPROCESSABLE_ENTITY", ErrorCode::MissingParams),
-    ("DB_ERROR", ErrorCode::ErrorSql),
-    ("ERROR", ErrorCode::ServerError),
-    ("TRY_AGAIN", ErrorCode::ServerError),
+/// An error code of another service that speaks this protocol. The service may pass it through from
+/// its providers.
+struct FamilyCode {
+    token: &'static str,
+    /// The documented code of the same meaning.
+    meaning: Option<ErrorCode>,
+    /// Whether the code is decided before a number is bought.
+    refuses_charge: bool,
+    /// The hint, if that of the documented code does not fit.
+    hint: &'static str,
+}
+
+const fn family_row(
+    token: &'static str,
+    meaning: ErrorCode,
+    refuses_charge: bool,
+    hint: &'static str,
+) -> FamilyCode {
+    FamilyCode { token, meaning: Some(meaning), refuses_charge, hint }
+}
+
+const UNKNOWN_SERVICE: &str = "use a service code that get_services returns";
+const UNKNOWN_COUNTRY: &str =
+    "use a country code that get_countries returns: it is not a calling code";
+const UNKNOWN_OPERATOR: &str =
+    "use a country_code that get_services returns for the service, or leave the operator out";
+
+#[rustfmt::skip]
+const FAMILY: &[FamilyCode] = &[
+    family_row("NO_KEY", ErrorCode::BadKey, true, ""),
+    family_row("WRONG_KEY", ErrorCode::BadKey, true, ""),
+    family_row("ACCOUNT_INACTIVE", ErrorCode::KeyInactive, true, ""),
+    family_row("ACCOUNT_BAN", ErrorCode::AccountBanned, true, ""),
+    family_row("USER_BANNED", ErrorCode::AccountBanned, true, ""),
+    family_row("BANNED", ErrorCode::AccountBanned, true, ""),
+    family_row("BAD_BALANCE", ErrorCode::NoBalance, false, ""),
+    family_row("NO_BALANCE_FOR_NUMBER", ErrorCode::NoBalance, true, ""),
+    family_row("NO_BALANCE_FORWARD", ErrorCode::NoBalance, true, ""),
+    family_row("OUT_OF_STOCK", ErrorCode::NoNumbers, true, ""),
+    family_row("WRONG_MAX_PRICE", ErrorCode::MaxPriceExceeded, true, ""),
+    family_row("SERVICE_NOT_AVAILABLE", ErrorCode::ServiceUnavailable, true, ""),
+    family_row("OPERATION_NOT_AVAILABLE", ErrorCode::ServiceUnavailable, true, ""),
+    family_row("SERVICE_UNAVAILABLE_REGION", ErrorCode::ServiceUnavailable, false, ""),
+    family_row("NOT_FOUND", ErrorCode::NoActivation, false, ""),
+    family_row("INVALID_ACTIVATION_ID", ErrorCode::NoActivation, false, ""),
+    family_row("ACTIVATION_NOT_ACTIVE", ErrorCode::AlreadyFinished, false, ""),
+    family_row("ALREADY_CANCELED", ErrorCode::AlreadyFinished, false, ""),
+    family_row("ALREADY_CANCELLED", ErrorCode::AlreadyFinished, false, ""),
+    family_row("INVALID_STATUS", ErrorCode::BadStatus, false, ""),
+    family_row("WRONG_ACTION", ErrorCode::BadAction, false, ""),
+    family_row("NO_ACTION", ErrorCode::BadAction, false, ""),
+    family_row("BAD_DATA", ErrorCode::MissingParams, false, ""),
+    family_row("BAD_SERVICE", ErrorCode::MissingParams, true, UNKNOWN_SERVICE),
+    family_row("WRONG_SERVICE", ErrorCode::MissingParams, true, UNKNOWN_SERVICE),
+    family_row("BAD_COUNTRY", ErrorCode::MissingParams, true, UNKNOWN_COUNTRY),
+    family_row("WRONG_COUNTRY", ErrorCode::MissingParams, true, UNKNOWN_COUNTRY),
+    family_row("BAD_OPERATOR", ErrorCode::MissingParams, true, UNKNOWN_OPERATOR),
+    family_row("WRONG_OPERATOR", ErrorCode::MissingParams, true, UNKNOWN_OPERATOR),
+    family_row("UNPROCESSABLE_ENTITY", ErrorCode::MissingParams, false, ""),
+    FamilyCode {
+        token: "CHANNELS_LIMIT",
+        meaning: None,
+        refuses_charge: true,
+        hint: "settle open orders, or ask the service's support about the limit of the account",
+    },
+    family_row("DB_ERROR", ErrorCode::ErrorSql, false, ""),
+    family_row(FAILURE_WORD, ErrorCode::ServerError, false, ""),
+    family_row("TRY_AGAIN", ErrorCode::ServerError, false, ""),
 ];
 
+/// The word of a failure without a reason.
+const FAILURE_WORD: &str = "ERROR";
+
 impl ErrorCode {
-    /// Reads a code. Known codes may have surrounding blanks and lower-case letters.
+    /// Reads a code. Known codes are found as [`is_spelling_of`] compares them, also with hyphens
+    /// and a full stop, as in a sentence.
     pub(crate) fn read(text: &str) -> Self {
         let text = text.trim();
-        let token = normal(text);
-        match TABLE.iter().find(|(known, _)| *known == token) {
-            Some((_, code)) => code.clone(),
-            None if family(&token).is_some() => Self::Other(token),
+        let word = text.trim_end_matches('.').replace('-', "_");
+        if let Some((_, code)) = TABLE.iter().find(|(token, _)| is_spelling_of(&word, token)) {
+            return code.clone();
+        }
+        match FAMILY.iter().find(|row| is_spelling_of(&word, row.token)) {
+            Some(row) => Self::Other(row.token.to_owned()),
             None => Self::Other(text.chars().take(200).collect()),
         }
+    }
+
+    fn family(&self) -> Option<&'static FamilyCode> {
+        let Self::Other(text) = self else { return None };
+        FAMILY.iter().find(|row| row.token == text)
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
@@ -163,32 +210,40 @@ impl ErrorCode {
     /// documented code with the same meaning.
     #[doc(hidden)]
     pub fn class(&self) -> ErrorCodeClass {
-        self.meaning().row().0
+        match self.family() {
+            Some(FamilyCode { meaning: None, .. }) => ErrorCodeClass::Refusal,
+            _ => self.meaning().row().0,
+        }
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
     /// What to do about the error: the vendor's advice if that is safe. Empty for an unknown code.
     #[doc(hidden)]
     pub fn hint(&self) -> &'static str {
-        self.meaning().row().1
+        match self.family() {
+            Some(row) if !row.hint.is_empty() => row.hint,
+            _ => self.meaning().row().1,
+        }
     }
 
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The documented code with the same meaning: for a documented code itself, for a code of
-    /// another service of the protocol its equivalent, and for an unknown code itself.
+    /// another service of the protocol its equivalent if it has one, and for an unknown code
+    /// itself.
     #[doc(hidden)]
     pub fn meaning(&self) -> &Self {
-        match self {
-            Self::Other(token) => family(token).unwrap_or(self),
-            known => known,
-        }
+        self.family().and_then(|row| row.meaning.as_ref()).unwrap_or(self)
     }
 
-    /// Whether the service documents this code as a refusal of a purchase. No other code proves
-    /// that nothing was charged.
-    pub(crate) fn refuses_charge(&self) -> bool {
+    /// Whether the service documents this code as a refusal of a purchase.
+    pub(crate) fn is_documented_refusal(&self) -> bool {
         matches!(self.row().0, ErrorCodeClass::Refusal | ErrorCodeClass::Auth)
             || matches!(self, Self::BadAction | Self::MissingParams)
+    }
+
+    /// Whether the code is the word of a failure without a reason, such as `ERROR`.
+    pub(crate) fn is_failure_word(&self) -> bool {
+        self.as_str() == FAILURE_WORD
     }
 
     /// Whether the code or its meaning has a row in the table.
@@ -197,19 +252,32 @@ impl ErrorCode {
     }
 }
 
+/// Whether a word is a code that refuses a purchase before a number is bought: a documented
+/// refusal, or one of the protocol family.
+pub(crate) fn refuses_charge(word: &str) -> bool {
+    let documented =
+        TABLE.iter().filter(|(_, code)| code.is_documented_refusal()).map(|(token, _)| *token);
+    let family = FAMILY.iter().filter(|row| row.refuses_charge).map(|row| row.token);
+    documented.chain(family).any(|token| is_spelling_of(word, token))
+}
+
+/// Compares a word with a code, without regard to case, blanks and underscores.
+fn is_spelling_of(word: &str, token: &str) -> bool {
+    let mut word = word.chars().filter(|letter| !letter.is_whitespace() && *letter != '_');
+    let mut token = token.bytes().filter(|byte| *byte != b'_').map(char::from);
+    loop {
+        match (word.next(), token.next()) {
+            (Some(letter), Some(other)) if letter.to_ascii_uppercase() == other => {}
+            (None, None) => return true,
+            _ => return false,
+        }
+    }
+}
+
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
-}
-
-fn family(token: &str) -> Option<&'static ErrorCode> {
-    FAMILY.iter().find(|(known, _)| *known == token).map(|(_, code)| code)
-}
-
-/// Normalizes a code: `server error` and `SERVER ERROR` become `SERVER_ERROR`.
-fn normal(text: &str) -> String {
-    text.trim_end_matches('.').to_ascii_uppercase().replace([' ', '-'], "_")
 }
 
 #[cfg(test)]
@@ -224,20 +292,34 @@ mod tests {
             assert!(!code.hint().is_empty(), "{token} has no hint");
             assert_ne!(code.class(), ErrorCodeClass::Unknown, "{token}");
         }
-        let refusals = TABLE.iter().filter(|(_, code)| code.refuses_charge());
-        let refusals: Vec<&str> = refusals.map(|(token, _)| *token).collect();
+        for row in FAMILY {
+            let code = ErrorCode::read(row.token);
+            assert_eq!(code, ErrorCode::Other(row.token.to_owned()));
+            assert_eq!(code.meaning(), row.meaning.as_ref().unwrap_or(&code));
+            assert!(code.is_known() && !code.hint().is_empty(), "{}", row.token);
+            assert!(!code.is_documented_refusal(), "{}", row.token);
+        }
+    }
+
+    #[test]
+    fn only_early_decisions_refuse_a_charge() {
+        let tokens =
+            TABLE.iter().map(|(token, _)| *token).chain(FAMILY.iter().map(|row| row.token));
+        let refusals: Vec<&str> = tokens.filter(|token| refuses_charge(token)).collect();
         assert_eq!(
             refusals.join(" "),
             "BAD_KEY KEY_INACTIVE ACCOUNT_BANNED NO_BALANCE NO_NUMBERS MAX_PRICE_EXCEEDED \
-             SERVICE_UNAVAILABLE BAD_ACTION MISSING_PARAMS"
+             SERVICE_UNAVAILABLE BAD_ACTION MISSING_PARAMS \
+             NO_KEY WRONG_KEY ACCOUNT_INACTIVE ACCOUNT_BAN USER_BANNED BANNED \
+             NO_BALANCE_FOR_NUMBER NO_BALANCE_FORWARD OUT_OF_STOCK WRONG_MAX_PRICE \
+             SERVICE_NOT_AVAILABLE OPERATION_NOT_AVAILABLE BAD_SERVICE WRONG_SERVICE \
+             BAD_COUNTRY WRONG_COUNTRY BAD_OPERATOR WRONG_OPERATOR CHANNELS_LIMIT"
         );
-        for (token, code) in FAMILY {
-            assert_eq!(ErrorCode::read(token), ErrorCode::Other((*token).to_owned()));
-            assert_eq!(ErrorCode::read(token).meaning(), code);
-            assert!(
-                !ErrorCode::read(token).refuses_charge(),
-                "{token} is not documented: it proves nothing"
-            );
+        for word in ["no_numbers", "No numbers", " NO\u{a0}NUMBERS", "nonumbers", "_NO_NUMBERS_"] {
+            assert!(refuses_charge(word), "{word}");
+        }
+        for word in ["", "NO_NUMBERS.", "NO-NUMBERS", "NO_NUMBERS:", "NO_NUMBER", "XNO_NUMBERS"] {
+            assert!(!refuses_charge(word), "{word}");
         }
     }
 
@@ -247,6 +329,7 @@ mod tests {
             ("NO_BALANCE", "add funds, then try again"),
             ("BAD_BALANCE", "add funds, then try again"),
             ("OUT_OF_STOCK", ErrorCode::NoNumbers.hint()),
+            ("WRONG_COUNTRY", UNKNOWN_COUNTRY),
             ("SOMETHING_NEW", ""),
         ] {
             assert_eq!(ErrorCode::read(token).hint(), hint, "{token}");
@@ -255,7 +338,7 @@ mod tests {
 
     #[test]
     fn tokens_are_compared_whole() {
-        for text in ["NO_ACTIVATIONS", "NO_BALANCE_FORWARD", "XBAD_KEY", "BANNEDX", ""] {
+        for text in ["NO_ACTIVATIONS", "NO_BALANCE_FORWARDS", "XBAD_KEY", "BANNEDX", ""] {
             assert_eq!(ErrorCode::read(text).class(), ErrorCodeClass::Unknown, "{text}");
         }
         assert_eq!(ErrorCode::read("Server Error"), ErrorCode::ServerError);

@@ -170,7 +170,7 @@ impl<'a> Object<'a> {
 
     /// All fields with their names.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, Field<'a>)> + '_ {
-        self.0.iter().map(|(name, field)| (name.as_ref(), *field))
+        self.0.iter().map(|(key, field)| (key.as_ref(), *field))
     }
 
     /// All fields with their names.

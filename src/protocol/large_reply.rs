@@ -10,7 +10,7 @@ use std::marker::PhantomData;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::json_input::{Field, Text, is_too_deep};
-use super::reply::{RawReply, ReplyError, Salvage, is_success, read};
+use super::reply::{RawReply, ReplyError, is_success, object_behind_text, read};
 
 /// A table that collects the entries of a catalogue.
 pub(super) trait EntrySink: Default {
@@ -40,11 +40,16 @@ const MAX_KNOWN: usize = 4 << 20;
 
 /// Decodes a catalogue. The entries are at the top or in an envelope, in an object or in a list.
 pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
-    // Errors first: otherwise an object inside an error looks like an entry.
-    if raw.body.len() <= MAX_ERROR {
-        read(raw, Salvage::No)?;
-    }
     let text = json_text(raw.body);
+    // Errors first: otherwise an object inside an error looks like an entry.
+    if raw.body.len() <= MAX_ERROR || text.len() < trim(raw.body).len() {
+        let answer = read(raw)?;
+        // Any object looks like a catalogue. Behind other text it must report success.
+        let status = answer.object().and_then(|object| object.word(&["status"]));
+        if answer.salvaged && !status.as_deref().is_some_and(is_success) {
+            return Err(answer.unexpected());
+        }
+    }
     if text.len() > MAX_KNOWN && is_too_deep(text) {
         return Err(raw.invalid("json_too_complex", "JSON that nests too deep"));
     }
@@ -60,7 +65,7 @@ pub(super) fn decode<T: EntrySink>(raw: RawReply<'_>) -> Result<T, ReplyError> {
         return Ok(table);
     }
     // An error, a damaged reply, or an empty catalogue.
-    let answer = read(raw, Salvage::No)?;
+    let answer = read(raw)?;
     if is_whole && !table.is_empty() {
         return Ok(table);
     }
@@ -104,9 +109,14 @@ fn has_no_entry(field: Field<'_>) -> bool {
         .is_some_and(|members| members.into_iter().all(|(_, member)| has_no_entry(member)))
 }
 
-/// The text of a catalogue without surrounding blanks. If entries were decoded from it, it is
-/// complete JSON.
+/// The text of a catalogue without surrounding blanks, and without a PHP warning before it. If
+/// entries were decoded from it, it is complete JSON.
 pub(crate) fn json_text(reply: &[u8]) -> &str {
+    let text = trim(reply);
+    if text.starts_with(['{', '[']) { text } else { object_behind_text(text).unwrap_or(text) }
+}
+
+fn trim(reply: &[u8]) -> &str {
     let text = std::str::from_utf8(reply).unwrap_or_default();
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }

@@ -4,6 +4,7 @@
 //! body is known to be complete; it returns the meaning of the reply or a [`ReplyError`]. It never
 //! guesses: a result contains only facts that the reply proves.
 
+mod activation_ids;
 mod balance;
 mod calling_codes;
 mod countries;
@@ -22,6 +23,7 @@ mod sms;
 mod status;
 mod string_table;
 
+pub use activation_ids::activation_ids_in;
 pub use balance::{Balance, parse_balance};
 pub use countries::{Country, find_countries, parse_countries};
 pub use error_code::{ErrorCode, ErrorCodeClass};

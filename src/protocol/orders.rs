@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use super::json_input::{Field, Object, is_number};
 use super::json_output;
 use super::order_date::{Date, parse_date};
-use super::reply::{Body, RawReply, ReplyError, Salvage, read};
+use super::reply::{Body, RawReply, ReplyError, read};
 use crate::Amount;
 
 /// The names under which a reply can have its orders.
@@ -152,7 +152,7 @@ impl Order {
 
 /// Reads a reply of getOrders: a list or an object of orders, at the top or in an envelope.
 pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
-    let answer = read(raw, Salvage::No)?;
+    let answer = read(raw)?;
     let mut page =
         OrderPage { raw: String::from_utf8_lossy(raw.body).into_owned(), ..OrderPage::default() };
     let mut field = match &answer.body {

@@ -1,29 +1,44 @@
 //! The replies that cost money: getNumber and regetNumber.
 //!
-//! Only the evidence in the reply decides the outcome of a charge: a number, a documented refusal,
-//! or unknown. In doubt it is unknown: then the caller reads the order history instead of buying
-//! again.
+//! Only the evidence in the reply decides the outcome of a charge, by one question: can a service
+//! that sends this reply have sold a number? It is charged if the reply names an activation and its
+//! number. It is refused if a complete reply without an order has an error code that is decided
+//! before a number is bought, or an HTTP status of a request that was turned away. Otherwise it is
+//! unknown: then the caller reads the order history instead of buying again. docs/faults.md has the
+//! table.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::activation_ids::names_activation;
+use super::error_code::{ErrorCode, ErrorCodeClass, refuses_charge};
 use super::json_input::{Field, Object};
 use super::json_output;
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
-    ReplyError, Salvage, ServiceError, is_success, read,
+    ReplyError, ServiceError, excerpt, is_success, shape,
 };
-use super::request::is_id;
+use super::request::{has_odd_characters, is_id};
 use crate::Amount;
+
+/// The tokens of plain replies that contain a number: of getNumber, and of regetNumber.
+pub(super) const TOKENS: [&str; 2] = ["ACCESS_NUMBER", "REGET_NUMBER_OK"];
+/// The members of an object that contain nothing but an error code.
+const ERRORS: [&str; 3] = ["error", "error_code", "errorCode"];
+/// The members that may contain an error code that refuses a purchase.
+const REFUSALS: [&str; 8] =
+    ["error", "error_code", "errorCode", "code", "title", "status", "message", "msg"];
+/// The members whose error codes only contradict the others.
+const DETAILS: [&str; 2] = ["details", "detail"];
 
 /// The outcome that the reply to a charge proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChargeReply {
     /// A number was bought.
     Charged(Box<Purchase>),
-    /// Nothing was bought: the reply is a complete and exact documented refusal.
-    Refused(Box<ServiceError>),
+    /// Nothing was bought: the service refused, or the request was turned away before it.
+    Refused(ReplyError),
     /// The reply proves neither.
     Unknown(ReplyError),
 }
@@ -36,8 +51,7 @@ pub struct Purchase {
     pub activation_id: String,
     /// The id of the order in the history.
     pub order_id: Option<String>,
-    /// The phone number as the service wrote it. Empty, with a warning, if the reply proves the
-    /// purchase without the number.
+    /// The phone number as the service wrote it.
     pub phone_number: String,
     /// The code of the service that the number is for.
     pub service: Option<String>,
@@ -75,53 +89,216 @@ impl Purchase {
 
 /// Reads a reply to getNumber or getNumberV2.
 pub fn parse_number(raw: RawReply<'_>) -> ChargeReply {
-    charge(raw, "ACCESS_NUMBER")
+    charge(raw, TOKENS[0])
 }
 
 /// Reads a reply to regetNumber.
 pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
-    charge(raw, "REGET_NUMBER_OK")
+    charge(raw, TOKENS[1])
 }
 
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
-    match read(raw, Salvage::Object) {
-        Err(ReplyError::Service(error)) if error.exact && error.code.refuses_charge() => {
-            ChargeReply::Refused(error)
+    let answer = match shape(raw) {
+        Ok(answer) => answer,
+        Err(failure) if is_turned_away(raw, &[]) && !is_cut(&failure) => {
+            return ChargeReply::Refused(named_by_status(raw, failure));
         }
-        Err(failure) => ChargeReply::Unknown(failure),
-        Ok(answer) => match purchase(&answer, token) {
-            Ok(purchase) => ChargeReply::Charged(Box::new(purchase)),
-            Err(failure) => ChargeReply::Unknown(failure),
-        },
+        Err(failure) => return ChargeReply::Unknown(failure),
+    };
+    let failure = match purchase(&answer, token) {
+        Ok(purchase) => return ChargeReply::Charged(Box::new(purchase)),
+        Err(failure) => answer.error().unwrap_or(failure),
+    };
+    let evidence = Evidence::of(&answer);
+    if evidence.names_order || names_activation(raw.body) {
+        return ChargeReply::Unknown(failure);
+    }
+    if let Some(refusal) = refusal(&answer, &evidence, &failure) {
+        return ChargeReply::Refused(ReplyError::Service(Box::new(refusal)));
+    }
+    if is_turned_away(raw, &evidence.codes) {
+        return ChargeReply::Refused(named_by_status(raw, failure));
+    }
+    ChargeReply::Unknown(failure)
+}
+
+/// The parts of a reply that decide whether it refuses a purchase.
+#[derive(Default)]
+struct Evidence {
+    /// The known error codes, except the word of a failure without a reason.
+    codes: Vec<CodeWord>,
+    /// Whether the reply has an id or a phone number.
+    names_order: bool,
+    /// Whether the reply reports success, or repeats a member, so that no code in it is certain.
+    is_contradictory: bool,
+}
+
+/// A word of a reply that may be an error code.
+struct CodeWord {
+    /// The word up to its first colon.
+    text: String,
+    /// Whether the word can only be an error.
+    is_error: bool,
+    /// Whether the word is where a refusal may be.
+    may_refuse: bool,
+}
+
+impl CodeWord {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::read(&self.text)
+    }
+
+    fn refuses(&self) -> bool {
+        self.may_refuse && refuses_charge(&self.text)
     }
 }
 
+impl Evidence {
+    fn of(answer: &Answer<'_>) -> Self {
+        let mut evidence = match (&answer.body, answer.object()) {
+            (Body::Plain { token, rest, .. }, _) => Self {
+                codes: vec![CodeWord {
+                    text: (*token).to_owned(),
+                    is_error: true,
+                    may_refuse: true,
+                }],
+                names_order: rest.and_then(plain_number).is_some_and(|number| number.is_certain),
+                is_contradictory: false,
+            },
+            (_, Some(object)) => {
+                let inner = object.get(&["data"]).and_then(Field::object);
+                Self {
+                    codes: code_words(&object),
+                    names_order: names_order(&object) || inner.as_ref().is_some_and(names_order),
+                    is_contradictory: object.word(&["status"]).as_deref().is_some_and(is_success)
+                        || flag(&object, &["success"]) == Some(true)
+                        || object.repeated(&REFUSALS).is_some(),
+                }
+            }
+            _ => Self::default(),
+        };
+        evidence.codes.retain(|word| word.code().is_known() && !word.code().is_failure_word());
+        evidence
+    }
+}
+
+/// The words of an object that may be error codes, also of members that are repeated.
+fn code_words(object: &Object<'_>) -> Vec<CodeWord> {
+    let word = |name: &str, field: Field<'_>| {
+        let text = field.word()?.split(':').next()?.trim().to_owned();
+        let is_error = ERRORS.contains(&name) && field.flag().is_none();
+        Some(CodeWord { text, is_error, may_refuse: REFUSALS.contains(&name) })
+    };
+    let inner = object.get(&["error"]).and_then(Field::object).unwrap_or_default();
+    let deeper = ["code", "name", "message"].into_iter().filter_map(|name| {
+        let text = word(name, inner.get(&[name])?)?.text;
+        Some(CodeWord { text, is_error: true, may_refuse: name == "code" })
+    });
+    let mut words: Vec<CodeWord> = deeper.collect();
+    for name in REFUSALS.iter().chain(&DETAILS) {
+        let fields = object.fields().filter(|(key, _)| key == name);
+        words.extend(fields.filter_map(|(_, field)| word(name, field)));
+    }
+    words
+}
+
+/// Whether an object has a value for an id or a phone number.
+fn names_order(object: &Object<'_>) -> bool {
+    let names =
+        [NEW_ACTIVATION_ID].into_iter().chain(ACTIVATION_IDS).chain(ORDER_IDS).chain(PHONE_NUMBERS);
+    names.into_iter().any(|name| object.word(&[name]).is_some_and(|word| !is_nothing(&word)))
+}
+
+/// The error of a reply whose code refuses the purchase.
+fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Option<ServiceError> {
+    // A second code that is no refusal, or a status of success, contradicts the refusal: the
+    // failure may have come after the purchase.
+    let is_refused = answer.raw.framed
+        && !answer.salvaged
+        && !evidence.is_contradictory
+        && !evidence.codes.is_empty()
+        && evidence.codes.iter().all(CodeWord::refuses)
+        && !matches!(answer.body, Body::Plain { text, .. } if text.contains(['\n', '\r']));
+    let stated = match failure {
+        ReplyError::Service(error) => Some(&**error),
+        ReplyError::Invalid(_) => None,
+    };
+    // A server error may come after the purchase, unless the reply is exactly the refusal.
+    let is_exact = || stated.is_some_and(|error| error.exact && error.code.is_documented_refusal());
+    if !is_refused || answer.raw.status >= 500 && !is_exact() {
+        return None;
+    }
+    let code = evidence.codes.first()?.code();
+    Some(match stated.cloned() {
+        Some(error) if error.code.is_failure_word() => ServiceError { code, ..error },
+        Some(error) if error.code.is_known() => error,
+        Some(error) => {
+            let detail = error.detail.or_else(|| Some(excerpt(error.code.as_str())));
+            ServiceError { code, detail, ..error }
+        }
+        None => ServiceError::new(code, answer.raw.status),
+    })
+}
+
+/// Whether the HTTP status shows that the request was turned away before a purchase. The reply must
+/// be complete and without an id. The codes of a service that failed contradict the status: some
+/// services send 400 with every error.
+fn is_turned_away(raw: RawReply<'_>, codes: &[CodeWord]) -> bool {
+    const TURNED_AWAY: [u16; 13] =
+        [301, 307, 308, 400, 401, 403, 404, 405, 410, 414, 421, 429, 431];
+    raw.framed
+        && TURNED_AWAY.contains(&raw.status)
+        && !names_activation(raw.body)
+        && !codes.iter().any(|word| word.code().class() == ErrorCodeClass::Transient)
+}
+
+/// Whether a reply was cut, although its length is right.
+fn is_cut(failure: &ReplyError) -> bool {
+    matches!(failure, ReplyError::Invalid(reply) if reply.fault == "json_truncated")
+}
+
+/// Names the failure of a request that was turned away after its HTTP status, unless it is already.
+fn named_by_status(raw: RawReply<'_>, failure: ReplyError) -> ReplyError {
+    match failure {
+        ReplyError::Invalid(reply)
+            if !["redirected", "blocked_by_firewall"].contains(&reply.fault) =>
+        {
+            raw.by_status("http_client_error", "an HTTP error without an error code")
+        }
+        other => other,
+    }
+}
+
+/// Reads the purchase that a reply proves: an activation id and a phone number, without an error
+/// code.
 fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
     let mut purchase = match &answer.body {
         Body::Json(_) => from_object(answer)?,
         Body::Plain { .. } if !answer.raw.framed => return Err(answer.unframed()),
         Body::Plain { token: found, rest: Some(rest), .. } if *found == token => {
-            // An id may contain colons, a phone number cannot: the last part is the number.
-            let (id, phone) = rest
-                .rsplit_once(':')
-                .filter(|(_, phone)| is_phone(phone))
-                .ok_or_else(|| answer.unexpected())?;
+            let number = plain_number(rest).ok_or_else(|| answer.unexpected())?;
+            let more = number.more.map(|more| {
+                format!("the reply has more behind the phone number: {:?}", excerpt(more))
+            });
             Purchase {
-                activation_id: id.trim().to_owned(),
-                phone_number: phone.trim().to_owned(),
+                activation_id: number.id.trim().to_owned(),
+                phone_number: number.phone.trim().to_owned(),
+                warnings: more.into_iter().collect(),
                 ..Purchase::empty()
             }
         }
         Body::Plain { .. } | Body::Empty => return Err(answer.unexpected()),
     };
-    // PHP also writes a missing value in these ways.
-    let is_missing = ["0", "null", "false", "true"].contains(&purchase.activation_id.as_str());
-    if is_missing || !is_id(&purchase.activation_id) {
+    if !is_usable_id(&purchase.activation_id) {
         return Err(answer.unexpected());
     }
+    if has_odd_characters(&purchase.activation_id) {
+        let warning = format!("the activation id has odd characters: {:?}", purchase.activation_id);
+        purchase.warnings.push(warning);
+    }
     if answer.salvaged {
-        let warning = "the reply has unexpected text before its JSON";
-        purchase.warnings.push(warning.to_owned());
+        let form = if matches!(answer.body, Body::Json(_)) { "JSON" } else { "number" };
+        purchase.warnings.push(format!("the reply has unexpected text before its {form}"));
     }
     if !(200..300).contains(&answer.raw.status) {
         purchase.warnings.push(format!("the purchase came with HTTP status {}", answer.raw.status));
@@ -130,57 +307,111 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
     Ok(purchase)
 }
 
-/// Whether the last part of a plain reply is exactly a phone number: not a short extra part, such
-/// as a country or a price, and not a number followed by junk.
-fn is_phone(text: &str) -> bool {
-    text.bytes().filter(u8::is_ascii_digit).count() >= 5
-        && text.trim().bytes().all(|b| b.is_ascii_digit() || b"+-() *".contains(&b))
+/// Whether a text is an activation id that a request can contain. PHP writes a missing value in
+/// several ways.
+pub(super) fn is_usable_id(id: &str) -> bool {
+    is_id(id) && !is_nothing(id)
+}
+
+fn is_nothing(word: &str) -> bool {
+    ["0", "null", "false", "true"].contains(&word)
+}
+
+/// The parts of a plain purchase behind its token.
+#[derive(Clone, Copy)]
+pub(super) struct PlainNumber<'a> {
+    pub(super) id: &'a str,
+    phone: &'a str,
+    /// Further parts, such as a price.
+    more: Option<&'a str>,
+    /// Whether the phone number has the length of one.
+    is_certain: bool,
+}
+
+/// Splits `id:phone` with further parts behind it. An id may contain colons, a phone number cannot:
+/// the first part that looks most like a phone number is the number.
+pub(super) fn plain_number(text: &str) -> Option<PlainNumber<'_>> {
+    if text.contains(['\n', '\r']) {
+        return None;
+    }
+    let mut best: Option<(u8, PlainNumber<'_>)> = None;
+    for (colon, _) in text.match_indices(':') {
+        let (id, after) = (&text[..colon], &text[colon + 1..]);
+        let (phone, more) =
+            after.split_once(':').map_or((after, None), |(phone, more)| (phone, Some(more)));
+        let Some(likeness) = phone_likeness(phone) else { continue };
+        if best.is_none_or(|(other, _)| likeness > other) {
+            best = Some((likeness, PlainNumber { id, phone, more, is_certain: likeness > 1 }));
+        }
+    }
+    best.map(|(_, number)| number).filter(|number| !number.id.trim_start().starts_with(':'))
+}
+
+/// How much a part of a plain reply looks like a phone number: `None` for a short extra part, such
+/// as a country or a price, and for a number followed by junk.
+fn phone_likeness(text: &str) -> Option<u8> {
+    let text = text.trim();
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-() *".contains(&byte)) {
+        return None;
+    }
+    match text.bytes().filter(u8::is_ascii_digit).count() {
+        0..5 => None,
+        _ if text.starts_with('+') => Some(3),
+        10..=13 => Some(2),
+        7..=15 => Some(1),
+        _ => Some(0),
+    }
 }
 
 /// Reads a purchase from an object. The documented object has `status: OK`. The object of other
 /// services of this protocol has no status; its field names identify it.
 fn from_object(answer: &Answer<'_>) -> Result<Purchase, ReplyError> {
     let unexpected = || answer.unexpected();
-    let object = answer.object().ok_or_else(unexpected)?;
-    let object = match object.get(&["data"]).and_then(Field::object) {
-        Some(inner) if !inner.is_empty() && !object.has(&["activation_id", NEW_ACTIVATION_ID]) => {
-            inner
-        }
-        _ => object,
-    };
-    // An object behind a PHP warning counts only with a status of OK.
-    let family = !answer.salvaged
-        && object.has(&["activationId"])
-        && object.word(&["phoneNumber"]).is_some();
-    let status = object.word(&["status"]);
-    if !status.as_deref().map_or(family, is_success) {
+    let outer = answer.object().ok_or_else(unexpected)?;
+    let inner = outer.get(&["data"]).and_then(Field::object).filter(|inner| {
+        !inner.is_empty() && !outer.has(&ACTIVATION_IDS) && !outer.has(&[NEW_ACTIVATION_ID])
+    });
+    if names_error(&outer) || inner.as_ref().is_some_and(names_error) {
         return Err(unexpected());
     }
+    let status = inner.as_ref().and_then(|inner| inner.word(&["status"]));
+    let status = status.or_else(|| outer.word(&["status"]));
+    let flags = [flag(&outer, &["success"]), flag(&outer, &["error"]).map(|error| !error)];
+    let object = inner.unwrap_or(outer);
     if object.repeated(&IDENTITY).is_some() {
         return Err(answer
             .raw
             .invalid("json_too_complex", "an object with two statuses or two ids"));
     }
-    let mut warnings = Vec::new();
-    let price = object.get(&["price", "activationCost", "cost"]);
-    let amount = price.and_then(Field::amount).filter(|amount| *amount >= Amount::ZERO);
-    if let (Some(price), None) = (price, amount) {
-        warnings.push(format!("the price is not valid: {}", super::reply::excerpt(price.raw())));
-    }
     // A regetNumber reply may contain the old id too. If it has the field for the new id, only that
     // counts.
     let ids: &[&str] =
         if object.has(&[NEW_ACTIVATION_ID]) { &[NEW_ACTIVATION_ID] } else { &ACTIVATION_IDS };
-    // Without a phone number the id still proves the charge, and allows cancelling it.
+    let activation_id = object.word(ids).ok_or_else(unexpected)?;
     let phone_number = object
         .word(&PHONE_NUMBERS)
         .filter(|phone| phone.contains(|c: char| c.is_ascii_digit()))
-        .unwrap_or_default();
-    if phone_number.is_empty() {
-        warnings.push("the reply has no phone number".to_owned());
+        .ok_or_else(unexpected)?;
+    let mut warnings = Vec::new();
+    let is_family = object.has(&["activationId"]) && object.has(&["phoneNumber"]);
+    match status {
+        Some(status) if is_success(&status) => {}
+        Some(status) => {
+            warnings.push(format!("the status of the reply is {:?}", excerpt(&status)));
+        }
+        None if is_family => {}
+        None => warnings.push("the reply has no status".to_owned()),
+    }
+    if flags.contains(&Some(false)) {
+        warnings.push("the reply reports a failure without an error code".to_owned());
+    }
+    let price = object.get(&["price", "activationCost", "cost"]);
+    let amount = price.and_then(Field::amount).filter(|amount| *amount >= Amount::ZERO);
+    if let (Some(price), None) = (price, amount) {
+        warnings.push(format!("the price is not valid: {}", excerpt(price.raw())));
     }
     Ok(Purchase {
-        activation_id: object.word(ids).ok_or_else(unexpected)?,
+        activation_id,
         order_id: object.word(&ORDER_IDS),
         phone_number,
         service: object.word(&["service_code"]),
@@ -195,6 +426,12 @@ fn from_object(answer: &Answer<'_>) -> Result<Purchase, ReplyError> {
         warnings,
         raw: String::new(),
     })
+}
+
+/// Whether an object names an error code: any text in a member for errors, or a known code in
+/// another member. Such an object is no purchase, even with a number.
+fn names_error(object: &Object<'_>) -> bool {
+    code_words(object).iter().any(|word| word.is_error || word.code().is_known())
 }
 
 fn flag(object: &Object<'_>, names: &[&str]) -> Option<bool> {

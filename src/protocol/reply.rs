@@ -4,7 +4,8 @@
 //! The parser of each action starts with [`read`]. It turns the bytes into JSON or a plain
 //! `TOKEN:rest`, refuses any other body, and returns error codes in all forms in which the service
 //! and other services of the protocol write them. Tokens are compared as a whole and never
-//! searched inside a body, because an SMS may contain any word.
+//! searched inside a body, because an SMS may contain any word. The replies to purchases need more
+//! evidence than the error: they start with [`shape`].
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub struct ServiceError {
     /// The code.
     pub code: ErrorCode,
     /// Whether the reply is exactly the documented code, with nothing else that could change its
-    /// meaning.
+    /// meaning. Only then does a refusal under an HTTP status of 5xx count.
     pub exact: bool,
     /// The HTTP status of the reply.
     pub http_status: u16,
@@ -88,37 +89,42 @@ pub(crate) enum Body<'a> {
 pub(crate) struct Answer<'a> {
     pub(crate) body: Body<'a>,
     pub(crate) raw: RawReply<'a>,
-    /// Whether text precedes the JSON, such as a PHP warning.
+    /// Whether text precedes the reply, such as a PHP warning.
     pub(crate) salvaged: bool,
-}
-
-/// Whether a damaged reply may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Salvage {
-    No,
-    /// Use the one complete object behind a PHP warning. For replies whose loss costs money or a
-    /// code.
-    Object,
 }
 
 /// The fields that decide the meaning of a reply. If one is repeated, the reply is ambiguous.
 pub(super) const IDENTITY: [&str; 5] =
     ["status", "id", "activation_id", "activationId", "new_activation_id"];
 
-// The fields that identify an order. A refusal that has one of them contradicts itself.
+// The fields that identify an order.
 pub(super) const ACTIVATION_IDS: [&str; 2] = ["activation_id", "activationId"];
 pub(super) const NEW_ACTIVATION_ID: &str = "new_activation_id";
 pub(super) const ORDER_IDS: [&str; 3] = ["new_order_id", "order_id", "orderId"];
 pub(super) const PHONE_NUMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
 
-/// Reads the shape of a reply, and returns an error if the reply is one.
-pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, ReplyError> {
+/// Reads a reply, and returns an error if the reply is one.
+pub(crate) fn read(raw: RawReply<'_>) -> Result<Answer<'_>, ReplyError> {
+    let answer = shape(raw)?;
+    if let Some(error) = answer.error() {
+        return Err(error);
+    }
+    if answer.salvaged {
+        log::warn!("reading a reply: it has unexpected text before its data, which is ignored");
+    }
+    Ok(answer)
+}
+
+/// Reads the shape of a reply. The reply may be an error.
+pub(super) fn shape(raw: RawReply<'_>) -> Result<Answer<'_>, ReplyError> {
     let invalid = |fault, problem| Err(raw.invalid(fault, problem));
     if (300..400).contains(&raw.status) {
         return invalid("redirected", "a redirect, which is not followed");
     }
     let Ok(text) = std::str::from_utf8(raw.body) else {
-        return invalid("invalid_utf8", "a body that is not UTF-8");
+        let is_page = raw.body.trim_ascii_start().starts_with(b"<");
+        let problem = if is_page { "an HTML page" } else { "a body that is not UTF-8" };
+        return Err(raw.by_status("invalid_utf8", problem));
     };
     if text.contains('\0') {
         return invalid("surrounding_whitespace", "a body with a NUL byte");
@@ -142,10 +148,7 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Re
             }
         },
         Some(_) => match embedded(text) {
-            Some(field) if salvage == Salvage::Object => (Body::Json(field), true),
-            Some(_) => {
-                return Err(raw.by_status("text_before_json", "text before its JSON"));
-            }
+            Some(body) => (body, true),
             None if text.starts_with('<') => return Err(raw.by_status("html_page", "an HTML page")),
             None => (plain(text), false),
         },
@@ -154,28 +157,59 @@ pub(crate) fn read(raw: RawReply<'_>, salvage: Salvage) -> Result<Answer<'_>, Re
     if answer.object().is_some_and(|object| object.repeated(&IDENTITY).is_some()) {
         return invalid("json_too_complex", "an object with two statuses or two ids");
     }
-    match answer.error() {
-        Some(error) => Err(error),
-        None => Ok(answer),
-    }
+    Ok(answer)
 }
 
 /// The text without a byte order mark, surrounding blanks and line ends, and quotes around the
 /// whole.
 fn unwrap(text: &str) -> &str {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    match text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if !inner.contains(['"', '\\']) => inner.trim(),
-        _ => text,
+    for quote in ['"', '\''] {
+        match text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            Some(inner) if !inner.contains([quote, '\\']) => return inner.trim(),
+            _ => {}
+        }
     }
+    text
 }
 
-/// The one object behind a PHP warning. Behind a token it does not count: an SMS may contain JSON.
-fn embedded(text: &str) -> Option<Field<'_>> {
-    if text.split(':').next().is_some_and(is_token) {
+/// The one object behind a PHP warning, or the plain reply on the line behind it. Behind a token it
+/// does not count: an SMS may contain JSON, and may have several lines.
+fn embedded(text: &str) -> Option<Body<'_>> {
+    let has_known_token = |line: &&str| {
+        let token = line.split(':').next().unwrap_or_default().trim();
+        is_token(token) && (is_answer_token(token) || ErrorCode::read(token).is_known())
+    };
+    if begins_with_token(text) {
         return None;
     }
-    Field::parse(embedded_object(text)?).ok()
+    if let Some(object) = object_behind_text(text) {
+        return Field::parse(object).ok().map(Body::Json);
+    }
+    let mut lines = text.lines().rev();
+    let last = lines.next().filter(has_known_token)?;
+    // The text is trimmed: an only line is not behind anything.
+    (last.len() < text.len() && !lines.any(|line| has_known_token(&line)))
+        .then(|| plain(last.trim()))
+}
+
+/// The one JSON object behind other text that does not begin with a token.
+pub(super) fn object_behind_text(text: &str) -> Option<&str> {
+    if begins_with_token(text) { None } else { embedded_object(text) }
+}
+
+fn begins_with_token(text: &str) -> bool {
+    text.split([':', '\n']).next().is_some_and(|word| is_token(word.trim()))
+}
+
+/// Whether a token is that of a result. The letters may be small.
+pub(super) fn is_answer_token(token: &str) -> bool {
+    ["STATUS_", "ACCESS_", "REGET_"].iter().any(|start| has_prefix(token, start))
+}
+
+/// Whether a text begins with a word, in capital or small letters.
+pub(super) fn has_prefix(text: &str, start: &str) -> bool {
+    text.get(..start.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(start))
 }
 
 fn plain(text: &str) -> Body<'_> {
@@ -200,7 +234,7 @@ impl RawReply<'_> {
     }
 
     /// A failure named after the HTTP status, or `otherwise` if the status is not an error.
-    fn by_status(&self, otherwise: &'static str, problem: &'static str) -> ReplyError {
+    pub(super) fn by_status(&self, otherwise: &'static str, problem: &'static str) -> ReplyError {
         let (fault, problem) = match self.status {
             403 if problem == "an HTML page" => ("blocked_by_firewall", "a firewall's page"),
             408 => ("request_timeout", "a timeout of the server"),
@@ -241,7 +275,8 @@ impl<'a> Answer<'a> {
         )
     }
 
-    fn error(&self) -> Option<ReplyError> {
+    /// The error that the reply is, if it is one.
+    pub(super) fn error(&self) -> Option<ReplyError> {
         let ok = (200..300).contains(&self.raw.status);
         match &self.body {
             Body::Empty if self.raw.status == 204 => None,
@@ -262,10 +297,7 @@ impl<'a> Answer<'a> {
                 }
             }
             Body::Plain { token, rest, text } => {
-                let answer = token.starts_with("STATUS_")
-                    || token.starts_with("ACCESS_")
-                    || token.starts_with("REGET_");
-                if answer && ok {
+                if is_answer_token(token) && ok {
                     return None;
                 }
                 let code = ErrorCode::read(token);
@@ -424,8 +456,8 @@ fn names_minimum(code: &ErrorCode) -> bool {
 
 /// Whether a `status` is an error and not the state of an order.
 fn is_error_token(word: &str) -> bool {
-    !word.starts_with("STATUS_")
-        && !word.starts_with("ACCESS_")
+    !has_prefix(word, "STATUS_")
+        && !has_prefix(word, "ACCESS_")
         && (ErrorCode::read(word).is_known() || is_token(word))
 }
 

@@ -127,8 +127,10 @@ impl SetStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRequest(pub String);
 
-/// The longest id or code, in bytes.
-const MAX_ID: usize = 64;
+/// The longest activation id, in bytes.
+const MAX_ID: usize = 256;
+/// The longest code of a service, a country or a status, in bytes.
+const MAX_CODE: usize = 64;
 
 /// The characters that form encoding replaces.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -190,16 +192,16 @@ impl Request<'_> {
             }
             Self::GetStatus { id } => {
                 json = false;
-                push("id", valid("id", id)?);
+                push("id", valid_id(id)?);
             }
             Self::SetStatus { id, status } => {
                 json = false;
-                push("id", valid("id", id)?);
+                push("id", valid_id(id)?);
                 push("status", &status.value().to_string());
             }
-            Self::GetStatusV2 { id } | Self::RegetNumber { id } => push("id", valid("id", id)?),
+            Self::GetStatusV2 { id } | Self::RegetNumber { id } => push("id", valid_id(id)?),
             Self::GetNumber { service, country, max_price, operator, multi_sms } => {
-                push("service", valid("service", service)?);
+                push("service", valid_code("service", service)?);
                 optional(&mut push, "country", country)?;
                 if let Some(price) = max_price {
                     if price <= Amount::ZERO {
@@ -228,25 +230,44 @@ fn optional(
     value: Option<&str>,
 ) -> Result<(), InvalidRequest> {
     if let Some(value) = value {
-        push(name, valid(name, value)?);
+        push(name, valid_code(name, value)?);
     }
     Ok(())
 }
 
-fn valid<'a>(name: &str, value: &'a str) -> Result<&'a str, InvalidRequest> {
-    if is_id(value) {
+fn valid_id(id: &str) -> Result<&str, InvalidRequest> {
+    if is_id(id) {
+        return Ok(id);
+    }
+    let shown: String = id.chars().take(MAX_CODE).collect();
+    let allowed = format!("use 1 to {MAX_ID} bytes, without blanks around and line ends");
+    Err(InvalidRequest(format!("id {shown:?}: {allowed}")))
+}
+
+/// Whether a text may be an activation id. The service chooses ids, and a request encodes every
+/// character that could end a parameter, so ids may have odd characters.
+pub(crate) fn is_id(text: &str) -> bool {
+    (1..=MAX_ID).contains(&text.len()) && text.trim() == text && !text.contains(char::is_control)
+}
+
+/// Whether an id has characters that the ids of the service do not have.
+pub(crate) fn has_odd_characters(id: &str) -> bool {
+    !id.bytes().all(is_code_character)
+}
+
+fn valid_code<'a>(name: &str, value: &'a str) -> Result<&'a str, InvalidRequest> {
+    if (1..=MAX_CODE).contains(&value.len()) && value.bytes().all(is_code_character) {
         return Ok(value);
     }
-    let shown: String = value.chars().take(MAX_ID).collect();
+    let shown: String = value.chars().take(MAX_CODE).collect();
     Err(InvalidRequest(format!(
-        "{name} {shown:?}: use 1 to {MAX_ID} of the characters A-Z a-z 0-9 _ . : -"
+        "{name} {shown:?}: use 1 to {MAX_CODE} of the characters A-Z a-z 0-9 _ . : -"
     )))
 }
 
-/// Whether a text may be an id or a code. No character is allowed that could end a parameter.
-pub(crate) fn is_id(text: &str) -> bool {
-    (1..=MAX_ID).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.:-".contains(&b))
+/// Whether a code may have this character, which cannot end a parameter.
+fn is_code_character(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)
 }
 
 /// The query parameter with the API key.
@@ -307,6 +328,21 @@ mod tests {
         }
         assert!(Request::GetOrders { limit: 101, page: 1, status: None }.query().is_err());
         assert!(Request::GetOrders { limit: 1, page: 0, status: None }.query().is_err());
+    }
+
+    #[test]
+    fn odd_ids_are_encoded() {
+        for (id, query) in [
+            ("a&b=c d", "action=getStatus&id=a%26b%3Dc%20d"),
+            ("é/?#+%41", "action=getStatus&id=%C3%A9%2F%3F%23%2B%2541"),
+        ] {
+            assert_eq!(Request::GetStatus { id }.query().as_deref(), Ok(query));
+        }
+        let long = "x".repeat(257);
+        for id in ["", " ", " a", "a\n", "a\nb", "a\0b", &long] {
+            let error = Request::GetStatus { id }.query().expect_err(id).0;
+            assert!(error.contains("1 to 256"), "{error}");
+        }
     }
 
     #[test]

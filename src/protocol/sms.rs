@@ -201,7 +201,11 @@ mod tests {
             (("", ""), ("", ""), false),
         ] {
             let (one, other) = (sms(one.0, one.1), sms(other.0, other.1));
-            assert_eq!((one.is_same(&other), other.is_same(&one)), (same, same), "{one:?} {other:?}");
+            assert_eq!(
+                (one.is_same(&other), other.is_same(&one)),
+                (same, same),
+                "{one:?} {other:?}"
+            );
         }
     }
 }

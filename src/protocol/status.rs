@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use super::error_code::ErrorCode;
 use super::json_input::Field;
-use super::reply::{Answer, Body, RawReply, ReplyError, Salvage, is_success, read};
+use super::reply::{Answer, Body, RawReply, ReplyError, has_prefix, is_success, read};
 use super::sms::{Sms, all_messages, code_text, is_no_code};
 
 /// The words before a code.
@@ -164,7 +164,7 @@ pub fn parse_status(raw: RawReply<'_>) -> Result<Status, ReplyError> {
 
 /// Like [`parse_status`], with all messages.
 pub(crate) fn parse_status_reply(raw: RawReply<'_>) -> Result<StatusReply, ReplyError> {
-    let answer = read(raw, Salvage::Object)?;
+    let answer = read(raw)?;
     match &answer.body {
         Body::Plain { token: "null" | "false", rest: None, .. } => Ok(Status::Waiting.into()),
         Body::Plain { text, .. }
@@ -188,7 +188,7 @@ fn reply_in_text(text: &str) -> StatusReply {
 fn status_in_text(text: &str) -> Status {
     let (token, rest) =
         text.split_once(':').map_or((text, None), |(token, rest)| (token, code_text(rest)));
-    match (token.trim(), rest) {
+    match (token.trim().to_ascii_uppercase().as_str(), rest) {
         ("STATUS_OK" | "STATUS_OK_AND_INFORMING", Some(code)) => {
             Status::Received(Sms { raw: text.to_owned(), ..Sms::new(code) })
         }
@@ -212,12 +212,12 @@ fn status_in_json(field: Field<'_>) -> Option<StatusReply> {
     for name in ["raw", "status", "data"] {
         let word = object.word(&[name]);
         if let Some(text) =
-            word.filter(|word| word.starts_with("STATUS_") || word.starts_with("ACCESS_"))
+            word.filter(|word| has_prefix(word, "STATUS_") || has_prefix(word, "ACCESS_"))
         {
             let reply = reply_in_text(&text);
             // `{"status":"STATUS_OK","code":"123"}`. Beside a waiting status, the code is an
             // earlier one.
-            let is_waiting = reply.status == Status::Waiting && text.starts_with("STATUS_OK");
+            let is_waiting = reply.status == Status::Waiting && has_prefix(&text, "STATUS_OK");
             let received = is_waiting.then(|| all_messages(&object, field));
             return Some(received.and_then(StatusReply::received).unwrap_or(reply));
         }
@@ -245,7 +245,7 @@ fn is_cancelled(word: &str) -> bool {
 
 /// Reads a reply of setStatus.
 pub fn parse_status_change(raw: RawReply<'_>) -> Result<StatusChange, ReplyError> {
-    let answer = match read(raw, Salvage::Object) {
+    let answer = match read(raw) {
         // An error by its form, but the order is cancelled as requested.
         Err(ReplyError::Service(error))
             if ["ALREADY_CANCELED", "ALREADY_CANCELLED", "ACCESS_CANCEL_ALREADY"]
@@ -286,13 +286,14 @@ fn change_in_json(field: Field<'_>, answer: &Answer<'_>) -> Result<StatusChange,
 }
 
 fn change_in_word(word: &str) -> Option<StatusChange> {
-    Some(match word.trim() {
+    let word = word.trim();
+    Some(match word.to_ascii_uppercase().as_str() {
         "ACCESS_CANCEL" => StatusChange::Cancelled,
         "ACCESS_CANCEL_ALREADY" => StatusChange::AlreadyCancelled,
         "ACCESS_READY" => StatusChange::Ready,
         "ACCESS_RETRY_GET" => StatusChange::WaitingForNext,
         "ACCESS_ACTIVATION" | "ACCESS_APPROVED" => StatusChange::Completed,
-        word if word.starts_with("ACCESS_") || word.starts_with("STATUS_") => {
+        token if token.starts_with("ACCESS_") || token.starts_with("STATUS_") => {
             StatusChange::Other(word.to_owned())
         }
         _ => return None,

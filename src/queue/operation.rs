@@ -377,9 +377,9 @@ impl Operation {
                 let look_for = timeout_ms.map_or(LOOK_FOR, Duration::from_millis);
                 Job::Reconcile(Box::new(ReconcileTask::begin(client, intent, look_for)))
             }
-            Self::Resolve { intent, resolution } => local(move |client| {
-                client.resolve(&intent, resolution).map(|()| empty_object())
-            }),
+            Self::Resolve { intent, resolution } => {
+                local(move |client| client.resolve(&intent, resolution).map(|()| empty_object()))
+            }
             Self::Unclaimed {} => local(|client| Ok(unclaimed(&client.unclaimed()))),
             Self::Finish { timeout_ms } => {
                 let wait = timeout_ms.map_or(END_WAIT, Duration::from_millis);

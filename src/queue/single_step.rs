@@ -60,7 +60,9 @@ impl Queue {
                 }
                 None
             });
-            let Some(ticket) = picked else { return rest.map_or(SingleStep::Nothing, SingleStep::Rest) };
+            let Some(ticket) = picked else {
+                return rest.map_or(SingleStep::Nothing, SingleStep::Rest);
+            };
             let token = CancelToken::new();
             let Some((job, handle)) = state.begin(&shared.client, ticket, &token) else {
                 // The time of a purchase is over, and its ticket is complete now.

@@ -147,8 +147,7 @@ impl State {
             self.schedule.set_end(ticket, end);
         }
         let job = Some(job);
-        self.entries
-            .insert(ticket, Entry { name, is_change, activation, end, job, running: None });
+        self.entries.insert(ticket, Entry { name, is_change, activation, end, job, running: None });
         Ok(ticket)
     }
 
@@ -302,13 +301,7 @@ impl State {
     }
 
     /// Stores a task that sleeps, unless its ticket was cancelled.
-    pub(super) fn sleep(
-        &mut self,
-        client: &Client,
-        ticket: Ticket,
-        job: Job,
-        until: Duration,
-    ) {
+    pub(super) fn sleep(&mut self, client: &Client, ticket: Ticket, job: Job, until: Duration) {
         let Some(entry) = self.entries.get_mut(&ticket) else { return };
         if self.is_closing {
             entry.running = None;
@@ -376,9 +369,7 @@ impl State {
         }
         let now = client.now().monotonic;
         for (ticket, entry) in &self.entries {
-            if matches!(entry.job, Some(Job::Wait(_)))
-                && entry.activation.as_deref() == Some(id)
-            {
+            if matches!(entry.job, Some(Job::Wait(_))) && entry.activation.as_deref() == Some(id) {
                 self.schedule.wake(*ticket, now);
             }
         }

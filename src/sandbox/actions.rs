@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::Delivery;
 use super::action_names::canonical;
 use super::catalogue::{self, COUNTRIES, Country, Item, Offer};
-use super::catalogue_json::{bought_json, money, order_json, service_json};
+use super::catalogue_json::{bought_json, money, service_json};
 use super::fault_table::{ERROR_PAGE, ServiceFault};
+use super::history_shapes::{HistoryPage, HistoryShape};
 use super::http_types::{JSON, Params, Reply, TEXT};
 use super::namespace::{Namespace, PurchaseRefusal};
 use super::orders::{CancelResult, Order, Sms, State, StatusReply};
@@ -173,10 +174,11 @@ impl ActionCall<'_> {
                 format!("{} sends only one SMS to a number", item.code),
             );
         }
-        if order.received.is_empty() {
+        if order.state != State::Completed || order.received.is_empty() {
+            let state = order.state.word();
             return ActionResult::refusal(
                 "SERVICE_UNAVAILABLE",
-                "the order has not received an SMS yet",
+                format!("only a completed order can be bought again; this one is {state}"),
             );
         }
         if self.service_fault == Some(ServiceFault::Overcharge) {
@@ -207,7 +209,7 @@ impl ActionCall<'_> {
                 "status"
             });
         };
-        let now = self.now;
+        let (now, early_cancel) = (self.now, self.namespace.early_cancel);
         let done = self.namespace.with_order(id, now, |order, source| {
             if !matches!(status, "-1" | "8" | "1" | "3" | "6") {
                 let reason = format!("invalid status {status}: use -1, 8, 1, 3 or 6");
@@ -222,7 +224,7 @@ impl ActionCall<'_> {
                 "3" if order.request_next_code(now) => (accepted("ACCESS_RETRY_GET"), 0),
                 "3" => (ActionResult::refusal("RETRY_FAILED", retry_reason(order)), 0),
                 "6" => (accepted("ACCESS_ACTIVATION"), order.end(State::Completed)),
-                _ => match order.cancel(source) {
+                _ => match order.cancel(early_cancel, source) {
                     CancelResult::Refund(refund) => (accepted("ACCESS_CANCEL"), refund),
                     refused => (cancel_refused(&refused), 0),
                 },
@@ -252,7 +254,10 @@ impl ActionCall<'_> {
             Some(StatusReply::Cancelled) => ("STATUS_CANCEL".into(), None),
         };
         let cancelled = plain == "STATUS_CANCEL";
-        let sms = sms.map(|Sms { code, text }| json!({"code": code, "text": text}));
+        let sms = sms.map(|Sms { code, text }| {
+            let code = Some(code).filter(|code| !code.is_empty());
+            json!({"code": code, "text": text})
+        });
         if !extended {
             let json = json!({"status": "OK", "raw": plain, "sms": sms});
             return ActionResult::new(Some(plain), json);
@@ -328,26 +333,23 @@ impl ActionCall<'_> {
         }
         self.namespace.advance_orders(self.now, true);
         let seen_until = self.now.saturating_sub(self.namespace.orders_lag);
+        let shape = match self.service_fault {
+            Some(ServiceFault::History(shape)) => Some(shape),
+            _ => self.namespace.history_shape,
+        };
         let shown = |order: &&Order| {
-            order.bought_ms <= seen_until
+            (order.is_foreign || order.bought_ms <= seen_until)
                 && status.is_none_or(|status| status == order.state.word())
         };
-        let orders = || self.namespace.orders().iter().rev().filter(shown);
-        let total = orders().count();
+        let mut orders: Vec<&Order> = self.namespace.orders().iter().filter(shown).collect();
+        if shape != Some(HistoryShape::OldestFirst) {
+            orders.reverse();
+        }
+        let total = orders.len();
         let shifted = usize::from(self.service_fault == Some(ServiceFault::PageShift));
         let first = (page - 1).saturating_mul(limit).saturating_sub(shifted);
-        let mut listed: Vec<Value> = orders().skip(first).take(limit).map(order_json).collect();
-        if self.service_fault == Some(ServiceFault::Reordered) {
-            listed.reverse();
-        }
-        ActionResult::json(json!({
-            "status": "OK",
-            "orders": listed,
-            "total": total,
-            "page": page,
-            "limit": limit,
-            "pages": total.div_ceil(limit),
-        }))
+        let orders = orders.into_iter().skip(first).take(limit).collect();
+        ActionResult::json(HistoryPage { orders, total, page, limit }.to_json(shape))
     }
 }
 

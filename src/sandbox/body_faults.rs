@@ -5,7 +5,7 @@
 
 #![allow(clippy::needless_pass_by_value)] // the table needs one signature for all
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Edits a body.
 pub(super) type BodyEdit = fn(Vec<u8>) -> Vec<u8>;
@@ -105,36 +105,6 @@ pub(super) fn null_id(body: Vec<u8>) -> Vec<u8> {
 
 pub(super) fn extra_fields(body: Vec<u8>) -> Vec<u8> {
     with_first(&body, r#""_new":{"nested":[1,null,"x"]},"flag":true"#)
-}
-
-/// Keeps only the activation id, the service and the status of each order in the history.
-pub(super) fn bare_orders(body: Vec<u8>) -> Vec<u8> {
-    edited(body, &|name, value| {
-        let (true, Value::Array(orders)) = (name == "orders", value) else { return };
-        for order in orders.iter_mut().filter_map(Value::as_object_mut) {
-            order.retain(|name, _| {
-                ["activation_id", "service_code", "status"].contains(&name.as_str())
-            });
-        }
-    })
-}
-
-/// The history without an envelope.
-pub(super) fn orders_list(body: Vec<u8>) -> Vec<u8> {
-    match field_of(&body, "orders") {
-        Some(orders) => orders.to_string().into(),
-        None => body,
-    }
-}
-
-/// The history as an object keyed by order id, one envelope deeper.
-pub(super) fn orders_map(body: Vec<u8>) -> Vec<u8> {
-    let Some(Value::Array(orders)) = field_of(&body, "orders") else {
-        return body;
-    };
-    let keyed: Map<_, _> =
-        orders.into_iter().map(|order| (order["order_id"].to_string(), order)).collect();
-    json!({"status": "OK", "data": {"orders": keyed}}).to_string().into()
 }
 
 /// The countries in the format of the vendor's page.
@@ -263,16 +233,10 @@ mod tests {
         for (edit, edited_body) in cases {
             assert_eq!(String::from_utf8(edit(BODY.into())).unwrap(), edited_body);
         }
-        let orders = r#"{"orders":[{"order_id":7}],"status":"OK"}"#;
-        let map = r#"{"data":{"orders":{"7":{"order_id":7}}},"status":"OK"}"#;
         let countries = r#"{"countries":{"22":{"code":"22","name":"India"}}}"#;
         let list = r#"{"countries":[{"code":"22","eng":"India","id":22}],"status":"OK","total":1}"#;
-        let cases: [(BodyEdit, &str, &str); 4] = [
-            (orders_list, orders, r#"[{"order_id":7}]"#),
-            (orders_map, orders, map),
-            (countries_list, countries, list),
-            (countries_list, BODY, BODY),
-        ];
+        let cases: [(BodyEdit, &str, &str); 2] =
+            [(countries_list, countries, list), (countries_list, BODY, BODY)];
         for (edit, body, edited_body) in cases {
             assert_eq!(String::from_utf8(edit(body.into())).unwrap(), edited_body);
         }

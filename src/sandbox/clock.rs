@@ -22,6 +22,16 @@ impl NamespaceClock {
         self.namespace_ms.saturating_add(u64::try_from(passed).unwrap_or(u64::MAX))
     }
 
+    /// Returns how many real milliseconds pass until the namespace's time is `namespace_ms`; `None`
+    /// if the clock stands still before that time.
+    pub(super) fn real_until(&self, namespace_ms: u64, real_ms: u64) -> Option<u64> {
+        match namespace_ms.saturating_sub(self.now(real_ms)) {
+            0 => Some(0),
+            _ if self.speed == 0 => None,
+            left => Some(left.saturating_mul(1_000).div_ceil(self.speed)),
+        }
+    }
+
     /// Creates a clock that stands still at `namespace_ms` until it is advanced.
     pub(super) fn manual(namespace_ms: u64) -> Self {
         Self { real_ms: 0, namespace_ms, speed: 0 }
@@ -82,7 +92,12 @@ mod tests {
         assert_eq!((fast.now(5_000), fast.now(6_000)), (5_000, 65_000));
         let ahead = fast.advanced(1_000, 6_000);
         assert_eq!((ahead.now(6_000), ahead.now(7_000)), (66_000, 126_000));
+        assert_eq!(
+            (fast.real_until(65_000, 5_000), fast.real_until(0, 5_000)),
+            (Some(1_000), Some(0))
+        );
         let still = NamespaceClock::manual(42);
+        assert_eq!((still.real_until(43, 0), still.real_until(42, 0)), (None, Some(0)));
         assert_eq!((still.now(0), still.now(u64::MAX)), (42, 42));
         assert_eq!(still.advanced(8, 99).now(1_000_000), 50);
         assert_eq!(fast.now(u64::MAX), u64::MAX, "saturates");

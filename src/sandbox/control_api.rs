@@ -5,8 +5,11 @@
 
 use serde_json::{Map, Value, json};
 
+use super::catalogue;
+use super::catalogue_json::order_json;
 use super::clock::NamespaceClock;
 use super::fault_rules::{self, known_fields, number, text};
+use super::fault_table::history_shapes;
 use super::http_types::{Reply, Request};
 use super::namespace::{LogEntry, Namespace};
 use super::orders::{Order, Sms, State};
@@ -14,8 +17,12 @@ use super::wallet::{EntryKind, LedgerEntry};
 use crate::Amount;
 
 /// The names of all control calls, for error messages.
-const CALLS: &str =
-    "health, reset, seed, clock, sms, expire, provider_cancel, faults, ledger, assert or log";
+const CALLS: &str = "health, reset, seed, clock, history, orders, sms, expire, provider_cancel, \
+                     faults, ledger, assert or log";
+/// The shape of the history that the documented names stand for.
+const USUAL_SHAPE: &str = "usual";
+/// The largest number of orders that one control call makes.
+const MAX_NEW_ORDERS: u64 = 1_000;
 
 /// A control call on a namespace.
 struct ControlCall<'a> {
@@ -62,6 +69,8 @@ pub(super) fn run(
         ("ledger", _) if reads => Ok(run.ledger()),
         ("log", _) if reads => Ok(run.log()),
         ("clock", _) if reads => Ok(run.clock_json()),
+        ("history", _) if reads => Ok(run.history_json()),
+        ("orders", _) if reads => Ok(run.orders()),
         ("faults", _) if reads => Ok(run.list_faults()),
         ("faults", "DELETE") => {
             run.namespace.rules.clear(None);
@@ -69,6 +78,8 @@ pub(super) fn run(
         }
         ("seed", "POST") => run.seed(),
         ("clock", "POST") => run.clock(),
+        ("history", "POST") => run.history(),
+        ("orders", "POST") => run.new_orders(),
         ("sms", "POST") => run.sms(),
         ("expire", "POST") => run.end(State::Expired),
         ("provider_cancel", "POST") => run.end(State::Cancelled),
@@ -78,7 +89,8 @@ pub(super) fn run(
         }
         ("ledger" | "log", _) => Err((405, format!("{call}: send a GET request"))),
         (
-            "reset" | "seed" | "clock" | "sms" | "expire" | "provider_cancel" | "faults" | "assert",
+            "reset" | "seed" | "clock" | "history" | "orders" | "sms" | "expire"
+            | "provider_cancel" | "faults" | "assert",
             _,
         ) => Err((405, format!("{call}: send a POST request; {}", example(call)))),
         _ => Err((404, format!("unknown control call {call:?}: use {CALLS}"))),
@@ -102,16 +114,30 @@ fn body_fields(body: &[u8]) -> Result<Map<String, Value>, String> {
 
 fn example(call: &str) -> String {
     let body = match call {
-        "seed" => r#"{"wallet":"50.00","rng":7,"delivery":"manual","orders_lag_ms":0}"#,
+        "seed" => {
+            concat!(
+                r#"{"wallet":"50.00","rng":7,"delivery":"manual","orders_lag_ms":0,"#,
+                r#""early_cancel_ms":180000}"#,
+            )
+        }
         "clock" => {
             r#"{"mode":"real"}, {"mode":"manual","now_ms":0}, {"speed":60} or {"advance_ms":5000}"#
+        }
+        "history" => r#"{"shape":"grouped_by_state","lag_ms":8000}"#,
+        "orders" => {
+            concat!(
+                r#"{"service":"tg","country":"22","state":"completed","price":"18.50","#,
+                r#""code":"123456","age_ms":60000,"count":1}"#,
+            )
         }
         "sms" => r#"{"id":"38496653","code":"123456","text":"Your code is 123456"}"#,
         "expire" | "provider_cancel" => r#"{"id":"38496653"}"#,
         "faults" => {
             concat!(
                 r#"{"match":{"action":"getNumber"},"nth":1,"times":1,"when":"after_commit","#,
-                r#""fault":"reply_lost"}, {"clear":true} or {"clear":true,"fault":"reply_lost"}"#,
+                r#""fault":"reply_lost","commit_after_ms":50000}, "#,
+                r#"{"match":{"action":"getNumber"},"times":0,"delay_ms":2000}, {"clear":true} "#,
+                r#"or {"clear":true,"fault":"reply_lost"}"#,
             )
         }
         "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
@@ -126,7 +152,8 @@ impl ControlCall<'_> {
     }
 
     fn seed(&mut self) -> ControlResult {
-        self.allow_fields("seed", &["wallet", "rng", "delivery", "orders_lag_ms"])?;
+        let known = ["wallet", "rng", "delivery", "orders_lag_ms", "early_cancel_ms"];
+        self.allow_fields("seed", &known)?;
         let read = |sentence: String| invalid("seed", &sentence);
         let wallet = match self.fields.get("wallet") {
             None => None,
@@ -144,6 +171,7 @@ impl ControlCall<'_> {
             Some(_) => return Err(read("\"delivery\" must be auto or manual".into())),
         };
         let lag = number(&self.fields, "orders_lag_ms").map_err(read)?;
+        let early_cancel = number(&self.fields, "early_cancel_ms").map_err(read)?;
         let namespace = &mut *self.namespace;
         if let Some(balance) = wallet {
             namespace.wallet.set_balance(balance);
@@ -153,7 +181,100 @@ impl ControlCall<'_> {
         }
         namespace.manual = manual.unwrap_or(namespace.manual);
         namespace.orders_lag = lag.unwrap_or(namespace.orders_lag);
+        namespace.early_cancel = early_cancel.unwrap_or(namespace.early_cancel);
         Ok(json!({"ok": true}))
+    }
+
+    /// Sets the shape and the lag of the history.
+    fn history(&mut self) -> ControlResult {
+        self.allow_fields("history", &["shape", "lag_ms"])?;
+        let read = |sentence: String| invalid("history", &sentence);
+        let lag = number(&self.fields, "lag_ms").map_err(read)?;
+        match text(&self.fields, "shape").map_err(read)? {
+            None => {}
+            Some(USUAL_SHAPE) => self.namespace.history_shape = None,
+            Some(wanted) => {
+                let found = history_shapes().find(|(name, _)| *name == wanted);
+                let (_, shape) = found.ok_or_else(|| {
+                    read(format!("unknown shape {wanted:?}: use {}", shape_names().join(", ")))
+                })?;
+                self.namespace.history_shape = Some(shape);
+            }
+        }
+        self.namespace.orders_lag = lag.unwrap_or(self.namespace.orders_lag);
+        Ok(self.history_json())
+    }
+
+    fn history_json(&self) -> Value {
+        let shape = self.namespace.history_shape.and_then(|shape| {
+            history_shapes().find(|(_, known)| *known == shape).map(|(name, _)| name)
+        });
+        json!({
+            "ok": true,
+            "shape": shape.unwrap_or(USUAL_SHAPE),
+            "lag_ms": self.namespace.orders_lag,
+            "known": shape_names(),
+        })
+    }
+
+    /// Lists all orders, newest first, visible in the history or not.
+    fn orders(&self) -> Value {
+        let orders = self.namespace.orders().iter().rev().map(any_order_json);
+        json!({"ok": true, "orders": orders.collect::<Value>()})
+    }
+
+    /// Makes orders of another program that uses the same key. They are paid from the wallet, are
+    /// in the history at once, and do not count as spent by this client.
+    fn new_orders(&mut self) -> ControlResult {
+        let known = ["service", "country", "state", "price", "code", "age_ms", "count"];
+        self.allow_fields("orders", &known)?;
+        let read = |sentence: String| invalid("orders", &sentence);
+        let service = text(&self.fields, "service").map_err(read)?;
+        let item = service
+            .and_then(catalogue::item)
+            .ok_or_else(|| read("\"service\" must be the code of a service".into()))?;
+        let country = text(&self.fields, "country").map_err(read)?.unwrap_or("22");
+        let country = catalogue::country_of(country)
+            .ok_or_else(|| read("\"country\" must be the code of a country".into()))?;
+        let state = match text(&self.fields, "state").map_err(read)? {
+            None => State::Pending,
+            Some(word) => [State::Pending, State::Completed, State::Cancelled, State::Expired]
+                .into_iter()
+                .find(|state| state.word() == word)
+                .ok_or_else(|| {
+                    read("\"state\" must be pending, completed, cancelled or expired".into())
+                })?,
+        };
+        let price = match (self.fields.get("price"), item.offer(country)) {
+            (Some(value), _) => amount(value)
+                .filter(|micros| *micros >= 0)
+                .ok_or_else(|| read("\"price\" must be an amount like \"18.50\"".into()))?,
+            (None, Some(offer)) => item.charge(offer),
+            (None, None) => return Err(read("this country needs a \"price\"".into())),
+        };
+        let code = text(&self.fields, "code").map_err(read)?.map(str::to_string);
+        let age = number(&self.fields, "age_ms").map_err(read)?.unwrap_or(0);
+        let count = number(&self.fields, "count").map_err(read)?.unwrap_or(1).min(MAX_NEW_ORDERS);
+        let mut made = Vec::new();
+        for _ in 0..count {
+            let bought_ms = self.now.saturating_sub(age);
+            let bought = self.namespace.buy(item, country, price, None, None, bought_ms);
+            let order = bought.map_err(|_| {
+                (409, "orders: the wallet has too little, or the key has too many orders".into())
+            })?;
+            order.is_foreign = true;
+            if let Some(code) = &code {
+                let text = format!("Your code is {code}");
+                order.receive(Sms { code: code.as_str().into(), text: text.into() });
+            }
+            let refund = if state == State::Pending { 0 } else { order.end(state) };
+            made.push(any_order_json(order));
+            let (order_id, activation_id) = (order.order_id, order.activation_id.clone());
+            if refund > 0 {
+                self.namespace.wallet.refund(refund, order_id, &activation_id, self.now);
+            }
+        }
+        Ok(json!({"ok": true, "orders": made}))
     }
 
     fn clock(&mut self) -> ControlResult {
@@ -254,6 +375,7 @@ impl ControlCall<'_> {
 
     fn ledger(&self) -> Value {
         let wallet = &self.namespace.wallet;
+        let (open, completed) = self.namespace.spent();
         json!({
             "ok": true,
             "opening": rupees(wallet.opening),
@@ -262,14 +384,32 @@ impl ControlCall<'_> {
             "refunds": wallet.refunds,
             "charged": rupees(wallet.charged),
             "refunded": rupees(wallet.refunded),
+            // A client's budget has left: its limit, minus `spent`, minus the reservations of
+            // purchases whose outcome the client does not know.
+            "spent": rupees(open + completed),
+            "spent_open": rupees(open),
+            "spent_completed": rupees(completed),
+            "in_flight": self.namespace.delayed.in_flight(),
+            "in_flight_peak": self.namespace.delayed.in_flight_peak(),
             "entries": wallet.entries.iter().map(ledger_entry_json).collect::<Value>(),
         })
     }
 
     /// Compares the ledger with the expected values.
     fn assert(&self) -> Result<Reply, (u16, String)> {
-        const KNOWN: [&str; 6] =
-            ["charges", "refunds", "balance", "charged", "refunded", "opening"];
+        const KNOWN: [&str; 11] = [
+            "charges",
+            "refunds",
+            "balance",
+            "charged",
+            "refunded",
+            "opening",
+            "spent",
+            "spent_open",
+            "spent_completed",
+            "in_flight",
+            "in_flight_peak",
+        ];
         self.allow_fields("assert", &KNOWN)?;
         if self.fields.is_empty() {
             return Err(invalid("assert", "nothing to assert"));
@@ -304,6 +444,18 @@ impl ControlCall<'_> {
 
 fn invalid(call: &str, sentence: &str) -> (u16, String) {
     (400, format!("{call}: {sentence}; {}", example(call)))
+}
+
+/// The names of all shapes of the history.
+fn shape_names() -> Vec<&'static str> {
+    std::iter::once(USUAL_SHAPE).chain(history_shapes().map(|(name, _)| name)).collect()
+}
+
+/// An order as the history shows it, and whether another program made it.
+fn any_order_json(order: &Order) -> Value {
+    let mut json = order_json(order);
+    json["foreign"] = order.is_foreign.into();
+    json
 }
 
 pub(super) fn rupees(micros: i64) -> String {
@@ -388,6 +540,11 @@ mod tests {
             ("clock", "POST", r#"{"speed":-1}"#, 400),
             ("sms", "POST", r#"{"id":"1"}"#, 400),
             ("sms", "POST", r#"{"id":"1","code":"1"}"#, 404),
+            ("history", "POST", r#"{"shape":"round"}"#, 400),
+            ("history", "DELETE", "", 405),
+            ("orders", "POST", "{}", 400),
+            ("orders", "POST", r#"{"service":"tg","state":"lost"}"#, 400),
+            ("orders", "POST", r#"{"service":"tg","price":"2000"}"#, 409),
             ("expire", "POST", "{}", 400),
             ("faults", "POST", "{}", 400),
             ("assert", "POST", "{}", 400),

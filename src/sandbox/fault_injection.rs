@@ -1,7 +1,9 @@
-//! Runs an action and applies the fault that the request matches.
+//! Runs an action and applies the fault and the delay that the request matches.
 
+use super::action_names::canonical;
 use super::actions::{ActionCall, ActionResult};
-use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, RequestTraits};
+use super::delays::{DelayedCall, Stage};
+use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, MatchStage, RequestTraits};
 use super::fault_table::{Effect, ServiceFault};
 use super::http_types::{Delivery, JSON, Params, Reply, TEXT};
 use super::namespace::Namespace;
@@ -10,13 +12,15 @@ use super::paths::SERVICE_PATH;
 
 /// The pause between the bytes of a drip, in milliseconds, unless the rule sets one.
 const DRIP_MS: u32 = 200;
+/// The delay of a reply in milliseconds, unless the rule sets one.
+const DELAY_MS: u64 = 2_000;
 
 /// Returns the rule that this request matches, and counts the match.
 pub(super) fn match_rule<'a>(
     namespace: &'a mut Namespace,
     params: &Params,
     client: ClientTraits<'_>,
-    before_connect: bool,
+    stage: MatchStage,
 ) -> Option<&'a FaultRule> {
     if namespace.rules.is_empty() {
         return None;
@@ -28,13 +32,37 @@ pub(super) fn match_rule<'a>(
         action: params.get("action").unwrap_or(""),
         service: params.get("service").or(of_order),
         id,
+        status: params.get("status"),
         client,
     };
-    namespace.rules.next_match(traits, before_connect)
+    namespace.rules.next_match(traits, stage)
+}
+
+/// A request for an action.
+pub(super) struct ActionRequest {
+    pub(super) action: String,
+    pub(super) params: Params,
+    pub(super) json: bool,
+}
+
+/// An action that was carried out, and its reply.
+pub(super) struct Performed {
+    pub(super) reply: Reply,
+    pub(super) fault: Option<&'static str>,
+    /// Why the action was refused, for the log.
+    pub(super) reason: Option<String>,
+}
+
+/// The progress of an action after its request arrived.
+pub(super) enum Started {
+    Performed(Performed),
+    /// The reply is due later: `Namespace::delayed` keeps the call under the ticket.
+    Delayed,
 }
 
 /// The effect of a rule, with the rule's own fields filled in.
-struct Fault {
+#[derive(Clone)]
+pub(super) struct Fault {
     name: &'static str,
     before_commit: bool,
     effect: Effect,
@@ -43,6 +71,9 @@ struct Fault {
     location: Option<String>,
     retry_after: Option<String>,
     every_ms: Option<u32>,
+    delay_ms: u64,
+    /// How long after the request the action takes effect, whatever the reply is.
+    commit_after_ms: Option<u64>,
 }
 
 impl Fault {
@@ -56,7 +87,20 @@ impl Fault {
             location: rule.location.clone(),
             retry_after: rule.retry_after.clone(),
             every_ms: rule.every_ms,
+            delay_ms: rule.delay_ms.unwrap_or(0),
+            commit_after_ms: rule.commit_after_ms,
         }
+    }
+
+    /// Whether the reply is the same before and after the action takes effect.
+    fn hides_the_result(&self) -> bool {
+        matches!(
+            self.effect,
+            Effect::Replace(..)
+                | Effect::Redirect(_)
+                | Effect::TooManyRequests(_)
+                | Effect::Deliver(Delivery::Close | Delivery::Reset | Delivery::Stall)
+        )
     }
 
     /// Turns the true reply into the faulty one.
@@ -91,7 +135,7 @@ impl Fault {
                     .extend(headers.iter().map(|&(name, value)| (name, value.to_string())));
             }
             Effect::EditBody(edit) => reply.body = edit(reply.body),
-            Effect::Service(_) | Effect::Unreachable(_) => {}
+            Effect::Service(_) | Effect::Unreachable(_) | Effect::Delay => {}
         }
         if let Some(after) = self.retry_after {
             reply.headers.push(("Retry-After", after));
@@ -107,17 +151,71 @@ impl Fault {
     }
 }
 
-/// Carries out an action with the fault that it matches. Returns the reply, the fault's name, and
-/// the reason if the action was refused.
-pub(super) fn run_action(
+/// Carries out an action with the fault that it matches, or keeps it under the ticket if the action
+/// or the reply is due later.
+pub(super) fn start_action(
     namespace: &mut Namespace,
-    action: &str,
-    params: &Params,
+    request: ActionRequest,
     client: ClientTraits<'_>,
-    json: bool,
+    ticket: u64,
     now: u64,
-) -> (Reply, Option<&'static str>, Option<String>) {
-    let fault = match_rule(namespace, params, client, false).map(Fault::of);
+) -> Started {
+    let fault = match_rule(namespace, &request.params, client, MatchStage::Action).map(Fault::of);
+    let delay = match_rule(namespace, &request.params, client, MatchStage::Delay)
+        .map(|rule| (rule.delay_ms.unwrap_or(DELAY_MS), rule.timing == FaultTiming::BeforeCommit));
+    let (delay_ms, before_commit) = delay.unwrap_or((0, false));
+    let never_commits =
+        fault.as_ref().is_some_and(|fault| fault.before_commit && fault.commit_after_ms.is_none());
+    let commit_after = match fault.as_ref().and_then(|fault| fault.commit_after_ms) {
+        Some(after) => after,
+        None if before_commit && !never_commits => delay_ms,
+        None => 0,
+    };
+    let reply_after = delay_ms + fault.as_ref().map_or(0, |fault| fault.delay_ms);
+    let is_purchase = matches!(canonical(&request.action), "getNumber" | "regetNumber");
+    if (commit_after, reply_after) == (0, 0) || namespace.delayed.is_full() {
+        if is_purchase {
+            namespace.delayed.count_immediate();
+        }
+        return Started::Performed(perform(namespace, &request, fault, now));
+    }
+    let reply_ms = now.saturating_add(reply_after);
+    let commit_ms = now.saturating_add(commit_after);
+    let hidden = fault.as_ref().filter(|fault| fault.hides_the_result() && reply_ms < commit_ms);
+    let (stage, performed, reply_ms) = if let Some(hidden) = hidden {
+        let reason = format!("the action takes effect {commit_after} ms after the request");
+        let reply = hidden.clone().apply(Reply::new(200, TEXT, ""));
+        let performed = Performed { reply, fault: Some(hidden.name), reason: Some(reason) };
+        // The action takes effect without a client that reads its reply.
+        let stage = Stage::Due { commit_ms, request, fault: None };
+        if reply_after == 0 {
+            (stage, Some(performed), None)
+        } else {
+            namespace.delayed.push(DelayedCall {
+                ticket: 0,
+                is_purchase: false,
+                stage,
+                reply_ms: None,
+            });
+            (Stage::Done(performed), None, Some(reply_ms))
+        }
+    } else if commit_after > 0 {
+        (Stage::Due { commit_ms, request, fault }, None, Some(reply_ms.max(commit_ms)))
+    } else {
+        (Stage::Done(perform(namespace, &request, fault, now)), None, Some(reply_ms))
+    };
+    namespace.delayed.push(DelayedCall { ticket, is_purchase, stage, reply_ms });
+    performed.map_or(Started::Delayed, Started::Performed)
+}
+
+/// Carries out an action with a fault.
+pub(super) fn perform(
+    namespace: &mut Namespace,
+    request: &ActionRequest,
+    fault: Option<Fault>,
+    now: u64,
+) -> Performed {
+    let ActionRequest { action, params, json } = request;
     let service_fault = match &fault {
         Some(Fault { effect: Effect::Service(service_fault), .. }) => Some(*service_fault),
         _ => None,
@@ -125,8 +223,9 @@ pub(super) fn run_action(
     if let (Some(service_fault), Some(id)) = (service_fault, params.get("id")) {
         change_order(namespace, id, service_fault, now);
     }
-    let json = json != (service_fault == Some(ServiceFault::OtherFormat));
-    let result = if fault.as_ref().is_some_and(|fault| fault.before_commit) {
+    let json = *json != (service_fault == Some(ServiceFault::OtherFormat));
+    let never_commits = |fault: &Fault| fault.before_commit && fault.commit_after_ms.is_none();
+    let result = if fault.as_ref().is_some_and(never_commits) {
         ActionResult::refusal("SERVER_ERROR", "the fault hit before the action took effect")
     } else {
         let mut call = ActionCall { namespace, params, now, service_fault };
@@ -143,7 +242,7 @@ pub(super) fn run_action(
         None => reply,
         Some(fault) => fault.apply(reply),
     };
-    (reply, name, reason)
+    Performed { reply, fault: name, reason }
 }
 
 /// Changes an order before the action runs, if the fault says so.

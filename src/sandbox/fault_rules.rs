@@ -10,6 +10,8 @@ use super::fault_table::{Effect, Row, TABLE, name_of};
 
 /// The maximum number of rules in a namespace.
 const MAX_RULES: usize = 100;
+/// The longest delay of a reply or an action: an hour.
+const MAX_DELAY_MS: u64 = 3_600_000;
 
 /// Whether the fault hits before or after the action takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,9 +32,11 @@ impl Row {
             | Effect::Replace(..)
             | Effect::Redirect(_)
             | Effect::TooManyRequests(_) => FaultTiming::BeforeCommit,
-            Effect::Deliver(_) | Effect::EditBody(_) | Effect::Headers(_) | Effect::Service(_) => {
-                FaultTiming::AfterCommit
-            }
+            Effect::Deliver(_)
+            | Effect::EditBody(_)
+            | Effect::Headers(_)
+            | Effect::Service(_)
+            | Effect::Delay => FaultTiming::AfterCommit,
         }
     }
 }
@@ -42,6 +46,8 @@ pub(super) struct FaultRule {
     action: Option<String>,
     service: Option<String>,
     id: Option<String>,
+    /// The status that setStatus sets.
+    status_set: Option<String>,
     api_key_location: Option<String>,
     agent: Option<String>,
     nth: u64,
@@ -57,6 +63,21 @@ pub(super) struct FaultRule {
     pub(super) retry_after: Option<String>,
     /// Milliseconds between two bytes of a drip.
     pub(super) every_ms: Option<u32>,
+    /// Milliseconds between the request and the reply.
+    pub(super) delay_ms: Option<u64>,
+    /// Milliseconds between the request and the time at which the action takes effect.
+    pub(super) commit_after_ms: Option<u64>,
+}
+
+/// When a rule is matched, so that no request is counted twice by one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MatchStage {
+    /// By the transport: the rules that prevent a connection.
+    Connect,
+    /// By the service: the rules that only delay. They apply beside another fault.
+    Delay,
+    /// By the service: all other rules.
+    Action,
 }
 
 /// The properties of a request that rules are matched against.
@@ -65,6 +86,7 @@ pub(super) struct RequestTraits<'a> {
     pub(super) action: &'a str,
     pub(super) service: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    pub(super) status: Option<&'a str>,
     pub(super) client: ClientTraits<'a>,
 }
 
@@ -105,19 +127,15 @@ impl FaultRules {
         Ok(())
     }
 
-    /// Returns the rule that hits this request. The transport checks the rules that prevent a
-    /// connection (`before_connect`), and the service checks all others, so that no request is
-    /// counted twice by one rule.
+    /// Returns the rule of this stage that hits the request.
     pub(super) fn next_match(
         &mut self,
         traits: RequestTraits<'_>,
-        before_connect: bool,
+        stage: MatchStage,
     ) -> Option<&FaultRule> {
         let mut met = None;
         for (at, rule) in self.0.iter_mut().enumerate() {
-            if matches!(rule.row.effect, Effect::Unreachable(_)) != before_connect
-                || !rule.matches(traits)
-            {
+            if rule.stage() != stage || !rule.matches(traits) {
                 continue;
             }
             rule.matched += 1;
@@ -137,7 +155,7 @@ impl FaultRules {
 
 impl FaultRule {
     fn read(fields: &Map<String, Value>, in_memory: bool) -> Result<Self, String> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 13] = [
             "match",
             "nth",
             "times",
@@ -149,9 +167,16 @@ impl FaultRule {
             "location",
             "retry_after",
             "every_ms",
+            "delay_ms",
+            "commit_after_ms",
         ];
         known_fields(fields, &KNOWN)?;
-        let row = find_row(text(fields, "fault")?, text(fields, "variant")?)?;
+        let delay_ms = number(fields, "delay_ms")?.map(|ms| ms.min(MAX_DELAY_MS));
+        let row = match (text(fields, "fault")?, delay_ms) {
+            // A rule without a fault only delays.
+            (None, Some(_)) => delay_row(),
+            (fault, _) => find_row(fault, text(fields, "variant")?)?,
+        };
         if matches!(row.effect, Effect::Unreachable(_)) && !in_memory {
             return Err(format!(
                 "{} prevents the connection, so only the in-memory transport can cause it",
@@ -166,7 +191,7 @@ impl FaultRule {
                 return Err("\"match\" must be an object like {\"action\":\"getNumber\"}".into());
             }
         };
-        known_fields(traits, &["action", "service", "id", "key_in", "agent"])?;
+        known_fields(traits, &["action", "service", "id", "status", "key_in", "agent"])?;
         let owned = |name| Ok::<_, String>(text(traits, name)?.map(str::to_string));
         let api_key_location = owned("key_in")?;
         if api_key_location
@@ -203,6 +228,7 @@ impl FaultRule {
             action: owned("action")?,
             service: owned("service")?,
             id: owned("id")?,
+            status_set: owned("status")?,
             api_key_location,
             agent: owned("agent")?,
             nth: number(fields, "nth")?.unwrap_or(1).max(1),
@@ -217,11 +243,21 @@ impl FaultRule {
             retry_after: header("retry_after")?,
             every_ms: number(fields, "every_ms")?
                 .map(|ms| u32::try_from(ms).unwrap_or(60_000).clamp(1, 60_000)),
+            delay_ms,
+            commit_after_ms: number(fields, "commit_after_ms")?.map(|ms| ms.min(MAX_DELAY_MS)),
         })
     }
 
+    fn stage(&self) -> MatchStage {
+        match self.row.effect {
+            Effect::Unreachable(_) => MatchStage::Connect,
+            Effect::Delay => MatchStage::Delay,
+            _ => MatchStage::Action,
+        }
+    }
+
     fn matches(&self, traits: RequestTraits<'_>) -> bool {
-        let RequestTraits { action, service, id, client } = traits;
+        let RequestTraits { action, service, id, status, client } = traits;
         let ClientTraits { api_key_location, agent } = client;
         let is = |wanted: &Option<String>, found: Option<&str>| {
             wanted.is_none() || wanted.as_deref() == found
@@ -231,6 +267,7 @@ impl FaultRule {
         wanted.is_none_or(|wanted| wanted == canonical(action))
             && is(&self.service, service)
             && is(&self.id, id)
+            && is(&self.status_set, status)
             && is(&self.api_key_location, Some(api_key_location))
             // The agent matches by prefix, because the version in it changes.
             && self.agent.as_deref().is_none_or(|wanted| agent.unwrap_or("").starts_with(wanted))
@@ -249,16 +286,25 @@ impl FaultRule {
                 "action": self.action,
                 "service": self.service,
                 "id": self.id,
+                "status": self.status_set,
                 "key_in": self.api_key_location,
                 "agent": self.agent,
             },
             "nth": self.nth,
             "times": self.times,
             "when": when,
+            "delay_ms": self.delay_ms,
+            "commit_after_ms": self.commit_after_ms,
             "matched": self.matched,
             "hits": self.hits,
         })
     }
+}
+
+/// The row of a rule that only delays.
+fn delay_row() -> &'static Row {
+    let mut rows = TABLE.iter();
+    rows.find(|row| matches!(row.effect, Effect::Delay)).expect("the table has a delay")
 }
 
 /// Finds a row by the name or the id of its fault, and its variant.
@@ -342,6 +388,7 @@ mod tests {
         action: "getNumber",
         service: Some("tg"),
         id: None,
+        status: None,
         client: ClientTraits { api_key_location: "header", agent: Some("libsastaotp/0.1.0") },
     };
 
@@ -353,7 +400,7 @@ mod tests {
         .unwrap();
         let other = RequestTraits { action: "getBalance", ..BUY };
         let met: Vec<bool> = [BUY, other, BUY, BUY, BUY]
-            .map(|traits| rules.next_match(traits, false).is_some())
+            .map(|traits| rules.next_match(traits, MatchStage::Action).is_some())
             .into();
         assert_eq!(met, [false, false, true, true, false]);
     }
@@ -367,7 +414,7 @@ mod tests {
             (json!({"agent": "Mozilla"}), false),
         ] {
             let mut rules = rules(&json!({"fault": "H04", "match": traits})).unwrap();
-            assert_eq!(rules.next_match(BUY, false).is_some(), met, "{traits}");
+            assert_eq!(rules.next_match(BUY, MatchStage::Action).is_some(), met, "{traits}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! A row is data; `fault_injection.rs` carries it out.
 
 use super::body_faults::{self, BodyEdit};
+use super::history_shapes::HistoryShape;
 use super::http_types::{Delivery, JSON, TEXT};
 
 /// A failure to connect. The service never sees the request.
@@ -34,8 +35,10 @@ pub(super) enum ServiceFault {
     LowerOrderId,
     /// The purchase returns the previous order and buys nothing.
     SameOrder,
-    /// The page of the history is in reverse: oldest first.
-    Reordered,
+    /// The purchase is a new order with the activation id of the previous one.
+    SameId,
+    /// The history has this shape.
+    History(HistoryShape),
     /// An order arrived between two pages of the history, so the second page repeats the last order
     /// of the first.
     PageShift,
@@ -66,6 +69,8 @@ pub(super) enum Effect {
     Headers(&'static [(&'static str, &'static str)]),
     /// The body of the true reply is edited.
     EditBody(BodyEdit),
+    /// The true reply is sent late. It applies beside another fault.
+    Delay,
     Service(ServiceFault),
 }
 
@@ -121,6 +126,18 @@ impl Row {
     }
 }
 
+const fn history(shape: HistoryShape) -> Effect {
+    Effect::Service(ServiceFault::History(shape))
+}
+
+/// The shapes of the history, with their names.
+pub(super) fn history_shapes() -> impl Iterator<Item = (&'static str, HistoryShape)> {
+    TABLE.iter().filter_map(|row| match row.effect {
+        Effect::Service(ServiceFault::History(shape)) => Some((row.variant, shape)),
+        _ => None,
+    })
+}
+
 const LOGIN_PAGE: &str = "<html><head><title>Wi-Fi login</title></head>\
     <body><form action=\"/login\"><input name=\"room\"></form></body></html>";
 const CHALLENGE_PAGE: &str = "<!DOCTYPE html><html><head><title>Just a moment...</title></head>\
@@ -132,11 +149,11 @@ pub(super) const ERROR_PAGE: &str =
 
 /// Every fault that the sandbox can cause. The other faults of `NAMES` happen only on the client's
 /// side (N17 to N20, S14, S19, S20), are a scenario (S02 `zz_stale`, S06 `zz_cancel_race`), or are
-/// a setting (the lag of S12, `orders_lag_ms`).
+/// a setting (the lag of S12, in the control call `history`).
 #[rustfmt::skip]
 pub(super) static TABLE: &[Row] = {
     use Effect::{
-        Deliver, EditBody, Headers, Redirect, Replace, Service, TooManyRequests,
+        Delay, Deliver, EditBody, Headers, Redirect, Replace, Service, TooManyRequests,
         Unreachable as Connect,
     };
     &[
@@ -154,6 +171,7 @@ pub(super) static TABLE: &[Row] = {
         row("N09", "whole", Deliver(Delivery::Unframed)),
         row("N10", "silent", Deliver(Delivery::Stall)),
         row("N10", "body", Deliver(Delivery::StallBody)),
+        row("N10", "late", Delay),
         row("N11", "", Deliver(Delivery::Drip(200))),
         row("N12", "body", Deliver(Delivery::EndlessBody)),
         row("N12", "headers", Deliver(Delivery::EndlessHeaders)),
@@ -259,14 +277,27 @@ pub(super) static TABLE: &[Row] = {
         row("S09", "charged", Service(ServiceFault::Overcharge)),
         row("S10", "", Replace(200, TEXT, "NO_BALANCE")),
         row("S11", "", Replace(200, TEXT, "NO_ACTIVATION")),
-        row("S12", "reordered", Service(ServiceFault::Reordered)),
+        row("S12", "reordered", history(HistoryShape::PageReversed)),
         row("S12", "shifted", Service(ServiceFault::PageShift)),
-        row("S12", "bare", EditBody(body_faults::bare_orders)),
-        row("S12", "list", EditBody(body_faults::orders_list)),
-        row("S12", "map", EditBody(body_faults::orders_map)),
+        row("S12", "oldest_first", history(HistoryShape::OldestFirst)),
+        row("S12", "bare", history(HistoryShape::Bare)),
+        row("S12", "list", history(HistoryShape::List)),
+        row("S12", "map", history(HistoryShape::Map)),
+        row("S12", "null", history(HistoryShape::Null)),
+        row("S12", "grouped_by_state", history(HistoryShape::ByState)),
+        row("S12", "grouped_by_day", history(HistoryShape::ByDay)),
+        row("S12", "rows_as_arrays", history(HistoryShape::Arrays)),
+        row("S12", "unknown_names", history(HistoryShape::UnknownNames)),
+        row("S12", "empty_with_total", history(HistoryShape::EmptyWithTotal)),
+        row("S12", "other_ids", history(HistoryShape::OtherIds)),
+        row("S12", "other_countries", history(HistoryShape::OtherCountries)),
+        row("S12", "without_prefix", history(HistoryShape::WithoutPrefix)),
+        row("S12", "other_time_zone", history(HistoryShape::OtherTimeZone)),
+        row("S12", "without_total", history(HistoryShape::WithoutTotal)),
         row("S13", "", Service(ServiceFault::Twice)),
         row("S15", "lower", Service(ServiceFault::LowerOrderId)),
         row("S15", "same", Service(ServiceFault::SameOrder)),
+        row("S15", "resold", Service(ServiceFault::SameId)),
         row("S16", "", Service(ServiceFault::SamePhone)),
         row("S17", "", Replace(503, TEXT, MAINTENANCE_PAGE)),
         row("S18", "inactive", Replace(200, TEXT, "KEY_INACTIVE")),

@@ -12,12 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::http_types::{Reply, Request};
+use super::http_types::{Delivery, Reply, Request};
 use super::inbox::{self, Inbox, UpdateFeed};
 use super::paths::SERVICE_PATH;
 use super::reply_encoding::{AfterReply, EncodedReply, encode};
 use super::request_reader::{Incoming, MAX_HEADERS, RequestReader};
-use super::service::{Service, host_refusal};
+use super::service::{Handled, Service, host_refusal};
 
 /// The maximum number of open connections.
 const MAX_CONNECTIONS: usize = 256;
@@ -32,6 +32,8 @@ const FAULT_DURATION: Duration = Duration::from_secs(120);
 const LINGER: Duration = Duration::from_secs(2);
 /// How long a new connection waits for an old one to close.
 const SLOT_WAIT: Duration = Duration::from_millis(200);
+/// How often a delayed reply checks whether the server stops.
+const DELAY_CHECK: Duration = Duration::from_secs(1);
 
 /// The sandbox on a port of 127.0.0.1. Dropping it stops the server and closes its connections.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     service: Mutex<Service>,
+    /// Notified when a clock or a namespace may have changed, for the delayed replies.
+    changed: Condvar,
     inbox: Mutex<Inbox>,
     time: ServerClock,
     stopping: AtomicBool,
@@ -87,6 +91,7 @@ impl Server {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             service: Mutex::new(Service::new()),
+            changed: Condvar::new(),
             inbox: Mutex::new(Inbox::new()),
             time: ServerClock::new(),
             stopping: AtomicBool::new(false),
@@ -119,7 +124,10 @@ impl Server {
     /// JSON of the reply. If the call is refused or an assertion does not hold, the error is that
     /// JSON.
     pub fn control(&self, key: &str, call: &str, body: &str) -> Result<String, String> {
-        lock(&self.shared.service).control_call(key, call, body, self.shared.time.now())
+        let reply =
+            lock(&self.shared.service).control_call(key, call, body, self.shared.time.now());
+        self.shared.changed.notify_all();
+        reply
     }
 
     /// Blocks until the server stops; it never stops on its own.
@@ -134,6 +142,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
+        self.shared.changed.notify_all();
         // Wakes the acceptor, which then sees the flag.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_secs(1));
         if let Some(acceptor) = self.acceptor.take() {
@@ -245,7 +254,29 @@ impl Shared {
         let mut service = lock(&self.service);
         let now = self.time.now();
         let page_reply = inbox::handle(&mut lock(&self.inbox), &mut service, request, now);
-        page_reply.unwrap_or_else(|| service.handle(request, now))
+        let handled = match page_reply {
+            Some(reply) => Handled::Replied(reply),
+            None => service.start(request, now),
+        };
+        let ticket = match handled {
+            Handled::Replied(reply) => {
+                if request.path != SERVICE_PATH {
+                    self.changed.notify_all();
+                }
+                return reply;
+            }
+            Handled::Delayed(ticket) => ticket,
+        };
+        // The service answers other requests until this reply is due.
+        while !self.stopping.load(Ordering::Acquire) {
+            let left = match service.reply_of(request, ticket, self.time.now()) {
+                Ok(reply) => return reply,
+                Err(left) => left.map_or(DELAY_CHECK, Duration::from_millis),
+            };
+            let waited = self.changed.wait_timeout(service, left.min(DELAY_CHECK));
+            service = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Reply { delivery: Delivery::Close, ..Reply::text(503, "") }
     }
 }
 

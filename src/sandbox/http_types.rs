@@ -133,7 +133,7 @@ impl Reply {
 
 /// The parameters of a query, decoded as a form. If a name is repeated, PHP uses the last value,
 /// and so does [`Params::get`].
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Params(Vec<(String, String)>);
 
 impl Params {

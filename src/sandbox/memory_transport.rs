@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::fault_table::Unreachable;
 use super::http_types::{Delivery, Params, Reply, Request};
 use super::paths::SERVICE_PATH;
-use super::service::Service;
+use super::service::{Handled, Service};
 use crate::CancelToken;
 use crate::clock::{Clock, Moment};
 use crate::transport::{self, Cause, Lane, Phase, Transport, TransportError};
@@ -143,7 +143,11 @@ impl Transport for MemoryTransport {
             id: params.get("id").map(str::to_string),
             params: params.without_key().cloned().collect(),
         });
-        let reply = lock(&self.service).handle(&service_request, self.now_ms());
+        let handled = lock(&self.service).start(&service_request, self.now_ms());
+        let reply = match handled {
+            Handled::Replied(reply) => reply,
+            Handled::Delayed(ticket) => self.delayed(request, &service_request, ticket)?,
+        };
         if self.latency > request.timeout {
             return Err(self.timed_out(request, Cause::ReplyTimeout));
         }
@@ -155,6 +159,33 @@ impl Transport for MemoryTransport {
 }
 
 impl MemoryTransport {
+    /// Waits for a delayed reply. If it is due only after the timeout, the action still takes
+    /// effect.
+    fn delayed(
+        &self,
+        request: &transport::Request<'_>,
+        service_request: &Request<'_>,
+        ticket: u64,
+    ) -> Result<Reply, TransportError> {
+        let due = lock(&self.service).reply_of(service_request, ticket, self.now_ms());
+        let left = match due {
+            Ok(reply) => return Ok(reply),
+            Err(left) => left.map(Duration::from_millis),
+        };
+        let error = match left {
+            Some(left) if left <= request.timeout.min(first_byte_timeout(request.lane)) => {
+                if self.pause(request, left) {
+                    let mut service = lock(&self.service);
+                    return Ok(service.reply_without_delay(service_request, ticket, self.now_ms()));
+                }
+                cancelled(Phase::Receive, true)
+            }
+            _ => self.timed_out(request, Cause::ReplyTimeout),
+        };
+        lock(&self.service).abandon(service_request, ticket);
+        Err(error)
+    }
+
     /// Converts a reply with this delivery into the result of a network transport.
     fn deliver(
         &self,
@@ -179,13 +210,19 @@ impl MemoryTransport {
                 ));
             }
             Delivery::HalfHeader | Delivery::HalfBody | Delivery::LengthTooLong => {
-                return Err(received(
-                    Cause::Truncated,
-                    "the connection closed in the middle of the reply",
-                ));
+                let arrived = match delivery {
+                    Delivery::HalfHeader => 0,
+                    Delivery::HalfBody => body.len() / 2,
+                    _ => body.len(),
+                };
+                let message = "the connection closed in the middle of the reply";
+                return Err(with_body(received(Cause::Truncated, message), &body[..arrived]));
             }
             Delivery::Stall => return Err(self.timed_out(request, Cause::ReplyTimeout)),
-            Delivery::StallBody => return Err(self.timed_out(request, Cause::BodyTimeout)),
+            Delivery::StallBody => {
+                let error = self.timed_out(request, Cause::BodyTimeout);
+                return Err(with_body(error, &body[..body.len() / 2]));
+            }
             Delivery::Drip(every_ms) => {
                 // The head of the reply drips too; it is about 120 bytes.
                 let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX).saturating_add(120);
@@ -200,15 +237,12 @@ impl MemoryTransport {
             Delivery::EndlessBody | Delivery::EndlessHeaders | Delivery::HugeHeaders => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::GzipBomb if request.gzip => {
+            Delivery::GzipBomb => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::Gzip if request.gzip => {}
-            Delivery::Gzip | Delivery::GzipCorrupt | Delivery::GzipBomb => {
-                return Err(received(
-                    Cause::Encoding,
-                    "the reply has an encoding that was not requested",
-                ));
+            Delivery::Gzip => {}
+            Delivery::GzipCorrupt => {
+                return Err(received(Cause::Encoding, "the reply is damaged"));
             }
             Delivery::Http2
             | Delivery::GarbledStatus
@@ -224,7 +258,7 @@ impl MemoryTransport {
         let retry_after_header = headers.iter().find(|(name, _)| *name == "Retry-After");
         let retry_after = retry_after_header
             .and_then(|(_, value)| transport::retry_after(value, self.clock.now().wall));
-        Ok(transport::Reply { status, framed, retry_after, body })
+        Ok(transport::Reply { status, framed, retry_after, location: None, body })
     }
 
     /// The error if the connection cannot be made.
@@ -259,17 +293,11 @@ impl MemoryTransport {
         if !wait.is_zero() && !self.clock.sleep(wait.min(request.timeout), request.cancel) {
             return cancelled(phase, false);
         }
-        TransportError { cause, phase, sent: false, message: message.into() }
+        TransportError::new(cause, phase, false, message)
     }
 
     fn timed_out(&self, request: &transport::Request<'_>, cause: Cause) -> TransportError {
-        // A network transport times out on the first byte or the body before the whole call times
-        // out.
-        let patience = match request.lane {
-            Lane::Read => Duration::from_secs(30),
-            Lane::Charge => Duration::from_secs(60),
-        };
-        if self.pause(request, request.timeout.min(patience)) {
+        if self.pause(request, request.timeout.min(first_byte_timeout(request.lane))) {
             received(cause, "the reply timed out")
         } else {
             cancelled(Phase::Receive, true)
@@ -289,21 +317,30 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// A network transport times out on the first byte or the body before the whole call times out.
+fn first_byte_timeout(lane: Lane) -> Duration {
+    match lane {
+        Lane::Read => Duration::from_secs(30),
+        Lane::Charge => Duration::from_secs(60),
+    }
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX / 2)
 }
 
 fn received(cause: Cause, message: &str) -> TransportError {
-    TransportError { cause, phase: Phase::Receive, sent: true, message: message.into() }
+    TransportError::new(cause, Phase::Receive, true, message)
+}
+
+/// Adds the bytes of the body that arrived before the failure.
+fn with_body(error: TransportError, body: &[u8]) -> TransportError {
+    let received = body[..body.len().min(TransportError::MAX_RECEIVED)].to_vec();
+    TransportError { received, ..error }
 }
 
 fn cancelled(phase: Phase, sent: bool) -> TransportError {
-    TransportError {
-        cause: Cause::Cancelled,
-        phase,
-        sent,
-        message: "the request was cancelled".into(),
-    }
+    TransportError::new(Cause::Cancelled, phase, sent, "the request was cancelled")
 }
 
 #[cfg(test)]
@@ -407,7 +444,7 @@ mod tests {
             ("H12", "garbled", Malformed, Receive, true),
             ("H13", "both", Malformed, Receive, true),
             ("H13", "long", Truncated, Receive, true),
-            ("H14", "gzip", Encoding, Receive, true),
+            ("H14", "corrupt", Encoding, Receive, true),
             ("B10", "large", TooLarge, Receive, true),
         ] {
             let fixture = Fixture::new();

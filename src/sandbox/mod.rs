@@ -32,6 +32,7 @@ mod catalogue; // The countries and services on sale, with prices.
 mod catalogue_json; // The JSON of services and orders.
 mod clock; // The clock of a namespace.
 mod control_api; // The control calls under `/_sandbox/`.
+mod delays; // Actions and replies that are due later.
 mod fault_injection; // Runs an action with the fault that its request matches.
 mod fault_rules; // Which request triggers which fault.
 mod fault_table; // The id, name and effect of every fault.
@@ -39,6 +40,7 @@ mod fault_table; // The id, name and effect of every fault.
 #[doc(hidden)]
 pub mod fuzzing; // The entry point of the fuzz targets.
 mod gzip; // Gzip encoders for a fault.
+mod history_shapes; // The shapes of the order history.
 mod http_server; // Sockets, threads and routes.
 mod http_types; // The types of requests and replies.
 mod inbox; // The page at `/`.

@@ -5,8 +5,11 @@ use std::collections::{HashMap, VecDeque};
 
 use super::catalogue::{Country, Item, hash};
 use super::clock::NamespaceClock;
+use super::delays::{DelayedCalls, Stage};
+use super::fault_injection::{ActionRequest, Performed, perform};
 use super::fault_rules::FaultRules;
 use super::fault_table::ServiceFault;
+use super::history_shapes::HistoryShape;
 use super::orders::{Order, Purchase, SmsSource, State};
 use super::scenarios::IdFormat;
 use super::wallet::Wallet;
@@ -45,6 +48,12 @@ pub(super) struct Namespace {
     pub(super) manual: bool,
     /// How long a new order stays out of `getOrders`, in milliseconds.
     pub(super) orders_lag: u64,
+    /// The shape of the history; `None` is the documented one.
+    pub(super) history_shape: Option<HistoryShape>,
+    /// How long cancellations are denied after a purchase, in milliseconds, if the scenario does
+    /// not deny them longer.
+    pub(super) early_cancel: u64,
+    pub(super) delayed: DelayedCalls,
     orders: Vec<Order>,
     by_id: HashMap<Box<str>, usize>,
     random: Random,
@@ -86,6 +95,9 @@ impl Namespace {
             used: 0,
             manual: false,
             orders_lag: 0,
+            history_shape: None,
+            early_cancel: 0,
+            delayed: DelayedCalls::default(),
             orders: Vec::new(),
             by_id: HashMap::new(),
             random: Random(seed),
@@ -160,6 +172,33 @@ impl Namespace {
         &self.orders
     }
 
+    /// Carries out the delayed actions that are due at `now`, each at its own time. Returns those
+    /// whose client no longer waits for the reply, with action, request and time, for the log.
+    pub(super) fn run_delayed(&mut self, now: u64) -> Vec<(ActionRequest, Performed, u64)> {
+        let mut unread = Vec::new();
+        while let Some(mut call) = self.delayed.next_due(now) {
+            let Stage::Due { commit_ms, request, fault } = call.stage else { continue };
+            let performed = perform(self, &request, fault, commit_ms);
+            if call.reply_ms.is_some() {
+                call.stage = Stage::Done(performed);
+                self.delayed.push(call);
+            } else {
+                unread.push((request, performed, commit_ms));
+            }
+        }
+        unread
+    }
+
+    /// The prices of this client's orders: of those that are pending, and of those that are
+    /// completed. Orders of other programs do not count.
+    pub(super) fn spent(&self) -> (i64, i64) {
+        let sum = |state| {
+            let orders = self.orders.iter().filter(|order| !order.is_foreign);
+            orders.filter(|order| order.state == state).map(|order| order.price).sum()
+        };
+        (sum(State::Pending), sum(State::Completed))
+    }
+
     /// Buys a number: charges the wallet and creates the order.
     pub(super) fn buy(
         &mut self,
@@ -169,7 +208,7 @@ impl Namespace {
         phone: Option<&str>,
         service_fault: Option<ServiceFault>,
         now: u64,
-    ) -> Result<&Order, PurchaseRefusal> {
+    ) -> Result<&mut Order, PurchaseRefusal> {
         if self.orders.len() >= MAX_ORDERS {
             return Err(PurchaseRefusal::TooManyOrders);
         }
@@ -178,7 +217,10 @@ impl Namespace {
             _ => 1_001 + self.orders.len() as u64,
         };
         let ids = if phone.is_some() { IdFormat::Letters } else { item.ids };
-        let activation_id = self.activation_id(ids, service_fault == Some(ServiceFault::ColonId));
+        let activation_id = match (service_fault, self.orders.last()) {
+            (Some(ServiceFault::SameId), Some(before)) => before.activation_id.clone(),
+            _ => self.activation_id(ids, service_fault == Some(ServiceFault::ColonId)),
+        };
         let phone: Box<str> = match (phone, service_fault, self.orders.last()) {
             (Some(phone), ..) => phone.into(),
             (None, Some(ServiceFault::SamePhone), Some(before)) => before.phone.clone(),
@@ -198,8 +240,9 @@ impl Namespace {
         let order = Order::new(purchase, now);
         self.next_expiry = self.next_expiry.min(order.expires_ms);
         self.by_id.insert(activation_id, self.orders.len());
+        let at = self.orders.len();
         self.orders.push(order);
-        Ok(&self.orders[self.orders.len() - 1])
+        Ok(&mut self.orders[at])
     }
 
     fn activation_id(&mut self, ids: IdFormat, colon: bool) -> Box<str> {

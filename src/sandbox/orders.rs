@@ -36,6 +36,8 @@ pub(super) struct Order {
     pub(super) bought_ms: u64,
     pub(super) expires_ms: u64,
     pub(super) state: State,
+    /// Whether another program with the same key made the order.
+    pub(super) is_foreign: bool,
     pub(super) received: Vec<Sms>,
     /// How many times the state or the SMS changed, so that a page receives only changed orders.
     pub(super) changes: u32,
@@ -102,6 +104,7 @@ impl Order {
             bought_ms: now,
             expires_ms: now.saturating_add(item.scenario.lifetime_ms),
             state: State::Pending,
+            is_foreign: false,
             received: Vec::new(),
             changes: 0,
             received_at_request: 0,
@@ -175,11 +178,13 @@ impl Order {
         }
     }
 
-    /// Cancels the order for the user.
-    pub(super) fn cancel(&mut self, source: &mut SmsSource<'_>) -> CancelResult {
+    /// Cancels the order for the user. It is denied until `early_ms` after the purchase, or longer
+    /// if the scenario says so.
+    pub(super) fn cancel(&mut self, early_ms: u64, source: &mut SmsSource<'_>) -> CancelResult {
         let scenario = &self.item.scenario;
-        if source.now < self.bought_ms.saturating_add(scenario.no_cancel_ms) {
-            return CancelResult::TooEarly(scenario.no_cancel_ms);
+        let early_ms = early_ms.max(scenario.no_cancel_ms);
+        if source.now < self.bought_ms.saturating_add(early_ms) {
+            return CancelResult::TooEarly(early_ms);
         }
         if !self.received.is_empty() {
             return CancelResult::HasCode;
@@ -334,17 +339,17 @@ mod tests {
         let mut draw = || 7;
         let mut source = SmsSource { now: 10, manual: false, draw: &mut draw };
         let mut number = order("zz_never");
-        assert_eq!(number.cancel(&mut source), CancelResult::Refund(5));
+        assert_eq!(number.cancel(0, &mut source), CancelResult::Refund(5));
         assert_eq!((number.end(State::Expired), number.state), (0, State::Cancelled));
 
         let mut race = order("zz_cancel_race");
-        assert_eq!(race.cancel(&mut source), CancelResult::CodeArrived);
-        assert_eq!(race.cancel(&mut source), CancelResult::HasCode);
+        assert_eq!(race.cancel(0, &mut source), CancelResult::CodeArrived);
+        assert_eq!(race.cancel(0, &mut source), CancelResult::HasCode);
         assert_eq!((race.end(State::Expired), race.state), (0, State::Completed));
 
         let mut early = order("zz_early_cancel");
-        assert_eq!(early.cancel(&mut source), CancelResult::TooEarly(120_000));
+        assert_eq!(early.cancel(0, &mut source), CancelResult::TooEarly(120_000));
         source.now = 120_000;
-        assert_eq!(early.cancel(&mut source), CancelResult::Refund(5));
+        assert_eq!(early.cancel(0, &mut source), CancelResult::Refund(5));
     }
 }

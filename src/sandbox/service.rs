@@ -8,10 +8,10 @@ use std::collections::{HashMap, VecDeque};
 
 use super::actions::ActionResult;
 use super::control_api;
-use super::fault_injection::{match_rule, run_action};
-use super::fault_rules::ClientTraits;
+use super::fault_injection::{ActionRequest, Performed, Started, match_rule, start_action};
+use super::fault_rules::{ClientTraits, MatchStage};
 use super::fault_table::{Effect, Unreachable};
-use super::http_types::{Params, Reply, Request};
+use super::http_types::{Delivery, Params, Reply, Request};
 use super::namespace::{LogEntry, Namespace};
 use super::paths::{CONTROL_PATH, SERVICE_PATH};
 
@@ -50,6 +50,13 @@ pub struct Service {
     keys_seen: u64,
 }
 
+/// A request that was passed to the service.
+pub(super) enum Handled {
+    Replied(Reply),
+    /// The reply is due later: [`Service::reply_of`] returns it for this ticket.
+    Delayed(u64),
+}
+
 impl std::fmt::Debug for Service {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Leaves out the keys of the map, because they are secrets.
@@ -70,29 +77,91 @@ impl Service {
         self.in_memory = true;
     }
 
-    /// Answers a request at `now`, in milliseconds since 1970.
+    /// Answers a request at `now`, in milliseconds since 1970. A reply that a fault delays is
+    /// returned at once.
     pub fn handle(&mut self, request: &Request<'_>, now: u64) -> Reply {
+        match self.start(request, now) {
+            Handled::Replied(reply) => reply,
+            Handled::Delayed(ticket) => self.reply_without_delay(request, ticket, now),
+        }
+    }
+
+    /// Passes a request to the service at `now`.
+    pub(super) fn start(&mut self, request: &Request<'_>, now: u64) -> Handled {
         if let Some(refusal) = host_refusal(request) {
-            return refusal;
+            return Handled::Replied(refusal);
         }
         if let Some(call) = request.path.strip_prefix(CONTROL_PATH) {
-            return self.control(call, request, now);
+            return Handled::Replied(self.control(call, request, now));
         }
         if request.path != SERVICE_PATH {
-            return Reply::text(
+            return Handled::Replied(Reply::text(
                 404,
                 format!(
                     "Not found: the service is at {SERVICE_PATH}, the control calls are under \
                      {CONTROL_PATH}.\n"
                 ),
-            );
+            ));
         }
-        if !matches!(request.method, "GET" | "HEAD") {
-            let mut reply = Reply::text(405, "Not allowed: send the service a GET request.\n");
-            reply.headers.push(("Allow", "GET, HEAD".into()));
-            return reply;
+        if request.method != "GET" {
+            return Handled::Replied(self.refuse_method(request, now));
         }
-        self.handle_action(request, now)
+        self.start_action(request, now)
+    }
+
+    /// Returns the delayed reply of a request if it is due. Otherwise the error is the number of
+    /// milliseconds until it is due, or `None` if the clock of the key stands still.
+    pub(super) fn reply_of(
+        &mut self,
+        request: &Request<'_>,
+        ticket: u64,
+        now: u64,
+    ) -> Result<Reply, Option<u64>> {
+        let (limit, Some(namespace)) = self.delayed_by(request) else {
+            return Ok(forgotten());
+        };
+        // The namespace was reset.
+        let Some(due_ms) = namespace.delayed.due_ms(ticket) else { return Ok(forgotten()) };
+        match namespace.time.real_until(due_ms, now) {
+            Some(0) => {}
+            left => return Err(left),
+        }
+        run_delayed(namespace, limit, namespace.time.now(now));
+        Ok(take_delayed(namespace, limit, request, ticket, now))
+    }
+
+    /// Returns the delayed reply of a request as it will be when it is due.
+    pub(super) fn reply_without_delay(
+        &mut self,
+        request: &Request<'_>,
+        ticket: u64,
+        now: u64,
+    ) -> Reply {
+        let (limit, Some(namespace)) = self.delayed_by(request) else { return forgotten() };
+        let due_ms = namespace.delayed.due_ms(ticket).unwrap_or(0);
+        run_delayed(namespace, limit, due_ms);
+        take_delayed(namespace, limit, request, ticket, now)
+    }
+
+    /// Records that the client of a delayed request is gone. The action still takes effect.
+    pub(super) fn abandon(&mut self, request: &Request<'_>, ticket: u64) {
+        if let (_, Some(namespace)) = self.delayed_by(request) {
+            namespace.delayed.abandon(ticket);
+        }
+    }
+
+    /// Returns the namespace of a request, and the limit of its log.
+    fn delayed_by(&mut self, request: &Request<'_>) -> (usize, Option<&mut Namespace>) {
+        let limit = self.log_limit();
+        let params = Params::parse(request.query);
+        let key = key_of(request, &params).map(|(key, _)| key);
+        (limit, key.and_then(|key| self.namespaces.get_mut(key)))
+    }
+
+    /// The number of log entries that a key may have.
+    fn log_limit(&self) -> usize {
+        let (total, most, least) = LOG_LIMITS;
+        (total / self.namespaces.len().max(1)).clamp(least, most)
     }
 
     /// Makes a control call without HTTP. An empty body reads, except for `reset`.
@@ -120,46 +189,66 @@ impl Service {
         let params = Params::parse(request.query);
         let (key, client) = key_of(request, &params)?;
         let namespace = self.namespaces.get_mut(key)?;
-        let rule = match_rule(namespace, &params, client, true)?;
+        let rule = match_rule(namespace, &params, client, MatchStage::Connect)?;
         match rule.row.effect {
             Effect::Unreachable(unreachable) => Some(unreachable),
             _ => None,
         }
     }
 
-    fn handle_action(&mut self, request: &Request<'_>, now: u64) -> Reply {
+    fn start_action(&mut self, request: &Request<'_>, now: u64) -> Handled {
         let params = Params::parse(request.query);
         let json = params.get("format").is_some_and(|format| format.eq_ignore_ascii_case("json"));
         let Some((key, client)) = key_of(request, &params) else {
-            return ActionResult::refusal("BAD_KEY", "").reply(json);
+            return Handled::Replied(ActionResult::refusal("BAD_KEY", "").reply(json));
         };
-        let keys = self.namespaces.len();
+        let limit = self.log_limit();
+        let namespace = self.namespace(key);
+        let ticket = namespace.used;
+        let now = namespace.time.now(now);
+        run_delayed(namespace, limit, now);
+        let action = params.get("action").unwrap_or("").to_string();
+        let request = request_without_key(&params);
+        let refusal = |code, reason: &str| Performed {
+            reply: ActionResult::refusal(code, reason).reply(json),
+            fault: None,
+            reason: Some(reason.to_string()),
+        };
+        let performed = match refused_key(key) {
+            Some((code, reason)) => refusal(code, reason),
+            None if action.is_empty() => {
+                refusal("MISSING_PARAMS", "the parameter \"action\" is missing")
+            }
+            None => {
+                let wanted = ActionRequest { action: action.clone(), params: params.clone(), json };
+                match start_action(namespace, wanted, client, ticket, now) {
+                    Started::Performed(performed) => performed,
+                    Started::Delayed => return Handled::Delayed(ticket),
+                }
+            }
+        };
+        namespace.push_log(log_entry(&action, request, &performed, now), limit);
+        Handled::Replied(performed.reply)
+    }
+
+    /// Refuses a request to the service that is not a GET, and logs the reason for its key.
+    fn refuse_method(&mut self, request: &Request<'_>, now: u64) -> Reply {
+        let mut reply = Reply::text(405, "Not allowed: send the service a GET request.\n");
+        reply.headers.push(("Allow", "GET".into()));
+        // A form in the body may contain the key and the action.
+        let form = std::str::from_utf8(request.body).unwrap_or("");
+        let params = Params::parse(&format!("{}&{form}", request.query));
+        let Some((key, _)) = key_of(request, &params) else { return reply };
+        let limit = self.log_limit();
         let namespace = self.namespace(key);
         let now = namespace.time.now(now);
         let action = params.get("action").unwrap_or("");
-        let (reply, fault, reason) = match (refused_key(key), action) {
-            (Some((code, reason)), _) => {
-                (ActionResult::refusal(code, reason).reply(json), None, Some(reason.to_string()))
-            }
-            (None, "") => {
-                let reason = "the parameter \"action\" is missing".to_string();
-                (ActionResult::refusal("MISSING_PARAMS", "").reply(json), None, Some(reason))
-            }
-            (None, action) => run_action(namespace, action, &params, client, json, now),
-        };
-        let (total, most, least) = LOG_LIMITS;
-        let limit = (total / keys.max(1)).clamp(least, most);
-        let line = LogEntry {
-            at_ms: now,
-            action: truncated(action, 40),
-            request: request_without_key(&params),
-            status: reply.status,
-            reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
-            fault,
-            reason: reason.map(|reason| truncated(&reason, 200)),
-        };
-        namespace.push_log(line, limit);
-        reply
+        let method: String = request.method.chars().take(10).collect();
+        let reason = format!("sent as {method}: the sandbox answers only GET, and nothing is done");
+        let performed = Performed { reply, fault: None, reason: Some(reason) };
+        let entry = log_entry(action, request_without_key(&params), &performed, now);
+        namespace.push_log(entry, limit);
+        performed.reply
     }
 
     pub(super) fn control(&mut self, call: &str, request: &Request<'_>, now: u64) -> Reply {
@@ -172,7 +261,7 @@ impl Service {
                             Authorization: Bearer KEY, or X-API-Key: KEY.";
             return control_api::refusal(401, sentence);
         };
-        let in_memory = self.in_memory;
+        let (in_memory, limit) = (self.in_memory, self.log_limit());
         if call == "reset" && request.method == "POST" {
             let namespace = self.namespace(key);
             let (number, used) = (namespace.number, namespace.used);
@@ -180,7 +269,9 @@ impl Service {
             (namespace.number, namespace.created_at_call, namespace.used) = (number, used, used);
             return control_api::done();
         }
-        control_api::run(self.namespace(key), call, request, now, in_memory)
+        let namespace = self.namespace(key);
+        run_delayed(namespace, limit, namespace.time.now(now));
+        control_api::run(namespace, call, request, now, in_memory)
     }
 
     fn namespace(&mut self, key: &str) -> &mut Namespace {
@@ -204,6 +295,54 @@ impl Service {
     /// Returns all namespaces and the call count, for the inbox.
     pub(super) fn namespaces(&mut self) -> (&mut HashMap<Box<str>, Namespace>, u64) {
         (&mut self.namespaces, self.call_count)
+    }
+}
+
+/// Carries out the delayed actions of a namespace that are due, and logs those whose reply nothing
+/// else logs.
+fn run_delayed(namespace: &mut Namespace, limit: usize, now: u64) {
+    for (request, performed, at_ms) in namespace.run_delayed(now) {
+        let text = request_without_key(&request.params);
+        let mut entry = log_entry(&request.action, text, &performed, at_ms);
+        let reason = entry.reason.as_deref().map(|reason| format!(": {reason}"));
+        entry.reason = Some(
+            format!("took effect after the client was gone{}", reason.unwrap_or_default()).into(),
+        );
+        namespace.push_log(entry, limit);
+    }
+}
+
+/// Removes the delayed reply of a request, and logs it.
+fn take_delayed(
+    namespace: &mut Namespace,
+    limit: usize,
+    request: &Request<'_>,
+    ticket: u64,
+    now: u64,
+) -> Reply {
+    let Some(performed) = namespace.delayed.take(ticket) else { return forgotten() };
+    let params = Params::parse(request.query);
+    let action = params.get("action").unwrap_or("");
+    let now = namespace.time.now(now);
+    namespace.push_log(log_entry(action, request_without_key(&params), &performed, now), limit);
+    performed.reply
+}
+
+/// The reply of a delayed request whose namespace was reset: the connection closes.
+fn forgotten() -> Reply {
+    Reply { delivery: Delivery::Close, ..Reply::text(503, "") }
+}
+
+fn log_entry(action: &str, request: Box<str>, performed: &Performed, at_ms: u64) -> LogEntry {
+    let Performed { reply, fault, reason } = performed;
+    LogEntry {
+        at_ms,
+        action: truncated(action, 40),
+        request,
+        status: reply.status,
+        reply: String::from_utf8_lossy(&reply.body[..reply.body.len().min(120)]).into(),
+        fault: *fault,
+        reason: reason.as_ref().map(|reason| truncated(reason, 200)),
     }
 }
 

@@ -33,7 +33,6 @@ pub(super) struct Exchange {
     /// them.
     pub(super) request_head: Zeroizing<Vec<u8>>,
     pub(super) body_limit: usize,
-    pub(super) gzip: bool,
     /// Host and port of the service, for messages.
     target: Arc<str>,
     cancel: CancelToken,
@@ -50,6 +49,8 @@ pub(super) struct Exchange {
     /// The proxy, while connecting to it.
     proxy: RefCell<Option<String>>,
     failure: RefCell<Option<TransportError>>,
+    /// The beginning of the body of a reply that failed.
+    received: RefCell<Vec<u8>>,
     #[cfg(feature = "doctor")]
     pub(super) stopwatch: super::timings::Stopwatch,
 }
@@ -72,7 +73,6 @@ impl Exchange {
             lane: request.lane,
             request_head,
             body_limit: request.body_limit,
-            gzip: request.gzip,
             target,
             cancel: request.cancel.clone(),
             wake: request.cancel.wake_fd()?,
@@ -85,6 +85,7 @@ impl Exchange {
             answered: Cell::new(false),
             proxy: RefCell::new(None),
             failure: RefCell::new(None),
+            received: RefCell::default(),
             #[cfg(feature = "doctor")]
             stopwatch: super::timings::Stopwatch::new(),
         })
@@ -177,8 +178,14 @@ impl Exchange {
         self.answered.get()
     }
 
+    /// Records the beginning of the body of a reply that failed.
+    pub(super) fn set_received(&self, body: Vec<u8>) {
+        *self.received.borrow_mut() = body;
+    }
+
     pub(super) fn take_failure(&self) -> Option<TransportError> {
-        self.failure.borrow_mut().take()
+        let failure = self.failure.borrow_mut().take()?;
+        Some(TransportError { received: self.received.take(), ..failure })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -190,12 +197,8 @@ impl Exchange {
     pub(super) fn fail(&self, cause: Cause, reason: impl Display) -> io::Error {
         let mut failure = self.failure.borrow_mut();
         if failure.is_none() {
-            *failure = Some(TransportError {
-                cause,
-                phase: self.phase.get(),
-                sent: self.sent.get(),
-                message: format!("{}: {reason}", self.operation()),
-            });
+            let message = format!("{}: {reason}", self.operation());
+            *failure = Some(TransportError::new(cause, self.phase.get(), self.sent.get(), message));
         }
         io::Error::other("recorded in the exchange")
     }

@@ -48,11 +48,20 @@ impl Gunzip {
         Ok(())
     }
 
-    /// Returns the whole body, or an error if the data is cut.
-    pub(super) fn finish(self) -> Result<Vec<u8>, Flaw> {
-        let mut body = self.member.finish().map_err(|error| refused(&error))?.bytes;
+    /// Takes the whole body, or returns an error if the data is cut.
+    pub(super) fn finish(&mut self) -> Result<Vec<u8>, Flaw> {
+        self.member.try_finish().map_err(|error| refused(&error))?;
+        let mut body = std::mem::take(&mut self.member.get_mut().bytes);
         body.shrink_to_fit();
         Ok(body)
+    }
+
+    /// The output so far.
+    pub(super) fn output(&mut self) -> &[u8] {
+        // An empty write passes on the bytes that the decompressor holds. Flushing would panic on
+        // damaged data.
+        let _ = self.member.write(&[]);
+        &self.member.get_ref().bytes
     }
 
     /// Starts the next member after the end of one.
@@ -61,8 +70,9 @@ impl Gunzip {
         if self.members > MAX_MEMBERS {
             return Err(Flaw::new(Cause::TooLarge, "its gzip data has too many members"));
         }
-        let ended = std::mem::replace(&mut self.member, GzDecoder::new(Output::default()));
-        *self.member.get_mut() = ended.finish().map_err(|error| refused(&error))?;
+        self.member.try_finish().map_err(|error| refused(&error))?;
+        let output = std::mem::take(self.member.get_mut());
+        self.member = GzDecoder::new(output);
         Ok(())
     }
 }

@@ -53,7 +53,19 @@ impl Http1Connection {
 
     fn receive(&mut self, exchange: &Exchange) -> io::Result<RawReply> {
         exchange.begin(Phase::Receive);
-        let mut reader = ReplyReader::new(exchange.body_limit, exchange.gzip);
+        let mut reader = ReplyReader::new(exchange.body_limit);
+        let result = self.read_reply(exchange, &mut reader);
+        if result.is_err() {
+            exchange.set_received(reader.received());
+        }
+        result
+    }
+
+    fn read_reply(
+        &mut self,
+        exchange: &Exchange,
+        reader: &mut ReplyReader,
+    ) -> io::Result<RawReply> {
         let refuse = |flaw: Flaw| exchange.fail(flaw.cause, flaw.reason);
         let mut had_head = false;
         loop {
@@ -98,6 +110,6 @@ impl Http1Connection {
                 exchange.begin_body();
             }
         }
-        reader.into_reply().map_err(refuse)
+        reader.take_reply().map_err(refuse)
     }
 }

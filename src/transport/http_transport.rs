@@ -140,11 +140,9 @@ impl HttpTransport {
         request: &Request<'_>,
         run: impl FnOnce(&Exchange) -> Result<RawReply, ureq::Error>,
     ) -> Result<Reply, TransportError> {
-        let prepare = |cause, reason: &str| TransportError {
-            cause,
-            phase: Phase::Prepare,
-            sent: false,
-            message: format!("preparing the request: {reason}"),
+        let prepare = |cause, reason: &str| {
+            let message = format!("preparing the request: {reason}");
+            TransportError::new(cause, Phase::Prepare, false, message)
         };
         let head =
             self.settings.request_head(request).map_err(|reason| prepare(Cause::Local, reason))?;
@@ -161,7 +159,7 @@ impl HttpTransport {
             run(&exchange)
         };
         result
-            .map(|raw| raw.into_reply(SystemTime::now()))
+            .map(|raw| raw.into_reply(SystemTime::now(), &self.settings.base))
             .map_err(|error| explain(&exchange, &error))
     }
 }

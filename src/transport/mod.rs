@@ -7,8 +7,8 @@
 //! The layers of [`HttpTransport`], outermost first: `http_transport` (checks a request and names a
 //! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads
 //! its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, and `socket`. All of
-//! them use `exchange`, the state of the running exchange. `reply`, `response_head` and `gzip` only
-//! parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this folder uses
+//! them use `exchange`, the state of the running exchange. `reply`, `response_head`, `redirect` and
+//! `gzip` only parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this folder uses
 //! it.
 
 mod config;
@@ -22,6 +22,7 @@ mod gzip;
 mod http1_connection;
 mod http_transport;
 mod proxy;
+mod redirect;
 mod reply;
 mod resolve;
 mod response_head;

@@ -6,9 +6,11 @@
 
 use std::time::SystemTime;
 
+use super::config::BaseUrl;
 use super::gzip::Gunzip;
+use super::redirect::redirect_target;
 use super::response_head::{BODY_TOO_LARGE, Coding, Flaw, Framing, Head, retry_after};
-use super::types::{Cause, Reply};
+use super::types::{Cause, Reply, TransportError};
 
 const INVALID_CHUNK: Flaw = Flaw::new(Cause::Malformed, "a chunk is not valid");
 
@@ -18,11 +20,12 @@ const MAX_HEAD: usize = 16 * 1024;
 const MAX_CHUNK_LINE: usize = 256;
 
 /// A complete reply with its decompressed body.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct RawReply {
     status: u16,
     framed: bool,
     retry_after: Option<String>,
+    location: Option<String>,
     body: Vec<u8>,
     /// Whether the connection can be reused.
     pub(super) keep: bool,
@@ -32,7 +35,6 @@ pub(super) struct RawReply {
 #[derive(Debug)]
 pub(super) struct ReplyReader {
     body_limit: usize,
-    gzip_wanted: bool,
     state: State,
     /// The head so far, or a line of the chunked framing so far.
     line: Vec<u8>,
@@ -58,22 +60,15 @@ enum State {
 }
 
 impl ReplyReader {
-    pub(super) fn new(body_limit: usize, gzip_wanted: bool) -> Self {
+    pub(super) fn new(body_limit: usize) -> Self {
         Self {
             body_limit,
-            gzip_wanted,
             state: State::Head,
             line: Vec::new(),
             overhead: 0,
             received: 0,
             gunzip: None,
-            reply: RawReply {
-                status: 0,
-                framed: true,
-                retry_after: None,
-                body: Vec::new(),
-                keep: true,
-            },
+            reply: RawReply { framed: true, keep: true, ..RawReply::default() },
         }
     }
 
@@ -130,15 +125,23 @@ impl ReplyReader {
         self.state != State::Head
     }
 
-    /// Returns the reply. Call it only if the reply is complete according to [`Self::push`] or
+    /// Takes the reply. Call it only if the reply is complete according to [`Self::push`] or
     /// [`Self::end`].
-    pub(super) fn into_reply(self) -> Result<RawReply, Flaw> {
+    pub(super) fn take_reply(&mut self) -> Result<RawReply, Flaw> {
         debug_assert_eq!(self.state, State::Done);
-        let mut reply = self.reply;
-        if let Some(gunzip) = self.gunzip {
-            reply.body = gunzip.finish()?;
+        if let Some(gunzip) = &mut self.gunzip {
+            self.reply.body = gunzip.finish()?;
         }
-        Ok(reply)
+        Ok(std::mem::take(&mut self.reply))
+    }
+
+    /// The beginning of the body as far as it arrived, decompressed.
+    pub(super) fn received(&mut self) -> Vec<u8> {
+        let body = match &mut self.gunzip {
+            Some(gunzip) => gunzip.output(),
+            None => &self.reply.body,
+        };
+        body[..body.len().min(TransportError::MAX_RECEIVED)].to_vec()
     }
 
     fn push_body(&mut self, input: &[u8], left: usize) -> Result<usize, Flaw> {
@@ -194,20 +197,19 @@ impl ReplyReader {
         let Some(head) = Head::parse(head)? else {
             return Ok(State::Head);
         };
-        let Head { status, framing, coding, keep, retry_after } = head;
+        let Head { status, framing, coding, keep, retry_after, location } = head;
         let reply = &mut self.reply;
-        (reply.status, reply.keep, reply.retry_after) = (status, keep, retry_after);
+        (reply.status, reply.keep) = (status, keep);
+        (reply.retry_after, reply.location) = (retry_after, location);
         if framing == Framing::Empty {
             return Ok(State::Done);
         }
         match coding {
             Coding::Identity => {}
-            Coding::Gzip if self.gzip_wanted => self.gunzip = Some(Gunzip::new(self.body_limit)),
-            Coding::Gzip | Coding::Other => {
-                return Err(Flaw::new(
-                    Cause::Encoding,
-                    "it has a compression that was not requested",
-                ));
+            // Also if it was not requested: a proxy may compress every reply.
+            Coding::Gzip => self.gunzip = Some(Gunzip::new(self.body_limit)),
+            Coding::Other => {
+                return Err(Flaw::new(Cause::Encoding, "it has an unknown compression"));
             }
         }
         match framing {
@@ -272,10 +274,13 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
 }
 
 impl RawReply {
-    /// The reply for the client. A date in `Retry-After` is relative to `now`.
-    pub(super) fn into_reply(self, now: SystemTime) -> Reply {
-        let Self { status, framed, retry_after: wait, body, keep: _ } = self;
-        Reply { status, framed, retry_after: wait.and_then(|value| retry_after(&value, now)), body }
+    /// The reply for the client. A date in `Retry-After` is relative to `now`, and a `Location`
+    /// may be relative to `base`.
+    pub(super) fn into_reply(self, now: SystemTime, base: &BaseUrl) -> Reply {
+        let Self { status, framed, retry_after: wait, location, body, keep: _ } = self;
+        let retry_after = wait.and_then(|value| retry_after(&value, now));
+        let location = location.and_then(|value| redirect_target(&value, base));
+        Reply { status, framed, retry_after, location, body }
     }
 }
 
@@ -285,14 +290,56 @@ mod tests {
 
     /// Reads a reply in pieces of `step` bytes, then the end of the connection.
     fn read(bytes: &[u8], step: usize) -> Result<RawReply, Cause> {
-        let mut reader = ReplyReader::new(32, true);
+        let mut reader = ReplyReader::new(32);
+        feed(&mut reader, bytes, step)
+    }
+
+    fn feed(reader: &mut ReplyReader, bytes: &[u8], step: usize) -> Result<RawReply, Cause> {
         for piece in bytes.chunks(step) {
             if reader.push(piece).map_err(|flaw| flaw.cause)? {
-                return reader.into_reply().map_err(|flaw| flaw.cause);
+                return reader.take_reply().map_err(|flaw| flaw.cause);
             }
         }
         reader.end().map_err(|flaw| flaw.cause)?;
-        reader.into_reply().map_err(|flaw| flaw.cause)
+        reader.take_reply().map_err(|flaw| flaw.cause)
+    }
+
+    #[test]
+    fn a_failed_reply_keeps_the_bytes_that_arrived() {
+        let gzip = {
+            let mut encoder =
+                flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+            std::io::Write::write_all(&mut encoder, &b"hello ".repeat(2000)).unwrap();
+            encoder.finish().unwrap()
+        };
+        let head = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\n\r\n").into_bytes();
+        let compressed = head(&format!("Content-Encoding: gzip\r\nContent-Length: {}", gzip.len()));
+        let mut damaged = gzip.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        let rows: [(Vec<u8>, &[u8]); 6] = [
+            (head("Content-Length: 9"), b""),
+            ([head("Content-Length: 9"), b"hello".to_vec()].concat(), b"hello"),
+            ([head("Transfer-Encoding: chunked"), b"5\r\nhello\r\nx".to_vec()].concat(), b"hello"),
+            (
+                [head("Content-Length: 9000"), b"hello ".repeat(1000)].concat(),
+                &b"hello ".repeat(683)[..4096],
+            ),
+            (
+                [compressed.clone(), gzip[..gzip.len() - 3].to_vec()].concat(),
+                &b"hello ".repeat(683)[..4096],
+            ),
+            ([compressed, damaged].concat(), &b"hello ".repeat(683)[..4096]),
+        ];
+        for (bytes, received) in rows {
+            for step in [1, 7, 100_000] {
+                let mut reader = ReplyReader::new(100_000);
+                feed(&mut reader, &bytes, step).unwrap_err();
+                assert_eq!(
+                    String::from_utf8(reader.received()).unwrap(),
+                    String::from_utf8_lossy(received)
+                );
+            }
+        }
     }
 
     #[test]

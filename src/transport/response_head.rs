@@ -36,6 +36,8 @@ pub(super) struct Head {
     /// Whether the server keeps the connection open.
     pub(super) keep: bool,
     pub(super) retry_after: Option<String>,
+    /// The target of a redirect.
+    pub(super) location: Option<String>,
 }
 
 /// How the end of a body is marked.
@@ -82,7 +84,7 @@ impl Head {
         for header in parsed.headers.iter() {
             headers.add(header)?;
         }
-        let Headers { length, chunked, close, coding, retry_after } = headers;
+        let Headers { length, chunked, close, coding, retry_after, location } = headers;
         let framing = match (length, chunked) {
             (Some(_), true) => {
                 return malformed("it has both a Content-Length and chunks");
@@ -96,7 +98,8 @@ impl Head {
             (None, true) => Framing::Chunked,
             (None, false) => Framing::UntilClosed,
         };
-        Ok(Some(Self { status, framing, coding, keep: !close && !is_old, retry_after }))
+        let location = location.filter(|_| (300..400).contains(&status));
+        Ok(Some(Self { status, framing, coding, keep: !close && !is_old, retry_after, location }))
     }
 }
 
@@ -108,6 +111,7 @@ struct Headers {
     close: bool,
     coding: Coding,
     retry_after: Option<String>,
+    location: Option<String>,
 }
 
 impl Headers {
@@ -145,6 +149,8 @@ impl Headers {
             self.close |= items().any(|item| item.eq_ignore_ascii_case(b"close"));
         } else if is("retry-after") && self.retry_after.is_none() {
             self.retry_after = std::str::from_utf8(header.value).ok().map(str::to_owned);
+        } else if is("location") && self.location.is_none() {
+            self.location = std::str::from_utf8(header.value).ok().map(str::to_owned);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The name and value of the header with the API key; `None` if the query contains the key.
     pub key_header: Option<(&'static str, &'a str)>,
-    /// Whether the reply may be compressed with gzip.
+    /// Whether to ask for compression with gzip. A reply that is compressed is always decompressed.
     pub gzip: bool,
     /// The largest body to read, in bytes after decompression.
     pub body_limit: usize,
@@ -48,7 +48,7 @@ pub enum Lane {
 }
 
 /// A reply that was not parsed yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
@@ -57,6 +57,9 @@ pub struct Reply {
     pub framed: bool,
     /// The pause that the `Retry-After` header asks for, in seconds or as a date.
     pub retry_after: Option<Duration>,
+    /// The target of a redirect: its scheme, host and path, without the query, which can contain
+    /// the API key.
+    pub location: Option<String>,
     /// The decompressed body.
     pub body: Vec<u8>,
 }
@@ -73,6 +76,19 @@ pub struct TransportError {
     /// A description of the failure. It never contains a URL, the key, or text from another
     /// library.
     pub message: String,
+    /// The bytes of the body that arrived before the failure, decompressed, at most
+    /// [`TransportError::MAX_RECEIVED`]. They may name a number that was bought.
+    pub received: Vec<u8>,
+}
+
+impl TransportError {
+    /// The most bytes of a body that are kept.
+    pub const MAX_RECEIVED: usize = 4096;
+
+    /// Creates an error without any byte of the body.
+    pub fn new(cause: Cause, phase: Phase, sent: bool, message: impl Into<String>) -> Self {
+        Self { cause, phase, sent, message: message.into(), received: Vec::new() }
+    }
 }
 
 /// A phase of an exchange.
@@ -133,7 +149,7 @@ pub enum Cause {
     TooLarge,
     /// The reply is not valid HTTP: for example two lengths, or an invalid status line or chunk.
     Malformed,
-    /// The body is compressed although that was not requested, or cannot be decompressed.
+    /// The body is compressed in an unknown way, or cannot be decompressed.
     Encoding,
     /// The [`CancelToken`] was triggered.
     Cancelled,

@@ -95,7 +95,7 @@ enum { ROWS = sizeof rows / sizeof *rows };
 
 /* The intent of an earlier run. */
 static const char INTENT[] =
-    "{\"id\":\"00000000000000ff\",\"action\":\"getNumber\",\"service\":\"zz_never\","
+    "{\"intent_id\":\"00000000000000ff\",\"action\":\"getNumber\",\"service\":\"zz_never\","
     "\"country\":\"22\",\"operator\":null,\"multi_sms\":false,\"max_price_micros\":1000000,"
     "\"started_at_ms\":0,\"watermark\":null}";
 

@@ -118,7 +118,6 @@ impl Error {
         const KINDS: [ErrorKind; 24] = [
             ErrorKind::Config,
             ErrorKind::Budget,
-            ErrorKind::AlreadySent,
             ErrorKind::Authentication,
             ErrorKind::InsufficientBalance,
             ErrorKind::NoNumbers,
@@ -140,6 +139,7 @@ impl Error {
             ErrorKind::Expired,
             ErrorKind::ActivationCancelled,
             ErrorKind::Internal,
+            ErrorKind::AlreadySent,
         ];
         let status = unsafe { sastaotp_error_kind(self.get()) };
         KINDS[usize::try_from(status.0 - 1).unwrap()]
@@ -836,7 +836,12 @@ impl Client {
         Ok(Reconciliation { candidates: (0..count).map(candidate).collect(), complete, reason })
     }
 
-    pub(crate) fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
+    pub(crate) fn resolve(
+        &self,
+        intent: impl Borrow<Intent>,
+        resolution: Resolution,
+    ) -> Result<()> {
+        let intent = intent.borrow();
         checked(|error| unsafe {
             match resolution {
                 Resolution::NotMade => {

@@ -16,6 +16,8 @@ mod cancelling;
 mod charges;
 #[path = "../client/fixture.rs"]
 mod fixture;
+#[path = "../client/handles.rs"]
+mod handles;
 mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;

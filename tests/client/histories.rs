@@ -367,7 +367,8 @@ fn page_that_is_not_understood_is_no_empty_page() {
 #[test]
 fn likelier_candidate_is_first_and_has_evidence() {
     let fixture = Fixture::new();
-    let row = Row { name: "evidence", before: EMPTY, own: Some(OWN), pages: &[], expected: Complete(3) };
+    let row =
+        Row { name: "evidence", before: EMPTY, own: Some(OWN), pages: &[], expected: Complete(3) };
     let intent = lose(&fixture, &row);
     let order = |id: u32, price: &str, created: &str| {
         json!({

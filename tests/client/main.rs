@@ -5,6 +5,7 @@
 mod adapter;
 mod charges;
 mod fixture;
+mod handles;
 mod histories;
 mod progress;
 mod reads;

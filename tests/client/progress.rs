@@ -119,8 +119,10 @@ fn progress_is_reported_about_once_a_second() {
 fn locally_expired_orders_are_still_cancelled() {
     let fixture = Fixture::new();
     let number = fixture.buy_expiring_in("zz_never", 20);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":0}"#);
     let error = number.wait_for_code(seconds(300)).unwrap_err();
     assert_eq!((error.kind(), fixture.now()), (ErrorKind::Expired, 20_000), "{error}");
+    fixture.fault(r#"{"clear":true}"#);
     fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early"}"#);
     assert_eq!(number.settle(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
     fixture.assert_ledger(1, 1);

@@ -8,8 +8,8 @@ use sastaotp::transport::{Reply, Request, Transport, TransportError};
 use serde_json::json;
 
 use crate::adapter::{
-    Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, Retry, SetStatus, Status,
-    StatusChange,
+    Amount, ApiKeyLocation, ErrorKind, OrderQuery, OrderStatus, PriceLimit, Retry, SetStatus,
+    Status, StatusChange,
 };
 use crate::fixture::{Fixture, KEY, request, seconds};
 
@@ -204,7 +204,7 @@ fn low_level_status_calls_return_the_services_answer() {
         StatusChange::Cancelled
     );
     assert_eq!(fixture.client.get_status(&id).unwrap(), Status::Cancelled);
-    assert_eq!(fixture.client.get_status("a/b").unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(fixture.client.get_status("a\nb").unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]
@@ -224,7 +224,7 @@ struct FixedReply(Vec<u8>);
 
 impl Transport for FixedReply {
     fn exchange(&self, _: &Request<'_>) -> Result<Reply, TransportError> {
-        Ok(Reply { status: 200, framed: true, retry_after: None, body: self.0.clone() })
+        Ok(Reply { status: 200, framed: true, body: self.0.clone(), ..Reply::default() })
     }
 }
 
@@ -264,7 +264,7 @@ fn errors_shorten_very_long_arguments() {
         client.set_status(&long, SetStatus::Cancel).unwrap_err(),
         client.activation(&long).unwrap_err(),
         client.get_number(request(&long)).unwrap_err(),
-        client.reget_number(&long).unwrap_err(),
+        client.reget_number(&long, PriceLimit::Any).unwrap_err(),
     ] {
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::Config, "{}", &text[..500.min(text.len())]);

@@ -48,7 +48,7 @@ fn a_lost_setstatus_reply_is_read_back() {
     ] {
         for complete in [false, true] {
             let fixture = Fixture::new();
-            let number = fixture.buy("zz_ok");
+            let number = fixture.buy(if complete { "zz_ok" } else { "zz_never" });
             if complete {
                 number.wait_for_code(seconds(60)).unwrap();
             }
@@ -76,7 +76,7 @@ fn a_completed_order_never_reports_as_cancelled() {
     for when in ["before_commit", "after_commit"] {
         let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
         let number = fixture.buy("zz_never");
-        number.complete().unwrap();
+        number.complete_without_code().unwrap();
         let left = fixture.client.budget_left();
         fixture.fault(format!(
             r#"{{"match":{{"action":"setStatus"}},"fault":"reply_lost","when":"{when}"}}"#
@@ -106,7 +106,8 @@ fn the_next_call_verifies_an_unknown_cancel() {
         let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
         let number = fixture.buy("zz_never");
         fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reply_lost"}"#);
-        fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":3}"#);
+        // The poll before the change, and the three that read it back.
+        fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":4}"#);
         let error = number.cancel().unwrap_err();
         assert!(error.to_string().contains("it is unknown whether"), "{name}: {error}");
         assert_eq!(next(&number), SettlementState::Cancelled, "{name}");
@@ -127,7 +128,7 @@ fn an_order_completed_elsewhere_is_not_cancelled() {
     let left = fixture.client.budget_left();
     // The request never arrived, but the client cannot know that.
     fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"reset_before_reply"}"#);
-    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":3}"#);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":4}"#);
     assert!(number.cancel().is_err());
     fixture.client.set_status(number.id(), SetStatus::Complete).unwrap();
     assert_eq!(number.cancel().unwrap_err().kind(), ErrorKind::AlreadyFinished);
@@ -305,7 +306,7 @@ fn a_cancel_reply_to_complete_is_believed() {
     let fixture = Fixture::new();
     let number = fixture.buy("zz_never");
     fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"ACCESS_CANCEL"}"#);
-    assert_eq!(number.complete().unwrap().state, SettlementState::Cancelled);
+    assert_eq!(number.complete_without_code().unwrap().state, SettlementState::Cancelled);
 }
 
 #[test]
@@ -360,6 +361,143 @@ fn only_completion_replies_complete_an_order() {
         number.settle(OnTooEarly::Fail).unwrap();
         fixture.assert_ledger(1, 0);
     }
+}
+
+#[test]
+fn completing_requires_a_code() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    let error = number.complete().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("no code arrived"), "{error}");
+    assert_eq!((statuses(&fixture).len(), number.ending()), (0, None));
+    assert_eq!(number.complete_without_code().unwrap().state, SettlementState::Completed);
+    assert_eq!(statuses(&fixture), ["6"]);
+    // The code that the service shows counts, even if no wait has seen it.
+    let number = fixture.buy("zz_never");
+    fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
+    let settlement = number.complete().unwrap();
+    assert_eq!(settlement.code.unwrap().code, "4821");
+    fixture.assert_ledger(2, 0);
+}
+
+/// F92.
+#[test]
+fn a_delivered_code_is_paid_for() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let number = fixture.buy("zz_ok");
+    let left = fixture.client.budget_left();
+    assert!(left < Some(Amount::from_rupees(200)));
+    number.wait_for_code(seconds(60)).unwrap();
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"html_page","body":"ACCESS_CANCEL"}"#);
+    assert_eq!(number.complete().unwrap().state, SettlementState::Cancelled);
+    assert_eq!(fixture.client.budget_left(), left);
+}
+
+/// F95.
+#[test]
+fn a_code_that_is_there_prevents_a_cancellation() {
+    type Close = fn(Activation) -> Option<String>;
+    let lease_dropped: Close = |number| {
+        let code = number.code().map(|sms| sms.code);
+        drop(number);
+        code
+    };
+    let settled: Close = |number| Some(number.settle(OnTooEarly::Fail).unwrap().code.unwrap().code);
+    let cancelled: Close = |number| {
+        let settlement = number.cancel().unwrap();
+        assert_eq!(settlement.state, SettlementState::CodeArrived);
+        assert_eq!(number.code(), settlement.code);
+        Some(settlement.code.unwrap().code)
+    };
+    for (close, statuses_sent) in [(lease_dropped, &["6"][..]), (settled, &["6"]), (cancelled, &[])]
+    {
+        let fixture = Fixture::new();
+        let is_lease = close == lease_dropped;
+        let lease = is_lease.then(|| fixture.client.lease(request("zz_never")).unwrap());
+        let id = lease.as_ref().map_or_else(
+            || fixture.buy("zz_never").id().to_owned(),
+            |lease| lease.id().to_string(),
+        );
+        fixture.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
+        let number = fixture.client.activation(&id).unwrap();
+        drop(lease);
+        assert_eq!(close(number).as_deref(), Some("4821"));
+        assert_eq!(statuses(&fixture), statuses_sent);
+        fixture.assert_ledger(1, 0);
+    }
+}
+
+/// Before an 8 there is one poll, and a recent poll counts as that one if it was answered.
+#[test]
+fn the_poll_before_a_cancellation_keeps_its_distance() {
+    for (name, fault, wait_first, polls, cancelled_at) in [
+        ("no poll before", None, false, &[0][..], 0),
+        ("an answered poll", None, true, &[0], 3_000),
+        ("a failed poll", Some("server_error"), true, &[0, 5_000], 5_000),
+    ] {
+        let fixture = Fixture::new();
+        let number = fixture.buy("zz_never");
+        if let Some(fault) = fault {
+            fixture.fault(json!({"match": {"action": "getStatus"}, "fault": fault}));
+        }
+        if wait_first {
+            number.wait_for_code(seconds(3)).unwrap_err();
+        }
+        assert_eq!(number.cancel().unwrap().state, SettlementState::Cancelled, "{name}");
+        assert_eq!(fixture.times("getStatus"), polls, "{name}");
+        assert_eq!(fixture.times("setStatus"), [cancelled_at], "{name}");
+    }
+    // A poll that does not fit into the time of the call is left out.
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error"}"#);
+    number.wait_for_code(seconds(3)).unwrap_err();
+    number.with_timeout(seconds(3)).cancel().unwrap();
+    assert_eq!((fixture.times("getStatus"), fixture.now()), (vec![0], 3_000));
+}
+
+/// F12: panels with 2, 3 and 5 minutes exist.
+#[test]
+fn an_early_cancel_is_repeated_until_allowed() {
+    for (refusals, expected) in [
+        (1, &[6, 120][..]),
+        (4, &[6, 120, 130, 150, 180]),
+        (8, &[6, 120, 130, 150, 180, 210, 240, 270, 300]),
+    ] {
+        let fixture = Fixture::new();
+        let lease = fixture.client.lease(request("zz_never")).unwrap();
+        fixture.clock.advance(seconds(6));
+        fixture.fault(json!({
+            "match": {"action": "setStatus"}, "fault": "cancel_too_early", "times": refusals,
+        }));
+        assert_eq!(lease.close(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
+        let times: Vec<u128> = fixture.times("setStatus").iter().map(|at| at / 1000).collect();
+        assert_eq!(times, expected, "{refusals}");
+        fixture.assert_ledger(1, 1);
+        assert!(fixture.client.unclaimed().is_empty(), "{refusals}");
+    }
+}
+
+#[test]
+fn early_cancels_end_at_the_expiry() {
+    let fixture = Fixture::new();
+    let number = fixture.buy_expiring_in("zz_never", 300);
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early","times":0}"#);
+    let error = number.settle(OnTooEarly::Wait).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooEarly, "{error}");
+    assert_eq!(fixture.times("setStatus").last(), Some(&300_000));
+    assert_eq!(number.ending(), None);
+}
+
+#[test]
+fn a_code_ends_the_wait_for_an_early_cancel() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_ok");
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early","times":1}"#);
+    let settlement = number.settle(OnTooEarly::Wait).unwrap();
+    assert_eq!((settlement.state, settlement.code.is_some()), (SettlementState::Completed, true));
+    assert!(fixture.now() < 10_000, "{}", fixture.now());
 }
 
 #[test]

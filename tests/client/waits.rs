@@ -3,12 +3,18 @@
 use serde_json::json;
 
 use crate::adapter::Ending;
-use crate::adapter::{ErrorKind, Status, WaitOptions};
-use crate::fixture::{Fixture, seconds};
+use crate::adapter::{Amount, ErrorKind, OnTooEarly, SettlementState, Status, WaitOptions};
+use crate::fixture::{Fixture, request, seconds};
 
 /// Returns the pauses between polls, in milliseconds.
 fn pauses(times: &[u128]) -> Vec<u128> {
     times.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+/// Replaces every reply to this action from now on.
+fn replace_reply(fixture: &Fixture, action: &str, body: &str) {
+    let action = json!({"action": action});
+    fixture.fault(json!({"match": action, "fault": "html_page", "body": body, "times": 0}));
 }
 
 #[test]
@@ -112,7 +118,7 @@ fn a_transient_fault_never_ends_a_wait() {
 #[test]
 fn permanent_failures_end_a_wait() {
     for (fault, kind, polls) in [
-        ("key_revoked", ErrorKind::Authentication, 1),
+        ("key_revoked", ErrorKind::Authentication, 2),
         ("proxy_refused", ErrorKind::Connection, 0),
         ("certificate_rejected", ErrorKind::Tls, 0),
         ("http_client_error", ErrorKind::Protocol, 5),
@@ -195,16 +201,142 @@ fn an_order_outliving_its_expiry_delivers_codes() {
     for expires_in in [0, 20] {
         let fixture = Fixture::new();
         let number = fixture.buy_expiring_in("zz_never", expires_in);
-        assert_eq!(number.wait_for_code(seconds(600)).unwrap_err().kind(), ErrorKind::Expired);
-        assert_eq!(
-            (fixture.now(), number.ending()),
-            (u128::from(expires_in) * 1000, Some(Ending::Expired))
-        );
+        // The service still waits, so the wait does too.
+        assert_eq!(number.wait_for_code(seconds(100)).unwrap_err().kind(), ErrorKind::WaitTimeout);
+        assert_eq!((fixture.now(), number.ending()), (100_000, None), "{expires_in} s");
         fixture.control("sms", &format!(r#"{{"id":"{}","code":"4821"}}"#, number.id()));
         assert_eq!(number.wait_for_code(seconds(600)).unwrap().code, "4821", "{expires_in} s");
         let times = fixture.times("getStatus");
         assert!(pauses(&times).iter().all(|pause| *pause >= 5_000), "{times:?}");
     }
+    // Without an answer after the expiry, our own clock decides.
+    let fixture = Fixture::new();
+    let number = fixture.buy_expiring_in("zz_never", 20);
+    fixture.fault(r#"{"match":{"action":"getStatus"},"fault":"server_error","times":0}"#);
+    assert_eq!(number.wait_for_code(seconds(600)).unwrap_err().kind(), ErrorKind::Expired);
+    assert_eq!((fixture.now(), number.ending()), (20_000, Some(Ending::Expired)));
+}
+
+/// F97: one answer that the order has ended, that the id is unknown or that the key is invalid.
+#[test]
+fn one_wrong_answer_does_not_end_a_wait() {
+    for (fault, variant) in [
+        ("key_revoked", "bad"),
+        ("activation_not_visible_yet", ""),
+        ("status_went_backwards", "cancel"),
+    ] {
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let lease = fixture.client.lease(request("zz_ok")).unwrap();
+        let id = lease.id().to_owned();
+        let left = fixture.client.budget_left();
+        fixture.clock.advance(seconds(20));
+        fixture.fault(json!({
+            "match": {"action": "getStatus"}, "fault": fault, "variant": variant,
+        }));
+        lease.wait_for_code(seconds(60)).unwrap_or_else(|error| panic!("{fault}: {error}"));
+        let settlement = lease.close(OnTooEarly::Fail).unwrap();
+        assert_eq!(settlement.state, SettlementState::Completed, "{fault}");
+        assert_eq!(fixture.client.budget_left(), left, "{fault}");
+        fixture.assert_ledger(1, 0);
+        drop(fixture.client.activation(&id).unwrap());
+        assert!(fixture.client.unclaimed().is_empty(), "{fault}");
+    }
+}
+
+#[test]
+fn a_repeated_answer_ends_a_wait() {
+    for (fault, variant, kind) in [
+        ("key_revoked", "bad", ErrorKind::Authentication),
+        ("activation_not_visible_yet", "", ErrorKind::NotFound),
+        ("status_went_backwards", "cancel", ErrorKind::ActivationCancelled),
+    ] {
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = fixture.buy("zz_never");
+        let left = fixture.client.budget_left();
+        fixture.clock.advance(seconds(20));
+        fixture.fault(json!({
+            "match": {"action": "getStatus"}, "fault": fault, "variant": variant, "times": 2,
+        }));
+        let error = number.wait_for_code(seconds(60)).unwrap_err();
+        assert_eq!(error.kind(), kind, "{fault}: {error}");
+        assert!((25_000..26_000).contains(&fixture.now()), "{fault}: {}", fixture.now());
+        // The order is still open: nothing confirmed its end, so the money is not counted back.
+        assert_eq!(fixture.client.budget_left(), left, "{fault}");
+        assert_eq!(number.settle(OnTooEarly::Fail).unwrap().state, SettlementState::Cancelled);
+        assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)), "{fault}");
+    }
+}
+
+/// F36.
+#[test]
+fn the_history_names_the_end() {
+    for (call, kind, ending) in [
+        ("expire", ErrorKind::Expired, Ending::Expired),
+        ("provider_cancel", ErrorKind::ActivationCancelled, Ending::Cancelled),
+    ] {
+        let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+        let number = fixture.buy("zz_never");
+        fixture.control(call, &format!(r#"{{"id":"{}"}}"#, number.id()));
+        let error = number.wait_for_code(seconds(60)).unwrap_err();
+        assert_eq!((error.kind(), number.ending()), (kind, Some(ending)), "{call}: {error}");
+        assert!(error.to_string().contains("without a charge"), "{call}: {error}");
+        assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(200)), "{call}");
+        // The end is confirmed, so nothing is left to settle.
+        let settlement = number.settle(OnTooEarly::Fail).unwrap();
+        assert_eq!(settlement.state, SettlementState::AlreadyOver, "{call}");
+        assert_eq!(fixture.count("setStatus"), 0, "{call}");
+    }
+}
+
+/// F32.
+#[test]
+fn the_status_number_eight_means_cancelled() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    let body = r#"{"status":8,"status_description":"Activation is canceled"}"#;
+    replace_reply(&fixture, "getStatus", body);
+    let error = number.wait_for_code(seconds(60)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ActivationCancelled, "{error}");
+}
+
+/// F94.
+#[test]
+fn a_text_without_a_code_is_delivered() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    replace_reply(&fixture, "getStatus", "STATUS_OK:");
+    let body = r#"{"sms":{"code":null,"text":"Your code is 123-456"}}"#;
+    replace_reply(&fixture, "getStatusV2", body);
+    let sms = number.wait_for_code(seconds(60)).unwrap();
+    assert_eq!((sms.code.as_str(), sms.text.as_deref()), ("", Some("Your code is 123-456")));
+    assert_eq!(number.codes(), [sms]);
+    assert_eq!(number.complete().unwrap().state, SettlementState::Completed);
+    // Without a text there is no message yet.
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    replace_reply(&fixture, "getStatus", "STATUS_OK:");
+    replace_reply(&fixture, "getStatusV2", r#"{"sms":{"code":null,"text":null}}"#);
+    assert_eq!(number.wait_for_code(seconds(12)).unwrap_err().kind(), ErrorKind::WaitTimeout);
+}
+
+/// F98.
+#[test]
+fn an_early_cancel_on_timeout_is_the_timeout() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_early_cancel");
+    let id = number.id().to_owned();
+    let error = number.wait_for_code(WaitOptions::new(seconds(3)).cancel_on_timeout()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WaitTimeout, "{error}");
+    assert!(error.to_string().contains("is open: settle it later"), "{error}");
+    assert_eq!((fixture.now(), number.ending()), (3_000, None));
+    drop(number);
+    let unclaimed = fixture.client.unclaimed();
+    assert_eq!(unclaimed.len(), 1, "{unclaimed:?}");
+    let number = fixture.client.activation(&id).unwrap();
+    assert_eq!(number.settle(OnTooEarly::Wait).unwrap().state, SettlementState::Cancelled);
+    drop(number);
+    assert!(fixture.client.unclaimed().is_empty());
+    fixture.assert_ledger(1, 1);
 }
 
 #[test]
@@ -226,10 +358,6 @@ fn the_next_code_is_not_the_old_one() {
 #[test]
 fn two_codes_arriving_together_are_both_kept() {
     let both = r#"{"sms":[{"code":"111111","text":"a"},{"code":"222222","text":"b"}]}"#;
-    let replace_reply = |fixture: &Fixture, action: &str, body: &str| {
-        let action = json!({"action": action});
-        fixture.fault(json!({"match": action, "fault": "html_page", "body": body, "times": 0}));
-    };
     // The list of messages is the reply to `getStatusV2` only, or also to `getStatus`.
     for plain in ["STATUS_OK:222222", both] {
         let fixture = Fixture::new();

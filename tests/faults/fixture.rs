@@ -9,7 +9,9 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use sastaotp::clock::{Clock, ManualClock, SystemClock};
 use sastaotp::sandbox::{MemoryTransport, Server};
-use sastaotp::transport::{HttpConfig, HttpTransport, ProxyChoice, Timeouts, Transport};
+use sastaotp::transport::{
+    self, HttpConfig, HttpTransport, ProxyChoice, Reply, Timeouts, Transport, TransportError,
+};
 use sastaotp::{
     Activation, Amount, CancelToken, Charge, Client, ClientBuilder, Error, NumberRequest,
     OrderQuery, Result, Retry, Sms,
@@ -155,7 +157,8 @@ impl Fixture {
 
     /// Returns another client with the same key, as in another process.
     pub(crate) fn another_client(&self) -> Client {
-        let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
+        // Clients of one transport share their purchases, and those of two processes do not.
+        let transport = Arc::new(OtherProcess(Arc::clone(&self.network) as Arc<dyn Transport>));
         let builder = Client::builder()
             .api_key(&self.key)
             .clock(Arc::clone(&self.clock))
@@ -333,6 +336,16 @@ impl Fixture {
         let page =
             self.another_client().get_orders(&OrderQuery::default()).expect("no fault is armed");
         page.orders.into_iter().find(|order| order.activation_id.as_deref() == Some(id))?.code
+    }
+}
+
+/// The network as another process uses it.
+#[derive(Debug)]
+struct OtherProcess(Arc<dyn Transport>);
+
+impl Transport for OtherProcess {
+    fn exchange(&self, request: &transport::Request<'_>) -> Result<Reply, TransportError> {
+        self.0.exchange(request)
     }
 }
 

@@ -176,27 +176,41 @@ pub(crate) static ROWS: &[Row] = &[
         Rule("H01", "same", r#","status":301"#), Rule("H01", "same", r#","status":307"#),
         Rule("H01", "other", r#","status":302"#), Rule("H01", "other", r#","status":308"#),
         Rule("H01", "http", r#","status":303"#)],
-        Some(Fails(Protocol)), Some(Unknown), Some(Kept)),
+        Some(Fails(Protocol)), None, Some(Kept)),
+    row("H01", "moved", &[
+        Rule("H01", "same", r#","status":301"#), Rule("H01", "same", r#","status":307"#),
+        Rule("H01", "other", r#","status":308"#)],
+        None, Some(Refused(Protocol)), None),
+    row("H01", "see_another_page", &[
+        Rule("H01", "other", r#","status":302"#), Rule("H01", "http", r#","status":303"#)],
+        None, Some(Unknown), None),
     row("H02", "", &[
         Rule("H02", "", r#","status":400"#), Rule("H02", "", r#","status":404"#),
         Rule("H02", "", r#","status":405"#)],
-        Some(Fails(Protocol)), Some(Unknown), Some(Aborted(Protocol, 5))),
+        Some(Fails(Protocol)), Some(Refused(Protocol)), Some(Aborted(Protocol, 5))),
+    row("H02", "other_statuses", &[
+        Rule("H02", "", r#","status":410"#), Rule("H02", "", r#","status":414"#),
+        Rule("H02", "", r#","status":421"#), Rule("H02", "", r#","status":431"#)],
+        Some(Fails(Protocol)), Some(Refused(Protocol)), None),
+    row("H02", "after_the_purchase", &[
+        Rule("H02", "", r#","status":409"#), Rule("H02", "", r#","status":425"#)],
+        Some(Fails(Protocol)), Some(Unknown), None),
     row("H03", "", &[Rule("H03", "", ""), Rule("H03", "", r#","status":403"#)],
         Some(Fails(Authentication)), Some(Refused(Authentication)),
         Some(Aborted(Authentication, 1))),
     row("H04", "", &[Rule("H04", "", "")],
-        Some(Fails(Blocked)), Some(Unknown), Some(Slower(30))),
+        Some(Fails(Blocked)), Some(Refused(Blocked)), Some(Slower(30))),
     row("H05", "", &[Rule("H05", "", "")],
         Some(Retried(Server)), Some(Unknown), Some(Kept)),
     row("H06", "", &[
         Rule("H06", "seconds", ""), Rule("H06", "past", ""),
         Rule("H06", "seconds", r#","retry_after":"30""#)],
-        Some(Retried(RateLimited)), Some(Unknown), Some(Slower(5))),
+        Some(Retried(RateLimited)), Some(Refused(RateLimited)), Some(Slower(5))),
     row("H06", "no_usable_retry_after", &[
         Rule("H06", "absent", ""), Rule("H06", "negative", ""), Rule("H06", "garbage", "")],
-        Some(Retried(RateLimited)), Some(Unknown), Some(Slower(10))),
+        Some(Retried(RateLimited)), Some(Refused(RateLimited)), Some(Slower(10))),
     row("H06", "retry_after_too_long", &[Rule("H06", "huge", ""), Rule("H06", "date", "")],
-        Some(Fails(RateLimited)), Some(Unknown), Some(Slower(60))),
+        Some(Fails(RateLimited)), Some(Refused(RateLimited)), Some(Slower(60))),
     row("H07", "html_page", &[
         Rule("H07", "html", r#","status":500"#), Rule("H07", "html", ""),
         Rule("H07", "html", r#","status":503"#),
@@ -229,6 +243,9 @@ pub(crate) static ROWS: &[Row] = &[
     row("H11", "bad_key", &[Rule("H11", "", r#","body":"BAD_KEY""#)],
         Some(Fails(Authentication)), Some(Refused(Authentication)),
         Some(Aborted(Authentication, 1))),
+    row("H11", "inexact_refusal", &[
+        Rule("H11", "", r#","body":"no numbers""#), Rule("H11", "", r#","body":"OUT_OF_STOCK""#)],
+        Some(Fails(NoNumbers)), Some(Unknown), None),
     row("H12", "valid_head", &[
         Rule("H12", "100", ""), Rule("H12", "103", ""), Rule("H12", "http10", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
@@ -241,8 +258,12 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("H13", "valid_chunks", &[Rule("H13", "chunked", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
-    row("H14", "", &[Rule("H14", "gzip", ""), Rule("H14", "corrupt", ""), Rule("H14", "bomb", "")],
+    row("H14", "not_requested", &[Rule("H14", "gzip", "")],
+        Some(Answers), Some(Charged(&[])), Some(Unharmed)),
+    row("H14", "corrupt", &[Rule("H14", "corrupt", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
+    row("H14", "bomb", &[Rule("H14", "bomb", "")],
+        Some(Once(Protocol)), Some(Unknown), Some(Kept)),
     row("H15", "cookies", &[Rule("H15", "cookies", "")],
         Some(Answers), Some(Charged(&[])), Some(Unharmed)),
     row("H15", "huge_headers", &[Rule("H15", "huge", "")],
@@ -258,7 +279,7 @@ pub(crate) static ROWS: &[Row] = &[
     row("B03", "", &[Rule("B03", "", "")],
         Some(Retried(Protocol)), Some(Unknown), Some(Kept)),
     row("B04", "", &[Rule("B04", "", "")],
-        Some(Retried(Protocol)), Some(Charged(&["the reply has unexpected text"])), Some(Kept)),
+        Some(Answers), Some(Charged(&["the reply has unexpected text"])), Some(Unharmed)),
     row("B05", "two_objects", &[Rule("B05", "twice", ""), Rule("B05", "junk", "")],
         Some(Retried(Protocol)), Some(Unknown), None),
     row("B05", "two_statuses", &[
@@ -293,8 +314,16 @@ pub(crate) static ROWS: &[Row] = &[
     row("B12", "refusal_in_json", &[
         Rule("B12", "error", ""), Rule("B12", "status", ""), Rule("B12", "message", "")],
         Some(Fails(InsufficientBalance)), Some(Refused(InsufficientBalance)), None),
-    row("B12", "inexact_refusal", &[Rule("B12", "extra", ""), Rule("B12", "lower", "")],
-        Some(Fails(InsufficientBalance)), Some(Unknown), None),
+    row("B12", "other_spellings", &[
+        Rule("B12", "extra", ""), Rule("B12", "lower", ""),
+        Rule("H09", "", r#","body":"{\"success\":false,\"error\":{\"code\":\"NO_BALANCE\"}}""#),
+        Rule("H09", "", r#","body":"{\"error\":\"NO_BALANCE: Your wallet is empty\"}""#)],
+        Some(Fails(InsufficientBalance)), Some(Refused(InsufficientBalance)), None),
+    row("B12", "protocol_family", &[
+        Rule("H09", "", r#","body":"BAD_SERVICE""#), Rule("H09", "", r#","body":"WRONG_SERVICE""#),
+        Rule("H09", "", r#","body":"WRONG_COUNTRY""#), Rule("H09", "", r#","body":"BAD_COUNTRY""#),
+        Rule("H09", "", r#","body":"CHANNELS_LIMIT""#)],
+        None, Some(Refused(Rejected)), None),
     row("B12", "refusal_in_words", &[
         Rule("B12", "sentence", ""),
         Rule("H09", "", r#","body":"Недостаточно средств на балансе""#)],

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use sastaotp::{
-    Activation, Amount, CancelToken, Client, Intent, NumberRequest, OnTooEarly, OrderQuery, Result,
-    SetStatus, WaitOptions,
+    Activation, Amount, CancelToken, Client, Intent, NumberRequest, OnTooEarly, OrderQuery,
+    PriceLimit, Resolution, Result, SetStatus, WaitOptions,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -31,7 +31,11 @@ pub(crate) enum Command {
     GetNumber(WantedNumber),
     /// Contains the JSON of an intent.
     Buy(String),
-    RegetNumber(String),
+    RegetNumber {
+        id: String,
+        /// In whole rupees; `None` accepts any price.
+        max_price: Option<i32>,
+    },
     Status(String),
     Wait {
         id: String,
@@ -42,15 +46,32 @@ pub(crate) enum Command {
     },
     SmsSent(String),
     NextCode(String),
-    Complete(String),
+    Complete {
+        id: String,
+        without_code: bool,
+    },
     Cancel(String),
     CancelLegacy(String),
     Settle {
         id: String,
         wait_if_early: bool,
     },
-    /// Contains the JSON of an intent.
-    Reconcile(String),
+    Reconcile {
+        /// The JSON of an intent.
+        intent: String,
+        look_for: Duration,
+    },
+    Resolve {
+        /// The JSON of an intent.
+        intent: String,
+        /// The activation that was bought; `None` if the purchase was not made.
+        made: Option<String>,
+    },
+    Keep(String),
+    /// The user drops the handle of an activation.
+    Drop(String),
+    /// The program ends, and waits this long for purchases in flight.
+    Finish(Duration),
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -73,7 +94,9 @@ impl Command {
             Self::Intend(wanted) => wanted.operation("intend"),
             Self::GetNumber(wanted) => wanted.operation("get_number"),
             Self::Buy(intent) => json!({"op": "buy", "intent": saved(intent)}),
-            Self::RegetNumber(id) => json!({"op": "reget_number", "id": id}),
+            Self::RegetNumber { id, max_price } => {
+                priced(json!({"op": "reget_number", "id": id}), *max_price)
+            }
             Self::Status(id) => json!({"op": "get_status", "id": id}),
             Self::Wait { id, timeout, interval, accept_same, cancel } => json!({
                 "op": "wait_for_code",
@@ -85,20 +108,45 @@ impl Command {
             }),
             Self::SmsSent(id) => json!({"op": "mark_sms_sent", "id": id}),
             Self::NextCode(id) => json!({"op": "request_next_code", "id": id}),
-            Self::Complete(id) => json!({"op": "complete", "id": id}),
+            Self::Complete { id, without_code } => {
+                json!({"op": "complete", "id": id, "without_code": without_code})
+            }
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
             Self::Settle { id, wait_if_early } => {
                 let on_too_early = if *wait_if_early { "wait" } else { "fail" };
                 json!({"op": "settle", "id": id, "on_too_early": on_too_early})
             }
-            Self::Reconcile(intent) => json!({"op": "reconcile", "intent": saved(intent)}),
+            Self::Reconcile { intent, look_for } => json!({
+                "op": "reconcile",
+                "intent": saved(intent),
+                "timeout_ms": millis(*look_for),
+            }),
+            Self::Resolve { intent, made: None } => {
+                json!({"op": "resolve", "intent": saved(intent), "not_made": true})
+            }
+            Self::Resolve { intent, made: Some(id) } => {
+                json!({"op": "resolve", "intent": saved(intent), "activation_id": id})
+            }
+            Self::Keep(id) => json!({"op": "keep", "id": id}),
+            Self::Drop(id) => json!({"op": "mark_unclaimed", "id": id}),
+            Self::Finish(wait) => json!({"op": "finish", "timeout_ms": millis(*wait)}),
         }
+    }
+
+    /// Returns whether the call needs no queue.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self, Self::Resolve { .. } | Self::Keep(_) | Self::Drop(_) | Self::Finish(_))
+    }
+
+    /// Returns whether the call lists purchases.
+    pub(crate) fn lists(&self) -> bool {
+        matches!(self, Self::Unclaimed | Self::Finish(_))
     }
 
     /// Returns whether the call is a purchase.
     pub(crate) fn is_charge(&self) -> bool {
-        matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber(_))
+        matches!(self, Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber { .. })
     }
 
     /// Returns the activation that the call concerns.
@@ -108,26 +156,12 @@ impl Command {
             | Self::Wait { id, .. }
             | Self::SmsSent(id)
             | Self::NextCode(id)
-            | Self::Complete(id)
+            | Self::Complete { id, .. }
             | Self::Cancel(id)
             | Self::CancelLegacy(id)
-            | Self::Settle { id, .. } => Some(id),
-            _ => None,
-        }
-    }
-
-    /// Returns the kind of a purchase. Purchases of one kind run one at a time.
-    pub(crate) fn kind(&self) -> Option<String> {
-        let operation = self.operation();
-        match self {
-            Self::GetNumber(_) => {
-                Some(format!("{} {}", operation["service"], operation["country"]))
-            }
-            Self::Buy(_) => Some(format!(
-                "{} {}",
-                operation["intent"]["service"], operation["intent"]["country"]
-            )),
-            Self::RegetNumber(id) => Some(id.clone()),
+            | Self::Settle { id, .. }
+            | Self::Keep(id)
+            | Self::Drop(id) => Some(id),
             _ => None,
         }
     }
@@ -146,7 +180,11 @@ impl Command {
         let bought = match self {
             Self::GetNumber(wanted) => Some(client.get_number(wanted.request())?),
             Self::Buy(intent) => Some(client.buy(Intent::from_json(intent)?)?),
-            Self::RegetNumber(id) => Some(client.reget_number(id)?),
+            Self::RegetNumber { id, max_price } => {
+                let limit = max_price
+                    .map_or(PriceLimit::Any, |most| PriceLimit::Max(Amount::from_rupees(most)));
+                Some(client.reget_number(id, limit)?)
+            }
             _ => None,
         };
         if let Some(activation) = bought {
@@ -179,7 +217,8 @@ impl Command {
             }
             Self::SmsSent(_) => on().mark_sms_sent().map(|()| "{}".to_owned())?,
             Self::NextCode(_) => on().request_next_code().map(|()| "{}".to_owned())?,
-            Self::Complete(_) => text(&on().complete()?),
+            Self::Complete { without_code: false, .. } => text(&on().complete()?),
+            Self::Complete { .. } => text(&on().complete_without_code()?),
             Self::Cancel(_) => text(&on().cancel()?),
             Self::CancelLegacy(id) => text(&calling.set_status(id, SetStatus::CancelLegacy)?),
             Self::Settle { wait_if_early, .. } => text(&on().settle(if *wait_if_early {
@@ -187,8 +226,22 @@ impl Command {
             } else {
                 OnTooEarly::Fail
             })?),
-            Self::Reconcile(intent) => text(&calling.reconcile(&Intent::from_json(intent)?)?),
-            Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber(_) => {
+            Self::Reconcile { intent, look_for } => {
+                text(&calling.reconcile_within(&Intent::from_json(intent)?, *look_for)?)
+            }
+            Self::Resolve { intent, made } => {
+                let resolution = made.clone().map_or(Resolution::NotMade, Resolution::Made);
+                calling.resolve(&Intent::from_json(intent)?, resolution)?;
+                "{}".to_owned()
+            }
+            Self::Keep(_) => {
+                on().keep();
+                "{}".to_owned()
+            }
+            // The handle is dropped by the process.
+            Self::Drop(_) => "{}".to_owned(),
+            Self::Finish(wait) => json!({"unclaimed": calling.finish(*wait)}).to_string(),
+            Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber { .. } => {
                 unreachable!("handled above")
             }
         };
@@ -198,24 +251,34 @@ impl Command {
 
 impl WantedNumber {
     fn operation(&self, op: &str) -> Value {
-        let mut operation = json!({"op": op, "service": self.service, "country": self.country});
-        match self.max_price {
-            Some(rupees) => operation["max_price"] = rupees.to_string().into(),
-            None => operation["accept_any_price"] = true.into(),
+        let mut operation = json!({"op": op, "service": self.service});
+        match self.country {
+            Some(country) => operation["country"] = country.into(),
+            None => operation["any_country"] = true.into(),
         }
-        operation
+        priced(operation, self.max_price)
     }
 
     fn request(&self) -> NumberRequest {
         let mut request = NumberRequest::new(self.service);
-        if let Some(country) = self.country {
-            request = request.country(country);
-        }
+        request = match self.country {
+            Some(country) => request.country(country),
+            None => request.any_country(),
+        };
         match self.max_price {
             Some(rupees) => request.max_price(Amount::from_rupees(rupees)),
             None => request.accept_any_price(),
         }
     }
+}
+
+/// Adds the statement of the price to an operation.
+fn priced(mut operation: Value, max_price: Option<i32>) -> Value {
+    match max_price {
+        Some(rupees) => operation["max_price"] = rupees.to_string().into(),
+        None => operation["accept_any_price"] = true.into(),
+    }
+    operation
 }
 
 fn text(value: &impl Serialize) -> String {

@@ -11,7 +11,7 @@ use crate::history::{Call, Event, Exchange, History, Outcome};
 use crate::network::FAULTS;
 
 /// How often each outcome must happen in 20,000 runs.
-const OUTCOMES: [(&str, u64); 26] = [
+const OUTCOMES: [(&str, u64); 27] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
     ("Refused", 500),
@@ -33,6 +33,7 @@ const OUTCOMES: [(&str, u64); 26] = [
     ("settled: cancelled", 1_000),
     ("cancelled by its caller", 500),
     ("crashed", 1_000),
+    ("ended", 1_000),
     ("resumed after a crash", 300),
     ("suspended", 1_000),
     ("clock set back", 500),
@@ -76,6 +77,7 @@ impl Coverage {
         for (_, event) in &history.events {
             match event {
                 Event::Crashed { .. } => self.add_one("crashed"),
+                Event::Ending { .. } => self.add_one("ended"),
                 Event::Slept { .. } => self.add_one("suspended"),
                 Event::WallSet { back: true, .. } => self.add_one("clock set back"),
                 Event::WallSet { back: false, .. } => self.add_one("clock set ahead"),
@@ -135,7 +137,7 @@ impl Coverage {
             Command::Status(_) if value["kind"] == "received" => {
                 self.add_one("code delivered by a poll");
             }
-            Command::Reconcile(_) => self.add_one(match value["candidates"].as_array() {
+            Command::Reconcile { .. } => self.add_one(match value["candidates"].as_array() {
                 Some(candidates) if !candidates.is_empty() => "reconciled: found",
                 _ => "reconciled: not found",
             }),
@@ -157,7 +159,7 @@ impl Coverage {
             Command::Wait { .. }
                 | Command::Cancel(_)
                 | Command::Settle { .. }
-                | Command::Complete(_)
+                | Command::Complete { .. }
         ) && is_of_earlier_process()
         {
             self.add_one("resumed after a crash");

@@ -20,6 +20,10 @@ pub(crate) struct History {
     pub(crate) setups: Vec<Setup>,
     pub(crate) calls: Vec<Call>,
     pub(crate) exchanges: Vec<Exchange>,
+    /// The facts of the run in their order.
+    pub(crate) steps: Vec<(Duration, Step)>,
+    /// Whether the history of the service has the documented shape.
+    pub(crate) has_usual_orders: bool,
     /// Events of processes and of the world.
     pub(crate) events: Vec<(Duration, Event)>,
     /// The log lines of the library, if the run keeps them.
@@ -38,7 +42,28 @@ pub(crate) struct Call {
     pub(crate) began: Duration,
     /// When it was cancelled.
     pub(crate) cancelled: Option<Duration>,
+    /// The activations that were open at the service when a call that lists purchases ended.
+    pub(crate) open: Vec<String>,
     pub(crate) end: Option<End>,
+}
+
+/// A fact of the run.
+#[derive(Debug)]
+pub(crate) enum Step {
+    CallBegan(CallId),
+    CallEnded(CallId),
+    ExchangeBegan(usize),
+    /// The service made a purchase.
+    Bought(usize),
+    ExchangeEnded(usize),
+    /// The service refunded an activation.
+    Refunded(String),
+    /// The unspent part of a client's budget, in micro-rupees.
+    Budget {
+        process: usize,
+        member: usize,
+        left: i64,
+    },
 }
 
 /// The user who makes a call.
@@ -46,6 +71,8 @@ pub(crate) struct Call {
 pub(crate) struct User {
     pub(crate) process: usize,
     pub(crate) number: usize,
+    /// The client that the user calls.
+    pub(crate) member: usize,
 }
 
 /// How a call ended.
@@ -90,6 +117,7 @@ pub(crate) enum Outcome {
 
 pub(crate) enum Event {
     Crashed { process: usize },
+    Ending { process: usize },
     Started { process: usize, from: Option<usize> },
     Slept { process: usize, duration: Duration },
     WallSet { process: usize, by: Duration, back: bool },
@@ -98,6 +126,29 @@ pub(crate) enum Event {
 }
 
 impl History {
+    /// Records a fact.
+    pub(crate) fn step(&mut self, at: Duration, step: Step) {
+        self.steps.push((at, step));
+    }
+
+    pub(crate) fn begin_call(&mut self, call: Call) -> CallId {
+        self.step(call.at, Step::CallBegan(self.calls.len()));
+        self.calls.push(call);
+        self.calls.len() - 1
+    }
+
+    pub(crate) fn end_call(&mut self, number: CallId, end: End, open: Vec<String>) {
+        self.step(end.at, Step::CallEnded(number));
+        let call = &mut self.calls[number];
+        (call.end, call.open) = (Some(end), open);
+    }
+
+    pub(crate) fn begin_exchange(&mut self, exchange: Exchange) -> usize {
+        self.step(exchange.at, Step::ExchangeBegan(self.exchanges.len()));
+        self.exchanges.push(exchange);
+        self.exchanges.len() - 1
+    }
+
     /// Returns the exchanges of a call, in the order they began.
     pub(crate) fn of(&self, call: CallId) -> impl Iterator<Item = &Exchange> {
         self.exchanges.iter().filter(move |exchange| exchange.call == Some(call))
@@ -107,7 +158,7 @@ impl History {
     pub(crate) fn render(&self) -> String {
         let mut lines: Vec<(Duration, u8, String)> = Vec::new();
         for (number, call) in self.calls.iter().enumerate() {
-            let User { process, number: user } = call.user;
+            let User { process, number: user, member: _ } = call.user;
             lines.push((
                 call.at,
                 1,
@@ -168,6 +219,16 @@ impl History {
                 lines.push((*at, 4, format!("p{process}     {call}← {name}: {outcome}")));
             }
         }
+        for (at, step) in &self.steps {
+            let line = match step {
+                Step::Refunded(id) => format!("ledger refunded activation {id}"),
+                Step::Budget { process, member, left } => {
+                    format!("p{process}     client {member} has {left} µ₹ left")
+                }
+                _ => continue,
+            };
+            lines.push((*at, 4, line));
+        }
         for (at, event) in &self.events {
             lines.push((*at, 0, event.render()));
         }
@@ -185,6 +246,7 @@ impl Event {
     fn render(&self) -> String {
         match self {
             Self::Crashed { process } => format!("p{process}     crashes"),
+            Self::Ending { process } => format!("p{process}     ends"),
             Self::Started { process, from: None } => format!("p{process}     starts"),
             Self::Started { process, from: Some(from) } => {
                 format!("p{process}     starts with what p{from} saved")

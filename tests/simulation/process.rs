@@ -1,12 +1,13 @@
-//! A program that uses the library: its client, an optional queue, and its data in memory and on
-//! disk.
+//! A program that uses the library: its clients, an optional queue of each, and its data in memory
+//! and on disk.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sastaotp::clock::Clock;
+use sastaotp::transport::Transport;
 use sastaotp::{
     Activation, Amount, ApiKeyLocation, CancelToken, Client, Error, Operation, Queue, Ticket,
 };
@@ -15,7 +16,7 @@ use serde_json::Value;
 use crate::call::Command;
 use crate::clock::{ClientClock, ProcessClock, WorldTime};
 use crate::coroutine::{Pause, pause};
-use crate::history::{Call, CallId, End, History, User};
+use crate::history::{Call, CallId, End, History, Step, User};
 use crate::network::{Conditions, Gateway, ProcessTransport};
 use crate::random::Random;
 use crate::scheduler;
@@ -29,6 +30,11 @@ pub(crate) enum Saved {
     Number(String),
 }
 
+/// How many processes use queues, of a thousand.
+const QUEUES: u64 = 0;
+/// The user who ends the program.
+pub(crate) const LAST_USER: usize = 99;
+
 /// The process died, so the programs of its users end.
 pub(crate) struct ProcessDied;
 
@@ -40,12 +46,16 @@ pub(crate) type Disk = Arc<Mutex<Vec<Saved>>>;
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) users: usize,
+    /// The number of clients. They have the same key, and each has its own budget.
+    pub(crate) clients: usize,
     pub(crate) timeout: Duration,
     /// Whether it uses the queue; if not, its calls block.
     pub(crate) has_queue: bool,
     /// Whether its purchases may outlast their timeout.
     pub(crate) is_impatient: bool,
     pub(crate) budget: Option<i32>,
+    /// How long the clients expect late bookings.
+    pub(crate) late_booking: Duration,
     api_key_location: ApiKeyLocation,
     requests_per_second: Option<f64>,
 }
@@ -54,26 +64,36 @@ pub(crate) struct Process {
     pub(crate) number: usize,
     pub(crate) setup: Setup,
     pub(crate) clock: Arc<ProcessClock>,
-    pub(crate) client: Client,
-    pub(crate) queue: Option<Queue>,
+    pub(crate) members: Vec<Member>,
     pub(crate) disk: Disk,
     /// The numbers of its users.
     pub(crate) numbers: Mutex<Vec<String>>,
     pub(crate) world: Arc<WorldTime>,
     pub(crate) history: Arc<Mutex<History>>,
+    gateway: Arc<Gateway>,
     /// The calls in progress, and how to cancel each.
     under_way: Mutex<Vec<(CallId, Handle)>>,
-    done: Mutex<HashMap<Ticket, Result<String, Error>>>,
-    handles: Mutex<HashMap<String, Activation>>,
-    /// The kinds of purchases that a user is blocked in.
-    buying: Mutex<Vec<String>>,
+    done: Mutex<HashMap<(usize, Ticket), Result<String, Error>>>,
+    /// By client and activation.
+    handles: Mutex<HashMap<(usize, String), Activation>>,
+    /// Whether the program is ending: its users make no more calls.
+    is_ending: AtomicBool,
     /// Counts the updates of the process.
     pub(crate) updates: AtomicUsize,
+    /// The number of steps when the budgets were recorded last, and the budgets.
+    budgets: Mutex<(usize, Vec<Option<i64>>)>,
+}
+
+/// A client of the process.
+pub(crate) struct Member {
+    pub(crate) client: Client,
+    /// Without a queue, its calls block.
+    pub(crate) queue: Option<Queue>,
 }
 
 #[derive(Clone)]
 enum Handle {
-    Ticket(Ticket),
+    Ticket(usize, Ticket),
     Token(CancelToken),
 }
 
@@ -81,10 +101,12 @@ impl Setup {
     pub(crate) fn new(random: &mut Random) -> Self {
         Self {
             users: 1 + usize::try_from(random.below(3)).expect("a few"),
+            clients: if random.chance(300) { 2 } else { 1 },
             timeout: Duration::from_secs(*random.one_of(&[8, 20, 60, 90])),
-            has_queue: random.chance(650),
+            has_queue: random.chance(QUEUES),
             is_impatient: random.chance(300),
-            budget: random.chance(200).then(|| *random.one_of(&[25, 120, 400])),
+            budget: random.chance(400).then(|| *random.one_of(&[25, 120, 400])),
+            late_booking: Duration::from_secs(*random.one_of(&[120, 120, 600])),
             api_key_location: *random.one_of(&[
                 ApiKeyLocation::Header,
                 ApiKeyLocation::Bearer,
@@ -107,96 +129,152 @@ impl Process {
         let (world, history) = (&gateway.world, &gateway.history);
         let started = Duration::from_secs(random.below(1_000_000));
         let clock = Arc::new(ProcessClock::new(Arc::clone(world), started));
-        let line = ProcessTransport {
+        // One transport, so that the clients share a ledger.
+        let transport = Arc::new(ProcessTransport {
             gateway: Arc::clone(gateway),
             clock: Arc::clone(&clock),
             process: number,
             conditions,
             random: Mutex::new(random.fork()),
-        };
-        let mut builder = Client::builder()
-            .api_key(&gateway.key)
-            .api_key_location(setup.api_key_location)
-            .timeout(setup.timeout)
-            .seed(random.next())
-            .clock(Arc::new(ClientClock(Arc::clone(&clock))) as Arc<dyn Clock>)
-            .transport(Arc::new(line));
-        if let Some(rupees) = setup.budget {
-            builder = builder.budget(Amount::from_rupees(rupees));
-        }
-        if let Some(rate) = setup.requests_per_second {
-            builder = builder.max_requests_per_second(rate);
-        }
-        let client = builder.build().expect("the settings are valid");
-        let queue = setup.has_queue.then(|| {
-            let client = if setup.is_impatient {
-                client.with_timeout(setup.timeout)
-            } else {
-                client.clone()
-            };
-            Queue::without_workers(&client).expect("a descriptor is available")
         });
+        let mut member = || {
+            let mut builder = Client::builder()
+                .api_key(&gateway.key)
+                .api_key_location(setup.api_key_location)
+                .timeout(setup.timeout)
+                .late_booking(setup.late_booking)
+                .seed(random.next())
+                .clock(Arc::new(ClientClock(Arc::clone(&clock))) as Arc<dyn Clock>)
+                .transport(Arc::clone(&transport) as Arc<dyn Transport>);
+            if let Some(rupees) = setup.budget {
+                builder = builder.budget(Amount::from_rupees(rupees));
+            }
+            if let Some(rate) = setup.requests_per_second {
+                builder = builder.max_requests_per_second(rate);
+            }
+            let client = builder.build().expect("the settings are valid");
+            let queue = setup.has_queue.then(|| {
+                let client = if setup.is_impatient {
+                    client.with_timeout(setup.timeout)
+                } else {
+                    client.clone()
+                };
+                Queue::without_workers(&client).expect("a descriptor is available")
+            });
+            Member { client, queue }
+        };
+        let members = (0..setup.clients).map(|_| member()).collect();
         Self {
             number,
             setup,
             clock,
-            client,
-            queue,
+            members,
             disk,
             numbers: Mutex::default(),
             world: Arc::clone(world),
             history: Arc::clone(history),
+            gateway: Arc::clone(gateway),
             under_way: Mutex::default(),
             done: Mutex::default(),
             handles: Mutex::default(),
-            buying: Mutex::default(),
+            is_ending: AtomicBool::new(false),
             updates: AtomicUsize::new(0),
+            budgets: Mutex::default(),
         }
+    }
+
+    /// Whether the user's program has ended.
+    fn is_over_for(&self, user: usize) -> bool {
+        self.clock.is_dead() || self.is_ending.load(Relaxed) && user != LAST_USER
+    }
+
+    /// Returns the client of a user.
+    fn member_of(&self, user: usize) -> usize {
+        user % self.members.len()
     }
 
     /// Makes a call for a user.
     pub(crate) fn call(&self, user: usize, command: &Command) -> IfAlive<Result<Value, Error>> {
-        if self.clock.is_dead() {
+        self.call_with(user, self.member_of(user), command)
+    }
+
+    fn call_with(
+        &self,
+        user: usize,
+        member: usize,
+        command: &Command,
+    ) -> IfAlive<Result<Value, Error>> {
+        if self.is_over_for(user) {
             return Err(ProcessDied);
         }
-        let kind = self.queue.is_none().then(|| command.kind()).flatten();
-        if let Some(kind) = &kind {
-            self.enter(kind)?;
-        }
-        let user = User { process: self.number, number: user };
         let (at, began) = (self.world.now(), self.clock.monotonic());
-        let number = {
-            let mut history = self.history.lock().unwrap();
-            history.calls.push(Call {
-                user,
-                command: command.clone(),
-                at,
-                began,
-                cancelled: None,
-                end: None,
-            });
-            history.calls.len() - 1
-        };
-        let result = match &self.queue {
-            Some(queue) => self.submit(queue, number, command)?,
-            None => self.block(number, command),
+        let user = User { process: self.number, number: user, member };
+        let number = self.history.lock().unwrap().begin_call(Call {
+            user,
+            command: command.clone(),
+            at,
+            began,
+            cancelled: None,
+            open: Vec::new(),
+            end: None,
+        });
+        let result = match &self.members[member].queue {
+            Some(queue) if !command.is_local() => self.submit(queue, number, member, command)?,
+            _ => self.block(number, member, command),
         };
         self.under_way.lock().unwrap().retain(|(other, _)| *other != number);
-        self.buying.lock().unwrap().retain(|other| Some(other) != kind.as_ref());
         if self.clock.is_dead() {
             return Err(ProcessDied);
         }
         let result = result.map(|json| read(&json));
+        let open = if command.lists() { self.gateway.open_orders() } else { Vec::new() };
         let end =
             End { at: self.world.now(), monotonic: self.clock.monotonic(), result: result.clone() };
-        self.history.lock().unwrap().calls[number].end = Some(end);
+        self.history.lock().unwrap().end_call(number, end, open);
         Ok(result)
+    }
+
+    /// Ends the program as real ones do: no user makes another call, the clients wait for purchases
+    /// in flight, and then the process is gone.
+    pub(crate) fn end(&self) {
+        if self.is_ending.swap(true, Relaxed) {
+            return;
+        }
+        for member in 0..self.members.len() {
+            let finish = Command::Finish(Duration::from_secs(10));
+            if self.call_with(LAST_USER, member, &finish).is_err() {
+                return;
+            }
+        }
+        self.clock.kill();
+    }
+
+    /// Records the budgets after a step of the process.
+    pub(crate) fn record_budgets(&self) {
+        if self.setup.budget.is_none() || self.clock.is_dead() {
+            return;
+        }
+        let left = |member: &Member| member.client.budget_left().map(Amount::micros);
+        let left: Vec<Option<i64>> = self.members.iter().map(left).collect();
+        let mut history = self.history.lock().unwrap();
+        // Without another fact, nothing can be learnt from the same budget.
+        let mut known = self.budgets.lock().unwrap();
+        let facts = (history.steps.len(), left);
+        if *known != facts {
+            let process = self.number;
+            for (member, left) in facts.1.iter().enumerate() {
+                let left = left.expect("the client has a budget");
+                history.step(self.world.now(), Step::Budget { process, member, left });
+            }
+            *known = (history.steps.len(), facts.1);
+        }
     }
 
     fn submit(
         &self,
         queue: &Queue,
         number: CallId,
+        member: usize,
         command: &Command,
     ) -> IfAlive<Result<String, Error>> {
         let operation = Operation::from_json(&command.operation().to_string());
@@ -204,10 +282,10 @@ impl Process {
             Ok(ticket) => ticket,
             Err(error) => return Ok(Err(error)),
         };
-        self.under_way.lock().unwrap().push((number, Handle::Ticket(ticket)));
+        self.under_way.lock().unwrap().push((number, Handle::Ticket(member, ticket)));
         loop {
             pause(Pause::Update);
-            if let Some(result) = self.done.lock().unwrap().remove(&ticket) {
+            if let Some(result) = self.done.lock().unwrap().remove(&(member, ticket)) {
                 return Ok(result);
             }
             if self.clock.is_dead() {
@@ -216,60 +294,62 @@ impl Process {
         }
     }
 
-    fn block(&self, number: CallId, command: &Command) -> Result<String, Error> {
+    fn block(&self, number: CallId, member: usize, command: &Command) -> Result<String, Error> {
         scheduler::set_call(Some(number));
         let token = CancelToken::new();
         if !command.is_charge() {
             self.under_way.lock().unwrap().push((number, Handle::Token(token.clone())));
         }
+        let client = &self.members[member].client;
         let result = self
-            .handle(command)
-            .and_then(|handle| command.block(&self.client, &token, handle.as_ref()));
+            .handle(member, command)
+            .and_then(|handle| command.block(client, &token, handle.as_ref()));
         scheduler::set_call(None);
         let (activation, json) = result?;
         if let Some(activation) = activation {
-            self.handles.lock().unwrap().entry(activation.id().to_owned()).or_insert(activation);
+            let of = (member, activation.id().to_owned());
+            self.handles.lock().unwrap().insert(of, activation);
         }
         Ok(json)
     }
 
-    /// Returns the activation that a call concerns. All users share it, as in real programs.
-    fn handle(&self, command: &Command) -> Result<Option<Activation>, Error> {
+    /// Returns the activation that a call concerns. All users of a client share it, as in real
+    /// programs.
+    fn handle(&self, member: usize, command: &Command) -> Result<Option<Activation>, Error> {
         let Some(id) = command.id() else { return Ok(None) };
         let mut handles = self.handles.lock().unwrap();
-        if !handles.contains_key(id) {
-            handles.insert(id.to_owned(), self.client.activation(id)?);
+        if let Command::Drop(_) = command {
+            let dropped: Vec<_> = handles.extract_if(|(_, other), _| other == id).collect();
+            // The last handle takes the lock of the ledger when it is dropped.
+            drop(handles);
+            drop(dropped);
+            return Ok(None);
         }
-        Ok(Some(handles[id].clone()))
-    }
-
-    /// Waits until no other user blocks in a purchase of this kind, because the client would make
-    /// them wait on the machine's real clock.
-    fn enter(&self, kind: &str) -> IfAlive<()> {
-        while self.buying.lock().unwrap().iter().any(|other| other == kind) {
-            self.think(Duration::from_millis(50))?;
+        let of = (member, id.to_owned());
+        if !handles.contains_key(&of) {
+            handles.insert(of.clone(), self.members[member].client.activation(id)?);
         }
-        self.buying.lock().unwrap().push(kind.to_owned());
-        Ok(())
+        Ok(Some(handles[&of].clone()))
     }
 
     /// Sleeps.
     pub(crate) fn think(&self, pause: Duration) -> IfAlive<()> {
-        self.clock.sleep(pause, None).then_some(()).ok_or(ProcessDied)
+        let is_alive = self.clock.sleep(pause, None) && !self.is_ending.load(Relaxed);
+        is_alive.then_some(()).ok_or(ProcessDied)
     }
 
-    /// Returns the call of a ticket.
-    pub(crate) fn call_of(&self, ticket: Ticket) -> Option<CallId> {
+    /// Returns the call of a ticket of a client's queue.
+    pub(crate) fn call_of(&self, member: usize, ticket: Ticket) -> Option<CallId> {
         let under_way = self.under_way.lock().unwrap();
-        let is_it = |handle: &Handle| matches!(handle, Handle::Ticket(other) if *other == ticket);
+        let is_it = |handle: &Handle| matches!(handle, Handle::Ticket(of, other) if (*of, *other) == (member, ticket));
         under_way.iter().find(|(_, handle)| is_it(handle)).map(|(call, _)| *call)
     }
 
-    /// Takes the completions of the queue.
-    pub(crate) fn take(&self) {
-        let Some(queue) = &self.queue else { return };
+    /// Takes the completions of a client's queue.
+    pub(crate) fn take(&self, member: usize) {
+        let Some(queue) = &self.members[member].queue else { return };
         for finished in queue.take(usize::MAX, Duration::ZERO) {
-            self.done.lock().unwrap().insert(finished.ticket, finished.result);
+            self.done.lock().unwrap().insert((member, finished.ticket), finished.result);
             self.updates.fetch_add(1, Relaxed);
         }
     }
@@ -284,8 +364,9 @@ impl Process {
             random.one_of(&under_way).clone()
         };
         match handle {
-            Handle::Ticket(ticket) => {
-                self.queue.as_ref().expect("a ticket belongs to a queue").cancel(ticket);
+            Handle::Ticket(member, ticket) => {
+                let queue = self.members[member].queue.as_ref();
+                queue.expect("a ticket belongs to a queue").cancel(ticket);
             }
             Handle::Token(token) => token.cancel(),
         }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::clock::WorldTime;
 use crate::history::History;
 use crate::logger;
-use crate::network::{Conditions, Gateway};
+use crate::network::{Conditions, Gateway, SHAPES};
 use crate::process::Setup;
 use crate::random::Random;
 use crate::scheduler::{Incident, Scheduler};
@@ -27,9 +27,24 @@ pub(crate) fn run(seed: u64, with_log: bool) -> (History, Vec<Value>) {
     let history = Arc::new(Mutex::new(History::default()));
     let gateway = Arc::new(Gateway::new(key, Arc::clone(&world), Arc::clone(&history)));
     let wallet = if random.chance(100) { "25.00" } else { "1000.00" };
-    let lag = *random.one_of(&[0, 0, 1_500, 8_000]);
-    let seeded = json!({"wallet": wallet, "rng": random.next() >> 1, "orders_lag_ms": lag});
+    let early_cancel = *random.one_of(&[0, 0, 0, 120_000, 180_000, 300_000]);
+    let seeded =
+        json!({"wallet": wallet, "rng": random.next() >> 1, "early_cancel_ms": early_cancel});
     gateway.control("seed", &seeded).expect("the service takes its seed");
+    let shape = if random.chance(600) { "usual" } else { random.one_of(&SHAPES).as_str() };
+    let lag = *random.one_of(&[0, 0, 1_500, 8_000]);
+    gateway
+        .control("history", &json!({"shape": shape, "lag_ms": lag}))
+        .expect("the history takes its shape");
+    history.lock().unwrap().has_usual_orders = shape == "usual";
+    if random.chance(200) {
+        let count = *random.one_of(&[1, 30, 120]);
+        let old = json!({
+            "service": "zz_ok", "state": "completed", "code": "4821", "price": "0.10",
+            "age_ms": 86_400_000, "count": count,
+        });
+        assert!(gateway.add_order(&old), "the wallet pays for old orders");
+    }
     let conditions = Conditions::new(&mut random);
     let mut scheduler =
         Scheduler::new(gateway, world, Arc::clone(&history), conditions, random.fork());
@@ -56,6 +71,12 @@ fn incidents(random: &mut Random) -> Vec<(Duration, Incident)> {
     };
     for at in times(random, 300, 2) {
         incidents.push((at, Incident::Crash));
+    }
+    for at in times(random, 300, 2) {
+        incidents.push((at, Incident::End));
+    }
+    for at in times(random, 300, 4) {
+        incidents.push((at, Incident::OtherOrder));
     }
     for at in times(random, 200, 2) {
         let longest = *random.one_of(&[3_000, 60_000, 3_600_000]);

@@ -43,14 +43,14 @@ pub(crate) struct Scheduler {
     incidents: Vec<(Duration, Incident)>,
 }
 
-/// A process and the state of its queue.
+/// A process and the state of its queues.
 struct ProcessState {
     process: Arc<Process>,
-    /// Whether the next step of the queue prefers a task.
-    task_first: bool,
-    /// Whether the queue may have work.
+    /// Whether the next step of the queue prefers a task, for each client.
+    task_first: Vec<bool>,
+    /// Whether the queues may have work.
     needs_step: bool,
-    /// When the queue has work next.
+    /// When a queue has work next.
     next: Option<Duration>,
 }
 
@@ -73,6 +73,10 @@ enum Waits {
 /// An incident that happens at a given time.
 pub(crate) enum Incident {
     Crash,
+    /// The program ends.
+    End,
+    /// An order of another program with the same key.
+    OtherOrder,
     /// The process restarts with its saved data.
     Start {
         setup: Setup,
@@ -128,7 +132,7 @@ impl Scheduler {
         ));
         self.processes.push(ProcessState {
             process: Arc::clone(&process),
-            task_first: false,
+            task_first: vec![false; process.members.len()],
             needs_step: true,
             next: None,
         });
@@ -201,19 +205,26 @@ impl Scheduler {
         match incident {
             Incident::Start { setup, disk, from } => return self.start(setup, disk, Some(from)),
             Incident::Service(call) => return self.change_random_order(call),
+            Incident::OtherOrder => return self.add_other_order(),
             _ if alive.is_empty() => return,
             _ => {}
         }
         let number = *self.random.one_of(&alive);
         match incident {
-            Incident::Start { .. } | Incident::Service(_) => unreachable!("handled above"),
+            Incident::Start { .. } | Incident::Service(_) | Incident::OtherOrder => {
+                unreachable!("handled above")
+            }
             Incident::Crash => {
                 let died = Arc::clone(&self.processes[number].process);
                 died.clock.kill();
                 self.record(Event::Crashed { process: number });
-                let again = self.world.now() + self.random.millis(90_000);
-                let (setup, disk) = (died.setup.clone(), Arc::clone(&died.disk));
-                self.schedule(again, Incident::Start { setup, disk, from: number });
+                self.restart(&died, Duration::ZERO);
+            }
+            Incident::End => {
+                let ending = Arc::clone(&self.processes[number].process);
+                self.record(Event::Ending { process: number });
+                self.restart(&ending, Duration::from_secs(11));
+                self.begin(number, None, Box::new(move || ending.end()));
             }
             // A sleeping machine cannot be suspended.
             Incident::Sleep(_)
@@ -235,6 +246,25 @@ impl Scheduler {
                     self.record(Event::Cancelled { call });
                 }
             }
+        }
+    }
+
+    /// Schedules another process with the data on the disk of this one.
+    fn restart(&mut self, process: &Process, pause: Duration) {
+        let again = self.world.now() + pause + self.random.millis(90_000);
+        let (setup, disk) = (process.setup.clone(), Arc::clone(&process.disk));
+        self.schedule(again, Incident::Start { setup, disk, from: process.number });
+    }
+
+    /// Makes an order of another program, of a kind that the users buy too.
+    fn add_other_order(&mut self) {
+        let mut order = json!({"service": user::random_service(&mut self.random), "country": "22"});
+        if self.random.chance(500) {
+            order["state"] = "completed".into();
+            order["code"] = format!("{:05}", self.random.below(100_000)).into();
+        }
+        if self.gateway.add_order(&order) {
+            self.record(Event::Service(format!("another program orders {order}")));
         }
     }
 
@@ -260,26 +290,28 @@ impl Scheduler {
             let state = &mut self.processes[number];
             let (process, clock) = (Arc::clone(&state.process), Arc::clone(&state.process.clock));
             let is_due = state.needs_step || state.next.is_some_and(|next| next <= now);
-            let Some(queue) = process
-                .queue
-                .as_ref()
-                .filter(|_| is_due && !clock.is_dead() && clock.awake_at() <= now)
-            else {
+            if !is_due || clock.is_dead() || clock.awake_at() > now {
                 continue;
-            };
-            state.needs_step = false;
+            }
+            (state.needs_step, state.next) = (false, None);
             let mut begun = Vec::new();
-            state.next = loop {
-                match queue.step(state.task_first) {
-                    SingleStep::Work { ticket, is_call, work } => {
-                        state.task_first = is_call;
-                        begun.push((process.call_of(ticket), work));
+            for (member, task_first) in state.task_first.iter_mut().enumerate() {
+                let Some(queue) = &process.members[member].queue else { continue };
+                loop {
+                    match queue.step(*task_first) {
+                        SingleStep::Work { ticket, is_call, work } => {
+                            *task_first = is_call;
+                            begun.push((process.call_of(member, ticket), work));
+                        }
+                        SingleStep::Rest(at) => {
+                            state.next = state.next.into_iter().chain([clock.in_world(at)]).min();
+                            break;
+                        }
+                        SingleStep::Nothing => break,
                     }
-                    SingleStep::Rest(at) => break Some(clock.in_world(at)),
-                    SingleStep::Nothing => break None,
                 }
-            };
-            process.take();
+                process.take(member);
+            }
             for (call, work) in begun {
                 self.begin(number, call, work);
             }
@@ -312,6 +344,7 @@ impl Scheduler {
         let pause = entry.coroutine.resume();
         entry.call = current_call();
         set_call(None);
+        state.process.record_budgets();
         match pause {
             Pause::Sleep(sleep) => entry.waits = Waits::Sleep(sleep),
             Pause::Update => entry.waits = Waits::Update(state.process.updates.load(Relaxed)),

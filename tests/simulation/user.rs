@@ -41,6 +41,11 @@ struct User<'a> {
     random: Random,
 }
 
+/// Returns a random service that users buy.
+pub(crate) fn random_service(random: &mut Random) -> &'static str {
+    random.weighted(&SERVICES)
+}
+
 /// Runs a user's program. If `recovers` is set, the user first resumes the work of an earlier
 /// process.
 pub(crate) fn run_user(process: &Arc<Process>, number: usize, random: Random, recovers: bool) {
@@ -103,7 +108,9 @@ impl User<'_> {
         let id = self.random.one_of(&numbers).clone();
         for _ in 0..=self.random.below(2) {
             self.think(8_000)?;
-            let command = match self.random.below(7) {
+            let command = match self.random.below(9) {
+                7 => Command::Keep(id.clone()),
+                8 => Command::Drop(id.clone()),
                 0 | 1 => Command::Status(id.clone()),
                 2 => self.wait(&id),
                 3 => Command::Cancel(id.clone()),
@@ -143,7 +150,14 @@ impl User<'_> {
         } else {
             Command::GetNumber(wanted)
         };
-        self.charge(&command)
+        let id = self.charge(&command)?;
+        if self.random.chance(50)
+            && let Command::Buy(_) = &command
+        {
+            // A loop that buys its intent again.
+            self.call(&command)?.ok();
+        }
+        Ok(id)
     }
 
     /// Makes a purchase, and finds out whether it was made.
@@ -155,6 +169,8 @@ impl User<'_> {
         let id = match self.call(command)? {
             Ok(bought) => bought["id"].as_str().map(str::to_owned),
             Err(error) if error.charge() == Charge::NotCharged => None,
+            // The first user of the intent looks for its order.
+            Err(error) if error.kind() == ErrorKind::AlreadySent => None,
             Err(error) => {
                 let intent = error.intent().expect("an unknown purchase has an intent").to_json();
                 self.find(&intent)?
@@ -170,9 +186,8 @@ impl User<'_> {
 
     /// Finds out whether a purchase was made.
     fn find(&mut self, intent: &str) -> IfAlive<Option<String>> {
-        if self.random.chance(200) {
-            self.think(60_000)?;
-        }
+        let waits = *self.random.one_of(&[0, 0, 60_000, 200_000, 700_000]);
+        self.think(waits)?;
         if self.random.chance(300) {
             let unclaimed = self.call(&Command::Unclaimed)?.expect("it needs no network");
             let bought = unclaimed["unclaimed"].as_array().expect("a list").iter();
@@ -182,18 +197,35 @@ impl User<'_> {
                 return Ok(Some(id.to_owned()));
             }
         }
-        for _ in 0..2 {
-            match self.call(&Command::Reconcile(intent.to_owned()))? {
-                Ok(found) => {
-                    let candidates = found["candidates"].as_array().expect("a list");
-                    // If there are several candidates, this user claims none.
-                    let only = (candidates.len() == 1)
-                        .then(|| candidates[0]["activation_id"].as_str())
-                        .flatten();
-                    return Ok(only.map(str::to_owned));
-                }
-                Err(_) => self.think(30_000)?,
+        for _ in 0..3 {
+            let seconds = *self.random.one_of(&[0, 5, 60, 60, 130]);
+            let command = Command::Reconcile {
+                intent: intent.to_owned(),
+                look_for: Duration::from_secs(seconds),
+            };
+            let Ok(found) = self.call(&command)? else {
+                self.think(30_000)?;
+                continue;
+            };
+            let candidates = found["candidates"].as_array().expect("a list");
+            let id = candidates.first().and_then(|first| first["activation_id"].as_str());
+            let is_ours = candidates.first().is_some_and(|first| first["is_ours"] == true);
+            // A user who is impatient takes the only candidate on its looks.
+            let is_likely = candidates.len() == 1 && self.random.chance(500);
+            if is_ours || is_likely || (found["complete"] == true && candidates.len() == 1) {
+                return Ok(id.map(str::to_owned));
             }
+            if found["complete"] == true && candidates.is_empty() {
+                if self.random.chance(500) {
+                    let intent = intent.to_owned();
+                    self.call(&Command::Resolve { intent, made: None })?.ok();
+                }
+                return Ok(None);
+            }
+            if self.random.chance(400) {
+                return Ok(None);
+            }
+            self.think(200_000)?;
         }
         Ok(None)
     }
@@ -204,6 +236,10 @@ impl User<'_> {
         for saved in saved {
             let id = match &saved {
                 Saved::Number(id) => Some(id.clone()),
+                // A program that does not know whether it bought.
+                Saved::Intent(intent) if self.random.chance(300) => {
+                    self.charge(&Command::Buy(intent.clone()))?
+                }
                 Saved::Intent(intent) => self.find(intent)?,
             };
             if let Some(id) = &id {
@@ -225,7 +261,9 @@ impl User<'_> {
                 13 => Command::SmsSent(id.to_owned()),
                 14..=16 => Command::NextCode(id.to_owned()),
                 17 => {
-                    if let Some(again) = self.charge(&Command::RegetNumber(id.to_owned()))? {
+                    let max_price = *self.random.one_of(&[Some(80), Some(3), None]);
+                    let command = Command::RegetNumber { id: id.to_owned(), max_price };
+                    if let Some(again) = self.charge(&command)? {
                         self.finish(&again)?;
                     }
                     continue;
@@ -252,8 +290,17 @@ impl User<'_> {
     fn finish(&mut self, id: &str) -> IfAlive<()> {
         for _ in 0..3 {
             let command = match self.random.below(10) {
-                0 => break,
-                1 => Command::Complete(id.to_owned()),
+                0 => {
+                    if self.random.chance(500) {
+                        let command = *self
+                            .random
+                            .one_of::<fn(String) -> Command>(&[Command::Keep, Command::Drop]);
+                        self.call(&command(id.to_owned()))?.ok();
+                        self.call(&Command::Unclaimed)?.ok();
+                    }
+                    break;
+                }
+                1 => Command::Complete { id: id.to_owned(), without_code: self.random.chance(300) },
                 2..=4 => Command::Cancel(id.to_owned()),
                 _ => Command::Settle { id: id.to_owned(), wait_if_early: self.random.chance(600) },
             };

@@ -10,7 +10,7 @@ use sastaotp::sandbox::MemoryTransport;
 use sastaotp::transport::{Cause, Phase, Reply, Request, Transport, TransportError};
 use sastaotp::{
     Activation, Amount, Charge, Client, Error, ErrorKind, NumberRequest, OnTooEarly, OrderQuery,
-    OrderStatus, Result, SetStatus, SettlementState, Status,
+    OrderStatus, PriceLimit, Result, SetStatus, SettlementState, Status,
 };
 use serde_json::Value;
 
@@ -62,24 +62,13 @@ struct Faulty {
 impl Transport for Faulty {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         let fate = self.schedule.lock().unwrap().next().unwrap_or(Fate::Fine);
-        let lost = |message: &str| {
-            Err(TransportError {
-                cause: Cause::Closed,
-                phase: Phase::Receive,
-                sent: true,
-                message: message.to_owned(),
-            })
-        };
+        let lost =
+            |message: &str| Err(TransportError::new(Cause::Closed, Phase::Receive, true, message));
         match fate {
             Fate::Fine => self.service.exchange(request),
             Fate::NotSent => {
-                let message = "the connection was refused".to_owned();
-                Err(TransportError {
-                    cause: Cause::Refused,
-                    phase: Phase::Connect,
-                    sent: false,
-                    message,
-                })
+                let message = "the connection was refused";
+                Err(TransportError::new(Cause::Refused, Phase::Connect, false, message))
             }
             Fate::Before => {
                 assert!(request.latch.try_send(), "no caller cancels here");
@@ -233,8 +222,11 @@ impl Fixture {
                     .client
                     .reconcile(error.intent().expect("the error has an intent"))
                     .expect("no fault is scheduled");
-                let ids: Vec<_> =
-                    found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
+                let ids: Vec<_> = found
+                    .candidates
+                    .into_iter()
+                    .filter_map(|order| order.order.activation_id)
+                    .collect();
                 assert_eq!(ids, new, "{:?}", self.schedule);
             }
         }
@@ -279,7 +271,8 @@ fn get_number(fixture: &Fixture) {
 fn reget_number(fixture: &Fixture) {
     let number = fixture.with_code();
     number.complete().expect("no fault is scheduled yet");
-    let result = fixture.with_faults(TIMEOUT, |client| client.reget_number(number.id()));
+    let result =
+        fixture.with_faults(TIMEOUT, |client| client.reget_number(number.id(), PriceLimit::Any));
     fixture.check_purchase(1, &result);
 }
 
@@ -448,8 +441,11 @@ fn reconcile(fixture: &Fixture) {
     assert_eq!(charged.len(), 2, "reconcile buys nothing");
     match result {
         Ok(found) => {
-            let ids: Vec<_> =
-                found.candidates.into_iter().filter_map(|order| order.activation_id).collect();
+            let ids: Vec<_> = found
+                .candidates
+                .into_iter()
+                .filter_map(|order| order.order.activation_id)
+                .collect();
             assert_eq!(ids, charged[1..], "{:?}", fixture.schedule);
         }
         Err(error) => {

@@ -373,8 +373,8 @@ impl Transport for SuspendsOnce {
         *times -= 1;
         // The monotonic clock stops during a suspend.
         self.clock.set_wall(self.clock.now().wall + SUSPENDED);
-        let message = "the connection ended before any byte of the reply".to_owned();
-        Err(TransportError { cause: Cause::Closed, phase: Phase::Receive, sent: true, message })
+        let message = "the connection ended before any byte of the reply";
+        Err(TransportError::new(Cause::Closed, Phase::Receive, true, message))
     }
 }
 

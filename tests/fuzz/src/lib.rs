@@ -7,8 +7,10 @@ use sastaotp::protocol::{RawReply, ReplyError};
 use serde_json::value::RawValue;
 
 /// The HTTP statuses that an input can select.
-pub const STATUSES: [u16; 16] =
-    [200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503, 520, 299];
+pub const STATUSES: [u16; 24] = [
+    200, 200, 200, 201, 204, 302, 400, 401, 403, 404, 408, 429, 500, 503, 520, 299, 301, 303, 307,
+    409, 414, 421, 425, 502,
+];
 
 /// Reads an input as a reply. The first byte selects a parser of the target, the second the HTTP
 /// status and the framing, and the rest is the body.

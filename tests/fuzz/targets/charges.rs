@@ -1,16 +1,16 @@
 //! Fuzzes the evidence in replies to purchases. The rules are written here a second time, from the
-//! table of evidence, and share nothing with the library: a purchase is refused only by an exact
-//! documented refusal, and charged only by a complete reply that names an activation.
+//! table of docs/faults.md, and share nothing with the library. A reply is charged, refused or
+//! unknown; the target decides the clear cases independently, and checks the proof of the others.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sastaotp::protocol::{
-    ChargeReply, Purchase, RawReply, ServiceError, parse_number, parse_reget,
+    ChargeReply, Purchase, RawReply, ReplyError, activation_ids_in, parse_number, parse_reget,
 };
 use sastaotp_fuzz::{Object, bare, check_failure, reply};
 
 /// The codes that are documented as refusals of a purchase.
-const REFUSALS: [&str; 9] = [
+const DOCUMENTED: [&str; 9] = [
     "NO_BALANCE",
     "NO_NUMBERS",
     "MAX_PRICE_EXCEEDED",
@@ -21,102 +21,265 @@ const REFUSALS: [&str; 9] = [
     "BAD_ACTION",
     "MISSING_PARAMS",
 ];
-/// The members that may contain the code of an object.
-const CODE_MEMBERS: [&str; 9] =
-    ["status", "error", "title", "error_code", "errorCode", "message", "msg", "details", "detail"];
-/// The members that only a purchase has.
-const PURCHASE_MEMBERS: [&str; 5] =
-    ["activation_id", "activationId", "new_activation_id", "order_id", "phone_number"];
+/// The refusals of the protocol family that are decided before a number is bought.
+const FAMILY: [&str; 19] = [
+    "NO_KEY",
+    "WRONG_KEY",
+    "BAD_SERVICE",
+    "WRONG_SERVICE",
+    "BAD_COUNTRY",
+    "WRONG_COUNTRY",
+    "BAD_OPERATOR",
+    "WRONG_OPERATOR",
+    "WRONG_MAX_PRICE",
+    "NO_BALANCE_FOR_NUMBER",
+    "NO_BALANCE_FORWARD",
+    "CHANNELS_LIMIT",
+    "OUT_OF_STOCK",
+    "BANNED",
+    "ACCOUNT_BAN",
+    "USER_BANNED",
+    "ACCOUNT_INACTIVE",
+    "OPERATION_NOT_AVAILABLE",
+    "SERVICE_NOT_AVAILABLE",
+];
+/// Codes of failures that may come after the purchase.
+const FAILURES: [&str; 5] =
+    ["ERROR_SQL", "SERVER_ERROR", "PROVIDER_ERROR", "DB_ERROR", "TRY_AGAIN"];
+/// The members that may contain the code of a refusal.
+const CODE_MEMBERS: [&str; 8] =
+    ["status", "code", "error", "errorCode", "error_code", "message", "msg", "title"];
+/// The HTTP statuses of a request that was turned away before a purchase.
+const TURNED_AWAY: [u16; 13] = [400, 401, 403, 404, 405, 410, 414, 421, 429, 431, 301, 307, 308];
+const ID_MEMBERS: [&str; 3] = ["new_activation_id", "activation_id", "activationId"];
+const ORDER_MEMBERS: [&str; 3] = ["order_id", "orderId", "new_order_id"];
+const PHONE_MEMBERS: [&str; 4] = ["phone_number", "number", "phoneNumber", "phone"];
 
 fuzz_target!(|data: &[u8]| {
     let Some((parser, raw)) = reply(data) else { return };
     let token = if parser % 2 == 0 { "ACCESS_NUMBER" } else { "REGET_NUMBER_OK" };
     let outcome = if parser % 2 == 0 { parse_number(raw) } else { parse_reget(raw) };
     match &outcome {
-        ChargeReply::Refused(error) => check_refused(error, raw),
+        ChargeReply::Refused(failure) => {
+            check_failure(failure, raw);
+            check_refused(failure, raw);
+        }
         ChargeReply::Charged(purchase) => check_charged(purchase, token, raw),
         ChargeReply::Unknown(failure) => check_failure(failure, raw),
     }
-    // Conversely, an exact refusal must not be unknown.
-    let text = bare(raw.body).unwrap_or_default();
-    if raw.framed && !(300..400).contains(&raw.status) && REFUSALS.contains(&text) {
-        assert!(matches!(outcome, ChargeReply::Refused(_)), "{raw:?}: {outcome:?}");
-    }
+    check_clear_cases(&outcome, token, raw);
+    check_clues(raw.body, &outcome);
 });
 
-fn check_refused(error: &ServiceError, raw: RawReply<'_>) {
-    let code = error.code.as_str();
-    assert!(REFUSALS.contains(&code), "{code} is not documented as a refusal");
-    assert!(!(300..400).contains(&raw.status));
-    let text = bare(raw.body).expect("only text can refuse");
-    if !text.starts_with('{') {
-        let inner =
-            text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
-        assert_eq!(inner, code, "the refusal has more than the code");
-        assert!(raw.framed, "a truncated longer code looks the same");
+/// Checks that a refusal has its proof: a code that is decided early, or an HTTP status.
+fn check_refused(failure: &ReplyError, raw: RawReply<'_>) {
+    assert!(raw.framed, "a reply that may have been cut refuses nothing");
+    assert!(activation_ids_in(raw.body).is_empty(), "the reply names a number");
+    let text = bare(raw.body).unwrap_or_default();
+    let object = Object::read(text);
+    if let Some(object) = &object {
+        for part in [object.object("data").as_ref(), Some(object)].into_iter().flatten() {
+            assert!(!names_order(part), "{text} names an order");
+        }
+        let statuses = words(object, "status");
+        assert!(
+            TURNED_AWAY.contains(&raw.status) || !statuses.iter().any(|word| is_success(word)),
+            "{text} reports success"
+        );
+        let failed = CODE_MEMBERS
+            .iter()
+            .flat_map(|name| words(object, name))
+            .any(|word| FAILURES.iter().any(|code| same(&word, code)));
+        assert!(!failed, "{text} has the code of a later failure");
+    }
+    if TURNED_AWAY.contains(&raw.status) {
         return;
     }
-    let object = Object::read(text).expect("complete JSON");
-    let has = |name: &str, word: &str| object.word(name).is_some_and(|value| value == word);
-    assert!(CODE_MEMBERS.iter().any(|name| has(name, code)), "{text} does not contain {code}");
-    for other in REFUSALS.iter().filter(|other| **other != code) {
-        assert!(!has("status", other) && !has("message", other), "{text} also contains {other}");
+    assert!(!(300..400).contains(&raw.status));
+    let ReplyError::Service(error) = failure else { panic!("{failure:?} is no refusal") };
+    let code = error.code.as_str();
+    let refusals = || DOCUMENTED.iter().chain(&FAMILY);
+    assert!(refusals().any(|known| *known == code), "{code} is no early decision");
+    let is_one = |word: &String| refusals().any(|known| same(word, known));
+    let spelled = match &object {
+        Some(object) => {
+            let inner = object.object("error").and_then(|error| error.word("code"));
+            let members = CODE_MEMBERS.iter().flat_map(|name| words(object, name));
+            inner.iter().map(|word| before_colon(word)).chain(members).any(|word| is_one(&word))
+        }
+        None => is_one(&before_colon(unquoted(text))),
+    };
+    assert!(spelled, "{text} does not contain {code}");
+    if raw.status >= 500 {
+        let has_code = text.contains(code) || text.contains('\\');
+        assert!(DOCUMENTED.contains(&code) && has_code, "{text} is not exactly {code}");
     }
-    assert!(
-        !object.word("status").is_some_and(|status| is_success(&status)),
-        "{text} reports success"
-    );
-    for part in [object.object("data"), Some(object)].into_iter().flatten() {
-        assert!(!PURCHASE_MEMBERS.iter().any(|name| part.has(name)), "{text} names an order");
+}
+
+/// Checks that a purchase has its proof: an id and a phone number, without an error code.
+fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
+    let id = purchase.activation_id.as_str();
+    assert!((1..=256).contains(&id.len()) && !id.contains(char::is_control), "{id:?}");
+    assert!(!["0", "null", "false", "true"].contains(&id));
+    assert!(purchase.phone_number.contains(|letter: char| letter.is_ascii_digit()));
+    assert!(purchase.price.is_none_or(|price| price.micros() >= 0));
+    assert!(!(300..400).contains(&raw.status));
+    let text = unquoted(bare(raw.body).expect("only text proves a purchase"));
+    // The last object of the text, with nothing after it.
+    let object = text.match_indices('{').find_map(|(start, _)| Object::read(&text[start..]));
+    if let Some(object) = object {
+        let inner = object.object("data");
+        let proof = [inner.as_ref(), Some(&object)]
+            .into_iter()
+            .flatten()
+            .find(|part| proves(part, purchase))
+            .unwrap_or_else(|| panic!("{text} proves no purchase of {id}"));
+        for part in [proof, &object] {
+            for word in CODE_MEMBERS.iter().flat_map(|name| words(part, name)) {
+                let mut codes = DOCUMENTED.iter().chain(&FAMILY).chain(&FAILURES);
+                assert!(!codes.any(|code| same(&word, code)), "{text} also names {word}");
+            }
+        }
+        return;
     }
+    assert!(raw.framed, "a truncated number looks complete");
+    let line = text.lines().last().unwrap_or_default().trim();
+    let rest = line.strip_prefix(token).and_then(|rest| rest.strip_prefix(':'));
+    let rest = rest.unwrap_or_else(|| panic!("{text} is not a plain number"));
+    let parts: Vec<&str> = rest.split(':').collect();
+    let is_split =
+        |at: usize| parts[..at].join(":").trim() == id && parts[at].trim() == purchase.phone_number;
+    assert!((1..parts.len()).any(is_split), "{text} proves no purchase of {id}");
+}
+
+/// Checks the outcome of replies for which the table leaves no doubt.
+fn check_clear_cases(outcome: &ChargeReply, token: &str, raw: RawReply<'_>) {
+    let Some(text) = bare(raw.body) else {
+        assert!(!matches!(outcome, ChargeReply::Charged(_)));
+        return;
+    };
+    let refused = matches!(outcome, ChargeReply::Refused(_));
+    let charged = matches!(outcome, ChargeReply::Charged(_));
+    // A refusal in any spelling, with a short text behind it.
+    let plain = unquoted(text);
+    let is_line =
+        !plain.contains(['\n', '\r', '{', '"', '\'', '\\']) && plain.matches(':').count() < 2;
+    let is_refusal = DOCUMENTED.iter().chain(&FAMILY).any(|code| same(&before_colon(plain), code));
+    if raw.framed && raw.status < 300 && is_refusal && is_line {
+        assert!(refused, "{raw:?}: {outcome:?}");
+    }
+    if raw.framed && raw.status >= 500 && DOCUMENTED.contains(&text) {
+        assert!(refused, "{raw:?}: {outcome:?}");
+    }
+    // Failures that may come after the purchase.
+    let says_failure = FAILURES.iter().any(|code| same(&before_colon(plain), code));
+    if says_failure || raw.status >= 500 && !text.contains(['_', '\\']) {
+        assert!(!refused, "{raw:?}: {outcome:?}");
+    }
+    // A request that was turned away, with a page or a sentence. A sentence may have a full stop.
+    let is_failure = |line: &str| {
+        let word = before_colon(line).replace(['.', '-'], "");
+        FAILURES.iter().any(|code| same(&word, code))
+    };
+    let lower = text.to_ascii_lowercase();
+    let is_page = !text.contains(['{', '[', '"', '\'']) && text.matches(':').count() < 2;
+    let names = ["activation", "access_", "reget_"];
+    if raw.framed
+        && TURNED_AWAY.contains(&raw.status)
+        && is_page
+        && !names.iter().any(|word| lower.contains(word))
+        && !text.lines().any(is_failure)
+    {
+        assert!(refused, "{raw:?}: {outcome:?}");
+    }
+    if [302, 303].contains(&raw.status) {
+        assert!(!refused && !charged, "{raw:?}: {outcome:?}");
+    }
+    // A plain number of the documented form, under any HTTP status.
+    let parts: Vec<&str> = text.split(':').collect();
+    if let [found, id, phone] = parts[..]
+        && raw.framed
+        && !(300..400).contains(&raw.status)
+        && found == token
+        && !["0", "null", "false", "true"].contains(&id)
+        && (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && (10..=13).contains(&phone.len())
+        && phone.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        assert!(charged, "{raw:?}: {outcome:?}");
+    }
+    // Text that is neither JSON nor one line with a token proves no purchase.
+    if !text.contains('{') && !text.contains(token) {
+        assert!(!charged, "{raw:?}: {outcome:?}");
+    }
+}
+
+/// Checks that the ids in a reply survive a cut, and that the id of a purchase is among them.
+fn check_clues(body: &[u8], outcome: &ChargeReply) {
+    let ids = activation_ids_in(body);
+    for id in &ids {
+        assert!(!id.is_empty() && id.len() <= 256 && !id.contains(char::is_control), "{id:?}");
+    }
+    // An id whose end has arrived stays the same, whatever else arrives. The new id of regetNumber
+    // replaces the old one.
+    let is_reget = body.windows(17).any(|window| window == b"new_activation_id");
+    let is_plain = body.windows(7).any(|window| window == b"NUMBER:" || window == b"BER_OK:");
+    if !is_reget && !is_plain && ids.len() < 16 {
+        for id in activation_ids_in(&body[..body.len() / 2]) {
+            assert!(ids.contains(&id), "{id} of the first half is lost");
+        }
+    }
+    if let ChargeReply::Charged(purchase) = outcome
+        && !body.contains(&b'\\')
+        && !is_reget
+        && ids.len() < 16
+    {
+        assert!(ids.contains(&purchase.activation_id), "{ids:?} lack {}", purchase.activation_id);
+    }
+}
+
+fn proves(object: &Object<'_>, purchase: &Purchase) -> bool {
+    let has = |names: &[&str], value: &str| {
+        names.iter().any(|name| {
+            object.word(name).is_some_and(|word| word == value) || object.raw(name) == Some(value)
+        })
+    };
+    has(&ID_MEMBERS, &purchase.activation_id) && has(&PHONE_MEMBERS, &purchase.phone_number)
+}
+
+/// Returns whether an object has a value for an id or a phone number.
+fn names_order(object: &Object<'_>) -> bool {
+    ID_MEMBERS.iter().chain(&ORDER_MEMBERS).chain(&PHONE_MEMBERS).any(|name| {
+        let number = object.raw(name).filter(|raw| raw.starts_with(|c: char| c.is_ascii_digit()));
+        let word = object.word(name).or_else(|| number.map(str::to_owned));
+        word.is_some_and(|word| !["", "0", "null", "false", "true"].contains(&word.as_str()))
+    })
+}
+
+/// The value of a member up to its first colon, if it is text.
+fn words(object: &Object<'_>, name: &str) -> Option<String> {
+    object.word(name).map(|word| before_colon(&word))
+}
+
+fn before_colon(text: &str) -> String {
+    text.split(':').next().unwrap_or_default().to_owned()
+}
+
+fn unquoted(text: &str) -> &str {
+    let strip = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    strip('"').or_else(|| strip('\'')).unwrap_or(text).trim()
+}
+
+/// Compares a word with a code, without regard to case, blanks and underscores.
+fn same(word: &str, code: &str) -> bool {
+    let letters = |text: &str| -> String {
+        let kept = text.chars().filter(|letter| !letter.is_whitespace() && *letter != '_');
+        kept.collect::<String>().to_ascii_uppercase()
+    };
+    letters(word) == letters(code)
 }
 
 fn is_success(word: &str) -> bool {
     ["ok", "success", "true", "1"].contains(&word.to_ascii_lowercase().as_str())
-}
-
-fn check_charged(purchase: &Purchase, token: &str, raw: RawReply<'_>) {
-    let id = purchase.activation_id.as_str();
-    assert!((1..=64).contains(&id.len()), "{id:?}");
-    assert!(
-        id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.:-".contains(&byte)),
-        "{id:?}"
-    );
-    assert!(!["0", "null", "false", "true"].contains(&id));
-    assert!(purchase.price.is_none_or(|price| price.micros() >= 0));
-    assert!(!(300..400).contains(&raw.status));
-    let text = bare(raw.body).expect("only text proves a purchase");
-    let text =
-        text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text).trim();
-    if let Some(rest) = text.strip_prefix(token).and_then(|rest| rest.strip_prefix(':')) {
-        assert!(raw.framed, "a truncated number looks complete");
-        let (found, phone) = rest.rsplit_once(':').expect("an id and a number");
-        assert_eq!((found.trim(), phone.trim()), (id, purchase.phone_number.as_str()));
-        return;
-    }
-    // The last object of the text, with nothing after it.
-    let object = text
-        .match_indices('{')
-        .find_map(|(start, _)| Object::read(&text[start..]))
-        .expect("a complete object at the end");
-    let inner = object.object("data");
-    assert!(
-        proves(&object, id) || inner.is_some_and(|inner| proves(&inner, id)),
-        "{text} proves no purchase of {id}"
-    );
-}
-
-/// Returns whether an object states that it is a purchase of this activation: with a status, or
-/// with the field names of this API family.
-fn proves(object: &Object<'_>, id: &str) -> bool {
-    let is_id = |name: &str| {
-        object.word(name).is_some_and(|found| found == id) || object.raw(name) == Some(id)
-    };
-    let named =
-        ["new_activation_id", "activation_id", "activationId"].iter().any(|name| is_id(name));
-    let status = object.word("status").or_else(|| object.raw("status").map(str::to_owned));
-    let says_ok = status.as_deref().is_some_and(is_success);
-    let is_word =
-        status.is_some_and(|status| !status.is_empty() && !status.starts_with(['{', '[']));
-    named && (says_ok || !is_word && object.has("activationId") && object.has("phoneNumber"))
 }

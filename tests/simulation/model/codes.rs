@@ -20,7 +20,7 @@ impl Model<'_> {
             Command::CancelLegacy(_) => &["-1"],
             Command::SmsSent(_) => &["1"],
             Command::NextCode(_) => &["3"],
-            Command::Complete(_) => &["6"],
+            Command::Complete { .. } => &["6"],
             Command::Settle { .. } => &["8", "6"],
             _ => &[],
         };

@@ -2,6 +2,7 @@
 //! requests that reached the service, its ledger, and the results of the library. The model does
 //! not know how the library works.
 
+mod budget;
 mod codes;
 mod money;
 mod times;
@@ -36,11 +37,12 @@ pub(crate) fn check(history: &mut History, ledger: &[Value]) -> Vec<String> {
         report(model.keeps_codes(&call));
         report(model.polls_at_the_deadline(&call));
         report(model.settles_as_it_reports(&call));
-        report(model.finds_lost_purchases(&call));
+        report(model.reconciles_honestly(&call));
         report(model.finds_no_purchase_of_others(&call));
-        report(model.lists_abandoned_purchases(&call));
+        report(model.lists_open_purchases(&call));
         read_for_key(&call);
     }
+    found.extend(model.buys_each_intent_once());
     found.extend(model.keeps_poll_interval());
     found.extend(model.keeps_budgets());
     found.extend(logger::leaks().into_iter().map(|line| format!("8: the key appears: {line}")));

@@ -1,14 +1,15 @@
-//! Rules 1, 2 and 3, and the budget: charges, the library's reports about them, and that nothing
-//! paid for is lost.
+//! Rules 1, 2 and 3: charges, the library's reports about them, and that nothing paid for is lost.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use sastaotp::{Amount, Charge, Error};
+use sastaotp::{Charge, ErrorKind};
 use serde_json::Value;
 
+use super::budget::id_of;
 use super::{CheckedCall, Model};
 use crate::call::Command;
-use crate::history::{Call, Exchange, Outcome};
+use crate::history::{Call, CallId, Event, Exchange, NewOrder};
 
 impl Model<'_> {
     /// 1: each charge call makes at most one purchase, and sends nothing again once a byte has
@@ -47,6 +48,8 @@ impl Model<'_> {
             Err(error) if error.charge() == Charge::NotCharged => bought()
                 .next()
                 .map(|bought| format!("2: reports that nothing was charged, but {bought:?} was")),
+            // The outcome of the call that sent the intent.
+            Err(error) if error.kind() == ErrorKind::AlreadySent => None,
             Err(error) => {
                 let is_sent = exchanges().any(|exchange| exchange.is_sent);
                 (!is_sent || error.intent().is_none()).then(|| {
@@ -75,7 +78,7 @@ impl Model<'_> {
         let id = call.command.id()?;
         if !matches!(
             call.command,
-            Command::Cancel(_) | Command::Complete(_) | Command::Settle { .. }
+            Command::Cancel(_) | Command::Complete { .. } | Command::Settle { .. }
         ) {
             return None;
         }
@@ -106,190 +109,220 @@ impl Model<'_> {
     fn is_closed_before(&self, call: &Call, id: &str) -> bool {
         let end = call.end.as_ref().map_or(call.at, |end| end.at);
         self.ledger.iter().any(|entry| {
-            let at =
-                entry["at_ms"].as_u64().map(|ms| Duration::from_millis(ms - 1_800_000_000_000));
+            let at = entry["at_ms"]
+                .as_u64()
+                .map(|ms| Duration::from_millis(ms.saturating_sub(1_800_000_000_000)));
             entry["kind"] == "refund"
                 && entry["activation_id"].as_str() == Some(id)
                 && at.is_some_and(|at| at <= end)
         })
     }
 
-    /// 3: a purchase with an unknown outcome is among the candidates if the history contains it.
-    pub(super) fn finds_lost_purchases(&self, checked: &CheckedCall<'_>) -> Option<String> {
-        let Command::Reconcile(intent) = &checked.call.command else { return None };
-        let value = checked.value()?;
-        let ids: Vec<&str> = value["candidates"]
-            .as_array()?
-            .iter()
-            .filter_map(|order| order["activation_id"].as_str())
-            .collect();
-        let is_clean = |exchange: &Exchange| exchange.fault.is_none();
-        if value["complete"] != true || !self.history.of(checked.number).all(is_clean) {
-            return None;
-        }
-        // A request that timed out may have arrived later.
-        let is_whole =
-            |exchange: &&Exchange| matches!(exchange.end, Some((_, Outcome::Reply { .. })));
-        let last = self
-            .history
-            .of(checked.number)
-            .filter(is_whole)
-            .filter_map(|exchange| exchange.arrived)
-            .max()?;
-        let intent: Value = serde_json::from_str(intent).expect("an intent is JSON");
-        // The calls with this same intent. A process that resumes it has no other data.
-        let is_of = |call: &Call| {
-            let error = call.end.as_ref().and_then(|end| end.result.as_ref().err());
-            let their_intent =
-                error.filter(|error| error.charge() == Charge::Unknown).and_then(Error::intent);
-            their_intent.is_some_and(|theirs| {
-                serde_json::from_str::<Value>(&theirs.to_json()).expect("JSON") == intent
-            })
-        };
-        for (number, _) in self.history.calls.iter().enumerate().filter(|(_, call)| is_of(call)) {
-            for exchange in self
-                .history
-                .of(number)
-                .filter(|exchange| exchange.fault.is_none_or(|fault| fault.name != "id_repeated"))
-            {
-                let Some(at) = exchange.arrived else { continue };
-                for bought in &exchange.bought {
-                    // An activation that the process already uses is not looked for.
-                    let is_claimed = self.history.calls.iter().any(|call| {
-                        call.user.process == checked.call.user.process
-                            && call.command.id() == Some(&bought.activation)
-                    });
-                    // The history may lag this long.
-                    if at + Duration::from_secs(9) <= last
-                        && !is_claimed
-                        && !ids.contains(&bought.activation.as_str())
-                    {
-                        return Some(format!(
-                            "3: {bought:?} of #{number} is not among the candidates: {ids:?}"
-                        ));
-                    }
-                }
+    /// 1: each intent buys at most once, by whichever process and however often it is tried.
+    pub(super) fn buys_each_intent_once(&self) -> Option<String> {
+        let mut bought: HashMap<String, CallId> = HashMap::new();
+        for exchange in self.history.exchanges.iter().filter(|exchange| exchange.is_charge()) {
+            let Some(number) = exchange.call.filter(|_| !exchange.bought.is_empty()) else {
+                continue;
+            };
+            let Some(intent) = self.intent_of(number) else { continue };
+            if let Some(first) = bought.insert(intent, number) {
+                return Some(format!("1: #{first} and #{number} bought the same intent"));
             }
         }
         None
     }
 
-    /// 3: an order that the same process bought with another purchase is not a candidate.
-    pub(super) fn finds_no_purchase_of_others(&self, checked: &CheckedCall<'_>) -> Option<String> {
-        if !matches!(checked.call.command, Command::Reconcile(_)) {
+    /// 3: a search of the history never reports more than it knows. If it is complete, the order
+    /// of the purchase is among the candidates; an order that it marks as ours is ours; and a search
+    /// that fails leaves the outcome unknown.
+    pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
+        let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
+        if let Some(error) = checked.error() {
+            return (error.charge() != Charge::Unknown)
+                .then(|| format!("3: a failed search reports {:?}: {error}", error.charge()));
+        }
+        let value = checked.value()?;
+        let candidates = value["candidates"].as_array()?;
+        let ids: Vec<&str> =
+            candidates.iter().filter_map(|order| order["activation_id"].as_str()).collect();
+        let (wanted, end) = (id_of(intent)?, checked.end()?.at);
+        let bought: Vec<&NewOrder> = self
+            .history
+            .exchanges
+            .iter()
+            .filter(|exchange| {
+                exchange.is_charge()
+                    && exchange.arrived.is_some_and(|at| at <= end)
+                    && exchange.call.and_then(|call| self.intent_of(call)).as_ref() == Some(&wanted)
+            })
+            .flat_map(|exchange| &exchange.bought)
+            .collect();
+        let is_bought = |id: &str| bought.iter().any(|order| order.activation == id);
+        let ours = candidates.iter().filter(|order| order["is_ours"] == true);
+        let mut wrong = ours.filter_map(|order| order["activation_id"].as_str());
+        if let Some(id) = wrong.find(|id| !is_bought(id)) {
+            return Some(format!("3: marks {id} as ours, but the purchase bought {bought:?}"));
+        }
+        if value["complete"] != true || self.is_resolved(checked.call, &wanted) {
             return None;
         }
+        // A wall clock that was set makes an intent of an earlier run look older.
+        let is_misled = self.history.events.iter().any(|(at, event)| {
+            matches!(event, Event::WallSet { .. } | Event::Slept { .. }) && *at <= end
+        });
+        let lost = bought.iter().find(|order| {
+            !ids.contains(&order.activation.as_str())
+                && !self.is_used(checked.call.user.process, &order.activation)
+        });
+        lost.filter(|_| !is_misled).map(|order| {
+            format!("3: {order:?} is not among the candidates, but the search is complete: {ids:?}")
+        })
+    }
+
+    /// Returns whether the caller resolved the intent before the end of a call.
+    fn is_resolved(&self, call: &Call, intent: &str) -> bool {
+        let end = call.end.as_ref().map_or(call.at, |end| end.at);
+        self.history.calls.iter().any(|other| {
+            let Command::Resolve { intent: of, .. } = &other.command else { return false };
+            other.user.process == call.user.process
+                && other.at <= end
+                && id_of(of).as_deref() == Some(intent)
+        })
+    }
+
+    /// Returns whether a process ever called for an activation.
+    fn is_used(&self, process: usize, id: &str) -> bool {
+        let mut calls = self.history.calls.iter();
+        calls.any(|call| call.user.process == process && call.command.id() == Some(id))
+    }
+
+    /// 3: an order that the same process bought with another purchase is not a candidate.
+    pub(super) fn finds_no_purchase_of_others(&self, checked: &CheckedCall<'_>) -> Option<String> {
+        let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
         let candidates = checked.value()?["candidates"].as_array()?;
         let of_another = self.history.calls.iter().enumerate().find(|(_, call)| {
             let bought = call
                 .end
                 .as_ref()
+                .filter(|end| end.at <= checked.call.at)
                 .and_then(|end| end.result.as_ref().ok())
                 .map(|value| &value["id"]);
-            call.command.is_charge()
+            let is_other = match &call.command {
+                Command::Buy(other) => id_of(other) != id_of(intent),
+                command => command.is_charge(),
+            };
+            is_other
                 && call.user.process == checked.call.user.process
                 && candidates.iter().any(|order| Some(&order["activation_id"]) == bought)
         });
-        of_another.map(|(number, _)| format!("3: what #{number} bought is among the candidates"))
+        of_another.map(|(number, _)| format!("3: the order of #{number} is among the candidates"))
     }
 
-    /// 3: an order bought after its caller left is listed until a user claims it or reconciles it.
-    pub(super) fn lists_abandoned_purchases(&self, checked: &CheckedCall<'_>) -> Option<String> {
-        if !matches!(checked.call.command, Command::Unclaimed) {
+    /// 3: an open order that no handle holds is listed until it is settled, kept or resolved. At
+    /// the end of a program, those with a handle are listed too.
+    pub(super) fn lists_open_purchases(&self, checked: &CheckedCall<'_>) -> Option<String> {
+        if !checked.call.command.lists() {
             return None;
         }
-        let process = checked.call.user.process;
+        let (call, end) = (checked.call, checked.end()?.at);
+        let process = call.user.process;
         let listed = checked.value()?["unclaimed"].as_array()?;
-        for unclaimed in listed.iter().filter(|unclaimed| unclaimed["outcome"] == "bought") {
-            let id = unclaimed["purchase"]["activation_id"].as_str().unwrap_or_default();
+        for id in listed.iter().filter_map(|one| one["purchase"]["activation_id"].as_str()) {
             let is_ours = self
                 .of_process(process)
                 .flat_map(|exchange| &exchange.bought)
                 .any(|order| order.activation == id);
-            if !is_ours {
+            if !is_ours && !self.is_used(process, id) {
                 return Some(format!("3: lists {id}, which the process never bought"));
             }
         }
-        let (from, to) = (checked.call.at, checked.end()?.at);
-        for (number, call) in self.history.calls.iter().enumerate() {
-            let is_abandoned = call.cancelled.is_some()
-                && call.user.process == process
-                && call.command.is_charge();
-            if !is_abandoned || call.end.as_ref().is_none_or(|end| end.result.is_ok()) {
+        for exchange in self.of_process(process).filter(|exchange| exchange.is_charge()) {
+            let Some(number) = exchange.call else { continue };
+            let Some(order) = exchange.bought.first() else { continue };
+            let is_before = exchange.arrived.is_some_and(|at| at < call.at);
+            if !is_before || !call.open.contains(&order.activation) {
                 continue;
             }
-            let finished = self.history.of(number).find(|exchange| {
-                exchange.fault.is_none()
-                    && exchange.ended().is_some_and(|end| end < from)
-                    && matches!(exchange.end, Some((_, Outcome::Reply { .. })))
-            });
-            for bought in finished.iter().flat_map(|exchange| &exchange.bought) {
-                let intent = call
-                    .end
-                    .as_ref()
-                    .and_then(|end| end.result.as_ref().err())
-                    .and_then(Error::intent);
-                let intent = serde_json::to_value(intent).expect("an intent has a JSON form");
-                let is_listed = listed.iter().any(|listed| listed["intent"] == intent);
-                let is_claimed = self.history.calls.iter().any(|call| {
-                    call.user.process == process
-                        && call.at <= to
-                        && call.command.id() == Some(&bought.activation)
-                });
-                // A user who reconciled the purchase knows its outcome.
-                let is_reconciled = self.history.calls.iter().any(|call| {
-                    let Command::Reconcile(of) = &call.command else { return false };
-                    call.user.process == process
-                        && call.at <= to
-                        && serde_json::from_str::<Value>(of).expect("an intent is JSON") == intent
-                });
-                if !is_listed && !is_claimed && !is_reconciled {
-                    return Some(format!(
-                        "3: {bought:?} of #{number} was bought for no caller, but is not listed"
-                    ));
-                }
+            if !self.is_listed(listed, number, order)
+                && !self.need_not_be_listed(call, number, order, end)
+            {
+                return Some(format!("3: {order:?} of #{number} is open, but is not listed"));
             }
         }
         None
     }
 
-    /// The charges of a client stay within its budget.
-    pub(super) fn keeps_budgets(&self) -> Option<String> {
-        for (process, setup) in self.history.setups.iter().enumerate() {
-            let Some(budget) = setup.budget else { continue };
-            // No client can plan for a charge above the agreed price.
-            let agreed = |exchange: &&Exchange| {
-                exchange.fault.is_none_or(|fault| {
-                    !matches!(
-                        fault.name.as_str(),
-                        "price_changed" | "duplicate_request" | "shared_key"
-                    )
-                })
-            };
-            let charged: i64 = self
-                .of_process(process)
-                .filter(agreed)
-                .flat_map(|exchange| &exchange.bought)
-                .map(|order| order.micros)
-                .sum();
-            let is_ours = |id: &str| {
-                self.of_process(process)
-                    .flat_map(|exchange| &exchange.bought)
-                    .any(|order| order.activation == id)
-            };
-            let refunds = self.ledger.iter().filter(|entry| entry["kind"] == "refund");
-            let refunded: i64 = refunds
-                .filter(|entry| entry["activation_id"].as_str().is_some_and(is_ours))
-                .filter_map(|entry| entry["price"].as_str()?.parse::<Amount>().ok())
-                .map(Amount::micros)
-                .sum();
-            if charged - refunded > Amount::from_rupees(budget).micros() {
-                return Some(format!(
-                    "p{process} was charged {charged} µ₹ and refunded {refunded} µ₹; \
-                     its budget is {budget} ₹"
-                ));
+    fn is_listed(&self, listed: &[Value], number: CallId, order: &NewOrder) -> bool {
+        let intent = self.intent_of(number);
+        let is_pending = self.history.calls[number].end.is_none();
+        listed.iter().any(|one| {
+            one["purchase"]["activation_id"] == order.activation.as_str()
+                || intent.is_some() && one["intent"]["id"].as_str() == intent.as_deref()
+                || is_pending && one["outcome"] == "pending"
+        })
+    }
+
+    /// Returns whether the order of a purchase may be missing in the list of a call.
+    fn need_not_be_listed(
+        &self,
+        call: &Call,
+        number: CallId,
+        order: &NewOrder,
+        end: Duration,
+    ) -> bool {
+        let process = call.user.process;
+        let purchase = &self.history.calls[number];
+        let id = order.activation.as_str();
+        let about = || {
+            self.history.calls.iter().filter(|other| {
+                other.user.process == process && other.command.id() == Some(id) && other.at <= end
+            })
+        };
+        // A reply with a fault may contain anything, and the client may believe it.
+        let is_misled = self
+            .of_process(process)
+            .any(|other| other.fault.is_some() && other.id.as_deref() == Some(id));
+        if is_misled || about().any(|other| matches!(other.command, Command::Keep(_))) {
+            return true;
+        }
+        let finishes = matches!(call.command, Command::Finish(_));
+        let is_own = finishes && purchase.user.member == call.user.member;
+        match purchase.end.as_ref().map(|end| &end.result) {
+            // Its caller still waits for it.
+            None => !is_own,
+            Some(Ok(_)) => {
+                let dropped = about()
+                    .filter(|other| matches!(other.command, Command::Drop(_)))
+                    .map(|other| other.at)
+                    .max();
+                let is_held = dropped.is_none_or(|dropped| {
+                    about().any(|other| {
+                        !matches!(other.command, Command::Drop(_))
+                            && other.end.as_ref().is_none_or(|end| end.at >= dropped)
+                    })
+                });
+                is_held && !is_own
+            }
+            Some(Err(_)) => {
+                let Some(intent) = self.intent_of(number) else { return true };
+                self.is_resolved(call, &intent) || self.may_have_claimed(process, &intent, end)
             }
         }
-        None
+    }
+
+    /// Returns whether the caller used an activation that a search for this intent had returned.
+    fn may_have_claimed(&self, process: usize, intent: &str, end: Duration) -> bool {
+        let of_process = || self.history.calls.iter().filter(|call| call.user.process == process);
+        let searches = of_process().filter(|call| match &call.command {
+            Command::Reconcile { intent: of, .. } | Command::Buy(of) => {
+                call.at <= end && id_of(of).as_deref() == Some(intent)
+            }
+            _ => false,
+        });
+        let results = searches.filter_map(|call| call.end.as_ref()?.result.as_ref().ok());
+        let candidates = results.flat_map(|value| value["candidates"].as_array()).flatten();
+        let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
+        ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }
 }

@@ -35,30 +35,21 @@ impl Model<'_> {
             Command::Settle { wait_if_early: true, .. } => {
                 3 * timeout + 2 * Duration::from_secs(121)
             }
-            // The last read is after 40 s, or when the previous ones have ended; in the queue they
-            // wait for the pauses that the service requests. Purchases in flight that may match end
-            // first.
-            Command::Reconcile(_) => {
+            // After the time there is one last look; each look reads several pages, and reads wait
+            // for the pauses that the service requests.
+            Command::Reconcile { look_for, .. } => {
                 let pauses = self.pauses(call.user.process, call.at, end.at);
-                Duration::from_secs(40)
-                    + 5 * timeout.min(Duration::from_secs(30))
+                *look_for
+                    + 2 * timeout.min(Duration::from_secs(30))
                     + pauses * Duration::from_secs(60)
-                    + self.buying(call.user.process, call.at, end.at)
             }
+            Command::Finish(wait) => *wait,
+            Command::Resolve { .. } | Command::Keep(_) | Command::Drop(_) => Duration::ZERO,
             Command::Unclaimed | Command::BudgetLeft => Duration::ZERO,
             _ => timeout,
         };
         let took = end.monotonic.saturating_sub(call.began);
         (took > most + SECOND).then(|| format!("6: took {took:?} of {most:?}"))
-    }
-
-    /// Returns how long purchases of a process were in flight within this time.
-    fn buying(&self, process: usize, from: Duration, to: Duration) -> Duration {
-        let charges = self.of_process(process).filter(|exchange| exchange.is_charge());
-        let within = |charge: &Exchange| {
-            charge.ended().unwrap_or(Duration::MAX).min(to).saturating_sub(charge.at.max(from))
-        };
-        charges.map(within).sum()
     }
 
     /// 7: no poll of a wait comes sooner than the interval after the previous one.
