@@ -344,7 +344,7 @@ fn key(order: &Order) -> (Option<&str>, Option<&str>) {
     (order.order_id.as_deref(), order.activation_id.as_deref())
 }
 
-/// Whether the order is a purchase of this client, in a history that has only one id for each order.
+/// Whether the order is a purchase of this client, in a history that has one id for each order.
 fn is_sold(ledger: &Ledger, order: &Order) -> bool {
     let (Some(id), None) = (&order.order_id, &order.activation_id) else { return false };
     let (_, number) = ledger.price_and_number(id);
