@@ -25,6 +25,8 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
+/// How many of the oldest activations are looked at to find one that no handle holds.
+const MAX_HELD_TRIES: usize = 8;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
@@ -960,20 +962,18 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        let mut kept = VecDeque::new();
-        while self.oldest.len() + kept.len() >= MAX_ACTIVATIONS
-            && let Some(oldest) = self.oldest.pop_front()
-        {
+        // Not all: if handles hold most of them, each new one would search them all again.
+        for _ in 0..MAX_HELD_TRIES {
+            if self.oldest.len() < MAX_ACTIVATIONS {
+                break;
+            }
+            let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
-                kept.push_back(oldest);
-                if kept.len() == MAX_ACTIVATIONS {
-                    break;
-                }
+                self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
             }
         }
-        self.oldest.append(&mut kept);
         let id: Arc<str> = id.into();
         self.oldest.push_back(Arc::clone(&id));
         self.known.entry(id).or_default()
