@@ -521,6 +521,12 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_INTERNAL 24
 
 /**
+ * The intent was sent before. The message names the number that it bought, or says that its
+ * outcome is not known yet.
+ */
+#define SASTAOTP_ALREADY_SENT 24
+
+/**
  * Certainly nothing was charged.
  */
 #define SASTAOTP_NOT_CHARGED 0

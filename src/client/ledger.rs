@@ -25,8 +25,8 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
-/// How many of the oldest activations are looked at to find one that no handle holds.
-const MAX_HELD_TRIES: usize = 8;
+/// How many of the oldest are looked at for each new one, so that many handles stay cheap.
+const MAX_DROPPED: usize = 16;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
@@ -962,13 +962,13 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        // Not all: if handles hold most of them, each new one would search them all again.
-        for _ in 0..MAX_HELD_TRIES {
+        for _ in 0..MAX_DROPPED {
             if self.oldest.len() < MAX_ACTIVATIONS {
                 break;
             }
             let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
+                // It is in use, so it is as good as new.
                 self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);

@@ -284,7 +284,7 @@ mod tests {
     use crate::ErrorKind;
 
     const INTENT: &str = concat!(
-        r#"{"id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
+        r#"{"intent_id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
         r#""operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"#,
         r#""watermark":null}"#,
     );

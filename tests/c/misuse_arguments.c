@@ -254,7 +254,7 @@ void values_out_of_range_are_rejected(void) {
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
     }
-    static const char *const ids[] = {"", "a b", "1&action=getBalance", "../x", "1\n2", "\xc3\xa9"};
+    static const char *const ids[] = {"", " ", " 1", "1\t", "1\n2", "\xc2\x85"};
     for (size_t at = 0; at < sizeof ids / sizeof *ids; at++) {
         FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
         sastaotp_error_free(error);

@@ -30,8 +30,6 @@ pub(crate) enum Saved {
     Number(String),
 }
 
-/// How many processes use queues, of a thousand.
-const QUEUES: u64 = 0;
 /// The user who ends the program.
 pub(crate) const LAST_USER: usize = 99;
 
@@ -103,7 +101,7 @@ impl Setup {
             users: 1 + usize::try_from(random.below(3)).expect("a few"),
             clients: if random.chance(300) { 2 } else { 1 },
             timeout: Duration::from_secs(*random.one_of(&[8, 20, 60, 90])),
-            has_queue: random.chance(QUEUES),
+            has_queue: random.chance(650),
             is_impatient: random.chance(300),
             budget: random.chance(400).then(|| *random.one_of(&[25, 120, 400])),
             late_booking: Duration::from_secs(*random.one_of(&[120, 120, 600])),
