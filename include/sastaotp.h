@@ -41,6 +41,28 @@
  *         return failed;
  *     }
  *
+ * Purchases
+ *
+ * -   A request states its country and its price: a country code or any country, and a maximum price
+ *     or any price. Otherwise the purchase is refused before it is sent.
+ * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
+ *     and not too late: if its reply does not have time to arrive within the timeout, the call fails
+ *     with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call, not a
+ *     purchase that was sent: its reply is awaited in the background.
+ * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
+ *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves the
+ *     list when it is settled, by sastaotp_activation_keep, or by sastaotp_client_resolve_not_made;
+ *     a failed call removes nothing.
+ * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the intent
+ *     of the error. It finds the order, proves that there is none, or returns why it cannot know.
+ * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
+ *     main returns or exit is called, call sastaotp_client_finish for each client, or
+ *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and list
+ *     each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A program
+ *     that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in flight and
+ *     every unsettled number that it has not saved: then only the order history shows them. To find
+ *     them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
+ *
  * Conventions, which apply unless a comment says otherwise
  *
  * 1.  Status. A function that can fail returns sastaotp_status: SASTAOTP_OK (0) on success.
@@ -112,7 +134,8 @@
 
 /**
  * A number that was bought. Any number of threads may use it at once. Freeing it does not change
- * the order; a sastaotp_lease settles its order.
+ * the order: sastaotp_client_unclaimed lists an open order that no activation holds. A
+ * sastaotp_lease settles its order.
  */
 typedef struct sastaotp_activation sastaotp_activation;
 
@@ -134,8 +157,9 @@ typedef struct sastaotp_balance sastaotp_balance;
 typedef struct sastaotp_cancel_token sastaotp_cancel_token;
 
 /**
- * A client of the service, with its connections and its budget, and a record of its purchases. Any
- * number of threads may use it at once.
+ * A client of the service, with its connections and its budget. Any number of threads may use it at
+ * once. All clients of one API key and one base URL in a process share the record of purchases, so
+ * no order is given to two of them.
  *
  * Every call blocks until it has a result. A read is sent at most three times within the timeout
  * of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
@@ -143,7 +167,11 @@ typedef struct sastaotp_cancel_token sastaotp_cancel_token;
  * SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, SASTAOTP_REJECTED, or SASTAOTP_CONFIG for an invalid
  * argument.
  *
- * A purchase is sent at most once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
+ * A purchase is sent at most once, and only if its reply has time to arrive before the call times
+ * out: two thirds of the client's timeout, at most 60 seconds. Otherwise it fails with
+ * SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API key
+ * in a process reads the newest order first (action getOrders), so that a lost reply can be found.
+ * A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
  * SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
  * SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
  * may have been charged.
@@ -178,7 +206,7 @@ typedef struct sastaotp_error sastaotp_error;
 
 /**
  * A purchase that is about to be made: enough data to find it in the order history if its reply is
- * lost. Immutable. Valid until it is freed, or the error or list that contains it is freed.
+ * lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it is freed, or the error or list that contains it is freed.
  */
 typedef struct sastaotp_intent sastaotp_intent;
 
@@ -192,8 +220,10 @@ typedef struct sastaotp_lease sastaotp_lease;
  * A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
  * can buy many numbers.
  *
- * Call either sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price;
- * otherwise the purchase fails with SASTAOTP_CONFIG.
+ * State the country: call sastaotp_number_request_set_country, sastaotp_number_request_set_operator
+ * or sastaotp_number_request_any_country. State the price: call
+ * sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one of the
+ * two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
  */
 typedef struct sastaotp_number_request sastaotp_number_request;
 
@@ -238,14 +268,17 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
  * the name of a function, are: get_balance; get_services (service); get_prices (service, country);
  * get_countries; find_country (name); get_orders (limit, page, status); get_number and intend
- * (service, country, one of max_price as text, max_price_micros and accept_any_price, operator,
- * multi_sms); buy (intent); reget_number (id); get_status (id); set_status (id, status);
- * wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
- * request_next_code, complete, cancel (id); settle (id, on_too_early: "fail", the default, or
- * "wait"); mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
- * reconcile (intent); unclaimed; budget_left. Required are name, id, status of set_status,
- * timeout_ms, intent, and service and a price limit of a purchase. An id is a text in quotes. An
- * intent is the object that sastaotp_intent_json returns.
+ * (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); get_status
+ * (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms, accept_same_code,
+ * cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete (id, without_code);
+ * settle (id, on_too_early: "fail", the default, or "wait"); keep (id); mark_unclaimed (id), which
+ * lists a number that no caller holds any longer as unclaimed; reconcile (intent, timeout_ms:
+ * 60,000 by default); resolve (intent, and not_made: true or activation_id); unclaimed; finish
+ * (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
+ * timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
+ * is country, any_country: true, or operator, which may be beside country. A price is max_price as
+ * text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null states
+ * nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, buy and
  * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -284,8 +317,8 @@ typedef struct sastaotp_sms sastaotp_sms;
 typedef struct sastaotp_status_change sastaotp_status_change;
 
 /**
- * A purchase whose caller stopped waiting before its reply, or whose lease could not settle it.
- * Part of its list and freed with it.
+ * A purchase that is not settled: its caller stopped waiting before the reply, its outcome is
+ * unknown, or its order is open. Part of its list and freed with it.
  */
 typedef struct sastaotp_unclaimed sastaotp_unclaimed;
 
@@ -376,111 +409,122 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_BUDGET 2
 
 /**
+ * The intent was sent before. The message states what became of it; this call sent nothing.
+ */
+#define SASTAOTP_ALREADY_SENT 3
+
+/**
  * The service rejects the API key or the account.
  */
-#define SASTAOTP_AUTHENTICATION 3
+#define SASTAOTP_AUTHENTICATION 4
 
 /**
  * The wallet does not contain enough money.
  */
-#define SASTAOTP_INSUFFICIENT_BALANCE 4
+#define SASTAOTP_INSUFFICIENT_BALANCE 5
 
 /**
  * No number is available.
  */
-#define SASTAOTP_NO_NUMBERS 5
+#define SASTAOTP_NO_NUMBERS 6
 
 /**
  * The price is higher than the request's maximum price.
  */
-#define SASTAOTP_PRICE_TOO_HIGH 6
+#define SASTAOTP_PRICE_TOO_HIGH 7
 
 /**
  * The service is not sold in this country.
  */
-#define SASTAOTP_SERVICE_UNAVAILABLE 7
+#define SASTAOTP_SERVICE_UNAVAILABLE 8
 
 /**
  * The activation does not exist.
  */
-#define SASTAOTP_NOT_FOUND 8
+#define SASTAOTP_NOT_FOUND 9
 
 /**
  * The order has already ended.
  */
-#define SASTAOTP_ALREADY_FINISHED 9
+#define SASTAOTP_ALREADY_FINISHED 10
 
 /**
  * The order is too young to be cancelled; sastaotp_error_retry_after_ms returns how long to wait.
  */
-#define SASTAOTP_TOO_EARLY 10
+#define SASTAOTP_TOO_EARLY 11
 
 /**
  * The service rejected the request for another reason: see sastaotp_error_code.
  */
-#define SASTAOTP_REJECTED 11
+#define SASTAOTP_REJECTED 12
 
 /**
  * The service or its provider failed.
  */
-#define SASTAOTP_SERVER 12
+#define SASTAOTP_SERVER 13
 
 /**
  * Too many requests were sent, or the client's own rate limit allows no request before the
  * timeout.
  */
-#define SASTAOTP_RATE_LIMITED 13
+#define SASTAOTP_RATE_LIMITED 14
 
 /**
  * A firewall in front of the service refused the request.
  */
-#define SASTAOTP_BLOCKED 14
+#define SASTAOTP_BLOCKED 15
 
 /**
  * The reply is incomplete or not in the service's format.
  */
-#define SASTAOTP_PROTOCOL 15
+#define SASTAOTP_PROTOCOL 16
 
 /**
  * The connection failed or was lost.
  */
-#define SASTAOTP_CONNECTION 16
+#define SASTAOTP_CONNECTION 17
 
 /**
  * The server's TLS certificate was rejected.
  */
-#define SASTAOTP_TLS 17
+#define SASTAOTP_TLS 18
 
 /**
  * A step of the call, or the whole call, timed out.
  */
-#define SASTAOTP_TIMEOUT 18
+#define SASTAOTP_TIMEOUT 19
 
 /**
  * A cancellation token ended the call.
  */
-#define SASTAOTP_CANCELLED 19
+#define SASTAOTP_CANCELLED 20
 
 /**
  * No code arrived within the timeout. The activation is unchanged, unless the wait's options
  * cancel it.
  */
-#define SASTAOTP_WAIT_TIMEOUT 20
+#define SASTAOTP_WAIT_TIMEOUT 21
 
 /**
  * The order expired without a code.
  */
-#define SASTAOTP_EXPIRED 21
+#define SASTAOTP_EXPIRED 22
 
 /**
  * The service, or another user of the API key, cancelled the order.
  */
-#define SASTAOTP_ACTIVATION_CANCELLED 22
+#define SASTAOTP_ACTIVATION_CANCELLED 23
 
 /**
  * The library has a defect. The operation may have taken effect.
  */
-#define SASTAOTP_INTERNAL 23
+#define SASTAOTP_INTERNAL 24
+
+/**
+ * The intent was sent before. The message names the number that it bought, or says that its
+ * outcome is not known yet.
+ */
+#define SASTAOTP_ALREADY_SENT 24
 
 /**
  * Certainly nothing was charged.
@@ -715,7 +759,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_UNCLAIMED_BOUGHT 1
 
 /**
- * The outcome is unknown: reconcile the intent.
+ * The outcome is unknown: reconcile the intent, then claim an order or resolve the intent.
  */
 #define SASTAOTP_UNCLAIMED_UNKNOWN 2
 
@@ -923,6 +967,15 @@ sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config,
                                                sastaotp_error **error);
 
 /**
+ * Sets how long after the end of its request the service may still book a purchase whose reply was
+ * lost, in milliseconds. The default is 600,000. Until then a search that finds no order is not
+ * complete: see sastaotp_reconciliation_is_complete. Since 0.1.0.
+ */
+sastaotp_status sastaotp_config_set_late_booking_ms(sastaotp_config *config,
+                                                    uint32_t millis,
+                                                    sastaotp_error **error);
+
+/**
  * Sets the maximum number of requests per minute, for all handles of a client together: 1 to
  * 60,000,000. By default the client sends as many as the service accepts. With or without a limit,
  * it slows down after an HTTP status 429.
@@ -1012,7 +1065,8 @@ sastaotp_status sastaotp_client_with_timeout_ms(const sastaotp_client *client,
 
 /**
  * Frees a client or a handle of one. Its activations, leases and results stay usable. No other
- * thread may be in a purchase of the client. Since 0.1.0.
+ * thread may be in a purchase of the client. Does not wait for purchases in flight: before the
+ * program ends, call sastaotp_client_finish. Since 0.1.0.
  */
 void sastaotp_client_free(sastaotp_client *client);
 
@@ -1105,8 +1159,9 @@ sastaotp_status sastaotp_client_orders(const sastaotp_client *client,
  * Sends the purchase at most once. If it fails and sastaotp_error_charge is
  * SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
  *
- * Fails with a purchase error. Freeing `*activation` with sastaotp_activation_free does not change
- * the order. Since 0.1.0.
+ * Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
+ * purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
+ * Since 0.1.0.
  */
 sastaotp_status sastaotp_client_get_number(const sastaotp_client *client,
                                            const sastaotp_number_request *request,
@@ -1126,7 +1181,13 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
                                        sastaotp_error **error);
 
 /**
- * Makes a prepared purchase. Action getNumber. COSTS MONEY, each time it is called.
+ * Makes a prepared purchase. Action getNumber. COSTS MONEY.
+ *
+ * An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
+ * states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+ * known. An intent that an earlier run saved is looked up in the order history first (action
+ * getOrders): if its order may be there, or the history cannot show it, the call fails in the same
+ * way.
  *
  * Fails with a purchase error. Since 0.1.0.
  */
@@ -1136,16 +1197,33 @@ sastaotp_status sastaotp_client_buy(const sastaotp_client *client,
                                     sastaotp_error **error);
 
 /**
- * Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the
- * first time.
+ * Buys the number of a completed activation again, for at most `max_price` micro-rupees. Action
+ * regetNumber. COSTS MONEY, as much as the first time.
+ *
+ * The service accepts no maximum for this action. If the price is known, from the purchase or from
+ * the order history, and above the maximum, the call fails with SASTAOTP_PRICE_TOO_HIGH and sends
+ * nothing. Otherwise a warning of the purchase reports a price above the maximum.
  *
  * Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
  * sastaotp_activation_free. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reget_number(const sastaotp_client *client,
                                              const char *id,
+                                             int64_t max_price,
                                              sastaotp_activation **activation,
                                              sastaotp_error **error);
+
+/**
+ * Buys the number of a completed activation again, at any price. Not possible for a client with a
+ * budget. Action regetNumber. COSTS MONEY, as much as the first time.
+ *
+ * Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
+ * sastaotp_activation_free. Since 0.1.0.
+ */
+sastaotp_status sastaotp_client_reget_number_at_any_price(const sastaotp_client *client,
+                                                          const char *id,
+                                                          sastaotp_activation **activation,
+                                                          sastaotp_error **error);
 
 /**
  * Buys a number and returns a lease, which settles the order when it ends. Action getNumber. COSTS
@@ -1201,32 +1279,76 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
                                            sastaotp_error **error);
 
 /**
- * Searches the order history for a purchase whose outcome is unknown. Action getOrders.
+ * Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
+ * milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
  *
- * Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
- * earlier run of the program made the intent, the seconds count from then. One immediate read
- * replaces the times that have passed. Once a candidate is found, the history is read only once
- * more.
+ * Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks until
+ * the time is over: the history can lag, and another program's order can look the same. If the
+ * search is not complete then, the purchase stays unknown and listed, and the next call continues.
  *
- * An order that this client bought with another purchase is not a candidate. If an identical
- * purchase is still in flight, the search waits for its reply.
+ * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
+ * pass its activation id to sastaotp_client_activation. If several are likely, or none is, ask a
+ * person, then call sastaotp_client_resolve_made or sastaotp_client_resolve_not_made.
  *
- * Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
- * read error. Since 0.1.0.
+ * Fails with a read error. If it fails, the purchase is as unknown as before: sastaotp_error_charge
+ * is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
                                           const sastaotp_intent *intent,
+                                          uint32_t timeout_ms,
                                           sastaotp_reconciliation **reconciliation,
                                           sastaotp_error **error);
 
 /**
- * Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the lease
- * could not settle the order. A purchase stays listed until it is claimed with
- * sastaotp_client_activation or reconciled. Sends nothing. Since 0.1.0.
+ * Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
+ * reservation returns to the budget, and it is not listed any more. Sends nothing.
+ *
+ * Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
+ * Since 0.1.0.
+ */
+sastaotp_status sastaotp_client_resolve_not_made(const sastaotp_client *client,
+                                                 const sastaotp_intent *intent,
+                                                 sastaotp_error **error);
+
+/**
+ * Resolves a purchase with an unknown outcome: the caller knows that it bought this activation. The
+ * price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number as
+ * bought until it is claimed. Sends nothing.
+ *
+ * Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
+ * or to have bought another activation, or if another purchase bought this activation. Since 0.1.0.
+ */
+sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
+                                             const sastaotp_intent *intent,
+                                             const char *activation_id,
+                                             sastaotp_error **error);
+
+/**
+ * Lists every purchase of this API key and base URL in this process that is not settled, kept or
+ * resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
+ * unknown, or its last handle was freed while the order was open. A look or a failed cancel removes
+ * nothing. A purchase leaves the list when its order is completed, cancelled or expired, by
+ * sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a lease
+ * holds the number, it is not listed. Sends nothing. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
                                           sastaotp_unclaimed_list **list,
                                           sastaotp_error **error);
+
+/**
+ * Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its purchases
+ * in flight. Then lists each purchase of the client that is not settled or kept, even if an
+ * activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report every
+ * entry: after the process has ended, no other record of it exists. The client stays usable. Sends
+ * nothing.
+ *
+ * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
+ * 0.1.0.
+ */
+sastaotp_status sastaotp_client_finish(const sastaotp_client *client,
+                                       uint32_t timeout_ms,
+                                       sastaotp_unclaimed_list **list,
+                                       sastaotp_error **error);
 
 /**
  * Returns the amount in micro-rupees. Since 0.1.0.
@@ -1562,9 +1684,16 @@ const char *sastaotp_intent_json(const sastaotp_intent *intent);
 const char *sastaotp_intent_service(const sastaotp_intent *intent);
 
 /**
- * Returns the code of the country. Returns NULL if the request names none. Since 0.1.0.
+ * Returns the code of the country. Returns NULL if the request names none: it accepts any country,
+ * or sastaotp_intent_operator pins the country. Since 0.1.0.
  */
 const char *sastaotp_intent_country(const sastaotp_intent *intent);
+
+/**
+ * Returns the parameter `operator`, which pins the country. Returns NULL if the request has none.
+ * Since 0.1.0.
+ */
+const char *sastaotp_intent_operator(const sastaotp_intent *intent);
 
 /**
  * Returns the id of the activation whose number the purchase buys again. Returns NULL for other
@@ -1610,10 +1739,16 @@ sastaotp_status sastaotp_number_request_new(const char *service,
 
 /**
  * Sets the country: a code from sastaotp_client_get_countries, which is not a calling code. India
- * is "22". If no country is set, the service chooses one. Since 0.1.0.
+ * is "22". Since 0.1.0.
  */
 sastaotp_status sastaotp_number_request_set_country(sastaotp_number_request *request,
                                                     const char *country,
+                                                    sastaotp_error **error);
+
+/**
+ * Lets the service choose the country. Since 0.1.0.
+ */
+sastaotp_status sastaotp_number_request_any_country(sastaotp_number_request *request,
                                                     sastaotp_error **error);
 
 /**
@@ -1624,16 +1759,15 @@ sastaotp_status sastaotp_number_request_set_max_price(sastaotp_number_request *r
                                                       sastaotp_error **error);
 
 /**
- * Accepts any price. Since 0.1.0.
+ * Accepts any price. Not possible for a client with a budget. Since 0.1.0.
  */
 sastaotp_status sastaotp_number_request_accept_any_price(sastaotp_number_request *request,
                                                          sastaotp_error **error);
 
 /**
- * Sets the parameter `operator`, which is sent verbatim. Since 0.1.0.
- *
- * The vendor's page says that it is a country code and fixes the country. For other vendors of the
- * protocol it is the name of a mobile operator.
+ * Pins the country: the parameter `operator` of the vendor's page, a country code of
+ * sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For other
+ * vendors of the protocol it is the name of a mobile operator. Since 0.1.0.
  */
 sastaotp_status sastaotp_number_request_set_operator(sastaotp_number_request *request,
                                                      const char *operator_,
@@ -1693,8 +1827,9 @@ bool sastaotp_purchase_multi_sms(const sastaotp_purchase *purchase, bool *multi_
 bool sastaotp_purchase_expires_in_ms(const sastaotp_purchase *purchase, uint32_t *millis);
 
 /**
- * Returns the number of warnings about the reply, such as an overcharge. The purchase is valid
- * despite them. Since 0.1.0.
+ * Returns the number of warnings about the purchase: the price was above the maximum, the number
+ * is of another country, or the reply is unusual. The purchase is valid despite them, so read them
+ * after each purchase. Since 0.1.0.
  */
 size_t sastaotp_purchase_warning_count(const sastaotp_purchase *purchase);
 
@@ -1913,8 +2048,8 @@ sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *op
 /**
  * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
  * seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
- * the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
- * the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
+ * the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options,
                                                         sastaotp_error **error);
@@ -1930,10 +2065,8 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. If the service still waits for a
- * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
- * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
- * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
+ * replies are slow, the last poll starts before the deadline. Transient failures do not end the
+ * wait. To show progress, wait one second at a time: consecutive waits keep the interval between
  * polls.
  *
  * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
@@ -1971,8 +2104,8 @@ sastaotp_status sastaotp_activation_request_next_code(const sastaotp_activation 
 /**
  * Completes the order after its code was used. Action setStatus, 6.
  *
- * Fails with SASTAOTP_CONFIG if no code arrived, because a completed order is paid for: cancel it,
- * or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
+ * Fails with SASTAOTP_CONFIG, and sends nothing, if no code has arrived: completing spends the
+ * price. Then call sastaotp_activation_complete_without_code, or cancel the order.
  *
  * Check the settlement: if the service treats 6 as a cancellation, its state is
  * SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
@@ -1982,7 +2115,8 @@ sastaotp_status sastaotp_activation_complete(const sastaotp_activation *activati
                                              sastaotp_error **error);
 
 /**
- * Completes the order even if no code arrived. It is paid for. Action setStatus, 6.
+ * Completes the order even if no code has arrived here, for example because the user has read the
+ * code elsewhere. The price is spent. Action setStatus, 6.
  *
  * Fails as sastaotp_client_set_status does. Since 0.1.0.
  */
@@ -1991,19 +2125,11 @@ sastaotp_status sastaotp_activation_complete_without_code(const sastaotp_activat
                                                           sastaotp_error **error);
 
 /**
- * Keeps the number: from now on it is yours to settle, and no list of unclaimed purchases contains
- * it. Sends nothing. Since 0.1.0.
- */
-sastaotp_status sastaotp_activation_keep(const sastaotp_activation *activation,
-                                         sastaotp_error **error);
-
-/**
- * Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a poll
- * was answered in the last 5 seconds.
+ * Cancels the order for its refund. Action setStatus, 8.
  *
  * If a code arrived first, the order is not cancelled: the settlement is
  * SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
- * completed. A code that you already have does not prevent the attempt.
+ * completed.
  *
  * Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
  * Since 0.1.0.
@@ -2014,12 +2140,10 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
 
 /**
  * Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
- * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
- * cancels, it polls once, as sastaotp_activation_cancel does.
+ * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
  *
- * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
- * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
- * 0.1.0.
+ * `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
+ * sastaotp_activation_cancel does. Since 0.1.0.
  */
 sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation,
                                            sastaotp_on_too_early on_too_early,
@@ -2027,18 +2151,41 @@ sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation
                                            sastaotp_error **error);
 
 /**
- * Buys the same number again after this order was completed. Action regetNumber. COSTS MONEY, as
- * much as the first time.
+ * Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish and
+ * sastaotp_queue_close do not list it any more. For a number that another program or a later run
+ * settles. Sends nothing.
+ *
+ * Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
+ */
+sastaotp_status sastaotp_activation_keep(const sastaotp_activation *activation,
+                                         sastaotp_error **error);
+
+/**
+ * Buys the same number again after this order was completed, for at most `max_price` micro-rupees.
+ * Action regetNumber. COSTS MONEY, as much as the first time.
  *
  * Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
  * 0.1.0.
  */
 sastaotp_status sastaotp_activation_reget_number(const sastaotp_activation *activation,
+                                                 int64_t max_price,
                                                  sastaotp_activation **again,
                                                  sastaotp_error **error);
 
 /**
- * Frees an activation or a handle of one. The order does not change. Since 0.1.0.
+ * Buys the same number again after this order was completed, at any price. Action regetNumber.
+ * COSTS MONEY, as much as the first time.
+ *
+ * Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
+ * 0.1.0.
+ */
+sastaotp_status sastaotp_activation_reget_number_at_any_price(const sastaotp_activation *activation,
+                                                              sastaotp_activation **again,
+                                                              sastaotp_error **error);
+
+/**
+ * Frees an activation or a handle of one. The order does not change. If it is open and no other
+ * activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
  */
 void sastaotp_activation_free(sastaotp_activation *activation);
 
@@ -2084,7 +2231,8 @@ sastaotp_status sastaotp_lease_close(sastaotp_lease *lease,
                                      sastaotp_error **error);
 
 /**
- * Ends the lease and leaves the order unchanged. Free the lease afterwards.
+ * Ends the lease and leaves the order unchanged. The number is kept: see sastaotp_activation_keep.
+ * Free the lease afterwards.
  *
  * Fails with SASTAOTP_CONFIG if the lease has already ended. One thread at a time. Since 0.1.0.
  */
@@ -2101,29 +2249,55 @@ void sastaotp_lease_free(sastaotp_lease *lease);
 
 /**
  * Returns the number of candidates: orders that may be the purchase. There may be several if
- * another program makes similar purchases with this API key. 0 means that the order was not found,
- * not that nothing was charged. Since 0.1.0.
+ * another program makes similar purchases with this API key. 0 proves that nothing was bought only
+ * if the search is complete. Since 0.1.0.
  */
 size_t sastaotp_reconciliation_count(const sastaotp_reconciliation *reconciliation);
 
 /**
- * Returns the candidate at an index, newest first. Returns NULL if the index is out of range. The
- * order belongs to the reconciliation. Since 0.1.0.
+ * Returns the candidate at an index, the most likely first. Returns NULL if the index is out of
+ * range. The order belongs to the reconciliation. Since 0.1.0.
  */
 const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation *reconciliation,
                                                   size_t index);
 
 /**
- * Returns whether the search reached an order that is older than the purchase.
- *
- * If it did not, a candidate may be older than the purchase, and the order of the purchase may be
- * missing. Since 0.1.0.
+ * Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
+ * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false if
+ * the index is out of range. Since 0.1.0.
+ */
+bool sastaotp_reconciliation_is_ours(const sastaotp_reconciliation *reconciliation, size_t index);
+
+/**
+ * Returns the number of facts for and against the candidate at an index. Returns 0 if the index is
+ * out of range. Since 0.1.0.
+ */
+size_t sastaotp_reconciliation_evidence_count(const sastaotp_reconciliation *reconciliation,
+                                              size_t index);
+
+/**
+ * Returns one fact for or against the candidate at an index, such as its age or its price.
+ * `position` starts at 0. Returns NULL if one of them is out of range. Since 0.1.0.
+ */
+const char *sastaotp_reconciliation_evidence(const sastaotp_reconciliation *reconciliation,
+                                             size_t index,
+                                             size_t position);
+
+/**
+ * Returns whether the history was provably read up to the purchase and no later order can appear.
+ * If there is no candidate then, nothing was bought. Otherwise the order of the purchase may be
+ * missing, and sastaotp_reconciliation_reason states why. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_complete(const sastaotp_reconciliation *reconciliation);
 
 /**
- * Returns the reconciliation as JSON: candidates, each as in sastaotp_order_json; complete. Since
- * 0.1.0.
+ * Returns why the search is not complete. Returns NULL if it is complete. Since 0.1.0.
+ */
+const char *sastaotp_reconciliation_reason(const sastaotp_reconciliation *reconciliation);
+
+/**
+ * Returns the reconciliation as JSON: candidates, each as in sastaotp_order_json with is_ours and
+ * evidence; complete; reason. Since 0.1.0.
  */
 const char *sastaotp_reconciliation_json(const sastaotp_reconciliation *reconciliation);
 
@@ -2146,7 +2320,7 @@ const sastaotp_unclaimed *sastaotp_unclaimed_list_get(const sastaotp_unclaimed_l
 
 /**
  * Returns the list as a JSON object with the member `unclaimed`. Each of its entries has intent,
- * outcome (pending, bought or unknown), purchase and error. Since 0.1.0.
+ * outcome (pending, bought or unknown), purchase, error and message. Since 0.1.0.
  */
 const char *sastaotp_unclaimed_list_json(const sastaotp_unclaimed_list *list);
 
@@ -2160,6 +2334,11 @@ void sastaotp_unclaimed_list_free(sastaotp_unclaimed_list *list);
  * Since 0.1.0.
  */
 sastaotp_outcome sastaotp_unclaimed_outcome(const sastaotp_unclaimed *unclaimed);
+
+/**
+ * Returns one line for a person: the purchase, its state, and the next step. Since 0.1.0.
+ */
+const char *sastaotp_unclaimed_message(const sastaotp_unclaimed *unclaimed);
 
 /**
  * Returns the intent of the purchase. The intent belongs to the list. Since 0.1.0.
@@ -2267,10 +2446,24 @@ int32_t sastaotp_queue_fd(const sastaotp_queue *queue);
 size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
+ * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
+ * most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
+ * also the purchases whose completion was not taken. Report every entry: after the process has
+ * ended, no other record of it exists.
+ *
+ * 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
+ * sastaotp_unclaimed_list_free. Since 0.1.0.
+ */
+sastaotp_status sastaotp_queue_close(const sastaotp_queue *queue,
+                                     uint32_t timeout_ms,
+                                     sastaotp_unclaimed_list **list,
+                                     sastaotp_error **error);
+
+/**
  * Frees a queue and ends its operations without waiting for them. Waits and reads end within a
  * second, without completions; the orders do not change. A purchase that was sent continues until
  * its reply, and sastaotp_client_unclaimed lists it. It also lists a purchase that is finished but
- * was not taken. Since 0.1.0.
+ * was not taken. Before the program ends, call sastaotp_queue_close first. Since 0.1.0.
  */
 void sastaotp_queue_free(sastaotp_queue *queue);
 

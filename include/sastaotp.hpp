@@ -43,7 +43,9 @@
  *    std::chrono::milliseconds. Money is an amount. A value that may be absent is a std::optional.
  * 6. An enumeration may have a value that is not named here, if the library is newer than the
  *    header: write a `default` case.
- * 7. A constructor that takes a C pointer takes the ownership, or borrows the object if the class
+ * 7. The end of a program: call client::finish or queue::close, and print each entry. Destructors
+ *    do not wait for purchases in flight. "Purchases" in sastaotp.h explains why.
+ * 8. A constructor that takes a C pointer takes the ownership, or borrows the object if the class
  *    is a view. c_object() returns the pointer and keeps the ownership.
  */
 
@@ -100,6 +102,7 @@ enum class status : std::int32_t {
     expired = SASTAOTP_EXPIRED,
     activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
     internal = SASTAOTP_INTERNAL,
+    already_sent = SASTAOTP_ALREADY_SENT,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:
@@ -497,7 +500,7 @@ inline std::string_view name(status value) noexcept {
 }
 
 /// A purchase that is about to be made: enough data to find it in the order history if its reply is
-/// lost. Immutable.
+/// lost. An intent is sent once: make another one to buy another number. Immutable.
 class intent_view : public detail::view<const sastaotp_intent> {
 public:
     using view::view;
@@ -510,9 +513,15 @@ public:
     std::optional<std::string_view> service() const noexcept {
         return detail::optional_text(sastaotp_intent_service(object_));
     }
-    /// Returns the code of the country. Absent if the request names none.
+    /// Returns the code of the country. Absent if the request names none: it accepts any country,
+    /// or operator_code() pins the country.
     std::optional<std::string_view> country() const noexcept {
         return detail::optional_text(sastaotp_intent_country(object_));
+    }
+    /// Returns the parameter `operator`, which is a keyword of C++. It pins the country. Absent if
+    /// the request has none.
+    std::optional<std::string_view> operator_code() const noexcept {
+        return detail::optional_text(sastaotp_intent_operator(object_));
     }
     /// Returns the id of the activation whose number the purchase buys again. Absent for other
     /// purchases.
@@ -803,6 +812,14 @@ public:
     }
     config timeout(detail::duration time) && { return std::move(timeout(time)); }
 
+    /// Sets how long after the end of its request the service may still book a purchase whose reply
+    /// was lost. The default is 10 minutes. Until then a search that finds no order is not
+    /// complete: see reconciliation::is_complete.
+    config &late_booking(detail::duration time) & {
+        return set(sastaotp_config_set_late_booking_ms, time.millis());
+    }
+    config late_booking(detail::duration time) && { return std::move(late_booking(time)); }
+
     /// Sets the maximum number of requests per minute, for all handles of a client together: 1 to
     /// 60,000,000. By default the client sends as many as the service accepts. With or without a
     /// limit, it slows down after an HTTP status 429.
@@ -823,9 +840,27 @@ private:
     }
 };
 
-/// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. Call
-/// either max_price or accept_any_price; otherwise the purchase throws status::config. One thread
-/// at a time. One request can buy many numbers.
+/// Any price: the argument of reget_number that states that there is no maximum.
+struct any_price_t {
+    explicit any_price_t() = default;
+};
+inline constexpr any_price_t any_price{};
+
+/// Not made: the argument of client::resolve that states that the purchase was not made.
+struct not_made_t {
+    explicit not_made_t() = default;
+};
+inline constexpr not_made_t not_made{};
+
+/// Made: the argument of client::resolve that states which activation the purchase bought.
+struct made {
+    std::string_view activation_id;
+};
+
+/// A number to buy, set in a chain: `number_request("tg").country("22").max_price(limit)`. State
+/// the country: call country, operator_code or any_country. State the price: call max_price or
+/// accept_any_price. If one of the two is not stated, or two statements disagree, the purchase
+/// throws status::config. One thread at a time. One request can buy many numbers.
 class number_request
     : public detail::owned<detail::view<sastaotp_number_request>, sastaotp_number_request_free> {
 public:
@@ -837,11 +872,15 @@ public:
               sastaotp_number_request_new, detail::c_string("service", service).c_str())) {}
 
     /// Sets the country: a code from client::get_countries, which is not a calling code. India is
-    /// "22". If no country is set, the service chooses one.
+    /// "22".
     number_request &country(std::string_view code) & {
         return set(sastaotp_number_request_set_country, detail::c_string("country", code).c_str());
     }
     number_request country(std::string_view code) && { return std::move(country(code)); }
+
+    /// Lets the service choose the country.
+    number_request &any_country() & { return set(sastaotp_number_request_any_country); }
+    number_request any_country() && { return std::move(any_country()); }
 
     /// Sets the maximum price.
     number_request &max_price(amount limit) & {
@@ -849,17 +888,20 @@ public:
     }
     number_request max_price(amount limit) && { return std::move(max_price(limit)); }
 
-    /// Accepts any price.
+    /// Accepts any price. Not possible for a client with a budget.
     number_request &accept_any_price() & { return set(sastaotp_number_request_accept_any_price); }
     number_request accept_any_price() && { return std::move(accept_any_price()); }
 
-    /// Sets the parameter `operator`, which is a keyword of C++; see
-    /// sastaotp_number_request_set_operator.
-    number_request &provider(std::string_view name) & {
+    /// Pins the country: the parameter `operator` of the vendor's page, which is a keyword of C++.
+    /// It is a country code of client::get_services, and it is sent verbatim, beside the country if
+    /// both are set. For other vendors of the protocol it is the name of a mobile operator.
+    number_request &operator_code(std::string_view code) & {
         return set(sastaotp_number_request_set_operator,
-                   detail::c_string("operator", name).c_str());
+                   detail::c_string("operator", code).c_str());
     }
-    number_request provider(std::string_view name) && { return std::move(provider(name)); }
+    number_request operator_code(std::string_view code) && {
+        return std::move(operator_code(code));
+    }
 
     /// Requests a number that can receive several codes.
     number_request &ask_multi_sms() & { return set(sastaotp_number_request_ask_multi_sms); }
@@ -1358,7 +1400,7 @@ public:
     }
 };
 
-/// The warnings about the reply to a purchase, each a sentence.
+/// The warnings about a purchase, each a sentence.
 using warning_list =
     detail::list<sastaotp_purchase_warning_count, detail::warning_at, std::string_view>;
 
@@ -1402,8 +1444,9 @@ public:
         return detail::optional_value<std::chrono::milliseconds>(sastaotp_purchase_expires_in_ms,
                                                                  object_);
     }
-    /// Returns the warnings about the reply, such as an overcharge. The purchase is valid despite
-    /// them.
+    /// Returns the warnings about the purchase: the price was above the maximum, the number is of
+    /// another country, or the reply is unusual. The purchase is valid despite them, so read them
+    /// after each purchase.
     warning_list warnings() const noexcept { return warning_list(object_); }
     /// Returns the purchase as JSON: activation_id, order_id, phone_number, service, service_name,
     /// country, country_name, price_micros, multi_sms, can_get_another_sms, expires_in_ms, note,
@@ -1445,6 +1488,11 @@ public:
     /// the number was listed as unclaimed.
     std::optional<sastaotp::purchase> purchase() const noexcept {
         return detail::optional_view<sastaotp::purchase>(sastaotp_activation_purchase(object_));
+    }
+    /// Returns the warnings about the purchase; see purchase::warnings. Empty if purchase() is
+    /// absent.
+    warning_list warnings() const noexcept {
+        return warning_list(sastaotp_activation_purchase(object_));
     }
     /// Returns the code that arrived, unless the next one was requested since. Absent if there is
     /// none. Sends nothing.
@@ -1522,12 +1570,21 @@ public:
     void request_next_code() const { detail::call(sastaotp_activation_request_next_code, object_); }
     /// Completes the order after its code was used. Check the settlement: if the service treats 6
     /// as a cancellation, its state is settlement_state::cancelled. Action setStatus, 6.
+    ///
+    /// Throws status::config if no code has arrived, because completing spends the price: cancel
+    /// the order, or call complete_without_code. Before it throws, it polls once.
     settlement complete() const {
         return detail::create<settlement>(sastaotp_activation_complete, object_);
     }
-    /// Cancels the order for its refund. If a code arrived first, the order is not cancelled: the
-    /// settlement is settlement_state::code_arrived and contains the code, and the order stays open
-    /// until it is completed. Action setStatus, 8.
+    /// Completes the order even if no code has arrived here, for example because the user has read
+    /// the code elsewhere. The price is spent. Action setStatus, 6.
+    settlement complete_without_code() const {
+        return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
+    }
+    /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
+    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not cancelled:
+    /// the settlement is settlement_state::code_arrived and contains the code, and the order stays
+    /// open until it is completed.
     settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }
@@ -1538,9 +1595,15 @@ public:
         return detail::create<settlement>(sastaotp_activation_settle, object_,
                                           static_cast<sastaotp_on_too_early>(reaction));
     }
-    /// Buys the same number again after this order was completed. Action regetNumber. COSTS MONEY,
-    /// as much as the first time. Throws as client::reget_number does.
-    activation reget_number() const;
+    /// Keeps the number although its order is open: client::unclaimed, client::finish and
+    /// queue::close do not list it any more. For a number that another program or a later run
+    /// settles. Sends nothing.
+    void keep() const { detail::call(sastaotp_activation_keep, object_); }
+    /// Buys the same number again after this order was completed, for at most `max_price` or at any
+    /// price. Action regetNumber. COSTS MONEY, as much as the first time. Throws as
+    /// client::reget_number does.
+    activation reget_number(amount max_price) const;
+    activation reget_number(any_price_t) const;
 
 private:
     sms wait(detail::duration time, const sastaotp_wait_options *options) const {
@@ -1560,7 +1623,8 @@ private:
 };
 
 /// An activation, or a handle of one, with its own C object. Destroying it does not change the
-/// order; a lease settles its order.
+/// order: if it is open and no other activation holds it, client::unclaimed lists the number. A
+/// lease settles its order.
 class activation : public detail::owned<activation_view, sastaotp_activation_free> {
 public:
     using owned::owned;
@@ -1574,8 +1638,13 @@ inline activation activation_view::with_timeout(detail::duration time) const {
     return detail::create<activation>(sastaotp_activation_with_timeout_ms, object_, time.millis());
 }
 
-inline activation activation_view::reget_number() const {
-    return detail::create<activation>(sastaotp_activation_reget_number, object_);
+inline activation activation_view::reget_number(amount max_price) const {
+    return detail::create<activation>(sastaotp_activation_reget_number, object_,
+                                      max_price.micros());
+}
+
+inline activation activation_view::reget_number(any_price_t) const {
+    return detail::create<activation>(sastaotp_activation_reget_number_at_any_price, object_);
 }
 
 /// A number whose order the destructor settles: completes it if a code arrived, otherwise cancels
@@ -1600,37 +1669,80 @@ public:
         return detail::create<settlement>(sastaotp_lease_close, object_,
                                           static_cast<sastaotp_on_too_early>(reaction));
     }
-    /// Ends the lease and leaves the order unchanged. Throws status::config if the lease has
-    /// already ended.
+    /// Ends the lease and leaves the order unchanged. The number is kept: see
+    /// activation_view::keep. Throws status::config if the lease has already ended.
     sastaotp::activation keep() {
         return detail::create<sastaotp::activation>(sastaotp_lease_keep, object_);
     }
 };
 
-/// The orders of the history that may be a purchase whose reply was lost: a range, newest first.
-/// There may be several if another program makes similar purchases with this API key. An empty
-/// range means that the order was not found, not that nothing was charged. Immutable.
+/// An order that may be a purchase whose reply was lost. Part of its reconciliation. Immutable.
+class candidate : public order_view {
+public:
+    /// Creates the view of the candidate at an index, from 0.
+    candidate(const sastaotp_reconciliation *found, std::size_t index) noexcept
+        : order_view(sastaotp_reconciliation_get(found, index)), found_(found), index_(index) {}
+
+    /// Returns whether the evidence proves that the order is the purchase. If it does, the purchase
+    /// is known from now on: client::unclaimed lists it as bought.
+    bool is_ours() const noexcept { return sastaotp_reconciliation_is_ours(found_, index_); }
+    /// Returns the facts for and against the order, such as its age or its price.
+    std::vector<std::string_view> evidence() const {
+        std::vector<std::string_view> facts(sastaotp_reconciliation_evidence_count(found_, index_));
+        for (std::size_t position = 0; position < facts.size(); ++position)
+            facts[position] = detail::text_or_empty(
+                sastaotp_reconciliation_evidence(found_, index_, position));
+        return facts;
+    }
+
+private:
+    const sastaotp_reconciliation *found_;
+    std::size_t index_;
+};
+
+namespace detail {
+
+inline candidate candidate_at(const sastaotp_reconciliation *found, std::size_t index) noexcept {
+    return candidate(found, index);
+}
+
+}  // namespace detail
+
+/// The orders of the history that may be a purchase whose reply was lost: a range of candidates,
+/// the most likely first. There may be several if another program makes similar purchases with this
+/// API key. An empty range proves that nothing was bought only if is_complete(). Immutable.
 class reconciliation
     : public detail::owned<
-          detail::list<sastaotp_reconciliation_count, sastaotp_reconciliation_get, order_view>,
+          detail::list<sastaotp_reconciliation_count, detail::candidate_at, candidate>,
           sastaotp_reconciliation_free> {
 public:
     using owned::owned;
 
-    /// Returns whether the search reached an order that is older than the purchase. If it did not,
-    /// a candidate may be older than the purchase, and the order of the purchase may be missing.
+    /// Returns whether the history was provably read up to the purchase and no later order can
+    /// appear. If there is no candidate then, nothing was bought. Otherwise the order of the
+    /// purchase may be missing, and reason() states why.
     bool is_complete() const noexcept { return sastaotp_reconciliation_is_complete(object_); }
-    /// Returns the reconciliation as JSON: candidates, each as in order_view::json; complete.
+    /// Returns why the search is not complete. Absent if it is complete.
+    std::optional<std::string_view> reason() const noexcept {
+        return detail::optional_text(sastaotp_reconciliation_reason(object_));
+    }
+    /// Returns the reconciliation as JSON: candidates, each as in order_view::json with is_ours and
+    /// evidence; complete; reason.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_reconciliation_json(object_));
     }
 };
 
-/// A purchase whose caller stopped waiting before its reply, or whose lease could not settle it.
-/// Part of its list. Immutable.
+/// A purchase that is not settled: its caller stopped waiting before the reply, its outcome is
+/// unknown, or its order is open. Part of its list. Immutable.
 class unclaimed : public detail::view<const sastaotp_unclaimed> {
 public:
     using view::view;
+
+    /// Returns one line for a person: the purchase, its state, and the next step.
+    std::string_view message() const noexcept {
+        return detail::text_or_empty(sastaotp_unclaimed_message(object_));
+    }
 
     /// Returns the outcome of the purchase.
     unclaimed_outcome outcome() const noexcept {
@@ -1659,22 +1771,27 @@ public:
     using owned::owned;
 
     /// Returns the list as a JSON object with the key `unclaimed`. Each of its entries has intent,
-    /// outcome (pending, bought or unknown), purchase and error.
+    /// outcome (pending, bought or unknown), purchase, error and message.
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_unclaimed_list_json(object_));
     }
 };
 
-/// A client of the service, with its connections and its budget, and a record of its purchases. Any
-/// number of threads may use it at once.
+/// A client of the service, with its connections and its budget. Any number of threads may use it
+/// at once. All clients of one API key and one base URL in a process share the record of purchases,
+/// so no order is given to two of them. Before the program ends, call finish().
 ///
 /// Every call blocks until it has a result. A read is sent at most three times within the timeout
 /// of the call. A "read error", below, is status::authentication, server, rate_limited, blocked,
 /// protocol, connection, tls, timeout, cancelled, rejected, or config for an invalid argument.
 ///
-/// A purchase is sent at most once. A "purchase error", below, is a read error, status::budget,
-/// insufficient_balance, no_numbers, price_too_high or service_unavailable. If money may have been
-/// charged, the exception is an outcome_unknown.
+/// A purchase is sent at most once, and only if its reply has time to arrive before the call times
+/// out: two thirds of the client's timeout, at most 60 seconds. Otherwise it throws status::timeout
+/// and nothing was sent. Purchases run in parallel. The first purchase of an API key in a process
+/// reads the newest order first (action getOrders), so that a lost reply can be found. A "purchase
+/// error", below, is a read error, status::budget, already_sent, insufficient_balance, no_numbers,
+/// price_too_high or service_unavailable. If money may have been charged, the exception is an
+/// outcome_unknown.
 class client : public detail::owned<detail::view<sastaotp_client>, sastaotp_client_free> {
 public:
     using owned::owned;
@@ -1763,7 +1880,7 @@ public:
     /// Buys a number. Action getNumber. COSTS MONEY. Throws a purchase error.
     ///
     /// Sends the purchase at most once. After an outcome_unknown, call reconcile() before you buy
-    /// again.
+    /// again. Read activation_view::warnings: the price may be above the maximum.
     sastaotp::activation get_number(const number_request &request) const {
         return detail::create<sastaotp::activation>(sastaotp_client_get_number, object_,
                                                     request.c_object());
@@ -1781,26 +1898,41 @@ public:
     intent intend(const number_request &request) const {
         return detail::create<intent>(sastaotp_client_intend, object_, request.c_object());
     }
-    /// Makes a prepared purchase. Action getNumber. COSTS MONEY, each time it is called.
+    /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
+    ///
+    /// An intent is sent once. If it was sent before, throws status::already_sent: the message
+    /// states what became of it, and the exception is an outcome_unknown if that is not known. An
+    /// intent that an earlier run saved is looked up in the order history first (action getOrders):
+    /// if its order may be there, or the history cannot show it, the call throws in the same way.
     ///
     /// Throws a purchase error.
     sastaotp::activation buy(const intent_view &intent) const {
         return detail::create<sastaotp::activation>(sastaotp_client_buy, object_,
                                                     intent.c_object());
     }
-    /// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as
-    /// the first time.
+    /// Buys the number of a completed activation again, for at most `max_price` or at any price,
+    /// which a client with a budget does not allow. Action regetNumber. COSTS MONEY, as much as the
+    /// first time.
+    ///
+    /// The service accepts no maximum for this action. If the price is known, from the purchase or
+    /// from the order history, and above the maximum, the call throws status::price_too_high and
+    /// sends nothing. Otherwise a warning of the purchase reports a price above the maximum.
     ///
     /// Throws a purchase error or status::not_found.
-    sastaotp::activation reget_number(std::string_view id) const {
+    sastaotp::activation reget_number(std::string_view id, amount max_price) const {
         return detail::create<sastaotp::activation>(sastaotp_client_reget_number, object_,
-                                                  detail::c_string("id", id).c_str());
+                                                  detail::c_string("id", id).c_str(),
+                                                  max_price.micros());
+    }
+    sastaotp::activation reget_number(std::string_view id, any_price_t) const {
+        return detail::create<sastaotp::activation>(sastaotp_client_reget_number_at_any_price,
+                                                    object_, detail::c_string("id", id).c_str());
     }
 
     /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
     /// client::unclaimed. Sends nothing.
     ///
-    /// Throws status::config if `id` is not 1 to 64 letters, digits and "_.:-".
+    /// Throws status::config if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
     sastaotp::activation activation(std::string_view id) const {
         return detail::create<sastaotp::activation>(sastaotp_client_activation, object_,
                                                   detail::c_string("id", id).c_str());
@@ -1829,27 +1961,62 @@ public:
                                              static_cast<sastaotp_set_status>(status));
     }
 
-    /// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
+    /// Searches the order history for a purchase whose outcome is unknown, for at most `time`; zero
+    /// looks once. Action getOrders.
     ///
-    /// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
-    /// an earlier run of the program made the intent, the seconds count from then. One immediate
-    /// read replaces the times that have passed. Once a candidate is found, the history is read
-    /// only once more.
+    /// Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks
+    /// until the time is over: the history can lag, and another program's order can look the same.
+    /// If the search is not complete then, the purchase stays unknown and listed, and the next call
+    /// continues.
     ///
-    /// An order that this client bought with another purchase is not a candidate. If an identical
-    /// purchase is still in flight, the search waits for its reply.
+    /// An order that another purchase of this API key bought is not a candidate. To claim a
+    /// candidate, pass its activation_id() to client::activation. If several are likely, or none
+    /// is, ask a person, then call resolve().
     ///
-    /// Only looks: pass the id of a candidate to client::activation to claim it. Throws a read
-    /// error.
-    reconciliation reconcile(const intent_view &intent) const {
+    /// Throws a read error as an outcome_unknown: the purchase is as unknown as before.
+    reconciliation reconcile(const intent_view &intent,
+                             detail::duration time = std::chrono::seconds(60)) const {
         return detail::create<reconciliation>(sastaotp_client_reconcile, object_,
-                                              intent.c_object());
+                                              intent.c_object(), time.millis());
     }
-    /// Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the
-    /// lease could not settle the order. A purchase stays listed until it is claimed with
-    /// client::activation or reconciled. Sends nothing.
+    /// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
+    /// reservation returns to the budget, and it is not listed any more. Sends nothing.
+    ///
+    ///     client.resolve(intent, sastaotp::not_made);
+    ///
+    /// Throws status::config if the reply may still arrive, or the purchase is known to be made.
+    void resolve(const intent_view &intent, not_made_t) const {
+        detail::call(sastaotp_client_resolve_not_made, object_, intent.c_object());
+    }
+    /// Resolves a purchase with an unknown outcome: the caller knows that it bought this
+    /// activation. The price of the order replaces the reservation, and unclaimed() lists the
+    /// number as bought until it is claimed. Sends nothing.
+    ///
+    ///     client.resolve(intent, sastaotp::made{"38496653"});
+    ///
+    /// Throws status::config if the reply may still arrive, if the purchase is known to be refused
+    /// or to have bought another activation, or if another purchase bought this activation.
+    void resolve(const intent_view &intent, made bought) const {
+        detail::call(sastaotp_client_resolve_made, object_, intent.c_object(),
+                     detail::c_string("activation_id", bought.activation_id).c_str());
+    }
+    /// Lists every purchase of this API key and base URL in this process that is not settled, kept
+    /// or resolved, and that no activation or lease holds: its caller stopped waiting, its outcome
+    /// is unknown, or its last handle was destroyed while the order was open. A look or a failed
+    /// cancel removes nothing. A purchase leaves the list when its order is completed, cancelled or
+    /// expired, by activation_view::keep, and by resolve() as not made. While an activation or a
+    /// lease holds the number, it is not listed. Sends nothing.
     unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
+    }
+    /// Ends the use of a client: waits at most `time` for the replies of its purchases in flight.
+    /// Then lists each purchase of the client that is not settled or kept, even if an activation or
+    /// a lease holds it, and each one that unclaimed() lists. Report every entry: after the process
+    /// has ended, no other record of it exists. The client stays usable. Sends nothing.
+    ///
+    ///     for (const auto &left : client.finish()) std::cerr << left.message() << "\n";
+    unclaimed_list finish(detail::duration time = std::chrono::seconds(10)) const {
+        return detail::create<unclaimed_list>(sastaotp_client_finish, object_, time.millis());
     }
 };
 
@@ -1914,7 +2081,8 @@ private:
 /// sastaotp.h lists the operations at sastaotp_queue. The client may be destroyed before its queue.
 /// Destroying the queue ends its operations without waiting for them and without completions. The
 /// orders do not change. A purchase that was sent continues until its reply, and client::unclaimed
-/// lists it. It also lists a purchase that is finished but was not taken.
+/// lists it. It also lists a purchase that is finished but was not taken. Before the program ends,
+/// call close().
 class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_free> {
 public:
     using owned::owned;
@@ -1979,6 +2147,14 @@ public:
         detail::call(sastaotp_queue_join, object_, static_cast<std::uint64_t>(ticket),
                      time.millis(), &object);
         return object ? std::optional<completion>(std::in_place, object) : std::nullopt;
+    }
+
+    /// Ends the use of a queue: ends its operations except the purchases that were sent, and waits
+    /// at most `time` for their replies. Then lists what client::finish lists, also the purchases
+    /// whose completion was not taken. Report every entry: after the process has ended, no other
+    /// record of it exists.
+    unclaimed_list close(detail::duration time = std::chrono::seconds(10)) const {
+        return detail::create<unclaimed_list>(sastaotp_queue_close, object_, time.millis());
     }
 
     /// Returns a file descriptor for poll, epoll and event loops. It is readable exactly while

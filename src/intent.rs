@@ -203,6 +203,11 @@ impl Intent {
             watermark,
         };
         intent.request().query().map_err(|error| Error::invalid(&intent.operation(), error))?;
+        // The action sends no maximum, so its parameters do not show an invalid one.
+        if let Some(price) = price.filter(|price| *price <= Amount::ZERO) {
+            let reason = format!("maximum price {price}: use a price above 0");
+            return Err(Error::config(&intent.operation(), reason));
+        }
         Ok(intent)
     }
 

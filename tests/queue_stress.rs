@@ -245,7 +245,7 @@ fn check_reconcile(client: &Client, missing: &[&String], unknown: &[&Error]) {
         let intents = intents.filter(|intent| intent.service() == newest.service.as_deref());
         let oldest =
             intents.min_by_key(|intent| intent.started_at()).expect("one intent belongs to it");
-        let found = client.reconcile(oldest).unwrap();
+        let found = client.reconcile_within(oldest, Duration::ZERO).unwrap();
         let ids: Vec<_> =
             found.candidates.iter().filter_map(|order| order.activation_id.as_ref()).collect();
         assert!(

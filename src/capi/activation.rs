@@ -16,10 +16,14 @@ use super::pointer;
 use super::purchase::sastaotp_purchase;
 use super::status::{sastaotp_activation_status, sastaotp_sms};
 use crate::order_state::Ending;
-use crate::{Activation, Amount, OnTooEarly, Result, Settlement, SettlementState, WaitOptions};
+use crate::{
+    Activation, Amount, Client, OnTooEarly, PriceLimit, Result, Settlement, SettlementState,
+    WaitOptions,
+};
 
 /// A number that was bought. Any number of threads may use it at once. Freeing it does not change
-/// the order; a sastaotp_lease settles its order.
+/// the order: sastaotp_client_unclaimed lists an open order that no activation holds. A
+/// sastaotp_lease settles its order.
 pub struct sastaotp_activation {
     activation: ForkGuarded<Activation>,
     /// This and the following fields never change, so a forked child may read them.
@@ -410,8 +414,8 @@ pub unsafe extern "C" fn sastaotp_activation_request_next_code(
 
 /// Completes the order after its code was used. Action setStatus, 6.
 ///
-/// Fails with SASTAOTP_CONFIG if no code arrived, because a completed order is paid for: cancel it,
-/// or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
+/// Fails with SASTAOTP_CONFIG if no code has arrived, because completing spends the price: cancel
+/// the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
 ///
 /// Check the settlement: if the service treats 6 as a cancellation, its state is
 /// SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
@@ -426,7 +430,8 @@ pub unsafe extern "C" fn sastaotp_activation_complete(
     })
 }
 
-/// Completes the order even if no code arrived. It is paid for. Action setStatus, 6.
+/// Completes the order even if no code has arrived here, for example because the user has read the
+/// code elsewhere. The price is spent. Action setStatus, 6.
 ///
 /// Fails as sastaotp_client_set_status does. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -437,19 +442,6 @@ pub unsafe extern "C" fn sastaotp_activation_complete_without_code(
 ) -> sastaotp_status {
     create(settlement, error, || {
         Ok(sastaotp_settlement::new(as_activation(activation)?.complete_without_code()?))
-    })
-}
-
-/// Keeps the number: from now on it is yours to settle, and no list of unclaimed purchases contains
-/// it. Sends nothing. Since 0.1.0.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn sastaotp_activation_keep(
-    activation: *const sastaotp_activation,
-    error: *mut *mut sastaotp_error,
-) -> sastaotp_status {
-    call(error, || {
-        as_activation(activation)?.keep();
-        Ok(())
     })
 }
 
@@ -491,26 +483,70 @@ pub unsafe extern "C" fn sastaotp_activation_settle(
     })
 }
 
-/// Buys the same number again after this order was completed. Action regetNumber. COSTS MONEY, as
-/// much as the first time.
+/// Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
+/// and sastaotp_queue_close do not list it any more. For a number that another program or a later
+/// run settles. Sends nothing.
+///
+/// Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_keep(
+    activation: *const sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        as_activation(activation)?.keep();
+        Ok(())
+    })
+}
+
+/// Buys the same number again after this order was completed, for at most `max_price` micro-rupees.
+/// Action regetNumber. COSTS MONEY, as much as the first time.
 ///
 /// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
 /// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_reget_number(
     activation: *const sastaotp_activation,
+    max_price: i64,
     again: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(again, error, || {
-        let (client, id) = (as_activation(activation)?.client(), as_activation(activation)?.id());
-        client
-            .reget_intent(id, crate::PriceLimit::Any)?
-            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        reget(as_activation(activation)?, Amount::from_micros(max_price).into())
     })
 }
 
-/// Frees an activation or a handle of one. The order does not change. Since 0.1.0.
+/// Buys the same number again after this order was completed, at any price. Action regetNumber.
+/// COSTS MONEY, as much as the first time.
+///
+/// Fails as sastaotp_client_reget_number does. Free `*again` with sastaotp_activation_free. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_activation_reget_number_at_any_price(
+    activation: *const sastaotp_activation,
+    again: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(again, error, || reget(as_activation(activation)?, PriceLimit::Any))
+}
+
+fn reget(activation: &Activation, limit: PriceLimit) -> Result<sastaotp_activation> {
+    reget_by_id(activation.client(), activation.id(), limit)
+}
+
+/// Buys the number of an activation again.
+pub(super) fn reget_by_id(
+    client: &Client,
+    id: &str,
+    limit: PriceLimit,
+) -> Result<sastaotp_activation> {
+    client
+        .reget_intent(id, limit)?
+        .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+}
+
+/// Frees an activation or a handle of one. The order does not change. If it is open and no other
+/// activation holds it, sastaotp_client_unclaimed lists the number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_free(activation: *mut sastaotp_activation) {
     free(activation);

@@ -2,10 +2,10 @@
 
 use std::ffi::c_char;
 
-use super::activation::sastaotp_activation;
+use super::activation::{reget_by_id, sastaotp_activation};
 use super::balance::sastaotp_balance;
 use super::boundary::{
-    Object, create, duration, free, optional_text, read_into, required, required_text,
+    Object, call, create, duration, free, optional_text, read_into, required, required_text,
 };
 use super::c_strings::WithCStrings;
 use super::cancel_token::{as_token, sastaotp_cancel_token};
@@ -22,10 +22,11 @@ use super::reconcile::sastaotp_reconciliation;
 use super::services::sastaotp_services;
 use super::status::{sastaotp_activation_status, sastaotp_set_status, sastaotp_status_change};
 use super::unclaimed::sastaotp_unclaimed_list;
-use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
+use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, PriceLimit, Resolution, Result};
 
-/// A client of the service, with its connections and its budget, and a record of its purchases. Any
-/// number of threads may use it at once.
+/// A client of the service, with its connections and its budget. Any number of threads may use it
+/// at once. All clients of one API key and one base URL in a process share the record of purchases,
+/// so no order is given to two of them.
 ///
 /// Every call blocks until it has a result. A read is sent at most three times within the timeout
 /// of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
@@ -33,7 +34,11 @@ use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, Result};
 /// SASTAOTP_TIMEOUT, SASTAOTP_CANCELLED, SASTAOTP_REJECTED, or SASTAOTP_CONFIG for an invalid
 /// argument.
 ///
-/// A purchase is sent at most once. A "purchase error", below, is a read error, SASTAOTP_BUDGET,
+/// A purchase is sent at most once, and only if its reply has time to arrive before the call times
+/// out: two thirds of the client's timeout, at most 60 seconds. Otherwise it fails with
+/// SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API
+/// key in a process reads the newest order first (action getOrders), so that a lost reply can be
+/// found. A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
 /// SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
 /// SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
 /// may have been charged.
@@ -120,7 +125,8 @@ pub unsafe extern "C" fn sastaotp_client_with_timeout_ms(
 }
 
 /// Frees a client or a handle of one. Its activations, leases and results stay usable. No other
-/// thread may be in a purchase of the client. Since 0.1.0.
+/// thread may be in a purchase of the client. Does not wait for purchases in flight: before the
+/// program ends, call sastaotp_client_finish. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_free(client: *mut sastaotp_client) {
     free(client);
@@ -262,8 +268,9 @@ pub unsafe extern "C" fn sastaotp_client_orders(
 /// Sends the purchase at most once. If it fails and sastaotp_error_charge is
 /// SASTAOTP_CHARGE_UNKNOWN, call sastaotp_client_reconcile before you buy again.
 ///
-/// Fails with a purchase error. Freeing `*activation` with sastaotp_activation_free does not change
-/// the order. Since 0.1.0.
+/// Read sastaotp_purchase_warning of the purchase: the price may be above the maximum. Fails with a
+/// purchase error. Freeing `*activation` with sastaotp_activation_free does not change the order.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_get_number(
     client: *const sastaotp_client,
@@ -272,7 +279,7 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(activation, error, || {
-        let (client, request) = (as_client(client)?, required(request)?.0.clone());
+        let (client, request) = (as_client(client)?, required(request)?.stated()?);
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
@@ -292,12 +299,18 @@ pub unsafe extern "C" fn sastaotp_client_intend(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(intent, error, || {
-        let request = required(request)?.0.clone();
+        let request = required(request)?.stated()?;
         Ok(sastaotp_intent::new(as_client(client)?.intend(request)?))
     })
 }
 
-/// Makes a prepared purchase. Action getNumber. COSTS MONEY, each time it is called.
+/// Makes a prepared purchase. Action getNumber. COSTS MONEY.
+///
+/// An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
+/// states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+/// known. An intent that an earlier run saved is looked up in the order history first (action
+/// getOrders): if its order may be there, or the history cannot show it, the call fails in the same
+/// way.
 ///
 /// Fails with a purchase error. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -313,8 +326,12 @@ pub unsafe extern "C" fn sastaotp_client_buy(
     })
 }
 
-/// Buys the number of a completed activation again. Action regetNumber. COSTS MONEY, as much as the
-/// first time.
+/// Buys the number of a completed activation again, for at most `max_price` micro-rupees. Action
+/// regetNumber. COSTS MONEY, as much as the first time.
+///
+/// The service accepts no maximum for this action. If the price is known, from the purchase or from
+/// the order history, and above the maximum, the call fails with SASTAOTP_PRICE_TOO_HIGH and sends
+/// nothing. Otherwise a warning of the purchase reports a price above the maximum.
 ///
 /// Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
 /// sastaotp_activation_free. Since 0.1.0.
@@ -322,14 +339,31 @@ pub unsafe extern "C" fn sastaotp_client_buy(
 pub unsafe extern "C" fn sastaotp_client_reget_number(
     client: *const sastaotp_client,
     id: *const c_char,
+    max_price: i64,
     activation: *mut *mut sastaotp_activation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(activation, error, || {
         let (client, id) = (as_client(client)?, required_text(id, "id")?);
-        client
-            .reget_intent(id, crate::PriceLimit::Any)?
-            .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
+        reget_by_id(client, id, Amount::from_micros(max_price).into())
+    })
+}
+
+/// Buys the number of a completed activation again, at any price. Not possible for a client with a
+/// budget. Action regetNumber. COSTS MONEY, as much as the first time.
+///
+/// Fails with a purchase error or SASTAOTP_NOT_FOUND. Free `*activation` with
+/// sastaotp_activation_free. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_reget_number_at_any_price(
+    client: *const sastaotp_client,
+    id: *const c_char,
+    activation: *mut *mut sastaotp_activation,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(activation, error, || {
+        let (client, id) = (as_client(client)?, required_text(id, "id")?);
+        reget_by_id(client, id, PriceLimit::Any)
     })
 }
 
@@ -346,7 +380,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(lease, error, || {
-        let (client, request) = (as_client(client)?, required(request)?.0.clone());
+        let (client, request) = (as_client(client)?, required(request)?.stated()?);
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
@@ -356,7 +390,8 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
 /// sastaotp_client_unclaimed. Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 64 letters, digits and "_.:-". Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,
@@ -414,34 +449,78 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
     })
 }
 
-/// Searches the order history for a purchase whose outcome is unknown. Action getOrders.
+/// Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
+/// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
 ///
-/// Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
-/// earlier run of the program made the intent, the seconds count from then. One immediate read
-/// replaces the times that have passed. Once a candidate is found, the history is read only once
-/// more.
+/// Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks until
+/// the time is over: the history can lag, and another program's order can look the same. If the
+/// search is not complete then, the purchase stays unknown and listed, and the next call continues.
 ///
-/// An order that this client bought with another purchase is not a candidate. If an identical
-/// purchase is still in flight, the search waits for its reply.
+/// An order that another purchase of this API key bought is not a candidate. To claim a candidate,
+/// pass its activation id to sastaotp_client_activation. If several are likely, or none is, ask a
+/// person, then call sastaotp_client_resolve_made or sastaotp_client_resolve_not_made.
 ///
-/// Only looks: pass the id of a candidate to sastaotp_client_activation to claim it. Fails with a
-/// read error. Since 0.1.0.
+/// Fails with a read error. If it fails, the purchase is as unknown as before:
+/// sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reconcile(
     client: *const sastaotp_client,
     intent: *const sastaotp_intent,
+    timeout_ms: u32,
     reconciliation: *mut *mut sastaotp_reconciliation,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(reconciliation, error, || {
         let intent = required(intent)?.intent();
-        Ok(sastaotp_reconciliation::new(as_client(client)?.reconcile(intent)?))
+        let found = as_client(client)?.reconcile_within(intent, duration(timeout_ms))?;
+        Ok(sastaotp_reconciliation::new(found))
     })
 }
 
-/// Lists the purchases that no caller holds: the caller stopped waiting for the reply, or the lease
-/// could not settle the order. A purchase stays listed until it is claimed with
-/// sastaotp_client_activation or reconciled. Sends nothing. Since 0.1.0.
+/// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
+/// reservation returns to the budget, and it is not listed any more. Sends nothing.
+///
+/// Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent());
+        client.resolve(intent, Resolution::NotMade)
+    })
+}
+
+/// Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
+/// The price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number
+/// as bought until it is claimed. Sends nothing.
+///
+/// Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
+/// or to have bought another activation, or if another purchase bought this activation. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_resolve_made(
+    client: *const sastaotp_client,
+    intent: *const sastaotp_intent,
+    activation_id: *const c_char,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let (client, intent) = (as_client(client)?, required(intent)?.intent());
+        let id = required_text(activation_id, "activation_id")?.to_owned();
+        client.resolve(intent, Resolution::Made(id))
+    })
+}
+
+/// Lists every purchase of this API key and base URL in this process that is not settled, kept or
+/// resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
+/// unknown, or its last handle was freed while the order was open. A look or a failed cancel
+/// removes nothing. A purchase leaves the list when its order is completed, cancelled or expired,
+/// by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a
+/// lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_unclaimed(
     client: *const sastaotp_client,
@@ -449,6 +528,26 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(list, error, || Ok(sastaotp_unclaimed_list::new(as_client(client)?.unclaimed())))
+}
+
+/// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
+/// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
+/// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
+/// every entry: after the process has ended, no other record of it exists. The client stays usable.
+/// Sends nothing.
+///
+/// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_finish(
+    client: *const sastaotp_client,
+    timeout_ms: u32,
+    list: *mut *mut sastaotp_unclaimed_list,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(list, error, || {
+        Ok(sastaotp_unclaimed_list::new(as_client(client)?.finish(duration(timeout_ms))))
+    })
 }
 
 #[cfg(test)]
@@ -462,15 +561,16 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_purchase_leaves_its_charge_unknown() {
-        let request = NumberRequest::new("tg").any_country().accept_any_price();
-        let intent = request.clone().into_intent(std::time::SystemTime::now(), None).unwrap();
-        let (request, intent) = (sastaotp_number_request(request), sastaotp_intent::new(intent));
+        let request = NumberRequest::new("tg").country("22").accept_any_price();
         let client = defective_client();
+        let intent = client.intent(request.clone()).unwrap();
+        let (request, intent) =
+            (sastaotp_number_request::new(request), sastaotp_intent::new(intent));
         let activation = sastaotp_activation::new(client.activation("1").unwrap());
         let client = sastaotp_client::new(client);
         let (mut bought, mut leased, mut error) = (null_mut(), null_mut(), null_mut());
         let (place, lease, failure) = (&raw mut bought, &raw mut leased, &raw mut error);
-        let calls: [(&str, &dyn Fn() -> sastaotp_status); 5] = unsafe {
+        let calls: [(&str, &dyn Fn() -> sastaotp_status); 7] = unsafe {
             [
                 ("get_number", &|| {
                     sastaotp_client_get_number(
@@ -484,13 +584,34 @@ mod tests {
                     sastaotp_client_buy(&raw const client, &raw const intent, place, failure)
                 }),
                 ("reget_number", &|| {
-                    sastaotp_client_reget_number(&raw const client, c"1".as_ptr(), place, failure)
+                    sastaotp_client_reget_number(
+                        &raw const client,
+                        c"1".as_ptr(),
+                        1,
+                        place,
+                        failure,
+                    )
+                }),
+                ("reget_number_at_any_price", &|| {
+                    sastaotp_client_reget_number_at_any_price(
+                        &raw const client,
+                        c"1".as_ptr(),
+                        place,
+                        failure,
+                    )
                 }),
                 ("lease", &|| {
                     sastaotp_client_lease(&raw const client, &raw const request, lease, failure)
                 }),
                 ("activation_reget_number", &|| {
-                    sastaotp_activation_reget_number(&raw const activation, place, failure)
+                    sastaotp_activation_reget_number(&raw const activation, 1, place, failure)
+                }),
+                ("activation_reget_number_at_any_price", &|| {
+                    sastaotp_activation_reget_number_at_any_price(
+                        &raw const activation,
+                        place,
+                        failure,
+                    )
                 }),
             ]
         };

@@ -185,6 +185,21 @@ pub unsafe extern "C" fn sastaotp_config_set_timeout_ms(
     })
 }
 
+/// Sets how long after the end of its request the service may still book a purchase whose reply was
+/// lost, in milliseconds. The default is 600,000. Until then a search that finds no order is not
+/// complete: see sastaotp_reconciliation_is_complete. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_config_set_late_booking_ms(
+    config: *mut sastaotp_config,
+    millis: u32,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        required_mut(config)?.change(|settings| settings.late_booking(duration(millis)));
+        Ok(())
+    })
+}
+
 /// Sets the maximum number of requests per minute, for all handles of a client together: 1 to
 /// 60,000,000. By default the client sends as many as the service accepts. With or without a limit,
 /// it slows down after an HTTP status 429.

@@ -41,6 +41,29 @@
  *         return failed;
  *     }
  *
+ * Purchases
+ *
+ * -   A request states its country and its price: a country code or any country, and a maximum
+ *     price or any price. Otherwise the purchase is refused before it is sent.
+ * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
+ *     and not too late: if its reply does not have time to arrive within the timeout, the call
+ *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
+ *     not a purchase that was sent: its reply is awaited in the background.
+ * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
+ *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves
+ *     the list when it is settled, by sastaotp_activation_keep, or by
+ *     sastaotp_client_resolve_not_made; a failed call removes nothing.
+ * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
+ *     intent of the error. It finds the order, proves that there is none, or returns why it cannot
+ *     know.
+ * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
+ *     main returns or exit is called, call sastaotp_client_finish for each client, or
+ *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and
+ *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
+ *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
+ *     flight and every unsettled number that it has not saved: then only the order history shows
+ *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
+ *
  * Conventions, which apply unless a comment says otherwise
  *
  * 1.  Status. A function that can fail returns sastaotp_status: SASTAOTP_OK (0) on success.

@@ -10,7 +10,8 @@ use super::pointer;
 use crate::{Amount, Intent};
 
 /// A purchase that is about to be made: enough data to find it in the order history if its reply is
-/// lost. Immutable. Valid until it is freed, or the error or list that contains it is freed.
+/// lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it
+/// is freed, or the error or list that contains it is freed.
 pub struct sastaotp_intent {
     intent: WithCStrings<Intent>,
     json: CString,
@@ -57,10 +58,18 @@ pub unsafe extern "C" fn sastaotp_intent_service(intent: *const sastaotp_intent)
     read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.service()))
 }
 
-/// Returns the code of the country. Returns NULL if the request names none. Since 0.1.0.
+/// Returns the code of the country. Returns NULL if the request names none: it accepts any country,
+/// or sastaotp_intent_operator pins the country. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_intent_country(intent: *const sastaotp_intent) -> *const c_char {
     read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.country()))
+}
+
+/// Returns the parameter `operator`, which pins the country. Returns NULL if the request has none.
+/// Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_intent_operator(intent: *const sastaotp_intent) -> *const c_char {
+    read_or(intent, null(), |intent| intent.intent.c_str_or_null(intent.intent.operator()))
 }
 
 /// Returns the id of the activation whose number the purchase buys again. Returns NULL for other

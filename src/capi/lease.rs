@@ -66,7 +66,8 @@ pub unsafe extern "C" fn sastaotp_lease_close(
     })
 }
 
-/// Ends the lease and leaves the order unchanged. Free the lease afterwards.
+/// Ends the lease and leaves the order unchanged. The number is kept: see sastaotp_activation_keep.
+/// Free the lease afterwards.
 ///
 /// Fails with SASTAOTP_CONFIG if the lease has already ended. One thread at a time. Since 0.1.0.
 #[unsafe(no_mangle)]

@@ -8,17 +8,39 @@ use super::boundary::{
 };
 use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, NumberRequest, Purchase, Result};
+use crate::{Amount, Error, NumberRequest, Purchase, Result};
 
 /// A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
 /// can buy many numbers.
 ///
-/// Call either sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price;
-/// otherwise the purchase fails with SASTAOTP_CONFIG.
-pub struct sastaotp_number_request(pub(super) NumberRequest);
+/// State the country: call sastaotp_number_request_set_country,
+/// sastaotp_number_request_set_operator or sastaotp_number_request_any_country. State the price:
+/// call sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one
+/// of the two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
+pub struct sastaotp_number_request {
+    request: NumberRequest,
+    has_max_price: bool,
+    accepts_any_price: bool,
+}
 
 impl Object for sastaotp_number_request {
     const NAME: &'static str = "request";
+}
+
+impl sastaotp_number_request {
+    pub(super) fn new(request: NumberRequest) -> Self {
+        Self { request, has_max_price: false, accepts_any_price: false }
+    }
+
+    /// Returns the request; fails if a maximum price and any price were both stated, because the
+    /// order of the calls does not show which one is meant.
+    pub(super) fn stated(&self) -> Result<NumberRequest> {
+        if self.has_max_price && self.accepts_any_price {
+            let reason = "both a maximum price and any price are set: set one of them";
+            return Err(Error::config(&self.request.operation(), reason));
+        }
+        Ok(self.request.clone())
+    }
 }
 
 /// The reply to a purchase. Part of its activation or list and freed with it. Immutable.
@@ -32,7 +54,7 @@ unsafe fn update(
 ) -> sastaotp_status {
     call(error, || {
         let request = required_mut(request)?;
-        request.0 = update(request.0.clone())?;
+        request.request = update(request.request.clone())?;
         Ok(())
     })
 }
@@ -46,12 +68,13 @@ pub unsafe extern "C" fn sastaotp_number_request_new(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(request, error, || {
-        Ok(sastaotp_number_request(NumberRequest::new(required_text(service, "service")?)))
+        let service = required_text(service, "service")?;
+        Ok(sastaotp_number_request::new(NumberRequest::new(service)))
     })
 }
 
 /// Sets the country: a code from sastaotp_client_get_countries, which is not a calling code. India
-/// is "22". If no country is set, the service chooses one. Since 0.1.0.
+/// is "22". Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_country(
     request: *mut sastaotp_number_request,
@@ -61,6 +84,15 @@ pub unsafe extern "C" fn sastaotp_number_request_set_country(
     update(request, error, |request| Ok(request.country(required_text(country, "country")?)))
 }
 
+/// Lets the service choose the country. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_number_request_any_country(
+    request: *mut sastaotp_number_request,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    update(request, error, |request| Ok(request.any_country()))
+}
+
 /// Sets the maximum price, in micro-rupees: 18.50 rupees are 18500000. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_max_price(
@@ -68,22 +100,31 @@ pub unsafe extern "C" fn sastaotp_number_request_set_max_price(
     micros: i64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    update(request, error, |request| Ok(request.max_price(Amount::from_micros(micros))))
+    call(error, || {
+        let request = required_mut(request)?;
+        request.request = request.request.clone().max_price(Amount::from_micros(micros));
+        request.has_max_price = true;
+        Ok(())
+    })
 }
 
-/// Accepts any price. Since 0.1.0.
+/// Accepts any price. Not possible for a client with a budget. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_accept_any_price(
     request: *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    update(request, error, |request| Ok(request.accept_any_price()))
+    call(error, || {
+        let request = required_mut(request)?;
+        request.request = request.request.clone().accept_any_price();
+        request.accepts_any_price = true;
+        Ok(())
+    })
 }
 
-/// Sets the parameter `operator`, which is sent verbatim. Since 0.1.0.
-///
-/// The vendor's page says that it is a country code and fixes the country. For other vendors of the
-/// protocol it is the name of a mobile operator.
+/// Pins the country: the parameter `operator` of the vendor's page, a country code of
+/// sastaotp_client_get_services. It is sent verbatim, beside the country if both are set. For other
+/// vendors of the protocol it is the name of a mobile operator. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_number_request_set_operator(
     request: *mut sastaotp_number_request,
@@ -177,8 +218,9 @@ pub unsafe extern "C" fn sastaotp_purchase_expires_in_ms(
     read_into(purchase, millis, |purchase| purchase.0.expires_in.map(millis_u32))
 }
 
-/// Returns the number of warnings about the reply, such as an overcharge. The purchase is valid
-/// despite them. Since 0.1.0.
+/// Returns the number of warnings about the purchase: the price was above the maximum, the number
+/// is of another country, or the reply is unusual. The purchase is valid despite them, so read them
+/// after each purchase. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_purchase_warning_count(
     purchase: *const sastaotp_purchase,

@@ -13,6 +13,7 @@ use super::client::{as_client, sastaotp_client};
 use super::error::{SASTAOTP_OK, sastaotp_error, sastaotp_status, status_of};
 use super::fork_guard::ForkGuarded;
 use super::pointer;
+use super::unclaimed::sastaotp_unclaimed_list;
 use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 
 /// Runs operations in the background, on a pool of workers that grows and shrinks. Any number of
@@ -23,14 +24,18 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 /// {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
 /// the name of a function, are: get_balance; get_services (service); get_prices (service, country);
 /// get_countries; find_country (name); get_orders (limit, page, status); get_number and intend
-/// (service, country, one of max_price as text, max_price_micros and accept_any_price, operator,
-/// multi_sms); buy (intent); reget_number (id); get_status (id); set_status (id, status);
-/// wait_for_code (id, timeout_ms, interval_ms, accept_same_code, cancel_on_timeout); mark_sms_sent,
-/// request_next_code, complete, cancel (id); settle (id, on_too_early: "fail", the default, or
-/// "wait"); mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
-/// reconcile (intent); unclaimed; budget_left. Required are name, id, status of set_status,
-/// timeout_ms, intent, and service and a price limit of a purchase. An id is a text in quotes. An
-/// intent is the object that sastaotp_intent_json returns.
+/// (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); get_status
+/// (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms, accept_same_code,
+/// cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete (id, without_code);
+/// settle (id, on_too_early: "fail", the default, or "wait"); keep (id); mark_unclaimed (id), which
+/// lists a number that no caller holds any longer as unclaimed; reconcile (intent, timeout_ms:
+/// 60,000 by default); resolve (intent, and not_made: true or activation_id); unclaimed; finish
+/// (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
+/// timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
+/// is country, any_country: true, or operator, which may be beside country. A price is max_price as
+/// text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null
+/// states nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json
+/// returns.
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, buy and
 /// reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -217,10 +222,29 @@ pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue)
     read_or(queue, 0, |queue| queue.0.get().map_or(0, Queue::open))
 }
 
+/// Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
+/// most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
+/// also the purchases whose completion was not taken. Report every entry: after the process has
+/// ended, no other record of it exists.
+///
+/// 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
+/// sastaotp_unclaimed_list_free. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_queue_close(
+    queue: *const sastaotp_queue,
+    timeout_ms: u32,
+    list: *mut *mut sastaotp_unclaimed_list,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(list, error, || {
+        Ok(sastaotp_unclaimed_list::new(as_queue(queue)?.close(duration(timeout_ms))))
+    })
+}
+
 /// Frees a queue and ends its operations without waiting for them. Waits and reads end within a
 /// second, without completions; the orders do not change. A purchase that was sent continues until
 /// its reply, and sastaotp_client_unclaimed lists it. It also lists a purchase that is finished but
-/// was not taken. Since 0.1.0.
+/// was not taken. Before the program ends, call sastaotp_queue_close first. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_queue_free(queue: *mut sastaotp_queue) {
     free(queue);

@@ -1,12 +1,12 @@
-//! Unclaimed purchases: their caller stopped waiting, or their lease could not settle them.
+//! Unclaimed purchases: they are not settled, and no caller holds them.
 
-use std::ffi::c_char;
+use std::ffi::{CString, c_char};
 use std::ptr::null;
 
 use serde::{Serialize, Serializer};
 
 use super::boundary::{free, read_or};
-use super::c_strings::WithCStrings;
+use super::c_strings::{WithCStrings, c_string};
 use super::error::sastaotp_error;
 use super::intent::sastaotp_intent;
 use super::purchase::sastaotp_purchase;
@@ -20,10 +20,11 @@ struct List {
     unclaimed: Vec<sastaotp_unclaimed>,
 }
 
-/// A purchase whose caller stopped waiting before its reply, or whose lease could not settle it.
-/// Part of its list and freed with it.
+/// A purchase that is not settled: its caller stopped waiting before the reply, its outcome is
+/// unknown, or its order is open. Part of its list and freed with it.
 pub struct sastaotp_unclaimed {
     unclaimed: WithCStrings<Unclaimed>,
+    message: CString,
     intent: sastaotp_intent,
     purchase: Option<sastaotp_purchase>,
     error: Option<sastaotp_error>,
@@ -44,7 +45,7 @@ pub struct sastaotp_outcome(pub i32);
 pub const SASTAOTP_UNCLAIMED_PENDING: sastaotp_outcome = sastaotp_outcome(0);
 /// A number was bought: claim it with sastaotp_client_activation.
 pub const SASTAOTP_UNCLAIMED_BOUGHT: sastaotp_outcome = sastaotp_outcome(1);
-/// The outcome is unknown: reconcile the intent.
+/// The outcome is unknown: reconcile the intent, then claim an order or resolve the intent.
 pub const SASTAOTP_UNCLAIMED_UNKNOWN: sastaotp_outcome = sastaotp_outcome(2);
 
 impl sastaotp_unclaimed_list {
@@ -58,6 +59,7 @@ impl sastaotp_unclaimed_list {
 impl sastaotp_unclaimed {
     fn new(unclaimed: Unclaimed) -> Self {
         Self {
+            message: c_string(unclaimed.to_string()),
             intent: sastaotp_intent::new(unclaimed.intent.clone()),
             purchase: unclaimed
                 .outcome
@@ -89,7 +91,7 @@ pub unsafe extern "C" fn sastaotp_unclaimed_list_get(
 }
 
 /// Returns the list as a JSON object with the member `unclaimed`. Each of its entries has intent,
-/// outcome (pending, bought or unknown), purchase and error. Since 0.1.0.
+/// outcome (pending, bought or unknown), purchase, error and message. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_unclaimed_list_json(
     list: *const sastaotp_unclaimed_list,
@@ -114,6 +116,14 @@ pub unsafe extern "C" fn sastaotp_unclaimed_outcome(
         UnclaimedOutcome::Bought(_) => SASTAOTP_UNCLAIMED_BOUGHT,
         UnclaimedOutcome::Unknown(_) => SASTAOTP_UNCLAIMED_UNKNOWN,
     })
+}
+
+/// Returns one line for a person: the purchase, its state, and the next step. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_unclaimed_message(
+    unclaimed: *const sastaotp_unclaimed,
+) -> *const c_char {
+    read_or(unclaimed, null(), |unclaimed| unclaimed.message.as_ptr())
 }
 
 /// Returns the intent of the purchase. The intent belongs to the list. Since 0.1.0.

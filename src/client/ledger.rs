@@ -25,6 +25,8 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
+/// How many of the oldest are looked at for each new one, so that many handles stay cheap.
+const MAX_DROPPED: usize = 16;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
@@ -436,16 +438,25 @@ impl Ledger {
             .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
-    /// Returns the unknown purchase that has this order as its only candidate.
+    /// Returns the unknown purchase that has this order as its only candidate, not counting the
+    /// orders that are the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
-        self.uncertain().find_map(|(entry, purchase)| match &purchase.state {
-            State::Unknown(Lost { candidates, .. }) => match candidates.as_slice() {
-                [order] if order.activation_id.as_deref() == Some(id) => {
-                    Some((entry, order.clone()))
-                }
+        let (entry, order) = self.candidate(id)?;
+        let best: HashSet<&str> = self.best_candidates(entry).collect();
+        let State::Unknown(lost) = &self.purchases[&entry].state else { return None };
+        let is_open = |order: &&Order| {
+            order.activation_id.as_deref().is_none_or(|other| other == id || !best.contains(other))
+        };
+        (lost.candidates.iter().filter(is_open).count() == 1).then_some((entry, order))
+    }
+
+    /// Returns the best candidate of each unknown purchase except one.
+    fn best_candidates(&self, except: EntryId) -> impl Iterator<Item = &str> {
+        self.uncertain().filter(move |(entry, _)| *entry != except).filter_map(|(_, purchase)| {
+            match &purchase.state {
+                State::Unknown(lost) => lost.candidates.first()?.activation_id.as_deref(),
                 _ => None,
-            },
-            _ => None,
+            }
         })
     }
 
@@ -600,14 +611,7 @@ impl Ledger {
         now: Moment,
     ) -> Vec<Candidate> {
         let entry = self.entry_or_begin(intent, now);
-        let offered: HashSet<String> = self
-            .uncertain()
-            .filter(|(other, _)| *other != entry)
-            .filter_map(|(_, purchase)| match &purchase.state {
-                State::Unknown(lost) => lost.candidates.first()?.activation_id.clone(),
-                _ => None,
-            })
-            .collect();
+        let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
         candidates.retain(|candidate| {
             let is_offered =
                 candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));
@@ -958,20 +962,18 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        let mut kept = VecDeque::new();
-        while self.oldest.len() + kept.len() >= MAX_ACTIVATIONS
-            && let Some(oldest) = self.oldest.pop_front()
-        {
+        for _ in 0..MAX_DROPPED {
+            if self.oldest.len() < MAX_ACTIVATIONS {
+                break;
+            }
+            let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
-                kept.push_back(oldest);
-                if kept.len() == MAX_ACTIVATIONS {
-                    break;
-                }
+                // It is in use, so it is as good as new.
+                self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
             }
         }
-        self.oldest.append(&mut kept);
         let id: Arc<str> = id.into();
         self.oldest.push_back(Arc::clone(&id));
         self.known.entry(id).or_default()

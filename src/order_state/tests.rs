@@ -297,8 +297,7 @@ fn one_wrong_answer_does_not_end_a_wait() {
             let mut next = shown.iter();
             let (_, outcome, _) =
                 run(&mut order, 20.0, PLAN, |_| next.next().cloned().unwrap_or_else(|| code("7")));
-            let expected =
-                if is_ended { ended(&answer) } else { WaitOutcome::Code(Sms::new("7")) };
+            let expected = if is_ended { ended(&answer) } else { WaitOutcome::Code(Sms::new("7")) };
             assert_eq!(outcome, expected, "{shown:?}");
             assert!(!order.is_end_confirmed(), "{shown:?}");
         }

@@ -239,7 +239,7 @@ fn valid_id(id: &str) -> Result<&str, InvalidRequest> {
     if is_id(id) {
         return Ok(id);
     }
-    let shown: String = id.chars().take(MAX_ID).collect();
+    let shown: String = id.chars().take(MAX_CODE).collect();
     let allowed = format!("use 1 to {MAX_ID} bytes, without blanks around and line ends");
     Err(InvalidRequest(format!("id {shown:?}: {allowed}")))
 }

@@ -82,7 +82,9 @@ impl<'a> Members<'a> {
             },
             "mark_sms_sent" => Operation::MarkSmsSent { id: self.id()? },
             "request_next_code" => Operation::RequestNextCode { id: self.id()? },
-            "complete" => Operation::Complete { id: self.id()? },
+            "complete" => {
+                Operation::Complete { id: self.id()?, without_code: self.flag("without_code")? }
+            }
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
             "keep" => Operation::Keep { id: self.id()? },
@@ -281,22 +283,26 @@ mod tests {
     use super::*;
     use crate::ErrorKind;
 
+    const INTENT: &str = concat!(
+        r#"{"intent_id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
+        r#""operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"#,
+        r#""watermark":null}"#,
+    );
+
     #[test]
     fn every_name_has_an_operation() {
         let error = Operation::from_json(r#"{"op":"none"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Operation::NAMES, "{error}");
-        let intent = concat!(
-            r#"{"action":"getNumber","service":"tg","country":null,"operator":null,"#,
-            r#""multi_sms":false,"max_price_micros":1,"started_at_ms":1,"watermark":null}"#,
-        );
         let values = [
             ("name", r#""India""#),
             ("service", r#""tg""#),
-            ("intent", intent),
+            ("intent", INTENT),
             ("id", r#""1""#),
             ("status", "8"),
             ("timeout_ms", "1"),
+            ("max_price", r#""1""#),
+            ("activation_id", r#""1""#),
         ];
         for name in Operation::NAMES {
             // Adds the required fields, one after the other.
@@ -306,7 +312,10 @@ mod tests {
                 let error = error.to_string();
                 let (field, value) = values
                     .iter()
-                    .find(|(field, _)| error.contains(&format!("`{field}` is missing")))
+                    .find(|(field, _)| {
+                        error.contains(&format!("`{field}` is missing"))
+                            || error.contains(&format!("no price limit: pass `{field}`"))
+                    })
                     .expect(&error);
                 text = format!(r#"{},"{field}":{value}}}"#, text.strip_suffix('}').unwrap());
             }
@@ -348,19 +357,94 @@ mod tests {
     }
 
     #[test]
-    fn max_price_takes_precedence_over_accept_any_price() {
-        let number = NumberRequest::new("tg");
-        for (price, expected) in [
-            (r#""max_price":"1","max_price_micros":2,"accept_any_price":true"#, 1_000_000),
-            (r#""max_price_micros":2,"accept_any_price":true"#, 2),
+    fn statements_that_agree_are_one() {
+        let max = |micros| Some(PriceLimit::Max(Amount::from_micros(micros)));
+        for (members, expected) in [
+            ("", None),
+            (r#","max_price":null,"max_price_micros":null,"accept_any_price":null"#, None),
+            (r#","accept_any_price":false"#, None),
+            (r#","max_price":"1""#, max(1_000_000)),
+            (r#","max_price_micros":2"#, max(2)),
+            (r#","max_price":"1","max_price_micros":1000000"#, max(1_000_000)),
+            (r#","max_price":"1","accept_any_price":false"#, max(1_000_000)),
+            (r#","accept_any_price":true,"max_price":null"#, Some(PriceLimit::Any)),
         ] {
-            let json = format!(r#"{{"op":"intend","service":"tg",{price}}}"#);
-            let Ok(Operation::Intend(request)) = Operation::from_json(&json) else { panic!() };
-            assert_eq!(request, number.clone().max_price(Amount::from_micros(expected)), "{json}");
+            let number = NumberRequest::new("tg").country("22");
+            let number = match expected {
+                None => number,
+                Some(PriceLimit::Max(price)) => number.max_price(price),
+                Some(PriceLimit::Any) => number.accept_any_price(),
+            };
+            for country in [r#""country":"22""#, r#""country":"22","any_country":false"#] {
+                let json = format!(r#"{{"op":"intend","service":"tg",{country}{members}}}"#);
+                let Ok(Operation::Intend(request)) = Operation::from_json(&json) else { panic!() };
+                assert_eq!(request, number, "{json}");
+            }
+            let json = format!(r#"{{"op":"reget_number","id":"1"{members}}}"#);
+            let limit = match Operation::from_json(&json) {
+                Ok(Operation::RegetNumber { limit, .. }) => Some(limit),
+                other => {
+                    assert!(other.unwrap_err().to_string().contains("no price limit"), "{json}");
+                    None
+                }
+            };
+            assert_eq!(limit, expected, "{json}");
         }
-        let json = r#"{"op":"intend","service":"tg","accept_any_price":true}"#;
+        let json = r#"{"op":"intend","service":"tg","country":null,"any_country":true}"#;
         let Ok(Operation::Intend(request)) = Operation::from_json(json) else { panic!() };
-        assert_eq!(request, number.accept_any_price());
+        assert_eq!(request, NumberRequest::new("tg").any_country());
+    }
+
+    #[test]
+    fn statements_that_disagree_are_refused() {
+        for (one, other, members) in [
+            ("max_price", "max_price_micros", r#""max_price":"20","max_price_micros":9000000"#),
+            ("accept_any_price", "max_price", r#""accept_any_price":true,"max_price":"20""#),
+            (
+                "accept_any_price",
+                "max_price_micros",
+                r#""accept_any_price":true,"max_price_micros":1"#,
+            ),
+            ("any_country", "country", r#""any_country":true,"country":"22","max_price":"1""#),
+            ("any_country", "operator", r#""any_country":true,"operator":"1","max_price":"1""#),
+        ] {
+            let operations = [
+                format!(r#"{{"op":"get_number","service":"tg",{members}}}"#),
+                format!(r#"{{"op":"intend","service":"tg",{members}}}"#),
+                format!(r#"{{"op":"reget_number","id":"1",{members}}}"#),
+            ];
+            let of_price = if one == "any_country" { 2 } else { 3 };
+            for json in &operations[..of_price] {
+                let error = Operation::from_json(json).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Config);
+                let text = error.to_string();
+                assert!(text.contains(&format!("`{one}` and `{other}` disagree")), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn purchase_is_resolved_by_one_statement() {
+        for (members, expected) in [
+            (r#""not_made":true"#, Ok(Resolution::NotMade)),
+            (r#""not_made":true,"activation_id":null"#, Ok(Resolution::NotMade)),
+            (r#""activation_id":"7""#, Ok(Resolution::Made("7".to_owned()))),
+            (r#""activation_id":"7","not_made":false"#, Ok(Resolution::Made("7".to_owned()))),
+            (r#""activation_id":"7","not_made":true"#, Err("disagree")),
+            (r#""not_made":false"#, Err("`activation_id` is missing")),
+            (r#""activation_id":7"#, Err("`activation_id` is 7")),
+        ] {
+            let json = format!(r#"{{"op":"resolve","intent":{INTENT},{members}}}"#);
+            match (Operation::from_json(&json), expected) {
+                (Ok(Operation::Resolve { resolution, .. }), Ok(expected)) => {
+                    assert_eq!(resolution, expected, "{json}");
+                }
+                (Err(error), Err(expected)) => {
+                    assert!(error.to_string().contains(expected), "{json}: {error}");
+                }
+                other => panic!("{json}: {other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::schedule::Pick;
 use super::single_step::SingleStep;
-use super::state::Timer;
+use super::state::{Timer, WorkKind};
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;
@@ -79,14 +79,14 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
-        Self::build(false, 90 * SECOND)
+        Self::build(false, None)
     }
 
     fn with_timeout(timeout: Duration) -> Self {
-        Self::build(false, timeout)
+        Self::build(false, Some(timeout))
     }
 
-    fn build(panics: bool, timeout: Duration) -> Self {
+    fn build(panics: bool, timeout: Option<Duration>) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + 1_800_000_000 * SECOND));
         let service = Arc::new(FakeService {
             clock: Arc::clone(&clock),
@@ -95,8 +95,10 @@ impl Fixture {
             refuse: Mutex::default(),
             panics,
         });
-        let builder =
-            Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1).timeout(timeout);
+        let mut builder = Client::builder().api_key("stp_canary_queue_of_one_thread").seed(1);
+        if let Some(timeout) = timeout {
+            builder = builder.timeout(timeout);
+        }
         let builder = builder.clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let client = builder.transport(Arc::clone(&service) as Arc<dyn Transport>).build().unwrap();
         let queue = Queue::without_workers(&client).unwrap();
@@ -119,7 +121,7 @@ impl Fixture {
     }
 
     fn buy(&self) -> Ticket {
-        self.submit(r#"{"op":"get_number","service":"tg","max_price":"9"}"#)
+        self.submit(r#"{"op":"get_number","service":"tg","country":"22","max_price":"9"}"#)
     }
 
     /// Runs one step as a worker would. If nothing is due, returns the next due time instead.
@@ -312,7 +314,7 @@ fn a_call_held_by_a_pause_times_out() {
         assert_eq!(error.charge(), Charge::NotCharged);
     }
     assert_eq!(*fixture.service.purchases.lock().unwrap(), 0);
-    // The purchases that ended while they waited do not block the next of their kind.
+    // Time in the queue delays no later purchase.
     let later = fixture.buy();
     let done = fixture.run(80 * SECOND);
     assert!(
@@ -396,7 +398,7 @@ fn waits_on_one_activation_share_polls_and_end() {
 #[test]
 fn a_number_sold_again_is_not_polled_twice() {
     let mut fixture = Fixture::new();
-    let buy = r#"{"op":"get_number","service":"again","max_price":"9"}"#;
+    let buy = r#"{"op":"get_number","service":"again","country":"22","max_price":"9"}"#;
     fixture.submit(buy);
     fixture.run(SECOND);
     fixture.wait("again_12000", 60 * SECOND);
@@ -419,50 +421,84 @@ fn a_queue_without_workers_starts_no_thread() {
     fixture.wait("1", SECOND);
     fixture.submit(r#"{"op":"get_balance"}"#);
     let state = fixture.queue.shared.lock();
-    assert!(state.workers == 0 && matches!(state.timer, Timer::Stopped));
+    assert!(state.workers() == 0 && matches!(state.timer, Timer::Stopped));
 }
 
 #[test]
-fn waiting_purchases_of_one_kind_hold_no_worker() {
+fn purchases_of_one_kind_begin_together() {
     let mut fixture = Fixture::new();
     let tickets: Vec<Ticket> = (0..5).map(|_| fixture.buy()).collect();
     let balance = fixture.submit(r#"{"op":"get_balance"}"#);
-    let other = fixture.submit(r#"{"op":"get_number","service":"wa","max_price":"9"}"#);
-    // The second never starts, and the first, which was ready to start, lets the third start.
     let shared = Arc::clone(&fixture.queue.shared);
     let mut state = shared.lock();
     // Not through the queue, which would wake a worker that picks these operations.
-    assert!(
-        [tickets[1], tickets[0]]
-            .iter()
-            .all(|ticket| state.cancel(&fixture.client, *ticket).is_some())
-    );
+    assert!(state.cancel(&fixture.client, tickets[1]));
     let mut started = Vec::new();
-    while let Pick::Run(ticket, _) = state.pick(&fixture.client, false) {
-        started
-            .push((ticket, state.begin(&fixture.client, ticket, &CancelToken::new()).unwrap().0));
+    for kind in [WorkKind::Purchases, WorkKind::Requests] {
+        while let Pick::Run(ticket, _) = state.pick(&fixture.client, kind, false) {
+            let begun = state.begin(&fixture.client, ticket, &CancelToken::new()).unwrap();
+            started.push((ticket, begun));
+        }
     }
-    assert_eq!(
-        started.iter().map(|(ticket, _)| *ticket).collect::<Vec<_>>(),
-        [tickets[2], balance, other]
-    );
+    let order: Vec<Ticket> = started.iter().map(|(ticket, _)| *ticket).collect();
+    assert_eq!(order, [tickets[0], tickets[2], tickets[3], tickets[4], balance]);
     drop(state);
-    for (ticket, job) in started {
-        shared.run(ticket, job, &fixture.client);
+    for (ticket, (job, client)) in started {
+        shared.run(ticket, job, &client);
     }
-    let done: Vec<Ticket> =
-        fixture.run(SECOND).iter().map(|(_, finished)| finished.ticket).collect();
-    assert_eq!(done, [tickets[1], tickets[0], tickets[2], balance, other, tickets[3], tickets[4]]);
+    let done = fixture.run(SECOND);
+    let is_bought = |ticket: &Ticket| {
+        done.iter().any(|(_, finished)| finished.ticket == *ticket && finished.result.is_ok())
+    };
+    assert_eq!(tickets.iter().filter(|ticket| is_bought(ticket)).count(), 4, "{done:?}");
     assert_eq!(*fixture.service.purchases.lock().unwrap(), 4);
     assert_eq!(shared.lock().load(), 0);
+}
+
+#[test]
+fn time_in_the_queue_is_the_callers_own() {
+    let no_time = "too little time left";
+    for (timeout, waited, expected) in [
+        (None, 1000, None),
+        (Some(90), 29, None),
+        (Some(90), 31, Some(no_time)),
+        (Some(90), 90, Some("timed out before the purchase could be sent")),
+        // A third of a shorter timeout.
+        (Some(30), 9, None),
+        (Some(30), 11, Some(no_time)),
+    ] {
+        let mut fixture = Fixture::build(false, timeout.map(Duration::from_secs));
+        let ticket = fixture.buy();
+        fixture.clock.advance(waited * SECOND);
+        let start = fixture.now();
+        let done = fixture.run(start + SECOND);
+        let (_, finished) = done.first().expect("it completes at once");
+        assert_eq!(finished.ticket, ticket);
+        let sent = *fixture.service.purchases.lock().unwrap();
+        match (&finished.result, expected) {
+            (Ok(_), None) => assert_eq!(sent, 1),
+            (Err(error), Some(expected)) => {
+                assert_eq!(
+                    (error.kind(), error.charge(), sent),
+                    (ErrorKind::Timeout, Charge::NotCharged, 0),
+                    "{error}"
+                );
+                assert!(error.to_string().contains(expected), "{error}");
+                assert!(error.to_string().contains("nothing was sent"), "{error}");
+            }
+            (result, _) => panic!("{timeout:?} {waited}: {result:?}"),
+        }
+        assert!(expected.is_none() || fixture.client.unclaimed().is_empty());
+        assert_eq!(fixture.queue.shared.lock().load(), 0);
+    }
 }
 
 #[test]
 fn an_internal_error_leaves_the_charge_unknown() {
     let queue = Queue::new(&defective_client()).unwrap();
     for operation in [
-        r#"{"op":"get_number","service":"tg","accept_any_price":true}"#,
-        r#"{"op":"reget_number","id":"1"}"#,
+        r#"{"op":"get_number","service":"tg","country":"22","accept_any_price":true}"#,
+        r#"{"op":"reget_number","id":"1","accept_any_price":true}"#,
     ] {
         let ticket = queue.submit(Operation::from_json(operation).unwrap()).unwrap();
         let error = queue.join(ticket, 10 * SECOND).unwrap().unwrap().result.unwrap_err();
@@ -477,7 +513,7 @@ fn an_internal_error_leaves_the_charge_unknown() {
 
 #[test]
 fn a_panicking_transport_loses_no_ticket() {
-    let mut fixture = Fixture::build(true, 90 * SECOND);
+    let mut fixture = Fixture::build(true, None);
     let read = fixture.submit(r#"{"op":"get_balance"}"#);
     let wait = fixture.wait("1", 900 * SECOND);
     let (purchase, next) = (fixture.buy(), fixture.buy());
@@ -493,11 +529,14 @@ fn a_panicking_transport_loses_no_ticket() {
         assert_eq!((error.kind(), error.charge()), (ErrorKind::Internal, charge), "{error}");
         assert_eq!(error.intent().is_some(), charge == Charge::Unknown);
     }
-    assert!(fixture.client.unclaimed().is_empty());
+    // Only the second purchase got as far as an exchange: the first read the newest order.
+    let unclaimed = fixture.client.unclaimed();
+    let unknown = unclaimed.iter().filter_map(|left| left.outcome.error());
+    assert!(unclaimed.len() == 1 && unknown.count() == 1, "{unclaimed:?}");
     assert_eq!(fixture.queue.shared.lock().load(), 0);
     // A blocking call returns the same error at once, with and without a token.
     for client in [fixture.client.clone(), fixture.client.with_cancel(&CancelToken::new())] {
-        let request = crate::NumberRequest::new("tg").any_country().accept_any_price();
+        let request = crate::NumberRequest::new("tg").country("22").accept_any_price();
         let error = client.get_number(request).unwrap_err();
         assert_eq!(
             (error.kind(), error.charge()),
@@ -567,13 +606,17 @@ fn a_wait_after_a_cancelled_one_keeps_distance() {
 }
 
 #[test]
-fn dropping_the_queue_lists_untaken_purchases() {
-    for (reason, listed) in [
-        ("nothing", true),
-        ("take", false),
-        ("join", false),
-        ("wait", false),
-        ("wait elsewhere", true),
+fn an_open_purchase_is_listed_once_no_handle_holds_it() {
+    let bought = |listed: bool| if listed { vec!["bought_1".to_owned()] } else { Vec::new() };
+    for (reason, before_drop, after_drop) in [
+        ("nothing", false, true),
+        ("take", false, true),
+        ("join", false, true),
+        ("wait", false, true),
+        ("mark_unclaimed", true, true),
+        ("mark_unclaimed, then wait", false, true),
+        ("keep", false, false),
+        ("a handle", false, false),
     ] {
         let mut fixture = Fixture::new();
         let ticket = fixture.buy();
@@ -581,21 +624,33 @@ fn dropping_the_queue_lists_untaken_purchases() {
         while fixture.queue.open() > 0 {
             fixture.work();
         }
+        let mut handle = None;
         match reason {
             "take" => drop(fixture.queue.take(1, Duration::ZERO)),
             "join" => drop(fixture.queue.join(ticket, Duration::ZERO)),
             "wait" => drop(fixture.wait("bought_1", SECOND)),
-            "wait elsewhere" => drop(fixture.wait("bought_2", SECOND)),
-            _ => {}
+            "a handle" => handle = Some(fixture.client.activation("bought_1").unwrap()),
+            "nothing" => {}
+            operation => {
+                let op = operation.split(',').next().unwrap();
+                fixture.submit(&format!(r#"{{"op":"{op}","id":"bought_1"}}"#));
+                fixture.work();
+                if operation.ends_with("wait") {
+                    fixture.wait("bought_1", SECOND);
+                }
+            }
         }
+        let unclaimed = || -> Vec<String> {
+            let listed = fixture.client.unclaimed();
+            listed
+                .iter()
+                .map(|left| left.outcome.purchase().unwrap().activation_id.clone())
+                .collect()
+        };
+        assert_eq!(unclaimed(), bought(before_drop), "{reason}");
         drop(fixture.queue);
-        let unclaimed = fixture.client.unclaimed();
-        let ids: Vec<_> = unclaimed
-            .iter()
-            .filter_map(|left| left.outcome.purchase())
-            .map(|purchase| &purchase.activation_id)
-            .collect();
-        assert_eq!(ids, if listed { vec!["bought_1"] } else { vec![] }, "{reason}");
+        assert_eq!(unclaimed(), bought(after_drop), "{reason}");
+        drop(handle);
     }
 }
 
@@ -635,22 +690,31 @@ fn a_cancelled_change_reports_whether_it_was_started() {
 }
 
 #[test]
-fn dropping_the_queue_lists_an_unknown_purchase_once() {
-    for (is_taken, listed) in [(false, 1), (true, 0)] {
-        let mut fixture = Fixture::build(true, 90 * SECOND);
-        let ticket = fixture.buy();
+fn an_unknown_purchase_is_listed_until_it_is_resolved() {
+    for is_taken in [false, true] {
+        let mut fixture = Fixture::build(true, None);
+        // The read of the newest order before the first purchase panics.
+        let tickets = [fixture.buy(), fixture.buy()];
         while fixture.queue.open() > 0 {
             fixture.work();
         }
         if is_taken {
-            fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            for ticket in tickets {
+                fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
+            }
         }
         drop(fixture.queue);
         let unclaimed = fixture.client.unclaimed();
-        let unknown = unclaimed
-            .iter()
-            .filter(|left| left.outcome.error().is_some_and(|error| error.intent().is_some()));
-        assert_eq!((unclaimed.len(), unknown.count()), (listed, listed), "{is_taken}");
+        assert_eq!(unclaimed.len(), 1, "{is_taken}: {unclaimed:?}");
+        let intent = unclaimed[0].outcome.error().unwrap().intent().unwrap();
+        let queue = Queue::without_workers(&fixture.client).unwrap();
+        let resolve =
+            format!(r#"{{"op":"resolve","intent":{},"not_made":true}}"#, intent.to_json());
+        let ticket = submit(&queue, &resolve);
+        let SingleStep::Work { work, .. } = queue.step(false) else { panic!("it is due") };
+        work();
+        result(&queue, ticket).unwrap();
+        assert!(fixture.client.unclaimed().is_empty());
     }
 }
 
@@ -659,15 +723,35 @@ fn dropping_the_queue_lists_an_unknown_purchase_once() {
 struct HoldingService {
     held: Mutex<Vec<&'static str>>,
     arrived: Mutex<Vec<String>>,
+    in_flight: Mutex<usize>,
 }
 
 impl HoldingService {
+    fn holding(words: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self { held: Mutex::new(words.to_vec()), ..Self::default() })
+    }
+
+    fn queue(self: &Arc<Self>, max_workers: usize) -> (Client, Queue) {
+        let transport = Arc::clone(self) as Arc<dyn Transport>;
+        let client = Client::builder().api_key("stp_canary_queue_threads").transport(transport);
+        let client = client.build().unwrap();
+        let queue = Queue::with_workers(&client, max_workers).unwrap();
+        (client, queue)
+    }
+
     fn release(&self, word: &str) {
         self.held.lock().unwrap().retain(|held| *held != word);
     }
 
-    fn wait_for(&self, word: &str) {
-        while !self.arrived.lock().unwrap().iter().any(|query| query.contains(word)) {
+    fn count(&self, word: &str) -> usize {
+        self.arrived.lock().unwrap().iter().filter(|query| query.contains(word)).count()
+    }
+
+    /// Waits until this many requests with the word have arrived.
+    fn wait_for(&self, word: &str, count: usize) {
+        let start = std::time::Instant::now();
+        while self.count(word) < count {
+            assert!(start.elapsed() < 60 * SECOND, "{} of {count} {word}", self.count(word));
             std::thread::sleep(MS);
         }
     }
@@ -676,33 +760,209 @@ impl HoldingService {
 impl Transport for HoldingService {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
         assert!(request.latch.try_send());
-        self.arrived.lock().unwrap().push(request.query.to_owned());
+        let number = {
+            let mut arrived = self.arrived.lock().unwrap();
+            arrived.push(request.query.to_owned());
+            arrived.len()
+        };
+        *self.in_flight.lock().unwrap() += 1;
         while self.held.lock().unwrap().iter().any(|word| request.query.contains(word)) {
             std::thread::sleep(MS);
         }
-        let body = if request.query.contains("getBalance") {
-            "ACCESS_BALANCE:5.00"
+        *self.in_flight.lock().unwrap() -= 1;
+        let body = if request.lane == Lane::Charge {
+            format!("ACCESS_NUMBER:bought_{number}:91900000{number:04}")
+        } else if request.query.contains("getOrders") {
+            "[]".to_owned()
+        } else if request.query.contains("getBalance") {
+            "ACCESS_BALANCE:5.00".to_owned()
+        } else if request.query.contains("id=code") {
+            "STATUS_OK:123456".to_owned()
         } else {
-            "STATUS_WAIT_CODE"
+            "STATUS_WAIT_CODE".to_owned()
         };
         Ok(Reply { status: 200, framed: true, body: body.into(), ..Reply::default() })
     }
 }
 
+fn submit(queue: &Queue, json: &str) -> Ticket {
+    queue.submit(Operation::from_json(json).unwrap()).unwrap()
+}
+
+fn result(queue: &Queue, ticket: Ticket) -> crate::Result<String> {
+    queue.join(ticket, 60 * SECOND).unwrap().expect("it completes").result
+}
+
+const BUY: &str = r#"{"op":"get_number","service":"tg","country":"22","max_price":"9"}"#;
+
+#[test]
+fn a_hundred_purchases_of_one_kind_are_bought() {
+    let service = HoldingService::holding(&["getNumber"]);
+    let (client, queue) = service.queue(64);
+    let tickets: Vec<Ticket> = (0..100).map(|_| submit(&queue, BUY)).collect();
+    service.wait_for("getNumber", 64);
+    assert_eq!(*service.in_flight.lock().unwrap(), 64, "one for each worker");
+    service.release("getNumber");
+    let mut ids: Vec<String> = tickets
+        .into_iter()
+        .map(|ticket| {
+            let number: serde_json::Value =
+                serde_json::from_str(&result(&queue, ticket).unwrap()).unwrap();
+            number["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), service.count("getNumber")), (100, 100));
+    assert_eq!(service.count("getOrders"), 1, "the newest order is read once");
+    assert!(client.unclaimed().is_empty(), "the queue holds them");
+}
+
+#[test]
+fn slow_purchases_delay_no_code() {
+    let service = HoldingService::holding(&["getNumber"]);
+    let (client, queue) = service.queue(64);
+    let purchases: Vec<Ticket> =
+        (0..64).map(|kind| submit(&queue, &BUY.replace("tg", &format!("service{kind}")))).collect();
+    service.wait_for("getNumber", 64);
+    // Every purchase hangs. More of them wait for a worker.
+    let waiting: Vec<Ticket> = (0..64).map(|_| submit(&queue, BUY)).collect();
+    let codes: Vec<Ticket> = (0..200)
+        .map(|wait| {
+            let wait = format!(r#"{{"op":"wait_for_code","id":"code{wait}","timeout_ms":60000}}"#);
+            submit(&queue, &wait)
+        })
+        .collect();
+    let balance = submit(&queue, r#"{"op":"get_balance"}"#);
+    for ticket in codes.into_iter().chain([balance]) {
+        result(&queue, ticket).unwrap();
+    }
+    assert_eq!(service.count("getNumber"), 64);
+    assert_eq!(queue.open(), 128);
+    service.release("getNumber");
+    for ticket in purchases.into_iter().chain(waiting) {
+        result(&queue, ticket).unwrap();
+    }
+    assert_eq!(client.budget_left(), None);
+}
+
+#[test]
+fn slow_polls_delay_no_purchase() {
+    let service = HoldingService::holding(&["getStatus", "getBalance"]);
+    let (_client, queue) = service.queue(4);
+    for wait in 0..20 {
+        let wait = format!(r#"{{"op":"wait_for_code","id":"{wait}","timeout_ms":60000}}"#);
+        submit(&queue, &wait);
+        submit(&queue, r#"{"op":"get_balance"}"#);
+    }
+    service.wait_for("get", 4);
+    let purchases: Vec<Ticket> = (0..20).map(|_| submit(&queue, BUY)).collect();
+    for ticket in purchases {
+        result(&queue, ticket).unwrap();
+    }
+    assert_eq!(queue.open(), 40);
+    service.release("getStatus");
+    service.release("getBalance");
+}
+
+#[test]
+fn closing_waits_for_a_purchase_in_flight() {
+    for is_released in [true, false] {
+        let service = HoldingService::holding(&["getNumber", "getBalance"]);
+        let (client, queue) = service.queue(1);
+        let purchase = submit(&queue, BUY);
+        service.wait_for("getNumber", 1);
+        let waiting = submit(&queue, BUY);
+        let read = submit(&queue, r#"{"op":"get_balance"}"#);
+        let wait = submit(&queue, r#"{"op":"wait_for_code","id":"1","timeout_ms":60000}"#);
+        service.wait_for("getBalance", 1);
+        let unfinished = std::thread::scope(|scope| {
+            if is_released {
+                scope.spawn(|| {
+                    // Not before the queue is closing.
+                    while queue.submit(Operation::GetBalance {}).is_ok() {
+                        std::thread::sleep(MS);
+                    }
+                    service.release("getNumber");
+                });
+            }
+            queue.close(if is_released { 60 * SECOND } else { 100 * MS })
+        });
+        assert_eq!(unfinished.len(), 1, "{unfinished:?}");
+        let listed = &unfinished[0].outcome;
+        assert_eq!(
+            listed.as_str(),
+            if is_released { "bought" } else { "pending" },
+            "{}",
+            unfinished[0]
+        );
+        for (ticket, charge) in
+            [(read, Charge::NotCharged), (wait, Charge::NotCharged), (waiting, Charge::NotCharged)]
+        {
+            let error = result(&queue, ticket).unwrap_err();
+            assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, charge), "{error}");
+        }
+        let bought = result(&queue, purchase);
+        assert_eq!(bought.is_ok(), is_released, "{bought:?}");
+        if let Err(error) = bought {
+            assert_eq!(
+                (error.kind(), error.charge()),
+                (ErrorKind::Cancelled, Charge::Unknown),
+                "{error}"
+            );
+        }
+        assert_eq!(queue.open(), 0);
+        let error = queue.submit(Operation::from_json(BUY).unwrap()).unwrap_err();
+        assert!(error.to_string().contains("closed"), "{error}");
+        assert_eq!(service.count("getNumber"), 1, "the waiting purchase was not sent");
+        for word in ["getNumber", "getBalance"] {
+            service.release(word);
+        }
+        let start = std::time::Instant::now();
+        while queue.workers() > 0 || !client.has_finished() {
+            assert!(start.elapsed() < 60 * SECOND, "the threads end");
+            std::thread::sleep(MS);
+        }
+        let unclaimed = client.unclaimed();
+        assert!(unclaimed.len() == 1 && unclaimed[0].outcome.purchase().is_some(), "{unclaimed:?}");
+    }
+}
+
+#[test]
+fn finish_sleeps_until_nothing_is_in_flight() {
+    let service = HoldingService::holding(&["getNumber"]);
+    let (_client, queue) = service.queue(1);
+    let purchase = submit(&queue, BUY);
+    service.wait_for("getNumber", 1);
+    let outcome = |ticket| {
+        let json: serde_json::Value =
+            serde_json::from_str(&result(&queue, ticket).unwrap()).unwrap();
+        let list = json["unclaimed"].as_array().unwrap().clone();
+        assert_eq!(list.len(), 1, "{json}");
+        assert!(list[0]["message"].as_str().unwrap().starts_with("buying tg in 22: "), "{json}");
+        list[0]["outcome"].clone()
+    };
+    let early = submit(&queue, r#"{"op":"finish","timeout_ms":1}"#);
+    assert_eq!(outcome(early), "pending");
+    let finish = submit(&queue, r#"{"op":"finish","timeout_ms":60000}"#);
+    // The sleeping task holds no worker.
+    result(&queue, submit(&queue, r#"{"op":"get_balance"}"#)).unwrap();
+    service.release("getNumber");
+    assert_eq!(outcome(finish), "bought");
+    result(&queue, purchase).unwrap();
+}
+
 #[test]
 fn a_worker_replaces_the_timer_while_it_runs() {
-    let held = Mutex::new(vec!["getBalance", "id=slow"]);
-    let service = Arc::new(HoldingService { held, ..HoldingService::default() });
-    let transport = Arc::clone(&service) as Arc<dyn Transport>;
-    let client = Client::builder().api_key("stp_canary_queue_timer").transport(transport);
-    let queue = Queue::with_workers(&client.build().unwrap(), 1).unwrap();
-    let submit = |json: &str| queue.submit(Operation::from_json(json).unwrap()).unwrap();
+    let service = HoldingService::holding(&["getBalance", "id=slow"]);
+    let (_client, queue) = service.queue(1);
+    let submit = |json: &str| submit(&queue, json);
     let balance = submit(r#"{"op":"get_balance"}"#);
-    service.wait_for("getBalance");
+    service.wait_for("getBalance", 1);
     // The only worker is busy, so the timer makes the last poll of an expired wait.
     let slow =
         submit(r#"{"op":"wait_for_code","id":"slow","timeout_ms":1,"cancel_on_timeout":true}"#);
-    service.wait_for("id=slow");
+    service.wait_for("id=slow", 1);
     assert!(matches!(queue.shared.lock().timer, Timer::Busy));
     service.release("getBalance");
     queue.join(balance, 60 * SECOND).unwrap().unwrap().result.unwrap();

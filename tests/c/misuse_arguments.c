@@ -8,6 +8,7 @@ typedef struct objects {
     sastaotp_config *config;
     sastaotp_client *client;
     sastaotp_number_request *request;
+    sastaotp_intent *intent;
     sastaotp_queue *queue;
 } objects;
 
@@ -47,7 +48,11 @@ ROW(orders_status, sastaotp_orders,
     sastaotp_client_get_orders(on->client, 1, 1, text, &result, error))
 ROW(iterator_status, sastaotp_order_iterator,
     sastaotp_client_orders(on->client, text, &result, error))
-ROW(reget_id, sastaotp_activation, sastaotp_client_reget_number(on->client, text, &result, error))
+ROW(reget_id, sastaotp_activation,
+    sastaotp_client_reget_number(on->client, text, 1, &result, error))
+ROW(reget_any_id, sastaotp_activation,
+    sastaotp_client_reget_number_at_any_price(on->client, text, &result, error))
+SETTER(made_id, sastaotp_client_resolve_made(on->client, on->intent, text, error))
 ROW(activation_id, sastaotp_activation,
     sastaotp_client_activation(on->client, text, &result, error))
 ROW(status_id, sastaotp_activation_status,
@@ -79,6 +84,8 @@ static const struct {
     {"status", orders_status, THIS_CALL},
     {"status", iterator_status, ITERATION},
     {"id", reget_id, THIS_CALL},
+    {"id", reget_any_id, THIS_CALL},
+    {"activation_id", made_id, THIS_CALL},
     {"id", activation_id, THIS_CALL},
     {"id", status_id, THIS_CALL},
     {"id", change_id, THIS_CALL},
@@ -86,9 +93,16 @@ static const struct {
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
+/* The intent of an earlier run. */
+static const char INTENT[] =
+    "{\"intent_id\":\"00000000000000ff\",\"action\":\"getNumber\",\"service\":\"zz_never\","
+    "\"country\":\"22\",\"operator\":null,\"multi_sms\":false,\"max_price_micros\":1000000,"
+    "\"started_at_ms\":0,\"watermark\":null}";
+
 static objects objects_new(void) {
     sastaotp_error *error = NULL;
-    objects on = {sandbox_config(), sandbox_client(), sandbox_request("zz_never"), NULL};
+    objects on = {sandbox_config(), sandbox_client(), sandbox_request("zz_never"), NULL, NULL};
+    WORKS(sastaotp_intent_from_json(INTENT, &on.intent, &error));
     WORKS(sastaotp_queue_new(on.client, &on.queue, &error));
     return on;
 }
@@ -97,6 +111,7 @@ static void objects_free(objects on) {
     sastaotp_config_free(on.config);
     sastaotp_client_free(on.client);
     sastaotp_number_request_free(on.request);
+    sastaotp_intent_free(on.intent);
     sastaotp_queue_free(on.queue);
 }
 
@@ -145,6 +160,7 @@ static void use(const objects *on, rejected_by how, const char *text, sastaotp_e
               SASTAOTP_CONFIG);
         sastaotp_error_free(error);
         WORKS(sastaotp_number_request_new(text, &request, &error));
+        WORKS(sastaotp_number_request_any_country(request, &error));
         WORKS(sastaotp_number_request_accept_any_price(request, &error));
         FAILS(sastaotp_client_get_number(on->client, request, &number, &error), SASTAOTP_CONFIG);
         sastaotp_number_request_free(request);
@@ -229,8 +245,16 @@ void values_out_of_range_are_rejected(void) {
         FAILS(sastaotp_client_get_number(on.client, on.request, &none, &error), SASTAOTP_CONFIG);
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
+        FAILS(sastaotp_client_reget_number(on.client, "1", invalid_prices[at], &none, &error),
+              SASTAOTP_CONFIG);
+        CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
+        sastaotp_error_free(error);
+        FAILS(sastaotp_activation_reget_number(number, invalid_prices[at], &none, &error),
+              SASTAOTP_CONFIG);
+        CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
+        sastaotp_error_free(error);
     }
-    static const char *const ids[] = {"", "a b", "1&action=getBalance", "../x", "1\n2", "\xc3\xa9"};
+    static const char *const ids[] = {"", " ", " 1", "1\t", "1\n2", "\xc2\x85"};
     for (size_t at = 0; at < sizeof ids / sizeof *ids; at++) {
         FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
         sastaotp_error_free(error);

@@ -77,14 +77,18 @@ static void clients_in_a_child(const inherited *of) {
     PARENTS("client", sastaotp_client_get_number(of->handle, of->request, &number, &error));
     PARENTS("client", sastaotp_client_intend(of->client, of->request, &intent, &error));
     PARENTS("client", sastaotp_client_buy(of->client, of->intent, &number, &error));
-    PARENTS("client", sastaotp_client_reget_number(of->client, "1", &number, &error));
+    PARENTS("client", sastaotp_client_reget_number(of->client, "1", 1, &number, &error));
+    PARENTS("client", sastaotp_client_reget_number_at_any_price(of->client, "1", &number, &error));
     PARENTS("client", sastaotp_client_lease(of->client, of->request, &lease, &error));
     PARENTS("client", sastaotp_client_activation(of->client, "1", &number, &error));
     PARENTS("client", sastaotp_client_get_status(of->client, "1", &state, &error));
     PARENTS("client",
             sastaotp_client_set_status(of->client, "1", SASTAOTP_SET_CANCEL, &change, &error));
-    PARENTS("client", sastaotp_client_reconcile(of->client, of->intent, &found, &error));
+    PARENTS("client", sastaotp_client_reconcile(of->client, of->intent, 1, &found, &error));
+    PARENTS("client", sastaotp_client_resolve_not_made(of->client, of->intent, &error));
+    PARENTS("client", sastaotp_client_resolve_made(of->client, of->intent, "1", &error));
     PARENTS("client", sastaotp_client_unclaimed(of->client, &list, &error));
+    PARENTS("client", sastaotp_client_finish(of->client, 60000, &list, &error));
     CHECK(!sastaotp_client_budget_left(of->client, NULL));
 }
 
@@ -92,6 +96,7 @@ static void queues_in_a_child(const inherited *of, uint64_t ticket) {
     sastaotp_error *error = NULL;
     sastaotp_queue *queue = NULL;
     sastaotp_completion *completion = NULL;
+    sastaotp_unclaimed_list *list = NULL;
     uint64_t none = 7;
     size_t count = 7;
     PARENTS("client", sastaotp_queue_new(of->client, &queue, &error));
@@ -99,6 +104,7 @@ static void queues_in_a_child(const inherited *of, uint64_t ticket) {
     PARENTS("queue", sastaotp_queue_submit(of->queue, "{\"op\":\"get_balance\"}", &none, &error));
     PARENTS("queue", sastaotp_queue_take(of->queue, &completion, 1, 60000, &count, &error));
     PARENTS("queue", sastaotp_queue_join(of->queue, ticket, 60000, &completion, &error));
+    PARENTS("queue", sastaotp_queue_close(of->queue, 60000, &list, &error));
     CHECK(none == 0 && count == 0 && completion == NULL && queue == NULL);
     CHECK(!sastaotp_queue_cancel(of->queue, ticket));
     CHECK_INT(sastaotp_queue_fd(of->queue), -1);
@@ -120,10 +126,15 @@ static void numbers_in_a_child(const inherited *of) {
     PARENTS("activation", sastaotp_activation_mark_sms_sent(of->number, &error));
     PARENTS("activation", sastaotp_activation_request_next_code(of->number, &error));
     PARENTS("activation", sastaotp_activation_complete(of->number, &settlement, &error));
+    PARENTS("activation",
+            sastaotp_activation_complete_without_code(of->number, &settlement, &error));
     PARENTS("activation", sastaotp_activation_cancel(leased, &settlement, &error));
     PARENTS("activation",
             sastaotp_activation_settle(leased, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
-    PARENTS("activation", sastaotp_activation_reget_number(of->number, &number, &error));
+    PARENTS("activation", sastaotp_activation_keep(of->number, &error));
+    PARENTS("activation", sastaotp_activation_reget_number(of->number, 1, &number, &error));
+    PARENTS("activation",
+            sastaotp_activation_reget_number_at_any_price(of->number, &number, &error));
     PARENTS("lease",
             sastaotp_lease_close(of->lease, SASTAOTP_ON_TOO_EARLY_FAIL, &settlement, &error));
     PARENTS("lease", sastaotp_lease_keep(of->lease, &number, &error));

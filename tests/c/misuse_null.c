@@ -57,12 +57,14 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request) 
     REJECTED("config", sastaotp_config_set_max_connections(NULL, 1, error));
     REJECTED("config", sastaotp_config_set_budget(NULL, 1, error));
     REJECTED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_late_booking_ms(NULL, 1, error));
     REJECTED("config", sastaotp_config_set_max_requests_per_minute(NULL, 1, error));
     REJECTED_INTO(sastaotp_number_request, "service",
                   sastaotp_number_request_new(NULL, place, error));
     REJECTED(PLACE, sastaotp_number_request_new("tg", NULL, error));
     REJECTED("request", sastaotp_number_request_set_country(NULL, "22", error));
     REJECTED("country", sastaotp_number_request_set_country(request, NULL, error));
+    REJECTED("request", sastaotp_number_request_any_country(NULL, error));
     REJECTED("request", sastaotp_number_request_set_max_price(NULL, 1, error));
     REJECTED("request", sastaotp_number_request_accept_any_price(NULL, error));
     REJECTED("request", sastaotp_number_request_set_operator(NULL, "o", error));
@@ -122,10 +124,15 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REJECTED_INTO(sastaotp_activation, "intent", sastaotp_client_buy(client, NULL, place, error));
     REJECTED(PLACE, sastaotp_client_buy(client, intent, NULL, error));
     REJECTED_INTO(sastaotp_activation, "client",
-                  sastaotp_client_reget_number(NULL, "1", place, error));
+                  sastaotp_client_reget_number(NULL, "1", 1, place, error));
     REJECTED_INTO(sastaotp_activation, "id",
-                  sastaotp_client_reget_number(client, NULL, place, error));
-    REJECTED(PLACE, sastaotp_client_reget_number(client, "1", NULL, error));
+                  sastaotp_client_reget_number(client, NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_client_reget_number(client, "1", 1, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "client",
+                  sastaotp_client_reget_number_at_any_price(NULL, "1", place, error));
+    REJECTED_INTO(sastaotp_activation, "id",
+                  sastaotp_client_reget_number_at_any_price(client, NULL, place, error));
+    REJECTED(PLACE, sastaotp_client_reget_number_at_any_price(client, "1", NULL, error));
     REJECTED_INTO(sastaotp_lease, "client", sastaotp_client_lease(NULL, request, place, error));
     REJECTED_INTO(sastaotp_lease, "request", sastaotp_client_lease(client, NULL, place, error));
     REJECTED(PLACE, sastaotp_client_lease(client, request, NULL, error));
@@ -145,12 +152,19 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
                   sastaotp_client_set_status(client, NULL, SASTAOTP_SET_CANCEL, place, error));
     REJECTED(PLACE, sastaotp_client_set_status(client, "1", SASTAOTP_SET_CANCEL, NULL, error));
     REJECTED_INTO(sastaotp_reconciliation, "client",
-                  sastaotp_client_reconcile(NULL, intent, place, error));
+                  sastaotp_client_reconcile(NULL, intent, 1, place, error));
     REJECTED_INTO(sastaotp_reconciliation, "intent",
-                  sastaotp_client_reconcile(client, NULL, place, error));
-    REJECTED(PLACE, sastaotp_client_reconcile(client, intent, NULL, error));
+                  sastaotp_client_reconcile(client, NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_client_reconcile(client, intent, 1, NULL, error));
+    REJECTED("client", sastaotp_client_resolve_not_made(NULL, intent, error));
+    REJECTED("intent", sastaotp_client_resolve_not_made(client, NULL, error));
+    REJECTED("client", sastaotp_client_resolve_made(NULL, intent, "1", error));
+    REJECTED("intent", sastaotp_client_resolve_made(client, NULL, "1", error));
+    REJECTED("activation_id", sastaotp_client_resolve_made(client, intent, NULL, error));
     REJECTED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_unclaimed(NULL, place, error));
     REJECTED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
+    REJECTED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_finish(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_client_finish(client, 1, NULL, error));
 }
 
 static void numbers(const sastaotp_activation *number, const sastaotp_cancel_token *cancel,
@@ -175,14 +189,21 @@ static void numbers(const sastaotp_activation *number, const sastaotp_cancel_tok
                   sastaotp_activation_complete(NULL, place, error));
     REJECTED(PLACE, sastaotp_activation_complete(number, NULL, error));
     REJECTED_INTO(sastaotp_settlement, "activation",
+                  sastaotp_activation_complete_without_code(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_complete_without_code(number, NULL, error));
+    REJECTED_INTO(sastaotp_settlement, "activation",
                   sastaotp_activation_cancel(NULL, place, error));
     REJECTED(PLACE, sastaotp_activation_cancel(number, NULL, error));
     REJECTED_INTO(sastaotp_settlement, "activation",
                  sastaotp_activation_settle(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
     REJECTED(PLACE, sastaotp_activation_settle(number, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
+    REJECTED("activation", sastaotp_activation_keep(NULL, error));
     REJECTED_INTO(sastaotp_activation, "activation",
-                  sastaotp_activation_reget_number(NULL, place, error));
-    REJECTED(PLACE, sastaotp_activation_reget_number(number, NULL, error));
+                  sastaotp_activation_reget_number(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_activation_reget_number(number, 1, NULL, error));
+    REJECTED_INTO(sastaotp_activation, "activation",
+                  sastaotp_activation_reget_number_at_any_price(NULL, place, error));
+    REJECTED(PLACE, sastaotp_activation_reget_number_at_any_price(number, NULL, error));
     REJECTED_INTO(sastaotp_settlement, "lease",
                   sastaotp_lease_close(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
     REJECTED(PLACE, sastaotp_lease_close(lease, SASTAOTP_ON_TOO_EARLY_FAIL, NULL, error));
@@ -211,6 +232,8 @@ static void queues(const sastaotp_client *client, const sastaotp_queue *queue) {
     REJECTED("count", sastaotp_queue_take(queue, completions, 1, 0, NULL, error));
     REJECTED_INTO(sastaotp_completion, "queue", sastaotp_queue_join(NULL, 1, 0, place, error));
     REJECTED(PLACE, sastaotp_queue_join(queue, 1, 0, NULL, error));
+    REJECTED_INTO(sastaotp_unclaimed_list, "queue", sastaotp_queue_close(NULL, 1, place, error));
+    REJECTED(PLACE, sastaotp_queue_close(queue, 1, NULL, error));
     CHECK_INT(sastaotp_queue_open_count(queue), 0);
 }
 

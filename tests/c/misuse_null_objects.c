@@ -72,6 +72,7 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_intent_json(NULL) == NULL);
     CHECK(sastaotp_intent_service(NULL) == NULL);
     CHECK(sastaotp_intent_country(NULL) == NULL);
+    CHECK(sastaotp_intent_operator(NULL) == NULL);
     CHECK(sastaotp_intent_reget_of(NULL) == NULL);
     CHECK(!sastaotp_intent_max_price(NULL, &micros));
     CHECK(!sastaotp_intent_watermark(NULL, &large));
@@ -117,12 +118,17 @@ void getters_accept_null_objects(void) {
     CHECK(sastaotp_lease_activation(NULL) == NULL);
     CHECK_INT(sastaotp_reconciliation_count(NULL), 0);
     CHECK(sastaotp_reconciliation_get(NULL, 0) == NULL);
+    CHECK(!sastaotp_reconciliation_is_ours(NULL, 0));
+    CHECK_INT(sastaotp_reconciliation_evidence_count(NULL, 0), 0);
+    CHECK(sastaotp_reconciliation_evidence(NULL, 0, 0) == NULL);
     CHECK(!sastaotp_reconciliation_is_complete(NULL));
+    CHECK(sastaotp_reconciliation_reason(NULL) == NULL);
     CHECK(sastaotp_reconciliation_json(NULL) == NULL);
     CHECK_INT(sastaotp_unclaimed_list_count(NULL), 0);
     CHECK(sastaotp_unclaimed_list_get(NULL, 0) == NULL);
     CHECK(sastaotp_unclaimed_list_json(NULL) == NULL);
     CHECK_INT(sastaotp_unclaimed_outcome(NULL), SASTAOTP_UNCLAIMED_UNKNOWN);
+    CHECK(sastaotp_unclaimed_message(NULL) == NULL);
     CHECK(sastaotp_unclaimed_intent(NULL) == NULL);
     CHECK(sastaotp_unclaimed_purchase(NULL) == NULL);
     CHECK(sastaotp_unclaimed_error(NULL) == NULL);

@@ -279,7 +279,7 @@ void invalid_operations_are_rejected(void) {
         {"{\"op\":\"wait_for_code\",\"id\":\"1\"}", "`timeout_ms`"},
         {"{\"op\":\"wait_for_code\",\"id\":\"1\",\"timeout_ms\":\"1\"}", "`timeout_ms`"},
         {"{\"op\":\"wait_for_code\",\"id\":\"1\",\"timeout_ms\":-1}", "`timeout_ms`"},
-        {"{\"op\":\"wait_for_code\",\"id\":\"a b\",\"timeout_ms\":1}", "id"},
+        {"{\"op\":\"wait_for_code\",\"id\":\"a \",\"timeout_ms\":1}", "id"},
         {"{\"op\":\"set_status\",\"id\":\"1\",\"status\":2}", "status"},
         {"{\"op\":\"buy\",\"intent\":{}}", "intent"},
         {"{\"op\":\"buy\"}", "`intent`"},

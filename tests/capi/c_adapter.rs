@@ -6,6 +6,7 @@
 use std::borrow::Borrow;
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
+use std::ops::Deref;
 use std::ptr::null_mut;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use sastaotp::capi::*;
 pub(crate) use sastaotp::{
     Amount, ApiKeyLocation, Charge, ClientBuilder, Ending, ErrorKind, OnTooEarly, OrderQuery,
-    OrderStatus, Retry, SetStatus, SettlementState, StatusChange,
+    OrderStatus, PriceLimit, Resolution, Retry, SetStatus, SettlementState, StatusChange,
 };
 
 pub(crate) type Result<T> = std::result::Result<T, Error>;
@@ -114,7 +115,7 @@ impl Error {
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        const KINDS: [ErrorKind; 23] = [
+        const KINDS: [ErrorKind; 24] = [
             ErrorKind::Config,
             ErrorKind::Budget,
             ErrorKind::Authentication,
@@ -138,6 +139,7 @@ impl Error {
             ErrorKind::Expired,
             ErrorKind::ActivationCancelled,
             ErrorKind::Internal,
+            ErrorKind::AlreadySent,
         ];
         let status = unsafe { sastaotp_error_kind(self.get()) };
         KINDS[usize::try_from(status.0 - 1).unwrap()]
@@ -245,23 +247,48 @@ impl Intent {
     pub(crate) fn watermark(&self) -> Option<u64> {
         optional(|place| unsafe { sastaotp_intent_watermark(self.get(), place) })
     }
+
+    pub(crate) fn country(&self) -> Option<String> {
+        text(unsafe { sastaotp_intent_country(self.get()) })
+    }
+
+    pub(crate) fn operator(&self) -> Option<String> {
+        text(unsafe { sastaotp_intent_operator(self.get()) })
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct NumberRequest {
     service: String,
     country: Option<String>,
+    operator: Option<String>,
+    any_country: bool,
     max_price: Option<Amount>,
     any_price: bool,
 }
 
 impl NumberRequest {
     pub(crate) fn new(service: &str) -> Self {
-        Self { service: service.to_owned(), country: None, max_price: None, any_price: false }
+        Self {
+            service: service.to_owned(),
+            country: None,
+            operator: None,
+            any_country: false,
+            max_price: None,
+            any_price: false,
+        }
     }
 
     pub(crate) fn country(self, country: &str) -> Self {
         Self { country: Some(country.to_owned()), ..self }
+    }
+
+    pub(crate) fn operator(self, code: &str) -> Self {
+        Self { operator: Some(code.to_owned()), ..self }
+    }
+
+    pub(crate) fn any_country(self) -> Self {
+        Self { any_country: true, ..self }
     }
 
     pub(crate) fn max_price(self, price: impl Into<Amount>) -> Self {
@@ -281,6 +308,14 @@ impl NumberRequest {
             checked(|error| unsafe {
                 sastaotp_number_request_set_country(request.0, country.as_ptr(), error)
             })?;
+        }
+        if let Some(code) = self.operator.as_deref().map(c_string) {
+            checked(|error| unsafe {
+                sastaotp_number_request_set_operator(request.0, code.as_ptr(), error)
+            })?;
+        }
+        if self.any_country {
+            checked(|error| unsafe { sastaotp_number_request_any_country(request.0, error) })?;
         }
         if let Some(price) = self.max_price {
             checked(|error| unsafe {
@@ -419,14 +454,42 @@ pub(crate) struct OrderPage {
 }
 
 #[derive(Debug)]
-pub(crate) struct Reconciliation {
-    pub(crate) candidates: Vec<Order>,
-    pub(crate) complete: bool,
+pub(crate) struct Candidate {
+    pub(crate) order: Order,
+    pub(crate) is_ours: bool,
+    pub(crate) evidence: Vec<String>,
+}
+
+impl Deref for Candidate {
+    type Target = Order;
+
+    fn deref(&self) -> &Order {
+        &self.order
+    }
 }
 
 #[derive(Debug)]
+pub(crate) struct Reconciliation {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) complete: bool,
+    pub(crate) reason: Option<String>,
+}
+
 pub(crate) struct Unclaimed {
     pub(crate) outcome: UnclaimedOutcome,
+    message: String,
+}
+
+impl fmt::Display for Unclaimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for Unclaimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 #[derive(Debug)]
@@ -673,10 +736,25 @@ impl Client {
         number.map(Activation::of)
     }
 
-    pub(crate) fn reget_number(&self, id: &str) -> Result<Activation> {
+    pub(crate) fn reget_number(
+        &self,
+        id: &str,
+        limit: impl Into<PriceLimit>,
+    ) -> Result<Activation> {
         let id = c_string(id);
         let number = create(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_client_reget_number(self.get(), id.as_ptr(), place, error)
+            match limit.into() {
+                PriceLimit::Max(max) => sastaotp_client_reget_number(
+                    self.get(),
+                    id.as_ptr(),
+                    max.micros(),
+                    place,
+                    error,
+                ),
+                PriceLimit::Any => {
+                    sastaotp_client_reget_number_at_any_price(self.get(), id.as_ptr(), place, error)
+                }
+            }
         });
         number.map(Activation::of)
     }
@@ -730,21 +808,66 @@ impl Client {
     }
 
     pub(crate) fn reconcile(&self, intent: impl Borrow<Intent>) -> Result<Reconciliation> {
+        self.reconcile_within(intent, Duration::from_secs(60))
+    }
+
+    pub(crate) fn reconcile_within(
+        &self,
+        intent: impl Borrow<Intent>,
+        look_for: Duration,
+    ) -> Result<Reconciliation> {
         let found = create(sastaotp_reconciliation_free, |place, error| unsafe {
-            sastaotp_client_reconcile(self.get(), intent.borrow().get(), place, error)
+            let intent = intent.borrow().get();
+            sastaotp_client_reconcile(self.get(), intent, millis(look_for), place, error)
         })?;
-        let order = |index| Order::read(unsafe { sastaotp_reconciliation_get(found.0, index) });
-        Ok(Reconciliation {
-            candidates: (0..unsafe { sastaotp_reconciliation_count(found.0) }).map(order).collect(),
-            complete: unsafe { sastaotp_reconciliation_is_complete(found.0) },
+        let candidate = |index| unsafe {
+            let evidence = 0..sastaotp_reconciliation_evidence_count(found.0, index);
+            let fact = |at| required_text(sastaotp_reconciliation_evidence(found.0, index, at));
+            Candidate {
+                order: Order::read(sastaotp_reconciliation_get(found.0, index)),
+                is_ours: sastaotp_reconciliation_is_ours(found.0, index),
+                evidence: evidence.map(fact).collect(),
+            }
+        };
+        let count = unsafe { sastaotp_reconciliation_count(found.0) };
+        let complete = unsafe { sastaotp_reconciliation_is_complete(found.0) };
+        let reason = text(unsafe { sastaotp_reconciliation_reason(found.0) });
+        assert_eq!(complete, reason.is_none(), "{reason:?}");
+        Ok(Reconciliation { candidates: (0..count).map(candidate).collect(), complete, reason })
+    }
+
+    pub(crate) fn resolve(
+        &self,
+        intent: impl Borrow<Intent>,
+        resolution: Resolution,
+    ) -> Result<()> {
+        let intent = intent.borrow().get();
+        checked(|error| unsafe {
+            match resolution {
+                Resolution::NotMade => sastaotp_client_resolve_not_made(self.get(), intent, error),
+                Resolution::Made(id) => {
+                    let id = c_string(&id);
+                    sastaotp_client_resolve_made(self.get(), intent, id.as_ptr(), error)
+                }
+            }
         })
     }
 
     pub(crate) fn unclaimed(&self) -> Vec<Unclaimed> {
-        let list = create(sastaotp_unclaimed_list_free, |place, error| unsafe {
-            sastaotp_client_unclaimed(self.get(), place, error)
+        Self::listed(|place, error| unsafe { sastaotp_client_unclaimed(self.get(), place, error) })
+    }
+
+    pub(crate) fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
+        Self::listed(|place, error| unsafe {
+            sastaotp_client_finish(self.get(), millis(wait), place, error)
         })
-        .unwrap();
+    }
+
+    fn listed<F>(call: F) -> Vec<Unclaimed>
+    where
+        F: FnOnce(*mut *mut sastaotp_unclaimed_list, *mut *mut sastaotp_error) -> sastaotp_status,
+    {
+        let list = create(sastaotp_unclaimed_list_free, call).unwrap();
         let unclaimed = |index| unsafe {
             let entry = sastaotp_unclaimed_list_get(list.0, index);
             assert!(
@@ -753,6 +876,7 @@ impl Client {
             let purchase = Purchase::read(sastaotp_unclaimed_purchase(entry));
             let error = text(sastaotp_error_message(sastaotp_unclaimed_error(entry)));
             Unclaimed {
+                message: required_text(sastaotp_unclaimed_message(entry)),
                 outcome: match (sastaotp_unclaimed_outcome(entry), purchase, error) {
                     (SASTAOTP_UNCLAIMED_PENDING, None, None) => UnclaimedOutcome::Pending,
                     (SASTAOTP_UNCLAIMED_BOUGHT, Some(purchase), None) => {
@@ -904,6 +1028,13 @@ impl Activation {
         checked(|error| unsafe { sastaotp_activation_keep(self.get, error) }).unwrap();
     }
 
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        let handle = create(sastaotp_activation_free, |place, error| unsafe {
+            sastaotp_activation_with_timeout_ms(self.get, millis(timeout), place, error)
+        });
+        Self::of(handle.unwrap())
+    }
+
     pub(crate) fn cancel(&self) -> Result<Settlement> {
         Self::settlement(|place, error| unsafe {
             sastaotp_activation_cancel(self.get, place, error)
@@ -923,9 +1054,16 @@ impl Activation {
         create(sastaotp_settlement_free, call).map(|settlement| Settlement::read(&settlement))
     }
 
-    pub(crate) fn reget_number(&self) -> Result<Self> {
+    pub(crate) fn reget_number(&self, limit: impl Into<PriceLimit>) -> Result<Self> {
         create(sastaotp_activation_free, |place, error| unsafe {
-            sastaotp_activation_reget_number(self.get, place, error)
+            match limit.into() {
+                PriceLimit::Max(max) => {
+                    sastaotp_activation_reget_number(self.get, max.micros(), place, error)
+                }
+                PriceLimit::Any => {
+                    sastaotp_activation_reget_number_at_any_price(self.get, place, error)
+                }
+            }
         })
         .map(Self::of)
     }

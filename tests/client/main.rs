@@ -5,10 +5,11 @@
 mod adapter;
 mod charges;
 mod fixture;
-mod histories;
 mod handles;
+mod histories;
 mod progress;
 mod reads;
+mod refusals;
 mod settling;
 mod waits;
 

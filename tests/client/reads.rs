@@ -204,7 +204,7 @@ fn low_level_status_calls_return_the_services_answer() {
         StatusChange::Cancelled
     );
     assert_eq!(fixture.client.get_status(&id).unwrap(), Status::Cancelled);
-    assert_eq!(fixture.client.get_status("a/b").unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(fixture.client.get_status("a\nb").unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[test]

@@ -410,8 +410,7 @@ fn a_code_that_is_there_prevents_a_cancellation() {
         assert_eq!(number.code(), settlement.code);
         Some(settlement.code.unwrap().code)
     };
-    for (close, statuses_sent) in
-        [(lease_dropped, &["6"][..]), (settled, &["6"]), (cancelled, &[])]
+    for (close, statuses_sent) in [(lease_dropped, &["6"][..]), (settled, &["6"]), (cancelled, &[])]
     {
         let fixture = Fixture::new();
         let is_lease = close == lease_dropped;
@@ -497,10 +496,7 @@ fn a_code_ends_the_wait_for_an_early_cancel() {
     let number = fixture.buy("zz_ok");
     fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early","times":1}"#);
     let settlement = number.settle(OnTooEarly::Wait).unwrap();
-    assert_eq!(
-        (settlement.state, settlement.code.is_some()),
-        (SettlementState::Completed, true)
-    );
+    assert_eq!((settlement.state, settlement.code.is_some()), (SettlementState::Completed, true));
     assert!(fixture.now() < 10_000, "{}", fixture.now());
 }
 

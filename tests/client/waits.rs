@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use crate::adapter::Ending;
-use crate::adapter::{
-    Amount, ErrorKind, OnTooEarly, SettlementState, Status, WaitOptions,
-};
+use crate::adapter::{Amount, ErrorKind, OnTooEarly, SettlementState, Status, WaitOptions};
 use crate::fixture::{Fixture, request, seconds};
 
 /// Returns the pauses between polls, in milliseconds.

@@ -106,8 +106,10 @@ test('each code sample sends the request of its row', {
       )
       writeFileSync(
         path.join(SCRATCH, 'Cargo.toml'),
-        '[package]\nname = "calls"\nedition = "2024"\n[workspace]\n[dependencies]\n' +
-          `sastaotp = { path = ${JSON.stringify(CHECKOUT)} }\n`
+        '[package]\nname = "calls"\nedition = "2024"\n[workspace]\n' +
+          // As in the library's manifest, so that the dependencies are built once.
+          '[profile.dev.package."*"]\ndebug = false\n' +
+          `[dependencies]\nsastaotp = { path = ${JSON.stringify(CHECKOUT)} }\n`
       )
       await run('cp', [path.join(CHECKOUT, 'Cargo.lock'), SCRATCH])
       await run('cargo', ['run', '--quiet', '--manifest-path', path.join(SCRATCH, 'Cargo.toml')], {

@@ -1,4 +1,6 @@
-"""Fixtures and helpers of the tests. All tests share one sandbox, from the package's fixture."""
+"""Fixtures and helpers of the tests. The tests of a process share one sandbox, from the package's
+fixture.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ import os
 import time
 import warnings
 from pathlib import Path
-from typing import AsyncIterator, Callable, Iterator, List
+from typing import AsyncIterator, Callable, Iterator
 
 import pytest
 
@@ -20,18 +22,19 @@ ROOT = Path(__file__).resolve().parents[3]
 #: A limit in seconds for calls that end at once. On any machine, only a hang exceeds it.
 HANG = 30.0
 
-#: Measured figures, printed at the end of the run.
-FIGURES: List[str] = []
-
 
 @pytest.fixture
-def figure() -> Callable[[str], None]:
-    return FIGURES.append
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Records a measured figure, which is printed at the end of the run."""
+    return lambda line: record_property("figure", line)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for line in FIGURES:
-        terminalreporter.write_line(line)
+    # The tests run in other processes, which send their properties with their results.
+    for report in terminalreporter.getreports("passed"):
+        for name, line in report.user_properties:
+            if name == "figure":
+                terminalreporter.write_line(str(line))
 
 
 @pytest.fixture
