@@ -102,7 +102,7 @@ enum Comparison {
     Unknown,
 }
 
-/// Where an order is in time, compared to the request.
+/// The position of an order in time, compared to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
     Before,
@@ -210,7 +210,7 @@ impl Calibration {
         let is_known = |(bought, listed): &&(String, String)| {
             wanted.contains(&bought.as_str()) || bought == listed
         };
-        if numbered.iter().any(|pair| is_known(pair)) {
+        if numbered.iter().any(is_known) {
             return Comparison::Different;
         }
         // The history can contain a calling code: 91 for an Indian number, although India's code is

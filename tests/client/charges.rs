@@ -12,8 +12,8 @@ fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
     fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
 }
 
-/// Returns when `reconcile` read the history, in milliseconds since the loss of the reply. The first
-/// read of the history comes before the first purchase.
+/// Returns when `reconcile` read the history, in milliseconds since the loss of the reply. The
+/// first read of the history comes before the first purchase.
 fn looks(fixture: &Fixture, lost: u128) -> Vec<u128> {
     fixture.times("getOrders").iter().skip(1).map(|at| at - lost).collect()
 }
