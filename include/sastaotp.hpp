@@ -1932,7 +1932,7 @@ public:
     /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
     /// client::unclaimed. Sends nothing.
     ///
-    /// Throws status::config if `id` is not 1 to 64 letters, digits and "_.:-".
+    /// Throws status::config if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
     sastaotp::activation activation(std::string_view id) const {
         return detail::create<sastaotp::activation>(sastaotp_client_activation, object_,
                                                   detail::c_string("id", id).c_str());

@@ -390,7 +390,8 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
 /// sastaotp_client_unclaimed. Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 64 letters, digits and "_.:-". Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,

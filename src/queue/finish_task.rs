@@ -19,8 +19,8 @@ pub(super) struct FinishTask {
 }
 
 /// The purchases that are not settled.
-#[derive(Serialize)]
-pub(super) struct Unfinished {
+#[derive(Debug, Serialize)]
+pub(super) struct Unsettled {
     unclaimed: Vec<Unclaimed>,
 }
 
@@ -31,12 +31,12 @@ impl FinishTask {
 }
 
 impl Task for FinishTask {
-    type Output = Unfinished;
+    type Output = Unsettled;
 
     fn step(&mut self, client: &Client) -> Step<Self::Output> {
         let now = client.now().monotonic;
         if now >= self.end || client.has_finished() {
-            return Step::Done(Ok(Unfinished { unclaimed: client.unfinished() }));
+            return Step::Done(Ok(Unsettled { unclaimed: client.unfinished() }));
         }
         Step::SleepUntil(self.end.min(now + CHECK))
     }

@@ -336,6 +336,7 @@ impl State {
         let result = handle.detach(client, false).map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
             let json = fields(&activation);
+            // If the service sold the same id before, the id means the newest purchase from now on.
             self.keep(activation.clone());
             self.untaken.insert(ticket, activation);
             json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import sys
@@ -14,6 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 #: HTTP status and body. Text is sent as text/plain, everything else as JSON.
 Reply = Tuple[int, Any]
 
+_numbers = itertools.count(1)
+
 #: How long a reply is held at most if a test fails to release it, in seconds.
 LONGEST_HOLD = 60
 
@@ -21,7 +24,7 @@ LONGEST_HOLD = 60
 class StubService:
     """Answers each request with ``reply``, or with the result of ``reply(parameters)``.
 
-    If ``hold`` is given, each reply waits until that event is set.
+    If ``hold`` is given, the reply to each purchase waits until that event is set.
     """
 
     def __init__(
@@ -38,13 +41,14 @@ class StubService:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                parameters = parse_qs(urlsplit(self.path).query)
+                query = parse_qs(urlsplit(self.path).query)
+                parameters = {name: values[0] for name, values in query.items()}
                 service.requests.append((dict(self.headers), self.path))
                 if callable(reply):
-                    status, body = reply({name: values[0] for name, values in parameters.items()})
+                    status, body = reply(parameters)
                 else:
                     status, body = reply
-                if hold is not None:
+                if hold is not None and is_purchase(parameters):
                     hold.wait(LONGEST_HOLD)
                 is_text = isinstance(body, str)
                 if isinstance(body, bytes):
@@ -61,9 +65,20 @@ class StubService:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                """Be silent about a client that left before its reply."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/stubs/handler_api.php"
+        # A later service can have the same port, and must not share its purchases.
+        path = f"stubs/{next(_numbers)}/handler_api.php"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/{path}"
+
+    @property
+    def purchases(self) -> List[str]:
+        """The paths of the requests that buy a number."""
+        return [path for _, path in self.requests if "action=getNumber" in path]
 
     def serve(self) -> None:
         self._server.serve_forever(poll_interval=0.05)
@@ -75,6 +90,15 @@ class StubService:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+def is_purchase(parameters: Dict[str, str]) -> bool:
+    return parameters.get("action", "").startswith("getNumber")
+
+
+def empty_history() -> Dict[str, Any]:
+    """Return the service's reply to getOrders if the account has no order."""
+    return {"status": "OK", "total": 0, "orders": []}
 
 
 def purchase_reply(id: str = "38496653") -> Dict[str, Any]:

@@ -31,6 +31,7 @@ ACTIVATION_METHODS = {
     "complete",
     "cancel",
     "settle",
+    "keep",
     "mark_unclaimed",
 }
 #: Operations whose Python result is a plain value, with the name of that value in the JSON.

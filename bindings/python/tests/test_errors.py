@@ -149,6 +149,10 @@ def test_pickled_error_keeps_its_fields() -> None:
         ({"budget": 18.5}, "floats are not exact"),
         ({"timeout": float("nan")}, "timeout is nan"),
         ({"timeout": -1}, "timeout is -1"),
+        ({"late_booking": -1}, "late_booking is -1"),
+        ({"late_booking": 2**32}, "late_booking is 4294967296"),
+        ({"end_wait": -1}, "end_wait is -1"),
+        ({"exit_on_sigterm": None}, "exit_on_sigterm is None"),
         ({"api_key_location": 7}, "api_key_location is 7"),
         ({"ca_pem": "none"}, "ertificate"),
         ({"user_agent": "two\nlines"}, "gent"),
@@ -173,9 +177,27 @@ def test_invalid_price_buys_nothing(client: Client, price: Any) -> None:
     assert len(client.get_orders()) == 0
 
 
+ONE: Any = 1
 NAN: Any = float("nan")
 INFINITY: Any = float("inf")
 LATER: Any = "later"
+
+
+def saved_intent() -> sastaotp.Intent:
+    """Return an intent as an earlier run saved it."""
+    fields = {
+        "intent_id": "0123456789abcdef",
+        "action": "getNumber",
+        "service": "tg",
+        "country": "22",
+        "operator": None,
+        "multi_sms": False,
+        "max_price_micros": 80_000_000,
+        "started_at_ms": 1,
+        "watermark": "5",
+    }
+    return sastaotp.Intent.from_json(json.dumps(fields))
+
 
 #: A part of the error message, and a call with a wrong argument that causes it.
 ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
@@ -186,6 +208,31 @@ ARGUMENTS: List[Tuple[str, Callable[[Client], object]]] = [
     ("service has no UTF-8 form", lambda client: client.get_number("\ud800", max_price=80)),
     ("`service` is missing", lambda client: client.get_number(cast(str, None), max_price=80)),
     ("operator is inf", lambda client: client.intend("tg", operator=INFINITY, max_price=80)),
+    ("no country", lambda client: client.get_number("tg", max_price=80)),
+    ("no country", lambda client: client.get_number("tg", country=None, max_price=80)),
+    ("any_country is 1", lambda client: client.get_number("tg", any_country=ONE, max_price=80)),
+    ("country", lambda client: client.get_number("tg", country="", max_price=80)),
+    (
+        "country",
+        lambda client: client.get_number("tg", country="22", any_country=True, max_price=80),
+    ),
+    ("no price limit", lambda client: client.get_number("tg", country="22")),
+    ("no price limit", lambda client: client.get_number("tg", country="22", max_price=None)),
+    (
+        "price",
+        lambda client: client.get_number("tg", country="22", max_price=80, accept_any_price=True),
+    ),
+    ("price", lambda client: client.reget_number("1")),
+    ("price", lambda client: client.reget_number("1", max_price=8, accept_any_price=True)),
+    ("price", lambda client: client.activation("1").reget_number()),
+    ("without_code is 1", lambda client: client.activation("1").complete(without_code=ONE)),
+    ("timeout is -1", lambda client: client.reconcile(saved_intent(), timeout=-1)),
+    ("not_made is 1", lambda client: client.resolve(saved_intent(), not_made=ONE)),
+    ("not_made", lambda client: client.resolve(saved_intent())),
+    (
+        "not_made",
+        lambda client: client.resolve(saved_intent(), not_made=True, activation_id="1"),
+    ),
     ("country` is 22", lambda client: client.get_prices("tg", cast(str, 22))),
     ("id is b'1'", lambda client: client.activation(cast(str, b"1")).get_status()),
     ("max_price is 1.5", lambda client: client.get_number("tg", max_price=cast(int, 1.5))),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import select
 import signal
@@ -18,7 +17,7 @@ from typing import Any, Callable, Iterator, List, Optional
 
 import pytest
 from conftest import HANG, until, until_async
-from stub_service import StubService, purchase_reply
+from stub_service import StubService, empty_history, is_purchase, purchase_reply
 
 import sastaotp
 from sastaotp import AsyncClient, Client, UnclaimedOutcome, _native_queue, _operations, _settings
@@ -103,11 +102,12 @@ def test_blocked_call_checks_for_interrupts_every_50_ms(
 
 
 def holding_service(release: threading.Event) -> StubService:
-    """A service that sells a number and holds every reply until an event is set."""
+    """A service that sells a number and holds the reply until an event is set."""
 
     def reply(parameters: Any) -> Any:
-        is_purchase = parameters["action"].startswith("getNumber")
-        return 200, purchase_reply() if is_purchase else "STATUS_CANCEL"
+        if parameters["action"] == "getOrders":
+            return 200, empty_history()
+        return 200, purchase_reply() if is_purchase(parameters) else "STATUS_WAIT_CODE"
 
     return StubService(reply, release)
 
@@ -117,7 +117,7 @@ def test_interrupted_purchase_is_listed_as_unclaimed() -> None:
     with holding_service(release) as service, Client(KEY, base_url=service.url) as client:
         interrupt(
             lambda: client.get_number("tg", country="22", max_price=80),
-            when=lambda: service.requests,
+            when=lambda: service.purchases,
         )
         assert [entry.outcome for entry in client.unclaimed()] == [UnclaimedOutcome.PENDING]
         release.set()
@@ -133,7 +133,7 @@ async def test_cancelled_purchase_is_listed_as_unclaimed() -> None:
     with holding_service(release) as service:
         async with AsyncClient(KEY, base_url=service.url) as client:
             task = asyncio.create_task(client.get_number("tg", country="22", max_price=80))
-            await until_async(lambda: service.requests)
+            await until_async(lambda: service.purchases)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -146,8 +146,12 @@ async def test_cancelled_purchase_is_listed_as_unclaimed() -> None:
             assert entry.outcome == UnclaimedOutcome.BOUGHT
             assert entry.purchase is not None
             assert entry.purchase.activation_id == "38496653"
-            await client.activation("38496653").get_status()
+            number = client.activation("38496653")
+            await number.get_status()
             assert await client.unclaimed() == ()
+            del number
+            # A look settles nothing.
+            assert len(await client.unclaimed()) == 1
 
 
 def abandon_completed_purchase(client: Client, service: str) -> sastaotp.Unclaimed:
@@ -156,6 +160,7 @@ def abandon_completed_purchase(client: Client, service: str) -> sastaotp.Unclaim
     operation = _operations.get_number(
         service=service,
         country="22",
+        any_country=False,
         max_price=200,
         accept_any_price=False,
         operator=None,
@@ -177,13 +182,20 @@ def test_number_completed_during_ctrl_c_is_listed(client: Client) -> None:
     assert client.unclaimed() == ()
 
 
-def test_unknown_outcome_is_listed_until_reconciled(client: Client) -> None:
+def test_unknown_outcome_is_listed_until_it_is_settled(client: Client) -> None:
     entry = abandon_completed_purchase(client, "zz_lost_reply")
     assert (entry.outcome, entry.purchase) == (UnclaimedOutcome.UNKNOWN, None)
     assert type(entry.error) is sastaotp.OutcomeUnknownError
     assert entry.error.intent == entry.intent
     assert "UNKNOWN" in repr(entry)
-    assert len(client.reconcile(entry.intent).candidates) == 1
+    assert entry.intent.id in str(entry)
+    (candidate,) = client.reconcile(entry.intent).candidates
+    assert candidate.is_ours
+    assert candidate.evidence
+    (entry,) = client.unclaimed()
+    assert entry.purchase is not None
+    assert entry.purchase.activation_id == candidate.activation_id
+    assert client.activation(entry.purchase.activation_id).cancel().state == "cancelled"
     assert client.unclaimed() == ()
 
 
@@ -210,7 +222,8 @@ async def test_purchase_completed_during_cancellation_is_listed(
         assert entry.purchase is not None
     else:
         assert entry.outcome == UnclaimedOutcome.UNKNOWN
-        assert len((await async_client.reconcile(entry.intent)).candidates) == 1
+        (candidate,) = (await async_client.reconcile(entry.intent)).candidates
+        await async_client.activation(candidate.activation_id or "").cancel()
         assert await async_client.unclaimed() == ()
 
 
@@ -373,16 +386,18 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
     release = threading.Event()
 
     def reply(parameters: Any) -> Any:
+        if parameters["action"] == "getOrders":
+            return 200, empty_history()
         if parameters["action"] == "getBalance":
             release.wait(2 * HANG)
-        is_purchase = parameters["action"].startswith("getNumber")
-        return 200, purchase_reply() if is_purchase else "STATUS_WAIT_CODE"
+        return 200, purchase_reply() if is_purchase(parameters) else "STATUS_WAIT_CODE"
 
     timeouts: List[int] = []
     join = _native_queue.Session._join
 
     def record(session: _native_queue.Session, ticket: int, timeout_ms: int) -> Any:
-        timeouts.append(timeout_ms)
+        if session is client._session:
+            timeouts.append(timeout_ms)
         return join(session, ticket, timeout_ms)
 
     monkeypatch.setattr(_native_queue.Session, "_join", record)
@@ -392,7 +407,7 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
             number = await lease.__aenter__()
             # The balance occupies the only connection, so settling has to wait.
             balance = asyncio.create_task(client.get_balance())
-            await until_async(lambda: len(service.requests) == 2)
+            await until_async(lambda: "action=getBalance" in service.requests[-1][1])
             settling = asyncio.create_task(lease.__aexit__(None, None, None))
             await asyncio.sleep(0.1)
             settling.cancel()
@@ -406,43 +421,48 @@ async def test_marking_numbers_does_not_block_the_loop(monkeypatch: pytest.Monke
             assert entry.purchase.activation_id == number.id
 
 
-def messages(caplog: pytest.LogCaptureFixture) -> List[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+def reports(captured: pytest.CaptureFixture[str]) -> List[str]:
+    """Return the purchases that were reported on stderr since the last call."""
+    lines = captured.readouterr().err.splitlines()
+    return [line for line in lines if line.startswith("sastaotp: ")]
 
 
-def test_close_logs_unclaimed_purchases(caplog: pytest.LogCaptureFixture) -> None:
+def test_close_reports_unsettled_purchases(capsys: pytest.CaptureFixture[str]) -> None:
     release = threading.Event()
     with holding_service(release) as service:
-        with Client(KEY, base_url=service.url) as client:
+        with Client(KEY, base_url=service.url, end_wait=0) as client:
             interrupt(
                 lambda: client.get_number("tg", country="22", max_price=80),
-                when=lambda: service.requests,
+                when=lambda: service.purchases,
             )
-        (message,) = [text for text in messages(caplog) if "the client is closed" in text]
-        intent = sastaotp.Intent.from_json(message[message.index("{") :])
+        (line,) = reports(capsys)
+        intent = sastaotp.Intent.from_json(line[line.index("{") :])
         assert (intent.service, intent.country) == ("tg", "22")
-        caplog.clear()
-        release.set()
         with Client(KEY, base_url=service.url) as client:
-            client.get_number("tg", country="22", max_price=80).mark_unclaimed()
-        (message,) = messages(caplog)
-        assert "38496653" in message
-        assert "919876543210" not in message
+            release.set()
+            until(lambda: client.unclaimed()[0].purchase)
+        (line,) = reports(capsys)
+        assert "38496653" in line
+        assert "919876543210" in line
+        # It was reported, and nothing has changed since.
+        with Client(KEY, base_url=service.url):
+            pass
+        assert reports(capsys) == []
 
 
-async def test_async_close_logs_unclaimed_purchases(
-    sastaotp_sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+async def test_async_close_reports_unsettled_purchases(
+    sastaotp_sandbox: Sandbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with sastaotp_sandbox.async_client() as client:
         number = await client.get_number("zz_never", country="22", max_price=80)
-        await number.mark_unclaimed()
-    (message,) = messages(caplog)
-    assert number.id in message
+    (line,) = reports(capsys)
+    assert number.id in line
 
 
 def test_logged_intent_has_no_phone_number(client: Client) -> None:
     saved = (
-        '{"action":"regetNumber","id":"7","phone_number":"919876543210",'
+        '{"intent_id":"0000000000000001","action":"regetNumber","id":"7",'
+        '"phone_number":"919876543210",'
         '"started_at_ms":1,"watermark":"5"}'
     )
     logged = sastaotp.Intent.from_json(saved).without_phone_number()

@@ -186,7 +186,7 @@ def test_number_is_reget_after_completion(client: Client) -> None:
     first = client.get_number("zz_multi", country="22", max_price=80, multi_sms=True)
     assert first.wait_for_code(timeout=30).code
     assert first.complete().state == "completed"
-    again = first.reget_number()
+    again = first.reget_number(max_price=80)
     assert again.phone_number == first.phone_number
     assert again.id != first.id
 

@@ -27,6 +27,7 @@ from ._enums import (
 from ._errors import (
     ActivationCancelledError,
     AlreadyFinishedError,
+    AlreadySentError,
     ApiError,
     AuthenticationError,
     BlockedError,
@@ -56,6 +57,7 @@ from ._errors import (
 from ._intent import Intent
 from ._models import (
     Balance,
+    Candidate,
     Countries,
     Country,
     Offer,
@@ -73,6 +75,7 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
+from ._warnings import SastaotpWarning
 
 __version__ = "0.1.0"
 
@@ -80,6 +83,7 @@ __all__ = [
     "Activation",
     "ActivationCancelledError",
     "AlreadyFinishedError",
+    "AlreadySentError",
     "ApiError",
     "ApiKeyLocation",
     "AsyncActivation",
@@ -90,6 +94,7 @@ __all__ = [
     "BlockedError",
     "BudgetError",
     "Cancelled",
+    "Candidate",
     "Charge",
     "Client",
     "ConfigError",
@@ -119,6 +124,7 @@ __all__ = [
     "RejectedError",
     "Retry",
     "SastaotpError",
+    "SastaotpWarning",
     "ServerError",
     "Service",
     "ServiceUnavailableError",

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from types import TracebackType
 from typing import AsyncIterator, Callable, Optional, Type, Union
 
-from . import _operations
-from ._arguments import Money, OnTooEarly, Seconds
+from . import _ends, _operations
+from ._arguments import Money, OnTooEarly, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._completion_reader import CompletionReader
-from ._errors import UsageError
+from ._errors import SastaotpError, UsageError
 from ._intent import Intent
 from ._models import (
     ActivationData,
@@ -30,7 +29,7 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._native_queue import LOCAL_TIMEOUT, R, identity
+from ._native_queue import LOCAL_TIMEOUT, R, Session, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
 from ._settings import Settings
@@ -49,12 +48,15 @@ class AsyncClient(BaseClient):
         *,
         base_url: Optional[str] = None,
         timeout: Optional[Seconds] = None,
+        late_booking: Optional[Seconds] = None,
+        end_wait: Seconds = 10.0,
         budget: Optional[Money] = None,
         max_requests_per_minute: Optional[int] = None,
         max_connections: Optional[int] = None,
         user_agent: Optional[str] = None,
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
+        exit_on_sigterm: bool = True,
     ) -> None:
         settings = Settings.with_key(api_key)
         # If a later line fails, a traceback with locals must not show the key.
@@ -64,6 +66,8 @@ class AsyncClient(BaseClient):
         settings.add(
             base_url=base_url,
             timeout=timeout,
+            late_booking=late_booking,
+            end_wait=end_wait,
             budget=budget,
             max_requests_per_minute=max_requests_per_minute,
             max_connections=max_connections,
@@ -71,18 +75,19 @@ class AsyncClient(BaseClient):
             ca_pem=ca_pem,
             api_key_location=api_key_location,
         )
-        super().__init__(settings)
+        super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
         self._reader: Optional[CompletionReader] = None
 
     async def close(self) -> None:
         """Close the client. Calls of other tasks fail with ``Cancelled``.
 
-        A purchase that was already sent continues to its reply. Waits for leases that are being
-        settled; the log then lists the purchases that are unclaimed.
+        Waits for leases that are being settled, and up to ``end_wait`` for the replies of purchases
+        in flight. Then writes one line to stderr for each purchase of this client that is in
+        flight, unknown or open, unless it is kept, and for each unclaimed purchase of its API key.
         """
-        session, reader = self._session, self._reader
-        self._session = self._reader = None
-        if session is None or not session.in_this_process:
+        reader, self._reader = self._reader, None
+        session = self._end_session()
+        if session is None:
             return
         loop = asyncio.get_running_loop()
         if reader is None or reader.session is not session:
@@ -94,18 +99,27 @@ class AsyncClient(BaseClient):
                 reader.loop.call_soon_threadsafe(reader.cancel_all)
             reader = CompletionReader(session, loop)
         reader.cancel_all()
-        await reader.wait_until_idle()
-        listed: Optional[tuple[Unclaimed, ...]] = None
-        with suppress(asyncio.TimeoutError):
-            listing = reader.run(_operations.unclaimed(), identity)
-            listed = await asyncio.wait_for(listing, LOCAL_TIMEOUT)
-        session.log_unclaimed(listed)
+        try:
+            await reader.wait_until_idle()
+            finish = reader.run(_operations.finish(session.end_wait), identity, survives_close=True)
+            listed = await asyncio.wait_for(finish, session.end_wait + LOCAL_TIMEOUT)
+        except BaseException as error:
+            # A cancelled task ends the wait, not the report.
+            _ends.report_now(session)
+            if not isinstance(error, (asyncio.TimeoutError, SastaotpError)):
+                raise
+        else:
+            _ends.report_listed(session, listed)
 
     async def __aenter__(self) -> AsyncClient:
+        self._enter()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        try:
+            await self.close()
+        finally:
+            self._exit()
 
     def _reader_of_loop(self) -> CompletionReader:
         """Return the reader of the running loop, and abandon the calls of a loop that ended."""
@@ -121,10 +135,7 @@ class AsyncClient(BaseClient):
         return reader
 
     async def _run(self, operation: Operation[T]) -> T:
-        return await self._run_and_convert(operation, identity)
-
-    async def _run_and_convert(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
-        return await self._reader_of_loop().run(operation, convert)
+        return await self._reader_of_loop().run(operation, identity)
 
     # Catalogue and prices.
 
@@ -195,6 +206,7 @@ class AsyncClient(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -205,32 +217,41 @@ class AsyncClient(BaseClient):
         If it raises ``OutcomeUnknownError``, the number may have been bought: call ``reconcile``
         with ``error.intent`` before you buy again.
 
+        State the country with ``country``, ``any_country`` or ``operator``, and the price with
+        ``max_price`` or ``accept_any_price``. ``ConfigError`` is raised if a statement is missing,
+        or if two statements contradict each other; nothing is sent then. None is no statement.
+
+        The purchase is sent only if its reply has time to arrive before the call times out: two
+        thirds of ``timeout``, at most 60 seconds. A ``SastaotpWarning`` reports a purchase that
+        cost more than its maximum, an odd reply, or a number with another country's calling code.
+
         :param service: the code of the service, such as ``tg``.
-        :param country: the code of the country, which is not its calling code: 22 is India. If it
-            is None, the service chooses.
-        :param max_price: the highest price in rupees. Without it,
-            ``accept_any_price=True`` is required, else ``ConfigError`` is raised.
-        :param accept_any_price: buy at any price. Ignored if ``max_price`` is set.
-        :param operator: sent verbatim as the parameter ``operator``. The vendor's page says that it
-            is a country code and fixes the country. For other vendors of the protocol it is the
-            name of a mobile operator.
+        :param country: the code of the country, which is not its calling code: 22 is India.
+        :param any_country: let the service choose the country.
+        :param max_price: the highest price in rupees.
+        :param accept_any_price: buy at any price.
+        :param operator: a country code that fixes the country, sent verbatim as the parameter
+            ``operator`` of the vendor's page. For other vendors of the protocol it is the name of a
+            mobile operator: then set the country too.
         :param multi_sms: buy a number that can receive several codes.
         """
         operation = _operations.get_number(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
             multi_sms=multi_sms,
         )
-        return await self._run_and_convert(operation, partial(AsyncActivation, self))
+        return await self._buy(operation)
 
     def lease(
         self,
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -257,6 +278,7 @@ class AsyncClient(BaseClient):
         operation = _operations.get_number(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
@@ -269,6 +291,7 @@ class AsyncClient(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -285,6 +308,7 @@ class AsyncClient(BaseClient):
         operation = _operations.intend(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
@@ -295,50 +319,90 @@ class AsyncClient(BaseClient):
     async def buy(self, intent: Intent) -> AsyncActivation:
         """Make a prepared purchase. **Costs money.** Action getNumber or regetNumber.
 
-        Raises the same errors as ``get_number``.
-        """
-        return await self._run_and_convert(_operations.buy(intent), partial(AsyncActivation, self))
+        An intent is sent once. A second purchase of it raises ``AlreadySentError``, which names the
+        first one. An intent of an earlier run is looked up in the order history first (getOrders),
+        and refused in the same way if its order may be there.
 
-    async def reget_number(self, id: str) -> AsyncActivation:
+        Raises the same errors as ``get_number`` otherwise.
+        """
+        return await self._buy(_operations.buy(intent))
+
+    async def reget_number(
+        self, id: str, *, max_price: Optional[Money] = None, accept_any_price: bool = False
+    ) -> AsyncActivation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``get_number``. A client with a budget needs the price of the
-        activation: if this client did not buy it, call ``get_orders`` first.
-        """
-        return await self._run_and_convert(
-            _operations.reget_number(id), partial(AsyncActivation, self)
-        )
+        The service takes no maximum for this action. If the price is known from the purchase or
+        from the order history and is above ``max_price``, the call raises ``PriceTooHighError`` and
+        sends nothing. Otherwise a ``SastaotpWarning`` reports a price above it.
 
-    async def reconcile(self, intent: Intent) -> Reconciliation:
+        Raises the same errors as ``get_number``. A client with a budget needs ``max_price``.
+
+        :param max_price: the highest price in rupees.
+        :param accept_any_price: buy at any price.
+        """
+        return await self._buy(_operations.reget_number(id, max_price, accept_any_price))
+
+    async def _buy(self, operation: Operation[ActivationData]) -> AsyncActivation:
+        reader = self._reader_of_loop()
+        return await reader.run(operation, partial(self._bought, reader.session))
+
+    def _bought(self, session: Session, data: ActivationData) -> AsyncActivation:
+        activation = AsyncActivation(self, data)
+        activation._bought(session)
+        return activation
+
+    async def reconcile(self, intent: Intent, timeout: Seconds = 60.0) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
-        an earlier run of the program made the intent, the seconds count from then. One immediate
-        read replaces the times that have passed. Once a candidate is found, the history is read
-        only once more.
+        It returns early only if the evidence proves that an order is the purchase. Otherwise it
+        looks until ``timeout``, and returns the orders that may be the purchase, each with its
+        evidence. An order that another purchase of this process bought is not a candidate.
 
-        An order that this client bought with another purchase is not a candidate. If an identical
-        purchase is still in flight, the search waits for its reply.
+        No candidate means that nothing was charged only if ``complete`` is set: then the whole
+        history since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason``
+        states what is missing, the purchase stays listed in ``unclaimed``, and the next call
+        continues the search.
 
-        It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
+        If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
+        unknown as before.
+
+        It claims nothing: run an operation on ``activation(id)`` to claim a candidate, or call
+        ``resolve``.
+
+        :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """
-        session = self._open_session()
-        reconciliation = await self._run(_operations.reconcile(intent))
-        session.forget_unreported(intent)
-        return reconciliation
+        return await self._run(_operations.reconcile(intent, timeout))
+
+    async def resolve(
+        self, intent: Intent, *, not_made: bool = False, activation_id: Optional[str] = None
+    ) -> None:
+        """Decide a purchase with an unknown outcome. Sends no request.
+
+        Its reservation returns to the budget, or the price of the order takes its place. Raises
+        ``ConfigError`` if the reply may still arrive, if the answer is known to be wrong, or if
+        another purchase bought that activation.
+
+        :param not_made: nothing was bought.
+        :param activation_id: the activation that was bought.
+        """
+        return await self._run(_operations.resolve(intent, not_made, activation_id))
 
     async def unclaimed(self) -> tuple[Unclaimed, ...]:
-        """Return the interrupted purchases and the numbers of unsettled leases. Sends no request.
+        """Return the purchases that are not settled and that no handle holds. Sends no request.
 
-        Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
-        ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
+        They are the purchases of this API key in this process: those whose call was interrupted,
+        those with an unknown outcome, and those whose ``AsyncActivation`` objects are gone.
 
-        The first operation on a number removes its entry. ``reconcile`` removes the entry of an
-        interrupted purchase whose outcome is unknown.
+        A number is listed until its order is completed, cancelled or has expired, or until
+        ``keep``. An operation on it claims it as long as the handle of the operation lives. An
+        unknown outcome is listed until it is found or resolved.
         """
-        await self._reader_of_loop().wait_until_marked()
-        listed = await self._run(_operations.unclaimed())
-        return listed + self._open_session().unreported()
+        reader = self._reader_of_loop()
+        _ends.list_dropped(but=reader.session)
+        reader.list_dropped()
+        await reader.wait_until_local_done()
+        return await self._run(_operations.unclaimed())
 
     async def budget_left(self) -> Optional[Decimal]:
         """Return the remaining budget in rupees. None without a budget. Sends no request."""
@@ -355,17 +419,18 @@ class AsyncClient(BaseClient):
 
     async def get_status(self, id: str) -> Status:
         """Return the status of an activation. Action getStatus."""
-        return await self._run(_operations.get_status(id))
+        return await self.activation(id).get_status()
 
     async def set_status(self, id: str, status: int) -> StatusChange:
         """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
-        return await self._run(_operations.set_status(id, status))
+        return await self.activation(id)._run(_operations.set_status(id, status), identity)
 
 
 class AsyncActivation(BaseActivation):
     """A number that was bought. Any number of tasks may use it at once.
 
-    Dropping the object does not change the order.
+    When the last object of a number is garbage-collected and its order is open, ``unclaimed`` lists
+    it. The order does not change.
     """
 
     __slots__ = ("_client",)
@@ -374,10 +439,16 @@ class AsyncActivation(BaseActivation):
         super().__init__(data)
         self._client = client
 
+    async def _run(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
+        """Run an operation on the number, and hold the number from now on."""
+        reader = self._client._reader_of_loop()
+        self._claim(reader.session)
+        return await reader.run(operation, convert)
+
     async def get_status(self) -> Status:
         """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
         operation = _operations.get_status(self.id)
-        return await self._client._run_and_convert(operation, self._keep_status)
+        return await self._run(operation, self._keep_status)
 
     async def wait_for_code(
         self,
@@ -410,7 +481,7 @@ class AsyncActivation(BaseActivation):
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout
         )
-        return await self._client._run_and_convert(operation, self._keep_sms)
+        return await self._run(operation, self._keep_sms)
 
     async def mark_sms_sent(self) -> None:
         """Report to the service that the SMS was sent to the number. Action setStatus, 1.
@@ -418,7 +489,7 @@ class AsyncActivation(BaseActivation):
         The request is never repeated: no status shows whether it took effect. Raises
         ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
-        return await self._client._run(_operations.mark_sms_sent(self.id))
+        return await self._run(_operations.mark_sms_sent(self.id), identity)
 
     async def request_next_code(self) -> None:
         """Request another code on the same number. Action setStatus, 3.
@@ -426,15 +497,18 @@ class AsyncActivation(BaseActivation):
         The next ``wait_for_code`` does not return the previous code. Raises
         ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
-        return await self._client._run(_operations.request_next_code(self.id))
+        return await self._run(_operations.request_next_code(self.id), identity)
 
-    async def complete(self) -> Settlement:
+    async def complete(self, *, without_code: bool = False) -> Settlement:
         """Complete the order after you have used its code. Action setStatus, 6.
 
         Check ``state``: the service may report that it cancelled the order instead.
+
+        :param without_code: complete and pay an order that has received no code. Otherwise
+            ``ConfigError`` is raised for it, and nothing is sent.
         """
-        operation = _operations.complete(self.id)
-        return await self._client._run_and_convert(operation, self._keep_settlement)
+        operation = _operations.complete(self.id, without_code)
+        return await self._run(operation, self._keep_settlement)
 
     async def cancel(self) -> Settlement:
         """Cancel the order for its refund, unless a code arrives first. Action setStatus, 8.
@@ -443,7 +517,7 @@ class AsyncActivation(BaseActivation):
         and, if the service shows it, the code.
         """
         operation = _operations.cancel(self.id)
-        return await self._client._run_and_convert(operation, self._keep_settlement)
+        return await self._run(operation, self._keep_settlement)
 
     async def settle(self, *, on_too_early: OnTooEarly = "fail") -> Settlement:
         """Complete the order if a code arrived; otherwise cancel it for its refund.
@@ -455,31 +529,43 @@ class AsyncActivation(BaseActivation):
             arrives meanwhile.
         """
         operation = _operations.settle(self.id, on_too_early)
-        return await self._client._run_and_convert(operation, self._keep_settlement)
+        return await self._run(operation, self._keep_settlement)
+
+    async def keep(self) -> None:
+        """Do not list the number in ``unclaimed`` or at the end of the program. Sends no request.
+
+        For an order that stays open on purpose, such as one that another program settles. Save the
+        id first.
+        """
+        return await self._run(_operations.keep(self.id), identity)
 
     async def mark_unclaimed(self) -> None:
         """List the number in ``unclaimed`` until an operation claims it. Sends no request.
 
         For a program that stops using a number without settling it. It has no effect on a number
-        that this client did not buy, because the client has no record of the purchase.
+        that this process did not buy, because there is no record of the purchase.
         """
-        return await self._client._run(_operations.mark_unclaimed(self.id))
+        return await self._run(_operations.mark_unclaimed(self.id), identity)
 
-    async def reget_number(self) -> AsyncActivation:
+    async def reget_number(
+        self, *, max_price: Optional[Money] = None, accept_any_price: bool = False
+    ) -> AsyncActivation:
         """Buy the number again after this order was completed. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``Client.reget_number``.
+        The parameters and the errors are those of ``Client.reget_number``.
         """
-        return await self._client.reget_number(self.id)
+        return await self._client.reget_number(
+            self.id, max_price=max_price, accept_any_price=accept_any_price
+        )
 
 
 class AsyncLease(BaseLease[AsyncActivation]):
     """A number for an ``async with`` statement: bought at its start and settled at its end.
 
     It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
-    and the log has the reason. The statement raises that failure unless its block raised an error
-    or received a code. A lease can be entered once. A forked child that exits the statement does
-    not settle the order.
+    and a ``SastaotpWarning`` has the reason. The statement raises that failure unless its block
+    raised an error or received a code. A lease can be entered once. A forked child that exits the
+    statement does not settle the order.
     """
 
     def __init__(
@@ -497,7 +583,13 @@ class AsyncLease(BaseLease[AsyncActivation]):
         return await self._reader.run(self._operation, self._activate)
 
     def _activate(self, data: ActivationData) -> AsyncActivation:
-        return self._hold(AsyncActivation(self._client, data))
+        return self._hold(self._client._bought(self._reader.session, data))
+
+    def keep(self) -> None:
+        """Keep the order open when the statement ends, as ``AsyncActivation.keep`` does."""
+        activation = self._release()
+        if activation is not None:
+            self._reader.run_local(_operations.keep(activation.id))
 
     async def __aexit__(
         self,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import weakref
 from datetime import datetime
 from decimal import Decimal
 from typing import Generic, Optional, TypeVar
 
-from . import _operations
+from . import _ends, _operations
 from ._arguments import OnTooEarly, on_too_early_text
 from ._errors import Cancelled, UsageError
 from ._models import ActivationData, Purchase, Settlement, Sms, Status
-from ._native_queue import Session, log
+from ._native_queue import Hold, Session
 from ._operations import Operation
 from ._settings import Settings
+from ._warnings import warn
 
 
 class BaseClient:
@@ -21,19 +23,48 @@ class BaseClient:
 
     #: None before ``__init__`` has created it, and after the client was closed.
     _session: Optional[Session] = None
+    _finalizer: Optional[weakref.finalize[..., object]] = None
+    #: How many ``with`` statements of this client handle SIGTERM.
+    _sigterm_exits = 0
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, exit_on_sigterm: bool) -> None:
         self._settings = settings
-        self._session = Session(settings)
+        self._exit_on_sigterm = exit_on_sigterm
+        self._begin_session()
+
+    def _begin_session(self) -> Session:
+        session = Session(self._settings)
+        self._finalizer = _ends.track(self, session)
+        self._session = session
+        return session
 
     def _open_session(self) -> Session:
         """Return the session of this process. A forked child gets a new one."""
         session = self._session
         if session is None:
             raise UsageError("the client is closed: create a new client")
-        if not session.in_this_process:
-            session = self._session = Session(self._settings)
-        return session
+        return session if session.in_this_process else self._begin_session()
+
+    def _end_session(self) -> Optional[Session]:
+        """Close the session, for the caller to report it. None if there is none to report."""
+        session, self._session = self._session, None
+        if session is None:
+            return None
+        session.closed = True
+        if self._finalizer is not None:
+            self._finalizer.detach()
+        return session if session.in_this_process else None
+
+    def _enter(self) -> None:
+        """Begin a ``with`` statement."""
+        if self._exit_on_sigterm and _ends.SigtermExit.begin():
+            self._sigterm_exits += 1
+
+    def _exit(self) -> None:
+        """End a ``with`` statement, after its report."""
+        if self._sigterm_exits:
+            self._sigterm_exits -= 1
+            _ends.SigtermExit.end()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self._session is None else 'open'}>"
@@ -42,11 +73,25 @@ class BaseClient:
 class BaseActivation:
     """The data of a number. None of its properties sends a request."""
 
-    __slots__ = ("_code", "_data")
+    __slots__ = ("_code", "_data", "_hold")
 
     def __init__(self, data: ActivationData) -> None:
         self._data = data
         self._code: Optional[Sms] = None
+        #: None until a purchase or an operation has claimed the number.
+        self._hold: Optional[Hold] = None
+
+    def _claim(self, session: Session) -> None:
+        """Hold the number as long as this object lives."""
+        if isinstance(self.id, str):
+            self._hold = session.hold(self.id)
+
+    def _bought(self, session: Session) -> None:
+        """Hold a number that was just bought, and emit the warnings of its purchase."""
+        self._claim(session)
+        if self.purchase is not None:
+            for warning in self.purchase.warnings:
+                warn(f"activation {self.id}: {warning}")
 
     @property
     def id(self) -> str:
@@ -114,10 +159,6 @@ class BaseLease(Generic[A]):
         If a code arrived during the cancellation, it is in ``settlement.code``, and is paid for.
         """
 
-    def keep(self) -> None:
-        """Keep the order open when the statement ends."""
-        self._activation = None
-
     def _mark_entered(self) -> None:
         if self._pid is not None:
             raise UsageError("the lease was entered before: create a lease for each number")
@@ -146,24 +187,20 @@ class BaseLease(Generic[A]):
         known = activation.code
         self.settlement = activation._keep_settlement(settlement)
         if settlement.code is not None and (known is None or known.code != settlement.code.code):
-            log.warning(
-                "activation %s: a code arrived while the lease was being settled: "
-                "read it from the lease's settlement",
-                activation.id,
+            warn(
+                f"activation {activation.id}: a code arrived while the lease was being settled: "
+                "read it from the lease's settlement"
             )
         return settlement
 
     def _must_raise(
         self, activation: A, failure: BaseException, error: Optional[BaseException]
     ) -> bool:
-        """Log why a number was not settled, and decide whether to raise the failure.
+        """Warn why a number was not settled, and decide whether to raise the failure.
 
         A failure is not raised if the block raised an error or had received a code, unless the
         failure is an interruption.
         """
-        log.warning(
-            "activation %s: settling its lease failed: %s",
-            activation.id,
-            str(failure) or type(failure).__name__,
-        )
+        reason = str(failure) or type(failure).__name__
+        warn(f"activation {activation.id}: settling its lease failed: {reason}")
         return not isinstance(failure, Exception) or (error is None and activation.code is None)

@@ -72,6 +72,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "sastaotp_config_set_max_connections": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
     "sastaotp_config_set_budget": (c_int32, [ConfigPointer, c_int64, _ERROR]),
     "sastaotp_config_set_timeout_ms": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
+    "sastaotp_config_set_late_booking_ms": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
     "sastaotp_config_set_max_requests_per_minute": (c_int32, [ConfigPointer, c_uint32, _ERROR]),
     "sastaotp_config_free": (None, [ConfigPointer]),
     "sastaotp_client_new": (c_int32, [ConfigPointer, POINTER(ClientPointer), _ERROR]),

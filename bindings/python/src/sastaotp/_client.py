@@ -7,8 +7,8 @@ from functools import partial
 from types import TracebackType
 from typing import Callable, Iterator, Optional, Type, Union
 
-from . import _operations
-from ._arguments import Money, OnTooEarly, Seconds
+from . import _ends, _operations
+from ._arguments import Money, OnTooEarly, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._intent import Intent
 from ._models import (
@@ -26,7 +26,7 @@ from ._models import (
     StatusChange,
     Unclaimed,
 )
-from ._native_queue import R, identity
+from ._native_queue import R, Session, identity
 from ._operations import Operation, T
 from ._pagination import OrderPaginator
 from ._settings import Settings
@@ -36,15 +36,20 @@ class Client(BaseClient):
     """A blocking client of the service. Any number of threads may use it at once.
 
     Every call blocks until its result arrives, or until Ctrl-C. The end of a ``with`` statement
-    closes the client. A forked child may use the client of its parent: it gets its own connections,
-    list of unclaimed numbers and full budget.
+    closes the client; a client that was not closed is closed when the interpreter exits. A forked
+    child may use the client of its parent: it gets its own connections and full budget.
 
     :param api_key: the API key, 1 to 256 visible ASCII characters; ``SASTAOTP_API_KEY`` by default.
     :param base_url: an https address, or http to this machine only; ``SASTAOTP_BASE_URL`` by
         default, or the vendor's address if that is unset.
-    :param timeout: how long a call may take, retries included; 90 seconds by default.
-        ``wait_for_code``, ``reconcile`` and ``settle`` with ``on_too_early="wait"`` have their own
-        limits.
+    :param timeout: how long a call may take, retries included; 90 seconds by default. After it, a
+        purchase that was sent raises ``OutcomeUnknownError``, and continues to its reply:
+        ``unclaimed`` lists the number if one is bought. ``wait_for_code``, ``reconcile`` and
+        ``settle`` with ``on_too_early="wait"`` have their own limits.
+    :param late_booking: how long after the end of a request the service may still book its
+        purchase; 10 minutes by default. ``reconcile`` is not complete before.
+    :param end_wait: how long ``close`` and the end of the program wait for the replies of purchases
+        in flight; 10 seconds by default.
     :param budget: the most that this client may spend, in rupees; no limit by default. A purchase
         that could exceed it is refused before it is sent; a confirmed refund is added back. With a
         budget, every purchase needs a maximum price.
@@ -55,6 +60,9 @@ class Client(BaseClient):
     :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
     :param ca_pem: certificates, as PEM, to trust in addition to the public authorities.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
+    :param exit_on_sigterm: whether the ``with`` statement of the client turns SIGTERM into
+        ``SystemExit``, in the main thread and unless the program has a handler of its own. Without
+        a handler, SIGTERM ends the process before leases can be settled and purchases reported.
     """
 
     def __init__(
@@ -63,12 +71,15 @@ class Client(BaseClient):
         *,
         base_url: Optional[str] = None,
         timeout: Optional[Seconds] = None,
+        late_booking: Optional[Seconds] = None,
+        end_wait: Seconds = 10.0,
         budget: Optional[Money] = None,
         max_requests_per_minute: Optional[int] = None,
         max_connections: Optional[int] = None,
         user_agent: Optional[str] = None,
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
+        exit_on_sigterm: bool = True,
     ) -> None:
         settings = Settings.with_key(api_key)
         # If a later line fails, a traceback with locals must not show the key.
@@ -78,6 +89,8 @@ class Client(BaseClient):
         settings.add(
             base_url=base_url,
             timeout=timeout,
+            late_booking=late_booking,
+            end_wait=end_wait,
             budget=budget,
             max_requests_per_minute=max_requests_per_minute,
             max_connections=max_connections,
@@ -85,32 +98,32 @@ class Client(BaseClient):
             ca_pem=ca_pem,
             api_key_location=api_key_location,
         )
-        super().__init__(settings)
+        super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
 
     def close(self) -> None:
         """Close the client. Calls of other threads fail with ``Cancelled``.
 
-        A purchase that was already sent continues to its reply, and leases still settle. The log
-        lists the purchases that are unclaimed at this point.
+        Waits up to ``end_wait`` for the replies of purchases in flight and for leases of other
+        threads that are being settled. Then writes one line to stderr for each purchase of this
+        client that is in flight, unknown or open, unless it is kept, and for each unclaimed
+        purchase of its API key.
         """
-        session, self._session = self._session, None
-        if session is None:
-            return
-        session.closed = True
-        if session.in_this_process:
-            session.log_unclaimed(session.run_local(_operations.unclaimed()))
+        session = self._end_session()
+        if session is not None:
+            _ends.report(session, session.end_wait)
 
     def __enter__(self) -> Client:
+        self._enter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        try:
+            self.close()
+        finally:
+            self._exit()
 
     def _run(self, operation: Operation[T]) -> T:
-        return self._run_and_convert(operation, identity)
-
-    def _run_and_convert(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
-        return self._open_session().run(operation, convert)
+        return self._open_session().run(operation, identity)
 
     # Catalogue and prices.
 
@@ -178,6 +191,7 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -188,32 +202,41 @@ class Client(BaseClient):
         If it raises ``OutcomeUnknownError``, the number may have been bought: call ``reconcile``
         with ``error.intent`` before you buy again.
 
+        State the country with ``country``, ``any_country`` or ``operator``, and the price with
+        ``max_price`` or ``accept_any_price``. ``ConfigError`` is raised if a statement is missing,
+        or if two statements contradict each other; nothing is sent then. None is no statement.
+
+        The purchase is sent only if its reply has time to arrive before the call times out: two
+        thirds of ``timeout``, at most 60 seconds. A ``SastaotpWarning`` reports a purchase that
+        cost more than its maximum, an odd reply, or a number with another country's calling code.
+
         :param service: the code of the service, such as ``tg``.
-        :param country: the code of the country, which is not its calling code: 22 is India. If it
-            is None, the service chooses.
-        :param max_price: the highest price in rupees. Without it,
-            ``accept_any_price=True`` is required, else ``ConfigError`` is raised.
-        :param accept_any_price: buy at any price. Ignored if ``max_price`` is set.
-        :param operator: sent verbatim as the parameter ``operator``. The vendor's page says that it
-            is a country code and fixes the country. For other vendors of the protocol it is the
-            name of a mobile operator.
+        :param country: the code of the country, which is not its calling code: 22 is India.
+        :param any_country: let the service choose the country.
+        :param max_price: the highest price in rupees.
+        :param accept_any_price: buy at any price.
+        :param operator: a country code that fixes the country, sent verbatim as the parameter
+            ``operator`` of the vendor's page. For other vendors of the protocol it is the name of a
+            mobile operator: then set the country too.
         :param multi_sms: buy a number that can receive several codes.
         """
         operation = _operations.get_number(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
             multi_sms=multi_sms,
         )
-        return self._run_and_convert(operation, partial(Activation, self))
+        return self._buy(operation)
 
     def lease(
         self,
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -240,6 +263,7 @@ class Client(BaseClient):
         operation = _operations.get_number(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
@@ -252,6 +276,7 @@ class Client(BaseClient):
         service: str,
         *,
         country: Optional[str] = None,
+        any_country: bool = False,
         max_price: Optional[Money] = None,
         accept_any_price: bool = False,
         operator: Optional[str] = None,
@@ -268,6 +293,7 @@ class Client(BaseClient):
         operation = _operations.intend(
             service=service,
             country=country,
+            any_country=any_country,
             max_price=max_price,
             accept_any_price=accept_any_price,
             operator=operator,
@@ -278,47 +304,87 @@ class Client(BaseClient):
     def buy(self, intent: Intent) -> Activation:
         """Make a prepared purchase. **Costs money.** Action getNumber or regetNumber.
 
-        Raises the same errors as ``get_number``.
-        """
-        return self._run_and_convert(_operations.buy(intent), partial(Activation, self))
+        An intent is sent once. A second purchase of it raises ``AlreadySentError``, which names the
+        first one. An intent of an earlier run is looked up in the order history first (getOrders),
+        and refused in the same way if its order may be there.
 
-    def reget_number(self, id: str) -> Activation:
+        Raises the same errors as ``get_number`` otherwise.
+        """
+        return self._buy(_operations.buy(intent))
+
+    def reget_number(
+        self, id: str, *, max_price: Optional[Money] = None, accept_any_price: bool = False
+    ) -> Activation:
         """Buy the number of a completed activation again. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``get_number``. A client with a budget needs the price of the
-        activation: if this client did not buy it, call ``get_orders`` first.
-        """
-        return self._run_and_convert(_operations.reget_number(id), partial(Activation, self))
+        The service takes no maximum for this action. If the price is known from the purchase or
+        from the order history and is above ``max_price``, the call raises ``PriceTooHighError`` and
+        sends nothing. Otherwise a ``SastaotpWarning`` reports a price above it.
 
-    def reconcile(self, intent: Intent) -> Reconciliation:
+        Raises the same errors as ``get_number``. A client with a budget needs ``max_price``.
+
+        :param max_price: the highest price in rupees.
+        :param accept_any_price: buy at any price.
+        """
+        return self._buy(_operations.reget_number(id, max_price, accept_any_price))
+
+    def _buy(self, operation: Operation[ActivationData]) -> Activation:
+        session = self._open_session()
+        return session.run(operation, partial(self._bought, session))
+
+    def _bought(self, session: Session, data: ActivationData) -> Activation:
+        activation = Activation(self, data)
+        activation._bought(session)
+        return activation
+
+    def reconcile(self, intent: Intent, timeout: Seconds = 60.0) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If
-        an earlier run of the program made the intent, the seconds count from then. One immediate
-        read replaces the times that have passed. Once a candidate is found, the history is read
-        only once more.
+        It returns early only if the evidence proves that an order is the purchase. Otherwise it
+        looks until ``timeout``, and returns the orders that may be the purchase, each with its
+        evidence. An order that another purchase of this process bought is not a candidate.
 
-        An order that this client bought with another purchase is not a candidate. If an identical
-        purchase is still in flight, the search waits for its reply.
+        No candidate means that nothing was charged only if ``complete`` is set: then the whole
+        history since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason``
+        states what is missing, the purchase stays listed in ``unclaimed``, and the next call
+        continues the search.
 
-        It claims nothing: run an operation on ``activation(id)`` to claim a candidate.
+        If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
+        unknown as before.
+
+        It claims nothing: run an operation on ``activation(id)`` to claim a candidate, or call
+        ``resolve``.
+
+        :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """
-        session = self._open_session()
-        reconciliation = self._run(_operations.reconcile(intent))
-        session.forget_unreported(intent)
-        return reconciliation
+        return self._run(_operations.reconcile(intent, timeout))
+
+    def resolve(
+        self, intent: Intent, *, not_made: bool = False, activation_id: Optional[str] = None
+    ) -> None:
+        """Decide a purchase with an unknown outcome. Sends no request.
+
+        Its reservation returns to the budget, or the price of the order takes its place. Raises
+        ``ConfigError`` if the reply may still arrive, if the answer is known to be wrong, or if
+        another purchase bought that activation.
+
+        :param not_made: nothing was bought.
+        :param activation_id: the activation that was bought.
+        """
+        return self._run(_operations.resolve(intent, not_made, activation_id))
 
     def unclaimed(self) -> tuple[Unclaimed, ...]:
-        """Return the interrupted purchases and the numbers of unsettled leases. Sends no request.
+        """Return the purchases that are not settled and that no handle holds. Sends no request.
 
-        Ctrl-C, a cancelled task and a closed client interrupt purchases. A purchase whose
-        ``OutcomeUnknownError`` reached you is not listed: use ``error.intent``.
+        They are the purchases of this API key in this process: those whose call was interrupted,
+        those with an unknown outcome, and those whose ``Activation`` objects are gone.
 
-        The first operation on a number removes its entry. ``reconcile`` removes the entry of an
-        interrupted purchase whose outcome is unknown.
+        A number is listed until its order is completed, cancelled or has expired, or until
+        ``keep``. An operation on it claims it as long as the handle of the operation lives. An
+        unknown outcome is listed until it is found or resolved.
         """
-        listed = self._run(_operations.unclaimed())
-        return listed + self._open_session().unreported()
+        _ends.list_dropped()
+        return self._run(_operations.unclaimed())
 
     def budget_left(self) -> Optional[Decimal]:
         """Return the remaining budget in rupees. None without a budget. Sends no request."""
@@ -335,17 +401,18 @@ class Client(BaseClient):
 
     def get_status(self, id: str) -> Status:
         """Return the status of an activation. Action getStatus."""
-        return self._run(_operations.get_status(id))
+        return self.activation(id).get_status()
 
     def set_status(self, id: str, status: int) -> StatusChange:
         """Change the status of an activation to a value of ``SetStatus``. Action setStatus."""
-        return self._run(_operations.set_status(id, status))
+        return self.activation(id)._run(_operations.set_status(id, status), identity)
 
 
 class Activation(BaseActivation):
     """A number that was bought. Any number of threads may use it at once.
 
-    Dropping the object does not change the order.
+    When the last object of a number is garbage-collected and its order is open, ``unclaimed`` lists
+    it. The order does not change.
     """
 
     __slots__ = ("_client",)
@@ -354,10 +421,16 @@ class Activation(BaseActivation):
         super().__init__(data)
         self._client = client
 
+    def _run(self, operation: Operation[T], convert: Callable[[T], R]) -> R:
+        """Run an operation on the number, and hold the number from now on."""
+        session = self._client._open_session()
+        self._claim(session)
+        return session.run(operation, convert)
+
     def get_status(self) -> Status:
         """Return the status of the order; keeps a code in it as ``code``. Action getStatus."""
         operation = _operations.get_status(self.id)
-        return self._client._run_and_convert(operation, self._keep_status)
+        return self._run(operation, self._keep_status)
 
     def wait_for_code(
         self,
@@ -390,7 +463,7 @@ class Activation(BaseActivation):
         operation = _operations.wait_for_code(
             self.id, timeout, interval, accept_same_code, cancel_on_timeout
         )
-        return self._client._run_and_convert(operation, self._keep_sms)
+        return self._run(operation, self._keep_sms)
 
     def mark_sms_sent(self) -> None:
         """Report to the service that the SMS was sent to the number. Action setStatus, 1.
@@ -398,7 +471,7 @@ class Activation(BaseActivation):
         The request is never repeated: no status shows whether it took effect. Raises
         ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
-        return self._client._run(_operations.mark_sms_sent(self.id))
+        return self._run(_operations.mark_sms_sent(self.id), identity)
 
     def request_next_code(self) -> None:
         """Request another code on the same number. Action setStatus, 3.
@@ -406,15 +479,18 @@ class Activation(BaseActivation):
         The next ``wait_for_code`` does not return the previous code. Raises
         ``ActivationCancelledError`` if the service answers that the order is cancelled.
         """
-        return self._client._run(_operations.request_next_code(self.id))
+        return self._run(_operations.request_next_code(self.id), identity)
 
-    def complete(self) -> Settlement:
+    def complete(self, *, without_code: bool = False) -> Settlement:
         """Complete the order after you have used its code. Action setStatus, 6.
 
         Check ``state``: the service may report that it cancelled the order instead.
+
+        :param without_code: complete and pay an order that has received no code. Otherwise
+            ``ConfigError`` is raised for it, and nothing is sent.
         """
-        operation = _operations.complete(self.id)
-        return self._client._run_and_convert(operation, self._keep_settlement)
+        operation = _operations.complete(self.id, without_code)
+        return self._run(operation, self._keep_settlement)
 
     def cancel(self) -> Settlement:
         """Cancel the order for its refund, unless a code arrives first. Action setStatus, 8.
@@ -423,7 +499,7 @@ class Activation(BaseActivation):
         and, if the service shows it, the code.
         """
         operation = _operations.cancel(self.id)
-        return self._client._run_and_convert(operation, self._keep_settlement)
+        return self._run(operation, self._keep_settlement)
 
     def settle(self, *, on_too_early: OnTooEarly = "fail") -> Settlement:
         """Complete the order if a code arrived; otherwise cancel it for its refund.
@@ -435,31 +511,43 @@ class Activation(BaseActivation):
             arrives meanwhile.
         """
         operation = _operations.settle(self.id, on_too_early)
-        return self._client._run_and_convert(operation, self._keep_settlement)
+        return self._run(operation, self._keep_settlement)
+
+    def keep(self) -> None:
+        """Do not list the number in ``unclaimed`` or at the end of the program. Sends no request.
+
+        For an order that stays open on purpose, such as one that another program settles. Save the
+        id first.
+        """
+        return self._run(_operations.keep(self.id), identity)
 
     def mark_unclaimed(self) -> None:
         """List the number in ``unclaimed`` until an operation claims it. Sends no request.
 
         For a program that stops using a number without settling it. It has no effect on a number
-        that this client did not buy, because the client has no record of the purchase.
+        that this process did not buy, because there is no record of the purchase.
         """
-        return self._client._run(_operations.mark_unclaimed(self.id))
+        return self._run(_operations.mark_unclaimed(self.id), identity)
 
-    def reget_number(self) -> Activation:
+    def reget_number(
+        self, *, max_price: Optional[Money] = None, accept_any_price: bool = False
+    ) -> Activation:
         """Buy the number again after this order was completed. **Costs money.** Action regetNumber.
 
-        Raises the same errors as ``Client.reget_number``.
+        The parameters and the errors are those of ``Client.reget_number``.
         """
-        return self._client.reget_number(self.id)
+        return self._client.reget_number(
+            self.id, max_price=max_price, accept_any_price=accept_any_price
+        )
 
 
 class Lease(BaseLease[Activation]):
     """A number for a ``with`` statement: bought at its start and settled at its end.
 
     It is settled even if the client was closed. If settling fails, ``unclaimed`` lists the number
-    and the log has the reason. The statement raises that failure unless its block raised an error
-    or received a code. A lease can be entered once. A forked child that exits the statement does
-    not settle the order.
+    and a ``SastaotpWarning`` has the reason. The statement raises that failure unless its block
+    raised an error or received a code. A lease can be entered once. A forked child that exits the
+    statement does not settle the order.
     """
 
     def __init__(
@@ -477,7 +565,13 @@ class Lease(BaseLease[Activation]):
         return self._session.run(self._operation, self._activate)
 
     def _activate(self, data: ActivationData) -> Activation:
-        return self._hold(Activation(self._client, data))
+        return self._hold(self._client._bought(self._session, data))
+
+    def keep(self) -> None:
+        """Keep the order open when the statement ends, as ``Activation.keep`` does."""
+        activation = self._release()
+        if activation is not None:
+            self._session.run_local(_operations.keep(activation.id))
 
     def __exit__(
         self,
@@ -488,6 +582,7 @@ class Lease(BaseLease[Activation]):
         activation = self._release()
         if activation is None:
             return
+        self._session.settling.add(self)
         try:
             self._session.run(
                 self._settle_operation(activation, error),
@@ -498,3 +593,5 @@ class Lease(BaseLease[Activation]):
             self._session.mark_unclaimed(activation.id)
             if self._must_raise(activation, failure, error):
                 raise
+        finally:
+            self._session.settling.discard(self)

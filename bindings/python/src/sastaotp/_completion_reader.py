@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from ctypes import c_uint64
 from typing import Any, Callable, Deque, Optional, TypeVar
 
+from . import _operations
 from ._errors import Cancelled, SastaotpError
 from ._native_queue import Completion, Session
 from ._operations import Operation
@@ -58,8 +60,8 @@ class CompletionReader:
         self._submit_scheduled = False
         #: Calls that are submitted, by ticket.
         self._submitted: dict[int, _Call] = {}
-        #: Numbers that are being listed as unclaimed, by ticket.
-        self._marking: dict[int, asyncio.Future[None]] = {}
+        #: Local operations whose results are not needed, by ticket.
+        self._local: dict[int, asyncio.Future[None]] = {}
         self._fd: Optional[int] = None
         self._timer: Optional[asyncio.TimerHandle] = None
 
@@ -80,6 +82,7 @@ class CompletionReader:
         Cancelling the task abandons the operation. Closing the client cancels it, unless
         ``survives_close`` is set.
         """
+        self.list_dropped()
         started = time.monotonic()
         call = _Call(operation, self.loop.create_future(), survives_close)
         try:
@@ -109,9 +112,9 @@ class CompletionReader:
 
     async def wait_until_idle(self) -> None:
         """Wait until no operation is pending."""
-        while self._submitted or self._waiting or self._marking:
+        while self._submitted or self._waiting or self._local:
             calls = (*self._submitted.values(), *self._waiting)
-            await asyncio.wait([*(call.future for call in calls), *self._marking.values()])
+            await asyncio.wait([*(call.future for call in calls), *self._local.values()])
             # The coroutine that received the result runs first: it may have a lease to settle.
             await asyncio.sleep(0)
 
@@ -122,20 +125,31 @@ class CompletionReader:
         for call in calls:
             self._abandon(call)
 
+    def list_dropped(self) -> None:
+        """List the numbers whose handles are gone, without blocking the loop."""
+        for id in self.session.dropped_numbers():
+            with suppress(SastaotpError):
+                self.run_local(_operations.mark_unclaimed(id))
+
     def mark_unclaimed(self, id: str) -> None:
         """List a number as unclaimed without blocking the loop."""
+        self.session.log_mark_unclaimed(id)
+        self.run_local(_operations.mark_unclaimed(id))
+
+    def run_local(self, operation: Operation[Any]) -> None:
+        """Start an operation that sends no request, without blocking the loop."""
         if self.loop.is_closed():
-            self.session.mark_unclaimed(id)
+            self.session.run_local(operation)
             return
         ticket = c_uint64()
-        self.session.submit_mark_unclaimed(id, ticket)
-        self._marking[ticket.value] = self.loop.create_future()
+        self.session.submit(operation, ticket)
+        self._local[ticket.value] = self.loop.create_future()
         self._start_reading()
 
-    async def wait_until_marked(self) -> None:
-        """Wait until every number passed to ``mark_unclaimed`` is listed."""
-        if self._marking:
-            await asyncio.wait([*self._marking.values()])
+    async def wait_until_local_done(self) -> None:
+        """Wait until every operation that ``run_local`` started has finished."""
+        if self._local:
+            await asyncio.wait([*self._local.values()])
 
     def _schedule_submit(self) -> None:
         if not self._submit_scheduled:
@@ -182,7 +196,7 @@ class CompletionReader:
         self._stop_reading_if_idle()
 
     def _start_reading(self) -> None:
-        is_idle = not (self._submitted or self._marking)
+        is_idle = not (self._submitted or self._local)
         if is_idle or self._fd is not None or self._timer is not None:
             return
         fd = self.session.fd
@@ -211,9 +225,9 @@ class CompletionReader:
             call.completion = completion
             self._wake(call.future)
             self._submitted.pop(ticket, None)
-        elif ticket in self._marking:
-            self._wake(self._marking[ticket])
-            del self._marking[ticket]
+        elif ticket in self._local:
+            self._wake(self._local[ticket])
+            del self._local[ticket]
 
     @staticmethod
     def _wake(future: asyncio.Future[None]) -> None:
@@ -221,7 +235,7 @@ class CompletionReader:
             future.set_result(None)
 
     def _stop_reading_if_idle(self) -> None:
-        if self._submitted or self._marking or self.loop.is_closed():
+        if self._submitted or self._local or self.loop.is_closed():
             return
         if self._fd is not None:
             self.loop.remove_reader(self._fd)

@@ -118,7 +118,7 @@ class UnclaimedOutcome(OpenEnum):
     BOUGHT = "bought"
     """A number was bought. Any operation on its ``activation`` claims it."""
     UNKNOWN = "unknown"
-    """A number may have been bought: reconcile the intent."""
+    """A number may have been bought: reconcile the intent, or resolve it."""
 
 
 class SetStatus(IntEnum):

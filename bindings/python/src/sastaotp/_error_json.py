@@ -7,10 +7,14 @@ from typing import Optional
 import msgspec
 
 from ._enums import Charge, Phase, Retry
-from ._errors import CLASSES, OutcomeUnknownError, SastaotpError
+from ._errors import CLASSES, AlreadySentError, OutcomeUnknownError, SastaotpError
 from ._intent import Intent
 
 _NULL = msgspec.Raw(b"null")
+
+
+class _UnknownAlreadySentError(AlreadySentError, OutcomeUnknownError):
+    """The intent was sent before, and it is unknown whether a number was bought."""
 
 
 class _Fields(msgspec.Struct, frozen=True):
@@ -35,7 +39,9 @@ def error_from_json(text: bytes) -> SastaotpError:
     """Create the exception that the JSON describes."""
     fields = _decode(text)
     if fields.charge == Charge.UNKNOWN:
-        error: SastaotpError = OutcomeUnknownError(fields.message)
+        is_second = fields.kind == "already_sent"
+        unknown = _UnknownAlreadySentError if is_second else OutcomeUnknownError
+        error: SastaotpError = unknown(fields.message)
     else:
         error = CLASSES.get(fields.kind, SastaotpError)(fields.message)
     error.kind = fields.kind

@@ -62,8 +62,8 @@ class OutcomeUnknownError(SastaotpError):
 
     Do not repeat it: call ``client.reconcile(error.intent)`` first.
 
-    Every error whose charge is unknown has this class, and the class extends only
-    ``SastaotpError``, so code that retries other errors never repeats this purchase.
+    Every error whose charge is unknown has this class, also an error of ``reconcile``. The class
+    extends only ``SastaotpError``, so code that retries other errors never repeats this purchase.
     """
 
     intent: Intent  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -83,6 +83,15 @@ class UsageError(SastaotpError, RuntimeError):
     """
 
     kind = "config"
+
+
+class AlreadySentError(SastaotpError):
+    """The intent was bought before, so nothing was sent. An intent is sent once.
+
+    If the outcome of the first purchase is unknown, or its reply may still arrive, the error is
+    also an ``OutcomeUnknownError``. Otherwise its text names the first purchase. To buy another
+    number, make another intent.
+    """
 
 
 class BudgetError(SastaotpError):
@@ -189,6 +198,7 @@ class InternalError(SastaotpError):
 #: The class of each kind. A kind that a later version adds becomes a plain SastaotpError.
 CLASSES: dict[str, type[SastaotpError]] = {
     "config": ConfigError,
+    "already_sent": AlreadySentError,
     "budget": BudgetError,
     "authentication": AuthenticationError,
     "insufficient_balance": InsufficientBalanceError,

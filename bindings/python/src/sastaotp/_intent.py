@@ -13,6 +13,7 @@ from ._money_and_time import rupees, utc_datetime
 
 
 class _Fields(msgspec.Struct, frozen=True):
+    intent_id: str
     action: str
     started_at_ms: int
     service: Optional[str] = None
@@ -32,7 +33,8 @@ class Intent:
     """A prepared purchase: ``Client.buy`` makes it, and ``Client.reconcile`` looks for it.
 
     ``Client.intend`` and errors return intents. Save ``to_json()`` before the purchase, and read it
-    with ``from_json`` after a restart.
+    with ``from_json`` after a restart. An intent is sent once: make another one to buy another
+    number, or to try again after a refusal.
     """
 
     __slots__ = ("_fields", "_json")
@@ -69,18 +71,26 @@ class Intent:
         ).decode()
 
     @property
+    def id(self) -> str:
+        """The 16 hexadecimal digits that distinguish this intent from every other."""
+        return self._fields.intent_id
+
+    @property
     def service(self) -> Optional[str]:
         """The code of the service. None if a number is bought again."""
         return self._fields.service
 
     @property
     def country(self) -> Optional[str]:
-        """The code of the country, if the request names one."""
+        """The code of the country, if the request names one.
+
+        The service chooses the country if this and ``operator`` are None.
+        """
         return self._fields.country
 
     @property
     def operator(self) -> Optional[str]:
-        """The parameter ``operator`` of the request, if it has one."""
+        """The country code that the parameter ``operator`` sends, if the request has one."""
         return self._fields.operator
 
     @property

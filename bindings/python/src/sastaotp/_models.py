@@ -222,6 +222,15 @@ class Order(_Reply, frozen=True):
         return utc_datetime(self.created_at_ms)
 
 
+class Candidate(Order, frozen=True):
+    """An order that may be a purchase with an unknown outcome: its fields, with the evidence."""
+
+    is_ours: bool = False
+    """Whether the evidence proves that the order is the purchase."""
+    evidence: Tuple[str, ...] = ()
+    """The evidence for and against it, a sentence each."""
+
+
 class OrderPage(_Reply, frozen=True):
     """One page of the order history: a sequence of orders, newest first."""
 
@@ -339,20 +348,25 @@ class Settlement(_Reply, frozen=True):
 class Reconciliation(_Result, frozen=True):
     """The orders in the history that may be a purchase with an unknown outcome."""
 
-    candidates: Tuple[Order, ...]
-    """The orders that may be the purchase, newest first; several if other programs buy the same
-    with this API key. An empty tuple means the order was not found, not that you were not charged.
+    candidates: Tuple[Candidate, ...]
+    """The orders that may be the purchase, the most likely one first; several if other programs buy
+    the same with this API key. An empty tuple means the order was not found. It means that you were
+    not charged only if ``complete`` is set.
     """
     complete: bool
-    """Whether the search reached an order that is older than the purchase.
+    """Whether the whole history since the purchase was read, and the service can no longer book it.
 
-    If it did not, a candidate may be older than the purchase, and the order of the purchase may be
-    missing.
+    Otherwise the order of the purchase may be missing among the candidates.
     """
+    reason: Optional[str] = None
+    """Why the search is not complete. None if it is complete."""
 
 
 class Unclaimed(_Result, frozen=True):
-    """An interrupted purchase, or a number whose lease could not be settled."""
+    """A purchase that is not settled and that no handle of this process holds.
+
+    ``str`` returns one line for a person: the purchase, its state, and what to do.
+    """
 
     outcome: UnclaimedOutcome
     intent_json: msgspec.Raw = msgspec.field(name="intent")
@@ -362,16 +376,21 @@ class Unclaimed(_Result, frozen=True):
     Any operation on ``client.activation(purchase.activation_id)`` claims it.
     """
     error_json: msgspec.Raw = msgspec.field(default=_NULL, name="error")
+    message: str = ""
+    """One line for a person: the purchase, its state, and what to do."""
 
     @property
     def intent(self) -> Intent:
-        """The intent of the purchase, for ``reconcile``."""
+        """The intent of the purchase, for ``reconcile`` and ``resolve``."""
         return Intent.from_json(bytes(self.intent_json))
 
     @property
     def error(self) -> Optional[SastaotpError]:
         """Why the outcome is unknown. None if it is not unknown."""
         return None if self.error_json == _NULL else error_from_json(bytes(self.error_json))
+
+    def __str__(self) -> str:
+        return self.message
 
     def __repr__(self) -> str:
         shown = ("outcome", "intent", "purchase", "error")

@@ -1,26 +1,24 @@
 """The core's client and queue: submits operations, waits for completions, abandons operations.
 
 Invariant: the result of a purchase reaches its caller or is listed as unclaimed, even if Ctrl-C
-interrupts any line of this module.
+interrupts any line of this module. A number whose handles are gone is listed too.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
+import weakref
+from collections import deque
 from contextlib import suppress
 from ctypes import byref, c_size_t, c_uint64
-from typing import Any, Callable, NamedTuple, Optional, TypeVar
-
-import msgspec
+from typing import Any, Callable, Deque, Iterator, NamedTuple, Optional, TypeVar
 
 from . import _c_api, _operations
-from ._enums import Charge, UnclaimedOutcome
 from ._error_json import error_from_json
 from ._errors import SastaotpError
-from ._intent import Intent
-from ._models import Unclaimed
 from ._operations import Operation
 from ._settings import Settings, call
 
@@ -50,6 +48,12 @@ def identity(result: T) -> T:
     return result
 
 
+class Hold:
+    """A number that handles of this process hold. All handles of one number share one hold."""
+
+    __slots__ = ("__weakref__",)
+
+
 class Session:
     """The core's client and queue. They are freed with the last reference to the session.
 
@@ -57,15 +61,22 @@ class Session:
     """
 
     def __init__(self, settings: Settings) -> None:
+        #: How long the end of the program waits for purchases in flight, in seconds.
+        self.end_wait = settings.end_wait
         self._lib = settings.lib
         self._client = _c_api.ClientPointer()
         self._queue = _c_api.QueuePointer()
         self.pid = os.getpid()
         #: Any thread may set this. Blocked calls then end with ``Cancelled``.
         self.closed = False
-        #: Purchases of unknown outcome whose errors no caller received, because the call was
-        #: interrupted. The core does not list them: it counts them as reported.
-        self._unreported: list[Unclaimed] = []
+        #: Whether the client was garbage-collected without being closed.
+        self.is_orphan = False
+        #: The leases that are being settled by blocked threads.
+        self.settling: set[object] = set()
+        self._holds: weakref.WeakValueDictionary[str, Hold] = weakref.WeakValueDictionary()
+        self._holds_lock = threading.Lock()
+        #: The ids of numbers whose handles are gone, for the core to list.
+        self._dropped: Deque[str] = deque()
         #: Completions that were read and are not delivered yet, by ticket.
         self.arrived: dict[int, Completion] = {}
         #: Completions that were taken: the first ``_unread`` of them are not read yet.
@@ -96,6 +107,35 @@ class Session:
         """A descriptor that is readable while a completion can be taken."""
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
+    def hold(self, id: str) -> Hold:
+        """Return the hold of a number. When it is gone, the core lists the number as unclaimed."""
+        with self._holds_lock:
+            hold = self._holds.get(id)
+            if hold is None:
+                hold = self._holds[id] = Hold()
+                # The garbage collector may call this on any line of any thread, so it does no more
+                # than to store the id.
+                dropped = weakref.finalize(hold, self._dropped.append, id)
+                dropped.atexit = False
+            return hold
+
+    def dropped_numbers(self) -> Iterator[str]:
+        """Remove and return the numbers whose handles are gone."""
+        while self._dropped:
+            try:
+                id = self._dropped.popleft()
+            except IndexError:
+                return
+            # A new handle may hold the number.
+            if id not in self._holds:
+                yield id
+
+    def list_dropped(self) -> None:
+        """List the numbers whose handles are gone. Blocks for at most a second each."""
+        for id in self.dropped_numbers():
+            with suppress(SastaotpError):
+                self.run_local(_operations.mark_unclaimed(id))
+
     def submit(self, operation: Operation[Any], ticket: c_uint64) -> None:
         """Submit an operation and store its ticket in the caller's variable.
 
@@ -116,6 +156,7 @@ class Session:
         An interruption abandons the operation. Closing the client cancels it, unless
         ``survives_close`` is set.
         """
+        self.list_dropped()
         started = time.monotonic()
         ticket, handle = c_uint64(), _c_api.CompletionPointer()
         completion: Optional[Completion] = None
@@ -214,40 +255,20 @@ class Session:
     def abandoned_number(self, operation: Operation[Any], completion: Completion) -> Optional[str]:
         """Return the id of a number that an interrupted call bought, for the caller to list.
 
-        Records an unknown outcome in this session, because the core counts it as reported.
+        The core itself lists a purchase with an unknown outcome.
         """
-        if not operation.is_purchase:
+        if not operation.is_purchase or completion.json is None:
             return None
-        if completion.error is None:
-            if completion.json is None:
-                return None
-            return _operations.decode_activation(completion.json).id
-        error = error_from_json(completion.error)
-        # The core itself lists a purchase that was cancelled before its reply.
-        is_unlisted = error.charge == Charge.UNKNOWN and error.kind != "cancelled"
-        if is_unlisted and error.intent is not None:
-            log.warning(
-                "%s: interrupted, and its outcome is unknown: unclaimed() lists it",
-                operation.name,
-            )
-            intent = msgspec.Raw(error.intent.to_json().encode())
-            self._unreported.append(
-                Unclaimed(
-                    UnclaimedOutcome.UNKNOWN, intent, error_json=msgspec.Raw(completion.error)
-                )
-            )
-        return None
+        return _operations.decode_activation(completion.json).id
 
     def mark_unclaimed(self, id: str) -> None:
         """List a number as unclaimed. Sends no request, and blocks for at most a second."""
-        ticket = c_uint64()
-        self.submit_mark_unclaimed(id, ticket)
-        self._join(ticket.value, round(LOCAL_TIMEOUT * 1000))
+        self.log_mark_unclaimed(id)
+        self.run_local(_operations.mark_unclaimed(id))
 
-    def submit_mark_unclaimed(self, id: str, ticket: c_uint64) -> None:
-        """Queue an operation that lists a number as unclaimed. Return without waiting for it."""
+    def log_mark_unclaimed(self, id: str) -> None:
+        """Log that a number is about to be listed as unclaimed."""
         log.warning("activation %s: unclaimed() lists it until an operation claims it", id)
-        self.submit(_operations.mark_unclaimed(id), ticket)
 
     def run_local(self, operation: Operation[T]) -> Optional[T]:
         """Run an operation that sends no request. None if it takes longer than a second."""
@@ -257,35 +278,6 @@ class Session:
         if completion is None or completion.json is None:
             return None
         return operation.decode(completion.json)
-
-    def unreported(self) -> tuple[Unclaimed, ...]:
-        """Return the purchases that ``unclaimed`` lists in addition to those of the core."""
-        return tuple(self._unreported)
-
-    def forget_unreported(self, intent: Intent) -> None:
-        """Remove an unknown outcome from the list, after its intent was reconciled."""
-        for unclaimed in self.unreported():
-            if unclaimed.intent == intent:
-                # Another thread may have removed it.
-                with suppress(ValueError):
-                    self._unreported.remove(unclaimed)
-
-    def log_unclaimed(self, listed: Optional[tuple[Unclaimed, ...]]) -> None:
-        """Log the unclaimed purchases of a closed client. None: listing them timed out."""
-        if listed is None:
-            log.warning("the client is closed: listing its unclaimed purchases timed out")
-        for unclaimed in (listed or ()) + self.unreported():
-            if unclaimed.purchase is not None:
-                log.warning(
-                    "the client is closed: activation %s is still unclaimed",
-                    unclaimed.purchase.activation_id,
-                )
-            else:
-                log.warning(
-                    "the client is closed: the outcome of a purchase is unknown: "
-                    "reconcile the intent %s",
-                    unclaimed.intent.without_phone_number(),
-                )
 
     def _join(self, ticket: int, timeout_ms: int) -> Optional[Completion]:
         """Take the completion of a ticket. None at a timeout, or if it was taken before."""

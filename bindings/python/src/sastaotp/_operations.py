@@ -151,14 +151,25 @@ def intend(**request: Any) -> Operation[Intent]:
 
 
 def _number_request(
-    max_price: Optional[Money], accept_any_price: bool, multi_sms: bool, **request: Any
+    any_country: bool,
+    max_price: Optional[Money],
+    accept_any_price: bool,
+    multi_sms: bool,
+    **request: Any,
 ) -> dict[str, Any]:
     """Check the arguments of a purchase. Flags that are False are left out."""
     return {
-        "max_price": None if max_price is None else money_text(max_price, "max_price"),
-        "accept_any_price": flag(accept_any_price, "accept_any_price") or None,
+        "any_country": flag(any_country, "any_country") or None,
+        **_price_limit(max_price, accept_any_price),
         "multi_sms": flag(multi_sms, "multi_sms") or None,
         **request,
+    }
+
+
+def _price_limit(max_price: Optional[Money], accept_any_price: bool) -> dict[str, Any]:
+    return {
+        "max_price": None if max_price is None else money_text(max_price, "max_price"),
+        "accept_any_price": flag(accept_any_price, "accept_any_price") or None,
     }
 
 
@@ -166,8 +177,11 @@ def buy(intent: Intent) -> Operation[ActivationData]:
     return Operation("buy", decode_activation, intent=_intent_json(intent))
 
 
-def reget_number(id: str) -> Operation[ActivationData]:
-    return Operation("reget_number", decode_activation, id=id)
+def reget_number(
+    id: str, max_price: Optional[Money], accept_any_price: bool
+) -> Operation[ActivationData]:
+    limit = _price_limit(max_price, accept_any_price)
+    return Operation("reget_number", decode_activation, id=id, **limit)
 
 
 def get_status(id: str) -> Operation[Status]:
@@ -206,8 +220,9 @@ def request_next_code(id: str) -> Operation[None]:
     return Operation("request_next_code", _ignore_result, id=id)
 
 
-def complete(id: str) -> Operation[Settlement]:
-    return Operation("complete", _decode_settlement, id=id)
+def complete(id: str, without_code: bool) -> Operation[Settlement]:
+    without = flag(without_code, "without_code") or None
+    return Operation("complete", _decode_settlement, id=id, without_code=without)
 
 
 def cancel(id: str) -> Operation[Settlement]:
@@ -223,12 +238,39 @@ def mark_unclaimed(id: str) -> Operation[None]:
     return Operation("mark_unclaimed", _ignore_result, id=id)
 
 
-def reconcile(intent: Intent) -> Operation[Reconciliation]:
-    return Operation("reconcile", _decode_reconciliation, intent=_intent_json(intent))
+def keep(id: str) -> Operation[None]:
+    return Operation("keep", _ignore_result, id=id)
+
+
+def reconcile(intent: Intent, timeout: Seconds) -> Operation[Reconciliation]:
+    return Operation(
+        "reconcile",
+        _decode_reconciliation,
+        intent=_intent_json(intent),
+        timeout_ms=millis(timeout, "timeout"),
+    )
+
+
+def resolve(intent: Intent, not_made: bool, activation_id: Optional[str]) -> Operation[None]:
+    return Operation(
+        "resolve",
+        _ignore_result,
+        intent=_intent_json(intent),
+        not_made=flag(not_made, "not_made") or None,
+        activation_id=activation_id,
+    )
 
 
 def unclaimed() -> Operation[tuple[Unclaimed, ...]]:
     return Operation("unclaimed", lambda json: _decode_unclaimed(json).unclaimed)
+
+
+def finish(wait: Seconds) -> Operation[tuple[Unclaimed, ...]]:
+    return Operation(
+        "finish",
+        lambda json: _decode_unclaimed(json).unclaimed,
+        timeout_ms=millis(wait, "end_wait"),
+    )
 
 
 def budget_left() -> Operation[Optional[Decimal]]:

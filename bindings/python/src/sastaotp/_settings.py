@@ -23,6 +23,8 @@ class Settings:
         self.config = _c_api.ConfigPointer()
         #: How many requests can be in flight at once.
         self.max_connections = _DEFAULT_MAX_CONNECTIONS
+        #: How long the end of the program waits for purchases in flight, in seconds.
+        self.end_wait = 10.0
         self._call("sastaotp_config_from_env", byref(self.config))
 
     @classmethod
@@ -47,6 +49,8 @@ class Settings:
         *,
         base_url: Optional[str],
         timeout: Optional[Seconds],
+        late_booking: Optional[Seconds],
+        end_wait: Seconds,
         budget: Optional[Money],
         max_requests_per_minute: Optional[int],
         max_connections: Optional[int],
@@ -59,6 +63,10 @@ class Settings:
             self._set("base_url", c_text(base_url, "base_url"))
         if timeout is not None:
             self._set("timeout_ms", millis(timeout, "timeout", highest=LARGEST_UINT32))
+        if late_booking is not None:
+            span = millis(late_booking, "late_booking", highest=LARGEST_UINT32)
+            self._set("late_booking_ms", span)
+        self.end_wait = millis(end_wait, "end_wait", highest=LARGEST_UINT32) / 1000
         if budget is not None:
             self._set("budget", self._micros(budget))
         if max_requests_per_minute is not None:

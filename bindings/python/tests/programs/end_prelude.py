@@ -1,0 +1,47 @@
+"""Names that the programs of test_ends.py use. Arguments: the service's address and an API key."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import Any, Coroutine
+from urllib.request import urlopen
+
+import sastaotp
+
+URL, KEY = sys.argv[1:]
+#: What to buy.
+TG = {"service": "tg", "country": "22", "max_price": 80}
+
+
+def client(**settings: Any) -> sastaotp.Client:
+    return sastaotp.Client(KEY, base_url=URL, **settings)
+
+
+def async_client(**settings: Any) -> sastaotp.AsyncClient:
+    return sastaotp.AsyncClient(KEY, base_url=URL, **settings)
+
+
+def wait_until_requested() -> None:
+    """Block until the service has received the request of a purchase."""
+    while urlopen(f"{URL}?action=isRequested").read() != b"yes":
+        time.sleep(0.02)
+
+
+async def requested() -> None:
+    """Wait until the service has received the request of a purchase."""
+    await asyncio.get_running_loop().run_in_executor(None, wait_until_requested)
+
+
+async def with_timeout(purchase: Coroutine[Any, Any, Any]) -> None:
+    """Run ``asyncio.wait_for``, whose time is over soon after the purchase was requested."""
+    task = asyncio.ensure_future(purchase)
+    await requested()
+    await asyncio.wait_for(task, 0.05)
+
+
+def sleep() -> None:
+    """Wait for the signal that ends the program."""
+    print("asleep", flush=True)
+    time.sleep(60)
