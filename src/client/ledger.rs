@@ -1064,3 +1064,6 @@ fn add(a: Amount, b: Amount) -> Amount {
 fn subtract(a: Amount, b: Amount) -> Amount {
     a.checked_sub(b).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

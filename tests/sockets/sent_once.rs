@@ -124,7 +124,10 @@ fn a_bare_server_sees_one_request() {
                 if head.starts_with("GET /end") {
                     return requests;
                 }
-                requests.push(head);
+                // Before its first purchase, the client reads the newest order.
+                if head.contains("action=getNumber") {
+                    requests.push(head);
+                }
                 if reset {
                     // Closing a socket that has unread bytes resets the connection.
                     stream.write_all(b"HT").unwrap();
@@ -140,10 +143,7 @@ fn a_bare_server_sees_one_request() {
         end.write_all(b"GET /end").unwrap();
         let requests = server.join().unwrap();
         assert_eq!(requests.len(), 1, "{requests:?}");
-        assert!(
-            requests[0].contains("action=getNumber") && !requests[0].contains("api_key"),
-            "the key is in a header"
-        );
+        assert!(!requests[0].contains("api_key"), "the key is in a header");
         let agent = format!("\r\nUser-Agent: libsastaotp/{}\r\n", env!("CARGO_PKG_VERSION"));
         assert!(requests[0].contains(&agent), "{requests:?}");
     }
@@ -187,7 +187,8 @@ fn an_unreachable_service_charges_nothing() {
             .unwrap();
     end.write_all(b"end").unwrap();
     let attempts = attempts.join().unwrap();
-    assert_eq!(attempts, 3, "one attempt and two retries, because no byte was sent");
+    // The client first tries to read the newest order, with two retries as well.
+    assert_eq!(attempts, 3 + 3, "one attempt and two retries, because no byte was sent");
 }
 
 #[test]
