@@ -902,7 +902,10 @@ impl Ledger {
             }
             Record::Settled(how) => {
                 if let State::Bought { closed, .. } = &mut entry.state {
-                    *closed = Some(how);
+                    // That the order is over does not contradict a proof of how it ended.
+                    if how != Closed::Over || closed.is_none() {
+                        *closed = Some(how);
+                    }
                 }
             }
             Record::Priced(price) => {
