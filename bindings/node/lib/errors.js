@@ -76,7 +76,6 @@ class OutcomeUnknownError extends SastaotpError {}
 const CLASS_OF_KIND = {
   config: ConfigError,
   budget: BudgetError,
-  already_sent: AlreadySentError,
   authentication: AuthenticationError,
   insufficient_balance: InsufficientBalanceError,
   no_numbers: NoNumbersError,
@@ -97,7 +96,8 @@ const CLASS_OF_KIND = {
   wait_timeout: WaitTimeoutError,
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
-  internal: InternalError
+  internal: InternalError,
+  already_sent: AlreadySentError
 }
 
 const classes = Object.fromEntries(
