@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::client::{Step, Task};
 use crate::transport::Phase;
 use crate::{Client, Error, Unclaimed};
@@ -16,6 +18,12 @@ pub(super) struct FinishTask {
     end: Duration,
 }
 
+/// The purchases that a program reports when it ends.
+#[derive(Debug, Serialize)]
+pub(super) struct Finished {
+    unclaimed: Vec<Unclaimed>,
+}
+
 impl FinishTask {
     pub(super) fn begin(client: &Client, wait: Duration) -> Self {
         Self { end: client.now().monotonic.saturating_add(wait) }
@@ -23,12 +31,12 @@ impl FinishTask {
 }
 
 impl Task for FinishTask {
-    type Output = Vec<Unclaimed>;
+    type Output = Finished;
 
     fn step(&mut self, client: &Client) -> Step<Self::Output> {
         let now = client.now().monotonic;
         if now >= self.end || client.has_finished() {
-            return Step::Done(Ok(client.unfinished()));
+            return Step::Done(Ok(Finished { unclaimed: client.unfinished() }));
         }
         Step::SleepUntil(self.end.min(now + CHECK))
     }
