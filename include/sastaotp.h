@@ -43,25 +43,26 @@
  *
  * Purchases
  *
- * -   A request states its country and its price: a country code or any country, and a maximum price
- *     or any price. Otherwise the purchase is refused before it is sent.
+ * -   A request states its country and its price: a country code or any country, and a maximum
+ *     price or any price. Otherwise the purchase is refused before it is sent.
  * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
- *     and not too late: if its reply does not have time to arrive within the timeout, the call fails
- *     with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call, not a
- *     purchase that was sent: its reply is awaited in the background.
+ *     and not too late: if its reply does not have time to arrive within the timeout, the call
+ *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
+ *     not a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
- *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves the
- *     list when it is settled, by sastaotp_activation_keep, or by sastaotp_client_resolve_not_made;
- *     a failed call removes nothing.
- * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the intent
- *     of the error. It finds the order, proves that there is none, or returns why it cannot know.
+ *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
+ *     the list when it is settled, by sastaotp_activation_keep, or by
+ *     sastaotp_client_resolve_not_made; a failed call removes nothing.
+ * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
+ *     intent of the error. It finds the order, proves that there is none, or returns why it cannot
+ *     know.
  * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
  *     main returns or exit is called, call sastaotp_client_finish for each client, or
- *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and list
- *     each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A program
- *     that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in flight and
- *     every unsettled number that it has not saved: then only the order history shows them. To find
- *     them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
+ *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and
+ *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
+ *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
+ *     flight and every unsettled number that it has not saved: then only the order history shows
+ *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
  *
  * Conventions, which apply unless a comment says otherwise
  *
@@ -157,9 +158,9 @@ typedef struct sastaotp_balance sastaotp_balance;
 typedef struct sastaotp_cancel_token sastaotp_cancel_token;
 
 /**
- * A client of the service, with its connections and its budget. Any number of threads may use it at
- * once. All clients of one API key and one base URL in a process share the record of purchases, so
- * no order is given to two of them.
+ * A client of the service, with its connections and its budget. Any number of threads may use it
+ * at once. All clients of one API key and one base URL in a process share the record of purchases,
+ * so no order is given to two of them.
  *
  * Every call blocks until it has a result. A read is sent at most three times within the timeout
  * of the call. A "read error", below, is SASTAOTP_AUTHENTICATION, SASTAOTP_SERVER,
@@ -169,9 +170,9 @@ typedef struct sastaotp_cancel_token sastaotp_cancel_token;
  *
  * A purchase is sent at most once, and only if its reply has time to arrive before the call times
  * out: two thirds of the client's timeout, at most 60 seconds. Otherwise it fails with
- * SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API key
- * in a process reads the newest order first (action getOrders), so that a lost reply can be found.
- * A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
+ * SASTAOTP_TIMEOUT and nothing was sent. Purchases run in parallel. The first purchase of an API
+ * key in a process reads the newest order first (action getOrders), so that a lost reply can be
+ * found. A "purchase error", below, is a read error, SASTAOTP_BUDGET, SASTAOTP_ALREADY_SENT,
  * SASTAOTP_INSUFFICIENT_BALANCE, SASTAOTP_NO_NUMBERS, SASTAOTP_PRICE_TOO_HIGH or
  * SASTAOTP_SERVICE_UNAVAILABLE. Whatever the status, sastaotp_error_charge returns whether money
  * may have been charged.
@@ -206,7 +207,8 @@ typedef struct sastaotp_error sastaotp_error;
 
 /**
  * A purchase that is about to be made: enough data to find it in the order history if its reply is
- * lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it is freed, or the error or list that contains it is freed.
+ * lost. An intent is sent once: make another one to buy another number. Immutable. Valid until it
+ * is freed, or the error or list that contains it is freed.
  */
 typedef struct sastaotp_intent sastaotp_intent;
 
@@ -220,10 +222,10 @@ typedef struct sastaotp_lease sastaotp_lease;
  * A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
  * can buy many numbers.
  *
- * State the country: call sastaotp_number_request_set_country, sastaotp_number_request_set_operator
- * or sastaotp_number_request_any_country. State the price: call
- * sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one of the
- * two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
+ * State the country: call sastaotp_number_request_set_country,
+ * sastaotp_number_request_set_operator or sastaotp_number_request_any_country. State the price:
+ * call sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one
+ * of the two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
  */
 typedef struct sastaotp_number_request sastaotp_number_request;
 
@@ -277,8 +279,9 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
  * timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
  * is country, any_country: true, or operator, which may be beside country. A price is max_price as
- * text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null states
- * nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json returns.
+ * text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null
+ * states nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json
+ * returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, buy and
  * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -409,116 +412,116 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_BUDGET 2
 
 /**
- * The intent was sent before. The message states what became of it; this call sent nothing.
- */
-#define SASTAOTP_ALREADY_SENT 3
-
-/**
  * The service rejects the API key or the account.
  */
-#define SASTAOTP_AUTHENTICATION 4
+#define SASTAOTP_AUTHENTICATION 3
 
 /**
  * The wallet does not contain enough money.
  */
-#define SASTAOTP_INSUFFICIENT_BALANCE 5
+#define SASTAOTP_INSUFFICIENT_BALANCE 4
 
 /**
  * No number is available.
  */
-#define SASTAOTP_NO_NUMBERS 6
+#define SASTAOTP_NO_NUMBERS 5
 
 /**
  * The price is higher than the request's maximum price.
  */
-#define SASTAOTP_PRICE_TOO_HIGH 7
+#define SASTAOTP_PRICE_TOO_HIGH 6
 
 /**
  * The service is not sold in this country.
  */
-#define SASTAOTP_SERVICE_UNAVAILABLE 8
+#define SASTAOTP_SERVICE_UNAVAILABLE 7
 
 /**
  * The activation does not exist.
  */
-#define SASTAOTP_NOT_FOUND 9
+#define SASTAOTP_NOT_FOUND 8
 
 /**
  * The order has already ended.
  */
-#define SASTAOTP_ALREADY_FINISHED 10
+#define SASTAOTP_ALREADY_FINISHED 9
 
 /**
  * The order is too young to be cancelled; sastaotp_error_retry_after_ms returns how long to wait.
  */
-#define SASTAOTP_TOO_EARLY 11
+#define SASTAOTP_TOO_EARLY 10
 
 /**
  * The service rejected the request for another reason: see sastaotp_error_code.
  */
-#define SASTAOTP_REJECTED 12
+#define SASTAOTP_REJECTED 11
 
 /**
  * The service or its provider failed.
  */
-#define SASTAOTP_SERVER 13
+#define SASTAOTP_SERVER 12
 
 /**
  * Too many requests were sent, or the client's own rate limit allows no request before the
  * timeout.
  */
-#define SASTAOTP_RATE_LIMITED 14
+#define SASTAOTP_RATE_LIMITED 13
 
 /**
  * A firewall in front of the service refused the request.
  */
-#define SASTAOTP_BLOCKED 15
+#define SASTAOTP_BLOCKED 14
 
 /**
  * The reply is incomplete or not in the service's format.
  */
-#define SASTAOTP_PROTOCOL 16
+#define SASTAOTP_PROTOCOL 15
 
 /**
  * The connection failed or was lost.
  */
-#define SASTAOTP_CONNECTION 17
+#define SASTAOTP_CONNECTION 16
 
 /**
  * The server's TLS certificate was rejected.
  */
-#define SASTAOTP_TLS 18
+#define SASTAOTP_TLS 17
 
 /**
  * A step of the call, or the whole call, timed out.
  */
-#define SASTAOTP_TIMEOUT 19
+#define SASTAOTP_TIMEOUT 18
 
 /**
  * A cancellation token ended the call.
  */
-#define SASTAOTP_CANCELLED 20
+#define SASTAOTP_CANCELLED 19
 
 /**
  * No code arrived within the timeout. The activation is unchanged, unless the wait's options
  * cancel it.
  */
-#define SASTAOTP_WAIT_TIMEOUT 21
+#define SASTAOTP_WAIT_TIMEOUT 20
 
 /**
  * The order expired without a code.
  */
-#define SASTAOTP_EXPIRED 22
+#define SASTAOTP_EXPIRED 21
 
 /**
  * The service, or another user of the API key, cancelled the order.
  */
-#define SASTAOTP_ACTIVATION_CANCELLED 23
+#define SASTAOTP_ACTIVATION_CANCELLED 22
 
 /**
  * The library has a defect. The operation may have taken effect.
  */
-#define SASTAOTP_INTERNAL 24
+#define SASTAOTP_INTERNAL 23
+
+/**
+ * The intent was sent before. The message states its outcome; this call sent nothing.
+ */
+#define SASTAOTP_ALREADY_SENT 24
 
 /**
  * Certainly nothing was charged.
@@ -1178,7 +1181,7 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
  * Makes a prepared purchase. Action getNumber. COSTS MONEY.
  *
  * An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
- * states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+ * states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
  * known. An intent that an earlier run saved is looked up in the order history first (action
  * getOrders): if its order may be there, or the history cannot show it, the call fails in the same
  * way.
@@ -1235,7 +1238,8 @@ sastaotp_status sastaotp_client_lease(const sastaotp_client *client,
  * Claims an existing activation by its id: one of an earlier run, of the order history, or of
  * sastaotp_client_unclaimed. Sends nothing.
  *
- * Fails with SASTAOTP_CONFIG if `id` is not 1 to 64 letters, digits and "_.:-". Since 0.1.0.
+ * Fails with SASTAOTP_CONFIG if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
+ * Since 0.1.0.
  */
 sastaotp_status sastaotp_client_activation(const sastaotp_client *client,
                                            const char *id,
@@ -1284,8 +1288,8 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * pass its activation id to sastaotp_client_activation. If several are likely, or none is, ask a
  * person, then call sastaotp_client_resolve_made or sastaotp_client_resolve_not_made.
  *
- * Fails with a read error. If it fails, the purchase is as unknown as before: sastaotp_error_charge
- * is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
+ * Fails with a read error. If it fails, the purchase is as unknown as before:
+ * sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
                                           const sastaotp_intent *intent,
@@ -1305,12 +1309,13 @@ sastaotp_status sastaotp_client_resolve_not_made(const sastaotp_client *client,
                                                  sastaotp_error **error);
 
 /**
- * Resolves a purchase with an unknown outcome: the caller knows that it bought this activation. The
- * price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number as
- * bought until it is claimed. Sends nothing.
+ * Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
+ * The price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number
+ * as bought until it is claimed. Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
- * or to have bought another activation, or if another purchase bought this activation. Since 0.1.0.
+ * or to have bought another activation, or if another purchase bought this activation. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
                                              const sastaotp_intent *intent,
@@ -1320,21 +1325,21 @@ sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
 /**
  * Lists every purchase of this API key and base URL in this process that is not settled, kept or
  * resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
- * unknown, or its last handle was freed while the order was open. A look or a failed cancel removes
- * nothing. A purchase leaves the list when its order is completed, cancelled or expired, by
- * sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a lease
- * holds the number, it is not listed. Sends nothing. Since 0.1.0.
+ * unknown, or its last handle was freed while the order was open. A look or a failed cancel
+ * removes nothing. A purchase leaves the list when its order is completed, cancelled or expired,
+ * by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a
+ * lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
                                           sastaotp_unclaimed_list **list,
                                           sastaotp_error **error);
 
 /**
- * Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its purchases
- * in flight. Then lists each purchase of the client that is not settled or kept, even if an
- * activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report every
- * entry: after the process has ended, no other record of it exists. The client stays usable. Sends
- * nothing.
+ * Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
+ * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
+ * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
+ * every entry: after the process has ended, no other record of it exists. The client stays usable.
+ * Sends nothing.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
  * 0.1.0.
@@ -2042,8 +2047,8 @@ sastaotp_status sastaotp_wait_options_accept_same_code(sastaotp_wait_options *op
 /**
  * Cancels the order for its refund if no code arrives in time, which takes at most 10 more
  * seconds. The wait still fails with SASTAOTP_WAIT_TIMEOUT, and the error's hint states whether
- * the order was cancelled; if the cancellation itself fails, the wait fails with its error. Since
- * 0.1.0.
+ * the order was cancelled. An order that cannot be cancelled yet stays open: settle it later. If
+ * the cancellation fails in another way, the wait fails with its error. Since 0.1.0.
  */
 sastaotp_status sastaotp_wait_options_cancel_on_timeout(sastaotp_wait_options *options,
                                                         sastaotp_error **error);
@@ -2059,9 +2064,11 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  *
  * If a code has already arrived, returns it immediately. Otherwise polls every 5 seconds and once
  * more at the deadline, which is the timeout or the expiry of the order, whichever comes first; if
- * replies are slow, the last poll starts before the deadline. Transient failures do not end the
- * wait. To show progress, wait one second at a time: consecutive waits keep the interval between
- * polls.
+ * replies are slow, the last poll starts before the deadline. If the service still waits for a
+ * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
+ * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
+ * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
+ * waits keep the interval between polls.
  *
  * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
  * SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
@@ -2098,8 +2105,8 @@ sastaotp_status sastaotp_activation_request_next_code(const sastaotp_activation 
 /**
  * Completes the order after its code was used. Action setStatus, 6.
  *
- * Fails with SASTAOTP_CONFIG, and sends nothing, if no code has arrived: completing spends the
- * price. Then call sastaotp_activation_complete_without_code, or cancel the order.
+ * Fails with SASTAOTP_CONFIG if no code has arrived, because completing spends the price: cancel
+ * the order, or call sastaotp_activation_complete_without_code. Before it fails, it polls once.
  *
  * Check the settlement: if the service treats 6 as a cancellation, its state is
  * SASTAOTP_SETTLED_CANCELLED. Fails as sastaotp_client_set_status does. Since 0.1.0.
@@ -2119,11 +2126,12 @@ sastaotp_status sastaotp_activation_complete_without_code(const sastaotp_activat
                                                           sastaotp_error **error);
 
 /**
- * Cancels the order for its refund. Action setStatus, 8.
+ * Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a poll
+ * was answered in the last 5 seconds.
  *
  * If a code arrived first, the order is not cancelled: the settlement is
  * SASTAOTP_SETTLED_CODE_ARRIVED and contains the code, and the order stays open until it is
- * completed.
+ * completed. A code that you already have does not prevent the attempt.
  *
  * Fails as sastaotp_client_set_status does, with SASTAOTP_TOO_EARLY if the order is too young.
  * Since 0.1.0.
@@ -2134,10 +2142,12 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
 
 /**
  * Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
- * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8.
+ * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
+ * it cancels, it polls once, as sastaotp_activation_cancel does.
  *
- * `on_too_early` is the reaction if the order is too young to be cancelled. Fails as
- * sastaotp_activation_cancel does. Since 0.1.0.
+ * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
+ * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation,
                                            sastaotp_on_too_early on_too_early,
@@ -2145,9 +2155,9 @@ sastaotp_status sastaotp_activation_settle(const sastaotp_activation *activation
                                            sastaotp_error **error);
 
 /**
- * Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish and
- * sastaotp_queue_close do not list it any more. For a number that another program or a later run
- * settles. Sends nothing.
+ * Keeps the number although its order is open: sastaotp_client_unclaimed, sastaotp_client_finish
+ * and sastaotp_queue_close do not list it any more. For a number that another program or a later
+ * run settles. Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG for an invalid argument. Since 0.1.0.
  */
@@ -2257,8 +2267,8 @@ const sastaotp_order *sastaotp_reconciliation_get(const sastaotp_reconciliation 
 
 /**
  * Returns whether the evidence proves that the candidate at an index is the purchase. If it does,
- * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false if
- * the index is out of range. Since 0.1.0.
+ * the purchase is known from now on: sastaotp_client_unclaimed lists it as bought. Returns false
+ * if the index is out of range. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_ours(const sastaotp_reconciliation *reconciliation, size_t index);
 
@@ -2441,9 +2451,9 @@ size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
  * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
- * most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
- * also the purchases whose completion was not taken. Report every entry: after the process has
- * ended, no other record of it exists.
+ * most `timeout_ms` milliseconds for their replies. Then returns the list of
+ * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
+ * every entry: after the process has ended, no other record of it exists.
  *
  * 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
  * sastaotp_unclaimed_list_free. Since 0.1.0.

@@ -49,8 +49,8 @@ const fn row(
 
 const ROWS: &[Row] = &[
     row("1 MB of gzip that becomes 1 GB", "prices", gzip_bomb, Protocol, "reply_too_large"),
-    row("gzip that was not requested", "balance", gzip_bomb, Protocol, "unexpected_encoding"),
-    row("gzip in reply to a purchase", "number", gzip_bomb, Protocol, "unexpected_encoding"),
+    row("gzip that was not requested", "balance", gzip_bomb, Protocol, "reply_too_large"),
+    row("gzip in reply to a purchase", "number", gzip_bomb, Protocol, "reply_too_large"),
     row("a million empty members of gzip", "prices", empty_members, Protocol, "reply_too_large"),
     row(
         "16 MB in gzip that does not compress",

@@ -307,7 +307,7 @@ pub unsafe extern "C" fn sastaotp_client_intend(
 /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
 ///
 /// An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
-/// states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+/// states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
 /// known. An intent that an earlier run saved is looked up in the order history first (action
 /// getOrders): if its order may be there, or the history cannot show it, the call fails in the same
 /// way.
@@ -390,7 +390,8 @@ pub unsafe extern "C" fn sastaotp_client_lease(
 /// Claims an existing activation by its id: one of an earlier run, of the order history, or of
 /// sastaotp_client_unclaimed. Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 64 letters, digits and "_.:-". Since 0.1.0.
+/// Fails with SASTAOTP_CONFIG if `id` is not 1 to 256 bytes, or has blanks around it or a line end.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_activation(
     client: *const sastaotp_client,

@@ -400,7 +400,8 @@ impl Activation {
     /// Completes the order, after its code was used. Action `setStatus`, 6.
     ///
     /// Fails with [`ErrorKind::Config`] if no code arrived, because a completed order is paid for:
-    /// cancel it, or call [`Activation::complete_without_code`]. Before it fails, it polls once.
+    /// cancel it, or call [`Activation::complete_without_code`]. Before that it polls once, and
+    /// fails as [`Activation::get_status`] does if the poll fails.
     ///
     /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
     /// as a cancellation.
@@ -432,14 +433,14 @@ impl Activation {
     pub fn cancel(&self) -> Result<Settlement> {
         let deadline = self.client.deadline();
         if self.code().is_none()
-            && let Some(code) = self.look()?
+            && let Some(code) = self.look_for_cancel()?
         {
             let state = SettlementState::CodeArrived;
             return Ok(Settlement { state, code: Some(code), raw: String::new() });
         }
         let settlement = self.until(deadline).cancel_now()?;
         if settlement.state == SettlementState::CodeArrived && settlement.code.is_none() {
-            let code = self.until(deadline).look()?;
+            let code = self.until(deadline).look_for_cancel()?;
             return Ok(Settlement { code, ..settlement });
         }
         Ok(settlement)
@@ -602,14 +603,23 @@ impl Activation {
         is_confirmed && !(ending == Some(Ending::Cancelled) && may_be_cancelled)
     }
 
-    /// Polls once, unless the last poll counts, and returns the code that is there. Takes at most
-    /// half of the time that the call has.
+    /// Polls once, unless the last poll counts, and returns the code that is there. Fails if the
+    /// poll fails. Leaves half of the time that the call has.
     fn look(&self) -> Result<Option<Sms>> {
         let look = WaitTask::look(self, self.client.left(self.client.deadline()));
         match self.client.run(look, |_| {}) {
             Ok(sms) => Ok(Some(sms)),
-            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
-            Err(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::WaitTimeout => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The look before a cancellation, or after one that was refused because of a code. If its poll
+    /// fails, the cancellation goes on.
+    fn look_for_cancel(&self) -> Result<Option<Sms>> {
+        match self.look() {
+            Err(error) if error.kind() != ErrorKind::Cancelled => Ok(None),
+            looked => looked,
         }
     }
 

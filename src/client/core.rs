@@ -137,10 +137,14 @@ impl Client {
     /// wrong, or if another purchase bought that activation.
     pub fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
         let now = self.now();
-        self.ledger().resolve(intent, &resolution, now).map_err(|reason| {
-            let operation = format!("{}: resolving its outcome", intent.operation());
-            Error::config(&operation, reason).with_intent(intent.clone())
-        })
+        let operation = format!("{}: resolving its outcome", intent.operation());
+        if let Resolution::Made(id) = &resolution {
+            let request = Request::GetStatus { id };
+            request.query().map_err(|error| Error::invalid(&operation, error))?;
+        }
+        self.ledger()
+            .resolve(intent, &resolution, now)
+            .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
     }
 
     /// Waits up to `wait` for the replies of this client's purchases in flight. Then returns each

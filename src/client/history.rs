@@ -33,12 +33,20 @@ pub(super) struct History {
     /// is not sorted in itself.
     is_descending: Option<bool>,
     saw_watermark: bool,
-    /// Whether the last order of the history was read.
-    is_at_end: bool,
-    /// Whether the last page only repeated earlier orders.
-    is_repeating: bool,
+    end: End,
     /// Whether an earlier page had passed the watermark.
     had_passed: bool,
+}
+
+/// How far the last page went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// Further orders can follow.
+    Open,
+    /// The last order of the history was read.
+    Reached,
+    /// The page only repeated earlier orders.
+    Repeated,
 }
 
 impl History {
@@ -54,8 +62,7 @@ impl History {
             lowest: None,
             is_descending: None,
             saw_watermark: false,
-            is_at_end: false,
-            is_repeating: false,
+            end: End::Open,
             had_passed: false,
         }
     }
@@ -95,7 +102,6 @@ impl History {
             }
         }
         let new: Vec<u64> = self.orders[before..].iter().filter_map(Order::sequence).collect();
-        self.is_repeating = listed > 0 && self.orders.len() == before;
         if self.pages == 1 {
             self.is_descending = is_sorted.then_some(true);
         } else if let (Some(lowest), Some(highest)) = (self.lowest, new.iter().max()) {
@@ -104,20 +110,26 @@ impl History {
         self.lowest = self.lowest.into_iter().chain(new).min();
         let has_all = !self.is_total_unsure
             && self.total.is_some_and(|total| self.orders.len() as u64 >= total);
-        self.is_at_end = if listed == 0 { says_none || is_empty_list } else { has_all };
+        self.end = if has_all || (listed == 0 && (says_none || is_empty_list)) {
+            End::Reached
+        } else if listed > 0 && self.orders.len() == before {
+            End::Repeated
+        } else {
+            End::Open
+        };
         self.needs_more(listed)
     }
 
     fn needs_more(&mut self, listed: usize) -> bool {
-        // Without a watermark nothing marks the end of the search, and the purchase is recent enough
-        // to be on the newest page.
+        // Without a watermark nothing marks the end of the search, and the purchase is recent
+        // enough to be on the newest page.
         let Some(watermark) = self.watermark else { return false };
         let is_below = self.lowest.is_some_and(|lowest| lowest <= watermark);
         let has_passed = is_below && self.is_descending == Some(true);
         // A page that has fewer orders than it could have lacks some, unless another page follows.
         let lacks_some = listed < FULL_PAGE && self.has_more_in_total() && !self.had_passed;
         self.had_passed |= has_passed;
-        let is_done = self.is_at_end || self.is_repeating || listed == 0;
+        let is_done = self.end != End::Open || listed == 0;
         !is_done && (!has_passed || lacks_some) && self.pages < MAX_PAGES
     }
 
@@ -141,7 +153,7 @@ impl History {
             Some(total) if !self.is_total_unsure && rows > total => {
                 return Err(format!("the history has {rows} orders and states a total of {total}"));
             }
-            Some(total) if (self.is_at_end || self.is_repeating) && rows < total => {
+            Some(total) if self.end != End::Open && rows < total => {
                 return Err(format!("the history has {rows} orders and states a total of {total}"));
             }
             _ => {}
@@ -151,14 +163,16 @@ impl History {
         }
         if watermark == 0 {
             return match self.total {
-                _ if self.is_repeating => known("the service repeats a page of the history"),
-                _ if !self.is_at_end => self.unread(),
+                _ if self.end == End::Repeated => {
+                    known("the service repeats a page of the history")
+                }
+                _ if self.end == End::Open => self.unread(),
                 Some(_) if rows == 0 || !self.is_total_unsure => Ok(()),
                 _ => known("the service does not state how many orders there are"),
             };
         }
         if !self.saw_watermark {
-            let is_at_limit = self.pages == MAX_PAGES && !self.is_at_end;
+            let is_at_limit = self.pages == MAX_PAGES && self.end == End::Open;
             return match self.lowest {
                 Some(lowest) if is_at_limit && lowest > watermark => self.unread(),
                 _ => Err(format!(
@@ -166,7 +180,7 @@ impl History {
                 )),
             };
         }
-        if self.is_descending != Some(true) && !self.is_at_end {
+        if self.is_descending != Some(true) && self.end != End::Reached {
             return known("the history is not sorted by order id");
         }
         Ok(())
@@ -205,10 +219,13 @@ mod tests {
 
     #[test]
     fn history_is_complete_if_the_watermark_was_reached() {
-        type Pages = &'static [&'static [u64]];
+        /// The watermark, the order ids of each page, the stated total, the number of pages that
+        /// are read, and the reason why the history is not complete.
+        type Row = (Option<u64>, &'static [&'static [u64]], Option<u64>, usize, Reason);
+        type Reason = Option<&'static str>;
         let no_watermark = "no order was known before";
         let not_there = "is not in the history";
-        let rows: [(Option<u64>, Pages, Option<u64>, usize, Option<&str>); 29] = [
+        let rows: [Row; 29] = [
             (Some(5), &[&[9, 7, 5]], None, 1, None),
             (Some(5), &[&[9, 7, 5], &[3]], Some(30), 2, None),
             (Some(5), &[&[9, 7, 5], &[]], Some(30), 2, Some("3 orders and states a total of 30")),

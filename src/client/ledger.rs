@@ -25,6 +25,8 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
+/// How many of the oldest are looked at for each new one, so that many handles stay cheap.
+const MAX_DROPPED: usize = 16;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
@@ -900,7 +902,10 @@ impl Ledger {
             }
             Record::Settled(how) => {
                 if let State::Bought { closed, .. } = &mut entry.state {
-                    *closed = Some(how);
+                    // That the order is over does not contradict a proof of how it ended.
+                    if how != Closed::Over || closed.is_none() {
+                        *closed = Some(how);
+                    }
                 }
             }
             Record::Priced(price) => {
@@ -960,20 +965,18 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        let mut kept = VecDeque::new();
-        while self.oldest.len() + kept.len() >= MAX_ACTIVATIONS
-            && let Some(oldest) = self.oldest.pop_front()
-        {
+        for _ in 0..MAX_DROPPED {
+            if self.oldest.len() < MAX_ACTIVATIONS {
+                break;
+            }
+            let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
-                kept.push_back(oldest);
-                if kept.len() == MAX_ACTIVATIONS {
-                    break;
-                }
+                // It is in use, so it is as good as new.
+                self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);
             }
         }
-        self.oldest.append(&mut kept);
         let id: Arc<str> = id.into();
         self.oldest.push_back(Arc::clone(&id));
         self.known.entry(id).or_default()
@@ -1064,3 +1067,6 @@ fn add(a: Amount, b: Amount) -> Amount {
 fn subtract(a: Amount, b: Amount) -> Amount {
     a.checked_sub(b).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! missing, and the history can write it in another way than the reply to a purchase does. The
 //! orders that this client made itself show how: see [`Calibration`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Moment;
@@ -102,7 +102,7 @@ enum Comparison {
     Unknown,
 }
 
-/// Where an order is in time, compared to the request.
+/// The position of an order in time, compared to the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Position {
     Before,
@@ -210,7 +210,7 @@ impl Calibration {
         let is_known = |(bought, listed): &&(String, String)| {
             wanted.contains(&bought.as_str()) || bought == listed
         };
-        if numbered.iter().any(|pair| is_known(pair)) {
+        if numbered.iter().any(is_known) {
             return Comparison::Different;
         }
         // The history can contain a calling code: 91 for an Indian number, although India's code is
@@ -395,24 +395,29 @@ pub(super) fn repetitions(
     now: Moment,
     may_be_ours: impl Fn(&Order, &Intent, &Calibration) -> bool,
 ) -> Vec<String> {
+    let own_ids: HashSet<&str> =
+        own.iter().map(|(_, purchase, _)| purchase.activation_id.as_str()).collect();
+    let is_own = |order: &&Order| only_id(order).is_some_and(|id| own_ids.contains(id));
+    let mut others = orders.iter().filter(|order| !is_over(order) && !is_own(order)).peekable();
+    // The history of most keys shows only the purchases of one client.
+    if others.peek().is_none() {
+        return Vec::new();
+    }
     let mut calibration = Calibration::default();
     calibration.add_own(orders, own.iter().copied());
-    let row_of = |id: &String| orders.iter().find(|row| only_id(row) == Some(id));
+    let rows: HashMap<&str, &Order> =
+        orders.iter().filter_map(|order| Some((only_id(order)?, order))).collect();
     let is_recent = |at: Moment| now.monotonic.saturating_sub(at.monotonic) < REPETITION_WINDOW;
     let recent: Vec<_> = own
         .iter()
         .filter(|(_, _, at)| is_recent(*at))
-        .map(|own| (own, row_of(&own.1.activation_id)))
+        .map(|own| (own, rows.get(own.1.activation_id.as_str()).copied()))
         .collect();
-    let is_repetition = |order: &Order| {
+    let is_repetition = |order: &&Order| {
         let mut repeated = recent.iter().filter(|(own, row)| calibration.repeats(order, own, *row));
         repeated.next().is_some_and(|(own, _)| !may_be_ours(order, own.0, &calibration))
     };
-    orders
-        .iter()
-        .filter(|order| !is_over(order) && is_repetition(order))
-        .filter_map(|order| order.activation_id.clone())
-        .collect()
+    others.filter(is_repetition).filter_map(|order| order.activation_id.clone()).collect()
 }
 
 impl Calibration {
@@ -431,8 +436,7 @@ impl Calibration {
         };
         let service = intent.service().or(purchase.service.as_deref());
         let country = purchase.country.as_deref().or(intent.operator()).or(intent.country());
-        if only_id(order) == Some(&purchase.activation_id)
-            || !agrees(service, &order.service, &self.services)
+        if !agrees(service, &order.service, &self.services)
             || !agrees(country, &order.country, &self.countries)
         {
             return false;

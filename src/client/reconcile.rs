@@ -158,12 +158,15 @@ impl ReconcileTask {
             return None;
         }
         let age = self.age_at(began);
-        let last = LOOKS[LOOKS.len() - 1];
-        let next = LOOKS.into_iter().find(|look| *look > age).unwrap_or_else(|| {
-            let later = age.saturating_sub(last).as_secs() / LATER_LOOKS.as_secs();
-            last + LATER_LOOKS * u32::try_from(later).unwrap_or(u32::MAX - 1).saturating_add(1)
-        });
-        Some(began.saturating_add(next.saturating_sub(age)).max(ended).min(self.end))
+        let pause = LOOKS.into_iter().find(|look| *look > age).map_or_else(
+            || {
+                let since = age.saturating_sub(LOOKS[LOOKS.len() - 1]);
+                let seconds = since.as_secs() % LATER_LOOKS.as_secs();
+                LATER_LOOKS.saturating_sub(Duration::new(seconds, since.subsec_nanos()))
+            },
+            |look| look.saturating_sub(age),
+        );
+        Some(began.saturating_add(pause).max(ended).min(self.end))
     }
 
     /// Returns the result if the ledger has the outcome of the purchase.
@@ -344,7 +347,7 @@ fn key(order: &Order) -> (Option<&str>, Option<&str>) {
     (order.order_id.as_deref(), order.activation_id.as_deref())
 }
 
-/// Whether the order is a purchase of this client, in a history that has only one id for each order.
+/// Whether the order is a purchase of this client, in a history that has one id for each order.
 fn is_sold(ledger: &Ledger, order: &Order) -> bool {
     let (Some(id), None) = (&order.order_id, &order.activation_id) else { return false };
     let (_, number) = ledger.price_and_number(id);
@@ -364,5 +367,163 @@ fn order_of(purchase: Purchase) -> Order {
         price: purchase.price,
         raw: purchase.raw,
         ..Order::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::SystemTime;
+
+    use super::super::record::EntryId;
+    use super::*;
+    use crate::NumberRequest;
+    use crate::clock::{Clock, ManualClock};
+    use crate::transport::{self, Reply, TransportError};
+
+    /// A service that answers `getOrders` with this page.
+    #[derive(Debug)]
+    struct Service(Mutex<String>);
+
+    impl transport::Transport for Service {
+        fn exchange(
+            &self,
+            request: &transport::Request<'_>,
+        ) -> std::result::Result<Reply, TransportError> {
+            assert!(request.query.starts_with("action=getOrders&"), "{}", request.query);
+            let body = self.0.lock().unwrap().clone().into_bytes();
+            Ok(Reply { status: 200, framed: true, retry_after: None, location: None, body })
+        }
+    }
+
+    struct Fixture {
+        clock: Arc<ManualClock>,
+        service: Arc<Service>,
+        client: Client,
+    }
+
+    impl Fixture {
+        fn new(page: &str) -> Self {
+            let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_600);
+            let clock = Arc::new(ManualClock::new(start));
+            let service = Arc::new(Service(Mutex::new(page.to_owned())));
+            let builder = Client::builder()
+                .api_key("k")
+                .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+                .transport(Arc::clone(&service) as Arc<dyn transport::Transport>);
+            Self { clock, service, client: builder.build().unwrap() }
+        }
+
+        fn intent(&self, id: u64) -> Intent {
+            NumberRequest::new("tg")
+                .country("22")
+                .accept_any_price()
+                .into_intent(self.client.now().wall, Some(7))
+                .unwrap()
+                .with_id(id)
+        }
+
+        /// Sends a purchase.
+        fn send(&self, intent: &Intent) -> EntryId {
+            let mut ledger = self.client.ledger();
+            let entry = ledger.reserve(self.client.shared.owner, intent).unwrap();
+            ledger.sending(entry);
+            entry
+        }
+
+        /// Sends a purchase and loses its reply.
+        fn lose(&self, intent: &Intent, clues: &[&str]) {
+            let entry = self.send(intent);
+            let error = Error::cancelled("buying", Phase::Receive).unknown_charge(intent.clone());
+            let clues = clues.iter().map(|clue| (*clue).to_owned()).collect();
+            self.client.ledger().unknown(entry, &error, clues, self.client.now());
+        }
+
+        fn advance(&self, seconds: u64) {
+            self.clock.advance(Duration::from_secs(seconds));
+        }
+    }
+
+    const EMPTY: &str = r#"{"orders":[{"order_id":7,"activation_id":"old"}],"total":1}"#;
+
+    #[test]
+    fn search_waits_for_a_purchase_in_flight() {
+        let fixture = Fixture::new(EMPTY);
+        let (lost, other) = (fixture.intent(1), fixture.intent(2));
+        fixture.lose(&lost, &[]);
+        fixture.advance(600);
+        let entry = fixture.send(&other);
+        let now = fixture.client.reconcile_within(&lost, Duration::ZERO).unwrap();
+        assert_eq!(
+            (now.complete, now.reason.as_deref()),
+            (false, Some("a purchase of the same kind still awaits its reply"))
+        );
+        let mut task = ReconcileTask::begin(&fixture.client, lost.clone(), LOOK_FOR);
+        let start = fixture.client.now().monotonic;
+        match task.step(&fixture.client) {
+            Step::SleepUntil(until) => assert_eq!(until, start + IN_FLIGHT_CHECK),
+            Step::Done(found) => panic!("{found:?}"),
+        }
+        fixture.client.ledger().refused(entry, "no numbers".to_owned());
+        match task.step(&fixture.client) {
+            Step::Done(Ok(found)) => assert!(found.complete && found.candidates.is_empty()),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(fixture.client.unclaimed().len(), 1, "a look removes nothing");
+    }
+
+    #[test]
+    fn id_of_a_cut_reply_ends_the_search() {
+        let fixture = Fixture::new(
+            r#"{"orders":[{"order_id":9,"activation_id":"b"},{"order_id":8,"activation_id":"a"},
+                {"order_id":7,"activation_id":"old"}],"total":3}"#,
+        );
+        let lost = fixture.intent(1);
+        fixture.lose(&lost, &["a"]);
+        let found = fixture.client.reconcile(&lost).unwrap();
+        let start = Duration::ZERO;
+        assert_eq!(fixture.client.now().monotonic, start + LOOKS[0], "it is found at once");
+        assert!(found.candidates[0].is_ours, "{found:?}");
+        assert_eq!(found.candidates[0].activation_id.as_deref(), Some("a"));
+        // The purchase is known from now on, and needs no further look.
+        *fixture.service.0.lock().unwrap() = "null".to_owned();
+        let again = fixture.client.reconcile(&lost).unwrap();
+        assert!(again.complete && again.candidates[0].is_ours, "{again:?}");
+        assert_eq!(again.candidates[0].activation_id.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn looks_follow_the_age_of_the_loss() {
+        let look = |age: u64, began: u64, ended: u64| {
+            let fixture = Fixture::new(EMPTY);
+            let seconds = Duration::from_secs;
+            let task = ReconcileTask {
+                intent: fixture.intent(1),
+                age: (seconds(age), Duration::ZERO),
+                end: seconds(60),
+                next_look: None,
+                found: None,
+                last_error: None,
+                awaits_reply: false,
+            };
+            task.look_after(seconds(began), seconds(ended)).map(|at| at.as_secs())
+        };
+        for (age, began, ended, next) in [
+            (0, 2, 2, Some(5)),
+            (0, 2, 7, Some(7)),
+            (0, 2, 32, Some(32)),
+            (0, 40, 40, Some(60)),
+            (0, 40, 59, Some(60)),
+            (0, 40, 60, None),
+            (0, 60, 60, None),
+            (3, 0, 0, Some(2)),
+            (30, 0, 0, Some(10)),
+            (41, 0, 0, Some(19)),
+            (41, 19, 19, Some(39)),
+            (41, 59, 59, Some(60)),
+            (u64::MAX, 0, 0, Some(5)),
+        ] {
+            assert_eq!(look(age, began, ended), next, "{age} {began} {ended}");
+        }
     }
 }

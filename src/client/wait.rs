@@ -281,7 +281,8 @@ impl WaitTask {
         let error =
             |kind, reason: &str| Error::new(kind, &self.operation(), format!("{reason}{cause}"));
         if self.is_look && !matches!(outcome, WaitOutcome::Code(_)) {
-            return Err(error(ErrorKind::WaitTimeout, "no code is there"));
+            let no_code = error(ErrorKind::WaitTimeout, "no code arrived");
+            return Err(last_error.unwrap_or(no_code));
         }
         let call_end = self.start.saturating_add(self.timeout).saturating_add(GRACE);
         Err(match outcome {

@@ -7,8 +7,8 @@ use super::reply::{ACTIVATION_IDS, NEW_ACTIVATION_ID};
 /// The most ids that are returned. A reply to a purchase names one or two.
 const MAX_IDS: usize = 16;
 
-/// Returns the activation ids in the bytes of a reply to a purchase, which may be cut anywhere. Only
-/// ids whose end is certain are returned: a delimiter follows them.
+/// Returns the activation ids in the bytes of a reply to a purchase, which may be cut anywhere.
+/// Only ids whose end is certain are returned: a delimiter follows them.
 ///
 /// If the reply has a new activation id, as replies to regetNumber do, the old one is left out.
 pub fn activation_ids_in(reply: &[u8]) -> Vec<String> {

@@ -40,7 +40,7 @@ pub(super) fn parse_date(text: &str) -> Option<Date> {
         let fraction = rest.0.len() - rest.0.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         rest.0 = &rest.0[fraction..];
     }
-    let offset = rest.offset()?;
+    let offset = if rest.0.trim().is_empty() { None } else { Some(rest.offset()?) };
     let is_valid = (1970..=9999).contains(&year)
         && (1..=12).contains(&month)
         && (1..=31).contains(&day)
@@ -84,14 +84,11 @@ impl<'a> Digits<'a> {
         Some(character)
     }
 
-    /// Reads the rest: a time zone, or nothing.
-    fn offset(&mut self) -> Option<Option<i64>> {
+    /// Reads the rest: a time zone.
+    fn offset(&mut self) -> Option<i64> {
         let zone = self.0.trim();
-        if zone.is_empty() {
-            return Some(None);
-        }
         if ["Z", "z", "UTC", "GMT"].contains(&zone) {
-            return Some(Some(0));
+            return Some(0);
         }
         self.0 = zone;
         let sign = if self.one_of("+-")? == "-" { -1 } else { 1 };
@@ -99,7 +96,7 @@ impl<'a> Digits<'a> {
         let _ = self.one_of(":");
         let minutes = if self.0.is_empty() { 0 } else { self.number(2)? };
         let seconds = i64::try_from((hours * 60 + minutes) * 60).ok()?;
-        (self.0.is_empty() && hours <= 14 && minutes < 60).then_some(Some(sign * seconds))
+        (self.0.is_empty() && hours <= 14 && minutes < 60).then_some(sign * seconds)
     }
 }
 

@@ -1,8 +1,8 @@
 //! The order history: replies of getOrders.
 //!
 //! No reply of this action is documented, so the parser accepts every field name that the service
-//! uses elsewhere, and keeps the text of each order. It also records whether it understood the whole
-//! page: a page that it did not understand must not count as an empty history.
+//! uses elsewhere, and keeps the text of each order. It also records whether it understood the
+//! whole page: a page that it did not understand must not count as an empty history.
 
 use std::time::{Duration, SystemTime};
 
@@ -251,7 +251,7 @@ fn has_other_orders(object: &Object<'_>, chosen: Field<'_>) -> bool {
     others.filter_map(|(_, field)| field.list()).any(|list| list.into_iter().any(is_order))
 }
 
-/// The orders of one group: a list or a map of orders in place of an order. `None` if it is neither.
+/// The orders of one group: a list or a map of orders in place of one. `None` if it is neither.
 fn group(field: Field<'_>) -> Option<Vec<Order>> {
     let members = field.members().filter(|_| field.raw().starts_with(['[', '{']))?;
     members.into_iter().map(|(key, field)| order(key.as_deref(), field)).collect()
@@ -370,7 +370,7 @@ mod tests {
             r#"{"orders":[["7","919"]],"total":1}"#,
             r#"{"orders":[7,8]}"#,
             r#"{"orders":{"pending":[],"completed":[]}}"#,
-            r#"{"status":"OK","total":2,"rows":[{"order_id":7}]}"#.replace("order_id", "nr").as_str(),
+            r#"{"status":"OK","total":2,"rows":[{"nr":7}]}"#,
             r#"{"status":"OK","total":2,"rows":[["7"]]}"#,
             r#"{"status":"OK","total":2}"#,
             r#"{"status":"OK","total":0,"rows":[["7"]]}"#,

@@ -29,7 +29,7 @@ const ERRORS: [&str; 3] = ["error", "error_code", "errorCode"];
 /// The members that may contain an error code that refuses a purchase.
 const REFUSALS: [&str; 8] =
     ["error", "error_code", "errorCode", "code", "title", "status", "message", "msg"];
-/// The members whose error codes only contradict the others.
+/// The members whose error codes refuse nothing, but may contradict a refusal.
 const DETAILS: [&str; 2] = ["details", "detail"];
 
 /// The outcome that the reply to a charge proves.
@@ -149,7 +149,7 @@ impl CodeWord {
     }
 
     fn refuses(&self) -> bool {
-        self.may_refuse && refuses_charge(&self.text)
+        refuses_charge(&self.text)
     }
 }
 
@@ -216,7 +216,7 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
     let is_refused = answer.raw.framed
         && !answer.salvaged
         && !evidence.is_contradictory
-        && !evidence.codes.is_empty()
+        && evidence.codes.iter().any(|word| word.may_refuse)
         && evidence.codes.iter().all(CodeWord::refuses)
         && !matches!(answer.body, Body::Plain { text, .. } if text.contains(['\n', '\r']));
     let stated = match failure {
@@ -228,7 +228,7 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
     if !is_refused || answer.raw.status >= 500 && !is_exact() {
         return None;
     }
-    let code = evidence.codes.first()?.code();
+    let code = evidence.codes.iter().find(|word| word.may_refuse)?.code();
     Some(match stated.cloned() {
         Some(error) if error.code.is_failure_word() => ServiceError { code, ..error },
         Some(error) if error.code.is_known() => error,

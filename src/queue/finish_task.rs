@@ -18,9 +18,9 @@ pub(super) struct FinishTask {
     end: Duration,
 }
 
-/// The purchases that a program reports when it ends.
+/// The purchases that are not settled.
 #[derive(Debug, Serialize)]
-pub(super) struct Finished {
+pub(super) struct Unsettled {
     unclaimed: Vec<Unclaimed>,
 }
 
@@ -31,12 +31,12 @@ impl FinishTask {
 }
 
 impl Task for FinishTask {
-    type Output = Finished;
+    type Output = Unsettled;
 
     fn step(&mut self, client: &Client) -> Step<Self::Output> {
         let now = client.now().monotonic;
         if now >= self.end || client.has_finished() {
-            return Step::Done(Ok(Finished { unclaimed: client.unfinished() }));
+            return Step::Done(Ok(Unsettled { unclaimed: client.unfinished() }));
         }
         Step::SleepUntil(self.end.min(now + CHECK))
     }

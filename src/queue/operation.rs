@@ -11,7 +11,7 @@ use crate::protocol::large_reply::json_text;
 use crate::protocol::{OrderStatus, SetStatus};
 use crate::{
     Activation, Client, Error, Intent, NumberRequest, OnTooEarly, OrderQuery, PriceLimit,
-    Resolution, Result, Unclaimed, WaitOptions,
+    Resolution, Result, WaitOptions,
 };
 
 /// An operation that a queue can run. In JSON it is an object with the method's name as `op` beside
@@ -101,10 +101,12 @@ pub enum Operation {
         /// The activation.
         id: String,
     },
-    /// [`Activation::complete`].
+    /// [`Activation::complete`], or [`Activation::complete_without_code`].
     Complete {
         /// The activation.
         id: String,
+        /// Complete the order even if no code arrived.
+        without_code: bool,
     },
     /// [`Activation::cancel`].
     Cancel {
@@ -355,9 +357,11 @@ impl Operation {
             Self::RequestNextCode { id } => {
                 on(claim(&id)?, |number| number.request_next_code().map(|()| empty_object()))
             }
-            Self::Complete { id } => {
-                on(claim(&id)?, |number| number.complete().map(|settlement| fields(&settlement)))
-            }
+            Self::Complete { id, without_code } => on(claim(&id)?, move |number| {
+                let settled =
+                    if without_code { number.complete_without_code() } else { number.complete() };
+                settled.map(|settlement| fields(&settlement))
+            }),
             Self::Cancel { id } => {
                 on(claim(&id)?, |number| number.cancel().map(|settlement| fields(&settlement)))
             }
@@ -380,7 +384,9 @@ impl Operation {
             Self::Resolve { intent, resolution } => {
                 local(move |client| client.resolve(&intent, resolution).map(|()| empty_object()))
             }
-            Self::Unclaimed {} => local(|client| Ok(unclaimed(&client.unclaimed()))),
+            Self::Unclaimed {} => {
+                local(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))
+            }
             Self::Finish { timeout_ms } => {
                 let wait = timeout_ms.map_or(END_WAIT, Duration::from_millis);
                 Job::Finish(Box::new(FinishTask::begin(client, wait)))
@@ -423,11 +429,6 @@ fn catalogue(name: &str, list: String, reply: &[u8]) -> String {
     let is_empty = list == "[]";
     let object = object(name, list);
     if is_empty { with_reply(object, reply) } else { with_raw(object, json_text(reply)) }
-}
-
-/// The JSON of a list of purchases that are not settled.
-pub(super) fn unclaimed(list: &[Unclaimed]) -> String {
-    object("unclaimed", fields(&list))
 }
 
 /// Wraps JSON in an object, in place: the list of all prices has millions of bytes.

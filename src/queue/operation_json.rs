@@ -82,7 +82,9 @@ impl<'a> Members<'a> {
             },
             "mark_sms_sent" => Operation::MarkSmsSent { id: self.id()? },
             "request_next_code" => Operation::RequestNextCode { id: self.id()? },
-            "complete" => Operation::Complete { id: self.id()? },
+            "complete" => {
+                Operation::Complete { id: self.id()?, without_code: self.flag("without_code")? }
+            }
             "cancel" => Operation::Cancel { id: self.id()? },
             "settle" => Operation::Settle { id: self.id()?, on_too_early: self.on_too_early()? },
             "keep" => Operation::Keep { id: self.id()? },
@@ -282,7 +284,7 @@ mod tests {
     use crate::ErrorKind;
 
     const INTENT: &str = concat!(
-        r#"{"id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
+        r#"{"intent_id":"00000000000000aa","action":"getNumber","service":"tg","country":null,"#,
         r#""operator":null,"multi_sms":false,"max_price_micros":1,"started_at_ms":1,"#,
         r#""watermark":null}"#,
     );

@@ -153,9 +153,6 @@ impl State {
 
     fn claim(&mut self, client: &Client, id: &str) -> Result<Activation> {
         self.untaken.retain(|_, bought| bought.id() != id);
-        if let Some(known) = self.activations.get(id) {
-            return Ok(known.clone());
-        }
         let activation = client.activation(id)?;
         self.keep(activation.clone());
         Ok(activation)
@@ -169,6 +166,10 @@ impl State {
 
     /// Stores an activation for later operations.
     pub(super) fn keep(&mut self, activation: Activation) {
+        if let Some(known) = self.activations.get_mut(activation.id()) {
+            *known = activation;
+            return;
+        }
         if self.activations.len() >= self.activation_limit.max(MIN_ACTIVATIONS) {
             self.activations.retain(|_, known| known.is_shared() || known.ending().is_none());
             if self.activations.len() >= MAX_UNUSED {
@@ -335,13 +336,8 @@ impl State {
         let result = handle.detach(client, false).map(|purchase| {
             let activation = client.bought(handle.intent().clone(), purchase);
             let json = fields(&activation);
-            // If the service sold the same id before and that order is open, its waits go on and
-            // its codes stay known.
-            let is_known =
-                self.activations.get(activation.id()).is_some_and(|known| known.ending().is_none());
-            if !is_known {
-                self.keep(activation.clone());
-            }
+            // If the service sold the same id before, the id means the newest purchase from now on.
+            self.keep(activation.clone());
             self.untaken.insert(ticket, activation);
             json
         });

@@ -195,7 +195,11 @@ impl MemoryTransport {
         let Reply { status, headers, mut body, delivery, .. } = reply;
         let mut framed = true;
         match delivery {
-            Delivery::Whole | Delivery::Chunked | Delivery::Informed(_) | Delivery::Http10 => {}
+            Delivery::Whole
+            | Delivery::Chunked
+            | Delivery::Informed(_)
+            | Delivery::Http10
+            | Delivery::Gzip => {}
             Delivery::Unframed | Delivery::Events(_) => framed = false,
             Delivery::UnframedCut => {
                 framed = false;
@@ -234,13 +238,12 @@ impl MemoryTransport {
                     return Err(cancelled(Phase::Receive, true));
                 }
             }
-            Delivery::EndlessBody | Delivery::EndlessHeaders | Delivery::HugeHeaders => {
+            Delivery::EndlessBody
+            | Delivery::EndlessHeaders
+            | Delivery::HugeHeaders
+            | Delivery::GzipBomb => {
                 return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
             }
-            Delivery::GzipBomb => {
-                return Err(received(Cause::TooLarge, "the reply is larger than the limit"));
-            }
-            Delivery::Gzip => {}
             Delivery::GzipCorrupt => {
                 return Err(received(Cause::Encoding, "the reply is damaged"));
             }

@@ -8,8 +8,8 @@
 //! failure), `connection_pool` (keeps connections), `http1_connection` (sends a request and reads
 //! its reply), `tls`, ureq's tunnel through a proxy, `connect` with `resolve`, and `socket`. All of
 //! them use `exchange`, the state of the running exchange. `reply`, `response_head`, `redirect` and
-//! `gzip` only parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this folder uses
-//! it.
+//! `gzip` only parse bytes. ureq chains the connectors and makes the tunnel; nothing outside this
+//! folder uses it.
 
 mod config;
 mod connect;

@@ -100,7 +100,8 @@ static_assert(lasts(real_seconds(HUGE_VAL), UINT32_MAX) && lasts(real_seconds(-H
 #if defined(__cpp_lib_ranges)
 static_assert(std::ranges::random_access_range<sastaotp::prices> &&
               std::ranges::sized_range<sastaotp::countries>);
-static_assert(std::ranges::random_access_range<sastaotp::warning_list>);
+static_assert(std::ranges::random_access_range<sastaotp::warning_list> &&
+              std::ranges::random_access_range<sastaotp::reconciliation>);
 static_assert(std::ranges::input_range<sastaotp::order_history>);
 #endif
 
@@ -224,6 +225,7 @@ void settings() {
     FAILURE(status::config, settings.api_key_location(sastaotp::api_key_location(77)));
     FAILURE(status::config, client(account("none").max_connections(0)));
     FAILURE(status::config, settings.max_requests_per_minute(0));
+    CHECK(client(account("late").late_booking(1min)).get_balance().amount() > amount());
     const auto begun = std::chrono::steady_clock::now();
     const client slow(account("slow").max_requests_per_minute(600));
     for (int read = 0; read < 4; ++read) CHECK(slow.get_balance().amount() > amount());
@@ -352,6 +354,7 @@ void one_number() {
     const auto warnings = purchase->warnings();
     CHECK(warnings.empty() && std::count(warnings.begin(), warnings.end(), "a warning") == 0);
     CHECK(warnings[warnings.size()].empty());
+    CHECK(number.warnings().empty());
 
     CHECK(!number.code() && number.codes().empty() && number.ending() == sastaotp::ending::none);
     number.mark_sms_sent();
@@ -412,21 +415,32 @@ void two_codes() {
           sastaotp::settlement_state::completed);
 
     // Buys the same number again.
-    auto again = number.reget_number();
+    const auto price = *number.price();
+    FAILURE(status::price_too_high, number.reget_number(price - amount::from_micros(1)));
+    FAILURE(status::price_too_high, shop.reget_number(number.id(), amount::from_rupees(1)));
+    auto again = number.reget_number(price);
     CHECK(again.id() != number.id() && again.phone_number() == number.phone_number());
     CHECK(again.price() == number.price());
+    // The code arrives with the first poll, which a cancellation makes before it is sent.
     CHECK(again.settle(sastaotp::on_too_early::wait).state() ==
-          sastaotp::settlement_state::cancelled);
-    auto other = shop.reget_number(number.id());
+          sastaotp::settlement_state::completed);
+    number.reget_number(sastaotp::any_price).settle(sastaotp::on_too_early::fail);
+    shop.reget_number(number.id(), price).settle(sastaotp::on_too_early::fail);
+    auto other = shop.reget_number(number.id(), sastaotp::any_price);
     const auto settled = other.cancel();
-    CHECK(settled.state() == sastaotp::settlement_state::cancelled && !settled.code());
-    CHECK(other.ending() == sastaotp::ending::cancelled);
+    CHECK(settled.state() == sastaotp::settlement_state::code_arrived && settled.code());
+    CHECK(other.ending() == sastaotp::ending::none);
+    CHECK(other.complete().state() == sastaotp::settlement_state::completed);
+    CHECK(other.ending() == sastaotp::ending::completed);
 
     // An activation that is claimed by its id, and a status change.
     const auto silent = shop.get_number(request("zz_never"));
     const auto same = shop.activation(silent.id());
-    CHECK(same.id() == silent.id() && !same.phone_number() && !same.purchase() &&
-          same.expires_at() == silent.expires_at() && !same.price());
+    CHECK(same.id() == silent.id() && same.phone_number() == silent.phone_number() &&
+          same.expires_at() == silent.expires_at() && same.price() == silent.price());
+    const auto foreign = shop.activation("424242");
+    CHECK(!foreign.phone_number() && !foreign.purchase() && !foreign.price() &&
+          foreign.warnings().empty());
     const auto change = shop.set_status(silent.id(), sastaotp::set_status::sms_sent);
     CHECK(change.kind() == sastaotp::change_kind::ready && !change.text() &&
           change.json().front() == '{');
@@ -488,6 +502,7 @@ void leases() {
         kept = moved.keep();
     }
     CHECK(count(shop, "pending") == 1 && kept.ending() == sastaotp::ending::none);
+    CHECK(shop.finish(0s).empty());
     CHECK(kept.cancel().state() == sastaotp::settlement_state::cancelled &&
           shop.budget_left() == budget - spent);
 
@@ -509,7 +524,22 @@ void leases() {
     CHECK(unclaimed.size() == 1 && unclaimed[0].outcome() == sastaotp::unclaimed_outcome::bought);
     CHECK(unclaimed[0].purchase()->activation_id() == id && !unclaimed[0].error());
     CHECK(unclaimed[0].intent().service() == "zz_early_cancel" && unclaimed.json().front() == '{');
-    CHECK(shop.activation(id).id() == id && shop.unclaimed().empty() && unclaimed.size() == 1);
+    CHECK(unclaimed[0].message().find(id) != string_view::npos);
+    {
+        const auto claimed = shop.activation(id);
+        CHECK(claimed.phone_number() && shop.unclaimed().empty() && unclaimed.size() == 1);
+        CHECK(shop.finish(0s).size() == 2);  // and the number of the lease `replaced`
+    }
+    CHECK(shop.unclaimed().size() == 1);
+    shop.activation(id).keep();
+    CHECK(shop.unclaimed().empty() && shop.finish().size() == 1);
+
+    // Completing spends the price, so it needs a code or a statement.
+    const auto silent = shop.get_number(request("zz_never"));
+    FAILURE(status::config, silent.complete());
+    CHECK(count(shop, "pending") == 3);
+    silent.complete_without_code();
+    CHECK(count(shop, "pending") == 2);
 }
 
 void refusals() {
@@ -522,17 +552,26 @@ void refusals() {
     FAILURE(status::price_too_high,
             shop.get_number(request("zz_price_up").max_price(amount::from_rupees(12))));
     FAILURE(status::config, shop.get_number(number_request("tg").country("22")));
+    FAILURE(status::config, shop.get_number(number_request("tg").max_price(eighty)));
+    FAILURE(status::config, shop.get_number(request("tg").any_country()));
+    FAILURE(status::config, shop.get_number(request("tg").accept_any_price()));
     FAILURE(status::config, shop.lease(number_request("zz_ok").max_price(amount::from_rupees(-1))));
     const client poor(sastaotp::config().api_key("sandbox_poor").base_url(url));
-    FAILURE(status::insufficient_balance, poor.lease(number_request("tg").accept_any_price()));
+    FAILURE(status::insufficient_balance,
+            poor.lease(number_request("tg").any_country().accept_any_price()));
     auto provided = number_request("tg");
-    provided.country("22").provider("any").accept_any_price();
+    provided.operator_code("22").accept_any_price();
+    CHECK(shop.intend(provided).operator_code() == "22" && !shop.intend(provided).country());
     CHECK(shop.get_number(provided).cancel().state() == sastaotp::settlement_state::cancelled);
+    auto anywhere = number_request("zz_never");
+    anywhere.any_country().accept_any_price();
+    CHECK(shop.get_number(anywhere).cancel().state() == sastaotp::settlement_state::cancelled);
+    CHECK(shop.intend(number_request("tg").operator_code("22").max_price(eighty)).operator_code());
     auto dead = client(sastaotp::config().api_key("k").base_url("http://127.0.0.1:1/").timeout(2s));
     auto refused = FAILURE(status::connection, dead.get_number(request("tg")));
     CHECK(refused.phase() == sastaotp::phase::connect &&
           refused.charge() == sastaotp::charge::not_charged);
-    CHECK(count(shop, "pending") == 0 && count(shop, "cancelled") == 1);
+    CHECK(count(shop, "pending") == 0 && count(shop, "cancelled") == 2);
 }
 
 void unknown_outcome() {
@@ -557,10 +596,15 @@ void unknown_outcome() {
         CHECK(error.charge() == sastaotp::charge::unknown &&
               error.retry() == sastaotp::retry::after_reconcile);
         CHECK(shop.budget_left() == amount::from_rupees(60));
-        const auto found = shop.reconcile(*error.intent());
-        CHECK(found.size() == 1 && found.is_complete() && found.json().front() == '{');
+        const auto found = shop.reconcile(*error.intent(), 6s);
+        CHECK(found.size() == 1 && found.json().front() == '{');
+        // Another order could still appear.
+        CHECK(!found.is_complete() && found.reason() && !found[0].is_ours());
         CHECK(found[0].service() == "zz_lost_reply" && found[0].activation_id() &&
               found.begin()->price());
+        CHECK(!found[0].evidence().empty() && !found[0].evidence()[0].empty());
+        CHECK(!found[1].is_ours() && found[1].evidence().empty() && !found[1].activation_id());
+        FAILURE(status::already_sent, shop.buy(intent));
         const auto number = shop.activation(*found[0].activation_id());
         CHECK(number.cancel().state() == sastaotp::settlement_state::cancelled);
     }
@@ -568,7 +612,9 @@ void unknown_outcome() {
     // The intent of an earlier run.
     const auto read = sastaotp::intent::from_json(saved);
     CHECK(read.json() == saved && read.started_at() == intent.started_at());
-    CHECK(shop.reconcile(read).size() == 1);
+    auto sent = FAILURE(status::already_sent, shop.buy(read));
+    CHECK(sent.charge() == sastaotp::charge::not_charged);
+    FAILURE(status::config, shop.resolve(read, sastaotp::not_made));
     FAILURE(status::config, sastaotp::intent::from_json("{}"));
 
     // Caught as an error it has the same fields; a copy of its intent outlives it.
@@ -577,7 +623,18 @@ void unknown_outcome() {
           again.intent()->service() == "zz_lost_reply");
     const sastaotp::intent kept(*again.intent());
     again = FAILURE(status::config, amount::parse("18,50"));
-    CHECK(kept.service() == "zz_lost_reply" && shop.reconcile(kept).size() >= 1);
+    CHECK(kept.service() == "zz_lost_reply" && shop.reconcile(kept, 0s).size() == 1);
+    CHECK(shop.unclaimed()[0].outcome() == sastaotp::unclaimed_outcome::unknown);
+    shop.resolve(kept, sastaotp::not_made);
+    CHECK(shop.unclaimed().empty() && shop.budget_left() == eighty);
+    again = FAILURE(status::connection, shop.get_number(request));
+    const std::string id(*shop.get_orders(1, 1)[0].activation_id());
+    FAILURE(status::config, shop.resolve(*again.intent(), sastaotp::made{""}));
+    shop.resolve(*again.intent(), sastaotp::made{id});
+    const auto listed = shop.unclaimed();
+    CHECK(listed.size() == 1 && listed[0].purchase()->activation_id() == id);
+    shop.activation(id).cancel();
+    CHECK(shop.unclaimed().empty());
 }
 
 void history() {
@@ -677,7 +734,7 @@ void tokens() {
     CHECK(refused.charge() == sastaotp::charge::not_charged && shop.unclaimed().empty());
 }
 
-/// A server that accepts connections and never answers.
+/// A server that answers the read of the newest order, and no later request.
 class silent_server {
 public:
     silent_server() : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
@@ -689,6 +746,7 @@ public:
         CHECK(bind(socket_, address, length) == 0 && listen(socket_, 8) == 0);
         CHECK(getsockname(socket_, address, &length) == 0);
         url = "http://127.0.0.1:" + std::to_string(ntohs(any.sin_port)) + "/";
+        first_ = std::thread([socket = socket_] { answer_first(socket); });
     }
     silent_server(const silent_server &) = delete;
     silent_server &operator=(const silent_server &) = delete;
@@ -696,13 +754,27 @@ public:
 
     /// Breaks the connections.
     void end() {
+        if (first_.joinable()) first_.join();
         if (socket_ >= 0) close(std::exchange(socket_, -1));
     }
 
     std::string url;
 
 private:
+    static void answer_first(int socket) {
+        const std::string reply =
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 23\r\n\r\n"
+            R"({"orders":[],"total":0})";
+        const int connection = accept(socket, nullptr, nullptr);
+        char request[4096];
+        CHECK(connection >= 0 && read(connection, request, sizeof request) > 0);
+        CHECK(write(connection, reply.data(), reply.size()) ==
+              static_cast<ssize_t>(reply.size()));
+        close(connection);
+    }
+
     int socket_;
+    std::thread first_;
 };
 
 void cancelled_purchase() {
@@ -783,8 +855,8 @@ void queues() {
     FAILURE(status::config, queue.join(bought, 0s));
 
     // The intent of an operation is the intent of a call.
-    const auto saved =
-        queue.join(queue.submit(R"({"op":"intend","service":"tg","max_price":"80"})"), 30s);
+    const auto saved = queue.join(
+        queue.submit(R"({"op":"intend","service":"tg","country":"22","max_price":"80"})"), 30s);
     CHECK(sastaotp::intent::from_json(saved->get()).json() == saved->get());
 
     // Invalid operations, and failed ones: an exception outlives its completion, and a move empties
@@ -796,7 +868,9 @@ void queues() {
     std::optional<sastaotp::error> kept;
     {
         auto none = queue.join(
-            queue.submit(R"({"op":"get_number","service":"zz_nonumbers","max_price":"80"})"), 30s);
+            queue.submit(
+                R"({"op":"get_number","service":"zz_nonumbers","country":"22","max_price":"80"})"),
+            30s);
         CHECK(none && none->status() == status::no_numbers && none->json().empty());
         CHECK(none->error() && none->error()->code() == "NO_NUMBERS");
         kept = FAILURE(status::no_numbers, none->get());
@@ -813,7 +887,8 @@ void queues() {
     bool unknown = false;
     try {
         queue
-            .join(queue.submit(R"({"op":"get_number","service":"zz_sql","accept_any_price":true})"),
+            .join(queue.submit(R"({"op":"get_number","service":"zz_sql","any_country":true,)"
+                               R"("accept_any_price":true})"),
                   30s)
             ->get();
     } catch (const sastaotp::outcome_unknown &lost) {
@@ -845,6 +920,11 @@ void queues() {
     std::sort(back.begin(), back.end());
     CHECK(back == tickets);
     CHECK(silent.cancel().state() == sastaotp::settlement_state::cancelled);
+
+    // The end of a program.
+    const auto left = queue.close(1s);
+    CHECK(left.size() == 1 && left[0].outcome() == sastaotp::unclaimed_outcome::unknown);
+    CHECK(left[0].intent().service() == "zz_sql" && !left[0].message().empty());
 
     auto holder = std::move(queue);
     FAILURE(status::config, queue.submit(R"({"op":"budget_left"})"));

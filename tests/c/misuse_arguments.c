@@ -254,7 +254,7 @@ void values_out_of_range_are_rejected(void) {
         CHECK_CONTAINS(sastaotp_error_message(error), "maximum price");
         sastaotp_error_free(error);
     }
-    static const char *const ids[] = {"", "a b", "1&action=getBalance", "../x", "1\n2", "\xc3\xa9"};
+    static const char *const ids[] = {"", " ", " 1", "1\t", "1\n2", "\xc2\x85"};
     for (size_t at = 0; at < sizeof ids / sizeof *ids; at++) {
         FAILS(sastaotp_client_activation(on.client, ids[at], &none, &error), SASTAOTP_CONFIG);
         sastaotp_error_free(error);
@@ -334,6 +334,14 @@ void indices_out_of_range_return_null(void) {
     WORKS(sastaotp_client_find_country(client, "India", &countries, &error));
     WORKS(sastaotp_client_get_orders(client, 1, 1, NULL, &orders, &error));
     WORKS(sastaotp_client_unclaimed(client, &list, &error));
+    sastaotp_activation *none = NULL;
+    sastaotp_reconciliation *found = NULL;
+    sastaotp_number_request *request = sandbox_request("zz_lost_reply");
+    CHECK(sastaotp_client_get_number(client, request, &none, &error) != SASTAOTP_OK);
+    sastaotp_error *lost = error;
+    WORKS(sastaotp_client_reconcile(client, sastaotp_error_intent(lost), 0, &found, &error));
+    CHECK_INT(sastaotp_reconciliation_count(found), 1);
+    CHECK(sastaotp_reconciliation_evidence(found, 0, 0) != NULL);
     for (size_t at = 0; at < sizeof indices / sizeof *indices; at++) {
         size_t index = indices[at];
         int64_t micros = 7;
@@ -348,6 +356,11 @@ void indices_out_of_range_return_null(void) {
         CHECK(sastaotp_countries_get(countries, index) == NULL);
         CHECK(sastaotp_orders_get(orders, index) == NULL);
         CHECK(sastaotp_unclaimed_list_get(list, index) == NULL);
+        CHECK(sastaotp_reconciliation_get(found, index) == NULL);
+        CHECK(!sastaotp_reconciliation_is_ours(found, index));
+        CHECK_INT(sastaotp_reconciliation_evidence_count(found, index), 0);
+        CHECK(sastaotp_reconciliation_evidence(found, index, 0) == NULL);
+        CHECK(sastaotp_reconciliation_evidence(found, 0, index / 2 + 100) == NULL);
         CHECK(sastaotp_activation_code_at(number, index) == NULL);
         CHECK(sastaotp_purchase_warning(sastaotp_activation_purchase(number), index) == NULL);
     }
@@ -356,6 +369,9 @@ void indices_out_of_range_return_null(void) {
     sastaotp_countries_free(countries);
     sastaotp_orders_free(orders);
     sastaotp_unclaimed_list_free(list);
+    sastaotp_reconciliation_free(found);
+    sastaotp_number_request_free(request);
+    sastaotp_error_free(lost);
     sastaotp_activation_free(number);
     sastaotp_client_free(client);
 }

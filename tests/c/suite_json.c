@@ -93,7 +93,7 @@ static char *of_settlement(const sastaotp_client *client, const char *id) {
     sastaotp_activation *number = NULL;
     sastaotp_settlement *settlement = NULL;
     WORKS(sastaotp_client_activation(client, id, &number, &error));
-    WORKS(sastaotp_activation_complete(number, &settlement, &error));
+    WORKS(sastaotp_activation_complete_without_code(number, &settlement, &error));
     char *copy = copy_of(sastaotp_settlement_json(settlement));
     sastaotp_settlement_free(settlement);
     sastaotp_activation_free(number);

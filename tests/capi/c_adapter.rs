@@ -841,15 +841,13 @@ impl Client {
         intent: impl Borrow<Intent>,
         resolution: Resolution,
     ) -> Result<()> {
-        let intent = intent.borrow();
+        let intent = intent.borrow().get();
         checked(|error| unsafe {
             match resolution {
-                Resolution::NotMade => {
-                    sastaotp_client_resolve_not_made(self.get(), intent.get(), error)
-                }
+                Resolution::NotMade => sastaotp_client_resolve_not_made(self.get(), intent, error),
                 Resolution::Made(id) => {
                     let id = c_string(&id);
-                    sastaotp_client_resolve_made(self.get(), intent.get(), id.as_ptr(), error)
+                    sastaotp_client_resolve_made(self.get(), intent, id.as_ptr(), error)
                 }
             }
         })

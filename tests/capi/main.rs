@@ -21,6 +21,8 @@ mod handles;
 mod purchases;
 #[path = "../client/reads.rs"]
 mod reads;
+#[path = "../client/refusals.rs"]
+mod refusals;
 #[path = "../sockets/sent_once.rs"]
 mod sent_once;
 #[path = "../sockets/server.rs"]

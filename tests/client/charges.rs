@@ -12,8 +12,8 @@ fn arm(fixture: &Fixture, action: &str, fault: &str, more: &str) {
     fixture.fault(format!(r#"{{"match":{{"action":"{action}"}},"fault":"{fault}"{more}}}"#));
 }
 
-/// Returns when `reconcile` read the history, in milliseconds since the loss of the reply. The first
-/// read of the history comes before the first purchase.
+/// Returns when `reconcile` read the history, in milliseconds since the loss of the reply. The
+/// first read of the history comes before the first purchase.
 fn looks(fixture: &Fixture, lost: u128) -> Vec<u128> {
     fixture.times("getOrders").iter().skip(1).map(|at| at - lost).collect()
 }
@@ -167,7 +167,8 @@ fn inconclusive_replies_are_unknown_and_not_retried() {
         ("reply_too_slow", r#","every_ms":2000"#),
         ("reply_too_large", ""),
         ("captive_portal", ""),
-        ("redirected", ""),
+        ("redirected", r#","status":302"#),
+        ("http_client_error", r#","status":409"#),
         ("request_timeout", ""),
         ("server_error", ""),
         ("cdn_error", ""),
@@ -175,6 +176,7 @@ fn inconclusive_replies_are_unknown_and_not_retried() {
         ("empty_body", ""),
         ("invalid_http_head", ""),
         ("invalid_framing", ""),
+        ("unexpected_encoding", r#","variant":"corrupt""#),
         ("json_truncated", ""),
         ("invalid_utf8", ""),
         ("text_after_json", ""),
@@ -189,6 +191,9 @@ fn inconclusive_replies_are_unknown_and_not_retried() {
         ("html_page", r#","body":"ERROR_SQL""#),
         ("html_page", r#","body":"SERVER_ERROR""#),
         ("html_page", r#","body":"PROVIDER_ERROR""#),
+        ("html_page", r#","body":"BAD_BALANCE""#),
+        ("html_page", r#","body":"NO_BALANCES""#),
+        ("html_page", r#","body":"no balance","status":503"#),
         ("html_page", r#","body":"ACCESS_NUMBER:onlyid""#),
         ("html_page", page),
     ] {

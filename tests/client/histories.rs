@@ -69,7 +69,8 @@ const ROWS: &[Row] = &[
             {"order_id":100,"activation_id":"w"}]},"total":2}}"#],
         expected: Complete(1) },
     Row { name: "an object keyed by id", before: BEFORE, own: None,
-        pages: &[r#"{"orders":{"101":{"status":"pending","service":"tg"},"100":{"service":"tg"}}}"#],
+        pages: &[r#"{"orders":{"101":{"status":"pending","service":"tg"},
+            "100":{"service":"tg"}}}"#],
         expected: Complete(1) },
     Row { name: "names of services and countries", before: BEFORE, own: None,
         pages: &[r#"[{"order_id":101,"activation_id":"a","service":"Telegram","country":"India"},
@@ -77,7 +78,8 @@ const ROWS: &[Row] = &[
         expected: Complete(1) },
     Row { name: "ascending order", before: BEFORE, own: None,
         pages: &[r#"{"orders":[{"order_id":99,"activation_id":"v"},
-            {"order_id":100,"activation_id":"w"},{"order_id":101,"activation_id":"a"}],"total":3}"#],
+            {"order_id":100,"activation_id":"w"},{"order_id":101,"activation_id":"a"}],
+            "total":3}"#],
         expected: Complete(1) },
     Row { name: "the country as the calling code, known from an own order", before: EMPTY,
         own: Some(OWN),
@@ -407,4 +409,101 @@ fn likelier_candidate_is_first_and_has_evidence() {
         found.candidates[2].evidence.iter().any(|text| text.contains("28 min after the request")),
         "{found:?}"
     );
+}
+
+#[test]
+fn order_of_a_pinned_country_is_found() {
+    for (country, candidates) in [("1", 1), ("22", 1), ("7", 0)] {
+        let fixture = Fixture::new();
+        answer(&fixture, "getOrders", BEFORE, 1, 1);
+        fixture.fault(json!({"match": {"action": "getNumber"}, "fault": "reset_before_reply"}));
+        let error = fixture.client.get_number(request("tg").operator("1")).unwrap_err();
+        let orders = json!({"total": 2, "orders": [
+            {"order_id": 101, "activation_id": "a", "service_code": "tg", "country_code": country},
+            {"order_id": 100, "activation_id": "w"},
+        ]});
+        answer(&fixture, "getOrders", &orders.to_string(), 1, 0);
+        let found = fixture.client.reconcile(error.intent().unwrap()).unwrap();
+        assert_eq!(found.candidates.len(), candidates, "{country}: {found:?}");
+    }
+}
+
+#[test]
+fn failure_to_find_out_is_as_unknown_as_the_purchase() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let error = fixture.fail("zz_lost_reply");
+    let fault = "blocked_by_firewall";
+    fixture.fault(json!({"match": {"action": "getOrders"}, "fault": fault, "times": 0}));
+    let failed = fixture.client.reconcile(error.intent().unwrap()).unwrap_err();
+    assert_eq!(
+        (failed.kind(), failed.charge(), failed.retry(), failed.intent()),
+        (ErrorKind::Blocked, Charge::Unknown, Retry::AfterReconcile, error.intent()),
+        "{failed}"
+    );
+    let text = failed.to_string();
+    assert!(text.contains("User-Agent") && text.contains("may have been bought"), "{text}");
+    assert_eq!(fixture.client.budget_left(), Some(Amount::from_rupees(100)));
+    assert_eq!(fixture.client.unclaimed().len(), 1, "{failed}");
+}
+
+#[test]
+fn late_order_is_found_within_the_whole_window() {
+    let fixture = Fixture::with(|builder| builder.budget(Amount::from_rupees(200)));
+    let _number = fixture.buy("zz_ok");
+    let left = fixture.client.budget_left().unwrap().checked_sub(Amount::from_rupees(100));
+    let error = fixture.fail("zz_html");
+    let intent = error.intent().unwrap();
+    // Another program buys the same at once. The service books ours after 50 seconds.
+    fixture.another_client().get_number(request("zz_ok")).unwrap();
+    let row = |id: u32| json!({"order_id": id, "activation_id": format!("a{id}")});
+    let (watermark, other) = (row(1001), row(1002));
+    answer(&fixture, "getOrders", &json!([other, watermark]).to_string(), 1, 4);
+    answer(&fixture, "getOrders", &json!([row(1003), other, watermark]).to_string(), 5, 0);
+    let early = fixture.client.reconcile_within(intent, seconds(20)).unwrap();
+    assert_eq!((early.candidates.len(), early.complete), (1, false), "{early:?}");
+    assert_eq!(fixture.client.unclaimed().len(), 1, "the purchase stays listed");
+    fixture.clock.advance(seconds(30));
+    let found = fixture.client.reconcile(intent).unwrap();
+    let ids: Vec<_> = found.candidates.iter().map(|order| order.order_id.as_deref()).collect();
+    assert_eq!((ids, found.complete), (vec![Some("1003"), Some("1002")], false), "{found:?}");
+    assert!(found.reason.unwrap().contains("can book a purchase until 600 s"));
+    assert_eq!(fixture.client.budget_left(), left, "a look changes no budget");
+}
+
+#[test]
+fn old_orders_of_a_fresh_program_are_no_candidates() {
+    for first_read_fails in [false, true] {
+        let fixture = Fixture::new();
+        let orders: Vec<_> = (1..=60)
+            .map(|id| {
+                json!({"order_id": id, "activation_id": format!("a{id}"), "service_code": "tg",
+                    "country_code": "22", "status": "completed", "code": "123456"})
+            })
+            .rev()
+            .collect();
+        let body = json!({"orders": orders, "total": 60}).to_string();
+        if first_read_fails {
+            fixture.fault(json!({"match": {"action": "getOrders"}, "fault": "maintenance",
+                "times": 3}));
+        } else {
+            answer(&fixture, "getOrders", &body, 1, 1);
+        }
+        let rule =
+            json!({"match": {"action": "getNumber"}, "fault": "server_error", "status": 503});
+        fixture.fault(rule);
+        let error = fixture.client.get_number(request("tg")).unwrap_err();
+        assert_eq!(error.charge(), Charge::Unknown, "{error}");
+        fixture.fault(json!({"clear": true}));
+        answer(&fixture, "getOrders", &body, 1, 0);
+        let intent = error.intent().unwrap();
+        let early = fixture.client.reconcile(intent).unwrap();
+        assert_eq!((early.candidates.len(), early.complete), (0, false), "{early:?}");
+        fixture.clock.advance(seconds(600));
+        let found = fixture.client.reconcile(intent).unwrap();
+        assert_eq!(
+            (found.candidates.len(), found.complete),
+            (0, !first_read_fails),
+            "{first_read_fails}: {found:?}"
+        );
+    }
 }

@@ -9,6 +9,7 @@ mod handles;
 mod histories;
 mod progress;
 mod reads;
+mod refusals;
 mod settling;
 mod waits;
 

@@ -397,33 +397,35 @@ fn a_delivered_code_is_paid_for() {
 /// F95.
 #[test]
 fn a_code_that_is_there_prevents_a_cancellation() {
-    type Close = fn(Activation) -> Option<String>;
-    let lease_dropped: Close = |number| {
-        let code = number.code().map(|sms| sms.code);
-        drop(number);
-        code
-    };
-    let settled: Close = |number| Some(number.settle(OnTooEarly::Fail).unwrap().code.unwrap().code);
-    let cancelled: Close = |number| {
-        let settlement = number.cancel().unwrap();
-        assert_eq!(settlement.state, SettlementState::CodeArrived);
-        assert_eq!(number.code(), settlement.code);
-        Some(settlement.code.unwrap().code)
-    };
-    for (close, statuses_sent) in [(lease_dropped, &["6"][..]), (settled, &["6"]), (cancelled, &[])]
+    for (closing, sent) in
+        [("drop", &["6"][..]), ("close", &["6"]), ("settle", &["6"]), ("cancel", &[])]
     {
         let fixture = Fixture::new();
-        let is_lease = close == lease_dropped;
-        let lease = is_lease.then(|| fixture.client.lease(request("zz_never")).unwrap());
-        let id = lease.as_ref().map_or_else(
-            || fixture.buy("zz_never").id().to_owned(),
-            |lease| lease.id().to_string(),
-        );
-        fixture.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
+        let lease = fixture.client.lease(request("zz_never")).unwrap();
+        let id = lease.id().to_owned();
         let number = fixture.client.activation(&id).unwrap();
-        drop(lease);
-        assert_eq!(close(number).as_deref(), Some("4821"));
-        assert_eq!(statuses(&fixture), statuses_sent);
+        fixture.control("sms", &format!(r#"{{"id":"{id}","code":"4821"}}"#));
+        let settlement = match closing {
+            "close" => Some(lease.close(OnTooEarly::Fail).unwrap()),
+            "settle" => Some(number.settle(OnTooEarly::Fail).unwrap()),
+            "cancel" => {
+                let settlement = number.cancel().unwrap();
+                assert_eq!(settlement.state, SettlementState::CodeArrived);
+                assert!(statuses(&fixture).is_empty());
+                lease.keep();
+                Some(settlement)
+            }
+            _ => {
+                drop(lease);
+                None
+            }
+        };
+        let code = number.code().unwrap();
+        assert_eq!(code.code, "4821", "{closing}");
+        if let Some(settlement) = settlement {
+            assert_eq!(settlement.code.unwrap().code, "4821", "{closing}");
+        }
+        assert_eq!(statuses(&fixture), sent, "{closing}");
         fixture.assert_ledger(1, 0);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sastaotp::{
     Activation, Amount, CancelToken, Client, Intent, NumberRequest, OnTooEarly, OrderQuery,
-    PriceLimit, Resolution, Result, SetStatus, WaitOptions,
+    PriceLimit, Resolution, Result, SetStatus, Unclaimed, WaitOptions,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ pub(crate) enum Command {
         made: Option<String>,
     },
     Keep(String),
-    /// The user drops the handle of an activation.
+    /// The client's handle of an activation is dropped.
     Drop(String),
     /// The program ends, and waits this long for purchases in flight.
     Finish(Duration),
@@ -108,9 +108,8 @@ impl Command {
             }),
             Self::SmsSent(id) => json!({"op": "mark_sms_sent", "id": id}),
             Self::NextCode(id) => json!({"op": "request_next_code", "id": id}),
-            Self::Complete { id, without_code } => {
-                json!({"op": "complete", "id": id, "without_code": without_code})
-            }
+            Self::Complete { id, without_code: false } => json!({"op": "complete", "id": id}),
+            Self::Complete { id, .. } => json!({"op": "complete", "id": id, "without_code": true}),
             Self::Cancel(id) => json!({"op": "cancel", "id": id}),
             Self::CancelLegacy(id) => json!({"op": "set_status", "id": id, "status": -1}),
             Self::Settle { id, wait_if_early } => {
@@ -132,11 +131,6 @@ impl Command {
             Self::Drop(id) => json!({"op": "mark_unclaimed", "id": id}),
             Self::Finish(wait) => json!({"op": "finish", "timeout_ms": millis(*wait)}),
         }
-    }
-
-    /// Returns whether the call needs no queue.
-    pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Resolve { .. } | Self::Keep(_) | Self::Drop(_) | Self::Finish(_))
     }
 
     /// Returns whether the call lists purchases.
@@ -198,7 +192,7 @@ impl Command {
                 json!({"prices": format!("{prices:?}").len()}).to_string()
             }
             Self::Orders => text(&calling.get_orders(&OrderQuery::default())?),
-            Self::Unclaimed => json!({"unclaimed": calling.unclaimed()}).to_string(),
+            Self::Unclaimed => listed(&calling.unclaimed()),
             Self::BudgetLeft => json!({"budget_left_micros": calling.budget_left()}).to_string(),
             Self::Intend(wanted) => calling.intend(wanted.request())?.to_json(),
             Self::Status(_) => text(&on().get_status()?),
@@ -240,7 +234,7 @@ impl Command {
             }
             // The handle is dropped by the process.
             Self::Drop(_) => "{}".to_owned(),
-            Self::Finish(wait) => json!({"unclaimed": calling.finish(*wait)}).to_string(),
+            Self::Finish(wait) => listed(&calling.finish(*wait)),
             Self::GetNumber(_) | Self::Buy(_) | Self::RegetNumber { .. } => {
                 unreachable!("handled above")
             }
@@ -279,6 +273,12 @@ fn priced(mut operation: Value, max_price: Option<i32>) -> Value {
         None => operation["accept_any_price"] = true.into(),
     }
     operation
+}
+
+/// Returns the result of a call that lists purchases. It may contain numbers that exceed the limits
+/// of a parsed value.
+fn listed(unclaimed: &[Unclaimed]) -> String {
+    format!(r#"{{"unclaimed":{}}}"#, text(&unclaimed))
 }
 
 fn text(value: &impl Serialize) -> String {

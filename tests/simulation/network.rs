@@ -67,13 +67,11 @@ const UNREACHABLE: [&str; 7] = [
     "tls_handshake_failed",
     "proxy_refused",
 ];
-/// Replies that do not show whether the request took effect, so it may have.
-const SILENT: [&str; 12] = [
+/// Replies that do not show whether the request took effect, so it may have. A 403, a 404 or a 429
+/// shows that the request was turned away.
+const SILENT: [&str; 9] = [
     "redirected",
-    "http_client_error",
-    "blocked_by_firewall",
     "request_timeout",
-    "too_many_requests",
     "server_error",
     "cdn_error",
     "html_page",

@@ -30,8 +30,6 @@ pub(crate) enum Saved {
     Number(String),
 }
 
-/// How many processes use queues, of a thousand.
-const QUEUES: u64 = 0;
 /// The user who ends the program.
 pub(crate) const LAST_USER: usize = 99;
 
@@ -51,8 +49,9 @@ pub(crate) struct Setup {
     pub(crate) timeout: Duration,
     /// Whether it uses the queue; if not, its calls block.
     pub(crate) has_queue: bool,
-    /// Whether its purchases may outlast their timeout.
-    pub(crate) is_impatient: bool,
+    /// Whether its clients have a timeout. If not, a purchase in the queue waits for its turn, and
+    /// a purchase that blocks needs no thread.
+    has_timeout: bool,
     pub(crate) budget: Option<i32>,
     /// How long the clients expect late bookings.
     pub(crate) late_booking: Duration,
@@ -99,12 +98,18 @@ enum Handle {
 
 impl Setup {
     pub(crate) fn new(random: &mut Random) -> Self {
+        let has_queue = random.chance(650);
+        let has_timeout = has_queue && random.chance(600);
         Self {
             users: 1 + usize::try_from(random.below(3)).expect("a few"),
             clients: if random.chance(300) { 2 } else { 1 },
-            timeout: Duration::from_secs(*random.one_of(&[8, 20, 60, 90])),
-            has_queue: random.chance(QUEUES),
-            is_impatient: random.chance(300),
+            timeout: Duration::from_secs(if has_timeout {
+                *random.one_of(&[8, 20, 60, 90])
+            } else {
+                90
+            }),
+            has_queue,
+            has_timeout,
             budget: random.chance(400).then(|| *random.one_of(&[25, 120, 400])),
             late_booking: Duration::from_secs(*random.one_of(&[120, 120, 600])),
             api_key_location: *random.one_of(&[
@@ -141,11 +146,13 @@ impl Process {
             let mut builder = Client::builder()
                 .api_key(&gateway.key)
                 .api_key_location(setup.api_key_location)
-                .timeout(setup.timeout)
                 .late_booking(setup.late_booking)
                 .seed(random.next())
                 .clock(Arc::new(ClientClock(Arc::clone(&clock))) as Arc<dyn Clock>)
                 .transport(Arc::clone(&transport) as Arc<dyn Transport>);
+            if setup.has_timeout {
+                builder = builder.timeout(setup.timeout);
+            }
             if let Some(rupees) = setup.budget {
                 builder = builder.budget(Amount::from_rupees(rupees));
             }
@@ -153,14 +160,9 @@ impl Process {
                 builder = builder.max_requests_per_second(rate);
             }
             let client = builder.build().expect("the settings are valid");
-            let queue = setup.has_queue.then(|| {
-                let client = if setup.is_impatient {
-                    client.with_timeout(setup.timeout)
-                } else {
-                    client.clone()
-                };
-                Queue::without_workers(&client).expect("a descriptor is available")
-            });
+            let queue = setup
+                .has_queue
+                .then(|| Queue::without_workers(&client).expect("a descriptor is available"));
             Member { client, queue }
         };
         let members = (0..setup.clients).map(|_| member()).collect();
@@ -219,8 +221,8 @@ impl Process {
             end: None,
         });
         let result = match &self.members[member].queue {
-            Some(queue) if !command.is_local() => self.submit(queue, number, member, command)?,
-            _ => self.block(number, member, command),
+            Some(queue) => self.submit(queue, number, member, command)?,
+            None => self.block(number, member, command),
         };
         self.under_way.lock().unwrap().retain(|(other, _)| *other != number);
         if self.clock.is_dead() {
@@ -319,10 +321,7 @@ impl Process {
         let Some(id) = command.id() else { return Ok(None) };
         let mut handles = self.handles.lock().unwrap();
         if let Command::Drop(_) = command {
-            let dropped: Vec<_> = handles.extract_if(|(_, other), _| other == id).collect();
-            // The last handle takes the lock of the ledger when it is dropped.
-            drop(handles);
-            drop(dropped);
+            handles.remove(&(member, id.to_owned()));
             return Ok(None);
         }
         let of = (member, id.to_owned());

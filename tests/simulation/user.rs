@@ -60,7 +60,7 @@ impl User<'_> {
     }
 
     fn think(&mut self, most: u64) -> IfAlive<()> {
-        let pause = self.random.millis(most);
+        let pause = self.random.millis(most.max(1));
         self.process.think(pause)
     }
 

@@ -10,6 +10,9 @@ use sastaotp::sandbox::Server;
 use serde_json::Value;
 pub(crate) use timing::at_most;
 
+/// How long the tests look for a lost purchase, in real time.
+pub(crate) const LOOK_FOR: Duration = Duration::from_secs(3);
+
 pub(crate) struct Sandbox {
     pub(crate) server: Server,
     pub(crate) key: String,

@@ -6,7 +6,7 @@ use crate::adapter::{
     self, CancelToken, Charge, ErrorKind, OrderQuery, Unclaimed, UnclaimedOutcome,
 };
 
-use crate::server::{Sandbox, at_most, eventually, request};
+use crate::server::{LOOK_FOR, Sandbox, at_most, eventually, request};
 
 /// A reply that takes about five seconds to arrive.
 const SLOW: &str =
@@ -72,7 +72,7 @@ fn a_timed_out_purchase_is_listed_when_bought() {
         eventually("the reply", || client.unclaimed().iter().any(bought));
         // The caller who got the error reconciles it, and must find the purchase.
         let client = client.with_timeout(Duration::from_secs(30));
-        let found = client.reconcile(error.intent().unwrap()).unwrap();
+        let found = client.reconcile_within(error.intent().unwrap(), LOOK_FOR).unwrap();
         assert_eq!(found.candidates.len(), 1, "{found:?}");
         let number =
             client.activation(found.candidates[0].activation_id.as_ref().unwrap()).unwrap();
@@ -112,7 +112,7 @@ fn a_silent_purchase_is_found_after_its_timeout() {
     let error =
         client.with_timeout(Duration::from_secs(1)).get_number(request("zz_ok")).unwrap_err();
     assert_eq!(error.charge(), Charge::Unknown);
-    let found = client.reconcile(error.intent().unwrap()).unwrap();
+    let found = client.reconcile_within(error.intent().unwrap(), LOOK_FOR).unwrap();
     assert_eq!(found.candidates.len(), 1, "{found:?}");
     sandbox.control("assert", r#"{"charges":1}"#);
 }

@@ -122,6 +122,68 @@ fn the_limit_holds_for_decompressed_bytes() {
 }
 
 #[test]
+fn compression_is_accepted_unasked() {
+    let server = Server::replying(gzipped_reply(&gzip(b"hello")));
+    for lane in BOTH {
+        let reply = ask(&to(&server.url()), lane).unwrap();
+        assert_eq!((reply.body.as_slice(), reply.framed), (b"hello".as_slice(), true));
+    }
+}
+
+#[test]
+fn the_bytes_of_a_failed_reply_are_kept() {
+    let body = b"ACCESS_NUMBER:38496653:9179";
+    let plain = |length: usize| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+        [head.as_bytes(), body].concat()
+    };
+    let zipped = gzip(body);
+    let mut damaged = zipped.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    for (reply, hold, cause) in [
+        (plain(99), false, Cause::Truncated),
+        (plain(99), true, Cause::BodyTimeout),
+        (gzipped_reply(&damaged), false, Cause::Encoding),
+    ] {
+        let server = Server::start(move |conn| {
+            conn.request();
+            conn.send(&reply);
+            if hold {
+                conn.hold();
+            }
+        });
+        let transport =
+            with(&server.url(), |config| config.timeouts.body = Duration::from_millis(300));
+        for lane in BOTH {
+            let error = ask(&transport, lane).unwrap_err();
+            assert_eq!(
+                (error.cause, error.received.as_slice()),
+                (cause, body.as_slice()),
+                "{error:?}"
+            );
+        }
+    }
+    let long = format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{}", "x".repeat(9000));
+    let error = ask(&to(&Server::replying(long).url()), Lane::Charge).unwrap_err();
+    assert_eq!(error.received.len(), 4096);
+}
+
+#[test]
+fn a_redirect_names_its_target() {
+    for (status, location, target) in [
+        (301, "https://u:p@other.example/a?api_key=k", Some("https://other.example/a")),
+        (302, "http://other.example", Some("http://other.example")),
+        (200, "https://other.example/a", None),
+    ] {
+        let server = Server::replying(format!(
+            "HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+        ));
+        let reply = ask(&to(&server.url()), Lane::Read).unwrap();
+        assert_eq!(reply.location.as_deref(), target, "{status} {location}");
+    }
+}
+
+#[test]
 fn waiting_for_the_first_byte_is_limited() {
     let server = Server::start(|conn| {
         conn.request();

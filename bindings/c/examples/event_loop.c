@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, BUCKETS = 4096, ID_SIZE = 65, MAX_WAIT_MS = 300000 };
+enum { BATCH = 64, BUCKETS = 4096, ID_SIZE = 65, MAX_WAIT_MS = 300000, END_MS = 10000 };
 
 /* The steps of one number, in order. */
 enum step { BUY, WAIT, SETTLE, STEPS };
@@ -212,6 +212,16 @@ static bool run(struct state *state, int loop, int clock, sastaotp_error **error
     return true;
 }
 
+/* Waits for purchases in flight and prints the numbers that the program leaves behind. */
+static void print_unsettled(const sastaotp_queue *queue)
+{
+    sastaotp_unclaimed_list *list = NULL;
+    if (queue == NULL || sastaotp_queue_close(queue, END_MS, &list, NULL) != SASTAOTP_OK) return;
+    for (size_t i = 0; i < sastaotp_unclaimed_list_count(list); i++)
+        fprintf(stderr, "%s\n", sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(list, i)));
+    sastaotp_unclaimed_list_free(list);
+}
+
 int main(int argc, char **argv)
 {
     long count = argc > 1 ? strtol(argv[1], NULL, 10) : 1000;
@@ -259,6 +269,7 @@ end:
     }
     /* Before the queue, because the loop watches its descriptor. */
     if (loop >= 0) close(loop);
+    print_unsettled(state.queue);
     sastaotp_queue_free(state.queue);
     sastaotp_client_free(client);
     if (clock >= 0) close(clock);

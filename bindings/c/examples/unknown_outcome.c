@@ -19,6 +19,8 @@
 
 static const char INTENT_FILE[] = "unknown_outcome.intent.json";
 
+enum { SEARCH_MS = 20000, END_MS = 10000 };
+
 /* Writes the intent to the disk, not only to a buffer: the program may end during the purchase. */
 static bool save_intent(const sastaotp_intent *intent)
 {
@@ -75,8 +77,24 @@ static const char *text_or_unknown(const char *text)
     return text != NULL ? text : "?";
 }
 
-/* Searches the order history for the purchase, prints the candidates, and claims it if it is
- * certain. */
+/* Prints an order that may be the purchase, with the evidence. */
+static void print_candidate(const sastaotp_reconciliation *found, size_t index)
+{
+    const sastaotp_order *order = sastaotp_reconciliation_get(found, index);
+    printf("candidate  activation %s, number %s, %s in %s, %s%s\n",
+           text_or_unknown(sastaotp_order_activation_id(order)),
+           text_or_unknown(sastaotp_order_phone_number(order)),
+           text_or_unknown(sastaotp_order_service(order)),
+           text_or_unknown(sastaotp_order_country(order)),
+           text_or_unknown(sastaotp_order_status(order)),
+           sastaotp_reconciliation_is_ours(found, index) ? ", certainly" : "");
+    size_t facts = sastaotp_reconciliation_evidence_count(found, index);
+    for (size_t i = 0; i < facts; i++)
+        printf("           %s\n", sastaotp_reconciliation_evidence(found, index, i));
+}
+
+/* Searches the order history for the purchase, prints the candidates, and claims the
+ * only one. */
 static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *intent,
                           sastaotp_activation **activation, sastaotp_error **error)
 {
@@ -84,30 +102,21 @@ static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *
     bool claimed = false;
 
     printf("searching the order history\n");
-    if (sastaotp_client_reconcile(client, intent, &found, error) != SASTAOTP_OK) return false;
+    if (sastaotp_client_reconcile(client, intent, SEARCH_MS, &found, error) != SASTAOTP_OK)
+        return false;
     size_t count = sastaotp_reconciliation_count(found);
-    for (size_t i = 0; i < count; i++) {
-        const sastaotp_order *order = sastaotp_reconciliation_get(found, i);
-        printf("candidate  activation %s, number %s, %s in %s, %s\n",
-               text_or_unknown(sastaotp_order_activation_id(order)),
-               text_or_unknown(sastaotp_order_phone_number(order)),
-               text_or_unknown(sastaotp_order_service(order)),
-               text_or_unknown(sastaotp_order_country(order)),
-               text_or_unknown(sastaotp_order_status(order)));
-    }
-    if (count == 0) {
-        fprintf(stderr,
-                "no order was found, which does not prove that nothing was charged: run this again "
-                "later, or remove %s to abandon the purchase\n",
-                INTENT_FILE);
+    for (size_t i = 0; i < count; i++) print_candidate(found, i);
+    const char *reason = sastaotp_reconciliation_reason(found);
+    if (reason != NULL) printf("uncertain  %s\n", reason);
+    if (count == 0 && reason == NULL) {
+        printf("charged    nothing\n");
+        forget_intent();
+    } else if (count == 0) {
+        fprintf(stderr, "no order was found yet: run this again later\n");
     } else if (count > 1) {
         fprintf(stderr,
                 "another program buys the same with this key: settle your order by hand, then "
                 "remove %s\n",
-                INTENT_FILE);
-    } else if (!sastaotp_reconciliation_is_complete(found)) {
-        fprintf(stderr,
-                "the order may be older than the purchase: settle it by hand, then remove %s\n",
                 INTENT_FILE);
     } else {
         const char *id = sastaotp_order_activation_id(sastaotp_reconciliation_get(found, 0));
@@ -131,6 +140,17 @@ static bool settle(const sastaotp_activation *activation, sastaotp_error **error
     printf("settled    %s\n", is_known ? WORDS[state] : sastaotp_settlement_json(settlement));
     sastaotp_settlement_free(settlement);
     return true;
+}
+
+/* Waits for purchases in flight and prints what the program leaves behind. */
+static void print_unsettled(const sastaotp_client *client)
+{
+    sastaotp_unclaimed_list *list = NULL;
+    if (client == NULL) return;
+    if (sastaotp_client_finish(client, END_MS, &list, NULL) != SASTAOTP_OK) return;
+    for (size_t i = 0; i < sastaotp_unclaimed_list_count(list); i++)
+        fprintf(stderr, "%s\n", sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(list, i)));
+    sastaotp_unclaimed_list_free(list);
 }
 
 int main(int argc, char **argv)
@@ -174,6 +194,7 @@ int main(int argc, char **argv)
 
 end:
     if (error != NULL) fprintf(stderr, "%s\n", sastaotp_error_message(error));
+    print_unsettled(client);
     sastaotp_error_free(error);
     sastaotp_activation_free(activation);
     sastaotp_intent_free(intent);

@@ -2,6 +2,7 @@
 
 const { ConfigError } = require('./errors.js')
 const { callNative, native } = require('./native.js')
+const { NativeClient } = require('./program-end.js')
 
 /** The constants SASTAOTP_API_KEY_IN_… by option value. */
 const API_KEY_LOCATIONS = { header: 0, bearer: 1, query: 2 }
@@ -63,12 +64,13 @@ const SETTERS = {
   maxRequestsPerMinute: (name, value) => [
     'config_set_max_requests_per_minute',
     integer(name, value)
-  ]
+  ],
+  lateBookingMs: (name, value) => ['config_set_late_booking_ms', integer(name, value)]
 }
 
-/** Creates a native client with these options, calls `use` with its address, and frees it. */
-function withNativeClient(options, use) {
-  const { client_free, config_free, config_new } = native()
+/** Creates a native client with these options. */
+function createNativeClient(options) {
+  const { config_free, config_new } = native()
   const clientOut = new BigUint64Array(1)
   const config = config_new()
   try {
@@ -76,17 +78,18 @@ function withNativeClient(options, use) {
       if (value === undefined) continue
       if (!Object.hasOwn(SETTERS, name)) {
         const known = Object.keys(SETTERS).join(', ')
-        throw new ConfigError(`${CREATING}: unknown option ${name}: use ${known}, workers`)
+        throw new ConfigError(
+          `${CREATING}: unknown option ${name}: use ${known}, workers, endWaitMs`
+        )
       }
       const [setter, ...args] = SETTERS[name](name, value)
       callNative(setter, config, ...args)
     }
     callNative('client_new', config, clientOut)
-    return use(clientOut[0])
+    return new NativeClient(clientOut[0], options.apiKey, options.baseUrl)
   } finally {
-    client_free(clientOut[0])
     config_free(config)
   }
 }
 
-module.exports = { API_KEY_LOCATIONS, integer, withNativeClient }
+module.exports = { API_KEY_LOCATIONS, createNativeClient, integer }

@@ -2,15 +2,21 @@
 
 const { setTimeout: sleep } = require('node:timers/promises')
 const { Activation, Lease } = require('./activation.js')
-const { integer, withNativeClient } = require('./client-options.js')
+const { createNativeClient, integer } = require('./client-options.js')
+const { Holders } = require('./holders.js')
 const { encodeOperation, OPERATIONS } = require('./operations.js')
+const { report } = require('./program-end.js')
 const { Queue } = require('./queue.js')
+const results = require('./results.js')
+const { warn, warnOfPurchase } = require('./warnings.js')
 
+/** How long purchases in flight keep the process alive by default, in milliseconds. */
+const END_WAIT = 10_000
 /** The pause between two checks for the reply to an abandoned purchase, in milliseconds. */
 const CHECK_PAUSE = 100
 
 /** Frees the queues of clients that were garbage-collected. */
-const registry = new FinalizationRegistry((queue) => queue.free())
+const registry = new FinalizationRegistry((queue) => queue.abandon())
 
 /**
  * Settles the number of a lease whose client was closed during the purchase: the program cannot
@@ -20,44 +26,66 @@ async function settleAfterClose(runner, { intent, name }) {
   const wanted = JSON.stringify(intent)
   try {
     for (;;) {
-      const unclaimed = await runner.run('unclaimed')
+      const unclaimed = await runner.runRetained('unclaimed')
       const found = unclaimed.find((entry) => JSON.stringify(entry.intent) === wanted)
       if (found?.outcome === 'bought') {
-        await runner.run('settle', found.purchase.activationId, { onTooEarly: 'wait' })
+        await runner.runRetained('settle', found.purchase.activationId, { onTooEarly: 'wait' })
         break
       }
       if (found?.outcome !== 'pending') throw found?.error
       await sleep(CHECK_PAUSE)
     }
   } catch {
-    process.emitWarning(
+    warn(
       `the purchase of ${intent.service} for a lease may have been made (${name}), ` +
-        'and its client is closed: check the order history',
-      'SastaotpWarning'
+        'and its client is closed: check the order history'
     )
   }
   runner.release()
 }
 
+/** The operations with the id of an activation, during which the call holds it. */
+const HOLDING = new Set(
+  Object.keys(OPERATIONS).filter(
+    (name) => OPERATIONS[name][0][0] === 'id' && !['markUnclaimed', 'regetNumber'].includes(name)
+  )
+)
+
 class Client {
   #queue
+  #holders
+  /** The runners of the leases that may still settle their orders. */
+  #leases = new Set()
+  /** The promise of the unsettled purchases, once `close` was called. */
+  #closing
 
   /** `apiKey` and `baseUrl` default to SASTAOTP_API_KEY and SASTAOTP_BASE_URL. */
-  constructor({ workers, ...options } = {}) {
+  constructor({ workers, endWaitMs = END_WAIT, ...options } = {}) {
     options.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
     options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
-    this.#queue = withNativeClient(
-      options,
-      (client) => new Queue(client, workers === undefined ? undefined : integer('workers', workers))
-    )
-    registry.register(this, this.#queue)
+    const queueOptions = {
+      workers: workers === undefined ? undefined : integer('workers', workers),
+      endWaitMs: integer('endWaitMs', endWaitMs)
+    }
+    const queue = new Queue(createNativeClient(options), queueOptions)
+    this.#queue = queue
+    this.#holders = new Holders((id) => {
+      if (typeof id === 'string') queue.runInBackground({ op: 'mark_unclaimed', id })
+    })
+    registry.register(this, queue)
   }
 
   static {
-    for (const [name, [, decode]] of Object.entries(OPERATIONS)) {
+    for (const name of Object.keys(OPERATIONS)) {
       const method = {
         async [name](...args) {
-          return decode(await this.#run(name, args), this)
+          if (!HOLDING.has(name)) return this.#call(name, args)
+          const hold = this.#holders.hold(args[0])
+          try {
+            return await this.#call(name, args)
+          } finally {
+            this.#holders.end(hold)
+          }
         }
       }
       Object.defineProperty(Client.prototype, name, {
@@ -66,6 +94,24 @@ class Client {
         configurable: true
       })
     }
+  }
+
+  /** Runs an operation and decodes its result. */
+  async #call(name, args, queue) {
+    if (name === 'markUnclaimed') this.#holders.forget(args[0])
+    const bought = (document) => this.#bought(Activation, this.#runner(), document)
+    return OPERATIONS[name][1](await this.#run(name, args, queue), bought)
+  }
+
+  /** Runs the methods of this client for an activation. */
+  #runner() {
+    return { holders: this.#holders, run: (name, ...args) => this.#call(name, args) }
+  }
+
+  #bought(ActivationClass, runner, document) {
+    const activation = new ActivationClass(runner, document, true)
+    warnOfPurchase(activation.purchase, true)
+    return activation
   }
 
   /** Runs an operation and returns its JSON. */
@@ -81,30 +127,40 @@ class Client {
   async lease(service, options) {
     // Retained before the purchase, because the client may be closed while it is in flight.
     const queue = this.#queue.retain()
+    const leases = this.#leases
     const runner = {
+      ...this.#runner(),
       isClosed: queue.isClosed,
-      release: queue.release,
-      run: async (name, ...args) => OPERATIONS[name][1](await this.#run(name, args, queue), this)
+      runRetained: (name, ...args) => this.#call(name, args, queue),
+      release() {
+        leases.delete(runner)
+        queue.release()
+      }
     }
+    leases.add(runner)
     try {
-      const json = await this.#run('getNumber', [service, options])
-      return new Lease(this, JSON.parse(json), runner)
+      const document = JSON.parse(await this.#run('getNumber', [service, options]))
+      runner.id = document.id
+      return this.#bought(Lease, runner, document)
     } catch (error) {
-      if (error.charge === 'unknown' && runner.isClosed()) settleAfterClose(runner, error)
-      else runner.release()
+      if (error.charge === 'unknown' && runner.isClosed()) {
+        runner.intentId = error.intent.intentId
+        settleAfterClose(runner, error)
+      } else runner.release()
       throw error
     }
   }
 
   /** Returns the activation with this id. Sends nothing; the first call on it claims it. */
   activation(id) {
-    return new Activation(this, {
+    const document = {
       id,
       phone_number: null,
       price_micros: null,
       expires_at_ms: null,
       purchase: null
-    })
+    }
+    return new Activation(this.#runner(), document, false)
   }
 
   /** Iterates over the order history, newest first. Yields an order once, even if pages shift. */
@@ -128,15 +184,32 @@ class Client {
   }
 
   /**
-   * Cancels pending calls and closes the client. Its leases still settle when they end. A client
-   * that is garbage-collected needs no `close`.
+   * Cancels pending calls and closes the client. Waits for the replies of purchases in flight, and
+   * reports and returns the purchases that are not settled. Its leases still settle when they end.
    */
   close() {
-    this.#queue.close()
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close() {
+    const unsettled = await this.#queue.close()
+    // The leases that are still open report their failures themselves.
+    const leased = [...this.#leases].flatMap(({ id, intentId }) => [id, intentId])
+    const reported = unsettled.filter(
+      ({ intent, purchase }) =>
+        !leased.includes(intent.intent_id) && !leased.includes(purchase?.activation_id)
+    )
+    report(reported)
+    return results.unclaimed(reported)
   }
 
   [Symbol.dispose]() {
     this.close()
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.close()
   }
 }
 

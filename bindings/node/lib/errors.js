@@ -52,7 +52,16 @@ class ExpiredError extends SastaotpError {}
 class ActivationCancelledError extends SastaotpError {}
 class InternalError extends SastaotpError {}
 
-/** The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. */
+/** The intent was sent before. With an unknown outcome it is also an OutcomeUnknownError. */
+class AlreadySentError extends SastaotpError {}
+Object.defineProperty(AlreadySentError, Symbol.hasInstance, {
+  value: (error) => error instanceof SastaotpError && error.kind === 'already_sent'
+})
+
+/**
+ * The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. An aborted
+ * purchase that may have been made is an OutcomeUnknownError instead: programs ignore AbortErrors.
+ */
 class AbortError extends SastaotpError {
   constructor(message, fields) {
     super(message, { ...fields, kind: 'cancelled' })
@@ -87,7 +96,8 @@ const CLASS_OF_KIND = {
   wait_timeout: WaitTimeoutError,
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
-  internal: InternalError
+  internal: InternalError,
+  already_sent: AlreadySentError
 }
 
 const classes = Object.fromEntries(
@@ -96,9 +106,9 @@ const classes = Object.fromEntries(
   )
 )
 
-const setName = (error, value) =>
-  Object.defineProperty(error, 'name', { value, configurable: true, writable: true })
-for (const errorClass of Object.values(classes)) setName(errorClass.prototype, errorClass.name)
+for (const { name, prototype } of Object.values(classes)) {
+  Object.defineProperty(prototype, 'name', { value: name, configurable: true, writable: true })
+}
 
 /** Converts the names that a message of the core quotes from snake case to camel case. */
 function withOptionNames(message) {
@@ -114,12 +124,7 @@ function createError({ kind, message, ...rest }, { intent, reason } = {}) {
   const fields = { kind, cause: kind === 'cancelled' ? reason : undefined }
   for (const [name, value] of Object.entries(rest)) fields[camelCase(name)] = value
   fields.intent = intent
-  if (fields.charge === 'unknown') {
-    const error = new OutcomeUnknownError(message, fields)
-    // Code that compares the name with `AbortError` must recognize this error too.
-    if (kind === 'cancelled') setName(Object.assign(error, { code: ABORT_CODE }), AbortError.name)
-    return error
-  }
+  if (fields.charge === 'unknown') return new OutcomeUnknownError(message, fields)
   const ErrorClass = CLASS_OF_KIND[kind] ?? (fields.code ? ApiError : SastaotpError)
   return new ErrorClass(withOptionNames(message), fields)
 }

@@ -7,6 +7,7 @@ export const {
   Activation,
   ActivationCancelledError,
   AlreadyFinishedError,
+  AlreadySentError,
   ApiError,
   AuthenticationError,
   BlockedError,

@@ -1,6 +1,6 @@
 // The native library: the functions of the C interface that this package calls.
 //
-// All of them return at once, so the event loop may call them. Handles are addresses (bigint).
+// All of them return at once, so the event loop may call them: `client_finish` gets no time to wait. Handles are addresses (bigint).
 // Output arguments are typed arrays of one element.
 
 const { isAscii } = require('node:buffer')
@@ -34,12 +34,18 @@ sastaotp_status sastaotp_config_set_budget(sastaotp_config *config, int64_t micr
   sastaotp_error **error);
 sastaotp_status sastaotp_config_set_timeout_ms(sastaotp_config *config, uint32_t millis,
   sastaotp_error **error);
+sastaotp_status sastaotp_config_set_late_booking_ms(sastaotp_config *config, uint32_t millis,
+  sastaotp_error **error);
 sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
   uint32_t count, sastaotp_error **error);
 void sastaotp_config_free(sastaotp_config *config);
 sastaotp_status sastaotp_client_new(const sastaotp_config *config, sastaotp_client **client,
   sastaotp_error **error);
+sastaotp_status sastaotp_client_finish(const sastaotp_client *client, uint32_t timeout_ms,
+  sastaotp_unclaimed_list **list, sastaotp_error **error);
 void sastaotp_client_free(sastaotp_client *client);
+const char *sastaotp_unclaimed_list_json(const sastaotp_unclaimed_list *list);
+void sastaotp_unclaimed_list_free(sastaotp_unclaimed_list *list);
 sastaotp_status sastaotp_queue_new(const sastaotp_client *client, sastaotp_queue **queue,
   sastaotp_error **error);
 sastaotp_status sastaotp_queue_new_with_workers(const sastaotp_client *client, uint32_t workers,

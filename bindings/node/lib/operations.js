@@ -1,16 +1,17 @@
 // The operations of the core's queue: how each method's arguments are encoded, its result decoded.
 
-const { Activation } = require('./activation.js')
 const { snakeCase } = require('./convert.js')
 const { ConfigError } = require('./errors.js')
 const { Intent } = require('./intent.js')
 const results = require('./results.js')
 
-const activation = (json, client) => new Activation(client, JSON.parse(json))
+/** Decodes the result of a purchase. */
+const purchase = (json, bought) => bought(JSON.parse(json))
 
 /**
  * Each operation with the names of its positional arguments and the function that decodes its
- * result. All other arguments are options, `signal` included.
+ * result. All other arguments are options, `signal` included. The second argument of `purchase`
+ * creates an activation.
  */
 const OPERATIONS = {
   getBalance: [[], results.balance],
@@ -19,10 +20,10 @@ const OPERATIONS = {
   getCountries: [[], results.countries],
   findCountry: [['name'], results.countries],
   getOrders: [[], results.object],
-  getNumber: [['service'], activation],
+  getNumber: [['service'], purchase],
   intend: [['service'], results.intent],
-  buy: [['intent'], activation],
-  regetNumber: [['id'], activation],
+  buy: [['intent'], purchase],
+  regetNumber: [['id'], purchase],
   getStatus: [['id'], results.object],
   setStatus: [['id', 'status'], results.object],
   waitForCode: [['id'], results.object],
@@ -31,16 +32,18 @@ const OPERATIONS = {
   complete: [['id'], results.object],
   cancel: [['id'], results.object],
   settle: [['id'], results.object],
+  keep: [['id'], results.nothing],
   markUnclaimed: [['id'], results.nothing],
   reconcile: [['intent'], results.object],
-  unclaimed: [[], results.unclaimed],
+  resolve: [['intent'], results.nothing],
+  unclaimed: [[], results.unclaimedList],
+  finish: [[], results.unclaimedList],
   budgetLeft: [[], results.object]
 }
 
 /**
  * Prepares an argument for JSON.stringify. A price becomes text, which the core reads exactly. A
- * value that JSON omits or turns into null is refused: the core takes it for an absent argument,
- * and would buy in any country.
+ * value that JSON omits or turns into null is refused: the core takes it for an absent argument.
  */
 function encode(action, name, value) {
   if (name === 'intent') return value instanceof Intent ? value : Intent.fromJSON(value)

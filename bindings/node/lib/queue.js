@@ -1,9 +1,11 @@
 // Runs operations on a queue of the core, with a promise for each ticket.
 //
-// The process stays alive exactly as long as an operation is pending.
+// The process stays alive exactly as long as an operation is pending, or a purchase whose caller
+// stopped waiting for the reply.
 
 const { AbortError, ConfigError } = require('./errors.js')
 const { callNative, native, readText } = require('./native.js')
+require('./program-end.js')
 const { createPoller } = require('./queue-poller.js')
 const results = require('./results.js')
 
@@ -15,15 +17,21 @@ const ticketOut = new BigUint64Array(1)
 const countOut = new BigUint64Array(1)
 const batch = new BigUint64Array(BATCH_SIZE)
 
-/** The queues of this thread. A worker that exits frees them, which ends their waits. */
+/**
+ * The queues of this thread. A worker that exits frees them, which ends their waits. The listener
+ * of `program-end` runs before.
+ */
 const queues = new Set()
 process.once('exit', () => {
   for (const queue of queues) queue.free()
 })
 
 class Queue {
+  #client
   #queue
   #poller
+  /** How long purchases in flight keep the process alive, in milliseconds. */
+  #endWaitMs
   /** The pending operations by ticket. */
   #pending = new Map()
   /** The tickets and the one listener of each AbortSignal. */
@@ -31,11 +39,21 @@ class Queue {
   #isClosed = false
   /** The number of leases that may still settle on this queue. */
   #retainCount = 0
+  /** How many purchases ended with an unknown outcome, and whether a wait for replies runs. */
+  #unknownCount = 0
+  #isAwaitingReplies = false
 
-  /** Creates a queue for a native client. */
-  constructor(client, workers) {
-    if (workers === undefined) callNative('queue_new', client, handleOut)
-    else callNative('queue_new_with_workers', client, workers, handleOut)
+  /** Creates a queue for a native client, which it then owns. */
+  constructor(client, { workers, endWaitMs }) {
+    this.#client = client
+    this.#endWaitMs = endWaitMs
+    try {
+      if (workers === undefined) callNative('queue_new', client.address, handleOut)
+      else callNative('queue_new_with_workers', client.address, workers, handleOut)
+    } catch (error) {
+      client.free()
+      throw error
+    }
     this.#queue = handleOut[0]
     queues.add(this)
     this.#poller = createPoller(native().queue_fd(this.#queue), () => this.#takeCompletions())
@@ -77,9 +95,43 @@ class Queue {
       throw new AbortError(`${action}: cancelled before it was sent`, { cause: signal.reason })
     }
     const { json, error } = await this.#submit(JSON.stringify(operation), signal, isRetained)
+    if (!error) return json
     // The error is created here, so that its stack names the caller.
-    if (error) throw results.error(JSON.parse(error), signal?.reason)
-    return json
+    const failure = results.error(JSON.parse(error), signal?.reason)
+    if (failure.charge === 'unknown') this.#awaitReplies()
+    throw failure
+  }
+
+  /** Runs an operation for this package itself. Its failure does not matter. */
+  runInBackground(operation) {
+    this.#run(operation, undefined, true).catch(() => {})
+  }
+
+  /**
+   * Keeps the process alive until no purchase is in flight, for `endWaitMs` at most: an aborted
+   * purchase runs on to its reply.
+   */
+  async #awaitReplies() {
+    this.#unknownCount++
+    if (this.#isAwaitingReplies) return
+    this.#isAwaitingReplies = true
+    const { release } = this.retain()
+    for (let counted = 0; counted < this.#unknownCount; ) {
+      counted = this.#unknownCount
+      await this.#listUnsettled()
+    }
+    this.#isAwaitingReplies = false
+    release()
+  }
+
+  /** Waits for the replies of purchases in flight, and lists the purchases that are not settled. */
+  async #listUnsettled() {
+    const operation = { op: 'finish', timeout_ms: this.#endWaitMs }
+    try {
+      return JSON.parse(await this.#run(operation, undefined, true)).unclaimed
+    } catch {
+      return this.#client.unsettled()
+    }
   }
 
   #submit(json, signal, isRetained) {
@@ -147,13 +199,23 @@ class Queue {
   }
 
   /**
-   * Refuses new operations, cancels the pending ones except those of leases, and frees the queue
+   * Refuses new operations, cancels the pending ones except those of leases, and waits for the
+   * replies of purchases in flight. Returns the purchases that are not settled. The queue is freed
    * when its last lease releases it.
    */
-  close() {
+  async close() {
     this.#isClosed = true
-    if (!this.#queue) return
+    if (!this.#queue) return []
     this.#cancel([...this.#pending].flatMap(([ticket, entry]) => (entry.isRetained ? [] : ticket)))
+    const { release } = this.retain()
+    const unsettled = await this.#listUnsettled()
+    release()
+    return unsettled
+  }
+
+  /** Frees the queue of a client that was garbage-collected, when its last lease releases it. */
+  abandon() {
+    this.#isClosed = true
     if (this.#retainCount === 0) this.free()
   }
 
@@ -164,6 +226,7 @@ class Queue {
     this.#poller.close()
     native().queue_free(this.#queue)
     this.#queue = undefined
+    this.#client.retire()
   }
 }
 

@@ -3,6 +3,7 @@
 const { convert, exactMicros, rupees } = require('./convert.js')
 const { createError, ProtocolError } = require('./errors.js')
 const { Intent } = require('./intent.js')
+const { warnOfPurchase } = require('./warnings.js')
 
 const object = (json) => convert(JSON.parse(json))
 const intent = (json) => new Intent(JSON.parse(json))
@@ -24,13 +25,18 @@ function balance(json) {
 const error = (document, reason) =>
   createError(document, { intent: document.intent && new Intent(document.intent), reason })
 
-const unclaimed = (json) =>
-  JSON.parse(json).unclaimed.map((entry) => ({
-    outcome: entry.outcome,
-    intent: new Intent(entry.intent),
-    purchase: convert(entry.purchase),
-    error: entry.error && error(entry.error)
-  }))
+const unclaimed = (entries) =>
+  entries.map(({ outcome, intent, purchase, error: failure, message }) => {
+    if (purchase) warnOfPurchase(convert(purchase))
+    return {
+      outcome,
+      intent: new Intent(intent),
+      purchase: convert(purchase),
+      error: failure && error(failure),
+      message
+    }
+  })
+const unclaimedList = (json) => unclaimed(JSON.parse(json).unclaimed)
 
 /** Does the work of `convert` without a loop: there are 80,000 prices. */
 const price = (entry) => ({
@@ -80,5 +86,6 @@ module.exports = {
   object,
   prices: list('prices', price),
   services: list('services', convert),
-  unclaimed
+  unclaimed,
+  unclaimedList
 }

@@ -19,18 +19,24 @@ fn replace_body(fixture: &Fixture, action: &str, body: &str) {
 pub(super) fn redirects_are_not_followed() {
     let target = TcpListener::bind("127.0.0.1:0").unwrap();
     target.set_nonblocking(true).unwrap();
-    let location = format!("http://{}/stubs/handler_api.php", target.local_addr().unwrap());
+    let place = format!("http://{}/stubs/new.php", target.local_addr().unwrap());
+    let location = format!("{place}?api_key=secret#part");
     for status in [301, 302, 303, 307, 308] {
         let fixture = Fixture::new(Via::Socket);
         let rule = json!({"fault": "H01", "status": status, "location": location, "times": 0});
         fixture.control("faults", &rule.to_string());
-        assert_eq!(
-            fixture.call(Client::get_balance).unwrap_err().kind(),
-            ErrorKind::Protocol,
-            "{status}"
-        );
-        let error = fixture.buy(|client| client.get_number(request("zz_ok"))).unwrap_err();
-        assert_eq!(error.http_status(), Some(status), "{error:?}");
+        let read = fixture.call(Client::get_balance).unwrap_err();
+        let bought = fixture.buy(|client| client.get_number(request("zz_ok"))).unwrap_err();
+        for error in [read, bought] {
+            assert_eq!(
+                (error.kind(), error.http_status()),
+                (ErrorKind::Protocol, Some(status)),
+                "{error:?}"
+            );
+            let text = error.to_string();
+            assert!(text.contains(&format!("a redirect to {place},")), "{text}");
+            assert!(!text.contains("secret") && !text.contains("part"), "{text}");
+        }
     }
     assert!(target.accept().is_err(), "no connection was made, so the key was not sent");
 }

@@ -25,7 +25,7 @@ const FIELDS: [(&str, &[&str]); 22] = [
     ),
     ("mark_sms_sent", &["id"]),
     ("request_next_code", &["id"]),
-    ("complete", &["id"]),
+    ("complete", &["id", "without_code"]),
     ("cancel", &["id"]),
     ("settle", &["id", "on_too_early"]),
     ("mark_unclaimed", &["id"]),

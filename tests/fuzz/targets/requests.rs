@@ -99,14 +99,18 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
         }
         Request::GetStatus { id } => {
             json = false;
-            pairs.push(("id", word(Some(id))));
+            valid = is_id(id);
+            pairs.push(("id", Some(id.to_owned())));
         }
         Request::SetStatus { id, status } => {
             json = false;
-            pairs.extend([("id", word(Some(id))), ("status", Some(status.value().to_string()))]);
+            valid = is_id(id);
+            pairs.push(("id", Some(id.to_owned())));
+            pairs.push(("status", Some(status.value().to_string())));
         }
         Request::GetStatusV2 { id } | Request::RegetNumber { id } => {
-            pairs.push(("id", word(Some(id))))
+            valid = is_id(id);
+            pairs.push(("id", Some(id.to_owned())));
         }
         Request::GetNumber { service, country, max_price, operator, multi_sms } => {
             let (service, country, operator) = (word(Some(service)), word(country), word(operator));
@@ -123,6 +127,11 @@ fn expected(request: &Request<'_>) -> Option<Vec<(String, String)>> {
     valid.then(|| {
         pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     })
+}
+
+/// Returns whether a text may be an activation id: odd characters are encoded.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 256 && id.trim() == id && !id.chars().any(char::is_control)
 }
 
 fn decode(query: &str) -> Vec<(String, String)> {

@@ -13,9 +13,6 @@ use super::{Model, reported};
 use crate::call::Command;
 use crate::history::{Call, CallId, Exchange, NewOrder, Outcome, Step};
 
-/// After this time, a client may give up a purchase with an unknown outcome.
-const GIVEN_UP: Duration = Duration::from_secs(20 * 60);
-
 /// A purchase that the budget of a client pays for.
 #[derive(Debug)]
 struct Paid {
@@ -65,7 +62,7 @@ impl Model<'_> {
             return None;
         }
         let mut paid: Vec<Paid> = Vec::new();
-        for (at, step) in &self.history.steps {
+        for (index, (at, step)) in self.history.steps.iter().enumerate() {
             match step {
                 Step::CallBegan(number) => paid.extend(self.reservation(*number)),
                 Step::ExchangeBegan(number) => {
@@ -94,7 +91,14 @@ impl Model<'_> {
                         }
                     }
                 }
+                // A result that its user has not read yet has changed the budget already.
+                Step::Budget { process, .. } if self.is_read_later(index, *process) => {}
                 Step::Budget { process, member, left } => {
+                    if self.may_seem_old(*process, *at) {
+                        // The client may have given up a purchase with an unknown outcome.
+                        let of = paid.iter_mut().filter(|paid| paid.process == *process);
+                        of.filter(|paid| paid.unknown_at.is_some()).for_each(Paid::is_uncertain);
+                    }
                     let limit = self.history.setups[*process].budget.unwrap_or_default();
                     let limit = Amount::from_rupees(limit).micros();
                     let broken = is_broken(&paid, *process, *member, limit, *left);
@@ -105,6 +109,17 @@ impl Model<'_> {
             }
         }
         None
+    }
+
+    /// Returns whether a call of the process ends at the same time as a step, but later.
+    fn is_read_later(&self, index: usize, process: usize) -> bool {
+        let (now, _) = self.history.steps[index];
+        let later = self.history.steps[index..].iter().take_while(|(at, _)| *at == now);
+        let mut ended = later.filter_map(|(_, step)| match step {
+            Step::CallEnded(number) => Some(&self.history.calls[*number]),
+            _ => None,
+        });
+        ended.any(|call| call.user.process == process && call.command.is_charge())
     }
 
     /// Returns the purchase of a call that just began.
@@ -197,11 +212,9 @@ impl Model<'_> {
             of.for_each(Paid::is_uncertain);
         }
         for paid in paid.iter_mut().filter(|paid| paid.process == process) {
-            if call.command.lists() && paid.unknown_at.is_some_and(|at| now > at + GIVEN_UP) {
-                paid.is_uncertain();
+            if !call.command.id().is_some_and(|id| paid.is_of(id)) {
+                continue;
             }
-            let Some(id) = call.command.id().filter(|id| paid.is_of(id)) else { continue };
-            let _ = id;
             paid.has_code |= reported(call).is_some();
             if is_cancelled(call) {
                 paid.is_refunded();
@@ -243,7 +256,7 @@ impl Model<'_> {
 /// Returns the id of an intent.
 pub(super) fn id_of(intent: &str) -> Option<String> {
     let intent: Value = serde_json::from_str(intent).ok()?;
-    intent["id"].as_str().map(str::to_owned)
+    intent["intent_id"].as_str().map(str::to_owned)
 }
 
 fn max_price(command: &Command) -> Option<i64> {
@@ -287,14 +300,9 @@ fn shows_refund(paid: &Paid, body: &str) -> bool {
 
 /// Returns whether the result of a call states that its order was refunded.
 fn is_cancelled(call: &Call) -> bool {
-    match call.end.as_ref().map(|end| &end.result) {
-        Some(Ok(value)) => {
-            matches!(call.command, Command::Cancel(_) | Command::Settle { .. })
-                && value["state"] == "cancelled"
-        }
-        Some(Err(error)) => error.kind() == ErrorKind::ActivationCancelled,
-        None => false,
-    }
+    let value = call.end.as_ref().and_then(|end| end.result.as_ref().ok());
+    matches!(call.command, Command::Cancel(_) | Command::Settle { .. })
+        && value.is_some_and(|value| value["state"] == "cancelled")
 }
 
 fn is_broken(

@@ -39,7 +39,7 @@ impl Model<'_> {
                     other.id == exchange.id
                         && other.ended().is_some_and(|end| end <= exchange.at)
                         && other.is_poll()
-                        && other.body().is_some_and(|body| !body.starts_with("STATUS_WAIT"))
+                        && other.body().is_some_and(|body| !body.starts_with("STATUS_WAIT_CODE"))
                 };
                 if !refused && !self.of_process(exchange.process).any(is_code) {
                     return Some("5: settling completed an order without a code".to_owned());

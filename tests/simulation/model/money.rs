@@ -9,7 +9,12 @@ use serde_json::Value;
 use super::budget::id_of;
 use super::{CheckedCall, Model};
 use crate::call::Command;
-use crate::history::{Call, CallId, Event, Exchange, NewOrder};
+use crate::history::{Call, CallId, Event, Exchange, NewOrder, Step};
+
+/// For this long, every open order stays listed: the shortest life of an order, and ten minutes.
+const KEPT_LISTED: Duration = Duration::from_secs(10 * 60 + 30);
+/// The distance between the ids of an order in its own id space and in the other one.
+const OTHER_IDS: u64 = 5_000_000;
 
 impl Model<'_> {
     /// 1: each charge call makes at most one purchase, and sends nothing again once a byte has
@@ -139,13 +144,18 @@ impl Model<'_> {
     pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
         if let Some(error) = checked.error() {
-            return (error.charge() != Charge::Unknown)
+            return (error.charge() != Charge::Unknown && error.kind() != ErrorKind::Cancelled)
                 .then(|| format!("3: a failed search reports {:?}: {error}", error.charge()));
         }
         let value = checked.value()?;
         let candidates = value["candidates"].as_array()?;
         let ids: Vec<&str> =
             candidates.iter().filter_map(|order| order["activation_id"].as_str()).collect();
+        // A history with other ids shows the order all the same.
+        let is_candidate = |order: &NewOrder| {
+            let other = order.order.parse().map_or(0, |order: u64| order + OTHER_IDS);
+            ids.iter().any(|id| *id == order.activation || *id == other.to_string())
+        };
         let (wanted, end) = (id_of(intent)?, checked.end()?.at);
         let bought: Vec<&NewOrder> = self
             .history
@@ -171,12 +181,43 @@ impl Model<'_> {
         let is_misled = self.history.events.iter().any(|(at, event)| {
             matches!(event, Event::WallSet { .. } | Event::Slept { .. }) && *at <= end
         });
+        // A refunded order costs nothing, and an order that another process uses is no longer lost.
+        // Purchases of one kind are interchangeable, and each order is offered to one of them.
+        let process = checked.call.user.process;
         let lost = bought.iter().find(|order| {
-            !ids.contains(&order.activation.as_str())
-                && !self.is_used(checked.call.user.process, &order.activation)
+            !is_candidate(order)
+                && !self.is_used_by_any(&order.activation)
+                && !self.is_refunded(&order.activation, end)
+                && !self.is_offered(process, &wanted, order, end)
         });
         lost.filter(|_| !is_misled).map(|order| {
             format!("3: {order:?} is not among the candidates, but the search is complete: {ids:?}")
+        })
+    }
+
+    /// Returns whether an activation was refunded by this time.
+    fn is_refunded(&self, id: &str, end: Duration) -> bool {
+        self.history
+            .steps
+            .iter()
+            .any(|(at, step)| matches!(step, Step::Refunded(other) if *at <= end && other == id))
+    }
+
+    /// Returns whether another search of the process returned the order for another intent.
+    fn is_offered(&self, process: usize, intent: &str, order: &NewOrder, end: Duration) -> bool {
+        self.history.calls.iter().any(|call| {
+            let (Command::Reconcile { intent: other, .. }, Some(ended)) =
+                (&call.command, &call.end)
+            else {
+                return false;
+            };
+            let candidates = ended.result.as_ref().ok().map(|value| &value["candidates"]);
+            call.user.process == process
+                && ended.at <= end
+                && id_of(other).as_deref() != Some(intent)
+                && candidates.and_then(Value::as_array).is_some_and(|candidates| {
+                    candidates.iter().any(|other| other["activation_id"] == *order.activation)
+                })
         })
     }
 
@@ -195,6 +236,11 @@ impl Model<'_> {
     fn is_used(&self, process: usize, id: &str) -> bool {
         let mut calls = self.history.calls.iter();
         calls.any(|call| call.user.process == process && call.command.id() == Some(id))
+    }
+
+    /// Returns whether any process ever called for an activation.
+    fn is_used_by_any(&self, id: &str) -> bool {
+        (0..self.history.setups.len()).any(|process| self.is_used(process, id))
     }
 
     /// 3: an order that the same process bought with another purchase is not a candidate.
@@ -258,7 +304,7 @@ impl Model<'_> {
         let is_pending = self.history.calls[number].end.is_none();
         listed.iter().any(|one| {
             one["purchase"]["activation_id"] == order.activation.as_str()
-                || intent.is_some() && one["intent"]["id"].as_str() == intent.as_deref()
+                || intent.is_some() && one["intent"]["intent_id"].as_str() == intent.as_deref()
                 || is_pending && one["outcome"] == "pending"
         })
     }
@@ -283,24 +329,33 @@ impl Model<'_> {
         let is_misled = self
             .of_process(process)
             .any(|other| other.fault.is_some() && other.id.as_deref() == Some(id));
-        if is_misled || about().any(|other| matches!(other.command, Command::Keep(_))) {
+        // An order that is long past its expiry is dropped, and a wall clock that was set ahead
+        // looks like a suspend.
+        if is_misled
+            || self.may_seem_old(process, end)
+            || about().any(|other| matches!(other.command, Command::Keep(_)))
+        {
             return true;
         }
         let finishes = matches!(call.command, Command::Finish(_));
         let is_own = finishes && purchase.user.member == call.user.member;
-        match purchase.end.as_ref().map(|end| &end.result) {
+        let result = purchase.end.as_ref().filter(|end| end.at < call.at).map(|end| &end.result);
+        match result {
             // Its caller still waits for it.
             None => !is_own,
             Some(Ok(_)) => {
-                let dropped = about()
-                    .filter(|other| matches!(other.command, Command::Drop(_)))
-                    .map(|other| other.at)
-                    .max();
-                let is_held = dropped.is_none_or(|dropped| {
-                    about().any(|other| {
-                        !matches!(other.command, Command::Drop(_))
-                            && other.end.as_ref().is_none_or(|end| end.at >= dropped)
-                    })
+                let is_held = (0..self.history.setups[process].clients).any(|member| {
+                    let of_member = || about().filter(|other| other.user.member == member);
+                    let drops =
+                        of_member().filter(|other| matches!(other.command, Command::Drop(_)));
+                    let dropped = drops.map(|other| other.at).max();
+                    let is_buyer = purchase.user.member == member;
+                    is_buyer && dropped.is_none()
+                        || of_member().any(|other| {
+                            let is_later = |at| dropped.is_none_or(|dropped| at >= dropped);
+                            !matches!(other.command, Command::Drop(_))
+                                && other.end.as_ref().is_none_or(|end| is_later(end.at))
+                        })
                 });
                 is_held && !is_own
             }
@@ -309,6 +364,21 @@ impl Model<'_> {
                 self.is_resolved(call, &intent) || self.may_have_claimed(process, &intent, end)
             }
         }
+    }
+
+    /// Returns whether the clocks of a process may make an order look longer past its expiry than it
+    /// is.
+    pub(super) fn may_seem_old(&self, process: usize, end: Duration) -> bool {
+        let ahead = self.history.events.iter().filter_map(|(at, event)| match event {
+            Event::WallSet { process: other, by, back: false }
+            | Event::Slept { process: other, duration: by }
+                if *other == process && *at <= end =>
+            {
+                Some(*by)
+            }
+            _ => None,
+        });
+        ahead.sum::<Duration>() + end > KEPT_LISTED
     }
 
     /// Returns whether the caller used an activation that a search for this intent had returned.

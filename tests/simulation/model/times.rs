@@ -8,6 +8,8 @@ use crate::history::{Event, Exchange, Outcome};
 
 /// How long the cancellation after a wait may take.
 const LATE: Duration = Duration::from_secs(10);
+/// How long an order lives.
+const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How soon a cancelled call returns.
 const CANCELLED: Duration = Duration::from_millis(100);
 
@@ -30,11 +32,8 @@ impl Model<'_> {
             Command::Wait { timeout: wait, cancel, .. } => {
                 *wait + if *cancel { LATE } else { Duration::ZERO }
             }
-            // `settle` may wait for the early-cancel period twice, and each attempt has its own
-            // timeout.
-            Command::Settle { wait_if_early: true, .. } => {
-                3 * timeout + 2 * Duration::from_secs(121)
-            }
+            // `settle` may wait until the order expires, and each attempt has its own timeout.
+            Command::Settle { wait_if_early: true, .. } => 3 * timeout + ORDER_LIFE,
             // After the time there is one last look; each look reads several pages, and reads wait
             // for the pauses that the service requests.
             Command::Reconcile { look_for, .. } => {
