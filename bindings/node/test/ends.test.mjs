@@ -352,6 +352,16 @@ const ENDS = [
     names: INTENT
   },
   {
+    name: 'close during the purchase of a lease without a reply',
+    isHeld: true,
+    program: `
+      const client = new Client({ endWaitMs: 100 })
+      client.lease(...NEVER).catch(() => {})
+      await requested()
+      client.close()`,
+    names: INTENT
+  },
+  {
     name: 'natural end after complete',
     program: `
       const number = await new Client().getNumber('zz_ok', NEVER[1])

@@ -289,6 +289,20 @@ describe('holding a number', () => {
     })
   }
 
+  test('a number that is used by its id keeps its codes', async () => {
+    const client = sandbox.client()
+    const number = await client.getNumber('zz_multi', NUMBER)
+    await number.markUnclaimed()
+    const first = await client.waitForCode(number.id, { timeoutMs: 60_000 })
+    assert.equal((await client.waitForCode(number.id, { timeoutMs: 60_000 })).code, first.code)
+    await client.requestNextCode(number.id)
+    const second = await client.waitForCode(number.id, { timeoutMs: 60_000 })
+    assert.notEqual(second.code, first.code)
+    assert.deepEqual(idsOf(await client.unclaimed()), [number.id])
+    assert.equal((await client.complete(number.id)).state, 'completed')
+    assert.deepEqual(await client.unclaimed(), [])
+  })
+
   test('a call holds a number while it runs', async () => {
     const client = sandbox.client()
     const number = await client.getNumber('zz_never', NUMBER)
