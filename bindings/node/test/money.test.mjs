@@ -326,7 +326,8 @@ describe('holding a number', () => {
       const NUMBER = { country: '22', maxPrice: 100 }
       const held = await client.getNumber('zz_never', NUMBER)
       let id = (await client.getNumber('zz_never', NUMBER)).id
-      const listed = async () => (await client.unclaimed()).map((entry) => entry.purchase.activationId)
+      const listed = async () =>
+        (await client.unclaimed()).map(({ purchase }) => purchase.activationId)
       async function collect() {
         while ((await listed()).length === 0) {
           gc()
