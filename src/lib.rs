@@ -89,7 +89,8 @@
 //! | the budget, and the list of unclaimed purchases | `client/ledger.rs` |
 //! | requests per second, and the reaction to HTTP 429 | `client/rate_limit.rs` |
 //! | when and how far the history is searched for a purchase | `client/reconcile.rs` |
-//! | which order counts as a given purchase | `client/matching.rs` |
+//! | whether a history proves that an order is missing | `client/history.rs` |
+//! | which order may be a given purchase, and the evidence | `client/matching.rs` |
 //! | complete or cancel, and waiting until cancelling is allowed | `client/settle.rs` |
 //! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
 //! | the threads of the queue | `queue/threads.rs` |

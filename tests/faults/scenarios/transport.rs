@@ -246,7 +246,9 @@ pub(super) fn cancel_ends_waits() {
 
 pub(super) fn dropping_a_queue_cancels_at_once() {
     let fixture = Fixture::on_system_clock(Via::Socket);
-    let id = fixture.buy_number("zz_never").id().to_owned();
+    // A number that only the queue holds would be listed too.
+    let number = fixture.buy_number("zz_never");
+    let id = number.id().to_owned();
     for action in ["getBalance", "getNumber"] {
         fixture.arm(Fault::Rule("N10", "silent", ""), action, 0);
     }
