@@ -270,7 +270,8 @@ impl Ledger {
         Ok(self.begin(Some(owner), intent, reserved))
     }
 
-    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is replaced.
+    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is
+    /// replaced.
     fn begin(&mut self, owner: Option<OwnerId>, intent: &Intent, reserved: Amount) -> EntryId {
         if let Some(earlier) = self.by_intent.remove(&intent.id()) {
             self.purchases.remove(&earlier);
@@ -420,8 +421,8 @@ impl Ledger {
         }
     }
 
-    /// Returns the unknown purchase that has this order among its candidates: first the one that has
-    /// it as its best.
+    /// Returns the unknown purchase that has this order among its candidates: first the one that
+    /// has it as its best.
     fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let place = |lost: &Lost| {
             lost.candidates.iter().position(|order| order.activation_id.as_deref() == Some(id))
@@ -597,9 +598,9 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
-    /// purchase from now on.
+    /// Each order is offered to one purchase: an order that is the best candidate of another
+    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
+    /// is the purchase from now on.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,

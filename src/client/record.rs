@@ -67,8 +67,7 @@ pub(crate) enum Record {
 pub(crate) enum Closed {
     /// Completed: its price is spent.
     Completed,
-    /// Cancelled or expired, and refunded. If a code was delivered, its price is spent all the
-    /// same.
+    /// Cancelled or expired, and refunded. If a code was delivered, its price is still spent.
     Refunded,
     /// Ended, and it is unknown whether it was refunded.
     Over,
