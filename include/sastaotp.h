@@ -50,7 +50,7 @@
  *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
  *     not a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
- *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves
+ *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
  *     sastaotp_client_resolve_not_made; a failed call removes nothing.
  * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
@@ -519,7 +519,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_INTERNAL 23
 
 /**
- * The intent was sent before. The message states what became of it; this call sent nothing.
+ * The intent was sent before. The message states its outcome; this call sent nothing.
  */
 #define SASTAOTP_ALREADY_SENT 24
 
@@ -1181,7 +1181,7 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
  * Makes a prepared purchase. Action getNumber. COSTS MONEY.
  *
  * An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
- * states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+ * states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
  * known. An intent that an earlier run saved is looked up in the order history first (action
  * getOrders): if its order may be there, or the history cannot show it, the call fails in the same
  * way.
@@ -2451,9 +2451,9 @@ size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
  * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
- * most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
- * also the purchases whose completion was not taken. Report every entry: after the process has
- * ended, no other record of it exists.
+ * most `timeout_ms` milliseconds for their replies. Then returns the list of
+ * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
+ * every entry: after the process has ended, no other record of it exists.
  *
  * 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
  * sastaotp_unclaimed_list_free. Since 0.1.0.

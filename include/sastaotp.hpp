@@ -1582,9 +1582,9 @@ public:
         return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
     }
     /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
-    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not cancelled:
-    /// the settlement is settlement_state::code_arrived and contains the code, and the order stays
-    /// open until it is completed.
+    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not
+    /// cancelled: the settlement is settlement_state::code_arrived and contains the code, and the
+    /// order stays open until it is completed.
     settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }
@@ -1901,7 +1901,7 @@ public:
     /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
     ///
     /// An intent is sent once. If it was sent before, throws status::already_sent: the message
-    /// states what became of it, and the exception is an outcome_unknown if that is not known. An
+    /// states its outcome, and the exception is an outcome_unknown if that is not known. An
     /// intent that an earlier run saved is looked up in the order history first (action getOrders):
     /// if its order may be there, or the history cannot show it, the call throws in the same way.
     ///
@@ -2150,9 +2150,9 @@ public:
     }
 
     /// Ends the use of a queue: ends its operations except the purchases that were sent, and waits
-    /// at most `time` for their replies. Then lists what client::finish lists, also the purchases
-    /// whose completion was not taken. Report every entry: after the process has ended, no other
-    /// record of it exists.
+    /// at most `time` for their replies. Then returns the list of client::finish, which includes
+    /// the purchases whose completion was not taken. Report every entry: after the process has
+    /// ended, no other record of it exists.
     unclaimed_list close(detail::duration time = std::chrono::seconds(10)) const {
         return detail::create<unclaimed_list>(sastaotp_queue_close, object_, time.millis());
     }

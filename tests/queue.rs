@@ -11,7 +11,7 @@ mod timing;
 use std::time::{Duration, Instant};
 
 use sastaotp::sandbox::Server;
-use sastaotp::{Client, ErrorKind, Operation, Queue, Ticket};
+use sastaotp::{Charge, Client, ErrorKind, Operation, Queue, Ticket};
 use serde_json::{Value, json};
 use timing::at_most;
 
@@ -125,32 +125,104 @@ fn a_cancelled_ticket_completes_at_once() {
 #[test]
 fn a_cancelled_purchase_finishes_and_is_listed() {
     let fixture = Fixture::start("abandoned");
-    fixture.control(
-        "faults",
-        r#"{"match":{"action":"getNumber"},"fault":"reply_too_slow","every_ms":16,"times":1}"#,
-    );
-    let ticket =
-        fixture.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
-    eventually("the request", || fixture.count("getNumber") == 1);
-    assert!(fixture.queue.cancel(ticket));
-    let error = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.charge()),
-        (ErrorKind::Cancelled, sastaotp::Charge::Unknown),
-        "{error}"
-    );
-    // A second purchase waits for the first to end. If it is cancelled before, it charges nothing.
-    let ticket =
-        fixture.submit(json!({"op": "get_number", "service": "zz_ok", "max_price": "100"}));
-    assert!(fixture.queue.cancel(ticket));
-    let error = fixture.queue.join(ticket, Duration::ZERO).unwrap().unwrap().result.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.charge()),
-        (ErrorKind::Cancelled, sastaotp::Charge::NotCharged),
-        "{error}"
-    );
+    let queue = Queue::with_workers(&fixture.client, 1).unwrap();
+    let buy = || {
+        let operation =
+            json!({"op": "get_number", "service": "zz_ok", "country": "22", "max_price": "100"});
+        queue.submit(Operation::from_json(&operation.to_string()).unwrap()).unwrap()
+    };
+    let error_of = |ticket| queue.join(ticket, SOON).unwrap().unwrap().result.unwrap_err();
+    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":3000,"times":1}"#);
+    let first = buy();
+    eventually("the request", || fixture.control("ledger", "")["in_flight"] == 1);
+    // The second purchase waits for the worker. If it is cancelled before it is sent, it charges
+    // nothing.
+    let second = buy();
+    for (ticket, charge) in [(second, Charge::NotCharged), (first, Charge::Unknown)] {
+        assert!(queue.cancel(ticket));
+        let error = error_of(ticket);
+        assert_eq!((error.kind(), error.charge()), (ErrorKind::Cancelled, charge), "{error}");
+    }
     eventually("the purchase", || {
         fixture.client.unclaimed().iter().any(|unclaimed| unclaimed.outcome.purchase().is_some())
     });
+    fixture.control("assert", r#"{"charges":1,"in_flight_peak":1}"#);
+}
+
+#[test]
+fn a_hundred_slow_purchases_of_one_kind_are_bought() {
+    let fixture = Fixture::start("hundred");
+    fixture.control("faults", r#"{"match":{"action":"getNumber"},"delay_ms":2000,"times":0}"#);
+    let buy = json!({"op": "get_number", "service": "zz_ok", "country": "22", "max_price": "100"});
+    let tickets: Vec<Ticket> = (0..100).map(|_| fixture.submit(buy.clone())).collect();
+    let mut ids: Vec<String> = tickets
+        .into_iter()
+        .map(|ticket| {
+            let completion = fixture.queue.join(ticket, SOON).unwrap().expect("it completes");
+            let number: Value = serde_json::from_str(&completion.result.unwrap()).unwrap();
+            number["id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 100, "no number is returned twice");
+    fixture.control("assert", r#"{"charges":100,"in_flight":0}"#);
+    assert!(fixture.client.unclaimed().is_empty(), "the queue holds them");
+    let finished = fixture.run(json!({"op": "finish"}));
+    assert_eq!(finished["unclaimed"].as_array().unwrap().len(), 100, "they are open");
+}
+
+#[test]
+fn a_kept_or_settled_number_is_not_listed() {
+    let fixture = Fixture::start("settled");
+    let listed = || fixture.run(json!({"op": "finish"}))["unclaimed"].as_array().unwrap().len();
+    let [kept, cancelled, completed, gone] = ["zz_never", "zz_never", "zz_ok", "zz_never"]
+        .map(|service| fixture.buy(service)["id"].clone());
+    assert_eq!(listed(), 4);
+    fixture.run(json!({"op": "keep", "id": kept}));
+    fixture.run(json!({"op": "cancel", "id": cancelled}));
+    fixture.run(json!({"op": "wait_for_code", "id": completed, "timeout_ms": 20_000}));
+    fixture.run(json!({"op": "complete", "id": completed}));
+    assert_eq!(listed(), 1);
+    let unclaimed = || fixture.run(json!({"op": "unclaimed"}))["unclaimed"].clone();
+    assert_eq!(unclaimed(), json!([]));
+    fixture.run(json!({"op": "mark_unclaimed", "id": gone}));
+    assert_eq!(unclaimed()[0]["purchase"]["activation_id"], gone);
+    // The next operation claims it again. Without a code, it is completed only on request.
+    let complete = |without_code: bool| {
+        let operation = json!({"op": "complete", "id": gone, "without_code": without_code});
+        fixture.queue.join(fixture.submit(operation), SOON).unwrap().unwrap().result
+    };
+    assert_eq!(complete(false).unwrap_err().kind(), ErrorKind::Config);
+    assert_eq!(unclaimed(), json!([]));
+    complete(true).unwrap();
+    assert_eq!(listed(), 0);
+}
+
+#[test]
+fn an_intent_is_sent_once_and_found() {
+    let fixture = Fixture::start("intent");
+    let intent =
+        fixture.run(json!({"op": "intend", "service": "tg", "country": "22", "max_price": "100"}));
+    fixture.control(
+        "faults",
+        r#"{"match":{"action":"getNumber"},"fault":"reply_lost","variant":"rst","times":1}"#,
+    );
+    let buy = || {
+        let ticket = fixture.submit(json!({"op": "buy", "intent": intent}));
+        fixture.queue.join(ticket, SOON).unwrap().unwrap().result.unwrap_err()
+    };
+    assert_eq!(buy().charge(), Charge::Unknown);
+    let error = buy();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::AlreadySent, Charge::Unknown));
+    let found = fixture.run(json!({"op": "reconcile", "intent": intent, "timeout_ms": 0}));
+    let id = &found["candidates"][0]["activation_id"];
+    assert!(id.is_string(), "{found}");
+    fixture.run(json!({"op": "resolve", "intent": intent, "activation_id": id}));
+    let finished = fixture.run(json!({"op": "finish"}));
+    assert_eq!(finished["unclaimed"][0]["purchase"]["activation_id"], *id, "{finished}");
+    let error = buy();
+    assert_eq!((error.kind(), error.charge()), (ErrorKind::AlreadySent, Charge::NotCharged));
+    assert!(error.to_string().contains(id.as_str().unwrap()), "{error}");
     fixture.control("assert", r#"{"charges":1}"#);
 }

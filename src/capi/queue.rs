@@ -223,9 +223,9 @@ pub unsafe extern "C" fn sastaotp_queue_open_count(queue: *const sastaotp_queue)
 }
 
 /// Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
-/// most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
-/// also the purchases whose completion was not taken. Report every entry: after the process has
-/// ended, no other record of it exists.
+/// most `timeout_ms` milliseconds for their replies. Then returns the list of
+/// sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
+/// every entry: after the process has ended, no other record of it exists.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
 /// sastaotp_unclaimed_list_free. Since 0.1.0.

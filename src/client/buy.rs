@@ -141,11 +141,7 @@ impl Client {
     }
 
     fn read_newest_order(&self, deadline: Duration) -> Result<()> {
-        let page = self.order_page(&OrderQuery::default(), deadline)?;
-        if page.says_none() {
-            self.ledger().saw_empty_history();
-        }
-        Ok(())
+        self.order_page(&OrderQuery::default(), deadline).map(drop)
     }
 
     /// Refuses an intent that was sent before, or that may have been.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::Candidate;
-use super::record::{Closed, EntryId, Record, Resolution};
+use super::record::{Closed, EntryId, OwnerId, Record, Resolution};
 use super::unclaimed::{Unclaimed, UnclaimedOutcome};
 use crate::clock::Moment;
 use crate::intent::Intent;
@@ -36,10 +36,6 @@ const MAX_MADE: usize = 16_384;
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
-
-/// Identifies a client: each has its own budget, and its clones share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct OwnerId(pub(super) u64);
 
 /// The ledger of one API key.
 #[derive(Debug, Default)]
@@ -902,7 +898,10 @@ impl Ledger {
             }
             Record::Settled(how) => {
                 if let State::Bought { closed, .. } = &mut entry.state {
-                    *closed = Some(how);
+                    // That the order is over does not contradict a proof of how it ended.
+                    if how != Closed::Over || closed.is_none() {
+                        *closed = Some(how);
+                    }
                 }
             }
             Record::Priced(price) => {

@@ -206,18 +206,20 @@ impl Model<'_> {
     /// Returns whether another search of the process returned the order for another intent.
     fn is_offered(&self, process: usize, intent: &str, order: &NewOrder, end: Duration) -> bool {
         self.history.calls.iter().any(|call| {
-            let (Command::Reconcile { intent: other, .. }, Some(ended)) =
-                (&call.command, &call.end)
-            else {
+            let (Some(other), Some(ended)) = (call.command.intent(), &call.end) else {
                 return false;
             };
-            let candidates = ended.result.as_ref().ok().map(|value| &value["candidates"]);
+            let is_shown = match &ended.result {
+                Ok(value) => value["candidates"].as_array().is_some_and(|candidates| {
+                    candidates.iter().any(|other| other["activation_id"] == *order.activation)
+                }),
+                // Buying a saved intent searches too, and the error names the candidates.
+                Err(error) => error.to_string().contains(&order.activation),
+            };
             call.user.process == process
                 && ended.at <= end
                 && id_of(other).as_deref() != Some(intent)
-                && candidates.and_then(Value::as_array).is_some_and(|candidates| {
-                    candidates.iter().any(|other| other["activation_id"] == *order.activation)
-                })
+                && is_shown
         })
     }
 
