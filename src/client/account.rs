@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::ledger::{Ledger, OwnerId};
+use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
+use super::record::OwnerId;
 use crate::transport::Transport;
 
 /// The state of one API key at one service.
