@@ -153,14 +153,12 @@ impl PurchaseHandle {
 
     /// Abandons the purchase. An outcome that has already arrived is listed as unclaimed.
     pub(crate) fn abandon(&self, client: &Client) -> Error {
-        match self.detach(client, true) {
-            Err(error) => error,
-            Ok(_) => {
-                client.ledger().abandoned(self.entry);
-                Error::cancelled(&self.intent.operation(), Phase::Receive)
-                    .unknown_charge(self.intent.clone())
-            }
+        if let Err(error) = self.detach(client, true) {
+            return error;
         }
+        client.ledger().abandoned(self.entry);
+        Error::cancelled(&self.intent.operation(), Phase::Receive)
+            .unknown_charge(self.intent.clone())
     }
 }
 

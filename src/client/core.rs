@@ -143,7 +143,7 @@ impl Client {
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
         self.ledger()
-            .resolve(intent, &resolution, now)
+            .resolve(intent, resolution, now)
             .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
     }
 

@@ -471,7 +471,7 @@ impl Ledger {
     pub(crate) fn resolve(
         &mut self,
         intent: &Intent,
-        resolution: &Resolution,
+        resolution: Resolution,
         now: Moment,
     ) -> Result<(), String> {
         let entry = self.entry_or_begin(intent, now);
@@ -482,7 +482,7 @@ impl Ledger {
             }
             State::Bought { purchase, .. } => {
                 return match resolution {
-                    Resolution::Made(id) if *id == purchase.activation_id => Ok(()),
+                    Resolution::Made(id) if id == purchase.activation_id => Ok(()),
                     _ => Err(format!("it bought the activation {}", purchase.activation_id)),
                 };
             }
@@ -496,11 +496,11 @@ impl Ledger {
         match resolution {
             Resolution::NotMade => self.write(entry, Record::Resolved(Resolution::NotMade)),
             Resolution::Made(id) => {
-                if self.by_activation.contains_key(&**id) {
+                if self.by_activation.contains_key(&*id) {
                     return Err(format!("another purchase bought the activation {id}"));
                 }
-                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(id);
-                let known = self.known.get(&**id);
+                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
+                let known = self.known.get(&*id);
                 let order =
                     lost.candidates.iter().find(is_order).cloned().unwrap_or_else(|| Order {
                         activation_id: Some(id.clone()),
@@ -835,7 +835,8 @@ impl Ledger {
         };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         match record {
-            Record::Intent { .. } => {}
+            // The record of the found purchase follows.
+            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) => {}
             Record::Sending => {
                 if matches!(entry.state, State::Reserved) {
                     entry.state = State::InFlight;
@@ -914,8 +915,6 @@ impl Ledger {
             Record::Resolved(Resolution::NotMade) => {
                 entry.state = State::NotBought("the caller resolved it as not made".to_owned());
             }
-            // The record of the purchase follows.
-            Record::Resolved(Resolution::Made(_)) => {}
         }
     }
 

@@ -45,9 +45,9 @@ impl LiveActivations {
         if let Some(shared) = table.live(id) {
             return shared;
         }
-        let made = make(table.last_poll(id));
-        table.insert(id, &made);
-        made
+        let new = make(table.last_poll(id));
+        table.insert(id, &new);
+        new
     }
 
     /// Returns the activation of a new purchase: the one with this id if `is_same` finds it to be
