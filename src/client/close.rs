@@ -17,6 +17,7 @@ impl Activation {
     /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
     /// as a cancellation.
     pub fn complete(&self) -> Result<Settlement> {
+        let deadline = self.client().deadline();
         let (has_code, is_ended) = {
             let state = self.state();
             (!state.codes().is_empty(), state.is_end_confirmed())
@@ -26,7 +27,7 @@ impl Activation {
             return Err(Error::config(&operation, "no code arrived")
                 .with_hint("cancel the order, or complete it without a code explicitly"));
         }
-        self.complete_without_code()
+        self.until(deadline).complete_without_code()
     }
 
     /// Completes the order even if no code arrived. It is paid for. Action `setStatus`, 6.
