@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 
 use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
-use super::ledger::{Ledger, OwnerId};
+use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
 use super::rate_limit::{RateLimiter, WaiterId};
-use super::record::Resolution;
+use super::record::{OwnerId, Resolution};
 use super::redact::redact;
 use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};

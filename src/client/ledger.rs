@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::Candidate;
-use super::record::{Closed, EntryId, Record, Resolution};
+use super::record::{Closed, EntryId, OwnerId, Record, Resolution};
 use super::unclaimed::{Unclaimed, UnclaimedOutcome};
 use crate::clock::Moment;
 use crate::intent::Intent;
@@ -36,10 +36,6 @@ const MAX_MADE: usize = 16_384;
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
-
-/// Identifies a client: each has its own budget, and its clones share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct OwnerId(pub(super) u64);
 
 /// The ledger of one API key.
 #[derive(Debug, Default)]
@@ -274,7 +270,8 @@ impl Ledger {
         Ok(self.begin(Some(owner), intent, reserved))
     }
 
-    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is replaced.
+    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is
+    /// replaced.
     fn begin(&mut self, owner: Option<OwnerId>, intent: &Intent, reserved: Amount) -> EntryId {
         if let Some(earlier) = self.by_intent.remove(&intent.id()) {
             self.purchases.remove(&earlier);
@@ -424,8 +421,8 @@ impl Ledger {
         }
     }
 
-    /// Returns the unknown purchase that has this order among its candidates: first the one that has
-    /// it as its best.
+    /// Returns the unknown purchase that has this order among its candidates: first the one that
+    /// has it as its best.
     fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let place = |lost: &Lost| {
             lost.candidates.iter().position(|order| order.activation_id.as_deref() == Some(id))
@@ -601,9 +598,9 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
-    /// purchase from now on.
+    /// Each order is offered to one purchase: an order that is the best candidate of another
+    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
+    /// is the purchase from now on.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,

@@ -37,9 +37,9 @@ impl LiveActivations {
         if let Some(shared) = table.live.get(id).and_then(Weak::upgrade) {
             return shared;
         }
-        let made = make(table.last_poll(id));
-        table.live.insert(id.into(), Arc::downgrade(&made));
-        made
+        let new = make(table.last_poll(id));
+        table.live.insert(id.into(), Arc::downgrade(&new));
+        new
     }
 
     /// Returns the activation of a new purchase: the one with this id if `is_same` finds it to be
@@ -60,9 +60,9 @@ impl LiveActivations {
         }
         let last_poll =
             earlier.as_ref().map_or_else(|| table.last_poll(id), |earlier| earlier.last_poll());
-        let made = make(last_poll);
-        table.live.insert(id.into(), Arc::downgrade(&made));
-        (made, earlier)
+        let new = make(last_poll);
+        table.live.insert(id.into(), Arc::downgrade(&new));
+        (new, earlier)
     }
 
     /// Removes an activation whose last handle is dropped.

@@ -245,11 +245,12 @@ impl Gateway {
 
     /// Records the refunds since the previous call, and returns the orders that were bought since.
     fn read_ledger(&self, history: &mut History) -> Vec<NewOrder> {
-        let ledger = self.ledger();
         let mut seen = self.entries.lock().unwrap();
+        let ledger = self.control("ledger", &json!({"since": *seen})).expect("the ledger is read");
+        let new = ledger["entries"].as_array().expect("a list");
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut bought = Vec::new();
-        for entry in &ledger[*seen..] {
+        for entry in new {
             let activation = text(&entry["activation_id"]);
             if entry["kind"] == "refund" {
                 history.step(self.world.now(), Step::Refunded(activation));
@@ -261,7 +262,7 @@ impl Gateway {
                 });
             }
         }
-        *seen = ledger.len();
+        *seen += new.len();
         bought
     }
 

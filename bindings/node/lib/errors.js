@@ -59,8 +59,9 @@ Object.defineProperty(AlreadySentError, Symbol.hasInstance, {
 })
 
 /**
- * The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. An aborted
- * purchase that may have been made is an OutcomeUnknownError instead: programs ignore AbortErrors.
+ * The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. An
+ * aborted purchase that may have been made is an OutcomeUnknownError instead: programs ignore
+ * AbortErrors.
  */
 class AbortError extends SastaotpError {
   constructor(message, fields) {

@@ -129,8 +129,8 @@ export type NumberOptions = CallOptions &
 
 export interface CompleteOptions extends CallOptions {
   /**
-   * Completes the order although no code has arrived: the price is spent. The default is false: such
-   * an order is refused with a `ConfigError`.
+   * Completes the order although no code has arrived: the price is spent. The default is false:
+   * such an order is refused with a `ConfigError`.
    */
   withoutCode?: boolean | undefined
 }
@@ -494,8 +494,8 @@ export class Intent {
 }
 
 /**
- * The handle of one bought number. Each method calls the method of `Client` with the same name, with
- * this activation's id.
+ * The handle of one bought number. Each method calls the method of `Client` with the same name,
+ * with this activation's id.
  *
  * If the object is garbage-collected, the order stays open: it is neither completed nor cancelled,
  * and `unclaimed` lists it. The object of `Client.activation` holds the number after its first call
@@ -678,8 +678,8 @@ export class Client {
    * Looks in the order history for a purchase with an unknown outcome, for 60 seconds by default.
    * Returns earlier if the evidence proves that an order is the purchase.
    *
-   * If no order is found, or the evidence is not enough, the purchase stays unknown, and `unclaimed`
-   * lists it: call `reconcile` again later, or `resolve`. A failed search throws an
+   * If no order is found, or the evidence is not enough, the purchase stays unknown, and
+   * `unclaimed` lists it: call `reconcile` again later, or `resolve`. A failed search throws an
    * `OutcomeUnknownError`.
    *
    * An order of another purchase of this process is not a candidate. It claims nothing: call a
@@ -695,12 +695,12 @@ export class Client {
    */
   resolve(intent: Intent, resolution: Resolution & CallOptions): Promise<void>
   /**
-   * Returns every purchase of this API key that is not settled, kept or resolved, and that no object
-   * or running call of this process holds. Sends nothing.
+   * Returns every purchase of this API key that is not settled, kept or resolved, and that no
+   * object or running call of this process holds. Sends nothing.
    *
-   * That is a purchase that was aborted, one with an unknown outcome, a number whose lease could not
-   * be settled, and one whose `Activation` was garbage-collected. A call with an id holds the number
-   * only while it runs. A failed call removes nothing.
+   * That is a purchase that was aborted, one with an unknown outcome, a number whose lease could
+   * not be settled, and one whose `Activation` was garbage-collected. A call with an id holds the
+   * number only while it runs. A failed call removes nothing.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
   /**
@@ -712,9 +712,9 @@ export class Client {
   /** Returns the remaining budget. Sends nothing. */
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
-   * Cancels pending calls and closes the client. Waits for the replies of purchases in flight, up to
-   * `endWaitMs`. Then writes one line to stderr for each purchase that is not settled or kept, and
-   * returns these purchases. It never rejects.
+   * Cancels pending calls and closes the client. Waits for the replies of purchases in flight, up
+   * to `endWaitMs`. Then writes one line to stderr for each purchase that is not settled or kept,
+   * and returns these purchases. It never rejects.
    *
    * Its leases still settle when they end, and so do numbers that are being bought for leases; if
    * one of them cannot be settled, the process emits a warning. A client that is not closed reports
@@ -801,9 +801,9 @@ export class ConfigError extends SastaotpError {}
 /** The client's budget does not cover the purchase. Nothing was sent. */
 export class BudgetError extends SastaotpError {}
 /**
- * The intent was sent before, and nothing was sent now: an intent is sent once. The message names the
- * activation that the first call bought. If the outcome of the first call is unknown, or its reply
- * may still arrive, the error is also an `OutcomeUnknownError`.
+ * The intent was sent before, and nothing was sent now: an intent is sent once. The message names
+ * the activation that the first call bought. If the outcome of the first call is unknown, or its
+ * reply may still arrive, the error is also an `OutcomeUnknownError`.
  */
 export class AlreadySentError extends SastaotpError {}
 /** The service answered with a refusal or a failure. */
@@ -853,7 +853,8 @@ export class AbortError extends SastaotpError {}
 export class InternalError extends SastaotpError {}
 /**
  * A purchase failed and may still have been made. Do not repeat it: call `client.reconcile` with
- * `error.intent` first. If it was aborted, `kind` is `cancelled`, and `cause` is the signal's reason.
+ * `error.intent` first. If it was aborted, `kind` is `cancelled`, and `cause` is the signal's
+ * reason.
  *
  * Every error whose charge is unknown has this class, and the class extends only `SastaotpError`,
  * so code that retries other errors never repeats this purchase.

@@ -289,6 +289,20 @@ describe('holding a number', () => {
     })
   }
 
+  test('a number that is used by its id keeps its codes', async () => {
+    const client = sandbox.client()
+    const number = await client.getNumber('zz_multi', NUMBER)
+    await number.markUnclaimed()
+    const first = await client.waitForCode(number.id, { timeoutMs: 60_000 })
+    assert.equal((await client.waitForCode(number.id, { timeoutMs: 60_000 })).code, first.code)
+    await client.requestNextCode(number.id)
+    const second = await client.waitForCode(number.id, { timeoutMs: 60_000 })
+    assert.notEqual(second.code, first.code)
+    assert.deepEqual(idsOf(await client.unclaimed()), [number.id])
+    assert.equal((await client.complete(number.id)).state, 'completed')
+    assert.deepEqual(await client.unclaimed(), [])
+  })
+
   test('a call holds a number while it runs', async () => {
     const client = sandbox.client()
     const number = await client.getNumber('zz_never', NUMBER)
@@ -312,7 +326,8 @@ describe('holding a number', () => {
       const NUMBER = { country: '22', maxPrice: 100 }
       const held = await client.getNumber('zz_never', NUMBER)
       let id = (await client.getNumber('zz_never', NUMBER)).id
-      const listed = async () => (await client.unclaimed()).map((entry) => entry.purchase.activationId)
+      const listed = async () =>
+        (await client.unclaimed()).map(({ purchase }) => purchase.activationId)
       async function collect() {
         while ((await listed()).length === 0) {
           gc()

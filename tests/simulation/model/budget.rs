@@ -95,7 +95,7 @@ impl Model<'_> {
                 Step::Budget { process, .. } if self.is_read_later(index, *process) => {}
                 Step::Budget { process, member, left } => {
                     if self.may_seem_old(*process, *at) {
-                        // The client may have given up a purchase with an unknown outcome.
+                        // The client may have abandoned a purchase with an unknown outcome.
                         let of = paid.iter_mut().filter(|paid| paid.process == *process);
                         of.filter(|paid| paid.unknown_at.is_some()).for_each(Paid::is_uncertain);
                     }
