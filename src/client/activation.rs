@@ -11,7 +11,7 @@ use super::core::Client;
 use super::live_activations::LiveActivation;
 use super::orders::OrderQuery;
 use super::read::Answer;
-use super::record::Closed;
+use super::record::{Closed, EntryId};
 use super::settlement::{Settlement, SettlementState};
 use super::transition::{KnownState, Transition, operation};
 use crate::order_state::{Ending, OrderState};
@@ -51,8 +51,9 @@ pub(super) struct SharedActivation {
     may_be_cancelled: AtomicBool,
     /// The same for a completion.
     may_be_completed: AtomicBool,
-    /// Whether the ledger counts the handles as a holder of the purchase.
-    is_held: AtomicBool,
+    /// The purchases of which the ledger counts the handles as a holder; `None` stands for an order
+    /// that is no purchase of the ledger.
+    held: Mutex<Vec<Option<EntryId>>>,
     /// Whether the service sold the id again, so that the id no longer means this order.
     is_superseded: AtomicBool,
 }
@@ -82,22 +83,23 @@ impl SharedActivation {
         is_returned_again || (state.codes().is_empty() && state.ending().is_none())
     }
 
+    fn held(&self) -> MutexGuard<'_, Vec<Option<EntryId>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts the handles as a holder of the purchase, which is then not unclaimed.
     fn hold(&self) {
-        if !self.is_superseded.load(Ordering::Relaxed)
-            && !self.is_held.swap(true, Ordering::Relaxed)
-        {
+        let mut held = self.held();
+        if held.is_empty() && !self.is_superseded.load(Ordering::Relaxed) {
             let now = self.client.now();
-            self.client.ledger().hold(&self.id, now);
+            held.push(self.client.ledger().hold(&self.id, now).0);
         }
     }
 
     /// Counts the handles no longer as a holder of the purchase.
     fn release(&self) {
-        if self.is_held.swap(false, Ordering::Relaxed)
-            && !self.is_superseded.load(Ordering::Relaxed)
-        {
-            self.client.ledger().release(&self.id);
+        for held in std::mem::take(&mut *self.held()) {
+            self.client.ledger().release(&self.id, held);
         }
     }
 }
@@ -150,9 +152,9 @@ impl Activation {
             earlier.is_superseded.store(true, Ordering::Relaxed);
         }
         // A purchase is held once for each time that the service returned it.
-        shared.is_held.store(true, Ordering::Relaxed);
         let now = client.now();
-        client.ledger().hold(id, now);
+        let held = client.ledger().hold(id, now).0;
+        shared.held().push(held);
         Self { client, purchase: Some(purchase), shared }
     }
 
@@ -161,7 +163,7 @@ impl Activation {
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
-            let (purchase, facts) = {
+            let ((held, purchase), facts) = {
                 let mut ledger = client.ledger();
                 (ledger.hold(id, now), ledger.order_facts(id))
             };
@@ -176,7 +178,7 @@ impl Activation {
                 state.set_ending(ending);
             }
             let shared = Self::share(&client, id, purchase.map(Arc::new), state);
-            shared.is_held.store(true, Ordering::Relaxed);
+            shared.held().push(held);
             let may_be = |ending| facts.ending.is_none() && facts.closing == Some(ending);
             shared.may_be_cancelled.store(may_be(Ending::Cancelled), Ordering::Relaxed);
             shared.may_be_completed.store(may_be(Ending::Completed), Ordering::Relaxed);
@@ -199,7 +201,7 @@ impl Activation {
             state: Mutex::new(state),
             may_be_cancelled: AtomicBool::new(false),
             may_be_completed: AtomicBool::new(false),
-            is_held: AtomicBool::new(false),
+            held: Mutex::default(),
             is_superseded: AtomicBool::new(false),
         })
     }
@@ -430,6 +432,8 @@ impl Activation {
             codes: &codes,
             is_completed: self.ending() == Some(Ending::Completed)
                 || self.shared.may_be_completed.load(Ordering::Relaxed),
+            is_refunded: self.state().is_end_confirmed()
+                && self.ending() != Some(Ending::Completed),
             may_have_applied: may_have_applied.is_some_and(|flag| flag.load(Ordering::Relaxed)),
         };
         let transition = self.client.transition(self.id(), wanted, &mut known);

@@ -89,7 +89,9 @@ impl Client {
     fn reserve(&self, intent: &Intent) -> Result<EntryId> {
         self.check_unsent(intent)?;
         let reserved = {
+            let now = self.now();
             let mut ledger = self.ledger();
+            ledger.drop_expired(now);
             ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))
         };
         match reserved {

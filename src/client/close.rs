@@ -24,6 +24,11 @@ impl Activation {
         };
         if !has_code && !is_ended && self.look()?.is_none() {
             let operation = operation(self.id(), SetStatus::Complete);
+            if !self.state().is_answered_recently(self.client().now()) {
+                let reason = "the call has too little time left to look for a code";
+                return Err(Error::new(ErrorKind::Timeout, &operation, reason)
+                    .with_hint("try again with more time"));
+            }
             return Err(Error::config(&operation, "no code arrived")
                 .with_hint("cancel the order, or complete it without a code explicitly"));
         }

@@ -174,7 +174,8 @@ impl Client {
     /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends
     /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
-        self.ledger().budget_left(self.shared.owner)
+        let now = self.now();
+        self.ledger().budget_left(self.shared.owner, now)
     }
 
     /// Returns how long after the end of its request the service may still book a purchase.
