@@ -56,6 +56,9 @@ pub(crate) enum Record {
     Settled(Closed),
     /// The history stated the price.
     Priced(Amount),
+    /// The order of an unknown purchase must have expired long ago. Its reservation returns to the
+    /// budget, although the outcome stays unknown.
+    Lapsed,
     /// The caller keeps the number: it is not listed any more.
     Kept,
     /// The caller resolved an unknown purchase.
@@ -67,8 +70,7 @@ pub(crate) enum Record {
 pub(crate) enum Closed {
     /// Completed: its price is spent.
     Completed,
-    /// Cancelled or expired, and refunded. If a code was delivered, its price is spent all the
-    /// same.
+    /// Cancelled or expired, and refunded. If a code was delivered, its price is still spent.
     Refunded,
     /// Ended, and it is unknown whether it was refunded.
     Over,

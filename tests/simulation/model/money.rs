@@ -141,8 +141,8 @@ impl Model<'_> {
         None
     }
 
-    /// 3: a search of the history never reports more than it knows. If it is complete, the order
-    /// of the purchase is among the candidates; an order that it marks as ours is ours; and a search
+    /// 3: a search of the history never reports more than it knows. If it is complete, the order of
+    /// the purchase is among the candidates; an order that it marks as ours is ours; and a search
     /// that fails leaves the outcome unknown.
     pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
@@ -154,7 +154,7 @@ impl Model<'_> {
         let candidates = value["candidates"].as_array()?;
         let ids: Vec<&str> =
             candidates.iter().filter_map(|order| order["activation_id"].as_str()).collect();
-        // A history with other ids shows the order all the same.
+        // A history with other ids still shows the order.
         let is_candidate = |order: &NewOrder| {
             let other = order.order.parse().map_or(0, |order: u64| order + OTHER_IDS);
             ids.iter().any(|id| *id == order.activation || *id == other.to_string())
@@ -384,8 +384,8 @@ impl Model<'_> {
         }
     }
 
-    /// Returns whether the clocks of a process may make an order look longer past its expiry than it
-    /// is.
+    /// Returns whether the clocks of a process may make an order look longer past its expiry than
+    /// it is.
     pub(super) fn may_seem_old(&self, process: usize, end: Duration) -> bool {
         let ahead = self.history.events.iter().filter_map(|(at, event)| match event {
             Event::WallSet { process: other, by, back: false }
@@ -409,7 +409,7 @@ impl Model<'_> {
             _ => false,
         });
         let results = searches.filter_map(|call| call.end.as_ref()?.result.as_ref().ok());
-        let candidates = results.flat_map(|value| value["candidates"].as_array()).flatten();
+        let candidates = results.filter_map(|value| value["candidates"].as_array()).flatten();
         let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
         ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }

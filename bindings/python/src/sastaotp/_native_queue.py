@@ -198,12 +198,18 @@ class Session:
         if completion.error is None and completion.json is not None:
             log.debug("%s: %d done in %.3f s", operation.name, completion.ticket, elapsed)
             return operation.decode(completion.json)
+        # A variable with the error would be a reference cycle that keeps the caller's handle alive.
+        raise self._error(operation, completion, elapsed)
+
+    def _error(
+        self, operation: Operation[Any], completion: Completion, elapsed: float
+    ) -> SastaotpError:
         if completion.error is not None:
             error = error_from_json(completion.error)
         else:
             error = SastaotpError(operation.name)
         log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, error)
-        raise error
+        return error
 
     def take(self) -> dict[int, Completion]:
         """Take a batch of completions, and return all that are not delivered yet.
