@@ -50,7 +50,7 @@
  *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
  *     not a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
- *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves
+ *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
  *     sastaotp_client_resolve_not_made; a failed call removes nothing.
  * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
@@ -519,13 +519,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_INTERNAL 23
 
 /**
- * The intent was sent before. The message states what became of it; this call sent nothing.
- */
-#define SASTAOTP_ALREADY_SENT 24
-
-/**
- * The intent was sent before. The message names the number that it bought, or says that its
- * outcome is not known yet.
+ * The intent was sent before. The message states its outcome; this call sent nothing.
  */
 #define SASTAOTP_ALREADY_SENT 24
 
@@ -1187,7 +1181,7 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
  * Makes a prepared purchase. Action getNumber. COSTS MONEY.
  *
  * An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
- * states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+ * states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
  * known. An intent that an earlier run saved is looked up in the order history first (action
  * getOrders): if its order may be there, or the history cannot show it, the call fails in the same
  * way.
@@ -2073,8 +2067,8 @@ void sastaotp_wait_options_free(sastaotp_wait_options *options);
  * replies are slow, the last poll starts before the deadline. If the service still waits for a
  * code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
  * Nor does one answer that the order is cancelled, that the id is unknown or that the key is
- * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
- * polls.
+ * invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
+ * waits keep the interval between polls.
  *
  * Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
  * SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
@@ -2148,8 +2142,8 @@ sastaotp_status sastaotp_activation_cancel(const sastaotp_activation *activation
 
 /**
  * Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
- * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
- * cancels, it polls once, as sastaotp_activation_cancel does.
+ * arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
+ * it cancels, it polls once, as sastaotp_activation_cancel does.
  *
  * `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
  * the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since
@@ -2368,8 +2362,9 @@ const sastaotp_purchase *sastaotp_unclaimed_purchase(const sastaotp_unclaimed *u
 const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaimed);
 
 /**
- * Creates a queue on a client with at most 64 workers, so at most 64 requests are in flight at
- * once. Starts no thread yet. A cancellation token of the client does not affect the queue: cancel
+ * Creates a queue on a client with at most 64 workers for purchases and 64 for the other
+ * operations, so that slow purchases delay no poll. Each worker makes one request at a time. Starts
+ * no thread yet. A cancellation token of the client does not affect the queue: cancel
  * its tickets instead.
  *
  * Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
@@ -2379,9 +2374,11 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
                                    sastaotp_error **error);
 
 /**
- * Creates a queue with at most `workers` workers, 1 to 512. If there are too few, the interval
- * between the polls of one wait grows to the number of waits times the duration of a reply,
- * divided by the workers.
+ * Creates a queue with at most `workers` workers for purchases and as many for the other
+ * operations, 1 to 512. If there are too few, the interval between the polls of one wait grows to
+ * the number of waits times the duration of a reply, divided by the workers. A purchase that waits
+ * for a worker loses none of its time, unless the settings of the client state a timeout: then its
+ * ticket completes within the timeout, and a purchase whose reply would be too late is not sent.
  *
  * Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG if `workers` is out of range. Since
  * 0.1.0.
@@ -2457,9 +2454,9 @@ size_t sastaotp_queue_open_count(const sastaotp_queue *queue);
 
 /**
  * Ends the use of a queue: ends its operations except the purchases that were sent, and waits at
- * most `timeout_ms` milliseconds for their replies. Then lists what sastaotp_client_finish lists,
- * also the purchases whose completion was not taken. Report every entry: after the process has
- * ended, no other record of it exists.
+ * most `timeout_ms` milliseconds for their replies. Then returns the list of
+ * sastaotp_client_finish, which includes the purchases whose completion was not taken. Report
+ * every entry: after the process has ended, no other record of it exists.
  *
  * 10,000 is a good value for `timeout_ms`. Free the queue afterwards, and `*list` with
  * sastaotp_unclaimed_list_free. Since 0.1.0.

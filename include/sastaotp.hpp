@@ -1582,9 +1582,9 @@ public:
         return detail::create<settlement>(sastaotp_activation_complete_without_code, object_);
     }
     /// Cancels the order for its refund. Action setStatus, 8. Before that, it polls once, unless a
-    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not cancelled:
-    /// the settlement is settlement_state::code_arrived and contains the code, and the order stays
-    /// open until it is completed.
+    /// poll was answered in the last 5 seconds. If a code arrived first, the order is not
+    /// cancelled: the settlement is settlement_state::code_arrived and contains the code, and the
+    /// order stays open until it is completed.
     settlement cancel() const {
         return detail::create<settlement>(sastaotp_activation_cancel, object_);
     }
@@ -1901,7 +1901,7 @@ public:
     /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
     ///
     /// An intent is sent once. If it was sent before, throws status::already_sent: the message
-    /// states what became of it, and the exception is an outcome_unknown if that is not known. An
+    /// states its outcome, and the exception is an outcome_unknown if that is not known. An
     /// intent that an earlier run saved is looked up in the order history first (action getOrders):
     /// if its order may be there, or the history cannot show it, the call throws in the same way.
     ///
@@ -2087,14 +2087,15 @@ class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_
 public:
     using owned::owned;
 
-    /// Creates a queue on a client with at most 64 workers, so at most 64 requests are in flight at
-    /// once. Starts no thread yet. A cancellation token of the client does not affect the queue:
+    /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
+    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token of the client does not affect the queue:
     /// cancel its tickets instead.
     ///
     /// Throws status::connection if the process has no file descriptor left.
     explicit queue(const client &owner)
         : queue(detail::create<queue>(sastaotp_queue_new, owner.c_object())) {}
-    /// Creates a queue with at most `workers` workers, 1 to 512. Throws as above, and
+    /// Creates a queue with at most `workers` workers for purchases and as many for the other
+    /// operations, 1 to 512. Throws as above, and
     /// status::config if `workers` is out of range.
     queue(const client &owner, std::uint32_t workers)
         : queue(detail::create<queue>(sastaotp_queue_new_with_workers, owner.c_object(), workers)) {
@@ -2150,9 +2151,9 @@ public:
     }
 
     /// Ends the use of a queue: ends its operations except the purchases that were sent, and waits
-    /// at most `time` for their replies. Then lists what client::finish lists, also the purchases
-    /// whose completion was not taken. Report every entry: after the process has ended, no other
-    /// record of it exists.
+    /// at most `time` for their replies. Then returns the list of client::finish, which includes
+    /// the purchases whose completion was not taken. Report every entry: after the process has
+    /// ended, no other record of it exists.
     unclaimed_list close(detail::duration time = std::chrono::seconds(10)) const {
         return detail::create<unclaimed_list>(sastaotp_queue_close, object_, time.millis());
     }

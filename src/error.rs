@@ -237,6 +237,8 @@ impl Error {
         let mut hint = service.code.hint().to_owned();
         if let Some(min) = service.min_price {
             hint = format!("the lowest price is now {min}");
+        } else if hint.is_empty() && [401, 403].contains(&service.http_status) {
+            client_error_hint(service.http_status).clone_into(&mut hint);
         }
         let mut error = Self::new(kind, operation, reason);
         error.0.hint = hint;
@@ -402,7 +404,8 @@ impl Error {
         &self.0.hint
     }
 
-    /// Returns the first 4,096 characters of the reply, if a reply caused the error.
+    /// Returns the first 4,096 characters of the reply, if a reply caused the error. If the reply
+    /// was cut, these are the characters that arrived.
     pub fn raw(&self) -> Option<&str> {
         self.0.raw.as_deref()
     }

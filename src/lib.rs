@@ -89,13 +89,15 @@
 //! | the budget, and the list of unclaimed purchases | `client/ledger.rs` |
 //! | requests per second, and the reaction to HTTP 429 | `client/rate_limit.rs` |
 //! | when and how far the history is searched for a purchase | `client/reconcile.rs` |
-//! | which order counts as a given purchase | `client/matching.rs` |
+//! | whether a history proves that an order is missing | `client/history.rs` |
+//! | which order may be a given purchase, and the evidence | `client/matching.rs` |
 //! | complete or cancel, and waiting until cancelling is allowed | `client/settle.rs` |
 //! | an operation of the queue | `queue/operation.rs`, `queue/operation_json.rs` |
 //! | the threads of the queue | `queue/threads.rs` |
 //! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
 //! | what a record changes in the ledger | `client/record.rs`, `client/ledger.rs` |
 //! | which clients share a ledger | `client/account.rs` |
+//! | which handles share the state of an order | `client/live_activations.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
 //! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |

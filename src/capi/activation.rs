@@ -361,8 +361,8 @@ pub unsafe extern "C" fn sastaotp_wait_options_free(options: *mut sastaotp_wait_
 /// replies are slow, the last poll starts before the deadline. If the service still waits for a
 /// code after the expiry, the wait goes on to the timeout. Transient failures do not end the wait.
 /// Nor does one answer that the order is cancelled, that the id is unknown or that the key is
-/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive waits keep the interval between
-/// polls.
+/// invalid: the next poll must repeat it. To show progress, wait one second at a time: consecutive
+/// waits keep the interval between polls.
 ///
 /// Fails with SASTAOTP_WAIT_TIMEOUT if no code arrived in time, SASTAOTP_EXPIRED,
 /// SASTAOTP_ACTIVATION_CANCELLED or SASTAOTP_ALREADY_FINISHED if the order ended,
@@ -464,8 +464,8 @@ pub unsafe extern "C" fn sastaotp_activation_cancel(
 }
 
 /// Closes the order: completes it if a code arrived, otherwise cancels it for the refund. If a code
-/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before it
-/// cancels, it polls once, as sastaotp_activation_cancel does.
+/// arrived but is not readable, fails and leaves the order open. Action setStatus, 6 or 8. Before
+/// it cancels, it polls once, as sastaotp_activation_cancel does.
 ///
 /// `on_too_early` is the reaction if the order is too young to be cancelled. Waiting goes on until
 /// the service allows it or the order has expired. Fails as sastaotp_activation_cancel does. Since

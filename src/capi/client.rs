@@ -307,7 +307,7 @@ pub unsafe extern "C" fn sastaotp_client_intend(
 /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
 ///
 /// An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
-/// states what became of it, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
+/// states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
 /// known. An intent that an earlier run saved is looked up in the order history first (action
 /// getOrders): if its order may be there, or the history cannot show it, the call fails in the same
 /// way.

@@ -63,7 +63,7 @@ pub const SASTAOTP_EXPIRED: sastaotp_status = sastaotp_status(21);
 pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
 /// The library has a defect. The operation may have taken effect.
 pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
-/// The intent was sent before. The message states what became of it; this call sent nothing.
+/// The intent was sent before. The message states its outcome; this call sent nothing.
 pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.

@@ -50,7 +50,7 @@
  *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
  *     not a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
- *     sastaotp_client_unclaimed lists those that no activation or lease holds. A purchase leaves
+ *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
  *     sastaotp_client_resolve_not_made; a failed call removes nothing.
  * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the

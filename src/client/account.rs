@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::ledger::{Ledger, OwnerId};
+use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
+use super::record::OwnerId;
 use crate::transport::Transport;
 
 /// The state of one API key at one service.
@@ -33,6 +34,9 @@ const MANY: usize = 64;
 
 #[derive(Default)]
 struct Accounts {
+    /// The process that made the table. A forked child makes its own: the copy of a ledger can be
+    /// locked by a thread that does not exist in the child, and its purchases are the parent's.
+    process: u32,
     /// Two random keys, so that the table needs no copy of an API key.
     hashers: [RandomState; 2],
     by_url: HashMap<(Fingerprint, String), Arc<Account>>,
@@ -48,7 +52,12 @@ impl Account {
     /// Returns the account of a key at a service: the same one for all clients.
     pub(super) fn of(key: &str, service: &Service<'_>) -> Arc<Self> {
         let mut accounts = ACCOUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let accounts = accounts.get_or_insert_default();
+        let process = std::process::id();
+        if accounts.as_ref().is_some_and(|accounts| accounts.process != process) {
+            // Not dropped, because a thread of the parent may have been changing a ledger.
+            std::mem::forget(accounts.take());
+        }
+        let accounts = accounts.get_or_insert_with(|| Accounts { process, ..Accounts::default() });
         let key = [0, 1].map(|half: usize| accounts.hashers[half].hash_one(key));
         match service {
             Service::Url(url) => {

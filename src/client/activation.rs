@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::core::Client;
+use super::live_activations::LiveActivation;
 use super::orders::OrderQuery;
 use super::read::Answer;
 use super::record::Closed;
 use super::settlement::{Settlement, SettlementState};
 use super::transition::{KnownState, Transition, operation};
-use super::wait::WaitTask;
 use crate::order_state::{Ending, OrderState};
 use crate::protocol::json_output::millis_since_1970;
 use crate::protocol::{
@@ -58,14 +58,6 @@ pub(super) struct SharedActivation {
 }
 
 impl SharedActivation {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn last_poll(&self) -> Option<Duration> {
-        self.state().last_poll()
-    }
-
     fn state(&self) -> MutexGuard<'_, OrderState> {
         // The methods of the state leave it consistent even if they panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -110,6 +102,16 @@ impl SharedActivation {
     }
 }
 
+impl LiveActivation for SharedActivation {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn last_poll(&self) -> Option<Duration> {
+        self.state().last_poll()
+    }
+}
+
 impl Drop for SharedActivation {
     fn drop(&mut self) {
         self.client.live_activations().remove(self);
@@ -134,7 +136,7 @@ impl Activation {
         let id = &purchase.1.activation_id;
         let (shared, earlier) = client.live_activations().replace(
             id,
-            |live| live.is_order_of(&purchase.1),
+            |live: &SharedActivation| live.is_order_of(&purchase.1),
             |last_poll| {
                 let facts = client.ledger().order_facts(id);
                 let state = OrderState::bought(client.now(), purchase.1.expires_in)
@@ -397,55 +399,6 @@ impl Activation {
         Err(error.with_raw(&reply))
     }
 
-    /// Completes the order, after its code was used. Action `setStatus`, 6.
-    ///
-    /// Fails with [`ErrorKind::Config`] if no code arrived, because a completed order is paid for:
-    /// cancel it, or call [`Activation::complete_without_code`]. Before that it polls once, and
-    /// fails as [`Activation::get_status`] does if the poll fails.
-    ///
-    /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
-    /// as a cancellation.
-    pub fn complete(&self) -> Result<Settlement> {
-        let (has_code, is_ended) = {
-            let state = self.state();
-            (!state.codes().is_empty(), state.is_end_confirmed())
-        };
-        if !has_code && !is_ended && self.look()?.is_none() {
-            let operation = operation(self.id(), SetStatus::Complete);
-            return Err(Error::config(&operation, "no code arrived")
-                .with_hint("cancel the order, or complete it without a code explicitly"));
-        }
-        self.complete_without_code()
-    }
-
-    /// Completes the order even if no code arrived. It is paid for. Action `setStatus`, 6.
-    pub fn complete_without_code(&self) -> Result<Settlement> {
-        Ok(self.settled(self.set_status(SetStatus::Complete)?))
-    }
-
-    /// Cancels the order for its refund. Action `setStatus`, 8.
-    ///
-    /// Before that, it polls once, unless a poll was answered in the last 5 seconds. If a code
-    /// arrived, the order stays open and the settlement contains the code: complete the order. A
-    /// code that you already have does not prevent the attempt. Fails with
-    /// [`ErrorKind::TooEarly`] if the order cannot be cancelled yet; [`Error::retry`] has the
-    /// waiting time.
-    pub fn cancel(&self) -> Result<Settlement> {
-        let deadline = self.client.deadline();
-        if self.code().is_none()
-            && let Some(code) = self.look_for_cancel()?
-        {
-            let state = SettlementState::CodeArrived;
-            return Ok(Settlement { state, code: Some(code), raw: String::new() });
-        }
-        let settlement = self.until(deadline).cancel_now()?;
-        if settlement.state == SettlementState::CodeArrived && settlement.code.is_none() {
-            let code = self.until(deadline).look_for_cancel()?;
-            return Ok(Settlement { code, ..settlement });
-        }
-        Ok(settlement)
-    }
-
     /// Sends the cancellation without a look before it.
     pub(super) fn cancel_now(&self) -> Result<Settlement> {
         match self.change(SetStatus::Cancel)? {
@@ -567,7 +520,7 @@ impl Activation {
         error.with_retry(Retry::After(pause))
     }
 
-    fn settled(&self, change: Answer<StatusChange>) -> Settlement {
+    pub(super) fn settled(&self, change: Answer<StatusChange>) -> Settlement {
         let Answer { value: change, reply } = change;
         let state = self.state();
         Settlement {
@@ -601,26 +554,6 @@ impl Activation {
         };
         let may_be_cancelled = self.shared.may_be_cancelled.load(Ordering::Relaxed);
         is_confirmed && !(ending == Some(Ending::Cancelled) && may_be_cancelled)
-    }
-
-    /// Polls once, unless the last poll counts, and returns the code that is there. Fails if the
-    /// poll fails. Leaves half of the time that the call has.
-    fn look(&self) -> Result<Option<Sms>> {
-        let look = WaitTask::look(self, self.client.left(self.client.deadline()));
-        match self.client.run(look, |_| {}) {
-            Ok(sms) => Ok(Some(sms)),
-            Err(error) if error.kind() == ErrorKind::WaitTimeout => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The look before a cancellation, or after one that was refused because of a code. If its poll
-    /// fails, the cancellation goes on.
-    fn look_for_cancel(&self) -> Result<Option<Sms>> {
-        match self.look() {
-            Err(error) if error.kind() != ErrorKind::Cancelled => Ok(None),
-            looked => looked,
-        }
     }
 
     /// Returns the same activation with a handle whose calls end at `end` on the monotonic clock.

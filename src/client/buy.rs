@@ -42,9 +42,9 @@ impl Client {
 
     /// Makes a prepared purchase. **Costs money.**
     ///
-    /// An intent is sent once. If it was sent before, this fails with [`ErrorKind::AlreadySent`] and
-    /// the error states what became of it. An intent that an earlier run saved is looked up in the
-    /// order history first (`getOrders`): this fails in the same way if its order may be there.
+    /// An intent is sent once. If it was sent before, this fails with [`ErrorKind::AlreadySent`]
+    /// and the error states what became of it. An intent that an earlier run saved is looked up in
+    /// the order history first (`getOrders`): this fails in the same way if its order may be there.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
         let purchase = self.charge(&intent)?;
         Ok(self.bought(intent, purchase))
@@ -131,7 +131,8 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
             Err(error) => {
                 log::warn!(
-                    "{operation}: the newest order is unknown, so a lost reply may not be found: {}",
+                    "{operation}: the newest order is unknown, so a lost reply may not be found: \
+                     {}",
                     error.logged()
                 );
                 Ok(())
@@ -141,11 +142,7 @@ impl Client {
     }
 
     fn read_newest_order(&self, deadline: Duration) -> Result<()> {
-        let page = self.order_page(&OrderQuery::default(), deadline)?;
-        if page.says_none() {
-            self.ledger().saw_empty_history();
-        }
-        Ok(())
+        self.order_page(&OrderQuery::default(), deadline).map(drop)
     }
 
     /// Refuses an intent that was sent before, or that may have been.

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 
 use super::account::{Account, Service, new_owner};
 use super::api_key::{ApiKey, ApiKeyLocation, Credential};
-use super::ledger::{Ledger, OwnerId};
+use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
 use super::rate_limit::{RateLimiter, WaiterId};
-use super::record::Resolution;
+use super::record::{OwnerId, Resolution};
 use super::redact::redact;
 use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
@@ -143,7 +143,7 @@ impl Client {
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
         self.ledger()
-            .resolve(intent, &resolution, now)
+            .resolve(intent, resolution, now)
             .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
     }
 

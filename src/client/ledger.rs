@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::Candidate;
-use super::record::{Closed, EntryId, Record, Resolution};
+use super::record::{Closed, EntryId, OwnerId, Record, Resolution};
 use super::unclaimed::{Unclaimed, UnclaimedOutcome};
 use crate::clock::Moment;
 use crate::intent::Intent;
@@ -36,10 +36,6 @@ const MAX_MADE: usize = 16_384;
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
-
-/// Identifies a client: each has its own budget, and its clones share it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct OwnerId(pub(super) u64);
 
 /// The ledger of one API key.
 #[derive(Debug, Default)]
@@ -274,7 +270,8 @@ impl Ledger {
         Ok(self.begin(Some(owner), intent, reserved))
     }
 
-    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is replaced.
+    /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is
+    /// replaced.
     fn begin(&mut self, owner: Option<OwnerId>, intent: &Intent, reserved: Amount) -> EntryId {
         if let Some(earlier) = self.by_intent.remove(&intent.id()) {
             self.purchases.remove(&earlier);
@@ -424,8 +421,8 @@ impl Ledger {
         }
     }
 
-    /// Returns the unknown purchase that has this order among its candidates: first the one that has
-    /// it as its best.
+    /// Returns the unknown purchase that has this order among its candidates: first the one that
+    /// has it as its best.
     fn candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let place = |lost: &Lost| {
             lost.candidates.iter().position(|order| order.activation_id.as_deref() == Some(id))
@@ -474,7 +471,7 @@ impl Ledger {
     pub(crate) fn resolve(
         &mut self,
         intent: &Intent,
-        resolution: &Resolution,
+        resolution: Resolution,
         now: Moment,
     ) -> Result<(), String> {
         let entry = self.entry_or_begin(intent, now);
@@ -485,7 +482,7 @@ impl Ledger {
             }
             State::Bought { purchase, .. } => {
                 return match resolution {
-                    Resolution::Made(id) if *id == purchase.activation_id => Ok(()),
+                    Resolution::Made(id) if id == purchase.activation_id => Ok(()),
                     _ => Err(format!("it bought the activation {}", purchase.activation_id)),
                 };
             }
@@ -499,11 +496,11 @@ impl Ledger {
         match resolution {
             Resolution::NotMade => self.write(entry, Record::Resolved(Resolution::NotMade)),
             Resolution::Made(id) => {
-                if self.by_activation.contains_key(&**id) {
+                if self.by_activation.contains_key(&*id) {
                     return Err(format!("another purchase bought the activation {id}"));
                 }
-                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(id);
-                let known = self.known.get(&**id);
+                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
+                let known = self.known.get(&*id);
                 let order =
                     lost.candidates.iter().find(is_order).cloned().unwrap_or_else(|| Order {
                         activation_id: Some(id.clone()),
@@ -601,9 +598,9 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
-    /// purchase from now on.
+    /// Each order is offered to one purchase: an order that is the best candidate of another
+    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
+    /// is the purchase from now on.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,
@@ -838,7 +835,8 @@ impl Ledger {
         };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         match record {
-            Record::Intent { .. } => {}
+            // The record of the found purchase follows.
+            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) => {}
             Record::Sending => {
                 if matches!(entry.state, State::Reserved) {
                     entry.state = State::InFlight;
@@ -902,7 +900,10 @@ impl Ledger {
             }
             Record::Settled(how) => {
                 if let State::Bought { closed, .. } = &mut entry.state {
-                    *closed = Some(how);
+                    // That the order is over does not contradict a proof of how it ended.
+                    if how != Closed::Over || closed.is_none() {
+                        *closed = Some(how);
+                    }
                 }
             }
             Record::Priced(price) => {
@@ -914,8 +915,6 @@ impl Ledger {
             Record::Resolved(Resolution::NotMade) => {
                 entry.state = State::NotBought("the caller resolved it as not made".to_owned());
             }
-            // The record of the purchase follows.
-            Record::Resolved(Resolution::Made(_)) => {}
         }
     }
 

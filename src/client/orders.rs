@@ -74,9 +74,9 @@ impl Client {
     }
 
     pub(super) fn order_page(&self, query: &OrderQuery, deadline: Duration) -> Result<OrderPage> {
-        let OrderQuery { limit, page, status } = query;
+        let OrderQuery { limit, page: page_number, status } = query;
         let status = status.as_ref().map(OrderStatus::as_str);
-        let request = Request::GetOrders { limit: *limit, page: *page, status };
+        let request = Request::GetOrders { limit: *limit, page: *page_number, status };
         let mut page =
             self.read_until(&request, "reading the orders", deadline, parse_orders)?.into_value();
         let mut ids = HashSet::new();
@@ -89,6 +89,9 @@ impl Client {
         let mut ledger = self.ledger();
         page.extra_orders = extra_orders(&ledger, &page.orders, now);
         ledger.saw_page(&page, now);
+        if *page_number == 1 && status.is_none() && page.says_none() {
+            ledger.saw_empty_history();
+        }
         drop(ledger);
         if let Some(problem) = page.problem {
             log::warn!("reading the orders: {problem}: orders may be missing");

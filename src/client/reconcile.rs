@@ -162,9 +162,9 @@ impl ReconcileTask {
             || {
                 let since = age.saturating_sub(LOOKS[LOOKS.len() - 1]);
                 let seconds = since.as_secs() % LATER_LOOKS.as_secs();
-                LATER_LOOKS - Duration::new(seconds, since.subsec_nanos())
+                LATER_LOOKS.saturating_sub(Duration::new(seconds, since.subsec_nanos()))
             },
-            |look| look - age,
+            |look| look.saturating_sub(age),
         );
         Some(began.saturating_add(pause).max(ended).min(self.end))
     }

@@ -4,7 +4,6 @@
 //! [`EntryId`]. A record contains everything that the ledger keeps of the fact, so that records
 //! that are read back make the same ledger.
 
-use super::ledger::OwnerId;
 use crate::clock::Moment;
 use crate::order_state::Ending;
 use crate::protocol::{Purchase, Sms};
@@ -13,6 +12,10 @@ use crate::{Amount, Error, Intent};
 /// Identifies one purchase in the ledger. A later purchase has a higher id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct EntryId(pub(super) u64);
+
+/// Identifies a client: each has its own budget, and its clones share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct OwnerId(pub(super) u64);
 
 /// One fact about a purchase.
 #[derive(Clone, Debug)]
@@ -64,8 +67,7 @@ pub(crate) enum Record {
 pub(crate) enum Closed {
     /// Completed: its price is spent.
     Completed,
-    /// Cancelled or expired, and refunded. If a code was delivered, its price is spent all the
-    /// same.
+    /// Cancelled or expired, and refunded. If a code was delivered, its price is still spent.
     Refunded,
     /// Ended, and it is unknown whether it was refunded.
     Over,

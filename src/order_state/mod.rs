@@ -16,11 +16,13 @@ mod wait;
 use std::time::{Duration, SystemTime};
 
 pub(crate) use poll_result::{PollFailure, PollResult};
-pub(crate) use wait::{NextStep, POLL_INTERVAL, Wait, WaitOutcome, WaitPlan};
+pub(crate) use wait::{NextStep, Wait, WaitOutcome, WaitPlan};
 
 use crate::clock::Moment;
 use crate::protocol::{Sms, Status};
 
+/// The shortest pause between two polls of one activation. The service asks its users for this.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 /// How far the wall clock must run ahead of the monotonic clock to count as a suspend of the
 /// machine.
 pub(crate) const SUSPEND: Duration = Duration::from_secs(30);

@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use super::poll_result::{PollFailure, PollResult};
-use super::{Doubt, Ending, Expiry, OrderState};
+use super::{Doubt, Ending, Expiry, OrderState, POLL_INTERVAL};
 use crate::clock::Moment;
 use crate::protocol::Sms;
-
-/// The shortest pause between two polls of one activation. The service asks its users for this.
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The longest pause between polls that a caller can set.
 const MAX_INTERVAL: Duration = Duration::from_secs(60 * 60);

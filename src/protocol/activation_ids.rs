@@ -1,7 +1,7 @@
 //! Activation ids in replies that prove nothing: a cut, damaged or odd reply may still name the
 //! number that was bought.
 
-use super::purchase_reply::{TOKENS, is_usable_id, plain_number};
+use super::plain_number::{TOKENS, is_usable_id, plain_number};
 use super::reply::{ACTIVATION_IDS, NEW_ACTIVATION_ID};
 
 /// The most ids that are returned. A reply to a purchase names one or two.

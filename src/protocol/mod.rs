@@ -14,6 +14,7 @@ pub(crate) mod json_output;
 pub(crate) mod large_reply;
 mod order_date;
 mod orders;
+mod plain_number;
 mod prices;
 mod purchase_reply;
 mod reply;

@@ -15,21 +15,20 @@ use super::activation_ids::names_activation;
 use super::error_code::{ErrorCode, ErrorCodeClass, refuses_charge};
 use super::json_input::{Field, Object};
 use super::json_output;
+use super::plain_number::{TOKENS, is_nothing, is_usable_id, plain_number};
 use super::reply::{
     ACTIVATION_IDS, Answer, Body, IDENTITY, NEW_ACTIVATION_ID, ORDER_IDS, PHONE_NUMBERS, RawReply,
     ReplyError, ServiceError, excerpt, is_success, shape,
 };
-use super::request::{has_odd_characters, is_id};
+use super::request::has_odd_characters;
 use crate::Amount;
 
-/// The tokens of plain replies that contain a number: of getNumber, and of regetNumber.
-pub(super) const TOKENS: [&str; 2] = ["ACCESS_NUMBER", "REGET_NUMBER_OK"];
 /// The members of an object that contain nothing but an error code.
 const ERRORS: [&str; 3] = ["error", "error_code", "errorCode"];
 /// The members that may contain an error code that refuses a purchase.
 const REFUSALS: [&str; 8] =
     ["error", "error_code", "errorCode", "code", "title", "status", "message", "msg"];
-/// The members whose error codes only contradict the others.
+/// The members whose error codes refuse nothing, but may contradict a refusal.
 const DETAILS: [&str; 2] = ["details", "detail"];
 
 /// The outcome that the reply to a charge proves.
@@ -149,7 +148,7 @@ impl CodeWord {
     }
 
     fn refuses(&self) -> bool {
-        self.may_refuse && refuses_charge(&self.text)
+        refuses_charge(&self.text)
     }
 }
 
@@ -216,7 +215,7 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
     let is_refused = answer.raw.framed
         && !answer.salvaged
         && !evidence.is_contradictory
-        && !evidence.codes.is_empty()
+        && evidence.codes.iter().any(|word| word.may_refuse)
         && evidence.codes.iter().all(CodeWord::refuses)
         && !matches!(answer.body, Body::Plain { text, .. } if text.contains(['\n', '\r']));
     let stated = match failure {
@@ -228,7 +227,7 @@ fn refusal(answer: &Answer<'_>, evidence: &Evidence, failure: &ReplyError) -> Op
     if !is_refused || answer.raw.status >= 500 && !is_exact() {
         return None;
     }
-    let code = evidence.codes.first()?.code();
+    let code = evidence.codes.iter().find(|word| word.may_refuse)?.code();
     Some(match stated.cloned() {
         Some(error) if error.code.is_failure_word() => ServiceError { code, ..error },
         Some(error) if error.code.is_known() => error,
@@ -305,62 +304,6 @@ fn purchase(answer: &Answer<'_>, token: &str) -> Result<Purchase, ReplyError> {
     }
     purchase.raw = String::from_utf8_lossy(answer.raw.body).into_owned();
     Ok(purchase)
-}
-
-/// Whether a text is an activation id that a request can contain. PHP writes a missing value in
-/// several ways.
-pub(super) fn is_usable_id(id: &str) -> bool {
-    is_id(id) && !is_nothing(id)
-}
-
-fn is_nothing(word: &str) -> bool {
-    ["0", "null", "false", "true"].contains(&word)
-}
-
-/// The parts of a plain purchase behind its token.
-#[derive(Clone, Copy)]
-pub(super) struct PlainNumber<'a> {
-    pub(super) id: &'a str,
-    phone: &'a str,
-    /// Further parts, such as a price.
-    more: Option<&'a str>,
-    /// Whether the phone number has the length of one.
-    is_certain: bool,
-}
-
-/// Splits `id:phone` with further parts behind it. An id may contain colons, a phone number cannot:
-/// the first part that looks most like a phone number is the number.
-pub(super) fn plain_number(text: &str) -> Option<PlainNumber<'_>> {
-    if text.contains(['\n', '\r']) {
-        return None;
-    }
-    let mut best: Option<(u8, PlainNumber<'_>)> = None;
-    for (colon, _) in text.match_indices(':') {
-        let (id, after) = (&text[..colon], &text[colon + 1..]);
-        let (phone, more) =
-            after.split_once(':').map_or((after, None), |(phone, more)| (phone, Some(more)));
-        let Some(likeness) = phone_likeness(phone) else { continue };
-        if best.is_none_or(|(other, _)| likeness > other) {
-            best = Some((likeness, PlainNumber { id, phone, more, is_certain: likeness > 1 }));
-        }
-    }
-    best.map(|(_, number)| number).filter(|number| !number.id.trim_start().starts_with(':'))
-}
-
-/// How much a part of a plain reply looks like a phone number: `None` for a short extra part, such
-/// as a country or a price, and for a number followed by junk.
-fn phone_likeness(text: &str) -> Option<u8> {
-    let text = text.trim();
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || b"+-() *".contains(&byte)) {
-        return None;
-    }
-    match text.bytes().filter(u8::is_ascii_digit).count() {
-        0..5 => None,
-        _ if text.starts_with('+') => Some(3),
-        10..=13 => Some(2),
-        7..=15 => Some(1),
-        _ => Some(0),
-    }
 }
 
 /// Reads a purchase from an object. The documented object has `status: OK`. The object of other

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::finish_task::FinishTask;
-use super::state::WorkKind;
 use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
@@ -164,6 +163,19 @@ const END_WAIT: Duration = Duration::from_secs(10);
 /// A function that a worker calls with its own handle of the client.
 type Body<T> = Box<dyn FnOnce(&Client) -> Result<T> + Send>;
 
+/// The work of a pool of workers. Each kind has its own pool, so that slow purchases delay no poll
+/// and slow polls delay no purchase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WorkKind {
+    /// Calls, tasks and local operations.
+    Requests,
+    Purchases,
+}
+
+impl WorkKind {
+    pub(super) const ALL: [Self; 2] = [Self::Requests, Self::Purchases];
+}
+
 /// The executable form of an operation.
 pub(super) enum Job {
     /// Requests to the service, one after the other, without a sleep in between.
@@ -280,6 +292,7 @@ impl Operation {
 
     /// Turns the operation into a job. `claim` returns the activation of an id: the same one for
     /// all operations, so that they share its codes and the pause between its polls.
+    #[allow(clippy::too_many_lines)] // a row for each operation
     pub(super) fn into_job(
         self,
         client: &Client,

@@ -7,9 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::operation::Job;
+use super::operation::{Job, WorkKind};
 use super::schedule::Pick;
-use super::state::WorkKind;
 use super::{Queue, Ticket};
 use crate::{CancelToken, Client, Result};
 

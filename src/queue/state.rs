@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::operation::{Job, Operation};
+use super::operation::{Job, Operation, WorkKind};
 use super::schedule::{Pick, Schedule};
 use super::ticket::{Completion, Ticket};
 use crate::client::PurchaseHandle;
@@ -41,19 +41,6 @@ pub(super) struct State {
     /// Whether the queue accepts no further operation.
     is_closing: bool,
     pub(super) closed: bool,
-}
-
-/// The work of a pool of workers. Each kind has its own pool, so that slow purchases delay no poll
-/// and slow polls delay no purchase.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WorkKind {
-    /// Calls, tasks and local operations.
-    Requests,
-    Purchases,
-}
-
-impl WorkKind {
-    pub(super) const ALL: [Self; 2] = [Self::Requests, Self::Purchases];
 }
 
 /// The workers of one kind of work.

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::operation::WorkKind;
 use super::schedule::Pick;
 use super::single_step::SingleStep;
-use super::state::{Timer, WorkKind};
+use super::state::Timer;
 use super::{Completion, Operation, Queue, Ticket};
 use crate::clock::{Clock, ManualClock};
 use crate::intent::tests::defective_client;

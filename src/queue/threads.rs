@@ -17,10 +17,10 @@ use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::latency_histogram::LatencyHistogram;
-use super::operation::Job;
+use super::operation::{Job, WorkKind};
 use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
-use super::state::{State, Timer, WorkKind};
+use super::state::{State, Timer};
 use super::ticket::Ticket;
 use crate::client::{Step, Task};
 use crate::clock::Moment;

@@ -66,7 +66,8 @@ pub(super) fn run(
     let reads = matches!(request.method, "GET" | "HEAD");
     let mut run = ControlCall { namespace, fields, real_now, now, in_memory };
     let answer = match (call, request.method) {
-        ("ledger", _) if reads => Ok(run.ledger()),
+        ("ledger", _) if reads => Ok(run.ledger(0)),
+        ("ledger", "POST") => run.new_entries(),
         ("log", _) if reads => Ok(run.log()),
         ("clock", _) if reads => Ok(run.clock_json()),
         ("history", _) if reads => Ok(run.history_json()),
@@ -87,10 +88,10 @@ pub(super) fn run(
         ("assert", "POST") => {
             return run.assert().unwrap_or_else(|(status, sentence)| refusal(status, &sentence));
         }
-        ("ledger" | "log", _) => Err((405, format!("{call}: send a GET request"))),
+        ("log", _) => Err((405, format!("{call}: send a GET request"))),
         (
             "reset" | "seed" | "clock" | "history" | "orders" | "sms" | "expire"
-            | "provider_cancel" | "faults" | "assert",
+            | "provider_cancel" | "faults" | "ledger" | "assert",
             _,
         ) => Err((405, format!("{call}: send a POST request; {}", example(call)))),
         _ => Err((404, format!("unknown control call {call:?}: use {CALLS}"))),
@@ -140,6 +141,7 @@ fn example(call: &str) -> String {
                 r#"or {"clear":true,"fault":"reply_lost"}"#,
             )
         }
+        "ledger" => r#"{"since":12}"#,
         "assert" => r#"{"charges":1,"refunds":0,"balance":"981.50"}"#,
         _ => "{}",
     };
@@ -373,8 +375,18 @@ impl ControlCall<'_> {
         json!({"ok": true, "faults": rules, "known": fault_rules::known()})
     }
 
-    fn ledger(&self) -> Value {
+    /// Returns the ledger without its first entries, which the caller has read before.
+    fn new_entries(&self) -> ControlResult {
+        self.allow_fields("ledger", &["since"])?;
+        let since = number(&self.fields, "since").map_err(|error| invalid("ledger", &error))?;
+        Ok(self.ledger(since.unwrap_or(0)))
+    }
+
+    /// Returns the ledger. `since` is the number of entries to leave out.
+    fn ledger(&self, since: u64) -> Value {
         let wallet = &self.namespace.wallet;
+        let discarded = wallet.charges + wallet.refunds - wallet.entries.len() as u64;
+        let skip = usize::try_from(since.saturating_sub(discarded)).unwrap_or(usize::MAX);
         let (open, completed) = self.namespace.spent();
         json!({
             "ok": true,
@@ -391,7 +403,12 @@ impl ControlCall<'_> {
             "spent_completed": rupees(completed),
             "in_flight": self.namespace.delayed.in_flight(),
             "in_flight_peak": self.namespace.delayed.in_flight_peak(),
-            "entries": wallet.entries.iter().map(ledger_entry_json).collect::<Value>(),
+            "entries": wallet
+                .entries
+                .iter()
+                .skip(skip)
+                .map(ledger_entry_json)
+                .collect::<Value>(),
         })
     }
 
@@ -414,7 +431,7 @@ impl ControlCall<'_> {
         if self.fields.is_empty() {
             return Err(invalid("assert", "nothing to assert"));
         }
-        let actual = self.ledger();
+        let actual = self.ledger(u64::MAX);
         let mut differences = Map::new();
         for (name, expected) in &self.fields {
             // Money may be written 981.5 or "981.50"; counts are numbers.
@@ -530,7 +547,8 @@ mod tests {
         let mut namespace = Namespace::new("k");
         for (call, method, body, status) in [
             ("nonsense", "POST", "", 404),
-            ("ledger", "POST", "", 405),
+            ("ledger", "DELETE", "", 405),
+            ("ledger", "POST", r#"{"from":1}"#, 400),
             ("seed", "GET", "", 405),
             ("seed", "POST", "{", 400),
             ("seed", "POST", "[]", 400),

@@ -65,7 +65,9 @@ pub struct Reply {
 }
 
 /// Why an exchange returned no reply.
-#[derive(Clone, Debug)]
+///
+/// Its `Debug` output omits the bytes of the body, because the server may repeat the API key.
+#[derive(Clone)]
 pub struct TransportError {
     /// The cause.
     pub cause: Cause,
@@ -77,7 +79,8 @@ pub struct TransportError {
     /// library.
     pub message: String,
     /// The bytes of the body that arrived before the failure, decompressed, at most
-    /// [`TransportError::MAX_RECEIVED`]. They may name a number that was bought.
+    /// [`TransportError::MAX_RECEIVED`]. They may name a number that was bought. Like the body of a
+    /// [`Reply`], they may repeat the API key: the client masks it.
     pub received: Vec<u8>,
 }
 
@@ -178,6 +181,19 @@ impl Cause {
             Self::Malformed => "invalid_framing",
             Self::Encoding => "unexpected_encoding",
         }
+    }
+}
+
+impl fmt::Debug for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cause, phase, sent, message, received } = self;
+        f.debug_struct("TransportError")
+            .field("cause", cause)
+            .field("phase", phase)
+            .field("sent", sent)
+            .field("message", message)
+            .field("received_bytes", &received.len())
+            .finish()
     }
 }
 

@@ -233,8 +233,7 @@ static void program_is_killed_during_a_purchase(const sastaotp_client *client) {
     raise(SIGKILL);
 }
 
-/* What a program prints: one purchase with this outcome, nothing, or nothing but its saved intent.
- */
+/* The output of a program: one purchase with this outcome, nothing, or only its saved intent. */
 static const char BOUGHT[] = "bought", PENDING[] = "pending", UNKNOWN[] = "unknown",
                   NOTHING[] = "", SAVED_ONLY[] = "saved";
 
@@ -265,7 +264,7 @@ static const struct {
 };
 enum { PROGRAMS = sizeof programs / sizeof *programs };
 
-/* Runs a program in a child and reads what it prints. */
+/* Runs a program in a child and reads its output. */
 static void run(size_t at, char printed[MAX_REPORT]) {
     int ends[2], status = 0;
     size_t length = 0;

@@ -6,7 +6,7 @@ sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client);
 
 sastaotp::amount balance_read_in_second_unit(const sastaotp::client &client) {
     try {
-        client.activation("not an id");
+        client.activation(" not an id");
     } catch (const sastaotp::error &) {
         return client.get_balance().amount();
     }

@@ -276,7 +276,10 @@ const ROWS: &[Row] = &[
     (
         "a PHP warning before the balance",
         r#"{"fault":"text_before_json","variant":"","match":{"action":"getBalance"}}"#,
-        &[("balance", "unreadable", "text_before_json"), ("countries", "family", "map of")],
+        &[
+            ("balance", "new", "unexpected text before the balance"),
+            ("countries", "family", "map of"),
+        ],
     ),
 ];
 

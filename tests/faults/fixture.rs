@@ -355,8 +355,11 @@ pub(crate) fn sandbox_url() -> String {
 }
 
 /// Returns a request for a number of a sandbox service. It costs ten rupees.
+/// The highest price that the purchases of the tests accept.
+pub(crate) const MAX_PRICE: Amount = Amount::from_rupees(15);
+
 pub(crate) fn request(service: &str) -> NumberRequest {
-    NumberRequest::new(service).country("22").max_price(Amount::from_rupees(15))
+    NumberRequest::new(service).country("22").max_price(MAX_PRICE)
 }
 
 pub(crate) fn seconds(seconds: u64) -> Duration {

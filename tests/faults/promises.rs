@@ -1,10 +1,10 @@
 //! The three columns of the fault matrix: the promises for a read, a charge and a wait, and how
 //! each is checked.
 
-use sastaotp::{Activation, Charge as Outcome, Client, ErrorKind, PriceLimit, Retry};
+use sastaotp::{Activation, Charge as Outcome, Client, ErrorKind, Retry};
 
 use crate::broken_servers::Endpoint;
-use crate::fixture::{Fault, Fixture, Via, request, seconds};
+use crate::fixture::{Fault, Fixture, MAX_PRICE, Via, request, seconds};
 use crate::rows::Row;
 
 /// The promise for a read. The tests read the balance.
@@ -120,7 +120,7 @@ pub(crate) fn charge(row: &Row, fault: Fault, promise: Charge) {
         };
         let buy = |fixture: &Fixture, before: &Option<Activation>| {
             fixture.buy(|client| match before {
-                Some(number) => client.reget_number(number.id(), PriceLimit::Any),
+                Some(number) => client.reget_number(number.id(), MAX_PRICE),
                 None => client.get_number(request("zz_ok")),
             })
         };

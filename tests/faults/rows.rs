@@ -197,7 +197,7 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Fails(Protocol)), Some(Unknown), None),
     row("H03", "", &[Rule("H03", "", ""), Rule("H03", "", r#","status":403"#)],
         Some(Fails(Authentication)), Some(Refused(Authentication)),
-        Some(Aborted(Authentication, 1))),
+        Some(Aborted(Authentication, 2))),
     row("H04", "", &[Rule("H04", "", "")],
         Some(Fails(Blocked)), Some(Refused(Blocked)), Some(Slower(30))),
     row("H05", "", &[Rule("H05", "", "")],
@@ -242,7 +242,7 @@ pub(crate) static ROWS: &[Row] = &[
         Some(Fails(NoNumbers)), Some(Refused(NoNumbers)), Some(Kept)),
     row("H11", "bad_key", &[Rule("H11", "", r#","body":"BAD_KEY""#)],
         Some(Fails(Authentication)), Some(Refused(Authentication)),
-        Some(Aborted(Authentication, 1))),
+        Some(Aborted(Authentication, 2))),
     row("H11", "inexact_refusal", &[
         Rule("H11", "", r#","body":"no numbers""#), Rule("H11", "", r#","body":"OUT_OF_STOCK""#)],
         Some(Fails(NoNumbers)), Some(Unknown), None),
@@ -350,5 +350,5 @@ pub(crate) static ROWS: &[Row] = &[
     row("S18", "", &[Rule("S18", "inactive", ""), Rule("S18", "bad", ""),
         Rule("S18", "banned", "")],
         Some(Fails(Authentication)), Some(Refused(Authentication)),
-        Some(Aborted(Authentication, 1))),
+        Some(Aborted(Authentication, 2))),
 ];

@@ -133,6 +133,16 @@ impl Command {
         }
     }
 
+    /// Returns the JSON of the intent that the call concerns.
+    pub(crate) fn intent(&self) -> Option<&str> {
+        match self {
+            Self::Buy(intent) | Self::Reconcile { intent, .. } | Self::Resolve { intent, .. } => {
+                Some(intent)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns whether the call lists purchases.
     pub(crate) fn lists(&self) -> bool {
         matches!(self, Self::Unclaimed | Self::Finish(_))

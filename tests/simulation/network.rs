@@ -57,6 +57,12 @@ pub(crate) static SHAPES: LazyLock<Vec<String>> = LazyLock::new(|| {
     shapes.map(|fault| fault.variant.clone()).filter(|name| name != "shifted").collect()
 });
 
+/// The timeouts of the library's own transport: for a connection, and for the reply to a read and
+/// to a purchase.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Faults that prevent a request from reaching the service.
 const UNREACHABLE: [&str; 7] = [
     "name_not_resolved",
@@ -245,11 +251,12 @@ impl Gateway {
 
     /// Records the refunds since the previous call, and returns the orders that were bought since.
     fn read_ledger(&self, history: &mut History) -> Vec<NewOrder> {
-        let ledger = self.ledger();
         let mut seen = self.entries.lock().unwrap();
+        let ledger = self.control("ledger", &json!({"since": *seen})).expect("the ledger is read");
+        let new = ledger["entries"].as_array().expect("a list");
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         let mut bought = Vec::new();
-        for entry in &ledger[*seen..] {
+        for entry in new {
             let activation = text(&entry["activation_id"]);
             if entry["kind"] == "refund" {
                 history.step(self.world.now(), Step::Refunded(activation));
@@ -261,7 +268,7 @@ impl Gateway {
                 });
             }
         }
-        *seen = ledger.len();
+        *seen += new.len();
         bought
     }
 
@@ -395,13 +402,16 @@ impl ProcessTransport {
     ) -> Result<Reply, TransportError> {
         let ExchangePlan { fault, rule, connects_in, arrives_in, returns_in, arrives_late } = plan;
         let start = self.clock.monotonic();
-        let left = || request.timeout.saturating_sub(self.clock.monotonic().saturating_sub(start));
+        let passed = |since| self.clock.monotonic().saturating_sub(since);
+        let left = || request.timeout.saturating_sub(passed(start));
         let late =
             |cause, sent| failed(cause, if sent { Phase::Receive } else { Phase::Connect }, sent);
         // Until a byte leaves, a cancellation applies to either lane.
-        if connects_in > left() {
-            return Err(if self.clock.sleep(left(), Some(request.cancel)) {
-                late(Cause::Deadline, false)
+        if connects_in > left().min(CONNECT_TIMEOUT) {
+            let is_timeout = CONNECT_TIMEOUT < left();
+            let waits = left().min(CONNECT_TIMEOUT);
+            return Err(if self.clock.sleep(waits, Some(request.cancel)) {
+                late(if is_timeout { Cause::ConnectTimeout } else { Cause::Deadline }, false)
             } else {
                 late(Cause::Cancelled, false)
             });
@@ -416,6 +426,12 @@ impl ProcessTransport {
             }
             self.gateway.history.lock().unwrap().exchanges[number].is_sent = true;
         }
+        let sent = self.clock.monotonic();
+        let reply_timeout = match request.lane {
+            Lane::Read => READ_TIMEOUT,
+            Lane::Charge => CHARGE_TIMEOUT,
+        };
+        let left = || left().min(reply_timeout.saturating_sub(passed(sent)));
         let cancel = (!is_reached || request.lane == Lane::Read).then_some(request.cancel);
         let give_up = |cause| {
             if arrives_late && is_reached {

@@ -340,7 +340,10 @@ impl Process {
     /// Returns the call of a ticket of a client's queue.
     pub(crate) fn call_of(&self, member: usize, ticket: Ticket) -> Option<CallId> {
         let under_way = self.under_way.lock().unwrap();
-        let is_it = |handle: &Handle| matches!(handle, Handle::Ticket(of, other) if (*of, *other) == (member, ticket));
+        let is_it = |handle: &Handle| match handle {
+            Handle::Ticket(of, other) => (*of, *other) == (member, ticket),
+            Handle::Token(_) => false,
+        };
         under_way.iter().find(|(_, handle)| is_it(handle)).map(|(call, _)| *call)
     }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(seed: u64, with_log: bool) -> (History, Vec<Value>) {
         .expect("the history takes its shape");
     history.lock().unwrap().has_usual_orders = shape == "usual";
     if random.chance(200) {
-        let count = *random.one_of(&[1, 30, 120]);
+        let count = random.weighted(&[(6, 1), (3, 25), (1, 120)]);
         let old = json!({
             "service": "zz_ok", "state": "completed", "code": "4821", "price": "0.10",
             "age_ms": 86_400_000, "count": count,

@@ -146,7 +146,8 @@ static bool settle(const sastaotp_activation *activation, sastaotp_error **error
 static void print_unsettled(const sastaotp_client *client)
 {
     sastaotp_unclaimed_list *list = NULL;
-    if (client == NULL || sastaotp_client_finish(client, END_MS, &list, NULL) != SASTAOTP_OK) return;
+    if (client == NULL) return;
+    if (sastaotp_client_finish(client, END_MS, &list, NULL) != SASTAOTP_OK) return;
     for (size_t i = 0; i < sastaotp_unclaimed_list_count(list); i++)
         fprintf(stderr, "%s\n", sastaotp_unclaimed_message(sastaotp_unclaimed_list_get(list, i)));
     sastaotp_unclaimed_list_free(list);

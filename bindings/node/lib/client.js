@@ -22,8 +22,9 @@ const registry = new FinalizationRegistry((queue) => queue.abandon())
  * Settles the number of a lease whose client was closed during the purchase: the program cannot
  * call `unclaimed` on a closed client.
  */
-async function settleAfterClose(runner, { intent, name }) {
+async function settleAfterClose(runner, { intent, name }, endWaitMs) {
   const wanted = JSON.stringify(intent)
+  const end = performance.now() + endWaitMs
   try {
     for (;;) {
       const unclaimed = await runner.runRetained('unclaimed')
@@ -32,8 +33,10 @@ async function settleAfterClose(runner, { intent, name }) {
         await runner.runRetained('settle', found.purchase.activationId, { onTooEarly: 'wait' })
         break
       }
-      if (found?.outcome !== 'pending') throw found?.error
-      await sleep(CHECK_PAUSE)
+      // A purchase that is not listed was not made.
+      if (!found) break
+      if (found.outcome === 'unknown') throw found.error
+      await sleep(CHECK_PAUSE, undefined, { ref: performance.now() < end })
     }
   } catch {
     warn(
@@ -54,6 +57,9 @@ const HOLDING = new Set(
 class Client {
   #queue
   #holders
+  #endWaitMs
+  /** Runs the methods of this client for its activations. */
+  #runner
   /** The runners of the leases that may still settle their orders. */
   #leases = new Set()
   /** The promise of the unsettled purchases, once `close` was called. */
@@ -69,9 +75,11 @@ class Client {
     }
     const queue = new Queue(createNativeClient(options), queueOptions)
     this.#queue = queue
+    this.#endWaitMs = endWaitMs
     this.#holders = new Holders((id) => {
       if (typeof id === 'string') queue.runInBackground({ op: 'mark_unclaimed', id })
     })
+    this.#runner = { holders: this.#holders, run: (name, ...args) => this.#call(name, args) }
     registry.register(this, queue)
   }
 
@@ -99,13 +107,8 @@ class Client {
   /** Runs an operation and decodes its result. */
   async #call(name, args, queue) {
     if (name === 'markUnclaimed') this.#holders.forget(args[0])
-    const bought = (document) => this.#bought(Activation, this.#runner(), document)
+    const bought = (document) => this.#bought(Activation, this.#runner, document)
     return OPERATIONS[name][1](await this.#run(name, args, queue), bought)
-  }
-
-  /** Runs the methods of this client for an activation. */
-  #runner() {
-    return { holders: this.#holders, run: (name, ...args) => this.#call(name, args) }
   }
 
   #bought(ActivationClass, runner, document) {
@@ -129,7 +132,7 @@ class Client {
     const queue = this.#queue.retain()
     const leases = this.#leases
     const runner = {
-      ...this.#runner(),
+      ...this.#runner,
       isClosed: queue.isClosed,
       runRetained: (name, ...args) => this.#call(name, args, queue),
       release() {
@@ -145,7 +148,7 @@ class Client {
     } catch (error) {
       if (error.charge === 'unknown' && runner.isClosed()) {
         runner.intentId = error.intent.intentId
-        settleAfterClose(runner, error)
+        settleAfterClose(runner, error, this.#endWaitMs)
       } else runner.release()
       throw error
     }
@@ -160,7 +163,7 @@ class Client {
       expires_at_ms: null,
       purchase: null
     }
-    return new Activation(this.#runner(), document, false)
+    return new Activation(this.#runner, document, false)
   }
 
   /** Iterates over the order history, newest first. Yields an order once, even if pages shift. */

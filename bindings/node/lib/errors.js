@@ -59,8 +59,9 @@ Object.defineProperty(AlreadySentError, Symbol.hasInstance, {
 })
 
 /**
- * The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. An aborted
- * purchase that may have been made is an OutcomeUnknownError instead: programs ignore AbortErrors.
+ * The call was aborted. Name and code are Node's own, and `cause` is the signal's reason. An
+ * aborted purchase that may have been made is an OutcomeUnknownError instead: programs ignore
+ * AbortErrors.
  */
 class AbortError extends SastaotpError {
   constructor(message, fields) {
@@ -76,7 +77,6 @@ class OutcomeUnknownError extends SastaotpError {}
 const CLASS_OF_KIND = {
   config: ConfigError,
   budget: BudgetError,
-  already_sent: AlreadySentError,
   authentication: AuthenticationError,
   insufficient_balance: InsufficientBalanceError,
   no_numbers: NoNumbersError,
@@ -97,7 +97,8 @@ const CLASS_OF_KIND = {
   wait_timeout: WaitTimeoutError,
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
-  internal: InternalError
+  internal: InternalError,
+  already_sent: AlreadySentError
 }
 
 const classes = Object.fromEntries(

@@ -24,7 +24,7 @@ export interface CallOptions {
   /**
    * Aborting it ends the call at once: the call throws an `AbortError`. A purchase that was already
    * sent continues to its reply, and `unclaimed` lists the number if one is bought. Such a call
-   * throws an `OutcomeUnknownError` whose `name` is also `AbortError`.
+   * throws an `OutcomeUnknownError` instead, whose `cause` is the signal's reason.
    */
   signal?: AbortSignalLike | undefined
 }
@@ -66,31 +66,97 @@ export interface ClientOptions {
    * after a reply with HTTP status 429.
    */
   maxRequestsPerMinute?: number | undefined
-  /** The most requests in flight at once, 1 to 512; 64 by default. */
+  /**
+   * The most purchases in flight at once, and the most other requests in flight at once, 1 to 512;
+   * 64 by default.
+   */
   workers?: number | undefined
+  /**
+   * How long after a purchase was sent the service may still book it, in milliseconds; 600,000 by
+   * default. Until then `reconcile` does not report that a search without a candidate is complete.
+   */
+  lateBookingMs?: number | undefined
+  /**
+   * How long `close` waits for the replies of purchases in flight, and how long an aborted purchase
+   * keeps the process alive, in milliseconds; 10,000 by default.
+   */
+  endWaitMs?: number | undefined
 }
 
-/** The highest acceptable price of a number. Exactly one of the three is required. */
+/**
+ * The highest acceptable price of a number. Exactly one of the three is required. `undefined` and
+ * `null` state no price: without a price the purchase is refused.
+ */
 export type PriceLimit =
   | { maxPrice: Rupees; maxPriceMicros?: undefined; acceptAnyPrice?: undefined }
   | { maxPrice?: undefined; maxPriceMicros: number; acceptAnyPrice?: undefined }
   | { maxPrice?: undefined; maxPriceMicros?: undefined; acceptAnyPrice: true }
 
+/**
+ * The country of a number: a country, or any country. `undefined` and `null` state no country:
+ * without one the purchase is refused.
+ */
+export type CountryChoice =
+  | {
+      /** A country code from `getCountries`, not a calling code: India is `22`. */
+      country: string
+      /** Sent verbatim as the parameter `operator`, beside the country. */
+      operator?: string | undefined
+      anyCountry?: false | undefined
+    }
+  | {
+      country?: undefined
+      /**
+       * Pins the country: a code of `Service.countries`, sent verbatim as the parameter `operator`.
+       * For other vendors of the protocol it is the name of a mobile operator.
+       */
+      operator: string
+      anyCountry?: false | undefined
+    }
+  | {
+      country?: undefined
+      operator?: undefined
+      /** Lets the service choose the country. */
+      anyCountry: true
+    }
+
 export type NumberOptions = CallOptions &
-  PriceLimit & {
-    /**
-     * A country code from `getCountries`, not a calling code: India is `22`. If absent, the service
-     * chooses the country.
-     */
-    country?: string | undefined
-    /**
-     * Sent verbatim as the parameter `operator`. The vendor's page says that it is a country code
-     * and fixes the country. For other vendors of the protocol it is the name of a mobile operator.
-     */
-    operator?: string | undefined
+  PriceLimit &
+  CountryChoice & {
     /** Buys a number that can receive several codes. */
     multiSms?: boolean | undefined
   }
+
+export interface CompleteOptions extends CallOptions {
+  /**
+   * Completes the order although no code has arrived: the price is spent. The default is false:
+   * such an order is refused with a `ConfigError`.
+   */
+  withoutCode?: boolean | undefined
+}
+
+export interface ReconcileOptions extends CallOptions {
+  /** How long to look, in milliseconds; 60,000 by default. With 0 it looks once. */
+  timeoutMs?: number | undefined
+}
+
+/** Whether a purchase with an unknown outcome was made. */
+export type Resolution =
+  | {
+      /** The purchase was not made. */
+      notMade: true
+      activationId?: undefined
+    }
+  | {
+      notMade?: false | undefined
+      /** The activation that the purchase bought. */
+      activationId: string
+    }
+
+export interface FinishOptions extends CallOptions {
+  /** How long to wait for purchases in flight, in milliseconds; 10,000 by default. */
+  timeoutMs?: number | undefined
+}
 
 export interface WaitOptions extends CallOptions {
   /**
@@ -339,25 +405,39 @@ export interface Purchase extends Reply {
   expiresInMs: number | null
   /** A note from the service's operators. */
   note: string | null
-  /** A sentence for each oddity of the reply. The purchase is still valid. */
+  /**
+   * A sentence for each oddity of the reply, such as a price above the maximum. The purchase is
+   * still valid. The process emits each as a warning of the type `SastaotpWarning`.
+   */
   warnings: string[]
+}
+
+/** An order that may be a purchase with an unknown outcome. */
+export interface Candidate extends Order {
+  /** Whether the evidence proves that the order is the purchase. */
+  isOurs: boolean
+  /** The evidence for and against it, a sentence each. */
+  evidence: string[]
 }
 
 /** The orders in the history that may be a purchase with an unknown outcome. */
 export interface Reconciliation {
   /**
-   * The orders that may be the purchase, newest first; several if other programs buy the same with
-   * this API key. An empty list means the order was not found, not that you were not charged.
+   * The orders that may be the purchase, the most likely first; several if other programs buy the
+   * same with this API key. An empty list means the order was not found, not that you were not
+   * charged.
    */
-  candidates: Order[]
+  candidates: Candidate[]
   /**
-   * Whether the search reached an order that is older than the purchase. If it did not, a candidate
-   * may be older than the purchase, and the order of the purchase may be missing.
+   * Whether the history was provably read, and the service can no longer book the purchase late. If
+   * it is false, the order of the purchase may be missing.
    */
   complete: boolean
+  /** Why the search is not complete; null if it is. */
+  reason: string | null
 }
 
-/** An aborted purchase, or a number whose lease could not be settled. */
+/** A purchase that is not settled and that no object of this process holds. */
 export interface Unclaimed {
   /** The intent of the purchase, for `reconcile`. */
   intent: Intent
@@ -366,10 +446,12 @@ export interface Unclaimed {
    * may have been bought: reconcile the intent.
    */
   outcome: 'pending' | 'bought' | 'unknown'
-  /** The reply, if a number was bought. Any call on its `activationId` claims it. */
+  /** The reply, if a number was bought. A call on its `activationId` claims it. */
   purchase: Purchase | null
   /** Why the outcome is unknown. Null if it is not unknown. */
   error: SastaotpError | null
+  /** The purchase, its state, and what to do, in one line for a person. */
+  message: string
 }
 
 export interface BudgetLeft {
@@ -388,6 +470,8 @@ export class Intent {
   private constructor()
   /** Reads a saved intent. Throws a `ConfigError` if `saved` is not one. */
   static fromJSON(saved: string | object): Intent
+  /** The id of the intent: 16 hexadecimal digits. An intent is sent once. */
+  readonly intentId: string
   readonly action: 'getNumber' | 'regetNumber'
   readonly service?: string
   readonly country?: string | null
@@ -410,9 +494,12 @@ export class Intent {
 }
 
 /**
- * The handle of one bought number. If the object is garbage-collected, the order stays open: it is
- * neither completed nor cancelled. Each method calls the method of `Client` with the same name,
+ * The handle of one bought number. Each method calls the method of `Client` with the same name,
  * with this activation's id.
+ *
+ * If the object is garbage-collected, the order stays open: it is neither completed nor cancelled,
+ * and `unclaimed` lists it. The object of `Client.activation` holds the number after its first call
+ * that succeeds, until a call fails.
  */
 export class Activation {
   protected constructor()
@@ -431,12 +518,13 @@ export class Activation {
   waitForCode(options: WaitOptions): Promise<Sms>
   markSmsSent(options?: CallOptions): Promise<void>
   requestNextCode(options?: CallOptions): Promise<void>
-  complete(options?: CallOptions): Promise<Settlement>
+  complete(options?: CompleteOptions): Promise<Settlement>
   cancel(options?: CallOptions): Promise<Settlement>
   settle(options?: SettleOptions): Promise<Settlement>
+  keep(options?: CallOptions): Promise<void>
   markUnclaimed(options?: CallOptions): Promise<void>
   /** **Costs money.** */
-  regetNumber(options?: CallOptions): Promise<Activation>
+  regetNumber(options: CallOptions & PriceLimit): Promise<Activation>
 }
 
 /**
@@ -459,10 +547,10 @@ export class Lease extends Activation {
    */
   close(options?: SettleOptions): Promise<Settlement>
   /**
-   * Ends the lease and keeps the order open. A later `close` does nothing and returns the state
-   * `kept`.
+   * Ends the lease at once and keeps the order open, like `Client.keep`. A later `close` does
+   * nothing and returns the state `kept`.
    */
-  keep(): this
+  keep(options?: CallOptions): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -511,18 +599,26 @@ export class Client {
    * purchase has a higher id.
    */
   intend(service: string, options: NumberOptions): Promise<Intent>
-  /** Makes a prepared purchase. **Costs money.** Throws the same errors as `getNumber`. */
+  /**
+   * Makes a prepared purchase. **Costs money.** Throws the same errors as `getNumber`.
+   *
+   * An intent is sent once: a second call throws an `AlreadySentError`. An intent that an earlier
+   * run saved is looked up in the order history first.
+   */
   buy(intent: Intent, options?: CallOptions): Promise<Activation>
   /**
    * Buys the number of a completed activation again. **Costs money.** Throws the same errors as
-   * `getNumber`. A client with a budget needs the price of the activation: if this client did not
-   * buy it, call `getOrders` first.
+   * `getNumber`.
+   *
+   * The service accepts no maximum for this action. If the price of the activation is known and is
+   * above the limit, throws a `PriceTooHighError`, and nothing is sent. Otherwise a warning reports
+   * a price above the limit.
    */
-  regetNumber(id: string, options?: CallOptions): Promise<Activation>
+  regetNumber(id: string, options: CallOptions & PriceLimit): Promise<Activation>
   /**
    * Returns the activation with this id, which can be from an earlier run, from the history or from
-   * `unclaimed`. Sends nothing and claims nothing: the first call on the activation claims it,
-   * which removes it from `unclaimed`.
+   * `unclaimed`. Sends nothing and claims nothing: the first call on the activation that succeeds
+   * claims it. `unclaimed` does not list it as long as the object exists.
    */
   activation(id: string): Activation
   /** Returns the status of an activation. */
@@ -554,9 +650,9 @@ export class Client {
   requestNextCode(id: string, options?: CallOptions): Promise<void>
   /**
    * Completes an order after you have used its code. Check `state`: the service may report that it
-   * cancelled the order instead.
+   * cancelled the order instead. Without a code, throws a `ConfigError`: use `withoutCode`.
    */
-  complete(id: string, options?: CallOptions): Promise<Settlement>
+  complete(id: string, options?: CompleteOptions): Promise<Settlement>
   /**
    * Cancels an order for its refund, unless a code arrives first. If a code arrived first, the
    * order stays open: the settlement has the state `code_arrived` and, if the service shows it, the
@@ -569,45 +665,65 @@ export class Client {
    */
   settle(id: string, options?: SettleOptions): Promise<Settlement>
   /**
+   * Keeps an open number: `unclaimed` does not list it, and no report at the end names it. Sends
+   * nothing.
+   */
+  keep(id: string, options?: CallOptions): Promise<void>
+  /**
    * Lists a number in `unclaimed` until a call claims it, for a program that stops using it without
-   * settling it. Sends nothing. It has no effect on a number that this client did not buy, because
-   * the client has no record of the purchase.
+   * settling it. Sends nothing. It has no effect on a number that this process did not buy.
    */
   markUnclaimed(id: string, options?: CallOptions): Promise<void>
   /**
-   * Looks in the order history for a purchase with an unknown outcome.
+   * Looks in the order history for a purchase with an unknown outcome, for 60 seconds by default.
+   * Returns earlier if the evidence proves that an order is the purchase.
    *
-   * Reads the history up to five times: 2, 5, 10, 20 and 40 seconds after the reply was lost. If an
-   * earlier run of the program made the intent, the seconds count from then. One immediate read
-   * replaces the times that have passed. Once a candidate is found, the history is read only once
-   * more.
+   * If no order is found, or the evidence is not enough, the purchase stays unknown, and
+   * `unclaimed` lists it: call `reconcile` again later, or `resolve`. A failed search throws an
+   * `OutcomeUnknownError`.
    *
-   * An order that this client bought with another purchase is not a candidate. If an identical
-   * purchase is still in flight, the search waits for its reply.
-   *
-   * It claims nothing: call a method of `activation(id)` to claim a candidate.
+   * An order of another purchase of this process is not a candidate. It claims nothing: call a
+   * method of `activation(id)` to claim a candidate.
    */
-  reconcile(intent: Intent, options?: CallOptions): Promise<Reconciliation>
+  reconcile(intent: Intent, options?: ReconcileOptions): Promise<Reconciliation>
   /**
-   * Returns the purchases that were aborted, and each phone number whose lease could not be
-   * settled. Sends nothing.
+   * Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
+   * Sends nothing. The purchase is no longer unknown, and the budget is exact again.
    *
-   * A purchase that rejected with an `OutcomeUnknownError` without being aborted is not listed:
-   * take its intent from `error.intent`.
+   * Throws a `ConfigError` if the reply may still arrive, if the answer is known to be wrong, or if
+   * another purchase bought that activation.
+   */
+  resolve(intent: Intent, resolution: Resolution & CallOptions): Promise<void>
+  /**
+   * Returns every purchase of this API key that is not settled, kept or resolved, and that no
+   * object or running call of this process holds. Sends nothing.
    *
-   * The first method call on a number removes its entry. `reconcile` removes the entry of an
-   * aborted purchase whose outcome is unknown.
+   * That is a purchase that was aborted, one with an unknown outcome, a number whose lease could
+   * not be settled, and one whose `Activation` was garbage-collected. A call with an id holds the
+   * number only while it runs. A failed call removes nothing.
    */
   unclaimed(options?: CallOptions): Promise<Unclaimed[]>
+  /**
+   * Waits for the replies of this client's purchases in flight. Then returns each purchase of this
+   * client that is not settled or kept, even if an object holds it, and each unclaimed one of the
+   * same API key.
+   */
+  finish(options?: FinishOptions): Promise<Unclaimed[]>
   /** Returns the remaining budget. Sends nothing. */
   budgetLeft(options?: CallOptions): Promise<BudgetLeft>
   /**
-   * Cancels pending calls and closes the client. Its leases still settle when they end, and so do
-   * numbers that are being bought for leases; if one of them cannot be settled, the process emits a
-   * warning. A client that is garbage-collected needs no `close`.
+   * Cancels pending calls and closes the client. Waits for the replies of purchases in flight, up
+   * to `endWaitMs`. Then writes one line to stderr for each purchase that is not settled or kept,
+   * and returns these purchases. It never rejects.
+   *
+   * Its leases still settle when they end, and so do numbers that are being bought for leases; if
+   * one of them cannot be settled, the process emits a warning. A client that is not closed reports
+   * its purchases at the end of the program.
    */
-  close(): void
+  close(): Promise<Unclaimed[]>
+  /** Calls `close`, and does not wait for it. The process stays alive until it is done. */
   [Symbol.dispose](): void
+  [Symbol.asyncDispose](): Promise<void>
 }
 
 /** A failed call. Branch on its class or its fields. No field contains the API key. */
@@ -619,6 +735,7 @@ export class SastaotpError extends Error {
   readonly kind:
     | 'config'
     | 'budget'
+    | 'already_sent'
     | 'authentication'
     | 'insufficient_balance'
     | 'no_numbers'
@@ -642,8 +759,8 @@ export class SastaotpError extends Error {
     | 'internal'
     | (string & {})
   /**
-   * The service's own error code, such as `NO_BALANCE`, if it sent one; `ABORT_ERR` for an aborted
-   * call.
+   * The service's own error code, such as `NO_BALANCE`, if it sent one; `ABORT_ERR` for an
+   * `AbortError`.
    */
   readonly code: string | null
   /** The HTTP status, if a reply arrived. */
@@ -683,6 +800,12 @@ export class SastaotpError extends Error {
 export class ConfigError extends SastaotpError {}
 /** The client's budget does not cover the purchase. Nothing was sent. */
 export class BudgetError extends SastaotpError {}
+/**
+ * The intent was sent before, and nothing was sent now: an intent is sent once. The message names
+ * the activation that the first call bought. If the outcome of the first call is unknown, or its
+ * reply may still arrive, the error is also an `OutcomeUnknownError`.
+ */
+export class AlreadySentError extends SastaotpError {}
 /** The service answered with a refusal or a failure. */
 export class ApiError extends SastaotpError {}
 /** The service does not accept the key or the account. */
@@ -723,14 +846,15 @@ export class ExpiredError extends SastaotpError {}
 export class ActivationCancelledError extends SastaotpError {}
 /**
  * The call was aborted by its signal, whose reason is `cause`, or by `client.close()`. Its `code`
- * is `ABORT_ERR`.
+ * is `ABORT_ERR`. An aborted purchase that may have been made throws an `OutcomeUnknownError`.
  */
 export class AbortError extends SastaotpError {}
 /** A bug in this library. The call may have taken effect: check before you repeat it. */
 export class InternalError extends SastaotpError {}
 /**
  * A purchase failed and may still have been made. Do not repeat it: call `client.reconcile` with
- * `error.intent` first.
+ * `error.intent` first. If it was aborted, `kind` is `cancelled`, and `cause` is the signal's
+ * reason.
  *
  * Every error whose charge is unknown has this class, and the class extends only `SastaotpError`,
  * so code that retries other errors never repeats this purchase.

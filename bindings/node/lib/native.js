@@ -1,7 +1,7 @@
 // The native library: the functions of the C interface that this package calls.
 //
-// All of them return at once, so the event loop may call them: `client_finish` gets no time to wait. Handles are addresses (bigint).
-// Output arguments are typed arrays of one element.
+// All of them return at once, so the event loop may call them: `client_finish` gets no time to
+// wait. Handles are addresses (bigint). Output arguments are typed arrays of one element.
 
 const { isAscii } = require('node:buffer')
 const koffi = require('koffi')

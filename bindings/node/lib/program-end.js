@@ -55,7 +55,7 @@ class NativeClient {
     this.address = address
     this.#account = createHash('sha256').update(`${apiKey}\n${baseUrl}`).digest('base64')
     clients.add(this)
-    sendToMainThread({ library: locateLibrary(), address, claim: this.#claim })
+    if (!isMainThread) sendToMainThread({ library: locateLibrary(), address, claim: this.#claim })
   }
 
   unsettled() {
@@ -127,10 +127,19 @@ function sendToMainThread(message) {
   channel.close()
 }
 
+/** The path of this thread's library; undefined if it is not installed. */
+function libraryPath() {
+  try {
+    return locateLibrary()
+  } catch {
+    return undefined
+  }
+}
+
 function receive({ library, address, claim, keys = [] }) {
   for (const key of keys) remember(key)
   // Another copy of this package may use another library.
-  if (!claim || library !== locateLibrary()) return
+  if (!claim || library !== libraryPath()) return
   for (const [known, other] of workerClients) {
     if (Atomics.load(other, 0) !== 0) workerClients.delete(known)
   }

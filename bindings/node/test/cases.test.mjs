@@ -87,6 +87,8 @@ async function run({ name, key, client: options = {}, steps }) {
   const apiKey = key ?? `stp_canary_${name.replace(/\W/g, '_').slice(0, 200)}`
   const client = sandbox.client({ apiKey, timeoutMs, budgetMicros })
   const kept = new Map()
+  // A number whose object is garbage-collected is unclaimed.
+  const results = []
   for (const [index, step] of steps.entries()) {
     if (step.control) {
       await sandbox.control(apiKey, step.control, substitute(step.body, kept))
@@ -98,13 +100,15 @@ async function run({ name, key, client: options = {}, steps }) {
     const result = step.fails
       ? await failureOf(client, method, args)
       : ((await client[method](...args)) ?? {})
+    results.push(result)
     const expected = substitute(step.fails ?? step.gives, kept)
     assertMatches(expected, result, `step ${index + 1}: ${method}`)
     for (const [as, field] of Object.entries(step.keep ?? {})) {
       kept.set(as, field === '*' ? result : fieldOf(result, field))
     }
   }
-  client.close()
+  assert.equal(results.length, steps.filter((step) => step.op).length)
+  await client.close()
 }
 
 describe('shared cases', { concurrency: 16 }, () => {

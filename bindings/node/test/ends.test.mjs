@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { after, describe, test } from 'node:test'
-import { sandbox, serve } from './harness.mjs'
+import { CHECKOUT, sandbox, serve } from './harness.mjs'
 
 /** What the line of a purchase names: its activation and number, or the intent to reconcile. */
 const [NUMBER, INTENT, NOTHING] = ['number', 'intent', 'nothing']
@@ -34,6 +36,10 @@ const PRELUDE = `
       if (error.name === 'AbortError' || error.code === 'ABORT_ERR') throw error
     })
   }`
+
+/** The handler of SIGINT and SIGTERM that the README shows. */
+const README = readFileSync(path.join(CHECKOUT, 'bindings/node/README.md'), 'utf8')
+const [SIGNAL_HANDLER] = README.match(/^for \(const signal of [\s\S]+?^}$/m)
 
 /** Runs a program in a worker. */
 const worker = (program, then = '') => `
@@ -246,20 +252,15 @@ const ENDS = [
       process.exit(0)`,
     names: INTENT
   },
-  ...['SIGINT', 'SIGTERM'].map((name, index) => ({
+  ...['SIGINT', 'SIGTERM'].map((name) => ({
     name: `${name} with the handler of the README`,
     isHeld: true,
     program: `
       const client = new Client({ endWaitMs: 60_000 })
-      for (const signal of ['SIGINT', 'SIGTERM']) {
-        process.once(signal, async () => {
-          await client.close()
-          process.exit(1)
-        })
-      }
+      ${SIGNAL_HANDLER}
       const buying = client.getNumber(...NEVER).catch(() => release())
       await requested()
-      process.kill(process.pid, '${['SIGINT', 'SIGTERM'][index]}')
+      process.kill(process.pid, '${name}')
       setInterval(() => {}, 1000)`,
     names: NUMBER,
     status: 1
@@ -352,6 +353,16 @@ const ENDS = [
     names: INTENT
   },
   {
+    name: 'close during the purchase of a lease without a reply',
+    isHeld: true,
+    program: `
+      const client = new Client({ endWaitMs: 100 })
+      client.lease(...NEVER).catch(() => {})
+      await requested()
+      client.close()`,
+    names: INTENT
+  },
+  {
     name: 'natural end after complete',
     program: `
       const number = await new Client().getNumber('zz_ok', NEVER[1])
@@ -420,7 +431,7 @@ function gateOf(key) {
   return held.get(key)
 }
 
-/** Passes requests to the sandbox, and holds the replies to purchases of keys that end in `-held`. */
+/** Passes requests to the sandbox. Holds the replies to purchases of keys that end in `-held`. */
 const proxy = await serve(async (request, response) => {
   const [, prefix, gateKey, step] = request.url.split('/')
   if (prefix === 'gate') {

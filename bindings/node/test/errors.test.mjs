@@ -32,7 +32,7 @@ const CODES = [
   ['ERROR_SQL', 'OutcomeUnknownError', buy('zz_sql')],
   ['SERVER_ERROR', 'OutcomeUnknownError', buy('zz_server_error')],
   ['PROVIDER_ERROR', 'OutcomeUnknownError', buy('zz_provider_error')],
-  ['NO_ACTIVATION', 'NotFoundError', (client) => client.complete('999999')],
+  ['NO_ACTIVATION', 'NotFoundError', (client) => client.complete('999999', { withoutCode: true })],
   ['ALREADY_FINISHED', 'AlreadyFinishedError', changeCompletedOrder],
   ['EARLY_CANCEL_DENIED', 'TooEarlyError', cancelEarly],
   ['BAD_KEY', 'AuthenticationError', getBalance, 'sandbox_bad'],
@@ -79,6 +79,8 @@ test('an invalid client option is refused by name', () => {
     [{ apiKey, apiKeyLocation: 'cookie' }, /apiKeyLocation/],
     [{ apiKey, timeoutMs: -1 }, /timeoutMs/],
     [{ apiKey, workers: 0 }, /workers/],
+    [{ apiKey, lateBookingMs: -1 }, /lateBookingMs/],
+    [{ apiKey, endWaitMs: 1.5 }, /endWaitMs/],
     [{ apiKey, workers: 513 }, /workers/],
     [{ apiKey, ca: 'none' }, /PEM/],
     [{ apiKey, baseUrl: 'http://example.com/' }, /https/]
@@ -99,7 +101,7 @@ test('an invalid argument is refused by name', async () => {
   const buyTelegram = (options) => () => client.getNumber('tg', options)
   const intent = (await client.intend('tg', NUMBER)).toJSON()
   const INVALID = [
-    [buyTelegram({ country: '22' }), /maximum price/],
+    [buyTelegram({ country: '22' }), /price/],
     [buyTelegram({ country: '22', maxPirce: 5 }), /field `maxPirce`.*`service`.*`maxPriceMicros`/],
     [() => client.getBalance({ service: 'tg' }), /field `service`/],
     [buyTelegram({ country: 22, maxPrice: 5 }), /`country` is 22/],
@@ -143,12 +145,17 @@ test('an invalid argument is refused by name', async () => {
   await sandbox.control('refused', 'assert', { charges: 0 })
 })
 
-test('a budget refuses an unknown price', async () => {
-  const apiKey = 'budget-unknown-price'
+test('a budget refuses any price', async () => {
+  const apiKey = 'budget-any-price'
   const client = sandbox.client({ apiKey, budget: 100 })
-  const error = await rejectionOf(client.regetNumber('1'))
-  assert.equal(error.name, 'BudgetError')
-  assert.match(error.message, /read the order history first/)
+  for (const buying of [
+    client.regetNumber('1', { acceptAnyPrice: true }),
+    client.getNumber('tg', { country: '22', acceptAnyPrice: true })
+  ]) {
+    const error = await rejectionOf(buying)
+    assert.equal(error.name, 'BudgetError')
+    assert.match(error.message, /set a maximum price/)
+  }
   await sandbox.control(apiKey, 'assert', { charges: 0 })
 })
 

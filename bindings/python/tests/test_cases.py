@@ -15,7 +15,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional
 import pytest
 from conftest import ROOT
 
-from sastaotp import Intent, SastaotpError, SetStatus
+from sastaotp import Intent, SastaotpError, SetStatus, _operations
 from sastaotp.testing import Sandbox
 
 CASES: List[Dict[str, Any]] = [
@@ -35,7 +35,11 @@ ACTIVATION_METHODS = {
     "mark_unclaimed",
 }
 #: Operations whose Python result is a plain value, with the name of that value in the JSON.
-PLAIN_RESULTS = {"unclaimed": "unclaimed", "budget_left": "budget_left_micros"}
+PLAIN_RESULTS = {
+    "unclaimed": "unclaimed",
+    "finish": "unclaimed",
+    "budget_left": "budget_left_micros",
+}
 
 
 def settings(case: Dict[str, Any]) -> Dict[str, Any]:
@@ -60,6 +64,9 @@ def call(client: Any, op: Dict[str, Any]) -> Any:
         arguments["max_price"] = Decimal(arguments.pop("max_price_micros")) / 1_000_000
     if "intent" in arguments:
         arguments["intent"] = Intent.from_json(json.dumps(arguments["intent"]))
+    if name == "finish":
+        # `close` runs it.
+        return client._run(_operations.finish(arguments.get("timeout", 10)))
     if name == "set_status":
         arguments["status"] = SetStatus(arguments["status"])
     owner = client.activation(arguments.pop("id")) if name in ACTIVATION_METHODS else client
@@ -115,6 +122,8 @@ async def run(
     call: Callable[..., Awaitable[Any]],
 ) -> None:
     kept: Dict[str, Any] = {}
+    #: A number is unclaimed if its objects are gone.
+    results: List[Any] = []
     for number, step in enumerate(case["steps"], 1):
         place = f"{case['name']}: step {number}"
         if "control" in step:
@@ -126,6 +135,7 @@ async def run(
             actual = await call(client, with_kept_values(step["op"], kept))
         except SastaotpError as error:
             actual = failure = error
+        results.append(actual)
         name = step["op"]["op"]
         if failure is None and name in PLAIN_RESULTS:
             if isinstance(actual, Decimal):

@@ -407,6 +407,16 @@ ENDS = [
         """,
     ),
     End(
+        "fork while the parent has an unclaimed order",
+        """
+        client().get_number(**TG)
+        if os.fork() == 0:
+            client().get_balance()
+        else:
+            os.wait()
+        """,
+    ),
+    End(
         "child of multiprocessing",
         """
         import multiprocessing

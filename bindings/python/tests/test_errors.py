@@ -83,7 +83,7 @@ def test_unknown_outcome_extends_only_the_base_class(client: Client) -> None:
     assert error.retry == Retry.AFTER_RECONCILE
     assert not isinstance(error, (OSError, sastaotp.ApiError, sastaotp.ConnectionError))
     assert error.intent is not None
-    assert client.reconcile(error.intent).candidates[0].service == "zz_lost_reply"
+    assert client.reconcile(error.intent, timeout=3).candidates[0].service == "zz_lost_reply"
 
 
 @pytest.mark.parametrize("name", [name for name in sastaotp.__all__ if name.endswith("Error")])

@@ -189,13 +189,14 @@ def test_unknown_outcome_is_listed_until_it_is_settled(client: Client) -> None:
     assert entry.error.intent == entry.intent
     assert "UNKNOWN" in repr(entry)
     assert entry.intent.id in str(entry)
-    (candidate,) = client.reconcile(entry.intent).candidates
-    assert candidate.is_ours
+    found = client.reconcile(entry.intent, timeout=3)
+    (candidate,) = found.candidates
     assert candidate.evidence
-    (entry,) = client.unclaimed()
-    assert entry.purchase is not None
-    assert entry.purchase.activation_id == candidate.activation_id
-    assert client.activation(entry.purchase.activation_id).cancel().state == "cancelled"
+    assert not found.complete
+    assert found.reason
+    assert [unclaimed.intent for unclaimed in client.unclaimed()] == [entry.intent]
+    # The first operation on the only candidate claims it.
+    assert client.activation(candidate.activation_id or "").cancel().state == "cancelled"
     assert client.unclaimed() == ()
 
 
@@ -222,7 +223,7 @@ async def test_purchase_completed_during_cancellation_is_listed(
         assert entry.purchase is not None
     else:
         assert entry.outcome == UnclaimedOutcome.UNKNOWN
-        (candidate,) = (await async_client.reconcile(entry.intent)).candidates
+        (candidate,) = (await async_client.reconcile(entry.intent, timeout=3)).candidates
         await async_client.activation(candidate.activation_id or "").cancel()
         assert await async_client.unclaimed() == ()
 

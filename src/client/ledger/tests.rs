@@ -153,10 +153,10 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
     let entry = ledger.reserve(OWNER, &intent(2, 20)).unwrap();
     ledger.unknown(entry, &lost(&intent(2, 20)), Vec::new(), at(1));
     assert_eq!(left(&mut ledger, 600), (80, vec!["unknown"]));
-    ledger.resolve(&intent(2, 20), &Resolution::NotMade, at(600)).unwrap();
+    ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap();
     assert_eq!(left(&mut ledger, 600), (100, vec![]));
     let again = Resolution::Made("b".to_owned());
-    ledger.resolve(&intent(2, 20), &again, at(600)).unwrap_err();
+    ledger.resolve(&intent(2, 20), again, at(600)).unwrap_err();
 }
 
 #[test]

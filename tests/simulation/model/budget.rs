@@ -95,7 +95,7 @@ impl Model<'_> {
                 Step::Budget { process, .. } if self.is_read_later(index, *process) => {}
                 Step::Budget { process, member, left } => {
                     if self.may_seem_old(*process, *at) {
-                        // The client may have given up a purchase with an unknown outcome.
+                        // The client may have abandoned a purchase with an unknown outcome.
                         let of = paid.iter_mut().filter(|paid| paid.process == *process);
                         of.filter(|paid| paid.unknown_at.is_some()).for_each(Paid::is_uncertain);
                     }
@@ -243,13 +243,11 @@ impl Model<'_> {
     /// Returns the id of the intent of a purchase, if the record has it.
     pub(super) fn intent_of(&self, number: CallId) -> Option<String> {
         let call = &self.history.calls[number];
-        match &call.command {
-            Command::Buy(intent) => id_of(intent),
-            _ => {
-                let error = call.end.as_ref()?.result.as_ref().err()?;
-                id_of(&error.intent()?.to_json())
-            }
+        if let Command::Buy(intent) = &call.command {
+            return id_of(intent);
         }
+        let error = call.end.as_ref()?.result.as_ref().err()?;
+        id_of(&error.intent()?.to_json())
     }
 }
 

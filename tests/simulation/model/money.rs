@@ -138,8 +138,8 @@ impl Model<'_> {
         None
     }
 
-    /// 3: a search of the history never reports more than it knows. If it is complete, the order
-    /// of the purchase is among the candidates; an order that it marks as ours is ours; and a search
+    /// 3: a search of the history never reports more than it knows. If it is complete, the order of
+    /// the purchase is among the candidates; an order that it marks as ours is ours; and a search
     /// that fails leaves the outcome unknown.
     pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
@@ -151,7 +151,7 @@ impl Model<'_> {
         let candidates = value["candidates"].as_array()?;
         let ids: Vec<&str> =
             candidates.iter().filter_map(|order| order["activation_id"].as_str()).collect();
-        // A history with other ids shows the order all the same.
+        // A history with other ids still shows the order.
         let is_candidate = |order: &NewOrder| {
             let other = order.order.parse().map_or(0, |order: u64| order + OTHER_IDS);
             ids.iter().any(|id| *id == order.activation || *id == other.to_string())
@@ -162,7 +162,10 @@ impl Model<'_> {
             .exchanges
             .iter()
             .filter(|exchange| {
+                // A search relies on order ids that grow.
+                let has_lower_id = exchange.fault.is_some_and(|fault| fault.name == "id_repeated");
                 exchange.is_charge()
+                    && !has_lower_id
                     && exchange.arrived.is_some_and(|at| at <= end)
                     && exchange.call.and_then(|call| self.intent_of(call)).as_ref() == Some(&wanted)
             })
@@ -206,18 +209,20 @@ impl Model<'_> {
     /// Returns whether another search of the process returned the order for another intent.
     fn is_offered(&self, process: usize, intent: &str, order: &NewOrder, end: Duration) -> bool {
         self.history.calls.iter().any(|call| {
-            let (Command::Reconcile { intent: other, .. }, Some(ended)) =
-                (&call.command, &call.end)
-            else {
+            let (Some(other), Some(ended)) = (call.command.intent(), &call.end) else {
                 return false;
             };
-            let candidates = ended.result.as_ref().ok().map(|value| &value["candidates"]);
+            let is_shown = match &ended.result {
+                Ok(value) => value["candidates"].as_array().is_some_and(|candidates| {
+                    candidates.iter().any(|other| other["activation_id"] == *order.activation)
+                }),
+                // Buying a saved intent searches too, and the error names the candidates.
+                Err(error) => error.to_string().contains(&order.activation),
+            };
             call.user.process == process
                 && ended.at <= end
                 && id_of(other).as_deref() != Some(intent)
-                && candidates.and_then(Value::as_array).is_some_and(|candidates| {
-                    candidates.iter().any(|other| other["activation_id"] == *order.activation)
-                })
+                && is_shown
         })
     }
 
@@ -366,8 +371,8 @@ impl Model<'_> {
         }
     }
 
-    /// Returns whether the clocks of a process may make an order look longer past its expiry than it
-    /// is.
+    /// Returns whether the clocks of a process may make an order look longer past its expiry than
+    /// it is.
     pub(super) fn may_seem_old(&self, process: usize, end: Duration) -> bool {
         let ahead = self.history.events.iter().filter_map(|(at, event)| match event {
             Event::WallSet { process: other, by, back: false }
@@ -391,7 +396,7 @@ impl Model<'_> {
             _ => false,
         });
         let results = searches.filter_map(|call| call.end.as_ref()?.result.as_ref().ok());
-        let candidates = results.flat_map(|value| value["candidates"].as_array()).flatten();
+        let candidates = results.filter_map(|value| value["candidates"].as_array()).flatten();
         let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
         ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }

@@ -5,11 +5,13 @@ import {
   type Activation,
   ApiError,
   type Client,
+  type ClientOptions,
   Intent,
   type Lease,
   OutcomeUnknownError,
   type Price,
-  type Settlement
+  type Settlement,
+  type Unclaimed
 } from 'sastaotp'
 import { Sandbox } from 'sastaotp/testing'
 
@@ -25,8 +27,19 @@ export async function main(): Promise<void> {
   const { kind } = await activation.getStatus()
   const settlement: Settlement = await number.close({ onTooEarly: 'fail' })
   const intent = Intent.fromJSON(
-    JSON.stringify(await client.intend('tg', { acceptAnyPrice: true }))
+    JSON.stringify(await client.intend('tg', { anyCountry: true, acceptAnyPrice: true }))
   )
+  const settings: ClientOptions = { lateBookingMs: 600_000, endWaitMs: 10_000 }
+  await client.getNumber('tg', { operator: '22', maxPrice: 80 })
+  await client.regetNumber('1', { maxPriceMicros: 80_000_000 })
+  await activation.complete({ withoutCode: true })
+  await activation.keep()
+  const { candidates, reason } = await client.reconcile(intent, { timeoutMs: 0 })
+  console.log(candidates[0]?.isOurs, candidates[0]?.evidence[0], candidates[0]?.phoneNumber, reason)
+  await client.resolve(intent, { notMade: true })
+  await client.resolve(intent, { activationId: '1' })
+  const unsettled: Unclaimed[] = await client.close()
+  console.log(settings, intent.intentId, unsettled[0]?.message)
   console.log(intent.startedAt.getTime(), kind === 'waiting_for_next', receivedText, sum)
   for await (const order of client.orders({ status: 'pending' })) {
     console.log(order.createdAt?.getTime(), order.createdText, code)
@@ -42,9 +55,19 @@ export async function main(): Promise<void> {
   // @ts-expect-error a price limit is required
   await client.getNumber('tg', { country: '22' })
   // @ts-expect-error only one price limit is allowed
-  await client.getNumber('tg', { maxPrice: 1, acceptAnyPrice: true })
+  await client.getNumber('tg', { country: '22', maxPrice: 1, acceptAnyPrice: true })
+  // @ts-expect-error a country is required
+  await client.getNumber('tg', { maxPrice: 1 })
+  // @ts-expect-error only one country is allowed
+  await client.getNumber('tg', { country: '22', anyCountry: true, maxPrice: 1 })
+  // @ts-expect-error undefined is no country
+  await client.getNumber('tg', { country: undefined, maxPrice: 1 })
   // @ts-expect-error the option is misspelled
-  await client.getNumber('tg', { maxPrice: 1, contry: '22' })
+  await client.getNumber('tg', { country: '22', maxPrice: 1, contry: '22' })
+  // @ts-expect-error a price limit is required
+  await client.regetNumber('1')
+  // @ts-expect-error one of two answers is required
+  await client.resolve(intent, {})
   // @ts-expect-error country codes are text
   await client.getNumber('tg', { maxPrice: 1, country: 22 })
   // @ts-expect-error a timeout is required

@@ -352,8 +352,8 @@ class Client(BaseClient):
         If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
         unknown as before.
 
-        It claims nothing: run an operation on ``activation(id)`` to claim a candidate, or call
-        ``resolve``.
+        It claims nothing. An operation on ``activation(id)`` claims the only candidate; of several,
+        choose one with ``resolve``.
 
         :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """

@@ -97,6 +97,9 @@ class CompletionReader:
         except BaseException:
             self._abandon(call)
             raise
+        finally:
+            # The future may have the error: that cycle would keep the caller's handle alive.
+            del call
 
     def cancel_all(self) -> None:
         """Cancel all operations that do not survive closing the client."""

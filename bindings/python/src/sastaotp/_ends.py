@@ -27,8 +27,8 @@ MAX_WRITTEN = 10_000
 #: How often to check whether the leases of other threads are settled, in seconds.
 SETTLE_CHECK = 0.01
 
-_lock = threading.Lock()
-#: The sessions of this process that have not reported.
+#: The sessions of this process that have not reported. There is no lock, because Ctrl-C could leave
+#: it closed.
 _sessions: list[Session] = []
 #: The lines that were written: a program that makes many clients does not repeat them.
 _written: dict[tuple[str, str], None] = {}
@@ -38,8 +38,6 @@ _registered_pid: Optional[int] = None
 
 def _forget_parent() -> None:
     """Forget the sessions of the parent process, which reports them itself."""
-    global _lock
-    _lock = threading.Lock()
     _sessions.clear()
 
 
@@ -62,8 +60,7 @@ def track(owner: object, session: Session) -> weakref.finalize[..., object]:
     """
     _drop_redundant_orphans()
     _register_with_multiprocessing()
-    with _lock:
-        _sessions.append(session)
+    _sessions.append(session)
     finalizer = weakref.finalize(owner, setattr, session, "is_orphan", True)
     # Then `report_at_exit` has reported.
     finalizer.atexit = False
@@ -72,7 +69,8 @@ def track(owner: object, session: Session) -> weakref.finalize[..., object]:
 
 def untrack(session: Session) -> None:
     """Do not report a session at the end of the program: it has reported."""
-    with _lock, suppress(ValueError):
+    # Another thread may have removed it.
+    with suppress(ValueError):
         _sessions.remove(session)
 
 

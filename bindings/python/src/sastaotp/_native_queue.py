@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 import weakref
 from collections import deque
@@ -74,7 +73,6 @@ class Session:
         #: The leases that are being settled by blocked threads.
         self.settling: set[object] = set()
         self._holds: weakref.WeakValueDictionary[str, Hold] = weakref.WeakValueDictionary()
-        self._holds_lock = threading.Lock()
         #: The ids of numbers whose handles are gone, for the core to list.
         self._dropped: Deque[str] = deque()
         #: Completions that were read and are not delivered yet, by ticket.
@@ -108,16 +106,19 @@ class Session:
         return int(self._lib.sastaotp_queue_fd(self._queue))
 
     def hold(self, id: str) -> Hold:
-        """Return the hold of a number. When it is gone, the core lists the number as unclaimed."""
-        with self._holds_lock:
-            hold = self._holds.get(id)
-            if hold is None:
-                hold = self._holds[id] = Hold()
-                # The garbage collector may call this on any line of any thread, so it does no more
-                # than to store the id.
-                dropped = weakref.finalize(hold, self._dropped.append, id)
-                dropped.atexit = False
-            return hold
+        """Return the hold of a number. When it is gone, the core lists the number as unclaimed.
+
+        It takes no lock, because Ctrl-C could leave the lock closed. If two threads make the first
+        handles of a number at the same moment, the number can be listed while one of them lives.
+        """
+        hold = self._holds.get(id)
+        if hold is None:
+            hold = self._holds[id] = Hold()
+            # The garbage collector may call this on any line of any thread, so it does no more than
+            # to store the id.
+            dropped = weakref.finalize(hold, self._dropped.append, id)
+            dropped.atexit = False
+        return hold
 
     def dropped_numbers(self) -> Iterator[str]:
         """Remove and return the numbers whose handles are gone."""
@@ -197,12 +198,18 @@ class Session:
         if completion.error is None and completion.json is not None:
             log.debug("%s: %d done in %.3f s", operation.name, completion.ticket, elapsed)
             return operation.decode(completion.json)
+        # A variable with the error would be a reference cycle that keeps the caller's handle alive.
+        raise self._error(operation, completion, elapsed)
+
+    def _error(
+        self, operation: Operation[Any], completion: Completion, elapsed: float
+    ) -> SastaotpError:
         if completion.error is not None:
             error = error_from_json(completion.error)
         else:
             error = SastaotpError(operation.name)
         log.debug("%s: %d failed in %.3f s: %s", operation.name, completion.ticket, elapsed, error)
-        raise error
+        return error
 
     def take(self) -> dict[int, Completion]:
         """Take a batch of completions, and return all that are not delivered yet.
