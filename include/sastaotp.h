@@ -2362,8 +2362,9 @@ const sastaotp_purchase *sastaotp_unclaimed_purchase(const sastaotp_unclaimed *u
 const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaimed);
 
 /**
- * Creates a queue on a client with at most 64 workers, so at most 64 requests are in flight at
- * once. Starts no thread yet. A cancellation token of the client does not affect the queue: cancel
+ * Creates a queue on a client with at most 64 workers for purchases and 64 for the other
+ * operations, so that slow purchases delay no poll. Each worker makes one request at a time. Starts
+ * no thread yet. A cancellation token of the client does not affect the queue: cancel
  * its tickets instead.
  *
  * Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
@@ -2373,9 +2374,11 @@ sastaotp_status sastaotp_queue_new(const sastaotp_client *client,
                                    sastaotp_error **error);
 
 /**
- * Creates a queue with at most `workers` workers, 1 to 512. If there are too few, the interval
- * between the polls of one wait grows to the number of waits times the duration of a reply,
- * divided by the workers.
+ * Creates a queue with at most `workers` workers for purchases and as many for the other
+ * operations, 1 to 512. If there are too few, the interval between the polls of one wait grows to
+ * the number of waits times the duration of a reply, divided by the workers. A purchase that waits
+ * for a worker loses none of its time, unless the settings of the client state a timeout: then its
+ * ticket completes within the timeout, and a purchase whose reply would be too late is not sent.
  *
  * Fails as sastaotp_queue_new does, and with SASTAOTP_CONFIG if `workers` is out of range. Since
  * 0.1.0.

@@ -2087,14 +2087,15 @@ class queue : public detail::owned<detail::view<sastaotp_queue>, sastaotp_queue_
 public:
     using owned::owned;
 
-    /// Creates a queue on a client with at most 64 workers, so at most 64 requests are in flight at
-    /// once. Starts no thread yet. A cancellation token of the client does not affect the queue:
+    /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
+    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token of the client does not affect the queue:
     /// cancel its tickets instead.
     ///
     /// Throws status::connection if the process has no file descriptor left.
     explicit queue(const client &owner)
         : queue(detail::create<queue>(sastaotp_queue_new, owner.c_object())) {}
-    /// Creates a queue with at most `workers` workers, 1 to 512. Throws as above, and
+    /// Creates a queue with at most `workers` workers for purchases and as many for the other
+    /// operations, 1 to 512. Throws as above, and
     /// status::config if `workers` is out of range.
     queue(const client &owner, std::uint32_t workers)
         : queue(detail::create<queue>(sastaotp_queue_new_with_workers, owner.c_object(), workers)) {

@@ -97,6 +97,7 @@
 //! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
 //! | what a record changes in the ledger | `client/record.rs`, `client/ledger.rs` |
 //! | which clients share a ledger | `client/account.rs` |
+//! | which handles share the state of an order | `client/live_activations.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
 //! | a sandbox scenario (a magic service such as `zz_ok`) | `sandbox/scenarios.rs` |
 //! | a fault that the sandbox can inject | `sandbox/fault_table.rs`, `sandbox/fault_injection.rs` |

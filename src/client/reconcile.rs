@@ -289,7 +289,9 @@ impl ReconcileTask {
             (None, None) => unreachable!("there is at least one look"),
         };
         let now = client.now();
-        found.candidates = client.ledger().offer(&self.intent, found.candidates, now);
+        // Another program's order can show first: a short search does not tell it apart.
+        let is_searched = found.complete || self.age_at(now.monotonic) >= LOOK_FOR;
+        found.candidates = client.ledger().offer(&self.intent, found.candidates, is_searched, now);
         Ok(found)
     }
 

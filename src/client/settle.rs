@@ -16,8 +16,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long settling tries to cancel an order whose expiry is unknown: no known order lives longer.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(20 * 60);
-/// How long settling waits for a code that the service mentioned but does not show yet.
-const LATE_CODE: Duration = Duration::from_secs(15);
+/// How long settling waits for a code that the service mentioned but does not show yet: four polls.
+const LATE_CODE: Duration = Duration::from_secs(25);
 
 impl Activation {
     /// Closes the order: completes it if a code arrived, cancels it for its refund if not. Before

@@ -380,9 +380,9 @@ fn look(
 
 #[test]
 fn a_look_polls_once_unless_a_poll_counts() {
+    type Before = fn(&mut OrderState);
     let none = || WaitOutcome::TimedOut;
     let seven = || WaitOutcome::Code(Sms::new("7"));
-    type Before = fn(&mut OrderState);
     let nothing: Before = |_| {};
     let answered: Before = |order| {
         order.observe(at(8.0), &Status::Waiting, false);

@@ -291,6 +291,7 @@ impl Operation {
 
     /// Turns the operation into a job. `claim` returns the activation of an id: the same one for
     /// all operations, so that they share its codes and the pause between its polls.
+    #[allow(clippy::too_many_lines)] // a row for each operation
     pub(super) fn into_job(
         self,
         client: &Client,

@@ -67,7 +67,7 @@ impl<'a> Members<'a> {
             "buy" => Operation::Buy { intent: self.intent()? },
             "reget_number" => {
                 let (id, limit) = (self.id()?, self.price_limit()?);
-                Operation::RegetNumber { id, limit: limit.ok_or_else(|| self.no_price_limit())? }
+                Operation::RegetNumber { id, limit: limit.ok_or_else(|| Self::no_price_limit())? }
             }
             "get_status" => Operation::GetStatus { id: self.id()? },
             "set_status" => {
@@ -148,7 +148,7 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn no_price_limit(&self) -> Error {
+    fn no_price_limit() -> Error {
         let reason = "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` \
                       as true";
         Error::config(READING, reason)

@@ -33,7 +33,9 @@ async function settleAfterClose(runner, { intent, name }, endWaitMs) {
         await runner.runRetained('settle', found.purchase.activationId, { onTooEarly: 'wait' })
         break
       }
-      if (found?.outcome !== 'pending') throw found?.error
+      // A purchase that is not listed was not made.
+      if (!found) break
+      if (found.outcome === 'unknown') throw found.error
       await sleep(CHECK_PAUSE, undefined, { ref: performance.now() < end })
     }
   } catch {

@@ -5,6 +5,7 @@
 
 const { AbortError, ConfigError } = require('./errors.js')
 const { callNative, native, readText } = require('./native.js')
+// Its listener of `exit` must run before the one below.
 require('./program-end.js')
 const { createPoller } = require('./queue-poller.js')
 const results = require('./results.js')
@@ -17,10 +18,7 @@ const ticketOut = new BigUint64Array(1)
 const countOut = new BigUint64Array(1)
 const batch = new BigUint64Array(BATCH_SIZE)
 
-/**
- * The queues of this thread. A worker that exits frees them, which ends their waits. The listener
- * of `program-end` runs before.
- */
+/** The queues of this thread. A worker that exits frees them, which ends their waits. */
 const queues = new Set()
 process.once('exit', () => {
   for (const queue of queues) queue.free()

@@ -243,13 +243,11 @@ impl Model<'_> {
     /// Returns the id of the intent of a purchase, if the record has it.
     pub(super) fn intent_of(&self, number: CallId) -> Option<String> {
         let call = &self.history.calls[number];
-        match &call.command {
-            Command::Buy(intent) => id_of(intent),
-            _ => {
-                let error = call.end.as_ref()?.result.as_ref().err()?;
-                id_of(&error.intent()?.to_json())
-            }
+        if let Command::Buy(intent) = &call.command {
+            return id_of(intent);
         }
+        let error = call.end.as_ref()?.result.as_ref().err()?;
+        id_of(&error.intent()?.to_json())
     }
 }
 

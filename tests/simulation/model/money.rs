@@ -162,7 +162,10 @@ impl Model<'_> {
             .exchanges
             .iter()
             .filter(|exchange| {
+                // A search relies on order ids that grow.
+                let has_lower_id = exchange.fault.is_some_and(|fault| fault.name == "id_repeated");
                 exchange.is_charge()
+                    && !has_lower_id
                     && exchange.arrived.is_some_and(|at| at <= end)
                     && exchange.call.and_then(|call| self.intent_of(call)).as_ref() == Some(&wanted)
             })
@@ -393,7 +396,7 @@ impl Model<'_> {
             _ => false,
         });
         let results = searches.filter_map(|call| call.end.as_ref()?.result.as_ref().ok());
-        let candidates = results.flat_map(|value| value["candidates"].as_array()).flatten();
+        let candidates = results.filter_map(|value| value["candidates"].as_array()).flatten();
         let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
         ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }
