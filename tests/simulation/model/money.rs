@@ -147,7 +147,7 @@ impl Model<'_> {
     pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
         if let Some(error) = checked.error() {
-            return (error.charge() != Charge::Unknown && error.kind() != ErrorKind::Cancelled)
+            return (error.charge() != Charge::Unknown)
                 .then(|| format!("3: a failed search reports {:?}: {error}", error.charge()));
         }
         let value = checked.value()?;
