@@ -398,7 +398,11 @@ impl Operation {
     }
 }
 
-fn wait_options(timeout_ms: u64, interval_ms: Option<u64>, accept_same_code: bool) -> WaitOptions {
+fn wait_options(
+    timeout_ms: u64,
+    interval_ms: Option<u64>,
+    accept_same_code: bool,
+) -> WaitOptions<'static> {
     let options = WaitOptions::new(Duration::from_millis(timeout_ms));
     let options = match interval_ms {
         Some(interval) => options.interval(Duration::from_millis(interval)),
