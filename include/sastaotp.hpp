@@ -2088,8 +2088,8 @@ public:
     using owned::owned;
 
     /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
-    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token of the client does not affect the queue:
-    /// cancel its tickets instead.
+    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token
+    /// of the client does not affect the queue: cancel its tickets instead.
     ///
     /// Throws status::connection if the process has no file descriptor left.
     explicit queue(const client &owner)

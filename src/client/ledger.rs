@@ -392,8 +392,8 @@ impl Ledger {
 
     /// Counts a handle of an activation, and returns its purchase if the ledger has it.
     ///
-    /// If this is the only candidate of an unknown purchase that was searched for long enough, it is
-    /// that purchase from now on. Pass the returned id to [`Self::release`].
+    /// If this is the only candidate of an unknown purchase that was searched for long enough, it
+    /// is that purchase from now on. Pass the returned id to [`Self::release`].
     pub(crate) fn hold(
         &mut self,
         id: &str,
@@ -446,8 +446,8 @@ impl Ledger {
             .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
-    /// Returns the unknown purchase that was searched for long enough and has this order as its only
-    /// candidate, not counting the orders and the best candidates of other purchases.
+    /// Returns the unknown purchase that was searched for long enough and has this order as its
+    /// only candidate, not counting the orders and the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let (entry, order) = self.candidate(id)?;
         let best: HashSet<&str> = self.best_candidates(entry).collect();
@@ -611,9 +611,9 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
-    /// purchase from now on. `is_searched` states whether the search was long enough.
+    /// Each order is offered to one purchase: an order that is the best candidate of another
+    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
+    /// is the purchase from now on. `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,

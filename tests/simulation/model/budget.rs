@@ -46,10 +46,11 @@ impl Paid {
         self.order.as_ref().is_some_and(|order| order.activation == id)
     }
 
-    /// The client knows that the order was refunded.
+    /// The client knows that the order was refunded. If it does not know that the order is this
+    /// purchase, the reservation stays.
     fn is_refunded(&mut self) {
         self.least = 0;
-        if !self.has_code {
+        if !self.has_code && self.unknown_at.is_none() {
             self.most = 0;
         }
     }
