@@ -233,8 +233,8 @@ impl ReconcileTask {
                 Verdict::Other => {}
             }
         }
-        // The oldest of equals first: another unknown purchase of the kind that began later can only
-        // have bought a newer one.
+        // The oldest of equals first: another unknown purchase of the kind that began later can
+        // only have bought a newer one.
         judged.sort_by_key(|(evidence, order)| (Reverse(evidence.rank), order.sequence()));
         let is_found = judged.iter().any(|(evidence, _)| evidence.is_ours);
         let lags = judged.iter().any(|(_, order)| !listed.contains(&key(order)));
