@@ -2363,9 +2363,9 @@ const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaim
 
 /**
  * Creates a queue on a client with at most 64 workers for purchases and 64 for the other
- * operations, so that slow purchases delay no poll. Each worker makes one request at a time. Starts
- * no thread yet. A cancellation token of the client does not affect the queue: cancel
- * its tickets instead.
+ * operations, so that slow purchases delay no poll. Each worker makes one request at a time.
+ * Starts no thread yet. A cancellation token of the client does not affect the queue: cancel its
+ * tickets instead.
  *
  * Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
  */

@@ -426,6 +426,7 @@ fn hex(id: u64) -> String {
     format!("{id:016x}")
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde passes fields by reference
 fn hex_text<S: Serializer>(id: &u64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_str(&hex(*id))
 }

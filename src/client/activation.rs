@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use serde::{Serialize, Serializer};
 
 use super::core::Client;
+use super::live_activations::LiveActivation;
 use super::orders::OrderQuery;
 use super::read::Answer;
-use super::record::Closed;
+use super::record::{Closed, EntryId};
 use super::settlement::{Settlement, SettlementState};
 use super::transition::{KnownState, Transition, operation};
-use super::wait::WaitTask;
 use crate::order_state::{Ending, OrderState};
 use crate::protocol::json_output::millis_since_1970;
 use crate::protocol::{
@@ -51,21 +51,14 @@ pub(super) struct SharedActivation {
     may_be_cancelled: AtomicBool,
     /// The same for a completion.
     may_be_completed: AtomicBool,
-    /// Whether the ledger counts the handles as a holder of the purchase.
-    is_held: AtomicBool,
+    /// The purchases of which the ledger counts the handles as a holder; `None` stands for an order
+    /// that is no purchase of the ledger.
+    held: Mutex<Vec<Option<EntryId>>>,
     /// Whether the service sold the id again, so that the id no longer means this order.
     is_superseded: AtomicBool,
 }
 
 impl SharedActivation {
-    pub(super) fn id(&self) -> &str {
-        &self.id
-    }
-
-    pub(super) fn last_poll(&self) -> Option<Duration> {
-        self.state().last_poll()
-    }
-
     fn state(&self) -> MutexGuard<'_, OrderState> {
         // The methods of the state leave it consistent even if they panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -90,23 +83,34 @@ impl SharedActivation {
         is_returned_again || (state.codes().is_empty() && state.ending().is_none())
     }
 
+    fn held(&self) -> MutexGuard<'_, Vec<Option<EntryId>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts the handles as a holder of the purchase, which is then not unclaimed.
     fn hold(&self) {
-        if !self.is_superseded.load(Ordering::Relaxed)
-            && !self.is_held.swap(true, Ordering::Relaxed)
-        {
+        let mut held = self.held();
+        if held.is_empty() && !self.is_superseded.load(Ordering::Relaxed) {
             let now = self.client.now();
-            self.client.ledger().hold(&self.id, now);
+            held.push(self.client.ledger().hold(&self.id, now).0);
         }
     }
 
     /// Counts the handles no longer as a holder of the purchase.
     fn release(&self) {
-        if self.is_held.swap(false, Ordering::Relaxed)
-            && !self.is_superseded.load(Ordering::Relaxed)
-        {
-            self.client.ledger().release(&self.id);
+        for held in std::mem::take(&mut *self.held()) {
+            self.client.ledger().release(&self.id, held);
         }
+    }
+}
+
+impl LiveActivation for SharedActivation {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn last_poll(&self) -> Option<Duration> {
+        self.state().last_poll()
     }
 }
 
@@ -134,7 +138,7 @@ impl Activation {
         let id = &purchase.1.activation_id;
         let (shared, earlier) = client.live_activations().replace(
             id,
-            |live| live.is_order_of(&purchase.1),
+            |live: &SharedActivation| live.is_order_of(&purchase.1),
             |last_poll| {
                 let facts = client.ledger().order_facts(id);
                 let state = OrderState::bought(client.now(), purchase.1.expires_in)
@@ -148,9 +152,9 @@ impl Activation {
             earlier.is_superseded.store(true, Ordering::Relaxed);
         }
         // A purchase is held once for each time that the service returned it.
-        shared.is_held.store(true, Ordering::Relaxed);
         let now = client.now();
-        client.ledger().hold(id, now);
+        let held = client.ledger().hold(id, now).0;
+        shared.held().push(held);
         Self { client, purchase: Some(purchase), shared }
     }
 
@@ -159,7 +163,7 @@ impl Activation {
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
-            let (purchase, facts) = {
+            let ((held, purchase), facts) = {
                 let mut ledger = client.ledger();
                 (ledger.hold(id, now), ledger.order_facts(id))
             };
@@ -174,7 +178,7 @@ impl Activation {
                 state.set_ending(ending);
             }
             let shared = Self::share(&client, id, purchase.map(Arc::new), state);
-            shared.is_held.store(true, Ordering::Relaxed);
+            shared.held().push(held);
             let may_be = |ending| facts.ending.is_none() && facts.closing == Some(ending);
             shared.may_be_cancelled.store(may_be(Ending::Cancelled), Ordering::Relaxed);
             shared.may_be_completed.store(may_be(Ending::Completed), Ordering::Relaxed);
@@ -197,7 +201,7 @@ impl Activation {
             state: Mutex::new(state),
             may_be_cancelled: AtomicBool::new(false),
             may_be_completed: AtomicBool::new(false),
-            is_held: AtomicBool::new(false),
+            held: Mutex::default(),
             is_superseded: AtomicBool::new(false),
         })
     }
@@ -397,55 +401,6 @@ impl Activation {
         Err(error.with_raw(&reply))
     }
 
-    /// Completes the order, after its code was used. Action `setStatus`, 6.
-    ///
-    /// Fails with [`ErrorKind::Config`] if no code arrived, because a completed order is paid for:
-    /// cancel it, or call [`Activation::complete_without_code`]. Before that it polls once, and
-    /// fails as [`Activation::get_status`] does if the poll fails.
-    ///
-    /// Check [`Settlement::state`]: it is [`SettlementState::Cancelled`] if the service treats a 6
-    /// as a cancellation.
-    pub fn complete(&self) -> Result<Settlement> {
-        let (has_code, is_ended) = {
-            let state = self.state();
-            (!state.codes().is_empty(), state.is_end_confirmed())
-        };
-        if !has_code && !is_ended && self.look()?.is_none() {
-            let operation = operation(self.id(), SetStatus::Complete);
-            return Err(Error::config(&operation, "no code arrived")
-                .with_hint("cancel the order, or complete it without a code explicitly"));
-        }
-        self.complete_without_code()
-    }
-
-    /// Completes the order even if no code arrived. It is paid for. Action `setStatus`, 6.
-    pub fn complete_without_code(&self) -> Result<Settlement> {
-        Ok(self.settled(self.set_status(SetStatus::Complete)?))
-    }
-
-    /// Cancels the order for its refund. Action `setStatus`, 8.
-    ///
-    /// Before that, it polls once, unless a poll was answered in the last 5 seconds. If a code
-    /// arrived, the order stays open and the settlement contains the code: complete the order. A
-    /// code that you already have does not prevent the attempt. Fails with
-    /// [`ErrorKind::TooEarly`] if the order cannot be cancelled yet; [`Error::retry`] has the
-    /// waiting time.
-    pub fn cancel(&self) -> Result<Settlement> {
-        let deadline = self.client.deadline();
-        if self.code().is_none()
-            && let Some(code) = self.look_for_cancel()?
-        {
-            let state = SettlementState::CodeArrived;
-            return Ok(Settlement { state, code: Some(code), raw: String::new() });
-        }
-        let settlement = self.until(deadline).cancel_now()?;
-        if settlement.state == SettlementState::CodeArrived && settlement.code.is_none() {
-            let code = self.until(deadline).look_for_cancel()?;
-            return Ok(Settlement { code, ..settlement });
-        }
-        Ok(settlement)
-    }
-
     /// Sends the cancellation without a look before it.
     pub(super) fn cancel_now(&self) -> Result<Settlement> {
         match self.change(SetStatus::Cancel)? {
@@ -477,6 +432,8 @@ impl Activation {
             codes: &codes,
             is_completed: self.ending() == Some(Ending::Completed)
                 || self.shared.may_be_completed.load(Ordering::Relaxed),
+            is_refunded: self.state().is_end_confirmed()
+                && self.ending() != Some(Ending::Completed),
             may_have_applied: may_have_applied.is_some_and(|flag| flag.load(Ordering::Relaxed)),
         };
         let transition = self.client.transition(self.id(), wanted, &mut known);
@@ -567,7 +524,7 @@ impl Activation {
         error.with_retry(Retry::After(pause))
     }
 
-    fn settled(&self, change: Answer<StatusChange>) -> Settlement {
+    pub(super) fn settled(&self, change: Answer<StatusChange>) -> Settlement {
         let Answer { value: change, reply } = change;
         let state = self.state();
         Settlement {
@@ -601,26 +558,6 @@ impl Activation {
         };
         let may_be_cancelled = self.shared.may_be_cancelled.load(Ordering::Relaxed);
         is_confirmed && !(ending == Some(Ending::Cancelled) && may_be_cancelled)
-    }
-
-    /// Polls once, unless the last poll counts, and returns the code that is there. Fails if the
-    /// poll fails. Leaves half of the time that the call has.
-    fn look(&self) -> Result<Option<Sms>> {
-        let look = WaitTask::look(self, self.client.left(self.client.deadline()));
-        match self.client.run(look, |_| {}) {
-            Ok(sms) => Ok(Some(sms)),
-            Err(error) if error.kind() == ErrorKind::WaitTimeout => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The look before a cancellation, or after one that was refused because of a code. If its poll
-    /// fails, the cancellation goes on.
-    fn look_for_cancel(&self) -> Result<Option<Sms>> {
-        match self.look() {
-            Err(error) if error.kind() != ErrorKind::Cancelled => Ok(None),
-            looked => looked,
-        }
     }
 
     /// Returns the same activation with a handle whose calls end at `end` on the monotonic clock.

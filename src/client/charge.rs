@@ -89,7 +89,9 @@ impl Client {
     fn reserve(&self, intent: &Intent) -> Result<EntryId> {
         self.check_unsent(intent)?;
         let reserved = {
+            let now = self.now();
             let mut ledger = self.ledger();
+            ledger.drop_expired(now);
             ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))
         };
         match reserved {
@@ -153,14 +155,12 @@ impl PurchaseHandle {
 
     /// Abandons the purchase. An outcome that has already arrived is listed as unclaimed.
     pub(crate) fn abandon(&self, client: &Client) -> Error {
-        match self.detach(client, true) {
-            Err(error) => error,
-            Ok(_) => {
-                client.ledger().abandoned(self.entry);
-                Error::cancelled(&self.intent.operation(), Phase::Receive)
-                    .unknown_charge(self.intent.clone())
-            }
+        if let Err(error) = self.detach(client, true) {
+            return error;
         }
+        client.ledger().abandoned(self.entry);
+        Error::cancelled(&self.intent.operation(), Phase::Receive)
+            .unknown_charge(self.intent.clone())
     }
 }
 

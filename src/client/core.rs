@@ -95,8 +95,8 @@ impl Client {
     /// the activations that the handle buys or claims.
     ///
     /// If a purchase has already been sent, its call returns at once with
-    /// [`Charge::Unknown`] and the request runs on until its reply. [`Client::unclaimed`] lists the
-    /// outcome.
+    /// [`Charge::Unknown`](crate::Charge::Unknown) and the request runs on until its reply.
+    /// [`Client::unclaimed`] lists the outcome.
     #[must_use]
     pub fn with_cancel(&self, cancel: &CancelToken) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }
@@ -143,7 +143,7 @@ impl Client {
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
         self.ledger()
-            .resolve(intent, &resolution, now)
+            .resolve(intent, resolution, now)
             .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
     }
 
@@ -174,7 +174,8 @@ impl Client {
     /// Returns the unspent part of the budget, or `None` if the client has no budget. Sends
     /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
-        self.ledger().budget_left(self.shared.owner)
+        let now = self.now();
+        self.ledger().budget_left(self.shared.owner, now)
     }
 
     /// Returns how long after the end of its request the service may still book a purchase.

@@ -120,6 +120,10 @@ struct Lost {
     clues: Vec<String>,
     /// The candidates that the last reconciliation returned, best first.
     candidates: Vec<Order>,
+    /// Whether the search was long enough for its only candidate to count as the purchase.
+    is_searched: bool,
+    /// Whether its order is long past its expiry: it counts and is listed no longer.
+    is_lapsed: bool,
 }
 
 /// The codes of an earlier purchase with the same activation id.
@@ -388,30 +392,37 @@ impl Ledger {
 
     /// Counts a handle of an activation, and returns its purchase if the ledger has it.
     ///
-    /// An unknown purchase whose only candidate this is, or that the evidence proves to be this, is
-    /// the purchase from now on.
-    pub(crate) fn hold(&mut self, id: &str, now: Moment) -> Option<(Intent, Purchase)> {
+    /// If this is the only candidate of an unknown purchase that was searched for long enough, it
+    /// is that purchase from now on. Pass the returned id to [`Self::release`].
+    pub(crate) fn hold(
+        &mut self,
+        id: &str,
+        now: Moment,
+    ) -> (Option<EntryId>, Option<(Intent, Purchase)>) {
         if !self.by_activation.contains_key(id)
             && let Some((entry, order)) = self.only_candidate(id)
         {
             self.found(entry, &order, now);
         }
-        let Some(entry) = self.by_activation.get(id).and_then(|id| self.purchases.get_mut(id))
-        else {
+        let held = self.by_activation.get(id).copied();
+        let Some(entry) = held.and_then(|held| self.purchases.get_mut(&held)) else {
             self.remember(id).holders += 1;
-            return None;
+            return (None, None);
         };
         entry.holders += 1;
         entry.is_awaited = false;
-        match &entry.state {
+        let purchase = match &entry.state {
             State::Bought { purchase, .. } => Some((entry.intent.clone(), (**purchase).clone())),
             _ => None,
-        }
+        };
+        (held, purchase)
     }
 
-    /// Counts the end of a handle. An open purchase without a handle is unclaimed.
-    pub(crate) fn release(&mut self, id: &str) {
-        match self.by_activation.get(id).and_then(|id| self.purchases.get_mut(id)) {
+    /// Counts the end of a handle. An open purchase without a handle is unclaimed. `held` is the
+    /// purchase that [`Self::hold`] returned: the service can sell the id again meanwhile.
+    pub(crate) fn release(&mut self, id: &str, held: Option<EntryId>) {
+        let held = held.or_else(|| self.by_activation.get(id).copied());
+        match held.and_then(|held| self.purchases.get_mut(&held)) {
             Some(entry) => entry.holders = entry.holders.saturating_sub(1),
             None => {
                 if let Some(known) = self.known.get_mut(id) {
@@ -435,16 +446,18 @@ impl Ledger {
             .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
-    /// Returns the unknown purchase that has this order as its only candidate, not counting the
-    /// orders that are the best candidates of other purchases.
+    /// Returns the unknown purchase that was searched for long enough and has this order as its
+    /// only candidate, not counting the orders and the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let (entry, order) = self.candidate(id)?;
         let best: HashSet<&str> = self.best_candidates(entry).collect();
         let State::Unknown(lost) = &self.purchases[&entry].state else { return None };
+        let is_taken = |other: &str| best.contains(other) || self.is_sold(other);
         let is_open = |order: &&Order| {
-            order.activation_id.as_deref().is_none_or(|other| other == id || !best.contains(other))
+            order.activation_id.as_deref().is_none_or(|other| other == id || !is_taken(other))
         };
-        (lost.candidates.iter().filter(is_open).count() == 1).then_some((entry, order))
+        (lost.is_searched && lost.candidates.iter().filter(is_open).count() == 1)
+            .then_some((entry, order))
     }
 
     /// Returns the best candidate of each unknown purchase except one.
@@ -471,7 +484,7 @@ impl Ledger {
     pub(crate) fn resolve(
         &mut self,
         intent: &Intent,
-        resolution: &Resolution,
+        resolution: Resolution,
         now: Moment,
     ) -> Result<(), String> {
         let entry = self.entry_or_begin(intent, now);
@@ -482,7 +495,7 @@ impl Ledger {
             }
             State::Bought { purchase, .. } => {
                 return match resolution {
-                    Resolution::Made(id) if *id == purchase.activation_id => Ok(()),
+                    Resolution::Made(id) if id == purchase.activation_id => Ok(()),
                     _ => Err(format!("it bought the activation {}", purchase.activation_id)),
                 };
             }
@@ -496,11 +509,11 @@ impl Ledger {
         match resolution {
             Resolution::NotMade => self.write(entry, Record::Resolved(Resolution::NotMade)),
             Resolution::Made(id) => {
-                if self.by_activation.contains_key(&**id) {
+                if self.by_activation.contains_key(&*id) {
                     return Err(format!("another purchase bought the activation {id}"));
                 }
-                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(id);
-                let known = self.known.get(&**id);
+                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
+                let known = self.known.get(&*id);
                 let order =
                     lost.candidates.iter().find(is_order).cloned().unwrap_or_else(|| Order {
                         activation_id: Some(id.clone()),
@@ -600,11 +613,12 @@ impl Ledger {
     ///
     /// Each order is offered to one purchase: an order that is the best candidate of another
     /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
-    /// is the purchase from now on.
+    /// is the purchase from now on. `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,
         mut candidates: Vec<Candidate>,
+        is_searched: bool,
         now: Moment,
     ) -> Vec<Candidate> {
         let entry = self.entry_or_begin(intent, now);
@@ -623,6 +637,7 @@ impl Ledger {
             self.purchases.get_mut(&entry).map(|entry| &mut entry.state)
         {
             lost.candidates = candidates.iter().map(|candidate| candidate.order.clone()).collect();
+            lost.is_searched = is_searched;
         }
         candidates
     }
@@ -670,7 +685,8 @@ impl Ledger {
             Some(OrderStatus::Completed) => Closed::Completed,
             _ => return,
         };
-        if closed.is_none() || closed == Some(Closed::Over) {
+        // A completed order stays paid. A refund that the history contradicts does not count.
+        if closed != Some(Closed::Completed) && closed != Some(shown) {
             self.write(entry, Record::Settled(shown));
         }
     }
@@ -692,7 +708,8 @@ impl Ledger {
     }
 
     /// Returns the unspent part of a client's budget.
-    pub(crate) fn budget_left(&self, owner: OwnerId) -> Option<Amount> {
+    pub(crate) fn budget_left(&mut self, owner: OwnerId, now: Moment) -> Option<Amount> {
+        self.drop_expired(now);
         let budget = self.budgets.get(&owner)?;
         Some(budget.limit?.checked_sub(budget.spent).unwrap_or_default())
     }
@@ -774,7 +791,7 @@ impl Ledger {
     }
 
     /// Ends purchases that are long past the expiry of their orders, with a warning.
-    fn drop_expired(&mut self, now: Moment) {
+    pub(crate) fn drop_expired(&mut self, now: Moment) {
         let is_past = |at: &Moment, life: Option<Duration>| {
             let age = now.monotonic.saturating_sub(at.monotonic);
             // The monotonic clock stops during a suspend, which the order does not survive.
@@ -790,7 +807,7 @@ impl Ledger {
                 }
                 // Late booking, then the life of the order.
                 State::Unknown(lost) if is_past(&lost.at, Some(ORDER_LIFE + AFTER_EXPIRY)) => {
-                    past.push((*id, Record::Resolved(Resolution::NotMade)));
+                    past.push((*id, Record::Lapsed));
                 }
                 _ => {}
             }
@@ -807,7 +824,12 @@ impl Ledger {
         self.apply(entry, record);
         let id = entry;
         if let Some(entry) = self.purchases.get_mut(&id) {
-            if matches!(entry.state, State::Reserved | State::InFlight | State::Unknown(_)) {
+            let is_uncertain = match &entry.state {
+                State::Reserved | State::InFlight => true,
+                State::Unknown(lost) => !lost.is_lapsed,
+                State::Bought { .. } | State::NotBought(_) => false,
+            };
+            if is_uncertain {
                 self.uncertain.insert(id);
             } else {
                 self.uncertain.remove(&id);
@@ -835,7 +857,8 @@ impl Ledger {
         };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         match record {
-            Record::Intent { .. } => {}
+            // The record of the found purchase follows.
+            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) => {}
             Record::Sending => {
                 if matches!(entry.state, State::Reserved) {
                     entry.state = State::InFlight;
@@ -852,7 +875,14 @@ impl Ledger {
             }
             Record::Refused(reason) => entry.state = State::NotBought(reason),
             Record::Unknown { error, clues, at } => {
-                entry.state = State::Unknown(Lost { error, at, clues, candidates: Vec::new() });
+                entry.state = State::Unknown(Lost {
+                    error,
+                    at,
+                    clues,
+                    candidates: Vec::new(),
+                    is_searched: false,
+                    is_lapsed: false,
+                });
                 entry.is_awaited = false;
             }
             Record::Charged { purchase, at } => {
@@ -914,8 +944,11 @@ impl Ledger {
             Record::Resolved(Resolution::NotMade) => {
                 entry.state = State::NotBought("the caller resolved it as not made".to_owned());
             }
-            // The record of the purchase follows.
-            Record::Resolved(Resolution::Made(_)) => {}
+            Record::Lapsed => {
+                if let State::Unknown(lost) = &mut entry.state {
+                    lost.is_lapsed = true;
+                }
+            }
         }
     }
 
@@ -1003,8 +1036,8 @@ impl Entry {
             return Amount::ZERO;
         }
         match &self.state {
+            State::Unknown(Lost { is_lapsed: true, .. }) | State::NotBought(_) => Amount::ZERO,
             State::Reserved | State::InFlight | State::Unknown(_) => self.reserved,
-            State::NotBought(_) => Amount::ZERO,
             // A delivered code is paid for, whatever the service answers.
             State::Bought { closed: Some(Closed::Refunded), .. } if self.codes.is_empty() => {
                 Amount::ZERO
@@ -1015,7 +1048,12 @@ impl Entry {
     }
 
     fn is_settled(&self) -> bool {
-        matches!(self.state, State::NotBought(_) | State::Bought { closed: Some(_), .. })
+        matches!(
+            self.state,
+            State::NotBought(_)
+                | State::Bought { closed: Some(_), .. }
+                | State::Unknown(Lost { is_lapsed: true, .. })
+        )
     }
 
     fn is_open(&self) -> bool {

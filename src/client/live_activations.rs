@@ -1,13 +1,21 @@
 //! `LiveActivations`: the activations that handles of this process hold. All handles of one order
 //! share one state.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use super::activation::SharedActivation;
 use crate::order_state::POLL_INTERVAL;
+
+/// The state of an order that all its handles share.
+pub(super) trait LiveActivation: Any + Send + Sync {
+    fn id(&self) -> &str;
+
+    /// Returns the end of the last poll, on the monotonic clock.
+    fn last_poll(&self) -> Option<Duration>;
+}
 
 /// The activations of one account that have a handle.
 #[derive(Default)]
@@ -15,7 +23,7 @@ pub(super) struct LiveActivations(Mutex<Table>);
 
 #[derive(Default)]
 struct Table {
-    live: HashMap<Box<str>, Weak<SharedActivation>>,
+    live: HashMap<Box<str>, Weak<dyn LiveActivation>>,
     /// The last polls of activations without a handle, oldest first. A new handle keeps its
     /// distance from them.
     last_polls: VecDeque<(Box<str>, Duration)>,
@@ -28,31 +36,31 @@ impl LiveActivations {
     }
 
     /// Returns the activation with this id, or makes it. `make` gets the time of its last poll.
-    pub(super) fn find_or_make(
+    pub(super) fn find_or_make<T: LiveActivation>(
         &self,
         id: &str,
-        make: impl FnOnce(Option<Duration>) -> Arc<SharedActivation>,
-    ) -> Arc<SharedActivation> {
+        make: impl FnOnce(Option<Duration>) -> Arc<T>,
+    ) -> Arc<T> {
         let mut table = self.table();
-        if let Some(shared) = table.live.get(id).and_then(Weak::upgrade) {
+        if let Some(shared) = table.live(id) {
             return shared;
         }
         let new = make(table.last_poll(id));
-        table.live.insert(id.into(), Arc::downgrade(&new));
+        table.insert(id, &new);
         new
     }
 
     /// Returns the activation of a new purchase: the one with this id if `is_same` finds it to be
     /// the same order. Otherwise it makes another, and returns the one that it replaces too. `make`
     /// gets the time of the last poll of the id.
-    pub(super) fn replace(
+    pub(super) fn replace<T: LiveActivation>(
         &self,
         id: &str,
-        is_same: impl FnOnce(&SharedActivation) -> bool,
-        make: impl FnOnce(Option<Duration>) -> Arc<SharedActivation>,
-    ) -> (Arc<SharedActivation>, Option<Arc<SharedActivation>>) {
+        is_same: impl FnOnce(&T) -> bool,
+        make: impl FnOnce(Option<Duration>) -> Arc<T>,
+    ) -> (Arc<T>, Option<Arc<T>>) {
         let mut table = self.table();
-        let earlier = table.live.get(id).and_then(Weak::upgrade);
+        let earlier: Option<Arc<T>> = table.live(id);
         if let Some(shared) = &earlier
             && is_same(shared)
         {
@@ -61,14 +69,15 @@ impl LiveActivations {
         let last_poll =
             earlier.as_ref().map_or_else(|| table.last_poll(id), |earlier| earlier.last_poll());
         let new = make(last_poll);
-        table.live.insert(id.into(), Arc::downgrade(&new));
+        table.insert(id, &new);
         (new, earlier)
     }
 
     /// Removes an activation whose last handle is dropped.
-    pub(super) fn remove(&self, shared: &SharedActivation) {
+    pub(super) fn remove<T: LiveActivation>(&self, shared: &T) {
         let mut table = self.table();
-        let is_this = |live: &Weak<SharedActivation>| std::ptr::eq(live.as_ptr(), shared);
+        let is_this =
+            |live: &Weak<dyn LiveActivation>| std::ptr::addr_eq(live.as_ptr(), &raw const *shared);
         if table.live.get(shared.id()).is_some_and(is_this) {
             table.live.remove(shared.id());
             if let Some(last) = shared.last_poll() {
@@ -80,6 +89,16 @@ impl LiveActivations {
 }
 
 impl Table {
+    fn live<T: LiveActivation>(&self, id: &str) -> Option<Arc<T>> {
+        let live: Arc<dyn Any + Send + Sync> = self.live.get(id)?.upgrade()?;
+        live.downcast().ok()
+    }
+
+    fn insert<T: LiveActivation>(&mut self, id: &str, made: &Arc<T>) {
+        let made: Weak<dyn LiveActivation> = Arc::downgrade(made) as _;
+        self.live.insert(id.into(), made);
+    }
+
     fn last_poll(&self, id: &str) -> Option<Duration> {
         self.last_polls.iter().rev().find(|(other, _)| **other == *id).map(|(_, last)| *last)
     }

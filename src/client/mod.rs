@@ -11,6 +11,7 @@ mod builder;
 mod buy;
 mod candidate;
 mod charge;
+mod close;
 mod core;
 mod history;
 mod lease;

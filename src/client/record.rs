@@ -56,6 +56,9 @@ pub(crate) enum Record {
     Settled(Closed),
     /// The history stated the price.
     Priced(Amount),
+    /// The order of an unknown purchase must have expired long ago. Its reservation returns to the
+    /// budget, although the outcome stays unknown.
+    Lapsed,
     /// The caller keeps the number: it is not listed any more.
     Kept,
     /// The caller resolved an unknown purchase.

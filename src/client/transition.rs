@@ -46,6 +46,8 @@ pub(super) struct KnownState<'a> {
     /// Whether the order was completed or may have been. The service shows a completed order as
     /// cancelled too, and does not refund it.
     pub(super) is_completed: bool,
+    /// Whether it is confirmed that the order ended without a charge.
+    pub(super) is_refunded: bool,
     /// Whether this change may already have applied, in this call or an earlier one. If it may, and
     /// the service answers that the order is finished, this change may have finished it.
     pub(super) may_have_applied: bool,
@@ -244,6 +246,13 @@ impl Client {
                 SetStatus::Cancel | SetStatus::CancelLegacy | SetStatus::NextCode,
                 Status::Received(_),
             ) => ReadBack::Codes(answer.value.messages),
+            (SetStatus::Complete, Status::Cancelled)
+                if known.is_refunded
+                    || (known.codes.is_empty() && self.shows_refund(id, deadline)) =>
+            {
+                let reason = "the order has ended, and was not completed";
+                return Err(Error::new(ErrorKind::AlreadyFinished, &operation(id, wanted), reason));
+            }
             // The service shows completed orders as cancelled.
             (SetStatus::Complete, Status::Cancelled) => applied(StatusChange::Completed),
             (SetStatus::Complete, _) if is_finished => applied(StatusChange::Completed),

@@ -140,6 +140,11 @@ impl OrderState {
         Wait { is_look: true, ..self.begin_wait(now, plan) }
     }
 
+    /// Whether the last poll was answered less than an interval ago, so that it counts as a look.
+    pub(crate) fn is_answered_recently(&self, now: Moment) -> bool {
+        self.last_answer.is_some_and(|answered| now.monotonic < answered + POLL_INTERVAL)
+    }
+
     /// Abandons the running poll of a wait: the other waits on the activation may poll again.
     pub(crate) fn abandon_poll(&mut self, wait: &Wait) {
         if wait.poll_started.is_some() {
@@ -290,10 +295,9 @@ impl OrderState {
             }
             return WITHOUT_CODE;
         }
-        let counts = |answered: Duration| now.monotonic < answered + POLL_INTERVAL;
         let at = self.last_poll.map_or(Duration::ZERO, |last| last + POLL_INTERVAL);
         let at = at.max(now.monotonic);
-        if self.last_answer.is_some_and(counts) || at > latest {
+        if self.is_answered_recently(now) || at > latest {
             return WITHOUT_CODE;
         }
         // Half of the rest is left for the cancellation.

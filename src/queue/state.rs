@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::operation::{Job, Operation, WorkKind};
 use super::schedule::{Pick, Schedule};
 use super::ticket::{Completion, Ticket};
-use crate::client::PurchaseHandle;
+use crate::client::{PurchaseHandle, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::transport::Phase;
@@ -90,6 +90,8 @@ struct Entry {
     /// `None` while a thread runs it.
     job: Option<Job>,
     running: Option<Running>,
+    /// The error of a search for a purchase that is cancelled: the purchase stays unknown.
+    unknown: Option<Box<Error>>,
 }
 
 /// The means to end a running operation.
@@ -133,8 +135,13 @@ impl State {
         if let Some(end) = end {
             self.schedule.set_end(ticket, end);
         }
-        let job = Some(job);
-        self.entries.insert(ticket, Entry { name, is_change, activation, end, job, running: None });
+        let unknown = match &job {
+            Job::Reconcile(task) => Some(Box::new(task.cancelled())),
+            _ => None,
+        };
+        let (job, running) = (Some(job), None);
+        let entry = Entry { name, is_change, activation, end, job, running, unknown };
+        self.entries.insert(ticket, entry);
         Ok(ticket)
     }
 
@@ -478,16 +485,18 @@ impl State {
 impl Entry {
     /// Cancels an operation; returns the error for its ticket.
     fn end(self, client: &Client) -> Result<String> {
-        let Self { name, is_change, activation: _, end: _, job: _, running } = self;
+        let Self { name, is_change, activation: _, end: _, job: _, running, unknown } = self;
+        let cancelled =
+            || Err(unknown.map_or_else(|| Error::cancelled(name, Phase::Prepare), |error| *error));
         let Some(Running { token, purchase, runs_on_at_close: _ }) = running else {
-            return Err(Error::cancelled(name, Phase::Prepare));
+            return cancelled();
         };
         token.cancel();
         match purchase {
             Some(purchase) => Err(purchase.abandon(client)),
             None if is_change => Err(Error::cancelled(name, Phase::Receive)
                 .with_hint("the change may have been made: read the status")),
-            None => Err(Error::cancelled(name, Phase::Prepare)),
+            None => cancelled(),
         }
     }
 }

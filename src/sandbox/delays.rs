@@ -4,7 +4,7 @@
 //! next request or control call of its key arrives. Meanwhile no lock is held, so a slow purchase
 //! delays no other request.
 
-use super::fault_injection::{ActionRequest, Fault, Performed};
+use super::action_request::{ActionRequest, Fault, Performed};
 
 /// How many delayed calls a namespace keeps. Beyond that, a call is not delayed.
 const MAX_DELAYED: usize = 10_000;

@@ -1,6 +1,7 @@
 //! Runs an action and applies the fault and the delay that the request matches.
 
 use super::action_names::canonical;
+use super::action_request::{ActionRequest, Fault, Performed};
 use super::actions::{ActionCall, ActionResult};
 use super::delays::{DelayedCall, Stage};
 use super::fault_rules::{ClientTraits, FaultRule, FaultTiming, MatchStage, RequestTraits};
@@ -38,42 +39,11 @@ pub(super) fn match_rule<'a>(
     namespace.rules.next_match(traits, stage)
 }
 
-/// A request for an action.
-pub(super) struct ActionRequest {
-    pub(super) action: String,
-    pub(super) params: Params,
-    pub(super) json: bool,
-}
-
-/// An action that was carried out, and its reply.
-pub(super) struct Performed {
-    pub(super) reply: Reply,
-    pub(super) fault: Option<&'static str>,
-    /// Why the action was refused, for the log.
-    pub(super) reason: Option<String>,
-}
-
 /// The progress of an action after its request arrived.
 pub(super) enum Started {
     Performed(Performed),
     /// The reply is due later: `Namespace::delayed` keeps the call under the ticket.
     Delayed,
-}
-
-/// The effect of a rule, with the rule's own fields filled in.
-#[derive(Clone)]
-pub(super) struct Fault {
-    name: &'static str,
-    before_commit: bool,
-    effect: Effect,
-    status: Option<u16>,
-    body: Option<String>,
-    location: Option<String>,
-    retry_after: Option<String>,
-    every_ms: Option<u32>,
-    delay_ms: u64,
-    /// How long after the request the action takes effect, whatever the reply is.
-    commit_after_ms: Option<u64>,
 }
 
 impl Fault {
@@ -206,6 +176,26 @@ pub(super) fn start_action(
     };
     namespace.delayed.push(DelayedCall { ticket, is_purchase, stage, reply_ms });
     performed.map_or(Started::Delayed, Started::Performed)
+}
+
+/// Carries out the delayed actions that are due at `now`, each at its own time. Returns those
+/// whose client no longer waits for the reply, with action, request and time, for the log.
+pub(super) fn run_delayed(
+    namespace: &mut Namespace,
+    now: u64,
+) -> Vec<(ActionRequest, Performed, u64)> {
+    let mut unread = Vec::new();
+    while let Some(mut call) = namespace.delayed.next_due(now) {
+        let Stage::Due { commit_ms, request, fault } = call.stage else { continue };
+        let performed = perform(namespace, &request, fault, commit_ms);
+        if call.reply_ms.is_some() {
+            call.stage = Stage::Done(performed);
+            namespace.delayed.push(call);
+        } else {
+            unread.push((request, performed, commit_ms));
+        }
+    }
+    unread
 }
 
 /// Carries out an action with a fault.

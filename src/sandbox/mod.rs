@@ -26,6 +26,7 @@
 //! ```
 
 mod action_names; // The aliases of the service's actions.
+mod action_request; // A request, the fault that it meets, and its reply.
 mod actions; // The service's actions: parameters in, replies out.
 mod body_faults; // Edits a correct reply body, for faults.
 mod catalogue; // The countries and services on sale, with prices.

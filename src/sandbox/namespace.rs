@@ -5,8 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::catalogue::{Country, Item, hash};
 use super::clock::NamespaceClock;
-use super::delays::{DelayedCalls, Stage};
-use super::fault_injection::{ActionRequest, Performed, perform};
+use super::delays::DelayedCalls;
 use super::fault_rules::FaultRules;
 use super::fault_table::ServiceFault;
 use super::history_shapes::HistoryShape;
@@ -170,23 +169,6 @@ impl Namespace {
     /// All orders, oldest first.
     pub(super) fn orders(&self) -> &[Order] {
         &self.orders
-    }
-
-    /// Carries out the delayed actions that are due at `now`, each at its own time. Returns those
-    /// whose client no longer waits for the reply, with action, request and time, for the log.
-    pub(super) fn run_delayed(&mut self, now: u64) -> Vec<(ActionRequest, Performed, u64)> {
-        let mut unread = Vec::new();
-        while let Some(mut call) = self.delayed.next_due(now) {
-            let Stage::Due { commit_ms, request, fault } = call.stage else { continue };
-            let performed = perform(self, &request, fault, commit_ms);
-            if call.reply_ms.is_some() {
-                call.stage = Stage::Done(performed);
-                self.delayed.push(call);
-            } else {
-                unread.push((request, performed, commit_ms));
-            }
-        }
-        unread
     }
 
     /// The prices of this client's orders: of those that are pending, and of those that are

@@ -6,9 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::action_request::{ActionRequest, Performed};
 use super::actions::ActionResult;
 use super::control_api;
-use super::fault_injection::{ActionRequest, Performed, Started, match_rule, start_action};
+use super::fault_injection::{self, Started, match_rule, start_action};
 use super::fault_rules::{ClientTraits, MatchStage};
 use super::fault_table::{Effect, Unreachable};
 use super::http_types::{Delivery, Params, Reply, Request};
@@ -301,7 +302,7 @@ impl Service {
 /// Carries out the delayed actions of a namespace that are due, and logs those whose reply nothing
 /// else logs.
 fn run_delayed(namespace: &mut Namespace, limit: usize, now: u64) {
-    for (request, performed, at_ms) in namespace.run_delayed(now) {
+    for (request, performed, at_ms) in fault_injection::run_delayed(namespace, now) {
         let text = request_without_key(&request.params);
         let mut entry = log_entry(&request.action, text, &performed, at_ms);
         let reason = entry.reason.as_deref().map(|reason| format!(": {reason}"));

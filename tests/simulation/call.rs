@@ -133,6 +133,18 @@ impl Command {
         }
     }
 
+    /// Returns the service of which the call buys a number.
+    pub(crate) fn service(&self) -> Option<String> {
+        match self {
+            Self::GetNumber(wanted) => Some(wanted.service.to_owned()),
+            Self::Buy(intent) => {
+                let intent: Value = serde_json::from_str(intent).expect("an intent is JSON");
+                intent["service"].as_str().map(str::to_owned)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the JSON of the intent that the call concerns.
     pub(crate) fn intent(&self) -> Option<&str> {
         match self {

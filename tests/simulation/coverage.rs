@@ -11,7 +11,7 @@ use crate::history::{Call, Event, Exchange, History, Outcome};
 use crate::network::FAULTS;
 
 /// How often each outcome must happen in 20,000 runs.
-const OUTCOMES: [(&str, u64); 27] = [
+const OUTCOMES: [(&str, u64); 39] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
     ("Refused", 500),
@@ -19,9 +19,21 @@ const OUTCOMES: [(&str, u64); 27] = [
     ("Unknown", 1_000),
     ("Unknown, and bought", 500),
     ("bought after the client gave up", 100),
+    ("Refused: the intent was sent before", 100),
+    ("purchases of one kind in parallel", 300),
     ("reconciled: found", 500),
     ("reconciled: not found", 500),
-    ("abandoned, listed as unclaimed", 100),
+    ("reconciled: proved", 20),
+    ("reconciled: complete", 300),
+    ("reconciled: several candidates", 100),
+    ("resolved", 100),
+    ("kept", 200),
+    ("handle dropped", 200),
+    ("listed as unclaimed", 500),
+    ("listed at the end", 300),
+    ("odd history", 2_000),
+    ("several clients", 2_000),
+    ("order of another program", 500),
     ("code delivered by a wait", 2_000),
     ("code delivered by a poll", 500),
     ("code came before the cancellation", 200),
@@ -82,10 +94,22 @@ impl Coverage {
                 Event::WallSet { back: true, .. } => self.add_one("clock set back"),
                 Event::WallSet { back: false, .. } => self.add_one("clock set ahead"),
                 Event::Cancelled { .. } => self.add_one("cancelled by its caller"),
+                Event::Service(change) if change.starts_with("another program") => {
+                    self.add_one("order of another program");
+                }
                 Event::Started { .. } | Event::Service(_) => {}
             }
         }
+        if !history.has_usual_orders {
+            self.add_one("odd history");
+        }
+        if history.setups.iter().any(|setup| setup.clients > 1) {
+            self.add_one("several clients");
+        }
         for (number, call) in history.calls.iter().enumerate() {
+            if is_beside_another(history, number, call) {
+                self.add_one("purchases of one kind in parallel");
+            }
             let exchanges: Vec<&Exchange> = history.of(number).collect();
             let Some(end) = &call.end else { continue };
             match &end.result {
@@ -137,15 +161,16 @@ impl Coverage {
             Command::Status(_) if value["kind"] == "received" => {
                 self.add_one("code delivered by a poll");
             }
-            Command::Reconcile { .. } => self.add_one(match value["candidates"].as_array() {
-                Some(candidates) if !candidates.is_empty() => "reconciled: found",
-                _ => "reconciled: not found",
-            }),
-            Command::Unclaimed
-                if value["unclaimed"].as_array().is_some_and(|list| !list.is_empty()) =>
-            {
-                self.add_one("abandoned, listed as unclaimed");
+            Command::Reconcile { .. } => self.count_search(value),
+            Command::Unclaimed if !is_empty(&value["unclaimed"]) => {
+                self.add_one("listed as unclaimed");
             }
+            Command::Finish(_) if !is_empty(&value["unclaimed"]) => {
+                self.add_one("listed at the end");
+            }
+            Command::Resolve { .. } => self.add_one("resolved"),
+            Command::Keep(_) => self.add_one("kept"),
+            Command::Drop(_) => self.add_one("handle dropped"),
             Command::Cancel(_) | Command::Settle { .. } => match value["state"].as_str() {
                 Some("completed") => self.add_one("settled: completed"),
                 Some("cancelled") => self.add_one("settled: cancelled"),
@@ -166,8 +191,27 @@ impl Coverage {
         }
     }
 
+    fn count_search(&mut self, found: &Value) {
+        let candidates = found["candidates"].as_array().map_or(&[][..], Vec::as_slice);
+        self.add_one(match candidates.len() {
+            0 => "reconciled: not found",
+            _ => "reconciled: found",
+        });
+        if candidates.len() > 1 {
+            self.add_one("reconciled: several candidates");
+        }
+        if candidates.iter().any(|candidate| candidate["is_ours"] == true) {
+            self.add_one("reconciled: proved");
+        }
+        if found["complete"] == true {
+            self.add_one("reconciled: complete");
+        }
+    }
+
     fn count_error(&mut self, call: &Call, error: &Error, exchanges: &[&Exchange]) {
-        if call.command.is_charge() {
+        if error.kind() == ErrorKind::AlreadySent {
+            self.add_one("Refused: the intent was sent before");
+        } else if call.command.is_charge() {
             let is_sent = exchanges.iter().any(|exchange| exchange.is_sent);
             match error.charge() {
                 Charge::NotCharged if !is_sent => self.add_one("NotSent"),
@@ -243,6 +287,30 @@ impl Coverage {
         let rare = outcomes.chain(faults).filter(|(_, count, bar)| count < bar);
         rare.map(|(name, count, bar)| format!("{name}: {count} of {bar}")).collect()
     }
+}
+
+fn is_empty(list: &Value) -> bool {
+    list.as_array().is_none_or(Vec::is_empty)
+}
+
+/// Returns whether an earlier purchase of the same kind was in flight when a purchase was sent.
+fn is_beside_another(history: &History, number: usize, call: &Call) -> bool {
+    let sent = |number: usize| {
+        let mut exchanges = history.of(number).filter(|exchange| exchange.is_sent);
+        exchanges.find(|exchange| matches!(exchange.action.as_str(), "getNumber" | "regetNumber"))
+    };
+    let (Some(service), Some(purchase)) = (call.command.service(), sent(number)) else {
+        return false;
+    };
+    history.calls[..number].iter().enumerate().any(|(other, earlier)| {
+        let is_same = earlier.command.service().as_deref() == Some(service.as_str());
+        let is_in_flight = |other: &Exchange| {
+            other.at <= purchase.at
+                && other.process == purchase.process
+                && other.end.as_ref().is_none_or(|(end, _)| *end > purchase.at)
+        };
+        is_same && sent(other).is_some_and(is_in_flight)
+    })
 }
 
 fn class(history: &History, exchange: &Exchange) -> usize {

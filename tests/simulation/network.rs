@@ -57,6 +57,12 @@ pub(crate) static SHAPES: LazyLock<Vec<String>> = LazyLock::new(|| {
     shapes.map(|fault| fault.variant.clone()).filter(|name| name != "shifted").collect()
 });
 
+/// The timeouts of the library's own transport: for a connection, and for the reply to a read and
+/// to a purchase.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+const CHARGE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Faults that prevent a request from reaching the service.
 const UNREACHABLE: [&str; 7] = [
     "name_not_resolved",
@@ -396,13 +402,16 @@ impl ProcessTransport {
     ) -> Result<Reply, TransportError> {
         let ExchangePlan { fault, rule, connects_in, arrives_in, returns_in, arrives_late } = plan;
         let start = self.clock.monotonic();
-        let left = || request.timeout.saturating_sub(self.clock.monotonic().saturating_sub(start));
+        let passed = |since| self.clock.monotonic().saturating_sub(since);
+        let left = || request.timeout.saturating_sub(passed(start));
         let late =
             |cause, sent| failed(cause, if sent { Phase::Receive } else { Phase::Connect }, sent);
         // Until a byte leaves, a cancellation applies to either lane.
-        if connects_in > left() {
-            return Err(if self.clock.sleep(left(), Some(request.cancel)) {
-                late(Cause::Deadline, false)
+        if connects_in > left().min(CONNECT_TIMEOUT) {
+            let is_timeout = CONNECT_TIMEOUT < left();
+            let waits = left().min(CONNECT_TIMEOUT);
+            return Err(if self.clock.sleep(waits, Some(request.cancel)) {
+                late(if is_timeout { Cause::ConnectTimeout } else { Cause::Deadline }, false)
             } else {
                 late(Cause::Cancelled, false)
             });
@@ -417,6 +426,12 @@ impl ProcessTransport {
             }
             self.gateway.history.lock().unwrap().exchanges[number].is_sent = true;
         }
+        let sent = self.clock.monotonic();
+        let reply_timeout = match request.lane {
+            Lane::Read => READ_TIMEOUT,
+            Lane::Charge => CHARGE_TIMEOUT,
+        };
+        let left = || left().min(reply_timeout.saturating_sub(passed(sent)));
         let cancel = (!is_reached || request.lane == Lane::Read).then_some(request.cancel);
         let give_up = |cause| {
             if arrives_late && is_reached {

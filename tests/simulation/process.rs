@@ -342,7 +342,7 @@ impl Process {
         let under_way = self.under_way.lock().unwrap();
         let is_it = |handle: &Handle| match handle {
             Handle::Ticket(of, other) => (*of, *other) == (member, ticket),
-            _ => false,
+            Handle::Token(_) => false,
         };
         under_way.iter().find(|(_, handle)| is_it(handle)).map(|(call, _)| *call)
     }

@@ -63,7 +63,7 @@ fn ledger() -> Ledger {
 fn left(ledger: &mut Ledger, now: u64) -> (i64, Vec<&'static str>) {
     let listed = ledger.unclaimed(at(now));
     let states = listed.iter().map(|listed| listed.outcome.as_str()).collect();
-    (ledger.budget_left(OWNER).unwrap().micros() / 1_000_000, states)
+    (ledger.budget_left(OWNER, at(now)).unwrap().micros() / 1_000_000, states)
 }
 
 #[test]
@@ -137,12 +137,13 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
     assert_eq!(left(&mut ledger, 0).1, ["pending"]);
     ledger.charged(entry, &purchase("a", Some(18)), at(1));
     assert_eq!(left(&mut ledger, 1).1, ["bought"]);
-    assert!(ledger.hold("a", at(1)).is_some());
+    let (held, purchase) = ledger.hold("a", at(1));
+    assert!(purchase.is_some());
     ledger.hold("a", at(1));
-    ledger.release("a");
+    ledger.release("a", held);
     assert_eq!(left(&mut ledger, 1).1, [""; 0], "a handle is left");
     ledger.closing("a", Ending::Cancelled);
-    ledger.release("a");
+    ledger.release("a", held);
     assert_eq!(left(&mut ledger, 1).1, ["bought"], "a cancellation without an answer");
     let mut kept = Ledger::default();
     std::mem::swap(&mut kept, &mut ledger);
@@ -153,10 +154,10 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
     let entry = ledger.reserve(OWNER, &intent(2, 20)).unwrap();
     ledger.unknown(entry, &lost(&intent(2, 20)), Vec::new(), at(1));
     assert_eq!(left(&mut ledger, 600), (80, vec!["unknown"]));
-    ledger.resolve(&intent(2, 20), &Resolution::NotMade, at(600)).unwrap();
+    ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap();
     assert_eq!(left(&mut ledger, 600), (100, vec![]));
     let again = Resolution::Made("b".to_owned());
-    ledger.resolve(&intent(2, 20), &again, at(600)).unwrap_err();
+    ledger.resolve(&intent(2, 20), again, at(600)).unwrap_err();
 }
 
 #[test]

@@ -46,10 +46,11 @@ impl Paid {
         self.order.as_ref().is_some_and(|order| order.activation == id)
     }
 
-    /// The client knows that the order was refunded.
+    /// The client knows that the order was refunded. If it does not know that the order is this
+    /// purchase, the reservation stays.
     fn is_refunded(&mut self) {
         self.least = 0;
-        if !self.has_code {
+        if !self.has_code && self.unknown_at.is_none() {
             self.most = 0;
         }
     }
@@ -243,13 +244,11 @@ impl Model<'_> {
     /// Returns the id of the intent of a purchase, if the record has it.
     pub(super) fn intent_of(&self, number: CallId) -> Option<String> {
         let call = &self.history.calls[number];
-        match &call.command {
-            Command::Buy(intent) => id_of(intent),
-            _ => {
-                let error = call.end.as_ref()?.result.as_ref().err()?;
-                id_of(&error.intent()?.to_json())
-            }
+        if let Command::Buy(intent) = &call.command {
+            return id_of(intent);
         }
+        let error = call.end.as_ref()?.result.as_ref().err()?;
+        id_of(&error.intent()?.to_json())
     }
 }
 

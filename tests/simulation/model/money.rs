@@ -123,15 +123,18 @@ impl Model<'_> {
         })
     }
 
-    /// 1: each intent buys at most once, by whichever process and however often it is tried.
+    /// 1: each intent buys at most once, by whichever process and however often it is tried. If the
+    /// order was refunded meanwhile, the intent may be bought again.
     pub(super) fn buys_each_intent_once(&self) -> Option<String> {
-        let mut bought: HashMap<String, CallId> = HashMap::new();
+        let mut bought: HashMap<String, (CallId, &NewOrder)> = HashMap::new();
         for exchange in self.history.exchanges.iter().filter(|exchange| exchange.is_charge()) {
-            let Some(number) = exchange.call.filter(|_| !exchange.bought.is_empty()) else {
+            let (Some(number), Some(order)) = (exchange.call, exchange.bought.first()) else {
                 continue;
             };
             let Some(intent) = self.intent_of(number) else { continue };
-            if let Some(first) = bought.insert(intent, number) {
+            if let Some((first, earlier)) = bought.insert(intent, (number, order))
+                && !self.is_refunded(&earlier.activation, exchange.at)
+            {
                 return Some(format!("1: #{first} and #{number} bought the same intent"));
             }
         }
@@ -144,7 +147,7 @@ impl Model<'_> {
     pub(super) fn reconciles_honestly(&self, checked: &CheckedCall<'_>) -> Option<String> {
         let Command::Reconcile { intent, .. } = &checked.call.command else { return None };
         if let Some(error) = checked.error() {
-            return (error.charge() != Charge::Unknown && error.kind() != ErrorKind::Cancelled)
+            return (error.charge() != Charge::Unknown)
                 .then(|| format!("3: a failed search reports {:?}: {error}", error.charge()));
         }
         let value = checked.value()?;
@@ -162,7 +165,10 @@ impl Model<'_> {
             .exchanges
             .iter()
             .filter(|exchange| {
+                // A search relies on order ids that grow.
+                let has_lower_id = exchange.fault.is_some_and(|fault| fault.name == "id_repeated");
                 exchange.is_charge()
+                    && !has_lower_id
                     && exchange.arrived.is_some_and(|at| at <= end)
                     && exchange.call.and_then(|call| self.intent_of(call)).as_ref() == Some(&wanted)
             })
@@ -188,6 +194,7 @@ impl Model<'_> {
             !is_candidate(order)
                 && !self.is_used_by_any(&order.activation)
                 && !self.is_refunded(&order.activation, end)
+                && !self.was_ended(&order.activation)
                 && !self.is_offered(process, &wanted, order, end)
         });
         lost.filter(|_| !is_misled).map(|order| {
@@ -201,6 +208,15 @@ impl Model<'_> {
             .steps
             .iter()
             .any(|(at, step)| matches!(step, Step::Refunded(other) if *at <= end && other == id))
+    }
+
+    /// Returns whether the service ended an order before its time. Since no program had its id, it
+    /// then looks like the order of another program.
+    fn was_ended(&self, id: &str) -> bool {
+        self.history.events.iter().any(|(_, event)| match event {
+            Event::Service(change) => change.contains(id) && !change.starts_with("sms"),
+            _ => false,
+        })
     }
 
     /// Returns whether another search of the process returned the order for another intent.
@@ -393,7 +409,7 @@ impl Model<'_> {
             _ => false,
         });
         let results = searches.filter_map(|call| call.end.as_ref()?.result.as_ref().ok());
-        let candidates = results.flat_map(|value| value["candidates"].as_array()).flatten();
+        let candidates = results.filter_map(|value| value["candidates"].as_array()).flatten();
         let mut ids = candidates.filter_map(|order| order["activation_id"].as_str());
         ids.any(|id| of_process().any(|call| call.command.id() == Some(id)))
     }

@@ -43,8 +43,11 @@ impl Model<'_> {
                     + pauses * Duration::from_secs(60)
             }
             Command::Finish(wait) => *wait,
-            Command::Resolve { .. } | Command::Keep(_) | Command::Drop(_) => Duration::ZERO,
-            Command::Unclaimed | Command::BudgetLeft => Duration::ZERO,
+            Command::Resolve { .. }
+            | Command::Keep(_)
+            | Command::Drop(_)
+            | Command::Unclaimed
+            | Command::BudgetLeft => Duration::ZERO,
             _ => timeout,
         };
         let took = end.monotonic.saturating_sub(call.began);
