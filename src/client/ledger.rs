@@ -850,6 +850,7 @@ impl Ledger {
     }
 
     /// Changes a purchase by one fact.
+    #[allow(clippy::too_many_lines)] // a row for each record
     fn apply(&mut self, id: EntryId, record: Record) {
         if let Record::Intent { owner, intent, reserved } = record {
             self.make_room();
