@@ -133,16 +133,13 @@ impl Command {
         }
     }
 
-    /// Returns the service of which the call buys a number.
+    /// Returns the service whose number the call buys or searches for.
     pub(crate) fn service(&self) -> Option<String> {
-        match self {
-            Self::GetNumber(wanted) => Some(wanted.service.to_owned()),
-            Self::Buy(intent) => {
-                let intent: Value = serde_json::from_str(intent).expect("an intent is JSON");
-                intent["service"].as_str().map(str::to_owned)
-            }
-            _ => None,
+        if let Self::GetNumber(wanted) = self {
+            return Some(wanted.service.to_owned());
         }
+        let intent: Value = serde_json::from_str(self.intent()?).expect("an intent is JSON");
+        intent["service"].as_str().map(str::to_owned)
     }
 
     /// Returns the JSON of the intent that the call concerns.

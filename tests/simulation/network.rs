@@ -369,7 +369,12 @@ impl ProcessTransport {
             fault,
             rule,
             connects_in: way(&mut random),
-            arrives_in: way(&mut random),
+            arrives_in: if lane == Lane::Charge && random.chance(conditions.slow) {
+                // The vendor books after the client stopped waiting.
+                CHARGE_TIMEOUT + random.millis(100_000)
+            } else {
+                way(&mut random)
+            },
             returns_in: way(&mut random),
             arrives_late: random.chance(700),
         }
@@ -435,7 +440,7 @@ impl ProcessTransport {
         let cancel = (!is_reached || request.lane == Lane::Read).then_some(request.cancel);
         let give_up = |cause| {
             if arrives_late && is_reached {
-                let slow = arrives_in.saturating_sub(request.timeout);
+                let slow = arrives_in.saturating_sub(passed(sent));
                 self.queue_late(number, request, slow);
             }
             Err(late(cause, is_reached))

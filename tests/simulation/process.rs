@@ -53,7 +53,8 @@ pub(crate) struct Setup {
     /// a purchase that blocks needs no thread.
     has_timeout: bool,
     pub(crate) budget: Option<i32>,
-    /// How long the clients expect late bookings.
+    /// How long the clients expect late bookings. The network books at most 170 s after the request,
+    /// and a call may send its request 60 s after it began.
     pub(crate) late_booking: Duration,
     api_key_location: ApiKeyLocation,
     requests_per_second: Option<f64>,
@@ -111,7 +112,7 @@ impl Setup {
             has_queue,
             has_timeout,
             budget: random.chance(400).then(|| *random.one_of(&[25, 120, 400])),
-            late_booking: Duration::from_secs(*random.one_of(&[120, 120, 600])),
+            late_booking: Duration::from_secs(*random.one_of(&[240, 240, 600])),
             api_key_location: *random.one_of(&[
                 ApiKeyLocation::Header,
                 ApiKeyLocation::Bearer,

@@ -186,7 +186,7 @@ impl User<'_> {
 
     /// Finds out whether a purchase was made.
     fn find(&mut self, intent: &str) -> IfAlive<Option<String>> {
-        let waits = *self.random.one_of(&[0, 0, 60_000, 200_000, 700_000]);
+        let waits = *self.random.one_of(&[0, 0, 60_000, 300_000, 900_000]);
         self.think(waits)?;
         if self.random.chance(300) {
             let unclaimed = self.call(&Command::Unclaimed)?.expect("it needs no network");
@@ -225,7 +225,7 @@ impl User<'_> {
             if self.random.chance(400) {
                 return Ok(None);
             }
-            self.think(200_000)?;
+            self.think(300_000)?;
         }
         Ok(None)
     }

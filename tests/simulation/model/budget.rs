@@ -27,8 +27,10 @@ struct Paid {
     /// The order that was bought, if there is one.
     order: Option<NewOrder>,
     has_code: bool,
-    /// When the outcome became unknown.
-    unknown_at: Option<Duration>,
+    /// Whether the client knows the order, from the reply.
+    is_known: bool,
+    /// Whether the caller was told that the outcome is unknown.
+    is_unknown: bool,
 }
 
 impl Paid {
@@ -50,7 +52,7 @@ impl Paid {
     /// purchase, the reservation stays.
     fn is_refunded(&mut self) {
         self.least = 0;
-        if !self.has_code && self.unknown_at.is_none() {
+        if !self.has_code && self.is_known {
             self.most = 0;
         }
     }
@@ -87,7 +89,7 @@ impl Model<'_> {
                 Step::Refunded(id) => {
                     for paid in paid.iter_mut().filter(|paid| paid.is_of(id)) {
                         // A client that does not know the outcome keeps the reservation.
-                        if paid.unknown_at.is_none() {
+                        if paid.is_known {
                             paid.least = 0;
                         }
                     }
@@ -98,7 +100,7 @@ impl Model<'_> {
                     if self.may_seem_old(*process, *at) {
                         // The client may have abandoned a purchase with an unknown outcome.
                         let of = paid.iter_mut().filter(|paid| paid.process == *process);
-                        of.filter(|paid| paid.unknown_at.is_some()).for_each(Paid::is_uncertain);
+                        of.filter(|paid| paid.is_unknown).for_each(Paid::is_uncertain);
                     }
                     let limit = self.history.setups[*process].budget.unwrap_or_default();
                     let limit = Amount::from_rupees(limit).micros();
@@ -137,18 +139,19 @@ impl Model<'_> {
             most: reserved,
             order: None,
             has_code: false,
-            unknown_at: None,
+            is_known: false,
+            is_unknown: false,
         })
     }
 
     fn exchange_ended(&self, paid: &mut [Paid], exchange: &Exchange) {
         if exchange.is_charge() {
             let Some(paid) = of_call(paid, exchange) else { return };
-            let is_abandoned = paid.unknown_at.is_some();
+            let is_abandoned = paid.is_unknown;
             match (price_in_reply(exchange), &paid.order) {
                 (Some(price), Some(_)) if is_abandoned => {
                     paid.counts(price);
-                    paid.unknown_at = None;
+                    (paid.is_known, paid.is_unknown) = (true, false);
                 }
                 // The end of the call decides.
                 _ => paid.is_uncertain(),
@@ -159,11 +162,15 @@ impl Model<'_> {
         let is_clean = exchange.fault.is_none();
         for paid in paid.iter_mut().filter(|paid| paid.process == exchange.process) {
             if exchange.action == "getOrders" {
-                if paid.unknown_at.is_some() {
+                if paid.is_unknown {
                     // The history may show an order that may be this one.
                     let dearest = self.dearest();
                     (paid.least, paid.most) = (0, paid.reserved.max(dearest));
-                } else if is_clean && self.history.has_usual_orders && shows_refund(paid, body) {
+                } else if is_clean
+                    && paid.is_known
+                    && self.history.has_usual_orders
+                    && shows_refund(paid, body)
+                {
                     paid.is_refunded();
                 }
             } else if exchange.id.as_deref().is_some_and(|id| paid.is_of(id)) {
@@ -186,6 +193,7 @@ impl Model<'_> {
             let Some(paid) = paid.iter_mut().find(|paid| paid.call == number) else { return };
             match &end.result {
                 Ok(value) => {
+                    paid.is_known = true;
                     let price = value["price_micros"].as_i64();
                     let price = price.map_or((0, i64::MAX), |price| (price, price));
                     let dearest = paid.reserved.max(self.dearest());
@@ -200,7 +208,7 @@ impl Model<'_> {
                 }
                 Err(_) => {
                     paid.counts(paid.reserved);
-                    paid.unknown_at = Some(now);
+                    paid.is_unknown = true;
                 }
             }
             return;
