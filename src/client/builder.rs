@@ -14,7 +14,7 @@ pub const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
 /// The default time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(90);
 /// The default of [`ClientBuilder::late_booking`].
-const LATE_BOOKING: Duration = Duration::from_secs(600);
+pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
 const BUILDING: &str = "making a client";
 
 /// The settings of a client.

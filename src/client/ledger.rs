@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::builder::LATE_BOOKING;
 use super::candidate::Candidate;
 use super::record::{Closed, EntryId, Record, Resolution};
 use super::unclaimed::{Unclaimed, UnclaimedOutcome};
@@ -78,6 +79,8 @@ pub(crate) enum FirstRead {
 struct Budget {
     limit: Option<Amount>,
     spent: Amount,
+    /// How long the service may book a purchase of the client after its request.
+    late_booking: Duration,
 }
 
 /// One purchase.
@@ -182,8 +185,13 @@ pub(crate) enum Fate {
 
 impl Ledger {
     /// Registers a client with its budget.
-    pub(crate) fn add_owner(&mut self, owner: OwnerId, limit: Option<Amount>) {
-        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO });
+    pub(crate) fn add_owner(
+        &mut self,
+        owner: OwnerId,
+        limit: Option<Amount>,
+        late_booking: Duration,
+    ) {
+        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO, late_booking });
     }
 
     /// Forgets the budget of a client that was dropped. Its purchases stay.
@@ -803,10 +811,8 @@ impl Ledger {
     /// Ends purchases that are long past the expiry of their orders, with a warning.
     pub(crate) fn drop_expired(&mut self, now: Moment) {
         let is_past = |at: &Moment, life: Option<Duration>| {
-            let age = now.monotonic.saturating_sub(at.monotonic);
-            // The monotonic clock stops during a suspend, which the order does not survive.
-            let age = age.max(now.wall.duration_since(at.wall).unwrap_or_default());
-            age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+            // The wall clock can be set, and an order that is open must not leave the list early.
+            now.monotonic.saturating_sub(at.monotonic) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
         let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
@@ -816,7 +822,9 @@ impl Ledger {
                     past.push((*id, Record::Settled(Closed::Over)));
                 }
                 // Late booking, then the life of the order.
-                State::Unknown(lost) if is_past(&lost.at, Some(ORDER_LIFE + AFTER_EXPIRY)) => {
+                State::Unknown(lost)
+                    if is_past(&lost.at, Some(ORDER_LIFE + self.late_booking(entry))) =>
+                {
                     past.push((*id, Record::Lapsed));
                 }
                 _ => {}
@@ -827,6 +835,12 @@ impl Ledger {
             log::warn!("{operation}: the order is long past its expiry and is no longer listed");
             self.write(id, record);
         }
+    }
+
+    /// Returns how long the service may still book an unknown purchase.
+    fn late_booking(&self, entry: &Entry) -> Duration {
+        let budget = entry.owner.and_then(|owner| self.budgets.get(&owner));
+        budget.map_or(LATE_BOOKING, |budget| budget.late_booking)
     }
 
     /// Applies a record. A journal would write it to disk here.

@@ -291,8 +291,7 @@ impl ReconcileTask {
         let now = client.now();
         // Another program's order can show first: a short search does not tell it apart.
         let is_searched = found.complete || self.age_at(now.monotonic) >= LOOK_FOR;
-        found.candidates =
-            client.ledger().offer(&self.intent, found.candidates, is_searched, now);
+        found.candidates = client.ledger().offer(&self.intent, found.candidates, is_searched, now);
         Ok(found)
     }
 
