@@ -626,8 +626,8 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
+    /// Each order is offered to one purchase: the best candidate of another unknown purchase is
+    /// left out, unless the evidence proves that it is this one. A proved order is the
     /// purchase from now on. `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,

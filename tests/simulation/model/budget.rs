@@ -46,10 +46,11 @@ impl Paid {
         self.order.as_ref().is_some_and(|order| order.activation == id)
     }
 
-    /// The client knows that the order was refunded.
+    /// The client knows that the order was refunded. If the outcome of the purchase was unknown, the
+    /// client may not know that it is the order of the purchase: then the reservation stays.
     fn is_refunded(&mut self) {
         self.least = 0;
-        if !self.has_code {
+        if !self.has_code && self.unknown_at.is_none() {
             self.most = 0;
         }
     }
