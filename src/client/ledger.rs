@@ -32,6 +32,8 @@ const MAX_DROPPED: usize = 16;
 const MAX_PURCHASES: usize = 16_384;
 /// The number of intents that were made and not bought, whose ids the ledger keeps.
 const MAX_MADE: usize = 16_384;
+/// The default of [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
+pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
 /// How long an order lives if the service does not state it.
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
@@ -74,6 +76,8 @@ pub(crate) enum FirstRead {
 struct Budget {
     limit: Option<Amount>,
     spent: Amount,
+    /// How long the service may book a purchase of the client after its request.
+    late_booking: Duration,
 }
 
 /// One purchase.
@@ -178,8 +182,13 @@ pub(crate) enum Fate {
 
 impl Ledger {
     /// Registers a client with its budget.
-    pub(crate) fn add_owner(&mut self, owner: OwnerId, limit: Option<Amount>) {
-        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO });
+    pub(crate) fn add_owner(
+        &mut self,
+        owner: OwnerId,
+        limit: Option<Amount>,
+        late_booking: Duration,
+    ) {
+        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO, late_booking });
     }
 
     /// Forgets the budget of a client that was dropped. Its purchases stay.
@@ -800,10 +809,8 @@ impl Ledger {
     /// Ends purchases that are long past the expiry of their orders, with a warning.
     pub(crate) fn drop_expired(&mut self, now: Moment) {
         let is_past = |at: &Moment, life: Option<Duration>| {
-            let age = now.monotonic.saturating_sub(at.monotonic);
-            // The monotonic clock stops during a suspend, which the order does not survive.
-            let age = age.max(now.wall.duration_since(at.wall).unwrap_or_default());
-            age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+            // The wall clock can be set, and an order that is open must not leave the list early.
+            now.monotonic.saturating_sub(at.monotonic) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
         let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
@@ -813,7 +820,9 @@ impl Ledger {
                     past.push((*id, Record::Settled(Closed::Over)));
                 }
                 // Late booking, then the life of the order.
-                State::Unknown(lost) if is_past(&lost.at, Some(ORDER_LIFE + AFTER_EXPIRY)) => {
+                State::Unknown(lost)
+                    if is_past(&lost.at, Some(ORDER_LIFE + self.late_booking(entry))) =>
+                {
                     past.push((*id, Record::Lapsed));
                 }
                 _ => {}
@@ -824,6 +833,12 @@ impl Ledger {
             log::warn!("{operation}: the order is long past its expiry and is no longer listed");
             self.write(id, record);
         }
+    }
+
+    /// Returns how long the service may still book an unknown purchase.
+    fn late_booking(&self, entry: &Entry) -> Duration {
+        let budget = entry.owner.and_then(|owner| self.budgets.get(&owner));
+        budget.map_or(LATE_BOOKING, |budget| budget.late_booking)
     }
 
     /// Applies a record. A journal would write it to disk here.
