@@ -1970,9 +1970,10 @@ public:
     /// continues.
     ///
     /// An order that another purchase of this API key bought is not a candidate. To claim a
-    /// candidate, pass its activation_id() to client::activation. If it is the only one, and a
-    /// minute has passed since the reply was lost, the claim also resolves the purchase. Otherwise
-    /// call resolve() first; if several candidates are likely, or none is, ask a person.
+    /// candidate, pass its activation_id() to client::activation. If it is the only one, the claim
+    /// also resolves the purchase; after a search of less than a minute, a refund of that order
+    /// makes the purchase unknown again. If there are several, call resolve() first, and ask a
+    /// person if several are likely, or none is.
     ///
     /// Throws a read error as an outcome_unknown: the purchase is as unknown as before.
     reconciliation reconcile(const intent_view &intent,

@@ -352,8 +352,9 @@ class Client(BaseClient):
         If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
         unknown as before.
 
-        It decides nothing: call ``resolve`` with the candidate that you choose. If the search ends
-        60 seconds or more after the request, an operation on the only candidate does the same.
+        It decides nothing: call ``resolve`` with the candidate that you choose. An operation on the
+        only candidate does the same; after a search of less than a minute, a refund of that order
+        makes the purchase unknown again.
 
         :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """
