@@ -1285,8 +1285,9 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * search is not complete then, the purchase stays unknown and listed, and the next call continues.
  *
  * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
- * pass its activation id to sastaotp_client_activation. If several are likely, or none is, ask a
- * person, then call sastaotp_client_resolve_made or sastaotp_client_resolve_not_made.
+ * pass its activation id to sastaotp_client_activation. If it is the only one, and a minute has
+ * passed since the reply was lost, the claim also resolves the purchase. Otherwise call
+ * sastaotp_client_resolve_made first; if several candidates are likely, or none is, ask a person.
  *
  * Fails with a read error. If it fails, the purchase is as unknown as before:
  * sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -2363,9 +2364,9 @@ const sastaotp_error *sastaotp_unclaimed_error(const sastaotp_unclaimed *unclaim
 
 /**
  * Creates a queue on a client with at most 64 workers for purchases and 64 for the other
- * operations, so that slow purchases delay no poll. Each worker makes one request at a time. Starts
- * no thread yet. A cancellation token of the client does not affect the queue: cancel
- * its tickets instead.
+ * operations, so that slow purchases delay no poll. Each worker makes one request at a time.
+ * Starts no thread yet. A cancellation token of the client does not affect the queue: cancel its
+ * tickets instead.
  *
  * Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
  */

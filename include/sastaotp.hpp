@@ -1970,8 +1970,9 @@ public:
     /// continues.
     ///
     /// An order that another purchase of this API key bought is not a candidate. To claim a
-    /// candidate, pass its activation_id() to client::activation. If several are likely, or none
-    /// is, ask a person, then call resolve().
+    /// candidate, pass its activation_id() to client::activation. If it is the only one, and a
+    /// minute has passed since the reply was lost, the claim also resolves the purchase. Otherwise
+    /// call resolve() first; if several candidates are likely, or none is, ask a person.
     ///
     /// Throws a read error as an outcome_unknown: the purchase is as unknown as before.
     reconciliation reconcile(const intent_view &intent,
@@ -2088,8 +2089,8 @@ public:
     using owned::owned;
 
     /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
-    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token of the client does not affect the queue:
-    /// cancel its tickets instead.
+    /// operations, so that slow purchases delay no poll. Starts no thread yet. A cancellation token
+    /// of the client does not affect the queue: cancel its tickets instead.
     ///
     /// Throws status::connection if the process has no file descriptor left.
     explicit queue(const client &owner)

@@ -71,9 +71,9 @@ unsafe fn as_queue<'a>(argument: *const sastaotp_queue) -> Result<&'a Queue> {
 }
 
 /// Creates a queue on a client with at most 64 workers for purchases and 64 for the other
-/// operations, so that slow purchases delay no poll. Each worker makes one request at a time. Starts
-/// no thread yet. A cancellation token of the client does not affect the queue: cancel
-/// its tickets instead.
+/// operations, so that slow purchases delay no poll. Each worker makes one request at a time.
+/// Starts no thread yet. A cancellation token of the client does not affect the queue: cancel its
+/// tickets instead.
 ///
 /// Fails with SASTAOTP_CONNECTION if the process has no file descriptor left. Since 0.1.0.
 #[unsafe(no_mangle)]

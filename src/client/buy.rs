@@ -128,7 +128,11 @@ impl Client {
         let result = self.read_newest_order(deadline);
         drop(read);
         match result {
-            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                // The next purchase reads it.
+                self.ledger().newest_order_read = FirstRead::Missing;
+                Err(Error::cancelled(operation, Phase::Prepare))
+            }
             Err(error) => {
                 log::warn!(
                     "{operation}: the newest order is unknown, so a lost reply may not be found: \

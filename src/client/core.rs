@@ -95,8 +95,8 @@ impl Client {
     /// the activations that the handle buys or claims.
     ///
     /// If a purchase has already been sent, its call returns at once with
-    /// [`Charge::Unknown`] and the request runs on until its reply. [`Client::unclaimed`] lists the
-    /// outcome.
+    /// [`Charge::Unknown`](crate::Charge::Unknown) and the request runs on until its reply.
+    /// [`Client::unclaimed`] lists the outcome.
     #[must_use]
     pub fn with_cancel(&self, cancel: &CancelToken) -> Self {
         Self { cancel: Some(cancel.clone()), ..self.clone() }

@@ -95,6 +95,9 @@ struct Entry {
     earlier_codes: Vec<Sms>,
     /// Whether the next code was requested after the last one of `codes`.
     next_requested: bool,
+    /// The unknown outcome before its only candidate was claimed, if the search was short: the
+    /// order can still turn out to be of another program.
+    doubt: Option<Lost>,
 }
 
 #[derive(Debug)]
@@ -113,7 +116,7 @@ enum State {
 }
 
 /// A purchase with an unknown outcome.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Lost {
     error: Box<Error>,
     at: Moment,
@@ -236,9 +239,15 @@ impl Ledger {
             None => Fate::Absent,
             Some(State::Reserved | State::InFlight) => Fate::InFlight,
             Some(State::Unknown(_)) => Fate::Unknown,
+            Some(State::Bought { .. }) if self.is_doubted(intent) => Fate::Unknown,
             Some(State::Bought { purchase, .. }) => Fate::Bought(purchase.clone()),
             Some(State::NotBought(reason)) => Fate::NotBought(reason.clone()),
         }
+    }
+
+    /// Whether the intent's only candidate was claimed after a short search.
+    fn is_doubted(&self, intent: &Intent) -> bool {
+        self.entry_of(intent).is_some_and(|(_, entry)| entry.doubt.is_some())
     }
 
     fn uncertain(&self) -> impl Iterator<Item = (EntryId, &Entry)> {
@@ -392,8 +401,8 @@ impl Ledger {
 
     /// Counts a handle of an activation, and returns its purchase if the ledger has it.
     ///
-    /// If this is the only candidate of an unknown purchase that was searched for long enough, it is
-    /// that purchase from now on. Pass the returned id to [`Self::release`].
+    /// An unknown purchase whose only candidate this is, or that the evidence proves to be this, is
+    /// the purchase from now on. Pass the returned id to [`Self::release`].
     pub(crate) fn hold(
         &mut self,
         id: &str,
@@ -402,6 +411,7 @@ impl Ledger {
         if !self.by_activation.contains_key(id)
             && let Some((entry, order)) = self.only_candidate(id)
         {
+            self.write(entry, Record::Claimed);
             self.found(entry, &order, now);
         }
         let held = self.by_activation.get(id).copied();
@@ -446,8 +456,8 @@ impl Ledger {
             .map(|(place, entry, lost)| (entry, lost.candidates[place].clone()))
     }
 
-    /// Returns the unknown purchase that was searched for long enough and has this order as its only
-    /// candidate, not counting the orders and the best candidates of other purchases.
+    /// Returns the unknown purchase that has this order as its only candidate, not counting the
+    /// orders and the best candidates of other purchases.
     fn only_candidate(&self, id: &str) -> Option<(EntryId, Order)> {
         let (entry, order) = self.candidate(id)?;
         let best: HashSet<&str> = self.best_candidates(entry).collect();
@@ -456,8 +466,7 @@ impl Ledger {
         let is_open = |order: &&Order| {
             order.activation_id.as_deref().is_none_or(|other| other == id || !is_taken(other))
         };
-        (lost.is_searched && lost.candidates.iter().filter(is_open).count() == 1)
-            .then_some((entry, order))
+        (lost.candidates.iter().filter(is_open).count() == 1).then_some((entry, order))
     }
 
     /// Returns the best candidate of each unknown purchase except one.
@@ -550,18 +559,13 @@ impl Ledger {
 
     /// Returns when the outcome of this intent became unknown, on the monotonic clock.
     pub(crate) fn lost_at(&self, intent: &Intent) -> Option<Duration> {
-        match &self.entry_of(intent)?.1.state {
-            State::Unknown(lost) => Some(lost.at.monotonic),
-            _ => None,
-        }
+        Some(self.entry_of(intent)?.1.lost()?.at.monotonic)
     }
 
     /// Returns the activation ids in the bytes of the reply of an unknown purchase.
     pub(crate) fn clues(&self, intent: &Intent) -> Vec<String> {
-        match self.entry_of(intent).map(|(_, entry)| &entry.state) {
-            Some(State::Unknown(lost)) => lost.clues.clone(),
-            _ => Vec::new(),
-        }
+        let lost = self.entry_of(intent).and_then(|(_, entry)| entry.lost());
+        lost.map(|lost| lost.clues.clone()).unwrap_or_default()
     }
 
     /// Returns whether this purchase, or another of its kind, may still get its reply.
@@ -611,9 +615,9 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another unknown
-    /// purchase is left out, unless the evidence proves that it is this one. A proved order is the
-    /// purchase from now on. `is_searched` states whether the search was long enough.
+    /// Each order is offered to one purchase: an order that is the best candidate of another
+    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
+    /// is the purchase from now on. `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,
@@ -633,11 +637,14 @@ impl Ledger {
             if matches!(self.purchases[&entry].state, State::Unknown(_)) {
                 self.found(entry, &order, now);
             }
-        } else if let Some(State::Unknown(lost)) =
-            self.purchases.get_mut(&entry).map(|entry| &mut entry.state)
-        {
+        } else if let Some(lost) = self.purchases.get_mut(&entry).and_then(Entry::lost_mut) {
             lost.candidates = candidates.iter().map(|candidate| candidate.order.clone()).collect();
             lost.is_searched = is_searched;
+        }
+        // After a long search, the only candidate counts as the purchase that its caller took it
+        // for.
+        if is_searched && candidates.len() == 1 && self.is_doubted(intent) {
+            self.write(entry, Record::Confirmed);
         }
         candidates
     }
@@ -843,6 +850,7 @@ impl Ledger {
     }
 
     /// Changes a purchase by one fact.
+    #[allow(clippy::too_many_lines)] // a row for each record
     fn apply(&mut self, id: EntryId, record: Record) {
         if let Record::Intent { owner, intent, reserved } = record {
             self.make_room();
@@ -856,9 +864,24 @@ impl Ledger {
             _ => None,
         };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
+        if entry.codes.is_empty()
+            && matches!(record, Record::Settled(Closed::Refunded))
+            && let Some(lost) = entry.doubt.take()
+            && let State::Bought { purchase, .. } =
+                std::mem::replace(&mut entry.state, State::Unknown(lost))
+        {
+            // The refund is of this order, and the order may not be the purchase.
+            self.by_activation.remove(&*purchase.activation_id);
+            return;
+        }
         match record {
             // The record of the found purchase follows.
             Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) => {}
+            Record::Claimed => {
+                if let State::Unknown(lost) = &entry.state {
+                    entry.doubt = (!lost.is_searched).then(|| lost.clone());
+                }
+            }
             Record::Sending => {
                 if matches!(entry.state, State::Reserved) {
                     entry.state = State::InFlight;
@@ -919,6 +942,7 @@ impl Ledger {
             Record::Code(sms) => {
                 entry.codes.push(sms);
                 entry.next_requested = false;
+                entry.doubt = None;
             }
             Record::Next => entry.next_requested = true,
             Record::NextRefused => entry.next_requested = false,
@@ -933,6 +957,7 @@ impl Ledger {
                     if how != Closed::Over || closed.is_none() {
                         *closed = Some(how);
                     }
+                    entry.doubt = None;
                 }
             }
             Record::Priced(price) => {
@@ -949,6 +974,7 @@ impl Ledger {
                     lost.is_lapsed = true;
                 }
             }
+            Record::Confirmed => entry.doubt = None,
         }
     }
 
@@ -1027,6 +1053,22 @@ impl Entry {
             codes: Vec::new(),
             earlier_codes: Vec::new(),
             next_requested: false,
+            doubt: None,
+        }
+    }
+
+    /// Returns the unknown outcome, also if an only candidate was claimed after a short search.
+    fn lost(&self) -> Option<&Lost> {
+        match &self.state {
+            State::Unknown(lost) => Some(lost),
+            _ => self.doubt.as_ref(),
+        }
+    }
+
+    fn lost_mut(&mut self) -> Option<&mut Lost> {
+        match &mut self.state {
+            State::Unknown(lost) => Some(lost),
+            _ => self.doubt.as_mut(),
         }
     }
 
@@ -1041,6 +1083,9 @@ impl Entry {
             // A delivered code is paid for, whatever the service answers.
             State::Bought { closed: Some(Closed::Refunded), .. } if self.codes.is_empty() => {
                 Amount::ZERO
+            }
+            State::Bought { purchase, .. } if self.doubt.is_some() => {
+                purchase.price.map_or(self.reserved, |price| price.max(self.reserved))
             }
             // Without a price, the maximum counts until the history states the price.
             State::Bought { purchase, .. } => purchase.price.unwrap_or(self.reserved),
@@ -1061,7 +1106,8 @@ impl Entry {
     }
 
     fn is_unclaimed(&self) -> bool {
-        self.is_open() && self.holders == 0 && !self.is_awaited
+        let is_held = self.holders > 0 && !matches!(self.state, State::Unknown(_));
+        self.is_open() && !is_held && !self.is_awaited
     }
 
     fn listed(&self) -> Option<Unclaimed> {

@@ -39,7 +39,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// The orders that may be the purchase, the likeliest first, and the newest first among equals.
+    /// The orders that may be the purchase, the likeliest first, and the oldest first among equals.
     /// There can be several if another program buys the same with this key. An empty list means the
     /// order was not found, not that you were not charged.
     pub candidates: Vec<Candidate>,
@@ -233,7 +233,9 @@ impl ReconcileTask {
                 Verdict::Other => {}
             }
         }
-        judged.sort_by_key(|(evidence, order)| Reverse((evidence.rank, order.sequence())));
+        // The oldest of equals first: another unknown purchase of the kind that began later can
+        // only have bought a newer one.
+        judged.sort_by_key(|(evidence, order)| (Reverse(evidence.rank), order.sequence()));
         let is_found = judged.iter().any(|(evidence, _)| evidence.is_ours);
         let lags = judged.iter().any(|(_, order)| !listed.contains(&key(order)));
         let in_flight = ledger.kind_in_flight(&self.intent);

@@ -44,6 +44,11 @@ pub(crate) enum Record {
     Charged { purchase: Box<Purchase>, at: Moment },
     /// The caller of the purchase stopped waiting for it.
     Abandoned,
+    /// A caller claims the only candidate of an unknown purchase. The record of the purchase
+    /// follows.
+    Claimed,
+    /// A long search found no other candidate than the claimed one.
+    Confirmed,
     /// A code arrived.
     Code(Sms),
     /// The next code is requested: the codes so far are old.

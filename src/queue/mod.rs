@@ -3,7 +3,7 @@
 //! [`Queue::submit`] returns a [`Ticket`] at once, and [`Queue::take`] returns completions. Between
 //! two polls a wait is only a table entry and needs no thread. Workers make the requests: a worker
 //! starts when an operation is due and no worker is idle, and exits after five idle seconds.
-//! Purchases have workers of their own. One timer thread sleeps until the next due time and wakes
+//! Purchases have separate workers. One timer thread sleeps until the next due time and wakes
 //! workers (see `threads`).
 //!
 //! The invariants: every ticket is completed exactly once, unless the queue is dropped before;

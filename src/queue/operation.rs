@@ -147,7 +147,8 @@ pub enum Operation {
     },
     /// [`Client::unclaimed`].
     Unclaimed {},
-    /// [`Client::finish`].
+    /// [`Client::finish`]. It does not wait for purchases of the queue that have not begun: cancel
+    /// them first, or call [`Queue::close`](crate::Queue::close).
     Finish {
         /// How long to wait for purchases in flight, in milliseconds; 10,000 if `None`.
         timeout_ms: Option<u64>,
@@ -316,12 +317,7 @@ impl Operation {
                 call(move |client| Ok(listed("countries", &client.countries_named(&name)?)))
             }
             Self::GetOrders { limit, page, status } => {
-                let all = OrderQuery::default();
-                let query = OrderQuery {
-                    limit: limit.unwrap_or(all.limit),
-                    page: page.unwrap_or(all.page),
-                    status: status.as_deref().map(OrderStatus::read),
-                };
+                let query = order_query(limit, page, status.as_deref());
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
             Self::GetNumber(request) => buy(Box::new(move |client| client.intent(request))),
@@ -351,18 +347,9 @@ impl Operation {
                 accept_same_code,
                 cancel_on_timeout,
             } => {
-                let mut options = WaitOptions::new(Duration::from_millis(timeout_ms));
-                if let Some(interval) = interval_ms {
-                    options = options.interval(Duration::from_millis(interval));
-                }
-                if accept_same_code {
-                    options = options.accept_same_code();
-                }
-                Job::Wait(Box::new(WaitTask::begin(
-                    &claim(&id)?,
-                    options.plan(),
-                    cancel_on_timeout,
-                )))
+                let options = wait_options(timeout_ms, interval_ms, accept_same_code);
+                let task = WaitTask::begin(&claim(&id)?, options.plan(), cancel_on_timeout);
+                Job::Wait(Box::new(task))
             }
             Self::MarkSmsSent { id } => {
                 on(claim(&id)?, |number| number.mark_sms_sent().map(|()| empty_object()))
@@ -408,6 +395,28 @@ impl Operation {
                 local(|client| Ok(object("budget_left_micros", fields(&client.budget_left()))))
             }
         })
+    }
+}
+
+fn wait_options(
+    timeout_ms: u64,
+    interval_ms: Option<u64>,
+    accept_same_code: bool,
+) -> WaitOptions<'static> {
+    let options = WaitOptions::new(Duration::from_millis(timeout_ms));
+    let options = match interval_ms {
+        Some(interval) => options.interval(Duration::from_millis(interval)),
+        None => options,
+    };
+    if accept_same_code { options.accept_same_code() } else { options }
+}
+
+fn order_query(limit: Option<u32>, page: Option<u32>, status: Option<&str>) -> OrderQuery {
+    let all = OrderQuery::default();
+    OrderQuery {
+        limit: limit.unwrap_or(all.limit),
+        page: page.unwrap_or(all.page),
+        status: status.map(OrderStatus::read),
     }
 }
 

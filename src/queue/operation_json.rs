@@ -67,7 +67,7 @@ impl<'a> Members<'a> {
             "buy" => Operation::Buy { intent: self.intent()? },
             "reget_number" => {
                 let (id, limit) = (self.id()?, self.price_limit()?);
-                Operation::RegetNumber { id, limit: limit.ok_or_else(|| Self::no_price_limit())? }
+                Operation::RegetNumber { id, limit: limit.ok_or_else(no_price_limit)? }
             }
             "get_status" => Operation::GetStatus { id: self.id()? },
             "set_status" => {
@@ -146,12 +146,6 @@ impl<'a> Members<'a> {
             _ if accepts_any => Ok(Some(PriceLimit::Any)),
             _ => Ok(text.or(micros).map(PriceLimit::Max)),
         }
-    }
-
-    fn no_price_limit() -> Error {
-        let reason = "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` \
-                      as true";
-        Error::config(READING, reason)
     }
 
     /// Whether an unknown purchase was made: exactly one member states it.
@@ -260,6 +254,12 @@ impl<'a> Members<'a> {
 
 fn wrong(name: &str, field: Field<'_>, expected: &str) -> Error {
     Error::config(READING, format!("the field `{name}` is {}: pass {expected}", cut(field.raw())))
+}
+
+fn no_price_limit() -> Error {
+    let reason =
+        "no price limit: pass `max_price`, `max_price_micros`, or `accept_any_price` as true";
+    Error::config(READING, reason)
 }
 
 fn disagreeing(one: &str, other: &str) -> Error {

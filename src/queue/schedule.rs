@@ -166,8 +166,8 @@ impl Schedule {
     }
 
     /// Removes and returns the operation to run now that is not a purchase, or a purchase whose
-    /// time is over. Calls come before tasks unless `task_first`. Before `ready_at` the service
-    /// must not be called: then only expired operations are returned.
+    /// deadline has passed. Calls come before tasks unless `task_first`. Before `ready_at` the
+    /// service must not be called: then only expired operations are returned.
     pub(super) fn pick(
         &mut self,
         now: Moment,

@@ -285,6 +285,7 @@ impl Shared {
             // If many expire at once, a last poll for each one would end the others late.
             Some((Job::Wait(mut wait), handle)) if wait.is_late(now) => {
                 let result = guarded(|| wait.end_without_poll(&handle));
+                drop(wait);
                 self.finish(ticket, result.map(|sms| fields(&sms)));
             }
             Some((job, handle)) => self.run(ticket, job, &handle),
@@ -419,7 +420,11 @@ impl Shared {
     ) {
         let step = catch_unwind(AssertUnwindSafe(|| task.step(handle)));
         match step.unwrap_or_else(|_| Step::Done(Err(panicked()))) {
-            Step::Done(result) => self.finish(ticket, result.map(|output| fields(&output))),
+            Step::Done(result) => {
+                // The caller may list the unclaimed numbers at once.
+                drop(task);
+                self.finish(ticket, result.map(|output| fields(&output)));
+            }
             // This thread picks the next operation itself, or sets the timer.
             Step::SleepUntil(until) => {
                 let mut state = self.lock();

@@ -4,9 +4,10 @@
  *
  *     growth URL [PURCHASES [OBJECTS [OPERATIONS]]]    default: 2,000, 1,000,000 and 100,000
  *
- * Memory is measured after a warm-up. A client remembers up to 32,768 activations
- * (src/client/ledger.rs). Therefore fewer than 100,000 purchases use one client for each hundred;
- * more use a single client, whose memory is full before the measurement.
+ * Memory is measured after a warm-up. The ledger of an API key remembers up to 32,768 purchases and
+ * activations (src/client/ledger.rs), and a process the ledgers of 64 keys (src/client/account.rs).
+ * Therefore fewer than 100,000 purchases use one key and one client for each twenty; more use a
+ * single client. Its ledger, or the table of ledgers, is full before the measurement.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -16,7 +17,7 @@
 #include "check.h"
 #include "sandbox.h"
 
-enum { LIMIT_KIB = 1024, REMEMBERED = 2 * 16384, BATCH = 100, FULL_BATCH = 10000 };
+enum { LIMIT_KIB = 1024, REMEMBERED = 2 * 16384, BATCH = 20, FULL_BATCH = 10000, LEDGERS = 64 };
 
 /* Returns the resident memory in KiB. */
 static long resident_kib(void) {
@@ -202,10 +203,11 @@ static void buy_one(const sastaotp_client *client, const sastaotp_number_request
     sastaotp_activation_free(number);
 }
 
-/* Resets the sandbox, with ids that it has not used before. */
-static void reset_sandbox(long batch) {
-    char seed[128];
-    sandbox_begin("growth_purchases");
+/* Resets the sandbox, with ids that it has not used before, for one key or for the batch's own. */
+static void reset_sandbox(long batch, int one_key) {
+    char seed[128], key[64];
+    snprintf(key, sizeof key, "growth_purchases_%ld", one_key ? 0 : batch);
+    sandbox_begin(key);
     snprintf(seed, sizeof seed, "{\"wallet\":\"1000000\",\"rng\":%ld}", batch + 1);
     sandbox_do("seed", seed);
 }
@@ -213,7 +215,7 @@ static void reset_sandbox(long batch) {
 static void purchases(long count) {
     int one_client = count >= 100000;
     long batch = one_client ? FULL_BATCH : BATCH;
-    long warm_up = one_client ? REMEMBERED + 1000 : (count / 4 + BATCH) / BATCH * BATCH;
+    long warm_up = one_client ? REMEMBERED + 1000 : 2 * LEDGERS * BATCH;
     long before = 0, files = 0;
     sandbox_begin("growth_purchases");
     sastaotp_number_request *with_code = sandbox_request("zz_multi"),
@@ -222,7 +224,7 @@ static void purchases(long count) {
     sastaotp_client *client = NULL;
     for (long turn = 0; turn < warm_up + count; turn++) {
         if (turn % batch == 0) {
-            reset_sandbox(turn / batch);
+            reset_sandbox(turn / batch, one_client);
             if (!one_client) {
                 sastaotp_client_free(client);
                 client = NULL;
@@ -241,7 +243,7 @@ static void purchases(long count) {
     }
     long grown = resident_kib() - before, more_files = open_files() - files;
     printf("growth: %ld purchases, %s: %+ld KiB, %+ld open files\n", count,
-           one_client ? "one client that was full before" : "a client for each hundred", grown,
+           one_client ? "one client that was full before" : "a key for each twenty", grown,
            more_files);
     CHECK(grown < LIMIT_KIB);
     CHECK_INT(more_files, 0);

@@ -408,7 +408,7 @@ fn candidates_of_all_reads_are_merged() {
         found.candidates.iter().filter_map(|order| order.activation_id.as_deref()).collect();
     assert_eq!(
         (ids, found.complete),
-        (vec!["99999999", "99999998"], false),
+        (vec!["99999998", "99999999"], false),
         "the history no longer shows them: {found:?}"
     );
 }

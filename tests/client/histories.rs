@@ -465,7 +465,7 @@ fn late_order_is_found_within_the_whole_window() {
     fixture.clock.advance(seconds(30));
     let found = fixture.client.reconcile(intent).unwrap();
     let ids: Vec<_> = found.candidates.iter().map(|order| order.order_id.as_deref()).collect();
-    assert_eq!((ids, found.complete), (vec![Some("1003"), Some("1002")], false), "{found:?}");
+    assert_eq!((ids, found.complete), (vec![Some("1002"), Some("1003")], false), "{found:?}");
     assert!(found.reason.unwrap().contains("can book a purchase until 600 s"));
     assert_eq!(fixture.client.budget_left(), left, "a look changes no budget");
 }

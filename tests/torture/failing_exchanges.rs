@@ -261,6 +261,8 @@ fn status(fixture: &Fixture) {
 }
 
 fn get_number(fixture: &Fixture) {
+    // The first purchase would read the newest order, as `intend_and_buy` does.
+    fixture.client.get_orders(&OrderQuery::default()).expect("no fault is scheduled yet");
     let result = fixture.with_faults(TIMEOUT, |client| client.get_number(request("zz_ok")));
     fixture.check_purchase(0, &result);
     let claims_nothing = result.is_err_and(|error| error.charge() == Charge::NotCharged);

@@ -1,5 +1,5 @@
 """Clients of Python at the same work: `aiohttp|requests URL COUNT`, `json|orjson FILE ROUNDS`,
-`waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`.
+`waits URL COUNT WARM_UP_S MEASURED_S [CA_FILE]`, `purchases URL COUNT WAITS QUIET_S`.
 """
 
 import asyncio
@@ -141,6 +141,74 @@ async def waits(url, count, warm_up, measured, ca_file):
             task.cancel()
 
 
+async def purchases(url, count, waits, quiet):
+    """Buys numbers beside waits, without a check, a limit or a record of any purchase."""
+    import aiohttp
+
+    lateness, times, numbers = [], [], set()
+    # Waits and reads keep their connections. Purchases have 64 others.
+    rest = aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=512))
+    buying = aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=64))
+    async with rest, buying:
+        loop = asyncio.get_running_loop()
+
+        async def read(session, target):
+            async with session.get(target) as reply:
+                return await reply.text()
+
+        async def wait(number, due):
+            while True:
+                await asyncio.sleep(due - loop.time())
+                lateness.append(loop.time() - due)
+                await read(rest, f"{url}{QUERY}{1_000_000 + number}")
+                due = loop.time() + INTERVAL + random.random() * INTERVAL / 10
+
+        async def ask_for_the_balance():
+            while True:
+                start = loop.time()
+                await read(rest, f"{url}?action=getBalance")
+                times.append(loop.time() - start)
+                await asyncio.sleep(0.1 - (loop.time() - start))
+
+        async def buy():
+            query = "?action=getNumber&service=zz_never&country=22&maxPrice=100"
+            _, number, _ = (await read(buying, url + query)).split(":")
+            numbers.add(number)
+
+        def phase_end():
+            at = lambda values: sorted(values)[min(len(values) * 99 // 100, len(values) - 1)]
+            figures = at(lateness) * 1e3, at(times) * 1e3
+            lateness.clear()
+            times.clear()
+            return figures
+
+        begin = loop.time()
+        tasks = [asyncio.create_task(wait(one, begin + one * 0.0005)) for one in range(waits)]
+        tasks.append(asyncio.create_task(ask_for_the_balance()))
+        await asyncio.sleep(8)
+        phase_end()
+        await asyncio.sleep(quiet)
+        quiet_late, quiet_balance = phase_end()
+        cpu, start = cpu_us(), loop.time()
+        await asyncio.gather(*(buy() for _ in range(count)))
+        cpu, wall = cpu_us() - cpu, loop.time() - start
+        late, balance = phase_end()
+        figures = {
+            "bought": len(numbers),
+            "seconds": wall,
+            "cpu_us": cpu,
+            "quiet_late_ms": quiet_late,
+            "late_ms": late,
+            "quiet_balance_ms": quiet_balance,
+            "balance_ms": balance,
+            "threads": status("Threads"),
+            "peak_kb": status("VmHWM"),
+        }
+        print(json.dumps(figures), flush=True)
+        for task in tasks:
+            task.cancel()
+
+
 def main():
     command, target, *rest = sys.argv[1:]
     if command == "aiohttp":
@@ -151,6 +219,8 @@ def main():
         count, warm_up, measured = map(int, rest[:3])
         ca_file = rest[3] if len(rest) > 3 else None
         asyncio.run(waits(target, count, warm_up, measured, ca_file))
+    elif command == "purchases":
+        asyncio.run(purchases(target, *map(int, rest)))
     else:
         decode(command, target, int(rest[0]))
 

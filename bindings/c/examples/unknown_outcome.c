@@ -120,7 +120,8 @@ static bool find_purchase(const sastaotp_client *client, const sastaotp_intent *
                 INTENT_FILE);
     } else {
         const char *id = sastaotp_order_activation_id(sastaotp_reconciliation_get(found, 0));
-        claimed = sastaotp_client_activation(client, id, activation, error) == SASTAOTP_OK;
+        claimed = sastaotp_client_resolve_made(client, intent, id, error) == SASTAOTP_OK &&
+                  sastaotp_client_activation(client, id, activation, error) == SASTAOTP_OK;
     }
     sastaotp_reconciliation_free(found);
     return claimed;

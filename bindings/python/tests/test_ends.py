@@ -527,6 +527,24 @@ ENDS = [
     ),
 ]
 
+#: Ends with a purchase of the real sandbox, which stops after the report.
+SANDBOX_PROGRAM = """
+import threading
+import time
+
+from sastaotp.testing import Sandbox
+
+sandbox = Sandbox()
+key = sandbox.key()
+rule = {"match": {"action": "getNumber"}, "delay_ms": 700}
+sandbox.control("faults", rule, api_key=key)
+client = sandbox.client(key)
+bought = {"service": "zz_never", "country": "22", "max_price": 80}
+threading.Thread(target=client.get_number, kwargs=bought, daemon=True).start()
+while not sandbox.control("ledger", api_key=key)["in_flight"]:
+    time.sleep(0.02)
+"""
+
 IMPORTS = f"""
 import asyncio
 import os
@@ -635,3 +653,15 @@ def test_end_names_each_unsettled_purchase(end: End, ended: Dict[str, Future[End
     else:
         saved = json.loads(line[line.index("{") :])
         assert saved["service"] == "tg"
+
+
+def test_sandbox_outlives_the_report() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", SANDBOX_PROGRAM],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("sastaotp: buying zz_never in 22: activation "), done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -195,7 +195,7 @@ def test_unknown_outcome_is_listed_until_it_is_settled(client: Client) -> None:
     assert not found.complete
     assert found.reason
     assert [unclaimed.intent for unclaimed in client.unclaimed()] == [entry.intent]
-    # The first operation on the only candidate claims it.
+    client.resolve(entry.intent, activation_id=candidate.activation_id)
     assert client.activation(candidate.activation_id or "").cancel().state == "cancelled"
     assert client.unclaimed() == ()
 
@@ -224,6 +224,7 @@ async def test_purchase_completed_during_cancellation_is_listed(
     else:
         assert entry.outcome == UnclaimedOutcome.UNKNOWN
         (candidate,) = (await async_client.reconcile(entry.intent, timeout=3)).candidates
+        await async_client.resolve(entry.intent, activation_id=candidate.activation_id)
         await async_client.activation(candidate.activation_id or "").cancel()
         assert await async_client.unclaimed() == ()
 

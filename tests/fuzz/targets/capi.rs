@@ -56,7 +56,7 @@ const FAULTS: [&str; 16] = [
     "json_too_complex",
 ];
 /// Operations; `ID` stands for the id of an activation.
-const OPERATIONS: [&str; 16] = [
+const OPERATIONS: [&str; 20] = [
     r#"{"op":"get_balance"}"#,
     r#"{"op":"get_number","service":"zz_ok","country":"22","max_price":"80"}"#,
     r#"{"op":"get_number","service":"zz_lost_reply","country":"22","accept_any_price":true}"#,
@@ -65,12 +65,16 @@ const OPERATIONS: [&str; 16] = [
     r#"{"op":"settle","id":"ID","on_too_early":"wait"}"#,
     r#"{"op":"cancel","id":"ID"}"#,
     r#"{"op":"complete","id":"ID"}"#,
+    r#"{"op":"complete","id":"ID","without_code":true}"#,
+    r#"{"op":"keep","id":"ID"}"#,
+    r#"{"op":"finish","timeout_ms":1000}"#,
+    r#"{"op":"reget_number","id":"ID","accept_any_price":true}"#,
     r#"{"op":"get_status","id":"ID"}"#,
     r#"{"op":"get_orders","limit":3}"#,
     r#"{"op":"unclaimed"}"#,
     r#"{"op":"budget_left"}"#,
     r#"{"op":"set_status","id":"ID","status":7}"#,
-    r#"{"op":"reget_number","id":"a&b"}"#,
+    r#"{"op":"reget_number","id":"a&b","max_price":"80"}"#,
     r#"{"op":"no_such_thing"}"#,
     r#"{"op":"#,
 ];
@@ -291,8 +295,12 @@ impl Program<'_> {
                 let made =
                     self.make(false, |out, error| sastaotp_number_request_new(service, out, error));
                 replace!(self.request, sastaotp_number_request_free, made);
-                if self.byte() & 1 == 0 {
+                let statements = self.byte();
+                if statements & 1 == 0 {
                     self.call(false, |error| sastaotp_number_request_accept_any_price(made, error));
+                }
+                if statements & 2 == 0 {
+                    self.call(false, |error| sastaotp_number_request_any_country(made, error));
                 }
             }
             4 => {
@@ -479,17 +487,38 @@ impl Program<'_> {
                 sastaotp_order_free(order);
             }
             8 => {
-                let list =
-                    self.make(true, |out, error| sastaotp_client_unclaimed(client, out, error));
+                let millis = u32::from(self.byte()) * 100;
+                let list = self.make(true, |out, error| {
+                    if millis == 0 {
+                        sastaotp_client_unclaimed(client, out, error)
+                    } else {
+                        sastaotp_client_finish(client, millis, out, error)
+                    }
+                });
                 read_unclaimed(list);
                 sastaotp_unclaimed_list_free(list);
             }
             9 => {
-                let intent = self.intent;
-                let found = self
-                    .make(true, |out, error| sastaotp_client_reconcile(client, intent, out, error));
+                let (intent, millis) = (self.intent, u32::from(self.byte()) * 500);
+                let found = self.make(true, |out, error| {
+                    sastaotp_client_reconcile(client, intent, millis, out, error)
+                });
                 read_reconciliation(found);
                 sastaotp_reconciliation_free(found);
+                match self.byte() % 8 {
+                    0 => {
+                        self.call(true, |error| {
+                            sastaotp_client_resolve_not_made(client, intent, error)
+                        });
+                    }
+                    1 => {
+                        let id = self.id();
+                        self.call(true, |error| {
+                            sastaotp_client_resolve_made(client, intent, id.as_ptr(), error)
+                        });
+                    }
+                    _ => {}
+                }
             }
             10 => {
                 let id = self.id();
@@ -527,15 +556,25 @@ impl Program<'_> {
             (self.byte() % 8, self.client(), self.request, self.intent);
         let activation = self.activation;
         let id = self.id();
+        let micros = i64::from(self.byte()) * 1_000_000 - 128_000_000;
         let bought = match which {
             0..=2 => self
                 .make(true, |out, error| sastaotp_client_get_number(client, request, out, error)),
             3 => self.make(true, |out, error| sastaotp_client_buy(client, intent, out, error)),
             4 => self.make(true, |out, error| {
-                sastaotp_client_reget_number(client, id.as_ptr(), out, error)
+                if micros < 0 {
+                    sastaotp_client_reget_number_at_any_price(client, id.as_ptr(), out, error)
+                } else {
+                    sastaotp_client_reget_number(client, id.as_ptr(), micros, out, error)
+                }
             }),
-            5 => self
-                .make(true, |out, error| sastaotp_activation_reget_number(activation, out, error)),
+            5 => self.make(true, |out, error| {
+                if micros < 0 {
+                    sastaotp_activation_reget_number_at_any_price(activation, out, error)
+                } else {
+                    sastaotp_activation_reget_number(activation, micros, out, error)
+                }
+            }),
             6 => self.make(true, |out, error| {
                 sastaotp_client_activation(client, id.as_ptr(), out, error)
             }),
@@ -599,6 +638,9 @@ impl Program<'_> {
                 }
             }
             9 => {
+                if millis % 8 == 0 {
+                    self.call(true, |error| sastaotp_activation_keep(activation, error));
+                }
                 let sms = sastaotp_activation_code(activation);
                 read_sms(sms);
                 sastaotp_sms_free(sms);
@@ -608,8 +650,11 @@ impl Program<'_> {
             }
             _ => {
                 let settlement = match which {
-                    10 => self.make(true, |to, error| {
+                    10 if millis % 2 == 0 => self.make(true, |to, error| {
                         sastaotp_activation_complete(activation, to, error)
+                    }),
+                    10 => self.make(true, |to, error| {
+                        sastaotp_activation_complete_without_code(activation, to, error)
                     }),
                     11 => self
                         .make(true, |to, error| sastaotp_activation_cancel(activation, to, error)),
@@ -671,6 +716,11 @@ impl Program<'_> {
                 {
                     self.ticket = ticket;
                 }
+            }
+            9 if workers == 0 => {
+                let list = self.make(true, |out, error| sastaotp_queue_close(queue, 0, out, error));
+                read_unclaimed(list);
+                sastaotp_unclaimed_list_free(list);
             }
             9 => {
                 self.call(true, |error| {
@@ -810,7 +860,7 @@ unsafe fn read_error(error: *const sastaotp_error) {
 
 unsafe fn read_intent(intent: *const sastaotp_intent) {
     texts!(intent; sastaotp_intent_json sastaotp_intent_service sastaotp_intent_country
-        sastaotp_intent_reget_of);
+        sastaotp_intent_operator sastaotp_intent_reget_of);
     values!(intent; sastaotp_intent_max_price sastaotp_intent_watermark);
     sastaotp_intent_started_at_ms(intent);
 }
@@ -874,8 +924,14 @@ unsafe fn read_order(order: *const sastaotp_order) {
 }
 
 unsafe fn read_reconciliation(found: *const sastaotp_reconciliation) {
-    texts!(found; sastaotp_reconciliation_json);
+    texts!(found; sastaotp_reconciliation_json sastaotp_reconciliation_reason);
     sastaotp_reconciliation_is_complete(found);
+    for index in 0..=sastaotp_reconciliation_count(found) {
+        sastaotp_reconciliation_is_ours(found, index);
+        for position in 0..=sastaotp_reconciliation_evidence_count(found, index) {
+            check_text(sastaotp_reconciliation_evidence(found, index, position));
+        }
+    }
     parts!(found; sastaotp_reconciliation_count sastaotp_reconciliation_get |order|
         read_order(order));
 }
@@ -884,6 +940,7 @@ unsafe fn read_unclaimed(list: *const sastaotp_unclaimed_list) {
     texts!(list; sastaotp_unclaimed_list_json);
     parts!(list; sastaotp_unclaimed_list_count sastaotp_unclaimed_list_get |unclaimed| {
         sastaotp_unclaimed_outcome(unclaimed);
+        texts!(unclaimed; sastaotp_unclaimed_message);
         read_intent(sastaotp_unclaimed_intent(unclaimed));
         read_purchase(sastaotp_unclaimed_purchase(unclaimed));
         read_error(sastaotp_unclaimed_error(unclaimed));

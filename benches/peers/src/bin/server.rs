@@ -1,10 +1,12 @@
-//! A service without codes: it answers every getStatus with "no code yet" after a delay. It runs in
-//! one thread, and its CPU time is small against that of the clients.
+//! A service without codes: it answers every getStatus with "no code yet" after a delay, and sells
+//! a number to every getNumber after another. It runs in one thread, and its CPU time is small
+//! against that of the clients.
 //!
-//! `server DELAY_MS SLOW_PERCENT SLOW_MS [CA_FILE]` prints its port. If a file is named, the server
-//! uses TLS and writes the authority to trust there. `/stats` returns the figures since the last
-//! `/stats`: the number of polls, and the time between two polls of one activation, from the end of
-//! a reply to the arrival of the next request.
+//! `server DELAY_MS SLOW_PERCENT SLOW_MS PURCHASE_MS [CA_FILE]` prints its port. If a file is
+//! named, the server uses TLS and writes the authority to trust there. `/stats` returns the figures
+//! since the last `/stats`: the number of polls, and the time between two polls of one activation,
+//! from the end of a reply to the arrival of the next request. It also returns how many numbers
+//! were sold, and the largest number of purchases that were in flight at once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -26,6 +28,10 @@ const REPLY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-
 #[derive(Default)]
 struct State {
     delay: Duration,
+    purchase: Duration,
+    sold: u32,
+    in_flight: u32,
+    in_flight_peak: u32,
     slow_percent: u32,
     slow: Duration,
     polls: u32,
@@ -45,9 +51,10 @@ fn main() {
         delay: Duration::from_millis(number(0)),
         slow_percent: number(1) as u32,
         slow: Duration::from_millis(number(2)),
+        purchase: Duration::from_millis(number(3)),
         ..State::default()
     };
-    let tls = arguments.get(3).map(|path| acceptor(path));
+    let tls = arguments.get(4).map(|path| acceptor(path));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(
@@ -96,6 +103,16 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &RefCell<
             }
             continue;
         }
+        match action_of(&request) {
+            b"getStatus" => {}
+            action => {
+                let text = answer(action, state).await;
+                if stream.write_all(&plain(&text)).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        }
         let id = id_of(&request);
         let delay = arrive(&mut state.borrow_mut(), id);
         if !delay.is_zero() {
@@ -106,6 +123,46 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, state: &RefCell<
         }
         state.borrow_mut().replied.insert(id, Instant::now());
     }
+}
+
+/// Answers an action that is not a poll.
+async fn answer(action: &[u8], state: &RefCell<State>) -> String {
+    match action {
+        b"getNumber" => {
+            let purchase = {
+                let mut state = state.borrow_mut();
+                state.in_flight += 1;
+                state.in_flight_peak = state.in_flight_peak.max(state.in_flight);
+                state.purchase
+            };
+            tokio::time::sleep(purchase).await;
+            let mut state = state.borrow_mut();
+            state.in_flight -= 1;
+            state.sold += 1;
+            format!("ACCESS_NUMBER:{0}:9198{0:08}", 9_000_000 + state.sold)
+        }
+        b"getOrders" => r#"{"status":"OK","orders":[],"total":0}"#.to_owned(),
+        _ => {
+            let delay = state.borrow().delay;
+            tokio::time::sleep(delay).await;
+            "ACCESS_BALANCE:5.00".to_owned()
+        }
+    }
+}
+
+fn plain(text: &str) -> Vec<u8> {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nServer: bench";
+    format!("{head}\r\nContent-Length: {}\r\n\r\n{text}", text.len()).into_bytes()
+}
+
+fn action_of(request: &[u8]) -> &[u8] {
+    let name = b"action=";
+    let Some(at) = request.windows(name.len()).position(|window| window == name) else {
+        return b"getStatus";
+    };
+    let rest = &request[at + name.len()..];
+    let end = rest.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
+    &rest[..end]
 }
 
 /// Counts a poll. Returns the delay of its reply.
@@ -134,14 +191,17 @@ fn stats(state: &mut State) -> String {
     let polls = std::mem::take(&mut state.polls);
     format!(
         "{{\"polls\":{polls},\"gap_min_us\":{},\"gap_p50_us\":{},\"gap_p99_us\":{},\
-         \"gap_max_us\":{},\"connections\":{},\"open\":{},\"cpu_us\":{}}}",
+         \"gap_max_us\":{},\"connections\":{},\"open\":{},\"cpu_us\":{},\"sold\":{},\
+         \"in_flight_peak\":{}}}",
         at(0.0),
         at(0.5),
         at(0.99),
         at(1.0),
         state.connections,
         state.open,
-        peers::cpu_micros()
+        peers::cpu_micros(),
+        state.sold,
+        state.in_flight_peak
     )
 }
 

@@ -6,7 +6,7 @@ import os
 import weakref
 from datetime import datetime
 from decimal import Decimal
-from typing import Generic, Optional, TypeVar
+from typing import Any, Generic, Optional, TypeVar
 
 from . import _ends, _operations
 from ._arguments import OnTooEarly, on_too_early_text
@@ -23,7 +23,7 @@ class BaseClient:
 
     #: None before ``__init__`` has created it, and after the client was closed.
     _session: Optional[Session] = None
-    _finalizer: Optional[weakref.finalize[..., object]] = None
+    _finalizer: Optional[weakref.finalize[..., Any]] = None
     #: How many ``with`` statements of this client handle SIGTERM.
     _sigterm_exits = 0
 

@@ -352,8 +352,8 @@ class Client(BaseClient):
         If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
         unknown as before.
 
-        It claims nothing. An operation on ``activation(id)`` claims the only candidate; of several,
-        choose one with ``resolve``.
+        It decides nothing: call ``resolve`` with the candidate that you choose. If the search ends
+        60 seconds or more after the request, an operation on the only candidate does the same.
 
         :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """

@@ -15,7 +15,7 @@ import time
 import weakref
 from contextlib import suppress
 from types import FrameType
-from typing import Iterable, Optional
+from typing import Any, Iterable, Optional
 
 from . import _operations
 from ._errors import SastaotpError
@@ -32,6 +32,8 @@ SETTLE_CHECK = 0.01
 _sessions: list[Session] = []
 #: The lines that were written: a program that makes many clients does not repeat them.
 _written: dict[tuple[str, str], None] = {}
+#: Finalizers to call at the end of the program, after the reports.
+_finalizers: list[weakref.finalize[..., Any]] = []
 #: The child of multiprocessing that reports at its end.
 _registered_pid: Optional[int] = None
 
@@ -53,7 +55,7 @@ def _register_with_multiprocessing() -> None:
     _registered_pid = os.getpid()
 
 
-def track(owner: object, session: Session) -> weakref.finalize[..., object]:
+def track(owner: object, session: Session) -> weakref.finalize[..., Any]:
     """Report a session at the end of the program, unless it reports before.
 
     Returns the finalizer of its owner, which keeps the session alive until then.
@@ -168,6 +170,25 @@ def _write_to_stderr(text: str) -> None:
             os.write(2, text.encode(errors="backslashreplace"))
 
 
+def finalize_after_reports(finalizer: weakref.finalize[..., Any]) -> None:
+    """Call a finalizer at the end of the program, but not before the reports."""
+    finalizer.atexit = False
+    _finalizers[:] = [*(other for other in _finalizers if other.alive), finalizer]
+
+
+def end_program() -> None:
+    """Report every session that was not closed, then call the finalizers."""
+    try:
+        report_at_exit()
+    finally:
+        for finalizer in _finalizers:
+            # At this point of the exit, calling a finalizer has no effect.
+            detached = finalizer.detach()
+            if detached is not None:
+                _, function, arguments, _ = detached
+                function(*arguments)
+
+
 def report_at_exit() -> None:
     """Report every session that was not closed. They wait at the same time."""
     sessions = [session for session in tuple(_sessions) if session.in_this_process]
@@ -218,6 +239,6 @@ def _exit(number: int, _: Optional[FrameType]) -> None:
     raise SystemExit(128 + number)
 
 
-atexit.register(report_at_exit)
+atexit.register(end_program)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_parent)

@@ -20,6 +20,7 @@ import urllib.request
 import weakref
 from typing import Any, Optional
 
+from . import _ends
 from ._async_client import AsyncClient
 from ._client import Client
 from ._find_binaries import find_sandbox
@@ -43,6 +44,8 @@ class Sandbox:
         )
         # Runs when the interpreter exits too, but not in a forked child.
         self._stop = weakref.finalize(self, _stop, self._process, os.getpid())
+        # Clients can still wait for replies to purchases.
+        _ends.finalize_after_reports(self._stop)
         assert self._process.stdout is not None
         line = self._process.stdout.readline().decode().strip()
         if not line.startswith("SASTAOTP_URL="):
