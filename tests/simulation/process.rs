@@ -53,8 +53,8 @@ pub(crate) struct Setup {
     /// a purchase that blocks needs no thread.
     has_timeout: bool,
     pub(crate) budget: Option<i32>,
-    /// How long the clients expect late bookings. The network books at most 170 s after the request,
-    /// and a call may send its request 60 s after it began.
+    /// How long the clients expect late bookings. The network books at most 170 s after the
+    /// request, and a call may send its request 60 s after it began.
     pub(crate) late_booking: Duration,
     api_key_location: ApiKeyLocation,
     requests_per_second: Option<f64>,
