@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::api_key::{ApiKey, ApiKeyLocation};
 use super::core::{Client, Parts, Shared};
+use super::ledger::LATE_BOOKING;
 use crate::clock::{Clock, SystemClock};
 use crate::transport::{HttpConfig, HttpTransport, Transport};
 use crate::{Amount, Error, Result};
@@ -13,8 +14,6 @@ use crate::{Amount, Error, Result};
 pub const BASE_URL: &str = "https://sastaotp.com/stubs/handler_api.php";
 /// The default time limit of a call.
 const TIMEOUT: Duration = Duration::from_secs(90);
-/// The default of [`ClientBuilder::late_booking`].
-const LATE_BOOKING: Duration = Duration::from_secs(600);
 const BUILDING: &str = "making a client";
 
 /// The settings of a client.

@@ -297,7 +297,7 @@ impl Shared {
             None => Service::Transport(&transport),
         };
         let (account, owner) = (Account::of(key.expose(), &service), new_owner());
-        account.ledger().add_owner(owner, budget);
+        account.ledger().add_owner(owner, budget, late_booking);
         Self {
             credential: Credential::new(&key, location),
             key,

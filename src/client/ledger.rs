@@ -32,6 +32,8 @@ const MAX_DROPPED: usize = 16;
 const MAX_PURCHASES: usize = 16_384;
 /// The number of intents that were made and not bought, whose ids the ledger keeps.
 const MAX_MADE: usize = 16_384;
+/// The default of [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
+pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
 /// How long an order lives if the service does not state it.
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
@@ -74,6 +76,8 @@ pub(crate) enum FirstRead {
 struct Budget {
     limit: Option<Amount>,
     spent: Amount,
+    /// How long the service may book a purchase of the client after its request.
+    late_booking: Duration,
 }
 
 /// One purchase.
@@ -178,8 +182,13 @@ pub(crate) enum Fate {
 
 impl Ledger {
     /// Registers a client with its budget.
-    pub(crate) fn add_owner(&mut self, owner: OwnerId, limit: Option<Amount>) {
-        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO });
+    pub(crate) fn add_owner(
+        &mut self,
+        owner: OwnerId,
+        limit: Option<Amount>,
+        late_booking: Duration,
+    ) {
+        self.budgets.insert(owner, Budget { limit, spent: Amount::ZERO, late_booking });
     }
 
     /// Forgets the budget of a client that was dropped. Its purchases stay.
@@ -613,7 +622,7 @@ impl Ledger {
     }
 
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
-    /// its caller, best first.
+    /// its caller, best first, and whether an order was left out.
     ///
     /// Each order is offered to one purchase: an order that is the best candidate of another
     /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
@@ -624,13 +633,18 @@ impl Ledger {
         mut candidates: Vec<Candidate>,
         is_searched: bool,
         now: Moment,
-    ) -> Vec<Candidate> {
+    ) -> (Vec<Candidate>, bool) {
         let entry = self.entry_or_begin(intent, now);
         let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
+        let mut is_left_out = false;
         candidates.retain(|candidate| {
             let is_offered =
                 candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));
-            candidate.is_ours || (!is_offered && !self.is_other_purchase(candidate, intent))
+            if candidate.is_ours || self.is_other_purchase(candidate, intent) {
+                return candidate.is_ours;
+            }
+            is_left_out |= is_offered;
+            !is_offered
         });
         if let Some(ours) = candidates.iter().find(|candidate| candidate.is_ours) {
             let order = ours.order.clone();
@@ -646,7 +660,7 @@ impl Ledger {
         if is_searched && candidates.len() == 1 && self.is_doubted(intent) {
             self.write(entry, Record::Confirmed);
         }
-        candidates
+        (candidates, is_left_out)
     }
 
     /// Records a page of the history: prices, refunds, and the newest order.
@@ -800,10 +814,8 @@ impl Ledger {
     /// Ends purchases that are long past the expiry of their orders, with a warning.
     pub(crate) fn drop_expired(&mut self, now: Moment) {
         let is_past = |at: &Moment, life: Option<Duration>| {
-            let age = now.monotonic.saturating_sub(at.monotonic);
-            // The monotonic clock stops during a suspend, which the order does not survive.
-            let age = age.max(now.wall.duration_since(at.wall).unwrap_or_default());
-            age > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+            // The wall clock can be set, and an order that is open must not leave the list early.
+            now.monotonic.saturating_sub(at.monotonic) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
         let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
@@ -813,7 +825,9 @@ impl Ledger {
                     past.push((*id, Record::Settled(Closed::Over)));
                 }
                 // Late booking, then the life of the order.
-                State::Unknown(lost) if is_past(&lost.at, Some(ORDER_LIFE + AFTER_EXPIRY)) => {
+                State::Unknown(lost)
+                    if is_past(&lost.at, Some(ORDER_LIFE + self.late_booking(entry))) =>
+                {
                     past.push((*id, Record::Lapsed));
                 }
                 _ => {}
@@ -824,6 +838,12 @@ impl Ledger {
             log::warn!("{operation}: the order is long past its expiry and is no longer listed");
             self.write(id, record);
         }
+    }
+
+    /// Returns how long the service may still book an unknown purchase.
+    fn late_booking(&self, entry: &Entry) -> Duration {
+        let budget = entry.owner.and_then(|owner| self.budgets.get(&owner));
+        budget.map_or(LATE_BOOKING, |budget| budget.late_booking)
     }
 
     /// Applies a record. A journal would write it to disk here.

@@ -14,6 +14,10 @@ mod adapter;
 mod cancelling;
 #[path = "../client/charges.rs"]
 mod charges;
+#[path = "../client/exactness.rs"]
+mod exactness;
+#[path = "../client/field_cases.rs"]
+mod field_cases;
 #[path = "../client/fixture.rs"]
 mod fixture;
 #[path = "../client/handles.rs"]

@@ -4,6 +4,8 @@
 #[path = "rust_adapter.rs"]
 mod adapter;
 mod charges;
+mod exactness;
+mod field_cases;
 mod fixture;
 mod handles;
 mod histories;

@@ -55,7 +55,7 @@ fn lost(intent: &Intent) -> Error {
 
 fn ledger() -> Ledger {
     let mut ledger = Ledger::default();
-    ledger.add_owner(OWNER, Some(rupees(100)));
+    ledger.add_owner(OWNER, Some(rupees(100)), LATE_BOOKING);
     ledger
 }
 
