@@ -9,8 +9,9 @@ use sastaotp::clock::{Clock, ManualClock};
 use sastaotp::sandbox::MemoryTransport;
 use sastaotp::transport::{Cause, Phase, Reply, Request, Transport, TransportError};
 use sastaotp::{
-    Activation, Amount, Charge, Client, Error, ErrorKind, NumberRequest, OnTooEarly, OrderQuery,
-    OrderStatus, PriceLimit, Result, SetStatus, SettlementState, Status,
+    Activation, Amount, Charge, Client, ClientBuilder, Error, ErrorKind, NumberRequest, OnTooEarly,
+    OrderQuery, OrderStatus, PriceLimit, Resolution, Result, SetStatus, SettlementState, Status,
+    UnclaimedOutcome,
 };
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ use crate::leak_check::{self, CANARY};
 /// Runs a call with all schedules of its first exchanges, and returns their number.
 type Scenario = fn() -> usize;
 
-pub(crate) const SCENARIOS: [(&str, Scenario); 14] = [
+pub(crate) const SCENARIOS: [(&str, Scenario); 15] = [
     ("get_balance", || every(4, balance)),
     ("get_prices", || every(4, prices)),
     ("get_number", || every(4, get_number)),
@@ -33,6 +34,7 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 14] = [
     ("settle_without_a_code", || every(5, settle_without_a_code)),
     ("settle_with_a_code", || every(5, settle_with_a_code)),
     ("settle_in_a_race", || every(5, settle_in_a_race)),
+    ("budget_and_lists", || every(5, budget_and_lists)),
     ("reconcile", || every(5, reconcile)),
 ];
 
@@ -166,6 +168,14 @@ impl Fixture {
         )
     }
 
+    /// Returns the prices of the open and completed orders.
+    fn spent(&self) -> Amount {
+        let ledger =
+            self.transport.service.control(KEY, "ledger", "").expect("the ledger can be read");
+        let ledger: Value = serde_json::from_str(&ledger).expect("the ledger is JSON");
+        ledger["spent"].as_str().and_then(|spent| spent.parse().ok()).expect("an amount")
+    }
+
     /// Returns the state of an order at the service.
     fn state(&self, id: &str) -> OrderStatus {
         let page = self
@@ -233,11 +243,13 @@ impl Fixture {
     }
 }
 
-fn client(clock: &Arc<ManualClock>, transport: Arc<dyn Transport>) -> Client {
+fn builder(clock: &Arc<ManualClock>, transport: Arc<dyn Transport>) -> ClientBuilder {
     let clock = Arc::clone(clock) as Arc<dyn Clock>;
-    let builder =
-        Client::builder().api_key(KEY).seed(1).clock(clock).transport(transport).timeout(TIMEOUT);
-    builder.build().expect("the settings are valid")
+    Client::builder().api_key(KEY).seed(1).clock(clock).transport(transport)
+}
+
+fn client(clock: &Arc<ManualClock>, transport: Arc<dyn Transport>) -> Client {
+    builder(clock, transport).timeout(TIMEOUT).build().expect("the settings are valid")
 }
 
 fn request(service: &str) -> NumberRequest {
@@ -457,4 +469,63 @@ fn reconcile(fixture: &Fixture) {
     }
     let is_listed = fixture.client.unclaimed().iter().any(|listed| listed.intent == *intent);
     assert!(is_listed, "a look removes nothing");
+}
+
+/// Buys and cancels while exchanges fail. After each step the budget agrees with the ledger of the
+/// service, and an open order without a handle is listed until it is settled.
+fn budget_and_lists(fixture: &Fixture) {
+    let limit = Amount::from_rupees(100);
+    let transport = Arc::clone(&fixture.transport) as Arc<dyn Transport>;
+    let client = builder(&fixture.clock, transport).budget(limit).build().expect("valid settings");
+    let check = |spent: &[i32]| {
+        let left = client.budget_left().expect("the client has a budget");
+        let counted = limit.checked_sub(left).expect("no more than the budget is left");
+        let allowed = spent.iter().any(|rupees| counted == Amount::from_rupees(*rupees));
+        assert!(allowed, "{:?}: {counted} of {spent:?}", fixture.schedule);
+        assert!(fixture.spent() <= counted, "{:?}: {counted}", fixture.schedule);
+    };
+    let listed = || {
+        let (unclaimed, unfinished) = (client.unclaimed(), client.finish(Duration::ZERO));
+        assert!(unclaimed.len() <= unfinished.len(), "{:?}", fixture.schedule);
+        unclaimed
+    };
+    let result = fixture.with_faults(TIMEOUT * 3, |_| {
+        let bought = client.get_number(request("zz_never"));
+        match &bought {
+            Ok(_) => check(&[10]),
+            Err(error) if error.charge() == Charge::NotCharged => check(&[0]),
+            // The maximum is reserved.
+            Err(_) => check(&[15]),
+        }
+        let is_unknown = bought.as_ref().is_err_and(|error| error.charge() == Charge::Unknown);
+        assert_eq!(listed().len(), usize::from(is_unknown), "{:?}", fixture.schedule);
+        let number = bought?;
+        assert_eq!(client.finish(Duration::ZERO).len(), 1, "{:?}", fixture.schedule);
+        let id = number.id().to_owned();
+        drop(number);
+        assert_eq!(listed().len(), 1, "{:?}", fixture.schedule);
+        let cancelled = client.activation(&id)?.cancel();
+        match &cancelled {
+            Ok(_) => check(&[0]),
+            Err(_) => check(&[0, 10]),
+        }
+        assert_eq!(listed().is_empty(), client.budget_left() == Some(limit), "{cancelled:?}");
+        cancelled.map(drop)
+    });
+    // The schedule is over: the lists lead to every order that is still open.
+    for unclaimed in listed() {
+        let bought = if let UnclaimedOutcome::Bought(purchase) = &unclaimed.outcome {
+            Some(purchase.activation_id.clone())
+        } else {
+            let bought = fixture.ledger().0.pop();
+            let resolution = bought.clone().map_or(Resolution::NotMade, Resolution::Made);
+            client.resolve(&unclaimed.intent, resolution).expect("the outcome is unknown");
+            bought
+        };
+        let settled = bought.map(|id| client.activation(&id)?.settle(OnTooEarly::Wait));
+        assert!(settled.is_none_or(|settled| settled.is_ok()), "{:?}", fixture.schedule);
+    }
+    check(&[0]);
+    assert_eq!(fixture.spent(), Amount::ZERO, "{:?}: {result:?}", fixture.schedule);
+    assert!(client.finish(Duration::ZERO).is_empty(), "{:?}", fixture.schedule);
 }

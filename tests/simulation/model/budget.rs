@@ -41,7 +41,7 @@ impl Paid {
     /// From now on the client may count nothing, the price, or the reservation.
     fn is_uncertain(&mut self) {
         let price = self.order.as_ref().map_or(0, |order| order.micros);
-        (self.least, self.most) = (0, self.reserved.max(price));
+        (self.least, self.most) = (0, self.most.max(self.reserved).max(price));
     }
 
     fn is_of(&self, id: &str) -> bool {

@@ -160,29 +160,22 @@ impl Model<'_> {
             ids.iter().any(|id| *id == order.activation || *id == other.to_string())
         };
         let (wanted, end) = (id_of(intent)?, checked.end()?.at);
-        let bought: Vec<&NewOrder> = self
+        let sent: Vec<&Exchange> = self
             .history
             .exchanges
             .iter()
             .filter(|exchange| {
-                // A search relies on order ids that grow.
-                let has_lower_id = exchange.fault.is_some_and(|fault| fault.name == "id_repeated");
                 exchange.is_charge()
-                    && !has_lower_id
                     && exchange.arrived.is_some_and(|at| at <= end)
                     && exchange.call.and_then(|call| self.intent_of(call)).as_ref() == Some(&wanted)
             })
-            .flat_map(|exchange| &exchange.bought)
             .collect();
+        let bought: Vec<&NewOrder> = sent.iter().flat_map(|exchange| &exchange.bought).collect();
         let is_bought = |id: &str| bought.iter().any(|order| order.activation == id);
         let ours = candidates.iter().filter(|order| order["is_ours"] == true);
         let mut wrong = ours.filter_map(|order| order["activation_id"].as_str());
         if let Some(id) = wrong.find(|id| !is_bought(id)) {
             return Some(format!("3: marks {id} as ours, but the purchase bought {bought:?}"));
-        }
-        if candidates.iter().any(|order| order["is_ours"] == true) {
-            // Another order of the same request is a repetition by a proxy.
-            return None;
         }
         if value["complete"] != true || self.is_resolved(checked.call, &wanted) {
             return None;
@@ -196,7 +189,11 @@ impl Model<'_> {
         // A refunded order costs nothing, and an order that another process uses is no longer lost.
         // Purchases of one kind are interchangeable, and each order is offered to one of them.
         let process = checked.call.user.process;
-        let lost = bought.iter().find(|order| {
+        // A search relies on order ids that grow. A second order is a repetition by a proxy.
+        let has_lower_id =
+            |exchange: &Exchange| exchange.fault.is_some_and(|fault| fault.name == "id_repeated");
+        let first = sent.iter().filter(|exchange| !has_lower_id(exchange));
+        let lost = first.filter_map(|exchange| exchange.bought.first()).find(|order| {
             !is_candidate(order)
                 && !self.is_used_by_any(&order.activation)
                 && !self.is_refunded(&order.activation, end)
@@ -368,27 +365,34 @@ impl Model<'_> {
         match result {
             // Its caller still waits for it.
             None => !is_own,
-            Some(Ok(_)) => {
-                let is_held = (0..self.history.setups[process].clients).any(|member| {
-                    let of_member = || about().filter(|other| other.user.member == member);
-                    let drops =
-                        of_member().filter(|other| matches!(other.command, Command::Drop(_)));
-                    let dropped = drops.map(|other| other.at).max();
-                    let is_buyer = purchase.user.member == member;
-                    is_buyer && dropped.is_none()
-                        || of_member().any(|other| {
-                            let is_later = |at| dropped.is_none_or(|dropped| at >= dropped);
-                            !matches!(other.command, Command::Drop(_))
-                                && other.end.as_ref().is_none_or(|end| is_later(end.at))
-                        })
-                });
-                is_held && !is_own
-            }
+            Some(Ok(_)) => !is_own && self.is_held(process, id, Some(purchase.user.member), end),
             Some(Err(_)) => {
                 let Some(intent) = self.intent_of(number) else { return true };
-                self.is_resolved(call, &intent) || self.may_have_claimed(process, &intent, end)
+                self.is_resolved(call, &intent)
+                    || self.may_have_claimed(process, &intent, end)
+                    || !is_own && self.is_held(process, id, None, end)
             }
         }
+    }
+
+    /// Returns whether a client of the process holds an activation. Its buyer holds it from the
+    /// purchase on, another client from its first call on, until it drops the handle.
+    fn is_held(&self, process: usize, id: &str, buyer: Option<usize>, end: Duration) -> bool {
+        (0..self.history.setups[process].clients).any(|member| {
+            let of_member = || {
+                self.history.calls.iter().filter(|other| {
+                    (other.user.process, other.user.member) == (process, member)
+                        && other.command.id() == Some(id)
+                        && other.at <= end
+                })
+            };
+            let is_drop = |other: &&Call| matches!(other.command, Command::Drop(_));
+            let dropped = of_member().filter(is_drop).map(|other| other.at).max();
+            let is_later = |at| dropped.is_none_or(|dropped| at >= dropped);
+            let uses = |other: &Call| other.end.as_ref().is_none_or(|end| is_later(end.at));
+            buyer == Some(member) && dropped.is_none()
+                || of_member().filter(|other| !is_drop(other)).any(uses)
+        })
     }
 
     /// Returns whether the clocks of a process may make an order look longer past its expiry than
