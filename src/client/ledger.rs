@@ -624,7 +624,7 @@ impl Ledger {
     }
 
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
-    /// its caller, best first.
+    /// its caller, best first, and whether an order was left out.
     ///
     /// Each order is offered to one purchase: the best candidate of another unknown purchase is
     /// left out, unless the evidence proves that it is this one. A proved order is the
@@ -635,13 +635,18 @@ impl Ledger {
         mut candidates: Vec<Candidate>,
         is_searched: bool,
         now: Moment,
-    ) -> Vec<Candidate> {
+    ) -> (Vec<Candidate>, bool) {
         let entry = self.entry_or_begin(intent, now);
         let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
+        let mut is_left_out = false;
         candidates.retain(|candidate| {
             let is_offered =
                 candidate.activation_id.as_ref().is_some_and(|id| offered.contains(id));
-            candidate.is_ours || (!is_offered && !self.is_other_purchase(candidate, intent))
+            if candidate.is_ours || self.is_other_purchase(candidate, intent) {
+                return candidate.is_ours;
+            }
+            is_left_out |= is_offered;
+            !is_offered
         });
         if let Some(ours) = candidates.iter().find(|candidate| candidate.is_ours) {
             let order = ours.order.clone();
@@ -657,7 +662,7 @@ impl Ledger {
         if is_searched && candidates.len() == 1 && self.is_doubted(intent) {
             self.write(entry, Record::Confirmed);
         }
-        candidates
+        (candidates, is_left_out)
     }
 
     /// Records a page of the history: prices, refunds, and the newest order.

@@ -291,7 +291,14 @@ impl ReconcileTask {
         let now = client.now();
         // Another program's order can show first: a short search does not tell it apart.
         let is_searched = found.complete || self.age_at(now.monotonic) >= LOOK_FOR;
-        found.candidates = client.ledger().offer(&self.intent, found.candidates, is_searched, now);
+        let (candidates, is_left_out) =
+            client.ledger().offer(&self.intent, found.candidates, is_searched, now);
+        found.candidates = candidates;
+        if is_left_out && found.complete && !found.candidates.iter().any(|order| order.is_ours) {
+            let reason = "an order is offered to another purchase with an unknown outcome: claim \
+                          or resolve that one first";
+            (found.complete, found.reason) = (false, Some(reason.to_owned()));
+        }
         Ok(found)
     }
 

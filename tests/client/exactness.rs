@@ -4,7 +4,8 @@ use sastaotp::clock::Clock as _;
 use serde_json::json;
 
 use crate::adapter::{
-    Activation, Amount, Charge, ErrorKind, OnTooEarly, OrderQuery, SettlementState,
+    Activation, Amount, Charge, ErrorKind, Intent, OnTooEarly, OrderQuery, Resolution,
+    SettlementState,
 };
 use crate::fixture::{Fixture, request, seconds};
 
@@ -39,6 +40,55 @@ fn lost_purchases_are_claimed_in_any_order() {
         }
         assert!(fixture.client.unclaimed().is_empty(), "{order:?}");
     }
+}
+
+#[test]
+fn an_order_offered_elsewhere_leaves_the_search_open() {
+    let fixture = Fixture::new();
+    let intents =
+        [(); 2].map(|()| fixture.fail("zz_lost_reply").intent().unwrap().clone().to_json());
+    fixture.clock.advance(seconds(720));
+    // The next run of the program has the saved intents, and no ledger.
+    let next_run = fixture.another_client();
+    let intents = intents.map(|saved| Intent::from_json(&saved).unwrap());
+    let found = next_run.reconcile(&intents[0]).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (2, true), "{found:?}");
+    // The best candidate of the first may be the order of the second.
+    let id = found.candidates[0].activation_id.clone().unwrap();
+    let found = next_run.reconcile(&intents[1]).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (1, false), "{found:?}");
+    next_run.resolve(&intents[0], Resolution::Made(id)).unwrap();
+    let found = next_run.reconcile(&intents[1]).unwrap();
+    assert_eq!((found.candidates.len(), found.complete), (1, true), "{found:?}");
+}
+
+/// The order of the second may be the best candidate of the first.
+#[test]
+fn a_saved_intent_is_not_bought_twice() {
+    let fixture = Fixture::new();
+    let unmade = fixture.fail("zz_html").intent().unwrap().clone().to_json();
+    fixture.clock.advance(seconds(1));
+    let made = fixture.fail("zz_html").intent().unwrap().clone().to_json();
+    fixture.clock.advance(seconds(720));
+    let orders = json!({"total": 1, "orders": [{
+        "order_id": 1, "activation_id": "a", "service_code": "zz_html", "country_code": "22",
+        "status": "pending",
+    }]});
+    fixture.fault(json!({
+        "match": {"action": "getOrders"}, "fault": "html_page", "body": orders.to_string(),
+        "times": 0,
+    }));
+    let next_run = fixture.another_client();
+    let sent = fixture.count("getNumber");
+    for saved in [unmade, made] {
+        let error = next_run.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.charge()),
+            (ErrorKind::AlreadySent, Charge::Unknown),
+            "{error}"
+        );
+    }
+    assert_eq!(fixture.count("getNumber"), sent);
 }
 
 #[test]
