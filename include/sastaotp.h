@@ -1285,9 +1285,10 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * search is not complete then, the purchase stays unknown and listed, and the next call continues.
  *
  * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
- * pass its activation id to sastaotp_client_activation. If it is the only one, and a minute has
- * passed since the reply was lost, the claim also resolves the purchase. Otherwise call
- * sastaotp_client_resolve_made first; if several candidates are likely, or none is, ask a person.
+ * pass its activation id to sastaotp_client_activation. If it is the only one, the claim also
+ * resolves the purchase; after a search of less than a minute, a refund of that order makes the
+ * purchase unknown again. If there are several, call sastaotp_client_resolve_made first, and ask a
+ * person if several are likely, or none is.
  *
  * Fails with a read error. If it fails, the purchase is as unknown as before:
  * sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
