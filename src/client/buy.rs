@@ -10,7 +10,8 @@ use crate::protocol::Purchase;
 use crate::transport::Phase;
 use crate::{Amount, Error, ErrorKind, Intent, NumberRequest, PriceLimit, Reconciliation, Result};
 
-/// The time limit for reading the newest order before the first purchase.
+/// The longest time for reading the newest order before the first purchase. At most a sixth of the
+/// timeout is spent on it, because the purchase needs two thirds.
 const FIRST_READ: Duration = Duration::from_secs(15);
 /// How often a purchase checks whether another one has read the newest order.
 const FIRST_READ_CHECK: Duration = Duration::from_millis(10);
@@ -123,7 +124,7 @@ impl Client {
                 return Err(Error::cancelled(operation, Phase::Prepare));
             }
         }
-        let deadline = self.now().monotonic + FIRST_READ.min(self.timeout / 3);
+        let deadline = self.now().monotonic + FIRST_READ.min(self.timeout / 6);
         let read = ReadEnd(self);
         let result = self.read_newest_order(deadline);
         drop(read);
