@@ -140,7 +140,22 @@ impl Model<'_> {
                 || call.cancelled.is_some()
                 || matches!(result, Some(Err(error)) if error.kind() == ErrorKind::Expired)
         };
+        // All handles of an order share its state: another call may find the end meanwhile.
+        let finds_end = |other: &Call| {
+            let is_end = |kind| {
+                use ErrorKind::{ActivationCancelled, AlreadyFinished, Expired};
+                matches!(kind, ActivationCancelled | AlreadyFinished | Expired)
+            };
+            other.user.process == process
+                && other.command.id() == Some(id)
+                && other.end.as_ref().is_some_and(|found| {
+                    found.at <= end.at
+                        && matches!(&found.result, Err(error) if is_end(error.kind()))
+                })
+        };
+        let mut others = self.history.calls.iter().enumerate();
         if self.is_disturbed(process, call.at, end.at)
+            || others.any(|(number, other)| number != checked.number && finds_end(other))
             || self.pauses(process, call.at, end.at) > 0
             || self.of_process(process).any(excuses)
             || self.history.calls.iter().filter(|other| began_before(other)).any(is_over)
