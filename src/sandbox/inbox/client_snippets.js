@@ -41,11 +41,14 @@ const CodeSamples = (() => {
     )
   }
 
+  const isAnywhere = (p) => !p.country && !p.operator
+
   const purchase = (p) => ({
     rust: [
       `let request = NumberRequest::new(${quoted(p.service)})`,
       p.country && `    .country(${quoted(p.country)})`,
       p.operator && `    .operator(${quoted(p.operator)})`,
+      isAnywhere(p) && '    .any_country()',
       p.multiSMS && '    .multi_sms()',
       p.maxPrice
         ? `    .max_price(${quoted(p.maxPrice)}.parse::<Amount>()?);`
@@ -59,6 +62,7 @@ const CodeSamples = (() => {
       `sastaotp_number_request_new(${quoted(p.service)}, &request, &error);`,
       p.country && `sastaotp_number_request_set_country(request, ${quoted(p.country)}, &error);`,
       p.operator && `sastaotp_number_request_set_operator(request, ${quoted(p.operator)}, &error);`,
+      isAnywhere(p) && 'sastaotp_number_request_any_country(request, &error);',
       p.multiSMS && 'sastaotp_number_request_ask_multi_sms(request, &error);',
       ...(p.maxPrice
         ? [
@@ -76,6 +80,7 @@ const CodeSamples = (() => {
       inPython(
         ['country', text(quoted, p.country)],
         ['operator', text(quoted, p.operator)],
+        ['any_country', isAnywhere(p) && 'True'],
         ['multi_sms', p.multiSMS && 'True'],
         p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True']
       )
@@ -83,6 +88,7 @@ const CodeSamples = (() => {
     node: `const number = await client.getNumber(${single(p.service)}, ${inNode(
       ['country', text(single, p.country)],
       ['operator', text(single, p.operator)],
+      ['anyCountry', isAnywhere(p) && 'true'],
       ['multiSms', p.multiSMS && 'true'],
       p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true']
     )})`
@@ -169,8 +175,12 @@ const CodeSamples = (() => {
     getNumberV2: getNumber,
     regetNumber: {
       needs: ['id'],
-      samples: (p) =>
-        byId(p.id, 'number', 'reget_number', 'activation', 'reget_number', 'regetNumber')
+      samples: (p) => ({
+        rust: `let number = client.reget_number(${quoted(p.id)}, PriceLimit::Any)?;`,
+        c: c('activation', 'reget_number_at_any_price', quoted(p.id)),
+        python: `number = client.reget_number(${quoted(p.id)}, accept_any_price=True)`,
+        node: `const number = await client.regetNumber(${single(p.id)}, { acceptAnyPrice: true })`
+      })
     },
     getStatus: status,
     getStatusV2: status,
