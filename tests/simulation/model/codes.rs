@@ -149,7 +149,7 @@ impl Model<'_> {
             other.user.process == process
                 && other.command.id() == Some(id)
                 && other.end.as_ref().is_some_and(|found| {
-                    found.at <= end.at
+                    other.at <= end.at
                         && matches!(&found.result, Err(error) if is_end(error.kind()))
                 })
         };
