@@ -80,7 +80,7 @@ const CodeSamples = (() => {
       inPython(
         ['country', text(quoted, p.country)],
         ['operator', text(quoted, p.operator)],
-        ['any_country', isAnywhere(p) && 'True'],
+        ['any_country', isAnywhere(p) ? 'True' : undefined],
         ['multi_sms', p.multiSMS && 'True'],
         p.maxPrice ? ['max_price', quoted(p.maxPrice)] : ['accept_any_price', 'True']
       )
@@ -88,7 +88,7 @@ const CodeSamples = (() => {
     node: `const number = await client.getNumber(${single(p.service)}, ${inNode(
       ['country', text(single, p.country)],
       ['operator', text(single, p.operator)],
-      ['anyCountry', isAnywhere(p) && 'true'],
+      ['anyCountry', isAnywhere(p) ? 'true' : undefined],
       ['multiSms', p.multiSMS && 'true'],
       p.maxPrice ? ['maxPrice', single(p.maxPrice)] : ['acceptAnyPrice', 'true']
     )})`
