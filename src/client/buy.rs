@@ -45,7 +45,10 @@ impl Client {
     ///
     /// An intent is sent once. If it was sent before, this fails with [`ErrorKind::AlreadySent`]
     /// and the error states what became of it. An intent that an earlier run saved is looked up in
-    /// the order history first (`getOrders`): this fails in the same way if its order may be there.
+    /// the order history first (`getOrders`). This fails in the same way, and names the candidates,
+    /// unless the search is complete and found none: that takes
+    /// [`late_booking`](crate::ClientBuilder::late_booking) from the first search of this process,
+    /// because the earlier run may have sent the request at its end.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
         let purchase = self.charge(&intent)?;
         Ok(self.bought(intent, purchase))
@@ -152,9 +155,9 @@ impl Client {
 
     /// Refuses an intent that was sent before, or that may have been.
     pub(super) fn check_unsent(&self, intent: &Intent) -> Result<()> {
-        let (fate, is_fresh) = {
+        let (fate, is_fresh, is_saved) = {
             let ledger = self.ledger();
-            (ledger.fate(intent), ledger.is_fresh(intent))
+            (ledger.fate(intent), ledger.is_fresh(intent), ledger.is_of_earlier_run(intent))
         };
         let refused = |reason: String, hint: &str| {
             Error::new(ErrorKind::AlreadySent, &intent.operation(), reason)
@@ -178,6 +181,7 @@ impl Client {
                 "make another intent",
             )),
             Fate::InFlight => unknown("the intent was sent before and its reply has not arrived"),
+            Fate::Unknown if is_saved => self.check_history(intent),
             Fate::Unknown => unknown("the intent was sent before and its outcome is unknown"),
             Fate::Absent if is_fresh => Ok(()),
             Fate::Absent => self.check_history(intent),

@@ -80,7 +80,8 @@ impl Client {
         };
         // The time that a reply needs is not spent on waiting for a worker or the rate limit.
         let send_by = deadline.saturating_sub(REPLY_TIME.min(self.timeout * 2 / 3));
-        let task = PurchaseTask { client: self.clone(), intent, entry, send_by, latch, slot };
+        let task =
+            PurchaseTask { client: self.clone(), intent, entry, send_by, deadline, latch, slot };
         Ok((task, handle))
     }
 
@@ -172,6 +173,8 @@ pub(crate) struct PurchaseTask {
     entry: EntryId,
     /// The latest time at which the request may be sent, on the monotonic clock.
     send_by: Duration,
+    /// When the call of the caller ends, on the monotonic clock.
+    deadline: Duration,
     latch: Arc<SendLatch>,
     slot: Arc<OutcomeSlot>,
 }
@@ -230,6 +233,16 @@ impl PurchaseTask {
         error
     }
 
+    /// Returns the time limit of an exchange. If the caller set a timeout, the exchange does not end
+    /// with it. Otherwise the call ends with the exchange, and the full time for the reply is left.
+    fn exchange_time(&self) -> Duration {
+        if self.client.has_own_timeout {
+            EXCHANGE_TIME
+        } else {
+            self.client.left(self.deadline).min(EXCHANGE_TIME)
+        }
+    }
+
     /// Sends the request until a byte is sent or all attempts have failed.
     fn send(&self) -> Result<(ChargeReply, Reply), Failure> {
         let operation = self.intent.operation();
@@ -254,7 +267,7 @@ impl PurchaseTask {
                 &request,
                 &query,
                 Lane::Charge,
-                EXCHANGE_TIME,
+                self.exchange_time(),
                 cancel,
                 &self.latch,
             );

@@ -34,6 +34,8 @@ const MAX_PURCHASES: usize = 16_384;
 const MAX_MADE: usize = 16_384;
 /// The default of [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
 pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
+/// Why a purchase was not made that its caller resolved so.
+const NOT_MADE: &str = "the caller resolved it as not made";
 /// How long an order lives if the service does not state it.
 const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
@@ -505,9 +507,18 @@ impl Ledger {
         resolution: Resolution,
         now: Moment,
     ) -> Result<(), String> {
-        let entry = self.entry_or_begin(intent, now);
+        let entry = self.know(intent, now);
+        if self.is_doubted(intent) {
+            // The caller knows more than the search did.
+            let is_guess = |id: &str| self.by_activation.get(id) == Some(&entry);
+            if matches!(&resolution, Resolution::Made(id) if is_guess(id)) {
+                self.write(entry, Record::Confirmed);
+                return Ok(());
+            }
+            self.write(entry, Record::Rejected);
+        }
         let lost = match &self.purchases[&entry].state {
-            State::Unknown(lost) => lost,
+            State::Unknown(lost) => Some(lost),
             State::Reserved | State::InFlight => {
                 return Err("its reply may still arrive: wait until it has".to_owned());
             }
@@ -517,6 +528,8 @@ impl Ledger {
                     _ => Err(format!("it bought the activation {}", purchase.activation_id)),
                 };
             }
+            // A caller can correct its own answer.
+            State::NotBought(reason) if reason == NOT_MADE => None,
             State::NotBought(reason) => {
                 return match resolution {
                     Resolution::NotMade => Ok(()),
@@ -532,38 +545,39 @@ impl Ledger {
                 }
                 let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
                 let known = self.known.get(&*id);
-                let order =
-                    lost.candidates.iter().find(is_order).cloned().unwrap_or_else(|| Order {
-                        activation_id: Some(id.clone()),
-                        price: known.and_then(|known| known.price),
-                        phone_number: known
-                            .and_then(|known| known.phone_number.as_deref())
-                            .map(str::to_owned),
-                        ..Order::default()
-                    });
+                let candidate = lost.and_then(|lost| lost.candidates.iter().find(is_order));
+                let order = candidate.cloned().unwrap_or_else(|| Order {
+                    activation_id: Some(id.clone()),
+                    price: known.and_then(|known| known.price),
+                    phone_number: known
+                        .and_then(|known| known.phone_number.as_deref())
+                        .map(str::to_owned),
+                    ..Order::default()
+                });
                 self.found(entry, &order, now);
             }
         }
         Ok(())
     }
 
-    /// Returns the purchase of an intent. An intent of an earlier run is added as unknown; no
-    /// budget of this run pays for it.
-    fn entry_or_begin(&mut self, intent: &Intent, now: Moment) -> EntryId {
+    /// Returns the purchase of an intent. An intent of an earlier run is added as unknown: that run
+    /// may have sent it until now, and no budget of this run pays for it.
+    pub(crate) fn know(&mut self, intent: &Intent, now: Moment) -> EntryId {
         if let Some((entry, _)) = self.entry_of(intent) {
             return entry;
         }
         let entry = self.begin(None, intent, Amount::ZERO);
-        let age = now.wall.duration_since(intent.started_at()).unwrap_or_default();
         let error = Error::cancelled(&intent.operation(), crate::Phase::Receive)
             .unknown_charge(intent.clone());
-        let at = Moment {
-            monotonic: now.monotonic.saturating_sub(age),
-            wall: now.wall.checked_sub(age).unwrap_or(now.wall),
-        };
-        self.unknown(entry, &error, Vec::new(), at);
+        self.unknown(entry, &error, Vec::new(), now);
         self.abandoned(entry);
         entry
+    }
+
+    /// Whether an earlier run made the intent, so that its purchase can be older than the ledger
+    /// knows.
+    pub(crate) fn is_of_earlier_run(&self, intent: &Intent) -> bool {
+        self.entry_of(intent).is_none_or(|(_, entry)| entry.owner.is_none())
     }
 
     /// Returns when the outcome of this intent became unknown, on the monotonic clock.
@@ -634,7 +648,7 @@ impl Ledger {
         is_searched: bool,
         now: Moment,
     ) -> (Vec<Candidate>, bool) {
-        let entry = self.entry_or_begin(intent, now);
+        let entry = self.know(intent, now);
         let offered: HashSet<String> = self.best_candidates(entry).map(str::to_owned).collect();
         let mut is_left_out = false;
         candidates.retain(|candidate| {
@@ -884,19 +898,19 @@ impl Ledger {
             _ => None,
         };
         let Some(entry) = self.purchases.get_mut(&id) else { return };
-        if entry.codes.is_empty()
-            && matches!(record, Record::Settled(Closed::Refunded))
+        // After a refund of a guessed order, the order may not be the purchase.
+        let is_refund = matches!(record, Record::Settled(Closed::Refunded));
+        if (is_refund && entry.codes.is_empty() || matches!(record, Record::Rejected))
             && let Some(lost) = entry.doubt.take()
             && let State::Bought { purchase, .. } =
                 std::mem::replace(&mut entry.state, State::Unknown(lost))
         {
-            // The refund is of this order, and the order may not be the purchase.
             self.by_activation.remove(&*purchase.activation_id);
             return;
         }
         match record {
             // The record of the found purchase follows.
-            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) => {}
+            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) | Record::Rejected => {}
             Record::Claimed => {
                 if let State::Unknown(lost) = &entry.state {
                     entry.doubt = (!lost.is_searched).then(|| lost.clone());
@@ -987,7 +1001,7 @@ impl Ledger {
             }
             Record::Kept => entry.is_kept = true,
             Record::Resolved(Resolution::NotMade) => {
-                entry.state = State::NotBought("the caller resolved it as not made".to_owned());
+                entry.state = State::NotBought(NOT_MADE.to_owned());
             }
             Record::Lapsed => {
                 if let State::Unknown(lost) = &mut entry.state {

@@ -17,8 +17,8 @@ use crate::{Amount, Intent};
 const CLOCK_SKEW: Duration = Duration::from_secs(120);
 /// The time zones of the world: how far they are behind UTC, and how far they are ahead.
 const ZONES: [Duration; 2] = [Duration::from_secs(12 * 3600), Duration::from_secs(14 * 3600)];
-/// An order that ended within this time after the loss of the reply is not the lost order: no
-/// program has its id, so it ends when it expires.
+/// An order that ended within this time after the loss of the reply is unlikely to be the lost
+/// order: no program has its id, so it ends when it expires or when its provider cancels it.
 const SHORTEST_LIFE: Duration = Duration::from_secs(180);
 /// An order that was made later after the request is an unlikely result of it: the longest request,
 /// and ten minutes in which the service may still work on it.
@@ -372,7 +372,7 @@ impl LostPurchase<'_> {
             let rank = if *status == OrderStatus::Pending { 2 } else { 0 };
             evidence.add(rank, format!("it is {word}"));
         } else if self.age < SHORTEST_LIFE {
-            return Verdict::Other;
+            return Verdict::Doubtful("an order that may be the purchase has already ended");
         } else if position == Position::After {
             let rank = if *status == OrderStatus::Expired { -6 } else { -8 };
             evidence.add(rank, format!("it is {word}"));
@@ -808,7 +808,8 @@ mod tests {
             };
             let is_likely = match lost.judge(&order) {
                 Verdict::Candidate(evidence) => Some(evidence.rank > 0),
-                Verdict::Doubtful(_) if saw_watermark => panic!("{status} {age:?}"),
+                Verdict::Doubtful(_) if saw_watermark && age == late => panic!("{status} {age:?}"),
+                Verdict::Other => panic!("{status} {age:?}: nothing proves that it is another"),
                 _ => None,
             };
             assert_eq!(is_likely, expected, "{status} {age:?} {saw_watermark}");

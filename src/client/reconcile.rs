@@ -118,6 +118,7 @@ pub(crate) struct ReconcileTask {
 impl ReconcileTask {
     pub(crate) fn begin(client: &Client, intent: Intent, look_for: Duration) -> Self {
         let now = client.now();
+        client.ledger().know(&intent, now);
         // For an intent of an earlier run there is only the wall clock. If that was set back, the
         // purchase counts as just made.
         let age = now.wall.duration_since(intent.started_at()).unwrap_or_default();
@@ -140,7 +141,10 @@ impl ReconcileTask {
     /// have been set since.
     fn read_age(&mut self, client: &Client) {
         let now = client.now().monotonic;
-        if let Some(lost) = client.ledger().lost_at(&self.intent) {
+        let ledger = client.ledger();
+        if let Some(lost) = ledger.lost_at(&self.intent)
+            && !ledger.is_of_earlier_run(&self.intent)
+        {
             self.age = (now.saturating_sub(lost), now);
         }
     }
@@ -205,7 +209,15 @@ impl ReconcileTask {
     fn assess(&mut self, client: &Client, history: &History) -> Reconciliation {
         let age = self.age_at(client.now().monotonic);
         let late_booking = client.late_booking();
+        let now = client.now().monotonic;
         let ledger = client.ledger();
+        // An earlier run may have sent the request long after it made the intent, so only the time
+        // in this run is certain.
+        let certain = now.saturating_sub(ledger.lost_at(&self.intent).unwrap_or(now));
+        let grows = ledger.own_purchases().all(|(intent, purchase, _)| {
+            let sequence = purchase.order_id.as_ref().and_then(|id| id.parse::<u64>().ok());
+            sequence.is_none_or(|sequence| intent.watermark().is_none_or(|known| sequence > known))
+        });
         let (orders, clues) = (history.orders(), ledger.clues(&self.intent));
         let mut calibration = Calibration::default();
         calibration.add_own(orders, ledger.own_purchases());
@@ -247,12 +259,14 @@ impl ReconcileTask {
             Some(clause.to_owned())
         } else if lags {
             Some("the history no longer shows an order that it showed before".to_owned())
-        } else if !is_found && age < late_booking {
+        } else if !is_found && !grows {
+            Some("the order ids of this service do not always grow".to_owned())
+        } else if !is_found && certain < late_booking {
             Some(format!(
                 "the service can book a purchase until {} s after its request, and {} s have \
-                 passed",
+                 passed for certain",
                 late_booking.as_secs(),
-                age.as_secs()
+                certain.as_secs()
             ))
         } else {
             self.awaits_reply = in_flight;

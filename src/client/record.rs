@@ -49,6 +49,8 @@ pub(crate) enum Record {
     Claimed,
     /// A long search found no other candidate than the claimed one.
     Confirmed,
+    /// The caller answered that the claimed order is not the purchase.
+    Rejected,
     /// A code arrived.
     Code(Sms),
     /// The next code is requested: the codes so far are old.

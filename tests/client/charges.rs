@@ -801,7 +801,7 @@ fn intent_is_sent_once() {
         assert_eq!(next_run.unclaimed().len(), 1, "the purchase of the earlier run is listed");
         if service == "zz_nonumbers" {
             fixture.clock.advance(seconds(601));
-            fixture.another_client().buy(restored).unwrap_err();
+            next_run.buy(restored).unwrap_err();
             assert_eq!(fixture.count("getNumber"), 2, "the history shows that it was not bought");
         }
     }

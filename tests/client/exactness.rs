@@ -47,10 +47,14 @@ fn an_order_offered_elsewhere_leaves_the_search_open() {
     let fixture = Fixture::new();
     let intents =
         [(); 2].map(|()| fixture.fail("zz_lost_reply").intent().unwrap().clone().to_json());
-    fixture.clock.advance(seconds(720));
-    // The next run of the program has the saved intents, and no ledger.
+    // The next run of the program has the saved intents, and no ledger. Its first search begins
+    // the time in which the service may still book.
     let next_run = fixture.another_client();
     let intents = intents.map(|saved| Intent::from_json(&saved).unwrap());
+    for intent in &intents {
+        assert!(!next_run.reconcile_within(intent, seconds(0)).unwrap().complete);
+    }
+    fixture.clock.advance(seconds(601));
     let found = next_run.reconcile(&intents[0]).unwrap();
     assert_eq!((found.candidates.len(), found.complete), (2, true), "{found:?}");
     // The best candidate of the first may be the order of the second.
@@ -80,8 +84,9 @@ fn a_saved_intent_is_not_bought_twice() {
     }));
     let next_run = fixture.another_client();
     let sent = fixture.count("getNumber");
-    for saved in [unmade, made] {
-        let error = next_run.buy(Intent::from_json(&saved).unwrap()).unwrap_err();
+    for saved in [&unmade, &made, &unmade, &made] {
+        fixture.clock.advance(seconds(301));
+        let error = next_run.buy(Intent::from_json(saved).unwrap()).unwrap_err();
         assert_eq!(
             (error.kind(), error.charge()),
             (ErrorKind::AlreadySent, Charge::Unknown),

@@ -156,8 +156,11 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
     assert_eq!(left(&mut ledger, 600), (80, vec!["unknown"]));
     ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap();
     assert_eq!(left(&mut ledger, 600), (100, vec![]));
+    // Its caller was wrong.
     let again = Resolution::Made("b".to_owned());
-    ledger.resolve(&intent(2, 20), again, at(600)).unwrap_err();
+    ledger.resolve(&intent(2, 20), again, at(600)).unwrap();
+    assert_eq!(left(&mut ledger, 600), (80, vec!["bought"]));
+    ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap_err();
 }
 
 #[test]
