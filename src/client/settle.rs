@@ -10,9 +10,10 @@ use super::wait::{WaitOptions, WaitTask};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Result, Retry};
 
-/// The pause before settling tries to cancel again, for each refusal after the waiting time that
-/// the service stated; and the longest one. A panel can refuse for longer than it states.
+/// By how much the pause before the next attempt to cancel grows with each refusal after the first
+/// one. A panel can refuse for longer than it states.
 const PAUSE: Duration = Duration::from_secs(10);
+/// The longest such pause, unless the service states a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// How long settling tries to cancel an order whose expiry is unknown: no known order lives longer.
 const UNKNOWN_LIFE: Duration = Duration::from_secs(20 * 60);
