@@ -1280,9 +1280,10 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
  * milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
  *
- * Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks until
- * the time is over: the history can lag, and another program's order can look the same. If the
- * search is not complete then, the purchase stays unknown and listed, and the next call continues.
+ * Returns earlier only if the evidence proves that an order is the purchase, or if the search is
+ * complete. Otherwise looks until the time is over: the history can lag, and another program's
+ * order can look the same. If the search is not complete then, the purchase stays unknown and
+ * listed, and the next call continues.
  *
  * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
  * pass its activation id to sastaotp_client_activation. If it is the only one, the claim also

@@ -300,7 +300,7 @@ impl ReconcileTask {
         found.candidates = candidates;
         if is_left_out && found.complete && !found.candidates.iter().any(|order| order.is_ours) {
             let reason = "an order is offered to another purchase with an unknown outcome: claim \
-                          or resolve that one first";
+                          or resolve that purchase first";
             (found.complete, found.reason) = (false, Some(reason.to_owned()));
         }
         Ok(found)

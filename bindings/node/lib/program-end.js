@@ -71,8 +71,8 @@ class NativeClient {
   }
 
   /**
-   * Whether the client must stay for a later report. Once the thread ends, only a purchase in flight
-   * needs one: the report at the end names the others.
+   * Whether the client must stay for a later report. Once the thread ends, only a purchase in
+   * flight needs one: the report at the end names the others.
    */
   #isNeeded() {
     const unsettled = this.unsettled()

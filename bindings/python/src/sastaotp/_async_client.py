@@ -355,9 +355,10 @@ class AsyncClient(BaseClient):
     async def reconcile(self, intent: Intent, timeout: Seconds = 60.0) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        It returns early only if the evidence proves that an order is the purchase. Otherwise it
-        looks until ``timeout``, and returns the orders that may be the purchase, each with its
-        evidence. An order that another purchase of this process bought is not a candidate.
+        It returns early only if the evidence proves that an order is the purchase, or if the search
+        is complete. Otherwise it looks until ``timeout``, and returns the orders that may be the
+        purchase, each with its evidence. An order that another purchase of this process bought is
+        not a candidate.
 
         Without a candidate, nothing was charged only if ``complete`` is set: then the whole history
         since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason`` states
