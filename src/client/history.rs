@@ -79,7 +79,7 @@ impl History {
 
     /// Adds the next page. Returns whether another page is needed.
     pub(super) fn add(&mut self, page: OrderPage) -> bool {
-        let says_none = page.says_none();
+        let states_no_orders = page.states_no_orders();
         let OrderPage { orders, total, is_empty_list, problem, is_total_unsure, .. } = page;
         self.pages += 1;
         self.problem = self.problem.or(problem);
@@ -110,7 +110,7 @@ impl History {
         self.lowest = self.lowest.into_iter().chain(new).min();
         let has_all = !self.is_total_unsure
             && self.total.is_some_and(|total| self.orders.len() as u64 >= total);
-        self.end = if has_all || (listed == 0 && (says_none || is_empty_list)) {
+        self.end = if has_all || (listed == 0 && (states_no_orders || is_empty_list)) {
             End::Reached
         } else if listed > 0 && self.orders.len() == before {
             End::Repeated
