@@ -47,15 +47,15 @@
  *     price or any price. Otherwise the purchase is refused before it is sent.
  * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
  *     and not too late: if its reply does not have time to arrive within the timeout, the call
- *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
- *     not a purchase that was sent: its reply is awaited in the background.
+ *     fails with SASTAOTP_TIMEOUT and sends nothing. A cancellation or a timeout ends the call, not
+ *     a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
  *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
  *     sastaotp_client_resolve_not_made; a failed call removes nothing.
  * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
- *     intent of the error. It finds the order, proves that there is none, or returns why it cannot
- *     know.
+ *     intent of the error. It finds the order, proves that no number was bought, or states why
+ *     neither is certain.
  * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
  *     main returns or exit is called, call sastaotp_client_finish for each client, or
  *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and
@@ -279,9 +279,9 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
  * timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
  * is country, any_country: true, or operator, which may be beside country. A price is max_price as
- * text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null
- * states nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json
- * returns.
+ * text, max_price_micros, or accept_any_price: true. If two of them disagree, the operation is
+ * refused. null counts as absent. An id is a text in quotes. An intent is the object that
+ * sastaotp_intent_json returns.
  *
  * The result of an operation is the "_json" of its function's result. For get_number, buy and
  * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
@@ -1280,18 +1280,19 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
  * milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
  *
- * Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks until
- * the time is over: the history can lag, and another program's order can look the same. If the
- * search is not complete then, the purchase stays unknown and listed, and the next call continues.
+ * Returns earlier only if the evidence proves that an order is the purchase, or if the search is
+ * complete. Otherwise looks until the time is over: the history can lag, and another program's
+ * order can look the same. If the search is not complete then, the purchase stays unknown and
+ * listed, and the next call continues.
  *
  * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
  * pass its activation id to sastaotp_client_activation. If it is the only one, the claim also
  * resolves the purchase; after a search of less than a minute, a refund of that order makes the
- * purchase unknown again. If there are several, call sastaotp_client_resolve_made first, and ask a
- * person if several are likely, or none is.
+ * purchase unknown again. If there are several, call sastaotp_client_resolve_made first. Let a
+ * person decide if several are likely, or none is.
  *
- * Fails with a read error. If it fails, the purchase is as unknown as before:
- * sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
+ * Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
+ * SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
                                           const sastaotp_intent *intent,
@@ -1327,10 +1328,10 @@ sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
 /**
  * Lists every purchase of this API key and base URL in this process that is not settled, kept or
  * resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
- * unknown, or its last handle was freed while the order was open. A look or a failed cancel
- * removes nothing. A purchase leaves the list when its order is completed, cancelled or expired,
- * by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a
- * lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
+ * unknown, or its last handle was freed while the order was open. Reading the list or a failed
+ * cancellation removes nothing. A purchase leaves the list when its order is completed, cancelled
+ * or expired, by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an
+ * activation or a lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
  */
 sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
                                           sastaotp_unclaimed_list **list,

@@ -1964,18 +1964,18 @@ public:
     /// Searches the order history for a purchase whose outcome is unknown, for at most `time`; zero
     /// looks once. Action getOrders.
     ///
-    /// Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks
-    /// until the time is over: the history can lag, and another program's order can look the same.
-    /// If the search is not complete then, the purchase stays unknown and listed, and the next call
-    /// continues.
+    /// Returns earlier only if the evidence proves that an order is the purchase, or if the search
+    /// is complete. Otherwise looks until the time is over: the history can lag, and another
+    /// program's order can look the same. If the search is not complete then, the purchase stays
+    /// unknown and listed, and the next call continues.
     ///
     /// An order that another purchase of this API key bought is not a candidate. To claim a
     /// candidate, pass its activation_id() to client::activation. If it is the only one, the claim
     /// also resolves the purchase; after a search of less than a minute, a refund of that order
-    /// makes the purchase unknown again. If there are several, call resolve() first, and ask a
-    /// person if several are likely, or none is.
+    /// makes the purchase unknown again. If there are several, call resolve() first. Let a person
+    /// decide if several are likely, or none is.
     ///
-    /// Throws a read error as an outcome_unknown: the purchase is as unknown as before.
+    /// Throws a read error as an outcome_unknown: the purchase stays unknown.
     reconciliation reconcile(const intent_view &intent,
                              detail::duration time = std::chrono::seconds(60)) const {
         return detail::create<reconciliation>(sastaotp_client_reconcile, object_,
@@ -2004,10 +2004,10 @@ public:
     }
     /// Lists every purchase of this API key and base URL in this process that is not settled, kept
     /// or resolved, and that no activation or lease holds: its caller stopped waiting, its outcome
-    /// is unknown, or its last handle was destroyed while the order was open. A look or a failed
-    /// cancel removes nothing. A purchase leaves the list when its order is completed, cancelled or
-    /// expired, by activation_view::keep, and by resolve() as not made. While an activation or a
-    /// lease holds the number, it is not listed. Sends nothing.
+    /// is unknown, or its last handle was destroyed while the order was open. Reading the list or a
+    /// failed cancellation removes nothing. A purchase leaves the list when its order is completed,
+    /// cancelled or expired, by activation_view::keep, and by resolve() as not made. While an
+    /// activation or a lease holds the number, it is not listed. Sends nothing.
     unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
     }

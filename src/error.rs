@@ -14,7 +14,7 @@ use crate::protocol::{
 };
 use crate::transport::{Cause, Phase, Reply, TransportError};
 
-/// The pause after a refusal that passes by itself: no number was free.
+/// The pause before the next attempt if no number was free.
 const NO_NUMBERS_PAUSE: Duration = Duration::from_secs(60);
 /// How many characters of a reply an error keeps. An error page can be long; a code is at its
 /// beginning.
@@ -107,7 +107,7 @@ pub enum ErrorKind {
     ActivationCancelled,
     /// A defect in this library. The request may have taken effect.
     Internal,
-    /// The intent was sent before. The error states what became of it; this call sent nothing.
+    /// The intent was sent before. The error states its outcome; this call sent nothing.
     AlreadySent,
 }
 

@@ -35,7 +35,7 @@ pub struct NumberRequest {
     multi_sms: bool,
 }
 
-/// The price that a purchase may have. An [`Amount`] is a maximum.
+/// The limit of the price of a purchase. An [`Amount`] converts to a maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PriceLimit {
     /// At most this price.

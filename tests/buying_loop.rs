@@ -198,8 +198,8 @@ fn careful_loop_loses_no_order_and_no_money() {
             let is_known =
                 |order: &&&Value| known.contains(order["activation_id"].as_str().unwrap());
             let unnamed = made.iter().filter(|order| !is_known(order)).count();
-            // A history with ids of its own names each order, but not by the id that it was sold
-            // by.
+            // A history with other ids lists each order, but not under the id with which it was
+            // sold.
             let renamed = match shape.as_str() {
                 "other_ids" => known.len() + unnamed - made.len(),
                 _ => 0,

@@ -452,18 +452,19 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
 /// Searches the order history for a purchase whose outcome is unknown, for at most `timeout_ms`
 /// milliseconds. 60,000 is a good value; 0 looks once. Action getOrders.
 ///
-/// Returns earlier only if the evidence proves that an order is the purchase. Otherwise looks until
-/// the time is over: the history can lag, and another program's order can look the same. If the
-/// search is not complete then, the purchase stays unknown and listed, and the next call continues.
+/// Returns earlier only if the evidence proves that an order is the purchase, or if the search is
+/// complete. Otherwise looks until the time is over: the history can lag, and another program's
+/// order can look the same. If the search is not complete then, the purchase stays unknown and
+/// listed, and the next call continues.
 ///
 /// An order that another purchase of this API key bought is not a candidate. To claim a candidate,
 /// pass its activation id to sastaotp_client_activation. If it is the only one, the claim also
 /// resolves the purchase; after a search of less than a minute, a refund of that order makes the
-/// purchase unknown again. If there are several, call sastaotp_client_resolve_made first, and ask a
-/// person if several are likely, or none is.
+/// purchase unknown again. If there are several, call sastaotp_client_resolve_made first. Let a
+/// person decide if several are likely, or none is.
 ///
-/// Fails with a read error. If it fails, the purchase is as unknown as before:
-/// sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
+/// Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
+/// SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_reconcile(
     client: *const sastaotp_client,
@@ -519,10 +520,10 @@ pub unsafe extern "C" fn sastaotp_client_resolve_made(
 
 /// Lists every purchase of this API key and base URL in this process that is not settled, kept or
 /// resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
-/// unknown, or its last handle was freed while the order was open. A look or a failed cancel
-/// removes nothing. A purchase leaves the list when its order is completed, cancelled or expired,
-/// by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an activation or a
-/// lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
+/// unknown, or its last handle was freed while the order was open. Reading the list or a failed
+/// cancellation removes nothing. A purchase leaves the list when its order is completed, cancelled
+/// or expired, by sastaotp_activation_keep, and by sastaotp_client_resolve_not_made. While an
+/// activation or a lease holds the number, it is not listed. Sends nothing. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_unclaimed(
     client: *const sastaotp_client,

@@ -47,15 +47,15 @@
  *     price or any price. Otherwise the purchase is refused before it is sent.
  * -   Purchases run in parallel, also of one service and country. A purchase is sent at most once,
  *     and not too late: if its reply does not have time to arrive within the timeout, the call
- *     fails with SASTAOTP_NOT_CHARGED and sends nothing. A cancellation or a timeout ends the call,
- *     not a purchase that was sent: its reply is awaited in the background.
+ *     fails with SASTAOTP_TIMEOUT and sends nothing. A cancellation or a timeout ends the call, not
+ *     a purchase that was sent: its reply is awaited in the background.
  * -   Every purchase is recorded until it is settled: completed, cancelled or expired.
  *     sastaotp_client_unclaimed lists each one that no activation or lease holds. A purchase leaves
  *     the list when it is settled, by sastaotp_activation_keep, or by
  *     sastaotp_client_resolve_not_made; a failed call removes nothing.
  * -   After SASTAOTP_CHARGE_UNKNOWN do not buy again: call sastaotp_client_reconcile with the
- *     intent of the error. It finds the order, proves that there is none, or returns why it cannot
- *     know.
+ *     intent of the error. It finds the order, proves that no number was bought, or states why
+ *     neither is certain.
  * -   The end of a program. The library has no handler at exit, and the record is in memory. Before
  *     main returns or exit is called, call sastaotp_client_finish for each client, or
  *     sastaotp_queue_close for each queue: they wait for the replies of purchases in flight and

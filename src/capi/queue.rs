@@ -33,9 +33,9 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 /// (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
 /// timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
 /// is country, any_country: true, or operator, which may be beside country. A price is max_price as
-/// text, max_price_micros, or accept_any_price: true. Two that disagree are refused, and null
-/// states nothing. An id is a text in quotes. An intent is the object that sastaotp_intent_json
-/// returns.
+/// text, max_price_micros, or accept_any_price: true. If two of them disagree, the operation is
+/// refused. null counts as absent. An id is a text in quotes. An intent is the object that
+/// sastaotp_intent_json returns.
 ///
 /// The result of an operation is the "_json" of its function's result. For get_number, buy and
 /// reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to

@@ -17,7 +17,7 @@ pub(super) struct Account {
     pub(super) live_activations: LiveActivations,
 }
 
-/// The service that an account is at.
+/// The service to which an account belongs.
 pub(super) enum Service<'a> {
     /// The service at this URL.
     Url(&'a str),
@@ -29,8 +29,9 @@ pub(super) enum Service<'a> {
 /// make a client for each of its requests, and each must find the purchases of the others.
 static ACCOUNTS: Mutex<Option<Accounts>> = Mutex::new(None);
 
-/// At this number of accounts, those without clients and open purchases are dropped.
-const MANY: usize = 64;
+/// If the table has this many accounts, idle ones are dropped before another one is added. An idle
+/// account has no client and no purchase that needs its ledger.
+const MAX_IDLE_KEPT: usize = 64;
 
 #[derive(Default)]
 struct Accounts {
@@ -40,8 +41,8 @@ struct Accounts {
     /// Two random keys, so that the table needs no copy of an API key.
     hashers: [RandomState; 2],
     by_url: HashMap<(Fingerprint, String), Arc<Account>>,
-    /// The address of a transport is the identity of its service for as long as it lives, and every
-    /// client of the account keeps it alive.
+    /// A service is identified by the address of its transport. The address stays unique, because
+    /// every client of the account keeps the transport alive.
     by_transport: HashMap<(Fingerprint, usize), Weak<Account>>,
 }
 
@@ -61,7 +62,7 @@ impl Account {
         let key = [0, 1].map(|half: usize| accounts.hashers[half].hash_one(key));
         match service {
             Service::Url(url) => {
-                if accounts.by_url.len() >= MANY {
+                if accounts.by_url.len() >= MAX_IDLE_KEPT {
                     accounts.by_url.retain(|_, account| {
                         Arc::strong_count(account) > 1 || !account.ledger().is_idle()
                     });
@@ -82,7 +83,7 @@ impl Account {
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // No step of the ledger can panic half way, so a poisoned ledger is consistent.
+        // No step of the ledger can panic halfway, so a poisoned ledger is consistent.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,7 +23,7 @@ use crate::{Amount, Error, ErrorKind, Intent, Result, Retry};
 
 /// How long reading a code after a change may take.
 const POLL_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long looking for the end of the order in the history may take.
+/// The time limit for reading in the history how the order ended.
 const LOOK_UP: Duration = Duration::from_secs(5);
 
 /// The handle of one number: it waits for codes and completes or cancels the order.
@@ -34,7 +34,7 @@ const LOOK_UP: Duration = Duration::from_secs(5);
 pub struct Activation {
     client: Client,
     /// The intent and the reply of the purchase; `None` if the activation was claimed by its id and
-    /// is no purchase that the ledger has.
+    /// the ledger has no purchase of it.
     purchase: Option<Arc<(Intent, Purchase)>>,
     shared: Arc<SharedActivation>,
 }
@@ -51,8 +51,8 @@ pub(super) struct SharedActivation {
     may_be_cancelled: AtomicBool,
     /// The same for a completion.
     may_be_completed: AtomicBool,
-    /// The purchases of which the ledger counts the handles as a holder; `None` stands for an order
-    /// that is no purchase of the ledger.
+    /// The purchases in the ledger that these handles hold; `None` stands for an order of which the
+    /// ledger has no purchase.
     held: Mutex<Vec<Option<EntryId>>>,
     /// Whether the service sold the id again, so that the id no longer means this order.
     is_superseded: AtomicBool,
@@ -87,7 +87,7 @@ impl SharedActivation {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts the handles as a holder of the purchase, which is then not unclaimed.
+    /// Records in the ledger that a handle holds the purchase, so that it is not unclaimed.
     fn hold(&self) {
         let mut held = self.held();
         if held.is_empty() && !self.is_superseded.load(Ordering::Relaxed) {
@@ -96,7 +96,7 @@ impl SharedActivation {
         }
     }
 
-    /// Counts the handles no longer as a holder of the purchase.
+    /// Records in the ledger that no handle holds the purchase any more.
     fn release(&self) {
         for held in std::mem::take(&mut *self.held()) {
             self.client.ledger().release(&self.id, held);
@@ -401,7 +401,7 @@ impl Activation {
         Err(error.with_raw(&reply))
     }
 
-    /// Sends the cancellation without a look before it.
+    /// Sends the cancellation without polling first.
     pub(super) fn cancel_now(&self) -> Result<Settlement> {
         match self.change(SetStatus::Cancel)? {
             Transition::Changed(change) => Ok(self.settled(change)),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::activation::Activation;
 use super::core::Client;
-use super::ledger::{Fate, FirstRead};
+use super::ledger::{FirstRead, IntentOutcome};
 use super::orders::OrderQuery;
 use crate::protocol::Purchase;
 use crate::transport::Phase;
@@ -44,7 +44,7 @@ impl Client {
     /// Makes a prepared purchase. **Costs money.**
     ///
     /// An intent is sent once. If it was sent before, this fails with [`ErrorKind::AlreadySent`]
-    /// and the error states what became of it. An intent that an earlier run saved is looked up in
+    /// and the error states its outcome. An intent that an earlier run saved is looked up in
     /// the order history first (`getOrders`). This fails in the same way, and names the candidates,
     /// unless the search is complete and found none: that takes
     /// [`late_booking`](crate::ClientBuilder::late_booking) from the first search of this process,
@@ -58,8 +58,9 @@ impl Client {
     /// much as the first time.
     ///
     /// The service accepts no maximum for this action. If the price is known, from the purchase or
-    /// from the order history, a price above the limit fails with [`ErrorKind::PriceTooHigh`] and
-    /// nothing is sent. Otherwise a warning of the purchase reports a price above the limit.
+    /// from the order history, and is above the limit, the call fails with
+    /// [`ErrorKind::PriceTooHigh`] and sends nothing. Otherwise a warning of the purchase reports a
+    /// price above the limit.
     pub fn reget_number(&self, id: &str, limit: impl Into<PriceLimit>) -> Result<Activation> {
         self.buy(self.reget_intent(id, limit.into())?)
     }
@@ -155,9 +156,9 @@ impl Client {
 
     /// Refuses an intent that was sent before, or that may have been.
     pub(super) fn check_unsent(&self, intent: &Intent) -> Result<()> {
-        let (fate, is_fresh, is_saved) = {
+        let (outcome, is_fresh, is_saved) = {
             let ledger = self.ledger();
-            (ledger.fate(intent), ledger.is_fresh(intent), ledger.is_of_earlier_run(intent))
+            (ledger.outcome(intent), ledger.is_fresh(intent), ledger.is_of_earlier_run(intent))
         };
         let refused = |reason: String, hint: &str| {
             Error::new(ErrorKind::AlreadySent, &intent.operation(), reason)
@@ -168,23 +169,27 @@ impl Client {
             Err(Error::new(ErrorKind::AlreadySent, &intent.operation(), reason)
                 .unknown_charge(intent.clone()))
         };
-        match fate {
-            Fate::Bought(purchase) => {
+        match outcome {
+            IntentOutcome::Bought(purchase) => {
                 let reason = format!(
                     "the intent was sent before and bought the activation {} ({})",
                     purchase.activation_id, purchase.phone_number
                 );
                 Err(refused(reason, "claim it by its id, or make another intent"))
             }
-            Fate::NotBought(reason) => Err(refused(
+            IntentOutcome::NotBought(reason) => Err(refused(
                 format!("the intent was sent before and nothing was bought: {reason}"),
                 "make another intent",
             )),
-            Fate::InFlight => unknown("the intent was sent before and its reply has not arrived"),
-            Fate::Unknown if is_saved => self.check_history(intent),
-            Fate::Unknown => unknown("the intent was sent before and its outcome is unknown"),
-            Fate::Absent if is_fresh => Ok(()),
-            Fate::Absent => self.check_history(intent),
+            IntentOutcome::InFlight => {
+                unknown("the intent was sent before and its reply has not arrived")
+            }
+            IntentOutcome::Unknown if is_saved => self.check_history(intent),
+            IntentOutcome::Unknown => {
+                unknown("the intent was sent before and its outcome is unknown")
+            }
+            IntentOutcome::Absent if is_fresh => Ok(()),
+            IntentOutcome::Absent => self.check_history(intent),
         }
     }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::protocol::Order;
 
-/// An order that may be a purchase. It dereferences to its [`Order`].
+/// An order that may be a purchase with an unknown outcome. It dereferences to its [`Order`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Candidate {
@@ -15,7 +15,7 @@ pub struct Candidate {
     pub order: Order,
     /// Whether the evidence proves that the order is the purchase.
     pub is_ours: bool,
-    /// The evidence for and against it, a sentence each.
+    /// The evidence for and against it: a sentence for each fact.
     pub evidence: Vec<String>,
 }
 

@@ -25,6 +25,8 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 /// The full time for the reply to a purchase.
 const REPLY_TIME: Duration = Duration::from_secs(60);
+/// The hint of a purchase that is too late to be sent.
+pub(crate) const TOO_LATE_HINT: &str = "buy fewer numbers at once, or allow more time";
 /// The time limit of one exchange: connecting, then the full time for the reply.
 const EXCHANGE_TIME: Duration = Duration::from_secs(90);
 
@@ -258,8 +260,8 @@ impl PurchaseTask {
             }
             if client.left(self.send_by).is_zero() {
                 let reason = "the call has too little time left for the reply; nothing was sent";
-                let error = Error::new(ErrorKind::Timeout, &operation, reason)
-                    .with_hint("buy fewer numbers at once, or allow more time");
+                let error =
+                    Error::new(ErrorKind::Timeout, &operation, reason).with_hint(TOO_LATE_HINT);
                 return Err(Failure::NotSent(error));
             }
             client.admit(&operation, self.send_by).map_err(Failure::NotSent)?;

@@ -33,7 +33,7 @@ const CATALOGUE_LIMIT: usize = 16 * 1024 * 1024;
 /// could be a word of the reply: a country, a number, or the code itself.
 const MIN_REDACTED: usize = 16;
 /// How often [`Client::finish`] checks whether the replies have arrived.
-const FINISH_CHECK: Duration = Duration::from_millis(50);
+pub(crate) const FINISH_CHECK: Duration = Duration::from_millis(50);
 
 /// A client of the service.
 ///
@@ -133,8 +133,8 @@ impl Client {
     /// Sends nothing.
     ///
     /// Its reservation returns to the budget, or the price of the order takes its place. Fails with
-    /// [`ErrorKind::Config`] if the reply may still arrive, if it is known that the answer is
-    /// wrong, or if another purchase bought that activation.
+    /// [`ErrorKind::Config`] if the reply may still arrive, if the known outcome contradicts the
+    /// resolution, or if another purchase bought that activation.
     pub fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
         let now = self.now();
         let operation = format!("{}: resolving its outcome", intent.operation());
@@ -149,7 +149,7 @@ impl Client {
 
     /// Waits up to `wait` for the replies of this client's purchases in flight. Then returns each
     /// purchase of this client that is not settled or kept, even if a handle holds it, and each
-    /// unclaimed one of the same API key. For the end of a program.
+    /// unclaimed one of the same API key. Call it at the end of a program.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
         let deadline = self.now().monotonic.saturating_add(wait);
         while !self.has_finished() && !self.left(deadline).is_zero() {

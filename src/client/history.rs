@@ -2,13 +2,13 @@
 //! is newer than the watermark. Pure.
 //!
 //! A missing order proves nothing unless the history was understood and read as far as needed.
-//! [`History::is_complete`] decides that; in doubt the answer is no, with the reason.
+//! [`History::check_complete`] decides that; in doubt the answer is no, with the reason.
 
 use std::collections::HashSet;
 
 use crate::protocol::{Order, OrderPage};
 
-/// The number of pages that one reading fetches at most.
+/// The largest number of pages that one reading fetches.
 const MAX_PAGES: u32 = 10;
 /// The number of orders that a full page has: the limit of a default query.
 const FULL_PAGE: usize = 100;
@@ -22,15 +22,15 @@ pub(super) struct History {
     orders: Vec<Order>,
     keys: HashSet<(Option<String>, Option<String>)>,
     pages: u32,
-    /// The number of orders by the last page that stated it.
+    /// The number of orders on all pages, as the last page that had it stated.
     total: Option<u64>,
     is_total_unsure: bool,
     /// Why a page was not understood.
     problem: Option<&'static str>,
     /// The lowest order id so far.
     lowest: Option<u64>,
-    /// Whether each page continues below the previous one. `None` if only one page was read, and it
-    /// is not sorted in itself.
+    /// Whether each page continues below the previous one. `None` if only one page was read, and
+    /// its rows are not sorted.
     is_descending: Option<bool>,
     saw_watermark: bool,
     end: End,
@@ -79,7 +79,7 @@ impl History {
 
     /// Adds the next page. Returns whether another page is needed.
     pub(super) fn add(&mut self, page: OrderPage) -> bool {
-        let says_none = page.says_none();
+        let states_no_orders = page.states_no_orders();
         let OrderPage { orders, total, is_empty_list, problem, is_total_unsure, .. } = page;
         self.pages += 1;
         self.problem = self.problem.or(problem);
@@ -110,7 +110,7 @@ impl History {
         self.lowest = self.lowest.into_iter().chain(new).min();
         let has_all = !self.is_total_unsure
             && self.total.is_some_and(|total| self.orders.len() as u64 >= total);
-        self.end = if has_all || (listed == 0 && (says_none || is_empty_list)) {
+        self.end = if has_all || (listed == 0 && (states_no_orders || is_empty_list)) {
             End::Reached
         } else if listed > 0 && self.orders.len() == before {
             End::Repeated
@@ -140,13 +140,13 @@ impl History {
 
     /// Returns `Ok` if the pages show every order that is newer than the watermark, else the reason
     /// why they may not, as a clause.
-    pub(super) fn is_complete(&self) -> Result<(), String> {
-        let known = |reason: &str| Err(reason.to_owned());
+    pub(super) fn check_complete(&self) -> Result<(), String> {
+        let incomplete = |reason: &str| Err(reason.to_owned());
         if let Some(problem) = self.problem {
-            return known(problem);
+            return incomplete(problem);
         }
         let Some(watermark) = self.watermark else {
-            return known("no order was known before the purchase, so nothing marks the end");
+            return incomplete("no order was known before the purchase, so nothing marks the end");
         };
         let rows = self.orders.len() as u64;
         match self.total {
@@ -159,16 +159,16 @@ impl History {
             _ => {}
         }
         if self.orders.iter().any(|order| order.sequence().is_none()) {
-            return known("the history has orders without a numeric order id");
+            return incomplete("the history has orders without a numeric order id");
         }
         if watermark == 0 {
             return match self.total {
                 _ if self.end == End::Repeated => {
-                    known("the service repeats a page of the history")
+                    incomplete("the service repeats a page of the history")
                 }
                 _ if self.end == End::Open => self.unread(),
                 Some(_) if rows == 0 || !self.is_total_unsure => Ok(()),
-                _ => known("the service does not state how many orders there are"),
+                _ => incomplete("the service does not state how many orders there are"),
             };
         }
         if !self.saw_watermark {
@@ -181,7 +181,7 @@ impl History {
             };
         }
         if self.is_descending != Some(true) && self.end != End::Reached {
-            return known("the history is not sorted by order id");
+            return incomplete("the history is not sorted by order id");
         }
         Ok(())
     }
@@ -264,7 +264,7 @@ mod tests {
             let pages: Vec<String> = pages.iter().map(|ids| page(ids, total)).collect();
             let (history, read) = read(watermark, &pages);
             assert_eq!(read, expected, "{case}");
-            match (history.is_complete(), reason) {
+            match (history.check_complete(), reason) {
                 (Ok(()), None) => {}
                 (Err(found), Some(reason)) => assert!(found.contains(reason), "{case}: {found}"),
                 (found, _) => panic!("{case}: {found:?}"),
@@ -281,7 +281,7 @@ mod tests {
             (r#"[{"order_id":"f3a9"},{"order_id":5}]"#, "without a numeric order id"),
         ] {
             let (history, _) = read(Some(5), &[body.to_owned(), page(&[], None)]);
-            let found = history.is_complete().unwrap_err();
+            let found = history.check_complete().unwrap_err();
             assert!(found.contains(reason), "{body}: {found}");
         }
         for (body, is_complete) in [
@@ -291,7 +291,7 @@ mod tests {
             ("[]", false),
         ] {
             let (history, _) = read(Some(0), &[body.to_owned(), page(&[], None)]);
-            assert_eq!(history.is_complete().is_ok(), is_complete, "{body}");
+            assert_eq!(history.check_complete().is_ok(), is_complete, "{body}");
         }
     }
 
@@ -301,7 +301,7 @@ mod tests {
             (0..u64::from(MAX_PAGES)).map(|number| page(&[100 - number], Some(90))).collect();
         let (history, read) = read(Some(5), &pages);
         assert_eq!((read, history.orders().len()), (10, 10));
-        let reason = history.is_complete().unwrap_err();
+        let reason = history.check_complete().unwrap_err();
         assert!(reason.contains("to its order 10 only"), "{reason}");
     }
 }

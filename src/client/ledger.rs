@@ -25,19 +25,20 @@ use crate::{Amount, Error};
 /// The number of activations of the history whose data the ledger keeps. The oldest are dropped
 /// first.
 const MAX_ACTIVATIONS: usize = 16_384;
-/// How many of the oldest are looked at for each new one, so that many handles stay cheap.
-const MAX_DROPPED: usize = 16;
+/// How many of the oldest are checked for each new one, so that adding one is fast even if handles
+/// hold many.
+const MAX_DROP_CHECKS: usize = 16;
 /// The number of purchases that the ledger keeps. Beyond it, the oldest that have ended or are past
 /// their expiry are dropped.
 const MAX_PURCHASES: usize = 16_384;
-/// The number of intents that were made and not bought, whose ids the ledger keeps.
-const MAX_MADE: usize = 16_384;
+/// The number of intents that were made and not sent, whose ids the ledger keeps.
+const MAX_UNSENT: usize = 16_384;
 /// The default of [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
 pub(super) const LATE_BOOKING: Duration = Duration::from_secs(600);
 /// Why a purchase was not made that its caller resolved so.
 const NOT_MADE: &str = "the caller resolved it as not made";
 /// How long an order lives if the service does not state it.
-const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
+pub(super) const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
 
@@ -149,7 +150,7 @@ struct EarlierPurchase {
 struct KnownActivation {
     price: Option<Amount>,
     phone_number: Option<Box<str>>,
-    /// Live handles of an activation that is no purchase of this ledger.
+    /// How many live handles the activation has, if the ledger has no purchase of it.
     holders: u32,
     codes: Vec<Sms>,
     next_requested: bool,
@@ -168,9 +169,9 @@ pub(crate) struct OrderFacts {
     pub(crate) ending: Option<Ending>,
 }
 
-/// What became of an intent.
+/// The outcome of an intent.
 #[derive(Clone, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum IntentOutcome {
     /// The ledger does not know the intent.
     Absent,
     /// Its reply may still arrive.
@@ -208,7 +209,7 @@ impl Ledger {
         if self.made_ids.insert(intent.id()) {
             self.made.push_back(intent.id());
         }
-        while self.made.len() > MAX_MADE
+        while self.made.len() > MAX_UNSENT
             && let Some(oldest) = self.made.pop_front()
         {
             self.made_ids.remove(&oldest);
@@ -244,15 +245,15 @@ impl Ledger {
         self.made_ids.contains(&intent.id())
     }
 
-    /// Returns what became of an intent.
-    pub(crate) fn fate(&self, intent: &Intent) -> Fate {
+    /// Returns the outcome of an intent.
+    pub(crate) fn outcome(&self, intent: &Intent) -> IntentOutcome {
         match self.entry_of(intent).map(|(_, entry)| &entry.state) {
-            None => Fate::Absent,
-            Some(State::Reserved | State::InFlight) => Fate::InFlight,
-            Some(State::Unknown(_)) => Fate::Unknown,
-            Some(State::Bought { .. }) if self.is_doubted(intent) => Fate::Unknown,
-            Some(State::Bought { purchase, .. }) => Fate::Bought(purchase.clone()),
-            Some(State::NotBought(reason)) => Fate::NotBought(reason.clone()),
+            None => IntentOutcome::Absent,
+            Some(State::Reserved | State::InFlight) => IntentOutcome::InFlight,
+            Some(State::Unknown(_)) => IntentOutcome::Unknown,
+            Some(State::Bought { .. }) if self.is_doubted(intent) => IntentOutcome::Unknown,
+            Some(State::Bought { purchase, .. }) => IntentOutcome::Bought(purchase.clone()),
+            Some(State::NotBought(reason)) => IntentOutcome::NotBought(reason.clone()),
         }
     }
 
@@ -1055,13 +1056,13 @@ impl Ledger {
             let id = Arc::clone(id);
             return self.known.entry(id).or_default();
         }
-        for _ in 0..MAX_DROPPED {
+        for _ in 0..MAX_DROP_CHECKS {
             if self.oldest.len() < MAX_ACTIVATIONS {
                 break;
             }
             let Some(oldest) = self.oldest.pop_front() else { break };
             if self.known.get(&oldest).is_some_and(|known| known.holders > 0) {
-                // It is in use, so it is as good as new.
+                // A handle holds it, so it becomes the newest again.
                 self.oldest.push_back(oldest);
             } else {
                 self.known.remove(&oldest);

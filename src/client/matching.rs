@@ -20,12 +20,12 @@ const ZONES: [Duration; 2] = [Duration::from_secs(12 * 3600), Duration::from_sec
 /// An order that ended within this time after the loss of the reply is unlikely to be the lost
 /// order: no program has its id, so it ends when it expires or when its provider cancels it.
 const SHORTEST_LIFE: Duration = Duration::from_secs(180);
-/// An order that was made later after the request is an unlikely result of it: the longest request,
-/// and ten minutes in which the service may still work on it.
-const LATE: Duration = Duration::from_secs(690);
+/// An order that was created longer than this after the request is probably not its result: the
+/// time of the longest request, and ten minutes in which the service may still work on it.
+const LONGEST_BOOKING: Duration = Duration::from_secs(690);
 /// How far a repetition of a purchase can be from it: a proxy repeats a request within seconds.
 const REPETITION: Duration = Duration::from_secs(5);
-/// How long a repetition of a purchase is looked for.
+/// How long after a purchase the history is searched for a repetition of it.
 const REPETITION_WINDOW: Duration = Duration::from_secs(600);
 
 /// Whether an order is a given purchase.
@@ -45,7 +45,7 @@ pub(super) enum Verdict {
 pub(super) struct Evidence {
     /// Whether the order's id was in the reply that was cut.
     pub(super) is_ours: bool,
-    /// A likelier order has a higher rank.
+    /// A more likely order has a higher rank.
     pub(super) rank: i32,
     /// A sentence for each fact, for people.
     pub(super) sentences: Vec<String>,
@@ -294,7 +294,8 @@ impl LostPurchase<'_> {
             && is_exact(earliest, latest)
         {
             let after = i64::midpoint(earliest, latest) - started;
-            let (skew, late) = (to_signed(CLOCK_SKEW.as_secs()), to_signed(LATE.as_secs()));
+            let (skew, late) =
+                (to_signed(CLOCK_SKEW.as_secs()), to_signed(LONGEST_BOOKING.as_secs()));
             let rank = if (-skew..=skew).contains(&after) {
                 4
             } else if (0..=late).contains(&after) {

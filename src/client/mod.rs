@@ -32,11 +32,12 @@ mod unclaimed;
 mod wait;
 
 pub use self::core::Client;
+pub(crate) use self::core::FINISH_CHECK;
 pub use activation::Activation;
 pub use api_key::ApiKeyLocation;
 pub use builder::{BASE_URL, ClientBuilder};
 pub use candidate::Candidate;
-pub(crate) use charge::PurchaseHandle;
+pub(crate) use charge::{PurchaseHandle, TOO_LATE_HINT};
 pub use lease::Lease;
 pub use orders::{OrderQuery, Orders};
 pub(crate) use read::Answer;

@@ -89,7 +89,7 @@ impl Client {
         let mut ledger = self.ledger();
         page.extra_orders = extra_orders(&ledger, &page.orders, now);
         ledger.saw_page(&page, now);
-        if *page_number == 1 && status.is_none() && page.says_none() {
+        if *page_number == 1 && status.is_none() && page.states_no_orders() {
             ledger.saw_empty_history();
         }
         drop(ledger);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::candidate::Candidate;
 use super::core::Client;
 use super::history::History;
-use super::ledger::{Fate, Ledger};
+use super::ledger::{IntentOutcome, Ledger};
 use super::matching::{Calibration, Evidence, LostPurchase, Verdict, is_same_number};
 use super::orders::OrderQuery;
 use super::task::{Step, Task};
@@ -39,16 +39,16 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Reconciliation {
-    /// The orders that may be the purchase, the likeliest first, and the oldest first among equals.
-    /// There can be several if another program buys the same with this key. An empty list means the
-    /// order was not found, not that you were not charged.
+    /// The orders that may be the purchase, the most likely first; of equally likely orders the
+    /// oldest first. There can be several if another program buys the same with this key. An empty
+    /// list means the order was not found, not that you were not charged.
     pub candidates: Vec<Candidate>,
     /// Whether every order that can be the purchase is a candidate: the history was read back to an
     /// order that is older than the purchase, each row was understood, and no order can follow.
     ///
-    /// Only if this is true, an empty list of candidates means that nothing was bought. It is never
-    /// true before the service can no longer book the purchase, ten minutes after its request,
-    /// unless the evidence proves that a candidate is the purchase. See
+    /// An empty list of candidates means that nothing was bought only if this is true. It is false
+    /// as long as the service may still book the purchase, unless the evidence proves that a
+    /// candidate is the purchase: for ten minutes after the request, or the time of
     /// [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
     pub complete: bool,
     /// Why the result is not complete, as a clause. `None` if it is.
@@ -63,16 +63,16 @@ impl Client {
         self.reconcile_within(intent, LOOK_FOR)
     }
 
-    /// Looks for the order of a purchase in the order history for a time. Action `getOrders`.
+    /// Looks for the order of a purchase in the order history for `look_for`. Action `getOrders`.
     ///
     /// Reads the history 2, 5, 10, 20 and 40 seconds after the reply was lost, then every 20
-    /// seconds, and at the end of the time. One read replaces the times that have passed. With a
-    /// time of zero, it reads the history once, now.
+    /// seconds, and at the end of `look_for`. If several of these times have passed, one read
+    /// replaces them. If `look_for` is zero, it reads the history once, now.
     ///
     /// It returns early only if the evidence proves that an order is the purchase, or if the result
     /// is complete. An order that looks right does not end the search: it may belong to another
-    /// program, and the order of the purchase may follow. An order that this client has otherwise
-    /// bought or holds is not a candidate.
+    /// program, and the order of the purchase may follow. An order that another purchase of this
+    /// API key bought, or that a live handle holds, is not a candidate.
     ///
     /// A failure leaves the outcome of the purchase unknown: its charge is
     /// [`Charge::Unknown`](crate::Charge::Unknown).
@@ -101,7 +101,7 @@ impl Client {
 #[derive(Debug)]
 pub(crate) struct ReconcileTask {
     intent: Intent,
-    /// The age of the loss at a time of the monotonic clock.
+    /// How long ago the reply was lost, at a time of the monotonic clock.
     age: (Duration, Duration),
     /// When the last look starts.
     end: Duration,
@@ -175,14 +175,16 @@ impl ReconcileTask {
 
     /// Returns the result if the ledger has the outcome of the purchase.
     fn outcome(&self, client: &Client) -> Option<Reconciliation> {
-        let candidates = match client.ledger().fate(&self.intent) {
-            Fate::Bought(purchase) => vec![Candidate {
+        let candidates = match client.ledger().outcome(&self.intent) {
+            IntentOutcome::Bought(purchase) => vec![Candidate {
                 order: order_of(*purchase),
                 is_ours: true,
                 evidence: vec!["this client has its id".to_owned()],
             }],
-            Fate::NotBought(_) => Vec::new(),
-            Fate::Absent | Fate::InFlight | Fate::Unknown => return None,
+            IntentOutcome::NotBought(_) => Vec::new(),
+            IntentOutcome::Absent | IntentOutcome::InFlight | IntentOutcome::Unknown => {
+                return None;
+            }
         };
         Some(Reconciliation { candidates, complete: true, reason: None })
     }
@@ -253,7 +255,7 @@ impl ReconcileTask {
         let in_flight = ledger.kind_in_flight(&self.intent);
         drop(ledger);
         self.awaits_reply = false;
-        let reason = if let Err(reason) = history.is_complete() {
+        let reason = if let Err(reason) = history.check_complete() {
             Some(reason)
         } else if let Some(clause) = doubt {
             Some(clause.to_owned())
@@ -312,7 +314,7 @@ impl ReconcileTask {
         found.candidates = candidates;
         if is_left_out && found.complete && !found.candidates.iter().any(|order| order.is_ours) {
             let reason = "an order is offered to another purchase with an unknown outcome: claim \
-                          or resolve that one first";
+                          or resolve that purchase first";
             (found.complete, found.reason) = (false, Some(reason.to_owned()));
         }
         Ok(found)

@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use super::activation::Activation;
 use super::core::Client;
+use super::ledger::ORDER_LIFE;
 use super::settlement::{OnTooEarly, Settlement, SettlementState};
 use super::task::{Step, Task};
 use super::wait::{WaitOptions, WaitTask};
 use crate::transport::Phase;
 use crate::{Error, ErrorKind, Result, Retry};
 
-/// The pause before settling tries to cancel again, for each refusal after the waiting time that
-/// the service stated; and the longest one. A panel can refuse for longer than it states.
+/// By how much the pause before the next attempt to cancel grows with each refusal after the first
+/// one. A panel can refuse for longer than it states.
 const PAUSE: Duration = Duration::from_secs(10);
+/// The longest such pause, unless the service states a longer one.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
-/// How long settling tries to cancel an order whose expiry is unknown: no known order lives longer.
-const UNKNOWN_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long settling waits for a code that the service mentioned but does not show yet: four polls.
 const LATE_CODE: Duration = Duration::from_secs(25);
 
@@ -65,7 +65,7 @@ impl EarlyCancel {
         expires: Option<Duration>,
     ) -> Option<Duration> {
         let end = *self.end.get_or_insert_with(|| {
-            expires.filter(|expires| *expires > now).unwrap_or(now + UNKNOWN_LIFE)
+            expires.filter(|expires| *expires > now).unwrap_or(now + ORDER_LIFE)
         });
         let pause = stated.max((PAUSE * self.refusals).min(MAX_PAUSE)).min(end.saturating_sub(now));
         self.refusals = self.refusals.saturating_add(1);

@@ -165,7 +165,7 @@ impl Client {
                         return Ok(Transition::Changed(Answer { value, reply: reply.body }));
                     }
                     Err(ReplyError::Service(error))
-                        if is_cancel(wanted) && error.says_code_arrived() =>
+                        if is_cancel(wanted) && error.reports_code() =>
                     {
                         let messages = error.messages.clone();
                         let error = reply_error(&operation, ReplyError::Service(error), &reply);

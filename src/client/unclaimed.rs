@@ -11,7 +11,7 @@ use crate::protocol::Purchase;
 /// A purchase that is not settled and that no caller holds: its caller stopped waiting before the
 /// reply, its outcome is unknown, or its handle was dropped while the order was open.
 ///
-/// It prints as one line for a person: the purchase, its state, and what to do.
+/// Its `Display` output is one line for a person: the purchase, its state, and what to do.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Unclaimed {

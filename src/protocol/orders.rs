@@ -136,7 +136,7 @@ impl Serialize for OrderStatus {
 
 impl OrderPage {
     /// Whether the service reports that there are no orders.
-    pub(crate) fn says_none(&self) -> bool {
+    pub(crate) fn states_no_orders(&self) -> bool {
         self.orders.is_empty() && self.total.map_or(self.is_empty_list, |total| total == 0)
     }
 }

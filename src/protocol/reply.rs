@@ -338,7 +338,7 @@ impl RawReply<'_> {
 
 impl ServiceError {
     /// Whether the error refuses a cancellation because a code has arrived.
-    pub(crate) fn says_code_arrived(&self) -> bool {
+    pub(crate) fn reports_code(&self) -> bool {
         matches!(self.code.as_str(), "OTP_RECEIVED" | "NEW_OTP_RECEIVED")
             || !self.messages.is_empty()
     }

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::client::{Step, Task};
+use crate::client::{FINISH_CHECK, Step, Task};
 use crate::transport::Phase;
 use crate::{Client, Error, Unclaimed};
-
-/// How often the task checks whether the replies have arrived.
-const CHECK: Duration = Duration::from_millis(50);
 
 /// Waits until no purchase of the client is in flight or its time is over, then lists the purchases
 /// as [`Client::finish`] does.
@@ -38,7 +35,7 @@ impl Task for FinishTask {
         if now >= self.end || client.has_finished() {
             return Step::Done(Ok(Unsettled { unclaimed: client.unfinished() }));
         }
-        Step::SleepUntil(self.end.min(now + CHECK))
+        Step::SleepUntil(self.end.min(now + FINISH_CHECK))
     }
 
     fn end(&self) -> Option<Duration> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::operation::{Job, Operation, WorkKind};
 use super::schedule::{Pick, Schedule};
 use super::ticket::{Completion, Ticket};
-use crate::client::{PurchaseHandle, Task};
+use crate::client::{PurchaseHandle, TOO_LATE_HINT, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::transport::Phase;
@@ -290,8 +290,7 @@ impl State {
     fn finish_unsent(&mut self, client: &Client, ticket: Ticket) {
         let Some(entry) = self.entries.get(&ticket) else { return };
         let reason = "the call timed out before the purchase could be sent; nothing was sent";
-        let error = Error::new(ErrorKind::Timeout, entry.name, reason)
-            .with_hint("buy fewer numbers at once, or allow more time");
+        let error = Error::new(ErrorKind::Timeout, entry.name, reason).with_hint(TOO_LATE_HINT);
         self.finish(client, ticket, Err(error));
     }
 

@@ -22,13 +22,11 @@ use super::ready_fd::ReadyFd;
 use super::schedule::Pick;
 use super::state::{State, Timer};
 use super::ticket::Ticket;
-use crate::client::{Step, Task};
+use crate::client::{FINISH_CHECK, Step, Task};
 use crate::clock::Moment;
 use crate::protocol::json_output::fields;
 use crate::{CancelToken, Client, Error, ErrorKind, Intent, Result};
 
-/// How often [`Shared::close`] checks whether the purchases have ended.
-const CLOSE_CHECK: Duration = Duration::from_millis(50);
 /// The stack of a thread. A request needs a quarter of it.
 const STACK: usize = 256 * 1024;
 /// How long an idle thread stays before it exits.
@@ -113,7 +111,7 @@ impl Shared {
             }
             drop(state);
             // A purchase whose ticket is complete already ends without an announcement.
-            self.client.sleep(left.min(CLOSE_CHECK));
+            self.client.sleep(left.min(FINISH_CHECK));
             state = self.lock();
         }
         if !state.closed {

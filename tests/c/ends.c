@@ -306,8 +306,8 @@ static char *only_order(const sastaotp_client *client) {
     return copy;
 }
 
-/* The next run of a program that told nothing: it finds the purchase by the saved intent, and does
- * not buy again. */
+/* The next run of a program that reported nothing: it finds the purchase by the saved intent, and
+ * does not buy again. */
 static void next_run(const sastaotp_client *client, char *saved) {
     sastaotp_error *error = NULL;
     sastaotp_intent *intent = NULL;

@@ -62,7 +62,7 @@ fn request_states_country_and_price_once() {
 }
 
 #[test]
-fn second_buy_of_an_intent_names_its_fate() {
+fn second_buy_of_an_intent_states_its_outcome() {
     let fixture = Fixture::new();
     let intent = fixture.client.intend(request("zz_never")).unwrap();
     let number = fixture.client.buy(intent.clone()).unwrap();

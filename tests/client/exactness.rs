@@ -118,7 +118,7 @@ fn both_orders_of_an_id_are_listed() {
 }
 
 #[test]
-fn a_lapsed_reservation_returns_by_itself() {
+fn a_lapsed_reservation_returns_automatically() {
     for buys in [false, true] {
         let fixture = with_budget(100);
         fixture.fail("zz_html");

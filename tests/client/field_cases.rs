@@ -191,7 +191,7 @@ fn f92_each_delivered_code_is_counted() {
 }
 
 #[test]
-fn f93_an_overcharge_is_told_and_counted() {
+fn f93_an_overcharge_is_reported_and_counted() {
     let fixture = with_budget(100);
     let reply = |id: &str, price: i32| {
         json!({"status": "OK", "activation_id": id, "number": "919900000000", "price": price})

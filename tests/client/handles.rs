@@ -110,7 +110,7 @@ fn the_service_names_the_old_code() {
 
 /// The reply of the second purchase has the id of the first one and no order id.
 #[test]
-fn an_id_sold_twice_has_two_lives() {
+fn an_id_sold_twice_is_two_orders() {
     for is_dropped in [false, true] {
         let fixture = Fixture::new();
         let first = fixture.buy("zz_multi");

@@ -210,7 +210,7 @@ impl User<'_> {
             let candidates = found["candidates"].as_array().expect("a list");
             let id = candidates.first().and_then(|first| first["activation_id"].as_str());
             let is_ours = candidates.first().is_some_and(|first| first["is_ours"] == true);
-            // A user who is impatient takes the only candidate on its looks.
+            // An impatient user claims the only candidate without a proof.
             let is_likely = candidates.len() == 1 && self.random.chance(500);
             if is_ours || is_likely || (found["complete"] == true && candidates.len() == 1) {
                 return Ok(id.map(str::to_owned));

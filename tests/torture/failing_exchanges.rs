@@ -38,9 +38,9 @@ pub(crate) const SCENARIOS: [(&str, Scenario); 15] = [
     ("reconcile", || every(5, reconcile)),
 ];
 
-/// The fate of one exchange.
+/// The outcome of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+enum ExchangeOutcome {
     Fine,
     /// No byte leaves.
     NotSent,
@@ -52,32 +52,40 @@ enum Fate {
     Page,
 }
 
-const FATES: [Fate; 5] = [Fate::Fine, Fate::NotSent, Fate::Before, Fate::After, Fate::Page];
+const OUTCOMES: [ExchangeOutcome; 5] = [
+    ExchangeOutcome::Fine,
+    ExchangeOutcome::NotSent,
+    ExchangeOutcome::Before,
+    ExchangeOutcome::After,
+    ExchangeOutcome::Page,
+];
 
 /// A transport whose exchanges follow a schedule.
 #[derive(Debug)]
 struct Faulty {
     service: MemoryTransport,
-    schedule: Mutex<std::vec::IntoIter<Fate>>,
+    schedule: Mutex<std::vec::IntoIter<ExchangeOutcome>>,
 }
 
 impl Transport for Faulty {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
-        let fate = self.schedule.lock().unwrap().next().unwrap_or(Fate::Fine);
+        let outcome = self.schedule.lock().unwrap().next().unwrap_or(ExchangeOutcome::Fine);
         let lost =
             |message: &str| Err(TransportError::new(Cause::Closed, Phase::Receive, true, message));
-        match fate {
-            Fate::Fine => self.service.exchange(request),
-            Fate::NotSent => {
+        match outcome {
+            ExchangeOutcome::Fine => self.service.exchange(request),
+            ExchangeOutcome::NotSent => {
                 let message = "the connection was refused";
                 Err(TransportError::new(Cause::Refused, Phase::Connect, false, message))
             }
-            Fate::Before => {
+            ExchangeOutcome::Before => {
                 assert!(request.latch.try_send(), "no caller cancels here");
                 lost("the request was lost")
             }
-            Fate::After => self.service.exchange(request).and_then(|_| lost("the reply was lost")),
-            Fate::Page => {
+            ExchangeOutcome::After => {
+                self.service.exchange(request).and_then(|_| lost("the reply was lost"))
+            }
+            ExchangeOutcome::Page => {
                 let reply = self.service.exchange(request)?;
                 Ok(Reply { status: 502, body: b"<html>Bad Gateway</html>".to_vec(), ..reply })
             }
@@ -90,7 +98,7 @@ struct Fixture {
     clock: Arc<ManualClock>,
     transport: Arc<Faulty>,
     client: Client,
-    schedule: Vec<Fate>,
+    schedule: Vec<ExchangeOutcome>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(90);
@@ -100,12 +108,12 @@ const KEY: &str = "stp_canary_of_the_torture";
 /// Runs a call with every schedule of this many exchanges, and returns the number of schedules.
 fn every(exchanges: u32, run: fn(&Fixture)) -> usize {
     assert!(KEY.starts_with(CANARY));
-    let schedules = FATES.len().pow(exchanges);
+    let schedules = OUTCOMES.len().pow(exchanges);
     for mut number in 0..schedules {
         let mut schedule = Vec::new();
         for _ in 0..exchanges {
-            schedule.push(FATES[number % FATES.len()]);
-            number /= FATES.len();
+            schedule.push(OUTCOMES[number % OUTCOMES.len()]);
+            number /= OUTCOMES.len();
         }
         run(&Fixture::new(schedule));
     }
@@ -113,7 +121,7 @@ fn every(exchanges: u32, run: fn(&Fixture)) -> usize {
 }
 
 impl Fixture {
-    fn new(schedule: Vec<Fate>) -> Self {
+    fn new(schedule: Vec<ExchangeOutcome>) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let service = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>);
         let transport = Arc::new(Faulty { service, schedule: Mutex::new(Vec::new().into_iter()) });
@@ -202,7 +210,7 @@ impl Fixture {
 
     /// Returns whether this many exchanges in a row fail from the first on.
     fn fails_from_the_first(&self, exchanges: usize) -> bool {
-        self.schedule[..exchanges].iter().all(|fate| *fate != Fate::Fine)
+        self.schedule[..exchanges].iter().all(|outcome| *outcome != ExchangeOutcome::Fine)
     }
 
     /// Checks that a read fails only if all its attempts do, and charges nothing.
@@ -278,7 +286,8 @@ fn get_number(fixture: &Fixture) {
     let result = fixture.with_faults(TIMEOUT, |client| client.get_number(request("zz_ok")));
     fixture.check_purchase(0, &result);
     let claims_nothing = result.is_err_and(|error| error.charge() == Charge::NotCharged);
-    let sends_nothing = fixture.schedule[..3].iter().all(|fate| *fate == Fate::NotSent);
+    let sends_nothing =
+        fixture.schedule[..3].iter().all(|outcome| *outcome == ExchangeOutcome::NotSent);
     assert_eq!(claims_nothing, sends_nothing, "{:?}", fixture.schedule);
 }
 

@@ -676,7 +676,8 @@ export class Client {
   markUnclaimed(id: string, options?: CallOptions): Promise<void>
   /**
    * Looks in the order history for a purchase with an unknown outcome, for 60 seconds by default.
-   * Returns earlier if the evidence proves that an order is the purchase.
+   * Returns earlier if the evidence proves that an order is the purchase, or if the search is
+   * complete.
    *
    * If no order is found, or the evidence is not enough, the purchase stays unknown, and
    * `unclaimed` lists it: call `reconcile` again later, or `resolve`. A failed search throws an

@@ -66,12 +66,15 @@ class NativeClient {
   retire() {
     freeRetired()
     // One client of an account is enough: the purchases of the others are unclaimed.
-    if (retired.has(this.#account) || !this.#hasNews()) this.free()
+    if (retired.has(this.#account) || !this.#isNeeded()) this.free()
     else retired.set(this.#account, this)
   }
 
-  /** Whether the client may have to report a purchase. At the end, what it lists is reported. */
-  #hasNews() {
+  /**
+   * Whether the client must stay for a later report. Once the thread ends, only a purchase in
+   * flight needs one: the report at the end names the others.
+   */
+  #isNeeded() {
     const unsettled = this.unsettled()
     return isEnding ? unsettled.some(({ outcome }) => outcome === 'pending') : unsettled.length > 0
   }

@@ -355,19 +355,20 @@ class AsyncClient(BaseClient):
     async def reconcile(self, intent: Intent, timeout: Seconds = 60.0) -> Reconciliation:
         """Look in the order history for a purchase with an unknown outcome. Action getOrders.
 
-        It returns early only if the evidence proves that an order is the purchase. Otherwise it
-        looks until ``timeout``, and returns the orders that may be the purchase, each with its
-        evidence. An order that another purchase of this process bought is not a candidate.
+        It returns early only if the evidence proves that an order is the purchase, or if the search
+        is complete. Otherwise it looks until ``timeout``, and returns the orders that may be the
+        purchase, each with its evidence. An order that another purchase of this process bought is
+        not a candidate.
 
-        No candidate means that nothing was charged only if ``complete`` is set: then the whole
-        history since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason``
-        states what is missing, the purchase stays listed in ``unclaimed``, and the next call
+        Without a candidate, nothing was charged only if ``complete`` is set: then the whole history
+        since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason`` states
+        why the search is not complete, ``unclaimed`` still lists the purchase, and the next call
         continues the search.
 
-        If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase is as
-        unknown as before.
+        If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase
+        stays unknown.
 
-        It decides nothing: call ``resolve`` with the candidate that you choose. An operation on the
+        It only looks: call ``resolve`` with the candidate that you choose. An operation on the
         only candidate does the same; after a search of less than a minute, a refund of that order
         makes the purchase unknown again.
 
@@ -378,7 +379,7 @@ class AsyncClient(BaseClient):
     async def resolve(
         self, intent: Intent, *, not_made: bool = False, activation_id: Optional[str] = None
     ) -> None:
-        """Decide a purchase with an unknown outcome. Sends no request.
+        """Resolve a purchase with an unknown outcome. Sends no request.
 
         Its reservation returns to the budget, or the price of the order takes its place. Raises
         ``ConfigError`` if the reply may still arrive, if the answer is known to be wrong, or if
@@ -400,7 +401,7 @@ class AsyncClient(BaseClient):
         unknown outcome is listed until it is found or resolved.
         """
         reader = self._reader_of_loop()
-        _ends.list_dropped(but=reader.session)
+        _ends.list_dropped(skipped=reader.session)
         reader.list_dropped()
         await reader.wait_until_local_done()
         return await self._run(_operations.unclaimed())

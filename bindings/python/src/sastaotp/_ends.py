@@ -28,7 +28,7 @@ MAX_WRITTEN = 10_000
 SETTLE_CHECK = 0.01
 
 #: The sessions of this process that have not reported. There is no lock, because Ctrl-C could leave
-#: it closed.
+#: it locked.
 _sessions: list[Session] = []
 #: The lines that were written: a program that makes many clients does not repeat them.
 _written: dict[tuple[str, str], None] = {}
@@ -76,10 +76,10 @@ def untrack(session: Session) -> None:
         _sessions.remove(session)
 
 
-def list_dropped(but: Optional[Session] = None) -> None:
-    """List the numbers whose handles are gone, of every client of this process."""
+def list_dropped(skipped: Optional[Session] = None) -> None:
+    """List the numbers whose handles are gone, of every session of this process but ``skipped``."""
     for session in tuple(_sessions):
-        if session.in_this_process and session is not but:
+        if session.in_this_process and session is not skipped:
             session.list_dropped()
 
 
@@ -139,7 +139,7 @@ def report_now(session: Session) -> None:
 
 
 def report_listed(session: Session, listed: Iterable[Unclaimed]) -> None:
-    """Write the purchases of a session, which has reported then."""
+    """Write the purchases of a session, and record that it has reported."""
     write(listed)
     untrack(session)
 

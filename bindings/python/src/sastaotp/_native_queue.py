@@ -108,7 +108,7 @@ class Session:
     def hold(self, id: str) -> Hold:
         """Return the hold of a number. When it is gone, the core lists the number as unclaimed.
 
-        It takes no lock, because Ctrl-C could leave the lock closed. If two threads make the first
+        It takes no lock, because Ctrl-C could leave it locked. If two threads make the first
         handles of a number at the same moment, the number can be listed while one of them lives.
         """
         hold = self._holds.get(id)
