@@ -811,7 +811,7 @@ mod tests {
                 Verdict::Candidate(evidence) => Some(evidence.rank > 0),
                 Verdict::Doubtful(_) if saw_watermark && age == late => panic!("{status} {age:?}"),
                 Verdict::Other => panic!("{status} {age:?}: nothing proves that it is another"),
-                _ => None,
+                Verdict::Doubtful(_) => None,
             };
             assert_eq!(is_likely, expected, "{status} {age:?} {saw_watermark}");
         }
