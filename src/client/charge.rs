@@ -235,8 +235,9 @@ impl PurchaseTask {
         error
     }
 
-    /// Returns the time limit of an exchange. If the caller set a timeout, the exchange does not end
-    /// with it. Otherwise the call ends with the exchange, and the full time for the reply is left.
+    /// Returns the time limit of an exchange. If the caller set a timeout, the exchange does not
+    /// end with it. Otherwise the call ends with the exchange, and the full time for the reply is
+    /// left.
     fn exchange_time(&self) -> Duration {
         if self.client.has_own_timeout {
             EXCHANGE_TIME
