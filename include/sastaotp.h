@@ -1302,7 +1302,8 @@ sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
 
 /**
  * Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
- * reservation returns to the budget, and it is not listed any more. Sends nothing.
+ * reservation returns to the budget, and it is not listed any more. sastaotp_client_resolve_made can
+ * correct it later. Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
  * Since 0.1.0.

@@ -1982,7 +1982,8 @@ public:
                                               intent.c_object(), time.millis());
     }
     /// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
-    /// reservation returns to the budget, and it is not listed any more. Sends nothing.
+    /// reservation returns to the budget, and it is not listed any more. A call with `made` can
+    /// correct it later. Sends nothing.
     ///
     ///     client.resolve(intent, sastaotp::not_made);
     ///

@@ -481,7 +481,8 @@ pub unsafe extern "C" fn sastaotp_client_reconcile(
 }
 
 /// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
-/// reservation returns to the budget, and it is not listed any more. Sends nothing.
+/// reservation returns to the budget, and it is not listed any more. sastaotp_client_resolve_made can
+/// correct it later. Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
 /// Since 0.1.0.

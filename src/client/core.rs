@@ -132,9 +132,10 @@ impl Client {
     /// Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
     /// Sends nothing.
     ///
-    /// Its reservation returns to the budget, or the price of the order takes its place. Fails with
-    /// [`ErrorKind::Config`] if the reply may still arrive, if the known outcome contradicts the
-    /// resolution, or if another purchase bought that activation.
+    /// Its reservation returns to the budget, or the price of the order takes its place. A purchase
+    /// that was resolved as not made can be resolved again. Fails with [`ErrorKind::Config`] if the
+    /// reply may still arrive, if the known outcome contradicts the resolution, or if another
+    /// purchase bought that activation.
     pub fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
         let now = self.now();
         let operation = format!("{}: resolving its outcome", intent.operation());

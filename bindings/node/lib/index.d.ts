@@ -689,7 +689,8 @@ export class Client {
   reconcile(intent: Intent, options?: ReconcileOptions): Promise<Reconciliation>
   /**
    * Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
-   * Sends nothing. The purchase is no longer unknown, and the budget is exact again.
+   * Sends nothing. The purchase is no longer unknown, and the budget is exact again. A purchase
+   * that was resolved as not made can be resolved again.
    *
    * Throws a `ConfigError` if the reply may still arrive, if the answer is known to be wrong, or if
    * another purchase bought that activation.

@@ -192,8 +192,11 @@ def test_resolving_frees_the_reservation() -> None:
         client.resolve(lost.value.intent, not_made=True)
         assert client.budget_left() == 100
         assert client.unclaimed() == ()
-        with pytest.raises(sastaotp.ConfigError, match="not made"):
-            client.resolve(lost.value.intent, activation_id="1")
+        # The caller may correct its answer, but not contradict a known order.
+        client.resolve(lost.value.intent, activation_id="1")
+        assert client.budget_left() == 20
+        with pytest.raises(sastaotp.ConfigError, match="bought the activation 1"):
+            client.resolve(lost.value.intent, not_made=True)
 
 
 def test_failed_search_is_an_unknown_outcome() -> None:

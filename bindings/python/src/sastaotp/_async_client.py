@@ -381,9 +381,10 @@ class AsyncClient(BaseClient):
     ) -> None:
         """Resolve a purchase with an unknown outcome. Sends no request.
 
-        Its reservation returns to the budget, or the price of the order takes its place. Raises
-        ``ConfigError`` if the reply may still arrive, if the answer is known to be wrong, or if
-        another purchase bought that activation.
+        Its reservation returns to the budget, or the price of the order takes its place. A purchase
+        that was resolved as not made can be resolved again. Raises ``ConfigError`` if the reply may
+        still arrive, if the answer is known to be wrong, or if another purchase bought that
+        activation.
 
         :param not_made: nothing was bought.
         :param activation_id: the activation that was bought.
