@@ -99,7 +99,9 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     let answer = match shape(raw) {
         Ok(answer) => answer,
-        Err(failure) if is_turned_away(raw, &[]) && !is_cut(&failure) => {
+        Err(failure)
+            if is_turned_away(raw, &[]) && !is_cut(&failure) && !redirect_names_order(raw) =>
+        {
             return ChargeReply::Refused(named_by_status(raw, failure));
         }
         Err(failure) => return ChargeReply::Unknown(failure),
@@ -249,6 +251,11 @@ fn is_turned_away(raw: RawReply<'_>, codes: &[CodeWord]) -> bool {
         && TURNED_AWAY.contains(&raw.status)
         && !names_activation(raw.body)
         && !codes.iter().any(|word| word.code().class() == ErrorCodeClass::Transient)
+}
+
+/// Whether the body of a redirect has an id or a phone number.
+fn redirect_names_order(raw: RawReply<'_>) -> bool {
+    shape(RawReply { status: 200, ..raw }).is_ok_and(|answer| Evidence::of(&answer).names_order)
 }
 
 /// Whether a reply was cut, although its length is right.

@@ -147,8 +147,8 @@ pub(super) fn code_text(text: &str) -> Option<String> {
         let inner = text.strip_prefix(*quote)?.strip_suffix(*quote)?;
         (!inner.contains(*quote)).then_some(inner)
     });
-    let code = unquoted.unwrap_or(text);
-    (!code.trim().is_empty() && !is_no_code(code)).then(|| code.to_owned())
+    let code = unquoted.unwrap_or(text).trim();
+    (!code.is_empty() && !is_no_code(code)).then(|| code.to_owned())
 }
 
 /// Whether the text is `Нет кода` ("no code"), which some services of the protocol send in place
