@@ -16,7 +16,7 @@ pub fn activation_ids_in(reply: &[u8]) -> Vec<String> {
     let has_new = found.iter().any(|mention| mention.is_new);
     let mut ids: Vec<String> = Vec::new();
     for mention in found.iter().filter(|mention| mention.is_whole && mention.is_new == has_new) {
-        let Some(id) = mention.text() else { continue };
+        let Some(id) = mention.text().filter(|_| !mention.is_empty()) else { continue };
         if is_usable_id(&id) && !ids.contains(&id) {
             ids.push(id);
         }
@@ -29,8 +29,7 @@ pub fn activation_ids_in(reply: &[u8]) -> Vec<String> {
 
 /// Whether a reply names an activation, even if the id was cut.
 pub(super) fn names_activation(reply: &[u8]) -> bool {
-    const NOTHING: [&[u8]; 6] = [b"", b"0", b"null", b"false", b"[", b"{"];
-    mentions(reply).any(|mention| !NOTHING.contains(&mention.value.trim_ascii()))
+    mentions(reply).any(|mention| !mention.is_empty())
 }
 
 /// An activation id in a reply.
@@ -45,6 +44,12 @@ struct Mention<'a> {
 }
 
 impl Mention<'_> {
+    /// Whether the member has no value, or a list or an object in place of an id.
+    fn is_empty(&self) -> bool {
+        const NOTHING: [&[u8]; 6] = [b"", b"0", b"null", b"false", b"[", b"{"];
+        NOTHING.contains(&self.value.trim_ascii())
+    }
+
     fn text(&self) -> Option<String> {
         let text = std::str::from_utf8(self.value).ok()?;
         let text = if self.is_quoted {
@@ -112,7 +117,7 @@ mod tests {
 
     #[test]
     fn ids_with_a_certain_end_are_found() {
-        let rows: [(&str, &[&str]); 26] = [
+        let rows: [(&str, &[&str]); 27] = [
             ("ACCESS_NUMBER:123:79", &["123"]),
             ("ACCESS_NUMBER:123:", &["123"]),
             ("ACCESS_NUMBER:123", &[]),
@@ -135,6 +140,7 @@ mod tests {
             (r#"{"activation_id":"a\"b\u0041\\"}"#, &["a\"bA\\"]),
             (r#"{"activation_id":null,"phone_number":"7"}"#, &[]),
             (r#"{"activation_id":"","x":1}"#, &[]),
+            (r#"{"activation_id":[],"x":1}"#, &[]),
             (r#"{"activation_id":"1"}{"activation_id":"2"}{"activation_id":"1"}"#, &["1", "2"]),
             (r#"{"new_activation_id":"2","activation_id":"1","#, &["2"]),
             (r#"{"activation_id":"1","new_activation_id":"2"#, &[]),

@@ -14,9 +14,10 @@ use super::ticket::Ticket;
 use crate::clock::Moment;
 use crate::order_state::{POLL_INTERVAL, SUSPEND};
 
-/// The distance between tasks that are spread: ten thousand of them fill the interval between two
-/// polls.
-const PACE: Duration = Duration::from_micros(500);
+/// The distance between tasks that are spread: two thousand of them fill the interval between two
+/// polls, and the next ones come between them. 64 connections can send a request at this pace if
+/// each reply takes 160 ms.
+const PACE: Duration = Duration::from_micros(2500);
 
 /// The shortest time without requests that counts as a pause: a shorter one is the distance between
 /// two requests.
