@@ -22,15 +22,16 @@ use crate::{Amount, Error, Result};
 ///
 /// Both the country and the price must be stated: call [`country`](Self::country),
 /// [`operator`](Self::operator) or [`any_country`](Self::any_country), and
-/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). Otherwise the
-/// purchase fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
+/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). Otherwise, or if
+/// two statements disagree, the purchase fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NumberRequest {
     service: String,
     country: Option<String>,
     any_country: bool,
-    price: Option<PriceLimit>,
+    max_price: Option<Amount>,
+    accepts_any_price: bool,
     operator: Option<String>,
     multi_sms: bool,
 }
@@ -67,7 +68,8 @@ impl NumberRequest {
             service: service.into(),
             country: None,
             any_country: false,
-            price: None,
+            max_price: None,
+            accepts_any_price: false,
             operator: None,
             multi_sms: false,
         }
@@ -87,13 +89,13 @@ impl NumberRequest {
 
     /// Sets the highest acceptable price.
     pub fn max_price(mut self, price: impl Into<Amount>) -> Self {
-        self.price = Some(PriceLimit::Max(price.into()));
+        self.max_price = Some(price.into());
         self
     }
 
     /// Accepts any price. Not possible for a client with a budget.
     pub fn accept_any_price(mut self) -> Self {
-        self.price = Some(PriceLimit::Any);
+        self.accepts_any_price = true;
         self
     }
 
@@ -114,9 +116,9 @@ impl NumberRequest {
 
     /// Describes the purchase for error messages.
     pub(crate) fn operation(&self) -> String {
-        match self.operator.as_ref().or(self.country.as_ref()) {
-            Some(country) => format!("buying {} in {country}", self.service),
-            None => format!("buying {} in any country", self.service),
+        match (&self.country, &self.operator) {
+            (None, None) if !self.any_country => format!("buying {}", self.service),
+            (country, operator) => buying(&self.service, country.as_ref(), operator.as_ref()),
         }
     }
 
@@ -124,29 +126,63 @@ impl NumberRequest {
     pub(crate) fn into_intent(self, now: SystemTime, watermark: Option<u64>) -> Result<Intent> {
         let operation = self.operation();
         let refused = |reason: &str| Err(Error::config(&operation, reason));
-        let NumberRequest { service, country, any_country, price, operator, multi_sms } = self;
-        match (any_country, country.is_some(), operator.is_some()) {
-            (false, false, false) => {
-                return refused("no country: set a country, or explicitly accept any country");
+        let NumberRequest {
+            service,
+            country,
+            any_country,
+            max_price,
+            accepts_any_price,
+            operator,
+            multi_sms,
+        } = self;
+        match (any_country, &country, &operator) {
+            (false, None, None) => {
+                return refused(
+                    "no country: set a country or an operator, or explicitly accept any country",
+                );
             }
-            (true, true, _) | (true, _, true) => {
+            (true, Some(_), _) => {
                 return refused("both a country and any country are set: set one of them");
+            }
+            (true, None, Some(_)) => {
+                return refused("both an operator and any country are set: set one of them");
+            }
+            (_, Some(country), _) if country.eq_ignore_ascii_case("any") => {
+                return refused("\"any\" is not a country code: explicitly accept any country");
             }
             _ => {}
         }
-        let Some(limit) = price else {
-            return refused("no price limit: set a maximum price, or explicitly accept any price");
-        };
+        match (max_price, accepts_any_price) {
+            (None, false) => {
+                return refused(
+                    "no price limit: set a maximum price, or explicitly accept any price",
+                );
+            }
+            (Some(_), true) => {
+                return refused("both a maximum price and any price are set: set one of them");
+            }
+            _ => {}
+        }
         let intent = Intent {
             id: 0,
             target: Arc::new(Target::Number { service, country, operator, multi_sms }),
-            max_price: limit.max().map(Amount::micros),
+            max_price: max_price.map(Amount::micros),
             started_at_ms: millis_since_1970(now),
             watermark,
         };
         // Fail now if the request is invalid, not when it is sent.
         intent.request().query().map_err(|error| Error::invalid(&operation, error))?;
         Ok(intent)
+    }
+}
+
+fn buying(service: &str, country: Option<&String>, operator: Option<&String>) -> String {
+    match (country, operator) {
+        (Some(country), Some(operator)) if country != operator => {
+            format!("buying {service} in {country}, operator {operator}")
+        }
+        (Some(country), _) | (None, Some(country)) => format!("buying {service} in {country}"),
+        (None, None) => format!("buying {service} in any country"),
     }
 }
 
@@ -366,10 +402,7 @@ impl Intent {
     pub(crate) fn operation(&self) -> String {
         match &*self.target {
             Target::Number { service, country, operator, .. } => {
-                match operator.as_ref().or(country.as_ref()) {
-                    Some(country) => format!("buying {service} in {country}"),
-                    None => format!("buying {service} in any country"),
-                }
+                buying(service, country.as_ref(), operator.as_ref())
             }
             Target::Reget { id, .. } => format!("buying the number of activation {id} again"),
         }
@@ -575,8 +608,10 @@ pub(crate) mod tests {
         for (request, problem) in [
             (request(), "no country"),
             (request().any_country().country("22"), "both a country and any country"),
-            (request().any_country().operator("22"), "both a country and any country"),
+            (request().any_country().operator("22"), "both an operator and any country"),
             (request().country(""), "country"),
+            (request().country("Any"), "explicitly accept any country"),
+            (request().country("22").accept_any_price(), "both a maximum price and any price"),
         ] {
             let error = request.into_intent(SystemTime::now(), None).unwrap_err();
             assert!(error.to_string().contains(problem), "{error}");

@@ -279,7 +279,7 @@ pub unsafe extern "C" fn sastaotp_client_get_number(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(activation, error, || {
-        let (client, request) = (as_client(client)?, required(request)?.stated()?);
+        let (client, request) = (as_client(client)?, required(request)?.get());
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_activation::new(client.buy(intent)?)))
@@ -299,7 +299,7 @@ pub unsafe extern "C" fn sastaotp_client_intend(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(intent, error, || {
-        let request = required(request)?.stated()?;
+        let request = required(request)?.get();
         Ok(sastaotp_intent::new(as_client(client)?.intend(request)?))
     })
 }
@@ -380,7 +380,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
     create(lease, error, || {
-        let (client, request) = (as_client(client)?, required(request)?.stated()?);
+        let (client, request) = (as_client(client)?, required(request)?.get());
         client
             .intent(request)?
             .carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))

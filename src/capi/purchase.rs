@@ -8,7 +8,7 @@ use super::boundary::{
 };
 use super::c_strings::WithCStrings;
 use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, Error, NumberRequest, Purchase, Result};
+use crate::{Amount, NumberRequest, Purchase, Result};
 
 /// A number to buy. A builder: one thread at a time. A purchase copies the request, so one request
 /// can buy many numbers.
@@ -17,11 +17,7 @@ use crate::{Amount, Error, NumberRequest, Purchase, Result};
 /// sastaotp_number_request_set_operator or sastaotp_number_request_any_country. State the price:
 /// call sastaotp_number_request_set_max_price or sastaotp_number_request_accept_any_price. If one
 /// of the two is not stated, or two statements disagree, the purchase fails with SASTAOTP_CONFIG.
-pub struct sastaotp_number_request {
-    request: NumberRequest,
-    has_max_price: bool,
-    accepts_any_price: bool,
-}
+pub struct sastaotp_number_request(NumberRequest);
 
 impl Object for sastaotp_number_request {
     const NAME: &'static str = "request";
@@ -29,17 +25,11 @@ impl Object for sastaotp_number_request {
 
 impl sastaotp_number_request {
     pub(super) fn new(request: NumberRequest) -> Self {
-        Self { request, has_max_price: false, accepts_any_price: false }
+        Self(request)
     }
 
-    /// Returns the request; fails if a maximum price and any price were both stated, because the
-    /// order of the calls does not show which one is meant.
-    pub(super) fn stated(&self) -> Result<NumberRequest> {
-        if self.has_max_price && self.accepts_any_price {
-            let reason = "both a maximum price and any price are set: set one of them";
-            return Err(Error::config(&self.request.operation(), reason));
-        }
-        Ok(self.request.clone())
+    pub(super) fn get(&self) -> NumberRequest {
+        self.0.clone()
     }
 }
 
@@ -54,7 +44,7 @@ unsafe fn update(
 ) -> sastaotp_status {
     call(error, || {
         let request = required_mut(request)?;
-        request.request = update(request.request.clone())?;
+        request.0 = update(request.get())?;
         Ok(())
     })
 }
@@ -100,12 +90,7 @@ pub unsafe extern "C" fn sastaotp_number_request_set_max_price(
     micros: i64,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    call(error, || {
-        let request = required_mut(request)?;
-        request.request = request.request.clone().max_price(Amount::from_micros(micros));
-        request.has_max_price = true;
-        Ok(())
-    })
+    update(request, error, |request| Ok(request.max_price(Amount::from_micros(micros))))
 }
 
 /// Accepts any price. Not possible for a client with a budget. Since 0.1.0.
@@ -114,12 +99,7 @@ pub unsafe extern "C" fn sastaotp_number_request_accept_any_price(
     request: *mut sastaotp_number_request,
     error: *mut *mut sastaotp_error,
 ) -> sastaotp_status {
-    call(error, || {
-        let request = required_mut(request)?;
-        request.request = request.request.clone().accept_any_price();
-        request.accepts_any_price = true;
-        Ok(())
-    })
+    update(request, error, |request| Ok(request.accept_any_price()))
 }
 
 /// Pins the country: the parameter `operator` of the vendor's page, a country code of

@@ -170,14 +170,14 @@ impl Client {
                 .unknown_charge(intent.clone()))
         };
         match outcome {
-            IntentOutcome::Bought(purchase) => {
+            IntentOutcome::Bought { purchase, .. } => {
                 let reason = format!(
                     "the intent was sent before and bought the activation {} ({})",
                     purchase.activation_id, purchase.phone_number
                 );
                 Err(refused(reason, "claim it by its id, or make another intent"))
             }
-            IntentOutcome::NotBought(reason) => Err(refused(
+            IntentOutcome::NotBought { reason, .. } => Err(refused(
                 format!("the intent was sent before and nothing was bought: {reason}"),
                 "make another intent",
             )),

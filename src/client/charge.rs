@@ -334,10 +334,9 @@ impl PurchaseTask {
                 .warnings
                 .push("the service returned an activation that it had already sold".to_owned());
         }
-        let country = self.intent.operator().or(self.intent.country());
-        purchase
-            .warnings
-            .extend(country.and_then(|code| calling_code_warning(code, &purchase.digits())));
+        let countries = [self.intent.country(), self.intent.operator()].into_iter().flatten();
+        let digits = purchase.digits();
+        purchase.warnings.extend(countries.filter_map(|code| calling_code_warning(code, &digits)));
         for warning in &purchase.warnings {
             log::warn!("{}: {warning}", self.intent.operation());
         }

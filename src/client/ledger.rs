@@ -105,6 +105,8 @@ struct Entry {
     /// The unknown outcome before its only candidate was claimed, if the search was short: the
     /// order can still turn out to be of another program.
     doubt: Option<Lost>,
+    /// The unknown outcome before the caller resolved it: the caller can correct its answer.
+    before_answer: Option<Lost>,
 }
 
 #[derive(Debug)]
@@ -178,9 +180,11 @@ pub(crate) enum IntentOutcome {
     InFlight,
     /// It is unknown whether it was bought.
     Unknown,
-    Bought(Box<Purchase>),
-    /// It is proved that nothing was bought. The text says why.
-    NotBought(String),
+    /// It bought this number. `is_answer` means that the caller says so, and not the service.
+    Bought { purchase: Box<Purchase>, is_answer: bool },
+    /// Nothing was bought, for this reason. `is_answer` means that the caller says so, and that no
+    /// evidence proves it.
+    NotBought { reason: String, is_answer: bool },
 }
 
 impl Ledger {
@@ -247,13 +251,18 @@ impl Ledger {
 
     /// Returns the outcome of an intent.
     pub(crate) fn outcome(&self, intent: &Intent) -> IntentOutcome {
-        match self.entry_of(intent).map(|(_, entry)| &entry.state) {
-            None => IntentOutcome::Absent,
-            Some(State::Reserved | State::InFlight) => IntentOutcome::InFlight,
-            Some(State::Unknown(_)) => IntentOutcome::Unknown,
-            Some(State::Bought { .. }) if self.is_doubted(intent) => IntentOutcome::Unknown,
-            Some(State::Bought { purchase, .. }) => IntentOutcome::Bought(purchase.clone()),
-            Some(State::NotBought(reason)) => IntentOutcome::NotBought(reason.clone()),
+        let Some((_, entry)) = self.entry_of(intent) else { return IntentOutcome::Absent };
+        let is_answer = entry.before_answer.is_some();
+        match &entry.state {
+            State::Reserved | State::InFlight => IntentOutcome::InFlight,
+            State::Unknown(_) => IntentOutcome::Unknown,
+            State::Bought { .. } if entry.doubt.is_some() => IntentOutcome::Unknown,
+            State::Bought { purchase, .. } => {
+                IntentOutcome::Bought { purchase: purchase.clone(), is_answer }
+            }
+            State::NotBought(reason) => {
+                IntentOutcome::NotBought { reason: reason.clone(), is_answer }
+            }
         }
     }
 
@@ -494,7 +503,6 @@ impl Ledger {
     /// Records that an unknown purchase bought this order.
     fn found(&mut self, entry: EntryId, order: &Order, now: Moment) {
         let Some(purchase) = purchase_of(order) else { return };
-        self.write(entry, Record::Resolved(Resolution::Made(purchase.activation_id.clone())));
         self.write(entry, Record::Charged { purchase: Box::new(purchase), at: now });
         self.write(entry, Record::Abandoned);
         self.saw_order(order);
@@ -509,56 +517,59 @@ impl Ledger {
         now: Moment,
     ) -> Result<(), String> {
         let entry = self.know(intent, now);
-        if self.is_doubted(intent) {
-            // The caller knows more than the search did.
-            let is_guess = |id: &str| self.by_activation.get(id) == Some(&entry);
-            if matches!(&resolution, Resolution::Made(id) if is_guess(id)) {
-                self.write(entry, Record::Confirmed);
-                return Ok(());
-            }
-            self.write(entry, Record::Rejected);
-        }
-        let lost = match &self.purchases[&entry].state {
-            State::Unknown(lost) => Some(lost),
-            State::Reserved | State::InFlight => {
+        let purchase = &self.purchases[&entry];
+        match (&purchase.state, &resolution) {
+            (State::Reserved | State::InFlight, _) => {
                 return Err("its reply may still arrive: wait until it has".to_owned());
             }
-            State::Bought { purchase, .. } => {
-                return match resolution {
-                    Resolution::Made(id) if id == purchase.activation_id => Ok(()),
-                    _ => Err(format!("it bought the activation {}", purchase.activation_id)),
-                };
-            }
-            // A caller can correct its own answer.
-            State::NotBought(reason) if reason == NOT_MADE => None,
-            State::NotBought(reason) => {
-                return match resolution {
-                    Resolution::NotMade => Ok(()),
-                    Resolution::Made(_) => Err(format!("it was not made: {reason}")),
-                };
-            }
-        };
-        match resolution {
-            Resolution::NotMade => self.write(entry, Record::Resolved(Resolution::NotMade)),
-            Resolution::Made(id) => {
-                if self.by_activation.contains_key(&*id) {
-                    return Err(format!("another purchase bought the activation {id}"));
+            (State::Bought { purchase: bought, .. }, Resolution::Made(id))
+                if bought.activation_id == *id =>
+            {
+                if purchase.doubt.is_some() {
+                    self.write(entry, Record::Confirmed);
                 }
-                let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
-                let known = self.known.get(&*id);
-                let candidate = lost.and_then(|lost| lost.candidates.iter().find(is_order));
-                let order = candidate.cloned().unwrap_or_else(|| Order {
-                    activation_id: Some(id.clone()),
-                    price: known.and_then(|known| known.price),
-                    phone_number: known
-                        .and_then(|known| known.phone_number.as_deref())
-                        .map(str::to_owned),
-                    ..Order::default()
-                });
-                self.found(entry, &order, now);
+                return Ok(());
             }
+            (State::NotBought(_), Resolution::NotMade) => return Ok(()),
+            (State::Bought { purchase: bought, .. }, _) if !purchase.is_correctable() => {
+                return Err(format!("it bought the activation {}", bought.activation_id));
+            }
+            (State::NotBought(reason), _) if !purchase.is_correctable() => {
+                return Err(format!("it was not made: {reason}"));
+            }
+            _ => {}
+        }
+        if let Resolution::Made(id) = &resolution
+            && self.by_activation.contains_key(&**id)
+        {
+            return Err(format!("another purchase bought the activation {id}"));
+        }
+        if !matches!(purchase.state, State::Unknown(_)) {
+            self.write(entry, Record::Rejected);
+        }
+        self.write(entry, Record::Resolved(resolution.clone()));
+        if let Resolution::Made(id) = resolution {
+            let order = self.order_with(entry, id);
+            self.found(entry, &order, now);
         }
         Ok(())
+    }
+
+    /// Returns the order with an activation id: a candidate of the purchase, or as much of it as the
+    /// ledger knows.
+    fn order_with(&self, entry: EntryId, id: String) -> Order {
+        let lost = self.purchases[&entry].before_answer.as_ref();
+        let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
+        if let Some(order) = lost.and_then(|lost| lost.candidates.iter().find(is_order)) {
+            return order.clone();
+        }
+        let known = self.known.get(&*id);
+        Order {
+            price: known.and_then(|known| known.price),
+            phone_number: known.and_then(|known| known.phone_number.as_deref()).map(str::to_owned),
+            activation_id: Some(id),
+            ..Order::default()
+        }
     }
 
     /// Returns the purchase of an intent. An intent of an earlier run is added as unknown: that run
@@ -901,17 +912,21 @@ impl Ledger {
         let Some(entry) = self.purchases.get_mut(&id) else { return };
         // After a refund of a guessed order, the order may not be the purchase.
         let is_refund = matches!(record, Record::Settled(Closed::Refunded));
-        if (is_refund && entry.codes.is_empty() || matches!(record, Record::Rejected))
-            && let Some(lost) = entry.doubt.take()
-            && let State::Bought { purchase, .. } =
+        let lost = match record {
+            Record::Rejected => entry.doubt.take().or_else(|| entry.before_answer.take()),
+            _ if is_refund && entry.codes.is_empty() => entry.doubt.take(),
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            if let State::Bought { purchase, .. } =
                 std::mem::replace(&mut entry.state, State::Unknown(lost))
-        {
-            self.by_activation.remove(&*purchase.activation_id);
+            {
+                self.by_activation.remove(&*purchase.activation_id);
+            }
             return;
         }
         match record {
-            // The record of the found purchase follows.
-            Record::Intent { .. } | Record::Resolved(Resolution::Made(_)) | Record::Rejected => {}
+            Record::Intent { .. } | Record::Rejected => {}
             Record::Claimed => {
                 if let State::Unknown(lost) = &entry.state {
                     entry.doubt = (!lost.is_searched).then(|| lost.clone());
@@ -977,7 +992,7 @@ impl Ledger {
             Record::Code(sms) => {
                 entry.codes.push(sms);
                 entry.next_requested = false;
-                entry.doubt = None;
+                (entry.doubt, entry.before_answer) = (None, None);
             }
             Record::Next => entry.next_requested = true,
             Record::NextRefused => entry.next_requested = false,
@@ -992,7 +1007,7 @@ impl Ledger {
                     if how != Closed::Over || closed.is_none() {
                         *closed = Some(how);
                     }
-                    entry.doubt = None;
+                    (entry.doubt, entry.before_answer) = (None, None);
                 }
             }
             Record::Priced(price) => {
@@ -1001,8 +1016,14 @@ impl Ledger {
                 }
             }
             Record::Kept => entry.is_kept = true,
-            Record::Resolved(Resolution::NotMade) => {
-                entry.state = State::NotBought(NOT_MADE.to_owned());
+            Record::Resolved(resolution) => {
+                if let State::Unknown(lost) = &entry.state {
+                    entry.before_answer = Some(lost.clone());
+                }
+                // After another answer, the record of the purchase follows.
+                if resolution == Resolution::NotMade {
+                    entry.state = State::NotBought(NOT_MADE.to_owned());
+                }
             }
             Record::Lapsed => {
                 if let State::Unknown(lost) = &mut entry.state {
@@ -1089,6 +1110,7 @@ impl Entry {
             earlier_codes: Vec::new(),
             next_requested: false,
             doubt: None,
+            before_answer: None,
         }
     }
 
@@ -1125,6 +1147,11 @@ impl Entry {
             // Without a price, the maximum counts until the history states the price.
             State::Bought { purchase, .. } => purchase.price.unwrap_or(self.reserved),
         }
+    }
+
+    /// Whether the caller can correct its claim or its answer: nothing has proved it since.
+    fn is_correctable(&self) -> bool {
+        self.codes.is_empty() && (self.doubt.is_some() || self.before_answer.is_some())
     }
 
     fn is_settled(&self) -> bool {
@@ -1171,7 +1198,14 @@ fn purchase_of(order: &Order) -> Option<Purchase> {
         can_get_another_sms: None,
         expires_in: None,
         note: None,
-        warnings: vec!["the reply was lost, and the order history shows the order".to_owned()],
+        warnings: vec![
+            if order.raw.is_empty() {
+                "the reply was lost, and the caller resolved the purchase as this activation"
+            } else {
+                "the reply was lost, and the order history shows the order"
+            }
+            .to_owned(),
+        ],
         raw: order.raw.clone(),
     })
 }

@@ -734,7 +734,7 @@ mod tests {
             ("22", None, "91", Some("67071234567"), None, Doubtful),
             ("22", None, "in", None, None, Unknown),
             ("22", None, "India", None, None, Unknown),
-            ("any", None, "22", None, None, Unknown),
+            ("in", None, "22", None, None, Unknown),
             // An operator pins a country.
             ("22", Some("1"), "1", None, None, Same),
             ("22", Some("1"), "22", None, None, Same),

@@ -175,18 +175,27 @@ impl ReconcileTask {
 
     /// Returns the result if the ledger has the outcome of the purchase.
     fn outcome(&self, client: &Client) -> Option<Reconciliation> {
-        let candidates = match client.ledger().outcome(&self.intent) {
-            IntentOutcome::Bought(purchase) => vec![Candidate {
-                order: order_of(*purchase),
-                is_ours: true,
-                evidence: vec!["this client has its id".to_owned()],
-            }],
-            IntentOutcome::NotBought(_) => Vec::new(),
-            IntentOutcome::Absent | IntentOutcome::InFlight | IntentOutcome::Unknown => {
-                return None;
+        match client.ledger().outcome(&self.intent) {
+            IntentOutcome::Bought { purchase, is_answer } => {
+                let evidence = if is_answer {
+                    "the caller resolved the purchase as this activation"
+                } else {
+                    "this client has its id"
+                };
+                let candidate = Candidate {
+                    order: order_of(*purchase),
+                    is_ours: true,
+                    evidence: vec![evidence.to_owned()],
+                };
+                Some(Reconciliation { candidates: vec![candidate], complete: true, reason: None })
             }
-        };
-        Some(Reconciliation { candidates, complete: true, reason: None })
+            IntentOutcome::NotBought { reason, is_answer } => Some(Reconciliation {
+                candidates: Vec::new(),
+                complete: !is_answer,
+                reason: is_answer.then_some(reason),
+            }),
+            IntentOutcome::Absent | IntentOutcome::InFlight | IntentOutcome::Unknown => None,
+        }
     }
 
     /// Reads the history once. The error is the end of the task.

@@ -49,7 +49,7 @@ pub(crate) enum Record {
     Claimed,
     /// A long search found no other candidate than the claimed one.
     Confirmed,
-    /// The caller answered that the claimed order is not the purchase.
+    /// The caller takes back a claim or an answer: the outcome is unknown again.
     Rejected,
     /// A code arrived.
     Code(Sms),

@@ -156,10 +156,20 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
     assert_eq!(left(&mut ledger, 600), (80, vec!["unknown"]));
     ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap();
     assert_eq!(left(&mut ledger, 600), (100, vec![]));
-    // Its caller was wrong.
-    let again = Resolution::Made("b".to_owned());
-    ledger.resolve(&intent(2, 20), again, at(600)).unwrap();
-    assert_eq!(left(&mut ledger, 600), (80, vec!["bought"]));
+    // Its caller was wrong, and corrects each answer.
+    let made = |id: &str| Resolution::Made(id.to_owned());
+    for (answer, expected) in [
+        (made("b"), (80, vec!["bought"])),
+        (Resolution::NotMade, (100, vec![])),
+        (made("c"), (80, vec!["bought"])),
+        (made("b"), (80, vec!["bought"])),
+    ] {
+        ledger.resolve(&intent(2, 20), answer.clone(), at(600)).unwrap();
+        assert_eq!(left(&mut ledger, 600), expected, "{answer:?}");
+    }
+    // A code proves the last answer.
+    ledger.code_arrived("b", &Sms::new("1234"), at(600));
+    assert!(ledger.resolve(&intent(2, 20), made("c"), at(600)).unwrap_err().contains("bought"));
     ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap_err();
 }
 
