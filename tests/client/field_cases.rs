@@ -54,16 +54,24 @@ fn f10_a_late_purchase_is_not_sent() {
 
 #[test]
 fn f18_a_calling_code_gives_a_warning() {
-    for (country, number, warning) in [
-        ("91", "67077212345", Some("find_country")),
-        ("91", "919812345678", None),
-        ("22", "919812345678", None),
-        ("22", "67077212345", Some("calling code")),
+    for (country, operator, number, warning) in [
+        ("91", None, "67077212345", Some("find_country")),
+        ("91", None, "919812345678", None),
+        ("22", None, "919812345678", None),
+        ("22", None, "67077212345", Some("calling code")),
+        // The operator pins a country.
+        ("22", Some("187"), "17745550123", Some("the country 22")),
+        ("22", Some("187"), "919812345678", Some("the country 187")),
+        ("22", Some("22"), "919812345678", None),
+        ("22", Some("airtel"), "919812345678", None),
     ] {
         let fixture = Fixture::new();
         let body = json!({"status": "OK", "activation_id": "1", "number": number, "price": "5"});
         answer(&fixture, "getNumber", &body.to_string());
-        let request = NumberRequest::new("tg").country(country).max_price(80);
+        let mut request = NumberRequest::new("tg").country(country).max_price(80);
+        if let Some(operator) = operator {
+            request = request.operator(operator);
+        }
         let bought = fixture.client.get_number(request).unwrap().purchase().unwrap().clone();
         let has_warning =
             warning.map_or(bought.warnings.is_empty(), |text| bought.warnings[0].contains(text));
