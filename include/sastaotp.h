@@ -402,7 +402,8 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_OK 0
 
 /**
- * An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent.
+ * An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
+ * the failure of sastaotp_activation_complete if no code has arrived, which sends a poll at most.
  */
 #define SASTAOTP_CONFIG 1
 
