@@ -402,7 +402,8 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_OK 0
 
 /**
- * An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent.
+ * An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
+ * the failure of sastaotp_activation_complete if no code has arrived, which sends a poll at most.
  */
 #define SASTAOTP_CONFIG 1
 
@@ -876,7 +877,7 @@ size_t sastaotp_amount_format(int64_t micros, char *buffer, size_t size);
 
 /**
  * Parses rupees with at most six decimals after a point, such as "18.50", and writes micro-rupees
- * to `*micros`. The conversion is exact.
+ * to `*micros`. An exponent is accepted: "1e3" is 1,000 rupees. The conversion is exact.
  *
  * Fails with SASTAOTP_CONFIG if the text is not such an amount or the amount does not fit 64 bits;
  * then `*micros` is unchanged. Since 0.1.0.
@@ -948,7 +949,10 @@ sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config,
 /**
  * Sets the maximum total of all charges, in micro-rupees. A purchase that could exceed it fails
  * before it is sent. A confirmed refund returns its money to the budget. With a budget, every
- * purchase needs a maximum price. There is no budget by default. Since 0.1.0.
+ * purchase needs a maximum price. There is no budget by default.
+ *
+ * Only the purchases that this client sends count. A purchase that another client or an earlier
+ * run sent does not count, even if this client finds it. Since 0.1.0.
  */
 sastaotp_status sastaotp_config_set_budget(sastaotp_config *config,
                                            int64_t micros,
@@ -1181,10 +1185,11 @@ sastaotp_status sastaotp_client_intend(const sastaotp_client *client,
  * Makes a prepared purchase. Action getNumber. COSTS MONEY.
  *
  * An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
- * states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
- * known. An intent that an earlier run saved is looked up in the order history first (action
- * getOrders): if its order may be there, or the history cannot show it, the call fails in the same
- * way.
+ * states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not known.
+ * An intent that an earlier run saved is looked up in the order history first (action getOrders).
+ * The call fails in the same way, and names the candidates, unless the search is complete and
+ * found none. That takes ten minutes, or the time of sastaotp_config_set_late_booking_ms, from the
+ * first search of this process, because the earlier run may have sent the request at its end.
  *
  * Fails with a purchase error. Since 0.1.0.
  */
@@ -1286,10 +1291,13 @@ sastaotp_status sastaotp_client_set_status(const sastaotp_client *client,
  * listed, and the next call continues.
  *
  * An order that another purchase of this API key bought is not a candidate. To claim a candidate,
- * pass its activation id to sastaotp_client_activation. If it is the only one, the claim also
- * resolves the purchase; after a search of less than a minute, a refund of that order makes the
- * purchase unknown again. If there are several, call sastaotp_client_resolve_made first. Let a
- * person decide if several are likely, or none is.
+ * pass its activation id to sastaotp_client_activation. If there are several, call
+ * sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
+ *
+ * The claim of the only candidate resolves the purchase, unless the search ended less than 60
+ * seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
+ * refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
+ * if you know that the order is yours.
  *
  * Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
  * SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -1301,9 +1309,9 @@ sastaotp_status sastaotp_client_reconcile(const sastaotp_client *client,
                                           sastaotp_error **error);
 
 /**
- * Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
- * reservation returns to the budget, and it is not listed any more. sastaotp_client_resolve_made can
- * correct it later. Sends nothing.
+ * Resolves a purchase with an unknown outcome: the caller knows that it was not made. It is not
+ * listed any more. If a client of this process sent it, its reservation returns to that client's
+ * budget. sastaotp_client_resolve_made can correct the answer later. Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
  * Since 0.1.0.
@@ -1314,8 +1322,12 @@ sastaotp_status sastaotp_client_resolve_not_made(const sastaotp_client *client,
 
 /**
  * Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
- * The price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number
- * as bought until it is claimed. Sends nothing.
+ * sastaotp_client_unclaimed lists the number as bought until it is claimed. If a client of this
+ * process sent the purchase, the price of the order replaces its reservation. Sends nothing.
+ *
+ * The id is not checked: take it from a candidate or from the service's order history. A wrong
+ * answer can be corrected by calling this function or sastaotp_client_resolve_not_made again until
+ * the order has a code or has ended.
  *
  * Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
  * or to have bought another activation, or if another purchase bought this activation. Since
@@ -1950,8 +1962,9 @@ void sastaotp_status_change_free(sastaotp_status_change *change);
 const char *sastaotp_activation_id(const sastaotp_activation *activation);
 
 /**
- * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id, unless
- * the number was listed as unclaimed. Since 0.1.0.
+ * Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
+ * process has no record of its purchase: the process did not buy it, and no search or resolution
+ * found it. Empty if it was found without a number. Since 0.1.0.
  */
 const char *sastaotp_activation_phone_number(const sastaotp_activation *activation);
 
@@ -1968,8 +1981,9 @@ bool sastaotp_activation_price(const sastaotp_activation *activation, int64_t *m
 bool sastaotp_activation_expires_at_ms(const sastaotp_activation *activation, int64_t *millis);
 
 /**
- * Returns the reply to the purchase. Returns NULL if the activation was claimed by its id, unless
- * the number was listed as unclaimed. The purchase belongs to the activation. Since 0.1.0.
+ * Returns the reply to the purchase, or the data of the order if a search or a resolution found
+ * it. Returns NULL if the activation was claimed by its id and this process has no record of its
+ * purchase. The purchase belongs to the activation. Since 0.1.0.
  */
 const sastaotp_purchase *sastaotp_activation_purchase(const sastaotp_activation *activation);
 
@@ -2293,7 +2307,8 @@ const char *sastaotp_reconciliation_evidence(const sastaotp_reconciliation *reco
 
 /**
  * Returns whether the history was provably read up to the purchase and no later order can appear.
- * If there is no candidate then, nothing was bought. Otherwise the order of the purchase may be
+ * If there is no candidate then, nothing was bought, and the purchase stays listed and reserved
+ * until sastaotp_client_resolve_not_made. If this is false, the order of the purchase may be
  * missing, and sastaotp_reconciliation_reason states why. Since 0.1.0.
  */
 bool sastaotp_reconciliation_is_complete(const sastaotp_reconciliation *reconciliation);

@@ -221,8 +221,9 @@ public:
     /// Creates an amount of micro-rupees: 18.50 rupees are 18500000.
     static constexpr amount from_micros(std::int64_t micros) noexcept { return amount(micros); }
 
-    /// Parses rupees with at most six decimals after a point, such as "18.50". The conversion is
-    /// exact. Throws status::config if the text is not such an amount.
+    /// Parses rupees with at most six decimals after a point, such as "18.50". An exponent is
+    /// accepted: "1e3" is 1,000 rupees. The conversion is exact. Throws status::config if the text
+    /// is not such an amount.
     static amount parse(std::string_view rupees);
 
     // Without these, 18.50 would silently become 18.
@@ -802,6 +803,9 @@ public:
     /// Sets the maximum total of all charges. A purchase that could exceed it fails before it is
     /// sent. A confirmed refund returns its money to the budget. With a budget, every purchase
     /// needs a maximum price. There is no budget by default.
+    ///
+    /// Only the purchases that this client sends count. A purchase that another client or an
+    /// earlier run sent does not count, even if this client finds it.
     config &budget(amount total) & { return set(sastaotp_config_set_budget, total.micros()); }
     config budget(amount total) && { return std::move(budget(total)); }
 
@@ -1470,8 +1474,9 @@ public:
     std::string_view id() const noexcept {
         return detail::text_or_empty(sastaotp_activation_id(object_));
     }
-    /// Returns the phone number verbatim. Absent if the activation was claimed by its id, unless
-    /// the number was listed as unclaimed.
+    /// Returns the phone number verbatim. Absent if the activation was claimed by its id and this
+    /// process has no record of its purchase: the process did not buy it, and no search or
+    /// resolution found it. Empty if it was found without a number.
     std::optional<std::string_view> phone_number() const noexcept {
         return detail::optional_text(sastaotp_activation_phone_number(object_));
     }
@@ -1484,8 +1489,9 @@ public:
     std::optional<time_point> expires_at() const noexcept {
         return detail::optional_value<time_point>(sastaotp_activation_expires_at_ms, object_);
     }
-    /// Returns the reply to the purchase. Absent if the activation was claimed by its id, unless
-    /// the number was listed as unclaimed.
+    /// Returns the reply to the purchase, or the data of the order if a search or a resolution
+    /// found it. Absent if the activation was claimed by its id and this process has no record of
+    /// its purchase.
     std::optional<sastaotp::purchase> purchase() const noexcept {
         return detail::optional_view<sastaotp::purchase>(sastaotp_activation_purchase(object_));
     }
@@ -1719,8 +1725,9 @@ public:
     using owned::owned;
 
     /// Returns whether the history was provably read up to the purchase and no later order can
-    /// appear. If there is no candidate then, nothing was bought. Otherwise the order of the
-    /// purchase may be missing, and reason() states why.
+    /// appear. If there is no candidate then, nothing was bought, and the purchase stays listed and
+    /// reserved until client::resolve records that it was not made. If this is false, the order of
+    /// the purchase may be missing, and reason() states why.
     bool is_complete() const noexcept { return sastaotp_reconciliation_is_complete(object_); }
     /// Returns why the search is not complete. Absent if it is complete.
     std::optional<std::string_view> reason() const noexcept {
@@ -1901,9 +1908,11 @@ public:
     /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
     ///
     /// An intent is sent once. If it was sent before, throws status::already_sent: the message
-    /// states its outcome, and the exception is an outcome_unknown if that is not known. An
-    /// intent that an earlier run saved is looked up in the order history first (action getOrders):
-    /// if its order may be there, or the history cannot show it, the call throws in the same way.
+    /// states its outcome, and the exception is an outcome_unknown if that is not known. An intent
+    /// that an earlier run saved is looked up in the order history first (action getOrders). The
+    /// call throws in the same way, and names the candidates, unless the search is complete and
+    /// found none. That takes ten minutes, or the time of config::late_booking, from the first
+    /// search of this process, because the earlier run may have sent the request at its end.
     ///
     /// Throws a purchase error.
     sastaotp::activation buy(const intent_view &intent) const {
@@ -1970,10 +1979,13 @@ public:
     /// unknown and listed, and the next call continues.
     ///
     /// An order that another purchase of this API key bought is not a candidate. To claim a
-    /// candidate, pass its activation_id() to client::activation. If it is the only one, the claim
-    /// also resolves the purchase; after a search of less than a minute, a refund of that order
-    /// makes the purchase unknown again. If there are several, call resolve() first. Let a person
-    /// decide if several are likely, or none is.
+    /// candidate, pass its activation_id() to client::activation. If there are several, call
+    /// resolve() first; let a person decide if several are likely, or none is.
+    ///
+    /// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+    /// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and
+    /// a refund of that order makes the purchase unknown again: call resolve() as well if you know
+    /// that the order is yours.
     ///
     /// Throws a read error as an outcome_unknown: the purchase stays unknown.
     reconciliation reconcile(const intent_view &intent,
@@ -1981,9 +1993,9 @@ public:
         return detail::create<reconciliation>(sastaotp_client_reconcile, object_,
                                               intent.c_object(), time.millis());
     }
-    /// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
-    /// reservation returns to the budget, and it is not listed any more. A call with `made` can
-    /// correct it later. Sends nothing.
+    /// Resolves a purchase with an unknown outcome: the caller knows that it was not made. It is
+    /// not listed any more. If a client of this process sent it, its reservation returns to that
+    /// client's budget. A call with `made` can correct the answer later. Sends nothing.
     ///
     ///     client.resolve(intent, sastaotp::not_made);
     ///
@@ -1992,8 +2004,11 @@ public:
         detail::call(sastaotp_client_resolve_not_made, object_, intent.c_object());
     }
     /// Resolves a purchase with an unknown outcome: the caller knows that it bought this
-    /// activation. The price of the order replaces the reservation, and unclaimed() lists the
-    /// number as bought until it is claimed. Sends nothing.
+    /// activation. unclaimed() lists the number as bought until it is claimed. If a client of this
+    /// process sent the purchase, the price of the order replaces its reservation. Sends nothing.
+    ///
+    /// The id is not checked: take it from a candidate or from the service's order history. A wrong
+    /// answer can be corrected by calling resolve() again until the order has a code or has ended.
     ///
     ///     client.resolve(intent, sastaotp::made{"38496653"});
     ///

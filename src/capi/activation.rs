@@ -152,8 +152,9 @@ pub unsafe extern "C" fn sastaotp_activation_id(
     read_or(activation, null(), |activation| activation.id.as_ptr())
 }
 
-/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id, unless
-/// the number was listed as unclaimed. Since 0.1.0.
+/// Returns the phone number verbatim. Returns NULL if the activation was claimed by its id and this
+/// process has no record of its purchase: the process did not buy it, and no search or resolution
+/// found it. Empty if it was found without a number. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_phone_number(
     activation: *const sastaotp_activation,
@@ -187,8 +188,9 @@ pub unsafe extern "C" fn sastaotp_activation_expires_at_ms(
     })
 }
 
-/// Returns the reply to the purchase. Returns NULL if the activation was claimed by its id, unless
-/// the number was listed as unclaimed. The purchase belongs to the activation. Since 0.1.0.
+/// Returns the reply to the purchase, or the data of the order if a search or a resolution found
+/// it. Returns NULL if the activation was claimed by its id and this process has no record of its
+/// purchase. The purchase belongs to the activation. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_activation_purchase(
     activation: *const sastaotp_activation,

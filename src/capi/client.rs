@@ -307,10 +307,11 @@ pub unsafe extern "C" fn sastaotp_client_intend(
 /// Makes a prepared purchase. Action getNumber. COSTS MONEY.
 ///
 /// An intent is sent once. If it was sent before, fails with SASTAOTP_ALREADY_SENT: the message
-/// states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not
-/// known. An intent that an earlier run saved is looked up in the order history first (action
-/// getOrders): if its order may be there, or the history cannot show it, the call fails in the same
-/// way.
+/// states its outcome, and sastaotp_error_charge is SASTAOTP_CHARGE_UNKNOWN if that is not known.
+/// An intent that an earlier run saved is looked up in the order history first (action getOrders).
+/// The call fails in the same way, and names the candidates, unless the search is complete and
+/// found none. That takes ten minutes, or the time of sastaotp_config_set_late_booking_ms, from the
+/// first search of this process, because the earlier run may have sent the request at its end.
 ///
 /// Fails with a purchase error. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -458,10 +459,13 @@ pub unsafe extern "C" fn sastaotp_client_set_status(
 /// listed, and the next call continues.
 ///
 /// An order that another purchase of this API key bought is not a candidate. To claim a candidate,
-/// pass its activation id to sastaotp_client_activation. If it is the only one, the claim also
-/// resolves the purchase; after a search of less than a minute, a refund of that order makes the
-/// purchase unknown again. If there are several, call sastaotp_client_resolve_made first. Let a
-/// person decide if several are likely, or none is.
+/// pass its activation id to sastaotp_client_activation. If there are several, call
+/// sastaotp_client_resolve_made first; let a person decide if several are likely, or none is.
+///
+/// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+/// seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
+/// refund of that order makes the purchase unknown again: call sastaotp_client_resolve_made as well
+/// if you know that the order is yours.
 ///
 /// Fails with a read error. If it fails, the purchase stays unknown: sastaotp_error_charge is
 /// SASTAOTP_CHARGE_UNKNOWN. Since 0.1.0.
@@ -480,9 +484,9 @@ pub unsafe extern "C" fn sastaotp_client_reconcile(
     })
 }
 
-/// Resolves a purchase with an unknown outcome: the caller knows that it was not made. Its
-/// reservation returns to the budget, and it is not listed any more. sastaotp_client_resolve_made can
-/// correct it later. Sends nothing.
+/// Resolves a purchase with an unknown outcome: the caller knows that it was not made. It is not
+/// listed any more. If a client of this process sent it, its reservation returns to that client's
+/// budget. sastaotp_client_resolve_made can correct the answer later. Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG if the reply may still arrive, or the purchase is known to be made.
 /// Since 0.1.0.
@@ -499,8 +503,12 @@ pub unsafe extern "C" fn sastaotp_client_resolve_not_made(
 }
 
 /// Resolves a purchase with an unknown outcome: the caller knows that it bought this activation.
-/// The price of the order replaces the reservation, and sastaotp_client_unclaimed lists the number
-/// as bought until it is claimed. Sends nothing.
+/// sastaotp_client_unclaimed lists the number as bought until it is claimed. If a client of this
+/// process sent the purchase, the price of the order replaces its reservation. Sends nothing.
+///
+/// The id is not checked: take it from a candidate or from the service's order history. A wrong
+/// answer can be corrected by calling this function or sastaotp_client_resolve_not_made again until
+/// the order has a code or has ended.
 ///
 /// Fails with SASTAOTP_CONFIG if the reply may still arrive, if the purchase is known to be refused
 /// or to have bought another activation, or if another purchase bought this activation. Since

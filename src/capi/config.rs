@@ -157,7 +157,10 @@ pub unsafe extern "C" fn sastaotp_config_set_max_connections(
 
 /// Sets the maximum total of all charges, in micro-rupees. A purchase that could exceed it fails
 /// before it is sent. A confirmed refund returns its money to the budget. With a budget, every
-/// purchase needs a maximum price. There is no budget by default. Since 0.1.0.
+/// purchase needs a maximum price. There is no budget by default.
+///
+/// Only the purchases that this client sends count. A purchase that another client or an earlier
+/// run sent does not count, even if this client finds it. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_budget(
     config: *mut sastaotp_config,

@@ -15,7 +15,8 @@ pub struct sastaotp_status(pub i32);
 
 /// The call succeeded.
 pub const SASTAOTP_OK: sastaotp_status = sastaotp_status(0);
-/// An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent.
+/// An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
+/// the failure of sastaotp_activation_complete if no code has arrived, which sends a poll at most.
 pub const SASTAOTP_CONFIG: sastaotp_status = sastaotp_status(1);
 /// The client's budget does not cover the purchase. Nothing was sent.
 pub const SASTAOTP_BUDGET: sastaotp_status = sastaotp_status(2);

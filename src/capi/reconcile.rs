@@ -88,7 +88,8 @@ pub unsafe extern "C" fn sastaotp_reconciliation_evidence(
 }
 
 /// Returns whether the history was provably read up to the purchase and no later order can appear.
-/// If there is no candidate then, nothing was bought. Otherwise the order of the purchase may be
+/// If there is no candidate then, nothing was bought, and the purchase stays listed and reserved
+/// until sastaotp_client_resolve_not_made. If this is false, the order of the purchase may be
 /// missing, and sastaotp_reconciliation_reason states why. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_reconciliation_is_complete(

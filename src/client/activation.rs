@@ -226,7 +226,8 @@ impl Activation {
     }
 
     /// Returns the phone number verbatim. `None` if the activation was claimed by its id and this
-    /// process has no record of its purchase.
+    /// process has no record of its purchase: the process did not buy it, and no search or
+    /// resolution found it. Empty if it was found without a number.
     pub fn phone_number(&self) -> Option<&str> {
         self.purchase().map(|purchase| purchase.phone_number.as_str())
     }

@@ -115,6 +115,9 @@ impl ClientBuilder {
     ///
     /// A purchase that could exceed the budget fails before it is sent. A confirmed refund returns
     /// its money to the budget. With a budget, every purchase needs a maximum price.
+    ///
+    /// Only the purchases that this client sends count. A purchase that another client or an
+    /// earlier run sent does not count, even if this client finds it.
     pub fn budget(mut self, total: Amount) -> Self {
         self.budget = Some(total);
         self

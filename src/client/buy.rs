@@ -44,10 +44,10 @@ impl Client {
     /// Makes a prepared purchase. **Costs money.**
     ///
     /// An intent is sent once. If it was sent before, this fails with [`ErrorKind::AlreadySent`]
-    /// and the error states its outcome. An intent that an earlier run saved is looked up in
-    /// the order history first (`getOrders`). This fails in the same way, and names the candidates,
-    /// unless the search is complete and found none: that takes
-    /// [`late_booking`](crate::ClientBuilder::late_booking) from the first search of this process,
+    /// and the error states its outcome. An intent that an earlier run saved is looked up in the
+    /// order history first (`getOrders`). This fails in the same way, and names the candidates,
+    /// unless the search is complete and found none: that takes ten minutes, or the time of
+    /// [`late_booking`](crate::ClientBuilder::late_booking), from the first search of this process,
     /// because the earlier run may have sent the request at its end.
     pub fn buy(&self, intent: Intent) -> Result<Activation> {
         let purchase = self.charge(&intent)?;

@@ -123,7 +123,8 @@ impl Client {
     /// That is a purchase whose caller stopped waiting for the reply, one with an unknown outcome,
     /// and one whose [`Activation`](crate::Activation) was dropped while the order was open. It
     /// stays listed until its order is completed, cancelled or expired, until
-    /// [`Activation::keep`](crate::Activation::keep), or until [`Client::resolve`].
+    /// [`Activation::keep`](crate::Activation::keep), or until [`Client::resolve`] records that it
+    /// was not made.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         let now = self.now();
         self.ledger().unclaimed(now)
@@ -132,10 +133,13 @@ impl Client {
     /// Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
     /// Sends nothing.
     ///
-    /// Its reservation returns to the budget, or the price of the order takes its place. A purchase
-    /// that was resolved as not made can be resolved again. Fails with [`ErrorKind::Config`] if the
-    /// reply may still arrive, if the known outcome contradicts the resolution, or if another
-    /// purchase bought that activation.
+    /// If a client of this process sent the purchase, its reservation returns to that client's
+    /// budget, or the price of the order takes its place.
+    ///
+    /// The id is not checked: take it from a candidate or from the service's order history. A wrong
+    /// answer can be corrected by calling `resolve` again until the order has a code or has ended.
+    /// Fails with [`ErrorKind::Config`] if the reply may still arrive, if the known outcome
+    /// contradicts the resolution, or if another purchase bought that activation.
     pub fn resolve(&self, intent: &Intent, resolution: Resolution) -> Result<()> {
         let now = self.now();
         let operation = format!("{}: resolving its outcome", intent.operation());
@@ -150,7 +154,8 @@ impl Client {
 
     /// Waits up to `wait` for the replies of this client's purchases in flight. Then returns each
     /// purchase of this client that is not settled or kept, even if a handle holds it, and each
-    /// unclaimed one of the same API key. Call it at the end of a program.
+    /// unclaimed one of the same API key. Call it at the end of a program and print the list: the
+    /// library prints nothing.
     pub fn finish(&self, wait: Duration) -> Vec<Unclaimed> {
         let deadline = self.now().monotonic.saturating_add(wait);
         while !self.has_finished() && !self.left(deadline).is_zero() {

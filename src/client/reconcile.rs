@@ -49,7 +49,11 @@ pub struct Reconciliation {
     /// An empty list of candidates means that nothing was bought only if this is true. It is false
     /// as long as the service may still book the purchase, unless the evidence proves that a
     /// candidate is the purchase: for ten minutes after the request, or the time of
-    /// [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking).
+    /// [`ClientBuilder::late_booking`](crate::ClientBuilder::late_booking). For an intent of an
+    /// earlier run that time counts from the first search of this process.
+    ///
+    /// A complete search without a candidate changes nothing: the purchase stays listed and
+    /// reserved until [`Client::resolve`] records that it was not made.
     pub complete: bool,
     /// Why the result is not complete, as a clause. `None` if it is.
     pub reason: Option<String>,
@@ -78,7 +82,15 @@ impl Client {
     /// [`Charge::Unknown`](crate::Charge::Unknown).
     ///
     /// `reconcile_within` only looks: the purchase stays in [`Client::unclaimed`]. Pass the id of a
-    /// candidate to [`Client::activation`] to claim it, or call [`Client::resolve`].
+    /// candidate to [`Client::activation`] to claim it. If there are several candidates, call
+    /// [`Client::resolve`] first, because the claim of one of several does not resolve the
+    /// purchase.
+    ///
+    /// The claim of the only candidate resolves the purchase, unless the search ended less than 60
+    /// seconds after the reply was lost (for an intent of an earlier run: after the intent was
+    /// made) and was not complete. Then the order may be another program's: the maximum stays
+    /// reserved, and a refund of the order makes the purchase unknown again. If you know that the
+    /// order is yours, call [`Client::resolve`] as well.
     pub fn reconcile_within(&self, intent: &Intent, look_for: Duration) -> Result<Reconciliation> {
         self.run(ReconcileTask::begin(self, intent.clone(), look_for), |_| {})
     }

@@ -102,7 +102,7 @@ pub(crate) static ROWS: &[Row] = &[
         "an id, a number and a price of at most maxPrice; the wallet pays that price",
         Documented, "", Money(money::purchase)),
     row("getNumber", "the order is in the history at once, under the same id", Guessed,
-        "reconcile waits up to 40 seconds for it", Money(money::in_the_history)),
+        "reconcile looks for 60 seconds by default", Money(money::in_the_history)),
     row("getStatus", "a new order waits", Documented, "", Money(money::waits)),
     row("setStatus", "8 cancels and refunds the price", Documented,
         "observed: refused for about two minutes after the purchase, so the check waits",

@@ -8,7 +8,7 @@ declare global {
   }
 }
 
-/** Rupees as a number, or as text, which is read exactly. */
+/** Rupees as a number, or as text, which is read exactly: at most six decimals, or `1e3`. */
 export type Rupees = number | string
 
 /** The members of `AbortSignal` that this package uses. Any type of AbortSignal fits it. */
@@ -51,7 +51,8 @@ export interface ClientOptions {
   /**
    * The most that this client may spend, in rupees; no limit by default. A purchase that could
    * exceed it is refused before it is sent; a confirmed refund is added back. With a budget, every
-   * purchase needs a maximum price.
+   * purchase needs a maximum price. Only the purchases that this client sends count: one that
+   * another client or an earlier run sent does not, even if this client finds it.
    */
   budget?: Rupees | undefined
   /** The budget in millionths of a rupee. */
@@ -430,7 +431,9 @@ export interface Reconciliation {
   candidates: Candidate[]
   /**
    * Whether the history was provably read, and the service can no longer book the purchase late. If
-   * it is false, the order of the purchase may be missing.
+   * it is true and there is no candidate, nothing was bought; the purchase stays listed and
+   * reserved until it is resolved as not made. If it is false, the order of the purchase may be
+   * missing.
    */
   complete: boolean
   /** Why the search is not complete; null if it is. */
@@ -603,7 +606,10 @@ export class Client {
    * Makes a prepared purchase. **Costs money.** Throws the same errors as `getNumber`.
    *
    * An intent is sent once: a second call throws an `AlreadySentError`. An intent that an earlier
-   * run saved is looked up in the order history first.
+   * run saved is looked up in the order history first. The call throws in the same way, and names
+   * the candidates, unless the search is complete and found none. That takes ten minutes, or
+   * `lateBookingMs`, from the first search of this process, because the earlier run may have sent
+   * the request at its end.
    */
   buy(intent: Intent, options?: CallOptions): Promise<Activation>
   /**
@@ -617,8 +623,8 @@ export class Client {
   regetNumber(id: string, options: CallOptions & PriceLimit): Promise<Activation>
   /**
    * Returns the activation with this id, which can be from an earlier run, from the history or from
-   * `unclaimed`. Sends nothing and claims nothing: the first call on the activation that succeeds
-   * claims it. `unclaimed` does not list it as long as the object exists.
+   * `unclaimed`. Sends nothing and claims nothing: `unclaimed` lists the number until the first
+   * call on the activation that succeeds. That call claims it, until a call fails.
    */
   activation(id: string): Activation
   /** Returns the status of an activation. */
@@ -650,7 +656,8 @@ export class Client {
   requestNextCode(id: string, options?: CallOptions): Promise<void>
   /**
    * Completes an order after you have used its code. Check `state`: the service may report that it
-   * cancelled the order instead. Without a code, throws a `ConfigError`: use `withoutCode`.
+   * cancelled the order instead. Without a code, it polls once, unless a poll was answered in the
+   * last 5 seconds, and throws a `ConfigError` if there is none: use `withoutCode`.
    */
   complete(id: string, options?: CompleteOptions): Promise<Settlement>
   /**
@@ -684,13 +691,20 @@ export class Client {
    * `OutcomeUnknownError`.
    *
    * An order of another purchase of this process is not a candidate. It claims nothing: call a
-   * method of `activation(id)` to claim a candidate.
+   * method of `activation(id)` to claim a candidate. If there are several, call `resolve` first.
+   * The claim of the only candidate resolves the purchase, unless the search ended less than 60
+   * seconds after the reply was lost and was not complete. Then the maximum stays reserved, and a
+   * refund of that order makes the purchase unknown again: call `resolve` as well if you know that
+   * the order is yours.
    */
   reconcile(intent: Intent, options?: ReconcileOptions): Promise<Reconciliation>
   /**
    * Resolves a purchase with an unknown outcome: it was not made, or it bought this activation.
-   * Sends nothing. The purchase is no longer unknown, and the budget is exact again. A purchase
-   * that was resolved as not made can be resolved again.
+   * Sends nothing. If a client of this process sent the purchase, its reservation returns to that
+   * client's budget, or the price of the order takes its place.
+   *
+   * The id is not checked: take it from a candidate or from the service's order history. A wrong
+   * answer can be corrected by calling `resolve` again until the order has a code or has ended.
    *
    * Throws a `ConfigError` if the reply may still arrive, if the answer is known to be wrong, or if
    * another purchase bought that activation.
@@ -798,7 +812,10 @@ export class SastaotpError extends Error {
   toJSON(): object
 }
 
-/** An argument or an option is invalid. Nothing was sent. */
+/**
+ * An argument or an option is invalid, and nothing was sent. `complete` also throws it if no code
+ * has arrived: it sends a poll at most.
+ */
 export class ConfigError extends SastaotpError {}
 /** The client's budget does not cover the purchase. Nothing was sent. */
 export class BudgetError extends SastaotpError {}

@@ -52,7 +52,9 @@ class Client(BaseClient):
         in flight; 10 seconds by default.
     :param budget: the most that this client may spend, in rupees; no limit by default. A purchase
         that could exceed it is refused before it is sent; a confirmed refund is added back. With a
-        budget, every purchase needs a maximum price.
+        budget, every purchase needs a maximum price. Only the purchases that this client sends
+        count: one that another client or an earlier run sent does not, even if this client finds
+        it.
     :param max_requests_per_minute: the most requests per minute; no limit by default. With or
         without it, the client slows down after a reply with HTTP status 429.
     :param max_connections: the most requests in flight at once, and the most idle connections to
@@ -305,8 +307,10 @@ class Client(BaseClient):
         """Make a prepared purchase. **Costs money.** Action getNumber or regetNumber.
 
         An intent is sent once. A second purchase of it raises ``AlreadySentError``, which names the
-        first one. An intent of an earlier run is looked up in the order history first (getOrders),
-        and refused in the same way if its order may be there.
+        first one. An intent of an earlier run is looked up in the order history first (getOrders).
+        The call is refused in the same way, and names the candidates, unless the search is complete
+        and found none. That takes ten minutes, or ``late_booking``, from the first search of this
+        process, because the earlier run may have sent the request at its end.
 
         Raises the same errors as ``get_number`` otherwise.
         """
@@ -346,16 +350,19 @@ class Client(BaseClient):
         not a candidate.
 
         Without a candidate, nothing was charged only if ``complete`` is set: then the whole history
-        since the purchase was read, and ``late_booking`` has passed. Otherwise ``reason`` states
-        why the search is not complete, ``unclaimed`` still lists the purchase, and the next call
-        continues the search.
+        since the purchase was read, and ``late_booking`` has passed. The purchase stays listed in
+        ``unclaimed`` and reserved until ``resolve(intent, not_made=True)``. If ``complete`` is not
+        set, ``reason`` states why, and the next call continues the search.
 
         If the history cannot be read, the call raises ``OutcomeUnknownError``: the purchase
         stays unknown.
 
-        It only looks: call ``resolve`` with the candidate that you choose. An operation on the
-        only candidate does the same; after a search of less than a minute, a refund of that order
-        makes the purchase unknown again.
+        It only looks: call ``resolve`` with the candidate that you choose. If there are several
+        candidates, call it before any operation on one of them. An operation on the only candidate
+        claims it and resolves the purchase, unless the search ended less than 60 seconds after the
+        reply was lost and was not complete. Then the maximum stays reserved, and a refund of that
+        order makes the purchase unknown again: call ``resolve`` as well if you know that the order
+        is yours.
 
         :param timeout: how long to look; 60 seconds by default, and 0 is a single look.
         """
@@ -366,10 +373,14 @@ class Client(BaseClient):
     ) -> None:
         """Resolve a purchase with an unknown outcome. Sends no request.
 
-        Its reservation returns to the budget, or the price of the order takes its place. A purchase
-        that was resolved as not made can be resolved again. Raises ``ConfigError`` if the reply may
+        If a client of this process sent the purchase, its reservation returns to that client's
+        budget, or the price of the order takes its place. Raises ``ConfigError`` if the reply may
         still arrive, if the answer is known to be wrong, or if another purchase bought that
         activation.
+
+        The id is not checked: take it from a candidate or from the service's order history. A wrong
+        answer can be corrected by calling ``resolve`` again until the order has a code or has
+        ended.
 
         :param not_made: nothing was bought.
         :param activation_id: the activation that was bought.
@@ -398,7 +409,8 @@ class Client(BaseClient):
     def activation(self, id: str) -> Activation:
         """Return the activation with this id. Sends no request and claims nothing.
 
-        The id can be from an earlier run, from the history or from ``unclaimed``.
+        The id can be from an earlier run, from the history or from ``unclaimed``. The first
+        operation on the object claims the activation.
         """
         return Activation(self, ActivationData(id))
 
@@ -489,8 +501,9 @@ class Activation(BaseActivation):
 
         Check ``state``: the service may report that it cancelled the order instead.
 
-        :param without_code: complete and pay an order that has received no code. Otherwise
-            ``ConfigError`` is raised for it, and nothing is sent.
+        :param without_code: complete and pay an order that has received no code. Otherwise the call
+            polls once for a code, unless a poll was answered in the last 5 seconds, and raises
+            ``ConfigError`` if there is none.
         """
         operation = _operations.complete(self.id, without_code)
         return self._run(operation, self._keep_settlement)

@@ -71,7 +71,10 @@ class OutcomeUnknownError(SastaotpError):
 
 
 class ConfigError(SastaotpError, ValueError):
-    """An argument or a setting is invalid. Nothing was sent."""
+    """An argument or a setting is invalid, and nothing was sent.
+
+    Also raised by ``complete`` if no code has arrived. It sends a poll at most.
+    """
 
     kind = "config"
 

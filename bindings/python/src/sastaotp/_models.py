@@ -356,7 +356,9 @@ class Reconciliation(_Result, frozen=True):
     complete: bool
     """Whether the whole history since the purchase was read, and the service can no longer book it.
 
-    Otherwise the order of the purchase may be missing among the candidates.
+    If it is set and there is no candidate, nothing was bought; the purchase stays listed and
+    reserved until ``resolve(intent, not_made=True)``. If it is not set, the order of the purchase
+    may be missing among the candidates.
     """
     reason: Optional[str] = None
     """Why the search is not complete. None if it is complete."""
