@@ -38,13 +38,18 @@ fn check_status(status: &Status, raw: RawReply<'_>) {
     // is complete.
     assert!(raw.framed && (200..300).contains(&raw.status), "{raw:?}");
     let quotes = ['\'', '"'];
-    // Behind a warning of PHP, the status is the last line.
-    let is_behind_warning = text.trim_start().starts_with('<');
+    let is_token = |token: &str| {
+        let token = token.trim().trim_matches(quotes);
+        ["STATUS_OK", "STATUS_OK_AND_INFORMING"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(token))
+    };
+    // Behind other text, such as a warning of PHP, the status is the last line.
     let last_line = text.trim_end().lines().next_back().unwrap_or_default();
-    let text = if is_behind_warning { last_line } else { text }.trim().trim_matches(quotes);
+    let is_first = text.split(':').next().is_some_and(is_token);
+    let text = if is_first { text } else { last_line }.trim().trim_matches(quotes);
     let (token, code) = text.split_once(':').expect("a code follows a colon");
-    let is_token = |known: &&str| known.eq_ignore_ascii_case(token.trim().trim_matches(quotes));
-    assert!(["STATUS_OK", "STATUS_OK_AND_INFORMING"].iter().any(is_token), "{token}");
+    assert!(is_token(token), "{token}");
     let words = |text: &str| text.trim().trim_matches(quotes).trim().to_owned();
     assert_eq!(words(code), words(&sms.code));
 }
