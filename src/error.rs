@@ -59,7 +59,8 @@ struct Inner {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// An argument or a setting is invalid. Nothing was sent.
+    /// An argument or a setting is invalid. Nothing was sent, except the poll that `complete` sends
+    /// before it refuses an order without a code.
     Config,
     /// The client's budget does not cover the purchase. Nothing was sent.
     Budget,

@@ -22,8 +22,9 @@ use crate::{Amount, Error, Result};
 ///
 /// Both the country and the price must be stated: call [`country`](Self::country),
 /// [`operator`](Self::operator) or [`any_country`](Self::any_country), and
-/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). Otherwise, or if
-/// two statements disagree, the purchase fails with [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
+/// [`max_price`](Self::max_price) or [`accept_any_price`](Self::accept_any_price). If one of the
+/// two is not stated, or two statements disagree, the purchase fails with
+/// [`ErrorKind::Config`](crate::ErrorKind::Config) and sends nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct NumberRequest {

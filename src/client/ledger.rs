@@ -555,8 +555,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Returns the order with an activation id: a candidate of the purchase, or as much of it as the
-    /// ledger knows.
+    /// Returns the order with an activation id: a candidate of the purchase, or as much of it as
+    /// the ledger knows.
     fn order_with(&self, entry: EntryId, id: String) -> Order {
         let lost = self.purchases[&entry].before_answer.as_ref();
         let is_order = |order: &&Order| order.activation_id.as_ref() == Some(&id);
@@ -650,9 +650,8 @@ impl Ledger {
     /// Records what a reconciliation of an unknown purchase found, and returns the candidates for
     /// its caller, best first, and whether an order was left out.
     ///
-    /// Each order is offered to one purchase: an order that is the best candidate of another
-    /// unknown purchase is left out, unless the evidence proves that it is this one. A proved order
-    /// is the purchase from now on. `is_searched` states whether the search was long enough.
+    /// An order that is the best candidate of another unknown purchase is left out, unless the
+    /// evidence proves that it is this one. A proved order is the purchase from now on. `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,
