@@ -651,7 +651,8 @@ impl Ledger {
     /// its caller, best first, and whether an order was left out.
     ///
     /// An order that is the best candidate of another unknown purchase is left out, unless the
-    /// evidence proves that it is this one. A proved order is the purchase from now on. `is_searched` states whether the search was long enough.
+    /// evidence proves that it is this one. A proved order is the purchase from now on.
+    /// `is_searched` states whether the search was long enough.
     pub(crate) fn offer(
         &mut self,
         intent: &Intent,
