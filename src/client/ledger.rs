@@ -714,13 +714,21 @@ impl Ledger {
                 order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
             return;
         };
+        // The service can sell an activation id twice: the row is of the purchase with its order id.
+        let is_row_of = |entry: &Entry| {
+            let State::Bought { purchase, .. } = &entry.state else { return false };
+            let ids = (&purchase.order_id, &order.order_id);
+            purchase.activation_id == *id
+                && !matches!(ids, (Some(bought), Some(listed)) if bought != listed)
+        };
+        let entry = if is_row_of(&self.purchases[&entry]) {
+            entry
+        } else {
+            let earlier = self.purchases.iter().rfind(|(_, earlier)| is_row_of(earlier));
+            let Some((earlier, _)) = earlier else { return };
+            *earlier
+        };
         let State::Bought { purchase, closed, .. } = &self.purchases[&entry].state else { return };
-        // The row of an earlier purchase with the same activation id proves nothing.
-        if let (Some(bought), Some(listed)) = (&purchase.order_id, &order.order_id)
-            && bought != listed
-        {
-            return;
-        }
         let (lacks_price, closed) = (purchase.price.is_none(), *closed);
         if let Some(price) = price
             && lacks_price

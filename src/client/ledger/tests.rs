@@ -168,7 +168,7 @@ fn purchase_is_listed_until_it_is_settled_kept_or_resolved() {
         assert_eq!(left(&mut ledger, 600), expected, "{answer:?}");
     }
     // A code proves the last answer.
-    ledger.code_arrived("b", &Sms::new("1234"), at(600));
+    ledger.code_arrived("b", &code("1234"), at(600));
     assert!(ledger.resolve(&intent(2, 20), made("c"), at(600)).unwrap_err().contains("bought"));
     ledger.resolve(&intent(2, 20), Resolution::NotMade, at(600)).unwrap_err();
 }
@@ -200,6 +200,23 @@ fn order_that_is_returned_twice_counts_once() {
             ledger.charged(entry, &Purchase { order_id, ..purchase("a", Some(18)) }, at(id));
         }
         assert_eq!(left(&mut ledger, 5).0, expected, "{order_ids:?}");
+    }
+}
+
+#[test]
+fn row_belongs_to_the_purchase_with_its_order_id() {
+    // The service sells an activation id twice, at 18 and at 30 rupees.
+    for (sequence, expected) in [(7, 70), (8, 82), (9, 52)] {
+        let mut ledger = ledger();
+        for (id, sequence, price) in [(1, 7, 18), (2, 8, 30)] {
+            let entry = ledger.reserve(OWNER, &intent(id, 40)).unwrap();
+            let order_id = Some(format!("{sequence}"));
+            let bought = Purchase { order_id, ..purchase("a", Some(price)) };
+            ledger.charged(entry, &bought, at(1));
+        }
+        let refund = order("a", sequence, 0, OrderStatus::Cancelled);
+        ledger.saw_page(&page(vec![refund]), at(2));
+        assert_eq!(left(&mut ledger, 2).0, expected, "a refund of the order {sequence}");
     }
 }
 
