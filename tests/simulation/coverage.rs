@@ -7,11 +7,11 @@ use sastaotp::{Charge, Error, ErrorCode, ErrorKind};
 use serde_json::Value;
 
 use crate::call::Command;
-use crate::history::{Call, Event, Exchange, History, Outcome};
+use crate::history::{Call, Event, Exchange, History, Outcome, Step};
 use crate::network::FAULTS;
 
 /// How often each outcome must happen in 20,000 runs.
-const OUTCOMES: [(&str, u64); 39] = [
+const OUTCOMES: [(&str, u64); 41] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
     ("Refused", 500),
@@ -51,6 +51,8 @@ const OUTCOMES: [(&str, u64); 39] = [
     ("clock set back", 500),
     ("clock set ahead", 500),
     ("received 429", 500),
+    ("call of a client with a budget", 100_000),
+    ("budget compared with the service", 100_000),
 ];
 /// How often each fault must happen in each class.
 const EACH_FAULT: u64 = 40;
@@ -106,7 +108,14 @@ impl Coverage {
         if history.setups.iter().any(|setup| setup.clients > 1) {
             self.add_one("several clients");
         }
+        let is_budget = |(_, step): &&(_, Step)| matches!(step, Step::Budget { .. });
+        for _ in history.steps.iter().filter(is_budget) {
+            self.add_one("budget compared with the service");
+        }
         for (number, call) in history.calls.iter().enumerate() {
+            if history.setups[call.user.process].budget.is_some() {
+                self.add_one("call of a client with a budget");
+            }
             if is_beside_another(history, number, call) {
                 self.add_one("purchases of one kind in parallel");
             }
