@@ -714,7 +714,7 @@ impl Ledger {
                 order.phone_number.as_deref().map(Box::from).or(known.phone_number.take());
             return;
         };
-        // The service can sell an activation id twice: the row is of the purchase with its order id.
+        // The service can sell an id twice: the row is of the purchase with its order id.
         let is_row_of = |entry: &Entry| {
             let State::Bought { purchase, .. } = &entry.state else { return false };
             let ids = (&purchase.order_id, &order.order_id);
