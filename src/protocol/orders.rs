@@ -163,6 +163,10 @@ pub fn parse_orders(raw: RawReply<'_>) -> Result<OrderPage, ReplyError> {
     let mut is_in_envelope = false;
     for _ in 0..MAX_ENVELOPES {
         let Some(object) = field.object() else { break };
+        // The reply of a failure can have an empty list. It is not an empty history.
+        if object.get(&["success"]).and_then(Field::flag) == Some(false) {
+            return Err(answer.unexpected());
+        }
         if page.total.is_none() {
             (page.total, page.is_total_unsure) = total(&object);
         }

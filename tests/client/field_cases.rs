@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use crate::adapter::{
-    Activation, Amount, Charge, ErrorKind, NumberRequest, OrderQuery, PriceLimit,
+    Activation, Amount, Charge, Error, ErrorKind, Intent, NumberRequest, OnTooEarly, OrderQuery,
+    PriceLimit, Resolution, Retry, SetStatus, SettlementState, WaitOptions,
 };
 use crate::fixture::{Fixture, request, seconds};
 
@@ -41,6 +42,53 @@ fn foreign_order(fixture: &Fixture, service: &str) -> String {
     made["orders"][0]["activation_id"].as_str().unwrap().to_owned()
 }
 
+/// Every action is turned away: also the read of the history before the purchase.
+#[test]
+fn f05_f90_a_purchase_turned_away_costs_nothing() {
+    let purchases: [fn(&Fixture) -> Option<Error>; 3] = [
+        |fixture| fixture.client.get_number(at_most("tg", 60)).err(),
+        |fixture| fixture.client.lease(at_most("tg", 60)).err(),
+        |fixture| fixture.client.reget_number("9", rupees(60)).err(),
+    ];
+    for (fault, kind, hint) in [
+        ("blocked_by_firewall", ErrorKind::Blocked, "User-Agent"),
+        ("too_many_requests", ErrorKind::RateLimited, "requests per second"),
+        ("http_client_error", ErrorKind::Protocol, "base URL"),
+    ] {
+        for purchase in purchases {
+            let fixture = with_budget(100);
+            fixture.fault(json!({"match": {}, "fault": fault, "times": 0}));
+            for _ in 0..5 {
+                let error = purchase(&fixture).unwrap();
+                assert_eq!((error.kind(), error.charge()), (kind, Charge::NotCharged), "{error}");
+                assert!(error.to_string().contains(hint), "{error}");
+                assert_eq!(fixture.client.budget_left(), Some(rupees(100)), "{error}");
+            }
+            assert_eq!(fixture.count("getNumber") + fixture.count("regetNumber"), 5, "{fault}");
+            assert!(fixture.client.unclaimed().is_empty(), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn f07_a_compressed_purchase_is_read() {
+    let fixture = with_budget(300);
+    for action in ["getNumber", "regetNumber"] {
+        fixture.fault(json!({
+            "match": {"action": action}, "fault": "unexpected_encoding", "variant": "gzip",
+        }));
+    }
+    let number = fixture.buy("zz_multi");
+    number.wait_for_code(seconds(60)).unwrap();
+    number.complete().unwrap();
+    let again = number.reget_number(rupees(100)).unwrap();
+    for number in [&number, &again] {
+        let warnings = number.purchase().unwrap().warnings.clone();
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+    assert_exact(&fixture, 300, 0, "both are read");
+}
+
 #[test]
 fn f10_a_late_purchase_is_not_sent() {
     let fixture = Fixture::with(|builder| {
@@ -50,6 +98,32 @@ fn f10_a_late_purchase_is_not_sent() {
     assert_eq!(error.charge(), Charge::NotCharged, "{error}");
     assert!(fixture.now() <= 30_000, "it says so early: {} ms", fixture.now());
     assert_exact(&fixture, 300, 0, "not sent");
+}
+
+/// An intent of which no byte left can be sent. After any other outcome it cannot.
+#[test]
+fn f11_only_an_unsent_intent_is_sent_again() {
+    for fault in ["connect_refused", "certificate_rejected", "proxy_refused"] {
+        let fixture = with_budget(300);
+        let intent = fixture.client.intend(request("zz_never")).unwrap();
+        fixture.fault(json!({"match": {"action": "getNumber"}, "fault": fault, "times": 3}));
+        let error = fixture.client.buy(intent.clone()).unwrap_err();
+        assert_eq!(error.charge(), Charge::NotCharged, "{error}");
+        fixture.fault(r#"{"clear":true}"#);
+        let number = fixture.client.buy(intent.clone()).expect(fault);
+        // Another client of the process has the saved intent.
+        let saved = Intent::from_json(&intent.to_json()).unwrap();
+        let again = fixture.sibling_client().buy(saved).unwrap_err();
+        assert_eq!((again.kind(), again.charge()), (ErrorKind::AlreadySent, Charge::NotCharged));
+        assert!(again.to_string().contains(number.id()), "{again}");
+        assert_exact(&fixture, 300, 0, fault);
+    }
+    let fixture = with_budget(300);
+    let intent = fixture.fail("zz_html").intent().unwrap().clone();
+    fixture.client.resolve(&intent, Resolution::NotMade).unwrap();
+    let again = fixture.client.buy(intent).unwrap_err();
+    assert_eq!((again.kind(), again.charge()), (ErrorKind::AlreadySent, Charge::NotCharged));
+    assert_eq!(fixture.count("getNumber"), 1);
 }
 
 #[test]
@@ -79,6 +153,40 @@ fn f18_a_calling_code_gives_a_warning() {
         let sent = fixture.transport.sent();
         let params = &sent.iter().find(|sent| sent.action == "getNumber").unwrap().params;
         assert!(params.contains(&("country".to_owned(), country.to_owned())), "{params:?}");
+    }
+}
+
+#[test]
+fn f80_a_failed_search_is_unknown() {
+    for fault in [
+        "blocked_by_firewall",
+        "too_many_requests",
+        "key_revoked",
+        "http_client_error",
+        "server_error",
+        "captive_portal",
+        "redirected",
+        "name_not_resolved",
+        "connect_refused",
+        "certificate_rejected",
+        "proxy_refused",
+    ] {
+        let fixture = with_budget(300);
+        let intent = fixture.fail("zz_lost_reply").intent().unwrap().clone();
+        fixture.fault(json!({"match": {"action": "getOrders"}, "fault": fault, "times": 0}));
+        let failed = fixture.client.reconcile_within(&intent, seconds(6)).unwrap_err();
+        let again = fixture.client.buy(intent).unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadySent, "{fault}: {again}");
+        for error in [failed, again] {
+            assert_eq!(
+                (error.charge(), error.retry(), error.intent().is_some()),
+                (Charge::Unknown, Retry::AfterReconcile, true),
+                "{fault}: {error}"
+            );
+        }
+        assert_eq!(fixture.count("getNumber"), 1, "{fault}");
+        assert_eq!(fixture.client.unclaimed().len(), 1, "{fault}");
+        assert_eq!(fixture.client.budget_left(), Some(rupees(200)), "{fault}");
     }
 }
 
@@ -144,6 +252,88 @@ fn f83_a_claim_after_a_short_search_is_confirmed() {
         }
         assert_exact(&fixture, 400, 0, confirmed_by);
         assert!(fixture.client.reconcile(&intent).unwrap().complete, "{confirmed_by}");
+    }
+}
+
+#[test]
+fn f84_a_siblings_number_is_no_candidate() {
+    for (is_before, end) in [
+        (true, "held"),
+        (false, "held"),
+        (false, "dropped"),
+        (false, "kept"),
+        (false, "cancelled"),
+        (false, "completed"),
+    ] {
+        let fixture = with_budget(300);
+        let sibling = fixture.sibling_client();
+        let buy = || sibling.get_number(request("zz_never")).unwrap();
+        let mut held = is_before.then(buy);
+        let body = "<html>oops</html>";
+        fixture
+            .fault(json!({"match": {"action": "getNumber"}, "fault": "html_page", "body": body}));
+        let intent = fixture.fail("zz_never").intent().unwrap().clone();
+        let number = held.take().unwrap_or_else(buy);
+        match end {
+            "kept" => number.keep(),
+            "cancelled" => drop(number.cancel().unwrap()),
+            "completed" => drop(number.complete_without_code().unwrap()),
+            _ => {}
+        }
+        held = (end == "held").then_some(number);
+        let found = fixture.client.reconcile(&intent).unwrap();
+        assert_eq!((found.candidates.len(), found.complete), (0, false), "{end}: {found:?}");
+        fixture.clock.advance(seconds(600));
+        let found = fixture.client.reconcile(&intent).unwrap();
+        assert_eq!((found.candidates.len(), found.complete), (0, true), "{end}: {found:?}");
+        assert_eq!(fixture.client.budget_left(), Some(rupees(200)), "{end}");
+        drop(held);
+    }
+}
+
+/// Each way to cancel fails, for each reason.
+#[test]
+fn f86_a_failed_cancel_settles_nothing() {
+    let ways: [fn(&Fixture) -> String; 3] = [
+        |fixture| {
+            let number = fixture.buy("zz_never");
+            number.cancel().unwrap_err();
+            number.id().to_owned()
+        },
+        |fixture| {
+            let number = fixture.buy("zz_never");
+            fixture.client.set_status(number.id(), SetStatus::Cancel).unwrap_err();
+            number.id().to_owned()
+        },
+        |fixture| fixture.client.lease(request("zz_never")).unwrap().id().to_owned(),
+    ];
+    for (fault, more) in [
+        ("reply_lost", json!({"when": "before_commit"})),
+        ("connect_refused", json!({})),
+        ("key_revoked", json!({})),
+        ("cancel_too_early", json!({})),
+        ("too_many_requests", json!({})),
+        ("maintenance", json!({})),
+        ("html_page", json!({"body": "CANCEL_FAILED"})),
+        ("html_page", json!({"body": "NO_ACTIVATION"})),
+    ] {
+        for (at, way) in ways.into_iter().enumerate() {
+            let fixture = with_budget(300);
+            let mut rule = json!({"match": {"action": "setStatus"}, "fault": fault, "times": 0});
+            rule.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            fixture.fault(rule);
+            let id = way(&fixture);
+            fixture.client.get_orders(&OrderQuery::default()).unwrap();
+            assert_eq!(fixture.client.unclaimed().len(), 1, "{fault} {more} {at}");
+            assert_exact(&fixture, 300, 0, fault);
+            fixture.fault(r#"{"clear":true}"#);
+            let number = fixture.client.activation(&id).unwrap();
+            let settlement = number.settle(OnTooEarly::Wait).unwrap();
+            assert_eq!(settlement.state, SettlementState::Cancelled, "{fault} {more} {at}");
+            drop(number);
+            assert!(fixture.client.unclaimed().is_empty(), "{fault} {more} {at}");
+            assert_exact(&fixture, 300, 0, "cancelled");
+        }
     }
 }
 
@@ -229,4 +419,66 @@ fn f93_an_overcharge_is_reported_and_counted() {
         ErrorKind::Budget,
         "nothing more is bought"
     );
+}
+
+/// The service has a text, and no parsed code, in each of its forms.
+#[test]
+fn f94_a_text_without_a_code_is_a_message() {
+    let with_text = r#"{"sms":{"code":null,"text":"It is 123-456"}}"#;
+    for status in [
+        "STATUS_OK:",
+        "STATUS_OK",
+        "STATUS_OK: ",
+        with_text,
+        r#"{"status":"OK","sms":{"code":"","text":"It is 123-456"}}"#,
+        r#"{"sms":[{"code":null,"text":"It is 123-456"}]}"#,
+    ] {
+        let fixture = with_budget(100);
+        let lease = fixture.client.lease(request("zz_never")).unwrap();
+        let id = lease.id().to_owned();
+        let number = fixture.client.activation(&id).unwrap();
+        answer(&fixture, "getStatus", status);
+        answer(&fixture, "getStatusV2", with_text);
+        // The look before the cancellation finds it.
+        drop(lease);
+        let sms = number.wait_for_code(seconds(12)).expect(status);
+        assert_eq!((sms.code.as_str(), sms.text.as_deref()), ("", Some("It is 123-456")));
+        assert_exact(&fixture, 100, 0, status);
+    }
+}
+
+#[test]
+fn f97_one_odd_answer_does_not_end_a_wait() {
+    for body in [
+        "KEY_INACTIVE",
+        "ACCOUNT_BANNED",
+        "NO_KEY",
+        "NO_ACTIVATION",
+        "ALREADY_FINISHED",
+        "BAD_ACTION",
+        "ACCESS_CANCEL",
+        "STATUS_FINISH",
+        r#"{"status":8}"#,
+        r#"{"title":"NOT_FOUND"}"#,
+    ] {
+        let fixture = with_budget(100);
+        let number = fixture.buy("zz_ok");
+        fixture
+            .fault(json!({"match": {"action": "getStatus"}, "fault": "html_page", "body": body}));
+        number.wait_for_code(seconds(60)).expect(body);
+        number.complete().unwrap();
+        assert_exact(&fixture, 100, 0, body);
+    }
+}
+
+#[test]
+fn f98_a_lease_too_young_to_cancel_is_listed() {
+    let fixture = with_budget(100);
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early","times":0}"#);
+    let lease = fixture.client.lease(request("zz_never")).unwrap();
+    let error = lease.wait_for_code(WaitOptions::new(seconds(3)).cancel_on_timeout()).unwrap_err();
+    assert_eq!((error.kind(), fixture.now()), (ErrorKind::WaitTimeout, 3_000), "{error}");
+    drop(lease);
+    assert_eq!(fixture.client.unclaimed().len(), 1);
+    assert_exact(&fixture, 100, 0, "it is open");
 }

@@ -16,6 +16,8 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) transport: MemoryTransport,
     pub(crate) client: Client,
+    /// The transport of `client`. Clients that have it are clients of one process.
+    shared: Arc<MemoryTransport>,
 }
 
 impl Fixture {
@@ -35,13 +37,22 @@ impl Fixture {
     fn build(latency: Duration, settings: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Self {
         let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_secs(1_800_000_000)));
         let transport = MemoryTransport::new(Arc::clone(&clock) as Arc<dyn Clock>).latency(latency);
+        let shared = Arc::new(transport.clone());
         let builder = ClientBuilder::default()
             .api_key(KEY)
             .seed(1)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-            .transport(Arc::new(transport.clone()));
+            .transport(Arc::clone(&shared) as _);
         let client = adapter::build(settings(builder)).expect("the settings are valid");
-        Self { clock, transport, client }
+        Self { clock, transport, client, shared }
+    }
+
+    /// Returns another client of the same process: it has the ledger of the first one.
+    pub(crate) fn sibling_client(&self) -> Client {
+        let settings =
+            ClientBuilder::default().api_key(KEY).clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        adapter::build(settings.transport(Arc::clone(&self.shared) as _))
+            .expect("the settings are valid")
     }
 
     /// Returns another client with the same key. It does not know the purchases of the first one.
