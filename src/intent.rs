@@ -481,7 +481,8 @@ fn cut(text: &str) -> &str {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::Mutex;
+    use std::thread::{self, ThreadId};
     use std::time::Duration;
 
     use super::*;
@@ -489,17 +490,19 @@ pub(crate) mod tests {
     use crate::transport::{Cause, Phase, Reply, Request as Sent, Transport, TransportError};
     use crate::{CancelToken, Client};
 
-    /// A transport that loses the reply of a purchase, and a clock that then panics once: an
-    /// unexpected defect inside a call.
+    /// A transport that loses the reply of a purchase, and a clock that then panics once in the
+    /// thread of the purchase: an unexpected defect inside a call.
     #[derive(Debug, Default)]
     struct PanicAfterSend {
         clock: SystemClock,
-        panic_next: AtomicBool,
+        panics_in: Mutex<Option<ThreadId>>,
     }
 
     impl Clock for PanicAfterSend {
         fn now(&self) -> Moment {
-            assert!(!self.panic_next.swap(false, Ordering::Relaxed), "on purpose");
+            let current = thread::current().id();
+            let panics = self.panics_in.lock().unwrap().take_if(|thread| *thread == current);
+            assert!(panics.is_none(), "on purpose");
             self.clock.now()
         }
 
@@ -511,7 +514,7 @@ pub(crate) mod tests {
     impl Transport for PanicAfterSend {
         fn exchange(&self, request: &Sent<'_>) -> Result<Reply, TransportError> {
             assert!(request.latch.try_send());
-            self.panic_next.store(true, Ordering::Relaxed);
+            *self.panics_in.lock().unwrap() = Some(thread::current().id());
             Err(TransportError::new(Cause::Closed, Phase::Receive, true, "the connection ended"))
         }
     }
