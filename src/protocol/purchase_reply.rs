@@ -99,12 +99,18 @@ pub fn parse_reget(raw: RawReply<'_>) -> ChargeReply {
 fn charge(raw: RawReply<'_>, token: &str) -> ChargeReply {
     let answer = match shape(raw) {
         Ok(answer) => answer,
-        Err(failure)
-            if is_turned_away(raw, &[]) && !is_cut(&failure) && !redirect_names_order(raw) =>
-        {
-            return ChargeReply::Refused(named_by_status(raw, failure));
+        Err(failure) => {
+            // The body of a redirect is evidence, although a redirect is never a purchase.
+            let body = shape(RawReply { status: 200, ..raw });
+            let evidence = body.map(|answer| Evidence::of(&answer)).unwrap_or_default();
+            let is_refused =
+                is_turned_away(raw, &evidence.codes) && !evidence.names_order && !is_cut(&failure);
+            return if is_refused {
+                ChargeReply::Refused(named_by_status(raw, failure))
+            } else {
+                ChargeReply::Unknown(failure)
+            };
         }
-        Err(failure) => return ChargeReply::Unknown(failure),
     };
     let failure = match purchase(&answer, token) {
         Ok(purchase) => return ChargeReply::Charged(Box::new(purchase)),
@@ -251,11 +257,6 @@ fn is_turned_away(raw: RawReply<'_>, codes: &[CodeWord]) -> bool {
         && TURNED_AWAY.contains(&raw.status)
         && !names_activation(raw.body)
         && !codes.iter().any(|word| word.code().class() == ErrorCodeClass::Transient)
-}
-
-/// Whether the body of a redirect has an id or a phone number.
-fn redirect_names_order(raw: RawReply<'_>) -> bool {
-    shape(RawReply { status: 200, ..raw }).is_ok_and(|answer| Evidence::of(&answer).names_order)
 }
 
 /// Whether a reply was cut, although its length is right.
