@@ -520,7 +520,10 @@ impl Activation {
         }
         let pause = match (error.min_age(), error.retry()) {
             (None, Retry::After(pause)) => pause,
-            (min_age, _) => self.state().cancel_allowed_in(self.client.now(), min_age),
+            (min_age, _) => {
+                let now = self.client.now();
+                self.update(|state| state.cancel_allowed_in(now, min_age))
+            }
         };
         error.with_retry(Retry::After(pause))
     }

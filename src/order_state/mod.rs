@@ -36,6 +36,9 @@ const EARLY_CANCEL_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OrderState {
     bought_at: Option<Moment>,
+    /// When the service first refused to cancel an order whose age is unknown. The order is at
+    /// least that old.
+    first_refusal: Option<Moment>,
     expiry: Option<Expiry>,
     /// Every code that arrived, oldest first.
     codes: Vec<Sms>,
@@ -236,11 +239,10 @@ impl OrderState {
     /// How long from `now` until the service allows cancelling, after it refused once. `min_age` is
     /// the age of the order that it asked for. At least a second, because the order may be younger
     /// than our clock says.
-    pub(crate) fn cancel_allowed_in(&self, now: Moment, min_age: Option<Duration>) -> Duration {
+    pub(crate) fn cancel_allowed_in(&mut self, now: Moment, min_age: Option<Duration>) -> Duration {
         let min_age = min_age.unwrap_or(EARLY_CANCEL);
-        let age = self
-            .bought_at
-            .map_or(Duration::ZERO, |bought| now.monotonic.saturating_sub(bought.monotonic));
+        let known_since = self.bought_at.unwrap_or(*self.first_refusal.get_or_insert(now));
+        let age = now.monotonic.saturating_sub(known_since.monotonic);
         min_age.saturating_sub(age).max(EARLY_CANCEL_PAUSE)
     }
 

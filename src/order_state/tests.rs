@@ -767,6 +767,8 @@ fn jitter_only_delays() {
 fn cancelling_is_allowed_at_the_named_age() {
     let bought = new(1200);
     let claimed = OrderState::default();
+    let mut refused = OrderState::default();
+    refused.cancel_allowed_in(at(100.0), None);
     for (order, now, min_age, allowed) in [
         (&bought, 30, None, 90),
         (&bought, 300, None, 1),
@@ -776,9 +778,12 @@ fn cancelling_is_allowed_at_the_named_age() {
         (&bought, 100, Some(u64::MAX), u64::MAX - 100),
         (&claimed, 100, None, 120),
         (&claimed, 100, Some(90), 90),
+        (&refused, 160, None, 60),
+        (&refused, 220, None, 1),
+        (&refused, 160, Some(90), 30),
     ] {
         let min_age = min_age.map(Duration::from_secs);
-        let pause = order.cancel_allowed_in(at(f64::from(now)), min_age);
+        let pause = order.clone().cancel_allowed_in(at(f64::from(now)), min_age);
         assert_eq!(pause, Duration::from_secs(allowed), "{now} {min_age:?}");
     }
 }

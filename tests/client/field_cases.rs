@@ -126,6 +126,18 @@ fn f11_only_an_unsent_intent_is_sent_again() {
     assert_eq!(fixture.count("getNumber"), 1);
 }
 
+/// The next run of the program does not know when the number was bought.
+#[test]
+fn f12_early_cancels_of_unknown_age_are_repeated() {
+    let fixture = Fixture::new();
+    let number = fixture.buy("zz_never");
+    fixture.fault(r#"{"match":{"action":"setStatus"},"fault":"cancel_too_early","times":4}"#);
+    let claimed = fixture.another_client().activation(number.id()).unwrap();
+    let settlement = claimed.settle(OnTooEarly::Wait).unwrap();
+    assert_eq!(settlement.state, SettlementState::Cancelled);
+    assert_eq!(fixture.times("setStatus"), [0, 120_000, 130_000, 150_000, 180_000]);
+}
+
 #[test]
 fn f18_a_calling_code_gives_a_warning() {
     for (country, operator, number, warning) in [
