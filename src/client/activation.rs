@@ -326,7 +326,12 @@ impl Activation {
     /// Looks in the history for how the order ended, and records it. Returns whether it ended
     /// without a charge.
     pub(super) fn confirm_end(&self, deadline: Duration) -> Option<Ending> {
-        let ending = match self.listed_status(deadline)? {
+        self.record_end(&self.listed_status(deadline)?)
+    }
+
+    /// Records the end of the order that its status in the history proves, if any.
+    fn record_end(&self, listed: &OrderStatus) -> Option<Ending> {
+        let ending = match listed {
             OrderStatus::Expired => Ending::Expired,
             OrderStatus::Cancelled => Ending::Cancelled,
             OrderStatus::Completed => Ending::Completed,
@@ -484,9 +489,15 @@ impl Activation {
         });
     }
 
-    /// Records that the service answered that the order has ended.
+    /// Records that the service answered that the order has ended, unless the history shows that
+    /// the order is open.
     fn record_finished(&self, deadline: Duration) {
-        if !self.state().is_end_confirmed() && self.confirm_end(deadline).is_none() {
+        if self.state().is_end_confirmed() {
+            return;
+        }
+        let listed = self.listed_status(deadline);
+        let ending = listed.as_ref().and_then(|listed| self.record_end(listed));
+        if ending.is_none() && listed != Some(OrderStatus::Pending) {
             let now = self.client.now();
             self.client.ledger().settled(self.id(), Closed::Over, now);
         }

@@ -305,6 +305,26 @@ fn f84_a_siblings_number_is_no_candidate() {
 
 /// Each way to cancel fails, for each reason.
 #[test]
+fn f86_an_order_that_the_history_shows_open_stays_listed() {
+    for closes in [true, false] {
+        let fixture = Fixture::with(|builder| builder.budget(rupees(300)));
+        let number = fixture.client.get_number(request("zz_never")).unwrap();
+        let id = number.id().to_owned();
+        fixture.clock.advance(seconds(200));
+        fixture.fault(json!({
+            "match": {"action": "setStatus"}, "fault": "html_page", "body": "ALREADY_FINISHED",
+        }));
+        let _ = if closes { number.settle(OnTooEarly::Fail) } else { number.cancel() };
+        drop(number);
+        let listed = fixture.client.unclaimed();
+        assert_eq!(listed.len(), 1, "closes: {closes}");
+        // Now the service answers well.
+        fixture.client.activation(&id).unwrap().cancel().unwrap();
+        assert_exact(&fixture, 300, 0, "cancelled");
+    }
+}
+
+#[test]
 fn f86_a_failed_cancel_settles_nothing() {
     let ways: [fn(&Fixture) -> String; 3] = [
         |fixture| {

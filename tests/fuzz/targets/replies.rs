@@ -44,6 +44,7 @@ fn check_status(status: &Status, raw: RawReply<'_>) {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(token))
     };
+    let text = text.trim().trim_matches(quotes);
     // Behind other text, such as a warning of PHP, the status is the last line.
     let last_line = text.trim_end().lines().next_back().unwrap_or_default();
     let is_first = text.split(':').next().is_some_and(is_token);
