@@ -62,7 +62,8 @@
  *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
  *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
  *     flight and every unsettled number that it has not saved: then only the order history shows
- *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
+ *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy, or
+ *     keep a journal: see sastaotp_config_set_journal.
  *
  * Conventions, which apply unless a comment says otherwise
  *
@@ -269,22 +270,24 @@ typedef struct sastaotp_purchase sastaotp_purchase;
  * {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
  * {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
  * the name of a function, are: get_balance; get_services (service); get_prices (service, country);
- * get_countries; find_country (name); get_orders (limit, page, status); get_number and intend
- * (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); get_status
- * (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms, accept_same_code,
- * cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete (id, without_code);
- * settle (id, on_too_early: "fail", the default, or "wait"); keep (id); mark_unclaimed (id), which
- * lists a number that no caller holds any longer as unclaimed; reconcile (intent, timeout_ms:
- * 60,000 by default); resolve (intent, and not_made: true or activation_id); unclaimed; finish
- * (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
- * timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
- * is country, any_country: true, or operator, which may be beside country. A price is max_price as
- * text, max_price_micros, or accept_any_price: true. If two of them disagree, the operation is
- * refused. null counts as absent. An id is a text in quotes. An intent is the object that
- * sastaotp_intent_json returns.
+ * get_countries; find_country (name); get_orders (limit, page, status); get_number, lease and
+ * intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price);
+ * get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
+ * accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete
+ * (id, without_code); settle (id, on_too_early: "fail", the default, or "wait"); keep (id);
+ * mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
+ * reconcile (intent, timeout_ms: 60,000 by default); resolve (intent, and not_made: true or
+ * activation_id); settle_leftover_leases (on_too_early); unclaimed; finish (timeout_ms: 10,000 by
+ * default); budget_left. The caller settles the number of a lease. If the process ends first,
+ * settle_leftover_leases of the next process with the same journal settles it. Required are name,
+ * id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
+ * price of a purchase. A country is country, any_country: true, or operator, which may be beside
+ * country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
+ * them disagree, the operation is refused. null counts as absent. An id is a text in quotes. An
+ * intent is the object that sastaotp_intent_json returns.
  *
- * The result of an operation is the "_json" of its function's result. For get_number, buy and
- * reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
+ * The result of an operation is the "_json" of its function's result. For get_number, lease, buy
+ * and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
  * wait_for_code.
  */
 typedef struct sastaotp_queue sastaotp_queue;
@@ -303,6 +306,12 @@ typedef struct sastaotp_service sastaotp_service;
  * A list of services. Immutable.
  */
 typedef struct sastaotp_services sastaotp_services;
+
+/**
+ * The leases of ended processes that sastaotp_client_settle_leftover_leases settled, or tried to.
+ * Immutable.
+ */
+typedef struct sastaotp_settled_leases sastaotp_settled_leases;
 
 /**
  * The result of closing an order. Immutable.
@@ -361,10 +370,20 @@ typedef int32_t sastaotp_retry;
 typedef int32_t sastaotp_api_key_location;
 
 /**
+ * The failures that a journal survives.
+ */
+typedef int32_t sastaotp_durability;
+
+/**
  * A change of an activation's status, for sastaotp_client_set_status. Each constant has the number
  * that the service's action setStatus uses for the change.
  */
 typedef int32_t sastaotp_set_status;
+
+/**
+ * The reaction of a settle if the service does not allow cancelling the order yet.
+ */
+typedef int32_t sastaotp_on_too_early;
 
 /**
  * The kinds of sastaotp_activation_status.
@@ -380,11 +399,6 @@ typedef int32_t sastaotp_change_kind;
  * How an activation ended, as far as is known.
  */
 typedef int32_t sastaotp_ending;
-
-/**
- * The reaction of a settle if the service does not allow cancelling the order yet.
- */
-typedef int32_t sastaotp_on_too_early;
 
 /**
  * The state of an order after it was settled.
@@ -525,6 +539,11 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_ALREADY_SENT 24
 
 /**
+ * The journal cannot be written or read, so that a purchase could be forgotten. Nothing was sent.
+ */
+#define SASTAOTP_JOURNAL 25
+
+/**
  * Certainly nothing was charged.
  */
 #define SASTAOTP_NOT_CHARGED 0
@@ -608,6 +627,17 @@ typedef int32_t sastaotp_outcome;
  * The query parameter api_key, for services that accept no header.
  */
 #define SASTAOTP_API_KEY_IN_QUERY 2
+
+/**
+ * The end of the process in any way, and a loss of power. A purchase waits for the disk two or
+ * three times. The default.
+ */
+#define SASTAOTP_DURABILITY_POWER 0
+
+/**
+ * The end of the process in any way. After a loss of power the journal may lack purchases.
+ */
+#define SASTAOTP_DURABILITY_PROCESS 1
 
 /**
  * Cancel the order and refund it.
@@ -891,7 +921,8 @@ sastaotp_status sastaotp_amount_parse(const char *rupees, int64_t *micros, sasta
 sastaotp_config *sastaotp_config_new(void);
 
 /**
- * Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL.
+ * Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and
+ * SASTAOTP_JOURNAL.
  *
  * Fails with SASTAOTP_CONFIG if a variable is not UTF-8. No other thread may change the
  * environment during the call. Since 0.1.0.
@@ -988,6 +1019,41 @@ sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *con
                                                             sastaotp_error **error);
 
 /**
+ * Keeps a journal of the purchases in a folder, which is created if it does not exist. There is no
+ * journal by default.
+ *
+ * However the process ends, the next process that opens the folder with the same API key and base
+ * URL knows its purchases: sastaotp_client_unclaimed lists them, the codes that arrived are known,
+ * and the budget is that of all these processes together. Several processes may use a folder at
+ * once. All clients of an API key and a base URL in a process use the same folder and durability.
+ *
+ * The folder contains phone numbers and codes: those of open orders, and for about a day those of
+ * settled orders. It never contains the API key. A journal does not protect against the loss of
+ * the disk. If a purchase cannot be written, it fails with SASTAOTP_JOURNAL and nothing is sent.
+ * sastaotp_client_new opens the folder. Since 0.1.0.
+ */
+sastaotp_status sastaotp_config_set_journal(sastaotp_config *config,
+                                            const char *folder,
+                                            sastaotp_error **error);
+
+/**
+ * Sets the failures that the journal survives. The default is SASTAOTP_DURABILITY_POWER. Since
+ * 0.1.0.
+ */
+sastaotp_status sastaotp_config_set_durability(sastaotp_config *config,
+                                               sastaotp_durability durability,
+                                               sastaotp_error **error);
+
+/**
+ * Sets whether the journal may be on a network file system. By default it may not, because another
+ * machine may not see the locks: two machines could then settle one order. Allow it only if a
+ * single machine uses the folder. Since 0.1.0.
+ */
+sastaotp_status sastaotp_config_set_journal_on_network(sastaotp_config *config,
+                                                       bool allow,
+                                                       sastaotp_error **error);
+
+/**
  * Frees settings. Clients that were created from them stay usable. Since 0.1.0.
  */
 void sastaotp_config_free(sastaotp_config *config);
@@ -1019,7 +1085,8 @@ void sastaotp_cancel_token_free(sastaotp_cancel_token *token);
 /**
  * Creates a client from settings. Sends nothing.
  *
- * Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key. Reads HTTPS_PROXY,
+ * Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key, and with
+ * SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY,
  * ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
  * call. Since 0.1.0.
  */
@@ -1028,9 +1095,11 @@ sastaotp_status sastaotp_client_new(const sastaotp_config *config,
                                     sastaotp_error **error);
 
 /**
- * Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL. Sends nothing.
+ * Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
+ * Sends nothing.
  *
- * Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing. No other thread may
+ * Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing, and with
+ * SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may
  * change the environment during the call; see sastaotp_client_new for the other variables that it
  * reads. Since 0.1.0.
  */
@@ -1339,6 +1408,19 @@ sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
                                              sastaotp_error **error);
 
 /**
+ * Settles the open leases of processes that ended before they settled them, as the client's
+ * journal shows them: see sastaotp_config_set_journal and sastaotp_activation_settle. Without a
+ * journal there are none. A lease that could not be settled has an error in `*leases`, and
+ * sastaotp_client_unclaimed lists its number. Actions getStatus and setStatus.
+ *
+ * Free `*leases` with sastaotp_settled_leases_free. Since 0.1.0.
+ */
+sastaotp_status sastaotp_client_settle_leftover_leases(const sastaotp_client *client,
+                                                       sastaotp_on_too_early on_too_early,
+                                                       sastaotp_settled_leases **leases,
+                                                       sastaotp_error **error);
+
+/**
  * Lists every purchase of this API key and base URL in this process that is not settled, kept or
  * resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
  * unknown, or its last handle was freed while the order was open. Reading the list or a failed
@@ -1354,7 +1436,8 @@ sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
  * Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
  * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
  * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
- * every entry: after the process has ended, no other record of it exists. The client stays usable.
+ * every entry: without a journal, no other record of it exists after the process has ended. The
+ * client stays usable.
  * Sends nothing.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
@@ -2268,6 +2351,43 @@ sastaotp_status sastaotp_lease_keep(sastaotp_lease *lease,
  * lists the number. In a forked child the order does not change. Since 0.1.0.
  */
 void sastaotp_lease_free(sastaotp_lease *lease);
+
+/**
+ * Returns the number of leases. Since 0.1.0.
+ */
+size_t sastaotp_settled_leases_count(const sastaotp_settled_leases *leases);
+
+/**
+ * Returns the purchase of a lease, as it was listed before. Returns NULL if the index is out of
+ * range. The purchase belongs to `leases`. Since 0.1.0.
+ */
+const sastaotp_unclaimed *sastaotp_settled_leases_unclaimed(const sastaotp_settled_leases *leases,
+                                                            size_t index);
+
+/**
+ * Returns the settlement of a lease. Returns NULL if the lease could not be settled, or the index
+ * is out of range. The settlement belongs to `leases`. Since 0.1.0.
+ */
+const sastaotp_settlement *sastaotp_settled_leases_settlement(const sastaotp_settled_leases *leases,
+                                                              size_t index);
+
+/**
+ * Returns the reason why a lease could not be settled. Returns NULL if it was settled, or the
+ * index is out of range. The error belongs to `leases`. Since 0.1.0.
+ */
+const sastaotp_error *sastaotp_settled_leases_error(const sastaotp_settled_leases *leases,
+                                                    size_t index);
+
+/**
+ * Returns the leases as a JSON object with the member `leases`. Each of its entries has unclaimed,
+ * settlement and error; the one of the last two that does not apply is null. Since 0.1.0.
+ */
+const char *sastaotp_settled_leases_json(const sastaotp_settled_leases *leases);
+
+/**
+ * Frees the leases and their parts. Since 0.1.0.
+ */
+void sastaotp_settled_leases_free(sastaotp_settled_leases *leases);
 
 /**
  * Returns the number of candidates: orders that may be the purchase. There may be several if

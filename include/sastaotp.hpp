@@ -103,6 +103,7 @@ enum class status : std::int32_t {
     activation_cancelled = SASTAOTP_ACTIVATION_CANCELLED,
     internal = SASTAOTP_INTERNAL,
     already_sent = SASTAOTP_ALREADY_SENT,
+    journal = SASTAOTP_JOURNAL,
 };
 
 /// The effect of a failed call on the wallet. If it is `unknown`, do not repeat the purchase:
@@ -139,6 +140,13 @@ enum class api_key_location : std::int32_t {
     header = SASTAOTP_API_KEY_IN_HEADER,
     bearer = SASTAOTP_API_KEY_IN_BEARER,
     query = SASTAOTP_API_KEY_IN_QUERY,
+};
+
+/// The failures that a journal survives: the end of the process and a loss of power, or only the
+/// end of the process.
+enum class durability : std::int32_t {
+    power = SASTAOTP_DURABILITY_POWER,
+    process = SASTAOTP_DURABILITY_PROCESS,
 };
 
 /// The change that client::set_status requests: the values of the service's action setStatus.
@@ -751,8 +759,9 @@ public:
     /// Creates settings with every default and no API key.
     config() noexcept : owned(sastaotp_config_new()) {}
 
-    /// Creates settings from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL. Throws status::config
-    /// if a variable is not UTF-8. No other thread may change the environment during the call.
+    /// Creates settings from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
+    /// Throws status::config if a variable is not UTF-8. No other thread may change the environment
+    /// during the call.
     static config from_env() { return detail::create<config>(sastaotp_config_from_env); }
 
     /// Sets the API key: 1 to 256 visible ASCII characters. The client's constructor checks it.
@@ -835,6 +844,38 @@ public:
     config max_requests_per_minute(std::uint32_t count) && {
         return std::move(max_requests_per_minute(count));
     }
+
+    /// Keeps a journal of the purchases in a folder, which is created if it does not exist. There
+    /// is no journal by default.
+    ///
+    /// However the process ends, the next process that opens the folder with the same API key and
+    /// base URL knows its purchases: client::unclaimed lists them, the codes that arrived are
+    /// known, and the budget is that of all these processes together. Several processes may use a
+    /// folder at once. All clients of an API key and a base URL in a process use the same folder
+    /// and durability.
+    ///
+    /// The folder contains phone numbers and codes: those of open orders, and for about a day those
+    /// of settled orders. It never contains the API key. A journal does not protect against the
+    /// loss of the disk. If a purchase cannot be written, it throws status::journal and nothing is
+    /// sent. The client's constructor opens the folder.
+    config &journal(std::string_view folder) & {
+        return set(sastaotp_config_set_journal, detail::c_string("folder", folder).c_str());
+    }
+    config journal(std::string_view folder) && { return std::move(journal(folder)); }
+
+    /// Sets the failures that the journal survives. The default is durability::power.
+    config &durability(sastaotp::durability survives) & {
+        return set(sastaotp_config_set_durability, static_cast<sastaotp_durability>(survives));
+    }
+    config durability(sastaotp::durability survives) && { return std::move(durability(survives)); }
+
+    /// Sets whether the journal may be on a network file system. By default it may not, because
+    /// another machine may not see the locks: two machines could then settle one order. Allow it
+    /// only if a single machine uses the folder.
+    config &journal_on_network(bool allow) & {
+        return set(sastaotp_config_set_journal_on_network, allow);
+    }
+    config journal_on_network(bool allow) && { return std::move(journal_on_network(allow)); }
 
 private:
     template <class Function, class... Arguments>
@@ -1384,10 +1425,9 @@ public:
 };
 
 /// The result of closing an order. Immutable.
-class settlement
-    : public detail::owned<detail::view<const sastaotp_settlement>, sastaotp_settlement_free> {
+class settlement_view : public detail::view<const sastaotp_settlement> {
 public:
-    using owned::owned;
+    using view::view;
 
     /// Returns the state of the order.
     settlement_state state() const noexcept {
@@ -1402,6 +1442,12 @@ public:
     std::string_view json() const noexcept {
         return detail::text_or_empty(sastaotp_settlement_json(object_));
     }
+};
+
+/// A settlement with its own C object. Immutable.
+class settlement : public detail::owned<settlement_view, sastaotp_settlement_free> {
+public:
+    using owned::owned;
 };
 
 /// The warnings about a purchase, each a sentence.
@@ -1784,6 +1830,56 @@ public:
     }
 };
 
+/// A lease of an ended process. Part of its list. Immutable.
+class settled_lease {
+public:
+    settled_lease(const sastaotp_settled_leases *leases, std::size_t index) noexcept
+        : leases_(leases), index_(index) {}
+
+    /// Returns the purchase, as it was listed before.
+    sastaotp::unclaimed unclaimed() const noexcept {
+        return sastaotp::unclaimed(sastaotp_settled_leases_unclaimed(leases_, index_));
+    }
+    /// Returns the settlement. Absent if the lease could not be settled.
+    std::optional<settlement_view> settlement() const noexcept {
+        return detail::optional_view<settlement_view>(
+            sastaotp_settled_leases_settlement(leases_, index_));
+    }
+    /// Returns the reason why the lease could not be settled. Absent if it was settled.
+    std::optional<error_view> error() const noexcept {
+        return detail::optional_view<error_view>(sastaotp_settled_leases_error(leases_, index_));
+    }
+
+private:
+    const sastaotp_settled_leases *leases_;
+    std::size_t index_;
+};
+
+namespace detail {
+
+inline settled_lease settled_lease_at(const sastaotp_settled_leases *leases,
+                                      std::size_t index) noexcept {
+    return settled_lease(leases, index);
+}
+
+}  // namespace detail
+
+/// The leases of ended processes that client::settle_leftover_leases settled, or tried to. A range.
+/// Immutable.
+class settled_leases
+    : public detail::owned<
+          detail::list<sastaotp_settled_leases_count, detail::settled_lease_at, settled_lease>,
+          sastaotp_settled_leases_free> {
+public:
+    using owned::owned;
+
+    /// Returns the leases as a JSON object with the key `leases`. Each of its entries has
+    /// unclaimed, settlement and error; the one of the last two that does not apply is null.
+    std::string_view json() const noexcept {
+        return detail::text_or_empty(sastaotp_settled_leases_json(object_));
+    }
+};
+
 /// A client of the service, with its connections and its budget. Any number of threads may use it
 /// at once. All clients of one API key and one base URL in a process share the record of purchases,
 /// so no order is given to two of them. Before the program ends, call finish().
@@ -1809,9 +1905,10 @@ public:
     explicit client(const config &settings)
         : client(detail::create<client>(sastaotp_client_new, settings.c_object())) {}
 
-    /// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL. Sends nothing. Throws
-    /// status::config if a variable is invalid or the key is missing. No other thread may change
-    /// the environment during the call.
+    /// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
+    /// Sends nothing. Throws status::config if a variable is invalid or the key is missing, and
+    /// status::journal if the journal's folder cannot be used. No other thread may change the
+    /// environment during the call.
     static client from_env() { return detail::create<client>(sastaotp_client_from_env); }
 
     /// Creates a handle of the same client whose calls `token` can cancel. The token also applies
@@ -2027,10 +2124,19 @@ public:
     unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
     }
+    /// Settles the open leases of processes that ended before they settled them, as the client's
+    /// journal shows them: see config::journal and activation_view::settle. Without a journal there
+    /// are none. A lease that could not be settled has an error, and unclaimed() lists its number.
+    /// Actions getStatus and setStatus.
+    settled_leases settle_leftover_leases(on_too_early reaction) const {
+        return detail::create<settled_leases>(sastaotp_client_settle_leftover_leases, object_,
+                                              static_cast<sastaotp_on_too_early>(reaction));
+    }
     /// Ends the use of a client: waits at most `time` for the replies of its purchases in flight.
     /// Then lists each purchase of the client that is not settled or kept, even if an activation or
-    /// a lease holds it, and each one that unclaimed() lists. Report every entry: after the process
-    /// has ended, no other record of it exists. The client stays usable. Sends nothing.
+    /// a lease holds it, and each one that unclaimed() lists. Report every entry: without a
+    /// journal, no other record of it exists after the process has ended. The client stays usable.
+    /// Sends nothing.
     ///
     ///     for (const auto &left : client.finish()) std::cerr << left.message() << "\n";
     unclaimed_list finish(detail::duration time = std::chrono::seconds(10)) const {

@@ -39,6 +39,9 @@ pub struct SystemClock {
     start: Instant,
 }
 
+/// The monotonic time at the start of the process: a purchase of an earlier process is older.
+const START_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl Default for SystemClock {
     fn default() -> Self {
         static START: OnceLock<Instant> = OnceLock::new();
@@ -56,7 +59,7 @@ pub struct ManualClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Moment {
-        Moment { monotonic: self.start.elapsed(), wall: SystemTime::now() }
+        Moment { monotonic: START_TIME + self.start.elapsed(), wall: SystemTime::now() }
     }
 
     fn sleep(&self, duration: Duration, cancel: &CancelToken) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::intent::Intent;
+use crate::journal::Failure;
 use crate::protocol::{
     ErrorCode, ErrorCodeClass, InvalidReply, InvalidRequest, ReplyError, ServiceError, json_output,
 };
@@ -16,6 +17,8 @@ use crate::transport::{Cause, Phase, Reply, TransportError};
 
 /// The pause before the next attempt if no number was free.
 const NO_NUMBERS_PAUSE: Duration = Duration::from_secs(60);
+/// The pause before the next attempt if another process holds the lock of the journal.
+const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 /// How many characters of a reply an error keeps. An error page can be long; a code is at its
 /// beginning.
 const MAX_RAW_CHARS: usize = 4096;
@@ -110,6 +113,9 @@ pub enum ErrorKind {
     Internal,
     /// The intent was sent before. The error states its outcome; this call sent nothing.
     AlreadySent,
+    /// The journal cannot be written or read, so that the purchase could be forgotten. Nothing was
+    /// sent.
+    Journal,
 }
 
 /// The effect of a failed call on the wallet.
@@ -173,6 +179,17 @@ impl Error {
         error.0.phase = phase;
         error.0.fault = Some(Cause::Cancelled.fault());
         error
+    }
+
+    /// The error of a journal that cannot be used. Nothing was sent.
+    pub(crate) fn journal(operation: &str, failure: &Failure) -> Self {
+        let reason = format!("the journal cannot be used: {failure}");
+        let error = Self::new(ErrorKind::Journal, operation, reason);
+        if failure.is_busy() {
+            let hint = "try again; if it lasts, end a process of this API key that is suspended";
+            return error.with_hint(hint).with_retry(Retry::After(JOURNAL_PAUSE));
+        }
+        error.with_hint("mend the disk or the folder of the journal, then try again")
     }
 
     /// The error of a panic inside this library.
@@ -366,6 +383,11 @@ impl Error {
             }
             _ => format!("{operation}: {reason}"),
         }
+    }
+
+    /// The reason alone, without the operation and the advice.
+    pub(crate) fn reason(&self) -> &str {
+        &self.0.reason
     }
 
     /// Returns the category of the failure.

@@ -62,12 +62,13 @@
 //!                           |               buy -> charge
 //!                           |               reconcile -> matching, orders -> read
 //!                           |               each call -> core -> account -> ledger -> record
+//!                           |                           account -> journaling -> record_json
 //!                           |                           core -> rate_limit, redact, api_key
-//!         +-----------------+-----------------+
-//!         v                 v                 v
-//!    order_state  ->   protocol          transport
-//!    codes, polls,     requests and      one HTTP exchange: DNS, proxy,
-//!    expiry: pure      replies: pure     TLS, timeouts, connection pool
+//!         +-----------------+-----------------+---------------+
+//!         v                 v                 v               v
+//!    order_state  ->   protocol          transport         journal
+//!    codes, polls,     requests and      one HTTP          lines on a disk
+//!    expiry: pure      replies: pure     exchange          that survive
 //!
 //!  Values that every layer uses:  amount   cancel_token   clock   error   intent
 //!  The service itself, for tests: sandbox  (an HTTP server, or a transport in memory)
@@ -96,6 +97,9 @@
 //! | the threads of the queue | `queue/threads.rs` |
 //! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
 //! | what a record changes in the ledger | `client/record.rs`, `client/ledger.rs` |
+//! | the JSON text of a record in the journal | `client/record_json.rs` |
+//! | the lines of a ledger, and the files of other processes | `client/journaling.rs` |
+//! | the files of the journal, their locks and their syncs | `journal/` |
 //! | which clients share a ledger | `client/account.rs` |
 //! | which handles share the state of an order | `client/live_activations.rs` |
 //! | a C function or getter | the file of `capi/` with the name of the Rust type |
@@ -131,6 +135,8 @@ pub mod sandbox; // the service itself, for tests
 
 // Public only for this project's tests, benches and programs. Not part of the API.
 #[doc(hidden)]
+pub mod journal; // lines on a disk that survive the process
+#[doc(hidden)]
 pub mod protocol; // requests to text, replies to types
 #[doc(hidden)]
 pub mod transport; // one HTTP exchange
@@ -142,8 +148,15 @@ pub use client::{
     OrderQuery, Orders, Progress, Reconciliation, Resolution, Settlement, SettlementState,
     Unclaimed, UnclaimedOutcome, WaitOptions,
 };
+// Public only for the doctor.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use client::fuzzing as client_fuzzing;
+#[doc(hidden)]
+pub use client::{JournalFile, JournalPurchase, read_journal};
 pub use error::{Charge, Error, ErrorKind, Result, Retry};
 pub use intent::{Intent, NumberRequest, PriceLimit};
+pub use journal::Durability;
 pub use order_state::Ending;
 pub use protocol::{
     Balance, Country, ErrorCode, ErrorCodeClass, Offer, Order, OrderPage, OrderStatus, Price,

@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use super::activation::{reget_by_id, sastaotp_activation};
+use super::activation::{reget_by_id, sastaotp_activation, sastaotp_on_too_early};
 use super::balance::sastaotp_balance;
 use super::boundary::{
     Object, call, create, duration, free, optional_text, read_into, required, required_text,
@@ -14,7 +14,7 @@ use super::countries::sastaotp_countries;
 use super::error::{sastaotp_error, sastaotp_status};
 use super::fork_guard::ForkGuarded;
 use super::intent::sastaotp_intent;
-use super::lease::sastaotp_lease;
+use super::lease::{sastaotp_lease, sastaotp_settled_leases};
 use super::orders::{sastaotp_order_iterator, sastaotp_orders};
 use super::prices::sastaotp_prices;
 use super::purchase::sastaotp_number_request;
@@ -22,7 +22,7 @@ use super::reconcile::sastaotp_reconciliation;
 use super::services::sastaotp_services;
 use super::status::{sastaotp_activation_status, sastaotp_set_status, sastaotp_status_change};
 use super::unclaimed::sastaotp_unclaimed_list;
-use crate::{Amount, Client, Lease, OrderQuery, OrderStatus, PriceLimit, Resolution, Result};
+use crate::{Amount, Client, OrderQuery, OrderStatus, PriceLimit, Resolution, Result};
 
 /// A client of the service, with its connections and its budget. Any number of threads may use it
 /// at once. All clients of one API key and one base URL in a process share the record of purchases,
@@ -61,7 +61,8 @@ pub(super) unsafe fn as_client<'a>(argument: *const sastaotp_client) -> Result<&
 
 /// Creates a client from settings. Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key. Reads HTTPS_PROXY,
+/// Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key, and with
+/// SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY,
 /// ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
 /// call. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -73,9 +74,11 @@ pub unsafe extern "C" fn sastaotp_client_new(
     create(client, error, || required(config)?.0.clone().build().map(sastaotp_client::new))
 }
 
-/// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL. Sends nothing.
+/// Creates a client from SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and SASTAOTP_JOURNAL.
+/// Sends nothing.
 ///
-/// Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing. No other thread may
+/// Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing, and with
+/// SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may
 /// change the environment during the call; see sastaotp_client_new for the other variables that it
 /// reads. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -384,7 +387,7 @@ pub unsafe extern "C" fn sastaotp_client_lease(
         let (client, request) = (as_client(client)?, required(request)?.get());
         client
             .intent(request)?
-            .carry_out(|intent| Ok(sastaotp_lease::new(Lease::new(client.buy(intent)?))))
+            .carry_out(|intent| Ok(sastaotp_lease::new(client.buy_lease(intent)?)))
     })
 }
 
@@ -527,6 +530,25 @@ pub unsafe extern "C" fn sastaotp_client_resolve_made(
     })
 }
 
+/// Settles the open leases of processes that ended before they settled them, as the client's
+/// journal shows them: see sastaotp_config_set_journal and sastaotp_activation_settle. Without a
+/// journal there are none. A lease that could not be settled has an error in `*leases`, and
+/// sastaotp_client_unclaimed lists its number. Actions getStatus and setStatus.
+///
+/// Free `*leases` with sastaotp_settled_leases_free. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_client_settle_leftover_leases(
+    client: *const sastaotp_client,
+    on_too_early: sastaotp_on_too_early,
+    leases: *mut *mut sastaotp_settled_leases,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    create(leases, error, || {
+        let (client, on_too_early) = (as_client(client)?, on_too_early.read()?);
+        Ok(sastaotp_settled_leases::new(client.settle_leftover_leases(on_too_early)))
+    })
+}
+
 /// Lists every purchase of this API key and base URL in this process that is not settled, kept or
 /// resolved, and that no activation or lease holds: its caller stopped waiting, its outcome is
 /// unknown, or its last handle was freed while the order was open. Reading the list or a failed
@@ -545,7 +567,8 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
 /// Ends the use of a client: waits at most `timeout_ms` milliseconds for the replies of its
 /// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
 /// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
-/// every entry: after the process has ended, no other record of it exists. The client stays usable.
+/// every entry: without a journal, no other record of it exists after the process has ended. The
+/// client stays usable.
 /// Sends nothing.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since

@@ -7,7 +7,7 @@ use super::boundary::{
     unknown_constant,
 };
 use super::error::{sastaotp_error, sastaotp_status};
-use crate::{Amount, ApiKeyLocation, ClientBuilder, Error};
+use crate::{Amount, ApiKeyLocation, ClientBuilder, Durability, Error};
 
 /// The settings of a client. A builder: one thread at a time. sastaotp_client_new copies the
 /// settings, so one config can create many clients.
@@ -42,6 +42,17 @@ pub const SASTAOTP_API_KEY_IN_BEARER: sastaotp_api_key_location = sastaotp_api_k
 /// The query parameter api_key, for services that accept no header.
 pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_key_location(2);
 
+/// The failures that a journal survives.
+#[repr(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct sastaotp_durability(pub i32);
+
+/// The end of the process in any way, and a loss of power. A purchase waits for the disk two or
+/// three times. The default.
+pub const SASTAOTP_DURABILITY_POWER: sastaotp_durability = sastaotp_durability(0);
+/// The end of the process in any way. After a loss of power the journal may lack purchases.
+pub const SASTAOTP_DURABILITY_PROCESS: sastaotp_durability = sastaotp_durability(1);
+
 /// Creates settings with every default and no API key. The caller owns the result: free it with
 /// sastaotp_config_free. Cannot fail. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -49,7 +60,8 @@ pub extern "C" fn sastaotp_config_new() -> *mut sastaotp_config {
     new_object(|| sastaotp_config(ClientBuilder::default()))
 }
 
-/// Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL.
+/// Creates settings from the environment: SASTAOTP_API_KEY and, if set, SASTAOTP_BASE_URL and
+/// SASTAOTP_JOURNAL.
 ///
 /// Fails with SASTAOTP_CONFIG if a variable is not UTF-8. No other thread may change the
 /// environment during the call. Since 0.1.0.
@@ -221,6 +233,65 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
         }
         required_mut(config)?
             .change(|settings| settings.max_requests_per_second(f64::from(count) / 60.0));
+        Ok(())
+    })
+}
+
+/// Keeps a journal of the purchases in a folder, which is created if it does not exist. There is no
+/// journal by default.
+///
+/// However the process ends, the next process that opens the folder with the same API key and base
+/// URL knows its purchases: sastaotp_client_unclaimed lists them, the codes that arrived are known,
+/// and the budget is that of all these processes together. Several processes may use a folder at
+/// once. All clients of an API key and a base URL in a process use the same folder and durability.
+///
+/// The folder contains phone numbers and codes: those of open orders, and for about a day those of
+/// settled orders. It never contains the API key. A journal does not protect against the loss of
+/// the disk. If a purchase cannot be written, it fails with SASTAOTP_JOURNAL and nothing is sent.
+/// sastaotp_client_new opens the folder. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_config_set_journal(
+    config: *mut sastaotp_config,
+    folder: *const c_char,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let folder = required_text(folder, "folder")?;
+        required_mut(config)?.change(|settings| settings.journal(folder));
+        Ok(())
+    })
+}
+
+/// Sets the failures that the journal survives. The default is SASTAOTP_DURABILITY_POWER. Since
+/// 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_config_set_durability(
+    config: *mut sastaotp_config,
+    durability: sastaotp_durability,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        let durability = match durability {
+            SASTAOTP_DURABILITY_POWER => Durability::Power,
+            SASTAOTP_DURABILITY_PROCESS => Durability::Process,
+            sastaotp_durability(value) => return Err(unknown_constant("durability", value)),
+        };
+        required_mut(config)?.change(|settings| settings.durability(durability));
+        Ok(())
+    })
+}
+
+/// Sets whether the journal may be on a network file system. By default it may not, because another
+/// machine may not see the locks: two machines could then settle one order. Allow it only if a
+/// single machine uses the folder. Since 0.1.0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sastaotp_config_set_journal_on_network(
+    config: *mut sastaotp_config,
+    allow: bool,
+    error: *mut *mut sastaotp_error,
+) -> sastaotp_status {
+    call(error, || {
+        required_mut(config)?.change(|settings| settings.journal_on_network(allow));
         Ok(())
     })
 }

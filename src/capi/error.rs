@@ -66,6 +66,8 @@ pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
 pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
 /// The intent was sent before. The message states its outcome; this call sent nothing.
 pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
+/// The journal cannot be written or read, so that a purchase could be forgotten. Nothing was sent.
+pub const SASTAOTP_JOURNAL: sastaotp_status = sastaotp_status(25);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.
 const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
@@ -101,6 +103,7 @@ const STATUSES: &[(ErrorKind, sastaotp_status, &CStr)] = &[
     ),
     (ErrorKind::Internal, SASTAOTP_INTERNAL, c"SASTAOTP_INTERNAL"),
     (ErrorKind::AlreadySent, SASTAOTP_ALREADY_SENT, c"SASTAOTP_ALREADY_SENT"),
+    (ErrorKind::Journal, SASTAOTP_JOURNAL, c"SASTAOTP_JOURNAL"),
 ];
 
 /// The effect of a failed call on the wallet.
@@ -324,6 +327,6 @@ mod tests {
         }
         // `status_of` returns this status for a kind that is missing in the table.
         assert_eq!(status_of(ErrorKind::Internal), SASTAOTP_INTERNAL);
-        assert_eq!(STATUSES.len(), ErrorKind::AlreadySent as usize + 1, "it is the last kind");
+        assert_eq!(STATUSES.len(), ErrorKind::Journal as usize + 1, "it is the last kind");
     }
 }

@@ -62,7 +62,8 @@
  *     list each purchase that is not settled. Print sastaotp_unclaimed_message of each entry. A
  *     program that ends otherwise, by exit, a signal or a crash, loses the number of a purchase in
  *     flight and every unsettled number that it has not saved: then only the order history shows
- *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy.
+ *     them. To find them in the next run, save sastaotp_intent_json before sastaotp_client_buy, or
+ *     keep a journal: see sastaotp_config_set_journal.
  *
  * Conventions, which apply unless a comment says otherwise
  *

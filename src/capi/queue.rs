@@ -23,22 +23,24 @@ use crate::{Completion, Error, Operation, Queue, Result, Ticket};
 /// {"op":"get_number","service":"tg","country":"22","max_price":"80"} or
 /// {"op":"wait_for_code","id":"38496653","timeout_ms":300000}. The operations, most of which have
 /// the name of a function, are: get_balance; get_services (service); get_prices (service, country);
-/// get_countries; find_country (name); get_orders (limit, page, status); get_number and intend
-/// (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price); get_status
-/// (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms, accept_same_code,
-/// cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete (id, without_code);
-/// settle (id, on_too_early: "fail", the default, or "wait"); keep (id); mark_unclaimed (id), which
-/// lists a number that no caller holds any longer as unclaimed; reconcile (intent, timeout_ms:
-/// 60,000 by default); resolve (intent, and not_made: true or activation_id); unclaimed; finish
-/// (timeout_ms: 10,000 by default); budget_left. Required are name, id, status of set_status,
-/// timeout_ms of wait_for_code, intent, and service, a country and a price of a purchase. A country
-/// is country, any_country: true, or operator, which may be beside country. A price is max_price as
-/// text, max_price_micros, or accept_any_price: true. If two of them disagree, the operation is
-/// refused. null counts as absent. An id is a text in quotes. An intent is the object that
-/// sastaotp_intent_json returns.
+/// get_countries; find_country (name); get_orders (limit, page, status); get_number, lease and
+/// intend (service, a country, a price, multi_sms); buy (intent); reget_number (id, a price);
+/// get_status (id); set_status (id, status); wait_for_code (id, timeout_ms, interval_ms,
+/// accept_same_code, cancel_on_timeout); mark_sms_sent, request_next_code, cancel (id); complete
+/// (id, without_code); settle (id, on_too_early: "fail", the default, or "wait"); keep (id);
+/// mark_unclaimed (id), which lists a number that no caller holds any longer as unclaimed;
+/// reconcile (intent, timeout_ms: 60,000 by default); resolve (intent, and not_made: true or
+/// activation_id); settle_leftover_leases (on_too_early); unclaimed; finish (timeout_ms: 10,000 by
+/// default); budget_left. The caller settles the number of a lease. If the process ends first,
+/// settle_leftover_leases of the next process with the same journal settles it. Required are name,
+/// id, status of set_status, timeout_ms of wait_for_code, intent, and service, a country and a
+/// price of a purchase. A country is country, any_country: true, or operator, which may be beside
+/// country. A price is max_price as text, max_price_micros, or accept_any_price: true. If two of
+/// them disagree, the operation is refused. null counts as absent. An id is a text in quotes. An
+/// intent is the object that sastaotp_intent_json returns.
 ///
-/// The result of an operation is the "_json" of its function's result. For get_number, buy and
-/// reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
+/// The result of an operation is the "_json" of its function's result. For get_number, lease, buy
+/// and reget_number it is id, phone_number, price_micros, expires_at_ms, purchase: pass the id to
 /// wait_for_code.
 pub struct sastaotp_queue(ForkGuarded<Queue>);
 

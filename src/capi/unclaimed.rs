@@ -57,7 +57,7 @@ impl sastaotp_unclaimed_list {
 }
 
 impl sastaotp_unclaimed {
-    fn new(unclaimed: Unclaimed) -> Self {
+    pub(super) fn new(unclaimed: Unclaimed) -> Self {
         Self {
             message: c_string(unclaimed.to_string()),
             intent: sastaotp_intent::new(unclaimed.intent.clone()),

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::ledger::Ledger;
 use super::live_activations::LiveActivations;
 use super::record::OwnerId;
+use crate::journal::Journal;
 use crate::transport::Transport;
 
 /// The state of one API key at one service.
@@ -15,6 +16,9 @@ use crate::transport::Transport;
 pub(super) struct Account {
     ledger: Mutex<Ledger>,
     pub(super) live_activations: LiveActivations,
+    journal: OnceLock<Arc<Journal>>,
+    /// Locked while the journal is opened.
+    pub(super) opening: Mutex<()>,
 }
 
 /// The service to which an account belongs.
@@ -80,6 +84,16 @@ impl Account {
                 })
             }
         }
+    }
+
+    /// Returns the journal, if a client of the account has one.
+    pub(super) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.get()
+    }
+
+    /// Sets the journal. The account must not have one.
+    pub(super) fn set_journal(&self, journal: Arc<Journal>) {
+        let _ = self.journal.set(journal);
     }
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {

@@ -161,6 +161,7 @@ impl Activation {
     pub(super) fn claimed(client: Client, id: &str) -> Result<Self> {
         let request = crate::protocol::Request::GetStatus { id };
         request.query().map_err(|error| Error::invalid("claiming an activation", error))?;
+        let exclusive = client.lock_journal();
         let shared = client.live_activations().find_or_make(id, |last_poll| {
             let now = client.now();
             let ((held, purchase), facts) = {
@@ -185,6 +186,7 @@ impl Activation {
             shared
         });
         shared.hold();
+        drop(exclusive);
         Ok(Self { client, purchase: shared.purchase.clone(), shared })
     }
 
@@ -426,6 +428,7 @@ impl Activation {
     /// [`Client::finish`] do not list it. Sends nothing.
     pub fn keep(&self) {
         self.client.ledger().keep(self.id());
+        self.client.sync_journal(|| format!("keeping {}", self.id()));
     }
 
     /// Changes the order and records the outcome in its state. Every change by an activation uses

@@ -1,5 +1,6 @@
 //! `ClientBuilder`: the settings of a client, their defaults and their limits.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use super::api_key::{ApiKey, ApiKeyLocation};
 use super::core::{Client, Parts, Shared};
 use super::ledger::LATE_BOOKING;
 use crate::clock::{Clock, SystemClock};
+use crate::journal::{Disk, Durability, Settings, SystemDisk};
 use crate::transport::{HttpConfig, HttpTransport, Transport};
 use crate::{Amount, Error, Result};
 
@@ -41,6 +43,10 @@ pub struct ClientBuilder {
     requests_per_second: Option<f64>,
     clock: Arc<dyn Clock>,
     transport: Option<Arc<dyn Transport>>,
+    journal: Option<PathBuf>,
+    durability: Durability,
+    journal_on_network: bool,
+    disk: Arc<dyn Disk>,
 }
 
 impl Default for ClientBuilder {
@@ -56,6 +62,10 @@ impl Default for ClientBuilder {
             requests_per_second: None,
             clock: Arc::new(SystemClock::default()),
             transport: None,
+            journal: None,
+            durability: Durability::default(),
+            journal_on_network: false,
+            disk: Arc::new(SystemDisk),
         }
     }
 }
@@ -66,8 +76,8 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Makes a client from the environment variables `SASTAOTP_API_KEY` and, if it is set,
-    /// `SASTAOTP_BASE_URL`. Sends nothing.
+    /// Makes a client from the environment variables `SASTAOTP_API_KEY` and, if they are set,
+    /// `SASTAOTP_BASE_URL` and `SASTAOTP_JOURNAL`. Sends nothing.
     pub fn from_env() -> Result<Self> {
         ClientBuilder::from_env()?.build()
     }
@@ -146,6 +156,46 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps a journal of the purchases in this folder, which is made if it does not exist. There
+    /// is no journal by default.
+    ///
+    /// With a journal, every purchase is known to the next process that opens the folder with the
+    /// same API key and base URL, however this one ends: [`Client::unclaimed`] lists it, and its
+    /// handle has the codes that arrived. The budget is that of all these processes together, from
+    /// the first on. Several processes can use a folder at once. All clients of an API key in a
+    /// process share a journal.
+    ///
+    /// The folder contains phone numbers and codes: those of open orders, and for about a day those
+    /// of settled ones. It never contains the API key. [`ClientBuilder::build`] fails with
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal) if it cannot be used, and so does a
+    /// purchase whose intent cannot be written: then nothing is sent.
+    pub fn journal(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.journal = Some(folder.into());
+        self
+    }
+
+    /// Sets which failures the journal survives. The default is [`Durability::Power`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Allows the journal on a network file system. By default it is refused there, because another
+    /// machine may not see the locks: two machines could then settle one order. Allow it only if a
+    /// single machine uses the folder.
+    pub fn journal_on_network(mut self, allow: bool) -> Self {
+        self.journal_on_network = allow;
+        self
+    }
+
+    // Hidden because the trait is not part of the API: only this project's tests use another disk.
+    /// Sets the disk of the journal.
+    #[doc(hidden)]
+    pub fn disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
+    }
+
     /// Sets another clock, for tests and simulations.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -182,6 +232,10 @@ impl ClientBuilder {
             requests_per_second,
             clock,
             transport,
+            journal,
+            durability,
+            journal_on_network: allows_network,
+            disk,
         } = self;
         if requests_per_second.is_some_and(|rate| !(0.001..=1e6).contains(&rate)) {
             return Err(Error::config(
@@ -193,6 +247,9 @@ impl ClientBuilder {
             return Err(Error::config(BUILDING, "no API key: pass one or set SASTAOTP_API_KEY"));
         };
         key.validate(BUILDING)?;
+        if journal.as_ref().is_some_and(|folder| folder.as_os_str().is_empty()) {
+            return Err(Error::config(BUILDING, "the journal's folder is empty: name a folder"));
+        }
         let base_url = transport.is_none().then(|| http.base_url.clone());
         let transport = match transport {
             Some(transport) => transport,
@@ -201,7 +258,8 @@ impl ClientBuilder {
             ),
         };
         let location = api_key_location;
-        let shared = Shared::new(Parts {
+        let journal = journal.map(|folder| Settings { folder, durability, allows_network, disk });
+        let parts = Parts {
             key,
             location,
             base_url,
@@ -211,12 +269,15 @@ impl ClientBuilder {
             late_booking,
             seed,
             requests_per_second,
-        });
+            journal,
+        };
+        let shared = Shared::new(parts).map_err(|failure| Error::journal(BUILDING, &failure))?;
         Ok(Client::new(shared, timeout.unwrap_or(TIMEOUT), timeout.is_some()))
     }
 
-    /// Returns a builder with the API key from `SASTAOTP_API_KEY` and the address from
-    /// `SASTAOTP_BASE_URL`. A variable that is unset or empty leaves the default.
+    /// Returns a builder with the API key from `SASTAOTP_API_KEY`, the address from
+    /// `SASTAOTP_BASE_URL` and the folder of the journal from `SASTAOTP_JOURNAL`. A variable that
+    /// is unset or empty leaves the default.
     pub fn from_env() -> Result<Self> {
         let read = |name| match std::env::var(name) {
             Ok(value) => Ok(Some(value).filter(|value| !value.is_empty())),
@@ -232,6 +293,9 @@ impl ClientBuilder {
         }
         if let Some(url) = read("SASTAOTP_BASE_URL")? {
             builder = builder.base_url(url);
+        }
+        if let Some(folder) = read("SASTAOTP_JOURNAL")? {
+            builder = builder.journal(folder);
         }
         Ok(builder)
     }

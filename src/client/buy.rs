@@ -156,6 +156,10 @@ impl Client {
 
     /// Refuses an intent that was sent before, or that may have been.
     pub(super) fn check_unsent(&self, intent: &Intent) -> Result<()> {
+        if !self.ledger().is_fresh(intent) {
+            // Another process may have sent it.
+            drop(self.lock_journal());
+        }
         let (outcome, is_fresh, is_saved) = {
             let ledger = self.ledger();
             (ledger.outcome(intent), ledger.is_fresh(intent), ledger.is_of_earlier_run(intent))
@@ -184,6 +188,10 @@ impl Client {
             IntentOutcome::InFlight => {
                 unknown("the intent was sent before and its reply has not arrived")
             }
+            IntentOutcome::Ended => Err(refused(
+                "the intent was sent in an earlier process, and its purchase has ended".to_owned(),
+                "make another intent",
+            )),
             IntentOutcome::Unknown if is_saved => self.check_history(intent),
             IntentOutcome::Unknown => {
                 unknown("the intent was sent before and its outcome is unknown")

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::core::Client;
+use super::ledger::NotReserved;
 use super::read::{raw, reply_error};
 use super::record::EntryId;
 use crate::protocol::{
@@ -91,16 +92,25 @@ impl Client {
     /// fails.
     fn reserve(&self, intent: &Intent) -> Result<EntryId> {
         self.check_unsent(intent)?;
+        let journal =
+            |failure| Error::journal(&intent.operation(), &failure).with_intent(intent.clone());
         let reserved = {
             let now = self.now();
+            let account = &self.shared.account;
+            account.prepare_journal(now).map_err(journal)?;
+            // No other process reserves money, or buys the intent, until the intent is written.
+            let _exclusive = account.lock_to_buy(now).map_err(journal)?;
             let mut ledger = self.ledger();
             ledger.drop_expired(now);
             ledger.is_unsent(intent).then(|| ledger.reserve(self.shared.owner, intent))
         };
         match reserved {
-            Some(reserved) => reserved.map_err(|reason| {
-                Error::new(ErrorKind::Budget, &intent.operation(), reason)
-                    .with_intent(intent.clone())
+            Some(reserved) => reserved.map_err(|error| match error {
+                NotReserved::Budget(reason) => {
+                    Error::new(ErrorKind::Budget, &intent.operation(), reason)
+                        .with_intent(intent.clone())
+                }
+                NotReserved::Journal(failure) => journal(failure),
             }),
             // Another thread sent it meanwhile.
             None => match self.check_unsent(intent) {
@@ -208,8 +218,16 @@ impl PurchaseTask {
             ChargeReply::Charged(purchase) => {
                 let now = self.client.now();
                 let seen_before = self.client.ledger().is_sold(&purchase.activation_id);
-                let purchase = self.with_warnings(*purchase, seen_before);
+                let mut purchase = self.with_warnings(*purchase, seen_before);
                 self.client.ledger().charged(self.entry, &purchase, now);
+                // Before any caller has the number.
+                if let Err(failure) = self.client.shared.account.sync_journal(now) {
+                    let id = &purchase.activation_id;
+                    let warning =
+                        format!("the journal does not have the activation {id}: {failure}");
+                    log::warn!("{}: {warning}", self.intent.operation());
+                    purchase.warnings.push(warning);
+                }
                 Ok(purchase)
             }
             ChargeReply::Refused(refusal) => {
@@ -255,6 +273,12 @@ impl PurchaseTask {
         let query =
             request.query().map_err(|error| Failure::NotSent(Error::invalid(&operation, error)))?;
         client.ledger().sending(self.entry);
+        // Before the first byte can leave.
+        client
+            .shared
+            .account
+            .sync_journal(client.now())
+            .map_err(|failure| Failure::NotSent(Error::journal(&operation, &failure)))?;
         for attempt in 1.. {
             if self.latch.is_abandoned() {
                 return Err(Failure::NotSent(Error::cancelled(&operation, Phase::Prepare)));

@@ -21,6 +21,7 @@ use super::record::{OwnerId, Resolution};
 use super::redact::redact;
 use super::unclaimed::Unclaimed;
 use crate::clock::{Clock, Moment};
+use crate::journal::{Exclusive, Failure, Identity, Journal, Settings};
 use crate::protocol::Request;
 use crate::transport::{self, Lane, Phase, Reply, SendLatch, Transport, TransportError};
 use crate::{Amount, CancelToken, Error, ErrorKind, Intent, Result, Retry};
@@ -74,7 +75,7 @@ pub(super) struct Shared {
     credential: Credential,
     transport: Arc<dyn Transport>,
     pub(super) clock: Arc<dyn Clock>,
-    account: Arc<Account>,
+    pub(super) account: Arc<Account>,
     pub(super) owner: OwnerId,
     late_booking: Duration,
     random: AtomicU64,
@@ -124,9 +125,10 @@ impl Client {
     /// and one whose [`Activation`](crate::Activation) was dropped while the order was open. It
     /// stays listed until its order is completed, cancelled or expired, until
     /// [`Activation::keep`](crate::Activation::keep), or until [`Client::resolve`] records that it
-    /// was not made.
+    /// was not made. With a journal, the purchases of processes that ended are listed too.
     pub fn unclaimed(&self) -> Vec<Unclaimed> {
         let now = self.now();
+        self.look_at_journal();
         self.ledger().unclaimed(now)
     }
 
@@ -147,6 +149,7 @@ impl Client {
             let request = Request::GetStatus { id };
             request.query().map_err(|error| Error::invalid(&operation, error))?;
         }
+        let _exclusive = self.lock_journal();
         self.ledger()
             .resolve(intent, resolution, now)
             .map_err(|reason| Error::config(&operation, reason).with_intent(intent.clone()))
@@ -181,6 +184,7 @@ impl Client {
     /// nothing.
     pub fn budget_left(&self) -> Option<Amount> {
         let now = self.now();
+        self.look_at_journal();
         self.ledger().budget_left(self.shared.owner, now)
     }
 
@@ -210,6 +214,36 @@ impl Client {
 
     pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.shared.account.ledger()
+    }
+
+    /// Locks the journal, if there is one, and reads which orders the purchases of other processes
+    /// bought, so that no order is claimed by two.
+    pub(super) fn lock_journal(&self) -> Option<Exclusive<'_>> {
+        let account = &self.shared.account;
+        account.read_other_files(Journal::exclusive, self.now()).unwrap_or_else(|failure| {
+            log::warn!("the purchases of other processes cannot be read: {failure}");
+            None
+        })
+    }
+
+    /// Reads what other processes did, if there is a journal and its folder is not locked at this
+    /// moment. Waits for nothing.
+    fn look_at_journal(&self) {
+        let read = self.shared.account.read_other_files(Journal::try_exclusive, self.now());
+        match read {
+            Err(failure) if !failure.is_busy() => {
+                log::warn!("the purchases of other processes cannot be read: {failure}");
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes the records so far durable, if there is a journal. A failure is reported, and nothing
+    /// else fails because of it. `operation` is the call whose records they are.
+    pub(super) fn sync_journal(&self, operation: impl FnOnce() -> String) {
+        if let Err(failure) = self.shared.account.sync_journal(self.now()) {
+            log::warn!("{}: the journal cannot be written: {failure}", operation());
+        }
     }
 
     pub(super) fn live_activations(&self) -> &LiveActivations {
@@ -292,10 +326,12 @@ pub(super) struct Parts {
     pub(super) late_booking: Duration,
     pub(super) seed: Option<u64>,
     pub(super) requests_per_second: Option<f64>,
+    pub(super) journal: Option<Settings>,
 }
 
 impl Shared {
-    pub(super) fn new(parts: Parts) -> Self {
+    /// Fails if the journal cannot be used.
+    pub(super) fn new(parts: Parts) -> std::result::Result<Self, Failure> {
         let Parts { key, location, base_url, transport, clock, budget, late_booking, .. } = parts;
         let seed = parts.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         let service = match &base_url {
@@ -303,8 +339,13 @@ impl Shared {
             None => Service::Transport(&transport),
         };
         let (account, owner) = (Account::of(key.expose(), &service), new_owner());
+        if let Some(settings) = &parts.journal {
+            let base_url = base_url.as_deref().unwrap_or_default();
+            let identity = Identity { key: key.expose(), base_url };
+            account.open_journal(settings, &identity, clock.now(), seed)?;
+        }
         account.ledger().add_owner(owner, budget, late_booking);
-        Self {
+        Ok(Self {
             credential: Credential::new(&key, location),
             key,
             transport,
@@ -316,7 +357,7 @@ impl Shared {
             never: CancelToken::new(),
             rate_limiter: Mutex::new(RateLimiter::new(parts.requests_per_second)),
             unframed: AtomicBool::new(false),
-        }
+        })
     }
 
     fn rate_limiter(&self) -> MutexGuard<'_, RateLimiter> {

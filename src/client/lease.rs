@@ -2,10 +2,13 @@
 
 use std::ops::Deref;
 
+use serde::Serialize;
+
 use super::activation::Activation;
 use super::core::Client;
 use super::settlement::{CLOSE_TIMEOUT, OnTooEarly, Settlement};
-use crate::{NumberRequest, Result};
+use super::unclaimed::Unclaimed;
+use crate::{Error, Intent, NumberRequest, Result};
 
 /// An activation that settles itself: when the lease ends, the order is completed if a code arrived
 /// and cancelled for its refund if not. Before a cancellation there is one poll, as
@@ -23,15 +26,74 @@ pub struct Lease {
     ended: bool,
 }
 
+/// The leases with their outcomes.
+#[derive(Debug, Serialize)]
+pub(crate) struct SettledLeases {
+    pub(crate) leases: Vec<SettledLease>,
+}
+
+/// A lease of an ended process: its settlement, or the error that left it open.
+#[derive(Debug, Serialize)]
+pub(crate) struct SettledLease {
+    pub(crate) unclaimed: Unclaimed,
+    pub(crate) settlement: Option<Settlement>,
+    pub(crate) error: Option<Error>,
+}
+
+impl SettledLease {
+    pub(crate) fn new(unclaimed: Unclaimed, result: Result<Settlement>) -> Self {
+        let (settlement, error) = match result {
+            Ok(settlement) => (Some(settlement), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self { unclaimed, settlement, error }
+    }
+}
+
 impl Client {
     /// Buys a number that is settled when the lease ends. **Costs money.**
     pub fn lease(&self, request: NumberRequest) -> Result<Lease> {
-        self.get_number(request).map(Lease::new)
+        self.buy_lease(self.intent(request)?)
+    }
+
+    /// Makes a prepared purchase of a number that is settled when the lease ends.
+    pub(crate) fn buy_lease(&self, intent: Intent) -> Result<Lease> {
+        self.ledger().mark_lease(&intent);
+        self.buy(intent).map(Lease::new)
+    }
+
+    /// Returns the intent of a purchase whose caller settles the number when its lease ends.
+    pub(crate) fn lease_intent(&self, request: NumberRequest) -> Result<Intent> {
+        let intent = self.intent(request)?;
+        self.ledger().mark_lease(&intent);
+        Ok(intent)
+    }
+}
+
+impl Client {
+    /// Settles the leases of processes that ended before they settled them, as the client's journal
+    /// shows them, and returns the outcome of each. Without a journal there are none.
+    ///
+    /// A lease that cannot be settled stays listed by [`Client::unclaimed`].
+    pub fn settle_leftover_leases(
+        &self,
+        on_too_early: OnTooEarly,
+    ) -> Vec<(Unclaimed, Result<Settlement>)> {
+        let settle = |(listed, id): (Unclaimed, String)| {
+            (listed, self.activation(&id).and_then(|number| number.settle(on_too_early)))
+        };
+        self.leftover_leases().into_iter().map(settle).collect()
+    }
+
+    /// Returns the open leases of ended processes, with the ids of their activations.
+    pub(crate) fn leftover_leases(&self) -> Vec<(Unclaimed, String)> {
+        drop(self.lock_journal());
+        self.ledger().leftover_leases()
     }
 }
 
 impl Lease {
-    pub(crate) fn new(activation: Activation) -> Self {
+    fn new(activation: Activation) -> Self {
         Self { activation, ended: false }
     }
 

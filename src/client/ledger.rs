@@ -14,10 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::candidate::Candidate;
+use super::ended_purchases::{EndedOrder, EndedPurchase, EndedPurchases};
+use super::file_lines::FileLines;
+use super::journal_purchase::JournalPurchase;
 use super::record::{Closed, EntryId, OwnerId, Record, Resolution};
+use super::record_json;
 use super::unclaimed::{Unclaimed, UnclaimedOutcome};
 use crate::clock::Moment;
 use crate::intent::Intent;
+use crate::journal::line::encode;
+use crate::journal::{Failure, Journal};
 use crate::order_state::Ending;
 use crate::protocol::{Order, OrderPage, OrderStatus, Purchase, Sms};
 use crate::{Amount, Error};
@@ -41,6 +47,8 @@ const NOT_MADE: &str = "the caller resolved it as not made";
 pub(super) const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
+/// The longest time that an adopted purchase stays listed on the word of the wall clock.
+const ADOPTED_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The ledger of one API key.
 #[derive(Debug, Default)]
@@ -63,6 +71,30 @@ pub(crate) struct Ledger {
     known: HashMap<Arc<str>, Box<KnownActivation>>,
     /// The ids of `known`, oldest first.
     oldest: VecDeque<Arc<str>>,
+    /// The journal, if there is one.
+    pub(super) journal: Option<Box<LedgerJournal>>,
+    /// The money that all purchases count, of every client, and of every process whose purchases
+    /// this ledger adopted.
+    spent: Amount,
+    /// The purchases that ended and were dropped.
+    ended: EndedPurchases,
+    /// The intents of leases that are about to be bought.
+    leases: HashSet<u64>,
+}
+
+/// The journal of a ledger.
+#[derive(Debug)]
+pub(super) struct LedgerJournal {
+    pub(super) journal: Arc<Journal>,
+    /// The files of other processes, by their names.
+    pub(super) files: BTreeMap<String, Fold>,
+}
+
+/// The fold of a file of a journal.
+#[derive(Debug, Default)]
+pub(super) struct Fold {
+    pub(super) ledger: Ledger,
+    pub(super) lines: FileLines,
 }
 
 /// The state of the one read of the history before the first purchase.
@@ -97,6 +129,9 @@ struct Entry {
     /// How many live handles the purchase has.
     holders: u32,
     is_kept: bool,
+    is_lease: bool,
+    /// When this process learned of the purchase, if an earlier process made it.
+    adopted_at: Option<Duration>,
     codes: Vec<Sms>,
     /// The codes of an earlier purchase of the same activation id.
     earlier_codes: Vec<Sms>,
@@ -185,6 +220,37 @@ pub(crate) enum IntentOutcome {
     /// Nothing was bought, for this reason. `is_answer` means that the caller says so, and that no
     /// evidence proves it.
     NotBought { reason: String, is_answer: bool },
+    /// It was sent in an earlier process, and its purchase has ended.
+    Ended,
+}
+
+impl LedgerJournal {
+    /// Writes a record. A failure is reported when the file is synced next.
+    fn write(&self, entry: EntryId, record: &Record) {
+        let _ = self.journal.append(&encode(&record_json::to_json(entry, record, None)));
+    }
+
+    /// Writes the intent of a purchase that is made only if this succeeds.
+    fn write_intent(&self, entry: EntryId, record: &Record) -> Result<(), Failure> {
+        self.journal.try_append(&encode(&record_json::to_json(entry, record, None)))
+    }
+
+    /// Returns the ledgers of other living processes.
+    fn others(&self) -> impl Iterator<Item = &Ledger> {
+        let is_adopted =
+            |name: &String| self.files.values().any(|file| file.lines.adopted.contains(name));
+        let others = self.files.iter().filter(move |(name, _)| !is_adopted(name));
+        others.map(|(_, file)| &file.ledger)
+    }
+}
+
+/// Why money cannot be reserved.
+#[derive(Debug)]
+pub(crate) enum NotReserved {
+    /// The budget does not allow it.
+    Budget(String),
+    /// The journal cannot be written.
+    Journal(Failure),
 }
 
 impl Ledger {
@@ -227,14 +293,14 @@ impl Ledger {
 
     /// Whether no purchase was made with the intent.
     pub(crate) fn is_unsent(&self, intent: &Intent) -> bool {
-        !self.by_intent.contains_key(&intent.id())
+        matches!(self.outcome(intent), IntentOutcome::Absent)
     }
 
     /// Records that an earlier run did not buy the intent: it can be bought now.
     pub(crate) fn restore(&mut self, intent: &Intent) {
-        if let Some(entry) = self.by_intent.remove(&intent.id()) {
+        if let Some(entry) = self.by_intent.get(&intent.id()).copied() {
+            self.write(entry, Record::NotSent);
             self.purchases.remove(&entry);
-            self.uncertain.remove(&entry);
         }
         self.made(intent);
     }
@@ -242,6 +308,8 @@ impl Ledger {
     /// Whether a purchase has this activation id.
     pub(crate) fn is_sold(&self, activation: &str) -> bool {
         self.by_activation.contains_key(activation)
+            || self.ended.has_activation(activation)
+            || self.others().any(|other| other.is_sold(activation))
     }
 
     /// Whether the intent was made in this process and not bought.
@@ -251,7 +319,9 @@ impl Ledger {
 
     /// Returns the outcome of an intent.
     pub(crate) fn outcome(&self, intent: &Intent) -> IntentOutcome {
-        let Some((_, entry)) = self.entry_of(intent) else { return IntentOutcome::Absent };
+        let Some((_, entry)) = self.entry_of(intent) else {
+            return self.outcome_elsewhere(intent);
+        };
         let is_answer = entry.before_answer.is_some();
         match &entry.state {
             State::Reserved | State::InFlight => IntentOutcome::InFlight,
@@ -264,6 +334,23 @@ impl Ledger {
                 IntentOutcome::NotBought { reason: reason.clone(), is_answer }
             }
         }
+    }
+
+    /// Returns the outcome of an intent that this process did not send.
+    fn outcome_elsewhere(&self, intent: &Intent) -> IntentOutcome {
+        if self.ended.has_intent(intent.id()) {
+            return IntentOutcome::Ended;
+        }
+        let outcomes = self.others().map(|other| other.outcome(intent));
+        outcomes
+            .into_iter()
+            .find(|outcome| !matches!(outcome, IntentOutcome::Absent))
+            .unwrap_or(IntentOutcome::Absent)
+    }
+
+    /// Returns the ledgers of other living processes, as their journals show them.
+    fn others(&self) -> impl Iterator<Item = &Ledger> {
+        self.journal.iter().flat_map(|journal| journal.others())
     }
 
     /// Whether the intent's only candidate was claimed after a short search.
@@ -281,40 +368,79 @@ impl Ledger {
     }
 
     /// Reserves the maximum price of a purchase. The error states why the budget does not allow it.
-    pub(crate) fn reserve(&mut self, owner: OwnerId, intent: &Intent) -> Result<EntryId, String> {
-        let budget = self.budgets.get(&owner);
-        let limit = budget.and_then(|budget| Some((budget.limit?, budget.spent)));
+    pub(crate) fn reserve(
+        &mut self,
+        owner: OwnerId,
+        intent: &Intent,
+    ) -> Result<EntryId, NotReserved> {
+        let limit = self.budgets.get(&owner).and_then(|budget| budget.limit);
+        let limit = limit.map(|limit| (limit, self.spent_of(owner)));
         let reserved = match (limit, intent.max_price()) {
             (None, price) => price.unwrap_or_default(),
             (Some(_), None) => {
                 let reason = "a purchase at any price could exceed the budget: set a maximum price";
-                return Err(reason.to_owned());
+                return Err(NotReserved::Budget(reason.to_owned()));
             }
             (Some((limit, spent)), Some(price)) => {
                 let left = limit.checked_sub(spent).unwrap_or_default();
                 if price > left {
-                    return Err(format!(
+                    return Err(NotReserved::Budget(format!(
                         "the price can be up to {price}, but only {left} of the budget of {limit} \
                          is left: raise the budget or lower the maximum price"
-                    ));
+                    )));
                 }
                 price
             }
         };
-        Ok(self.begin(Some(owner), intent, reserved))
+        self.begin(Some(owner), intent, reserved).map_err(NotReserved::Journal)
+    }
+
+    /// The money that counts against the budget of a client: with a journal, that of all clients
+    /// and processes of the API key.
+    fn spent_of(&self, owner: OwnerId) -> Amount {
+        if self.journal.is_some() {
+            return self.others().fold(self.spent, |sum, other| add(sum, other.spent));
+        }
+        self.budgets.get(&owner).map_or(Amount::ZERO, |budget| budget.spent)
+    }
+
+    /// Records that the intent will buy a number that settles itself.
+    pub(crate) fn mark_lease(&mut self, intent: &Intent) {
+        self.leases.insert(intent.id());
     }
 
     /// Adds a purchase. An earlier attempt with the same intent, of which no byte left, is
-    /// replaced.
-    fn begin(&mut self, owner: Option<OwnerId>, intent: &Intent, reserved: Amount) -> EntryId {
+    /// replaced. Fails if the journal cannot be written; then there is no purchase.
+    fn begin(
+        &mut self,
+        owner: Option<OwnerId>,
+        intent: &Intent,
+        reserved: Amount,
+    ) -> Result<EntryId, Failure> {
+        let (entry, intent) = (EntryId(self.next_entry), intent.clone());
+        let is_lease = self.leases.remove(&intent.id());
+        let record = Record::Intent { owner, intent: intent.clone(), reserved, is_lease };
+        if let Some(journal) = &self.journal {
+            journal.write_intent(entry, &record)?;
+        }
         if let Some(earlier) = self.by_intent.remove(&intent.id()) {
             self.purchases.remove(&earlier);
             self.uncertain.remove(&earlier);
         }
-        let entry = EntryId(self.next_entry);
         self.next_entry += 1;
-        self.write(entry, Record::Intent { owner, intent: intent.clone(), reserved });
-        entry
+        self.fold(entry, record);
+        Ok(entry)
+    }
+
+    /// Writes that a number was bought, with the codes that a handle received before.
+    fn write_charged(&mut self, entry: EntryId, purchase: Purchase, at: Moment) {
+        let known = self.known.get_mut(&*purchase.activation_id);
+        let (codes, next_requested) = known.map_or_else(Default::default, |known| {
+            (std::mem::take(&mut known.codes), std::mem::take(&mut known.next_requested))
+        });
+        let (purchase, earlier_codes) = (Box::new(purchase), Vec::new());
+        let record = Record::Charged { purchase, at, codes, earlier_codes, next_requested };
+        self.write(entry, record);
     }
 
     /// Records that the purchase is about to be sent.
@@ -346,7 +472,7 @@ impl Ledger {
 
     /// Records that a number was bought.
     pub(crate) fn charged(&mut self, entry: EntryId, purchase: &Purchase, at: Moment) {
-        self.write(entry, Record::Charged { purchase: Box::new(purchase.clone()), at });
+        self.write_charged(entry, purchase.clone(), at);
     }
 
     /// Records that the caller of the purchase stopped waiting for it.
@@ -429,10 +555,12 @@ impl Ledger {
         id: &str,
         now: Moment,
     ) -> (Option<EntryId>, Option<(Intent, Purchase)>) {
-        if !self.by_activation.contains_key(id)
+        if !self.is_sold(id)
             && let Some((entry, order)) = self.only_candidate(id)
         {
-            self.write(entry, Record::Claimed);
+            let lost = self.purchases.get(&entry).and_then(Entry::lost);
+            let is_guess = lost.is_some_and(|lost| !lost.is_searched);
+            self.write(entry, Record::Claimed { is_guess });
             self.found(entry, &order, now);
         }
         let held = self.by_activation.get(id).copied();
@@ -503,7 +631,7 @@ impl Ledger {
     /// Records that an unknown purchase bought this order.
     fn found(&mut self, entry: EntryId, order: &Order, now: Moment) {
         let Some(purchase) = purchase_of(order) else { return };
-        self.write(entry, Record::Charged { purchase: Box::new(purchase), at: now });
+        self.write_charged(entry, purchase, now);
         self.write(entry, Record::Abandoned);
         self.saw_order(order);
     }
@@ -540,7 +668,7 @@ impl Ledger {
             _ => {}
         }
         if let Resolution::Made(id) = &resolution
-            && self.by_activation.contains_key(&**id)
+            && self.is_sold(id)
         {
             return Err(format!("another purchase bought the activation {id}"));
         }
@@ -578,7 +706,12 @@ impl Ledger {
         if let Some((entry, _)) = self.entry_of(intent) {
             return entry;
         }
-        let entry = self.begin(None, intent, Amount::ZERO);
+        // The intent is in no file, and nothing is sent for it: the journal need not have it.
+        let begun = self.begin(None, intent, Amount::ZERO);
+        let entry = begun.unwrap_or_else(|failure| {
+            log::warn!("{}: the journal cannot be written: {failure}", intent.operation());
+            self.begin_unwritten(intent)
+        });
         let error = Error::cancelled(&intent.operation(), crate::Phase::Receive)
             .unknown_charge(intent.clone());
         self.unknown(entry, &error, Vec::new(), now);
@@ -608,7 +741,7 @@ impl Ledger {
         self.uncertain().any(|(_, entry)| {
             matches!(entry.state, State::InFlight)
                 && (entry.intent.id() == intent.id() || entry.intent.is_same_kind(intent))
-        })
+        }) || self.others().any(|other| other.kind_in_flight(intent))
     }
 
     /// Returns whether another purchase or a live handle has the order, so that it cannot be the
@@ -620,6 +753,11 @@ impl Ledger {
             }
             _ => false,
         };
+        if self.ended.has_order(order)
+            || self.others().any(|other| other.is_other_purchase(order, intent))
+        {
+            return true;
+        }
         let Some(id) = order.activation_id.as_deref() else {
             return self.purchases.values().any(is_its_order);
         };
@@ -765,8 +903,8 @@ impl Ledger {
     /// Returns the unspent part of a client's budget.
     pub(crate) fn budget_left(&mut self, owner: OwnerId, now: Moment) -> Option<Amount> {
         self.drop_expired(now);
-        let budget = self.budgets.get(&owner)?;
-        Some(budget.limit?.checked_sub(budget.spent).unwrap_or_default())
+        let limit = self.budgets.get(&owner)?.limit?;
+        Some(limit.checked_sub(self.spent_of(owner)).unwrap_or_default())
     }
 
     /// Returns the highest order id seen so far.
@@ -847,20 +985,38 @@ impl Ledger {
 
     /// Ends purchases that are long past the expiry of their orders, with a warning.
     pub(crate) fn drop_expired(&mut self, now: Moment) {
-        let is_past = |at: &Moment, life: Option<Duration>| {
-            // The wall clock can be set, and an order that is open must not leave the list early.
-            now.monotonic.saturating_sub(at.monotonic) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
+        let is_past = |at: &Moment, life: Option<Duration>, adopted_at: Option<Duration>| {
+            // The wall clock can be set, and an order that is open must not leave the list early:
+            // the age of an adopted one counts from its adoption, unless that is a day too low.
+            let is_old = now.wall.duration_since(at.wall).is_ok_and(|age| age > ADOPTED_LIFE);
+            let since = adopted_at.filter(|_| !is_old).unwrap_or(at.monotonic);
+            now.monotonic.saturating_sub(since) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
         };
         let mut past = Vec::new();
-        let is_listed = |entry: &Entry| entry.is_open() && entry.holders == 0;
-        for (id, entry) in self.purchases.iter().filter(|(_, entry)| is_listed(entry)) {
+        let can_end = |entry: &Entry| entry.needs_records() && entry.holders == 0;
+        for (id, entry) in self.purchases.iter().filter(|(_, entry)| can_end(entry)) {
+            let answered = entry.before_answer.as_ref();
             match &entry.state {
-                State::Bought { purchase, at, .. } if is_past(at, purchase.expires_in) => {
+                State::NotBought(_)
+                    if answered.is_some_and(|lost| {
+                        let life = ORDER_LIFE + self.late_booking(entry);
+                        is_past(&lost.at, Some(life), entry.adopted_at)
+                    }) =>
+                {
+                    past.push((*id, Record::Lapsed));
+                }
+                State::Bought { purchase, at, .. }
+                    if is_past(at, purchase.expires_in, entry.adopted_at) =>
+                {
                     past.push((*id, Record::Settled(Closed::Over)));
                 }
                 // Late booking, then the life of the order.
                 State::Unknown(lost)
-                    if is_past(&lost.at, Some(ORDER_LIFE + self.late_booking(entry))) =>
+                    if is_past(
+                        &lost.at,
+                        Some(ORDER_LIFE + self.late_booking(entry)),
+                        entry.adopted_at,
+                    ) =>
                 {
                     past.push((*id, Record::Lapsed));
                 }
@@ -868,8 +1024,13 @@ impl Ledger {
             }
         }
         for (id, record) in past {
-            let operation = self.purchases[&id].intent.operation();
-            log::warn!("{operation}: the order is long past its expiry and is no longer listed");
+            let entry = &self.purchases[&id];
+            if entry.is_open() {
+                let operation = entry.intent.operation();
+                log::warn!(
+                    "{operation}: the order is long past its expiry and is no longer listed"
+                );
+            }
             self.write(id, record);
         }
     }
@@ -880,8 +1041,17 @@ impl Ledger {
         budget.map_or(LATE_BOOKING, |budget| budget.late_booking)
     }
 
-    /// Applies a record. A journal would write it to disk here.
+    /// Writes a record to the journal, if there is one, and applies it.
     fn write(&mut self, entry: EntryId, record: Record) {
+        if let Some(journal) = &self.journal {
+            journal.write(entry, &record);
+        }
+        self.fold(entry, record);
+    }
+
+    /// Applies a record, and counts what it changes in the budgets.
+    pub(super) fn fold(&mut self, entry: EntryId, record: Record) {
+        self.next_entry = self.next_entry.max(entry.0 + 1);
         self.apply(entry, record);
         let id = entry;
         if let Some(entry) = self.purchases.get_mut(&id) {
@@ -897,6 +1067,7 @@ impl Ledger {
             }
             let counts = entry.counts();
             let counted = std::mem::replace(&mut entry.counted, counts);
+            self.spent = add(subtract(self.spent, counted), counts);
             if let Some(budget) = entry.owner.and_then(|owner| self.budgets.get_mut(&owner)) {
                 budget.spent = add(subtract(budget.spent, counted), counts);
             }
@@ -906,11 +1077,11 @@ impl Ledger {
     /// Changes a purchase by one fact.
     #[allow(clippy::too_many_lines)] // a row for each record
     fn apply(&mut self, id: EntryId, record: Record) {
-        if let Record::Intent { owner, intent, reserved } = record {
+        if let Record::Intent { owner, intent, reserved, is_lease } = record {
             self.make_room();
             self.by_intent.insert(intent.id(), id);
             self.made_ids.remove(&intent.id());
-            self.purchases.insert(id, Entry::new(owner, intent, reserved));
+            self.purchases.insert(id, Entry { is_lease, ..Entry::new(owner, intent, reserved) });
             return;
         }
         let earlier = match &record {
@@ -935,9 +1106,9 @@ impl Ledger {
         }
         match record {
             Record::Intent { .. } | Record::Rejected => {}
-            Record::Claimed => {
+            Record::Claimed { is_guess } => {
                 if let State::Unknown(lost) = &entry.state {
-                    entry.doubt = (!lost.is_searched).then(|| lost.clone());
+                    entry.doubt = is_guess.then(|| lost.clone());
                 }
             }
             Record::Sending => {
@@ -966,16 +1137,16 @@ impl Ledger {
                 });
                 entry.is_awaited = false;
             }
-            Record::Charged { purchase, at } => {
+            Record::Charged { purchase, at, codes, earlier_codes, next_requested } => {
                 let activation: Arc<str> = purchase.activation_id.as_str().into();
                 self.newest_order = self
                     .newest_order
                     .max(purchase.order_id.as_ref().and_then(|id| id.parse().ok()));
                 if let Some(known) = self.known.get_mut(&activation) {
                     entry.holders += std::mem::take(&mut known.holders);
-                    entry.codes = std::mem::take(&mut known.codes);
-                    entry.next_requested = std::mem::take(&mut known.next_requested);
                 }
+                (entry.codes, entry.next_requested) = (codes, next_requested);
+                entry.earlier_codes = earlier_codes;
                 let mut same_order = None;
                 if let Some(EarlierPurchase { same, codes, earlier_codes, next_requested }) =
                     earlier
@@ -1033,11 +1204,11 @@ impl Ledger {
                     entry.state = State::NotBought(NOT_MADE.to_owned());
                 }
             }
-            Record::Lapsed => {
-                if let State::Unknown(lost) = &mut entry.state {
-                    lost.is_lapsed = true;
-                }
-            }
+            Record::Lapsed => match &mut entry.state {
+                State::Unknown(lost) => lost.is_lapsed = true,
+                State::NotBought(_) => entry.before_answer = None,
+                _ => {}
+            },
             Record::Confirmed => entry.doubt = None,
         }
     }
@@ -1070,13 +1241,124 @@ impl Ledger {
             .collect();
         for id in ended {
             let Some(entry) = self.purchases.remove(&id) else { continue };
-            self.by_intent.remove(&entry.intent.id());
+            if self.by_intent.get(&entry.intent.id()) == Some(&id) {
+                self.by_intent.remove(&entry.intent.id());
+                self.ended.add(entry.ended());
+            }
             if let State::Bought { purchase, .. } = &entry.state
                 && self.by_activation.get(&*purchase.activation_id) == Some(&id)
             {
                 self.by_activation.remove(&*purchase.activation_id);
             }
         }
+    }
+
+    /// Adds a purchase whose intent the journal does not have.
+    fn begin_unwritten(&mut self, intent: &Intent) -> EntryId {
+        let entry = EntryId(self.next_entry);
+        let (owner, intent, reserved) = (None, intent.clone(), Amount::ZERO);
+        self.fold(entry, Record::Intent { owner, intent, reserved, is_lease: false });
+        entry
+    }
+
+    /// Returns the records from which each purchase that can still change can be folded again.
+    pub(super) fn open_records(&self) -> impl Iterator<Item = (EntryId, Vec<Record>)> {
+        let open = self.purchases.iter().filter(|(_, entry)| entry.needs_records());
+        open.map(|(id, entry)| (*id, entry.records()))
+    }
+
+    /// Returns how many purchases can still change.
+    pub(super) fn count_open(&self) -> usize {
+        self.purchases.values().filter(|entry| entry.needs_records()).count()
+    }
+
+    /// Returns the money that the settled purchases count.
+    pub(super) fn spent_on_settled(&self) -> Amount {
+        let open = self.purchases.values().filter(|entry| entry.needs_records());
+        open.fold(self.spent, |spent, entry| subtract(spent, entry.counted))
+    }
+
+    /// Adds the money that the settled purchases of another file count.
+    pub(super) fn add_spent(&mut self, spent: Amount) {
+        self.spent = add(self.spent, spent);
+    }
+
+    /// Returns the money that all purchases count.
+    pub(super) fn spent(&self) -> Amount {
+        self.spent
+    }
+
+    /// Returns each purchase as a person reads it, oldest first.
+    pub(super) fn journal_purchases(&self) -> Vec<JournalPurchase> {
+        let row = |(id, entry): (&EntryId, &Entry)| {
+            let purchase = match &entry.state {
+                State::Bought { purchase, .. } => Some(purchase),
+                _ => None,
+            };
+            JournalPurchase {
+                number: id.0,
+                operation: entry.intent.operation(),
+                state: entry.describe(),
+                activation_id: purchase.map(|purchase| purchase.activation_id.clone()),
+                phone_number: purchase.map(|purchase| purchase.phone_number.clone()),
+                counted: entry.counted,
+                codes: entry.codes.len(),
+            }
+        };
+        self.purchases.iter().map(row).collect()
+    }
+
+    /// Returns the newest purchases that have ended, oldest first.
+    pub(super) fn ended_purchases(&self) -> Vec<EndedPurchase> {
+        let ended = self.purchases.iter().filter(|(id, entry)| {
+            !entry.needs_records() && self.by_intent.get(&entry.intent.id()) == Some(id)
+        });
+        self.ended.and(ended.map(|(_, entry)| entry.ended()))
+    }
+
+    /// Returns the intent of a purchase.
+    pub(super) fn intent_of(&self, entry: EntryId) -> Option<&Intent> {
+        self.purchases.get(&entry).map(|entry| &entry.intent)
+    }
+
+    /// Returns the id of the next purchase.
+    pub(super) fn next_entry(&self) -> EntryId {
+        EntryId(self.next_entry)
+    }
+
+    /// Drops the purchase of an intent that the caller knew before its file was read. Returns its
+    /// id.
+    pub(super) fn forget_unsent_here(&mut self, intent: &Intent) -> Option<EntryId> {
+        let (entry, _) = self.entry_of(intent).filter(|(_, entry)| entry.owner.is_none())?;
+        self.fold(entry, Record::NotSent);
+        self.purchases.remove(&entry);
+        Some(entry)
+    }
+
+    /// Records that an earlier process made the purchase.
+    pub(super) fn mark_adopted(&mut self, entry: EntryId, now: Moment) {
+        if let Some(entry) = self.purchases.get_mut(&entry) {
+            entry.adopted_at = Some(now.monotonic);
+            entry.is_awaited = false;
+        }
+    }
+
+    /// Lists the open leases of earlier processes that no handle holds.
+    pub(super) fn leftover_leases(&self) -> Vec<(Unclaimed, String)> {
+        let is_leftover =
+            |entry: &&Entry| entry.is_lease && entry.adopted_at.is_some() && entry.is_unclaimed();
+        let leftover = self.purchases.values().filter(is_leftover).filter_map(Entry::listed);
+        leftover
+            .filter_map(|listed| {
+                let id = listed.outcome.purchase()?.activation_id.clone();
+                Some((listed, id))
+            })
+            .collect()
+    }
+
+    /// Adds a purchase of another file that has ended.
+    pub(super) fn add_ended(&mut self, purchase: EndedPurchase) {
+        self.ended.add(purchase);
     }
 
     /// Returns the data of an activation of the history, which is added if it is new.
@@ -1114,12 +1396,84 @@ impl Entry {
             is_awaited: true,
             holders: 0,
             is_kept: false,
+            is_lease: false,
+            adopted_at: None,
             codes: Vec::new(),
             earlier_codes: Vec::new(),
             next_requested: false,
             doubt: None,
             before_answer: None,
         }
+    }
+
+    /// The state of the purchase in a few words.
+    fn describe(&self) -> &'static str {
+        match &self.state {
+            State::Reserved => "reserved",
+            State::InFlight => "in flight",
+            State::Unknown(Lost { is_lapsed: true, .. }) => "unknown, and long past",
+            State::Unknown(_) => "unknown",
+            State::NotBought(_) => "not bought",
+            State::Bought { closed: Some(Closed::Completed), .. } => "completed",
+            State::Bought { closed: Some(Closed::Refunded), .. } => "refunded",
+            State::Bought { closed: Some(Closed::Over), .. } => "over",
+            State::Bought { .. } if self.is_kept => "kept",
+            State::Bought { ending: Some(_), .. } => "open, closing",
+            State::Bought { .. } if self.next_requested => "open, next code requested",
+            State::Bought { .. } if !self.codes.is_empty() => "open, with a code",
+            State::Bought { .. } => "open",
+        }
+    }
+
+    /// Returns the records from which this purchase can be folded again.
+    fn records(&self) -> Vec<Record> {
+        let Self { owner, intent, reserved, is_lease, .. } = self;
+        let mut records = vec![Record::Intent {
+            owner: *owner,
+            intent: intent.clone(),
+            reserved: *reserved,
+            is_lease: *is_lease,
+        }];
+        let unknown = |lost: &Lost| Record::Unknown {
+            error: lost.error.clone(),
+            clues: lost.clues.clone(),
+            at: lost.at,
+        };
+        match &self.state {
+            State::Reserved => {}
+            State::InFlight => records.push(Record::Sending),
+            State::Unknown(lost) => records.push(unknown(lost)),
+            State::Bought { purchase, at, ending, closed } => {
+                if let Some(lost) = &self.doubt {
+                    records.extend([unknown(lost), Record::Claimed { is_guess: true }]);
+                } else if let Some(lost) = &self.before_answer {
+                    let answer = Resolution::Made(purchase.activation_id.clone());
+                    records.extend([unknown(lost), Record::Resolved(answer)]);
+                }
+                records.push(Record::Charged {
+                    purchase: purchase.clone(),
+                    at: *at,
+                    codes: self.codes.clone(),
+                    earlier_codes: self.earlier_codes.clone(),
+                    next_requested: self.next_requested,
+                });
+                records.extend(ending.map(Record::Closing));
+                records.extend(closed.map(Record::Settled));
+            }
+            State::NotBought(reason) => match &self.before_answer {
+                Some(lost) => {
+                    records.extend([unknown(lost), Record::Resolved(Resolution::NotMade)]);
+                }
+                None => records.push(Record::Refused(reason.clone())),
+            },
+        }
+        if !self.is_awaited {
+            records.push(Record::Abandoned);
+        }
+        if self.is_kept {
+            records.push(Record::Kept);
+        }
+        records
     }
 
     /// Returns the unknown outcome, also if an only candidate was claimed after a short search.
@@ -1173,6 +1527,25 @@ impl Entry {
 
     fn is_open(&self) -> bool {
         !self.is_settled() && !self.is_kept
+    }
+
+    /// Whether the purchase can still change: it is not settled, or its caller can correct the
+    /// answer that it was not made.
+    fn needs_records(&self) -> bool {
+        let is_answered = matches!(self.state, State::NotBought(_)) && self.before_answer.is_some();
+        !self.is_settled() || is_answered
+    }
+
+    /// What is kept of the purchase after its end.
+    fn ended(&self) -> EndedPurchase {
+        let order = match &self.state {
+            State::Bought { purchase, .. } => Some(EndedOrder {
+                activation_id: purchase.activation_id.clone(),
+                order_id: purchase.order_id.clone(),
+            }),
+            _ => None,
+        };
+        EndedPurchase { intent: self.intent.id(), order }
     }
 
     fn is_unclaimed(&self) -> bool {

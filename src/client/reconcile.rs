@@ -206,6 +206,11 @@ impl ReconcileTask {
                 complete: !is_answer,
                 reason: is_answer.then_some(reason),
             }),
+            IntentOutcome::Ended => {
+                let reason = "it was sent in an earlier process, and its order has ended";
+                let (candidates, reason) = (Vec::new(), Some(reason.to_owned()));
+                Some(Reconciliation { candidates, complete: false, reason })
+            }
             IntentOutcome::Absent | IntentOutcome::InFlight | IntentOutcome::Unknown => None,
         }
     }
@@ -330,6 +335,7 @@ impl ReconcileTask {
         let now = client.now();
         // Another program's order can show first: a short search does not tell it apart.
         let is_searched = found.complete || self.age_at(now.monotonic) >= LOOK_FOR;
+        let _exclusive = client.lock_journal();
         let (candidates, is_left_out) =
             client.ledger().offer(&self.intent, found.candidates, is_searched, now);
         found.candidates = candidates;

@@ -17,6 +17,11 @@ pub(crate) struct EntryId(pub(super) u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OwnerId(pub(super) u64);
 
+impl OwnerId {
+    /// The clients of earlier processes and of other ones, in the records of their journals.
+    pub(super) const EARLIER: Self = Self(u64::MAX);
+}
+
 /// One fact about a purchase.
 #[derive(Clone, Debug)]
 pub(crate) enum Record {
@@ -26,6 +31,8 @@ pub(crate) enum Record {
         owner: Option<OwnerId>,
         intent: Intent,
         reserved: Amount,
+        /// Whether the number settles itself.
+        is_lease: bool,
     },
     /// The first byte may leave from now on.
     Sending,
@@ -41,12 +48,21 @@ pub(crate) enum Record {
         at: Moment,
     },
     /// A number was bought.
-    Charged { purchase: Box<Purchase>, at: Moment },
+    Charged {
+        purchase: Box<Purchase>,
+        at: Moment,
+        /// The codes of the order that arrived before this record.
+        codes: Vec<Sms>,
+        /// The codes of an earlier purchase of the same activation id.
+        earlier_codes: Vec<Sms>,
+        /// Whether the next code was requested after the last of `codes`.
+        next_requested: bool,
+    },
     /// The caller of the purchase stopped waiting for it.
     Abandoned,
     /// A caller claims the only candidate of an unknown purchase. The record of the purchase
-    /// follows.
-    Claimed,
+    /// follows. It is a guess unless the search for candidates was long.
+    Claimed { is_guess: bool },
     /// A long search found no other candidate than the claimed one.
     Confirmed,
     /// The caller takes back a claim or an answer: the outcome is unknown again.
@@ -64,7 +80,7 @@ pub(crate) enum Record {
     /// The history stated the price.
     Priced(Amount),
     /// The order of an unknown purchase must have expired long ago. Its reservation returns to the
-    /// budget, although the outcome stays unknown.
+    /// budget, although the outcome stays unknown; an answer of the caller stays as it is.
     Lapsed,
     /// The caller keeps the number: it is not listed any more.
     Kept,
@@ -81,6 +97,16 @@ pub(crate) enum Closed {
     Refunded,
     /// Ended, and it is unknown whether it was refunded.
     Over,
+}
+
+impl Closed {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Refunded => "refunded",
+            Self::Over => "over",
+        }
+    }
 }
 
 /// The caller's answer to whether an unknown purchase was made.

@@ -92,8 +92,15 @@ impl Client {
     ) -> Result<Transition> {
         match wanted {
             SetStatus::SmsSent => {}
-            SetStatus::NextCode => self.ledger().next_requested(id),
-            SetStatus::Complete => self.ledger().closing(id, Ending::Completed),
+            SetStatus::NextCode => {
+                self.ledger().next_requested(id);
+                // The service forgets the codes so far.
+                self.sync_journal(|| operation(id, wanted));
+            }
+            SetStatus::Complete => {
+                self.ledger().closing(id, Ending::Completed);
+                self.sync_journal(|| operation(id, wanted));
+            }
             SetStatus::Cancel | SetStatus::CancelLegacy => {
                 self.ledger().closing(id, Ending::Cancelled);
             }
@@ -110,6 +117,7 @@ impl Client {
                 let closed = if is_refunded { Closed::Refunded } else { Closed::Completed };
                 let now = self.now();
                 self.ledger().settled(id, closed, now);
+                self.shared.account.compact_journal(now);
             }
             _ => {}
         }

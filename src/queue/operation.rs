@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::finish_task::FinishTask;
+use super::settle_leases_task::SettleLeasesTask;
 use crate::client::{Answer, LOOK_FOR, ReconcileTask, SettleTask, Task, WaitTask};
 use crate::protocol::json_output::{document, fields, with_raw, with_reply};
 use crate::protocol::large_reply::json_text;
@@ -50,6 +51,9 @@ pub enum Operation {
     },
     /// [`Client::get_number`]. **Costs money.**
     GetNumber(NumberRequest),
+    /// Buys a number like [`Client::lease`]. **Costs money.** The caller settles it when its lease
+    /// ends. If the process ends first, [`Client::settle_leftover_leases`] of the next one does.
+    Lease(NumberRequest),
     /// [`Client::intend`].
     Intend(NumberRequest),
     /// [`Client::buy`]. **Costs money.**
@@ -145,6 +149,11 @@ pub enum Operation {
         /// Whether it was made.
         resolution: Resolution,
     },
+    /// [`Client::settle_leftover_leases`].
+    SettleLeftoverLeases {
+        /// What to do if the service does not allow cancelling yet.
+        on_too_early: OnTooEarly,
+    },
     /// [`Client::unclaimed`].
     Unclaimed {},
     /// [`Client::finish`]. It does not wait for purchases of the queue that have not begun: cancel
@@ -188,6 +197,7 @@ pub(super) enum Job {
     Wait(Box<WaitTask>),
     Settle(Box<SettleTask>),
     Reconcile(Box<ReconcileTask>),
+    SettleLeases(Box<SettleLeasesTask>),
     Finish(Box<FinishTask>),
 }
 
@@ -197,6 +207,7 @@ impl Job {
         match self {
             Self::Wait(task) => task.end(),
             Self::Settle(task) => task.end(),
+            Self::SettleLeases(task) => task.end(),
             Self::Finish(task) => task.end(),
             Self::Call(_) | Self::Local(_) | Self::Buy(..) | Self::Reconcile(_) => None,
         }
@@ -215,7 +226,7 @@ impl Operation {
     // Hidden: for this project's C functions and tests, not part of the API.
     /// The names of all operations, as `op` spells them.
     #[doc(hidden)]
-    pub const NAMES: [&'static str; 25] = [
+    pub const NAMES: [&'static str; 27] = [
         "get_balance",
         "get_services",
         "get_prices",
@@ -223,6 +234,7 @@ impl Operation {
         "find_country",
         "get_orders",
         "get_number",
+        "lease",
         "intend",
         "buy",
         "reget_number",
@@ -238,6 +250,7 @@ impl Operation {
         "mark_unclaimed",
         "reconcile",
         "resolve",
+        "settle_leftover_leases",
         "unclaimed",
         "finish",
         "budget_left",
@@ -255,6 +268,7 @@ impl Operation {
             Self::FindCountry { .. } => "find_country",
             Self::GetOrders { .. } => "get_orders",
             Self::GetNumber(_) => "get_number",
+            Self::Lease(_) => "lease",
             Self::Intend(_) => "intend",
             Self::Buy { .. } => "buy",
             Self::RegetNumber { .. } => "reget_number",
@@ -270,6 +284,7 @@ impl Operation {
             Self::MarkUnclaimed { .. } => "mark_unclaimed",
             Self::Reconcile { .. } => "reconcile",
             Self::Resolve { .. } => "resolve",
+            Self::SettleLeftoverLeases { .. } => "settle_leftover_leases",
             Self::Unclaimed { .. } => "unclaimed",
             Self::Finish { .. } => "finish",
             Self::BudgetLeft { .. } => "budget_left",
@@ -284,7 +299,8 @@ impl Operation {
             | Self::RequestNextCode { .. }
             | Self::Complete { .. }
             | Self::Cancel { .. }
-            | Self::Settle { .. } => true,
+            | Self::Settle { .. }
+            | Self::SettleLeftoverLeases { .. } => true,
             Self::WaitForCode { cancel_on_timeout, .. } => *cancel_on_timeout,
             _ => false,
         }
@@ -321,6 +337,7 @@ impl Operation {
                 call(move |client| client.get_orders(&query).map(|page| fields(&page)))
             }
             Self::GetNumber(request) => buy(Box::new(move |client| client.intent(request))),
+            Self::Lease(request) => buy(Box::new(move |client| client.lease_intent(request))),
             Self::Intend(request) => {
                 call(move |client| client.intend(request).map(|intent| intent.to_json()))
             }
@@ -383,6 +400,9 @@ impl Operation {
             }
             Self::Resolve { intent, resolution } => {
                 local(move |client| client.resolve(&intent, resolution).map(|()| empty_object()))
+            }
+            Self::SettleLeftoverLeases { on_too_early } => {
+                Job::SettleLeases(Box::new(SettleLeasesTask::new(on_too_early)))
             }
             Self::Unclaimed {} => {
                 local(|client| Ok(object("unclaimed", fields(&client.unclaimed()))))

@@ -63,6 +63,7 @@ impl<'a> Members<'a> {
                 status: self.text("status")?,
             },
             "get_number" => Operation::GetNumber(self.number_request()?),
+            "lease" => Operation::Lease(self.number_request()?),
             "intend" => Operation::Intend(self.number_request()?),
             "buy" => Operation::Buy { intent: self.intent()? },
             "reget_number" => {
@@ -95,6 +96,9 @@ impl<'a> Members<'a> {
             },
             "resolve" => {
                 Operation::Resolve { intent: self.intent()?, resolution: self.resolution()? }
+            }
+            "settle_leftover_leases" => {
+                Operation::SettleLeftoverLeases { on_too_early: self.on_too_early()? }
             }
             "unclaimed" => Operation::Unclaimed {},
             "finish" => Operation::Finish { timeout_ms: self.integer("timeout_ms")? },

@@ -128,7 +128,11 @@ impl State {
                     self.schedule.set_end(ticket, *deadline);
                 }
             }
-            Job::Wait(_) | Job::Settle(_) | Job::Reconcile(_) | Job::Finish(_) => {
+            Job::Wait(_)
+            | Job::Settle(_)
+            | Job::SettleLeases(_)
+            | Job::Reconcile(_)
+            | Job::Finish(_) => {
                 self.schedule.add_task(ticket, client.now().monotonic, job.end());
             }
         }
@@ -279,7 +283,7 @@ impl State {
         }
         let runs_on_at_close = match job {
             Job::Buy(..) => true,
-            Job::Call(_) | Job::Settle(_) => entry.is_change,
+            Job::Call(_) | Job::Settle(_) | Job::SettleLeases(_) => entry.is_change,
             _ => false,
         };
         entry.running = Some(Running { token: token.clone(), purchase: None, runs_on_at_close });

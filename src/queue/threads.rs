@@ -401,6 +401,7 @@ impl Shared {
             }
             Job::Wait(task) => self.step(ticket, task, Job::Wait, handle),
             Job::Settle(task) => self.step(ticket, task, Job::Settle, handle),
+            Job::SettleLeases(task) => self.step(ticket, task, Job::SettleLeases, handle),
             Job::Reconcile(task) => self.step(ticket, task, Job::Reconcile, handle),
             Job::Finish(task) => self.step(ticket, task, Job::Finish, handle),
         }

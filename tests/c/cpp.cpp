@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -59,8 +60,8 @@ static_assert(owns<sastaotp::order_history> && owns<sastaotp::sms> &&
 static_assert(owns<sastaotp::status_change> && owns<sastaotp::settlement> &&
               owns<sastaotp::activation>);
 static_assert(owns<sastaotp::lease> && owns<sastaotp::intent> && owns<sastaotp::reconciliation>);
-static_assert(owns<sastaotp::unclaimed_list> && owns<sastaotp::queue> &&
-              owns<sastaotp::completion>);
+static_assert(owns<sastaotp::unclaimed_list> && owns<sastaotp::settled_leases>);
+static_assert(owns<sastaotp::queue> && owns<sastaotp::completion>);
 static_assert(!std::is_convertible_v<std::uint64_t, sastaotp::ticket>);
 static_assert(std::is_nothrow_copy_constructible_v<sastaotp::error>);
 static_assert(std::is_nothrow_copy_assignable_v<sastaotp::outcome_unknown>);
@@ -230,6 +231,26 @@ void settings() {
     const client slow(account("slow").max_requests_per_minute(600));
     for (int read = 0; read < 4; ++read) CHECK(slow.get_balance().amount() > amount());
     CHECK(std::chrono::steady_clock::now() - begun >= 300ms);
+
+    // The journal. There are no leases of an ended process.
+    char folder[] = "/tmp/sastaotp-cpp-XXXXXX";
+    CHECK(mkdtemp(folder) != nullptr);
+    const auto journaled = [&](string_view path) {
+        return account("journal").journal(path).durability(sastaotp::durability::process);
+    };
+    {
+        const client kept(journaled(folder).journal_on_network(true));
+        const auto leases = kept.settle_leftover_leases(sastaotp::on_too_early::fail);
+        CHECK(leases.empty() && leases.json() == "{\"leases\":[]}");
+        const auto none = leases[0];
+        CHECK(none.unclaimed().message().empty() && !none.settlement() && !none.error());
+        FAILURE(status::journal, client(journaled("/dev/null")));
+    }
+    FAILURE(status::journal, client(account("file").journal("/dev/null/journal")));
+    FAILURE(status::config, account("empty").journal(string_view("a\0b", 3)));
+    FAILURE(status::config, client(account("empty").journal("")));
+    FAILURE(status::config, settings.durability(sastaotp::durability(77)));
+    std::filesystem::remove_all(folder);
 
     // The environment.
     setenv("SASTAOTP_API_KEY", (run + "env").c_str(), 1);

@@ -64,6 +64,7 @@ static void clients_in_a_child(const inherited *of) {
     sastaotp_activation_status *state = NULL;
     sastaotp_status_change *change = NULL;
     sastaotp_reconciliation *found = NULL;
+    sastaotp_settled_leases *leases = NULL;
     sastaotp_unclaimed_list *list = NULL;
     PARENTS("client", sastaotp_client_with_cancel(of->client, of->cancel, &client, &error));
     PARENTS("client", sastaotp_client_with_timeout_ms(of->handle, 1, &client, &error));
@@ -87,6 +88,8 @@ static void clients_in_a_child(const inherited *of) {
     PARENTS("client", sastaotp_client_reconcile(of->client, of->intent, 1, &found, &error));
     PARENTS("client", sastaotp_client_resolve_not_made(of->client, of->intent, &error));
     PARENTS("client", sastaotp_client_resolve_made(of->client, of->intent, "1", &error));
+    PARENTS("client", sastaotp_client_settle_leftover_leases(
+                          of->client, SASTAOTP_ON_TOO_EARLY_FAIL, &leases, &error));
     PARENTS("client", sastaotp_client_unclaimed(of->client, &list, &error));
     PARENTS("client", sastaotp_client_finish(of->client, 60000, &list, &error));
     CHECK(!sastaotp_client_budget_left(of->client, NULL));

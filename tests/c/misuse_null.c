@@ -59,6 +59,10 @@ static void settings(sastaotp_config *config, sastaotp_number_request *request) 
     REJECTED("config", sastaotp_config_set_timeout_ms(NULL, 1, error));
     REJECTED("config", sastaotp_config_set_late_booking_ms(NULL, 1, error));
     REJECTED("config", sastaotp_config_set_max_requests_per_minute(NULL, 1, error));
+    REJECTED("config", sastaotp_config_set_journal(NULL, "/tmp", error));
+    REJECTED("folder", sastaotp_config_set_journal(config, NULL, error));
+    REJECTED("config", sastaotp_config_set_durability(NULL, SASTAOTP_DURABILITY_POWER, error));
+    REJECTED("config", sastaotp_config_set_journal_on_network(NULL, true, error));
     REJECTED_INTO(sastaotp_number_request, "service",
                   sastaotp_number_request_new(NULL, place, error));
     REJECTED(PLACE, sastaotp_number_request_new("tg", NULL, error));
@@ -161,6 +165,11 @@ static void clients(const sastaotp_client *client, const sastaotp_config *config
     REJECTED("client", sastaotp_client_resolve_made(NULL, intent, "1", error));
     REJECTED("intent", sastaotp_client_resolve_made(client, NULL, "1", error));
     REJECTED("activation_id", sastaotp_client_resolve_made(client, intent, NULL, error));
+    REJECTED_INTO(
+        sastaotp_settled_leases, "client",
+        sastaotp_client_settle_leftover_leases(NULL, SASTAOTP_ON_TOO_EARLY_FAIL, place, error));
+    REJECTED(PLACE, sastaotp_client_settle_leftover_leases(client, SASTAOTP_ON_TOO_EARLY_FAIL, NULL,
+                                                           error));
     REJECTED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_unclaimed(NULL, place, error));
     REJECTED(PLACE, sastaotp_client_unclaimed(client, NULL, error));
     REJECTED_INTO(sastaotp_unclaimed_list, "client", sastaotp_client_finish(NULL, 1, place, error));

@@ -124,6 +124,11 @@ void getters_accept_null_objects(void) {
     CHECK(!sastaotp_reconciliation_is_complete(NULL));
     CHECK(sastaotp_reconciliation_reason(NULL) == NULL);
     CHECK(sastaotp_reconciliation_json(NULL) == NULL);
+    CHECK_INT(sastaotp_settled_leases_count(NULL), 0);
+    CHECK(sastaotp_settled_leases_unclaimed(NULL, 0) == NULL);
+    CHECK(sastaotp_settled_leases_settlement(NULL, 0) == NULL);
+    CHECK(sastaotp_settled_leases_error(NULL, 0) == NULL);
+    CHECK(sastaotp_settled_leases_json(NULL) == NULL);
     CHECK_INT(sastaotp_unclaimed_list_count(NULL), 0);
     CHECK(sastaotp_unclaimed_list_get(NULL, 0) == NULL);
     CHECK(sastaotp_unclaimed_list_json(NULL) == NULL);
@@ -162,6 +167,7 @@ void getters_accept_null_objects(void) {
     sastaotp_settlement_free(NULL);
     sastaotp_lease_free(NULL);
     sastaotp_reconciliation_free(NULL);
+    sastaotp_settled_leases_free(NULL);
     sastaotp_unclaimed_list_free(NULL);
     sastaotp_queue_free(NULL);
     sastaotp_completion_free(NULL);

@@ -25,4 +25,8 @@ void threads_share_one_queue(void);
 void a_queue_ends_while_connections_hang(void);
 void queue_and_client_end_in_any_order(void);
 
+/* suite_journal.c: purchases on disk. */
+void invalid_journals_are_rejected(void);
+void next_program_knows_purchases_of_killed_one(void);
+
 #endif

@@ -115,7 +115,7 @@ impl Error {
     }
 
     pub(crate) fn kind(&self) -> ErrorKind {
-        const KINDS: [ErrorKind; 24] = [
+        const KINDS: [ErrorKind; 25] = [
             ErrorKind::Config,
             ErrorKind::Budget,
             ErrorKind::Authentication,
@@ -140,6 +140,7 @@ impl Error {
             ErrorKind::ActivationCancelled,
             ErrorKind::Internal,
             ErrorKind::AlreadySent,
+            ErrorKind::Journal,
         ];
         let status = unsafe { sastaotp_error_kind(self.get()) };
         KINDS[usize::try_from(status.0 - 1).unwrap()]

@@ -541,3 +541,40 @@ fn the_doctor_stops_when_the_service_refuses() {
         assert!(asked <= 4, "{fault}: {asked} requests");
     }
 }
+
+#[test]
+fn a_journal_is_printed_and_checked() {
+    let fixture = Fixture::new();
+    let folder = fixture.captures.with_extension("journal-folder");
+    let _ = std::fs::remove_dir_all(&folder);
+    let settings = Client::builder().api_key("stp_journal").base_url(fixture.server.url());
+    let client = settings.journal(&folder).build().unwrap();
+    let request = || NumberRequest::new("zz_never").country("22").accept_any_price();
+    let open = client.get_number(request()).unwrap();
+    client.get_number(request()).unwrap().cancel().unwrap();
+    let doctor = |folder: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sastaotp-doctor"));
+        let output = command.arg("journal").arg(folder).output().unwrap();
+        let shown = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(shown).unwrap())
+    };
+    let (code, shown) = doctor(&folder);
+    assert_eq!(code, 0, "{shown}");
+    for part in [open.id(), "open", "refunded", "buying zz_never in 22", "2 purchases"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let digits = open.purchase().unwrap().digits();
+    assert!(!shown.contains(&digits), "phone numbers are masked: {shown}");
+    // A damaged line is named.
+    let inner = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut files = std::fs::read_dir(&inner).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.extension().is_some()).unwrap();
+    let mut contents = std::fs::read(&file).unwrap();
+    contents[40] ^= 1;
+    std::fs::write(&file, contents).unwrap();
+    let (code, shown) = doctor(&folder);
+    assert!(code == 1 && shown.contains("the line at byte 0 is damaged"), "{shown}");
+    let (code, shown) = doctor(&fixture.captures);
+    assert_eq!(code, 2, "{shown}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -4,11 +4,12 @@
 //! `questions` is the table of questions, `query` sends requests, `findings` evaluates the replies,
 //! and `survey` runs all questions in order. `redact` hides private data, `captures` writes the
 //! replies to a file, and `report_table` prints the findings. If a purchase is allowed,
-//! `trial_purchase` buys a number with the library's own client.
+//! `trial_purchase` buys a number with the library's own client. `journal_table` prints a journal.
 
 mod ask_questions; // Runs all questions in order.
 mod captures; // Writes the redacted replies to a file.
 mod findings; // Evaluates replies.
+mod journal_table; // Prints a journal.
 mod lossless_json; // JSON with its order of fields and its text of numbers.
 mod options; // Arguments and environment.
 mod questions; // The table of questions.
@@ -50,6 +51,10 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let code = match options::read(std::env::args().skip(1), |name| std::env::var(name).ok()) {
         Ok(Action::Print(text)) => print(text).map_or(1, |()| 0),
+        Ok(Action::Journal(folder)) => match journal_table::report(&folder) {
+            Ok((table, is_whole)) => print(&table).map_or(1, |()| u8::from(!is_whole)),
+            Err(sentence) => fail(WRONG_ARGUMENTS, &sentence),
+        },
         Ok(Action::Run(options)) => run(&options),
         Err(sentence) => fail(WRONG_ARGUMENTS, &sentence),
     };

@@ -10,6 +10,7 @@ pub(crate) const HELP: &str = "\
 Checks how the SastaOTP service behaves where its documentation is silent, and prints the results.
 
 Usage: SASTAOTP_API_KEY=... sastaotp-doctor [options]
+       sastaotp-doctor journal FOLDER
 
 The doctor sends about 35 requests, one at a time with a pause in between. They only read: nothing
 is bought or changed. It writes the replies to a file that you can attach to an issue. In the file,
@@ -30,6 +31,9 @@ variation of yours.
   --yes               buy without asking for confirmation
   --version           print the version
   --help              print this help
+
+`journal FOLDER` sends nothing: it prints the purchases of a journal, checks each of its lines, and
+exits with 1 if one is damaged.
 
 Environment: SASTAOTP_API_KEY is the API key; SASTAOTP_BASE_URL selects another server.
 
@@ -70,6 +74,8 @@ pub(crate) struct PurchaseOptions {
 /// The action that the arguments request.
 pub(crate) enum Action {
     Print(&'static str),
+    /// Print the journal in this folder.
+    Journal(PathBuf),
     Run(Box<Options>),
 }
 
@@ -82,7 +88,14 @@ pub(crate) fn read(
         (None, false, 1_000, OTHER_AGENT.to_owned());
     let (mut allowed, mut limit, mut service, mut country, mut yes) =
         (false, None, None, None, false);
+    let mut is_first = true;
     while let Some(argument) = arguments.next() {
+        if std::mem::take(&mut is_first) && argument == "journal" {
+            return match (arguments.next(), arguments.next()) {
+                (Some(folder), None) => Ok(Action::Journal(PathBuf::from(folder))),
+                _ => Err("journal needs a folder: sastaotp-doctor journal FOLDER".to_owned()),
+            };
+        }
         let (name, given) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 (name.to_owned(), Some(value.to_owned()))

@@ -1,0 +1,65 @@
+//! `sastaotp-doctor journal FOLDER`: the purchases of a journal as a table, and its damaged lines.
+//!
+//! It hides the phone numbers except for their last digits, and shows how many codes there are, not
+//! the codes.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use sastaotp::{JournalFile, read_journal};
+
+/// How many digits of a phone number are shown.
+const SHOWN_DIGITS: usize = 3;
+
+/// Returns the table, and whether all files are whole. The error is a sentence.
+pub(crate) fn report(folder: &Path) -> Result<(String, bool), String> {
+    let files = read_journal(folder)
+        .map_err(|error| format!("reading {}: {}", folder.display(), error.kind()))?;
+    if files.is_empty() {
+        return Err(format!("{} has no journal: pass the folder of a journal", folder.display()));
+    }
+    let is_whole = files.iter().all(|file| file.problems.is_empty());
+    Ok((files.iter().map(table).collect(), is_whole))
+}
+
+fn table(file: &JournalFile) -> String {
+    let JournalFile { path, purchases, spent, problems, incomplete_bytes } = file;
+    let mut text = format!("{}\n", path.display());
+    let row = |cells: [&str; 6]| {
+        let [number, state, id, phone, price, operation] = cells;
+        let row = format!("  {number:>6}  {state:<26}{id:<26}{phone:<8}{price:>10}  {operation}");
+        format!("{}\n", row.trim_end())
+    };
+    if !purchases.is_empty() {
+        text += &row(["number", "state", "activation", "phone", "counts", "purchase"]);
+    }
+    for purchase in purchases {
+        let state = match purchase.codes {
+            0 | 1 => purchase.state.to_owned(),
+            codes => format!("{} ({codes} codes)", purchase.state),
+        };
+        text += &row([
+            &purchase.number.to_string(),
+            &state,
+            purchase.activation_id.as_deref().unwrap_or("-"),
+            &purchase.phone_number.as_deref().map_or_else(|| "-".to_owned(), masked),
+            &purchase.counted.to_string(),
+            &purchase.operation,
+        ]);
+    }
+    let _ = writeln!(text, "  {} purchases, {spent} spent", purchases.len());
+    if *incomplete_bytes > 0 {
+        let _ = writeln!(text, "  the last {incomplete_bytes} bytes were not written completely");
+    }
+    for problem in problems {
+        let _ = writeln!(text, "  damaged: {problem}");
+    }
+    text
+}
+
+/// The last digits of a phone number.
+fn masked(phone: &str) -> String {
+    let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
+    let shown = digits.len().saturating_sub(SHOWN_DIGITS);
+    format!("…{}", digits[shown..].iter().collect::<String>())
+}

@@ -1,0 +1,77 @@
+//! `EndedPurchases`: what the ledger keeps of purchases that ended, after it drops them. Their
+//! intents are not sent again, and their orders are not those of other purchases.
+
+use std::collections::{HashSet, VecDeque};
+
+use serde::Serialize;
+
+use crate::protocol::Order;
+
+/// The number of purchases that are kept. Beyond it, the oldest are dropped.
+const MAX_ENDED: usize = 4_096;
+
+/// A purchase that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EndedPurchase {
+    /// The id of the intent.
+    pub(super) intent: u64,
+    /// The order that it bought; `None` if it bought nothing.
+    pub(super) order: Option<EndedOrder>,
+}
+
+/// The order of a purchase that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct EndedOrder {
+    pub(super) activation_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) order_id: Option<String>,
+}
+
+/// The newest purchases that ended, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct EndedPurchases {
+    purchases: VecDeque<EndedPurchase>,
+    intents: HashSet<u64>,
+}
+
+impl EndedPurchases {
+    pub(super) fn add(&mut self, purchase: EndedPurchase) {
+        if !self.intents.insert(purchase.intent) {
+            return;
+        }
+        self.purchases.push_back(purchase);
+        while self.purchases.len() > MAX_ENDED
+            && let Some(oldest) = self.purchases.pop_front()
+        {
+            self.intents.remove(&oldest.intent);
+        }
+    }
+
+    pub(super) fn has_intent(&self, id: u64) -> bool {
+        self.intents.contains(&id)
+    }
+
+    /// Whether one of the purchases bought an order with this activation id.
+    pub(super) fn has_activation(&self, id: &str) -> bool {
+        self.orders().any(|order| order.activation_id == id)
+    }
+
+    /// Whether one of the purchases bought this order. The service can sell an activation id twice.
+    pub(super) fn has_order(&self, order: &Order) -> bool {
+        self.orders().any(|ended| match (&ended.order_id, &order.order_id) {
+            (Some(ended), Some(listed)) => ended == listed,
+            _ => order.activation_id.as_ref() == Some(&ended.activation_id),
+        })
+    }
+
+    /// Returns these purchases and others that ended later, as many as are kept.
+    pub(super) fn and(&self, later: impl Iterator<Item = EndedPurchase>) -> Vec<EndedPurchase> {
+        let mut all: Vec<EndedPurchase> = self.purchases.iter().cloned().chain(later).collect();
+        all.drain(..all.len().saturating_sub(MAX_ENDED));
+        all
+    }
+
+    fn orders(&self) -> impl Iterator<Item = &EndedOrder> {
+        self.purchases.iter().filter_map(|purchase| purchase.order.as_ref())
+    }
+}

@@ -1,0 +1,66 @@
+//! `read_journal`: the files of a journal as a person reads them. It changes nothing, and takes no
+//! lock.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::journal_purchase::JournalPurchase;
+use super::ledger::Fold;
+use crate::Amount;
+use crate::clock::Moment;
+use crate::journal::{is_journal, line};
+
+/// A file of a journal.
+#[derive(Debug)]
+pub struct JournalFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Its purchases, oldest first.
+    pub purchases: Vec<JournalPurchase>,
+    /// The money that its purchases count, with those that were settled and left out.
+    pub spent: Amount,
+    /// The problems of the file, a sentence each. Empty for a file that is whole.
+    pub problems: Vec<String>,
+    /// How many bytes at its end were not written completely. That is no problem: nothing was sent
+    /// because of them.
+    pub incomplete_bytes: usize,
+}
+
+/// Reads the files of a journal: the folder that was chosen for it, or the folder of one API key.
+pub fn read_journal(folder: &Path) -> io::Result<Vec<JournalFile>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                paths.push(entry?.path());
+            }
+        } else {
+            paths.push(path);
+        }
+    }
+    paths.retain(|path| path.file_name().and_then(|name| name.to_str()).is_some_and(is_journal));
+    paths.sort();
+    paths.into_iter().map(read_file).collect()
+}
+
+fn read_file(path: PathBuf) -> io::Result<JournalFile> {
+    let contents = fs::read(&path)?;
+    let lines = line::decode(&contents);
+    // Ages do not matter here.
+    let now = Moment { monotonic: Duration::ZERO, wall: SystemTime::UNIX_EPOCH };
+    let mut fold = Fold::default();
+    for text in &lines.texts {
+        fold.read(text, now);
+    }
+    let bad = lines.bad.iter().map(|at| format!("the line at byte {at} is damaged"));
+    Ok(JournalFile {
+        path,
+        purchases: fold.ledger.journal_purchases(),
+        spent: fold.ledger.spent(),
+        problems: bad.chain(fold.problems()).collect(),
+        incomplete_bytes: contents.len() - lines.end,
+    })
+}

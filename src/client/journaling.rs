@@ -1,0 +1,482 @@
+//! The ledger in a journal: which lines it writes, and what it makes of the lines of other
+//! processes.
+//!
+//! A file is the fold of its lines, as the ledger is the fold of its records. The files of living
+//! processes are folded beside this ledger: they count in its budget, and their intents and orders
+//! are not its own. The open purchases of a dead process are copied into this ledger and its file.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::account::Account;
+use super::ended_purchases::{EndedOrder, EndedPurchase};
+use super::ledger::{Fold, Ledger, LedgerJournal};
+use super::record::{EntryId, OwnerId, Record};
+use super::record_json::{self, ReadRecord, amount, unknown_outcome};
+use crate::clock::Moment;
+use crate::journal::line::encode;
+use crate::journal::{Exclusive, Failure, Header, Identity, Journal, OtherFile, Settings};
+use crate::protocol::Purchase;
+use crate::protocol::json_input::{Field, Object};
+use crate::protocol::json_output::millis_since_1970;
+use crate::{Amount, ErrorKind, Intent, NumberRequest};
+
+/// The line behind the lines that were copied from other files.
+#[derive(Serialize)]
+struct AdoptedLine<'a> {
+    record: &'static str,
+    from: &'a [String],
+    /// The money that the settled purchases of those files count.
+    spent_micros: i64,
+    ended: Vec<EndedLine<'a>>,
+}
+
+/// A purchase that ended.
+#[derive(Serialize)]
+struct EndedLine<'a> {
+    intent: String,
+    #[serde(flatten)]
+    order: Option<&'a EndedOrder>,
+}
+
+impl<'a> From<&'a EndedPurchase> for EndedLine<'a> {
+    fn from(EndedPurchase { intent, order }: &'a EndedPurchase) -> Self {
+        Self { intent: format!("{intent:016x}"), order: order.as_ref() }
+    }
+}
+
+impl Fold {
+    /// Applies a line of the file.
+    pub(super) fn read(&mut self, text: &str, now: Moment) {
+        let Some(object) = Field::parse(text).ok().and_then(Field::object) else {
+            self.lines.bad_records += 1;
+            return;
+        };
+        match Header::read(&object) {
+            Ok(Some(header)) => self.lines.header = Some(header),
+            Ok(None) if is_adoption(&object) => self.read_adoption(&object),
+            Ok(None) => {
+                let intent_of = |entry| self.intent_of(entry);
+                match record_json::from_json(&object, intent_of, now) {
+                    Some(record) => self.read_record(record),
+                    None => self.lines.bad_records += 1,
+                }
+            }
+            Err(reason) => self.lines.unreadable = Some(reason),
+        }
+    }
+
+    /// Returns what is wrong with the records of the file, a sentence each.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems: Vec<String> = self.lines.unreadable.iter().cloned().collect();
+        if self.lines.header.is_none() && self.lines.unreadable.is_none() {
+            problems.push("the first line is missing".to_owned());
+        }
+        if self.lines.bad_records > 0 {
+            problems.push(format!("{} lines are not valid records", self.lines.bad_records));
+        }
+        if !self.lines.waiting.is_empty() {
+            let count = self.lines.waiting.len();
+            problems.push(format!("{count} lines were copied from a file that still counts"));
+        }
+        problems
+    }
+
+    /// Returns the intent of a purchase of this file.
+    fn intent_of(&self, entry: EntryId) -> Option<Intent> {
+        if let Some(intent) = self.ledger.intent_of(entry) {
+            return Some(intent.clone());
+        }
+        self.lines.waiting.iter().find_map(|waiting| match &waiting.record {
+            Record::Intent { intent, .. } if waiting.entry == entry => Some(intent.clone()),
+            _ => None,
+        })
+    }
+
+    fn read_record(&mut self, mut read: ReadRecord) {
+        if let Some(from) = read.from.take() {
+            self.lines.copied.insert(read.entry, from);
+        }
+        let replaces = self.lines.header.as_ref().and_then(|header| header.replaces.as_ref());
+        let is_complete = |from: &String| self.lines.adopted.contains(from);
+        let copied = self.lines.copied.get(&read.entry);
+        if replaces.into_iter().chain(copied).all(is_complete) {
+            self.apply(read);
+        } else {
+            self.lines.waiting.push(read);
+        }
+    }
+
+    fn read_adoption(&mut self, object: &Object<'_>) {
+        let texts = |name| {
+            let list = object.get(&[name]).and_then(Field::list).unwrap_or_default();
+            list.into_iter().filter_map(Field::text).map(std::borrow::Cow::into_owned)
+        };
+        self.lines.adopted.extend(texts("from"));
+        self.ledger.add_spent(amount(object, "spent_micros").unwrap_or_default());
+        let ended = object.get(&["ended"]).and_then(Field::list).unwrap_or_default();
+        for purchase in ended.into_iter().filter_map(|field| ended_purchase(&field.object()?)) {
+            self.ledger.add_ended(purchase);
+        }
+        for read in std::mem::take(&mut self.lines.waiting) {
+            self.read_record(read);
+        }
+    }
+
+    fn apply(&mut self, read: ReadRecord) {
+        let ReadRecord { entry, record, .. } = read;
+        if !matches!(record, Record::Intent { .. }) && self.ledger.intent_of(entry).is_none() {
+            // Its intent is damaged. A number that was bought must still be known.
+            self.lines.bad_records += 1;
+            let Record::Charged { purchase, at, .. } = &record else { return };
+            let Some(intent) = intent_from(purchase, *at) else { return };
+            let reserved = purchase.price.unwrap_or_default();
+            let owner = Some(OwnerId::EARLIER);
+            let is_lease = false;
+            self.ledger.fold(entry, Record::Intent { owner, intent, reserved, is_lease });
+        }
+        self.ledger.fold(entry, record);
+    }
+
+    /// Applies the records that were copied from files that do not exist, although the line is
+    /// missing that says that all of them are there: they are nowhere else.
+    fn apply_copies_of_missing(&mut self, exists: &BTreeSet<String>) {
+        let replaced = self.lines.header.as_ref().and_then(|header| header.replaces.clone());
+        let sources = replaced.into_iter().chain(self.lines.copied.values().cloned());
+        let missing: Vec<String> = sources.filter(|name| !exists.contains(name)).collect();
+        if missing.is_empty() || self.lines.waiting.is_empty() {
+            return;
+        }
+        self.lines.adopted.extend(missing);
+        for read in std::mem::take(&mut self.lines.waiting) {
+            self.read_record(read);
+        }
+    }
+
+    /// Whether the intents that were not sent are known: the line before the first byte is in the
+    /// file if any byte left.
+    fn proves_unsent(&self, boot_id: Option<&str>) -> bool {
+        let is_whole = !self.lines.is_damaged && self.lines.bad_records == 0;
+        is_whole
+            && self.lines.header.as_ref().is_some_and(|header| {
+                header.syncs || (boot_id.is_some() && header.boot_id.as_deref() == boot_id)
+            })
+    }
+
+    /// Returns the records of the open purchases for the ledger of another process, which did not
+    /// see the end of those in flight.
+    fn records_to_adopt(&self, boot_id: Option<&str>, now: Moment) -> Vec<Vec<Record>> {
+        let proves_unsent = self.proves_unsent(boot_id);
+        let adopt = |(_, mut records): (EntryId, Vec<Record>)| {
+            let is_sent = records.iter().any(|record| matches!(record, Record::Sending));
+            let mut is_open = is_sent;
+            for record in &mut records {
+                match record {
+                    Record::Intent { owner, .. } => {
+                        *owner = owner.map(|_| OwnerId::EARLIER);
+                    }
+                    Record::Unknown { at, .. } => (*at, is_open) = (now, false),
+                    Record::Charged { .. } => is_open = false,
+                    _ => {}
+                }
+            }
+            let has_outcome = records
+                .iter()
+                .any(|record| matches!(record, Record::Unknown { .. } | Record::Charged { .. }));
+            if !has_outcome && !is_sent && proves_unsent {
+                return None;
+            }
+            if is_open || !has_outcome {
+                let intent = records.iter().find_map(|record| match record {
+                    Record::Intent { intent, .. } => Some(intent.clone()),
+                    _ => None,
+                });
+                let reason = "its process ended before the reply";
+                let error = unknown_outcome(Some(ErrorKind::Cancelled), intent, reason);
+                let (error, clues) = (Box::new(error), Vec::new());
+                records.push(Record::Unknown { error, clues, at: now });
+            }
+            records.push(Record::Abandoned);
+            Some(records)
+        };
+        self.ledger.open_records().filter_map(adopt).collect()
+    }
+}
+
+fn is_adoption(object: &Object<'_>) -> bool {
+    object.get(&["record"]).and_then(Field::text).as_deref() == Some("adopted")
+}
+
+fn ended_purchase(object: &Object<'_>) -> Option<EndedPurchase> {
+    let text = |name| object.get(&[name]).and_then(Field::text).map(std::borrow::Cow::into_owned);
+    let order = text("activation_id")
+        .map(|activation_id| EndedOrder { activation_id, order_id: text("order_id") });
+    Some(EndedPurchase { intent: u64::from_str_radix(&text("intent")?, 16).ok()?, order })
+}
+
+/// Makes an intent for a purchase whose own intent cannot be read.
+fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
+    let request = NumberRequest::new(purchase.service.as_deref().unwrap_or("unknown"));
+    let request = match &purchase.country {
+        Some(country) => request.country(country),
+        None => request.any_country(),
+    };
+    let intent = request.accept_any_price().into_intent(at.wall, None).ok()?;
+    // Any id that no other intent has: it finds nothing in the history.
+    let id = purchase
+        .activation_id
+        .bytes()
+        .fold(1_u64, |id, byte| id.wrapping_mul(0x0100_0000_01b3) ^ u64::from(byte));
+    Some(intent.with_id(id))
+}
+
+/// Returns the line behind copied lines.
+fn adoption(from: &[String], spent: Amount, ended: &[EndedPurchase]) -> Vec<u8> {
+    let line = AdoptedLine {
+        record: "adopted",
+        from,
+        spent_micros: spent.micros(),
+        ended: ended.iter().map(EndedLine::from).collect(),
+    };
+    encode(&serde_json::to_string(&line).unwrap_or_default())
+}
+
+impl Account {
+    /// Opens the journal, unless the account has it already, and adopts the files of dead
+    /// processes. Fails if the account has another one.
+    pub(super) fn open_journal(
+        &self,
+        settings: &Settings,
+        identity: &Identity<'_>,
+        now: Moment,
+        random: u64,
+    ) -> Result<(), Failure> {
+        let opening = self.opening.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(journal) = self.journal() {
+            if journal.has(settings) {
+                return Ok(());
+            }
+            return Err(Failure::new(format!(
+                "another client of the API key uses the journal {} in this process: use the same \
+                 folder and durability",
+                journal.chosen_folder().display()
+            )));
+        }
+        let opened = Journal::open(settings, identity, millis_since_1970(now.wall), random)?;
+        let journal = Arc::new(opened);
+        {
+            // Purchases that were made before the account had a journal.
+            let mut ledger = self.ledger();
+            let lines = lines_of(&ledger);
+            if !lines.is_empty() {
+                let spent = ledger.spent_on_settled();
+                journal
+                    .append(&[lines, adoption(&[], spent, &ledger.ended_purchases())].concat())?;
+            }
+            let journal = Arc::clone(&journal);
+            ledger.journal = Some(Box::new(LedgerJournal { journal, files: BTreeMap::new() }));
+        }
+        self.set_journal(journal);
+        drop(opening);
+        self.lock_to_buy(now).map(drop)
+    }
+
+    /// Locks the journal's folder, reads the files of other processes, adopts those of dead ones,
+    /// and removes those that are not needed any more. Returns the lock; `None` if there is no
+    /// journal.
+    pub(super) fn lock_to_buy(&self, now: Moment) -> Result<Option<Exclusive<'_>>, Failure> {
+        let mut exclusive = self.read_other_files(Journal::exclusive, now)?;
+        if let Some(exclusive) = &mut exclusive
+            && let Err(failure) = exclusive.remove_replaced()
+        {
+            log::warn!("the files of ended processes stay in the journal: {failure}");
+        }
+        Ok(exclusive)
+    }
+
+    /// Locks the journal's folder, reads the files of other processes, and adopts those of dead
+    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal.
+    pub(super) fn read_other_files<'a>(
+        &'a self,
+        lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
+        now: Moment,
+    ) -> Result<Option<Exclusive<'a>>, Failure> {
+        let Some(journal) = self.journal() else { return Ok(None) };
+        let mut exclusive = lock(journal)?;
+        let files = exclusive.read_others()?;
+        let adopted = {
+            let mut ledger = self.ledger();
+            let dead = read_files(&mut ledger, files, now);
+            adopt(&mut ledger, dead, journal.boot_id().as_deref(), now)?
+        };
+        exclusive.replaced(adopted);
+        Ok(Some(exclusive))
+    }
+
+    /// Prepares the journal for another purchase: replaces a file that is not trusted any more, and
+    /// allocates room on the disk for the lines of all open purchases and another one.
+    pub(super) fn prepare_journal(&self, now: Moment) -> Result<(), Failure> {
+        let Some(journal) = self.journal() else { return Ok(()) };
+        if journal.check().is_err() {
+            self.replace_journal_file(now)?;
+        }
+        self.compact_journal(now);
+        let open = self.ledger().count_open();
+        journal.make_room(open)
+    }
+
+    /// Makes every record that was written so far durable. A file that cannot be written any more
+    /// is replaced.
+    pub(super) fn sync_journal(&self, now: Moment) -> Result<(), Failure> {
+        let Some(journal) = self.journal() else { return Ok(()) };
+        journal.sync().or_else(|_| self.replace_journal_file(now))
+    }
+
+    /// Makes the journal's file shorter if most of it is about settled purchases, or if it has old
+    /// ones.
+    pub(super) fn compact_journal(&self, now: Moment) {
+        let wall = millis_since_1970(now.wall);
+        if self.journal().is_some_and(|journal| journal.wants_compaction(wall))
+            && let Err(failure) = self.replace_journal_file(now)
+        {
+            log::warn!("the journal cannot be compacted: {failure}");
+        }
+    }
+
+    /// Writes the open purchases to another file, which takes the place of the current one.
+    fn replace_journal_file(&self, now: Moment) -> Result<(), Failure> {
+        let Some(journal) = self.journal() else { return Ok(()) };
+        let mut exclusive = journal.exclusive()?;
+        let wall = millis_since_1970(now.wall);
+        if journal.sync().is_ok() && !journal.wants_compaction(wall) {
+            // Another thread replaced it.
+            return Ok(());
+        }
+        let (lines, spent, ended) = {
+            let ledger = self.ledger();
+            journal.begin_copy();
+            (lines_of(&ledger), ledger.spent_on_settled(), ledger.ended_purchases())
+        };
+        exclusive.replace_file(wall, &lines, |replaced| adoption(replaced, spent, &ended))
+    }
+}
+
+/// Returns the lines of the open purchases.
+pub(super) fn lines_of(ledger: &Ledger) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for (entry, records) in ledger.open_records() {
+        for record in &records {
+            lines.extend(encode(&record_json::to_json(entry, record, None)));
+        }
+    }
+    lines
+}
+
+/// Folds the new lines of other files, and returns the names of those whose owner is dead.
+fn read_files(ledger: &mut Ledger, files: Vec<OtherFile>, now: Moment) -> Vec<String> {
+    let Some(journal) = &mut ledger.journal else { return Vec::new() };
+    journal.files.retain(|name, _| files.iter().any(|file| file.name == *name));
+    let mut dead = Vec::new();
+    for OtherFile { name, texts, is_dead, is_damaged } in files {
+        let fold = journal.files.entry(name.clone()).or_default();
+        fold.lines.is_damaged |= is_damaged;
+        for text in texts {
+            fold.read(&text, now);
+        }
+        if is_dead {
+            dead.push(name);
+        }
+    }
+    let exists: BTreeSet<String> = journal.files.keys().cloned().collect();
+    dead.retain(|name| {
+        let Some(fold) = journal.files.get_mut(name) else { return false };
+        fold.apply_copies_of_missing(&exists);
+        if let Some(reason) = &fold.lines.unreadable {
+            log::warn!("the journal {name} of an ended process cannot be read: {reason}");
+            return false;
+        }
+        if fold.lines.is_damaged || fold.lines.bad_records > 0 {
+            log::warn!(
+                "the journal {name} of an ended process is damaged: its purchases may have ended \
+                 in another way than it shows"
+            );
+        }
+        true
+    });
+    dead
+}
+
+/// Copies the open purchases of dead processes into the ledger and its file. Returns the names of
+/// their files.
+fn adopt(
+    ledger: &mut Ledger,
+    dead: Vec<String>,
+    boot_id: Option<&str>,
+    now: Moment,
+) -> Result<Vec<String>, Failure> {
+    let Some(mut journal) = ledger.journal.take() else { return Ok(Vec::new()) };
+    let result = adopt_into(ledger, &mut journal, dead, boot_id, now);
+    ledger.journal = Some(journal);
+    result
+}
+
+fn adopt_into(
+    ledger: &mut Ledger,
+    journal: &mut LedgerJournal,
+    dead: Vec<String>,
+    boot_id: Option<&str>,
+    now: Moment,
+) -> Result<Vec<String>, Failure> {
+    // A living process may have copied a file and not removed it yet.
+    let is_copied_by = |name: &String, is_dead: bool| {
+        let mut files = journal.files.iter();
+        files.any(|(by, file)| dead.contains(by) == is_dead && file.lines.adopted.contains(name))
+    };
+    let names: Vec<String> =
+        dead.iter().filter(|name| !is_copied_by(name, false)).cloned().collect();
+    let (mut lines, mut copies) = (Vec::new(), Vec::new());
+    let (mut spent, mut ended) = (Amount::ZERO, Vec::new());
+    let mut next = ledger.next_entry();
+    for name in &names {
+        let Some(fold) = journal.files.get(name).filter(|_| !is_copied_by(name, true)) else {
+            continue;
+        };
+        for records in fold.records_to_adopt(boot_id, now) {
+            if let Some(Record::Intent { intent, .. }) = records.first()
+                && let Some(known) = ledger.forget_unsent_here(intent)
+            {
+                lines.extend(encode(&record_json::to_json(known, &Record::NotSent, None)));
+            }
+            for record in &records {
+                lines.extend(encode(&record_json::to_json(next, record, Some(name))));
+            }
+            copies.push((next, records));
+            next = EntryId(next.0 + 1);
+        }
+        spent = spent.checked_add(fold.ledger.spent_on_settled()).unwrap_or(spent);
+        ended.extend(fold.ledger.ended_purchases());
+    }
+    if !copies.is_empty() || spent > Amount::ZERO || !ended.is_empty() {
+        lines.extend(adoption(&names, spent, &ended));
+        journal.journal.try_append(&lines)?;
+    }
+    for (entry, records) in copies {
+        for record in records {
+            ledger.fold(entry, record);
+        }
+        ledger.mark_adopted(entry, now);
+    }
+    ledger.add_spent(spent);
+    for purchase in ended {
+        ledger.add_ended(purchase);
+    }
+    for name in &names {
+        journal.files.remove(name);
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests;

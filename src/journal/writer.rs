@@ -1,0 +1,235 @@
+//! `Writer`: the file of this process. Lines are appended under a short lock, and concurrent
+//! callers share a sync.
+//!
+//! The file is trusted until an append or a sync fails. After that it lacks lines, or may lack them
+//! on the disk, and nothing else is written to it: another file takes its place.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::disk::{Disk, File};
+use super::{Durability, Failure};
+
+/// How much room is allocated at once, in bytes.
+const ROOM_STEP: u64 = 256 * 1024;
+/// How much room each open purchase may still need, in bytes.
+const ROOM_PER_PURCHASE: u64 = 4 * 1024;
+
+/// Why a child process cannot use the file of its parent.
+const FORKED: &str = "the process forked after the client was made";
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    disk: Arc<dyn Disk>,
+    durability: Durability,
+    state: Mutex<State>,
+    sync_ended: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    file: Arc<dyn File>,
+    name: String,
+    /// Counts the files of this process.
+    generation: u64,
+    /// The length of the file.
+    written: u64,
+    /// The part of it that is durable.
+    synced: u64,
+    /// The part of it that has room on the disk.
+    allocated: u64,
+    is_syncing: bool,
+    /// Why the file is not trusted.
+    failure: Option<Failure>,
+    /// The lines since the snapshot for the next file, if one is being made.
+    copy: Option<Vec<u8>>,
+    /// The process that made the file.
+    process: u32,
+}
+
+impl State {
+    fn copy(&mut self, lines: &[u8]) {
+        if let Some(copy) = &mut self.copy {
+            copy.extend_from_slice(lines);
+        }
+    }
+}
+
+impl Writer {
+    /// Continues a file of this process, whose first `written` bytes are durable.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        durability: Durability,
+        file: Arc<dyn File>,
+        name: String,
+        written: u64,
+    ) -> Self {
+        let process = disk.process_id();
+        let state = State {
+            file,
+            name,
+            generation: 0,
+            written,
+            synced: written,
+            allocated: 0,
+            is_syncing: false,
+            failure: None,
+            copy: None,
+            process,
+        };
+        Self { disk, durability, state: Mutex::new(state), sync_ended: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No step of the state can panic half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails in a child that was forked after the file was made: the file is the parent's.
+    pub(super) fn check_process(&self) -> Result<(), Failure> {
+        if self.state().process == self.disk.process_id() {
+            return Ok(());
+        }
+        Err(Failure::new(FORKED))
+    }
+
+    /// Fails if the file is not trusted any more.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.state().failure.clone().map_or(Ok(()), Err)
+    }
+
+    /// Returns the name of the file, and its length.
+    pub(super) fn name_and_length(&self) -> (String, u64) {
+        let state = self.state();
+        (state.name.clone(), state.written)
+    }
+
+    /// Allocates room on the disk for the lines of this many open purchases.
+    pub(super) fn make_room(&self, open: usize) -> Result<(), Failure> {
+        let (file, generation, needed) = {
+            let state = self.state();
+            let needed = state.written + (open as u64 + 1) * ROOM_PER_PURCHASE;
+            if needed <= state.allocated {
+                return Ok(());
+            }
+            (Arc::clone(&state.file), state.generation, needed.next_multiple_of(ROOM_STEP))
+        };
+        file.allocate(needed).map_err(|error| Failure::io("allocating room", &error))?;
+        let mut state = self.state();
+        if state.generation == generation {
+            state.allocated = state.allocated.max(needed);
+        }
+        Ok(())
+    }
+
+    /// Appends lines. If that fails, the file is not trusted any more.
+    pub(super) fn append(&self, lines: &[u8]) -> Result<(), Failure> {
+        let mut state = self.state();
+        self.append_to(&mut state, lines).inspect_err(|failure| {
+            if state.failure.is_none() {
+                log::warn!("the journal {} cannot be written: {failure}", state.name);
+                state.failure = Some(failure.clone());
+            }
+            state.copy(lines);
+        })
+    }
+
+    /// Appends lines about something that happens only if this succeeds. If it fails, the file
+    /// stays as it was, if possible.
+    pub(super) fn try_append(&self, lines: &[u8]) -> Result<(), Failure> {
+        let mut state = self.state();
+        self.append_to(&mut state, lines).inspect_err(|failure| {
+            // A part of the lines may be in the file.
+            if state.failure.is_none() && state.file.truncate(state.written).is_err() {
+                state.failure = Some(failure.clone());
+            }
+        })
+    }
+
+    fn append_to(&self, state: &mut State, lines: &[u8]) -> Result<(), Failure> {
+        if state.process != self.disk.process_id() {
+            return Err(Failure::new(FORKED));
+        }
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        state.file.append(lines).map_err(|error| Failure::io("writing", &error))?;
+        state.written += lines.len() as u64;
+        state.copy(lines);
+        Ok(())
+    }
+
+    /// Makes every line that was appended so far durable. Does nothing without protection against
+    /// the loss of power. Fails if the file is not trusted.
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        let mut state = self.state();
+        let (mut generation, mut target) = (state.generation, state.written);
+        loop {
+            if let Some(failure) = &state.failure {
+                return Err(failure.clone());
+            }
+            if state.process != self.disk.process_id() {
+                return Err(Failure::new(FORKED));
+            }
+            if state.generation != generation {
+                (generation, target) = (state.generation, state.written);
+            }
+            if self.durability == Durability::Process || state.synced >= target {
+                return Ok(());
+            }
+            if state.is_syncing {
+                state = self.sync_ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.is_syncing = true;
+            let (file, written) = (Arc::clone(&state.file), state.written);
+            drop(state);
+            let result = file.sync();
+            state = self.state();
+            state.is_syncing = false;
+            if state.generation == generation {
+                match result {
+                    Ok(()) => state.synced = state.synced.max(written),
+                    Err(error) => {
+                        let failure = Failure::io("syncing", &error);
+                        log::warn!("the journal {} cannot be synced: {failure}", state.name);
+                        state.failure = Some(failure);
+                    }
+                }
+            }
+            self.sync_ended.notify_all();
+        }
+    }
+
+    /// Begins to keep a copy of each line, for the file that will take the place of this one.
+    pub(super) fn begin_copy(&self) {
+        self.state().copy = Some(Vec::new());
+    }
+
+    /// Ends the copy.
+    pub(super) fn end_copy(&self) {
+        self.state().copy = None;
+    }
+
+    /// Continues with another file of this length, which is durable: appends the copied lines and
+    /// `marker` to it. Returns the name of the file whose place it takes.
+    pub(super) fn switch(
+        &self,
+        file: Arc<dyn File>,
+        name: String,
+        length: u64,
+        marker: &[u8],
+    ) -> Result<String, Failure> {
+        let mut state = self.state();
+        let mut lines = state.copy.take().unwrap_or_default();
+        lines.extend_from_slice(marker);
+        file.append(&lines).map_err(|error| Failure::io("writing", &error))?;
+        state.generation += 1;
+        state.file = file;
+        state.written = length + lines.len() as u64;
+        state.synced = length;
+        state.allocated = 0;
+        state.failure = None;
+        self.sync_ended.notify_all();
+        Ok(std::mem::replace(&mut state.name, name))
+    }
+}
