@@ -11,7 +11,7 @@ use crate::history::{Call, Event, Exchange, History, Outcome, Step};
 use crate::network::FAULTS;
 
 /// How often each outcome must happen in 20,000 runs.
-const OUTCOMES: [(&str, u64); 41] = [
+const OUTCOMES: [(&str, u64); 44] = [
     ("NotSent", 500),
     ("NotSent, then sent and charged", 100),
     ("Refused", 500),
@@ -45,6 +45,9 @@ const OUTCOMES: [(&str, u64); 41] = [
     ("settled: cancelled", 1_000),
     ("cancelled by its caller", 500),
     ("crashed", 1_000),
+    ("journal: shows a number", 500),
+    ("journal: shows an unknown purchase", 200),
+    ("journal: shows a code", 100),
     ("ended", 1_000),
     ("resumed after a crash", 300),
     ("suspended", 1_000),
@@ -98,6 +101,20 @@ impl Coverage {
                 Event::Cancelled { .. } => self.add_one("cancelled by its caller"),
                 Event::Service(change) if change.starts_with("another program") => {
                     self.add_one("order of another program");
+                }
+                Event::Journal { facts, .. } => {
+                    for (name, has_some) in [
+                        ("journal: shows a number", !facts.bought.is_empty()),
+                        ("journal: shows an unknown purchase", !facts.unknown.is_empty()),
+                        (
+                            "journal: shows a code",
+                            facts.bought.iter().any(|(_, codes)| !codes.is_empty()),
+                        ),
+                    ] {
+                        if has_some {
+                            self.add_one(name);
+                        }
+                    }
                 }
                 Event::Started { .. } | Event::Service(_) => {}
             }

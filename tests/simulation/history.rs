@@ -116,13 +116,45 @@ pub(crate) enum Outcome {
 }
 
 pub(crate) enum Event {
-    Crashed { process: usize },
-    Ending { process: usize },
-    Started { process: usize, from: Option<usize> },
-    Slept { process: usize, duration: Duration },
-    WallSet { process: usize, by: Duration, back: bool },
-    Cancelled { call: CallId },
+    Crashed {
+        process: usize,
+    },
+    Ending {
+        process: usize,
+    },
+    Started {
+        process: usize,
+        from: Option<usize>,
+    },
+    Slept {
+        process: usize,
+        duration: Duration,
+    },
+    WallSet {
+        process: usize,
+        by: Duration,
+        back: bool,
+    },
+    Cancelled {
+        call: CallId,
+    },
     Service(String),
+    /// A process starts with the journal of dead ones.
+    Journal {
+        process: usize,
+        facts: JournalFacts,
+    },
+}
+
+/// The purchases that a journal shows to a process that starts with it.
+#[derive(Debug, Default)]
+pub(crate) struct JournalFacts {
+    /// The activations, each with its codes.
+    pub(crate) bought: Vec<(String, Vec<String>)>,
+    /// The intents with an unknown outcome.
+    pub(crate) unknown: Vec<String>,
+    /// The activations that are open at the service.
+    pub(crate) open: Vec<String>,
 }
 
 impl History {
@@ -260,6 +292,7 @@ impl Event {
             }
             Self::Cancelled { call } => format!("       #{call} is cancelled"),
             Self::Service(change) => format!("service {change}"),
+            Self::Journal { process, facts } => format!("p{process}     finds {facts:?}"),
         }
     }
 }

@@ -12,7 +12,8 @@
 //!
 //! The layers: `coroutine` and `clock` provide one thread and one time; `network` connects to the
 //! sandbox; `process`, `call` and `user` are the programs; `scheduler` chooses the next step. All
-//! of them write to `history`; `model` and `coverage` read it.
+//! of them write to `history`; `model` and `coverage` read it. Some programs have a journal, on
+//! a disk in memory that outlives them.
 
 mod call;
 mod clock;
@@ -20,6 +21,9 @@ mod coroutine;
 mod coverage;
 mod history;
 mod logger;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../journal/memory_disk.rs"]
+mod memory_disk;
 mod model;
 mod network;
 mod process;

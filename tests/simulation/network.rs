@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 
 use crate::clock::{ProcessClock, WorldTime};
 use crate::history::{Exchange, History, NewOrder, Outcome, Step};
+use crate::memory_disk::Machine;
+use crate::process::died_on_disk;
 use crate::random::Random;
 use crate::scheduler;
 
@@ -322,6 +324,8 @@ pub(crate) struct ProcessTransport {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) clock: Arc<ProcessClock>,
     pub(crate) process: usize,
+    /// The machine with the process's journal.
+    pub(crate) machine: Option<Machine>,
     pub(crate) conditions: Conditions,
     pub(crate) random: Mutex<Random>,
 }
@@ -491,6 +495,9 @@ impl ProcessTransport {
 
 impl Transport for ProcessTransport {
     fn exchange(&self, request: &Request<'_>) -> Result<Reply, TransportError> {
+        if died_on_disk(self.machine.as_ref(), self.process) {
+            self.clock.kill();
+        }
         if self.clock.is_dead() {
             return Err(failed(Cause::Cancelled, Phase::Connect, false));
         }

@@ -16,7 +16,8 @@ use serde_json::Value;
 use crate::call::Command;
 use crate::clock::{ClientClock, ProcessClock, WorldTime};
 use crate::coroutine::{Pause, pause};
-use crate::history::{Call, CallId, End, History, Step, User};
+use crate::history::{Call, CallId, End, History, JournalFacts, Step, User};
+use crate::memory_disk::Machine;
 use crate::network::{Conditions, Gateway, ProcessTransport};
 use crate::random::Random;
 use crate::scheduler;
@@ -58,6 +59,8 @@ pub(crate) struct Setup {
     pub(crate) late_booking: Duration,
     api_key_location: ApiKeyLocation,
     requests_per_second: Option<f64>,
+    /// The machine with the journal. A process that continues the work of another one has the same.
+    pub(crate) journal: Option<Machine>,
 }
 
 pub(crate) struct Process {
@@ -78,6 +81,8 @@ pub(crate) struct Process {
     handles: Mutex<HashMap<(usize, String), Activation>>,
     /// Whether the program is ending: its users make no more calls.
     is_ending: AtomicBool,
+    /// Whether the scheduler has seen that the process died on its disk.
+    pub(crate) is_buried: AtomicBool,
     /// Counts the updates of the process.
     pub(crate) updates: AtomicUsize,
     /// The number of steps when the budgets were recorded last, and the budgets.
@@ -101,6 +106,8 @@ impl Setup {
     pub(crate) fn new(random: &mut Random) -> Self {
         let has_queue = random.chance(650);
         let has_timeout = has_queue && random.chance(600);
+        let journal = random.chance(400).then(Machine::default);
+        let has_budget = random.chance(400) && journal.is_none();
         Self {
             users: 1 + usize::try_from(random.below(3)).expect("a few"),
             clients: if random.chance(300) { 2 } else { 1 },
@@ -111,7 +118,8 @@ impl Setup {
             }),
             has_queue,
             has_timeout,
-            budget: random.chance(400).then(|| *random.one_of(&[25, 120, 400])),
+            // With a journal the budget is that of all processes, which the model does not add up.
+            budget: has_budget.then(|| *random.one_of(&[25, 120, 400])),
             late_booking: Duration::from_secs(*random.one_of(&[240, 240, 600])),
             api_key_location: *random.one_of(&[
                 ApiKeyLocation::Header,
@@ -119,6 +127,7 @@ impl Setup {
                 ApiKeyLocation::Query,
             ]),
             requests_per_second: random.chance(100).then_some(4.0),
+            journal,
         }
     }
 }
@@ -140,6 +149,7 @@ impl Process {
             gateway: Arc::clone(gateway),
             clock: Arc::clone(&clock),
             process: number,
+            machine: setup.journal.clone(),
             conditions,
             random: Mutex::new(random.fork()),
         });
@@ -151,6 +161,10 @@ impl Process {
                 .seed(random.next())
                 .clock(Arc::new(ClientClock(Arc::clone(&clock))) as Arc<dyn Clock>)
                 .transport(Arc::clone(&transport) as Arc<dyn Transport>);
+            if let Some(machine) = &setup.journal {
+                builder =
+                    builder.journal("/journal").disk(Arc::new(machine.process(id_on(number))));
+            }
             if setup.has_timeout {
                 builder = builder.timeout(setup.timeout);
             }
@@ -181,9 +195,36 @@ impl Process {
             done: Mutex::default(),
             handles: Mutex::default(),
             is_ending: AtomicBool::new(false),
+            is_buried: AtomicBool::new(false),
             updates: AtomicUsize::new(0),
             budgets: Mutex::default(),
         }
+    }
+
+    /// Returns whether the process is dead. It may have died within an operation of its disk.
+    fn is_dead(&self) -> bool {
+        if died_on_disk(self.setup.journal.as_ref(), self.number) {
+            self.clock.kill();
+        }
+        self.clock.is_dead()
+    }
+
+    /// Returns the purchases that the journal shows at the start of the process.
+    pub(crate) fn journal_facts(&self) -> JournalFacts {
+        let client = &self.members[0].client;
+        let mut facts =
+            JournalFacts { open: self.gateway.open_orders(), ..JournalFacts::default() };
+        for listed in client.unclaimed() {
+            match listed.outcome.purchase() {
+                Some(purchase) => {
+                    let number = client.activation(&purchase.activation_id).expect("a valid id");
+                    let codes = number.codes().into_iter().map(|sms| sms.code).collect();
+                    facts.bought.push((purchase.activation_id.clone(), codes));
+                }
+                None => facts.unknown.push(listed.intent.to_json()),
+            }
+        }
+        facts
     }
 
     /// Whether the user's program has ended.
@@ -226,7 +267,7 @@ impl Process {
             None => self.block(number, member, command),
         };
         self.under_way.lock().unwrap().retain(|(other, _)| *other != number);
-        if self.clock.is_dead() {
+        if self.is_dead() {
             return Err(ProcessDied);
         }
         let result = result.map(|json| read(&json));
@@ -291,7 +332,7 @@ impl Process {
             if let Some(result) = self.done.lock().unwrap().remove(&(member, ticket)) {
                 return Ok(result);
             }
-            if self.clock.is_dead() {
+            if self.is_dead() {
                 return Err(ProcessDied);
             }
         }
@@ -375,6 +416,16 @@ impl Process {
         }
         Some(call)
     }
+}
+
+/// Returns the id of a process on its machine.
+pub(crate) fn id_on(number: usize) -> u32 {
+    u32::try_from(number).expect("a few processes")
+}
+
+/// Returns whether a process died within an operation of its disk.
+pub(crate) fn died_on_disk(machine: Option<&Machine>, number: usize) -> bool {
+    machine.is_some_and(|machine| machine.is_dead(id_on(number)))
 }
 
 /// Parses a result. It contains the service's reply verbatim, which may exceed the limits of this

@@ -12,7 +12,7 @@ use crate::clock::{Sleep, WorldTime};
 use crate::coroutine::{Coroutine, Job, Pause};
 use crate::history::{CallId, Event, History};
 use crate::network::{Conditions, Gateway};
-use crate::process::{Disk, Process, Setup};
+use crate::process::{Disk, Process, Setup, died_on_disk, id_on};
 use crate::random::Random;
 use crate::user;
 
@@ -122,6 +122,18 @@ impl Scheduler {
         let number = self.processes.len();
         self.history.lock().unwrap().setups.push(setup.clone());
         self.record(Event::Started { process: number, from });
+        // A process that has ended is gone from its machine too.
+        let mut shows_journal = setup.journal.is_some() && from.is_some();
+        for ProcessState { process, .. } in &self.processes {
+            if let (Some(machine), Some(other)) = (&setup.journal, &process.setup.journal)
+                && machine.is_same(other)
+            {
+                if process.clock.is_dead() {
+                    machine.kill(id_on(process.number));
+                }
+                shows_journal &= process.clock.is_dead();
+            }
+        }
         let process = Arc::new(Process::new(
             number,
             setup,
@@ -136,6 +148,10 @@ impl Scheduler {
             needs_step: true,
             next: None,
         });
+        if shows_journal {
+            let facts = process.journal_facts();
+            self.record(Event::Journal { process: number, facts });
+        }
         for user in 0..process.setup.users {
             let (process, random) = (Arc::clone(&process), self.random.fork());
             let recovers = from.is_some() && user == 0;
@@ -215,10 +231,15 @@ impl Scheduler {
                 unreachable!("handled above")
             }
             Incident::Crash => {
-                let died = Arc::clone(&self.processes[number].process);
-                died.clock.kill();
-                self.record(Event::Crashed { process: number });
-                self.restart(&died, Duration::ZERO);
+                let dies = Arc::clone(&self.processes[number].process);
+                match &dies.setup.journal {
+                    // Between two operations of its disk.
+                    Some(machine) if self.random.chance(600) => {
+                        let operations = usize::try_from(self.random.below(12)).expect("a few");
+                        machine.kill_after(id_on(number), operations);
+                    }
+                    _ => self.crash(&dies),
+                }
             }
             Incident::End => {
                 let ending = Arc::clone(&self.processes[number].process);
@@ -247,6 +268,22 @@ impl Scheduler {
                 }
             }
         }
+    }
+
+    /// Kills a process. Its machine may lose power.
+    fn crash(&mut self, died: &Process) {
+        died.clock.kill();
+        died.is_buried.store(true, Relaxed);
+        if let Some(machine) = &died.setup.journal {
+            machine.kill(id_on(died.number));
+            if self.random.chance(500) {
+                let unsynced = u64::try_from(machine.unsynced()).expect("a small file");
+                let kept = *self.random.one_of(&[0, unsynced, unsynced / 2, unsynced / 3]);
+                machine.lose_power(usize::try_from(kept).expect("a small file"));
+            }
+        }
+        self.record(Event::Crashed { process: died.number });
+        self.restart(died, Duration::ZERO);
     }
 
     /// Schedules another process with the data on the disk of this one.
@@ -345,6 +382,7 @@ impl Scheduler {
         entry.call = current_call();
         set_call(None);
         state.process.record_budgets();
+        let process = Arc::clone(&state.process);
         match pause {
             Pause::Sleep(sleep) => entry.waits = Waits::Sleep(sleep),
             Pause::Update => entry.waits = Waits::Update(state.process.updates.load(Relaxed)),
@@ -361,6 +399,11 @@ impl Scheduler {
                 }
                 self.jobs.swap_remove(at).coroutine.retire();
             }
+        }
+        if died_on_disk(process.setup.journal.as_ref(), process.number)
+            && !process.is_buried.swap(true, Relaxed)
+        {
+            self.crash(&process);
         }
     }
 

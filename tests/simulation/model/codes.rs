@@ -41,7 +41,7 @@ impl Model<'_> {
                         && other.is_poll()
                         && other.body().is_some_and(|body| !body.starts_with("STATUS_WAIT_CODE"))
                 };
-                if !refused && !self.of_process(exchange.process).any(is_code) {
+                if !refused && !self.of_lineage(exchange.process).any(is_code) {
                     return Some("5: settling completed an order without a code".to_owned());
                 }
             }
@@ -62,14 +62,14 @@ impl Model<'_> {
                     && exchange.id.as_deref() == Some(id)
                     && body.contains(json_text(code).as_str())
             };
-            if !self.of_process(process).any(is_of) {
+            if !self.of_lineage(process).any(is_of) {
                 return Some(format!(
                     "4: reports the code {code:?}, which the service never sent for it"
                 ));
             }
         }
         let requested_next = self.history.calls.iter().any(|other| {
-            other.user.process == process
+            self.lineage(process).contains(&other.user.process)
                 && matches!(&other.command, Command::NextCode(other) if other == id)
                 && other.at <= end.at
         });
@@ -157,7 +157,7 @@ impl Model<'_> {
         if self.is_disturbed(process, call.at, end.at)
             || others.any(|(number, other)| number != checked.number && finds_end(other))
             || self.pauses(process, call.at, end.at) > 0
-            || self.of_process(process).any(excuses)
+            || self.of_lineage(process).any(excuses)
             || self.history.calls.iter().filter(|other| began_before(other)).any(is_over)
         {
             return None;

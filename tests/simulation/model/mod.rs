@@ -4,6 +4,7 @@
 
 mod budget;
 mod codes;
+mod journal;
 mod money;
 mod times;
 
@@ -45,6 +46,7 @@ pub(crate) fn check(history: &mut History, ledger: &[Value]) -> Vec<String> {
     found.extend(model.buys_each_intent_once());
     found.extend(model.keeps_poll_interval());
     found.extend(model.keeps_budgets());
+    found.extend(model.forgets_nothing());
     found.extend(logger::leaks().into_iter().map(|line| format!("8: the key appears: {line}")));
     found
 }
@@ -145,6 +147,17 @@ impl Exchange {
 impl Model<'_> {
     fn of_process(&self, process: usize) -> impl Iterator<Item = &Exchange> {
         self.history.exchanges.iter().filter(move |exchange| exchange.process == process)
+    }
+
+    /// Returns a process and those whose journal it continues.
+    fn lineage(&self, process: usize) -> Vec<usize> {
+        self.ancestors(process).into_iter().chain([process]).collect()
+    }
+
+    fn of_lineage(&self, process: usize) -> impl Iterator<Item = &Exchange> {
+        let lineage = self.lineage(process);
+        let mut exchanges = self.history.exchanges.iter();
+        std::iter::from_fn(move || exchanges.find(|other| lineage.contains(&other.process)))
     }
 
     /// Returns whether a process was suspended, or its wall clock set, within this time.

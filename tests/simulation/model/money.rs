@@ -255,7 +255,7 @@ impl Model<'_> {
     }
 
     /// Returns whether a process ever called for an activation.
-    fn is_used(&self, process: usize, id: &str) -> bool {
+    pub(super) fn is_used(&self, process: usize, id: &str) -> bool {
         let mut calls = self.history.calls.iter();
         calls.any(|call| call.user.process == process && call.command.id() == Some(id))
     }
@@ -297,11 +297,12 @@ impl Model<'_> {
         let process = call.user.process;
         let listed = checked.value()?["unclaimed"].as_array()?;
         for id in listed.iter().filter_map(|one| one["purchase"]["activation_id"].as_str()) {
-            let is_ours = self
-                .of_process(process)
-                .flat_map(|exchange| &exchange.bought)
-                .any(|order| order.activation == id);
-            if !is_ours && !self.is_used(process, id) {
+            // With a journal it lists the purchases of the processes before it.
+            let is_ours = self.lineage(process).into_iter().any(|process| {
+                let mut bought = self.of_process(process).flat_map(|exchange| &exchange.bought);
+                self.is_used(process, id) || bought.any(|order| order.activation == id)
+            });
+            if !is_ours {
                 return Some(format!("3: lists {id}, which the process never bought"));
             }
         }
@@ -411,7 +412,7 @@ impl Model<'_> {
     }
 
     /// Returns whether the caller used an activation that a search for this intent had returned.
-    fn may_have_claimed(&self, process: usize, intent: &str, end: Duration) -> bool {
+    pub(super) fn may_have_claimed(&self, process: usize, intent: &str, end: Duration) -> bool {
         let of_process = || self.history.calls.iter().filter(|call| call.user.process == process);
         let searches = of_process().filter(|call| match &call.command {
             Command::Reconcile { intent: of, .. } | Command::Buy(of) => {
