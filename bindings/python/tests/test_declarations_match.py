@@ -7,13 +7,14 @@ import ctypes
 import inspect
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Set, Tuple
+from typing import Any, Dict, List, Set, Tuple, get_args
 
 import pytest
 from conftest import ROOT
 
 import sastaotp
 from sastaotp import _c_api, _errors, _operations
+from sastaotp._arguments import Durability, durability_value
 
 SOURCES = sorted((ROOT / "bindings/python/src/sastaotp").glob("*.py"))
 HEADER = (ROOT / "include/sastaotp.h").read_text()
@@ -94,6 +95,11 @@ def test_constants_match_the_header() -> None:
     pairs = [(sastaotp.ApiKeyLocation, "API_KEY_IN_"), (sastaotp.SetStatus, "SET_")]
     for enumeration, prefix in pairs:
         assert {member.name: int(member) for member in enumeration} == constants(prefix)
+
+
+def test_durabilities_match_the_header() -> None:
+    values = {name.upper(): durability_value(name) for name in get_args(Durability)}
+    assert values == constants("DURABILITY_")
 
 
 def constants(prefix: str) -> Dict[str, int]:

@@ -6,6 +6,7 @@ Every function raises ``ConfigError`` with the name of the argument if the value
 from __future__ import annotations
 
 import math
+import os
 from datetime import timedelta
 from decimal import Decimal
 from typing import Literal, Union
@@ -18,6 +19,11 @@ Money = Union[Decimal, int, str]
 Seconds = Union[float, timedelta]
 #: The reaction to an order that is too young to be cancelled: raise TooEarlyError, or wait.
 OnTooEarly = Literal["fail", "wait"]
+
+#: The failures that a journal survives: a loss of power too, or only the end of the process.
+Durability = Literal["power", "process"]
+#: A path.
+Folder = Union[str, "os.PathLike[str]"]
 
 #: The largest number of 32 bits. ctypes would truncate a larger one without an error.
 LARGEST_UINT32 = 2**32 - 1
@@ -84,3 +90,16 @@ def on_too_early_text(value: OnTooEarly) -> str:
     if value not in ("fail", "wait"):
         raise ConfigError(f"on_too_early is {value!r}: pass 'fail' or 'wait'")
     return value
+
+
+def durability_value(value: Durability) -> int:
+    """Return the constant SASTAOTP_DURABILITY_… of the argument ``durability``."""
+    names = ("power", "process")
+    if value not in names:
+        raise ConfigError(f"durability is {value!r}: pass 'power' or 'process'")
+    return names.index(value)
+
+
+def folder_text(folder: Folder, name: str) -> str:
+    """Check a path and convert it to text."""
+    return text(os.fspath(folder) if isinstance(folder, os.PathLike) else folder, name)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import AsyncIterator, Callable, Optional, Type, Union
 
 from . import _ends, _operations
-from ._arguments import Money, OnTooEarly, Seconds, flag
+from ._arguments import Durability, Folder, Money, OnTooEarly, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._completion_reader import CompletionReader
 from ._errors import SastaotpError, UsageError
@@ -23,6 +23,7 @@ from ._models import (
     Prices,
     Reconciliation,
     Services,
+    SettledLease,
     Settlement,
     Sms,
     Status,
@@ -56,6 +57,9 @@ class AsyncClient(BaseClient):
         user_agent: Optional[str] = None,
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
+        journal: Optional[Folder] = None,
+        durability: Durability = "power",
+        journal_on_network: bool = False,
         exit_on_sigterm: bool = True,
     ) -> None:
         settings = Settings.with_key(api_key)
@@ -74,6 +78,9 @@ class AsyncClient(BaseClient):
             user_agent=user_agent,
             ca_pem=ca_pem,
             api_key_location=api_key_location,
+            journal=journal,
+            durability=durability,
+            journal_on_network=journal_on_network,
         )
         super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
         self._reader: Optional[CompletionReader] = None
@@ -275,7 +282,7 @@ class AsyncClient(BaseClient):
 
         The other parameters are those of ``get_number``.
         """
-        operation = _operations.get_number(
+        operation = _operations.lease(
             service=service,
             country=country,
             any_country=any_country,
@@ -415,6 +422,20 @@ class AsyncClient(BaseClient):
         reader.list_dropped()
         await reader.wait_until_local_done()
         return await self._run(_operations.unclaimed())
+
+    async def settle_leftover_leases(
+        self, *, on_too_early: OnTooEarly = "fail"
+    ) -> tuple[SettledLease, ...]:
+        """Settle the leases of processes that ended before they settled them.
+
+        They are the leases in the client's journal; without a journal there are none. Each is
+        settled as ``settle`` does it, and its ``settlement`` or its ``error`` is returned. A lease
+        that could not be settled stays listed by ``unclaimed``.
+
+        :param on_too_early: if an order is too young to be cancelled, ``"wait"`` waits until it may
+            be cancelled. The leases wait at the same time.
+        """
+        return await self._run(_operations.settle_leftover_leases(on_too_early))
 
     async def budget_left(self) -> Optional[Decimal]:
         """Return the remaining budget in rupees. None without a budget. Sends no request."""

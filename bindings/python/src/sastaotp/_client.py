@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Callable, Iterator, Optional, Type, Union
 
 from . import _ends, _operations
-from ._arguments import Money, OnTooEarly, Seconds, flag
+from ._arguments import Durability, Folder, Money, OnTooEarly, Seconds, flag
 from ._base import BaseActivation, BaseClient, BaseLease
 from ._intent import Intent
 from ._models import (
@@ -20,6 +20,7 @@ from ._models import (
     Prices,
     Reconciliation,
     Services,
+    SettledLease,
     Settlement,
     Sms,
     Status,
@@ -37,7 +38,8 @@ class Client(BaseClient):
 
     Every call blocks until its result arrives, or until Ctrl-C. The end of a ``with`` statement
     closes the client; a client that was not closed is closed when the interpreter exits. A forked
-    child may use the client of its parent: it gets its own connections and full budget.
+    child may use the client of its parent: it gets its own connections and full budget, and with a
+    journal the budget that all processes share.
 
     :param api_key: the API key, 1 to 256 visible ASCII characters; ``SASTAOTP_API_KEY`` by default.
     :param base_url: an https address, or http to this machine only; ``SASTAOTP_BASE_URL`` by
@@ -62,6 +64,16 @@ class Client(BaseClient):
     :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
     :param ca_pem: certificates, as PEM, to trust in addition to the public authorities.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
+    :param journal: a folder that keeps the purchases, so that the next process knows them even if
+        this one is killed: ``unclaimed`` lists them, their codes are kept, and the budget is that
+        of all processes together. ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset.
+        The folder is created if it does not exist. It contains phone numbers and codes, never the
+        API key. ``JournalError`` is raised if it cannot be used. All clients of an API key in a
+        process use one folder and one durability.
+    :param durability: the failures that the journal survives: ``"power"``, also a loss of power;
+        ``"process"``, only the end of the process in any way, which is faster.
+    :param journal_on_network: allow a journal on a network file system. Another machine may not see
+        its locks, so only one machine may use the folder.
     :param exit_on_sigterm: whether the ``with`` statement of the client turns SIGTERM into
         ``SystemExit``, in the main thread and unless the program has a handler of its own. Without
         a handler, SIGTERM ends the process before leases can be settled and purchases reported.
@@ -81,6 +93,9 @@ class Client(BaseClient):
         user_agent: Optional[str] = None,
         ca_pem: Union[str, bytes, None] = None,
         api_key_location: Optional[int] = None,
+        journal: Optional[Folder] = None,
+        durability: Durability = "power",
+        journal_on_network: bool = False,
         exit_on_sigterm: bool = True,
     ) -> None:
         settings = Settings.with_key(api_key)
@@ -99,6 +114,9 @@ class Client(BaseClient):
             user_agent=user_agent,
             ca_pem=ca_pem,
             api_key_location=api_key_location,
+            journal=journal,
+            durability=durability,
+            journal_on_network=journal_on_network,
         )
         super().__init__(settings, exit_on_sigterm=flag(exit_on_sigterm, "exit_on_sigterm"))
 
@@ -262,7 +280,7 @@ class Client(BaseClient):
 
         The other parameters are those of ``get_number``.
         """
-        operation = _operations.get_number(
+        operation = _operations.lease(
             service=service,
             country=country,
             any_country=any_country,
@@ -399,6 +417,20 @@ class Client(BaseClient):
         """
         _ends.list_dropped()
         return self._run(_operations.unclaimed())
+
+    def settle_leftover_leases(
+        self, *, on_too_early: OnTooEarly = "fail"
+    ) -> tuple[SettledLease, ...]:
+        """Settle the leases of processes that ended before they settled them.
+
+        They are the leases in the client's journal; without a journal there are none. Each is
+        settled as ``settle`` does it, and its ``settlement`` or its ``error`` is returned. A lease
+        that could not be settled stays listed by ``unclaimed``.
+
+        :param on_too_early: if an order is too young to be cancelled, ``"wait"`` waits until it may
+            be cancelled. The leases wait at the same time.
+        """
+        return self._run(_operations.settle_leftover_leases(on_too_early))
 
     def budget_left(self) -> Optional[Decimal]:
         """Return the remaining budget in rupees. None without a budget. Sends no request."""

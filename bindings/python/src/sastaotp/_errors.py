@@ -101,6 +101,13 @@ class BudgetError(SastaotpError):
     """The client's budget does not cover the purchase. Nothing was sent."""
 
 
+class JournalError(SastaotpError):
+    """The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
+
+    Mend the disk or the folder, then try again.
+    """
+
+
 class ApiError(SastaotpError):
     """The call received a refusal, a failure or an unusable reply.
 
@@ -203,6 +210,7 @@ CLASSES: dict[str, type[SastaotpError]] = {
     "config": ConfigError,
     "already_sent": AlreadySentError,
     "budget": BudgetError,
+    "journal": JournalError,
     "authentication": AuthenticationError,
     "insufficient_balance": InsufficientBalanceError,
     "no_numbers": NoNumbersError,

@@ -397,3 +397,22 @@ class Unclaimed(_Result, frozen=True):
     def __repr__(self) -> str:
         shown = ("outcome", "intent", "purchase", "error")
         return f"Unclaimed({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+
+class SettledLease(_Result, frozen=True):
+    """A lease of an ended process that ``settle_leftover_leases`` settled, or tried to."""
+
+    unclaimed: Unclaimed
+    """The purchase, as it was listed before."""
+    settlement: Optional[Settlement] = None
+    """How the order was settled. None if that failed."""
+    error_json: msgspec.Raw = msgspec.field(default=_NULL, name="error")
+
+    @property
+    def error(self) -> Optional[SastaotpError]:
+        """Why the order could not be settled. None if it was settled."""
+        return None if self.error_json == _NULL else error_from_json(bytes(self.error_json))
+
+    def __repr__(self) -> str:
+        shown = ("unclaimed", "settlement", "error")
+        return f"SettledLease({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"

@@ -31,6 +31,7 @@ from ._models import (
     Prices,
     Reconciliation,
     Services,
+    SettledLease,
     Settlement,
     Sms,
     Status,
@@ -42,7 +43,7 @@ from ._money_and_time import rupees
 T = TypeVar("T")
 
 #: The operations that can cost money. Their results must not be lost if the call is interrupted.
-_PURCHASES = frozenset({"get_number", "buy", "reget_number"})
+_PURCHASES = frozenset({"get_number", "lease", "buy", "reget_number"})
 
 
 class Operation(Generic[T]):
@@ -87,6 +88,10 @@ class _Unclaimed(msgspec.Struct, frozen=True):
     unclaimed: tuple[Unclaimed, ...]
 
 
+class _SettledLeases(msgspec.Struct, frozen=True):
+    leases: tuple[SettledLease, ...]
+
+
 class _BudgetLeft(msgspec.Struct, frozen=True):
     budget_left_micros: Optional[int]
 
@@ -102,6 +107,7 @@ _decode_sms = msgspec.json.Decoder(Sms).decode
 _decode_settlement = msgspec.json.Decoder(Settlement).decode
 _decode_reconciliation = msgspec.json.Decoder(Reconciliation).decode
 _decode_unclaimed = msgspec.json.Decoder(_Unclaimed).decode
+_decode_settled_leases = msgspec.json.Decoder(_SettledLeases).decode
 _decode_budget_left = msgspec.json.Decoder(_BudgetLeft).decode
 
 #: Decodes the result of a purchase.
@@ -144,6 +150,10 @@ def get_orders(limit: int, page: int, status: Optional[str]) -> Operation[OrderP
 
 def get_number(**request: Any) -> Operation[ActivationData]:
     return Operation("get_number", decode_activation, **_number_request(**request))
+
+
+def lease(**request: Any) -> Operation[ActivationData]:
+    return Operation("lease", decode_activation, **_number_request(**request))
 
 
 def intend(**request: Any) -> Operation[Intent]:
@@ -258,6 +268,14 @@ def resolve(intent: Intent, not_made: bool, activation_id: Optional[str]) -> Ope
         intent=_intent_json(intent),
         not_made=flag(not_made, "not_made") or None,
         activation_id=activation_id,
+    )
+
+
+def settle_leftover_leases(on_too_early: OnTooEarly) -> Operation[tuple[SettledLease, ...]]:
+    return Operation(
+        "settle_leftover_leases",
+        lambda json: _decode_settled_leases(json).leases,
+        on_too_early=on_too_early_text(on_too_early),
     )
 
 

@@ -7,7 +7,20 @@ from ctypes import byref, c_int64, c_uint8
 from typing import Any, Optional, Union
 
 from . import _c_api
-from ._arguments import LARGEST_UINT32, Money, Seconds, millis, money_text, text, whole
+from ._arguments import (
+    LARGEST_UINT32,
+    Durability,
+    Folder,
+    Money,
+    Seconds,
+    durability_value,
+    flag,
+    folder_text,
+    millis,
+    money_text,
+    text,
+    whole,
+)
 from ._enums import ApiKeyLocation
 from ._error_json import error_from_json
 from ._errors import ConfigError, SastaotpError
@@ -57,6 +70,9 @@ class Settings:
         user_agent: Optional[str],
         ca_pem: Union[str, bytes, None],
         api_key_location: Optional[int],
+        journal: Optional[Folder],
+        durability: Durability,
+        journal_on_network: bool,
     ) -> None:
         """Set the given settings. The others keep the defaults of the core."""
         if base_url is not None:
@@ -84,6 +100,10 @@ class Settings:
         if api_key_location is not None:
             location = whole(api_key_location, "api_key_location", highest=max(ApiKeyLocation))
             self._set("api_key_location", location)
+        if journal is not None:
+            self._set("journal", c_text(folder_text(journal, "journal"), "journal"))
+        self._set("durability", durability_value(durability))
+        self._set("journal_on_network", flag(journal_on_network, "journal_on_network"))
 
     def _micros(self, amount: Money) -> int:
         micros = c_int64()
