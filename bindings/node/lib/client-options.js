@@ -7,6 +7,9 @@ const { NativeClient } = require('./program-end.js')
 /** The constants SASTAOTP_API_KEY_IN_… by option value. */
 const API_KEY_LOCATIONS = { header: 0, bearer: 1, query: 2 }
 
+/** The constants SASTAOTP_DURABILITY_… by option value. */
+const DURABILITIES = { power: 0, process: 1 }
+
 const CREATING = 'creating a client'
 
 /** Refuses a NUL, which ends a C string. The error omits the value: it may be the API key. */
@@ -22,11 +25,17 @@ function integer(name, value, max = 0xffffffff) {
   )
 }
 
-function apiKeyLocation(name, value) {
-  if (Object.hasOwn(API_KEY_LOCATIONS, value)) return API_KEY_LOCATIONS[value]
+/** The constant for an option value, from a table of them. */
+function constant(name, value, constants) {
+  if (Object.hasOwn(constants, value)) return constants[value]
   throw new ConfigError(
-    `${CREATING}: invalid ${name}: use one of ${Object.keys(API_KEY_LOCATIONS).join(', ')}`
+    `${CREATING}: invalid ${name}: use one of ${Object.keys(constants).join(', ')}`
   )
+}
+
+function flag(name, value) {
+  if (typeof value === 'boolean') return value
+  throw new ConfigError(`${CREATING}: ${name} must be true or false`)
 }
 
 /** Rupees in micros. The core parses the decimal text, so no digit is lost. */
@@ -50,7 +59,10 @@ function pem(name, value) {
 /** The native function that sets each option, with its arguments. */
 const SETTERS = {
   apiKey: (name, value) => ['config_set_api_key', text(name, value)],
-  apiKeyLocation: (name, value) => ['config_set_api_key_location', apiKeyLocation(name, value)],
+  apiKeyLocation: (name, value) => [
+    'config_set_api_key_location',
+    constant(name, value, API_KEY_LOCATIONS)
+  ],
   baseUrl: (name, value) => ['config_set_base_url', text(name, value)],
   userAgent: (name, value) => ['config_set_user_agent', text(name, value)],
   ca: (name, value) => ['config_add_ca_pem', ...pem(name, value)],
@@ -65,7 +77,10 @@ const SETTERS = {
     'config_set_max_requests_per_minute',
     integer(name, value)
   ],
-  lateBookingMs: (name, value) => ['config_set_late_booking_ms', integer(name, value)]
+  lateBookingMs: (name, value) => ['config_set_late_booking_ms', integer(name, value)],
+  journal: (name, value) => ['config_set_journal', text(name, value)],
+  durability: (name, value) => ['config_set_durability', constant(name, value, DURABILITIES)],
+  journalOnNetwork: (name, value) => ['config_set_journal_on_network', flag(name, value)]
 }
 
 /** Creates a native client with these options. */
@@ -92,4 +107,4 @@ function createNativeClient(options) {
   }
 }
 
-module.exports = { API_KEY_LOCATIONS, createNativeClient, integer }
+module.exports = { API_KEY_LOCATIONS, createNativeClient, DURABILITIES, integer }

@@ -65,10 +65,11 @@ class Client {
   /** The promise of the unsettled purchases, once `close` was called. */
   #closing
 
-  /** `apiKey` and `baseUrl` default to SASTAOTP_API_KEY and SASTAOTP_BASE_URL. */
+  /** The key, the URL and the journal default to SASTAOTP_API_KEY, _BASE_URL and _JOURNAL. */
   constructor({ workers, endWaitMs = END_WAIT, ...options } = {}) {
     options.apiKey ??= process.env.SASTAOTP_API_KEY || undefined
     options.baseUrl ??= process.env.SASTAOTP_BASE_URL || undefined
+    options.journal ??= process.env.SASTAOTP_JOURNAL || undefined
     const queueOptions = {
       workers: workers === undefined ? undefined : integer('workers', workers),
       endWaitMs: integer('endWaitMs', endWaitMs)
@@ -85,6 +86,8 @@ class Client {
 
   static {
     for (const name of Object.keys(OPERATIONS)) {
+      // `lease` has its own code below.
+      if (Object.hasOwn(Client.prototype, name)) continue
       const method = {
         async [name](...args) {
           if (!HOLDING.has(name)) return this.#call(name, args)
@@ -142,7 +145,7 @@ class Client {
     }
     leases.add(runner)
     try {
-      const document = JSON.parse(await this.#run('getNumber', [service, options]))
+      const document = JSON.parse(await this.#run('lease', [service, options]))
       runner.id = document.id
       return this.#bought(Lease, runner, document)
     } catch (error) {

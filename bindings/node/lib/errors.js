@@ -52,6 +52,9 @@ class ExpiredError extends SastaotpError {}
 class ActivationCancelledError extends SastaotpError {}
 class InternalError extends SastaotpError {}
 
+/** The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent. */
+class JournalError extends SastaotpError {}
+
 /** The intent was sent before. With an unknown outcome it is also an OutcomeUnknownError. */
 class AlreadySentError extends SastaotpError {}
 Object.defineProperty(AlreadySentError, Symbol.hasInstance, {
@@ -98,7 +101,8 @@ const CLASS_OF_KIND = {
   expired: ExpiredError,
   activation_cancelled: ActivationCancelledError,
   internal: InternalError,
-  already_sent: AlreadySentError
+  already_sent: AlreadySentError,
+  journal: JournalError
 }
 
 const classes = Object.fromEntries(

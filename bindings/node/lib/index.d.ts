@@ -52,7 +52,8 @@ export interface ClientOptions {
    * The most that this client may spend, in rupees; no limit by default. A purchase that could
    * exceed it is refused before it is sent; a confirmed refund is added back. With a budget, every
    * purchase needs a maximum price. Only the purchases that this client sends count: one that
-   * another client or an earlier run sent does not, even if this client finds it.
+   * another client or an earlier run sent does not, even if this client finds it. With a journal,
+   * the purchases of all processes that use it count.
    */
   budget?: Rupees | undefined
   /** The budget in millionths of a rupee. */
@@ -82,6 +83,26 @@ export interface ClientOptions {
    * keeps the process alive, in milliseconds; 10,000 by default.
    */
   endWaitMs?: number | undefined
+  /**
+   * A folder that keeps the purchases, so that the next process knows them even if this one is
+   * killed: `unclaimed` lists them, their codes are kept, and the budget is that of all processes
+   * together. `SASTAOTP_JOURNAL` by default, or no journal if that is unset.
+   *
+   * The folder is created if it does not exist. It contains phone numbers and codes, never the API
+   * key. A `JournalError` is thrown if it cannot be used. All clients of an API key in a process
+   * use one folder and one durability.
+   */
+  journal?: string | undefined
+  /**
+   * The failures that the journal survives: `power`, also a loss of power (the default); `process`,
+   * only the end of the process in any way, which is faster.
+   */
+  durability?: 'power' | 'process' | undefined
+  /**
+   * Allows a journal on a network file system. Another machine may not see its locks, so only one
+   * machine may use the folder. The default is false.
+   */
+  journalOnNetwork?: boolean | undefined
 }
 
 /**
@@ -457,6 +478,16 @@ export interface Unclaimed {
   message: string
 }
 
+/** A lease of an ended process that `settleLeftoverLeases` settled, or tried to. */
+export interface SettledLease {
+  /** The purchase, as it was listed before. */
+  unclaimed: Unclaimed
+  /** How the order was settled. Null if that failed. */
+  settlement: Settlement | null
+  /** Why the order could not be settled. Null if it was settled. */
+  error: SastaotpError | null
+}
+
 export interface BudgetLeft {
   /** The remaining budget in rupees; null without a budget. */
   budgetLeft: number | null
@@ -711,6 +742,13 @@ export class Client {
    */
   resolve(intent: Intent, resolution: Resolution & CallOptions): Promise<void>
   /**
+   * Settles the leases of processes that ended before they settled them, as the journal of this
+   * client shows them; without a journal there are none. Each is settled like `settle`, and its
+   * settlement or its error is returned. A lease that could not be settled stays in `unclaimed`.
+   * With `onTooEarly: 'wait'` the leases wait at the same time; the default is `'fail'`.
+   */
+  settleLeftoverLeases(options?: SettleOptions): Promise<SettledLease[]>
+  /**
    * Returns every purchase of this API key that is not settled, kept or resolved, and that no
    * object or running call of this process holds. Sends nothing.
    *
@@ -825,6 +863,11 @@ export class BudgetError extends SastaotpError {}
  * reply may still arrive, the error is also an `OutcomeUnknownError`.
  */
 export class AlreadySentError extends SastaotpError {}
+/**
+ * The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent. Mend
+ * the disk or the folder, then try again.
+ */
+export class JournalError extends SastaotpError {}
 /** The service answered with a refusal or a failure. */
 export class ApiError extends SastaotpError {}
 /** The service does not accept the key or the account. */

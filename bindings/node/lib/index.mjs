@@ -19,6 +19,7 @@ export const {
   InsufficientBalanceError,
   Intent,
   InternalError,
+  JournalError,
   Lease,
   NoNumbersError,
   NotFoundError,

@@ -38,6 +38,12 @@ sastaotp_status sastaotp_config_set_late_booking_ms(sastaotp_config *config, uin
   sastaotp_error **error);
 sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *config,
   uint32_t count, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_journal(sastaotp_config *config, const char *folder,
+  sastaotp_error **error);
+sastaotp_status sastaotp_config_set_durability(sastaotp_config *config,
+  sastaotp_durability durability, sastaotp_error **error);
+sastaotp_status sastaotp_config_set_journal_on_network(sastaotp_config *config, bool allow,
+  sastaotp_error **error);
 void sastaotp_config_free(sastaotp_config *config);
 sastaotp_status sastaotp_client_new(const sastaotp_config *config, sastaotp_client **client,
   sastaotp_error **error);

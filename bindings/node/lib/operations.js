@@ -21,6 +21,7 @@ const OPERATIONS = {
   findCountry: [['name'], results.countries],
   getOrders: [[], results.object],
   getNumber: [['service'], purchase],
+  lease: [['service'], purchase],
   intend: [['service'], results.intent],
   buy: [['intent'], purchase],
   regetNumber: [['id'], purchase],
@@ -36,6 +37,7 @@ const OPERATIONS = {
   markUnclaimed: [['id'], results.nothing],
   reconcile: [['intent'], results.object],
   resolve: [['intent'], results.nothing],
+  settleLeftoverLeases: [[], results.settledLeases],
   unclaimed: [[], results.unclaimedList],
   finish: [[], results.unclaimedList],
   budgetLeft: [[], results.object]

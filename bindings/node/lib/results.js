@@ -36,6 +36,12 @@ const unclaimed = (entries) =>
       message
     }
   })
+const settledLeases = (json) =>
+  JSON.parse(json).leases.map(({ unclaimed: listed, settlement, error: failure }) => ({
+    unclaimed: unclaimed([listed])[0],
+    settlement: convert(settlement),
+    error: failure && error(failure)
+  }))
 const unclaimedList = (json) => unclaimed(JSON.parse(json).unclaimed)
 
 /** Does the work of `convert` without a loop: there are 80,000 prices. */
@@ -86,6 +92,7 @@ module.exports = {
   object,
   prices: list('prices', price),
   services: list('services', convert),
+  settledLeases,
   unclaimed,
   unclaimedList
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { CHECKOUT, camelCase, privateModule, require, sandbox } from './harness.mjs'
 
 const { METHODS } = privateModule('activation.js')
-const { API_KEY_LOCATIONS, createNativeClient } = privateModule('client-options.js')
+const { API_KEY_LOCATIONS, createNativeClient, DURABILITIES } = privateModule('client-options.js')
 const { CLASS_OF_KIND } = privateModule('errors.js')
 const { ABI_VERSION, DECLARATIONS } = privateModule('native.js')
 const { OPERATIONS } = privateModule('operations.js')
@@ -40,6 +40,9 @@ test('constants equal those of the header', () => {
   assert.equal(ABI_VERSION, constant('ABI_VERSION'))
   for (const [name, value] of Object.entries(API_KEY_LOCATIONS)) {
     assert.equal(value, constant(`API_KEY_IN_${name.toUpperCase()}`), name)
+  }
+  for (const [name, value] of Object.entries(DURABILITIES)) {
+    assert.equal(value, constant(`DURABILITY_${name.toUpperCase()}`), name)
   }
 })
 

@@ -18,6 +18,7 @@ const OUTPUTS = [
   /^try another country: buying zz_nonumbers in 22: the service answered NO_NUMBERS: /,
   /^buying zz_lost_reply in 22: .*\ncandidate: \w+ \d+\n$/,
   /^$/,
+  /^$/,
   /^123456\n$/
 ]
 
