@@ -52,7 +52,7 @@ pub(crate) struct Setup {
     pub(crate) has_queue: bool,
     /// Whether its clients have a timeout. If not, a purchase in the queue waits for its turn, and
     /// a purchase that blocks needs no thread.
-    has_timeout: bool,
+    pub(crate) has_timeout: bool,
     pub(crate) budget: Option<i32>,
     /// How long the clients expect late bookings. The network books at most 170 s after the
     /// request, and a call may send its request 60 s after it began.

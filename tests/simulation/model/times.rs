@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CheckedCall, INTERVAL, Model, SECOND};
+use super::{CheckedCall, INTERVAL, LONGEST_PAUSE, Model, SECOND};
 use crate::call::Command;
 use crate::history::{Event, Exchange, Outcome};
 
@@ -43,6 +43,11 @@ impl Model<'_> {
                     + pauses * Duration::from_secs(60)
             }
             Command::Finish(wait) => *wait,
+            // The time of a purchase counts from its turn in the queue, unless its caller set a
+            // timeout. Its turn comes after the pauses that the service requests.
+            charge if charge.is_charge() && setup.has_queue && !setup.has_timeout => {
+                timeout + self.pauses(call.user.process, call.at, end.at) * LONGEST_PAUSE
+            }
             Command::Resolve { .. }
             | Command::Keep(_)
             | Command::Drop(_)
