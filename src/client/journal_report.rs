@@ -19,7 +19,7 @@ pub struct JournalFile {
     pub path: PathBuf,
     /// Its purchases, oldest first.
     pub purchases: Vec<JournalPurchase>,
-    /// The money that its purchases count, with those that were settled and left out.
+    /// The money that its purchases count, with the settled ones that were left out.
     pub spent: Amount,
     /// The problems of the file, a sentence each. Empty for a file that is whole.
     pub problems: Vec<String>,

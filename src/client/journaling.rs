@@ -284,7 +284,7 @@ impl Account {
     }
 
     /// Locks the journal's folder, reads the files of other processes, adopts those of dead ones,
-    /// and removes those that are not needed any more. Returns the lock; `None` if there is no
+    /// and removes files that are not needed any more. Returns the lock; `None` if there is no
     /// journal.
     pub(super) fn lock_to_buy(&self, now: Moment) -> Result<Option<Exclusive<'_>>, Failure> {
         let mut exclusive = self.read_other_files(Journal::exclusive, now)?;
@@ -309,7 +309,7 @@ impl Account {
         let adopted = {
             let mut ledger = self.ledger();
             let dead = read_files(&mut ledger, files, now);
-            adopt(&mut ledger, dead, journal.boot_id().as_deref(), now)?
+            adopt(&mut ledger, &dead, journal.boot_id().as_deref(), now)?
         };
         exclusive.replaced(adopted);
         Ok(Some(exclusive))
@@ -412,7 +412,7 @@ fn read_files(ledger: &mut Ledger, files: Vec<OtherFile>, now: Moment) -> Vec<St
 /// their files.
 fn adopt(
     ledger: &mut Ledger,
-    dead: Vec<String>,
+    dead: &[String],
     boot_id: Option<&str>,
     now: Moment,
 ) -> Result<Vec<String>, Failure> {
@@ -425,7 +425,7 @@ fn adopt(
 fn adopt_into(
     ledger: &mut Ledger,
     journal: &mut LedgerJournal,
-    dead: Vec<String>,
+    dead: &[String],
     boot_id: Option<&str>,
     now: Moment,
 ) -> Result<Vec<String>, Failure> {

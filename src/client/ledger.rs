@@ -128,8 +128,7 @@ struct Entry {
     is_awaited: bool,
     /// How many live handles the purchase has.
     holders: u32,
-    is_kept: bool,
-    is_lease: bool,
+    custody: Custody,
     /// When this process learned of the purchase, if an earlier process made it.
     adopted_at: Option<Duration>,
     codes: Vec<Sms>,
@@ -142,6 +141,17 @@ struct Entry {
     doubt: Option<Lost>,
     /// The unknown outcome before the caller resolved it: the caller can correct its answer.
     before_answer: Option<Lost>,
+}
+
+/// Who settles an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Custody {
+    /// The caller; the order is listed if no handle holds it.
+    Caller,
+    /// Its lease.
+    Lease,
+    /// The caller, who said so: the order is not listed.
+    Kept,
 }
 
 #[derive(Debug)]
@@ -271,7 +281,7 @@ impl Ledger {
 
     /// Whether no purchase needs this ledger.
     pub(crate) fn is_idle(&self) -> bool {
-        self.purchases.values().all(|entry| entry.is_settled() || entry.is_kept)
+        self.purchases.values().all(|entry| !entry.is_open())
     }
 
     /// Records that the intent was made in this process.
@@ -1081,7 +1091,8 @@ impl Ledger {
             self.make_room();
             self.by_intent.insert(intent.id(), id);
             self.made_ids.remove(&intent.id());
-            self.purchases.insert(id, Entry { is_lease, ..Entry::new(owner, intent, reserved) });
+            let custody = if is_lease { Custody::Lease } else { Custody::Caller };
+            self.purchases.insert(id, Entry { custody, ..Entry::new(owner, intent, reserved) });
             return;
         }
         let earlier = match &record {
@@ -1194,7 +1205,7 @@ impl Ledger {
                     purchase.price = Some(price);
                 }
             }
-            Record::Kept => entry.is_kept = true,
+            Record::Kept => entry.custody = Custody::Kept,
             Record::Resolved(resolution) => {
                 if let State::Unknown(lost) = &entry.state {
                     entry.before_answer = Some(lost.clone());
@@ -1232,7 +1243,7 @@ impl Ledger {
         if self.purchases.len() < MAX_PURCHASES {
             return;
         }
-        let ended = self.purchases.iter().filter(|(_, entry)| entry.is_settled() || entry.is_kept);
+        let ended = self.purchases.iter().filter(|(_, entry)| !entry.is_open());
         // A quarter at once, so that not each purchase searches them all.
         let ended: Vec<EntryId> = ended
             .filter(|(_, entry)| entry.holders == 0)
@@ -1346,7 +1357,7 @@ impl Ledger {
     /// Lists the open leases of earlier processes that no handle holds.
     pub(super) fn leftover_leases(&self) -> Vec<(Unclaimed, String)> {
         let is_leftover =
-            |entry: &&Entry| entry.is_lease && entry.adopted_at.is_some() && entry.is_unclaimed();
+            |entry: &&Entry| entry.is_lease() && entry.adopted_at.is_some() && entry.is_unclaimed();
         let leftover = self.purchases.values().filter(is_leftover).filter_map(Entry::listed);
         leftover
             .filter_map(|listed| {
@@ -1395,8 +1406,7 @@ impl Entry {
             state: State::Reserved,
             is_awaited: true,
             holders: 0,
-            is_kept: false,
-            is_lease: false,
+            custody: Custody::Caller,
             adopted_at: None,
             codes: Vec::new(),
             earlier_codes: Vec::new(),
@@ -1417,7 +1427,7 @@ impl Entry {
             State::Bought { closed: Some(Closed::Completed), .. } => "completed",
             State::Bought { closed: Some(Closed::Refunded), .. } => "refunded",
             State::Bought { closed: Some(Closed::Over), .. } => "over",
-            State::Bought { .. } if self.is_kept => "kept",
+            State::Bought { .. } if self.custody == Custody::Kept => "kept",
             State::Bought { ending: Some(_), .. } => "open, closing",
             State::Bought { .. } if self.next_requested => "open, next code requested",
             State::Bought { .. } if !self.codes.is_empty() => "open, with a code",
@@ -1427,12 +1437,11 @@ impl Entry {
 
     /// Returns the records from which this purchase can be folded again.
     fn records(&self) -> Vec<Record> {
-        let Self { owner, intent, reserved, is_lease, .. } = self;
         let mut records = vec![Record::Intent {
-            owner: *owner,
-            intent: intent.clone(),
-            reserved: *reserved,
-            is_lease: *is_lease,
+            owner: self.owner,
+            intent: self.intent.clone(),
+            reserved: self.reserved,
+            is_lease: self.is_lease(),
         }];
         let unknown = |lost: &Lost| Record::Unknown {
             error: lost.error.clone(),
@@ -1470,7 +1479,7 @@ impl Entry {
         if !self.is_awaited {
             records.push(Record::Abandoned);
         }
-        if self.is_kept {
+        if self.custody == Custody::Kept {
             records.push(Record::Kept);
         }
         records
@@ -1526,7 +1535,11 @@ impl Entry {
     }
 
     fn is_open(&self) -> bool {
-        !self.is_settled() && !self.is_kept
+        !self.is_settled() && self.custody != Custody::Kept
+    }
+
+    fn is_lease(&self) -> bool {
+        self.custody == Custody::Lease
     }
 
     /// Whether the purchase can still change: it is not settled, or its caller can correct the

@@ -457,7 +457,8 @@ impl Settings {
 fn fingerprint(identity: &Identity<'_>) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, identity.key.as_bytes());
     let tag = hmac::sign(&key, identity.base_url.as_bytes());
-    tag.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    let (first, _) = tag.as_ref().split_first_chunk().expect("the tag has 32 bytes");
+    format!("{:016x}", u64::from_be_bytes(*first))
 }
 
 /// Returns the process that made the file of this name.

@@ -48,7 +48,7 @@ fn lost_reply_is_unknown_to_the_next_process_and_found() {
     assert_eq!((again.kind(), again.charge()), (ErrorKind::AlreadySent, Charge::Unknown));
     let found = next.client.reconcile(&intent).unwrap();
     let id = found.candidates[0].activation_id.clone().unwrap();
-    assert_eq!(fixture.charged(), [id.clone()]);
+    assert_eq!(fixture.charged(), std::slice::from_ref(&id));
     next.client.resolve(&intent, Resolution::Made(id.clone())).unwrap();
     next.kill();
     assert_eq!(fixture.start().listed(), (vec![id], 0));
@@ -65,7 +65,7 @@ fn codes_are_latched_across_processes() {
 
     let second = fixture.start();
     let number = second.client.activation(&id).unwrap();
-    assert_eq!(number.codes(), [first.clone()]);
+    assert_eq!(number.codes(), std::slice::from_ref(&first));
     assert_eq!(number.code(), Some(first.clone()), "it is the current one");
     number.request_next_code().unwrap();
     second.kill();

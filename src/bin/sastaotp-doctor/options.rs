@@ -81,6 +81,21 @@ pub(crate) enum Action {
 
 /// Parses the arguments. The error is a sentence.
 pub(crate) fn read(
+    arguments: impl Iterator<Item = String>,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Action, String> {
+    let mut arguments = arguments.peekable();
+    if arguments.next_if(|argument| argument == "journal").is_none() {
+        return read_options(arguments, environment);
+    }
+    match (arguments.next(), arguments.next()) {
+        (Some(folder), None) => Ok(Action::Journal(PathBuf::from(folder))),
+        _ => Err("journal needs a folder: sastaotp-doctor journal FOLDER".to_owned()),
+    }
+}
+
+/// Parses the options of a run.
+fn read_options(
     mut arguments: impl Iterator<Item = String>,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Action, String> {
@@ -88,14 +103,7 @@ pub(crate) fn read(
         (None, false, 1_000, OTHER_AGENT.to_owned());
     let (mut allowed, mut limit, mut service, mut country, mut yes) =
         (false, None, None, None, false);
-    let mut is_first = true;
     while let Some(argument) = arguments.next() {
-        if std::mem::take(&mut is_first) && argument == "journal" {
-            return match (arguments.next(), arguments.next()) {
-                (Some(folder), None) => Ok(Action::Journal(PathBuf::from(folder))),
-                _ => Err("journal needs a folder: sastaotp-doctor journal FOLDER".to_owned()),
-            };
-        }
         let (name, given) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => {
                 (name.to_owned(), Some(value.to_owned()))

@@ -42,7 +42,7 @@ fn purchase(id: &str) -> Purchase {
         price: Some(Amount::from_micros(18_500_000)),
         multi_sms: Some(false),
         can_get_another_sms: None,
-        expires_in: Some(Duration::from_millis(1_200_000)),
+        expires_in: Some(Duration::from_mins(20)),
         note: Some("a note".to_owned()),
         warnings: vec!["odd".to_owned()],
         raw: "ACCESS_NUMBER:9:91\r\n".to_owned(),

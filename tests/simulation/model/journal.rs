@@ -123,14 +123,14 @@ impl Model<'_> {
                     && exchange.at < now
             });
             let Some(last) = changes.map(|exchange| exchange.at).max() else { continue };
-            let lost = self.history.calls.iter().find_map(|call| {
+            let missing = self.history.calls.iter().find_map(|call| {
                 let is_before = call.end.as_ref().is_some_and(|end| end.at <= last);
                 let is_of = earlier.contains(&call.user.process)
                     && call.command.id() == Some(id.as_str())
                     && is_before;
                 reported(call).filter(|code| is_of && !codes.iter().any(|known| known == code))
             });
-            if let Some(code) = lost {
+            if let Some(code) = missing {
                 return Some(format!("11: the code {code} of {id} is lost, known are {codes:?}"));
             }
         }
