@@ -320,7 +320,7 @@ impl Account {
     pub(super) fn prepare_journal(&self, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
         if journal.check().is_err() {
-            self.replace_journal_file(now)?;
+            self.replace_journal_file(Journal::exclusive, now)?;
         }
         self.compact_journal(now);
         let open = self.ledger().count_open();
@@ -331,24 +331,29 @@ impl Account {
     /// is replaced.
     pub(super) fn sync_journal(&self, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        journal.sync().or_else(|_| self.replace_journal_file(now))
+        journal.sync().or_else(|_| self.replace_journal_file(Journal::exclusive, now))
     }
 
     /// Makes the journal's file shorter if most of it is about settled purchases, or if it has old
-    /// ones.
+    /// ones. Leaves it as it is if another thread or process uses the folder now.
     pub(super) fn compact_journal(&self, now: Moment) {
         let wall = millis_since_1970(now.wall);
         if self.journal().is_some_and(|journal| journal.wants_compaction(wall))
-            && let Err(failure) = self.replace_journal_file(now)
+            && let Err(failure) = self.replace_journal_file(Journal::try_exclusive, now)
+            && !failure.is_busy()
         {
             log::warn!("the journal cannot be compacted: {failure}");
         }
     }
 
     /// Writes the open purchases to another file, which takes the place of the current one.
-    fn replace_journal_file(&self, now: Moment) -> Result<(), Failure> {
+    fn replace_journal_file<'a>(
+        &'a self,
+        lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
+        now: Moment,
+    ) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        let mut exclusive = journal.exclusive()?;
+        let mut exclusive = lock(journal)?;
         let wall = millis_since_1970(now.wall);
         if journal.sync().is_ok() && !journal.wants_compaction(wall) {
             // Another thread replaced it.
