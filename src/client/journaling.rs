@@ -71,14 +71,14 @@ impl Fold {
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.lines.unreadable.iter().cloned().collect();
         if self.lines.header.is_none() && self.lines.unreadable.is_none() {
-            problems.push("the first line is missing".to_owned());
+            problems.push("the header is missing".to_owned());
         }
         if self.lines.bad_records > 0 {
-            problems.push(format!("{} lines are not valid records", self.lines.bad_records));
+            problems.push(format!("invalid records: {}", self.lines.bad_records));
         }
         if !self.lines.waiting.is_empty() {
             let count = self.lines.waiting.len();
-            problems.push(format!("{count} lines were copied from a file that still counts"));
+            problems.push(format!("lines of a copy that was not completed: {count}"));
         }
         problems
     }

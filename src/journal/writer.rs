@@ -126,7 +126,7 @@ impl Writer {
         let mut state = self.state();
         self.append_to(&mut state, lines).inspect_err(|failure| {
             if state.failure.is_none() {
-                log::warn!("the journal {} cannot be written: {failure}", state.name);
+                log::warn!("the journal file {} cannot be written: {failure}", state.name);
                 state.failure = Some(failure.clone());
             }
             state.copy(lines);
@@ -191,7 +191,7 @@ impl Writer {
                     Ok(()) => state.synced = state.synced.max(written),
                     Err(error) => {
                         let failure = Failure::io("syncing", &error);
-                        log::warn!("the journal {} cannot be synced: {failure}", state.name);
+                        log::warn!("the journal file {} cannot be synced: {failure}", state.name);
                         state.failure = Some(failure);
                     }
                 }
