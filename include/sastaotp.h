@@ -417,7 +417,7 @@ typedef int32_t sastaotp_outcome;
 
 /**
  * An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
- * the failure of sastaotp_activation_complete if no code has arrived, which sends a poll at most.
+ * the failure of sastaotp_activation_complete if no code has arrived. It sends at most one poll.
  */
 #define SASTAOTP_CONFIG 1
 
@@ -539,7 +539,7 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_ALREADY_SENT 24
 
 /**
- * The journal cannot be written or read, so that a purchase could be forgotten. Nothing was sent.
+ * The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
  */
 #define SASTAOTP_JOURNAL 25
 
@@ -629,13 +629,13 @@ typedef int32_t sastaotp_outcome;
 #define SASTAOTP_API_KEY_IN_QUERY 2
 
 /**
- * The end of the process in any way, and a loss of power. A purchase waits for the disk two or
+ * The end of the process, however it ends, and a power loss. A purchase waits for the disk two or
  * three times. The default.
  */
 #define SASTAOTP_DURABILITY_POWER 0
 
 /**
- * The end of the process in any way. After a loss of power the journal may lack purchases.
+ * The end of the process, however it ends. After a power loss the journal may lack purchases.
  */
 #define SASTAOTP_DURABILITY_PROCESS 1
 
@@ -983,7 +983,8 @@ sastaotp_status sastaotp_config_set_max_connections(sastaotp_config *config,
  * purchase needs a maximum price. There is no budget by default.
  *
  * Only the purchases that this client sends count. A purchase that another client or an earlier
- * run sent does not count, even if this client finds it. Since 0.1.0.
+ * run sent does not count, even if this client finds it. With a journal, the purchases of all
+ * clients and processes that use it count. Since 0.1.0.
  */
 sastaotp_status sastaotp_config_set_budget(sastaotp_config *config,
                                            int64_t micros,
@@ -1022,15 +1023,17 @@ sastaotp_status sastaotp_config_set_max_requests_per_minute(sastaotp_config *con
  * Keeps a journal of the purchases in a folder, which is created if it does not exist. There is no
  * journal by default.
  *
- * However the process ends, the next process that opens the folder with the same API key and base
- * URL knows its purchases: sastaotp_client_unclaimed lists them, the codes that arrived are known,
- * and the budget is that of all these processes together. Several processes may use a folder at
- * once. All clients of an API key and a base URL in a process use the same folder and durability.
+ * However this process ends, the next process that opens the folder with the same API key and base
+ * URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have the
+ * codes that arrived. The budget is that of all these processes together, from the first purchase
+ * in the journal on. Several processes can use a folder at once. All clients of an API key and a
+ * base URL in a process use the same folder and durability.
  *
- * The folder contains phone numbers and codes: those of open orders, and for about a day those of
- * settled orders. It never contains the API key. A journal does not protect against the loss of
- * the disk. If a purchase cannot be written, it fails with SASTAOTP_JOURNAL and nothing is sent.
- * sastaotp_client_new opens the folder. Since 0.1.0.
+ * The folder contains phone numbers and codes. Those of settled orders are removed by the next
+ * purchase or settlement after half a day. It never contains the API key. A journal does not
+ * protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
+ * SASTAOTP_JOURNAL if it cannot be used. A purchase that cannot be written fails in the same way:
+ * then nothing is sent. Since 0.1.0.
  */
 sastaotp_status sastaotp_config_set_journal(sastaotp_config *config,
                                             const char *folder,
@@ -1086,9 +1089,9 @@ void sastaotp_cancel_token_free(sastaotp_cancel_token *token);
  * Creates a client from settings. Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key, and with
- * SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY,
- * ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
- * call. Since 0.1.0.
+ * SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY, ALL_PROXY and
+ * NO_PROXY as curl does, so no other thread may change the environment during the call. Since
+ * 0.1.0.
  */
 sastaotp_status sastaotp_client_new(const sastaotp_config *config,
                                     sastaotp_client **client,
@@ -1099,9 +1102,9 @@ sastaotp_status sastaotp_client_new(const sastaotp_config *config,
  * Sends nothing.
  *
  * Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing, and with
- * SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may
- * change the environment during the call; see sastaotp_client_new for the other variables that it
- * reads. Since 0.1.0.
+ * SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may change the
+ * environment during the call; see sastaotp_client_new for the other variables that it reads.
+ * Since 0.1.0.
  */
 sastaotp_status sastaotp_client_from_env(sastaotp_client **client, sastaotp_error **error);
 
@@ -1408,10 +1411,10 @@ sastaotp_status sastaotp_client_resolve_made(const sastaotp_client *client,
                                              sastaotp_error **error);
 
 /**
- * Settles the open leases of processes that ended before they settled them, as the client's
- * journal shows them: see sastaotp_config_set_journal and sastaotp_activation_settle. Without a
- * journal there are none. A lease that could not be settled has an error in `*leases`, and
- * sastaotp_client_unclaimed lists its number. Actions getStatus and setStatus.
+ * Settles the leases in the client's journal whose processes ended before they settled them: see
+ * sastaotp_config_set_journal and sastaotp_activation_settle. Without a journal there are none. A
+ * lease that could not be settled has an error in `*leases`, and sastaotp_client_unclaimed lists
+ * its number. Actions getStatus and setStatus.
  *
  * Free `*leases` with sastaotp_settled_leases_free. Since 0.1.0.
  */
@@ -1437,8 +1440,7 @@ sastaotp_status sastaotp_client_unclaimed(const sastaotp_client *client,
  * purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
  * an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
  * every entry: without a journal, no other record of it exists after the process has ended. The
- * client stays usable.
- * Sends nothing.
+ * client stays usable. Sends nothing.
  *
  * 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
  * 0.1.0.

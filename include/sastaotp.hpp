@@ -142,8 +142,8 @@ enum class api_key_location : std::int32_t {
     query = SASTAOTP_API_KEY_IN_QUERY,
 };
 
-/// The failures that a journal survives: the end of the process and a loss of power, or only the
-/// end of the process.
+/// The failures that a journal survives: the end of the process, however it ends, and a power loss,
+/// or only the end of the process.
 enum class durability : std::int32_t {
     power = SASTAOTP_DURABILITY_POWER,
     process = SASTAOTP_DURABILITY_PROCESS,
@@ -814,7 +814,8 @@ public:
     /// needs a maximum price. There is no budget by default.
     ///
     /// Only the purchases that this client sends count. A purchase that another client or an
-    /// earlier run sent does not count, even if this client finds it.
+    /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
+    /// of all clients and processes that use it count.
     config &budget(amount total) & { return set(sastaotp_config_set_budget, total.micros()); }
     config budget(amount total) && { return std::move(budget(total)); }
 
@@ -848,16 +849,17 @@ public:
     /// Keeps a journal of the purchases in a folder, which is created if it does not exist. There
     /// is no journal by default.
     ///
-    /// However the process ends, the next process that opens the folder with the same API key and
-    /// base URL knows its purchases: client::unclaimed lists them, the codes that arrived are
-    /// known, and the budget is that of all these processes together. Several processes may use a
-    /// folder at once. All clients of an API key and a base URL in a process use the same folder
-    /// and durability.
+    /// However this process ends, the next process that opens the folder with the same API key and
+    /// base URL has its purchases: client::unclaimed lists them, and their activations have the
+    /// codes that arrived. The budget is that of all these processes together, from the first
+    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
+    /// API key and a base URL in a process use the same folder and durability.
     ///
-    /// The folder contains phone numbers and codes: those of open orders, and for about a day those
-    /// of settled orders. It never contains the API key. A journal does not protect against the
-    /// loss of the disk. If a purchase cannot be written, it throws status::journal and nothing is
-    /// sent. The client's constructor opens the folder.
+    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
+    /// purchase or settlement after half a day. It never contains the API key. A journal does not
+    /// protect against the loss of the disk. The client's constructor opens the folder, and throws
+    /// status::journal if it cannot be used. A purchase that cannot be written throws it too: then
+    /// nothing is sent.
     config &journal(std::string_view folder) & {
         return set(sastaotp_config_set_journal, detail::c_string("folder", folder).c_str());
     }
@@ -1900,8 +1902,9 @@ public:
     using owned::owned;
 
     /// Creates a client from settings. Sends nothing. Throws status::config if a setting is invalid
-    /// or there is no API key. Reads HTTPS_PROXY, ALL_PROXY and NO_PROXY as curl does, so no other
-    /// thread may change the environment during the call.
+    /// or there is no API key, and status::journal if the journal's folder cannot be used. Reads
+    /// HTTPS_PROXY, ALL_PROXY and NO_PROXY as curl does, so no other thread may change the
+    /// environment during the call.
     explicit client(const config &settings)
         : client(detail::create<client>(sastaotp_client_new, settings.c_object())) {}
 
@@ -2124,10 +2127,10 @@ public:
     unclaimed_list unclaimed() const {
         return detail::create<unclaimed_list>(sastaotp_client_unclaimed, object_);
     }
-    /// Settles the open leases of processes that ended before they settled them, as the client's
-    /// journal shows them: see config::journal and activation_view::settle. Without a journal there
-    /// are none. A lease that could not be settled has an error, and unclaimed() lists its number.
-    /// Actions getStatus and setStatus.
+    /// Settles the leases in the client's journal whose processes ended before they settled them:
+    /// see config::journal and activation_view::settle. Without a journal there are none. A lease
+    /// that could not be settled has an error, and unclaimed() lists its number. Actions getStatus
+    /// and setStatus.
     settled_leases settle_leftover_leases(on_too_early reaction) const {
         return detail::create<settled_leases>(sastaotp_client_settle_leftover_leases, object_,
                                               static_cast<sastaotp_on_too_early>(reaction));

@@ -39,7 +39,8 @@ pub struct SystemClock {
     start: Instant,
 }
 
-/// The monotonic time at the start of the process: a purchase of an earlier process is older.
+/// The monotonic time at the start of the process. It is not zero, so that a purchase of an earlier
+/// process can have an earlier time.
 const START_TIME: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl Default for SystemClock {

@@ -113,8 +113,7 @@ pub enum ErrorKind {
     Internal,
     /// The intent was sent before. The error states its outcome; this call sent nothing.
     AlreadySent,
-    /// The journal cannot be written or read, so that the purchase could be forgotten. Nothing was
-    /// sent.
+    /// The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
     Journal,
 }
 
@@ -186,10 +185,11 @@ impl Error {
         let reason = format!("the journal cannot be used: {failure}");
         let error = Self::new(ErrorKind::Journal, operation, reason);
         if failure.is_busy() {
-            let hint = "try again; if it lasts, end a process of this API key that is suspended";
+            let hint =
+                "try again; if this persists, end a process of this API key that is suspended";
             return error.with_hint(hint).with_retry(Retry::After(JOURNAL_PAUSE));
         }
-        error.with_hint("mend the disk or the folder of the journal, then try again")
+        error.with_hint("repair the disk or the folder of the journal, then try again")
     }
 
     /// The error of a panic inside this library.
@@ -385,7 +385,7 @@ impl Error {
         }
     }
 
-    /// The reason alone, without the operation and the advice.
+    /// Returns the reason without the operation and the hint.
     pub(crate) fn reason(&self) -> &str {
         &self.0.reason
     }

@@ -67,8 +67,8 @@
 //!         +-----------------+-----------------+---------------+
 //!         v                 v                 v               v
 //!    order_state  ->   protocol          transport         journal
-//!    codes, polls,     requests and      one HTTP          lines on a disk
-//!    expiry: pure      replies: pure     exchange          that survive
+//!    codes, polls,     requests and      one HTTP          write-ahead
+//!    expiry: pure      replies: pure     exchange          log on disk
 //!
 //!  Values that every layer uses:  amount   cancel_token   clock   error   intent
 //!  The service itself, for tests: sandbox  (an HTTP server, or a transport in memory)
@@ -98,7 +98,7 @@
 //! | a long call as steps that the queue and a blocking caller run | `client/task.rs`, `wait.rs` |
 //! | what a record changes in the ledger | `client/record.rs`, `client/ledger.rs` |
 //! | the JSON text of a record in the journal | `client/record_json.rs` |
-//! | the lines of a ledger, and the files of other processes | `client/journaling.rs` |
+//! | the ledger in the journal, and the files of other processes | `client/journaling.rs` |
 //! | the files of the journal, their locks and their syncs | `journal/` |
 //! | which clients share a ledger | `client/account.rs` |
 //! | which handles share the state of an order | `client/live_activations.rs` |
@@ -135,7 +135,7 @@ pub mod sandbox; // the service itself, for tests
 
 // Public only for this project's tests, benches and programs. Not part of the API.
 #[doc(hidden)]
-pub mod journal; // lines on a disk that survive the process
+pub mod journal; // a write-ahead log on disk
 #[doc(hidden)]
 pub mod protocol; // requests to text, replies to types
 #[doc(hidden)]
@@ -143,15 +143,15 @@ pub mod transport; // one HTTP exchange
 
 pub use amount::{Amount, ParseAmountError};
 pub use cancel_token::CancelToken;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use client::fuzzing as client_fuzzing;
 pub use client::{
     Activation, ApiKeyLocation, BASE_URL, Candidate, Client, ClientBuilder, Lease, OnTooEarly,
     OrderQuery, Orders, Progress, Reconciliation, Resolution, Settlement, SettlementState,
     Unclaimed, UnclaimedOutcome, WaitOptions,
 };
 // Public only for the doctor.
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub use client::fuzzing as client_fuzzing;
 #[doc(hidden)]
 pub use client::{JournalFile, JournalPurchase, read_journal};
 pub use error::{Charge, Error, ErrorKind, Result, Retry};

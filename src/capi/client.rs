@@ -62,9 +62,9 @@ pub(super) unsafe fn as_client<'a>(argument: *const sastaotp_client) -> Result<&
 /// Creates a client from settings. Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG if a setting is invalid or there is no API key, and with
-/// SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY,
-/// ALL_PROXY and NO_PROXY as curl does, so no other thread may change the environment during the
-/// call. Since 0.1.0.
+/// SASTAOTP_JOURNAL if the journal's folder cannot be used. Reads HTTPS_PROXY, ALL_PROXY and
+/// NO_PROXY as curl does, so no other thread may change the environment during the call. Since
+/// 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_new(
     config: *const sastaotp_config,
@@ -78,9 +78,9 @@ pub unsafe extern "C" fn sastaotp_client_new(
 /// Sends nothing.
 ///
 /// Fails with SASTAOTP_CONFIG if a variable is invalid or the key is missing, and with
-/// SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may
-/// change the environment during the call; see sastaotp_client_new for the other variables that it
-/// reads. Since 0.1.0.
+/// SASTAOTP_JOURNAL if the journal's folder cannot be used. No other thread may change the
+/// environment during the call; see sastaotp_client_new for the other variables that it reads.
+/// Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_client_from_env(
     client: *mut *mut sastaotp_client,
@@ -530,10 +530,10 @@ pub unsafe extern "C" fn sastaotp_client_resolve_made(
     })
 }
 
-/// Settles the open leases of processes that ended before they settled them, as the client's
-/// journal shows them: see sastaotp_config_set_journal and sastaotp_activation_settle. Without a
-/// journal there are none. A lease that could not be settled has an error in `*leases`, and
-/// sastaotp_client_unclaimed lists its number. Actions getStatus and setStatus.
+/// Settles the leases in the client's journal whose processes ended before they settled them: see
+/// sastaotp_config_set_journal and sastaotp_activation_settle. Without a journal there are none. A
+/// lease that could not be settled has an error in `*leases`, and sastaotp_client_unclaimed lists
+/// its number. Actions getStatus and setStatus.
 ///
 /// Free `*leases` with sastaotp_settled_leases_free. Since 0.1.0.
 #[unsafe(no_mangle)]
@@ -568,8 +568,7 @@ pub unsafe extern "C" fn sastaotp_client_unclaimed(
 /// purchases in flight. Then lists each purchase of the client that is not settled or kept, even if
 /// an activation or a lease holds it, and each one that sastaotp_client_unclaimed lists. Report
 /// every entry: without a journal, no other record of it exists after the process has ended. The
-/// client stays usable.
-/// Sends nothing.
+/// client stays usable. Sends nothing.
 ///
 /// 10,000 is a good value for `timeout_ms`. Free `*list` with sastaotp_unclaimed_list_free. Since
 /// 0.1.0.

@@ -47,10 +47,10 @@ pub const SASTAOTP_API_KEY_IN_QUERY: sastaotp_api_key_location = sastaotp_api_ke
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct sastaotp_durability(pub i32);
 
-/// The end of the process in any way, and a loss of power. A purchase waits for the disk two or
+/// The end of the process, however it ends, and a power loss. A purchase waits for the disk two or
 /// three times. The default.
 pub const SASTAOTP_DURABILITY_POWER: sastaotp_durability = sastaotp_durability(0);
-/// The end of the process in any way. After a loss of power the journal may lack purchases.
+/// The end of the process, however it ends. After a power loss the journal may lack purchases.
 pub const SASTAOTP_DURABILITY_PROCESS: sastaotp_durability = sastaotp_durability(1);
 
 /// Creates settings with every default and no API key. The caller owns the result: free it with
@@ -172,7 +172,8 @@ pub unsafe extern "C" fn sastaotp_config_set_max_connections(
 /// purchase needs a maximum price. There is no budget by default.
 ///
 /// Only the purchases that this client sends count. A purchase that another client or an earlier
-/// run sent does not count, even if this client finds it. Since 0.1.0.
+/// run sent does not count, even if this client finds it. With a journal, the purchases of all
+/// clients and processes that use it count. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_budget(
     config: *mut sastaotp_config,
@@ -240,15 +241,17 @@ pub unsafe extern "C" fn sastaotp_config_set_max_requests_per_minute(
 /// Keeps a journal of the purchases in a folder, which is created if it does not exist. There is no
 /// journal by default.
 ///
-/// However the process ends, the next process that opens the folder with the same API key and base
-/// URL knows its purchases: sastaotp_client_unclaimed lists them, the codes that arrived are known,
-/// and the budget is that of all these processes together. Several processes may use a folder at
-/// once. All clients of an API key and a base URL in a process use the same folder and durability.
+/// However this process ends, the next process that opens the folder with the same API key and base
+/// URL has its purchases: sastaotp_client_unclaimed lists them, and their activations have the
+/// codes that arrived. The budget is that of all these processes together, from the first purchase
+/// in the journal on. Several processes can use a folder at once. All clients of an API key and a
+/// base URL in a process use the same folder and durability.
 ///
-/// The folder contains phone numbers and codes: those of open orders, and for about a day those of
-/// settled orders. It never contains the API key. A journal does not protect against the loss of
-/// the disk. If a purchase cannot be written, it fails with SASTAOTP_JOURNAL and nothing is sent.
-/// sastaotp_client_new opens the folder. Since 0.1.0.
+/// The folder contains phone numbers and codes. Those of settled orders are removed by the next
+/// purchase or settlement after half a day. It never contains the API key. A journal does not
+/// protect against the loss of the disk. sastaotp_client_new opens the folder, and fails with
+/// SASTAOTP_JOURNAL if it cannot be used. A purchase that cannot be written fails in the same way:
+/// then nothing is sent. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sastaotp_config_set_journal(
     config: *mut sastaotp_config,

@@ -16,7 +16,7 @@ pub struct sastaotp_status(pub i32);
 /// The call succeeded.
 pub const SASTAOTP_OK: sastaotp_status = sastaotp_status(0);
 /// An argument or a setting is invalid: NULL, not UTF-8, or out of range. Nothing was sent. Also
-/// the failure of sastaotp_activation_complete if no code has arrived, which sends a poll at most.
+/// the failure of sastaotp_activation_complete if no code has arrived. It sends at most one poll.
 pub const SASTAOTP_CONFIG: sastaotp_status = sastaotp_status(1);
 /// The client's budget does not cover the purchase. Nothing was sent.
 pub const SASTAOTP_BUDGET: sastaotp_status = sastaotp_status(2);
@@ -66,7 +66,7 @@ pub const SASTAOTP_ACTIVATION_CANCELLED: sastaotp_status = sastaotp_status(22);
 pub const SASTAOTP_INTERNAL: sastaotp_status = sastaotp_status(23);
 /// The intent was sent before. The message states its outcome; this call sent nothing.
 pub const SASTAOTP_ALREADY_SENT: sastaotp_status = sastaotp_status(24);
-/// The journal cannot be written or read, so that a purchase could be forgotten. Nothing was sent.
+/// The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
 pub const SASTAOTP_JOURNAL: sastaotp_status = sastaotp_status(25);
 
 /// Every status except SASTAOTP_OK, with its Rust kind and its name.

@@ -91,7 +91,7 @@ impl Account {
         self.journal.get()
     }
 
-    /// Sets the journal. The account must not have one.
+    /// Sets the journal, unless the account has one.
     pub(super) fn set_journal(&self, journal: Arc<Journal>) {
         let _ = self.journal.set(journal);
     }

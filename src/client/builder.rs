@@ -127,7 +127,8 @@ impl ClientBuilder {
     /// its money to the budget. With a budget, every purchase needs a maximum price.
     ///
     /// Only the purchases that this client sends count. A purchase that another client or an
-    /// earlier run sent does not count, even if this client finds it.
+    /// earlier run sent does not count, even if this client finds it. With a journal, the purchases
+    /// of all clients and processes that use it count.
     pub fn budget(mut self, total: Amount) -> Self {
         self.budget = Some(total);
         self
@@ -156,19 +157,20 @@ impl ClientBuilder {
         self
     }
 
-    /// Keeps a journal of the purchases in this folder, which is made if it does not exist. There
-    /// is no journal by default.
+    /// Keeps a journal of the purchases in this folder, which is created if it does not exist.
+    /// There is no journal by default.
     ///
-    /// With a journal, every purchase is known to the next process that opens the folder with the
-    /// same API key and base URL, however this one ends: [`Client::unclaimed`] lists it, and its
-    /// handle has the codes that arrived. The budget is that of all these processes together, from
-    /// the first on. Several processes can use a folder at once. All clients of an API key in a
-    /// process share a journal.
+    /// However this process ends, the next process that opens the folder with the same API key and
+    /// base URL has its purchases: [`Client::unclaimed`] lists them, and their handles have the
+    /// codes that arrived. The budget is that of all these processes together, from the first
+    /// purchase in the journal on. Several processes can use a folder at once. All clients of an
+    /// API key and a base URL in a process use the same folder and durability.
     ///
-    /// The folder contains phone numbers and codes: those of open orders, and for about a day those
-    /// of settled ones. It never contains the API key. [`ClientBuilder::build`] fails with
-    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal) if it cannot be used, and so does a
-    /// purchase whose intent cannot be written: then nothing is sent.
+    /// The folder contains phone numbers and codes. Those of settled orders are removed by the next
+    /// purchase or settlement after half a day. It never contains the API key. A journal does not
+    /// protect against the loss of the disk. [`ClientBuilder::build`] fails with
+    /// [`ErrorKind::Journal`](crate::ErrorKind::Journal) if the folder cannot be used, and so does
+    /// a purchase that cannot be written: then nothing is sent.
     pub fn journal(mut self, folder: impl Into<PathBuf>) -> Self {
         self.journal = Some(folder.into());
         self
@@ -248,7 +250,10 @@ impl ClientBuilder {
         };
         key.validate(BUILDING)?;
         if journal.as_ref().is_some_and(|folder| folder.as_os_str().is_empty()) {
-            return Err(Error::config(BUILDING, "the journal's folder is empty: name a folder"));
+            return Err(Error::config(
+                BUILDING,
+                "the path of the journal's folder is empty: pass a path",
+            ));
         }
         let base_url = transport.is_none().then(|| http.base_url.clone());
         let transport = match transport {

@@ -157,7 +157,7 @@ impl Client {
     /// Refuses an intent that was sent before, or that may have been.
     pub(super) fn check_unsent(&self, intent: &Intent) -> Result<()> {
         if !self.ledger().is_fresh(intent) {
-            // Another process may have sent it.
+            // Read the journal, because another process may have sent it.
             drop(self.lock_journal());
         }
         let (outcome, is_fresh, is_saved) = {
@@ -189,7 +189,7 @@ impl Client {
                 unknown("the intent was sent before and its reply has not arrived")
             }
             IntentOutcome::Ended => Err(refused(
-                "the intent was sent in an earlier process, and its purchase has ended".to_owned(),
+                "the intent was sent before, and its purchase has ended".to_owned(),
                 "make another intent",
             )),
             IntentOutcome::Unknown if is_saved => self.check_history(intent),

@@ -220,11 +220,10 @@ impl PurchaseTask {
                 let seen_before = self.client.ledger().is_sold(&purchase.activation_id);
                 let mut purchase = self.with_warnings(*purchase, seen_before);
                 self.client.ledger().charged(self.entry, &purchase, now);
-                // Before any caller has the number.
+                // The journal has the number before any caller does.
                 if let Err(failure) = self.client.shared.account.sync_journal(now) {
                     let id = &purchase.activation_id;
-                    let warning =
-                        format!("the journal does not have the activation {id}: {failure}");
+                    let warning = format!("the activation {id} is not in the journal: {failure}");
                     log::warn!("{}: {warning}", self.intent.operation());
                     purchase.warnings.push(warning);
                 }
@@ -273,7 +272,7 @@ impl PurchaseTask {
         let query =
             request.query().map_err(|error| Failure::NotSent(Error::invalid(&operation, error)))?;
         client.ledger().sending(self.entry);
-        // Before the first byte can leave.
+        // The journal has the intent before the first byte can leave.
         client
             .shared
             .account

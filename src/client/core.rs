@@ -216,8 +216,8 @@ impl Client {
         self.shared.account.ledger()
     }
 
-    /// Locks the journal, if there is one, and reads which orders the purchases of other processes
-    /// bought, so that no order is claimed by two.
+    /// Locks the journal, if there is one, and reads the purchases of other processes, so that no
+    /// order is claimed by two processes.
     pub(super) fn lock_journal(&self) -> Option<Exclusive<'_>> {
         let account = &self.shared.account;
         account.read_other_files(Journal::exclusive, self.now()).unwrap_or_else(|failure| {
@@ -226,8 +226,8 @@ impl Client {
         })
     }
 
-    /// Reads what other processes did, if there is a journal and its folder is not locked at this
-    /// moment. Waits for nothing.
+    /// Reads the purchases of other processes, if there is a journal and its folder is not locked
+    /// at this moment. Does not wait.
     fn look_at_journal(&self) {
         let read = self.shared.account.read_other_files(Journal::try_exclusive, self.now());
         match read {
@@ -238,8 +238,8 @@ impl Client {
         }
     }
 
-    /// Makes the records so far durable, if there is a journal. A failure is reported, and nothing
-    /// else fails because of it. `operation` is the call whose records they are.
+    /// Makes the records so far durable, if there is a journal. A failure is logged, and the call
+    /// goes on. `operation` describes the call.
     pub(super) fn sync_journal(&self, operation: impl FnOnce() -> String) {
         if let Err(failure) = self.shared.account.sync_journal(self.now()) {
             log::warn!("{}: the journal cannot be written: {failure}", operation());

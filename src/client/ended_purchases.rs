@@ -1,5 +1,5 @@
-//! `EndedPurchases`: what the ledger keeps of purchases that ended, after it drops them. Their
-//! intents are not sent again, and their orders are not those of other purchases.
+//! `EndedPurchases`: the ids of purchases that ended and that the ledger dropped. Their intents are
+//! not sent again, and their orders are no candidates of other purchases.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::protocol::Order;
 
-/// The number of purchases that are kept. Beyond it, the oldest are dropped.
+/// The most purchases that are stored. Beyond it, the oldest are dropped.
 const MAX_ENDED: usize = 4_096;
 
 /// A purchase that ended.
@@ -64,8 +64,11 @@ impl EndedPurchases {
         })
     }
 
-    /// Returns these purchases and others that ended later, as many as are kept.
-    pub(super) fn and(&self, later: impl Iterator<Item = EndedPurchase>) -> Vec<EndedPurchase> {
+    /// Returns these purchases and others that ended later, as many as can be stored.
+    pub(super) fn with_later(
+        &self,
+        later: impl Iterator<Item = EndedPurchase>,
+    ) -> Vec<EndedPurchase> {
         let mut all: Vec<EndedPurchase> = self.purchases.iter().cloned().chain(later).collect();
         all.drain(..all.len().saturating_sub(MAX_ENDED));
         all

@@ -1,4 +1,4 @@
-//! `FileLines`: the facts about the lines of a journal's file, beside its purchases.
+//! `FileLines`: the facts about the lines of a journal file, apart from its purchases.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,11 +10,11 @@ use crate::journal::Header;
 #[derive(Debug, Default)]
 pub(super) struct FileLines {
     pub(super) header: Option<Header>,
-    /// The files whose open purchases this one contains.
+    /// The files whose purchases were copied to this one completely.
     pub(super) adopted: BTreeSet<String>,
-    /// The records that count only after the line that says that all of them are there.
+    /// The records that do not count until the line that completes their copy.
     pub(super) waiting: Vec<ReadRecord>,
-    /// The files that purchases were copied from.
+    /// The purchases that were copied, with the names of their files.
     pub(super) copied: HashMap<EntryId, String>,
     /// Why the file cannot be read.
     pub(super) unreadable: Option<String>,

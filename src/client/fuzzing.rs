@@ -1,4 +1,4 @@
-//! The entry point of the fuzz targets to the records of a journal. Compiled only for fuzzing.
+//! The entry point of the fuzz target for the records of a journal. Compiled only for fuzzing.
 
 use std::time::{Duration, SystemTime};
 

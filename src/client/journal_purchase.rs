@@ -1,4 +1,4 @@
-//! `JournalPurchase`: a purchase of a journal as a person reads it.
+//! `JournalPurchase`: a purchase of a journal, for display.
 
 use crate::Amount;
 
@@ -15,7 +15,7 @@ pub struct JournalPurchase {
     pub activation_id: Option<String>,
     /// The phone number, if a number was bought.
     pub phone_number: Option<String>,
-    /// The money that it counts.
+    /// Its price or its reservation, which counts in the budget.
     pub counted: Amount,
     /// How many codes arrived.
     pub codes: usize,

@@ -1,5 +1,4 @@
-//! `read_journal`: the files of a journal as a person reads them. It changes nothing, and takes no
-//! lock.
+//! `read_journal`: the files of a journal, for display. It changes nothing and takes no lock.
 
 use std::fs;
 use std::io;
@@ -19,16 +18,16 @@ pub struct JournalFile {
     pub path: PathBuf,
     /// Its purchases, oldest first.
     pub purchases: Vec<JournalPurchase>,
-    /// The money that its purchases count, with the settled ones that were left out.
+    /// The sum of its purchases, including the settled ones that a compaction removed.
     pub spent: Amount,
-    /// The problems of the file, a sentence each. Empty for a file that is whole.
+    /// The problems of the file, a clause each. Empty if the file is intact.
     pub problems: Vec<String>,
-    /// How many bytes at its end were not written completely. That is no problem: nothing was sent
-    /// because of them.
+    /// The length of the torn tail: bytes at the end that were not written completely. It is no
+    /// problem, because nothing was sent after them.
     pub incomplete_bytes: usize,
 }
 
-/// Reads the files of a journal: the folder that was chosen for it, or the folder of one API key.
+/// Reads the files of a journal. `folder` is its folder, or the folder of one API key inside it.
 pub fn read_journal(folder: &Path) -> io::Result<Vec<JournalFile>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder)? {

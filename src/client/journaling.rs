@@ -1,9 +1,8 @@
-//! The ledger in a journal: which lines it writes, and what it makes of the lines of other
-//! processes.
+//! Writes the ledger to the journal, and folds the files of other processes.
 //!
-//! A file is the fold of its lines, as the ledger is the fold of its records. The files of living
-//! processes are folded beside this ledger: they count in its budget, and their intents and orders
-//! are not its own. The open purchases of a dead process are copied into this ledger and its file.
+//! Each file folds to a ledger, line by line. The files of living processes stay separate ledgers:
+//! their purchases count in the budget, their intents are not sent again, and their orders are no
+//! candidates. The open purchases of a dead process are copied into this ledger and its file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::protocol::json_input::{Field, Object};
 use crate::protocol::json_output::millis_since_1970;
 use crate::{Amount, ErrorKind, Intent, NumberRequest};
 
-/// The line behind the lines that were copied from other files.
+/// The line that completes a copy: the lines that were copied from other files count from here on.
 #[derive(Serialize)]
 struct AdoptedLine<'a> {
     record: &'static str,
@@ -68,18 +67,18 @@ impl Fold {
         }
     }
 
-    /// Returns what is wrong with the records of the file, a sentence each.
+    /// Returns the problems of the file's records, a clause each.
     pub(super) fn problems(&self) -> Vec<String> {
         let mut problems: Vec<String> = self.lines.unreadable.iter().cloned().collect();
         if self.lines.header.is_none() && self.lines.unreadable.is_none() {
-            problems.push("the first line is missing".to_owned());
+            problems.push("the header is missing".to_owned());
         }
         if self.lines.bad_records > 0 {
-            problems.push(format!("{} lines are not valid records", self.lines.bad_records));
+            problems.push(format!("invalid records: {}", self.lines.bad_records));
         }
         if !self.lines.waiting.is_empty() {
             let count = self.lines.waiting.len();
-            problems.push(format!("{count} lines were copied from a file that still counts"));
+            problems.push(format!("lines of a copy that was not completed: {count}"));
         }
         problems
     }
@@ -128,7 +127,7 @@ impl Fold {
     fn apply(&mut self, read: ReadRecord) {
         let ReadRecord { entry, record, .. } = read;
         if !matches!(record, Record::Intent { .. }) && self.ledger.intent_of(entry).is_none() {
-            // Its intent is damaged. A number that was bought must still be known.
+            // The line of its intent is damaged, but the number that it bought must be listed.
             self.lines.bad_records += 1;
             let Record::Charged { purchase, at, .. } = &record else { return };
             let Some(intent) = intent_from(purchase, *at) else { return };
@@ -140,8 +139,8 @@ impl Fold {
         self.ledger.fold(entry, record);
     }
 
-    /// Applies the records that were copied from files that do not exist, although the line is
-    /// missing that says that all of them are there: they are nowhere else.
+    /// Applies the records of a copy that was not completed if their file no longer exists, because
+    /// they are nowhere else.
     fn apply_copies_of_missing(&mut self, exists: &BTreeSet<String>) {
         let replaced = self.lines.header.as_ref().and_then(|header| header.replaces.clone());
         let sources = replaced.into_iter().chain(self.lines.copied.values().cloned());
@@ -155,8 +154,8 @@ impl Fold {
         }
     }
 
-    /// Whether the intents that were not sent are known: the line before the first byte is in the
-    /// file if any byte left.
+    /// Whether an intent without the record `sending` was provably not sent: the file lacks no line
+    /// that was written before a byte left.
     fn proves_unsent(&self, boot_id: Option<&str>) -> bool {
         let is_whole = !self.lines.is_damaged && self.lines.bad_records == 0;
         is_whole
@@ -224,7 +223,7 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
         None => request.any_country(),
     };
     let intent = request.accept_any_price().into_intent(at.wall, None).ok()?;
-    // Any id that no other intent has: it finds nothing in the history.
+    // Any id that no other intent has.
     let id = purchase
         .activation_id
         .bytes()
@@ -232,7 +231,7 @@ fn intent_from(purchase: &Purchase, at: Moment) -> Option<Intent> {
     Some(intent.with_id(id))
 }
 
-/// Returns the line behind copied lines.
+/// Returns the line that completes a copy.
 fn adoption(from: &[String], spent: Amount, ended: &[EndedPurchase]) -> Vec<u8> {
     let line = AdoptedLine {
         record: "adopted",
@@ -255,7 +254,7 @@ impl Account {
     ) -> Result<(), Failure> {
         let opening = self.opening.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(journal) = self.journal() {
-            if journal.has(settings) {
+            if journal.matches(settings) {
                 return Ok(());
             }
             return Err(Failure::new(format!(
@@ -283,21 +282,20 @@ impl Account {
         self.lock_to_buy(now).map(drop)
     }
 
-    /// Locks the journal's folder, reads the files of other processes, adopts those of dead ones,
-    /// and removes files that are not needed any more. Returns the lock; `None` if there is no
-    /// journal.
+    /// Locks the journal's folder, reads the files of other processes, adopts the files of dead
+    /// ones, and removes the adopted files. Returns the lock; `None` if there is no journal.
     pub(super) fn lock_to_buy(&self, now: Moment) -> Result<Option<Exclusive<'_>>, Failure> {
         let mut exclusive = self.read_other_files(Journal::exclusive, now)?;
         if let Some(exclusive) = &mut exclusive
             && let Err(failure) = exclusive.remove_replaced()
         {
-            log::warn!("the files of ended processes stay in the journal: {failure}");
+            log::warn!("the adopted files of ended processes cannot be removed: {failure}");
         }
         Ok(exclusive)
     }
 
-    /// Locks the journal's folder, reads the files of other processes, and adopts those of dead
-    /// ones, without waiting for the disk. Returns the lock; `None` if there is no journal.
+    /// Locks the journal's folder, reads the files of other processes, and adopts the files of dead
+    /// ones, without a sync. Returns the lock; `None` if there is no journal.
     pub(super) fn read_other_files<'a>(
         &'a self,
         lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
@@ -311,12 +309,12 @@ impl Account {
             let dead = read_files(&mut ledger, files, now);
             adopt(&mut ledger, &dead, journal.boot_id().as_deref(), now)?
         };
-        exclusive.replaced(adopted);
+        exclusive.mark_replaced(adopted);
         Ok(Some(exclusive))
     }
 
-    /// Prepares the journal for another purchase: replaces a file that is not trusted any more, and
-    /// allocates room on the disk for the lines of all open purchases and another one.
+    /// Prepares the journal for another purchase: replaces a file that is not trusted any more,
+    /// compacts it if needed, and preallocates disk space for all open purchases and another one.
     pub(super) fn prepare_journal(&self, now: Moment) -> Result<(), Failure> {
         let Some(journal) = self.journal() else { return Ok(()) };
         if journal.check().is_err() {
@@ -324,7 +322,7 @@ impl Account {
         }
         self.compact_journal(now);
         let open = self.ledger().count_open();
-        journal.make_room(open)
+        journal.preallocate(open)
     }
 
     /// Makes every record that was written so far durable. A file that cannot be written any more
@@ -334,11 +332,11 @@ impl Account {
         journal.sync().or_else(|_| self.replace_journal_file(Journal::exclusive, now))
     }
 
-    /// Makes the journal's file shorter if most of it is about settled purchases, or if it has old
-    /// ones. Leaves it as it is if another thread or process uses the folder now.
+    /// Compacts the journal's file if most of it is about settled purchases, or if it may contain
+    /// old ones, unless another thread or process uses the folder now.
     pub(super) fn compact_journal(&self, now: Moment) {
         let wall = millis_since_1970(now.wall);
-        if self.journal().is_some_and(|journal| journal.wants_compaction(wall))
+        if self.journal().is_some_and(|journal| journal.needs_compaction(wall))
             && let Err(failure) = self.replace_journal_file(Journal::try_exclusive, now)
             && !failure.is_busy()
         {
@@ -346,7 +344,7 @@ impl Account {
         }
     }
 
-    /// Writes the open purchases to another file, which takes the place of the current one.
+    /// Writes the open purchases to a new file, which replaces the current one.
     fn replace_journal_file<'a>(
         &'a self,
         lock: impl FnOnce(&'a Journal) -> Result<Exclusive<'a>, Failure>,
@@ -355,8 +353,8 @@ impl Account {
         let Some(journal) = self.journal() else { return Ok(()) };
         let mut exclusive = lock(journal)?;
         let wall = millis_since_1970(now.wall);
-        if journal.sync().is_ok() && !journal.wants_compaction(wall) {
-            // Another thread replaced it.
+        if journal.sync().is_ok() && !journal.needs_compaction(wall) {
+            // Another thread replaced it meanwhile.
             return Ok(());
         }
         let (lines, spent, ended) = {
@@ -379,7 +377,7 @@ pub(super) fn lines_of(ledger: &Ledger) -> Vec<u8> {
     lines
 }
 
-/// Folds the new lines of other files, and returns the names of those whose owner is dead.
+/// Folds the new lines of other files. Returns the names of the readable files whose owner is dead.
 fn read_files(ledger: &mut Ledger, files: Vec<OtherFile>, now: Moment) -> Vec<String> {
     let Some(journal) = &mut ledger.journal else { return Vec::new() };
     journal.files.retain(|name, _| files.iter().any(|file| file.name == *name));
@@ -399,13 +397,13 @@ fn read_files(ledger: &mut Ledger, files: Vec<OtherFile>, now: Moment) -> Vec<St
         let Some(fold) = journal.files.get_mut(name) else { return false };
         fold.apply_copies_of_missing(&exists);
         if let Some(reason) = &fold.lines.unreadable {
-            log::warn!("the journal {name} of an ended process cannot be read: {reason}");
+            log::warn!("the journal file {name} of an ended process cannot be read: {reason}");
             return false;
         }
         if fold.lines.is_damaged || fold.lines.bad_records > 0 {
             log::warn!(
-                "the journal {name} of an ended process is damaged: its purchases may have ended \
-                 in another way than it shows"
+                "the journal file {name} of an ended process is damaged: its purchases may have \
+                 ended differently"
             );
         }
         true
@@ -434,7 +432,7 @@ fn adopt_into(
     boot_id: Option<&str>,
     now: Moment,
 ) -> Result<Vec<String>, Failure> {
-    // A living process may have copied a file and not removed it yet.
+    // Another process may have copied a file and not removed it yet.
     let is_copied_by = |name: &String, is_dead: bool| {
         let mut files = journal.files.iter();
         files.any(|(by, file)| dead.contains(by) == is_dead && file.lines.adopted.contains(name))

@@ -26,7 +26,7 @@ pub struct Lease {
     ended: bool,
 }
 
-/// The leases with their outcomes.
+/// The settled leases of ended processes, as JSON.
 #[derive(Debug, Serialize)]
 pub(crate) struct SettledLeases {
     pub(crate) leases: Vec<SettledLease>,
@@ -68,11 +68,9 @@ impl Client {
         self.ledger().mark_lease(&intent);
         Ok(intent)
     }
-}
 
-impl Client {
-    /// Settles the leases of processes that ended before they settled them, as the client's journal
-    /// shows them, and returns the outcome of each. Without a journal there are none.
+    /// Settles the leases in the client's journal whose processes ended before they settled them,
+    /// and returns the outcome of each. Without a journal there are none.
     ///
     /// A lease that cannot be settled stays listed by [`Client::unclaimed`].
     pub fn settle_leftover_leases(

@@ -47,7 +47,7 @@ const NOT_MADE: &str = "the caller resolved it as not made";
 pub(super) const ORDER_LIFE: Duration = Duration::from_secs(20 * 60);
 /// How long after the expiry of its order an open purchase stays listed.
 const AFTER_EXPIRY: Duration = Duration::from_secs(10 * 60);
-/// The longest time that an adopted purchase stays listed on the word of the wall clock.
+/// An adopted purchase that is older than this by the wall clock expires by its own age.
 const ADOPTED_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// The ledger of one API key.
@@ -73,8 +73,8 @@ pub(crate) struct Ledger {
     oldest: VecDeque<Arc<str>>,
     /// The journal, if there is one.
     pub(super) journal: Option<Box<LedgerJournal>>,
-    /// The money that all purchases count, of every client, and of every process whose purchases
-    /// this ledger adopted.
+    /// The sum of all purchases: of every client, and of every process whose purchases this ledger
+    /// adopted.
     spent: Amount,
     /// The purchases that ended and were dropped.
     ended: EndedPurchases,
@@ -90,7 +90,7 @@ pub(super) struct LedgerJournal {
     pub(super) files: BTreeMap<String, Fold>,
 }
 
-/// The fold of a file of a journal.
+/// A file of a journal, folded.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
     pub(super) ledger: Ledger,
@@ -129,7 +129,7 @@ struct Entry {
     /// How many live handles the purchase has.
     holders: u32,
     custody: Custody,
-    /// When this process learned of the purchase, if an earlier process made it.
+    /// When this process adopted the purchase, if an earlier process made it.
     adopted_at: Option<Duration>,
     codes: Vec<Sms>,
     /// The codes of an earlier purchase of the same activation id.
@@ -230,12 +230,12 @@ pub(crate) enum IntentOutcome {
     /// Nothing was bought, for this reason. `is_answer` means that the caller says so, and that no
     /// evidence proves it.
     NotBought { reason: String, is_answer: bool },
-    /// It was sent in an earlier process, and its purchase has ended.
+    /// Its purchase has ended, and the ledger contains only its ids.
     Ended,
 }
 
 impl LedgerJournal {
-    /// Writes a record. A failure is reported when the file is synced next.
+    /// Writes a record. The next sync reports a failure.
     fn write(&self, entry: EntryId, record: &Record) {
         let _ = self.journal.append(&encode(&record_json::to_json(entry, record, None)));
     }
@@ -346,14 +346,13 @@ impl Ledger {
         }
     }
 
-    /// Returns the outcome of an intent that this process did not send.
+    /// Returns the outcome of an intent that no purchase of this ledger has.
     fn outcome_elsewhere(&self, intent: &Intent) -> IntentOutcome {
         if self.ended.has_intent(intent.id()) {
             return IntentOutcome::Ended;
         }
-        let outcomes = self.others().map(|other| other.outcome(intent));
+        let mut outcomes = self.others().map(|other| other.outcome(intent));
         outcomes
-            .into_iter()
             .find(|outcome| !matches!(outcome, IntentOutcome::Absent))
             .unwrap_or(IntentOutcome::Absent)
     }
@@ -414,7 +413,7 @@ impl Ledger {
         self.budgets.get(&owner).map_or(Amount::ZERO, |budget| budget.spent)
     }
 
-    /// Records that the intent will buy a number that settles itself.
+    /// Records that the intent will buy the number of a lease.
     pub(crate) fn mark_lease(&mut self, intent: &Intent) {
         self.leases.insert(intent.id());
     }
@@ -442,7 +441,7 @@ impl Ledger {
         Ok(entry)
     }
 
-    /// Writes that a number was bought, with the codes that a handle received before.
+    /// Records that a number was bought, with the codes that a handle received before.
     fn write_charged(&mut self, entry: EntryId, purchase: Purchase, at: Moment) {
         let known = self.known.get_mut(&*purchase.activation_id);
         let (codes, next_requested) = known.map_or_else(Default::default, |known| {
@@ -716,7 +715,7 @@ impl Ledger {
         if let Some((entry, _)) = self.entry_of(intent) {
             return entry;
         }
-        // The intent is in no file, and nothing is sent for it: the journal need not have it.
+        // Nothing is sent for this intent, so the purchase may be missing in the journal.
         let begun = self.begin(None, intent, Amount::ZERO);
         let entry = begun.unwrap_or_else(|failure| {
             log::warn!("{}: the journal cannot be written: {failure}", intent.operation());
@@ -996,8 +995,8 @@ impl Ledger {
     /// Ends purchases that are long past the expiry of their orders, with a warning.
     pub(crate) fn drop_expired(&mut self, now: Moment) {
         let is_past = |at: &Moment, life: Option<Duration>, adopted_at: Option<Duration>| {
-            // The wall clock can be set, and an order that is open must not leave the list early:
-            // the age of an adopted one counts from its adoption, unless that is a day too low.
+            // The wall clock can be set, and an open order must not leave the list early: the age
+            // of an adopted purchase counts from the adoption, unless it is older than a day.
             let is_old = now.wall.duration_since(at.wall).is_ok_and(|age| age > ADOPTED_LIFE);
             let since = adopted_at.filter(|_| !is_old).unwrap_or(at.monotonic);
             now.monotonic.saturating_sub(since) > life.unwrap_or(ORDER_LIFE) + AFTER_EXPIRY
@@ -1059,7 +1058,7 @@ impl Ledger {
         self.fold(entry, record);
     }
 
-    /// Applies a record, and counts what it changes in the budgets.
+    /// Applies a record, and updates the budgets.
     pub(super) fn fold(&mut self, entry: EntryId, record: Record) {
         self.next_entry = self.next_entry.max(entry.0 + 1);
         self.apply(entry, record);
@@ -1264,7 +1263,7 @@ impl Ledger {
         }
     }
 
-    /// Adds a purchase whose intent the journal does not have.
+    /// Adds a purchase whose intent is not in the journal.
     fn begin_unwritten(&mut self, intent: &Intent) -> EntryId {
         let entry = EntryId(self.next_entry);
         let (owner, intent, reserved) = (None, intent.clone(), Amount::ZERO);
@@ -1283,23 +1282,23 @@ impl Ledger {
         self.purchases.values().filter(|entry| entry.needs_records()).count()
     }
 
-    /// Returns the money that the settled purchases count.
+    /// Returns the sum of the purchases that can no longer change.
     pub(super) fn spent_on_settled(&self) -> Amount {
         let open = self.purchases.values().filter(|entry| entry.needs_records());
         open.fold(self.spent, |spent, entry| subtract(spent, entry.counted))
     }
 
-    /// Adds the money that the settled purchases of another file count.
+    /// Adds the sum of the purchases of another file that can no longer change.
     pub(super) fn add_spent(&mut self, spent: Amount) {
         self.spent = add(self.spent, spent);
     }
 
-    /// Returns the money that all purchases count.
+    /// Returns the sum of all purchases.
     pub(super) fn spent(&self) -> Amount {
         self.spent
     }
 
-    /// Returns each purchase as a person reads it, oldest first.
+    /// Returns each purchase for display, oldest first.
     pub(super) fn journal_purchases(&self) -> Vec<JournalPurchase> {
         let row = |(id, entry): (&EntryId, &Entry)| {
             let purchase = match &entry.state {
@@ -1324,7 +1323,7 @@ impl Ledger {
         let ended = self.purchases.iter().filter(|(id, entry)| {
             !entry.needs_records() && self.by_intent.get(&entry.intent.id()) == Some(id)
         });
-        self.ended.and(ended.map(|(_, entry)| entry.ended()))
+        self.ended.with_later(ended.map(|(_, entry)| entry.ended()))
     }
 
     /// Returns the intent of a purchase.
@@ -1337,8 +1336,8 @@ impl Ledger {
         EntryId(self.next_entry)
     }
 
-    /// Drops the purchase of an intent that the caller knew before its file was read. Returns its
-    /// id.
+    /// Drops the purchase that [`Ledger::know`] added for an intent before the file with its
+    /// records was read. Returns its id.
     pub(super) fn forget_unsent_here(&mut self, intent: &Intent) -> Option<EntryId> {
         let (entry, _) = self.entry_of(intent).filter(|(_, entry)| entry.owner.is_none())?;
         self.fold(entry, Record::NotSent);
@@ -1346,7 +1345,7 @@ impl Ledger {
         Some(entry)
     }
 
-    /// Records that an earlier process made the purchase.
+    /// Records that this process adopted the purchase of an earlier one.
     pub(super) fn mark_adopted(&mut self, entry: EntryId, now: Moment) {
         if let Some(entry) = self.purchases.get_mut(&entry) {
             entry.adopted_at = Some(now.monotonic);
@@ -1416,12 +1415,12 @@ impl Entry {
         }
     }
 
-    /// The state of the purchase in a few words.
+    /// Describes the state of the purchase in a few words.
     fn describe(&self) -> &'static str {
         match &self.state {
             State::Reserved => "reserved",
             State::InFlight => "in flight",
-            State::Unknown(Lost { is_lapsed: true, .. }) => "unknown, and long past",
+            State::Unknown(Lost { is_lapsed: true, .. }) => "unknown, lapsed",
             State::Unknown(_) => "unknown",
             State::NotBought(_) => "not bought",
             State::Bought { closed: Some(Closed::Completed), .. } => "completed",
@@ -1549,7 +1548,7 @@ impl Entry {
         !self.is_settled() || is_answered
     }
 
-    /// What is kept of the purchase after its end.
+    /// Returns the ids that the ledger keeps of the purchase after its end.
     fn ended(&self) -> EndedPurchase {
         let order = match &self.state {
             State::Bought { purchase, .. } => Some(EndedOrder {

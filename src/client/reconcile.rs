@@ -207,7 +207,7 @@ impl ReconcileTask {
                 reason: is_answer.then_some(reason),
             }),
             IntentOutcome::Ended => {
-                let reason = "it was sent in an earlier process, and its order has ended";
+                let reason = "it was sent before, and it has ended";
                 let (candidates, reason) = (Vec::new(), Some(reason.to_owned()));
                 Some(Reconciliation { candidates, complete: false, reason })
             }

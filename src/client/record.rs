@@ -18,7 +18,7 @@ pub(crate) struct EntryId(pub(super) u64);
 pub(crate) struct OwnerId(pub(super) u64);
 
 impl OwnerId {
-    /// The clients of earlier processes and of other ones, in the records of their journals.
+    /// Stands for each client of another process, in the records of its journal file.
     pub(super) const EARLIER: Self = Self(u64::MAX);
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Record {
         owner: Option<OwnerId>,
         intent: Intent,
         reserved: Amount,
-        /// Whether the number settles itself.
+        /// Whether a lease settles the number.
         is_lease: bool,
     },
     /// The first byte may leave from now on.

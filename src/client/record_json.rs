@@ -1,8 +1,7 @@
 //! A record as the JSON text of a line in the journal, and back.
 //!
-//! The text has every fact that the ledger keeps of the record, except that it has only the kind,
-//! the reason and the reply of an error. Replies are cut, because a line must have room on a disk
-//! that is almost full.
+//! The text contains every fact of the record; of an error only the kind, the reason and the reply.
+//! Replies are cut, because the line must fit the disk space that was allocated ahead.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -17,7 +16,7 @@ use crate::protocol::json_output::{in_millis, millis_since_1970};
 use crate::protocol::{Purchase, Sms};
 use crate::{Amount, Error, ErrorKind, Intent};
 
-/// How much of a reply a line contains, in bytes.
+/// How much of a reply a line contains at most, in bytes.
 const MAX_RAW: usize = 2048;
 
 /// The kinds that the error of an unknown outcome can have, and their names.
@@ -317,8 +316,8 @@ pub(super) fn unknown_outcome(
     }
 }
 
-/// A time of an earlier process on the clocks of this one. The monotonic clock of that process is
-/// gone, so its age is measured on the wall clock; a time in the future counts as now.
+/// Converts a time of an earlier process to the clocks of this one. The monotonic clock of that
+/// process has ended, so the age is measured by the wall clock. A time in the future counts as now.
 fn moment(at_ms: u64, now: Moment) -> Moment {
     let wall = SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at_ms)).unwrap_or(now.wall);
     let age = now.wall.duration_since(wall).unwrap_or_default();

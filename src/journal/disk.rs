@@ -1,5 +1,5 @@
-//! The file system as a trait. Everything impure that a journal does is here, so that tests can
-//! pass in a disk that fails, or that loses whatever was not synced.
+//! The file system as a trait. All side effects of a journal are here, so that tests can pass in a
+//! disk that fails, or that loses unsynced data.
 
 use std::fmt;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -10,21 +10,22 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// How often a lock that another process holds is tried again.
+/// The pause between two attempts to take a lock that another process holds.
 const LOCK_PAUSE: Duration = Duration::from_millis(1);
-/// The longest part of a file that is read at once, in bytes.
+/// How much of a file one read returns at most, in bytes.
 const READ_SIZE: usize = 64 * 1024;
 
 /// A file system.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Makes a folder that only its owner can use, and its parents. A folder that exists is left.
+    /// Creates a folder that only this user can use, and its parents. An existing folder stays as
+    /// it is.
     fn create_folder(&self, folder: &Path) -> io::Result<()>;
 
-    /// Makes a file that does not exist yet, readable and writable by its owner alone. A program
+    /// Creates a file that does not exist yet, readable and writable by this user alone. A program
     /// that this process executes does not inherit it.
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
 
-    /// Opens a file for reading and locking, and makes it if `create` is set.
+    /// Opens a file for reading and locking. Creates it if `create` is set and it does not exist.
     fn open(&self, path: &Path, create: bool) -> io::Result<Box<dyn File>>;
 
     /// Returns the names of the files of a folder.
@@ -43,10 +44,10 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// see.
     fn is_network(&self, folder: &Path) -> io::Result<bool>;
 
-    /// Identifies the current run of the machine's kernel; `None` if it is not known.
+    /// Returns an id of the machine's current boot; `None` if it is not known.
     fn boot_id(&self) -> Option<String>;
 
-    /// Identifies this process on this machine.
+    /// Returns the id of this process.
     fn process_id(&self) -> u32;
 }
 
@@ -61,20 +62,20 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Returns the contents of the file from this position on.
     fn read_from(&self, position: u64) -> io::Result<Vec<u8>>;
 
-    /// Cuts the file to this length.
+    /// Truncates the file to this length.
     fn truncate(&self, length: u64) -> io::Result<()>;
 
     /// Allocates blocks for the file up to this length, which does not change its length. A file
     /// system that cannot do this does nothing.
     fn allocate(&self, length: u64) -> io::Result<()>;
 
-    /// Locks the file for this process, unless another process holds the lock. `owner` is the
-    /// process that made the file. A child that the owner forked may still have its descriptor:
-    /// that does not count as the owner.
+    /// Locks the file for this process, unless another process holds the lock. Returns whether this
+    /// process has the lock now. `owner` is the process that created the file. A forked child of
+    /// the owner, which still has the descriptor, does not count as the owner.
     fn try_own(&self, owner: u32) -> io::Result<bool>;
 
-    /// Locks the file. Waits for another process at most this long; false if that was too short.
-    fn lock(&self, longest: Duration) -> io::Result<bool>;
+    /// Locks the file. Returns false if another process still holds the lock after the timeout.
+    fn lock(&self, timeout: Duration) -> io::Result<bool>;
 
     /// Releases the lock.
     fn unlock(&self) -> io::Result<()>;
@@ -169,17 +170,17 @@ impl File for SystemFile {
 
     fn try_own(&self, owner: u32) -> io::Result<bool> {
         if try_flock(&self.0)? {
-            // Below, the second lock shows that the owner lives: a forked child does not have it.
+            // The second lock shows that this owner lives: a forked child does not have it.
             let _ = try_process_lock(&self.0);
             return Ok(true);
         }
         Ok(!exists(owner) && try_process_lock(&self.0).unwrap_or(false))
     }
 
-    fn lock(&self, longest: Duration) -> io::Result<bool> {
+    fn lock(&self, timeout: Duration) -> io::Result<bool> {
         let start = Instant::now();
         while !try_flock(&self.0)? {
-            if start.elapsed() >= longest {
+            if start.elapsed() >= timeout {
                 return Ok(false);
             }
             std::thread::sleep(LOCK_PAUSE);
@@ -192,7 +193,7 @@ impl File for SystemFile {
     }
 }
 
-/// Takes the lock that belongs to this opening of the file. Forked children share it.
+/// Takes the lock of the open file description, which forked children share: flock(2).
 fn try_flock(file: &fs::File) -> io::Result<bool> {
     let tried = flock(file, FlockOperation::NonBlockingLockExclusive);
     match tried {
@@ -207,8 +208,8 @@ fn exists(process: u32) -> bool {
     process == std::process::id() || Path::new(&format!("/proc/{process}")).exists()
 }
 
-/// Takes the lock that belongs to this process and to no forked child. A process loses it when it
-/// closes any descriptor of the file, so that a free lock alone does not show that its owner is
+/// Takes the lock of the process, which forked children do not share: fcntl(2). A process loses it
+/// when it closes any descriptor of the file, so a free lock alone does not show that its owner is
 /// dead.
 #[cfg(target_os = "linux")]
 fn try_process_lock(file: &fs::File) -> io::Result<bool> {

@@ -1,9 +1,9 @@
 //! `Journal`: the folder of one API key. It has a file for each process, and a lock that a process
 //! holds while it reads the files of the others.
 //!
-//! A file is named `<boot id>-<process id>-<random>.journal`. Its owner lives if another process
-//! cannot lock it. A file that takes the place of others names them: in its header if it was made
-//! for that, and in a line behind the lines that it copied.
+//! A file is named `<boot id>-<process id>-<random>.journal`. Its owner is the process that created
+//! it; as long as the owner lives, no other process can lock the file. A file that replaces others
+//! names them: in its header if it was created for that, and in a line after the copied lines.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,12 +24,12 @@ use crate::protocol::json_input::{Field, Object};
 const VERSION: u64 = 1;
 /// The ending of the files.
 const EXTENSION: &str = ".journal";
-/// The ending that a damaged file gets after it was adopted.
+/// The ending of a damaged file that was adopted.
 const DAMAGED: &str = ".damaged";
-/// The name of the file with the folder's lock.
+/// The name of the folder's lock file.
 const LOCK: &str = "lock";
 /// How long to wait for a process that holds the folder's lock.
-const LOCK_TIME: Duration = Duration::from_secs(30);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a file may contain the phone numbers and codes of settled orders, in milliseconds: half
 /// a day.
 const MAX_AGE_MS: u64 = 12 * 3600 * 1000;
@@ -44,7 +44,7 @@ pub(crate) struct Journal {
     lock: Box<dyn File>,
     writer: Writer,
     others: Mutex<Others>,
-    /// Distinguishes the files of this process, together with their number.
+    /// Distinguishes the files of this process, together with `Others::made`.
     random: u64,
     /// The length of our file after its last snapshot, and the time of that snapshot in
     /// milliseconds since 1970.
@@ -61,9 +61,9 @@ pub(crate) struct Identity<'a> {
 #[derive(Debug, Default)]
 struct Others {
     open: BTreeMap<String, OpenFile>,
-    /// The files whose place ours has taken, until they are removed.
+    /// The files that ours has replaced, until they are removed.
     replaced: Vec<String>,
-    /// How many files this process has made.
+    /// How many files this process has created.
     made: u64,
 }
 
@@ -74,6 +74,7 @@ struct OpenFile {
     file: Box<dyn File>,
     /// The end of the lines that were read.
     position: u64,
+    /// Whether this process holds the lock of the file: the owner is dead.
     is_ours: bool,
     is_damaged: bool,
 }
@@ -94,7 +95,7 @@ pub(crate) struct OtherFile {
 pub(crate) struct Header {
     pub(crate) boot_id: Option<String>,
     pub(crate) syncs: bool,
-    /// The file whose place this one takes. Its lines count only after the line that says so.
+    /// The file that this one replaces. No line counts until the line that completes the copy.
     pub(crate) replaces: Option<String>,
 }
 
@@ -109,7 +110,7 @@ struct HeaderLine<'a> {
     replaces: Option<&'a str>,
 }
 
-/// Whether a file of this name is a journal.
+/// Whether a file of this name is a file of a journal.
 pub(crate) fn is_journal(name: &str) -> bool {
     name.ends_with(EXTENSION)
 }
@@ -134,7 +135,7 @@ impl Header {
 }
 
 impl Journal {
-    /// Opens the journal of an account: makes its folder, if it does not exist, and the file of
+    /// Opens the journal of an account: creates its folder, if it does not exist, and the file of
     /// this process.
     ///
     /// `now_ms` is the wall clock, in milliseconds since 1970.
@@ -147,7 +148,7 @@ impl Journal {
         let disk = &settings.disk;
         let folder = settings.folder.join(fingerprint(identity));
         disk.create_folder(&folder)
-            .map_err(|error| failed("making the folder", &folder, &error))?;
+            .map_err(|error| failed("creating the folder", &folder, &error))?;
         let is_network = disk.is_network(&folder);
         if is_network.map_err(|error| failed("reading the folder", &folder, &error))?
             && !settings.allows_network
@@ -167,9 +168,8 @@ impl Journal {
             // A parent that this user cannot read is older than the journal.
             let _ = parent.map(|parent| disk.sync_folder(parent));
         }
-        // Without the lock, another process could take a file that is not locked yet for a dead
-        // one.
-        match lock.lock(LOCK_TIME) {
+        // Without the lock, another process could adopt the new file before its owner locks it.
+        match lock.lock(LOCK_TIMEOUT) {
             Ok(true) => {}
             Ok(false) => return Err(Failure::busy()),
             Err(error) => return Err(failed("locking", &folder, &error)),
@@ -185,7 +185,7 @@ impl Journal {
     }
 
     /// Whether the settings are those of this journal.
-    pub(crate) fn has(&self, settings: &Settings) -> bool {
+    pub(crate) fn matches(&self, settings: &Settings) -> bool {
         let path = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         path(&self.settings.folder) == path(&settings.folder)
             && self.settings.durability == settings.durability
@@ -196,7 +196,7 @@ impl Journal {
         &self.settings.folder
     }
 
-    /// Identifies the current run of the machine's kernel.
+    /// Returns an id of the machine's current boot.
     pub(crate) fn boot_id(&self) -> Option<String> {
         self.settings.disk.boot_id()
     }
@@ -216,9 +216,9 @@ impl Journal {
         self.writer.sync()
     }
 
-    /// Allocates room on the disk for the lines of this many open purchases.
-    pub(crate) fn make_room(&self, open: usize) -> Result<(), Failure> {
-        self.writer.make_room(open)
+    /// Preallocates disk space for the lines of this many open purchases, and of another one.
+    pub(crate) fn preallocate(&self, open: usize) -> Result<(), Failure> {
+        self.writer.preallocate(open)
     }
 
     /// Fails if our file is not trusted any more.
@@ -232,7 +232,7 @@ impl Journal {
     }
 
     /// Whether a snapshot would make the file far smaller, or remove old phone numbers and codes.
-    pub(crate) fn wants_compaction(&self, now_ms: u64) -> bool {
+    pub(crate) fn needs_compaction(&self, now_ms: u64) -> bool {
         let (_, length) = self.writer.name_and_length();
         let (snapshot, at_ms) = &self.snapshot;
         let snapshot = snapshot.load(Ordering::Relaxed);
@@ -246,7 +246,7 @@ impl Journal {
 
     /// Locks the folder for this thread.
     pub(crate) fn exclusive(&self) -> Result<Exclusive<'_>, Failure> {
-        self.lock(self.others(), LOCK_TIME)
+        self.lock(self.others(), LOCK_TIMEOUT)
     }
 
     /// Locks the folder for this thread, unless another thread or process has it.
@@ -262,10 +262,10 @@ impl Journal {
     fn lock<'a>(
         &'a self,
         others: MutexGuard<'a, Others>,
-        longest: Duration,
+        timeout: Duration,
     ) -> Result<Exclusive<'a>, Failure> {
         self.writer.check_process()?;
-        match self.lock.lock(longest) {
+        match self.lock.lock(timeout) {
             Ok(true) => Ok(Exclusive { journal: self, others }),
             Ok(false) => Err(Failure::busy()),
             Err(error) => Err(failed("locking", &self.folder, &error)),
@@ -273,7 +273,8 @@ impl Journal {
     }
 }
 
-/// The lock on a folder. While it is held, no other process reserves money, makes or removes files.
+/// The lock on a folder. While it is held, no other process reserves money, and none creates or
+/// removes a file.
 #[derive(Debug)]
 pub(crate) struct Exclusive<'a> {
     journal: &'a Journal,
@@ -309,7 +310,7 @@ impl Exclusive<'_> {
                 std::collections::btree_map::Entry::Vacant(vacant) => {
                     let file = match disk.open(&path, false) {
                         Ok(file) => file,
-                        // A person removed it.
+                        // It was removed by hand.
                         Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                         Err(error) => return Err(failed("opening", &path, &error)),
                     };
@@ -321,7 +322,7 @@ impl Exclusive<'_> {
                 let owned = open.file.try_own(owner_of(&name).unwrap_or_default());
                 open.is_ours = owned.map_err(|error| failed("locking", &path, &error))?;
             }
-            // Read after the lock was tried: a dead owner writes nothing more.
+            // The read is after the attempt to lock: a dead owner writes nothing more.
             let contents = open.file.read_from(open.position);
             let contents = contents.map_err(|error| failed("reading", &path, &error))?;
             let lines = decode(&contents);
@@ -339,12 +340,12 @@ impl Exclusive<'_> {
 
     /// Records that our file has the lines of these files, so that they are removed once it is
     /// durable.
-    pub(crate) fn replaced(&mut self, names: impl IntoIterator<Item = String>) {
+    pub(crate) fn mark_replaced(&mut self, names: impl IntoIterator<Item = String>) {
         self.others.replaced.extend(names);
     }
 
-    /// Makes our file durable, then removes the files whose place it takes. A file that cannot be
-    /// removed is tried again later.
+    /// Makes our file durable, then removes the files that it replaces. If one cannot be removed,
+    /// the next call tries again.
     pub(crate) fn remove_replaced(&mut self) -> Result<(), Failure> {
         self.journal.sync()?;
         if self.others.replaced.is_empty() {
@@ -377,8 +378,8 @@ impl Exclusive<'_> {
     }
 
     /// Replaces our file by a new one with these lines, then the lines appended since
-    /// [`Journal::begin_copy`], then the line that `marker` makes of the names of the files whose
-    /// place it takes.
+    /// [`Journal::begin_copy`], then the line that completes the copy: `marker` returns it for the
+    /// names of the replaced files.
     pub(crate) fn replace_file(
         &mut self,
         now_ms: u64,
@@ -406,8 +407,8 @@ impl Exclusive<'_> {
     }
 }
 
-/// Makes a file of this process with its header and these lines, and makes both and its name
-/// durable.
+/// Creates a file of this process with its header and these lines, and makes the contents and the
+/// name durable.
 fn create(
     settings: &Settings,
     folder: &Path,
@@ -431,7 +432,7 @@ fn create(
     };
     let mut contents = encode(&serde_json::to_string(&header).unwrap_or_default());
     contents.extend_from_slice(lines);
-    let file = disk.create(&path).map_err(|error| failed("making", &path, &error))?;
+    let file = disk.create(&path).map_err(|error| failed("creating", &path, &error))?;
     let written = file
         .try_own(process_id)
         .and_then(
@@ -461,7 +462,7 @@ fn fingerprint(identity: &Identity<'_>) -> String {
     format!("{:016x}", u64::from_be_bytes(*first))
 }
 
-/// Returns the process that made the file of this name.
+/// Returns the process that created the file of this name.
 fn owner_of(name: &str) -> Option<u32> {
     name.strip_suffix(EXTENSION)?.rsplit('-').nth(1)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The entry points of the fuzz targets to the lines of a journal. Compiled only for fuzzing.
+//! The entry points of the fuzz target for the lines of a journal. Compiled only for fuzzing.
 
 use super::line;
 

@@ -1,11 +1,11 @@
-//! A line of a journal: a JSON text with its length and its checksum.
+//! A line of a journal file: a JSON text with its length and its checksum.
 //!
 //! ```text
-//! 57 8a9136aa {"record":"sending","purchase":3,"at_ms":1800000000000}
+//! 33 cc2c9037 {"record":"sending","purchase":3}
 //! ```
 //!
 //! The length counts the bytes of the JSON text. The checksum is its CRC-32C, in hexadecimal. A
-//! person can read the file, and a reader recognizes a line that was not written completely.
+//! person can read the file, and `decode` recognizes a torn tail and a damaged line.
 
 /// The longest JSON text of a line, in bytes. A longer line is not valid.
 pub(crate) const MAX_TEXT: usize = 4 * 1024 * 1024;
@@ -15,10 +15,11 @@ pub(crate) const MAX_TEXT: usize = 4 * 1024 * 1024;
 pub(crate) struct Lines<'a> {
     /// The JSON texts of the valid lines, in order.
     pub(crate) texts: Vec<&'a str>,
-    /// The positions of the invalid lines that a valid line follows, in bytes. Such a line was
+    /// The positions of the invalid lines before the last valid line, in bytes. Such a line was
     /// damaged after it was written.
     pub(crate) bad: Vec<usize>,
-    /// The length of the file up to the end of its last valid line. The rest was never completed.
+    /// The length of the file up to the end of its last valid line. The rest is a torn tail: it was
+    /// not written completely.
     pub(crate) end: usize,
 }
 

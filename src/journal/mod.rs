@@ -1,8 +1,8 @@
-//! The journal: lines on a disk that survive the process.
+//! The journal: a write-ahead log on disk, whose lines survive the process.
 //!
 //! A folder has a file for each process. The process holds the lock on its file as long as it
-//! lives; the next process adopts the files of dead ones. This layer does not know what a line
-//! means: `client/journaling.rs` turns the ledger's records into lines and back.
+//! lives; the next process adopts the files of dead ones. This layer does not interpret the lines:
+//! `client/journaling.rs` turns the ledger's records into lines and back.
 
 mod disk;
 mod folder;
@@ -33,11 +33,11 @@ pub(crate) struct Settings {
 /// Which failures the journal of a client survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// The end of the process in any way, and the loss of power. A purchase waits for the disk two
+    /// The end of the process, however it ends, and a power loss. A purchase waits for the disk two
     /// or three times.
     #[default]
     Power,
-    /// The end of the process in any way. After a loss of power the journal may lack purchases.
+    /// The end of the process, however it ends. After a power loss the journal may lack purchases.
     Process,
 }
 
@@ -66,7 +66,7 @@ impl Failure {
         Self { is_busy: true, ..Self::new("another process holds the lock of the folder") }
     }
 
-    /// Whether another process uses the folder, so that the next attempt can succeed.
+    /// Whether another process holds the folder's lock: the next attempt can succeed.
     pub(crate) fn is_busy(&self) -> bool {
         self.is_busy
     }

@@ -2,17 +2,17 @@
 //! callers share a sync.
 //!
 //! The file is trusted until an append or a sync fails. After that it lacks lines, or may lack them
-//! on the disk, and nothing else is written to it: another file takes its place.
+//! on the disk, and nothing else is written to it: another file replaces it.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::disk::{Disk, File};
 use super::{Durability, Failure};
 
-/// How much room is allocated at once, in bytes.
-const ROOM_STEP: u64 = 256 * 1024;
-/// How much room each open purchase may still need, in bytes.
-const ROOM_PER_PURCHASE: u64 = 4 * 1024;
+/// How much disk space is allocated at once, in bytes.
+const SPACE_STEP: u64 = 256 * 1024;
+/// How much disk space each open purchase may still need, in bytes.
+const SPACE_PER_PURCHASE: u64 = 4 * 1024;
 
 /// Why a child process cannot use the file of its parent.
 const FORKED: &str = "the process forked after the client was made";
@@ -33,16 +33,16 @@ struct State {
     generation: u64,
     /// The length of the file.
     written: u64,
-    /// The part of it that is durable.
+    /// How much of it is durable.
     synced: u64,
-    /// The part of it that has room on the disk.
+    /// The length for which disk space is allocated.
     allocated: u64,
     is_syncing: bool,
     /// Why the file is not trusted.
     failure: Option<Failure>,
     /// The lines since the snapshot for the next file, if one is being made.
     copy: Option<Vec<u8>>,
-    /// The process that made the file.
+    /// The process that created the file.
     process: u32,
 }
 
@@ -55,7 +55,7 @@ impl State {
 }
 
 impl Writer {
-    /// Continues a file of this process, whose first `written` bytes are durable.
+    /// Creates the writer of a file of this process, whose `written` bytes are durable.
     pub(super) fn new(
         disk: Arc<dyn Disk>,
         durability: Durability,
@@ -80,11 +80,11 @@ impl Writer {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No step of the state can panic half way.
+        // No step of the state can panic halfway.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fails in a child that was forked after the file was made: the file is the parent's.
+    /// Fails in a child that was forked after the file was created: the file is the parent's.
     pub(super) fn check_process(&self) -> Result<(), Failure> {
         if self.state().process == self.disk.process_id() {
             return Ok(());
@@ -103,17 +103,17 @@ impl Writer {
         (state.name.clone(), state.written)
     }
 
-    /// Allocates room on the disk for the lines of this many open purchases.
-    pub(super) fn make_room(&self, open: usize) -> Result<(), Failure> {
+    /// Preallocates disk space for the lines of this many open purchases, and of another one.
+    pub(super) fn preallocate(&self, open: usize) -> Result<(), Failure> {
         let (file, generation, needed) = {
             let state = self.state();
-            let needed = state.written + (open as u64 + 1) * ROOM_PER_PURCHASE;
+            let needed = state.written + (open as u64 + 1) * SPACE_PER_PURCHASE;
             if needed <= state.allocated {
                 return Ok(());
             }
-            (Arc::clone(&state.file), state.generation, needed.next_multiple_of(ROOM_STEP))
+            (Arc::clone(&state.file), state.generation, needed.next_multiple_of(SPACE_STEP))
         };
-        file.allocate(needed).map_err(|error| Failure::io("allocating room", &error))?;
+        file.allocate(needed).map_err(|error| Failure::io("allocating disk space", &error))?;
         let mut state = self.state();
         if state.generation == generation {
             state.allocated = state.allocated.max(needed);
@@ -126,7 +126,7 @@ impl Writer {
         let mut state = self.state();
         self.append_to(&mut state, lines).inspect_err(|failure| {
             if state.failure.is_none() {
-                log::warn!("the journal {} cannot be written: {failure}", state.name);
+                log::warn!("the journal file {} cannot be written: {failure}", state.name);
                 state.failure = Some(failure.clone());
             }
             state.copy(lines);
@@ -158,8 +158,8 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes every line that was appended so far durable. Does nothing without protection against
-    /// the loss of power. Fails if the file is not trusted.
+    /// Makes every line that was appended so far durable. Does nothing with
+    /// [`Durability::Process`]. Fails if the file is not trusted.
     pub(super) fn sync(&self) -> Result<(), Failure> {
         let mut state = self.state();
         let (mut generation, mut target) = (state.generation, state.written);
@@ -191,7 +191,7 @@ impl Writer {
                     Ok(()) => state.synced = state.synced.max(written),
                     Err(error) => {
                         let failure = Failure::io("syncing", &error);
-                        log::warn!("the journal {} cannot be synced: {failure}", state.name);
+                        log::warn!("the journal file {} cannot be synced: {failure}", state.name);
                         state.failure = Some(failure);
                     }
                 }
@@ -200,7 +200,7 @@ impl Writer {
         }
     }
 
-    /// Begins to keep a copy of each line, for the file that will take the place of this one.
+    /// Begins to keep a copy of each line, for the file that will replace this one.
     pub(super) fn begin_copy(&self) {
         self.state().copy = Some(Vec::new());
     }
@@ -210,8 +210,8 @@ impl Writer {
         self.state().copy = None;
     }
 
-    /// Continues with another file of this length, which is durable: appends the copied lines and
-    /// `marker` to it. Returns the name of the file whose place it takes.
+    /// Replaces the file by another one of this length, which is durable, and appends the copied
+    /// lines and `marker` to it. Returns the name of the replaced file.
     pub(super) fn switch(
         &self,
         file: Arc<dyn File>,

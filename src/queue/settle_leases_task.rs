@@ -1,4 +1,4 @@
-//! `SettleLeasesTask`: settles the open leases of ended processes. They wait at the same time.
+//! `SettleLeasesTask`: settles the open leases of ended processes, all at the same time.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ struct Lease {
     progress: Progress,
 }
 
-/// How far the settlement of a lease is. It begins when its turn comes, because its time limit
-/// begins then.
+/// The progress of a settlement. It begins in the first step of its lease, because its time limit
+/// counts from there.
 #[derive(Debug)]
 enum Progress {
-    /// The id of the activation.
+    /// Not begun. The id of the activation.
     Due(String),
     Running(Box<SettleTask>),
     Done(Result<Settlement>),

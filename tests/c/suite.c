@@ -23,7 +23,7 @@ static const struct {
     {"a_queue_ends_while_connections_hang", a_queue_ends_while_connections_hang},
     {"queue_and_client_end_in_any_order", queue_and_client_end_in_any_order},
     {"invalid_journals_are_rejected", invalid_journals_are_rejected},
-    {"next_program_knows_purchases_of_killed_one", next_program_knows_purchases_of_killed_one},
+    {"next_program_has_purchases_of_killed_one", next_program_has_purchases_of_killed_one},
 };
 
 int main(int count, char **arguments) {

@@ -27,6 +27,6 @@ void queue_and_client_end_in_any_order(void);
 
 /* suite_journal.c: purchases on disk. */
 void invalid_journals_are_rejected(void);
-void next_program_knows_purchases_of_killed_one(void);
+void next_program_has_purchases_of_killed_one(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The journal: a program is killed, and the next one knows its purchases. */
+/* Tests of the journal: a program is killed, and the next one has its purchases. */
 #define _XOPEN_SOURCE 700
 
 #include <ftw.h>
@@ -59,7 +59,7 @@ void invalid_journals_are_rejected(void) {
     FAILS(sastaotp_client_new(config, &client, &error), SASTAOTP_CONFIG);
     sastaotp_error_free(error);
     error = NULL;
-    /* A file is in the place of the folder. */
+    /* The path is a file. */
     snprintf(below, sizeof below, "%s/file", folder);
     FILE *file = fopen(below, "w");
     CHECK(file != NULL && fclose(file) == 0);
@@ -136,7 +136,7 @@ static void settle_leases(const sastaotp_client *client) {
     sastaotp_settled_leases_free(leases);
 }
 
-void next_program_knows_purchases_of_killed_one(void) {
+void next_program_has_purchases_of_killed_one(void) {
     sastaotp_error *error = NULL;
     sastaotp_unclaimed_list *list = NULL;
     sastaotp_intent *intent = NULL;
@@ -174,7 +174,7 @@ void next_program_knows_purchases_of_killed_one(void) {
     error = NULL;
     sastaotp_intent_free(intent);
 
-    /* Its code is kept: no request is needed. */
+    /* The journal has its code: no request is needed. */
     WORKS(sastaotp_client_unclaimed(client, &list, &error));
     CHECK_INT(sastaotp_unclaimed_list_count(list), 2);
     for (size_t at = 0; at < 2; at++) {

@@ -1,5 +1,5 @@
-//! Tests of the journal: the next process, several processes, disks that fail, the loss of power,
-//! and real processes that are killed.
+//! Tests of the journal: the next process, several processes, disks that fail, a power loss, and
+//! real processes that are killed.
 
 mod fixture;
 #[allow(dead_code, reason = "the simulation uses the rest")]

@@ -1,5 +1,5 @@
 //! A disk in memory that processes share. It fails on request, a process on it can be killed, and a
-//! loss of power takes everything that was not synced.
+//! power loss drops all unsynced data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -30,11 +30,11 @@ struct MemoryFile {
 struct State {
     inodes: Vec<Inode>,
     names: BTreeMap<PathBuf, usize>,
-    /// The names after a loss of power.
+    /// The names after a power loss.
     durable_names: BTreeMap<PathBuf, usize>,
     folders: BTreeSet<PathBuf>,
     dead: BTreeSet<u32>,
-    /// How many operations a process still makes before it dies.
+    /// How many operations each of these processes still makes before it dies.
     dying: BTreeMap<u32, usize>,
     boots: u32,
     is_network: bool,
@@ -47,12 +47,12 @@ struct State {
 struct Inode {
     data: Vec<u8>,
     synced: usize,
-    /// The end of the part that a failed sync did not lose.
+    /// After a failed sync: the end of the part that it did not lose.
     lost_from: Option<usize>,
     locked_by: Option<u32>,
 }
 
-/// A failure of the operations from one of this number on.
+/// Operations of the disk that fail.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fault {
     /// The number of the first operation that fails.
@@ -87,7 +87,7 @@ impl Machine {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    /// Kills a process before its operation after this many others.
+    /// Kills a process after this many more operations.
     pub(crate) fn kill_after(&self, process: u32, operations: usize) {
         self.state().dying.insert(process, operations);
     }
@@ -105,7 +105,7 @@ impl Machine {
     /// Returns the most bytes of a file that are not synced.
     pub(crate) fn unsynced(&self) -> usize {
         let state = self.state();
-        state.inodes.iter().map(|inode| inode.data.len() - inode.safe()).max().unwrap_or(0)
+        state.inodes.iter().map(|inode| inode.data.len() - inode.durable()).max().unwrap_or(0)
     }
 
     /// Loses power: all processes die, and of each file the synced part stays and `kept` bytes of
@@ -126,18 +126,18 @@ impl Machine {
         }
     }
 
-    /// Puts the machine on a network file system.
+    /// Puts the disk on a network file system.
     pub(crate) fn set_network(&self) {
         self.state().is_network = true;
     }
 
-    /// Lets operations fail.
+    /// Makes operations fail.
     pub(crate) fn fail(&self, fault: Fault) {
         self.state().faults.push(fault);
     }
 
-    /// Ends all failures.
-    pub(crate) fn mend(&self) {
+    /// Ends all faults.
+    pub(crate) fn clear_faults(&self) {
         self.state().faults.clear();
     }
 
@@ -172,13 +172,13 @@ impl State {
 }
 
 impl Inode {
-    fn safe(&self) -> usize {
+    fn durable(&self) -> usize {
         self.lost_from.unwrap_or(self.synced)
     }
 }
 
 impl MemoryDisk {
-    /// Counts an operation. Fails if it must, and returns the error and whether it is done half.
+    /// Counts an operation. If it must fail, returns the error and whether a write is short.
     fn begin(
         &self,
         operation: &'static str,
@@ -335,7 +335,7 @@ impl File for MemoryFile {
             Err((error, _, mut state)) => {
                 // The kernel drops the pages, and a later sync succeeds without them.
                 let inode = &mut state.inodes[self.inode];
-                inode.lost_from = Some(inode.safe());
+                inode.lost_from = Some(inode.durable());
                 Err(error)
             }
         }

@@ -1,4 +1,4 @@
-//! What the next process knows: purchases, codes, the budget and the intents of an earlier one.
+//! The next process has the purchases, the codes, the budget and the intents of an earlier one.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn open_order_is_listed_by_the_next_process() {
 }
 
 #[test]
-fn lost_reply_is_unknown_to_the_next_process_and_found() {
+fn lost_reply_is_found_by_the_next_process() {
     let fixture = Fixture::new();
     let process = fixture.start();
     let error = process.client.get_number(request("zz_lost_reply")).unwrap_err();
@@ -131,7 +131,7 @@ fn intent_is_sent_by_one_process() {
 }
 
 #[test]
-fn order_of_a_living_process_is_not_listed_by_another() {
+fn order_of_a_living_process_is_not_listed() {
     let fixture = Fixture::new();
     let (first, second) = (fixture.start(), fixture.start());
     let number = first.buy("zz_never");
@@ -140,7 +140,7 @@ fn order_of_a_living_process_is_not_listed_by_another() {
     drop(number);
     assert_eq!(first.listed().0.len(), 1);
     assert_eq!(second.listed(), (vec![], 0));
-    // The lost reply of one process is not searched among the orders of another.
+    // The order of another process is no candidate for a lost reply.
     let error = first.client.get_number(request("zz_lost_reply")).unwrap_err();
     let bought = second.client.get_number(request("zz_lost_reply")).unwrap_err();
     second.client.reconcile(bought.intent().unwrap()).unwrap();
@@ -188,16 +188,16 @@ fn kept_number_is_not_listed_by_the_next_process() {
 }
 
 #[test]
-fn process_that_ends_is_listed_by_a_living_one() {
+fn purchase_of_a_dead_process_is_listed() {
     let fixture = Fixture::new();
     let (first, second) = (fixture.start(), fixture.start());
     let id = first.buy("zz_never").id().to_owned();
     assert_eq!(second.listed(), (vec![], 0), "its process lives");
     first.kill();
     assert_eq!(second.listed(), (vec![id.clone()], 0));
-    let syncs = fixture.machine.operations();
+    let before = fixture.machine.operations().len();
     second.client.unclaimed();
-    assert_eq!(fixture.machine.operations().len(), syncs.len() + 3, "lock, list and unlock");
+    assert_eq!(fixture.machine.operations().len(), before + 3, "lock, list and unlock");
     second.kill();
     assert_eq!(fixture.start().listed(), (vec![id], 0), "though its file is not removed");
 }
@@ -313,7 +313,7 @@ fn journal_does_not_contain_the_key() {
 }
 
 #[test]
-fn damaged_file_is_kept_and_its_numbers_are_known() {
+fn damaged_file_is_kept_and_its_numbers_are_listed() {
     let fixture = Fixture::new();
     let process = fixture.start();
     let id = process.buy("zz_never").id().to_owned();
@@ -368,7 +368,7 @@ fn file_stays_small_after_many_settled_purchases() {
 }
 
 #[test]
-fn phone_numbers_of_settled_orders_leave_within_a_day() {
+fn settled_phone_numbers_are_removed_after_half_a_day() {
     let fixture = Fixture::new();
     let process = fixture.start();
     let number = process.buy("zz_never");
@@ -417,7 +417,7 @@ fn process_durability_syncs_nothing() {
 }
 
 #[test]
-fn failed_sync_moves_the_journal_to_another_file() {
+fn file_is_replaced_after_a_failed_sync() {
     let fixture = Fixture::new();
     let process = fixture.start();
     let first = process.buy("zz_never").id().to_owned();
@@ -432,7 +432,7 @@ fn failed_sync_moves_the_journal_to_another_file() {
     let error = process.client.get_number(request("zz_never")).unwrap_err();
     assert_eq!((error.kind(), error.charge()), (ErrorKind::Journal, Charge::NotCharged));
     assert_eq!(fixture.charged().len(), 1, "nothing was sent");
-    fixture.machine.mend();
+    fixture.machine.clear_faults();
     let second = process.buy("zz_never").id().to_owned();
     fixture.machine.lose_power(0);
     assert_eq!(fixture.start().listed(), (vec![first, second], 0));

@@ -1,5 +1,5 @@
-//! The loss of power at every step, with every part of the unsynced bytes kept. Each charged order
-//! is known to the next process, or an unknown purchase finds it.
+//! A power loss at every step, after which any number of unsynced bytes survives. The next process
+//! lists each charged order, or an unknown purchase that finds it.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,11 +16,11 @@ struct Moment {
     charged: usize,
     /// The orders that had ended.
     ended: Vec<String>,
-    /// The code that the service no longer shows.
+    /// The activation and its code that the service no longer shows.
     forgotten: Option<(String, String)>,
 }
 
-/// A small generator of random numbers, seeded.
+/// A generator of random numbers with a seed.
 struct Random(u64);
 
 impl Random {
@@ -31,7 +31,7 @@ impl Random {
     }
 }
 
-/// Runs a program and checks the machine after a loss of power at one of its moments. Returns the
+/// Runs a program and checks the machine after a power loss at one of its moments. Returns the
 /// number of cuts.
 fn run(seed: u64) -> usize {
     let mut random = Random(seed);
@@ -66,7 +66,7 @@ fn run(seed: u64) -> usize {
         if let Ok(number) = process.client.get_number(request(service)) {
             let ended = moments.lock().unwrap().last().unwrap().ended.clone();
             moments.lock().unwrap().push(Moment {
-                name: format!("{service} is handed over"),
+                name: format!("{service} is returned"),
                 machine: fixture.machine.copy(),
                 charged: fixture.charged().len(),
                 ended,
@@ -114,7 +114,7 @@ fn run(seed: u64) -> usize {
     cuts
 }
 
-/// The order that this request completes.
+/// Returns the activation that this request completes.
 fn completed(query: &str) -> Option<String> {
     let has = |part: &str| query.split('&').any(|pair| pair == part);
     let id = query.split('&').find_map(|pair| pair.strip_prefix("id="))?;
@@ -122,7 +122,7 @@ fn completed(query: &str) -> Option<String> {
 }
 
 #[test]
-fn every_charged_order_survives_the_loss_of_power() {
+fn every_charged_order_survives_a_power_loss() {
     let runs = std::env::var("SASTAOTP_RUNS").ok().and_then(|text| text.parse().ok());
     let runs = runs.unwrap_or(100);
     let cuts: usize = (0..runs).map(run).sum();

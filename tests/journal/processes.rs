@@ -1,6 +1,6 @@
 //! Real processes on a real disk: they are killed at random moments and started again, with one
-//! journal for all. At the end the last process knows each order that is still open, the budget is
-//! the service's, and no number was given to two.
+//! journal for all. At the end the last process lists each order that is still open, the budget is
+//! the service's, and no number was given to two callers.
 
 use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
@@ -171,7 +171,7 @@ fn killed_processes_forget_no_order() {
     let ledger = control("ledger", "{}");
     let (charged, refunded) = (entries(&ledger, "charge"), entries(&ledger, "refund"));
     assert!(charged.len() <= tries, "a purchase was sent twice");
-    // The orders that are open, and that no purchase of the last process has, are of unknown ones.
+    // An open order that the last process does not list belongs to an unknown purchase.
     let (mut known, mut unknown) = (HashSet::new(), 0);
     for listed in last.unclaimed() {
         match &listed.outcome {
@@ -189,7 +189,7 @@ fn killed_processes_forget_no_order() {
         charged.len(),
         open.len()
     );
-    // Find out each outcome. Then the budget is the service's ledger.
+    // After each outcome is found, the budget equals the service's ledger.
     let begin = Instant::now();
     while last.unclaimed().iter().any(|listed| listed.outcome.purchase().is_none()) {
         settle_unclaimed(&last);
@@ -223,7 +223,7 @@ fn in_memory(folder: &Path) -> (impl Fn() -> ClientBuilder, MemoryTransport) {
     let (folder, transport) = (folder.to_owned(), service.clone());
     let builder = move || {
         let builder = Client::builder().api_key(KEY).clock(Arc::clone(&clock)).journal(&folder);
-        // Another transport, as another process has one.
+        // Each client has its own transport, so that its ledger is separate, as in another process.
         builder.transport(Arc::new(transport.clone()))
     };
     (builder, service)

@@ -1,5 +1,5 @@
-//! Every operation of the disk fails in turn. A purchase is not sent and its error says why, or it
-//! is sent and known: to this process and to the next one.
+//! Every operation of the disk fails in turn. A purchase is not sent and its error states why, or
+//! it is sent, and this process and the next one list it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const EACCES: i32 = 13;
 const ENOSPC: i32 = 28;
 const EROFS: i32 = 30;
 
-/// Runs a program whose disk has a fault, and returns the number of its operations.
+/// Runs a program whose disk has a fault. Returns the number of operations of the disk.
 fn run(fault: Option<Fault>) -> usize {
     let fixture = Fixture::new();
     // An earlier process left a number.
@@ -56,8 +56,8 @@ fn run(fault: Option<Fault>) -> usize {
         }
     }
     let operations = fixture.machine.operations().len() - begin;
-    // The machine is mended, and the next process knows each order that is still open.
-    fixture.machine.mend();
+    // Without faults, the next process lists each order that is still open.
+    fixture.machine.clear_faults();
     let next = fixture.start();
     let (listed, unknown) = next.listed();
     let charged = fixture.charged();
@@ -74,7 +74,7 @@ fn run(fault: Option<Fault>) -> usize {
 }
 
 #[test]
-fn purchase_is_refused_or_known_whatever_operation_fails() {
+fn purchase_is_refused_or_listed_whichever_operation_fails() {
     let operations = run(None);
     let mut runs = 0;
     for from in 0..operations + 20 {

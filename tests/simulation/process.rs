@@ -81,8 +81,8 @@ pub(crate) struct Process {
     handles: Mutex<HashMap<(usize, String), Activation>>,
     /// Whether the program is ending: its users make no more calls.
     is_ending: AtomicBool,
-    /// Whether the scheduler has seen that the process died on its disk.
-    pub(crate) is_buried: AtomicBool,
+    /// Whether the scheduler has recorded the crash of the process.
+    pub(crate) is_crash_recorded: AtomicBool,
     /// Counts the updates of the process.
     pub(crate) updates: AtomicUsize,
     /// The number of steps when the budgets were recorded last, and the budgets.
@@ -195,7 +195,7 @@ impl Process {
             done: Mutex::default(),
             handles: Mutex::default(),
             is_ending: AtomicBool::new(false),
-            is_buried: AtomicBool::new(false),
+            is_crash_recorded: AtomicBool::new(false),
             updates: AtomicUsize::new(0),
             budgets: Mutex::default(),
         }

@@ -122,7 +122,7 @@ impl Scheduler {
         let number = self.processes.len();
         self.history.lock().unwrap().setups.push(setup.clone());
         self.record(Event::Started { process: number, from });
-        // A process that has ended is gone from its machine too.
+        // A process that has ended releases its locks on the machine.
         let mut shows_journal = setup.journal.is_some() && from.is_some();
         for ProcessState { process, .. } in &self.processes {
             if let (Some(machine), Some(other)) = (&setup.journal, &process.setup.journal)
@@ -233,7 +233,7 @@ impl Scheduler {
             Incident::Crash => {
                 let dies = Arc::clone(&self.processes[number].process);
                 match &dies.setup.journal {
-                    // Between two operations of its disk.
+                    // Before one of its next operations on the disk.
                     Some(machine) if self.random.chance(600) => {
                         let operations = usize::try_from(self.random.below(12)).expect("a few");
                         machine.kill_after(id_on(number), operations);
@@ -273,7 +273,7 @@ impl Scheduler {
     /// Kills a process. Its machine may lose power.
     fn crash(&mut self, died: &Process) {
         died.clock.kill();
-        died.is_buried.store(true, Relaxed);
+        died.is_crash_recorded.store(true, Relaxed);
         if let Some(machine) = &died.setup.journal {
             machine.kill(id_on(died.number));
             if self.random.chance(500) {
@@ -401,7 +401,7 @@ impl Scheduler {
             }
         }
         if died_on_disk(process.setup.journal.as_ref(), process.number)
-            && !process.is_buried.swap(true, Relaxed)
+            && !process.is_crash_recorded.swap(true, Relaxed)
         {
             self.crash(&process);
         }

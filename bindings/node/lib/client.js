@@ -86,7 +86,7 @@ class Client {
 
   static {
     for (const name of Object.keys(OPERATIONS)) {
-      // `lease` has its own code below.
+      // `lease` is defined below.
       if (Object.hasOwn(Client.prototype, name)) continue
       const method = {
         async [name](...args) {

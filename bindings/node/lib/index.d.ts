@@ -53,7 +53,7 @@ export interface ClientOptions {
    * exceed it is refused before it is sent; a confirmed refund is added back. With a budget, every
    * purchase needs a maximum price. Only the purchases that this client sends count: one that
    * another client or an earlier run sent does not, even if this client finds it. With a journal,
-   * the purchases of all processes that use it count.
+   * the purchases of all clients and processes that use it count.
    */
   budget?: Rupees | undefined
   /** The budget in millionths of a rupee. */
@@ -84,23 +84,30 @@ export interface ClientOptions {
    */
   endWaitMs?: number | undefined
   /**
-   * A folder that keeps the purchases, so that the next process knows them even if this one is
-   * killed: `unclaimed` lists them, their codes are kept, and the budget is that of all processes
-   * together. `SASTAOTP_JOURNAL` by default, or no journal if that is unset.
+   * Keeps a journal of the purchases in this folder, which is created if it does not exist.
+   * `SASTAOTP_JOURNAL` by default, or no journal if that is unset.
    *
-   * The folder is created if it does not exist. It contains phone numbers and codes, never the API
-   * key. A `JournalError` is thrown if it cannot be used. All clients of an API key in a process
-   * use one folder and one durability.
+   * However this process ends, the next process that opens the folder with the same API key and
+   * base URL has its purchases: `unclaimed` lists them, and their objects have the codes that
+   * arrived. The budget is that of all these processes together, from the first purchase in the
+   * journal on. Several processes can use a folder at once. All clients of an API key and a base
+   * URL in a process use the same folder and durability.
+   *
+   * The folder contains phone numbers and codes. Those of settled orders are removed by the next
+   * purchase or settlement after half a day. It never contains the API key. A journal does not
+   * protect against the loss of the disk. A `JournalError` is thrown if the folder cannot be used,
+   * and by a purchase that cannot be written: then nothing is sent.
    */
   journal?: string | undefined
   /**
-   * The failures that the journal survives: `power`, also a loss of power (the default); `process`,
-   * only the end of the process in any way, which is faster.
+   * The failures that the journal survives: with `power` the end of the process, however it ends,
+   * and a power loss (the default); with `process` only the end of the process, which is faster.
    */
   durability?: 'power' | 'process' | undefined
   /**
-   * Allows a journal on a network file system. Another machine may not see its locks, so only one
-   * machine may use the folder. The default is false.
+   * Allows the journal on a network file system. By default it is refused there, because another
+   * machine may not see the locks: two machines could then settle one order. Allow it only if a
+   * single machine uses the folder.
    */
   journalOnNetwork?: boolean | undefined
 }
@@ -655,7 +662,7 @@ export class Client {
   /**
    * Returns the activation with this id, which can be from an earlier run, from the history or from
    * `unclaimed`. Sends nothing and claims nothing: `unclaimed` lists the number until the first
-   * call on the activation that succeeds. That call claims it, until a call fails.
+   * call on the activation that succeeds. That call claims it; a later call that fails releases it.
    */
   activation(id: string): Activation
   /** Returns the status of an activation. */
@@ -742,10 +749,10 @@ export class Client {
    */
   resolve(intent: Intent, resolution: Resolution & CallOptions): Promise<void>
   /**
-   * Settles the leases of processes that ended before they settled them, as the journal of this
-   * client shows them; without a journal there are none. Each is settled like `settle`, and its
-   * settlement or its error is returned. A lease that could not be settled stays in `unclaimed`.
-   * With `onTooEarly: 'wait'` the leases wait at the same time; the default is `'fail'`.
+   * Settles the leases in the client's journal whose processes ended before they settled them.
+   * Without a journal there are none. Each is settled like `settle`, and its settlement or its
+   * error is returned. A lease that could not be settled stays in `unclaimed`. With
+   * `onTooEarly: 'wait'` the leases wait at the same time; the default is `'fail'`.
    */
   settleLeftoverLeases(options?: SettleOptions): Promise<SettledLease[]>
   /**
@@ -852,7 +859,7 @@ export class SastaotpError extends Error {
 
 /**
  * An argument or an option is invalid, and nothing was sent. `complete` also throws it if no code
- * has arrived: it sends a poll at most.
+ * has arrived: it sends at most one poll.
  */
 export class ConfigError extends SastaotpError {}
 /** The client's budget does not cover the purchase. Nothing was sent. */
@@ -864,8 +871,8 @@ export class BudgetError extends SastaotpError {}
  */
 export class AlreadySentError extends SastaotpError {}
 /**
- * The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent. Mend
- * the disk or the folder, then try again.
+ * The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
+ * Repair the disk or the folder, then try again.
  */
 export class JournalError extends SastaotpError {}
 /** The service answered with a refusal or a failure. */

@@ -16,16 +16,16 @@ const ignore = (error) => {
   if (!(error instanceof SastaotpError)) throw error
 }
 
-/** Settles the purchases that no object holds, and finds out the unknown ones. */
+/** Settles the purchases that no object holds, and reconciles the unknown ones. */
 export async function settleUnclaimed(client) {
   await client.settleLeftoverLeases()
   for (const { intent, outcome, purchase } of await client.unclaimed()) {
     if (purchase) await client.settle(purchase.activationId).catch(ignore)
-    else if (outcome === 'unknown') await findOut(client, intent).catch(ignore)
+    else if (outcome === 'unknown') await reconcile(client, intent).catch(ignore)
   }
 }
 
-async function findOut(client, intent) {
+async function reconcile(client, intent) {
   const { candidates, complete } = await client.reconcile(intent, { timeoutMs: 0 })
   const activationId = candidates.find((order) => order.activationId)?.activationId
   if (activationId) await client.resolve(intent, { activationId })

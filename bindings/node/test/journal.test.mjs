@@ -1,4 +1,4 @@
-// The journal: what a killed program bought is known to the next one.
+// Tests of the journal: the next program has the purchases of a killed one.
 
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
@@ -13,7 +13,7 @@ import { AlreadySentError, ConfigError, Intent, JournalError, TooEarlyError } fr
 import { NUMBER, rejectionOf, sandbox } from './harness.mjs'
 import { OPTIONS, settleUnclaimed } from './journal-loop.mjs'
 
-/** How often the loops of programs are killed. */
+/** How many times the looping programs are killed. */
 const KILLS = Number(process.env.SASTAOTP_KILLS ?? 3)
 const LOOP = path.join(import.meta.dirname, 'journal-loop.mjs')
 
@@ -105,7 +105,7 @@ test('the journal does not contain the key', async () => {
   await number.cancel()
 })
 
-test('the next program knows the purchases of a killed one', async () => {
+test('the next program has the purchases of a killed one', async () => {
   const [apiKey, journal] = ['journal-killed', newFolder()]
   const [saved, shown] = await runUntilKilled(
     `const client = new Client()
@@ -129,7 +129,7 @@ test('the next program knows the purchases of a killed one', async () => {
   const refused = await rejectionOf(client.buy(Intent.fromJSON(saved)))
   assert.ok(refused instanceof AlreadySentError && refused.charge === 'not_charged', refused)
 
-  // The code is kept: no request is needed.
+  // The journal has the code: no request is needed.
   const requests = async () => (await sandbox.control(apiKey, 'log')).log.length
   const before = await requests()
   const { activationId, phoneNumber } = listed.zz_ok.purchase

@@ -1,4 +1,4 @@
-"""The journal: what a killed program bought is known to the next one."""
+"""Tests of the journal: the next program has the purchases of a killed one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sastaotp.testing import Sandbox
 
 PROGRAMS = Path(__file__).parent / "programs"
 TG: Dict[str, Any] = {"country": "22", "max_price": 100}
-#: How often the loops of programs are killed.
+#: How many times the looping programs are killed.
 KILLS = int(os.environ.get("SASTAOTP_KILLS", "3"))
 
 IMPORTS = f"""
@@ -126,7 +126,7 @@ die()
 """
 
 
-def test_next_program_knows_purchases_of_killed_one(
+def test_next_program_has_purchases_of_killed_one(
     sastaotp_sandbox: Sandbox, tmp_path: Path
 ) -> None:
     key = sastaotp_sandbox.key()
@@ -141,7 +141,7 @@ def test_next_program_knows_purchases_of_killed_one(
             client.buy(sastaotp.Intent.from_json(saved))
         assert refused.value.charge == sastaotp.Charge.NOT_CHARGED
 
-        # The code is kept: no request is needed.
+        # The journal has the code: no request is needed.
         requests = len(sastaotp_sandbox.control("log", api_key=key)["log"])
         number = client.activation(purchase.activation_id)
         code = number.wait_for_code(timeout=0).code
@@ -281,7 +281,7 @@ def test_forked_child_does_not_hold_its_parents_journal(
 
 
 class Loop:
-    """The program journal_loop.py in a process group of its own."""
+    """The program journal_loop.py in a separate process group."""
 
     def __init__(self, lines: List[str], *arguments: str) -> None:
         self.process = subprocess.Popen(

@@ -1,7 +1,6 @@
 //! `sastaotp-doctor journal FOLDER`: the purchases of a journal as a table, and its damaged lines.
 //!
-//! It hides the phone numbers except for their last digits, and shows how many codes there are, not
-//! the codes.
+//! Of a phone number it shows the last digits, and of the codes their count.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -11,27 +10,30 @@ use sastaotp::{JournalFile, read_journal};
 /// How many digits of a phone number are shown.
 const SHOWN_DIGITS: usize = 3;
 
-/// Returns the table, and whether all files are whole. The error is a sentence.
+/// Returns the table, and whether all files are intact. The error is a sentence.
 pub(crate) fn report(folder: &Path) -> Result<(String, bool), String> {
     let files = read_journal(folder)
         .map_err(|error| format!("reading {}: {}", folder.display(), error.kind()))?;
     if files.is_empty() {
-        return Err(format!("{} has no journal: pass the folder of a journal", folder.display()));
+        return Err(format!(
+            "reading {}: no journal: pass the folder of a journal",
+            folder.display()
+        ));
     }
-    let is_whole = files.iter().all(|file| file.problems.is_empty());
-    Ok((files.iter().map(table).collect(), is_whole))
+    let is_intact = files.iter().all(|file| file.problems.is_empty());
+    Ok((files.iter().map(table).collect(), is_intact))
 }
 
 fn table(file: &JournalFile) -> String {
     let JournalFile { path, purchases, spent, problems, incomplete_bytes } = file;
     let mut text = format!("{}\n", path.display());
     let row = |cells: [&str; 6]| {
-        let [number, state, id, phone, price, operation] = cells;
-        let row = format!("  {number:>6}  {state:<26}{id:<26}{phone:<8}{price:>10}  {operation}");
+        let [purchase, state, id, phone, price, operation] = cells;
+        let row = format!("  {purchase:>8}  {state:<26}{id:<26}{phone:<8}{price:>10}  {operation}");
         format!("{}\n", row.trim_end())
     };
     if !purchases.is_empty() {
-        text += &row(["number", "state", "activation", "phone", "counts", "purchase"]);
+        text += &row(["purchase", "state", "activation", "phone", "spent", "operation"]);
     }
     for purchase in purchases {
         let state = match purchase.codes {
@@ -57,7 +59,7 @@ fn table(file: &JournalFile) -> String {
     text
 }
 
-/// The last digits of a phone number.
+/// Hides a phone number except for its last digits.
 fn masked(phone: &str) -> String {
     let digits: Vec<char> = phone.chars().filter(char::is_ascii_digit).collect();
     let shown = digits.len().saturating_sub(SHOWN_DIGITS);

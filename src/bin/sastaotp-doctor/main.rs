@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     let code = match options::read(std::env::args().skip(1), |name| std::env::var(name).ok()) {
         Ok(Action::Print(text)) => print(text).map_or(1, |()| 0),
         Ok(Action::Journal(folder)) => match journal_table::report(&folder) {
-            Ok((table, is_whole)) => print(&table).map_or(1, |()| u8::from(!is_whole)),
+            Ok((table, is_intact)) => print(&table).map_or(1, |()| u8::from(!is_intact)),
             Err(sentence) => fail(WRONG_ARGUMENTS, &sentence),
         },
         Ok(Action::Run(options)) => run(&options),

@@ -32,8 +32,8 @@ variation of yours.
   --version           print the version
   --help              print this help
 
-`journal FOLDER` sends nothing: it prints the purchases of a journal, checks each of its lines, and
-exits with 1 if one is damaged.
+`journal FOLDER` sends nothing. It prints the purchases of a journal, checks each line of its files,
+and exits with 1 if a line is damaged.
 
 Environment: SASTAOTP_API_KEY is the API key; SASTAOTP_BASE_URL selects another server.
 
@@ -74,7 +74,7 @@ pub(crate) struct PurchaseOptions {
 /// The action that the arguments request.
 pub(crate) enum Action {
     Print(&'static str),
-    /// Print the journal in this folder.
+    /// Print and check the journal in this folder.
     Journal(PathBuf),
     Run(Box<Options>),
 }

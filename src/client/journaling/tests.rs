@@ -176,7 +176,7 @@ fn copies_count_when_all_of_them_are_there() {
     assert_eq!(with.ledger.count_open(), 1);
     assert_eq!(with.ledger.spent_on_settled(), Amount::from_rupees(5));
     assert_eq!(with.ledger.ended_purchases(), ended);
-    // A file that takes the place of another: all its lines wait.
+    // All lines of a file that replaces another one wait.
     let header = r#"{"record":"journal","version":1,"boot_id":null,"process_id":1,"at_ms":1,"#;
     let header = format!(r#"{header}"durability":"power","replaces":"old.journal"}}"#);
     let own = json(1, record, None);

@@ -1,5 +1,5 @@
-//! Fuzzes the reader of journals: nothing is invented, and nothing that is whole is left out. The
-//! check of a line is written here a second time, and shares nothing with the library.
+//! Fuzzes the reader of journal files: it invents nothing and omits no valid line. A second reader
+//! of lines is here, which shares no code with the library.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,7 +18,7 @@ fn checksum(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// Returns the text of a line, if it is whole.
+/// Returns the text of a line, if it is valid.
 fn text_of(line: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(line).ok()?;
     let mut parts = line.splitn(3, ' ');
@@ -28,9 +28,10 @@ fn text_of(line: &[u8]) -> Option<&str> {
 }
 
 fuzz_target!(|data: &[u8]| {
-    // The input as it is.
+    // The input is a file.
     check(data);
-    // Its lines as texts that were written, then damaged: the first byte says where and how.
+    // The lines of the input are written as texts, then damaged: the first two bytes state where
+    // and how.
     let [at, to, rest @ ..] = data else { return };
     let texts: Vec<&str> =
         rest.split(|byte| *byte == b'\n').filter_map(|text| str::from_utf8(text).ok()).collect();

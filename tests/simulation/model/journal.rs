@@ -1,5 +1,5 @@
-//! Rules 10 and 11: the journal of a process that died shows each charged order, or the intent of
-//! an unknown purchase that finds it, and each code that the service was told to forget.
+//! Rules 10 and 11: the journal of a dead process shows each charged order, or the intent of an
+//! unknown purchase that finds it, and each code that the service no longer shows.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Model<'_> {
             }
             let end = self.history.calls[number].end.as_ref();
             if end.is_some_and(|end| end.result.is_ok()) {
-                return Some(format!("10: {order:?} was handed over by #{number}, and is unknown"));
+                return Some(format!("10: {order:?} was returned by #{number}, and is unknown"));
             }
             match self.intent_of(number) {
                 Some(intent) if unknown.contains(&intent) => {}
@@ -68,7 +68,7 @@ impl Model<'_> {
             }
         }
         (without_intent.len() > unknown.len())
-            .then(|| format!("10: {without_intent:?} of calls that died are forgotten"))
+            .then(|| format!("10: {without_intent:?} of calls without a result are forgotten"))
     }
 
     /// Returns whether a journal need not show an order.
@@ -107,7 +107,7 @@ impl Model<'_> {
             })
     }
 
-    /// 11: a code that a caller got before the service was told to forget it is known.
+    /// 11: the journal has each code that a caller got before the last 3 or 6 of its order.
     fn forgotten_code(
         &self,
         earlier: &[usize],

@@ -20,9 +20,9 @@ Seconds = Union[float, timedelta]
 #: The reaction to an order that is too young to be cancelled: raise TooEarlyError, or wait.
 OnTooEarly = Literal["fail", "wait"]
 
-#: The failures that a journal survives: a loss of power too, or only the end of the process.
+#: The failures that a journal survives: the end of the process and a power loss, or only the end.
 Durability = Literal["power", "process"]
-#: A path.
+#: The path of a folder.
 Folder = Union[str, "os.PathLike[str]"]
 
 #: The largest number of 32 bits. ctypes would truncate a larger one without an error.

@@ -426,11 +426,11 @@ class AsyncClient(BaseClient):
     async def settle_leftover_leases(
         self, *, on_too_early: OnTooEarly = "fail"
     ) -> tuple[SettledLease, ...]:
-        """Settle the leases of processes that ended before they settled them.
+        """Settle the leases in the client's journal whose processes ended before they settled them.
 
-        They are the leases in the client's journal; without a journal there are none. Each is
-        settled as ``settle`` does it, and its ``settlement`` or its ``error`` is returned. A lease
-        that could not be settled stays listed by ``unclaimed``.
+        Without a journal there are none. Each is settled as ``settle`` does it, and its
+        ``settlement`` or its ``error`` is returned. A lease that could not be settled stays listed
+        by ``unclaimed``.
 
         :param on_too_early: if an order is too young to be cancelled, ``"wait"`` waits until it may
             be cancelled. The leases wait at the same time.

@@ -56,7 +56,7 @@ class Client(BaseClient):
         that could exceed it is refused before it is sent; a confirmed refund is added back. With a
         budget, every purchase needs a maximum price. Only the purchases that this client sends
         count: one that another client or an earlier run sent does not, even if this client finds
-        it.
+        it. With a journal, the purchases of all clients and processes that use it count.
     :param max_requests_per_minute: the most requests per minute; no limit by default. With or
         without it, the client slows down after a reply with HTTP status 429.
     :param max_connections: the most requests in flight at once, and the most idle connections to
@@ -64,16 +64,23 @@ class Client(BaseClient):
     :param user_agent: the User-Agent header; ``libsastaotp/`` and the version by default.
     :param ca_pem: certificates, as PEM, to trust in addition to the public authorities.
     :param api_key_location: an ``ApiKeyLocation``; the header X-API-Key by default.
-    :param journal: a folder that keeps the purchases, so that the next process knows them even if
-        this one is killed: ``unclaimed`` lists them, their codes are kept, and the budget is that
-        of all processes together. ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset.
-        The folder is created if it does not exist. It contains phone numbers and codes, never the
-        API key. ``JournalError`` is raised if it cannot be used. All clients of an API key in a
-        process use one folder and one durability.
-    :param durability: the failures that the journal survives: ``"power"``, also a loss of power;
-        ``"process"``, only the end of the process in any way, which is faster.
-    :param journal_on_network: allow a journal on a network file system. Another machine may not see
-        its locks, so only one machine may use the folder.
+    :param journal: keep a journal of the purchases in this folder, which is created if it does not
+        exist; ``SASTAOTP_JOURNAL`` by default, or no journal if that is unset. However this process
+        ends, the next process that opens the folder with the same API key and base URL has its
+        purchases: ``unclaimed`` lists them, and their objects have the codes that arrived. The
+        budget is that of all these processes together, from the first purchase in the journal on.
+        Several processes can use a folder at once. All clients of an API key and a base URL in a
+        process use the same folder and durability. The folder contains phone numbers and codes.
+        Those of settled orders are removed by the next purchase or settlement after half a day. It
+        never contains the API key. A journal does not protect against the loss of the disk.
+        ``JournalError`` is raised if the folder cannot be used, and by a purchase that cannot be
+        written: then nothing is sent.
+    :param durability: the failures that the journal survives: with ``"power"`` the end of the
+        process, however it ends, and a power loss; with ``"process"`` only the end of the process,
+        which is faster.
+    :param journal_on_network: allow the journal on a network file system. By default it is refused
+        there, because another machine may not see the locks: two machines could then settle one
+        order. Allow it only if a single machine uses the folder.
     :param exit_on_sigterm: whether the ``with`` statement of the client turns SIGTERM into
         ``SystemExit``, in the main thread and unless the program has a handler of its own. Without
         a handler, SIGTERM ends the process before leases can be settled and purchases reported.
@@ -421,11 +428,11 @@ class Client(BaseClient):
     def settle_leftover_leases(
         self, *, on_too_early: OnTooEarly = "fail"
     ) -> tuple[SettledLease, ...]:
-        """Settle the leases of processes that ended before they settled them.
+        """Settle the leases in the client's journal whose processes ended before they settled them.
 
-        They are the leases in the client's journal; without a journal there are none. Each is
-        settled as ``settle`` does it, and its ``settlement`` or its ``error`` is returned. A lease
-        that could not be settled stays listed by ``unclaimed``.
+        Without a journal there are none. Each is settled as ``settle`` does it, and its
+        ``settlement`` or its ``error`` is returned. A lease that could not be settled stays listed
+        by ``unclaimed``.
 
         :param on_too_early: if an order is too young to be cancelled, ``"wait"`` waits until it may
             be cancelled. The leases wait at the same time.

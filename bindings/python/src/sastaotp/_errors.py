@@ -73,7 +73,7 @@ class OutcomeUnknownError(SastaotpError):
 class ConfigError(SastaotpError, ValueError):
     """An argument or a setting is invalid, and nothing was sent.
 
-    Also raised by ``complete`` if no code has arrived. It sends a poll at most.
+    Also raised by ``complete`` if no code has arrived. It sends at most one poll.
     """
 
     kind = "config"
@@ -104,7 +104,7 @@ class BudgetError(SastaotpError):
 class JournalError(SastaotpError):
     """The journal cannot be written or read, so the purchase could be forgotten. Nothing was sent.
 
-    Mend the disk or the folder, then try again.
+    Repair the disk or the folder, then try again.
     """
 
 

@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {"budget": 1_000_000, "timeout": 90, "late_booking": 
 
 
 def settle_unclaimed(client: sastaotp.Client) -> None:
-    """Settle the purchases that no handle holds, and find out the unknown ones."""
+    """Settle the purchases that no handle holds, and reconcile the unknown ones."""
     client.settle_leftover_leases()
     for listed in client.unclaimed():
         with suppress(sastaotp.SastaotpError):
