@@ -274,6 +274,7 @@ impl Account {
                 let spent = ledger.spent_on_settled();
                 journal
                     .append(&[lines, adoption(&[], spent, &ledger.ended_purchases())].concat())?;
+                journal.sync()?;
             }
             let journal = Arc::clone(&journal);
             ledger.journal = Some(Box::new(LedgerJournal { journal, files: BTreeMap::new() }));

@@ -343,13 +343,14 @@ impl Exclusive<'_> {
         self.others.replaced.extend(names);
     }
 
-    /// Makes our file durable, then removes the files whose place it takes. A file that cannot be
-    /// removed is tried again later.
+    /// Makes our file durable, then removes the files whose place it takes, if there are any. A
+    /// file that cannot be removed is tried again later.
     pub(crate) fn remove_replaced(&mut self) -> Result<(), Failure> {
-        self.journal.sync()?;
         if self.others.replaced.is_empty() {
+            // The lines so far need not be durable before the next purchase is sent.
             return Ok(());
         }
+        self.journal.sync()?;
         let Journal { settings, folder, .. } = self.journal;
         let replaced = std::mem::take(&mut self.others.replaced);
         for name in replaced {
