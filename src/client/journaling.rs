@@ -274,14 +274,18 @@ impl Account {
                 let spent = ledger.spent_on_settled();
                 journal
                     .append(&[lines, adoption(&[], spent, &ledger.ended_purchases())].concat())?;
-                journal.sync()?;
             }
             let journal = Arc::clone(&journal);
             ledger.journal = Some(Box::new(LedgerJournal { journal, files: BTreeMap::new() }));
         }
         self.set_journal(journal);
         drop(opening);
-        self.lock_to_buy(now).map(drop)
+        drop(self.lock_to_buy(now)?);
+        // Purchases that were made before the account had a journal are durable from now on.
+        if let Err(failure) = self.sync_journal(now) {
+            log::warn!("the journal cannot be written: {failure}");
+        }
+        Ok(())
     }
 
     /// Locks the journal's folder, reads the files of other processes, adopts those of dead ones,
